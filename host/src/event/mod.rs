@@ -1,0 +1,71 @@
+//! The event model: what happens in a broker, in neutral words.
+//!
+//! One [`Event`] is built by a broker engine when somebody is interested, shared by `Arc`, and never changed.
+//! The types mirror the records of `wit/hook.wit` one to one, and that file says what each field means; here stands
+//! only what differs. Text is [`ByteString`] and payloads are [`Bytes`], because engines hold both already and a
+//! clone is a reference count. Nothing here does I/O, looks at a clock or knows an engine, a module or HTTP.
+
+mod client;
+mod detail;
+mod filter;
+mod message;
+mod subscription;
+
+pub use bytes::Bytes;
+pub use bytestring::ByteString;
+
+pub use client::{
+    Authentication, Authorization, Access, Certificate, Client, Connack, Connection, Disconnection, End, EndReason,
+    Node, Session, Termination, Transport,
+};
+pub use detail::{Detail, Hook, OtherEvent};
+pub use filter::{FilterError, SharedFilter, TopicFilter};
+pub use message::{
+    Acknowledgement, Delivery, DeliveryDrop, DeliveryLoss, DropReason, Message, MessageDrop, Origin, Properties,
+    Property,
+};
+pub use subscription::{Subscription, Unsubscription};
+
+/// Names and values, in the order given.
+pub type Pairs = Vec<(ByteString, ByteString)>;
+
+/// Milliseconds since 1970-01-01T00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+/// A 128-bit identifier, written as 32 upper-case hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id(pub u128);
+
+impl Id {
+    /// The 32 hex digits.
+    pub fn hex(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let mut out = [0; 32];
+        for (place, digit) in out.iter_mut().rev().enumerate() {
+            *digit = DIGITS[(self.0 >> (4 * place)) as usize & 15];
+        }
+        out
+    }
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032X}", self.0)
+    }
+}
+
+/// Something that happened in the broker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// No two events of one host alike.
+    pub id: Id,
+    /// When it happened.
+    pub at: Millis,
+    /// Minutes that the host's local time was ahead of UTC at that moment.
+    pub utc_offset: i16,
+    /// What happened.
+    pub detail: Detail,
+    /// Names and values beyond the contract.
+    pub extras: Pairs,
+}
