@@ -1,1 +1,3 @@
+//! What the author of a hookhost module depends on.
 
+pub mod topic;

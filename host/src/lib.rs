@@ -1,1 +1,3 @@
+//! hookhost: an MQTT broker host whose hook events go to sandboxed WebAssembly modules.
 
+pub mod event;
