@@ -98,6 +98,11 @@ impl TopicPattern {
         &self.filter
     }
 
+    /// Whether the pattern has a name.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|(_, known)| **known == *name)
+    }
+
     /// The values that the names have in a topic; none if the topic does not match.
     pub fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
         self.filter.matches(topic).then_some(Captures { pattern: self, topic })
