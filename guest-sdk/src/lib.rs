@@ -84,6 +84,7 @@
 //!
 //! The crate builds for every target, so that tests are native; only on `wasm32-wasip2` is there a host behind it.
 
+pub mod alloc;
 pub mod bindings;
 pub mod event;
 mod json;
