@@ -6,3 +6,4 @@ pub mod config;
 pub mod event;
 pub mod logging;
 pub mod sink;
+pub mod wasm;
