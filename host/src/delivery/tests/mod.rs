@@ -468,7 +468,7 @@ fn a_receiver_without_tls_fails_over_https() {
     let sink = Sink::start(|_| Reply::Status(200));
     let settings = Settings {
         retry_max_elapsed_time: Duration::ZERO,
-        http_timeout: Duration::from_secs(2),
+        http_timeout: Duration::from_millis(300),
         ..settings()
     };
     let delivery = Delivery::start(&settings).unwrap();
