@@ -80,11 +80,13 @@
 //!
 //! Beside [`Module`]: [`event`] has what is told, [`request`] what is answered, [`topic`] and [`pattern`] read topics,
 //! [`log`] writes to the host's log, [`kv`] keeps state, [`problems`] refuses settings, [`testing`] makes events.
-//! [`webhook`] is the default module as a library, for the standard rules with a body of one's own.
+//! [`webhook`] is the default module as a library, for the standard rules with a body of one's own; [`alloc`] makes a module
+//! without state faster.
 //!
 //! The crate builds for every target, so that tests are native; only on `wasm32-wasip2` is there a host behind it.
 
 pub mod alloc;
+#[doc(hidden)]
 pub mod bindings;
 pub mod event;
 mod json;
