@@ -1,12 +1,12 @@
 //! An allocator for modules that keep nothing from one batch of events to the next.
 //!
-//! Nearly all that such a module allocates is made for one batch, by the host and by the module, and is gone after it. So
-//! memory is handed out by counting up through chunks of 64 KiB, and a chunk is used again from its start when the last
-//! of its allocations is given back. That is all it takes: no search, no lists of free blocks.
+//! Nearly all that such a module allocates is made for one batch, by the host and by the module, and is gone after it.
+//! So memory is handed out by counting up through chunks of 64 KiB, and a chunk is used again from its start when the
+//! last of its allocations is given back. That is all it takes: no search, no lists of free blocks.
 //!
 //! It is sound for every module. But a chunk stays in use for as long as one allocation in it does, so a module that
-//! keeps small values between batches, such as a map that grows by an entry now and then, may hold up to 64 KiB for each:
-//! such a module stays with the allocator of the standard library, or keeps its state in [`kv`](crate::kv).
+//! keeps small values between batches, such as a map that grows by an entry now and then, may hold up to 64 KiB for
+//! each: such a module stays with the allocator of the standard library, or keeps its state in [`kv`](crate::kv).
 //!
 //! The second file with unsafe code beside the bindings.
 #![allow(unsafe_code)]
@@ -216,8 +216,8 @@ unsafe impl GlobalAlloc for BatchAllocator {
     }
 }
 
-/// Makes [`BatchAllocator`](crate::alloc::BatchAllocator) the allocator of a module that keeps nothing from one batch of
-/// events to the next; once in its crate. Native tests are not affected.
+/// Makes [`BatchAllocator`](crate::alloc::BatchAllocator) the allocator of a module that keeps nothing from one batch
+/// of events to the next; once in its crate. Native tests are not affected.
 ///
 /// ```
 /// hookhost_guest::batch_allocator!();

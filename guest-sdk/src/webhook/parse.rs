@@ -21,8 +21,8 @@ impl Rules {
     ///
     /// `action` is required. `topics` are topic filters, of which one must match; none: all events, `$…` too; rules of
     /// keys without topic pass over them, and so does `message_dropped`. A rule's `urls`, if there are any, stand in
-    /// place of those for all rules. They begin with `http://`, `https://`, `file://` or `stdout:`. `format` may be left
-    /// out.
+    /// place of those for all rules. They begin with `http://`, `https://`, `file://` or `stdout:`. `format` may be
+    /// left out.
     pub fn parse(config: &Value) -> Result<Rules, Problems> {
         let mut problems = Problems::new();
         let Some(table) = object("", config, &mut problems) else {

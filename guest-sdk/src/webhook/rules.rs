@@ -1,7 +1,7 @@
 //! Rules: which events go where, under which name.
 //!
-//! The form is that of RMQTT's web-hook plugin, which those of EMQX and NanoMQ are turned into. Rules are read once and then
-//! only looked up; a rule that could send nothing is not kept.
+//! The form is that of RMQTT's web-hook plugin, which those of EMQX and NanoMQ are turned into. Rules are read once and
+//! then only looked up; a rule that could send nothing is not kept.
 
 use super::key::RuleKey;
 use crate::event::{Event, Interest};
@@ -236,7 +236,11 @@ mod tests {
     #[test]
     fn each_rule_and_url_is_one_request_in_order() {
         let rules = rules(json!({"urls": ["http://a", "http://b"], "rule": {
-            "message_publish": [{"action": "1"}, {"action": "2", "topics": ["x"]}, {"action": "3", "urls": ["file:///c"]}],
+            "message_publish": [
+                {"action": "1"},
+                {"action": "2", "topics": ["x"]},
+                {"action": "3", "urls": ["file:///c"]},
+            ],
             "message_dropped": [{"action": "4", "urls": ["http://d"]}],
         }}));
         let sent = |event: &Event| -> Vec<String> {
