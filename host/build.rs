@@ -1,8 +1,8 @@
 //! Builds the default module for `wasm32-wasip2`, to be embedded in the binary.
 //!
 //! The result is a copy in `OUT_DIR`, whose path the crate finds in `HOOKHOST_WEBHOOK_WASM`. The module has a target
-//! directory of its own, `guest` below that of this build: the outer cargo holds the lock on its own for as long as this
-//! script runs, and development and release builds of the host share the module.
+//! directory of its own, `guest` below that of this build: the outer cargo holds the lock on its own for as long as
+//! this script runs, and development and release builds of the host share the module.
 
 use std::env;
 use std::ffi::OsString;

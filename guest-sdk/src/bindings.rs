@@ -1,8 +1,8 @@
 //! What `wit-bindgen` makes of `wit/hook.wit`: the types, the imports and the macro that exports a component.
 //!
-//! The only file with unsafe code: lifting and lowering across the border of the component. It builds for every target,
-//! so that modules are tested natively; there the imports cannot be called, which is why [`crate::log`] and
-//! [`crate::kv`] do without them.
+//! Full of unsafe code: lifting and lowering across the border of the component. It builds for every target, so that
+//! modules are tested natively; there the imports cannot be called, which is why [`crate::log`] and [`crate::kv`] do
+//! without them.
 #![allow(
     unsafe_code,
     missing_docs,

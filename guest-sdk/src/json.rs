@@ -1,7 +1,7 @@
 //! JSON text, written straight into one buffer.
 //!
-//! The bodies of the default module are built for every event, so nothing stands between a value and its text: no tree of
-//! values, no formatter. The text is what serde_json would print.
+//! The bodies of the default module are built for every event, so nothing stands between a value and its text: no tree
+//! of values, no formatter. The text is what serde_json would print.
 
 /// The text before the first value of an object: `{"name":`.
 macro_rules! first {

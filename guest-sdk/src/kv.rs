@@ -1,7 +1,7 @@
 //! State that outlives an instance and a swap of the module.
 //!
-//! It is shared by all instances of the module, hidden from other modules and bounded by the host. What a call writes is
-//! undone if the call panics, because its events are then handled again. A time to live is counted in whole seconds,
+//! It is shared by all instances of the module, hidden from other modules and bounded by the host. What a call writes
+//! is undone if the call panics, because its events are then handled again. A time to live is counted in whole seconds,
 //! rounded up; without one a value stays until it is removed. Each call crosses the border of the sandbox, which takes
 //! some 0.3 µs.
 //!

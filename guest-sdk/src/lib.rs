@@ -1,10 +1,11 @@
 //! What the author of a hookhost module depends on.
 //!
-//! A module is a WebAssembly component that hookhost runs in a sandbox. The host tells it what happens in the MQTT broker,
-//! and it answers each event with HTTP requests, which the host sends, repeats and keeps in order. A module cannot read
-//! files, open sockets or see a clock; it gets its settings from the `.toml` beside it.
+//! A module is a WebAssembly component that hookhost runs in a sandbox. The host tells it what happens in the MQTT
+//! broker, and it answers each event with HTTP requests, which the host sends, repeats and keeps in order. A module
+//! cannot read files or open sockets; it gets its settings from the `.toml` beside it.
 //!
-//! Here is a whole one. It wants one kind of event on some topics, reads the payload as JSON and shapes a body of its own:
+//! Here is a whole one. It wants one kind of event on some topics, reads the payload as JSON and shapes a body of its
+//! own:
 //!
 //! ```
 //! use hookhost_guest::pattern::TopicPattern;
@@ -75,16 +76,18 @@
 //! }
 //! ```
 //!
-//! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `cargo build --release --target wasm32-wasip2` makes the `.wasm`
-//! to drop into the modules folder.
+//! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `cargo build --release --target wasm32-wasip2` makes the
+//! `.wasm` to drop into the modules folder.
 //!
 //! Beside [`Module`]: [`event`] has what is told, [`request`] what is answered, [`topic`] and [`pattern`] read topics,
 //! [`log`] writes to the host's log, [`kv`] keeps state, [`problems`] refuses settings, [`testing`] makes events.
-//! [`webhook`] is the default module as a library, for the standard rules with a body of one's own.
+//! [`webhook`] is the default module as a library, for the standard rules with a body of one's own; [`alloc`] makes a
+//! module without state faster.
 //!
 //! The crate builds for every target, so that tests are native; only on `wasm32-wasip2` is there a host behind it.
 
 pub mod alloc;
+#[doc(hidden)]
 pub mod bindings;
 pub mod event;
 mod json;

@@ -1,4 +1,4 @@
-//! The host's local time of an event, computed from what the event says. A module has no clock and no time zone.
+//! The host's local time of an event, computed from what the event says: a module does not know the time zone.
 
 use std::fmt;
 
@@ -33,7 +33,8 @@ pub struct LocalTime {
 const DAY: i64 = 86_400_000;
 
 impl LocalTime {
-    /// The moment that is `at` milliseconds after 1970-01-01T00:00Z, on a clock that is `utc_offset` minutes ahead of UTC.
+    /// The moment that is `at` milliseconds after 1970-01-01T00:00Z, on a clock that is `utc_offset` minutes ahead of
+    /// UTC.
     pub fn new(at: u64, utc_offset: i16) -> LocalTime {
         let local = i64::try_from(at)
             .unwrap_or(i64::MAX)

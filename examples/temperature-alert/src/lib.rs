@@ -68,7 +68,13 @@ impl Module for TemperatureAlert {
         if celsius <= *limit {
             return Outcome::Ignore;
         }
-        Request::post(url).json(&Alert { device, celsius, at: message.received_at }).into()
+        Request::post(url)
+            .json(&Alert {
+                device,
+                celsius,
+                at: message.received_at,
+            })
+            .into()
     }
 }
 
@@ -86,10 +92,16 @@ mod tests {
 
     #[test]
     fn a_temperature_above_the_limit_is_an_alert() {
-        let outcome = module().on_event(&testing::publish("devices/k7/temp", br#"{"celsius": 41.5, "battery": 80}"#));
+        let outcome = module().on_event(&testing::publish(
+            "devices/k7/temp",
+            br#"{"celsius": 41.5, "battery": 80}"#,
+        ));
         let request = &outcome.requests()[0];
         assert_eq!(request.url, "http://sink/");
-        assert_eq!(request.body_str(), Some(r#"{"device":"k7","celsius":41.5,"at":1790000001000}"#));
+        assert_eq!(
+            request.body_str(),
+            Some(r#"{"device":"k7","celsius":41.5,"at":1790000001000}"#)
+        );
     }
 
     #[test]
@@ -99,7 +111,11 @@ mod tests {
             ("devices/k7/temp", r#"{"celsius": -3.5}"#),
             ("devices/k7/humidity", r#"{"celsius": 50}"#),
         ] {
-            assert_eq!(module().on_event(&testing::publish(topic, payload.as_bytes())), Outcome::Ignore, "{payload}");
+            assert_eq!(
+                module().on_event(&testing::publish(topic, payload.as_bytes())),
+                Outcome::Ignore,
+                "{payload}"
+            );
         }
     }
 
@@ -111,7 +127,12 @@ mod tests {
 
     #[test]
     fn settings_are_checked() {
-        let refused = |config| testing::configure::<TemperatureAlert>(config).err().unwrap().to_string();
+        let refused = |config| {
+            testing::configure::<TemperatureAlert>(config)
+                .err()
+                .unwrap()
+                .to_string()
+        };
         assert_eq!(
             refused(json!({"url": "http://sink/", "limit": 40, "topic": "devices/+/temp"})),
             "topic: one level must be '{device}'"
@@ -124,6 +145,9 @@ mod tests {
 
     #[test]
     fn only_temperatures_are_asked_for() {
-        assert_eq!(module().interests(), [Interest::matching(Hook::MessagePublish, ["devices/+/temp"])]);
+        assert_eq!(
+            module().interests(),
+            [Interest::matching(Hook::MessagePublish, ["devices/+/temp"])]
+        );
     }
 }

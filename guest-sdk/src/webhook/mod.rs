@@ -31,11 +31,14 @@
 //! assert_eq!(outcome.requests()[0].body_str(), Some("seen a/b"));
 //! ```
 
+mod key;
+mod parse;
 mod reason;
 pub mod rmqtt;
 mod rules;
 
-pub use rules::{Rule, RuleKey, Rules};
+pub use key::RuleKey;
+pub use rules::{Rule, Rules};
 
 use serde_json::Value;
 

@@ -273,8 +273,8 @@ mod tests {
         };
         assert_eq!(
             end(&full, 5),
-            "Disconnect(V5(Disconnect { reason_code: DisconnectWithWillMessage, session_expiry_interval_secs: Some(60), \
-             server_reference: None, reason_string: Some(\"a \\\"b\\\"\"), \
+            "Disconnect(V5(Disconnect { reason_code: DisconnectWithWillMessage, \
+             session_expiry_interval_secs: Some(60), server_reference: None, reason_string: Some(\"a \\\"b\\\"\"), \
              user_properties: [(\"k\", \"v\"), (\"k\", \"w\")] })),RemoteClose"
         );
     }

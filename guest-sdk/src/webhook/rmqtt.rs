@@ -6,8 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::key::RuleKey;
 use super::reason;
-use super::rules::RuleKey;
 use crate::event::{
     Client, Connack, Connection, Delivery, Detail, End, Event, Message, MessageDrop, Origin, Properties, Subscription,
 };
