@@ -126,6 +126,15 @@ impl Output {
     }
 }
 
+/// What an instance has begun to say is said when it goes.
+impl Drop for Output {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.end_line(Stream::Out, now);
+        self.end_line(Stream::Err, now);
+    }
+}
+
 impl Unfinished {
     fn push(&mut self, piece: &[u8]) {
         let room = LINE_BYTES - self.bytes.len().min(LINE_BYTES);
@@ -254,7 +263,7 @@ mod tests {
         for bytes in writes {
             output.write(Stream::Err, bytes, Instant::now());
         }
-        output.tail.into()
+        std::mem::take(&mut output.tail).into()
     }
 
     #[test]
