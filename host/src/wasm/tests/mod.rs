@@ -447,6 +447,27 @@ fn a_trap_without_words_is_named() {
 }
 
 #[test]
+fn the_sandbox_is_empty() {
+    // Each list has length 0, and the socket is an error (1), namely access-denied (1).
+    let handle = format!(
+        "(call $env (i32.const 512)) (if (i32.load (i32.const 516)) (then unreachable))
+         (call $args (i32.const 512)) (if (i32.load (i32.const 516)) (then unreachable))
+         (call $dirs (i32.const 512)) (if (i32.load (i32.const 516)) (then unreachable))
+         (call $tcp (i32.const 0) (i32.const 512))
+         (if (i32.ne (i32.load8_u (i32.const 512)) (i32.const 1)) (then unreachable))
+         (if (i32.ne (i32.load8_u (i32.const 516)) (i32.const 1)) (then unreachable))
+         {}",
+        QUIET.handle
+    );
+    let mut instance = Guest {
+        handle: &handle,
+        ..QUIET
+    }
+    .instance(&Limits::default());
+    assert_eq!(instance.handle(&events(1)), Ok(vec![Outcome::Ignore]));
+}
+
+#[test]
 fn there_is_one_outcome_per_event() {
     let handle = "(i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 3)) (i32.const 32)";
     let mut instance = Guest { handle, ..QUIET }.instance(&Limits::default());
