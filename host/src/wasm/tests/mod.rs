@@ -30,12 +30,6 @@ const QUIET: Guest<'static> = Guest {
 impl Guest<'_> {
     fn text(&self) -> String {
         include_str!("guest.wat")
-            .replace("{types} from", "types from")
-            .replace(
-                "{start} code, {configure} and {handle}",
-                "start code, configure and handle",
-            )
-            .replace("{data} from", "data from")
             .replace("{types}", include_str!("types.wat"))
             .replace("{pages}", &self.pages.to_string())
             .replace("{data}", self.data)
