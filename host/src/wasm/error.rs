@@ -88,7 +88,7 @@ pub enum CallError {
     Trap {
         /// What the guest last said on its standard error (a panic with its place, an exception), else the trap itself.
         message: String,
-        /// Functions on the guest's stack, innermost first, as far as the module carries names; at most eight.
+        /// The guest's own functions on its stack, innermost first, as far as the module carries names; at most eight.
         frames: Vec<String>,
     },
     /// The call took longer than it may.

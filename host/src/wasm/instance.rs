@@ -250,12 +250,17 @@ fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration,
     }
 }
 
-/// The guest's functions, innermost first.
+/// The guest's own functions, innermost first; of Rust's, those of a panic on its way out are left out.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
+    const RUNTIME: [&str; 8] = [
+        "std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rust", "abort",
+    ];
     let Some(stack) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
     let names = stack.frames().iter().filter_map(|frame| frame.func_name());
+    let names = names.map(|name| format!("{:#}", rustc_demangle::demangle(name)));
+    let names = names.filter(|name| !RUNTIME.iter().any(|runtime| name.starts_with(runtime)));
     names
         .take(FRAMES)
         .map(|name| clean(name.as_bytes(), FRAME_BYTES))

@@ -125,8 +125,9 @@ impl Bucket {
 /// and those that turn the direction of text become `U+FFFD`, as do bytes that are no UTF-8. What is longer than
 /// `limit` bytes ends in `…`.
 pub(super) fn clean(bytes: &[u8], limit: usize) -> String {
-    // Cleaning never makes text longer than three times its bytes; whatever lies behind that is not looked at.
-    let text = String::from_utf8_lossy(bytes);
+    // Nothing interrupts the host while it reads, so it does not read for ever to find what to leave out.
+    let (seen, unseen) = bytes.split_at(bytes.len().min(limit.saturating_mul(4)));
+    let text = String::from_utf8_lossy(seen);
     let text = text.trim_end();
     let mut line = String::with_capacity(text.len().min(limit));
     let mut chars = text.chars().peekable();
@@ -146,12 +147,17 @@ pub(super) fn clean(bytes: &[u8], limit: usize) -> String {
             char => char,
         };
         if line.len() + char.len_utf8() > limit {
-            line.truncate(line.floor_char_boundary(limit.saturating_sub('…'.len_utf8())));
-            line.push('…');
-            break;
+            return cut(line, limit);
         }
         line.push(char);
     }
+    if unseen.is_empty() { line } else { cut(line, limit) }
+}
+
+/// Ends a line in `…`, within its limit.
+fn cut(mut line: String, limit: usize) -> String {
+    line.truncate(line.floor_char_boundary(limit.saturating_sub('…'.len_utf8())));
+    line.push('…');
     line
 }
 
@@ -232,6 +238,8 @@ mod tests {
             assert_eq!(clean(text.as_bytes(), limit), line);
             assert!(line.len() <= limit);
         }
+        let hidden = [&b"\x1b]0;"[..], &[b'x'; 1000], b"\x07text"].concat();
+        assert_eq!(clean(&hidden, 8), "…", "what hides behind much is left out");
     }
 
     #[test]

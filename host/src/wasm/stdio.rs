@@ -126,6 +126,15 @@ impl Output {
     }
 }
 
+/// What an instance has begun to say is said when it goes.
+impl Drop for Output {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.end_line(Stream::Out, now);
+        self.end_line(Stream::Err, now);
+    }
+}
+
 impl Unfinished {
     fn push(&mut self, piece: &[u8]) {
         let room = LINE_BYTES - self.bytes.len().min(LINE_BYTES);
@@ -148,12 +157,12 @@ fn last_words(tail: &[&str]) -> String {
         let start = words.find("panicked at ").unwrap_or(0);
         return words.split_at(start).1.to_owned();
     }
-    // Python: the traceback, innermost frame last, and then the exception.
-    if let Some(traceback) = tail
-        .iter()
-        .rposition(|line| line.starts_with("Traceback (most recent call last)"))
-    {
-        return tail.iter().skip(traceback).copied().collect::<Vec<_>>().join(" ");
+    // Python: frames, each with its source, innermost last, and then the exception.
+    if let Some(place) = tail.iter().rposition(|line| line.starts_with("  File \"")) {
+        let (frames, rest) = tail.split_at(place + 1);
+        let exception: Vec<&str> = rest.iter().copied().filter(|line| !line.starts_with("    ")).collect();
+        let place = frames.last().map_or("", |line| line.trim());
+        return format!("{} ({place})", exception.join(" "));
     }
     // JavaScript: the exception and its stack, as one block at the end.
     tail.join(" ")
@@ -254,7 +263,7 @@ mod tests {
         for bytes in writes {
             output.write(Stream::Err, bytes, Instant::now());
         }
-        output.tail.into()
+        std::mem::take(&mut output.tail).into()
     }
 
     #[test]
@@ -303,8 +312,9 @@ mod tests {
                 Some("panicked at src/lib.rs:2:2: second in two lines"),
             ),
             (
-                "hello\nTraceback (most recent call last):\n  File \"/0/app.py\", line 3, in handle\nKeyError: 'x'\n",
-                Some("Traceback (most recent call last):   File \"/0/app.py\", line 3, in handle KeyError: 'x'"),
+                "hello\nTraceback (most recent call last):\n  File \"/0/app.py\", line 3, in handle\n    x[1]\n    \
+                 ~^^^\nKeyError: 'x'\n",
+                Some("KeyError: 'x' (File \"/0/app.py\", line 3, in handle)"),
             ),
             (
                 "TypeError: x is not a function\n    at handle (module.js:4:2)\n",

@@ -1,7 +1,8 @@
-;; A module for tests, with places for what it does: {types} from types.wat, {start} code, {configure} and {handle} bodies.
+;; A module for tests. Names in braces are filled in: the types of the contract, pages of memory, data, and what is
+;; done at the start, in `configure` and in `handle`.
 ;;
-;; Bodies may use the imports below, and memory from 0: zeros up to 1024, {data} from there, zeros up to 65536. Beyond
-;; that lies what the host passes in. `handle` has $events and $count; an outcome has 12 bytes, all zero for `ignore`.
+;; Code may use the functions that $Main imports, and memory from 0: zeros up to 1024, the data from there, zeros up to
+;; 65536. Beyond that lies what the host passes in. An outcome has 12 bytes, all zero for `ignore`.
 (component
   (import "hookhost:hook/types@0.1.0" (instance $types
 {types}  ))
@@ -43,6 +44,39 @@
     (export "get-stderr" (func (result (own $output-stream))))))
   (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
 
+  ;; What must give nothing.
+  (import "wasi:cli/environment@0.2.0" (instance $environment
+    (export "get-environment" (func (result (list (tuple string string)))))
+    (export "get-arguments" (func (result (list string))))))
+  (import "wasi:filesystem/types@0.2.0" (instance $files (export "descriptor" (type (sub resource)))))
+  (alias export $files "descriptor" (type $descriptor))
+  (import "wasi:filesystem/preopens@0.2.0" (instance $preopens
+    (alias outer 1 $descriptor (type $outer))
+    (export "descriptor" (type $descriptor (eq $outer)))
+    (export "get-directories" (func (result (list (tuple (own $descriptor) string)))))))
+  (import "wasi:sockets/network@0.2.0" (instance $network
+    (type $.error-code (enum
+      "unknown" "access-denied" "not-supported" "invalid-argument" "out-of-memory" "timeout" "concurrency-conflict"
+      "not-in-progress" "would-block" "invalid-state" "new-socket-limit" "address-not-bindable" "address-in-use"
+      "remote-unreachable" "connection-refused" "connection-reset" "connection-aborted" "datagram-too-large"
+      "name-unresolvable" "temporary-resolver-failure" "permanent-resolver-failure"))
+    (export "error-code" (type $error-code (eq $.error-code)))
+    (type $.family (enum "ipv4" "ipv6"))
+    (export "ip-address-family" (type $family (eq $.family)))))
+  (alias export $network "error-code" (type $error-code))
+  (alias export $network "ip-address-family" (type $family))
+  (import "wasi:sockets/tcp@0.2.0" (instance $tcp (export "tcp-socket" (type (sub resource)))))
+  (alias export $tcp "tcp-socket" (type $tcp-socket))
+  (import "wasi:sockets/tcp-create-socket@0.2.0" (instance $create-tcp
+    (alias outer 1 $tcp-socket (type $outer-socket))
+    (alias outer 1 $error-code (type $outer-code))
+    (alias outer 1 $family (type $outer-family))
+    (export "tcp-socket" (type $tcp-socket (eq $outer-socket)))
+    (export "error-code" (type $error-code (eq $outer-code)))
+    (export "ip-address-family" (type $family (eq $outer-family)))
+    (export "create-tcp-socket" (func
+      (param "address-family" $family) (result (result (own $tcp-socket) (error $error-code)))))))
+
   (core module $Memory
     (memory (export "memory") {pages})
     (global $next (mut i32) (i32.const 65536))
@@ -66,6 +100,10 @@
   (core func $stderr-get (canon lower (func $stderr "get-stderr")))
   (core func $stderr-write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $m)))
   (core func $exit-exit (canon lower (func $exit "exit")))
+  (core func $env (canon lower (func $environment "get-environment") (memory $m) (realloc $realloc)))
+  (core func $args (canon lower (func $environment "get-arguments") (memory $m) (realloc $realloc)))
+  (core func $dirs (canon lower (func $preopens "get-directories") (memory $m) (realloc $realloc)))
+  (core func $tcp-create (canon lower (func $create-tcp "create-tcp-socket") (memory $m)))
 
   (core module $Main
     (import "memory" "memory" (memory 1))
@@ -77,6 +115,10 @@
     (import "host" "stderr" (func $stderr (result i32)))
     (import "host" "write" (func $write (param $stream i32) (param $text i32) (param $len i32) (param $result i32)))
     (import "host" "exit" (func $exit (param $is-failure i32)))
+    (import "host" "env" (func $env (param $result i32)))
+    (import "host" "args" (func $args (param $result i32)))
+    (import "host" "dirs" (func $dirs (param $result i32)))
+    (import "host" "tcp" (func $tcp (param $family i32) (param $result i32)))
     (data (i32.const 1024) "{data}")
     (func $say (param $len i32)
       (call $write (call $stderr) (i32.const 1024) (local.get $len) (i32.const 512)))
@@ -98,7 +140,11 @@
       (export "block" (func $poll-block))
       (export "stderr" (func $stderr-get))
       (export "write" (func $stderr-write))
-      (export "exit" (func $exit-exit))))))
+      (export "exit" (func $exit-exit))
+      (export "env" (func $env))
+      (export "args" (func $args))
+      (export "dirs" (func $dirs))
+      (export "tcp" (func $tcp-create))))))
 
   (func $configure (param "host" $host-info) (param "config" string)
     (result (result (list $interest) (error (list $problem))))
