@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use hookhost_guest::nearest::nearest;
+
 /// Where a setting was given.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -66,39 +68,35 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The known name that was probably meant. Dotted names are also compared by their last word alone, so that a key in
-/// the wrong section is found.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    known.into_iter().min_by_key(|candidate| {
-        let misplaced = distance(&last(name), &last(candidate)) + usize::from(candidate.contains('.'));
-        distance(name, candidate).min(misplaced)
-    })
+/// What to say about a key that nobody knows: the known one that was probably meant, or else all that could have been.
+/// `shown` turns a key into what it is called where the unknown one was found.
+pub(super) fn suggestion(key: &str, known: &[&str], shown: impl Fn(&str) -> String) -> String {
+    if let Some(meant) = meant(key, known) {
+        return format!("the nearest known one is {}", shown(meant));
+    }
+    let section = key.split_once('.').map_or("", |(section, _)| section);
+    let inside = |known: &&&str| known.split_once('.').is_some_and(|(other, _)| other == section);
+    let siblings: Vec<String> = known.iter().filter(inside).map(|known| shown(known)).collect();
+    if !siblings.is_empty() {
+        return format!("known are {}", siblings.join(", "));
+    }
+    let mut sections: Vec<&str> = known
+        .iter()
+        .map(|known| known.split('.').next().unwrap_or_default())
+        .collect();
+    sections.dedup();
+    format!("known are {}", sections.join(", "))
 }
 
-/// How many letters have to be put in, left out, replaced or swapped with their neighbour.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    // Rows of the usual table, the last two and the one being filled.
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=to.len()).collect();
-    let mut previous = None;
-    for (row, letter) in from.chars().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, other) in to.iter().enumerate() {
-            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
-            let mut cost = at(&above, column) + usize::from(letter != *other);
-            cost = cost.min(at(&above, column + 1) + 1).min(at(&current, column) + 1);
-            let swapped = column > 0 && previous == Some(*other) && to.get(column - 1) == Some(&letter);
-            if swapped {
-                cost = cost.min(at(&before, column - 1) + 1);
-            }
-            current.push(cost);
-        }
-        before = std::mem::replace(&mut above, current);
-        previous = Some(letter);
-    }
-    above.last().copied().unwrap_or_default()
+/// The right word in the wrong section, or else a word that was mistyped.
+fn meant<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let last = |key: &'a str| key.rsplit('.').next().unwrap_or_default();
+    let word = key.rsplit('.').next().unwrap_or_default();
+    let with = |word: &str| known.iter().copied().find(|known| last(known) == word);
+    let mistyped = || nearest(key, known.iter().copied());
+    with(word)
+        .or_else(mistyped)
+        .or_else(|| with(nearest(word, known.iter().map(|known| last(known)))?))
 }
 
 #[cfg(test)]
@@ -106,36 +104,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances() {
-        let cases = [
-            ("", "", 0),
-            ("abc", "abc", 0),
-            ("", "abc", 3),
-            ("abc", "", 3),
-            ("message_publsh", "message_publish", 1),
-            ("htpp", "http", 1),
-            ("kitten", "sitting", 3),
-            ("ünit", "unit", 1),
+    fn what_was_probably_meant() {
+        let known = [
+            "delivery.connect_timeout",
+            "delivery.http_timeout",
+            "mqtt.listen",
+            "mqtt.send_timeout",
         ];
-        for (from, to, expected) in cases {
-            assert_eq!(distance(from, to), expected, "{from} {to}");
-            assert_eq!(distance(to, from), expected, "{to} {from}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_name_may_be_in_another_section() {
-        let known = ["mqtt.listen", "delivery.http_timeout", "delivery.connect_timeout"];
         let cases = [
-            ("mqtt.lisen", "mqtt.listen"),
-            ("listen", "mqtt.listen"),
-            ("mqtt.http_timeout", "delivery.http_timeout"),
-            ("delivery.conect_timeout", "delivery.connect_timeout"),
+            ("mqtt.lisen", "the nearest known one is mqtt.listen"),
+            ("listen", "the nearest known one is mqtt.listen"),
+            ("mqtt.http_timeout", "the nearest known one is delivery.http_timeout"),
+            (
+                "delivery.conect_timeout",
+                "the nearest known one is delivery.connect_timeout",
+            ),
+            ("lissten", "the nearest known one is mqtt.listen"),
+            ("mqtt.x", "known are mqtt.listen, mqtt.send_timeout"),
+            ("frobnicate.x", "known are delivery, mqtt"),
         ];
-        for (name, expected) in cases {
-            assert_eq!(nearest(name, known), Some(expected), "{name}");
+        for (key, expected) in cases {
+            assert_eq!(suggestion(key, &known, str::to_owned), expected, "{key}");
         }
-        assert_eq!(nearest("x", []), None);
+        assert_eq!(suggestion("a", &["abc", "def"], str::to_owned), "known are abc, def");
     }
 
     #[test]

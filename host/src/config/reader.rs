@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::{Node, Table, Value};
-use super::problem::{Problem, Source, nearest};
+use super::problem::{Problem, Source, suggestion};
 use super::units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 
 /// What was given for a key.
@@ -157,18 +156,14 @@ impl Reader {
                 self.problems.push(place.problem("should be a table"));
                 continue;
             }
-            let known = self
-                .known
-                .iter()
-                .chain(self.tables.iter().filter(|_| from_file))
-                .map(String::as_str);
-            let meant = nearest(path, known).unwrap_or_default();
-            let meant = match place.source {
-                Source::Environment => format!("{PREFIX}{}", meant.replace('.', "__").to_ascii_uppercase()),
-                _ => meant.to_owned(),
-            };
-            self.problems
-                .push(place.problem(format!("unknown key; the nearest known one is {meant}")));
+            let known = self.known.iter().chain(self.tables.iter().filter(|_| from_file));
+            let mut known: Vec<&str> = known.map(String::as_str).collect();
+            known.sort_unstable();
+            let suggestion = suggestion(path, &known, |known| match place.source {
+                Source::Environment => format!("{PREFIX}{}", known.replace('.', "__").to_ascii_uppercase()),
+                _ => known.to_owned(),
+            });
+            self.problems.push(place.problem(format!("unknown key; {suggestion}")));
         }
         let mut known = self.known.clone();
         known.append(&mut self.tables.clone());
@@ -256,6 +251,17 @@ impl Section<'_> {
         self.optional(key, read).unwrap_or(default)
     }
 
+    /// A duration in whole seconds, as the protocol counts some.
+    pub(super) fn seconds(&mut self, key: &str, default: u16) -> u16 {
+        let bounds = Duration::ZERO..=Duration::from_secs(u64::from(u16::MAX));
+        let duration = self.duration(key, Duration::from_secs(u64::from(default)), bounds);
+        if duration.subsec_nanos() != 0 {
+            self.problem_of(key, "should be whole seconds, as MQTT counts");
+        }
+        // The bounds leave nothing that does not fit.
+        u16::try_from(duration.as_secs()).unwrap_or(u16::MAX)
+    }
+
     pub(super) fn count<T: TryFrom<i64>>(&mut self, key: &str, default: T, bounds: RangeInclusive<i64>) -> T {
         let read = |given: &Given| {
             let number = integer(given).ok_or_else(|| mismatch(given, "a whole number"))?;
@@ -270,10 +276,6 @@ impl Section<'_> {
     pub(super) fn optional_count(&mut self, key: &str, bounds: RangeInclusive<i64>) -> Option<usize> {
         // Zero stands for "not given" and is below every bound that is asked for.
         Some(self.count(key, 0_usize, bounds)).filter(|count| *count != 0)
-    }
-
-    pub(super) fn non_zero(&mut self, key: &str, default: NonZeroU16, most: u16) -> NonZeroU16 {
-        NonZeroU16::new(self.count(key, default.get(), 1..=i64::from(most))).unwrap_or(default)
     }
 
     pub(super) fn fraction(&mut self, key: &str, default: f64, bounds: RangeInclusive<f64>) -> f64 {

@@ -189,7 +189,10 @@ fn all_mistakes_come_at_once() {
             ("HOOKHOST_SERVICE_HOST", "10.0.0.1"),
         ]),
         file: file("f", "[wasm]\nmemory = 1\n\n[hooks]\nbatch = 0\nbach = 1"),
-        webhook_file: file("g", "http_timeout = \"0s\"\nqueue_capacity = 0\nrule.x = []"),
+        webhook_file: file(
+            "g",
+            "http_timeout = \"0s\"\nqueue_capacity = 0\nrule.session_create = []",
+        ),
     };
     assert_eq!(
         problems(&inputs),
@@ -205,7 +208,7 @@ fn all_mistakes_come_at_once() {
             "f:6: hooks.bach: unknown key; the nearest known one is hooks.batch",
             "g:1: http_timeout: should be between 1ms and 1h",
             "g:2: queue_capacity: should be between 1 and 100000000",
-            "g:3: rule.x: unknown event; the nearest known one is message_acked",
+            "g:3: rule.session_create: unknown event; the nearest known one is session_created",
         ]
     );
 }
@@ -285,7 +288,7 @@ fn a_brokers_environment_needs_its_file() {
 fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
     let inputs = Inputs {
         environment: environment(&[
-            ("HOOKHOST_MQTT__NODELAY", "true"),
+            ("HOOKHOST_MQTT__NODELAY", "false"),
             ("HOOKHOST_MQTT__MAX_PACKET_SIZE", "2MiB"),
             ("HOOKHOST_MQTT__MQUEUE_RATE_LIMIT", "1_000/1m"),
             ("HOOKHOST_HOOKS__OVERFLOW", "wait"),
@@ -298,9 +301,9 @@ fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
         ..Inputs::default()
     };
     let config = config(&inputs);
-    assert!(config.mqtt.limits.nodelay);
+    assert!(!config.mqtt.limits.nodelay);
     assert_eq!(config.mqtt.limits.max_packet_size, 2 << 20);
-    assert_eq!(config.mqtt.limits.mqueue_rate_limit.unwrap().to_string(), "1000/1m");
+    assert_eq!(config.mqtt.limits.mqueue_rate_limit, (1000, Duration::from_secs(60)));
     assert_eq!(
         (config.hooks.overflow, config.hooks.queue_events),
         (Overflow::Wait, 1000)

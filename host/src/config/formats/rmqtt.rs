@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::document::{self, Node, Table, Value};
-use super::super::problem::{Problem, Source, nearest};
+use super::super::problem::{Problem, Source, suggestion};
 use super::super::reader::{Given, Place};
 use super::super::webhook::EVENTS;
 use super::Reading;
@@ -189,10 +189,10 @@ fn rules(reading: &mut Reading, place: &Place, node: Node) -> Node {
                 .warnings
                 .push(place.problem("never happens: RMQTT's web-hook does not fire it either"));
         } else if !EVENTS.contains(&event.as_str()) {
-            let meant = nearest(&event, EVENTS).unwrap_or_default();
+            let suggestion = suggestion(&event, &EVENTS, str::to_owned);
             reading
                 .problems
-                .push(place.problem(format!("unknown event; the nearest known one is {meant}")));
+                .push(place.problem(format!("unknown event; {suggestion}")));
         } else if let Value::List(list) = rules.value {
             let list = list.into_iter().enumerate().filter_map(|(index, node)| {
                 let place = place.inside(&format!("[{index}]"), node.line);
