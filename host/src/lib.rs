@@ -1,3 +1,4 @@
 //! hookhost: an MQTT broker host whose hook events go to sandboxed WebAssembly modules.
 
 pub mod event;
+pub mod hooks;
