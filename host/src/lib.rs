@@ -1,4 +1,5 @@
 //! hookhost: an MQTT broker host whose hook events go to sandboxed WebAssembly modules.
 
+pub mod config;
 pub mod event;
 pub mod hooks;

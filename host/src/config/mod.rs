@@ -1,0 +1,5 @@
+//! Configuration.
+
+pub mod units;
+
+pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
