@@ -187,7 +187,7 @@ impl Instance {
 
     fn fail(&mut self, error: CallError) -> CallError {
         self.dead = true;
-        self.store.data_mut().kv.undo();
+        self.store.data_mut().kv.undo(Instant::now());
         error
     }
 }
@@ -205,7 +205,7 @@ fn start_call(store: &mut Store<State>, time: Duration, answer_bytes: usize) {
 /// Why there is no instance.
 fn start_error(store: &mut Store<State>, error: &wasmtime::Error, limits: &Limits) -> LoadError {
     let error = call_error(store, error, limits.start_deadline, CONFIGURE_BYTES);
-    store.data_mut().kv.undo();
+    store.data_mut().kv.undo(Instant::now());
     match error {
         // Nothing is returned from start code, so the guest has not run: there was no place to run it.
         CallError::UnreadableAnswer { message, .. } => LoadError::NoRoom(message),

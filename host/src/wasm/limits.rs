@@ -34,10 +34,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bytes that the answer to a batch may have. More than its memory an honest guest cannot return; one that
-    /// returns the same bytes over and over would multiply them here.
+    /// Bytes that the answer to a batch may have, checked while it is read: one outcome more than there are events, so
+    /// that the one that is too large can usually be named. More than its memory an honest guest cannot return; one
+    /// that returns the same bytes over and over would multiply them here.
     pub(super) fn answer_bytes(&self, events: usize) -> usize {
-        self.outcome_bytes.saturating_mul(events).min(self.memory).max(1 << 16)
+        self.outcome_bytes.saturating_mul(events.saturating_add(1)).min(self.memory).max(1 << 16)
     }
 }
 
@@ -228,7 +229,7 @@ mod tests {
             outcome_bytes: 1 << 20,
             ..Limits::default()
         };
-        assert_eq!(limits.answer_bytes(3), 3 << 20);
+        assert_eq!(limits.answer_bytes(3), 4 << 20);
         assert_eq!(limits.answer_bytes(64), 10 << 20);
     }
 }

@@ -1,8 +1,9 @@
 //! What one call has changed, so that it can be taken back.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
-use super::entries::{self, Entries, Entry, Revision};
+use super::entries::{self, Entries, Entry, Stamp};
 use super::{KvBounds, KvError};
 
 /// One change per key, however often the call writes it. Bounded as the store itself is: else a call could make the
@@ -18,7 +19,7 @@ struct Change {
     /// What stood there before; if others have written the key in between, what they wrote.
     before: Option<Entry>,
     /// What this call has left there.
-    written: Option<Revision>,
+    written: Option<Stamp>,
     /// If all that this call did to the key was to add.
     added: Option<Added>,
 }
@@ -50,8 +51,9 @@ impl Changes {
         key: &str,
         amount: Option<i64>,
         bounds: &KvBounds,
+        now: Instant,
     ) -> Result<(), KvError> {
-        let current = entries.revision(key);
+        let current = entries.stamp(key);
         let amount = amount.map(i128::from);
         let Some(change) = self.keys.get_mut(key) else {
             if self.keys.len() >= bounds.keys {
@@ -70,7 +72,7 @@ impl Changes {
             );
             return Ok(());
         };
-        let others_wrote = change.written != current;
+        let others_wrote = !Stamp::is_untouched(change.written, current, now);
         match (&mut change.added, amount) {
             (Some(added), Some(amount)) => {
                 added.sum += amount;
@@ -93,20 +95,20 @@ impl Changes {
         Ok(())
     }
 
-    /// Says what the write that was noted has left.
-    pub(super) fn wrote(&mut self, key: &str, revision: Option<Revision>) {
+    /// Sees what the write that was noted has left.
+    pub(super) fn wrote(&mut self, entries: &Entries, key: &str) {
         if let Some(change) = self.keys.get_mut(key) {
-            change.written = revision;
+            change.written = entries.stamp(key);
         }
     }
 
     /// Takes everything back that others have not overwritten, and forgets it.
-    pub(super) fn undo(&mut self, entries: &mut Entries) {
+    pub(super) fn undo(&mut self, entries: &mut Entries, now: Instant) {
         for (key, change) in std::mem::take(self).keys {
-            let current = entries.revision(&key);
+            let untouched = Stamp::is_untouched(change.written, entries.stamp(&key), now);
             match change.added {
-                Some(Added { sum, shared }) if shared || current != change.written => entries.subtract(&key, sum),
-                _ if current == change.written => entries.restore(&key, change.before),
+                Some(Added { sum, shared }) if shared || !untouched => entries.subtract(&key, sum),
+                _ if untouched => entries.restore(&key, change.before),
                 _ => {}
             }
         }

@@ -17,7 +17,25 @@ const SWEEP: usize = 8;
 
 /// Tells one write from every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Revision(u64);
+struct Revision(u64);
+
+/// What tells whether an entry is still the one that somebody wrote.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stamp {
+    revision: Revision,
+    end: Option<Instant>,
+}
+
+impl Stamp {
+    /// Whether what was left as `written` is there as it was, or gone because its time was up.
+    pub(super) fn is_untouched(written: Option<Stamp>, current: Option<Stamp>, now: Instant) -> bool {
+        match (written, current) {
+            (Some(written), Some(current)) => written.revision == current.revision,
+            (Some(written), None) => written.end.is_some_and(|end| end <= now),
+            (None, current) => current.is_none(),
+        }
+    }
+}
 
 /// A value and when it ends.
 #[derive(Debug, Clone)]
@@ -83,8 +101,11 @@ impl Entries {
             .map(|entry| entry.value.clone())
     }
 
-    pub(super) fn revision(&self, key: &str) -> Option<Revision> {
-        self.map.get(key).map(|entry| entry.revision)
+    pub(super) fn stamp(&self, key: &str) -> Option<Stamp> {
+        self.map.get(key).map(|entry| Stamp {
+            revision: entry.revision,
+            end: entry.end.map(|(end, _)| end),
+        })
     }
 
     /// What stands at a key; if it is a counter, without `ours` of it.
@@ -149,7 +170,7 @@ impl Entries {
     }
 
     /// Stores a value in place of whatever is there.
-    pub(super) fn put(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) -> Revision {
+    pub(super) fn put(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) {
         let revision = self.next();
         let end = ttl.and_then(|seconds| now.checked_add(Duration::from_secs(seconds.into())));
         self.restore(
@@ -160,17 +181,16 @@ impl Entries {
                 end: end.map(|end| (end, revision)),
             }),
         );
-        revision
     }
 
     /// Stores another value with the end that the old one had; nothing if there is none.
-    pub(super) fn change_value(&mut self, key: &str, value: Bytes) -> Option<Revision> {
+    pub(super) fn change_value(&mut self, key: &str, value: Bytes) {
         let revision = self.next();
-        let entry = self.map.get_mut(key)?;
-        self.bytes = self.bytes - entry.len() + value.len();
-        entry.value = value;
-        entry.revision = revision;
-        Some(revision)
+        if let Some(entry) = self.map.get_mut(key) {
+            self.bytes = self.bytes - entry.len() + value.len();
+            entry.value = value;
+            entry.revision = revision;
+        }
     }
 
     /// Puts an entry, or none, where it was.

@@ -128,9 +128,9 @@ impl Access {
 
     /// The call has failed: what it wrote is taken back. That may leave the store above its bounds by what others
     /// wrote meanwhile; nothing can be added to it until it is below them again.
-    pub(super) fn undo(&mut self) {
+    pub(super) fn undo(&mut self, now: Instant) {
         if !self.changes.is_empty() {
-            self.changes.undo(&mut self.kv.lock());
+            self.changes.undo(&mut self.kv.lock(), now);
         }
     }
 
@@ -150,9 +150,9 @@ impl Access {
         entries.expire(now);
         let before = entries.get(key, now);
         entries.check(key, value.len(), &self.kv.bounds)?;
-        self.changes.note(&entries, key, None, &self.kv.bounds)?;
-        let revision = entries.put(key, value, ttl, now);
-        self.changes.wrote(key, Some(revision));
+        self.changes.note(&entries, key, None, &self.kv.bounds, now)?;
+        entries.put(key, value, ttl, now);
+        self.changes.wrote(&entries, key);
         Ok(before)
     }
 
@@ -164,9 +164,9 @@ impl Access {
             return Ok(false);
         }
         entries.check(key, value.len(), &self.kv.bounds)?;
-        self.changes.note(&entries, key, None, &self.kv.bounds)?;
-        let revision = entries.put(key, value, ttl, now);
-        self.changes.wrote(key, Some(revision));
+        self.changes.note(&entries, key, None, &self.kv.bounds, now)?;
+        entries.put(key, value, ttl, now);
+        self.changes.wrote(&entries, key);
         Ok(true)
     }
 
@@ -184,12 +184,12 @@ impl Access {
         };
         let value = entries::digits(sum);
         entries.check(key, value.len(), &self.kv.bounds)?;
-        self.changes.note(&entries, key, Some(amount), &self.kv.bounds)?;
-        let revision = match old {
-            None => Some(entries.put(key, value, ttl, now)),
+        self.changes.note(&entries, key, Some(amount), &self.kv.bounds, now)?;
+        match old {
+            None => entries.put(key, value, ttl, now),
             Some(_) => entries.change_value(key, value),
-        };
-        self.changes.wrote(key, revision);
+        }
+        self.changes.wrote(&entries, key);
         Ok(sum)
     }
 
@@ -200,9 +200,9 @@ impl Access {
         if entries.get(key, now).is_none() {
             return Ok(false);
         }
-        self.changes.note(&entries, key, None, &self.kv.bounds)?;
+        self.changes.note(&entries, key, None, &self.kv.bounds, now)?;
         entries.restore(key, None);
-        self.changes.wrote(key, None);
+        self.changes.wrote(&entries, key);
         Ok(true)
     }
 }

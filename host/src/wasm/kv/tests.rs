@@ -189,14 +189,14 @@ fn undo_restores_everything() {
     kv.remove("n", now).unwrap();
     kv.add("n", 100, None, now).unwrap();
     kv.insert("b", bytes("new"), None, now).unwrap();
-    kv.undo();
+    kv.undo(now);
 
     assert_eq!(text(kv.get("a", now)).as_deref(), Some("1"));
     assert_eq!(kv.get("a", clock.at(10)), None, "with its time to live");
     assert_eq!(text(kv.get("n", now)).as_deref(), Some("5"));
     assert_eq!(kv.get("b", now), None);
     assert_eq!(kv.kv.usage().keys, 2);
-    kv.undo();
+    kv.undo(now);
     assert_eq!(text(kv.get("a", now)).as_deref(), Some("1"), "nothing is undone twice");
 }
 
@@ -222,11 +222,23 @@ fn undo_beside_another_instance() {
     theirs.add("m", 10, None, now).unwrap();
     ours.swap("m", bytes("x"), None, now).unwrap();
     theirs.commit();
-    ours.undo();
+    ours.undo(now);
 
     for (key, value) in [("n", "10"), ("a", "theirs"), ("b", "theirs"), ("m", "10")] {
         assert_eq!(text(ours.get(key, now)).as_deref(), Some(value), "{key}");
     }
+}
+
+#[test]
+fn undo_after_what_was_written_is_over() {
+    let (mut kv, clock) = access();
+    kv.swap("a", bytes("1"), None, clock.at(0)).unwrap();
+    kv.commit();
+    kv.swap("a", bytes("2"), Some(1), clock.at(0)).unwrap();
+    // Clears "a" away.
+    kv.swap("b", bytes(""), None, clock.at(1)).unwrap();
+    kv.undo(clock.at(1));
+    assert_eq!(text(kv.get("a", clock.at(1))).as_deref(), Some("1"));
 }
 
 #[derive(Debug, Clone)]
@@ -285,7 +297,7 @@ proptest! {
                 Step::Set(key, value, ttl) => {
                     let (key, value) = (key.to_string(), value.to_string());
                     let old = kv.swap(&key, bytes(&value), ttl, now).unwrap();
-                    prop_assert_eq!(text(old).as_deref(), model.get(&key, time));
+                    prop_assert_eq!(text(old), model.get(&key, time).map(str::to_owned));
                     model.set(&key, &value, ttl, time);
                 }
                 Step::Insert(key, value, ttl) => {
@@ -323,13 +335,13 @@ proptest! {
                     before = model.clone();
                 }
                 Step::Undo => {
-                    kv.undo();
+                    kv.undo(now);
                     model = before.clone();
                 }
             }
             for key in 0..6u8 {
                 let key = key.to_string();
-                prop_assert_eq!(text(kv.get(&key, clock.at(time))).as_deref(), model.get(&key, time));
+                prop_assert_eq!(text(kv.get(&key, clock.at(time))), model.get(&key, time).map(str::to_owned));
             }
         }
         // Nothing is left behind: all gone, nothing counted.
@@ -361,7 +373,7 @@ proptest! {
                     kept += std::mem::take(&mut open[who]);
                 }
                 _ => {
-                    ours[who].undo();
+                    ours[who].undo(now);
                     open[who] = 0;
                 }
             }
