@@ -24,13 +24,31 @@
 //! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
 
 mod counters;
+mod deadline;
+mod file;
+mod http;
+mod lines;
+mod notice;
 mod outbox;
+mod queue;
 mod request;
+mod retry;
+mod sender;
+mod stdout;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::time::Instant;
+use tracing::error;
+
+use counters::Counts;
+use outbox::{Memory, Room};
+use sender::Sender;
 
 pub use counters::{Counters, Dropped};
 pub use outbox::{Outbox, OutboxClosed};
@@ -98,9 +116,12 @@ pub enum StartError {
     Http(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The running senders.
+/// The running senders. Dropping it instead of calling [`Delivery::stop`] stops them without any grace.
 pub struct Delivery {
-    outbox: Arc<dyn Outbox>,
+    outbox: Arc<Memory>,
+    room: Arc<Room>,
+    counts: Arc<Counts>,
+    senders: Vec<Sender>,
 }
 
 impl Delivery {
@@ -109,25 +130,53 @@ impl Delivery {
     /// # Errors
     ///
     /// [`StartError`] if the system refuses threads or the HTTP client cannot be made; nothing runs then.
-    pub fn start(_settings: &Settings) -> Result<Delivery, StartError> {
-        todo!()
+    pub fn start(settings: &Settings) -> Result<Delivery, StartError> {
+        let room = Arc::new(Room::new(settings.queue_requests, settings.queue_bytes));
+        let counts = Arc::new(Counts::default());
+        let senders = (0..settings.threads.max(1))
+            .map(|number| Sender::start(number, settings, Arc::clone(&room), Arc::clone(&counts)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let inboxes = senders.iter().map(|sender| sender.inbox.clone()).collect();
+        let outbox = Arc::new(Memory::new(Arc::clone(&room), Arc::clone(&counts), inboxes));
+        Ok(Delivery {
+            outbox,
+            room,
+            counts,
+            senders,
+        })
     }
 
     /// The outbox that feeds the senders.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
-        Arc::clone(&self.outbox)
+        Arc::clone(&self.outbox) as Arc<dyn Outbox>
     }
 
     /// The counters now.
     pub fn counters(&self) -> Counters {
-        todo!()
+        self.counts.read(&self.room)
     }
 
     /// Accepts nothing more, goes on with what is accepted for at most `grace`, and joins the threads.
     ///
     /// A retry that is not due within `grace` is not waited for. What is left is counted as [`Dropped::closed`].
     /// Blocks the calling thread.
-    pub fn stop(self, _grace: Duration) -> Counters {
-        todo!()
+    pub fn stop(mut self, grace: Duration) -> Counters {
+        /// Nobody waits longer, and the clock cannot overflow.
+        const LONGEST: Duration = Duration::from_secs(24 * 3600);
+        self.room.close();
+        let deadline = Instant::now() + grace.min(LONGEST);
+        let threads: Vec<_> = self.senders.drain(..).map(|sender| sender.stop(deadline)).collect();
+        for thread in threads {
+            if thread.join().is_err() {
+                error!("a sender thread has panicked");
+            }
+        }
+        self.counters()
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.room.close();
     }
 }

@@ -225,3 +225,146 @@ impl Room {
 fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::super::request::Method;
+    use super::*;
+
+    fn request(url: &str, key: &str) -> Request {
+        Request {
+            id: String::new(),
+            source: "test".into(),
+            generation: 1,
+            method: Method::Post,
+            url: url.into(),
+            headers: Vec::new(),
+            body: Default::default(),
+            ordering_key: key.into(),
+        }
+    }
+
+    fn until(what: &str, condition: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            assert!(Instant::now() < end, "not in time: {what}");
+            // Between two looks, so that the threads looked at have the processor.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// A thread that takes room; the channel says when it has.
+    fn take(room: &Arc<Room>, requests: usize, bytes: usize) -> mpsc::Receiver<Result<(), OutboxClosed>> {
+        let (sender, taken) = mpsc::channel();
+        let room = Arc::clone(room);
+        thread::spawn(move || sender.send(room.acquire(requests, bytes)));
+        taken
+    }
+
+    #[test]
+    fn who_finds_no_room_waits_until_a_quarter_is_free() {
+        let room = Arc::new(Room::new(8, 800));
+        room.acquire(8, 8).unwrap();
+        let taken = take(&room, 1, 1);
+        until("waiting", || room.waiting.load(SeqCst));
+        room.release(1, 1);
+        assert!(room.waiting.load(SeqCst), "one free place does not wake");
+        room.release(1, 1);
+        assert_eq!(taken.recv(), Ok(Ok(())));
+        assert_eq!(room.taken(), (7, 7));
+        // By bytes alone, and all that is asked for must fit.
+        let taken = take(&room, 1, 799);
+        until("waiting", || room.waiting.load(SeqCst));
+        room.release(6, 6);
+        assert_eq!(taken.recv(), Ok(Ok(())));
+        assert_eq!(room.taken(), (2, 800));
+    }
+
+    #[test]
+    fn a_batch_beyond_the_bound_is_let_in_alone() {
+        let room = Arc::new(Room::new(2, 100));
+        room.acquire(1, 1).unwrap();
+        let taken = take(&room, 5, 1000);
+        until("waiting", || room.waiting.load(SeqCst));
+        assert_eq!(room.taken(), (1, 1));
+        room.release(1, 1);
+        assert_eq!(taken.recv(), Ok(Ok(())));
+        assert_eq!(room.taken(), (5, 1000));
+    }
+
+    #[test]
+    fn closing_ends_the_wait_of_all() {
+        let room = Arc::new(Room::new(1, 100));
+        room.acquire(1, 1).unwrap();
+        let waiting: Vec<_> = (0..3).map(|_| take(&room, 1, 1)).collect();
+        until("waiting", || room.waiting.load(SeqCst));
+        room.close();
+        for taken in waiting {
+            assert_eq!(taken.recv(), Ok(Err(OutboxClosed)));
+        }
+        assert_eq!(room.acquire(1, 1), Err(OutboxClosed));
+        assert_eq!(room.taken(), (1, 1));
+    }
+
+    #[test]
+    fn room_is_neither_lost_nor_made_under_contention() {
+        let room = Arc::new(Room::new(10, 10_000));
+        let threads: Vec<_> = (1..=4)
+            .map(|size| {
+                let room = Arc::clone(&room);
+                thread::spawn(move || {
+                    for _ in 0..2000 {
+                        room.acquire(size, 10 * size).unwrap();
+                        assert!(room.taken().0 <= 10);
+                        room.release(size, 10 * size);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(room.taken(), (0, 0));
+    }
+
+    #[test]
+    fn a_key_has_one_thread_and_so_has_a_file() {
+        let room = Arc::new(Room::new(1000, 1 << 20));
+        let (senders, mut inboxes): (Vec<_>, Vec<_>) = (0..3).map(|_| unbounded_channel()).unzip();
+        let outbox = Memory::new(Arc::clone(&room), Arc::default(), senders);
+        for _ in 0..20 {
+            let urls = ["http://a", "HTTPS://b", "file:///x"];
+            let batch = urls
+                .iter()
+                .flat_map(|url| ["", "k1", "k2", "k3", "k4"].map(|key| request(url, key)));
+            outbox.append(batch.collect()).unwrap();
+        }
+        let mut threads_of = std::collections::BTreeMap::<String, std::collections::BTreeSet<usize>>::new();
+        let mut total = 0;
+        for (thread, inbox) in inboxes.iter_mut().enumerate() {
+            while let Ok(batch) = inbox.try_recv() {
+                for request in batch {
+                    total += 1;
+                    let name = if request.url.starts_with("file") {
+                        request.url
+                    } else {
+                        request.ordering_key
+                    };
+                    threads_of.entry(name).or_default().insert(thread);
+                }
+            }
+        }
+        assert_eq!(total, 300);
+        for (name, threads) in threads_of {
+            assert_eq!(threads.len(), if name.is_empty() { 3 } else { 1 }, "{name}");
+        }
+        drop(inboxes);
+        let taken = room.taken();
+        assert_eq!(outbox.append(vec![request("http://a", "")]), Err(OutboxClosed));
+        assert_eq!(room.taken(), taken, "what is not accepted takes no room");
+    }
+}
