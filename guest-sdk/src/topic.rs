@@ -143,6 +143,13 @@ impl fmt::Display for TopicFilter {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for TopicFilter {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A filter as SUBSCRIBE carries it: perhaps with a share.
 ///
 /// ```
