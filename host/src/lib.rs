@@ -4,4 +4,5 @@ pub mod config;
 pub mod delivery;
 pub mod event;
 pub mod hooks;
+pub mod modules;
 pub mod wasm;

@@ -69,8 +69,8 @@ pub enum InterestCause {
     /// More filters in all than [`Interests::MAX_FILTERS`].
     #[error("more than {} filters in all", Interests::MAX_FILTERS)]
     TooMany,
-    /// More filters with wildcards in all than [`Interests::MAX_WILDCARDS`].
-    #[error("more than {} filters with wildcards in all", Interests::MAX_WILDCARDS)]
+    /// More filters with wildcards for one hook than [`Interests::MAX_WILDCARDS`].
+    #[error("more than {} filters with wildcards for one hook", Interests::MAX_WILDCARDS)]
     TooManyWildcards,
 }
 
@@ -78,7 +78,7 @@ impl Interests {
     /// Most filters in all interests of one module: bounds what a module makes the host keep.
     pub const MAX_FILTERS: usize = 10_000;
 
-    /// Most filters with wildcards among them: each is a comparison of some ten nanoseconds per event.
+    /// Most different filters with wildcards for one hook: each is a comparison of some ten nanoseconds per event.
     pub const MAX_WILDCARDS: usize = 1_000;
 
     /// No interests: nothing is wanted.
@@ -94,7 +94,7 @@ impl Interests {
     pub fn compile(list: &[Interest]) -> Result<Interests, Vec<InterestError>> {
         let mut table: [Wanted; Hook::COUNT] = Default::default();
         let mut errors = Vec::new();
-        let (mut filters, mut wildcards) = (0, 0);
+        let mut filters = 0;
         for (index, interest) in list.iter().enumerate() {
             let hook = interest.hook;
             let mut refuse = |cause| errors.push(InterestError { index, hook, cause });
@@ -121,12 +121,10 @@ impl Interests {
                     }
                     Ok(None) => wanted.add_exact(text),
                     Ok(Some(filter)) => {
-                        wildcards += 1;
-                        if wildcards > Self::MAX_WILDCARDS {
+                        if !wanted.add_wildcard(filter) {
                             refuse(InterestCause::TooManyWildcards);
                             return Err(errors);
                         }
-                        wanted.add_wildcard(filter);
                     }
                 }
             }
@@ -173,12 +171,13 @@ impl Wanted {
         }
     }
 
-    fn add_wildcard(&mut self, filter: TopicFilter) {
-        if let Some((_, wildcards)) = self.lists()
-            && !wildcards.contains(&filter)
-        {
+    /// False if there is no room for another.
+    fn add_wildcard(&mut self, filter: TopicFilter) -> bool {
+        let Some((_, wildcards)) = self.lists() else { return true };
+        if !wildcards.contains(&filter) {
             wildcards.push(filter);
         }
+        wildcards.len() <= Interests::MAX_WILDCARDS
     }
 
     /// The lists to add to; none if everything is wanted anyway.
