@@ -134,8 +134,13 @@ pub trait Module: Sized {
         Outcome::Ignore
     }
 
-    /// A publish went to nobody: refused, or without subscriber.
+    /// A publish was accepted and nobody subscribes to its topic.
     fn on_message_dropped(&mut self, event: &Event, drop: &MessageDrop) -> Outcome {
+        Outcome::Ignore
+    }
+
+    /// A publish was refused.
+    fn on_message_refused(&mut self, event: &Event, drop: &MessageDrop) -> Outcome {
         Outcome::Ignore
     }
 
@@ -181,6 +186,7 @@ pub trait Module: Sized {
             Detail::MessageDelivered(delivery) => self.on_message_delivered(event, delivery),
             Detail::MessageAcked(acknowledgement) => self.on_message_acked(event, acknowledgement),
             Detail::MessageDropped(drop) => self.on_message_dropped(event, drop),
+            Detail::MessageRefused(drop) => self.on_message_refused(event, drop),
             Detail::DeliveryDropped(drop) => self.on_delivery_dropped(event, drop),
             Detail::MessageQueued(delivery) => self.on_message_queued(event, delivery),
             Detail::DeliveryLost(loss) => self.on_delivery_lost(event, loss),

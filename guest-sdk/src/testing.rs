@@ -254,9 +254,20 @@ pub fn acked(topic: &str, payload: &[u8]) -> Event {
     }))
 }
 
-/// [`message`] went to nobody.
-pub fn dropped(topic: &str, payload: &[u8], reason: DropReason, code: u8) -> Event {
+/// Nobody subscribes to the topic of [`message`].
+pub fn dropped(topic: &str, payload: &[u8]) -> Event {
     event(Detail::MessageDropped(MessageDrop {
+        message: message(topic, payload),
+        reason: DropReason::NoSubscribers,
+        // What MQTT 5 calls "No matching subscribers".
+        code: 16,
+        text: None,
+    }))
+}
+
+/// [`message`] was refused.
+pub fn refused(topic: &str, payload: &[u8], reason: DropReason, code: u8) -> Event {
+    event(Detail::MessageRefused(MessageDrop {
         message: message(topic, payload),
         reason,
         code,

@@ -141,7 +141,7 @@ fn check(arguments: HostArguments) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     let summary = summary(&config);
-    let problems = app::check(config);
+    let problems = app::check(&config);
     if !problems.is_empty() {
         return refuse(&problems);
     }

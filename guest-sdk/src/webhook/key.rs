@@ -105,8 +105,7 @@ impl RuleKey {
             Detail::MessageAcked(_) if !system => &[RuleKey::MessageAcked],
             Detail::MessageQueued(_) if !system => &[RuleKey::OfflineMessage],
             Detail::DeliveryDropped(_) if !system => &[RuleKey::MessageDropped],
-            Detail::MessageDropped(drop) => match drop.reason {
-                DropReason::NoSubscribers => &[],
+            Detail::MessageRefused(drop) => match drop.reason {
                 DropReason::NotAuthorized if system => &[RuleKey::MessagePublish],
                 DropReason::NotAuthorized => &[RuleKey::MessagePublish, RuleKey::MessageDropped],
                 _ if system => &[],
@@ -129,10 +128,10 @@ impl RuleKey {
             RuleKey::SessionTerminated => &[Hook::SessionTerminated],
             RuleKey::SessionSubscribed => &[Hook::SessionSubscribed],
             RuleKey::SessionUnsubscribed => &[Hook::SessionUnsubscribed],
-            RuleKey::MessagePublish => &[Hook::MessagePublish, Hook::MessageDropped],
+            RuleKey::MessagePublish => &[Hook::MessagePublish, Hook::MessageRefused],
             RuleKey::MessageDelivered => &[Hook::MessageDelivered],
             RuleKey::MessageAcked => &[Hook::MessageAcked],
-            RuleKey::MessageDropped => &[Hook::DeliveryDropped, Hook::MessageDropped],
+            RuleKey::MessageDropped => &[Hook::DeliveryDropped, Hook::MessageRefused],
             RuleKey::OfflineMessage => &[Hook::MessageQueued],
         }
     }
@@ -190,8 +189,7 @@ mod tests {
         assert_eq!(of(Detail::MessageQueued(delivery.clone())), []);
         assert_eq!(of(Detail::DeliveryDropped(drop(delivery, DropReason::QueueFull))), []);
         for (reason, expected) in [
-            (DropReason::NoSubscribers, &[][..]),
-            (DropReason::NotAuthorized, &[RuleKey::MessagePublish]),
+            (DropReason::NotAuthorized, &[RuleKey::MessagePublish][..]),
             (DropReason::PacketIdInUse, &[]),
         ] {
             let drop = MessageDrop {
@@ -200,14 +198,14 @@ mod tests {
                 code: 0,
                 text: None,
             };
-            assert_eq!(of(Detail::MessageDropped(drop)), expected);
+            assert_eq!(of(Detail::MessageRefused(drop)), expected);
         }
     }
 
     #[test]
-    fn a_publish_that_nobody_subscribes_to_is_not_told_twice() {
-        let of = |reason| RuleKey::of(&testing::dropped("a", b"", reason, 0)).to_vec();
-        assert_eq!(of(DropReason::NoSubscribers), []);
+    fn a_refused_publish_is_told_and_one_without_subscribers_is_not() {
+        assert_eq!(RuleKey::of(&testing::dropped("a", b"")), []);
+        let of = |reason| RuleKey::of(&testing::refused("a", b"", reason, 0)).to_vec();
         assert_eq!(of(DropReason::PacketIdInUse), [RuleKey::MessageDropped]);
         assert_eq!(
             of(DropReason::NotAuthorized),

@@ -62,7 +62,7 @@ pub fn body(key: RuleKey, event: &Event, node: u32, action: &str) -> Option<Stri
             body.end(&termination.end, &termination.session.client);
         }
         (RuleKey::MessagePublish, Detail::MessagePublish(message))
-        | (RuleKey::MessagePublish, Detail::MessageDropped(MessageDrop { message, .. })) => {
+        | (RuleKey::MessagePublish, Detail::MessageRefused(MessageDrop { message, .. })) => {
             body.packet(message, Flags::of_message(message));
             body.number(next!("ts"), message.received_at);
             body.time();
@@ -71,7 +71,7 @@ pub fn body(key: RuleKey, event: &Event, node: u32, action: &str) -> Option<Stri
         (RuleKey::MessageDelivered, Detail::MessageDelivered(delivery))
         | (RuleKey::OfflineMessage, Detail::MessageQueued(delivery)) => body.delivery(delivery),
         (RuleKey::MessageAcked, Detail::MessageAcked(acknowledgement)) => body.delivery(&acknowledgement.delivery),
-        (RuleKey::MessageDropped, Detail::MessageDropped(drop)) => {
+        (RuleKey::MessageDropped, Detail::MessageRefused(drop)) => {
             body.drop(
                 &drop.message,
                 Flags::of_message(&drop.message),

@@ -426,7 +426,7 @@ fn a_refused_publish_is_announced_and_dropped() {
             publisher: c2(),
             ..message()
         };
-        Detail::MessageDropped(MessageDrop {
+        Detail::MessageRefused(MessageDrop {
             message,
             reason: DropReason::NotAuthorized,
             code: 135,

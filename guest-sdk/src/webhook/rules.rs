@@ -152,10 +152,10 @@ mod tests {
             ("session_terminated", &[Hook::SessionTerminated]),
             ("session_subscribed", &[Hook::SessionSubscribed]),
             ("session_unsubscribed", &[Hook::SessionUnsubscribed]),
-            ("message_publish", &[Hook::MessagePublish, Hook::MessageDropped]),
+            ("message_publish", &[Hook::MessagePublish, Hook::MessageRefused]),
             ("message_delivered", &[Hook::MessageDelivered]),
             ("message_acked", &[Hook::MessageAcked]),
-            ("message_dropped", &[Hook::DeliveryDropped, Hook::MessageDropped]),
+            ("message_dropped", &[Hook::DeliveryDropped, Hook::MessageRefused]),
             ("offline_message", &[Hook::MessageQueued]),
         ] {
             let all: Vec<_> = hooks.iter().map(|hook| interest(*hook, &[])).collect();
@@ -190,7 +190,7 @@ mod tests {
             [
                 interest(Hook::MessagePublish, &["a"]),
                 interest(Hook::DeliveryDropped, &[]),
-                interest(Hook::MessageDropped, &[]),
+                interest(Hook::MessageRefused, &[]),
             ]
         );
         assert_eq!(rules(json!({})).interests(), []);
@@ -259,7 +259,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            sent(&testing::dropped("x", b"", DropReason::NotAuthorized, 135)),
+            sent(&testing::refused("x", b"", DropReason::NotAuthorized, 135)),
             [
                 "http://a message_publish 1",
                 "http://b message_publish 1",

@@ -28,10 +28,11 @@ pub use formats::Format;
 pub use load::{environment, load};
 pub use mqtt::{Limits, Mqtt, SharedStrategy};
 pub use problem::{Problem, Source};
-pub use sections::{Delivery, Hooks, Modules, Node, Overflow, Shutdown, Wasm};
+pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
 
+use crate::{delivery, event};
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 
 /// Everything that can be configured, checked.
@@ -40,7 +41,7 @@ pub struct Config {
     /// The MQTT listener and what clients may use.
     pub mqtt: Mqtt,
     /// Who this host is.
-    pub node: Node,
+    pub node: event::Node,
     /// The configuration of the default module.
     pub webhook: Webhook,
     /// Where other modules come from.
@@ -50,7 +51,7 @@ pub struct Config {
     /// What a module may use.
     pub wasm: Wasm,
     /// How requests are sent.
-    pub delivery: Delivery,
+    pub delivery: delivery::Settings,
     /// How the host ends.
     pub shutdown: Shutdown,
 }
@@ -175,18 +176,24 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
     let mut reader = Reader::new(layers);
     let config = Config {
         mqtt: Mqtt::read(reader.section("mqtt")),
-        node: Node::read(reader.section("node")),
+        node: sections::node(reader.section("node")),
         webhook: Webhook::read(reader.section("webhook"), format),
         modules: Modules::read(reader.section("modules")),
         hooks: Hooks::read(reader.section("hooks")),
-        wasm: Wasm::read(reader.section("wasm")),
-        delivery: Delivery::read(reader.section("delivery")),
+        wasm: Wasm::read(reader.section("wasm"), user_cache(&inputs.environment)),
+        delivery: sections::delivery(reader.section("delivery")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
     reader.problems.append(&mut problems);
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;
     (config, reader)
+}
+
+/// The folder for what can be made again, as the XDG base directory specification names it.
+fn user_cache(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
 }
 
 fn flags_layer(flags: &Flags) -> Layer {

@@ -46,7 +46,7 @@ fn nothing_at_all_is_a_configuration() {
     let Loaded { config, warnings } = read(&Inputs::default()).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(config.mqtt, Mqtt::default());
-    assert_eq!(config.delivery, Delivery::default());
+    assert_eq!(config.delivery, delivery::Settings::default());
     assert_eq!(config.webhook.config["urls"], json!(["stdout:"]));
     assert_eq!(config.webhook.config["rule"].as_object().unwrap().len(), 15);
     assert_eq!(
@@ -281,7 +281,7 @@ fn a_brokers_environment_needs_its_file() {
         environment: environment(&[("RMQTT_PLUGIN_RMQTT_WEB_HOOK_HTTP_TIMEOUT", "3s")]),
         ..Inputs::default()
     };
-    assert_eq!(config(&inputs).delivery, Delivery::default());
+    assert_eq!(config(&inputs).delivery, delivery::Settings::default());
 }
 
 #[test]
@@ -305,10 +305,10 @@ fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
     assert_eq!(config.mqtt.limits.max_packet_size, 2 << 20);
     assert_eq!(config.mqtt.limits.mqueue_rate_limit, (1000, Duration::from_secs(60)));
     assert_eq!(
-        (config.hooks.overflow, config.hooks.queue_events),
+        (config.hooks.queue.overflow, config.hooks.queue.events),
         (Overflow::Wait, 1000)
     );
-    assert_eq!((config.wasm.instances, config.wasm.memory), (Some(3), 1 << 20));
+    assert_eq!((config.wasm.instances, config.wasm.limits.memory), (3, 1 << 20));
     assert_eq!(config.shutdown.grace, Duration::from_secs(60));
     assert_eq!(config.webhook.config["format"], "rmqtt");
 }
@@ -402,19 +402,13 @@ fn an_rmqtt_file_is_read_as_it_is() {
             path: "hook.toml".into()
         }
     );
-    let expected = Delivery {
+    let expected = delivery::Settings {
         http_timeout: Duration::from_secs(8),
         queue_requests: 300_000,
-        ..Delivery::default()
+        ..delivery::Settings::default()
     };
     assert_eq!(config.delivery, expected);
-    assert_eq!(
-        config.hooks,
-        Hooks {
-            queue_events: 300_000,
-            ..Hooks::default()
-        }
-    );
+    assert_eq!(config.hooks.queue.events, 300_000);
 
     let flags = Flags {
         webhook_urls: vec!["http://a".into(), "http://b".into()],

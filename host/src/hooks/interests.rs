@@ -235,6 +235,7 @@ fn has_topic(hook: Hook) -> bool {
         | Hook::MessageDelivered
         | Hook::MessageAcked
         | Hook::MessageDropped
+        | Hook::MessageRefused
         | Hook::DeliveryDropped
         | Hook::MessageQueued
         | Hook::DeliveryLost

@@ -34,7 +34,7 @@ fn detail(detail: &Detail) -> usize {
         | Detail::SessionTakenOver(it) => session(it),
         Detail::SessionTerminated(it) => session(&it.session) + end(&it.end),
         Detail::MessagePublish(it) => message(it),
-        Detail::MessageDropped(it) => message(&it.message) + text(&it.text),
+        Detail::MessageDropped(it) | Detail::MessageRefused(it) => message(&it.message) + text(&it.text),
         Detail::MessageDelivered(it) | Detail::MessageQueued(it) => delivery(it),
         Detail::MessageAcked(it) => delivery(&it.delivery) + properties(&it.properties),
         Detail::DeliveryDropped(it) => delivery(&it.delivery) + text(&it.text),

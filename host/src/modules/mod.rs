@@ -195,7 +195,7 @@ impl Drop for Modules {
 }
 
 /// An error and all its causes in one line.
-fn explain(error: &dyn std::error::Error) -> String {
+pub(crate) fn explain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -230,6 +230,7 @@ hooks!(
     MessageDelivered,
     MessageAcked,
     MessageDropped,
+    MessageRefused,
     DeliveryDropped,
     MessageQueued,
     DeliveryLost,

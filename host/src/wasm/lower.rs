@@ -72,6 +72,7 @@ impl<'a> Lender<'a> {
             Detail::MessageDelivered(it) => To::MessageDelivered(self.delivery(it)),
             Detail::MessageAcked(it) => To::MessageAcked(self.acknowledgement(it)),
             Detail::MessageDropped(it) => To::MessageDropped(self.message_drop(it)),
+            Detail::MessageRefused(it) => To::MessageRefused(self.message_drop(it)),
             Detail::DeliveryDropped(it) => To::DeliveryDropped(self.delivery_drop(it)),
             Detail::MessageQueued(it) => To::MessageQueued(self.delivery(it)),
             Detail::DeliveryLost(it) => To::DeliveryLost(self.delivery_loss(it)),
