@@ -38,6 +38,7 @@ mod stdout;
 mod target;
 #[cfg(test)]
 mod tests;
+mod width;
 
 use std::sync::Arc;
 use std::time::Duration;
