@@ -38,7 +38,10 @@ impl Limits {
     /// that the one that is too large can usually be named. More than its memory an honest guest cannot return; one
     /// that returns the same bytes over and over would multiply them here.
     pub(super) fn answer_bytes(&self, events: usize) -> usize {
-        self.outcome_bytes.saturating_mul(events.saturating_add(1)).min(self.memory).max(1 << 16)
+        self.outcome_bytes
+            .saturating_mul(events.saturating_add(1))
+            .min(self.memory)
+            .max(1 << 16)
     }
 }
 
