@@ -173,7 +173,9 @@ impl Wanted {
 
     /// False if there is no room for another.
     fn add_wildcard(&mut self, filter: TopicFilter) -> bool {
-        let Some((_, wildcards)) = self.lists() else { return true };
+        let Some((_, wildcards)) = self.lists() else {
+            return true;
+        };
         if !wildcards.contains(&filter) {
             wildcards.push(filter);
         }

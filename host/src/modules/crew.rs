@@ -37,17 +37,22 @@ impl<T: Template> Crew<T> {
         workers: Vec<Worker<T>>,
         before: impl Iterator<Item = &'a Crew<T>>,
     ) -> io::Result<Crew<T>> {
-        let ended = Arc::new(Ended { running: Mutex::new(0), changed: Condvar::new() });
+        let ended = Arc::new(Ended {
+            running: Mutex::new(0),
+            changed: Condvar::new(),
+        });
         let before: Vec<_> = before.map(|crew| Arc::clone(&crew.ended)).collect();
         let start = |(number, worker): (usize, Worker<T>)| {
             let before = before.clone();
             *lock(&ended.running) += 1;
             let leaving = Leaving(Arc::clone(&ended));
-            thread::Builder::new().name(format!("{module}/{number}")).spawn(move || {
-                let _leaving = leaving;
-                before.iter().for_each(|before| before.wait());
-                worker.run();
-            })
+            thread::Builder::new()
+                .name(format!("{module}/{number}"))
+                .spawn(move || {
+                    let _leaving = leaving;
+                    before.iter().for_each(|before| before.wait());
+                    worker.run();
+                })
         };
         let threads = workers.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
         Ok(Crew { slot, threads, ended })
@@ -68,20 +73,27 @@ impl<T: Template> Crew<T> {
             return Vec::new();
         }
         let busy = self.threads.iter().filter(|thread| !thread.is_finished());
-        busy.map(|thread| thread.thread().name().unwrap_or_default().to_owned()).collect()
+        busy.map(|thread| thread.thread().name().unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
 impl Ended {
     fn wait(&self) {
         let running = lock(&self.running);
-        drop(self.changed.wait_while(running, |running| *running > 0).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.changed
+                .wait_while(running, |running| *running > 0)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// Whether all threads have ended in time.
     fn wait_until(&self, until: Instant) -> bool {
         let time = until.saturating_duration_since(Instant::now());
-        let waited = self.changed.wait_timeout_while(lock(&self.running), time, |running| *running > 0);
+        let waited = self
+            .changed
+            .wait_timeout_while(lock(&self.running), time, |running| *running > 0);
         *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
     }
 }

@@ -71,7 +71,11 @@ impl FromStr for Grant {
 
     fn from_str(text: &str) -> Result<Grant, GrantError> {
         let url = Url::parse(text).map_err(GrantError::NotAUrl)?;
-        if SCHEMES.contains(&url.scheme()) { Ok(Grant::of(&url)) } else { Err(GrantError::Scheme) }
+        if SCHEMES.contains(&url.scheme()) {
+            Ok(Grant::of(&url))
+        } else {
+            Err(GrantError::Scheme)
+        }
     }
 }
 
@@ -115,9 +119,16 @@ impl fmt::Display for Grant {
 
 /// Whether a path is the prefix or lies below it, by whole segments.
 fn below(prefix: &str, path: &str) -> bool {
-    let Some(rest) = path.strip_prefix(prefix) else { return false };
+    let Some(rest) = path.strip_prefix(prefix) else {
+        return false;
+    };
     // `..` is gone after parsing unless its slashes are escaped; a receiver that unescapes them first would climb.
-    let climbs = || rest.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    let climbs = || {
+        rest.to_ascii_lowercase()
+            .replace("%2e", ".")
+            .replace("%2f", "/")
+            .replace("%5c", "/")
+    };
     (rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
         && (!rest.contains('%') || climbs().split('/').all(|segment| segment != ".."))
 }
@@ -125,7 +136,10 @@ fn below(prefix: &str, path: &str) -> bool {
 impl Egress {
     /// The URLs that a configuration names, anywhere in it, and those that were allowed beside it.
     pub(super) fn new(config: &Value, allow: &[Grant]) -> Egress {
-        let mut egress = Egress { grants: allow.to_vec(), verbatim: HashSet::new() };
+        let mut egress = Egress {
+            grants: allow.to_vec(),
+            verbatim: HashSet::new(),
+        };
         egress.collect(config);
         egress
     }
@@ -175,7 +189,13 @@ impl Egress {
         if self.grants.iter().any(|grant| grant.covers(&url)) {
             Ok(url.into())
         } else {
-            Err(Refusal::NotGranted(Grant { path: "".into(), ..Grant::of(&url) }.to_string()))
+            Err(Refusal::NotGranted(
+                Grant {
+                    path: "".into(),
+                    ..Grant::of(&url)
+                }
+                .to_string(),
+            ))
         }
     }
 }
@@ -187,7 +207,10 @@ mod tests {
     use serde_json::json;
 
     fn egress(config: Value, allow: &[&str]) -> Egress {
-        Egress::new(&config, &allow.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>())
+        Egress::new(
+            &config,
+            &allow.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>(),
+        )
     }
 
     #[test]
@@ -260,13 +283,18 @@ mod tests {
     #[test]
     fn what_was_compared_is_what_is_sent() {
         let egress = egress(json!("http://h/a"), &[]);
-        assert_eq!(egress.check("http://h/x/../a/b c".to_owned()).unwrap(), "http://h/a/b%20c");
+        assert_eq!(
+            egress.check("http://h/x/../a/b c".to_owned()).unwrap(),
+            "http://h/a/b%20c"
+        );
     }
 
     #[test]
     fn refusals_keep_secrets() {
         let none = egress(json!({}), &[]);
-        let refusal = none.check("https://user:hidden@h:1/hidden?hidden".to_owned()).unwrap_err();
+        let refusal = none
+            .check("https://user:hidden@h:1/hidden?hidden".to_owned())
+            .unwrap_err();
         assert_eq!(refusal, Refusal::NotGranted("https://h:1".into()));
         let refusal = none.check("https://user:hidden@h:port/hidden".to_owned()).unwrap_err();
         assert!(!refusal.to_string().contains("hidden"));
@@ -277,7 +305,13 @@ mod tests {
 
     #[test]
     fn grants_that_grant_nothing_say_why() {
-        assert!("example.com".parse::<Grant>().unwrap_err().to_string().contains("is no URL"));
+        assert!(
+            "example.com"
+                .parse::<Grant>()
+                .unwrap_err()
+                .to_string()
+                .contains("is no URL")
+        );
         assert_eq!("ftp://h/".parse::<Grant>().unwrap_err(), GrantError::Scheme);
     }
 

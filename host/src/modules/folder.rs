@@ -37,8 +37,15 @@ impl FromStr for ModuleName {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<ModuleName, BadName> {
-        let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if good { Ok(ModuleName(text.into())) } else { Err(BadName) }
+        let good = !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        if good {
+            Ok(ModuleName(text.into()))
+        } else {
+            Err(BadName)
+        }
     }
 }
 
@@ -144,8 +151,16 @@ impl Listing<Content> {
     /// The listing without the bytes.
     pub(super) fn prints(&self) -> Listing<Print> {
         let print = |content: &Option<Content>| content.as_ref().map(|content| content.print);
-        let prints = |files: &Files<Content>| Files { wasm: print(&files.wasm), toml: print(&files.toml) };
-        Listing(self.0.iter().map(|(name, files)| (name.clone(), prints(files))).collect())
+        let prints = |files: &Files<Content>| Files {
+            wasm: print(&files.wasm),
+            toml: print(&files.toml),
+        };
+        Listing(
+            self.0
+                .iter()
+                .map(|(name, files)| (name.clone(), prints(files)))
+                .collect(),
+        )
     }
 }
 
@@ -192,16 +207,26 @@ pub(super) fn scan(dir: &Path) -> io::Result<Scan> {
     };
     for entry in entries {
         let path = entry?.path();
-        let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
         let kind = kind(file_name);
-        let limit = if matches!(kind, Kind::Wasm(_)) { MOST_WASM } else { MOST_TOML };
+        let limit = if matches!(kind, Kind::Wasm(_)) {
+            MOST_WASM
+        } else {
+            MOST_TOML
+        };
         match kind {
             Kind::Other => {}
             Kind::Misnamed => scan.misnamed.push(file_name.to_owned()),
             Kind::Wasm(ref name) | Kind::Toml(ref name) => {
                 let Some(content) = read(&path, limit) else { continue };
                 let files = scan.files.0.entry(name.clone()).or_default();
-                *if matches!(kind, Kind::Wasm(_)) { &mut files.wasm } else { &mut files.toml } = Some(content);
+                *if matches!(kind, Kind::Wasm(_)) {
+                    &mut files.wasm
+                } else {
+                    &mut files.toml
+                } = Some(content);
             }
         }
     }
@@ -224,7 +249,12 @@ fn kind(file_name: &str) -> Kind {
 
 /// None if there is no such file (any more), or if it is a folder.
 fn read(path: &Path, limit: u64) -> Option<Content> {
-    let without = |print| Some(Content { print, bytes: Bytes::new() });
+    let without = |print| {
+        Some(Content {
+            print,
+            bytes: Bytes::new(),
+        })
+    };
     let content = File::open(path).and_then(|file| {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -237,9 +267,10 @@ fn read(path: &Path, limit: u64) -> Option<Content> {
     match content {
         Ok(None) => None,
         Ok(Some((bytes, length))) if bytes.len() as u64 > limit => without(Print::TooLarge(length.max(limit + 1))),
-        Ok(Some((bytes, _))) => {
-            Some(Content { print: Print::Content(Sha256::digest(&bytes).into()), bytes: bytes.into() })
-        }
+        Ok(Some((bytes, _))) => Some(Content {
+            print: Print::Content(Sha256::digest(&bytes).into()),
+            bytes: bytes.into(),
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => without(Print::Unreadable(error.kind())),
     }
@@ -260,7 +291,13 @@ mod tests {
 
     fn listing(files: &[(&str, Option<u8>, Option<u8>)]) -> Listing<Print> {
         let files = files.iter().map(|(module, wasm, toml)| {
-            (name(module), Files { wasm: wasm.map(print), toml: toml.map(print) })
+            (
+                name(module),
+                Files {
+                    wasm: wasm.map(print),
+                    toml: toml.map(print),
+                },
+            )
         });
         Listing(files.collect())
     }
@@ -295,26 +332,69 @@ mod tests {
         for (before, now, expected) in [
             (listing(&[]), listing(&[]), vec![]),
             (listing(&[]), listing(&[("a", Some(1), None)]), vec![("a", Change::New)]),
-            (listing(&[("a", Some(1), None)]), listing(&[("a", Some(1), None)]), vec![]),
-            (listing(&[("a", Some(1), None)]), listing(&[("a", Some(2), None)]), vec![("a", Change::Replaced)]),
-            (listing(&[("a", Some(1), None)]), listing(&[("a", Some(1), Some(1))]), vec![("a", Change::Replaced)]),
-            (listing(&[("a", Some(1), Some(1))]), listing(&[("a", Some(1), None)]), vec![("a", Change::Replaced)]),
-            (listing(&[("a", Some(1), Some(1))]), listing(&[("a", None, Some(1))]), vec![("a", Change::Removed)]),
+            (
+                listing(&[("a", Some(1), None)]),
+                listing(&[("a", Some(1), None)]),
+                vec![],
+            ),
+            (
+                listing(&[("a", Some(1), None)]),
+                listing(&[("a", Some(2), None)]),
+                vec![("a", Change::Replaced)],
+            ),
+            (
+                listing(&[("a", Some(1), None)]),
+                listing(&[("a", Some(1), Some(1))]),
+                vec![("a", Change::Replaced)],
+            ),
+            (
+                listing(&[("a", Some(1), Some(1))]),
+                listing(&[("a", Some(1), None)]),
+                vec![("a", Change::Replaced)],
+            ),
+            (
+                listing(&[("a", Some(1), Some(1))]),
+                listing(&[("a", None, Some(1))]),
+                vec![("a", Change::Removed)],
+            ),
             (listing(&[]), listing(&[("a", None, Some(1))]), vec![]),
-            (listing(&[("a", None, Some(1))]), listing(&[("a", Some(1), Some(1))]), vec![("a", Change::New)]),
+            (
+                listing(&[("a", None, Some(1))]),
+                listing(&[("a", Some(1), Some(1))]),
+                vec![("a", Change::New)],
+            ),
             // The default module is there without files.
-            (listing(&[]), listing(&[("webhook", Some(1), None)]), vec![("webhook", Change::Replaced)]),
-            (listing(&[("webhook", Some(1), None)]), listing(&[]), vec![("webhook", Change::Replaced)]),
-            (listing(&[]), listing(&[("webhook", None, Some(1))]), vec![("webhook", Change::Replaced)]),
+            (
+                listing(&[]),
+                listing(&[("webhook", Some(1), None)]),
+                vec![("webhook", Change::Replaced)],
+            ),
+            (
+                listing(&[("webhook", Some(1), None)]),
+                listing(&[]),
+                vec![("webhook", Change::Replaced)],
+            ),
+            (
+                listing(&[]),
+                listing(&[("webhook", None, Some(1))]),
+                vec![("webhook", Change::Replaced)],
+            ),
         ] {
-            let expected: Vec<_> = expected.into_iter().map(|(module, change)| (name(module), change)).collect();
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(module, change)| (name(module), change))
+                .collect();
             assert_eq!(before.changes(&now), expected, "{before:?} to {now:?}");
         }
     }
 
     #[test]
     fn settings_alone_are_orphans() {
-        let listing = listing(&[("a", None, Some(1)), ("b", Some(1), Some(1)), ("webhook", None, Some(1))]);
+        let listing = listing(&[
+            ("a", None, Some(1)),
+            ("b", Some(1), Some(1)),
+            ("webhook", None, Some(1)),
+        ]);
         assert_eq!(listing.orphans().collect::<Vec<_>>(), [&name("a")]);
     }
 

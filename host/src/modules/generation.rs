@@ -87,7 +87,10 @@ pub(super) struct Current<T> {
 
 impl<T> Clone for Current<T> {
     fn clone(&self) -> Self {
-        Current { generation: Arc::clone(&self.generation), version: self.version }
+        Current {
+            generation: Arc::clone(&self.generation),
+            version: self.version,
+        }
     }
 }
 
@@ -119,8 +122,14 @@ pub(super) struct Slot<T> {
 
 impl<T> Slot<T> {
     pub(super) fn new(generation: Arc<Generation<T>>) -> Slot<T> {
-        let current = Current { generation, version: Version::default() };
-        Slot { state: Mutex::new((current, None)), changed: Condvar::new() }
+        let current = Current {
+            generation,
+            version: Version::default(),
+        };
+        Slot {
+            state: Mutex::new((current, None)),
+            changed: Condvar::new(),
+        }
     }
 
     /// Puts a generation in force. `announce` sets its interests on the bus and gives their version.
@@ -129,7 +138,10 @@ impl<T> Slot<T> {
     /// chose finds the new generation, never the one before.
     pub(super) fn publish(&self, generation: Arc<Generation<T>>, announce: impl FnOnce() -> Version) {
         let mut state = lock(&self.state);
-        state.0 = Current { generation, version: announce() };
+        state.0 = Current {
+            generation,
+            version: announce(),
+        };
         self.changed.notify_all();
     }
 
@@ -153,7 +165,11 @@ impl<T> Slot<T> {
                 return true;
             }
             let next = state.1.map_or(until, |end| end.at.min(until));
-            state = self.changed.wait_timeout(state, next - now).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .changed
+                .wait_timeout(state, next - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 

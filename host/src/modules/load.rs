@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::{Plan, Settings};
 use super::builtin;
 use super::egress::Egress;
-use super::folder::{Content, Files, ModuleName, MOST_TOML, MOST_WASM, Print};
+use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation};
 use super::settings::{Allowance, ModuleSettings};
 use super::state::Origin;
+use super::{Plan, Settings};
 use crate::hooks::{Interest, InterestError, Interests};
 use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, Problem};
 
@@ -148,7 +148,13 @@ impl Loaded {
             origin: self.origin,
             instances: self.allowance.instances,
             hooks: self.generation.interests.hooks().collect(),
-            egress: self.generation.egress.grants().iter().map(ToString::to_string).collect(),
+            egress: self
+                .generation
+                .egress
+                .grants()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 }
@@ -195,30 +201,73 @@ impl Loader {
             batch: self.settings.batch,
         });
 
-        let origin = if files.wasm.is_some() { Origin::File } else { Origin::BuiltIn };
+        let origin = if files.wasm.is_some() {
+            Origin::File
+        } else {
+            Origin::BuiltIn
+        };
         let file = match origin {
             Origin::File => self.path(name, "wasm"),
             Origin::BuiltIn => format!("the built-in module {name}"),
         };
-        let not_code = |source| LoadError::Code { file: file.clone(), source };
+        let not_code = |source| LoadError::Code {
+            file: file.clone(),
+            source,
+        };
         let compiled = self.compile(name, files.wasm.as_ref(), compiled, &file)?;
 
-        let identity = Identity { node: self.settings.node.clone(), module: name.shared(), generation: number };
+        let identity = Identity {
+            node: self.settings.node.clone(),
+            module: name.shared(),
+            generation: number,
+        };
         let component = compiled.component.clone();
-        let mut instance = component.instantiate(&identity, &allowance.limits, kv).map_err(not_code)?;
+        let mut instance = component
+            .instantiate(&identity, &allowance.limits, kv)
+            .map_err(not_code)?;
         let text = config.to_string();
         let interests = instance.configure(&text).map_err(|error| match error {
-            ConfigureError::Refused(problems) => LoadError::Refused { file: file.clone(), problems },
-            ConfigureError::Call(source) => LoadError::Configure { file: file.clone(), source },
+            ConfigureError::Refused(problems) => LoadError::Refused {
+                file: file.clone(),
+                problems,
+            },
+            ConfigureError::Call(source) => LoadError::Configure {
+                file: file.clone(),
+                source,
+            },
         })?;
-        let list: Vec<Interest> = interests.into_iter().map(|wasm::Interest { hook, filters }| Interest { hook, filters }).collect();
-        let interests = Interests::compile(&list).map_err(|errors| LoadError::Interests { file: file.clone(), errors })?;
+        let list: Vec<Interest> = interests
+            .into_iter()
+            .map(|wasm::Interest { hook, filters }| Interest { hook, filters })
+            .collect();
+        let interests = Interests::compile(&list).map_err(|errors| LoadError::Interests {
+            file: file.clone(),
+            errors,
+        })?;
 
         let egress = Egress::new(&config, &own.allow);
         let (limits, kv, spare) = (allowance.limits.clone(), Arc::clone(kv), Mutex::new(Some(instance)));
-        let template = Blueprint { component, identity, limits, kv, config: text, spare };
-        let generation = Generation { number, interests, egress, batch: allowance.batch, template };
-        Ok(Loaded { generation, allowance, origin, compiled })
+        let template = Blueprint {
+            component,
+            identity,
+            limits,
+            kv,
+            config: text,
+            spare,
+        };
+        let generation = Generation {
+            number,
+            interests,
+            egress,
+            batch: allowance.batch,
+            template,
+        };
+        Ok(Loaded {
+            generation,
+            allowance,
+            origin,
+            compiled,
+        })
     }
 
     /// The module's settings and the configuration that it gets: its own if it has one, for the default module else
@@ -254,28 +303,49 @@ impl Loader {
         let bytes = match wasm {
             Some(content) => readable(content, file, MOST_WASM)?,
             None if name.is_webhook() => builtin::WEBHOOK,
-            None => return Err(LoadError::Unreadable { file: file.to_owned(), kind: std::io::ErrorKind::NotFound }),
+            None => {
+                return Err(LoadError::Unreadable {
+                    file: file.to_owned(),
+                    kind: std::io::ErrorKind::NotFound,
+                });
+            }
         };
         let compiled = self.engine.compile(bytes);
-        let component = compiled.map_err(|source| LoadError::Code { file: file.to_owned(), source })?;
+        let component = compiled.map_err(|source| LoadError::Code {
+            file: file.to_owned(),
+            source,
+        })?;
         Ok(Compiled { from, component })
     }
 
     /// The path of one of a module's files, as it is shown.
     pub(super) fn path(&self, name: &ModuleName, extension: &str) -> String {
         let file = format!("{name}.{extension}");
-        self.settings.dir.as_ref().map_or(file.clone(), |dir| dir.join(&file).display().to_string())
+        self.settings
+            .dir
+            .as_ref()
+            .map_or(file.clone(), |dir| dir.join(&file).display().to_string())
     }
 
     /// What a scan found that is no module, as errors.
     pub(super) fn strays(&self, scan: &super::folder::Scan) -> Vec<(Arc<str>, LoadError)> {
         let misnamed = scan.misnamed.iter().map(|file| {
-            let path = self.settings.dir.as_ref().map_or(file.clone(), |dir| dir.join(file).display().to_string());
+            let path = self
+                .settings
+                .dir
+                .as_ref()
+                .map_or(file.clone(), |dir| dir.join(file).display().to_string());
             (Arc::from(file.as_str()), LoadError::BadName { file: path })
         });
         let prints = scan.files.prints();
         let orphans = prints.orphans().map(|name| {
-            (name.shared(), LoadError::Orphan { file: self.path(name, "toml"), missing: format!("{name}.wasm") })
+            (
+                name.shared(),
+                LoadError::Orphan {
+                    file: self.path(name, "toml"),
+                    missing: format!("{name}.wasm"),
+                },
+            )
         });
         misnamed.chain(orphans).collect()
     }
@@ -284,7 +354,14 @@ impl Loader {
 fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a [u8], LoadError> {
     match content.print {
         Print::Content(_) => Ok(&content.bytes),
-        Print::TooLarge(bytes) => Err(LoadError::TooLarge { file: file.to_owned(), bytes, limit }),
-        Print::Unreadable(kind) => Err(LoadError::Unreadable { file: file.to_owned(), kind }),
+        Print::TooLarge(bytes) => Err(LoadError::TooLarge {
+            file: file.to_owned(),
+            bytes,
+            limit,
+        }),
+        Print::Unreadable(kind) => Err(LoadError::Unreadable {
+            file: file.to_owned(),
+            kind,
+        }),
     }
 }

@@ -124,10 +124,18 @@ impl Modules {
     /// [`StartError`] if the default module in the binary refuses its configuration (unless a `webhook.wasm` takes its
     /// place), or if the folder is there but cannot be listed. Nothing runs then.
     pub fn start(settings: Settings, engine: Engine, bus: Bus, outbox: Arc<dyn Outbox>) -> Result<Modules, StartError> {
-        let watch = settings.dir.as_deref().map(watch::prepare).transpose().map_err(StartError::Watch)?;
+        let watch = settings
+            .dir
+            .as_deref()
+            .map(watch::prepare)
+            .transpose()
+            .map_err(StartError::Watch)?;
         let registry = Arc::new(Registry::new(Loader::new(engine, settings), bus, outbox));
         // From here on dropping it stops what has been started.
-        let mut modules = Modules { registry: Arc::clone(&registry), watch: None };
+        let mut modules = Modules {
+            registry: Arc::clone(&registry),
+            watch: None,
+        };
         modules.registry.start().map_err(StartError::Load)?;
         if let Some(watch) = watch {
             let look = move |reason| registry.look(reason == Reason::Asked);
@@ -145,18 +153,32 @@ impl Modules {
             Some((_, Ok(scan))) => scan,
             Some((dir, Err(source))) => {
                 let folder = dir.display().to_string();
-                let error = LoadError::Folder { folder: folder.clone(), source };
-                return vec![Report { module: folder.into(), result: Err(error) }];
+                let error = LoadError::Folder {
+                    folder: folder.clone(),
+                    source,
+                };
+                return vec![Report {
+                    module: folder.into(),
+                    result: Err(error),
+                }];
             }
         };
         let mut files = scan.files.0.clone();
         files.entry(ModuleName::webhook()).or_default();
-        let modules = files.iter().filter(|(name, files)| name.is_webhook() || files.wasm.is_some());
+        let modules = files
+            .iter()
+            .filter(|(name, files)| name.is_webhook() || files.wasm.is_some());
         let report = |(name, files): (&ModuleName, _)| {
             let result = loader.load(name, files, 1, &Kv::new(KvBounds::default()), None);
-            Report { module: name.shared(), result: result.map(|loaded| loaded.plan()) }
+            Report {
+                module: name.shared(),
+                result: result.map(|loaded| loaded.plan()),
+            }
         };
-        let strays = loader.strays(&scan).into_iter().map(|(module, error)| Report { module, result: Err(error) });
+        let strays = loader.strays(&scan).into_iter().map(|(module, error)| Report {
+            module,
+            result: Err(error),
+        });
         modules.map(report).chain(strays).collect()
     }
 

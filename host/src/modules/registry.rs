@@ -81,7 +81,13 @@ struct Running {
 
 impl Registry {
     pub(super) fn new(loader: Loader, bus: Bus, outbox: Arc<dyn Outbox>) -> Registry {
-        Registry { loader, bus, outbox, seen: Mutex::default(), roll: Mutex::default() }
+        Registry {
+            loader,
+            bus,
+            outbox,
+            seen: Mutex::default(),
+            roll: Mutex::default(),
+        }
     }
 
     /// The first look: every module is new. Those that do not load are reported and left out.
@@ -105,7 +111,12 @@ impl Registry {
             }
             self.reject(&webhook, &error);
         }
-        for (name, files) in scan.files.0.iter().filter(|(name, files)| !name.is_webhook() && files.wasm.is_some()) {
+        for (name, files) in scan
+            .files
+            .0
+            .iter()
+            .filter(|(name, files)| !name.is_webhook() && files.wasm.is_some())
+        {
             if let Err(error) = self.put(name, files) {
                 self.reject(name, &error);
             }
@@ -178,13 +189,21 @@ impl Registry {
     /// All modules as they are, by name.
     pub(super) fn states(&self) -> Vec<ModuleState> {
         let mut roll = lock(&self.roll);
-        let used = roll.modules.iter_mut().filter_map(|(name, module)| module.is_in_use().then(|| module.state(name)));
+        let used = roll
+            .modules
+            .iter_mut()
+            .filter_map(|(name, module)| module.is_in_use().then(|| module.state(name)));
         used.collect()
     }
 
     fn scan(&self) -> Result<folder::Scan, LoadError> {
-        let Some(dir) = self.loader.dir() else { return Ok(folder::Scan::default()) };
-        folder::scan(dir).map_err(|source| LoadError::Folder { folder: dir.display().to_string(), source })
+        let Some(dir) = self.loader.dir() else {
+            return Ok(folder::Scan::default());
+        };
+        folder::scan(dir).map_err(|source| LoadError::Folder {
+            folder: dir.display().to_string(),
+            source,
+        })
     }
 
     /// Loads a module and puts it in force.
@@ -210,27 +229,41 @@ impl Registry {
             return Ok(());
         }
         let module = roll.module(name);
-        let Loaded { generation, allowance, origin, compiled } = loaded;
+        let Loaded {
+            generation,
+            allowance,
+            origin,
+            compiled,
+        } = loaded;
         let generation = Arc::new(generation);
         let interests = generation.interests.clone();
         let (instances, queue) = (allowance.instances, allowance.queue);
         match &mut module.running {
             Some(running) if (running.instances, running.queue) == (instances, queue) => {
                 let Running { attachment, crew, .. } = running;
-                crew.slot.publish(Arc::clone(&generation), || attachment.set_interests(interests));
+                crew.slot
+                    .publish(Arc::clone(&generation), || attachment.set_interests(interests));
                 (running.generation, running.compiled, running.origin) = (generation, compiled, origin);
             }
             running => {
                 let slot = Arc::new(Slot::new(Arc::clone(&generation)));
                 let (attachment, inboxes) = self.bus.attach(&name.shared(), instances, queue);
                 let worker = |inbox| {
-                    let (slot, outbox, record) = (Arc::clone(&slot), Arc::clone(&self.outbox), Arc::clone(&module.record));
+                    let (slot, outbox, record) =
+                        (Arc::clone(&slot), Arc::clone(&self.outbox), Arc::clone(&module.record));
                     Worker::new(name.shared(), inbox, slot, outbox, record)
                 };
                 let workers = inboxes.into_iter().map(worker).collect();
-                let before = module.leaving.iter().chain(running.as_ref().map(|running| &running.crew));
-                let crew = Crew::start(&name.shared(), Arc::clone(&slot), workers, before)
-                    .map_err(|source| LoadError::Threads { module: name.shared(), source })?;
+                let before = module
+                    .leaving
+                    .iter()
+                    .chain(running.as_ref().map(|running| &running.crew));
+                let crew = Crew::start(&name.shared(), Arc::clone(&slot), workers, before).map_err(|source| {
+                    LoadError::Threads {
+                        module: name.shared(),
+                        source,
+                    }
+                })?;
 
                 let old = running.take().map(|old| (old.attachment, old.crew));
                 let (old_attachment, old_crew) = old.unzip();
@@ -248,7 +281,15 @@ impl Registry {
                     old.slot.leave(Instant::now() + PATIENCE);
                     module.leaving.push(old);
                 }
-                *running = Some(Running { attachment, crew, generation, compiled, origin, instances, queue });
+                *running = Some(Running {
+                    attachment,
+                    crew,
+                    generation,
+                    compiled,
+                    origin,
+                    instances,
+                    queue,
+                });
             }
         }
         module.number += 1;
@@ -259,10 +300,18 @@ impl Registry {
     /// Detaches a module and lets it empty its queue.
     fn remove(&self, name: &ModuleName) {
         let mut roll = lock(&self.roll);
-        let Some(module) = roll.modules.get_mut(name) else { return };
+        let Some(module) = roll.modules.get_mut(name) else {
+            return;
+        };
         module.rejected = None;
         module.kv = Kv::new(KvBounds::default());
-        if let Some(Running { attachment, crew, generation, .. }) = module.running.take() {
+        if let Some(Running {
+            attachment,
+            crew,
+            generation,
+            ..
+        }) = module.running.take()
+        {
             crew.slot.leave(Instant::now() + PATIENCE);
             drop(attachment);
             info!(module = %name, generation = generation.number, "module removed");
@@ -286,7 +335,11 @@ impl Registry {
 
     fn rejected(&self) -> Vec<ModuleName> {
         let roll = lock(&self.roll);
-        roll.modules.iter().filter(|(_, module)| module.rejected.is_some()).map(|(name, _)| name.clone()).collect()
+        roll.modules
+            .iter()
+            .filter(|(_, module)| module.rejected.is_some())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Says once of each stray file that it is one.
@@ -338,9 +391,21 @@ impl Module {
             origin: running.origin,
             instances: running.instances,
             hooks: running.generation.interests.hooks().collect(),
-            egress: running.generation.egress.grants().iter().map(ToString::to_string).collect(),
+            egress: running
+                .generation
+                .egress
+                .grants()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         });
         let problem = self.rejected.clone().or(backing_off);
-        ModuleState { name: name.shared(), status, problem, generation, counts: self.record.counts() }
+        ModuleState {
+            name: name.shared(),
+            status,
+            problem,
+            generation,
+            counts: self.record.counts(),
+        }
     }
 }

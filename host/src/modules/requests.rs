@@ -27,7 +27,10 @@ pub(super) fn prepare(
     }
     let ordering_key = match request.ordering_key {
         Some(key) => key,
-        None => event.detail.client().map_or_else(String::new, |client| client.id.to_string()),
+        None => event
+            .detail
+            .client()
+            .map_or_else(String::new, |client| client.id.to_string()),
     };
     Ok(delivery::Request {
         id: event.id.to_string(),
@@ -83,25 +86,52 @@ mod tests {
     fn a_request_is_told_apart_by_event_module_and_generation() {
         let got = prepared(request()).unwrap();
         assert_eq!(got.id, "0000000000000000000000000000000A");
-        assert_eq!((&*got.source, got.generation, got.method), ("m", 7, delivery::Method::Put));
-        assert_eq!((got.url.as_str(), &got.body[..], got.headers.len()), ("http://h/a/b", &b"body"[..], 1));
+        assert_eq!(
+            (&*got.source, got.generation, got.method),
+            ("m", 7, delivery::Method::Put)
+        );
+        assert_eq!(
+            (got.url.as_str(), &got.body[..], got.headers.len()),
+            ("http://h/a/b", &b"body"[..], 1)
+        );
     }
 
     #[test]
     fn order_is_that_of_the_client_unless_the_module_says_otherwise() {
         for (key, expected) in [(None, "client"), (Some(""), ""), (Some("k"), "k")] {
-            let request = wasm::Request { ordering_key: key.map(str::to_owned), ..request() };
+            let request = wasm::Request {
+                ordering_key: key.map(str::to_owned),
+                ..request()
+            };
             assert_eq!(prepared(request).unwrap().ordering_key, expected);
         }
     }
 
     #[test]
     fn what_the_host_does_not_have_is_refused() {
-        let elsewhere = wasm::Request { url: "http://evil/".into(), ..request() };
-        assert_eq!(prepared(elsewhere).unwrap_err(), Refusal::NotGranted("http://evil:80".into()));
-        let named = wasm::Request { destination: Some("crm\n".into()), ..request() };
-        assert_eq!(prepared(named).unwrap_err().to_string(), "there is no destination 'crm\\n'");
-        let wish = wasm::Request { options: vec![("sign".into(), "yes".into())], ..request() };
-        assert_eq!(prepared(wish).unwrap_err().to_string(), "there is no option 'sign' for requests");
+        let elsewhere = wasm::Request {
+            url: "http://evil/".into(),
+            ..request()
+        };
+        assert_eq!(
+            prepared(elsewhere).unwrap_err(),
+            Refusal::NotGranted("http://evil:80".into())
+        );
+        let named = wasm::Request {
+            destination: Some("crm\n".into()),
+            ..request()
+        };
+        assert_eq!(
+            prepared(named).unwrap_err().to_string(),
+            "there is no destination 'crm\\n'"
+        );
+        let wish = wasm::Request {
+            options: vec![("sign".into(), "yes".into())],
+            ..request()
+        };
+        assert_eq!(
+            prepared(wish).unwrap_err().to_string(),
+            "there is no option 'sign' for requests"
+        );
     }
 }

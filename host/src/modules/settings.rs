@@ -40,7 +40,10 @@ pub(super) struct ModuleSettings {
 /// Leaves out the configuration: it may hold secrets.
 impl fmt::Debug for ModuleSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModuleSettings").field("limits", &self.limits).field("allow", &self.allow).finish_non_exhaustive()
+        f.debug_struct("ModuleSettings")
+            .field("limits", &self.limits)
+            .field("allow", &self.allow)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,9 +104,16 @@ impl ModuleSettings {
     ///
     /// All mistakes, in the order of the file's sections.
     pub(super) fn parse(content: &[u8]) -> Result<ModuleSettings, Vec<Problem>> {
-        let whole = |text: String| vec![Problem { key: String::new(), text }];
+        let whole = |text: String| {
+            vec![Problem {
+                key: String::new(),
+                text,
+            }]
+        };
         let text = std::str::from_utf8(content).map_err(|_| whole("is not UTF-8".to_owned()))?;
-        let file: toml::Table = text.parse().map_err(|error: toml::de::Error| whole(syntax(text, &error)))?;
+        let file: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| whole(syntax(text, &error)))?;
         let mut reader = Reader { problems: Vec::new() };
         let mut settings = ModuleSettings::default();
         for (key, value) in file {
@@ -117,7 +127,11 @@ impl ModuleSettings {
                 (unknown, _) => reader.unknown("", unknown, &SECTIONS),
             }
         }
-        if reader.problems.is_empty() { Ok(settings) } else { Err(reader.problems) }
+        if reader.problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(reader.problems)
+        }
     }
 
     /// What the module may use: its own limits, and the host's where it has none.
@@ -170,11 +184,18 @@ struct Reader {
 
 impl Reader {
     fn problem(&mut self, key: &str, text: impl Into<String>) {
-        self.problems.push(Problem { key: key.to_owned(), text: text.into() });
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            text: text.into(),
+        });
     }
 
     fn unknown(&mut self, section: &str, key: &str, known: &[&str]) {
-        let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+        let path = if section.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{section}.{key}")
+        };
         let hint = match nearest(key, known.iter().copied()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("known are {}", known.join(", ")),
@@ -218,7 +239,10 @@ impl Reader {
                     }
                 }
                 ("allow", other) => {
-                    self.problem("egress.allow", format!("is {}, but must be a list of URLs", kind(&other)));
+                    self.problem(
+                        "egress.allow",
+                        format!("is {}, but must be a list of URLs", kind(&other)),
+                    );
                 }
                 (unknown, _) => self.unknown("egress", unknown, &EGRESS),
             }
@@ -242,7 +266,10 @@ impl Reader {
 
     fn duration(&mut self, key: &str, value: &toml::Value) -> Option<Duration> {
         let Some(text) = value.as_str() else {
-            self.problem(key, format!("is {}, but must be a duration such as \"500ms\"", kind(value)));
+            self.problem(
+                key,
+                format!("is {}, but must be a duration such as \"500ms\"", kind(value)),
+            );
             return None;
         };
         match parse_duration(text) {
@@ -258,7 +285,10 @@ impl Reader {
         let number = value.as_integer().and_then(|number| usize::try_from(number).ok());
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.problem(key, format!("must be a whole number from {} to {}", range.start(), range.end()));
+            self.problem(
+                key,
+                format!("must be a whole number from {} to {}", range.start(), range.end()),
+            );
         }
         number
     }
@@ -268,7 +298,10 @@ impl Reader {
             Some("drop") => Some(Overflow::Drop),
             Some("wait") => Some(Overflow::Wait),
             _ => {
-                self.problem(key, "must be \"drop\" (a full queue drops new events) or \"wait\" (clients wait for room)");
+                self.problem(
+                    key,
+                    "must be \"drop\" (a full queue drops new events) or \"wait\" (clients wait for room)",
+                );
                 None
             }
         }
@@ -297,7 +330,11 @@ impl Reader {
             ),
             toml::Value::Array(values) => {
                 let values = values.into_iter().enumerate();
-                Value::Array(values.map(|(index, value)| self.json(&format!("{key}.{index}"), value)).collect())
+                Value::Array(
+                    values
+                        .map(|(index, value)| self.json(&format!("{key}.{index}"), value))
+                        .collect(),
+                )
             }
             toml::Value::Table(table) => Value::Object(self.json_table(key, table)),
         }
@@ -310,11 +347,20 @@ mod tests {
     use serde_json::json;
 
     fn host() -> Allowance {
-        Allowance { limits: Limits::default(), queue: QueueLimits::default(), instances: 2, batch: 64 }
+        Allowance {
+            limits: Limits::default(),
+            queue: QueueLimits::default(),
+            instances: 2,
+            batch: 64,
+        }
     }
 
     fn problems(text: &str) -> Vec<String> {
-        ModuleSettings::parse(text.as_bytes()).unwrap_err().iter().map(ToString::to_string).collect()
+        ModuleSettings::parse(text.as_bytes())
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -351,7 +397,11 @@ mod tests {
         let config = json!({"name": "x", "at": "2024-02-03T04:05:06Z", "deep": {"list": [1, 2.5, true, {}]}});
         assert_eq!(settings.config.clone().map(Value::Object), Some(config));
         assert_eq!(settings.allow.len(), 2);
-        let queue = QueueLimits { events: 100, bytes: 1 << 20, overflow: Overflow::Wait };
+        let queue = QueueLimits {
+            events: 100,
+            bytes: 1 << 20,
+            overflow: Overflow::Wait,
+        };
         let limits = Limits {
             memory: 64 << 20,
             table_elements: 1000,
@@ -359,7 +409,15 @@ mod tests {
             start_deadline: Duration::from_secs(20),
             outcome_bytes: 1024,
         };
-        assert_eq!(settings.over(host()), Allowance { limits, queue, instances: 3, batch: 16 });
+        assert_eq!(
+            settings.over(host()),
+            Allowance {
+                limits,
+                queue,
+                instances: 3,
+                batch: 16
+            }
+        );
     }
 
     #[test]
@@ -396,7 +454,10 @@ mod tests {
             "egress.allow.1: is a number, but must be a URL",
             "egress.deny: is not a key of a module's settings; known are allow",
         ] {
-            assert!(got.iter().any(|problem| problem.starts_with(expected)), "{expected} in {got:#?}");
+            assert!(
+                got.iter().any(|problem| problem.starts_with(expected)),
+                "{expected} in {got:#?}"
+            );
         }
         assert_eq!(got.len(), 13, "{got:#?}");
         assert!(!got.concat().contains("secret"));
@@ -404,10 +465,16 @@ mod tests {
 
     #[test]
     fn what_is_no_toml_is_told_with_its_line_but_not_its_content() {
-        assert_eq!(problems("a = 1\ntoken = \"hidden")[0].find("line 2 is not TOML: "), Some(0));
+        assert_eq!(
+            problems("a = 1\ntoken = \"hidden")[0].find("line 2 is not TOML: "),
+            Some(0)
+        );
         assert!(!problems("a = 1\ntoken = \"hidden")[0].contains("hidden"));
         assert_eq!(ModuleSettings::parse(b"\xff").unwrap_err()[0].text, "is not UTF-8");
-        assert_eq!(problems("[config]\nx = nan"), ["config.x: is no number that JSON knows"]);
+        assert_eq!(
+            problems("[config]\nx = nan"),
+            ["config.x: is no number that JSON knows"]
+        );
     }
 
     #[test]

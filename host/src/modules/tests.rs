@@ -21,7 +21,10 @@ use crate::wasm::EngineSettings;
 fn engine() -> Engine {
     static ENGINE: LazyLock<(Engine, TempDir)> = LazyLock::new(|| {
         let dir = tempfile::tempdir().unwrap();
-        let settings = EngineSettings { cache_dir: Some(dir.path().join("cache")), ..EngineSettings::default() };
+        let settings = EngineSettings {
+            cache_dir: Some(dir.path().join("cache")),
+            ..EngineSettings::default()
+        };
         (Engine::new(&settings).unwrap(), dir)
     });
     ENGINE.0.clone()
@@ -30,7 +33,10 @@ fn engine() -> Engine {
 fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
     Settings {
         dir: dir.map(Path::to_path_buf),
-        node: Node { name: ByteString::from_static("n@h"), id: 1 },
+        node: Node {
+            name: ByteString::from_static("n@h"),
+            id: 1,
+        },
         webhook_config,
         queue: QueueLimits::default(),
         instances: 2,
@@ -46,7 +52,9 @@ fn rules(url: &str) -> Value {
 
 /// The same as settings of a module.
 fn rules_toml(url: &str) -> String {
-    format!("[config]\nurls = ['{url}']\n[[config.rule.message_publish]]\naction = 'message_publish'\ntopics = ['t/#']\n")
+    format!(
+        "[config]\nurls = ['{url}']\n[[config.rule.message_publish]]\naction = 'message_publish'\ntopics = ['t/#']\n"
+    )
 }
 
 /// The default module with other bytes: a custom section more.
@@ -60,9 +68,13 @@ fn variant(number: u8) -> Vec<u8> {
 fn guest(data: &str, handle: &str) -> Vec<u8> {
     let configure = "(i32.store (i32.const 20) (i32.const 128)) (i32.store (i32.const 24) (i32.const 1)) \
                      (i32.store8 (i32.const 128) (i32.const 15)) (i32.const 16)";
-    let text = include_str!("../wasm/tests/guest.wat").lines().filter(|line| !line.starts_with(";;"));
+    let text = include_str!("../wasm/tests/guest.wat")
+        .lines()
+        .filter(|line| !line.starts_with(";;"));
     let text = text.collect::<Vec<_>>().join("\n");
-    let text = text.replace("{types}", include_str!("../wasm/tests/types.wat")).replace("{pages}", "2");
+    let text = text
+        .replace("{types}", include_str!("../wasm/tests/types.wat"))
+        .replace("{pages}", "2");
     let text = text.replace("{start}", "").replace("{data}", data);
     wat::parse_str(text.replace("{configure}", configure).replace("{handle}", handle)).unwrap()
 }
@@ -104,7 +116,11 @@ impl Host {
     fn start(settings: Settings) -> Host {
         let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
         let started = Modules::start(settings, engine(), bus.clone(), Arc::clone(&outbox) as Arc<dyn Outbox>);
-        Host { modules: started.unwrap_or_else(|error| panic!("{}", explain(&error))), bus, outbox }
+        Host {
+            modules: started.unwrap_or_else(|error| panic!("{}", explain(&error))),
+            bus,
+            outbox,
+        }
     }
 
     fn state(&self, name: &str) -> Option<ModuleState> {
@@ -151,8 +167,14 @@ impl Host {
 fn emit(bus: &Bus, client: &str, number: u32) -> bool {
     let to = bus.interested(Hook::MessagePublish, Some("t/x"));
     let wanted = !to.is_empty();
-    let event = Event { id: crate::event::Id(number.into()), ..testing::publish(client, "t/x", b"payload") };
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(bus.emit(to, event));
+    let event = Event {
+        id: crate::event::Id(number.into()),
+        ..testing::publish(client, "t/x", b"payload")
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(bus.emit(to, event));
     wanted
 }
 
@@ -179,13 +201,19 @@ fn start_error(settings: Settings) -> String {
 fn without_a_folder_there_is_the_default_module() {
     let host = Host::start(settings(None, rules("http://h/hook")));
     let request = host.answer("client", 7);
-    assert_eq!((request.url.as_str(), &*request.source, request.generation), ("http://h/hook", "webhook", 1));
+    assert_eq!(
+        (request.url.as_str(), &*request.source, request.generation),
+        ("http://h/hook", "webhook", 1)
+    );
     assert_eq!(request.ordering_key, "client");
     assert_eq!(request.id, "00000000000000000000000000000007");
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["action"], "message_publish");
     let state = host.state("webhook").unwrap();
-    assert_eq!((state.status, host.origin("webhook")), (Status::Running, Some(Origin::BuiltIn)));
+    assert_eq!(
+        (state.status, host.origin("webhook")),
+        (Status::Running, Some(Origin::BuiltIn))
+    );
     assert_eq!(state.generation.unwrap().egress, ["http://h:80/hook"]);
     host.modules.rescan();
     assert_eq!(host.number("webhook"), Some(1));
@@ -197,11 +225,17 @@ fn without_a_folder_there_is_the_default_module() {
 #[test]
 fn a_default_module_that_cannot_be_configured_stops_the_start() {
     let error = start_error(settings(None, json!({ "url": [] })));
-    assert!(error.contains("refuses its configuration") && error.contains("url"), "{error}");
+    assert!(
+        error.contains("refuses its configuration") && error.contains("url"),
+        "{error}"
+    );
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "webhook.toml", "[limit]");
     let error = start_error(settings(Some(dir.path()), rules("http://h/")));
-    assert!(error.contains("webhook.toml: limit: ") && error.contains("did you mean limits?"), "{error}");
+    assert!(
+        error.contains("webhook.toml: limit: ") && error.contains("did you mean limits?"),
+        "{error}"
+    );
     let error = start_error(settings(Some(&dir.path().join("webhook.toml")), rules("http://h/")));
     assert!(error.contains("cannot be listed"), "{error}");
 }
@@ -236,29 +270,55 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
     let other_world = wat::parse_str("(component)").unwrap();
     let good = rules_toml("http://h/");
     for (number, (file, content, expected)) in [
-        ("a.wasm", b"not wasm".to_vec(), "a.wasm cannot be loaded: this is not WebAssembly"),
+        (
+            "a.wasm",
+            b"not wasm".to_vec(),
+            "a.wasm cannot be loaded: this is not WebAssembly",
+        ),
         ("a.wasm", wat::parse_str("(module)").unwrap(), "core WebAssembly module"),
         ("a.wasm", other_world, "does not export hookhost:hook/handler@0.1.0"),
         ("a.wasm", WEBHOOK[..WEBHOOK.len() / 2].to_vec(), "cannot be compiled"),
         ("a.toml", b"x = ".to_vec(), "a.toml: line 1 is not TOML"),
-        ("a.toml", b"[limits]\nmemory = '1GiBB'".to_vec(), "a.toml: limits.memory: "),
-        ("a.toml", b"[config]\nurlz = []".to_vec(), "refuses its configuration: urlz: "),
-        ("a.toml", format!("{good}[limits]\nmemory = '64KiB'").into_bytes(), "a.wasm cannot be loaded: "),
+        (
+            "a.toml",
+            b"[limits]\nmemory = '1GiBB'".to_vec(),
+            "a.toml: limits.memory: ",
+        ),
+        (
+            "a.toml",
+            b"[config]\nurlz = []".to_vec(),
+            "refuses its configuration: urlz: ",
+        ),
+        (
+            "a.toml",
+            format!("{good}[limits]\nmemory = '64KiB'").into_bytes(),
+            "a.wasm cannot be loaded: ",
+        ),
     ]
     .into_iter()
     .enumerate()
     {
         put(dir.path(), file, content);
         host.modules.rescan();
-        assert!(host.problem("a").contains(expected), "{} for {expected}", host.problem("a"));
+        assert!(
+            host.problem("a").contains(expected),
+            "{} for {expected}",
+            host.problem("a")
+        );
         let state = host.state("a").unwrap();
-        assert_eq!((state.status, host.number("a")), (Status::Running, Some(1 + number as u32)));
+        assert_eq!(
+            (state.status, host.number("a")),
+            (Status::Running, Some(1 + number as u32))
+        );
         assert_eq!(host.answer("c", number as u32).generation, 1 + number as u32);
-        // Mended: a new generation, although the files may be what they were.
-        put(dir.path(), "a.wasm", variant(number as u8 + 2));
+        // Mended: a new generation, although the files are what they were.
+        put(dir.path(), "a.wasm", variant(1));
         put(dir.path(), "a.toml", &good);
         host.modules.rescan();
-        assert_eq!((host.problem("a").as_str(), host.number("a")), ("", Some(2 + number as u32)));
+        assert_eq!(
+            (host.problem("a").as_str(), host.number("a")),
+            ("", Some(2 + number as u32))
+        );
     }
 }
 
@@ -287,10 +347,18 @@ fn modules_are_independent() {
     let dir = tempfile::tempdir().unwrap();
     for (number, name) in ["a", "b"].into_iter().enumerate() {
         put(dir.path(), &format!("{name}.wasm"), variant(number as u8));
-        put(dir.path(), &format!("{name}.toml"), rules_toml(&format!("http://{name}/")));
+        put(
+            dir.path(),
+            &format!("{name}.toml"),
+            rules_toml(&format!("http://{name}/")),
+        );
     }
     put(dir.path(), "trap.wasm", guest("", "unreachable"));
-    put(dir.path(), "hang.wasm", guest("", "(loop $again (br $again)) unreachable"));
+    put(
+        dir.path(),
+        "hang.wasm",
+        guest("", "(loop $again (br $again)) unreachable"),
+    );
     put(dir.path(), "hang.toml", "[limits]\ndeadline = '20ms'\ninstances = 1");
     let host = Host::start(settings(Some(dir.path()), json!({})));
     assert!((0..20).all(|number| host.emit(&format!("c{number}"), number)));
@@ -325,13 +393,19 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
     host.modules.rescan();
     assert_eq!((host.number("count"), count(2)), (Some(2), 3));
     // Settings alone, and with them the number of instances: the queues change, the state stays.
-    put(dir.path(), "count.toml", granted.replace("instances = 1", "instances = 3"));
+    put(
+        dir.path(),
+        "count.toml",
+        granted.replace("instances = 1", "instances = 3"),
+    );
     host.modules.rescan();
     assert_eq!((host.number("count"), count(3)), (Some(3), 4));
     put(dir.path(), "count.toml", ONE_AT_A_TIME);
     host.modules.rescan();
     assert!(host.emit("c", 4));
-    until("the refusal", || host.state("count").unwrap().counts.refused_requests == 1);
+    until("the refusal", || {
+        host.state("count").unwrap().counts.refused_requests == 1
+    });
     // A removed module has left nothing behind.
     fs::remove_file(dir.path().join("count.wasm")).unwrap();
     host.modules.rescan();
@@ -350,7 +424,11 @@ fn swaps_under_load_lose_and_double_nothing() {
     put(dir.path(), "a.wasm", variant(0));
     put(dir.path(), "a.toml", rules_toml("http://h/"));
     let host = Host::start(Settings {
-        queue: QueueLimits { overflow: crate::hooks::Overflow::Wait, events: 64, ..QueueLimits::default() },
+        queue: QueueLimits {
+            overflow: crate::hooks::Overflow::Wait,
+            events: 64,
+            ..QueueLimits::default()
+        },
         ..settings(Some(dir.path()), json!({}))
     });
     let done = Arc::new(AtomicBool::new(false));
@@ -374,13 +452,13 @@ fn swaps_under_load_lose_and_double_nothing() {
         host.modules.rescan();
         assert!(host.number("a") > before, "{file}: {}", host.problem("a"));
     };
-    for turn in 1..=6u8 {
+    for turn in 1..=3u8 {
         put_in_force("a.wasm", variant(turn));
         put(dir.path(), "a.wasm", "broken");
         host.modules.rescan();
         assert!(host.problem("a").contains("not WebAssembly"));
         put_in_force("a.wasm", variant(turn));
-        let other_queues = format!("{}[limits]\ninstances = {}", rules_toml("http://h/"), 1 + turn % 3);
+        let other_queues = format!("{}[limits]\ninstances = {turn}", rules_toml("http://h/"));
         put_in_force("a.toml", other_queues.into_bytes());
     }
     done.store(true, Ordering::Relaxed);
@@ -422,7 +500,10 @@ fn check_reports_everything_and_starts_nothing() {
         .collect();
     assert_eq!(texts["good"], "File [\"http://good:80/\"]");
     assert_eq!(texts["webhook"], "BuiltIn [\"http://h:80/\"]");
-    assert!(texts["alone"].contains("alone.toml has no effect: there is no alone.wasm"), "{texts:?}");
+    assert!(
+        texts["alone"].contains("alone.toml has no effect: there is no alone.wasm"),
+        "{texts:?}"
+    );
     assert!(texts["no name.wasm"].contains("letters, digits"), "{texts:?}");
     let bad = reports.iter().find(|report| &*report.module == "bad").unwrap();
     let problems = bad.result.as_ref().unwrap_err().problems();

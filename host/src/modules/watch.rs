@@ -75,8 +75,15 @@ pub(super) fn prepare(dir: &Path) -> io::Result<Prepared> {
             drop(sender.send(Signal::Changed));
         }
     });
-    let watcher = watcher.inspect_err(|error| warn!(%error, "the system cannot watch the modules folder")).ok();
-    let mut eyes = Eyes { dir, watcher, watched: BTreeMap::new(), complained: false };
+    let watcher = watcher
+        .inspect_err(|error| warn!(%error, "the system cannot watch the modules folder"))
+        .ok();
+    let mut eyes = Eyes {
+        dir,
+        watcher,
+        watched: BTreeMap::new(),
+        complained: false,
+    };
     eyes.follow();
     Ok(Prepared { eyes, signals })
 }
@@ -84,9 +91,17 @@ pub(super) fn prepare(dir: &Path) -> io::Result<Prepared> {
 impl Prepared {
     /// Starts the thread that calls back.
     pub(super) fn start(self, look: impl FnMut(Reason) + Send + 'static) -> io::Result<Watch> {
-        let Prepared { eyes, signals: (signals, receiver) } = self;
-        let thread = thread::Builder::new().name("modules-watch".to_owned()).spawn(move || run(eyes, &receiver, look))?;
-        Ok(Watch { signals, thread: Some(thread) })
+        let Prepared {
+            eyes,
+            signals: (signals, receiver),
+        } = self;
+        let thread = thread::Builder::new()
+            .name("modules-watch".to_owned())
+            .spawn(move || run(eyes, &receiver, look))?;
+        Ok(Watch {
+            signals,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -161,7 +176,11 @@ fn matters(event: &notify::Event, dir: &Path) -> bool {
         _ => {}
     }
     // Below the folder, the folder itself, or one above it.
-    event.paths.is_empty() || event.paths.iter().any(|path| path.starts_with(dir) || dir.starts_with(path))
+    event.paths.is_empty()
+        || event
+            .paths
+            .iter()
+            .any(|path| path.starts_with(dir) || dir.starts_with(path))
 }
 
 impl Eyes {
@@ -185,7 +204,9 @@ impl Eyes {
         let above = self.dir.ancestors().skip(1).find(|path| path.is_dir());
         let itself = Some(self.dir.as_path()).filter(|path| path.is_dir());
         let there = [above, itself].into_iter().flatten();
-        there.filter_map(|path| Some((path.to_path_buf(), identity(path)?))).collect()
+        there
+            .filter_map(|path| Some((path.to_path_buf(), identity(path)?)))
+            .collect()
     }
 
     /// Whether anything had to be changed.
@@ -195,7 +216,11 @@ impl Eyes {
         if wanted == self.watched {
             return false;
         }
-        for path in self.watched.keys().filter(|path| wanted.get(*path) != self.watched.get(*path)) {
+        for path in self
+            .watched
+            .keys()
+            .filter(|path| wanted.get(*path) != self.watched.get(*path))
+        {
             // The system forgets a folder that is gone by itself.
             drop(watcher.unwatch(path));
         }
@@ -220,7 +245,9 @@ impl Eyes {
 
 fn identity(path: &Path) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    std::fs::metadata(path)
+        .ok()
+        .map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

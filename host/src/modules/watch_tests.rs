@@ -19,7 +19,10 @@ impl Looks {
         let (sender, reports) = mpsc::channel();
         let watched = dir.to_path_buf();
         let look = move |reason| drop(sender.send((reason, names(&watched))));
-        Looks { watch: prepare(dir).unwrap().start(look).unwrap(), reports }
+        Looks {
+            watch: prepare(dir).unwrap().start(look).unwrap(),
+            reports,
+        }
     }
 
     /// Waits until a look has seen these names.
@@ -28,14 +31,20 @@ impl Looks {
         let mut seen = Vec::new();
         while seen != expected {
             let time = end.saturating_duration_since(Instant::now());
-            seen = self.reports.recv_timeout(time).unwrap_or_else(|_| panic!("last seen {seen:?}, not {expected:?}")).1;
+            seen = self
+                .reports
+                .recv_timeout(time)
+                .unwrap_or_else(|_| panic!("last seen {seen:?}, not {expected:?}"))
+                .1;
         }
     }
 }
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }

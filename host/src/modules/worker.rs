@@ -58,20 +58,37 @@ impl<T: Template> Worker<T> {
         record: Arc<Record>,
     ) -> Worker<T> {
         let (seat, backoff) = (None, Backoff::new());
-        Worker { module, inbox, slot, outbox, record, seat, backoff, most: usize::MAX, events: Vec::new() }
+        Worker {
+            module,
+            inbox,
+            slot,
+            outbox,
+            record,
+            seat,
+            backoff,
+            most: usize::MAX,
+            events: Vec::new(),
+        }
     }
 
     /// Works until the queue has ended and is empty, or until the slot says that it is over.
     pub(super) fn run(mut self) {
         let mut batch = Vec::new();
         loop {
-            let allowed = self.seat.as_ref().map_or(usize::MAX, |seat| seat.current.generation.batch);
+            let allowed = self
+                .seat
+                .as_ref()
+                .map_or(usize::MAX, |seat| seat.current.generation.batch);
             // Before the first generation is known one event at a time is certainly allowed.
             let most = if self.seat.is_some() { self.most.min(allowed) } else { 1 };
             if !self.inbox.next_batch(&mut batch, most) {
                 break;
             }
-            let worked = if batch.is_empty() { self.look_round() } else { self.work(&batch) };
+            let worked = if batch.is_empty() {
+                self.look_round()
+            } else {
+                self.work(&batch)
+            };
             if worked.is_err() {
                 add(&self.record.abandoned, self.inbox.waiting());
                 break;
@@ -100,7 +117,8 @@ impl<T: Template> Worker<T> {
             match self.call(now) {
                 Ok(outcomes) => {
                     add(&self.record.skipped, now.len() - self.events.len());
-                    self.settle(outcomes).inspect_err(|_| add(&self.record.abandoned, later.len()))?;
+                    self.settle(outcomes)
+                        .inspect_err(|_| add(&self.record.abandoned, later.len()))?;
                 }
                 Err(_) if !alone => {
                     alone = true;
@@ -136,7 +154,10 @@ impl<T: Template> Worker<T> {
                 self.seat = None;
                 self.recover();
                 self.most = current.generation.batch;
-                self.seat = Some(Seat { current, instance: None });
+                self.seat = Some(Seat {
+                    current,
+                    instance: None,
+                });
             }
         }
         Ok(())
@@ -178,15 +199,26 @@ impl<T: Template> Worker<T> {
     /// Hands over those events that are wanted, and leaves them in `self.events`.
     fn call(&mut self, queued: &[Queued]) -> Result<Vec<Outcome>, CallError> {
         self.events.clear();
-        let Some(seat) = &mut self.seat else { return Err(CallError::Dead) };
-        self.events.extend(queued.iter().filter(|queued| seat.current.wants(queued)).map(|queued| Arc::clone(&queued.event)));
+        let Some(seat) = &mut self.seat else {
+            return Err(CallError::Dead);
+        };
+        self.events.extend(
+            queued
+                .iter()
+                .filter(|queued| seat.current.wants(queued))
+                .map(|queued| Arc::clone(&queued.event)),
+        );
         if self.events.is_empty() {
             return Ok(Vec::new());
         }
         let instance = seat.instance.as_mut().ok_or(CallError::Dead)?;
         let outcomes = instance.handle(&self.events).and_then(|outcomes| {
             let (events, got) = (self.events.len(), outcomes.len());
-            if events == got { Ok(outcomes) } else { Err(CallError::WrongOutcomeCount { events, outcomes: got }) }
+            if events == got {
+                Ok(outcomes)
+            } else {
+                Err(CallError::WrongOutcomeCount { events, outcomes: got })
+            }
         });
         match &outcomes {
             Ok(_) if self.events.len() == self.most => self.most = (self.most + 1).min(seat.current.generation.batch),
@@ -201,7 +233,14 @@ impl<T: Template> Worker<T> {
                 if let Some(held_back) = self.record.call_lines.pass() {
                     let (module, generation, events) = (&*self.module, self.generation(), self.events.len());
                     let reason = super::explain(error);
-                    warn!(module, generation, events, reason = cut(&reason), lines_held_back = held_back, "call failed");
+                    warn!(
+                        module,
+                        generation,
+                        events,
+                        reason = cut(&reason),
+                        lines_held_back = held_back,
+                        "call failed"
+                    );
                 }
             }
         }
@@ -274,7 +313,10 @@ impl<T: Template> Worker<T> {
 }
 
 fn cut(text: &str) -> &str {
-    text.char_indices().nth(LONGEST_TEXT).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+    text.char_indices()
+        .nth(LONGEST_TEXT)
+        .and_then(|(end, _)| text.get(..end))
+        .unwrap_or(text)
 }
 
 /// How long to wait after each failure in a row.

@@ -67,12 +67,17 @@ impl Template for Scripted {
 
     fn create(&self) -> Result<ScriptedInstance, CreateError> {
         let failures = &self.0.failures;
-        let fails = failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        let fails = failures
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok();
         if fails || self.0.broken.load(Ordering::Relaxed) {
             return Err(LoadError::NoRoom("script".into()).into());
         }
         self.0.created.fetch_add(1, Ordering::Relaxed);
-        Ok(ScriptedInstance { script: Arc::clone(&self.0), dead: false })
+        Ok(ScriptedInstance {
+            script: Arc::clone(&self.0),
+            dead: false,
+        })
     }
 }
 
@@ -86,8 +91,13 @@ impl Handler for ScriptedInstance {
         assert!(!self.dead, "called after it failed");
         let numbers: Vec<u32> = events.iter().map(|event| testing::number(event)).collect();
         lock(&self.script.calls).push(numbers.clone());
-        let trap = || CallError::Trap { message: "script".into(), frames: vec![] };
-        let late = || CallError::Deadline { limit: Duration::from_secs(1) };
+        let trap = || CallError::Trap {
+            message: "script".into(),
+            frames: vec![],
+        };
+        let late = || CallError::Deadline {
+            limit: Duration::from_secs(1),
+        };
         let mut outcomes = Vec::new();
         for number in numbers {
             let outcome = match self.script.acts.get(number as usize).copied().unwrap_or(Act::Answer) {
@@ -143,18 +153,31 @@ impl Outbox for Kept {
 impl Kept {
     fn numbers(&self) -> Vec<u32> {
         let requests = lock(&self.requests);
-        requests.iter().map(|request| std::str::from_utf8(&request.body).unwrap().parse().unwrap()).collect()
+        requests
+            .iter()
+            .map(|request| std::str::from_utf8(&request.body).unwrap().parse().unwrap())
+            .collect()
     }
 }
 
 fn interests(filters: &[&str]) -> Interests {
     let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
-    Interests::compile(&[Interest { hook: Hook::MessagePublish, filters }]).unwrap()
+    Interests::compile(&[Interest {
+        hook: Hook::MessagePublish,
+        filters,
+    }])
+    .unwrap()
 }
 
 fn generation(number: u32, script: &Arc<Script>, batch: usize) -> Arc<Generation<Scripted>> {
     let egress = Egress::new(&json!("http://h/"), &[]);
-    Arc::new(Generation { number, interests: interests(&[]), egress, batch, template: Scripted(Arc::clone(script)) })
+    Arc::new(Generation {
+        number,
+        interests: interests(&[]),
+        egress,
+        batch,
+        template: Scripted(Arc::clone(script)),
+    })
 }
 
 /// A worker, and both ends of what it is connected to.
@@ -169,7 +192,11 @@ struct Stage {
 impl Stage {
     fn new(first: Arc<Generation<Scripted>>) -> (Stage, Worker<Scripted>) {
         let (bus, slot) = (Bus::new(), Arc::new(Slot::new(first)));
-        let limits = QueueLimits { events: 100_000, bytes: 1 << 30, overflow: Overflow::Drop };
+        let limits = QueueLimits {
+            events: 100_000,
+            bytes: 1 << 30,
+            overflow: Overflow::Drop,
+        };
         let (attachment, mut inboxes) = bus.attach("m", 1, limits);
         let (outbox, record) = (Arc::new(Kept::default()), Arc::new(Record::new()));
         let worker = Worker::new(
@@ -179,7 +206,13 @@ impl Stage {
             Arc::clone(&outbox) as Arc<dyn Outbox>,
             Arc::clone(&record),
         );
-        let stage = Stage { bus, attachment, slot, outbox, record };
+        let stage = Stage {
+            bus,
+            attachment,
+            slot,
+            outbox,
+            record,
+        };
         stage.publish(stage.slot.current().unwrap().generation);
         (stage, worker)
     }
@@ -205,7 +238,11 @@ impl Stage {
 
 /// Runs all events through one worker and gives what came of them.
 fn play(acts: &[Act], batch: usize, failures: usize) -> (Vec<u32>, Counts, Arc<Script>) {
-    let script = Arc::new(Script { acts: acts.to_vec(), failures: failures.into(), ..Script::default() });
+    let script = Arc::new(Script {
+        acts: acts.to_vec(),
+        failures: failures.into(),
+        ..Script::default()
+    });
     let (stage, worker) = Stage::new(generation(1, &script, batch));
     (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
     let (outbox, record) = stage.finish();
@@ -222,7 +259,11 @@ fn check(acts: &[Act], batch: usize) {
     let (requests, counts, _) = play(acts, batch, 0);
     let answers = [Act::Answer, Act::TrapInCompany, Act::Slow];
     let expected = (0..acts.len()).filter(|number| answers.contains(&acts[*number]));
-    assert_eq!(requests, expected.map(|number| number as u32).collect::<Vec<_>>(), "each once, and in order");
+    assert_eq!(
+        requests,
+        expected.map(|number| number as u32).collect::<Vec<_>>(),
+        "each once, and in order"
+    );
     assert_eq!(counts.answered, count(acts, &answers) + count(acts, &[Act::Elsewhere]));
     assert_eq!(counts.refused_requests, count(acts, &[Act::Elsewhere]));
     assert_eq!(counts.ignored, count(acts, &[Act::Ignore]));
@@ -330,11 +371,20 @@ fn what_a_newer_generation_does_not_want_is_passed_over() {
     let script = Arc::new(Script::default());
     let (stage, worker) = Stage::new(generation(1, &script, 8));
     for (number, topic) in ["a", "b", "a", "c"].into_iter().enumerate() {
-        stage.emit(Event { id: crate::event::Id(number as u128), ..testing::publish("c", topic, b"") });
+        stage.emit(Event {
+            id: crate::event::Id(number as u128),
+            ..testing::publish("c", topic, b"")
+        });
     }
     let Generation { egress, batch, .. } = &*generation(2, &script, 8);
     let (egress, batch, template) = (egress.clone(), *batch, Scripted(Arc::clone(&script)));
-    stage.publish(Arc::new(Generation { number: 2, interests: interests(&["a"]), egress, batch, template }));
+    stage.publish(Arc::new(Generation {
+        number: 2,
+        interests: interests(&["a"]),
+        egress,
+        batch,
+        template,
+    }));
     let (outbox, record) = stage.finish();
     worker.run();
     assert_eq!(outbox.numbers(), [0, 2]);
@@ -359,7 +409,10 @@ fn a_swap_under_load_loses_nothing() {
     thread.join().unwrap();
     assert_eq!(outbox.numbers(), (0..EVENTS).collect::<Vec<_>>());
     assert_eq!(record.counts().answered, u64::from(EVENTS));
-    let generations: Vec<u32> = lock(&outbox.requests).iter().map(|request| request.generation).collect();
+    let generations: Vec<u32> = lock(&outbox.requests)
+        .iter()
+        .map(|request| request.generation)
+        .collect();
     assert!(generations.is_sorted());
     assert_eq!(generations.last(), Some(&(EVENTS / 500 + 1)));
 }
@@ -368,7 +421,10 @@ fn a_swap_under_load_loses_nothing() {
 fn waits_double_up_to_half_a_minute() {
     let mut backoff = Backoff::new();
     let waits: Vec<u64> = (0..11).map(|_| backoff.fail().as_millis() as u64).collect();
-    assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+    assert_eq!(
+        waits,
+        [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]
+    );
 }
 
 #[test]
