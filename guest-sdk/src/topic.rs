@@ -130,13 +130,23 @@ impl std::str::FromStr for TopicFilter {
             (_, true) => Shape::Levels,
             (_, false) => Shape::Exact,
         };
-        Ok(TopicFilter { text: text.into(), shape })
+        Ok(TopicFilter {
+            text: text.into(),
+            shape,
+        })
     }
 }
 
 impl fmt::Display for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TopicFilter {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -162,16 +172,25 @@ impl std::str::FromStr for SharedFilter {
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
         if let Some(rest) = text.strip_prefix("$queue/") {
-            return Ok(SharedFilter { group: Some("$queue".into()), filter: rest.parse()? });
+            return Ok(SharedFilter {
+                group: Some("$queue".into()),
+                filter: rest.parse()?,
+            });
         }
         let Some(rest) = text.strip_prefix("$share/") else {
-            return Ok(SharedFilter { group: None, filter: text.parse()? });
+            return Ok(SharedFilter {
+                group: None,
+                filter: text.parse()?,
+            });
         };
         let (group, filter) = rest.split_once('/').ok_or(FilterError::Share)?;
         if group.is_empty() || group.contains(['+', '#']) || filter.is_empty() {
             return Err(FilterError::Share);
         }
-        Ok(SharedFilter { group: Some(group.into()), filter: filter.parse()? })
+        Ok(SharedFilter {
+            group: Some(group.into()),
+            filter: filter.parse()?,
+        })
     }
 }
 
@@ -249,9 +268,20 @@ mod tests {
             ("$SYS/#", None, "$SYS/#"),
         ] {
             let shared: SharedFilter = text.parse().unwrap();
-            assert_eq!((shared.group.as_deref(), shared.filter.as_str()), (group, rest), "{text}");
+            assert_eq!(
+                (shared.group.as_deref(), shared.filter.as_str()),
+                (group, rest),
+                "{text}"
+            );
         }
-        for text in ["$share/g", "$share//a", "$share/g/", "$share/+/a", "$share/g#/a", "$share/"] {
+        for text in [
+            "$share/g",
+            "$share//a",
+            "$share/g/",
+            "$share/+/a",
+            "$share/g#/a",
+            "$share/",
+        ] {
             assert_eq!(text.parse::<SharedFilter>(), Err(FilterError::Share), "{text}");
         }
         assert_eq!("$queue/".parse::<SharedFilter>(), Err(FilterError::Empty));

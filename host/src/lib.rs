@@ -1,3 +1,15 @@
 //! hookhost: an MQTT broker host whose hook events go to sandboxed WebAssembly modules.
+//!
+//! The way of one event: `broker` → `hooks` → `modules` (which call `wasm`) → `delivery`. All of them speak of the
+//! types of [`event`]; [`app`] knows them all and connects them. `ARCHITECTURE.md` has the whole picture.
 
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod delivery;
 pub mod event;
+pub mod hooks;
+pub mod logging;
+pub mod modules;
+pub mod sink;
+pub mod wasm;

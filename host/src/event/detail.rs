@@ -45,8 +45,10 @@ pub enum Hook {
     MessageDelivered,
     /// A receiver has confirmed a message.
     MessageAcked,
-    /// A publish went to nobody.
+    /// A publish was accepted and nobody subscribes to its topic.
     MessageDropped,
+    /// A publish was refused.
+    MessageRefused,
     /// A message was dropped for one receiver.
     DeliveryDropped,
     /// A message was stored for a receiver that is away.
@@ -82,6 +84,7 @@ impl Hook {
         Hook::MessageDelivered,
         Hook::MessageAcked,
         Hook::MessageDropped,
+        Hook::MessageRefused,
         Hook::DeliveryDropped,
         Hook::MessageQueued,
         Hook::DeliveryLost,
@@ -110,6 +113,7 @@ impl Hook {
             Hook::MessageDelivered => "message.delivered",
             Hook::MessageAcked => "message.acked",
             Hook::MessageDropped => "message.dropped",
+            Hook::MessageRefused => "message.refused",
             Hook::DeliveryDropped => "delivery.dropped",
             Hook::MessageQueued => "message.queued",
             Hook::DeliveryLost => "delivery.lost",
@@ -171,6 +175,8 @@ pub enum Detail {
     MessageAcked(Acknowledgement),
     /// The message and the reason.
     MessageDropped(MessageDrop),
+    /// The message and the reason.
+    MessageRefused(MessageDrop),
     /// The delivery and the reason.
     DeliveryDropped(DeliveryDrop),
     /// The message and its receiver.
@@ -204,6 +210,7 @@ impl Detail {
             Detail::MessageDelivered(_) => Hook::MessageDelivered,
             Detail::MessageAcked(_) => Hook::MessageAcked,
             Detail::MessageDropped(_) => Hook::MessageDropped,
+            Detail::MessageRefused(_) => Hook::MessageRefused,
             Detail::DeliveryDropped(_) => Hook::DeliveryDropped,
             Detail::MessageQueued(_) => Hook::MessageQueued,
             Detail::DeliveryLost(_) => Hook::DeliveryLost,
@@ -231,7 +238,7 @@ impl Detail {
             | Detail::SessionTakenOver(session) => &session.client,
             Detail::SessionTerminated(termination) => &termination.session.client,
             Detail::MessagePublish(message) => &message.publisher,
-            Detail::MessageDropped(drop) => &drop.message.publisher,
+            Detail::MessageDropped(drop) | Detail::MessageRefused(drop) => &drop.message.publisher,
             Detail::MessageDelivered(delivery) | Detail::MessageQueued(delivery) => &delivery.receiver,
             Detail::MessageAcked(acknowledgement) => &acknowledgement.delivery.receiver,
             Detail::DeliveryDropped(drop) => &drop.delivery.receiver,
@@ -250,7 +257,7 @@ impl Detail {
                 &unsubscription.filter
             }
             Detail::MessagePublish(message) => &message.topic,
-            Detail::MessageDropped(drop) => &drop.message.topic,
+            Detail::MessageDropped(drop) | Detail::MessageRefused(drop) => &drop.message.topic,
             Detail::MessageDelivered(delivery) | Detail::MessageQueued(delivery) => &delivery.message.topic,
             Detail::MessageAcked(acknowledgement) => &acknowledgement.delivery.message.topic,
             Detail::DeliveryDropped(drop) => &drop.delivery.message.topic,

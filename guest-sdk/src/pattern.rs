@@ -1,0 +1,197 @@
+//! Topic filters with names for their wildcards: `devices/{id}/temp`.
+//!
+//! A pattern is parsed once and read often. It gives the filter that goes into an interest and the values that its
+//! names have in a topic; values are parts of the topic, nothing is copied.
+
+use std::fmt;
+
+use crate::topic::{FilterError, TopicFilter};
+
+/// A topic filter whose wildcards may have names.
+///
+/// `{name}` stands for one level, as `+` does, and `{*name}` in the last place for all further levels, as `#` does;
+/// plain `+` and `#` may be used beside them.
+///
+/// ```
+/// use hookhost_guest::pattern::TopicPattern;
+///
+/// let pattern: TopicPattern = "devices/{id}/{*path}".parse().unwrap();
+/// assert_eq!(pattern.filter().as_str(), "devices/+/#");
+///
+/// let found = pattern.captures("devices/k7/rooms/1/temp").unwrap();
+/// assert_eq!(found.get("id"), Some("k7"));
+/// assert_eq!(found.get("path"), Some("rooms/1/temp"));
+/// assert!(pattern.captures("sensors/k7").is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPattern {
+    filter: TopicFilter,
+    /// Names with the level in which each stands, in order.
+    names: Vec<(usize, Box<str>)>,
+    /// The level of `{*name}`, if there is one.
+    rest: Option<usize>,
+}
+
+/// Why a text is no topic pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// With `+` and `#` in place of the names it is no topic filter.
+    Filter(FilterError),
+    /// A brace stands elsewhere than round a whole level, or a name is missing.
+    Braces,
+    /// The same name stands twice.
+    Repeated(Box<str>),
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PatternError::Filter(error) => error.fmt(f),
+            PatternError::Braces => f.write_str("a name of a topic pattern is a whole level: '{name}' or '{*name}'"),
+            PatternError::Repeated(name) => write!(f, "the name '{name}' stands twice in the topic pattern"),
+        }
+    }
+}
+
+impl std::error::Error for PatternError {}
+
+impl std::str::FromStr for TopicPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let mut filter = String::with_capacity(text.len());
+        let mut names: Vec<(usize, Box<str>)> = Vec::new();
+        let mut rest = None;
+        for (at, level) in text.split('/').enumerate() {
+            if at > 0 {
+                filter.push('/');
+            }
+            let Some(inside) = level.strip_prefix('{').and_then(|level| level.strip_suffix('}')) else {
+                if level.contains(['{', '}']) {
+                    return Err(PatternError::Braces);
+                }
+                filter.push_str(level);
+                continue;
+            };
+            let name = inside.strip_prefix('*').unwrap_or(inside);
+            if name.is_empty() || name.contains(['{', '}', '*']) {
+                return Err(PatternError::Braces);
+            }
+            if names.iter().any(|(_, known)| **known == *name) {
+                return Err(PatternError::Repeated(name.into()));
+            }
+            if inside.starts_with('*') {
+                rest = Some(at);
+            }
+            filter.push(if inside.starts_with('*') { '#' } else { '+' });
+            names.push((at, name.into()));
+        }
+        let filter = filter.parse().map_err(PatternError::Filter)?;
+        Ok(TopicPattern { filter, names, rest })
+    }
+}
+
+impl TopicPattern {
+    /// The filter that matches what the pattern matches.
+    pub fn filter(&self) -> &TopicFilter {
+        &self.filter
+    }
+
+    /// Whether the pattern has a name.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|(_, known)| **known == *name)
+    }
+
+    /// The values that the names have in a topic; none if the topic does not match.
+    pub fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
+        self.filter.matches(topic).then_some(Captures { pattern: self, topic })
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TopicPattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A topic seen through a pattern that matches it.
+#[derive(Debug, Clone, Copy)]
+pub struct Captures<'a> {
+    pattern: &'a TopicPattern,
+    topic: &'a str,
+}
+
+impl<'a> Captures<'a> {
+    /// The value of a name: one level, or all further levels for `{*name}`; none if the pattern has no such name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let (level, _) = self.pattern.names.iter().find(|(_, known)| **known == *name)?;
+        Some(self.at(*level))
+    }
+
+    /// All names with their values, in the order of the pattern.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let captures = *self;
+        self.pattern
+            .names
+            .iter()
+            .map(move |(level, name)| (&**name, captures.at(*level)))
+    }
+
+    fn at(&self, level: usize) -> &'a str {
+        if self.pattern.rest == Some(level) {
+            // Nothing at all where `a/#` matches `a`.
+            return self.topic.splitn(level + 1, '/').nth(level).unwrap_or_default();
+        }
+        self.topic.split('/').nth(level).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> TopicPattern {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names_have_the_values_of_their_levels() {
+        for (text, filter, topic, expected) in [
+            ("a/b", "a/b", "a/b", &[][..]),
+            ("{a}", "+", "x", &[("a", "x")]),
+            ("{a}/+/{b}", "+/+/+", "1/2/3", &[("a", "1"), ("b", "3")]),
+            ("/{a}/", "/+/", "/x/", &[("a", "x")]),
+            ("{a}/#", "+/#", "x/y/z", &[("a", "x")]),
+            ("d/{*rest}", "d/#", "d/x/y", &[("rest", "x/y")]),
+            ("d/{*rest}", "d/#", "d", &[("rest", "")]),
+            ("{*all}", "#", "x/y", &[("all", "x/y")]),
+            ("{grün}/x", "+/x", "é/x", &[("grün", "é")]),
+        ] {
+            let pattern = pattern(text);
+            assert_eq!(pattern.filter().as_str(), filter);
+            let captures = pattern.captures(topic).unwrap();
+            assert_eq!(captures.iter().collect::<Vec<_>>(), expected, "{text} on {topic}");
+            assert_eq!(captures.get("other"), None);
+        }
+        assert!(pattern("{a}/x").captures("$SYS/x").is_none());
+    }
+
+    #[test]
+    fn malformed_patterns_say_why() {
+        for (text, error) in [
+            ("a/{", PatternError::Braces),
+            ("a/{}", PatternError::Braces),
+            ("a/{*}", PatternError::Braces),
+            ("a/x{b}", PatternError::Braces),
+            ("a/{b}c", PatternError::Braces),
+            ("a/{{b}}", PatternError::Braces),
+            ("{a}/{a}", PatternError::Repeated("a".into())),
+            ("{*a}/b", PatternError::Filter(FilterError::MultiLevelWildcard)),
+            ("", PatternError::Filter(FilterError::Empty)),
+        ] {
+            assert_eq!(text.parse::<TopicPattern>(), Err(error), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What a module answers: nothing, requests for the host to send, or that it could not handle an event.
+//!
+//! The host sends, repeats, orders and accounts for the requests; a module has no network.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use crate::bindings::hookhost::hook::types::{Body, Method, Outcome, Request};
+
+const CONTENT_TYPE: &str = "content-type";
+
+impl Request {
+    /// A request without headers and with an empty body.
+    ///
+    /// The URL begins with `http:`, `https:`, `file:` or `stdout:`.
+    pub fn new(method: Method, url: impl Into<String>) -> Request {
+        Request {
+            method,
+            url: url.into(),
+            headers: Vec::new(),
+            body: Body::Text(String::new()),
+            ordering_key: None,
+            destination: None,
+            options: Vec::new(),
+        }
+    }
+
+    /// A POST to a URL.
+    ///
+    /// ```
+    /// use hookhost_guest::{Outcome, Request};
+    ///
+    /// let request = Request::post("http://127.0.0.1:5656/alerts").header("x-origin", "cellar").text("too hot");
+    /// assert_eq!(request.body_str(), Some("too hot"));
+    /// let outcome: Outcome = request.into();
+    /// ```
+    pub fn post(url: impl Into<String>) -> Request {
+        Request::new(Method::Post, url)
+    }
+
+    /// A PUT to a URL.
+    pub fn put(url: impl Into<String>) -> Request {
+        Request::new(Method::Put, url)
+    }
+
+    /// Sets a header, in place of one of the same name.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
+        let name = name.into();
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sets the body to a text, sent as UTF-8. The content type is the caller's to say.
+    pub fn text(mut self, text: impl Into<String>) -> Request {
+        self.body = Body::Text(text.into());
+        self
+    }
+
+    /// Sets the body to bytes, sent as they are. The content type is the caller's to say.
+    pub fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Request {
+        self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    /// Sets the body to a value as JSON, with the content type that belongs to it unless there is one already.
+    ///
+    /// Comes last, because it may fail: on a value that JSON has no form for, such as a map whose keys are no strings.
+    /// [`Outcome`] is made of the result directly.
+    ///
+    /// ```
+    /// use hookhost_guest::{Outcome, Request};
+    ///
+    /// let outcome: Outcome = Request::post("http://127.0.0.1:5656/").json(&[1, 2]).into();
+    /// assert_eq!(outcome.requests()[0].body_str(), Some("[1,2]"));
+    /// ```
+    pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Request, serde_json::Error> {
+        self.body = Body::Text(serde_json::to_string(value)?);
+        if self.header_value(CONTENT_TYPE).is_none() {
+            self.headers
+                .push((CONTENT_TYPE.to_owned(), "application/json".to_owned()));
+        }
+        Ok(self)
+    }
+
+    /// Orders the request among those with the same key; without this its event's client id is the key.
+    pub fn ordering_key(mut self, key: impl Into<String>) -> Request {
+        self.ordering_key = Some(key.into());
+        self
+    }
+
+    /// Frees the request from any order.
+    pub fn unordered(self) -> Request {
+        self.ordering_key("")
+    }
+
+    /// Sends the request to a destination of the host's configuration, which knows credentials, TLS and retries; the
+    /// URL may then be a path below that one's, or empty.
+    pub fn destination(mut self, name: impl Into<String>) -> Request {
+        self.destination = Some(name.into());
+        self
+    }
+
+    /// Adds a wish that the host documents; one that it does not know makes the request fail.
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
+        self.options.push((name.into(), value.into()));
+        self
+    }
+
+    /// The value of a header.
+    pub fn header_value(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The body, if it is text.
+    pub fn body_str(&self) -> Option<&str> {
+        match &self.body {
+            Body::Text(text) => Some(text),
+            Body::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+        }
+    }
+
+    /// The body read as JSON.
+    pub fn body_json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        match &self.body {
+            Body::Text(text) => serde_json::from_str(text),
+            Body::Bytes(bytes) => serde_json::from_slice(bytes),
+        }
+    }
+}
+
+impl Outcome {
+    /// The module could not handle the event; the host sets it aside with this text.
+    pub fn fail(why: impl Display) -> Outcome {
+        Outcome::Fail(why.to_string())
+    }
+
+    /// The requests to send; none if there are none.
+    pub fn requests(&self) -> &[Request] {
+        match self {
+            Outcome::Deliver(requests) => requests,
+            Outcome::Ignore | Outcome::Fail(_) => &[],
+        }
+    }
+}
+
+/// Sends one request.
+impl From<Request> for Outcome {
+    fn from(request: Request) -> Outcome {
+        Outcome::Deliver(vec![request])
+    }
+}
+
+/// Sends the requests in this order.
+impl From<Vec<Request>> for Outcome {
+    fn from(requests: Vec<Request>) -> Outcome {
+        if requests.is_empty() {
+            Outcome::Ignore
+        } else {
+            Outcome::Deliver(requests)
+        }
+    }
+}
+
+/// Sends what is there, if anything.
+impl<T: Into<Outcome>> From<Option<T>> for Outcome {
+    fn from(value: Option<T>) -> Outcome {
+        value.map_or(Outcome::Ignore, Into::into)
+    }
+}
+
+/// Fails with the error's text.
+impl<T: Into<Outcome>, E: Display> From<Result<T, E>> for Outcome {
+    fn from(value: Result<T, E>) -> Outcome {
+        value.map_or_else(Outcome::fail, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_header_is_replaced_whatever_its_case() {
+        let request = Request::post("x:")
+            .header("X-A", "1")
+            .header("b", "2")
+            .header("x-a", "3");
+        assert_eq!(request.headers, [("b".into(), "2".into()), ("x-a".into(), "3".into())]);
+    }
+
+    #[test]
+    fn json_keeps_a_content_type_of_its_own() {
+        let plain = Request::post("x:").json(&1).unwrap();
+        assert_eq!(plain.header_value("Content-Type"), Some("application/json"));
+        let own = Request::post("x:")
+            .header("Content-Type", "application/senml+json")
+            .json(&1)
+            .unwrap();
+        assert_eq!(
+            own.headers,
+            [("Content-Type".to_string(), "application/senml+json".to_string())]
+        );
+    }
+
+    #[test]
+    fn outcomes_are_made_of_what_a_hook_has() {
+        let request = || Request::post("x:");
+        assert_eq!(Outcome::from(request()).requests().len(), 1);
+        assert_eq!(Outcome::from(vec![request(), request()]).requests().len(), 2);
+        assert_eq!(Outcome::from(Vec::new()), Outcome::Ignore);
+        assert_eq!(Outcome::from(None::<Request>), Outcome::Ignore);
+        assert_eq!(Outcome::from(Ok::<_, String>(Some(request()))).requests().len(), 1);
+        assert_eq!(Outcome::from(Err::<Request, _>("no")), Outcome::Fail("no".into()));
+        let keys = BTreeMap::from([((1, 2), 3)]);
+        assert!(matches!(request().json(&keys).into(), Outcome::Fail(text) if text.contains("key must be a string")));
+    }
+}

@@ -1,0 +1,148 @@
+//! The files of a configuration, read for [`super::read`].
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read};
+
+/// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
+const FILE_LIMIT: u64 = 4 << 20;
+
+/// Reads the files that flags or environment name (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) and makes a
+/// configuration of everything. Blocks while it reads.
+///
+/// # Errors
+///
+/// All mistakes, those of [`read`] and files that cannot be read.
+pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut file = |flag: &Option<PathBuf>, flag_name: &str, variable: &str| {
+        let by_variable = || {
+            environment
+                .get(variable)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        };
+        let (source, key) = match flag {
+            Some(_) => (Source::Flag, flag_name),
+            None => (Source::Environment, variable),
+        };
+        let path = flag.clone().or_else(by_variable)?;
+        match read_file(&path) {
+            Ok(text) => Some(TextFile { path, text }),
+            Err(error) => {
+                let text = format!("cannot read {}: {error}", path.display());
+                problems.push(Problem {
+                    source,
+                    key: key.to_owned(),
+                    text,
+                });
+                None
+            }
+        }
+    };
+    let config = file(&flags.config, "--config", "HOOKHOST_CONFIG");
+    let webhook_file = file(&flags.webhook_config, "--webhook-config", "HOOKHOST_WEBHOOK_CONFIG");
+    match read(&Inputs {
+        flags,
+        environment,
+        file: config,
+        webhook_file,
+    }) {
+        Ok(loaded) if problems.is_empty() => Ok(loaded),
+        Ok(_) => Err(problems),
+        Err(mut more) => {
+            problems.append(&mut more);
+            Err(problems)
+        }
+    }
+}
+
+/// The environment of this process, as far as it is text: a variable that is not cannot be one of ours.
+pub fn environment() -> Environment {
+    let text = |text: OsString| text.into_string().ok();
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+        .collect()
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(FILE_LIMIT + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(flags: Flags, environment: Environment) -> Vec<String> {
+        load(flags, environment)
+            .unwrap_err()
+            .iter()
+            .map(Problem::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn files_are_named_by_flags_or_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let (one, two) = (path("one", "node.id = 1"), path("two", "node.id = 2"));
+        let hooks = path("hooks", "concurrency_limit = 7");
+        let environment = Environment::from([
+            ("HOOKHOST_CONFIG".to_owned(), two.display().to_string()),
+            ("HOOKHOST_WEBHOOK_CONFIG".to_owned(), hooks.display().to_string()),
+        ]);
+        let config = load(Flags::default(), environment.clone()).unwrap().config;
+        assert_eq!((config.node.id, config.delivery.concurrency_limit), (2, 7));
+        let flags = Flags {
+            config: Some(one),
+            ..Flags::default()
+        };
+        assert_eq!(load(flags, environment).unwrap().config.node.id, 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_other_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        let latin = dir.path().join("latin");
+        std::fs::write(&latin, b"\xff").unwrap();
+        let flags = Flags {
+            config: Some("/nowhere/at/all".into()),
+            webhook_config: Some(latin.clone()),
+            listen: Some("x".to_owned()),
+            ..Flags::default()
+        };
+        let shown = problems(flags, Environment::default());
+        assert_eq!(
+            shown[0],
+            "--config: cannot read /nowhere/at/all: No such file or directory (os error 2)"
+        );
+        assert_eq!(
+            shown[1],
+            format!("--webhook-config: cannot read {}: not UTF-8", latin.display())
+        );
+        assert!(shown[2].starts_with("--listen: should be an address"), "{shown:?}");
+        assert_eq!(shown.len(), 3);
+
+        let flags = Flags {
+            config: Some("/dev/zero".into()),
+            ..Flags::default()
+        };
+        assert_eq!(
+            problems(flags, Environment::default()),
+            ["--config: cannot read /dev/zero: larger than 4 MiB"]
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! Configuration: command line, environment and files in, one checked [`Config`] out.
+//!
+//! From the strongest to the weakest: flags, the environment (`HOOKHOST_SECTION__KEY`, such as
+//! `HOOKHOST_DELIVERY__HTTP_TIMEOUT`; lists are separated by blanks, an empty value counts as not given), the webhook
+//! file of another broker, which that broker's own environment beats, the configuration file, and the defaults.
+//!
+//! All mistakes are reported at once, each with its key and place and never with its value. Unknown keys are mistakes
+//! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
+//! to the default module. [`read`] is pure; [`load`] reads the files for it.
+
+mod document;
+mod formats;
+mod load;
+mod mqtt;
+mod problem;
+mod reader;
+mod sections;
+#[cfg(test)]
+mod tests;
+pub mod units;
+mod url;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use formats::Format;
+pub use load::{environment, load};
+pub use mqtt::{Limits, Mqtt, SharedStrategy};
+pub use problem::{Problem, Source};
+pub use sections::{Hooks, Modules, Shutdown, Wasm};
+pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
+pub use webhook::{RulesFrom, Webhook};
+
+use crate::{delivery, event};
+use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
+
+/// Everything that can be configured, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The MQTT listener and what clients may use.
+    pub mqtt: Mqtt,
+    /// Who this host is.
+    pub node: event::Node,
+    /// The configuration of the default module.
+    pub webhook: Webhook,
+    /// Where other modules come from.
+    pub modules: Modules,
+    /// The queues between broker and modules.
+    pub hooks: Hooks,
+    /// What a module may use.
+    pub wasm: Wasm,
+    /// How requests are sent.
+    pub delivery: delivery::Settings,
+    /// How the host ends.
+    pub shutdown: Shutdown,
+}
+
+/// A configuration, and what an operator should know about it although nothing is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What was ignored or does nothing.
+    pub warnings: Vec<Problem>,
+}
+
+/// What the command line says, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--webhook-url`, each time that it was given.
+    pub webhook_urls: Vec<String>,
+    /// `--webhook-config`
+    pub webhook_config: Option<PathBuf>,
+    /// `--modules`
+    pub modules: Option<PathBuf>,
+}
+
+/// The environment; a map, so that a test can be one.
+pub type Environment = BTreeMap<String, String>;
+
+/// A file that has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFile {
+    /// As it was named.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
+}
+
+/// Everything that a configuration is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inputs {
+    /// The command line. Its two files are not read from here.
+    pub flags: Flags,
+    /// The environment.
+    pub environment: Environment,
+    /// The configuration file.
+    pub file: Option<TextFile>,
+    /// The webhook file of another broker.
+    pub webhook_file: Option<TextFile>,
+}
+
+/// Makes a configuration of its inputs.
+///
+/// # Errors
+///
+/// All mistakes of all inputs, by place.
+///
+/// ```
+/// use hookhost::config::{Inputs, read};
+/// let inputs = Inputs { environment: [("HOOKHOST_NODE__ID".into(), "7".into())].into(), ..Inputs::default() };
+/// assert_eq!(read(&inputs).unwrap().config.node.id, 7);
+/// ```
+pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
+    let (config, mut reader) = read_layers(inputs);
+    reader.finish();
+    if reader.problems.is_empty() {
+        return Ok(Loaded {
+            config,
+            warnings: reader.warnings,
+        });
+    }
+    // One value may stand for two settings, and is then wrong twice.
+    reader.problems.sort();
+    reader.problems.dedup();
+    Err(reader.problems)
+}
+
+/// The reading itself; unknown keys are not yet looked for.
+fn read_layers(inputs: &Inputs) -> (Config, Reader) {
+    let variables = || {
+        inputs
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    };
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+
+    let mut file = Layer::new();
+    if let Some(TextFile { path, text }) = &inputs.file {
+        let (table, errors) = document::parse(text);
+        let at = |line| Source::File {
+            path: path.clone(),
+            line: Some(line),
+        };
+        // What a broken file seems to say would only add mistakes that are none.
+        if errors.is_empty() {
+            file = file_layer(path, table);
+        }
+        problems.extend(errors.into_iter().map(|(line, text)| Problem {
+            source: at(line),
+            key: String::new(),
+            text,
+        }));
+    }
+
+    let mut broker = Layer::new();
+    let mut format = None;
+    if let Some(TextFile { path, text }) = &inputs.webhook_file {
+        let (found, mut reading) = formats::read(path, text, variables());
+        format = found.map(|format| (format, path.clone()));
+        problems.append(&mut reading.problems);
+        warnings.append(&mut reading.warnings);
+        broker = reading.layer;
+        if let Some((place, _)) = file.get("webhook.rule").filter(|_| broker.contains_key("webhook.rule")) {
+            warnings.push(place.problem(format!("is not used: rules come from {}", path.display())));
+        }
+    }
+
+    let layers = vec![flags_layer(&inputs.flags), environment_layer(variables()), broker, file];
+    let mut reader = Reader::new(layers);
+    let config = Config {
+        mqtt: Mqtt::read(reader.section("mqtt")),
+        node: sections::node(reader.section("node")),
+        webhook: Webhook::read(reader.section("webhook"), format),
+        modules: Modules::read(reader.section("modules")),
+        hooks: Hooks::read(reader.section("hooks")),
+        wasm: Wasm::read(reader.section("wasm"), user_cache(&inputs.environment)),
+        delivery: sections::delivery(reader.section("delivery")),
+        shutdown: Shutdown::read(reader.section("shutdown")),
+    };
+    reader.problems.append(&mut problems);
+    warnings.append(&mut reader.warnings);
+    reader.warnings = warnings;
+    (config, reader)
+}
+
+/// The folder for what can be made again, as the XDG base directory specification names it.
+fn user_cache(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
+}
+
+fn flags_layer(flags: &Flags) -> Layer {
+    let mut layer = Layer::new();
+    let mut put = |key: &str, flag: &str, given| {
+        layer.insert(
+            key.to_owned(),
+            (
+                Place {
+                    source: Source::Flag,
+                    key: flag.to_owned(),
+                },
+                given,
+            ),
+        );
+    };
+    if let Some(listen) = &flags.listen {
+        put("mqtt.listen", "--listen", Given::Text(listen.clone()));
+    }
+    if !flags.webhook_urls.is_empty() {
+        put(
+            "webhook.urls",
+            "--webhook-url",
+            Given::Texts(flags.webhook_urls.clone()),
+        );
+    }
+    if let Some(modules) = &flags.modules {
+        put("modules.dir", "--modules", Given::Text(modules.display().to_string()));
+    }
+    layer
+}

@@ -1,0 +1,163 @@
+//! `[webhook]`: the configuration of the default module, as canonical rules.
+//!
+//! What the rules mean is the module's business, and it reports their mistakes with their keys. Here they become JSON,
+//! and destinations are checked, because the host sends to them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use super::document::{Node, Value};
+use super::formats::Format;
+use super::reader::{Given, Place, Section};
+use super::url;
+
+/// The events of the RMQTT format: what a rule may be written for.
+pub(super) const EVENTS: [&str; 15] = [
+    "client_connect",
+    "client_connack",
+    "client_connected",
+    "client_disconnected",
+    "client_subscribe",
+    "client_unsubscribe",
+    "session_created",
+    "session_terminated",
+    "session_subscribed",
+    "session_unsubscribed",
+    "message_publish",
+    "message_delivered",
+    "message_acked",
+    "message_dropped",
+    "offline_message",
+];
+
+/// Where webhooks go when nobody says where.
+const TERMINAL: &str = "stdout:";
+
+/// The configuration of the default module.
+#[derive(Clone, PartialEq)]
+pub struct Webhook {
+    /// Canonical rules: `{"urls": […], "rule": {"<event>": [{"action": …, "topics": […], "urls": […]}]}, "format": …}`.
+    /// URLs are checked; the rest is for the module to check.
+    pub config: Json,
+    /// Where the rules come from.
+    pub rules: RulesFrom,
+    /// Nobody has given a URL, so that webhooks go to the terminal: worth a hint.
+    pub urls_missing: bool,
+}
+
+/// Where the rules come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulesFrom {
+    /// Nobody gave any: every event has one.
+    Default,
+    /// The configuration file.
+    File,
+    /// The file of another broker.
+    Broker {
+        /// Whose.
+        format: Format,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// URLs may hold passwords, so only their number is shown.
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self
+            .config
+            .get("rule")
+            .and_then(Json::as_object)
+            .map_or(0, |rules| rules.len());
+        let urls = self.config.get("urls").and_then(Json::as_array).map_or(0, Vec::len);
+        write!(
+            f,
+            "Webhook {{ rules: {rules} from {:?}, urls: {urls}, missing: {} }}",
+            self.rules, self.urls_missing
+        )
+    }
+}
+
+impl Webhook {
+    pub(super) fn read(mut at: Section<'_>, broker: Option<(Format, PathBuf)>) -> Webhook {
+        let urls = at.list("urls", |text| url::check(text).map(str::to_owned));
+        let format = at.choice("format", None, &[("rmqtt", Some("rmqtt"))]);
+        let urls_missing = urls.is_none();
+        let urls = urls.map_or_else(|| vec![TERMINAL.to_owned()], |(_, urls)| urls);
+        let (rule, from) = match at.table("rule") {
+            Some((place, Given::Node(node))) => {
+                let rule = rules(&mut at, &place, node, urls.is_empty());
+                (
+                    rule,
+                    broker.map_or(RulesFrom::File, |(format, path)| RulesFrom::Broker { format, path }),
+                )
+            }
+            _ => (every_event(), RulesFrom::Default),
+        };
+        let mut config = json!({"urls": urls, "rule": rule});
+        if let (Some(format), Some(config)) = (format, config.as_object_mut()) {
+            config.insert("format".to_owned(), Json::from(format));
+        }
+        Webhook {
+            config,
+            rules: from,
+            urls_missing,
+        }
+    }
+}
+
+/// A rule for each event, under its own name and for all topics.
+fn every_event() -> Json {
+    Json::Object(
+        EVENTS
+            .iter()
+            .map(|event| ((*event).to_owned(), json!([{"action": event}])))
+            .collect(),
+    )
+}
+
+/// Rules as JSON, their URLs checked and without blanks around them.
+fn rules(at: &mut Section<'_>, place: &Place, mut node: Node, urls_needed: bool) -> Json {
+    if let Value::Table(events) = &mut node.value {
+        for (event, rules) in events.iter_mut() {
+            let Value::List(rules) = &mut rules.value else { continue };
+            for (index, rule) in rules.iter_mut().enumerate() {
+                let place = place.inside(&format!(".{event}[{index}]"), rule.line);
+                let Value::Table(rule) = &mut rule.value else { continue };
+                let urls = match rule.get_mut("urls") {
+                    Some(Node {
+                        value: Value::List(urls),
+                        ..
+                    }) => check_urls(at, &place, urls),
+                    Some(_) => continue,
+                    None => 0,
+                };
+                if urls == 0 && urls_needed {
+                    at.warning(place.problem("has no URL and there is none for all rules: it does nothing"));
+                }
+            }
+        }
+    }
+    node.to_json().unwrap_or_else(|(line, kind)| {
+        at.problem(
+            place
+                .inside("", line)
+                .problem(format!("holds {kind}, which has no meaning here")),
+        );
+        Json::Null
+    })
+}
+
+fn check_urls(at: &mut Section<'_>, place: &Place, urls: &mut [Node]) -> usize {
+    for (index, node) in urls.iter_mut().enumerate() {
+        if let Value::Text(text) = &mut node.value {
+            match url::check(text) {
+                Ok(url) => *text = url.to_owned(),
+                Err(error) => at.problem(place.inside(&format!(".urls[{index}]"), node.line).problem(error)),
+            }
+        }
+    }
+    urls.len()
+}

@@ -1,0 +1,150 @@
+//! `file:` destinations: each request becomes a line at the end of a file.
+//!
+//! The file is opened for each batch of lines and closed after it: it may be moved away at any time (log rotation) and
+//! begins anew, and idle destinations hold nothing. Folders on the way to it are created.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::lines::Open;
+
+/// A file to append to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Appending(PathBuf);
+
+impl Appending {
+    /// Reads what follows `file:` in a URL: `///path`, `//localhost/path` or `/path`, with percent-encoding. The error
+    /// says what is wrong.
+    pub(super) fn parse(rest: &str) -> Result<Appending, String> {
+        let path = match rest.strip_prefix("//") {
+            None => rest,
+            Some(authority) => authority.strip_prefix("localhost").unwrap_or(authority),
+        };
+        if !path.starts_with('/') {
+            return Err("a file URL needs three slashes and a whole path: file:///folder/name".into());
+        }
+        if path.contains(['?', '#']) {
+            return Err("a file URL has neither query nor fragment; write ? as %3F and # as %23".into());
+        }
+        let bytes = decode(path).ok_or("`%` in a file URL needs two hex digits after it")?;
+        if bytes.contains(&0) || bytes.ends_with(b"/") {
+            return Err("a file URL must name a file".into());
+        }
+        Ok(Appending(path_of(bytes)?))
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Open for Appending {
+    fn open(&self) -> io::Result<Box<dyn Write>> {
+        let open = || File::options().append(true).create(true).open(&self.0);
+        let file = match (open(), self.0.parent()) {
+            (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                open()?
+            }
+            (result, _) => result?,
+        };
+        Ok(Box::new(file))
+    }
+
+    /// Line breaks within the body become blanks; in JSON that changes nothing.
+    fn push_line(&self, body: &[u8], line: &mut Vec<u8>) {
+        line.extend(
+            body.iter()
+                .map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
+        );
+    }
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let digits = part
+            .get(..2)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(part.get(2..)?.as_bytes());
+    }
+    Some(bytes)
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> Result<PathBuf, String> {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(std::ffi::OsString::from_vec(bytes).into())
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> Result<PathBuf, String> {
+    String::from_utf8(bytes)
+        .map(PathBuf::from)
+        .map_err(|_| "a file URL must be UTF-8".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_urls() {
+        for (rest, want) in [
+            ("///var/log/hook.log", "/var/log/hook.log"),
+            ("//localhost/a", "/a"),
+            ("/a", "/a"),
+            ("///a%20b/%c3%A9", "/a b/é"),
+            ("///ü/$x", "/ü/$x"),
+        ] {
+            assert_eq!(Appending::parse(rest).unwrap().path(), Path::new(want), "{rest}");
+        }
+        for rest in [
+            "",
+            "//",
+            "///",
+            "a",
+            "//host/a",
+            "//localhosta",
+            "///a/",
+            "///a?b",
+            "///a#b",
+            "///a%",
+            "///a%+1",
+            "///%00",
+            "///a%é",
+        ] {
+            assert!(Appending::parse(rest).is_err(), "{rest}");
+        }
+    }
+
+    #[test]
+    fn folders_are_created_and_lines_appended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/hook.log");
+        let file = Appending(path.clone());
+        file.open().unwrap().write_all(b"1\n").unwrap();
+        file.open().unwrap().write_all(b"2\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"1\n2\n");
+        fs::rename(&path, folder.path().join("rotated")).unwrap();
+        file.open().unwrap().write_all(b"3\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"3\n");
+        assert!(
+            Appending(folder.path().to_owned()).open().is_err(),
+            "a folder is no file"
+        );
+    }
+
+    #[test]
+    fn one_body_is_one_line() {
+        let mut line = Vec::new();
+        Appending::parse("/x")
+            .unwrap()
+            .push_line(b"{\n \"a\":\r\n1}\t\xff", &mut line);
+        assert_eq!(line, b"{  \"a\":  1}\t\xff");
+    }
+}

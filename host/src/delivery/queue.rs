@@ -1,0 +1,464 @@
+//! The order of things to send: a pure state machine without I/O, clock or randomness.
+//!
+//! Items of one destination and one ordering key form a *lane*: only its head may be under way, the others wait behind
+//! it. A destination has a list of lanes whose head is ready and hands out at most its limit of heads at once; lanes
+//! take turns, and so do destinations. A head that must be repeated later *parks* its lane: it occupies no slot and
+//! holds up nothing but its own lane. An item without a key is a lane of its own.
+//!
+//! A lane exists while it has an item and a destination while it has a lane, so the memory is bounded by the items;
+//! who pushes bounds those. [`Taken`] stands for an item under way: it cannot be copied, and giving it back is the
+//! only way to end it, so an item can neither end twice nor be repeated after its end.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Names a destination; given by the caller, who must not use one number for two destinations at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct DestinationId(pub(super) u64);
+
+/// An item under way, to be given back with [`Queue::done`] or [`Queue::retry`].
+#[derive(Debug)]
+#[must_use = "its lane is held until it is given back"]
+pub(super) struct Taken {
+    lane: LaneId,
+}
+
+/// Place of a lane in the table of lanes; used again when the lane has ended.
+type LaneId = usize;
+
+/// Items by destination and ordering key.
+pub(super) struct Queue<T> {
+    lanes: Vec<Option<Lane<T>>>,
+    free: Vec<LaneId>,
+    destinations: HashMap<DestinationId, Destination>,
+    /// Destinations that could hand out an item now; each is in it at most once.
+    open: VecDeque<DestinationId>,
+    /// Parked lanes by time; the number keeps equal times in the order of parking.
+    parked: BinaryHeap<Reverse<(Instant, u64, LaneId)>>,
+    parkings: u64,
+    limit: usize,
+    total_limit: usize,
+    under_way: usize,
+    ready: usize,
+    len: usize,
+}
+
+struct Lane<T> {
+    destination: DestinationId,
+    key: Option<Rc<str>>,
+    /// Next item; none only while the lane's last one is under way. Apart from `rest`, because most lanes never
+    /// have a second item, and then `rest` has no memory of its own.
+    head: Option<T>,
+    rest: VecDeque<T>,
+}
+
+#[derive(Default)]
+struct Destination {
+    keys: HashMap<Rc<str>, LaneId>,
+    lanes: usize,
+    ready: VecDeque<LaneId>,
+    under_way: usize,
+    is_open: bool,
+}
+
+impl<T> Queue<T> {
+    /// An empty queue that hands out at most `limit` items per destination at once and `total_limit` in all, at
+    /// least one each.
+    pub(super) fn new(limit: usize, total_limit: usize) -> Queue<T> {
+        Queue {
+            lanes: Vec::new(),
+            free: Vec::new(),
+            destinations: HashMap::new(),
+            open: VecDeque::new(),
+            parked: BinaryHeap::new(),
+            parkings: 0,
+            limit: limit.max(1),
+            total_limit: total_limit.max(1),
+            under_way: 0,
+            ready: 0,
+            len: 0,
+        }
+    }
+
+    /// Puts an item behind all others of its destination and key; an empty key means no order.
+    pub(super) fn push(&mut self, destination: DestinationId, key: &str, item: T) {
+        self.len += 1;
+        let known = self
+            .destinations
+            .get(&destination)
+            .and_then(|found| found.keys.get(key))
+            .copied();
+        if let Some(id) = known {
+            self.lane(id).push(item);
+            return;
+        }
+        let key: Option<Rc<str>> = (!key.is_empty()).then(|| key.into());
+        let lane = Lane {
+            destination,
+            key: key.clone(),
+            head: Some(item),
+            rest: VecDeque::new(),
+        };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.set_lane(id, Some(lane));
+                id
+            }
+            None => {
+                self.lanes.push(Some(lane));
+                self.lanes.len() - 1
+            }
+        };
+        let entry = self.destinations.entry(destination).or_default();
+        entry.lanes += 1;
+        if let Some(key) = key {
+            entry.keys.insert(key, id);
+        }
+        self.make_ready(id);
+    }
+
+    /// Hands out the next item to send, if there is one within the limits.
+    pub(super) fn next(&mut self) -> Option<(Taken, T)> {
+        if self.under_way >= self.total_limit {
+            return None;
+        }
+        let id = self.open.pop_front()?;
+        let destination = self.destinations.get_mut(&id)?;
+        destination.is_open = false;
+        let lane = destination.ready.pop_front()?;
+        destination.under_way += 1;
+        self.under_way += 1;
+        self.ready -= 1;
+        self.open(id);
+        let item = self.lane(lane).pop()?;
+        Some((Taken { lane }, item))
+    }
+
+    /// The item has ended, delivered or not: the next of its lane may go.
+    pub(super) fn done(&mut self, taken: Taken) {
+        self.len -= 1;
+        let id = taken.lane;
+        let lane = self.lane(id);
+        let (destination, is_empty) = (lane.destination, lane.head.is_none());
+        self.free_slot(destination);
+        if is_empty {
+            self.end_lane(id);
+        } else {
+            self.make_ready(id);
+        }
+    }
+
+    /// The item is to be sent again, not before `at` and before all others of its lane.
+    pub(super) fn retry(&mut self, taken: Taken, item: T, at: Instant) {
+        let id = taken.lane;
+        let lane = self.lane(id);
+        lane.push_front(item);
+        let destination = lane.destination;
+        self.free_slot(destination);
+        self.parkings += 1;
+        self.parked.push(Reverse((at, self.parkings, id)));
+        self.open(destination);
+    }
+
+    /// Makes ready what was parked until `now` or earlier.
+    pub(super) fn resume(&mut self, now: Instant) {
+        while let Some(Reverse((at, _, id))) = self.parked.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.parked.pop();
+            self.make_ready(id);
+        }
+    }
+
+    /// When the next parked lane becomes due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.parked.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// Items in all: waiting, parked and under way.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether anything is under way or could be now; if not, only [`Queue::resume`] or a push changes that.
+    pub(super) fn is_active(&self) -> bool {
+        self.under_way > 0 || self.ready > 0
+    }
+
+    /// Items under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Whether [`Queue::next`] has something.
+    pub(super) fn has_next(&self) -> bool {
+        self.under_way < self.total_limit && !self.open.is_empty()
+    }
+
+    fn make_ready(&mut self, id: LaneId) {
+        let destination = self.lane(id).destination;
+        self.ready += 1;
+        self.destinations.entry(destination).or_default().ready.push_back(id);
+        self.open(destination);
+    }
+
+    /// Lists the destination among the open ones if it has something ready and a free slot.
+    fn open(&mut self, id: DestinationId) {
+        let Some(destination) = self.destinations.get_mut(&id) else {
+            return;
+        };
+        if !destination.is_open && !destination.ready.is_empty() && destination.under_way < self.limit {
+            destination.is_open = true;
+            self.open.push_back(id);
+        }
+    }
+
+    fn free_slot(&mut self, id: DestinationId) {
+        self.under_way -= 1;
+        if let Some(destination) = self.destinations.get_mut(&id) {
+            destination.under_way -= 1;
+        }
+        self.open(id);
+    }
+
+    fn end_lane(&mut self, id: LaneId) {
+        let Some(lane) = self.set_lane(id, None) else { return };
+        self.free.push(id);
+        let Some(destination) = self.destinations.get_mut(&lane.destination) else {
+            return;
+        };
+        destination.lanes -= 1;
+        if let Some(key) = lane.key {
+            destination.keys.remove(&key);
+        }
+        if destination.lanes == 0 {
+            self.destinations.remove(&lane.destination);
+        }
+        if self.len == 0 {
+            // After a burst the table would keep its greatest size for ever.
+            (self.lanes, self.free) = Default::default();
+        }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "ids come from `push` and are dropped where their lane ends"
+    )]
+    fn set_lane(&mut self, id: LaneId, lane: Option<Lane<T>>) -> Option<Lane<T>> {
+        std::mem::replace(&mut self.lanes[id], lane)
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::expect_used,
+        reason = "ids live exactly as long as their lane"
+    )]
+    fn lane(&mut self, id: LaneId) -> &mut Lane<T> {
+        self.lanes[id]
+            .as_mut()
+            .expect("an id that is parked, ready or taken has its lane")
+    }
+}
+
+impl<T> Lane<T> {
+    fn push(&mut self, item: T) {
+        match self.head {
+            None => self.head = Some(item),
+            Some(_) => self.rest.push_back(item),
+        }
+    }
+
+    fn push_front(&mut self, item: T) {
+        if let Some(next) = self.head.replace(item) {
+            self.rest.push_front(next);
+        }
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let next = self.rest.pop_front();
+        std::mem::replace(&mut self.head, next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: usize = 2;
+    const TOTAL: usize = 5;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(u64, &'static str),
+        Next,
+        Done(usize),
+        Retry(usize, u64),
+        Resume(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            5 => (0..4_u64, prop::sample::select(vec!["", "a", "b", "c"])).prop_map(|(d, k)| Step::Push(d, k)),
+            5 => Just(Step::Next),
+            3 => any::<usize>().prop_map(Step::Done),
+            2 => (any::<usize>(), 0..9_u64).prop_map(|(i, t)| Step::Retry(i, t)),
+            2 => (0..9_u64).prop_map(Step::Resume),
+        ]
+    }
+
+    /// An item knows its lane; those without key get a number as their key, so that each is alone in its lane.
+    type Item = (u64, String, usize);
+
+    /// The plainest thing that could keep the promises: lists, searched from the start.
+    #[derive(Default)]
+    struct Model {
+        waiting: BTreeMap<(u64, String), Vec<Item>>,
+        parked: BTreeMap<(u64, String), u64>,
+        under_way: Vec<(Taken, Item)>,
+    }
+
+    impl Model {
+        fn busy(&self, destination: u64) -> usize {
+            self.under_way.iter().filter(|(_, item)| item.0 == destination).count()
+        }
+
+        fn may_go(&self, lane: &(u64, String)) -> bool {
+            let taken = self
+                .under_way
+                .iter()
+                .any(|(_, item)| (item.0, &item.1) == (lane.0, &lane.1));
+            !taken && !self.parked.contains_key(lane) && self.busy(lane.0) < LIMIT && self.under_way.len() < TOTAL
+        }
+
+        fn len(&self) -> usize {
+            self.waiting.values().map(Vec::len).sum::<usize>() + self.under_way.len()
+        }
+    }
+
+    fn check_next(queue: &mut Queue<Item>, model: &mut Model) -> bool {
+        let eligible: Vec<_> = model
+            .waiting
+            .keys()
+            .filter(|lane| model.may_go(lane))
+            .cloned()
+            .collect();
+        assert_eq!(queue.has_next(), !eligible.is_empty());
+        let Some((taken, item)) = queue.next() else {
+            assert!(eligible.is_empty(), "held up without reason: {eligible:?}");
+            return false;
+        };
+        let lane = (item.0, item.1.clone());
+        assert!(eligible.contains(&lane), "{lane:?} must not go now");
+        let list = model.waiting.get_mut(&lane).unwrap();
+        assert_eq!(list.remove(0), item, "order within a lane");
+        if list.is_empty() {
+            model.waiting.remove(&lane);
+        }
+        model.under_way.push((taken, item));
+        true
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_the_model(steps in prop::collection::vec(step(), 0..200)) {
+            let start = Instant::now();
+            let at = |tick: u64| start + Duration::from_secs(tick);
+            let mut queue = Queue::new(LIMIT, TOTAL);
+            let mut model = Model::default();
+            let (mut pushed, mut ended, mut clock) = (0, Vec::new(), 0);
+            for step in steps {
+                match step {
+                    Step::Push(destination, key) => {
+                        pushed += 1;
+                        let name = if key.is_empty() { pushed.to_string() } else { key.to_owned() };
+                        let item = (destination, name.clone(), pushed);
+                        queue.push(DestinationId(destination), key, item.clone());
+                        model.waiting.entry((destination, name)).or_default().push(item);
+                    }
+                    Step::Next => {
+                        check_next(&mut queue, &mut model);
+                    }
+                    Step::Done(which) if !model.under_way.is_empty() => {
+                        let (taken, item) = model.under_way.remove(which % model.under_way.len());
+                        queue.done(taken);
+                        ended.push(item.2);
+                    }
+                    Step::Retry(which, wait) if !model.under_way.is_empty() => {
+                        let (taken, item) = model.under_way.remove(which % model.under_way.len());
+                        queue.retry(taken, item.clone(), at(clock + wait));
+                        let lane = (item.0, item.1.clone());
+                        model.parked.insert(lane.clone(), clock + wait);
+                        model.waiting.entry(lane).or_default().insert(0, item);
+                    }
+                    Step::Done(_) | Step::Retry(..) => {}
+                    Step::Resume(wait) => {
+                        clock += wait;
+                        queue.resume(at(clock));
+                        model.parked.retain(|_, due| *due > clock);
+                    }
+                }
+                prop_assert_eq!(queue.len(), model.len());
+                prop_assert_eq!(queue.under_way(), model.under_way.len());
+                prop_assert_eq!(queue.next_due(), model.parked.values().min().map(|due| at(*due)));
+            }
+            // Whatever state that was: all comes out, once.
+            queue.resume(at(clock + 100));
+            model.parked.clear();
+            loop {
+                if check_next(&mut queue, &mut model) {
+                    continue;
+                }
+                let Some((taken, item)) = model.under_way.pop() else { break };
+                queue.done(taken);
+                ended.push(item.2);
+            }
+            ended.sort_unstable();
+            prop_assert_eq!(ended, (1..=pushed).collect::<Vec<_>>());
+            prop_assert!(queue.len() == 0 && !queue.is_active());
+            prop_assert!(queue.destinations.is_empty() && queue.lanes.is_empty() && queue.open.is_empty());
+        }
+    }
+
+    #[test]
+    fn keys_and_destinations_take_turns() {
+        let mut queue = Queue::new(8, 8);
+        for (destination, key, item) in [(1, "a", "1a1"), (1, "a", "1a2"), (1, "b", "1b1"), (2, "a", "2a1")] {
+            queue.push(DestinationId(destination), key, item);
+        }
+        let mut order = Vec::new();
+        while let Some((taken, item)) = queue.next() {
+            order.push(item);
+            queue.done(taken);
+        }
+        assert_eq!(order, ["1a1", "2a1", "1b1", "1a2"]);
+    }
+
+    #[test]
+    fn a_parked_key_holds_neither_a_slot_nor_other_keys() {
+        let now = Instant::now();
+        let mut queue = Queue::new(1, 1);
+        queue.push(DestinationId(1), "bad", 1);
+        queue.push(DestinationId(1), "bad", 2);
+        queue.push(DestinationId(1), "good", 3);
+        let (taken, item) = queue.next().unwrap();
+        assert!(queue.next().is_none(), "the limit holds");
+        queue.retry(taken, item, now + Duration::from_secs(1));
+        let (taken, item) = queue.next().unwrap();
+        assert_eq!(item, 3);
+        queue.done(taken);
+        assert!(queue.next().is_none() && !queue.is_active());
+        queue.resume(now + Duration::from_secs(1));
+        let (taken, item) = queue.next().unwrap();
+        assert_eq!(item, 1, "the repeated one goes before its successor");
+        queue.done(taken);
+        assert_eq!(queue.next().map(|(_, item)| item), Some(2));
+    }
+}

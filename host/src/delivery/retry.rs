@@ -1,0 +1,230 @@
+//! What follows from the outcome of an attempt: a pure policy; the time and the random number are passed in.
+//!
+//! A receiver has taken a request when it answers 2xx. Everything else, 4xx included, is tried again (as RMQTT does):
+//! webhook receivers answer 401 or 404 while they are being deployed, and what is wrong for good ends with the time.
+//! Only what cannot be sent at all ends at once.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    /// The receiver has taken the request.
+    Taken,
+    /// It answered something else.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// How long it asks to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// No usable answer within the time.
+    Failed(String),
+    /// The request cannot be sent.
+    Invalid(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Taken => f.write_str("taken"),
+            Outcome::Refused { status, .. } => write!(f, "answered with status {status}"),
+            Outcome::Failed(text) | Outcome::Invalid(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Verdict {
+    /// Nothing: delivered.
+    Done,
+    /// Try again then.
+    RetryAt(Instant),
+    /// Drop the request.
+    GiveUp(Reason),
+}
+
+/// Why a request is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The time for retries is over.
+    TimeOver,
+    /// The request cannot be sent.
+    Invalid,
+}
+
+/// When to try again and when to give up.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Policy {
+    /// First wait.
+    pub(super) initial: Duration,
+    /// Factor for each further wait; less than 1 counts as 1.
+    pub(super) multiplier: f64,
+    /// Longest wait before it is varied, and longest that a receiver may ask for.
+    pub(super) max_interval: Duration,
+    /// Time for attempts, from the first one.
+    pub(super) max_elapsed: Duration,
+}
+
+impl Policy {
+    /// What follows when attempt number `attempt` (from 1) ended at `now`, the first one having begun at `first`.
+    ///
+    /// `random` is at least 0 and less than 1. It varies the wait by ±50 %, so that requests which failed together do
+    /// not come back together. The last attempt is made when the time is over, not at the last back-off step before:
+    /// half of the time may lie between, and receivers come back meanwhile.
+    pub(super) fn judge(&self, outcome: &Outcome, attempt: u32, first: Instant, now: Instant, random: f64) -> Verdict {
+        let asked = match outcome {
+            Outcome::Taken => return Verdict::Done,
+            Outcome::Invalid(_) => return Verdict::GiveUp(Reason::Invalid),
+            Outcome::Refused {
+                status: 429 | 503,
+                retry_after,
+            } => *retry_after,
+            Outcome::Refused { .. } | Outcome::Failed(_) => None,
+        };
+        let left = self.max_elapsed.saturating_sub(now.saturating_duration_since(first));
+        if left.is_zero() {
+            return Verdict::GiveUp(Reason::TimeOver);
+        }
+        let asked = asked.unwrap_or_default().min(self.cap()).mul_f64(1.0 + random / 10.0);
+        let wait = self.interval(attempt).mul_f64(0.5 + random).max(asked).min(left);
+        now.checked_add(wait)
+            .map_or(Verdict::GiveUp(Reason::TimeOver), Verdict::RetryAt)
+    }
+
+    fn interval(&self, attempt: u32) -> Duration {
+        let steps = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.initial.as_secs_f64() * self.multiplier.max(1.0).powi(steps);
+        // Not finite or too large for a Duration: far beyond any cap.
+        Duration::try_from_secs_f64(seconds).map_or(self.cap(), |wait| wait.min(self.cap()))
+    }
+
+    /// The longest wait, kept so small that arithmetic with it cannot overflow.
+    fn cap(&self) -> Duration {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        self.max_interval.min(YEAR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        initial: Duration::from_millis(500),
+        multiplier: 2.0,
+        max_interval: Duration::from_secs(10),
+        max_elapsed: Duration::from_secs(60),
+    };
+
+    fn refused(status: u16, after: Option<u64>) -> Outcome {
+        Outcome::Refused {
+            status,
+            retry_after: after.map(Duration::from_secs),
+        }
+    }
+
+    /// Milliseconds until the retry, or why there is none.
+    fn judge(policy: &Policy, outcome: &Outcome, attempt: u32, elapsed_ms: u64, random: f64) -> Result<u64, Reason> {
+        let first = Instant::now();
+        let now = first + Duration::from_millis(elapsed_ms);
+        match policy.judge(outcome, attempt, first, now, random) {
+            Verdict::Done => panic!("not taken, yet done"),
+            Verdict::RetryAt(at) => Ok((at - now).as_millis() as u64),
+            Verdict::GiveUp(reason) => Err(reason),
+        }
+    }
+
+    #[test]
+    fn waits_grow_to_the_cap_and_vary_by_half() {
+        let down = Outcome::Failed("connection refused".into());
+        for (attempt, random, want) in [
+            (1, 0.5, 500),
+            (2, 0.5, 1000),
+            (3, 0.5, 2000),
+            (5, 0.5, 8000),
+            (6, 0.5, 10_000),
+            (4_000_000_000, 0.5, 10_000),
+            (1, 0.0, 250),
+            (1, 0.999, 749),
+            (6, 0.0, 5000),
+            (0, 0.5, 500),
+        ] {
+            assert_eq!(
+                judge(&POLICY, &down, attempt, 1000, random),
+                Ok(want),
+                "attempt {attempt}, random {random}"
+            );
+        }
+        for multiplier in [0.1, 1.0, -3.0, f64::NAN] {
+            let flat = Policy { multiplier, ..POLICY };
+            assert_eq!(judge(&flat, &down, 9, 0, 0.5), Ok(500), "× {multiplier}");
+        }
+        let steep = Policy {
+            multiplier: f64::INFINITY,
+            ..POLICY
+        };
+        assert_eq!(judge(&steep, &down, 2, 0, 0.5), Ok(10_000));
+    }
+
+    #[test]
+    fn every_answer_but_2xx_is_tried_again() {
+        for status in [100, 199, 301, 302, 400, 401, 404, 410, 429, 500, 503, 599, 999] {
+            assert_eq!(judge(&POLICY, &refused(status, None), 1, 0, 0.5), Ok(500), "{status}");
+        }
+        let now = Instant::now();
+        assert_eq!(
+            POLICY.judge(&Outcome::Taken, 1, now, now + Duration::from_secs(900), 0.5),
+            Verdict::Done
+        );
+        assert_eq!(
+            judge(&POLICY, &Outcome::Invalid("url".into()), 1, 0, 0.5),
+            Err(Reason::Invalid)
+        );
+    }
+
+    #[test]
+    fn retry_after_lengthens_within_bounds() {
+        for (status, after, want) in [
+            (429, Some(3), 3150),
+            (503, Some(3), 3150),
+            (503, Some(0), 500),
+            (503, Some(1_000_000), 10_500),
+            (500, Some(3), 500),
+            (429, None, 500),
+        ] {
+            assert_eq!(
+                judge(&POLICY, &refused(status, after), 1, 0, 0.5),
+                Ok(want),
+                "{status} {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_is_when_the_time_is_over() {
+        let down = refused(500, None);
+        assert_eq!(judge(&POLICY, &down, 6, 49_000, 0.5), Ok(10_000));
+        assert_eq!(judge(&POLICY, &down, 6, 51_000, 0.5), Ok(9_000));
+        assert_eq!(judge(&POLICY, &refused(503, Some(9)), 1, 59_999, 0.5), Ok(1));
+        assert_eq!(judge(&POLICY, &down, 7, 60_000, 0.5), Err(Reason::TimeOver));
+        let once = Policy {
+            max_elapsed: Duration::ZERO,
+            ..POLICY
+        };
+        assert_eq!(judge(&once, &down, 1, 0, 0.5), Err(Reason::TimeOver));
+        let forever = Policy {
+            max_elapsed: Duration::MAX,
+            max_interval: Duration::MAX,
+            ..POLICY
+        };
+        assert_eq!(judge(&forever, &down, 1, 90_000, 0.5), Ok(500));
+        assert_eq!(
+            judge(&forever, &down, u32::MAX, 90_000, 0.5),
+            Ok(365 * 24 * 3_600_000),
+            "no overflow"
+        );
+    }
+}

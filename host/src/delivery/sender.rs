@@ -1,0 +1,491 @@
+//! A sender thread: takes batches from its inbox, keeps their order, makes the attempts.
+//!
+//! Each thread has a runtime of one thread, an HTTP client and a [`Queue`] of its own; nothing in it is locked. One
+//! task takes in batches and watches the clock for retries. The attempts are made by *workers*, tasks that live on: a
+//! worker that ends an attempt takes the next job from the queue in the same poll, so under load a request costs no task, no
+//! timer and one wake-up, that of its answer. Idle workers wait in a list; there are never more workers than requests
+//! may be under way.
+
+use std::cell::{Cell, RefCell};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::counters::Counts;
+use super::deadline::Deadline;
+use super::http::Http;
+use super::notice::Notice;
+use super::outbox::{Batch, Room};
+use super::queue::{Queue, Taken};
+use super::request::{Method, Request};
+use super::retry::{Outcome, Policy, Reason, Verdict};
+use super::target::{Route, Target, Targets};
+use super::width::Width;
+use super::{Settings, StartError};
+
+/// So many destinations may have all their slots taken by slow receivers before others get fewer slots.
+const SLOW_DESTINATIONS: usize = 16;
+
+/// A started sender thread. Dropping it makes the thread end soon.
+pub(super) struct Sender {
+    /// Takes the thread's batches.
+    pub(super) inbox: UnboundedSender<Batch>,
+    stop: oneshot::Sender<Instant>,
+    thread: JoinHandle<()>,
+}
+
+impl Sender {
+    /// Starts thread `number`.
+    pub(super) fn start(
+        number: usize,
+        settings: &Settings,
+        room: Arc<Room>,
+        counts: Arc<Counts>,
+    ) -> Result<Sender, StartError> {
+        let (inbox, batches) = unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let http = Http::new(settings.connect_timeout)?;
+        let idle = Arc::new(ThreadIdle::default());
+        let hook = Arc::clone(&idle);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(move || hook.tell())
+            .thread_name("delivery-io")
+            // Name resolution and one write per file or standard output at a time.
+            .max_blocking_threads(64)
+            .build()
+            .map_err(StartError::Thread)?;
+        let settings = settings.clone();
+        let thread = thread::Builder::new()
+            .name(format!("delivery-{number}"))
+            .spawn(move || {
+                lower_priority(settings.nice);
+                run(
+                    runtime,
+                    Desk::new(http, &settings, room, counts, idle),
+                    batches,
+                    stopped,
+                );
+            })
+            .map_err(StartError::Thread)?;
+        Ok(Sender { inbox, stop, thread })
+    }
+
+    /// Tells the thread to finish until `deadline`; the handle ends when it has.
+    pub(super) fn stop(self, deadline: Instant) -> JoinHandle<()> {
+        // A thread that is gone has nothing to finish.
+        self.stop.send(deadline).ok();
+        self.thread
+    }
+}
+
+fn run(runtime: Runtime, desk: Desk, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
+    let _closing = CloseRoom(Arc::clone(&desk.room));
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, Rc::new(desk).serve(inbox, stop));
+    drop(tasks);
+    // A write to a hung file system would otherwise hold up the end.
+    runtime.shutdown_background();
+}
+
+/// A thread that ended, by a panic too, frees no room any more: nobody may wait for it.
+struct CloseRoom(Arc<Room>);
+
+impl Drop for CloseRoom {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority(nice: i32) {
+    // On Linux niceness belongs to threads, and an id of a thread is accepted for that of a process. Threads that this
+    // one starts, for blocking work, inherit it.
+    if nice != 0
+        && let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice)
+    {
+        debug!(nice, %error, "cannot change the priority of a sender thread");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority(_nice: i32) {}
+
+/// What the tasks of one thread share.
+struct Desk {
+    http: Http,
+    targets: RefCell<Targets>,
+    queue: RefCell<Queue<Job>>,
+    width: RefCell<Width>,
+    thread_idle: Arc<ThreadIdle>,
+    idle: RefCell<Vec<Rc<Seat>>>,
+    most_idle: usize,
+    room: Arc<Room>,
+    counts: Arc<Counts>,
+    policy: Policy,
+    timeout: Duration,
+    jitter: Jitter,
+    /// Tells the serving task to look at the queue again.
+    changed: Notify,
+    /// When the serving task will look anyway.
+    alarm: Cell<Option<Instant>>,
+    stopping: Cell<bool>,
+    notices: Notices,
+}
+
+/// Says that the thread has nothing left to do, to whom that matters.
+#[derive(Default)]
+struct ThreadIdle {
+    /// Jobs wait for the width to grow.
+    wanted: AtomicBool,
+    told: Notify,
+}
+
+impl ThreadIdle {
+    /// Called by the runtime when it is about to sleep; it does not if this makes a task ready.
+    fn tell(&self) {
+        if self.wanted.load(Relaxed) {
+            self.wanted.store(false, Relaxed);
+            self.told.notify_one();
+        }
+    }
+}
+
+/// A request, taken apart.
+struct Job {
+    target: Rc<Target>,
+    route: Route,
+    method: Method,
+    body: Bytes,
+    first_attempt: Option<Instant>,
+    attempts: u32,
+    /// What the room is given back in the end.
+    size: usize,
+    id: String,
+    source: Arc<str>,
+    generation: u32,
+}
+
+/// Where a worker waits for a job.
+struct Seat {
+    job: Cell<Option<(Taken, Job)>>,
+    called: Notify,
+}
+
+struct Notices {
+    retry: Notice,
+    gave_up: Notice,
+    invalid: Notice,
+}
+
+impl Desk {
+    fn new(
+        http: Http,
+        settings: &Settings,
+        room: Arc<Room>,
+        counts: Arc<Counts>,
+        thread_idle: Arc<ThreadIdle>,
+    ) -> Desk {
+        let limit = (settings.concurrency_limit / settings.threads.max(1)).max(1);
+        let total_limit = limit.saturating_mul(SLOW_DESTINATIONS);
+        Desk {
+            http,
+            targets: RefCell::new(Targets::new()),
+            queue: RefCell::new(Queue::new(limit, total_limit)),
+            width: RefCell::new(Width::new(total_limit)),
+            thread_idle,
+            idle: RefCell::default(),
+            most_idle: limit,
+            room,
+            counts,
+            policy: Policy {
+                initial: settings.retry_initial_interval,
+                multiplier: settings.retry_multiplier,
+                max_interval: settings.retry_max_interval,
+                max_elapsed: settings.retry_max_elapsed_time,
+            },
+            timeout: settings.http_timeout,
+            jitter: Jitter::new(),
+            changed: Notify::new(),
+            alarm: Cell::new(None),
+            stopping: Cell::new(false),
+            notices: Notices {
+                retry: Notice::new(Duration::from_secs(10)),
+                gave_up: Notice::new(Duration::from_secs(1)),
+                invalid: Notice::new(Duration::from_secs(1)),
+            },
+        }
+    }
+
+    /// Takes in batches and wakes parked jobs until told to stop, and then until nothing is left that could be done
+    /// in time.
+    async fn serve(self: Rc<Self>, mut inbox: UnboundedReceiver<Batch>, mut stop: oneshot::Receiver<Instant>) {
+        let mut end = None;
+        let mut is_open = true;
+        loop {
+            let due = self.queue.borrow().next_due().map(Instant::from_std);
+            let alarm = [due, end].into_iter().flatten().min();
+            self.alarm.set(alarm);
+            tokio::select! {
+                biased;
+                batch = inbox.recv(), if is_open => match batch {
+                    Some(batch) => batch.into_iter().for_each(|request| self.take_in(request)),
+                    None => is_open = false,
+                },
+                deadline = &mut stop, if end.is_none() => {
+                    end = Some(deadline.unwrap_or_else(|_| Instant::now()));
+                    self.stopping.set(true);
+                    inbox.close();
+                }
+                () = self.changed.notified() => {}
+                () = self.thread_idle.told.notified() => self.width.borrow_mut().idle(),
+                () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {}
+            }
+            self.dispatch(due);
+            if let Some(end) = end
+                && !is_open
+                && self.is_finished(end)
+            {
+                break;
+            }
+        }
+        let left = self.queue.borrow().len();
+        self.counts.closed(left);
+        if left > 0 {
+            warn!(requests = left, "delivery stopped before these requests were delivered");
+        }
+    }
+
+    fn take_in(&self, request: Request) {
+        let size = request.size();
+        let Request {
+            id,
+            source,
+            generation,
+            method,
+            url,
+            headers,
+            body,
+            ordering_key,
+        } = request;
+        let target = self.targets.borrow_mut().target(&self.http, &url);
+        match target.and_then(|target| Ok((target.route(headers)?, target))) {
+            Ok((route, target)) => {
+                let destination = target.destination.id;
+                let job = Job {
+                    target,
+                    route,
+                    method,
+                    body,
+                    first_attempt: None,
+                    attempts: 0,
+                    size,
+                    id,
+                    source,
+                    generation,
+                };
+                self.queue.borrow_mut().push(destination, &ordering_key, job);
+            }
+            Err(error) => {
+                self.counts.invalid();
+                self.room.release(1, size);
+                if let Some(left_out) = self.notices.invalid.due(std::time::Instant::now()) {
+                    let url = super::request::shown(&url);
+                    warn!(event = %id, module = %source, generation, url, error, left_out, "request dropped: not valid");
+                }
+            }
+        }
+    }
+
+    /// Gives jobs that may go now to idle workers, and to new ones.
+    fn dispatch(self: &Rc<Self>, due: Option<Instant>) {
+        if due.is_some() {
+            self.queue.borrow_mut().resume(Instant::now().into_std());
+        }
+        while let Some(job) = self.next_job() {
+            match self.idle.borrow_mut().pop() {
+                Some(seat) => seat.call(job),
+                None => drop(spawn_local(work(Rc::clone(self), Rc::new(Seat::with(job))))),
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<(Taken, Job)> {
+        let mut queue = self.queue.borrow_mut();
+        if self.width.borrow().allows(queue.under_way()) {
+            return queue.next();
+        }
+        if queue.has_next() {
+            self.thread_idle.wanted.store(true, Relaxed);
+        }
+        None
+    }
+
+    /// Nothing is left, or nothing that could be done until `end`.
+    fn is_finished(&self, end: Instant) -> bool {
+        let queue = self.queue.borrow();
+        Instant::now() >= end || !queue.is_active() && queue.next_due().is_none_or(|due| due > end.into_std())
+    }
+
+    async fn attempt(&self, job: &mut Job, deadline: &mut Deadline) -> Outcome {
+        let start = Instant::now();
+        job.first_attempt.get_or_insert(start);
+        job.attempts = job.attempts.saturating_add(1);
+        let body = job.body.clone();
+        let outcome = match &job.route {
+            Route::Http(to) => {
+                deadline
+                    .within(start, self.timeout, self.http.attempt(to, job.method, body))
+                    .await
+            }
+            Route::Line(to) => deadline.within(start, self.timeout, to.attempt(body)).await,
+        };
+        outcome.unwrap_or_else(|_| Outcome::Failed("no answer within the time".into()))
+    }
+
+    /// Draws the conclusion from an attempt.
+    fn settle(&self, taken: Taken, job: Job, outcome: Outcome) {
+        self.width.borrow_mut().ended();
+        if outcome == Outcome::Taken {
+            self.counts.delivered();
+            return self.end(taken, &job);
+        }
+        let now = Instant::now().into_std();
+        let first = job.first_attempt.map_or(now, Instant::into_std);
+        match self
+            .policy
+            .judge(&outcome, job.attempts, first, now, self.jitter.next())
+        {
+            Verdict::Done => self.end(taken, &job),
+            Verdict::RetryAt(at) => {
+                self.counts.retried();
+                if let Some(left_out) = self.notices.retry.due(now) {
+                    let Job {
+                        id, source, attempts, ..
+                    } = &job;
+                    let (url, wait) = (&job.target.shown, at.saturating_duration_since(now));
+                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "request failed, will be tried again");
+                }
+                self.queue.borrow_mut().retry(taken, job, at);
+                if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
+                    self.changed.notify_one();
+                }
+            }
+            Verdict::GiveUp(reason) => {
+                let (notice, why) = match reason {
+                    Reason::TimeOver => (&self.notices.gave_up, "request dropped: the time for retries is over"),
+                    Reason::Invalid => (&self.notices.invalid, "request dropped: not valid"),
+                };
+                match reason {
+                    Reason::TimeOver => self.counts.gave_up(),
+                    Reason::Invalid => self.counts.invalid(),
+                }
+                if let Some(left_out) = notice.due(now) {
+                    let Job {
+                        id,
+                        source,
+                        generation,
+                        attempts,
+                        ..
+                    } = &job;
+                    let url = &job.target.shown;
+                    warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
+                }
+                self.end(taken, &job);
+            }
+        }
+    }
+
+    fn end(&self, taken: Taken, job: &Job) {
+        self.queue.borrow_mut().done(taken);
+        self.room.release(1, job.size);
+        if self.stopping.get() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// A worker: attempts one job after another. It ends when so many others are idle that it will not be missed.
+async fn work(desk: Rc<Desk>, seat: Rc<Seat>) {
+    let mut deadline = Deadline::new();
+    loop {
+        let mut next = Some(seat.job().await);
+        while let Some((taken, mut job)) = next {
+            let outcome = desk.attempt(&mut job, &mut deadline).await;
+            desk.settle(taken, job, outcome);
+            next = desk.next_job();
+        }
+        let mut idle = desk.idle.borrow_mut();
+        if idle.len() >= desk.most_idle {
+            return;
+        }
+        idle.push(Rc::clone(&seat));
+    }
+}
+
+impl Seat {
+    fn with(job: (Taken, Job)) -> Seat {
+        Seat {
+            job: Cell::new(Some(job)),
+            called: Notify::new(),
+        }
+    }
+
+    fn call(&self, job: (Taken, Job)) {
+        self.job.set(Some(job));
+        self.called.notify_one();
+    }
+
+    async fn job(&self) -> (Taken, Job) {
+        loop {
+            if let Some(job) = self.job.take() {
+                return job;
+            }
+            self.called.notified().await;
+        }
+    }
+}
+
+/// Random numbers that need not be secret: SplitMix64.
+struct Jitter(Cell<u64>);
+
+impl Jitter {
+    fn new() -> Jitter {
+        Jitter(Cell::new(RandomState::new().hash_one(0)))
+    }
+
+    /// At least 0, less than 1.
+    fn next(&self) -> f64 {
+        let state = self.0.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_is_spread_over_its_range() {
+        let jitter = Jitter::new();
+        let numbers: Vec<f64> = (0..10_000).map(|_| jitter.next()).collect();
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        let mean = numbers.iter().sum::<f64>() / 10_000.0;
+        assert!((mean - 0.5).abs() < 0.05, "{mean}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Where a URL leads, worked out once per URL.
+//!
+//! The usual host has a handful of URLs and one set of headers for each, so both are looked up, not parsed, per
+//! request. Modules may also make a URL per event; then the tables, which are bounded, are emptied when they are full.
+//! A [`Destination`] is what limits and order refer to. Its identity outlives the tables as long as a request refers
+//! to it, or two destinations would serve one receiver.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::file::Appending;
+use super::http::{Endpoint, Http, Prepared};
+use super::lines::Lines;
+use super::queue::DestinationId;
+use super::request::shown;
+use super::stdout::Stdout;
+
+/// URLs remembered. A hundred is more than a set of rules has.
+const URLS: usize = 1024;
+
+/// Sets of headers remembered per URL.
+const HEADERS: usize = 4;
+
+/// The targets that a sender thread knows.
+pub(super) struct Targets {
+    urls: HashMap<String, Rc<Target>>,
+    destinations: HashMap<String, Rc<Destination>>,
+    next: u64,
+}
+
+/// A checked URL.
+pub(super) struct Target {
+    /// The URL as it may be shown.
+    pub(super) shown: String,
+    /// Its receiver.
+    pub(super) destination: Rc<Destination>,
+    /// None: it takes lines.
+    endpoint: Option<Endpoint>,
+    prepared: RefCell<Vec<(Vec<(String, String)>, Rc<Prepared>)>>,
+    /// Which of `prepared` is given up next.
+    oldest: Cell<usize>,
+}
+
+/// A receiver.
+pub(super) struct Destination {
+    /// Its number in the queue.
+    pub(super) id: DestinationId,
+    means: Means,
+}
+
+enum Means {
+    /// Scheme, host and port.
+    Http,
+    /// A file or standard output.
+    Lines(Rc<Lines>),
+}
+
+/// How one request travels to its target.
+pub(super) enum Route {
+    /// Over HTTP.
+    Http(Rc<Prepared>),
+    /// As a line.
+    Line(Rc<Lines>),
+}
+
+impl Targets {
+    /// Knows nothing yet.
+    pub(super) fn new() -> Targets {
+        Targets {
+            urls: HashMap::new(),
+            destinations: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Where `url` leads; the error says what is wrong with it, without the URL.
+    pub(super) fn target(&mut self, http: &Http, url: &str) -> Result<Rc<Target>, String> {
+        if let Some(known) = self.urls.get(url) {
+            return Ok(Rc::clone(known));
+        }
+        let (scheme, rest) = url.split_once(':').ok_or("URL has no scheme")?;
+        let (destination, endpoint) = match scheme.to_ascii_lowercase().as_str() {
+            "file" => {
+                let file = Appending::parse(rest)?;
+                let name = format!("file:{:?}", file.path());
+                (self.destination(name, || Means::Lines(Rc::new(Lines::new(file)))), None)
+            }
+            "stdout" if rest.is_empty() => (
+                self.destination("stdout:".into(), || Means::Lines(Rc::new(Lines::new(Stdout)))),
+                None,
+            ),
+            "stdout" => return Err("nothing may follow `stdout:`".into()),
+            _ => {
+                let endpoint = Endpoint::parse(http, url)?;
+                (self.destination(endpoint.origin(), || Means::Http), Some(endpoint))
+            }
+        };
+        let target = Target {
+            shown: shown(url),
+            destination,
+            endpoint,
+            prepared: RefCell::default(),
+            oldest: Cell::new(0),
+        };
+        let target = Rc::new(target);
+        if self.urls.len() >= URLS {
+            self.urls.clear();
+            self.destinations
+                .retain(|_, destination| Rc::strong_count(destination) > 1);
+        }
+        self.urls.insert(url.to_owned(), Rc::clone(&target));
+        Ok(target)
+    }
+
+    fn destination(&mut self, name: String, means: impl FnOnce() -> Means) -> Rc<Destination> {
+        let destination = self.destinations.entry(name).or_insert_with(|| {
+            self.next += 1;
+            Rc::new(Destination {
+                id: DestinationId(self.next),
+                means: means(),
+            })
+        });
+        Rc::clone(destination)
+    }
+}
+
+impl Target {
+    /// Checks headers for this target; where lines go they have no meaning and are not looked at.
+    pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
+        let endpoint = match (&self.endpoint, &self.destination.means) {
+            (_, Means::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
+            (Some(endpoint), Means::Http) => endpoint,
+            (None, Means::Http) => return Err("URL has no host".into()),
+        };
+        let mut known = self.prepared.borrow_mut();
+        if let Some((_, found)) = known.iter().find(|(list, _)| *list == headers) {
+            return Ok(Route::Http(Rc::clone(found)));
+        }
+        let prepared = Rc::new(endpoint.prepare(&headers)?);
+        if known.len() < HEADERS {
+            known.push((headers, Rc::clone(&prepared)));
+        } else if let Some(place) = known.get_mut(self.oldest.get() % HEADERS) {
+            *place = (headers, Rc::clone(&prepared));
+            self.oldest.set(self.oldest.get().wrapping_add(1));
+        }
+        Ok(Route::Http(prepared))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn id(targets: &mut Targets, http: &Http, url: &str) -> DestinationId {
+        targets
+            .target(http, url)
+            .unwrap_or_else(|e| panic!("{url}: {e}"))
+            .destination
+            .id
+    }
+
+    #[test]
+    fn one_receiver_is_one_destination() {
+        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let mut targets = Targets::new();
+        let a = id(&mut targets, &http, "http://h/a");
+        for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
+            assert_eq!(id(&mut targets, &http, same), a, "{same}");
+        }
+        let file = id(&mut targets, &http, "file:///a");
+        assert_eq!(id(&mut targets, &http, "FILE:/%61"), file);
+        let stdout = id(&mut targets, &http, "stdout:");
+        let mut all = vec![a, file, stdout];
+        for other in ["https://h/", "http://h:81/", "http://g/", "file:///b"] {
+            all.push(id(&mut targets, &http, other));
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 7);
+    }
+
+    #[test]
+    fn invalid_urls_are_refused_without_showing_them() {
+        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let mut targets = Targets::new();
+        for url in [
+            "",
+            "secret",
+            "stdout:secret",
+            "file:secret",
+            "ftp://secret/",
+            "http://secret host/",
+            "javascript:secret",
+        ] {
+            let error = targets
+                .target(&http, url)
+                .err()
+                .unwrap_or_else(|| panic!("{url} was taken"));
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert!(targets.urls.is_empty());
+    }
+
+    #[test]
+    fn full_tables_are_emptied_but_destinations_in_use_stay() {
+        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let mut targets = Targets::new();
+        let held = targets.target(&http, "http://held/").ok().unwrap();
+        for number in 0..3 * URLS {
+            id(&mut targets, &http, &format!("http://h{number}/"));
+        }
+        assert!(targets.urls.len() <= URLS && targets.destinations.len() <= 2 * URLS);
+        assert_eq!(id(&mut targets, &http, "http://held/other"), held.destination.id);
+    }
+
+    #[test]
+    fn header_sets_are_remembered_within_bounds() {
+        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let target = Targets::new().target(&http, "http://h/").ok().unwrap();
+        for number in (0..50).flat_map(|number| [number, 1000]) {
+            let headers = vec![("x".to_owned(), number.to_string())];
+            assert!(matches!(target.route(headers), Ok(Route::Http(_))));
+        }
+        assert_eq!(target.prepared.borrow().len(), HEADERS);
+        assert!(target.route(vec![("a b".into(), String::new())]).is_err());
+    }
+}

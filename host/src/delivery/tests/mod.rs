@@ -1,0 +1,491 @@
+//! The senders against a real HTTP receiver.
+
+mod sink;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant as Clock;
+
+use super::*;
+use sink::{Reply, Sink};
+
+/// Retries at once and for long; one attempt may take long too.
+fn settings() -> Settings {
+    Settings {
+        threads: 1,
+        concurrency_limit: 16,
+        http_timeout: Duration::from_secs(20),
+        retry_initial_interval: Duration::from_millis(1),
+        retry_multiplier: 1.5,
+        retry_max_interval: Duration::from_millis(50),
+        retry_max_elapsed_time: Duration::from_secs(60),
+        ..Settings::default()
+    }
+}
+
+fn request(url: &str, key: &str, body: &str) -> Request {
+    Request {
+        id: "00112233445566778899AABBCCDDEEFF".into(),
+        source: "test".into(),
+        generation: 1,
+        method: Method::Post,
+        url: url.into(),
+        headers: vec![
+            ("content-type".into(), "application/json".into()),
+            ("accept".into(), "*/*".into()),
+        ],
+        body: body.to_owned().into(),
+        ordering_key: key.into(),
+    }
+}
+
+/// Waits for the counters to be as wanted.
+fn wait(delivery: &Delivery, what: &str, condition: impl Fn(&Counters) -> bool) -> Counters {
+    let end = Clock::now() + Duration::from_secs(20);
+    loop {
+        let counters = delivery.counters();
+        if condition(&counters) {
+            return counters;
+        }
+        assert!(Clock::now() < end, "not in time: {what}; {counters:?}");
+        // Between two looks, so that the threads looked at have the processor.
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn nothing_left(counters: &Counters) -> bool {
+    counters.accepted > 0 && counters.queued_requests == 0
+}
+
+/// Bodies are `key number`: the numbers of each key, in order of arrival, repetitions left out.
+fn numbers_by_key(bodies: &[String]) -> BTreeMap<String, Vec<usize>> {
+    let mut all = BTreeMap::<String, Vec<usize>>::new();
+    for body in bodies {
+        let (key, number) = body.split_once(' ').unwrap();
+        let (list, number) = (all.entry(key.into()).or_default(), number.parse().unwrap());
+        if list.last() != Some(&number) {
+            list.push(number);
+        }
+    }
+    all
+}
+
+fn check_order(bodies: &[String], keys: usize, each: usize) {
+    let all = numbers_by_key(bodies);
+    assert_eq!(all.len(), keys);
+    for (key, numbers) in all {
+        assert_eq!(numbers, (0..each).collect::<Vec<_>>(), "{key}");
+    }
+}
+
+#[test]
+fn delivers_what_was_asked_for_over_kept_connections() {
+    let sink = Sink::start(|_| Reply::Body(20));
+    let delivery = Delivery::start(&settings()).unwrap();
+    let url = sink.url("/hook?a=1").replace("http://", "http://me:p%40ss@");
+    let mut first = request(&url, "k", "{\"a\":1}");
+    first.headers.push(("X-One".into(), "1".into()));
+    let mut second = request(&sink.url("/put"), "k", "");
+    (second.method, second.headers) = (Method::Put, Vec::new());
+    delivery.outbox().append(vec![first, second]).unwrap();
+    for number in 0..30 {
+        delivery
+            .outbox()
+            .append(vec![request(&sink.url("/"), "k", &number.to_string())])
+            .unwrap();
+    }
+    let list = sink.wait_for(32);
+    assert_eq!((list[0].method.as_str(), list[0].path.as_str()), ("POST", "/hook?a=1"));
+    assert_eq!(list[0].body, "{\"a\":1}");
+    for line in [
+        "content-type: application/json\r\n",
+        "accept: */*\r\n",
+        "x-one: 1\r\n",
+        "content-length: 7\r\n",
+        "authorization: basic bwu6cebzcw==\r\n",
+        &format!("host: {}\r\n", sink.address),
+    ] {
+        assert_eq!(list[0].head.matches(line).count(), 1, "{line} in {}", list[0].head);
+    }
+    assert!(!list[0].head.contains("user-agent"));
+    assert_eq!((list[1].method.as_str(), list[1].path.as_str()), ("PUT", "/put"));
+    // One key, so one at a time; a connection may not be back in the pool when the next request looks for one.
+    assert!(
+        list.iter().all(|received| received.connection < 3),
+        "connections are used again"
+    );
+    let counters = delivery.stop(Duration::from_secs(20));
+    assert_eq!(
+        counters,
+        Counters {
+            accepted: 32,
+            delivered: 32,
+            ..Counters::default()
+        }
+    );
+}
+
+#[test]
+fn order_per_key_survives_every_kind_of_failure() {
+    for threads in [1, 3] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&taken);
+        let sink = Sink::start(move |received| match asked.fetch_add(1, SeqCst) % 23 {
+            0 => Reply::Status(500),
+            2 => Reply::Status(404),
+            4 => Reply::With(302, "location: /elsewhere\r\n"),
+            7 => Reply::Raw(b"220 smtp ready\r\n"),
+            9 => Reply::Raw(b""),
+            11 => Reply::Raw(b"HTTP/1.1 500 x\r\ncontent-length: 100\r\n\r\nhalf"),
+            13 => Reply::Status(999),
+            17 => Reply::With(204, "connection: close\r\n"),
+            n => {
+                record.lock().unwrap().push(received.body.clone());
+                if n == 19 {
+                    Reply::Raw(b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\nhalf")
+                } else {
+                    Reply::Status(200)
+                }
+            }
+        });
+        let delivery = Delivery::start(&Settings { threads, ..settings() }).unwrap();
+        for number in 0..20 {
+            let batch = (0..10).map(|key| request(&sink.url("/"), &format!("k{key}"), &format!("k{key} {number}")));
+            delivery.outbox().append(batch.collect()).unwrap();
+        }
+        wait(&delivery, "all delivered", nothing_left);
+        check_order(&sink.bodies(), 10, 20);
+        let list = sink.received();
+        assert!(
+            list.iter().all(|received| received.path == "/"),
+            "redirects are not followed"
+        );
+        let counters = delivery.stop(Duration::ZERO);
+        assert_eq!((counters.accepted, counters.delivered), (200, 200));
+        assert_eq!(counters.retried as usize, list.len() - 200);
+        let mut taken = taken.lock().unwrap().clone();
+        let count = taken.len();
+        taken.sort();
+        taken.dedup();
+        assert_eq!(taken.len(), count, "what was answered 2xx is not sent again");
+    }
+}
+
+#[test]
+fn nothing_is_lost_while_the_receiver_is_down() {
+    let sink = Sink::start(|_| Reply::Status(200));
+    let (address, url) = (sink.address, sink.url("/"));
+    let delivery = Delivery::start(&settings()).unwrap();
+    let append = |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let batch = (0..5).map(|key| request(&url, &format!("k{key}"), &format!("k{key} {number}")));
+            delivery.outbox().append(batch.collect()).unwrap();
+        }
+    };
+    append(0..10);
+    wait(&delivery, "first part", nothing_left);
+    let mut bodies = sink.bodies();
+    sink.stop();
+    append(10..20);
+    wait(&delivery, "retries", |counters| counters.retried >= 50);
+    let sink = Sink::at(address, |_| Reply::Status(200));
+    append(20..30);
+    let counters = wait(&delivery, "second part", nothing_left);
+    bodies.extend(sink.bodies());
+    check_order(&bodies, 5, 30);
+    assert_eq!((counters.delivered, counters.dropped), (150, Dropped::default()));
+}
+
+#[test]
+fn a_key_that_fails_holds_no_other() {
+    let sink = Sink::start(|received| match received.body.split_once(' ') {
+        Some(("silent", _)) => Reply::Silence,
+        Some(("nonsense", _)) => Reply::Raw(b"\0\x01\x02 nonsense\r\n\r\n"),
+        _ => Reply::Status(200),
+    });
+    let settings = Settings {
+        http_timeout: Duration::from_secs(60),
+        concurrency_limit: 2,
+        ..settings()
+    };
+    let delivery = Delivery::start(&settings).unwrap();
+    for number in 0..20 {
+        let keys = ["silent", "nonsense", "good", ""];
+        let batch = keys
+            .iter()
+            .map(|key| request(&sink.url("/"), key, &format!("{key} {number}")));
+        delivery.outbox().append(batch.collect()).unwrap();
+    }
+    wait(&delivery, "the good ones", |counters| {
+        counters.delivered == 40 && counters.retried >= 10
+    });
+    let all = numbers_by_key(&sink.bodies());
+    assert_eq!(all["good"], (0..20).collect::<Vec<_>>());
+    assert_eq!(all["silent"], [0]);
+    assert_eq!(all["nonsense"], [0]);
+    let counters = delivery.stop(Duration::ZERO);
+    assert_eq!(
+        counters.dropped,
+        Dropped {
+            closed: 40,
+            ..Dropped::default()
+        }
+    );
+}
+
+#[test]
+fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
+    let sink = Sink::start(|received| Reply::Status(if received.body == "k 0" { 400 } else { 200 }));
+    let settings = Settings {
+        retry_max_elapsed_time: Duration::from_millis(30),
+        ..settings()
+    };
+    let delivery = Delivery::start(&settings).unwrap();
+    let url = sink.url("/");
+    delivery
+        .outbox()
+        .append((0..3).map(|n| request(&url, "k", &format!("k {n}"))).collect())
+        .unwrap();
+    let counters = wait(&delivery, "all ended", nothing_left);
+    assert_eq!((counters.delivered, counters.dropped.gave_up), (2, 1));
+    assert!(counters.retried > 0);
+    check_order(&sink.bodies(), 1, 3);
+}
+
+#[test]
+fn a_late_answer_is_a_failure() {
+    let sink = Sink::start(|_| Reply::Silence);
+    let settings = Settings {
+        http_timeout: Duration::from_millis(20),
+        ..settings()
+    };
+    let delivery = Delivery::start(&settings).unwrap();
+    delivery
+        .outbox()
+        .append(vec![request(&sink.url("/"), "k", "k 0")])
+        .unwrap();
+    let list = sink.wait_for(3);
+    assert_ne!(
+        list[0].connection, list[1].connection,
+        "a connection that owes an answer is not used again"
+    );
+    assert!(delivery.stop(Duration::ZERO).retried >= 2);
+}
+
+#[test]
+fn what_http_forbids_is_dropped_at_once() {
+    let sink = Sink::start(|_| Reply::Status(200));
+    let delivery = Delivery::start(&settings()).unwrap();
+    let mut batch = Vec::new();
+    for url in [
+        "",
+        "nonsense",
+        "http://",
+        "gopher://x/",
+        "http://a b/",
+        "https://{{host}}/",
+        "file:x",
+        "stdout:x",
+    ] {
+        batch.push(request(url, "k", "bad"));
+    }
+    for (name, value) in [("a b", "1"), ("a", "1\r\nb: 2"), ("a\r\nb", "1"), ("", "1")] {
+        let mut bad = request(&sink.url("/"), "k", "bad");
+        bad.headers.push((name.into(), value.into()));
+        batch.push(bad);
+    }
+    batch.push(request(&sink.url("/"), "k", "good"));
+    let bad = batch.len() as u64 - 1;
+    delivery.outbox().append(batch).unwrap();
+    let counters = wait(&delivery, "all ended", nothing_left);
+    assert_eq!(
+        (counters.dropped.invalid, counters.delivered, counters.retried),
+        (bad, 1, 0)
+    );
+    assert_eq!(sink.bodies(), ["good"]);
+}
+
+#[test]
+fn long_answers_cost_the_connection_not_the_request() {
+    let sink = Sink::start(|_| Reply::Body(1 << 20));
+    let delivery = Delivery::start(&settings()).unwrap();
+    delivery
+        .outbox()
+        .append(
+            (0..4)
+                .map(|n| request(&sink.url("/"), "k", &format!("k {n}")))
+                .collect(),
+        )
+        .unwrap();
+    let counters = wait(&delivery, "all delivered", nothing_left);
+    assert_eq!((counters.delivered, counters.retried), (4, 0));
+    let connections: Vec<_> = sink.received().iter().map(|received| received.connection).collect();
+    assert_eq!(connections, [0, 1, 2, 3]);
+}
+
+#[test]
+fn no_more_than_the_limit_is_under_way_at_a_receiver() {
+    let busy = Sink::start(|_| Reply::Gated);
+    let other = Sink::start(|_| Reply::Status(200));
+    let delivery = Delivery::start(&Settings {
+        concurrency_limit: 3,
+        ..settings()
+    })
+    .unwrap();
+    let batch = (0..50).map(|n| request(&busy.url("/"), &format!("k{}", n / 2), &format!("k{} {}", n / 2, n % 2)));
+    delivery.outbox().append(batch.collect()).unwrap();
+    busy.wait_for(3);
+    // The other receiver is served meanwhile; when it is, the busy one has had every chance to get more.
+    delivery
+        .outbox()
+        .append(
+            (0..50)
+                .map(|n| request(&other.url("/"), "", &format!("x {n}")))
+                .collect(),
+        )
+        .unwrap();
+    wait(&delivery, "the other receiver", |counters| counters.delivered == 50);
+    assert_eq!(busy.received().len(), 3);
+    busy.open_gate();
+    wait(&delivery, "all delivered", nothing_left);
+    check_order(&busy.bodies(), 25, 2);
+}
+
+#[test]
+fn a_full_outbox_blocks_until_there_is_room_or_no_more() {
+    let sink = Sink::start(|_| Reply::Gated);
+    let delivery = Delivery::start(&Settings {
+        queue_requests: 4,
+        ..settings()
+    })
+    .unwrap();
+    let (outbox, url) = (delivery.outbox(), sink.url("/"));
+    outbox
+        .append((0..4).map(|n| request(&url, "k", &format!("k {n}"))).collect())
+        .unwrap();
+    let (second, third) = (Arc::clone(&outbox), Arc::clone(&outbox));
+    let (to, body) = (url.clone(), "k 4");
+    let blocked = thread::spawn(move || second.append(vec![request(&to, "k", body)]));
+    sink.wait_for(1);
+    assert!(!blocked.is_finished() && delivery.counters().accepted == 4);
+    sink.open_gate();
+    assert_eq!(blocked.join().unwrap(), Ok(()));
+    wait(&delivery, "all delivered", nothing_left);
+    check_order(&sink.bodies(), 1, 5);
+    let down = "http://127.0.0.1:9/";
+    outbox
+        .append((0..4).map(|n| request(down, "k", &format!("k {n}"))).collect())
+        .unwrap();
+    let blocked = thread::spawn(move || third.append(vec![request(down, "k", "k 4")]));
+    let counters = delivery.stop(Duration::ZERO);
+    assert_eq!(blocked.join().unwrap(), Err(OutboxClosed));
+    assert_eq!(outbox.append(Vec::new()), Err(OutboxClosed));
+    assert_eq!((counters.dropped.closed, counters.accepted), (4, 9));
+}
+
+#[test]
+fn stopping_finishes_what_can_be_finished_in_time() {
+    let sink = Sink::start(|received| match received.body.as_str() {
+        "bad 0" => Reply::With(503, "retry-after: 3600\r\n"),
+        _ => Reply::Gated,
+    });
+    let settings = Settings {
+        retry_max_interval: Duration::from_secs(3600),
+        concurrency_limit: 2,
+        ..settings()
+    };
+    let settings = Settings {
+        retry_max_elapsed_time: Duration::from_secs(3600),
+        ..settings
+    };
+    let delivery = Delivery::start(&settings).unwrap();
+    let url = sink.url("/");
+    let batch = [("bad", 0), ("bad", 1), ("a", 0), ("a", 1), ("b", 0), ("c", 0)];
+    delivery
+        .outbox()
+        .append(batch.map(|(k, n)| request(&url, k, &format!("{k} {n}"))).to_vec())
+        .unwrap();
+    sink.wait_for(3);
+    wait(&delivery, "the refusal", |counters| counters.retried == 1);
+    let start = Clock::now();
+    let stopping = thread::spawn(move || delivery.stop(Duration::from_secs(60)));
+    sink.open_gate();
+    let counters = stopping.join().unwrap();
+    assert_eq!((counters.delivered, counters.dropped.closed), (4, 2));
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "does not wait for what comes too late"
+    );
+}
+
+#[test]
+fn files_keep_the_order_and_their_errors_are_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("in the way");
+    fs::write(&blocked, "a file where a folder must be").unwrap();
+    let delivery = Delivery::start(&Settings {
+        threads: 2,
+        ..settings()
+    })
+    .unwrap();
+    let url = format!("file://{}/a%20b/hook.log", folder.path().display());
+    let later = format!("file://{}/hook.log", blocked.display().to_string().replace(' ', "%20"));
+    for number in 0..50 {
+        let keys = (0..4)
+            .map(|key| (&url, format!("k{key}")))
+            .chain([(&later, "late".into())]);
+        let batch = keys.map(|(url, key)| request(url, &key, &format!("{key} {number}")));
+        delivery.outbox().append(batch.collect()).unwrap();
+    }
+    wait(&delivery, "retries", |counters| {
+        counters.delivered == 200 && counters.retried >= 3
+    });
+    fs::remove_file(&blocked).unwrap();
+    let counters = wait(&delivery, "all written", nothing_left);
+    assert_eq!(counters.delivered, 250);
+    let lines = |path: &std::path::Path| {
+        fs::read_to_string(path)
+            .unwrap()
+            .lines()
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
+    let (early, late) = (
+        lines(&folder.path().join("a b/hook.log")),
+        lines(&blocked.join("hook.log")),
+    );
+    assert_eq!((early.len(), late.len()), (200, 50));
+    check_order(&early, 4, 50);
+    check_order(&late, 1, 50);
+}
+
+#[test]
+fn a_receiver_without_tls_fails_over_https() {
+    let sink = Sink::start(|_| Reply::Status(200));
+    let settings = Settings {
+        retry_max_elapsed_time: Duration::ZERO,
+        http_timeout: Duration::from_millis(300),
+        ..settings()
+    };
+    let delivery = Delivery::start(&settings).unwrap();
+    let url = sink.url("/").replace("http://", "https://");
+    delivery.outbox().append(vec![request(&url, "k", "k 0")]).unwrap();
+    let counters = wait(&delivery, "given up", nothing_left);
+    assert_eq!(counters.dropped.gave_up, 1);
+    assert!(sink.received().is_empty());
+}
+
+#[test]
+fn dropping_delivery_ends_it() {
+    let delivery = Delivery::start(&settings()).unwrap();
+    let outbox = delivery.outbox();
+    drop(delivery);
+    assert_eq!(
+        outbox.append(vec![request("http://127.0.0.1:9/", "k", "k 0")]),
+        Err(OutboxClosed)
+    );
+}

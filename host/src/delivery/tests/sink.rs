@@ -1,0 +1,194 @@
+//! A small HTTP/1.1 receiver that answers as a test wants, for good and for bad.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How to answer one request.
+#[derive(Clone)]
+pub(super) enum Reply {
+    /// This status, an empty body, the connection kept.
+    Status(u16),
+    /// This status and these header lines.
+    With(u16, &'static str),
+    /// Status 200 and a body of so many bytes.
+    Body(usize),
+    /// These bytes, then the connection is closed.
+    Raw(&'static [u8]),
+    /// Nothing until the gate opens, then status 200.
+    Gated,
+    /// Nothing, ever.
+    Silence,
+}
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub(super) struct Received {
+    pub(super) method: String,
+    pub(super) path: String,
+    /// Header lines, lower case.
+    pub(super) head: String,
+    pub(super) body: String,
+    /// Number of the connection.
+    pub(super) connection: usize,
+}
+
+pub(super) struct Sink {
+    pub(super) address: SocketAddr,
+    log: Arc<Log>,
+    gate: watch::Sender<bool>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+struct Log {
+    list: Mutex<Vec<Received>>,
+    grown: Condvar,
+}
+
+type Answer = dyn Fn(&Received) -> Reply + Send + Sync;
+
+impl Sink {
+    /// A receiver on any port.
+    pub(super) fn start(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Sink {
+        Sink::at("127.0.0.1:0".parse().unwrap(), answer)
+    }
+
+    /// A receiver on a port that was free a moment ago.
+    pub(super) fn at(address: SocketAddr, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Sink {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = Arc::new(Log {
+            list: Mutex::default(),
+            grown: Condvar::new(),
+        });
+        let (gate, opened) = watch::channel(false);
+        let (shared, answer): (_, Arc<Answer>) = (Arc::clone(&log), Arc::new(answer));
+        runtime.spawn(async move {
+            for number in 0.. {
+                let Ok((stream, _)) = listener.accept().await else {
+                    return;
+                };
+                let connection = serve(stream, number, Arc::clone(&shared), Arc::clone(&answer), opened.clone());
+                tokio::spawn(connection);
+            }
+        });
+        Sink {
+            address,
+            log,
+            gate,
+            runtime: Some(runtime),
+        }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.log.list.lock().unwrap().clone()
+    }
+
+    pub(super) fn bodies(&self) -> Vec<String> {
+        self.received().into_iter().map(|received| received.body).collect()
+    }
+
+    /// Waits until so many requests have arrived.
+    pub(super) fn wait_for(&self, count: usize) -> Vec<Received> {
+        let end = Instant::now() + Duration::from_secs(20);
+        let mut list = self.log.list.lock().unwrap();
+        while list.len() < count {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{} of {count} requests arrived: {list:#?}", list.len());
+            list = self.log.grown.wait_timeout(list, left).unwrap().0;
+        }
+        list.clone()
+    }
+
+    /// Answers what waits at the gate, and all that comes to it.
+    pub(super) fn open_gate(&self) {
+        self.gate.send_replace(true);
+    }
+
+    /// Goes away, connections included.
+    pub(super) fn stop(mut self) {
+        self.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    number: usize,
+    log: Arc<Log>,
+    answer: Arc<Answer>,
+    mut gate: watch::Receiver<bool>,
+) -> Option<()> {
+    let mut buffer = Vec::new();
+    loop {
+        let received = read(&mut stream, &mut buffer, number).await?;
+        let reply = answer(&received);
+        log.list.lock().unwrap().push(received);
+        log.grown.notify_all();
+        let (status, more, length) = match reply {
+            Reply::Status(status) => (status, "", 0),
+            Reply::With(status, more) => (status, more, 0),
+            Reply::Body(length) => (200, "", length),
+            Reply::Gated => {
+                gate.wait_for(|open| *open).await.ok()?;
+                (200, "", 0)
+            }
+            Reply::Silence => std::future::pending().await,
+            Reply::Raw(bytes) => {
+                stream.write_all(bytes).await.ok()?;
+                return None;
+            }
+        };
+        let head = format!("HTTP/1.1 {status} x\r\n{more}content-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.ok()?;
+        stream.write_all(&vec![b'x'; length]).await.ok()?;
+    }
+}
+
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: usize) -> Option<Received> {
+    let end = loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        (stream.read_buf(buffer).await.ok()? > 0).then_some(())?;
+    };
+    let head = String::from_utf8(buffer.drain(..end).collect()).unwrap();
+    let mut words = head.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
+    let head = head.to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |n| n.parse().unwrap());
+    while buffer.len() < length {
+        (stream.read_buf(buffer).await.ok()? > 0).then_some(())?;
+    }
+    let body = String::from_utf8(buffer.drain(..length).collect()).unwrap();
+    Some(Received {
+        method,
+        path,
+        head,
+        body,
+        connection,
+    })
+}

@@ -1,0 +1,391 @@
+//! The way of events from the broker to the queues of modules.
+//!
+//! A [`Bus`] holds one table: per hook, the modules that are interested. The table is never changed; attaching,
+//! changing interests and detaching replace it in one step, and whoever reads it takes no lock. An event is built only
+//! if [`Bus::interested`] finds somebody, is put behind one `Arc`, and goes into one queue per module: that of the
+//! shard which its client's id names, so that the order of one client is kept whatever the number of shards.
+//!
+//! What a module did not get because its queue had no room is counted here, under its name and for as long as the
+//! process runs, and logged at most once a second.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
+use tracing::warn;
+
+use super::interests::Interests;
+use super::queue::{Inbox, Overflow, QueueLimits, Queued, Refused, Sender, queue};
+use super::throttle::Throttle;
+use super::weight::weight;
+use crate::event::{Event, Hook};
+
+/// Connects the broker with the queues of modules. Clones are the same bus.
+#[derive(Clone, Default)]
+pub struct Bus(Arc<Shared>);
+
+/// When interests were set: a later version is greater, on all attachments of one bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Version(pub(crate) u64);
+
+/// Who gets an event. Holds up to four modules without allocating.
+#[must_use = "an event that is wanted has to be emitted"]
+#[derive(Default)]
+pub struct Interested(SmallVec<[Chosen; 4]>);
+
+/// A module's queues on a bus. Dropping it detaches: later events pass by, queued ones stay readable.
+pub struct Attachment {
+    bus: Arc<Shared>,
+    id: u64,
+    target: Arc<Target>,
+}
+
+/// The queues of one attachment and what became of the events that it was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueState {
+    /// Name of the module.
+    pub module: Arc<str>,
+    /// Number of queues.
+    pub shards: usize,
+    /// Events that wait, in all queues.
+    pub events: usize,
+    /// Bytes that waiting events and the batches in hand keep, in all queues.
+    pub bytes: usize,
+    /// Events that a queue took since the process started.
+    pub accepted: u64,
+    /// Events that no queue took.
+    pub dropped: Drops,
+}
+
+/// Events that a module did not get since the process started, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drops {
+    /// Its queue was full.
+    pub full: u64,
+    /// The event was larger than its queue.
+    pub oversized: u64,
+    /// Nobody read the queue any more.
+    pub closed: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    table: ArcSwap<Table>,
+    /// What the table is made of; locked by those who change it, never by those who emit.
+    registry: Mutex<Registry>,
+}
+
+#[derive(Default)]
+struct Table {
+    by_hook: [Vec<Entry>; Hook::COUNT],
+}
+
+#[derive(Clone)]
+struct Entry {
+    target: Arc<Target>,
+    interests: Interests,
+    version: Version,
+}
+
+struct Chosen {
+    target: Arc<Target>,
+    version: Version,
+}
+
+#[derive(Default)]
+struct Registry {
+    next_id: u64,
+    version: Version,
+    attached: Vec<Attached>,
+    tallies: HashMap<Arc<str>, Arc<Tally>>,
+}
+
+struct Attached {
+    id: u64,
+    target: Arc<Target>,
+    interests: Option<(Interests, Version)>,
+}
+
+struct Target {
+    module: Arc<str>,
+    overflow: Overflow,
+    shards: Box<[Sender]>,
+    tally: Arc<Tally>,
+}
+
+/// Counts of one module, over all its attachments.
+struct Tally {
+    accepted: AtomicU64,
+    full: AtomicU64,
+    oversized: AtomicU64,
+    closed: AtomicU64,
+    warning: Throttle,
+}
+
+impl Bus {
+    /// A bus without modules.
+    pub fn new() -> Bus {
+        Bus::default()
+    }
+
+    /// Who wants an event of this hook with this subject (see [`Detail::subject`](crate::event::Detail::subject)).
+    ///
+    /// Costs a table read if nobody is interested in the hook, and never allocates for up to four modules.
+    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
+        let table = self.0.table.load();
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "Hook::COUNT is one more than the number of the last hook"
+        )]
+        let entries = &table.by_hook[hook as usize];
+        let wanting = entries.iter().filter(|entry| entry.interests.wants(hook, subject));
+        Interested(
+            wanting
+                .map(|entry| Chosen {
+                    target: Arc::clone(&entry.target),
+                    version: entry.version,
+                })
+                .collect(),
+        )
+    }
+
+    /// Puts an event into the queues of those who want it.
+    ///
+    /// Waits only for modules whose policy is [`Overflow::Wait`], and for them after all others were served. If the
+    /// caller gives up waiting, the modules that are still waited for do not get the event.
+    pub async fn emit(&self, to: Interested, event: Event) {
+        if to.is_empty() {
+            return;
+        }
+        let weight = weight(&event);
+        let event = Arc::new(event);
+        let mut waiting: SmallVec<[(Arc<Target>, usize, Queued); 4]> = SmallVec::new();
+        for Chosen { target, version } in to.0 {
+            let shard = shard(&event, target.shards.len());
+            if let Some(queued) = target.offer(
+                shard,
+                Queued {
+                    event: Arc::clone(&event),
+                    version,
+                },
+                weight,
+            ) {
+                waiting.push((target, shard, queued));
+            }
+        }
+        for (target, shard, queued) in waiting {
+            target.wait(shard, queued, weight).await;
+        }
+    }
+
+    /// Gives a module queues, one per shard, without any interests yet. One shard at least is made.
+    pub fn attach(&self, module: &str, shards: usize, limits: QueueLimits) -> (Attachment, Vec<Inbox>) {
+        let (senders, inboxes): (Vec<_>, Vec<_>) = (0..shards.max(1)).map(|_| queue(limits)).unzip();
+        let mut registry = self.0.registry();
+        let module: Arc<str> = module.into();
+        let tally = Arc::clone(registry.tallies.entry(Arc::clone(&module)).or_default());
+        let target = Arc::new(Target {
+            module,
+            overflow: limits.overflow,
+            shards: senders.into(),
+            tally,
+        });
+        let id = registry.next_id;
+        registry.next_id += 1;
+        registry.attached.push(Attached {
+            id,
+            target: Arc::clone(&target),
+            interests: None,
+        });
+        (
+            Attachment {
+                bus: Arc::clone(&self.0),
+                id,
+                target,
+            },
+            inboxes,
+        )
+    }
+
+    /// How full the queues of all attached modules are, in the order in which they were attached.
+    pub fn queues(&self) -> Vec<QueueState> {
+        self.0
+            .registry()
+            .attached
+            .iter()
+            .map(|attached| attached.target.state())
+            .collect()
+    }
+}
+
+impl Interested {
+    /// Whether nobody is: then there is no need to build the event.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Attachment {
+    /// Sets what the module wants from now on, in one step, and lets the readers of its queues look round.
+    ///
+    /// The version is that of the events which these interests will choose.
+    pub fn set_interests(&self, interests: Interests) -> Version {
+        self.change(None, interests)
+    }
+
+    /// As [`set_interests`](Self::set_interests), and detaches `old` in the same step: each event goes to the one or
+    /// to the other, none to both or to neither.
+    pub fn replace(&self, old: Attachment, interests: Interests) -> Version {
+        self.change(Some(old.id), interests)
+    }
+
+    /// How full the queues are.
+    pub fn state(&self) -> QueueState {
+        self.target.state()
+    }
+
+    fn change(&self, old: Option<u64>, interests: Interests) -> Version {
+        let mut registry = self.bus.registry();
+        registry.version.0 += 1;
+        let version = registry.version;
+        registry.attached.retain(|attached| Some(attached.id) != old);
+        if let Some(attached) = registry.attached.iter_mut().find(|attached| attached.id == self.id) {
+            attached.interests = Some((interests, version));
+        }
+        self.bus.table.store(Arc::new(registry.table()));
+        drop(registry);
+        self.target.shards.iter().for_each(Sender::wake);
+        version
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let mut registry = self.bus.registry();
+        let before = registry.attached.len();
+        registry.attached.retain(|attached| attached.id != self.id);
+        if registry.attached.len() != before {
+            self.bus.table.store(Arc::new(registry.table()));
+        }
+    }
+}
+
+impl Shared {
+    /// A panic while it was locked would have left it whole: each change is one assignment.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn table(&self) -> Table {
+        let mut table = Table::default();
+        for Attached { target, interests, .. } in &self.attached {
+            let Some((interests, version)) = interests else {
+                continue;
+            };
+            let entry = Entry {
+                target: Arc::clone(target),
+                interests: interests.clone(),
+                version: *version,
+            };
+            for hook in interests.hooks() {
+                #[expect(
+                    clippy::indexing_slicing,
+                    reason = "Hook::COUNT is one more than the number of the last hook"
+                )]
+                table.by_hook[hook as usize].push(entry.clone());
+            }
+        }
+        table
+    }
+}
+
+impl Target {
+    /// Gives the event back if it has to wait for room.
+    fn offer(&self, shard: usize, queued: Queued, weight: usize) -> Option<Queued> {
+        let refused = match self.shards.get(shard).map(|sender| sender.offer(queued, weight)) {
+            Some(Err(Refused::Full(queued))) if self.overflow == Overflow::Wait => return Some(queued),
+            Some(Err(refused)) => Some(refused),
+            Some(Ok(())) | None => None,
+        };
+        self.tally.count(&self.module, refused);
+        None
+    }
+
+    async fn wait(&self, shard: usize, queued: Queued, weight: usize) {
+        if let Some(sender) = self.shards.get(shard) {
+            let refused = sender.send(queued, weight).await.err();
+            self.tally.count(&self.module, refused);
+        }
+    }
+
+    fn state(&self) -> QueueState {
+        let depths = self.shards.iter().map(Sender::depth);
+        let (events, bytes) = depths.fold((0, 0), |sum, depth| (sum.0 + depth.0, sum.1 + depth.1));
+        QueueState {
+            module: Arc::clone(&self.module),
+            shards: self.shards.len(),
+            events,
+            bytes,
+            accepted: self.tally.accepted.load(Ordering::Relaxed),
+            dropped: Drops {
+                full: self.tally.full.load(Ordering::Relaxed),
+                oversized: self.tally.oversized.load(Ordering::Relaxed),
+                closed: self.tally.closed.load(Ordering::Relaxed),
+            },
+        }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Tally {
+            accepted: zero(),
+            full: zero(),
+            oversized: zero(),
+            closed: zero(),
+            warning: Throttle::new(),
+        }
+    }
+}
+
+impl Tally {
+    fn count(&self, module: &str, refused: Option<Refused>) {
+        let (counter, reason) = match refused {
+            None => {
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Some(Refused::Full(_)) => (&self.full, "queue is full"),
+            Some(Refused::Oversized) => (&self.oversized, "event is larger than the queue"),
+            Some(Refused::Closed) => (&self.closed, "module has ended"),
+        };
+        let dropped = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(held_back) = self.warning.pass() {
+            warn!(module, reason, dropped, lines_held_back = held_back, "event dropped");
+        }
+    }
+}
+
+/// The shard of an event's client; events without a client share that of the empty client id.
+fn shard(event: &Event, shards: usize) -> usize {
+    if shards < 2 {
+        return 0;
+    }
+    let id = event.detail.client().map_or("", |client| &client.id);
+    // FNV-1a: the same in every run, and client ids are short. A client that picks its id to land in one shard makes
+    // that queue long, as it could by publishing more.
+    let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    // The last bytes, which tell numbered clients apart, have hardly reached the other bits yet: mix them.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed >> 32) as usize) % shards
+}
+
+#[cfg(test)]
+#[path = "bus_tests.rs"]
+mod tests;

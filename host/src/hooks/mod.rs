@@ -1,0 +1,21 @@
+//! From the broker to modules: who wants which event, and the queues in between.
+//!
+//! [`Interests`] say what a module wants, compiled from what it asked for. The [`Bus`] finds for an event the modules
+//! that want it and puts it into a queue of each; a module's thread reads its [`Inbox`] in batches. The broker knows
+//! the bus, modules know their [`Attachment`] and their inboxes, and neither knows the other.
+//!
+//! Every queue is bounded by events and bytes ([`QueueLimits`]); what does not fit is dropped and counted, or waited
+//! for. Nothing here knows Wasm, HTTP or an MQTT packet.
+
+mod bus;
+mod interests;
+mod queue;
+#[cfg(test)]
+pub(crate) mod testing;
+mod throttle;
+mod weight;
+
+pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Version};
+pub use interests::{Interest, InterestCause, InterestError, Interests};
+pub use queue::{Inbox, Overflow, QueueLimits, Queued};
+pub(crate) use throttle::Throttle;

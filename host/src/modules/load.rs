@@ -1,0 +1,367 @@
+//! From files to a module that is ready to run: the one way, for start, reload and check.
+//!
+//! Settings are read, the code is compiled, an instance is made and configured, and what it is interested in is
+//! checked. Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
+//! says which file and why, and nothing has changed. Nothing here starts a thread or touches the bus.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::builtin;
+use super::egress::Egress;
+use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
+use super::generation::{Blueprint, Generation};
+use super::settings::{Allowance, ModuleSettings};
+use super::state::Origin;
+use super::{Plan, Settings};
+use crate::hooks::{Interest, InterestError, Interests};
+use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, Problem};
+
+/// Why a module's files are not in force. [`LoadError::problems`] has the mistakes one by one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The name of a file cannot be that of a module.
+    #[error("{file} is no module: a module's name consists of letters, digits, '_' and '-'")]
+    BadName {
+        /// The file.
+        file: String,
+    },
+    /// Settings without a module.
+    #[error("{file} has no effect: there is no {missing} beside it")]
+    Orphan {
+        /// The settings.
+        file: String,
+        /// The module's file.
+        missing: String,
+    },
+    /// The modules folder cannot be listed.
+    #[error("{folder} cannot be listed")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file cannot be read.
+    #[error("{file} cannot be read: {kind}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
+    /// A file is too large.
+    #[error("{file} has {bytes} bytes, at most {limit} are read")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Its size.
+        bytes: u64,
+        /// The largest size.
+        limit: u64,
+    },
+    /// The settings are wrong.
+    #[error("{file}: {}", joined(.problems))]
+    Settings {
+        /// The file.
+        file: String,
+        /// All mistakes.
+        problems: Vec<Problem>,
+    },
+    /// The code is no module for this host, or cannot be started.
+    #[error("{file} cannot be loaded")]
+    Code {
+        /// The file.
+        file: String,
+        /// Why.
+        source: wasm::LoadError,
+    },
+    /// The module does not take its configuration.
+    #[error("{file} refuses its configuration{}{}", if .problems.is_empty() { "" } else { ": " }, joined(.problems))]
+    Refused {
+        /// The module's file.
+        file: String,
+        /// All mistakes, in the module's words; perhaps none.
+        problems: Vec<Problem>,
+    },
+    /// The module failed while it was configured.
+    #[error("{file} fails while it is configured")]
+    Configure {
+        /// The module's file.
+        file: String,
+        /// How.
+        source: CallError,
+    },
+    /// The module asks for what cannot be.
+    #[error("{file} asks for events that cannot be: {}", joined(.errors))]
+    Interests {
+        /// The module's file.
+        file: String,
+        /// All mistakes.
+        errors: Vec<InterestError>,
+    },
+    /// The system refuses threads.
+    #[error("no threads can be started for {module}")]
+    Threads {
+        /// The module's name.
+        module: Arc<str>,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl LoadError {
+    /// The mistakes one by one, each with its key; empty if the error is none of the settings.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            LoadError::Settings { problems, .. } | LoadError::Refused { problems, .. } => problems,
+            _ => &[],
+        }
+    }
+}
+
+/// `first; second; and 3 more`: the whole list is there as data, and a module may give one of any length.
+fn joined(list: &[impl std::fmt::Display]) -> String {
+    const SHOWN: usize = 8;
+    let mut texts: Vec<String> = list.iter().take(SHOWN).map(ToString::to_string).collect();
+    if list.len() > SHOWN {
+        texts.push(format!("and {} more", list.len() - SHOWN));
+    }
+    texts.join("; ")
+}
+
+/// A module that is ready to run.
+pub(super) struct Loaded {
+    pub(super) generation: Generation<Blueprint>,
+    pub(super) allowance: Allowance,
+    pub(super) origin: Origin,
+    /// To load the same code again with other settings.
+    pub(super) compiled: Compiled,
+}
+
+impl Loaded {
+    pub(super) fn plan(&self) -> Plan {
+        Plan {
+            origin: self.origin,
+            instances: self.allowance.instances,
+            hooks: self.generation.interests.hooks().collect(),
+            egress: self
+                .generation
+                .egress
+                .grants()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        }
+    }
+}
+
+/// Compiled code and what it was compiled from; none: the default module in the binary.
+#[derive(Clone)]
+pub(super) struct Compiled {
+    from: Option<Print>,
+    component: Component,
+}
+
+/// Loads modules, always with the same engine and the same settings of the host.
+pub(super) struct Loader {
+    engine: Engine,
+    settings: Settings,
+}
+
+impl Loader {
+    pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
+        Loader { engine, settings }
+    }
+
+    pub(super) fn dir(&self) -> Option<&PathBuf> {
+        self.settings.dir.as_ref()
+    }
+
+    /// Loads a module from its files; the default module from the binary if it has no code among them.
+    ///
+    /// `compiled` is what is in force: code that has not changed is not compiled again. Takes as long as compiling
+    /// does, seconds for a large module.
+    pub(super) fn load(
+        &self,
+        name: &ModuleName,
+        files: &Files<Content>,
+        number: u32,
+        kv: &Arc<Kv>,
+        compiled: Option<&Compiled>,
+    ) -> Result<Loaded, LoadError> {
+        let (own, config) = self.configuration(name, files)?;
+        let allowance = own.over(Allowance {
+            limits: self.settings.limits.clone(),
+            queue: self.settings.queue,
+            instances: self.settings.instances,
+            batch: self.settings.batch,
+        });
+
+        let origin = if files.wasm.is_some() {
+            Origin::File
+        } else {
+            Origin::BuiltIn
+        };
+        let file = match origin {
+            Origin::File => self.path(name, "wasm"),
+            Origin::BuiltIn => format!("the built-in module {name}"),
+        };
+        let not_code = |source| LoadError::Code {
+            file: file.clone(),
+            source,
+        };
+        let compiled = self.compile(name, files.wasm.as_ref(), compiled, &file)?;
+
+        let identity = Identity {
+            node: self.settings.node.clone(),
+            module: name.shared(),
+            generation: number,
+        };
+        let component = compiled.component.clone();
+        let mut instance = component
+            .instantiate(&identity, &allowance.limits, kv)
+            .map_err(not_code)?;
+        let text = config.to_string();
+        let interests = instance.configure(&text).map_err(|error| match error {
+            ConfigureError::Refused(problems) => LoadError::Refused {
+                file: file.clone(),
+                problems,
+            },
+            ConfigureError::Call(source) => LoadError::Configure {
+                file: file.clone(),
+                source,
+            },
+        })?;
+        let list: Vec<Interest> = interests
+            .into_iter()
+            .map(|wasm::Interest { hook, filters }| Interest { hook, filters })
+            .collect();
+        let interests = Interests::compile(&list).map_err(|errors| LoadError::Interests {
+            file: file.clone(),
+            errors,
+        })?;
+
+        let egress = Egress::new(&config, &own.allow);
+        let (limits, kv, spare) = (allowance.limits.clone(), Arc::clone(kv), Mutex::new(Some(instance)));
+        let template = Blueprint {
+            component,
+            identity,
+            limits,
+            kv,
+            config: text,
+            spare,
+        };
+        let generation = Generation {
+            number,
+            interests,
+            egress,
+            batch: allowance.batch,
+            template,
+        };
+        Ok(Loaded {
+            generation,
+            allowance,
+            origin,
+            compiled,
+        })
+    }
+
+    /// The module's settings and the configuration that it gets: its own if it has one, for the default module else
+    /// that of the host.
+    fn configuration(&self, name: &ModuleName, files: &Files<Content>) -> Result<(ModuleSettings, Value), LoadError> {
+        let own = match &files.toml {
+            None => ModuleSettings::default(),
+            Some(content) => {
+                let file = self.path(name, "toml");
+                let content = readable(content, &file, MOST_TOML)?;
+                ModuleSettings::parse(content).map_err(|problems| LoadError::Settings { file, problems })?
+            }
+        };
+        let config = match &own.config {
+            Some(config) => Value::Object(config.clone()),
+            None if name.is_webhook() => self.settings.webhook_config.clone(),
+            None => Value::Object(serde_json::Map::new()),
+        };
+        Ok((own, config))
+    }
+
+    fn compile(
+        &self,
+        name: &ModuleName,
+        wasm: Option<&Content>,
+        before: Option<&Compiled>,
+        file: &str,
+    ) -> Result<Compiled, LoadError> {
+        let from = wasm.map(|content| content.print);
+        if let Some(before) = before.filter(|before| before.from == from) {
+            return Ok(before.clone());
+        }
+        let bytes = match wasm {
+            Some(content) => readable(content, file, MOST_WASM)?,
+            None if name.is_webhook() => builtin::WEBHOOK,
+            None => {
+                return Err(LoadError::Unreadable {
+                    file: file.to_owned(),
+                    kind: std::io::ErrorKind::NotFound,
+                });
+            }
+        };
+        let compiled = self.engine.compile(bytes);
+        let component = compiled.map_err(|source| LoadError::Code {
+            file: file.to_owned(),
+            source,
+        })?;
+        Ok(Compiled { from, component })
+    }
+
+    /// The path of one of a module's files, as it is shown.
+    pub(super) fn path(&self, name: &ModuleName, extension: &str) -> String {
+        let file = format!("{name}.{extension}");
+        self.settings
+            .dir
+            .as_ref()
+            .map_or(file.clone(), |dir| dir.join(&file).display().to_string())
+    }
+
+    /// What a scan found that is no module, as errors.
+    pub(super) fn strays(&self, scan: &super::folder::Scan) -> Vec<(Arc<str>, LoadError)> {
+        let misnamed = scan.misnamed.iter().map(|file| {
+            let path = self
+                .settings
+                .dir
+                .as_ref()
+                .map_or(file.clone(), |dir| dir.join(file).display().to_string());
+            (Arc::from(file.as_str()), LoadError::BadName { file: path })
+        });
+        let prints = scan.files.prints();
+        let orphans = prints.orphans().map(|name| {
+            (
+                name.shared(),
+                LoadError::Orphan {
+                    file: self.path(name, "toml"),
+                    missing: format!("{name}.wasm"),
+                },
+            )
+        });
+        misnamed.chain(orphans).collect()
+    }
+}
+
+fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a [u8], LoadError> {
+    match content.print {
+        Print::Content(_) => Ok(&content.bytes),
+        Print::TooLarge(bytes) => Err(LoadError::TooLarge {
+            file: file.to_owned(),
+            bytes,
+            limit,
+        }),
+        Print::Unreadable(kind) => Err(LoadError::Unreadable {
+            file: file.to_owned(),
+            kind,
+        }),
+    }
+}

@@ -1,0 +1,232 @@
+//! Modules: from files in a folder to workers that turn events into requests.
+//!
+//! ```text
+//! folder ──(watch: settle)──> look: changes by content ──> load: settings, compile, instance, configure
+//!                                                             │ all well: publish in one step
+//!                                                             ▼
+//! bus ──(queue per module and shard)──> worker: batch ──> instance ──> outcomes ──(egress)──> outbox
+//! ```
+//!
+//! The data and who owns it: a module is known by its **name**, the file's name without `.wasm`. To the name belong
+//! its queues on the bus, its workers, its counters and what it keeps in `kv`; they stay when the file is replaced. To
+//! a **generation** belong compiled code, configuration, limits, interests and grants; it never changes and is replaced
+//! whole. Instances belong to workers, one each.
+//!
+//! **Promises.** A file that does not load changes nothing and says why. Every event that a queue has taken is handled
+//! by exactly one generation, or is counted with the reason why not ([`Counts`]); events of one client are handled in
+//! their order. A trap costs the event that causes it and no other. A module can name only what it was granted. The
+//! default module `webhook` is inside the binary; a `webhook.wasm` takes its place, and goes the other way when it is
+//! removed.
+//!
+//! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
+//! by second. Threads: one per instance, one that watches the folder and loads.
+
+mod builtin;
+mod crew;
+mod egress;
+mod folder;
+mod generation;
+mod load;
+mod registry;
+mod requests;
+mod settings;
+mod state;
+mod watch;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use egress::Refusal;
+pub use load::LoadError;
+pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
+
+use folder::ModuleName;
+use load::Loader;
+use registry::Registry;
+use watch::{Reason, Watch};
+
+use crate::delivery::Outbox;
+use crate::event::{Hook, Node};
+use crate::hooks::{Bus, QueueLimits};
+use crate::wasm::{self, Engine, Kv, KvBounds};
+
+/// What modules need to know of their host, and what they get unless their own settings say otherwise.
+#[derive(Clone)]
+pub struct Settings {
+    /// The modules folder, which may appear later; none: there is only the default module.
+    pub dir: Option<PathBuf>,
+    /// The host's node, as modules are told.
+    pub node: Node,
+    /// Configuration of the default module unless `webhook.toml` has a `[config]`.
+    pub webhook_config: serde_json::Value,
+    /// Bounds of each queue.
+    pub queue: QueueLimits,
+    /// Instances of a module, at least 1: so many clients' events are handled at the same time.
+    pub instances: usize,
+    /// What an instance may use.
+    pub limits: wasm::Limits,
+    /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
+    /// dearer.
+    pub batch: usize,
+}
+
+/// Modules could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The modules folder cannot be listed, or the default module does not load.
+    #[error("modules cannot be started")]
+    Load(#[source] LoadError),
+    /// The modules folder cannot be watched.
+    #[error("no thread can be started to watch the modules folder")]
+    Watch(#[source] std::io::Error),
+}
+
+/// What `check` found out about one module.
+#[derive(Debug)]
+pub struct Report {
+    /// Its name, or that of a file which is no module.
+    pub module: Arc<str>,
+    /// What it would be, or why it would not be loaded.
+    pub result: Result<Plan, LoadError>,
+}
+
+/// What a module would be if it were started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Where its code is from.
+    pub origin: Origin,
+    /// Number of instances.
+    pub instances: usize,
+    /// The hooks it is interested in.
+    pub hooks: Vec<Hook>,
+    /// The URL prefixes that its requests may name.
+    pub egress: Vec<String>,
+}
+
+/// The running modules.
+pub struct Modules {
+    registry: Arc<Registry>,
+    watch: Option<Watch>,
+}
+
+impl Modules {
+    /// Loads what there is, attaches it to the bus, and follows the folder from then on.
+    ///
+    /// A module in the folder that does not load is reported in the log and in [`states`](Modules::states), and the
+    /// others run. Takes as long as compiling them does; blocks the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the default module in the binary refuses its configuration (unless a `webhook.wasm` takes its
+    /// place), or if the folder is there but cannot be listed. Nothing runs then.
+    pub fn start(settings: Settings, engine: Engine, bus: Bus, outbox: Arc<dyn Outbox>) -> Result<Modules, StartError> {
+        let watch = settings
+            .dir
+            .as_deref()
+            .map(watch::prepare)
+            .transpose()
+            .map_err(StartError::Watch)?;
+        let registry = Arc::new(Registry::new(Loader::new(engine, settings), bus, outbox));
+        // From here on dropping it stops what has been started.
+        let mut modules = Modules {
+            registry: Arc::clone(&registry),
+            watch: None,
+        };
+        modules.registry.start().map_err(StartError::Load)?;
+        if let Some(watch) = watch {
+            let look = move |reason| registry.look(reason == Reason::Asked);
+            modules.watch = Some(watch.start(look).map_err(StartError::Watch)?);
+        }
+        Ok(modules)
+    }
+
+    /// Loads everything as [`start`](Modules::start) would, and starts nothing. Files in the folder that can have no
+    /// effect are reported as well.
+    pub fn check(settings: Settings, engine: Engine) -> Vec<Report> {
+        let loader = Loader::new(engine, settings);
+        let scan = match loader.dir().map(|dir| (dir, folder::scan(dir))) {
+            None => folder::Scan::default(),
+            Some((_, Ok(scan))) => scan,
+            Some((dir, Err(source))) => {
+                let folder = dir.display().to_string();
+                let error = LoadError::Folder {
+                    folder: folder.clone(),
+                    source,
+                };
+                return vec![Report {
+                    module: folder.into(),
+                    result: Err(error),
+                }];
+            }
+        };
+        let mut files = scan.files.0.clone();
+        files.entry(ModuleName::webhook()).or_default();
+        let modules = files
+            .iter()
+            .filter(|(name, files)| name.is_webhook() || files.wasm.is_some());
+        let report = |(name, files): (&ModuleName, _)| {
+            let result = loader.load(name, files, 1, &Kv::new(KvBounds::default()), None);
+            Report {
+                module: name.shared(),
+                result: result.map(|loaded| loaded.plan()),
+            }
+        };
+        let strays = loader.strays(&scan).into_iter().map(|(module, error)| Report {
+            module,
+            result: Err(error),
+        });
+        modules.map(report).chain(strays).collect()
+    }
+
+    /// All modules as they are now, by name.
+    pub fn states(&self) -> Vec<ModuleState> {
+        self.registry.states()
+    }
+
+    /// Looks at the folder now, tries again what did not load, and returns when that is done. Blocks the calling
+    /// thread for as long as loading takes.
+    pub fn rescan(&self) {
+        if let Some(watch) = &self.watch {
+            watch.look();
+        }
+    }
+
+    /// Takes no further events, handles what is queued, and waits for the workers, all of it for at most `deadline`.
+    ///
+    /// What is not handled by then is counted as abandoned, and a worker that is still busy (in a call, or waiting
+    /// for room in the outbox) is left behind with a line in the log. Blocks the calling thread.
+    pub fn stop(mut self, deadline: Duration) {
+        self.end(Instant::now() + deadline);
+    }
+
+    fn end(&mut self, until: Instant) {
+        drop(self.watch.take());
+        self.registry.stop(until);
+    }
+}
+
+/// Without [`stop`](Modules::stop) queued events are not waited for.
+impl Drop for Modules {
+    fn drop(&mut self) {
+        self.end(Instant::now());
+    }
+}
+
+/// An error and all its causes in one line.
+pub(crate) fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Notices that the modules folder has changed.
+//!
+//! One thread waits for the system's word, lets the folder settle (a quiet time, and a longest wait under steady
+//! writing), and then calls back; what has really changed is for the callee to find out. The folder itself is watched
+//! and the nearest folder above it that exists, so that one which appears later, is replaced, or is a link that is
+//! turned round is noticed too. Events only say "look": their names and kinds are not trusted with more. Every two
+//! seconds the thread makes sure that it still watches the right folders; where the system cannot watch, it looks.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tracing::{debug, warn};
+
+/// So long nothing may happen before the folder is looked at: a copy writes more often than that.
+const QUIET: Duration = Duration::from_millis(50);
+/// So long a look is put off while things go on happening.
+const LONGEST: Duration = Duration::from_millis(500);
+/// How often to look after what the system does not tell.
+const POLL: Duration = Duration::from_secs(2);
+
+/// A watched folder; ends when it is dropped, without waiting for the callback.
+pub(super) struct Watch {
+    signals: Sender<Signal>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why the callback is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Something has happened in the folder, or the time to look has come.
+    Noticed,
+    /// Somebody asked for it.
+    Asked,
+}
+
+enum Signal {
+    Changed,
+    /// Look now, and tell when that is done.
+    Look(Sender<()>),
+    End,
+}
+
+/// What is watched in the system.
+struct Eyes {
+    dir: PathBuf,
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeMap<PathBuf, Identity>,
+    /// That something cannot be watched was said already.
+    complained: bool,
+}
+
+/// Tells a folder from another one that has taken its place.
+type Identity = (u64, u64);
+
+/// A folder that is watched, but not yet listened to: what happens from now on will be noticed.
+pub(super) struct Prepared {
+    eyes: Eyes,
+    signals: (Sender<Signal>, Receiver<Signal>),
+}
+
+/// Begins to watch a folder, which need not exist.
+pub(super) fn prepare(dir: &Path) -> io::Result<Prepared> {
+    let dir = std::path::absolute(dir)?;
+    let signals = channel();
+    let (sender, watched_dir) = (signals.0.clone(), dir.clone());
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.map_or(true, |event| matters(&event, &watched_dir)) {
+            // Nobody listens when the watch ends.
+            drop(sender.send(Signal::Changed));
+        }
+    });
+    let watcher = watcher
+        .inspect_err(|error| warn!(%error, "the system cannot watch the modules folder"))
+        .ok();
+    let mut eyes = Eyes {
+        dir,
+        watcher,
+        watched: BTreeMap::new(),
+        complained: false,
+    };
+    eyes.follow();
+    Ok(Prepared { eyes, signals })
+}
+
+impl Prepared {
+    /// Starts the thread that calls back.
+    pub(super) fn start(self, look: impl FnMut(Reason) + Send + 'static) -> io::Result<Watch> {
+        let Prepared {
+            eyes,
+            signals: (signals, receiver),
+        } = self;
+        let thread = thread::Builder::new()
+            .name("modules-watch".to_owned())
+            .spawn(move || run(eyes, &receiver, look))?;
+        Ok(Watch {
+            signals,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Watch {
+    /// Has the callback called with [`Reason::Asked`] and waits until it has returned.
+    pub(super) fn look(&self) {
+        let (done, wait) = channel();
+        if self.signals.send(Signal::Look(done)).is_ok() {
+            // An error means that the thread has ended meanwhile: then there is nothing to wait for.
+            wait.recv().ok();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.signals.send(Signal::End));
+        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
+            drop(thread.join());
+        }
+    }
+}
+
+fn run(mut eyes: Eyes, signals: &Receiver<Signal>, mut look: impl FnMut(Reason)) {
+    let mut first: Option<Instant> = None;
+    let mut last = Instant::now();
+    loop {
+        let time = first.map_or(POLL, |first| due(first, last).saturating_duration_since(Instant::now()));
+        let signal = signals.recv_timeout(time);
+        match signal {
+            Ok(Signal::Changed) => {
+                last = Instant::now();
+                first = first.or(Some(last));
+                // Steady changes must not keep the look from ever being due.
+                if Instant::now() < due(first.unwrap_or(last), last) {
+                    continue;
+                }
+            }
+            Ok(Signal::Look(done)) => {
+                first = None;
+                eyes.follow();
+                look(Reason::Asked);
+                // Whoever asked may have given up.
+                done.send(()).ok();
+                continue;
+            }
+            Err(RecvTimeoutError::Timeout) if first.is_none() && eyes.are_open() => continue,
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        first = None;
+        // Watch first, look then: what happens in between is noticed.
+        eyes.follow();
+        look(Reason::Noticed);
+    }
+}
+
+/// When a folder that has been changing since `first` is looked at, if nothing more happens after `last`.
+fn due(first: Instant, last: Instant) -> Instant {
+    (last + QUIET).min(first + LONGEST)
+}
+
+/// Whether an event can mean that a module has changed. Looking at the folder makes events itself: those of opening
+/// and reading must not make it look again.
+fn matters(event: &notify::Event, dir: &Path) -> bool {
+    if event.need_rescan() {
+        return true;
+    }
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
+        EventKind::Access(_) => return false,
+        _ => {}
+    }
+    // Below the folder, the folder itself, or one above it.
+    event.paths.is_empty()
+        || event
+            .paths
+            .iter()
+            .any(|path| path.starts_with(dir) || dir.starts_with(path))
+}
+
+impl Eyes {
+    /// Whether what is watched is what should be: a folder that was moved together with those above it tells nobody.
+    fn are_open(&self) -> bool {
+        self.watcher.is_some() && self.wanted() == self.watched
+    }
+
+    /// Watches what there is now to watch. What changes while this is done is caught by doing it again.
+    fn follow(&mut self) {
+        const TRIES: usize = 3;
+        for _ in 0..TRIES {
+            if !self.adjust() {
+                return;
+            }
+        }
+    }
+
+    /// The folder if it is there, and the nearest one above it that is.
+    fn wanted(&self) -> BTreeMap<PathBuf, Identity> {
+        let above = self.dir.ancestors().skip(1).find(|path| path.is_dir());
+        let itself = Some(self.dir.as_path()).filter(|path| path.is_dir());
+        let there = [above, itself].into_iter().flatten();
+        there
+            .filter_map(|path| Some((path.to_path_buf(), identity(path)?)))
+            .collect()
+    }
+
+    /// Whether anything had to be changed.
+    fn adjust(&mut self) -> bool {
+        let wanted = self.wanted();
+        let Some(watcher) = &mut self.watcher else { return false };
+        if wanted == self.watched {
+            return false;
+        }
+        for path in self
+            .watched
+            .keys()
+            .filter(|path| wanted.get(*path) != self.watched.get(*path))
+        {
+            // The system forgets a folder that is gone by itself.
+            drop(watcher.unwatch(path));
+        }
+        let mut watched = BTreeMap::new();
+        for (path, identity) in wanted {
+            if self.watched.get(&path) != Some(&identity)
+                && let Err(error) = watcher.watch(&path, RecursiveMode::NonRecursive)
+            {
+                if !std::mem::replace(&mut self.complained, true) {
+                    warn!(folder = %path.display(), %error, "folder cannot be watched; it is looked at now and then");
+                }
+                continue;
+            }
+            debug!(folder = %path.display(), "folder watched");
+            watched.insert(path, identity);
+        }
+        let changed = watched != self.watched;
+        self.watched = watched;
+        changed
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path)
+        .ok()
+        .map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

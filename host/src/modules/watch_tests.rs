@@ -1,0 +1,141 @@
+//! The watch on real folders, with conditions instead of sleeps.
+
+use std::fs;
+use std::sync::mpsc;
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A watched folder and what its watch reports.
+struct Looks {
+    watch: Watch,
+    reports: mpsc::Receiver<(Reason, Vec<String>)>,
+}
+
+impl Looks {
+    /// Each report has the names in the folder.
+    fn at(dir: &Path) -> Looks {
+        let (sender, reports) = mpsc::channel();
+        let watched = dir.to_path_buf();
+        let look = move |reason| drop(sender.send((reason, names(&watched))));
+        Looks {
+            watch: prepare(dir).unwrap().start(look).unwrap(),
+            reports,
+        }
+    }
+
+    /// Waits until a look has seen these names.
+    fn until(&self, expected: &[&str]) {
+        let end = Instant::now() + SOON;
+        let mut seen = Vec::new();
+        while seen != expected {
+            let time = end.saturating_duration_since(Instant::now());
+            seen = self
+                .reports
+                .recv_timeout(time)
+                .unwrap_or_else(|_| panic!("last seen {seen:?}, not {expected:?}"))
+                .1;
+        }
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn files_are_noticed_however_they_come_and_go() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("modules");
+    fs::create_dir(&dir).unwrap();
+    let looks = Looks::at(&dir);
+    fs::write(dir.join("a"), "in place").unwrap();
+    looks.until(&["a"]);
+    fs::write(root.path().join("b"), "elsewhere first").unwrap();
+    fs::rename(root.path().join("b"), dir.join("b")).unwrap();
+    looks.until(&["a", "b"]);
+    fs::copy(dir.join("a"), dir.join("c")).unwrap();
+    looks.until(&["a", "b", "c"]);
+    fs::remove_file(dir.join("a")).unwrap();
+    looks.until(&["b", "c"]);
+}
+
+#[test]
+fn a_folder_may_appear_later_go_and_come_back() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("some/where/modules");
+    let looks = Looks::at(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("a"), "").unwrap();
+    looks.until(&["a"]);
+    fs::rename(root.path().join("some"), root.path().join("other")).unwrap();
+    looks.until(&[]);
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("b"), "").unwrap();
+    looks.until(&["b"]);
+    fs::write(dir.join("c"), "").unwrap();
+    looks.until(&["b", "c"]);
+}
+
+#[test]
+fn a_folder_and_a_link_may_be_replaced() {
+    let root = tempfile::tempdir().unwrap();
+    for (folder, file) in [("one", "1"), ("two", "2")] {
+        fs::create_dir(root.path().join(folder)).unwrap();
+        fs::write(root.path().join(folder).join(file), "").unwrap();
+    }
+    let dir = root.path().join("modules");
+    std::os::unix::fs::symlink("one", &dir).unwrap();
+    let looks = Looks::at(&dir);
+    // As `ln -sfn` does it.
+    std::os::unix::fs::symlink("two", root.path().join("new")).unwrap();
+    fs::rename(root.path().join("new"), &dir).unwrap();
+    looks.until(&["2"]);
+    fs::write(root.path().join("two/3"), "").unwrap();
+    looks.until(&["2", "3"]);
+}
+
+#[test]
+fn a_look_can_be_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let looks = Looks::at(root.path());
+    looks.watch.look();
+    assert_eq!(looks.reports.try_recv().unwrap(), (Reason::Asked, vec![]));
+}
+
+#[test]
+fn looking_is_not_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("a"), "content").unwrap();
+    let dir = std::path::absolute(root.path()).unwrap();
+    let event = |kind| notify::Event::new(kind).add_path(dir.join("a"));
+    for (kind, expected) in [
+        (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
+        (EventKind::Access(AccessKind::Close(AccessMode::Read)), false),
+        (EventKind::Access(AccessKind::Close(AccessMode::Write)), true),
+        (EventKind::Create(notify::event::CreateKind::File), true),
+        (EventKind::Remove(notify::event::RemoveKind::File), true),
+    ] {
+        assert_eq!(matters(&event(kind), &dir), expected, "{kind:?}");
+    }
+    let create = EventKind::Create(notify::event::CreateKind::File);
+    let beside = notify::Event::new(create).add_path(dir.with_file_name("other"));
+    assert!(!matters(&beside, &dir), "beside the folder");
+    let above = notify::Event::new(create).add_path(dir.parent().unwrap().to_path_buf());
+    assert!(matters(&above, &dir));
+}
+
+#[test]
+fn a_folder_settles_after_a_quiet_time_or_the_longest_wait() {
+    let start = Instant::now();
+    let after = |ms| start + Duration::from_millis(ms);
+    for (last, expected) in [(0, 50), (30, 80), (449, 499), (450, 500), (480, 500), (10_000, 500)] {
+        assert_eq!(due(start, after(last)), after(expected), "{last}");
+    }
+}

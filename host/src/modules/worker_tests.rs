@@ -1,0 +1,490 @@
+//! A worker with scripted instances: what an event does says its number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::egress::Egress;
+use super::super::generation::{Generation, lock};
+use super::super::state::Counts;
+use super::*;
+use crate::delivery::{self, OutboxClosed};
+use crate::event::Hook;
+use crate::hooks::{Attachment, Bus, Interest, Interests, Overflow, QueueLimits, testing};
+use crate::wasm::{LoadError, Method, Request};
+
+/// What handling an event comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Ignore,
+    Answer,
+    Fail,
+    /// Traps whenever it is in a call.
+    Trap,
+    /// Takes too long whenever it is in a call.
+    Hang,
+    /// Traps unless it is alone in its call.
+    TrapInCompany,
+    /// Takes too long in a call of more than three events.
+    Slow,
+    /// There is one outcome too few.
+    Swallow,
+    /// Answers with a request that is refused.
+    Elsewhere,
+}
+
+const ACTS: [Act; 9] = [
+    Act::Ignore,
+    Act::Answer,
+    Act::Fail,
+    Act::Trap,
+    Act::Hang,
+    Act::TrapInCompany,
+    Act::Slow,
+    Act::Swallow,
+    Act::Elsewhere,
+];
+
+/// The script: acts by event number, and instances that cannot be made.
+#[derive(Default)]
+struct Script {
+    acts: Vec<Act>,
+    /// So many attempts to make an instance fail first.
+    failures: AtomicUsize,
+    created: AtomicUsize,
+    calls: Mutex<Vec<Vec<u32>>>,
+    broken: AtomicBool,
+}
+
+struct Scripted(Arc<Script>);
+
+impl Template for Scripted {
+    type Handler = ScriptedInstance;
+
+    fn create(&self) -> Result<ScriptedInstance, CreateError> {
+        let failures = &self.0.failures;
+        let fails = failures
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .is_ok();
+        if fails || self.0.broken.load(Ordering::Relaxed) {
+            return Err(LoadError::NoRoom("script".into()).into());
+        }
+        self.0.created.fetch_add(1, Ordering::Relaxed);
+        Ok(ScriptedInstance {
+            script: Arc::clone(&self.0),
+            dead: false,
+        })
+    }
+}
+
+struct ScriptedInstance {
+    script: Arc<Script>,
+    dead: bool,
+}
+
+impl Handler for ScriptedInstance {
+    fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
+        assert!(!self.dead, "called after it failed");
+        let numbers: Vec<u32> = events.iter().map(|event| testing::number(event)).collect();
+        lock(&self.script.calls).push(numbers.clone());
+        let trap = || CallError::Trap {
+            message: "script".into(),
+            frames: vec![],
+        };
+        let late = || CallError::Deadline {
+            limit: Duration::from_secs(1),
+        };
+        let mut outcomes = Vec::new();
+        for number in numbers {
+            let outcome = match self.script.acts.get(number as usize).copied().unwrap_or(Act::Answer) {
+                Act::Trap => Err(trap()),
+                Act::Hang => Err(late()),
+                Act::TrapInCompany if events.len() > 1 => Err(trap()),
+                Act::Slow if events.len() > 3 => Err(late()),
+                Act::Swallow => continue,
+                Act::Ignore => Ok(Outcome::Ignore),
+                Act::Fail => Ok(Outcome::Fail("script".into())),
+                Act::Elsewhere => Ok(Outcome::Deliver(vec![request("http://elsewhere/", number)])),
+                Act::Answer | Act::TrapInCompany | Act::Slow => {
+                    Ok(Outcome::Deliver(vec![request("http://h/", number)]))
+                }
+            };
+            self.dead |= outcome.is_err();
+            outcomes.push(outcome?);
+        }
+        self.dead |= outcomes.len() != events.len();
+        Ok(outcomes)
+    }
+}
+
+fn request(url: &str, number: u32) -> Request {
+    Request {
+        method: Method::Post,
+        url: url.to_owned(),
+        headers: vec![],
+        body: number.to_string().into(),
+        ordering_key: None,
+        destination: None,
+        options: vec![],
+    }
+}
+
+/// Keeps what it is given.
+#[derive(Default)]
+struct Kept {
+    requests: Mutex<Vec<delivery::Request>>,
+    closed: AtomicBool,
+}
+
+impl Outbox for Kept {
+    fn append(&self, requests: Vec<delivery::Request>) -> Result<(), OutboxClosed> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(OutboxClosed);
+        }
+        lock(&self.requests).extend(requests);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn numbers(&self) -> Vec<u32> {
+        let requests = lock(&self.requests);
+        requests
+            .iter()
+            .map(|request| std::str::from_utf8(&request.body).unwrap().parse().unwrap())
+            .collect()
+    }
+}
+
+fn interests(filters: &[&str]) -> Interests {
+    let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
+    Interests::compile(&[Interest {
+        hook: Hook::MessagePublish,
+        filters,
+    }])
+    .unwrap()
+}
+
+fn generation(number: u32, script: &Arc<Script>, batch: usize) -> Arc<Generation<Scripted>> {
+    let egress = Egress::new(&json!("http://h/"), &[]);
+    Arc::new(Generation {
+        number,
+        interests: interests(&[]),
+        egress,
+        batch,
+        template: Scripted(Arc::clone(script)),
+    })
+}
+
+/// A worker, and both ends of what it is connected to.
+struct Stage {
+    bus: Bus,
+    attachment: Attachment,
+    slot: Arc<Slot<Scripted>>,
+    outbox: Arc<Kept>,
+    record: Arc<Record>,
+}
+
+impl Stage {
+    fn new(first: Arc<Generation<Scripted>>) -> (Stage, Worker<Scripted>) {
+        let (bus, slot) = (Bus::new(), Arc::new(Slot::new(first)));
+        let limits = QueueLimits {
+            events: 100_000,
+            bytes: 1 << 30,
+            overflow: Overflow::Drop,
+        };
+        let (attachment, mut inboxes) = bus.attach("m", 1, limits);
+        let (outbox, record) = (Arc::new(Kept::default()), Arc::new(Record::new()));
+        let worker = Worker::new(
+            "m".into(),
+            inboxes.remove(0),
+            Arc::clone(&slot),
+            Arc::clone(&outbox) as Arc<dyn Outbox>,
+            Arc::clone(&record),
+        );
+        let stage = Stage {
+            bus,
+            attachment,
+            slot,
+            outbox,
+            record,
+        };
+        stage.publish(stage.slot.current().unwrap().generation);
+        (stage, worker)
+    }
+
+    fn publish(&self, generation: Arc<Generation<Scripted>>) {
+        let wanted = generation.interests.clone();
+        self.slot.publish(generation, || self.attachment.set_interests(wanted));
+    }
+
+    fn emit(&self, event: Event) {
+        let to = self.bus.interested(event.detail.hook(), event.detail.subject());
+        let emitted = std::pin::pin!(self.bus.emit(to, event));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::future::Future::poll(emitted, &mut context).is_ready());
+    }
+
+    /// Detaches: the worker ends when its queue is empty.
+    fn finish(self) -> (Arc<Kept>, Arc<Record>) {
+        drop(self.attachment);
+        (self.outbox, self.record)
+    }
+}
+
+/// Runs all events through one worker and gives what came of them.
+fn play(acts: &[Act], batch: usize, failures: usize) -> (Vec<u32>, Counts, Arc<Script>) {
+    let script = Arc::new(Script {
+        acts: acts.to_vec(),
+        failures: failures.into(),
+        ..Script::default()
+    });
+    let (stage, worker) = Stage::new(generation(1, &script, batch));
+    (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
+    let (outbox, record) = stage.finish();
+    worker.run();
+    (outbox.numbers(), record.counts(), script)
+}
+
+fn count(acts: &[Act], wanted: &[Act]) -> u64 {
+    acts.iter().filter(|act| wanted.contains(act)).count() as u64
+}
+
+/// What must come of events, whatever batches they come in.
+fn check(acts: &[Act], batch: usize) {
+    let (requests, counts, _) = play(acts, batch, 0);
+    let answers = [Act::Answer, Act::TrapInCompany, Act::Slow];
+    let expected = (0..acts.len()).filter(|number| answers.contains(&acts[*number]));
+    assert_eq!(
+        requests,
+        expected.map(|number| number as u32).collect::<Vec<_>>(),
+        "each once, and in order"
+    );
+    assert_eq!(counts.answered, count(acts, &answers) + count(acts, &[Act::Elsewhere]));
+    assert_eq!(counts.refused_requests, count(acts, &[Act::Elsewhere]));
+    assert_eq!(counts.ignored, count(acts, &[Act::Ignore]));
+    assert_eq!(counts.failed, count(acts, &[Act::Fail]));
+    assert_eq!(counts.trapped, count(acts, &[Act::Trap, Act::Swallow]));
+    assert_eq!(counts.timed_out, count(acts, &[Act::Hang]));
+    assert_eq!((counts.skipped, counts.abandoned), (0, 0));
+    assert_eq!(counts.requests, requests.len() as u64);
+}
+
+#[test]
+fn a_bad_event_costs_only_itself() {
+    let mut acts = vec![Act::Answer; 10];
+    acts[4] = Act::Trap;
+    check(&acts, 64);
+    let (_, counts, script) = play(&acts, 64, 0);
+    let all: Vec<u32> = (0..10).collect();
+    let mut calls = vec![all.clone()];
+    calls.extend(all.iter().map(|number| vec![*number]));
+    // The first event comes on its own, because the worker looks for its generation first.
+    assert_eq!(*lock(&script.calls), calls);
+    assert_eq!((counts.failed_calls, script.created.load(Ordering::Relaxed)), (2, 3));
+}
+
+#[test]
+fn an_event_alone_in_its_batch_gets_a_second_chance_too() {
+    let (_, counts, script) = play(&[Act::Trap], 1, 0);
+    assert_eq!((counts.trapped, counts.failed_calls), (1, 2));
+    assert_eq!(lock(&script.calls).len(), 2);
+}
+
+#[test]
+fn a_slow_module_gets_fewer_events_at_a_time() {
+    let acts = [Act::Slow; 100];
+    check(&acts, 32);
+    let (_, counts, script) = play(&acts, 32, 0);
+    let late = lock(&script.calls).iter().filter(|call| call.len() > 3).count();
+    assert!(late < 30, "{late} of the calls took too long");
+    assert_eq!(counts.failed_calls, late as u64);
+}
+
+#[test]
+fn events_wait_while_no_instance_can_be_made() {
+    let (requests, counts, script) = play(&[Act::Answer; 5], 2, 1);
+    assert_eq!(requests, [0, 1, 2, 3, 4]);
+    assert_eq!((counts.answered, script.created.load(Ordering::Relaxed)), (5, 1));
+}
+
+#[test]
+fn a_new_generation_ends_the_wait() {
+    let (broken, sound) = (Arc::new(Script::default()), Arc::new(Script::default()));
+    broken.broken.store(true, Ordering::Relaxed);
+    let (stage, worker) = Stage::new(generation(1, &broken, 8));
+    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
+    let thread = std::thread::spawn(move || worker.run());
+    while stage.record.backing_off().is_none() {
+        std::thread::yield_now();
+    }
+    stage.publish(generation(2, &sound, 8));
+    let (outbox, record) = stage.finish();
+    thread.join().unwrap();
+    assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
+    assert_eq!(record.backing_off(), None);
+    assert!(lock(&outbox.requests).iter().all(|request| request.generation == 2));
+}
+
+#[test]
+fn a_module_that_leaves_and_cannot_run_gives_up() {
+    let script = Arc::new(Script::default());
+    script.broken.store(true, Ordering::Relaxed);
+    let (stage, worker) = Stage::new(generation(1, &script, 8));
+    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
+    stage.slot.leave(Instant::now());
+    let (outbox, record) = stage.finish();
+    worker.run();
+    assert!(outbox.numbers().is_empty());
+    assert_eq!((record.counts().abandoned, record.backing_off()), (20, None));
+}
+
+#[test]
+fn a_host_that_stops_is_not_kept_waiting() {
+    let (stage, worker) = Stage::new(generation(1, &Arc::new(Script::default()), 8));
+    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
+    stage.slot.stop(Instant::now());
+    let (outbox, record) = stage.finish();
+    worker.run();
+    assert!(outbox.numbers().is_empty());
+    assert!(record.counts().abandoned >= 19, "{:?}", record.counts());
+}
+
+#[test]
+fn nothing_is_called_once_delivery_has_stopped() {
+    let script = Arc::new(Script::default());
+    let (stage, worker) = Stage::new(generation(1, &script, 8));
+    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
+    stage.outbox.closed.store(true, Ordering::Relaxed);
+    let (_, record) = stage.finish();
+    worker.run();
+    assert_eq!(record.counts().abandoned, 20);
+    assert_eq!(lock(&script.calls).len(), 1);
+}
+
+#[test]
+fn what_a_newer_generation_does_not_want_is_passed_over() {
+    let script = Arc::new(Script::default());
+    let (stage, worker) = Stage::new(generation(1, &script, 8));
+    for (number, topic) in ["a", "b", "a", "c"].into_iter().enumerate() {
+        stage.emit(Event {
+            id: crate::event::Id(number as u128),
+            ..testing::publish("c", topic, b"")
+        });
+    }
+    let Generation { egress, batch, .. } = &*generation(2, &script, 8);
+    let (egress, batch, template) = (egress.clone(), *batch, Scripted(Arc::clone(&script)));
+    stage.publish(Arc::new(Generation {
+        number: 2,
+        interests: interests(&["a"]),
+        egress,
+        batch,
+        template,
+    }));
+    let (outbox, record) = stage.finish();
+    worker.run();
+    assert_eq!(outbox.numbers(), [0, 2]);
+    assert_eq!((record.counts().skipped, record.counts().answered), (2, 2));
+}
+
+/// While events keep coming and generations keep changing, each event is answered once, in order, and none by a
+/// generation older than one that has answered before.
+#[test]
+fn a_swap_under_load_loses_nothing() {
+    const EVENTS: u32 = 20_000;
+    let script = Arc::new(Script::default());
+    let (stage, worker) = Stage::new(generation(1, &script, 16));
+    let thread = std::thread::spawn(move || worker.run());
+    for number in 0..EVENTS {
+        if number % 500 == 250 {
+            stage.publish(generation(number / 500 + 2, &script, 16));
+        }
+        stage.emit(testing::numbered("c", number));
+    }
+    let (outbox, record) = stage.finish();
+    thread.join().unwrap();
+    assert_eq!(outbox.numbers(), (0..EVENTS).collect::<Vec<_>>());
+    assert_eq!(record.counts().answered, u64::from(EVENTS));
+    let generations: Vec<u32> = lock(&outbox.requests)
+        .iter()
+        .map(|request| request.generation)
+        .collect();
+    assert!(generations.is_sorted());
+    assert_eq!(generations.last(), Some(&(EVENTS / 500 + 1)));
+}
+
+#[test]
+fn waits_double_up_to_half_a_minute() {
+    let mut backoff = Backoff::new();
+    let waits: Vec<u64> = (0..11).map(|_| backoff.fail().as_millis() as u64).collect();
+    assert_eq!(
+        waits,
+        [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]
+    );
+}
+
+#[test]
+fn long_texts_are_cut() {
+    assert_eq!(cut(&"é".repeat(5000)).chars().count(), LONGEST_TEXT);
+    assert_eq!(cut("short"), "short");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_event_comes_to_its_end_exactly_once(
+        acts in proptest::collection::vec(0..ACTS.len() * 4, 0..60),
+        batch in 1usize..20,
+    ) {
+        // Most events are good.
+        let acts: Vec<Act> = acts.into_iter().map(|act| ACTS.get(act).copied().unwrap_or(Act::Answer)).collect();
+        check(&acts, batch);
+    }
+
+    /// The same with swaps between the events, several clients, and generations that want different topics.
+    #[test]
+    fn swaps_change_who_handles_an_event_not_whether(
+        steps in proptest::collection::vec(proptest::option::weighted(0.9, 0usize..3), 1..60),
+        batch in 1usize..8,
+    ) {
+        const TOPICS: [&str; 3] = ["a", "b", "c"];
+        let script = Arc::new(Script::default());
+        let (stage, worker) = Stage::new(generation(1, &script, batch));
+        let thread = std::thread::spawn(move || worker.run());
+        let mut accepted: BTreeMap<u32, usize> = BTreeMap::new();
+        let (mut number, mut wants_c) = (0, true);
+        for step in steps {
+            match step {
+                Some(topic) => {
+                    if wants_c || topic < 2 {
+                        accepted.insert(number, topic);
+                    }
+                    stage.emit(Event { id: crate::event::Id(u128::from(number)), ..testing::publish("c", TOPICS[topic], b"") });
+                    number += 1;
+                }
+                None => {
+                    wants_c = !wants_c;
+                    let wanted: &[&str] = if wants_c { &[] } else { &["a", "b"] };
+                    let Generation { egress, .. } = &*generation(0, &script, batch);
+                    let (egress, template) = (egress.clone(), Scripted(Arc::clone(&script)));
+                    stage.publish(Arc::new(Generation { number: 2, interests: interests(wanted), egress, batch, template }));
+                }
+            }
+        }
+        let (outbox, record) = stage.finish();
+        thread.join().unwrap();
+        let (counts, answered) = (record.counts(), outbox.numbers());
+        prop_assert!(answered.is_sorted());
+        let once: BTreeSet<u32> = answered.iter().copied().collect();
+        prop_assert_eq!(once.len(), answered.len());
+        prop_assert_eq!(counts.answered + counts.skipped, accepted.len() as u64);
+        for (number, topic) in accepted {
+            prop_assert!(once.contains(&number) || topic == 2, "only what is not wanted any more may be passed over");
+        }
+    }
+}

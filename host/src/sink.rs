@@ -1,0 +1,537 @@
+//! An HTTP/1.1 receiver that prints what it gets: something to point webhooks at while trying things out.
+//!
+//! It answers every request with one status, after a delay if that is wanted, so that failures can be tried too. In
+//! quiet mode it only counts, and is then fast enough to measure senders with. Nothing is kept. Bounded: connections,
+//! headers (by the HTTP library), the bytes of a body, and how much of a body is shown. Not for the open network: a
+//! peer may take as long as it likes.
+
+mod print;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use hyper::StatusCode;
+
+/// Open connections; more wait in the backlog. Far more than a sender that reuses its connections opens.
+const CONNECTIONS: usize = 10_000;
+/// Bytes of a body; a larger one is answered with 413. Base64 of the largest usual payload is a tenth of it.
+const BODY_LIMIT: usize = 16 << 20;
+/// Bytes of a body that are shown.
+const SHOWN_LIMIT: usize = 64 << 10;
+/// How long requests under way may take once the end has come.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How to receive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Count instead of printing requests.
+    pub quiet: bool,
+    /// What to answer.
+    pub status: StatusCode,
+    /// How long to wait before answering; other requests do not wait for it.
+    pub delay: Duration,
+}
+
+/// The sink could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nothing can listen there.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// No runtime or no signal handling.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
+}
+
+/// What was received in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Requests with a complete body.
+    pub requests: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Requests with a body too large or cut off.
+    pub refused: u64,
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Summary {
+            requests,
+            bytes,
+            refused,
+        } = self;
+        write!(f, "received {requests} requests with {bytes} bytes, refused {refused}")
+    }
+}
+
+/// Receives until SIGINT or SIGTERM, printing to standard output: first `listening on http://ADDRESS/`, at the end a
+/// [`Summary`]. Blocks.
+///
+/// # Errors
+///
+/// [`Error`] if it cannot start; later, nothing ends it but a signal or a standard output that nobody reads.
+pub fn run(settings: &Settings) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Start)?;
+    runtime.block_on(async {
+        let stop = (|| Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)))();
+        let (mut interrupt, mut terminate) = stop.map_err(Error::Start)?;
+        let cannot_listen = |source| Error::Listen {
+            address: settings.listen,
+            source,
+        };
+        let listener = TcpListener::bind(settings.listen).await.map_err(cannot_listen)?;
+        let stop = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        serve(listener, settings, io::stdout(), stop)
+            .await
+            .map_err(cannot_listen)?;
+        Ok(())
+    })
+}
+
+/// Receives at `listener` until `stop` is ready or `out` fails, and prints to `out`.
+///
+/// # Errors
+///
+/// The listener has no address.
+pub async fn serve(
+    listener: TcpListener,
+    settings: &Settings,
+    out: impl Write + Send + 'static,
+    stop: impl Future<Output = ()>,
+) -> io::Result<Summary> {
+    let sink = Arc::new(Sink::new(settings, out));
+    sink.print(&format!("listening on http://{}/\n", listener.local_addr()?));
+    let (ending, ended) = watch::channel(());
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let mut counted = 0;
+    loop {
+        tokio::select! {
+            accepted = accept(&listener, &room) => {
+                if let Some((stream, peer, place)) = accepted {
+                    let (sink, ended) = (Arc::clone(&sink), ended.clone());
+                    connections.spawn(async move {
+                        sink.connection(stream, peer, ended).await;
+                        drop(place);
+                    });
+                }
+            }
+            Some(_) = connections.join_next() => {}
+            _ = second.tick(), if settings.quiet => {
+                let requests = sink.requests.load(Relaxed);
+                if requests > counted {
+                    sink.print(&format!("{} requests/s, {requests} in all\n", requests - counted));
+                }
+                counted = requests;
+            }
+            () = sink.unread.notified() => break,
+            () = &mut stop => break,
+        }
+    }
+    drop(listener);
+    drop(ending);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    // What is not done then is dropped with the set.
+    drop(tokio::time::timeout(GRACE, rest).await);
+    let summary = sink.summary();
+    sink.print(&format!("{summary}\n"));
+    Ok(summary)
+}
+
+/// The next connection and its place among them; none if accepting failed, which is tried again after a moment, as
+/// files that are used up now may be free then.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, place)),
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+struct Sink {
+    /// Held for one write, never across an await.
+    out: Mutex<Box<dyn Write + Send>>,
+    /// Told when `out` has failed.
+    unread: Notify,
+    quiet: bool,
+    status: StatusCode,
+    delay: Duration,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Sink {
+    fn new(settings: &Settings, out: impl Write + Send + 'static) -> Sink {
+        Sink {
+            out: Mutex::new(Box::new(out)),
+            unread: Notify::new(),
+            quiet: settings.quiet,
+            status: settings.status,
+            delay: settings.delay,
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, mut ended: watch::Receiver<()>) {
+        // Only a closed socket refuses this, and reading will tell.
+        drop(stream.set_nodelay(true));
+        let service = service_fn(|request| {
+            let sink = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(sink.answer(request, peer).await) }
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .half_close(true)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        let closed = tokio::select! {
+            biased;
+            closed = &mut connection => closed,
+            _ = ended.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = closed {
+            tracing::debug!(%peer, %error, "connection broken");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Empty<Bytes>> {
+        let (head, body) = request.into_parts();
+        let status = match self.receive(body).await {
+            Ok(body) => {
+                self.requests.fetch_add(1, Relaxed);
+                self.bytes.fetch_add(body.length as u64, Relaxed);
+                if !self.quiet {
+                    self.print(&print::request(&head, peer, &body.shown, body.length));
+                }
+                if !self.delay.is_zero() {
+                    tokio::time::sleep(self.delay).await;
+                }
+                self.status
+            }
+            Err(status) => {
+                self.refused.fetch_add(1, Relaxed);
+                status
+            }
+        };
+        let mut response = Response::new(Empty::new());
+        *response.status_mut() = status;
+        response
+    }
+
+    /// Reads a body to its end and keeps what will be shown.
+    async fn receive<B>(&self, mut body: B) -> Result<Received, StatusCode>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if body.size_hint().lower() > BODY_LIMIT as u64 {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let (mut shown, mut length) = (Vec::new(), 0_usize);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else {
+                continue;
+            };
+            length += data.len();
+            if length > BODY_LIMIT {
+                return Err(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            if !self.quiet {
+                let room = SHOWN_LIMIT - shown.len();
+                shown.extend(data.iter().take(room));
+            }
+        }
+        Ok(Received { shown, length })
+    }
+
+    fn print(&self, text: &str) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.unread.notify_one();
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        Summary {
+            requests: of(&self.requests),
+            bytes: of(&self.bytes),
+            refused: of(&self.refused),
+        }
+    }
+}
+
+/// A body that came to its end.
+struct Received {
+    /// Its beginning, or nothing in quiet mode.
+    shown: Vec<u8>,
+    /// Its bytes in all.
+    length: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, Shutdown, TcpStream as Client};
+    use std::pin::Pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// A sink on a thread of its own.
+    struct Running {
+        address: SocketAddr,
+        lines: Arc<Mutex<Vec<u8>>>,
+        stop: oneshot::Sender<()>,
+        ended: std::thread::JoinHandle<Summary>,
+    }
+
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Running {
+        fn start(quiet: bool, status: u16, delay: Duration) -> Running {
+            let lines = Arc::new(Mutex::new(Vec::new()));
+            let (out, (stop, stopped), (tell, told)) =
+                (Shared(Arc::clone(&lines)), oneshot::channel(), mpsc::channel());
+            let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let settings = Settings {
+                listen,
+                quiet,
+                status: StatusCode::from_u16(status).unwrap(),
+                delay,
+            };
+            let ended = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    let listener = TcpListener::bind(settings.listen).await.unwrap();
+                    tell.send(listener.local_addr().unwrap()).unwrap();
+                    serve(listener, &settings, out, async { drop(stopped.await) })
+                        .await
+                        .unwrap()
+                })
+            });
+            Running {
+                address: told.recv().unwrap(),
+                lines,
+                stop,
+                ended,
+            }
+        }
+
+        fn connect(&self) -> Client {
+            let client = Client::connect(self.address).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            client
+        }
+
+        /// Everything that comes back until the sink closes.
+        fn exchange(&self, request: &[u8]) -> String {
+            let mut client = self.connect();
+            client.write_all(request).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            answer
+        }
+
+        fn stop(self) -> (Summary, String) {
+            self.stop.send(()).unwrap();
+            let summary = self.ended.join().unwrap();
+            let lines = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
+            (summary, lines)
+        }
+    }
+
+    /// A body that does not say its length.
+    struct Pieces(Vec<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    /// Reads one answer without a body.
+    fn answer(client: &mut Client) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn requests_of_one_connection_are_printed_and_answered() {
+        let sink = Running::start(false, 200, Duration::ZERO);
+        let mut client = sink.connect();
+        let body = r#"{"b":1,"a":"x"}"#;
+        client
+            .write_all(
+                format!(
+                    "POST /hook?x HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .as_bytes(),
+            )
+            .unwrap();
+        let first = answer(&mut client);
+        assert!(
+            first.starts_with("HTTP/1.1 200 OK\r\n") && first.contains("content-length: 0\r\n"),
+            "{first}"
+        );
+        client
+            .write_all(
+                b"PUT /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\n\x1bd\r\n0\r\n\r\n",
+            )
+            .unwrap();
+        assert!(answer(&mut client).starts_with("HTTP/1.1 200 OK\r\n"));
+        let (peer, address) = (client.local_addr().unwrap(), sink.address);
+        let (summary, lines) = sink.stop();
+        assert_eq!(
+            summary,
+            Summary {
+                requests: 2,
+                bytes: 20,
+                refused: 0
+            }
+        );
+        let expected = format!(
+            "listening on http://{address}/\n\
+             POST /hook?x from {peer}, 15 bytes\n  content-type: application/json\n{{\n  \"b\": 1,\n  \"a\": \"x\"\n}}\n\n\
+             PUT /b from {peer}, 5 bytes\nabc\\u{{1b}}d\n\n\
+             received 2 requests with 20 bytes, refused 0\n"
+        );
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn failures_can_be_tried() {
+        let sink = Running::start(true, 503, Duration::from_millis(30));
+        let begun = std::time::Instant::now();
+        let answer = sink.exchange(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(begun.elapsed() >= Duration::from_millis(30));
+        let (summary, lines) = sink.stop();
+        assert_eq!(summary.requests, 1);
+        assert!(!lines.contains("GET"), "{lines}");
+    }
+
+    #[test]
+    fn bad_requests_harm_nobody_else() {
+        let sink = Running::start(true, 200, Duration::ZERO);
+        assert!(sink.exchange(b"nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        let cut = sink.exchange(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+        assert!(cut.is_empty() || cut.starts_with("HTTP/1.1 400 "), "{cut}");
+        let large = sink.exchange(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 16777217\r\n\r\n");
+        assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+        let fine = sink.exchange(b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc");
+        assert!(fine.starts_with("HTTP/1.1 200 "), "{fine}");
+        let (summary, _) = sink.stop();
+        assert_eq!((summary.requests, summary.bytes), (1, 3));
+        assert_eq!(summary.refused, 2);
+    }
+
+    /// A body of unknown length that grows too large, and one of which only the beginning is shown.
+    #[test]
+    fn bodies_are_bounded() {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let settings = Settings {
+            listen,
+            quiet: false,
+            status: StatusCode::OK,
+            delay: Duration::ZERO,
+        };
+        let sink = Sink::new(&settings, io::sink());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let receive = |pieces: usize| {
+            let piece = Bytes::from(vec![b'x'; 1 << 20]);
+            runtime
+                .block_on(sink.receive(Pieces(vec![piece; pieces])))
+                .map(|received| (received.shown.len(), received.length))
+        };
+        assert_eq!(receive(16), Ok((SHOWN_LIMIT, BODY_LIMIT)));
+        assert_eq!(receive(17), Err(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+
+    #[test]
+    fn an_idle_connection_does_not_hold_up_the_end() {
+        let sink = Running::start(true, 200, Duration::ZERO);
+        let mut client = sink.connect();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        answer(&mut client);
+        let begun = std::time::Instant::now();
+        sink.stop();
+        assert!(begun.elapsed() < GRACE, "{:?}", begun.elapsed());
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "closed");
+    }
+}

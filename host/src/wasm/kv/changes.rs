@@ -1,0 +1,132 @@
+//! What one call has changed, so that it can be taken back.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::entries::{self, Entries, Entry, Stamp};
+use super::{KvBounds, KvError};
+
+/// One change per key, however often the call writes it. Bounded as the store itself is: else a call could make the
+/// host keep more by inserting and removing one key after the other.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    keys: HashMap<Box<str>, Change>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Change {
+    /// What stood there before; if others have written the key in between, what they wrote.
+    before: Option<Entry>,
+    /// What this call has left there.
+    written: Option<Stamp>,
+    /// If all that this call did to the key was to add.
+    added: Option<Added>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Added {
+    /// Wider than a counter: the sum of many amounts may pass through what no counter can hold.
+    sum: i128,
+    /// Whether others have written the key in between.
+    shared: bool,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn forget(&mut self) {
+        // Not cleared in place: a table that one call made large would stay so for the life of the instance.
+        if !self.is_empty() {
+            *self = Changes::default();
+        }
+    }
+
+    /// Keeps what stands at a key that this call is about to write, or to add `amount` to.
+    pub(super) fn note(
+        &mut self,
+        entries: &Entries,
+        key: &str,
+        amount: Option<i64>,
+        bounds: &KvBounds,
+        now: Instant,
+    ) -> Result<(), KvError> {
+        let current = entries.stamp(key);
+        let amount = amount.map(i128::from);
+        let Some(change) = self.keys.get_mut(key) else {
+            if self.keys.len() >= bounds.keys {
+                return Err(KvError::TooManyChanges { limit: bounds.keys });
+            }
+            let before = entries.entry_without(key, 0);
+            keep(&mut self.bytes, 0, cost(key, before.as_ref()), bounds)?;
+            let added = amount.map(|sum| Added { sum, shared: false });
+            self.keys.insert(
+                key.into(),
+                Change {
+                    before,
+                    written: current,
+                    added,
+                },
+            );
+            return Ok(());
+        };
+        let others_wrote = !Stamp::is_untouched(change.written, current, now);
+        match (&mut change.added, amount) {
+            (Some(added), Some(amount)) => {
+                added.sum += amount;
+                added.shared |= others_wrote;
+            }
+            (added, _) => {
+                if others_wrote || added.is_some_and(|added| added.shared) {
+                    let before = entries.entry_without(key, added.map_or(0, |added| added.sum));
+                    keep(
+                        &mut self.bytes,
+                        cost(key, change.before.as_ref()),
+                        cost(key, before.as_ref()),
+                        bounds,
+                    )?;
+                    change.before = before;
+                }
+                change.added = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees what the write that was noted has left.
+    pub(super) fn wrote(&mut self, entries: &Entries, key: &str) {
+        if let Some(change) = self.keys.get_mut(key) {
+            change.written = entries.stamp(key);
+        }
+    }
+
+    /// Takes everything back that others have not overwritten, and forgets it.
+    pub(super) fn undo(&mut self, entries: &mut Entries, now: Instant) {
+        for (key, change) in std::mem::take(self).keys {
+            let untouched = Stamp::is_untouched(change.written, entries.stamp(&key), now);
+            match change.added {
+                Some(Added { sum, shared }) if shared || !untouched => entries.subtract(&key, sum),
+                _ if untouched => entries.restore(&key, change.before),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What a kept change costs.
+fn cost(key: &str, before: Option<&Entry>) -> usize {
+    entries::cost(key, before.map_or(0, Entry::len))
+}
+
+fn keep(bytes: &mut usize, less: usize, more: usize, bounds: &KvBounds) -> Result<(), KvError> {
+    let kept = *bytes - less + more;
+    if kept > bounds.total_bytes {
+        return Err(KvError::ChangesTooLarge {
+            limit: bounds.total_bytes,
+        });
+    }
+    *bytes = kept;
+    Ok(())
+}

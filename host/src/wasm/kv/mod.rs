@@ -1,0 +1,208 @@
+//! State of a module that outlives its instances: keys and bytes in memory, bounded, with times to live.
+//!
+//! A [`Kv`] is shared by the instances of one module and survives a swap; whoever loads the module owns it.
+//! `entries.rs` is the store as a value, `changes.rs` what one call has changed; both take the time as an argument.
+//! Here stand the lock and the operations that a guest has.
+//!
+//! What a call writes is in force at once, for all instances, and is taken back if the call fails, because its events
+//! are handled again. For one instance that is exact. Where another instance has written the same key since, its
+//! value stays; what was only added to a counter is subtracted again, whatever others have added meanwhile. So
+//! counters are right under concurrency, and for everything else the last writer who did not fail wins. What a call
+//! wrote before it failed can have been read by others, and of two calls that both fail over one key either value may
+//! stay: there is no isolation.
+
+mod changes;
+mod entries;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use changes::Changes;
+use entries::Entries;
+
+/// How much a module may keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvBounds {
+    /// Keys. 65,536: one for each client of a well-filled node. One call may change as many.
+    pub keys: usize,
+    /// Bytes of a key. 1 KiB: a topic or a client id of unusual length.
+    pub key_bytes: usize,
+    /// Bytes of a value. 64 KiB: state, not payloads.
+    pub value_bytes: usize,
+    /// Bytes of all keys and values, with 128 for each entry. 16 MiB: a hundred modules still fit on a small machine.
+    /// One call may replace as many.
+    pub total_bytes: usize,
+}
+
+impl Default for KvBounds {
+    fn default() -> KvBounds {
+        KvBounds {
+            keys: 1 << 16,
+            key_bytes: 1 << 10,
+            value_bytes: 64 << 10,
+            total_bytes: 16 << 20,
+        }
+    }
+}
+
+/// How much a module keeps; entries whose time is up count until they are met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvUsage {
+    /// Keys.
+    pub keys: usize,
+    /// Bytes, counted as in [`KvBounds::total_bytes`].
+    pub bytes: usize,
+}
+
+/// Why nothing was written; the module gets the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum KvError {
+    #[error("the key has {got} bytes, {limit} are allowed")]
+    KeyTooLong { got: usize, limit: usize },
+    #[error("the value has {got} bytes, {limit} are allowed")]
+    ValueTooLong { got: usize, limit: usize },
+    #[error("there are {limit} keys already, more are not allowed")]
+    TooManyKeys { limit: usize },
+    #[error("{limit} bytes are allowed in all, and this would make {wanted}")]
+    Full { wanted: usize, limit: usize },
+    #[error("one call may change {limit} keys, and this would be another")]
+    TooManyChanges { limit: usize },
+    #[error("one call may replace {limit} bytes, and this would be more")]
+    ChangesTooLarge { limit: usize },
+    #[error("the value is not a counter")]
+    NotACounter,
+    #[error("the counter would overflow")]
+    Overflow,
+}
+
+/// What a module keeps beyond its instances; shared by them.
+#[derive(Debug)]
+pub struct Kv {
+    entries: Mutex<Entries>,
+    bounds: KvBounds,
+}
+
+impl Kv {
+    /// An empty store.
+    pub fn new(bounds: KvBounds) -> Arc<Kv> {
+        Arc::new(Kv {
+            entries: Mutex::new(Entries::default()),
+            bounds,
+        })
+    }
+
+    /// How full it is.
+    pub fn usage(&self) -> KvUsage {
+        self.lock().usage()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        // A panic between two steps of a change could leave the counted bytes wrong, never the map broken.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One instance's access to its module's [`Kv`], with the changes of the call that runs.
+#[derive(Debug)]
+pub(super) struct Access {
+    kv: Arc<Kv>,
+    changes: Changes,
+}
+
+impl Access {
+    pub(super) fn new(kv: Arc<Kv>) -> Access {
+        Access {
+            kv,
+            changes: Changes::default(),
+        }
+    }
+
+    /// The call has returned: what it wrote stays.
+    pub(super) fn commit(&mut self) {
+        self.changes.forget();
+    }
+
+    /// The call has failed: what it wrote is taken back. That may leave the store above its bounds by what others
+    /// wrote meanwhile; nothing can be added to it until it is below them again.
+    pub(super) fn undo(&mut self, now: Instant) {
+        if !self.changes.is_empty() {
+            self.changes.undo(&mut self.kv.lock(), now);
+        }
+    }
+
+    pub(super) fn get(&self, key: &str, now: Instant) -> Option<Bytes> {
+        self.kv.lock().get(key, now)
+    }
+
+    /// Stores a value and gives the one before.
+    pub(super) fn swap(
+        &mut self,
+        key: &str,
+        value: Bytes,
+        ttl: Option<u32>,
+        now: Instant,
+    ) -> Result<Option<Bytes>, KvError> {
+        let mut entries = self.kv.lock();
+        entries.expire(now);
+        let before = entries.get(key, now);
+        entries.check(key, value.len(), &self.kv.bounds)?;
+        self.changes.note(&entries, key, None, &self.kv.bounds, now)?;
+        entries.put(key, value, ttl, now);
+        self.changes.wrote(&entries, key);
+        Ok(before)
+    }
+
+    /// Stores a value if the key has none; tells whether it did.
+    pub(super) fn insert(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) -> Result<bool, KvError> {
+        let mut entries = self.kv.lock();
+        entries.expire(now);
+        if entries.get(key, now).is_some() {
+            return Ok(false);
+        }
+        entries.check(key, value.len(), &self.kv.bounds)?;
+        self.changes.note(&entries, key, None, &self.kv.bounds, now)?;
+        entries.put(key, value, ttl, now);
+        self.changes.wrote(&entries, key);
+        Ok(true)
+    }
+
+    /// Adds to a counter, whose time to live counts from its start; gives the sum.
+    pub(super) fn add(&mut self, key: &str, amount: i64, ttl: Option<u32>, now: Instant) -> Result<i64, KvError> {
+        let mut entries = self.kv.lock();
+        entries.expire(now);
+        let old = entries.get(key, now);
+        let sum = match &old {
+            None => amount,
+            Some(value) => {
+                let count = entries::parse(value).ok_or(KvError::NotACounter)?;
+                count.checked_add(amount).ok_or(KvError::Overflow)?
+            }
+        };
+        let value = entries::digits(sum);
+        entries.check(key, value.len(), &self.kv.bounds)?;
+        self.changes.note(&entries, key, Some(amount), &self.kv.bounds, now)?;
+        match old {
+            None => entries.put(key, value, ttl, now),
+            Some(_) => entries.change_value(key, value),
+        }
+        self.changes.wrote(&entries, key);
+        Ok(sum)
+    }
+
+    /// Removes a key; tells whether it had a value. Fails only if the call has changed too much already.
+    pub(super) fn remove(&mut self, key: &str, now: Instant) -> Result<bool, KvError> {
+        let mut entries = self.kv.lock();
+        entries.expire(now);
+        if entries.get(key, now).is_none() {
+            return Ok(false);
+        }
+        self.changes.note(&entries, key, None, &self.kv.bounds, now)?;
+        entries.restore(key, None);
+        self.changes.wrote(&entries, key);
+        Ok(true)
+    }
+}
