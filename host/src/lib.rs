@@ -4,6 +4,7 @@
 //! types of [`event`]; [`app`] knows them all and connects them. `ARCHITECTURE.md` has the whole picture.
 
 pub mod app;
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod delivery;

@@ -1,0 +1,173 @@
+//! The broker seam: what makes events.
+//!
+//! An engine is started with [`Settings`] and a [`Bus`] for its events, says where it listens, can be asked for its
+//! clients, to disconnect one, to publish a message of the host's own, and to stop. Nothing of an engine shows
+//! through: what comes out are the types of [`crate::event`] and those below. There is one engine so far, RMQTT in
+//! process; the private enum in [`Running`] is where a second one goes.
+
+mod clock;
+mod rmqtt;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::event::{Client, Millis, Node, Origin};
+use crate::hooks::Bus;
+
+pub use rmqtt::{Limits, SharedStrategy};
+
+/// What an engine is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where MQTT is served; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Name and number of this node.
+    pub node: Node,
+    /// What clients may ask for, and what bounds them.
+    pub limits: Limits,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {listen}")]
+    Bind {
+        /// The address asked for.
+        listen: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A limit makes no sense.
+    #[error("{key}: {problem}")]
+    Limit {
+        /// Name of the limit in [`Limits`].
+        key: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The engine refuses for a reason of its own.
+    #[error("the broker engine does not start: {0}")]
+    Engine(String),
+}
+
+/// Why a message of the host's own was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Empty, with a wildcard or a NUL, or with more levels than the limits allow.
+    #[error("not a topic to publish to")]
+    Topic,
+    /// Above 2 or above the highest QoS that the limits allow.
+    #[error("not a QoS that the broker grants")]
+    Qos,
+    /// Longer than the longest packet.
+    #[error("longer than the longest packet")]
+    TooLarge,
+    /// Messages of clients and wills come from clients.
+    #[error("the host does not publish in the name of a client")]
+    Origin,
+    /// The engine could not route it.
+    #[error("the broker engine could not route it")]
+    Engine,
+}
+
+/// A message of the host's own.
+#[derive(Clone)]
+pub struct HostMessage {
+    /// Who publishes: shown as the publisher's client id.
+    pub sender: ByteString,
+    /// What it comes from: [`Origin::Admin`], [`Origin::System`], [`Origin::Bridge`] or [`Origin::Module`].
+    pub origin: Origin,
+    /// Topic, without wildcards.
+    pub topic: ByteString,
+    /// The bytes.
+    pub payload: Bytes,
+    /// 0, 1 or 2.
+    pub qos: u8,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+}
+
+/// A session as the engine has it, connected or away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientState {
+    /// Whose session; `peer` is where the last connection came from.
+    pub client: Client,
+    /// Whether the client is connected now.
+    pub connected: bool,
+    /// When the connection was accepted, the last one if there is none now.
+    pub connected_at: Option<Millis>,
+    /// When the session was created.
+    pub created_at: Option<Millis>,
+    /// Keep alive in seconds that the client asked for.
+    pub keep_alive: u16,
+    /// Whether the client asked for a clean start.
+    pub clean_start: bool,
+    /// How many subscriptions the session holds.
+    pub subscriptions: usize,
+    /// How many messages wait to be sent.
+    pub queued: usize,
+    /// How many messages were sent and not confirmed.
+    pub unconfirmed: usize,
+}
+
+/// An engine at work. Dropping it without [`Running::stop`] closes the listener and leaves the clients connected.
+pub struct Running(Engine);
+
+/// The engines that there are.
+enum Engine {
+    Rmqtt(rmqtt::Broker),
+}
+
+/// Starts the engine and listens; events go to `bus` from the first connection on.
+///
+/// Without a bus the engine runs bare: no hook is registered in it, which is the baseline that costs are measured
+/// against.
+pub async fn start(settings: &Settings, bus: Option<Bus>) -> Result<Running, StartError> {
+    Ok(Running(Engine::Rmqtt(rmqtt::Broker::start(settings, bus).await?)))
+}
+
+impl Running {
+    /// Where MQTT is served, with the port that was taken if any free one was asked for.
+    pub fn address(&self) -> SocketAddr {
+        match &self.0 {
+            Engine::Rmqtt(broker) => broker.address(),
+        }
+    }
+
+    /// All sessions, of connected clients and of those that are away, in no order.
+    pub async fn clients(&self) -> Vec<ClientState> {
+        match &self.0 {
+            Engine::Rmqtt(broker) => broker.clients().await,
+        }
+    }
+
+    /// Ends a client's connection and session; whether there was a session.
+    pub async fn disconnect(&self, client_id: &str) -> bool {
+        match &self.0 {
+            Engine::Rmqtt(broker) => broker.disconnect(client_id).await,
+        }
+    }
+
+    /// Publishes a message of the host's own; it causes the events that any publish causes.
+    pub async fn publish(&self, message: HostMessage) -> Result<(), PublishError> {
+        match &self.0 {
+            Engine::Rmqtt(broker) => broker.publish(message).await,
+        }
+    }
+
+    /// Stops: accepts nobody any more, ends every connection and every session, and returns when their events have
+    /// reached the bus or `grace` is over, whichever is first.
+    pub async fn stop(self, grace: Duration) {
+        match self.0 {
+            Engine::Rmqtt(broker) => broker.stop(grace).await,
+        }
+    }
+}

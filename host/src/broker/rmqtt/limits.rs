@@ -1,0 +1,336 @@
+//! Limits of the MQTT listener, each with its default and the reason for it.
+//!
+//! They are those of RMQTT's listener, with RMQTT's defaults except where a doc comment says otherwise, and a few that
+//! RMQTT keeps elsewhere or lacks. [`Limits::check`] finds the ones that make no sense; [`Limits::builder`] turns them
+//! into RMQTT's form.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use ::rmqtt::codec::types::QoS;
+use ::rmqtt::net::Builder;
+
+/// Who of a shared group gets a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SharedStrategy {
+    /// Each in turn.
+    #[default]
+    RoundRobin,
+    /// Each in turn, counted for each group.
+    RoundRobinPerGroup,
+    /// Anyone.
+    Random,
+    /// The same one for one publisher, as long as it is connected.
+    Sticky,
+    /// One on the publisher's node if possible.
+    Local,
+    /// Chosen by the publisher's client id.
+    HashClientId,
+    /// Chosen by the topic.
+    HashTopic,
+}
+
+impl SharedStrategy {
+    /// RMQTT's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SharedStrategy::RoundRobin => "round_robin",
+            SharedStrategy::RoundRobinPerGroup => "round_robin_per_group",
+            SharedStrategy::Random => "random",
+            SharedStrategy::Sticky => "sticky",
+            SharedStrategy::Local => "local",
+            SharedStrategy::HashClientId => "hash_clientid",
+            SharedStrategy::HashTopic => "hash_topic",
+        }
+    }
+}
+
+/// What clients may ask for, and what bounds them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Connections that the kernel holds ready for acceptance. 512.
+    pub backlog: u32,
+    /// How many accepted connections may wait for their handshake; RMQTT counts no others. 1,000,000.
+    pub max_connections: usize,
+    /// Handshakes carried out at a time; the rest wait. 1,000.
+    pub max_handshaking_limit: usize,
+    /// Sessions, connected or away, above which new clients are refused (code 136); 0: no limit, RMQTT's default.
+    pub max_sessions: usize,
+    /// How long CONNECT may take, once its first bytes are there. 30 s.
+    pub handshake_timeout: Duration,
+    /// How long one packet may wait for a client that does not read, before the connection is given up (too slow);
+    /// 0: for ever. It also bounds the time in which messages pile up for such a client. 10 s.
+    pub send_timeout: Duration,
+    /// Whether the system sends small packets at once. On, unlike in RMQTT: otherwise a confirmation can wait 40 ms
+    /// for company.
+    pub nodelay: bool,
+    /// Whether the system probes idle connections. On.
+    pub tcp_keepalive: bool,
+    /// Whether the address may be taken while connections of a former process still linger. On, unlike in RMQTT:
+    /// a restart must not fail because of them.
+    pub reuse_address: bool,
+    /// Whether several processes may listen on the address. Off.
+    pub reuse_port: bool,
+
+    /// Longest packet in bytes, without its fixed header; a longer one ends the connection (code 149). 1 MiB.
+    pub max_packet_size: u32,
+    /// Whether clients without credentials, or with credentials that nobody judges, get in. On.
+    pub allow_anonymous: bool,
+    /// Longest client id in bytes. 65,535: what fits.
+    pub max_clientid_len: usize,
+    /// Shortest keep alive in seconds: 3.x clients that ask for less are refused, 5.0 clients are told this one. 0.
+    pub min_keepalive: u16,
+    /// Longest keep alive in seconds, by the same rule. 65,535.
+    pub max_keepalive: u16,
+    /// Whether a client may do without keep alive. On.
+    pub allow_zero_keepalive: bool,
+    /// Half of the multiple of keep alive after which a silent client is given up. 0.75: one and a half times.
+    pub keepalive_backoff: f32,
+    /// Highest QoS: subscriptions that ask for more get this. 2.
+    pub max_qos_allowed: u8,
+    /// Levels that a topic or filter may have. 128, not RMQTT's 0 (no limit): its trees recurse once per level, and a
+    /// topic with 65,000 levels would end the process.
+    pub max_topic_levels: usize,
+    /// Topic aliases of one client, in each direction. 0: none.
+    pub max_topic_aliases: u16,
+
+    /// Unconfirmed messages of one client, in each direction. 128, not RMQTT's 16: a 3.1.1 client cannot be told the
+    /// number and loses its connection when it has that many QoS 2 publishes open.
+    pub max_inflight: u16,
+    /// Messages that wait for one client; when full the oldest goes, or the new one if it is QoS 0. 1,000.
+    pub max_mqueue_len: usize,
+    /// How many messages are sent to one client in which time. 4,294,967,295 in 1 s: as many as it takes.
+    pub mqueue_rate_limit: (u32, Duration),
+    /// After how long an unconfirmed message is sent again on the same connection; 0: not before the client
+    /// returns. 20 s.
+    pub message_retry_interval: Duration,
+    /// How long a message waits for a client if its publisher said nothing; 0: for ever. 5 min.
+    pub message_expiry_interval: Duration,
+
+    /// How long the session of a 3.x client without clean session outlives its connection. 2 h.
+    pub session_expiry_interval: Duration,
+    /// Longest time that a 5.0 client may ask for; 0: no limit. 0.
+    pub max_session_expiry_interval: Duration,
+    /// Subscriptions of one client; 0: no limit. 0.
+    pub max_subscriptions: usize,
+    /// Whether `$limit/N/…` and `$exclusive/…` bound how many clients hold a filter. Off.
+    pub limit_subscription: bool,
+    /// Whether `$share/…` works. On.
+    pub shared_subscription: bool,
+    /// Who of a shared group gets a message. Each in turn.
+    pub shared_strategy: SharedStrategy,
+
+    /// Whether retained messages are kept. On.
+    pub retain: bool,
+    /// Retained messages; when there are as many, messages on new topics are routed and not kept. 1,000,000.
+    pub max_retained_messages: usize,
+    /// Bytes of topics and payloads of all retained messages together, by the same rule. 256 MiB: RMQTT has no such
+    /// limit, and clients would decide about the host's memory.
+    pub max_retained_bytes: usize,
+    /// How long a retained message is kept if its publisher said nothing; 0: until it is replaced. 0, as the standard
+    /// has it; RMQTT would use `message_expiry_interval`.
+    pub retained_message_ttl: Duration,
+
+    /// Whether clients are refused while the machine is busy (90 % of its processors). Off, unlike in RMQTT: a busy
+    /// neighbour is no reason to refuse a client.
+    pub busy_check: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            backlog: 512,
+            max_connections: 1_000_000,
+            max_handshaking_limit: 1_000,
+            max_sessions: 0,
+            handshake_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(10),
+            nodelay: true,
+            tcp_keepalive: true,
+            reuse_address: true,
+            reuse_port: false,
+            max_packet_size: 1024 * 1024,
+            allow_anonymous: true,
+            max_clientid_len: 65_535,
+            min_keepalive: 0,
+            max_keepalive: 65_535,
+            allow_zero_keepalive: true,
+            keepalive_backoff: 0.75,
+            max_qos_allowed: 2,
+            max_topic_levels: 128,
+            max_topic_aliases: 0,
+            max_inflight: 128,
+            max_mqueue_len: 1_000,
+            mqueue_rate_limit: (u32::MAX, Duration::from_secs(1)),
+            message_retry_interval: Duration::from_secs(20),
+            message_expiry_interval: Duration::from_secs(5 * 60),
+            session_expiry_interval: Duration::from_secs(2 * 60 * 60),
+            max_session_expiry_interval: Duration::ZERO,
+            max_subscriptions: 0,
+            limit_subscription: false,
+            shared_subscription: true,
+            shared_strategy: SharedStrategy::RoundRobin,
+            retain: true,
+            max_retained_messages: 1_000_000,
+            max_retained_bytes: 256 * 1024 * 1024,
+            retained_message_ttl: Duration::ZERO,
+            busy_check: false,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits that make no sense: each with its name and what is wrong.
+    pub fn check(&self) -> Vec<(&'static str, &'static str)> {
+        let rules = [
+            ("backlog", (1..=65_535).contains(&self.backlog), "must be 1 to 65535"),
+            ("max_connections", self.max_connections > 0, "must be at least 1"),
+            (
+                "max_handshaking_limit",
+                self.max_handshaking_limit > 0,
+                "must be at least 1",
+            ),
+            (
+                "handshake_timeout",
+                !self.handshake_timeout.is_zero(),
+                "must be longer than nothing",
+            ),
+            (
+                "max_packet_size",
+                (16..=268_435_455).contains(&self.max_packet_size),
+                "must be 16 to 268435455",
+            ),
+            ("max_clientid_len", self.max_clientid_len > 0, "must be at least 1"),
+            (
+                "max_keepalive",
+                self.min_keepalive <= self.max_keepalive,
+                "must not be less than min_keepalive",
+            ),
+            (
+                "keepalive_backoff",
+                self.keepalive_backoff >= 0.5 && self.keepalive_backoff <= 10.0,
+                "must be 0.5 to 10",
+            ),
+            ("max_qos_allowed", self.max_qos_allowed <= 2, "must be 0, 1 or 2"),
+            (
+                "max_topic_levels",
+                (1..=1_024).contains(&self.max_topic_levels),
+                "must be 1 to 1024",
+            ),
+            ("max_inflight", self.max_inflight > 0, "must be at least 1"),
+            ("max_mqueue_len", self.max_mqueue_len > 0, "must be at least 1"),
+            (
+                "mqueue_rate_limit",
+                self.mqueue_rate_limit.0 > 0,
+                "must allow at least one message",
+            ),
+        ];
+        rules
+            .into_iter()
+            .filter(|(_, fine, _)| !fine)
+            .map(|(key, _, problem)| (key, problem))
+            .collect()
+    }
+
+    /// The listener that RMQTT is to build.
+    pub(super) fn builder(&self, name: &str, listen: SocketAddr) -> Builder {
+        Builder::new()
+            .name(name)
+            .laddr(listen)
+            .backlog(i32::try_from(self.backlog).unwrap_or(i32::MAX))
+            .nodelay(self.nodelay)
+            .reuseaddr(Some(self.reuse_address))
+            .reuseport(self.reuse_port.then_some(true))
+            .tcp_keepalive(self.tcp_keepalive)
+            .max_connections(self.max_connections)
+            .max_handshaking_limit(self.max_handshaking_limit)
+            .max_packet_size(self.max_packet_size)
+            .allow_anonymous(self.allow_anonymous)
+            .min_keepalive(self.min_keepalive)
+            .max_keepalive(self.max_keepalive)
+            .allow_zero_keepalive(self.allow_zero_keepalive)
+            .keepalive_backoff(self.keepalive_backoff)
+            .max_inflight(NonZeroU16::new(self.max_inflight).unwrap_or(NonZeroU16::MIN))
+            .handshake_timeout(self.handshake_timeout)
+            .send_timeout(self.send_timeout)
+            .max_mqueue_len(self.max_mqueue_len)
+            .mqueue_rate_limit(
+                NonZeroU32::new(self.mqueue_rate_limit.0).unwrap_or(NonZeroU32::MIN),
+                self.mqueue_rate_limit.1,
+            )
+            .max_clientid_len(self.max_clientid_len)
+            .max_qos_allowed(QoS::try_from(self.max_qos_allowed).unwrap_or(QoS::ExactlyOnce))
+            .max_topic_levels(self.max_topic_levels)
+            .session_expiry_interval(self.session_expiry_interval)
+            .max_session_expiry_interval(self.max_session_expiry_interval)
+            .message_retry_interval(self.message_retry_interval)
+            .message_expiry_interval(self.message_expiry_interval)
+            .max_subscriptions(self.max_subscriptions)
+            .max_topic_aliases(self.max_topic_aliases)
+            .limit_subscription(self.limit_subscription)
+    }
+
+    /// Whether a client may publish to this topic at all.
+    pub(super) fn is_topic(&self, topic: &str) -> bool {
+        let mut levels = 1;
+        for byte in topic.bytes() {
+            match byte {
+                b'+' | b'#' | 0 => return false,
+                b'/' => levels += 1,
+                _ => {}
+            }
+        }
+        levels <= self.max_topic_levels && !topic.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_make_sense() {
+        assert_eq!(Limits::default().check(), []);
+    }
+
+    #[test]
+    fn limits_that_make_no_sense_are_all_found() {
+        let limits = Limits {
+            max_inflight: 0,
+            max_qos_allowed: 3,
+            min_keepalive: 10,
+            max_keepalive: 5,
+            max_topic_levels: 0,
+            ..Limits::default()
+        };
+        let found: Vec<_> = limits.check().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(
+            found,
+            ["max_keepalive", "max_qos_allowed", "max_topic_levels", "max_inflight"]
+        );
+    }
+
+    #[test]
+    fn topics() {
+        let limits = Limits {
+            max_topic_levels: 3,
+            ..Limits::default()
+        };
+        for (topic, fine) in [
+            ("a", true),
+            ("a/b/c", true),
+            ("/", true),
+            ("$SYS/x", true),
+            ("температура/水", true),
+            ("a b", true),
+            ("a/b/c/d", false),
+            ("", false),
+            ("a/+", false),
+            ("a#", false),
+            ("a\0b", false),
+        ] {
+            assert_eq!(limits.is_topic(topic), fine, "{topic:?}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What RMQTT's hooks say about messages, turned into events.
+//!
+//! These handlers run for every packet and every delivery. Without anybody interested they cost the lookups and what
+//! RMQTT spends on calling them; with somebody, an event whose texts and payload are shared with RMQTT, not copied.
+//!
+//! RMQTT tells of a publish before it asks whether the client may; a refused publish is an event of its own here, so
+//! `message.publish` is told by the hook of authorisation, the last one before routing. Wills, messages of the host
+//! and superusers do not come by there and are told at once.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+
+use ::rmqtt::codec::v5::PublishAckReason;
+use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
+use ::rmqtt::session::Session as Held;
+use ::rmqtt::types::{From as Sender, Id as ClientKey, Publish, PublishAclResult, PublishResult, Reason};
+
+use super::handler::Watch;
+use super::reason::drop_reason;
+use super::{oversize, translate};
+use crate::event::{Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop};
+
+/// The hooks that tell about a message after it was published.
+const FOLLOWING: [Hook; 6] = [
+    Hook::MessagePublish,
+    Hook::MessageDelivered,
+    Hook::MessageAcked,
+    Hook::MessageDropped,
+    Hook::DeliveryDropped,
+    Hook::MessageQueued,
+];
+
+impl Watch {
+    /// Whether any event about a message with this topic will be wanted.
+    fn follows(&self, topic: &str) -> bool {
+        FOLLOWING
+            .iter()
+            .any(|hook| !self.bus.interested(*hook, Some(topic)).is_empty())
+    }
+
+    /// The publish with a tag, in place of what another handler left or of the publish itself.
+    fn tagged(&self, publish: &Publish, acc: Option<HookResult>) -> Option<HookResult> {
+        match acc {
+            Some(HookResult::Publish(mut changed)) => {
+                self.numbers.tag(&mut changed);
+                Some(HookResult::Publish(changed))
+            }
+            None => {
+                let mut publish = publish.clone();
+                self.numbers.tag(&mut publish);
+                Some(HookResult::Publish(publish))
+            }
+            other => other,
+        }
+    }
+
+    /// A publish is accepted and will be routed.
+    async fn published(&self, held: Option<&Held>, sender: &Sender, publish: &Publish) {
+        let to = self.bus.interested(Hook::MessagePublish, Some(&publish.topic));
+        let awaited = !self
+            .bus
+            .interested(Hook::MessageDropped, Some(&publish.topic))
+            .is_empty();
+        if to.is_empty() && !awaited {
+            return;
+        }
+        let version = match held {
+            Some(held) => held.protocol().await.unwrap_or(0),
+            None => 0,
+        };
+        let message = translate::message(&self.numbers, sender, version, publish, true);
+        if awaited {
+            self.awaiting.put(&sender.id, message.clone());
+        }
+        if !to.is_empty() {
+            self.bus
+                .emit(to, self.clock.event(Detail::MessagePublish(message)))
+                .await;
+        }
+    }
+
+    /// A message on its way, as its publisher's session, if there is one, lets it be told.
+    fn message(&self, sender: &Sender, publish: &Publish) -> Message {
+        let version = self.sessions.protocol_version(&sender.client_id);
+        translate::message(&self.numbers, sender, version, publish, false)
+    }
+
+    async fn delivery(&self, held: &Held, sender: &Sender, publish: &Publish) -> Delivery {
+        let receiver = translate::client(&held.id, held.protocol().await.unwrap_or(0));
+        translate::delivery(receiver, self.message(sender, publish), publish)
+    }
+
+    async fn refused(&self, sender: &Sender, publish: &Publish, reason: &Reason) {
+        self.tell(Hook::MessageRefused, Some(&publish.topic), || {
+            let version = self.sessions.protocol_version(&sender.client_id);
+            let message = translate::message(&self.numbers, sender, version, publish, true);
+            let (reason, code, text) = drop_reason(reason, false);
+            Detail::MessageRefused(MessageDrop {
+                message,
+                reason,
+                code,
+                text,
+            })
+        })
+        .await;
+    }
+
+    async fn delivery_dropped(&self, receiver: &ClientKey, sender: &Sender, publish: &Publish, reason: &Reason) {
+        let too_large = self.oversize.take(receiver);
+        self.tell(Hook::DeliveryDropped, Some(&publish.topic), || {
+            let version = self.sessions.protocol_version(&receiver.client_id);
+            let receiver = translate::client(receiver, version);
+            let delivery = translate::delivery(receiver, self.message(sender, publish), publish);
+            let (reason, code, text) = if too_large {
+                (DropReason::TooLarge, 149, None)
+            } else {
+                drop_reason(reason, true)
+            };
+            Detail::DeliveryDropped(DeliveryDrop {
+                delivery,
+                reason,
+                code,
+                text,
+            })
+        })
+        .await;
+    }
+
+    async fn unwanted(&self, sender: &Sender) {
+        let Some(message) = self.awaiting.take(&sender.id) else {
+            return;
+        };
+        let topic = message.topic.clone();
+        self.tell(Hook::MessageDropped, Some(&topic), || {
+            Detail::MessageDropped(MessageDrop {
+                message,
+                reason: DropReason::NoSubscribers,
+                code: 16,
+                text: None,
+            })
+        })
+        .await;
+    }
+}
+
+/// Before authorisation: gives the message its tag.
+pub(super) struct Publishes(pub(super) Arc<Watch>);
+
+#[async_trait]
+impl Handler for Publishes {
+    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
+        let Parameter::MessagePublish(held, sender, publish) = parameter else {
+            return (true, acc);
+        };
+        let watch = &*self.0;
+        if oversize::nearly_fills(publish, watch.listening.limits.max_packet_size) {
+            watch.oversize.look(&self.0).await;
+        }
+        let acc = if watch.follows(&publish.topic) {
+            watch.tagged(publish, acc)
+        } else {
+            acc
+        };
+        let judged_later = match held {
+            Some(held) => sender.is_custom() && !watch.is_superuser(held).await,
+            None => false,
+        };
+        if !judged_later {
+            let publish = match &acc {
+                Some(HookResult::Publish(changed)) => changed,
+                _ => *publish,
+            };
+            watch.published(*held, sender, publish).await;
+        }
+        (true, acc)
+    }
+}
+
+/// Authorisation of a publish, after everybody else; refuses topics that RMQTT lets pass and MQTT does not.
+pub(super) struct Authorizing(pub(super) Arc<Watch>);
+
+#[async_trait]
+impl Handler for Authorizing {
+    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
+        let Parameter::MessagePublishCheckAcl(held, publish) = parameter else {
+            return (true, acc);
+        };
+        let watch = &*self.0;
+        let (allowed, judged) = match &acc {
+            Some(HookResult::PublishAclResult(decision)) => (decision.is_allow(), true),
+            _ => (true, false),
+        };
+        if allowed && !watch.listening.limits.is_topic(&publish.topic) {
+            let text = ByteString::from_static("not a topic to publish to");
+            let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), true);
+            return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
+        }
+        watch
+            .authorized(held, Access::Publish, &publish.topic, allowed, judged)
+            .await;
+        if allowed {
+            watch
+                .published(Some(held), &Sender::from_custom(held.id.clone()), publish)
+                .await;
+        }
+        (true, acc)
+    }
+}
+
+/// The end of the work on any packet.
+pub(super) struct Packets(pub(super) Arc<Watch>);
+
+#[async_trait]
+impl Handler for Packets {
+    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
+        if let Parameter::ClientKeepalive(held, ping) = parameter {
+            drop(self.0.awaiting.take(&held.id));
+            if *ping {
+                self.0.pinged(held).await;
+            }
+        }
+        (true, acc)
+    }
+}
+
+/// Messages on their way to one receiver.
+pub(super) struct Deliveries(pub(super) Arc<Watch>);
+
+#[async_trait]
+impl Handler for Deliveries {
+    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
+        let (hook, held, sender, publish) = match parameter {
+            Parameter::MessageDelivered(held, sender, publish) => (Hook::MessageDelivered, held, sender, publish),
+            Parameter::MessageAcked(held, sender, publish) => (Hook::MessageAcked, held, sender, publish),
+            Parameter::OfflineMessage(held, sender, publish) => (Hook::MessageQueued, held, sender, publish),
+            _ => return (true, acc),
+        };
+        let watch = &*self.0;
+        let to = watch.bus.interested(hook, Some(&publish.topic));
+        if !to.is_empty() {
+            let delivery = watch.delivery(held, sender, publish).await;
+            let detail = match hook {
+                Hook::MessageDelivered => Detail::MessageDelivered(delivery),
+                // RMQTT does not hand on the code of PUBACK or PUBREC.
+                Hook::MessageAcked => Detail::MessageAcked(Acknowledgement {
+                    delivery,
+                    code: 0,
+                    properties: None,
+                }),
+                _ => Detail::MessageQueued(delivery),
+            };
+            watch.bus.emit(to, watch.clock.event(detail)).await;
+        }
+        (true, acc)
+    }
+}
+
+/// Messages that go no further.
+pub(super) struct Drops(pub(super) Arc<Watch>);
+
+#[async_trait]
+impl Handler for Drops {
+    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
+        match parameter {
+            Parameter::MessageDropped(Some(receiver), sender, publish, reason) => {
+                self.0.delivery_dropped(receiver, sender, publish, reason).await;
+            }
+            Parameter::MessageDropped(None, sender, publish, reason) => {
+                self.0.refused(sender, publish, reason).await;
+            }
+            Parameter::MessageNonsubscribed(sender) => self.0.unwanted(sender).await,
+            _ => {}
+        }
+        (true, acc)
+    }
+}
