@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 pub use formats::Format;
 pub use load::{environment, load};
-pub use mqtt::{Limits, Mqtt, SharedStrategy};
+pub use mqtt::Mqtt;
 pub use problem::{Problem, Source};
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};

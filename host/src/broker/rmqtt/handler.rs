@@ -135,7 +135,7 @@ impl Watch {
                 .flatten()
         });
         if let Some(code) = code {
-            self.refused(info, code).await;
+            self.refuse(info, code).await;
         }
     }
 
@@ -144,7 +144,7 @@ impl Watch {
         info.username().is_none() && self.listening.limits.allow_anonymous
     }
 
-    async fn refused(&self, info: &ConnectInfo, code: u8) {
+    async fn refuse(&self, info: &ConnectInfo, code: u8) {
         self.tell(Hook::ClientConnack, None, || {
             Detail::ClientConnack(translate::refused(info, &self.listening, code))
         })
@@ -166,7 +166,7 @@ impl Watch {
         self.authenticated(info, code, superuser, judged).await;
         let code = Some(code).filter(|code| *code > 0);
         if let Some(code) = code.or_else(|| translate::late_refusal(info, &self.listening.limits)) {
-            self.refused(info, code).await;
+            self.refuse(info, code).await;
         }
     }
 

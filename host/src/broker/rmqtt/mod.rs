@@ -85,8 +85,8 @@ impl Broker {
                 .await
                 .map_err(refused)?;
         }
-        let retained = Arc::new(Retained::new(limits));
-        *engine.extends.retain_mut().await = Box::new(Arc::clone(&retained));
+        let retained = Retained::new(limits);
+        *engine.extends.retain_mut().await = Box::new(retained.clone());
 
         let listen = settings.listen;
         let listener = limits
@@ -316,7 +316,7 @@ async fn disconnect_all(engine: &ServerContext, watch: Option<&Arc<Watch>>) -> u
 }
 
 /// Cleans up, every now and then, for as long as the broker runs.
-async fn sweep(engine: ServerContext, watch: Option<Arc<Watch>>, retained: Arc<Retained>) {
+async fn sweep(engine: ServerContext, watch: Option<Arc<Watch>>, retained: Retained) {
     let mut ticks = tokio::time::interval(SWEEP);
     let mut missing = HashSet::new();
     loop {
