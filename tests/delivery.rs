@@ -1,0 +1,347 @@
+//! What happens to requests while the receiver is down, slow or talks nonsense; and that MQTT clients never notice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hookhost_tests::client::Client;
+use hookhost_tests::flow::{self, Flow};
+use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::sink::{Answer, Received, Sink};
+use hookhost_tests::{PATIENCE, Version, body};
+
+const V: Version = Version::V311;
+
+/// A host that sends every publish, and nothing else, to these URLs.
+async fn host_for(urls: &[String]) -> Host {
+    host_with(urls, "").await
+}
+
+async fn host_with(urls: &[String], keys: &str) -> Host {
+    let config = format!("urls = {urls:?}\n{keys}\nrule.message_publish = [{{ action = \"message_publish\" }}]\n");
+    Setup::new().webhook_config(&config).start().await
+}
+
+fn payload(request: &Received) -> String {
+    String::from_utf8(body::payload(&request.json())).unwrap()
+}
+
+fn accepted(requests: &[Arc<Received>]) -> impl Iterator<Item = &Arc<Received>> {
+    requests.iter().filter(|request| request.accepted())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_the_sink_is_down_for_ten_seconds() {
+    let mut sink = Sink::start().await;
+    let host = host_for(&[sink.url("/hook")]).await;
+    let flow = Flow::start(host.address, "flow", 5, 300, "t").await;
+    flow.go_on(300).await;
+    sink.down().await;
+    let while_down = sink.count();
+    // Ten seconds are the subject here, not a way to wait for something: 300 publishes a second go on all the time.
+    flow.go_on(3000).await;
+    assert_eq!(sink.count(), while_down, "the sink was really down");
+    sink.up();
+    flow.go_on(300).await;
+    let sent = flow.stop().await;
+    let requests = sink.wait_for(flow::total(&sent), Duration::from_secs(60)).await;
+    flow::assert_once_in_order(&sent, &flow::numbers(accepted(&requests)));
+    assert!(requests.iter().all(|request| request.accepted()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn order_is_kept_per_client_whatever_the_delays() {
+    let sink = Sink::start().await;
+    // Delays of 0 to 12 ms that follow no order, and every twentieth request has to be sent again.
+    sink.answer(|_, before| match before % 20 {
+        19 => Answer::Status(503),
+        _ => Answer::After(Duration::from_millis((before as u64 * 7919) % 13), 200),
+    });
+    let host = host_with(&[sink.url("/hook")], "concurrency_limit = 64").await;
+    let flow = Flow::start(host.address, "flow", 10, 400, "t").await;
+    flow.go_on(400).await;
+    let sent = flow.stop().await;
+    let total = flow::total(&sent);
+    let enough = |all: &[Arc<Received>]| accepted(all).count() >= total;
+    let requests = sink
+        .wait_until(&format!("{total} accepted requests"), Duration::from_secs(60), enough)
+        .await;
+    flow::assert_once_in_order(&sent, &flow::numbers(accepted(&requests)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_never_answers_does_not_slow_mqtt_down() {
+    let sink = Sink::start().await;
+    sink.answer(|_, _| Answer::Hang);
+    let host = host_for(&[sink.url("/hook")]).await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    let mut times = Vec::new();
+    for _ in 0..1000 {
+        let start = Instant::now();
+        client.publish("t", 1, "x").await;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!(
+        "PUBACK while the sink hangs: p50 {:?}, p99 {:?}, longest {:?}",
+        times[500], times[990], times[999]
+    );
+    // The sink hangs for seconds; a publisher that waited for it once would show it.
+    assert!(
+        times[990] < Duration::from_millis(250) && times[999] < Duration::from_secs(2),
+        "{:?}",
+        &times[980..]
+    );
+    sink.wait_for(1, PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_after_a_while_with_the_same_body() {
+    let sink = Sink::start().await;
+    sink.answer(|_, before| Answer::Status([500, 404, 200][before.min(2)]));
+    let host = host_for(&[sink.url("/hook")]).await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "once").await;
+    let requests = sink.wait_for(3, PATIENCE).await;
+    assert!(requests.iter().all(|request| request.body == requests[0].body));
+    let pause = |index: usize| requests[index].at - requests[index - 1].at;
+    // Half a second, give or take a half, then longer by the multiplier.
+    assert!(pause(1) >= Duration::from_millis(100), "{:?}", pause(1));
+    assert!(pause(2) >= Duration::from_millis(250), "{:?}", pause(2));
+    client.publish("t", 1, "next").await;
+    let requests = sink.wait_for(4, PATIENCE).await;
+    assert_eq!(payload(&requests[3]), "next");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let sink = Sink::start().await;
+    let elsewhere = sink.url("/elsewhere");
+    sink.answer(move |_, before| match before {
+        0 => Answer::Redirect(elsewhere.clone()),
+        _ => Answer::Status(200),
+    });
+    let mut host = host_for(&[sink.url("/hook")]).await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "x").await;
+    sink.wait_for(2, PATIENCE).await;
+    host.stop().await;
+    assert!(sink.requests().iter().all(|request| request.path == "/hook"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_for_an_answer_is_a_failure_like_any_other() {
+    let nonsense: Vec<(&str, Answer)> = vec![
+        ("nothing", Answer::Close),
+        ("binary", Answer::Bytes(vec![0, 255, 13, 10, 13, 10, 128])),
+        ("half a status line", Answer::Bytes(b"HTTP/1.".to_vec())),
+        ("half a head", Answer::Bytes(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec())),
+        (
+            "another protocol",
+            Answer::Bytes(b"220 mail.example ESMTP\r\n".to_vec()),
+        ),
+        ("no status", Answer::Bytes(b"HTTP/1.1 \r\n\r\n".to_vec())),
+        (
+            "an impossible status",
+            Answer::Bytes(b"HTTP/1.1 999999 OK\r\n\r\n".to_vec()),
+        ),
+        (
+            "a header without end",
+            Answer::Bytes([b"HTTP/1.1 200 OK\r\nx: ".to_vec(), vec![b'y'; 4 << 20]].concat()),
+        ),
+        (
+            "an early answer only",
+            Answer::Bytes(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
+        ),
+    ];
+    let sink = Sink::start().await;
+    let answers: Vec<Answer> = nonsense.iter().map(|(_, answer)| answer.clone()).collect();
+    let tried = std::sync::Mutex::new(vec![false; answers.len()]);
+    // The payload says which answer; the second attempt is accepted.
+    sink.answer(move |request, _| {
+        let Ok(index) = payload(request).parse::<usize>() else {
+            return Answer::Status(200);
+        };
+        match std::mem::replace(&mut tried.lock().unwrap()[index], true) {
+            false => answers[index].clone(),
+            true => Answer::Status(200),
+        }
+    });
+    let host = host_for(&[sink.url("/hook")]).await;
+    let mut clients = Vec::new();
+    for index in 0..nonsense.len() {
+        let mut client = Client::connect(host.address, V, &format!("c{index}")).await;
+        client.publish("t", 1, index.to_string()).await;
+        client.publish("t", 1, "after").await;
+        clients.push(client);
+    }
+    let requests = sink
+        .wait_until("all accepted", PATIENCE, |all| {
+            accepted(all).count() == 2 * nonsense.len()
+        })
+        .await;
+    for (index, (name, _)) in nonsense.iter().enumerate() {
+        let client = format!("c{index}");
+        let of_client = requests
+            .iter()
+            .filter(|request| request.json()["from_clientid"] == client.as_str());
+        let got: Vec<_> = of_client
+            .map(|request| (payload(request), request.accepted()))
+            .collect();
+        let number = index.to_string();
+        assert_eq!(
+            got,
+            [(number.clone(), false), (number, true), ("after".into(), true)],
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_end_costs_no_memory() {
+    let sink = Sink::start().await;
+    sink.answer(|request, _| {
+        if request.path == "/endless" {
+            Answer::Endless
+        } else {
+            Answer::Status(200)
+        }
+    });
+    let host = host_for(&[sink.url("/endless"), sink.url("/hook")]).await;
+    let before = host.resident();
+    let flow = Flow::start(host.address, "flow", 20, 500, "t").await;
+    flow.go_on(2500).await;
+    let sent = flow.stop().await;
+    let total = flow::total(&sent);
+    let of_hook = |all: &[Arc<Received>]| all.iter().filter(|request| request.path == "/hook").count();
+    sink.wait_until("all at /hook", PATIENCE, |all| of_hook(all) >= total)
+        .await;
+    let grown = host.resident().saturating_sub(before);
+    println!("grown by {grown} kB");
+    assert!(grown < 100_000, "grown by {grown} kB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_url_holds_up_no_other() {
+    let mut dead = Sink::start().await;
+    dead.down().await;
+    let hanging = Sink::start().await;
+    hanging.answer(|_, _| Answer::Hang);
+    let live = Sink::start().await;
+    let host = host_for(&[dead.url("/"), hanging.url("/"), live.url("/")]).await;
+    let flow = Flow::start(host.address, "flow", 5, 500, "t").await;
+    flow.go_on(1000).await;
+    let sent = flow.stop().await;
+    let start = Instant::now();
+    let requests = live.wait_for(flow::total(&sent), PATIENCE).await;
+    println!(
+        "the live url had everything {:?} after the last publish",
+        start.elapsed()
+    );
+    flow::assert_once_in_order(&sent, &flow::numbers(&requests));
+}
+
+#[tokio::test]
+async fn a_client_whose_requests_fail_holds_up_no_other() {
+    let sink = Sink::start().await;
+    let refuse = Arc::new(AtomicBool::new(true));
+    let refusing = refuse.clone();
+    sink.answer(move |request, _| match request.json()["from_clientid"] == "unlucky" {
+        true if refusing.load(Ordering::Relaxed) => Answer::Status(500),
+        _ => Answer::Status(200),
+    });
+    let host = host_for(&[sink.url("/hook")]).await;
+    let mut unlucky = Client::connect(host.address, V, "unlucky").await;
+    let mut lucky = Client::connect(host.address, V, "lucky").await;
+    unlucky.publish("t", 1, "1").await;
+    unlucky.publish("t", 1, "2").await;
+    for number in 0..50 {
+        lucky.publish("t", 1, number.to_string()).await;
+    }
+    let of = |all: &[Arc<Received>], client: &str| -> Vec<String> {
+        accepted(all)
+            .filter(|request| request.json()["from_clientid"] == client)
+            .map(|request| payload(request))
+            .collect()
+    };
+    let requests = sink
+        .wait_until("the lucky ones", PATIENCE, |all| of(all, "lucky").len() == 50)
+        .await;
+    assert_eq!(of(&requests, "unlucky"), Vec::<String>::new());
+    refuse.store(false, Ordering::Relaxed);
+    let requests = sink
+        .wait_until("the unlucky ones", PATIENCE, |all| of(all, "unlucky").len() == 2)
+        .await;
+    assert_eq!(of(&requests, "unlucky"), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn after_retry_max_elapsed_time_the_next_one_has_its_turn() {
+    let sink = Sink::start().await;
+    sink.answer(|request, _| Answer::Status(if payload(request) == "bad" { 500 } else { 200 }));
+    let host = host_with(
+        &[sink.url("/hook")],
+        "retry_max_elapsed_time = \"2s\"\nhttp_timeout = \"1s\"",
+    )
+    .await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "bad").await;
+    client.publish("t", 1, "good").await;
+    let good = |all: &[Arc<Received>]| accepted(all).any(|request| payload(request) == "good");
+    let requests = sink.wait_until("the good one", PATIENCE, good).await;
+    let attempts = requests.len() - 1;
+    let took = requests[attempts].at - requests[0].at;
+    assert!(attempts >= 2, "{attempts} attempts");
+    assert!(took < Duration::from_secs(10), "gave up after {took:?}");
+    host.log()
+        .wait("a line about the lost one", PATIENCE, |line| {
+            line.contains("WARN") || line.contains("ERROR")
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_flushes() {
+    let sink = Sink::start().await;
+    sink.answer(|_, _| Answer::After(Duration::from_millis(10), 200));
+    let mut host = host_for(&[sink.url("/hook")]).await;
+    let flow = Flow::start(host.address, "flow", 20, 2000, "t").await;
+    flow.go_on(1000).await;
+    let sent = flow.stop().await;
+    let took = host.stop().await;
+    println!("stopped within {took:?}");
+    assert!(took < Duration::from_secs(8), "stopping took {took:?}");
+    flow::assert_once_in_order(&sent, &flow::numbers(&sink.requests()));
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_dead_sink() {
+    let mut sink = Sink::start().await;
+    sink.down().await;
+    let mut host = host_for(&[sink.url("/hook")]).await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "x").await;
+    let took = host.stop().await;
+    assert!(took < Duration::from_secs(10), "stopping took {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_kept() {
+    let sink = Sink::start().await;
+    let host = host_for(&[sink.url("/hook")]).await;
+    let flow = Flow::start(host.address, "flow", 10, 1000, "t").await;
+    flow.go_on(1000).await;
+    let sent = flow.stop().await;
+    let requests = sink.wait_for(flow::total(&sent), PATIENCE).await;
+    let mut per_connection: BTreeMap<usize, usize> = BTreeMap::new();
+    for request in &requests {
+        *per_connection.entry(request.connection).or_default() += 1;
+    }
+    assert!(
+        per_connection.len() <= 128,
+        "{} connections for {} requests",
+        per_connection.len(),
+        requests.len()
+    );
+}

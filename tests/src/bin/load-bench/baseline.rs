@@ -1,0 +1,17 @@
+//! The broker engine as the host runs it, with the host's limits, but without a single hook handler: what MQTT alone
+//! costs.
+
+use hookhost::broker::{self, Limits, Settings};
+use hookhost::event::Node;
+
+/// Serves until the process ends. Prints its address first.
+pub(crate) async fn serve() -> anyhow::Result<()> {
+    let settings = Settings {
+        listen: "127.0.0.1:0".parse()?,
+        node: Node { name: "baseline@127.0.0.1".into(), id: 1 },
+        limits: Limits::default(),
+    };
+    let running = broker::start(&settings, None).await?;
+    println!("ready {}", running.address());
+    std::future::pending().await
+}

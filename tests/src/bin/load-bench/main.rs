@@ -1,0 +1,62 @@
+//! Load bench: how fast the host is, and how fast what it stands on is, in the same run on the same machine.
+//!
+//! Everything is a process of its own, as in real life: the sink, the publishers, the host (the release binary beside
+//! this one) and, as the baseline, the same broker engine without a handler. This program starts itself again for each
+//! of them, so nothing has to be installed. Machines are noisy: the scenarios are run in turn, several rounds of them,
+//! and the table has the medians and what each round gave.
+//!
+//! Every webhook is accounted for: each message carries its number, and lost, doubled and disordered ones are counted.
+
+// This is a measuring instrument: what it did not expect shall stop it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
+
+mod baseline;
+mod load;
+mod posts;
+mod rounds;
+mod sink;
+mod stamp;
+mod table;
+
+use clap::{Parser, Subcommand};
+
+/// Measures publishes, webhooks, latency and memory of the host beside their baselines.
+#[derive(Debug, Parser)]
+#[command(name = "load-bench")]
+struct Cli {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    settings: rounds::Settings,
+}
+
+/// The parts that run as processes of their own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Sink,
+    #[command(hide = true)]
+    Publish(load::Load),
+    #[command(hide = true)]
+    Post(posts::Posts),
+    #[command(hide = true)]
+    Baseline,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Cli { part, settings } = Cli::parse();
+    // The parts are given one thread each, as more would take the processors away from what is measured; the baseline
+    // has as many as the host.
+    let mut runtime = match part {
+        Some(Part::Baseline) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
+    match part {
+        Some(Part::Sink) => runtime.block_on(sink::serve()),
+        Some(Part::Publish(load)) => runtime.block_on(load::publish(load)),
+        Some(Part::Post(posts)) => runtime.block_on(posts::post(posts)),
+        Some(Part::Baseline) => runtime.block_on(baseline::serve()),
+        None => runtime.block_on(rounds::run(settings)),
+    }
+}

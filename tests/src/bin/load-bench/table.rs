@@ -1,0 +1,78 @@
+//! The result: one row for each figure with the median, its ratio to the figure that it is held against, and all rounds.
+
+use std::fmt;
+
+/// Which row is divided by which.
+const RATIOS: [(&str, &str); 5] = [
+    ("no rule matches: publishes/s", "engine alone: publishes/s"),
+    ("all match: publishes/s", "engine alone: publishes/s"),
+    ("all match: webhooks/s while publishing", "sink alone: requests/s"),
+    ("all match: webhooks/s, first publish to last webhook", "sink alone: requests/s"),
+    ("no rule matches: processor µs per publish", "engine alone: processor µs per publish"),
+];
+
+/// Figures by name, in the order in which they came first.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<(String, Vec<f64>)>,
+}
+
+impl Table {
+    /// Adds what one round gave.
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: f64) {
+        let name = name.into();
+        match self.rows.iter_mut().find(|(row, _)| *row == name) {
+            Some((_, values)) => values.push(value),
+            None => self.rows.push((name, vec![value])),
+        }
+    }
+
+    fn median(&self, name: &str) -> Option<f64> {
+        let mut values = self.rows.iter().find(|(row, _)| row == name)?.1.clone();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<54} {:>10}  {:<28} rounds", "", "median", "ratio")?;
+        for (name, values) in &self.rows {
+            let median = self.median(name).unwrap_or(f64::NAN);
+            let ratio = RATIOS.iter().find(|(row, _)| row == name).and_then(|(_, base)| {
+                let base_name = base.split(':').next().unwrap_or(base);
+                Some(format!("{:.2} of {base_name}", median / self.median(base)?))
+            });
+            let rounds: Vec<_> = values.iter().map(|value| figure(*value)).collect();
+            let ratio = ratio.unwrap_or_default();
+            writeln!(f, "{name:<54} {:>10}  {ratio:<28} {}", figure(median), rounds.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Large figures without fractions, small ones with.
+fn figure(value: f64) -> String {
+    match value {
+        value if value == 0.0 || value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_have_the_median_and_the_ratio() {
+        let mut table = Table::default();
+        for value in [100.0, 300.0, 200.0] {
+            table.add("engine alone: publishes/s", value);
+            table.add("all match: publishes/s", value / 2.0);
+        }
+        let text = table.to_string();
+        assert!(text.contains("200                                100 300 200"), "{text}");
+        assert!(text.contains("0.50 of engine alone"), "{text}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Finds the binary under test. Cargo tells an integration test only of its own package's binaries, so it is looked for
+//! in the directory that the running test was built into. `HOOKHOST_BIN` names another one.
+//!
+//! The binary is brought up to date once per test process, in the same profile and for the whole workspace (so that features
+//! unify as they did when the test was built): `cargo test` alone never runs against yesterday's host.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Path of the `hookhost` binary, built if need be. Panics with cargo's output if it does not build.
+pub fn hookhost() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os("HOOKHOST_BIN") {
+        Some(path) => path.into(),
+        None => {
+            build();
+            profile_dir().join("hookhost")
+        }
+    })
+}
+
+/// The repository.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the package lies in the workspace")
+}
+
+/// `target/debug`, `target/release`, …: where the running executable was built to.
+pub fn profile_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("a running executable has a path");
+    let dir = exe.parent().expect("an executable lies in a directory");
+    let dir = if dir.ends_with("deps") {
+        dir.parent().expect("deps lies in the profile directory")
+    } else {
+        dir
+    };
+    dir.to_path_buf()
+}
+
+fn build() {
+    let dir = profile_dir();
+    let mut cargo = cargo();
+    cargo
+        .args(["build", "--workspace", "--bin", "hookhost"])
+        .current_dir(workspace());
+    match dir.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => (),
+        Some(profile) => {
+            cargo.args(["--profile", profile]);
+        }
+    }
+    if let Some(target) = dir.parent() {
+        cargo.arg("--target-dir").arg(target);
+    }
+    let output = cargo.output().expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "hookhost does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Cargo as a user would call it, without the variables that it sets for a test: some make build scripts run again.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "LD_LIBRARY_PATH" {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+}
+
+/// The built-in module as a file, found below the target directory, where building the host puts it.
+pub fn builtin_module() -> PathBuf {
+    hookhost();
+    let target = profile_dir()
+        .parent()
+        .expect("the profile directory lies in target")
+        .to_path_buf();
+    let usual = target.join("guest/wasm32-wasip2/guest/hookhost_webhook.wasm");
+    if usual.exists() {
+        return usual;
+    }
+    find(&target, "hookhost_webhook.wasm", 7).unwrap_or_else(|| panic!("no hookhost_webhook.wasm below {target:?}"))
+}
+
+/// The module of the tests' own that misbehaves when told to, built for `wasm32-wasip2` once per test process.
+pub fn probe_module() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build_guest(&workspace().join("tests/guests/probe/Cargo.toml"), "probe"))
+}
+
+/// The example that the README begins with, built as its users build it.
+pub fn example_module() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| build_guest(&workspace().join("examples/Cargo.toml"), "temperature-alert"))
+}
+
+/// Guests have a target directory of their own, so that they wait for no lock of the outer cargo and share what they
+/// depend on.
+fn build_guest(manifest: &Path, package: &str) -> PathBuf {
+    let target = profile_dir()
+        .parent()
+        .expect("the profile directory lies in target")
+        .join("test-guests");
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--target", "wasm32-wasip2", "--package", package]);
+    cargo
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(workspace());
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "RUSTC_WRAPPER",
+    ] {
+        cargo.env_remove(name);
+    }
+    let output = cargo.output().expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{package} does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    target
+        .join("wasm32-wasip2/release")
+        .join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+fn find(dir: &Path, name: &str, depth: usize) -> Option<PathBuf> {
+    let entries: Vec<_> = std::fs::read_dir(dir)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .collect();
+    if let Some(hit) = entries
+        .iter()
+        .find(|path| path.is_file() && path.file_name().is_some_and(|n| n == name))
+    {
+        return Some(hit.clone());
+    }
+    let below = depth.checked_sub(1)?;
+    entries
+        .iter()
+        .filter(|path| path.is_dir())
+        .find_map(|path| find(path, name, below))
+}

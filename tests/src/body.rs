@@ -1,0 +1,161 @@
+//! Webhook bodies as text. The order of keys is part of the format, so bodies are compared as they came, with what
+//! differs from run to run replaced by placeholders after a look at its shape:
+//!
+//! | key | placeholder | shape |
+//! | --- | --- | --- |
+//! | `time` | `"<time>"` | `YYYY-MM-DD HH:MM:SS.mmm` |
+//! | `ts`, `pts`, `*_at` | `<ms>` | milliseconds since 1970, of the last ten minutes |
+//! | `ipaddress`, `from_ipaddress` | `"<addr>"` | `127.0.0.1:PORT` |
+//!
+//! A `null` stays.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use serde_json::Value;
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| age.as_millis() as u64)
+}
+
+/// The body with placeholders. Panics if it is no JSON object or a volatile field has another shape.
+pub fn normalised(body: &str) -> String {
+    if let Err(error) = serde_json::from_str::<Value>(body) {
+        panic!("{error} in body {body}");
+    }
+    let fields: Vec<String> = fields(body)
+        .into_iter()
+        .map(|(key, value)| match placeholder(key, value) {
+            Ok(Some(placeholder)) => format!("\"{key}\":{placeholder}"),
+            Ok(None) => format!("\"{key}\":{value}"),
+            Err(expected) => panic!("{key} is {value}, not {expected}, in body {body}"),
+        })
+        .collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn placeholder(key: &str, value: &str) -> Result<Option<&'static str>, &'static str> {
+    match key {
+        _ if value == "null" => Ok(None),
+        "time" => is_time(value).then_some(Some("\"<time>\"")).ok_or("a local time"),
+        "ts" | "pts" | "connected_at" | "disconnected_at" | "created_at" => {
+            let age = value.parse::<u64>().ok().and_then(|at| (now() + 1000).checked_sub(at));
+            age.filter(|age| *age < 600_000)
+                .map(|_| Some("<ms>"))
+                .ok_or("a time in milliseconds")
+        }
+        "ipaddress" | "from_ipaddress" => {
+            let port = value
+                .strip_prefix("\"127.0.0.1:")
+                .and_then(|rest| rest.strip_suffix('"'));
+            port.and_then(|port| port.parse::<u16>().ok())
+                .map(|_| Some("\"<addr>\""))
+                .ok_or("an address")
+        }
+        _ => Ok(None),
+    }
+}
+
+fn is_time(value: &str) -> bool {
+    let pattern = b"\"dddd-dd-dd dd:dd:dd.ddd\"";
+    value.len() == pattern.len()
+        && value.bytes().zip(pattern).all(|(got, want)| {
+            if *want == b'd' {
+                got.is_ascii_digit()
+            } else {
+                got == *want
+            }
+        })
+}
+
+/// Keys and values of the outer object as they stand in the text, which is known to be JSON without white space.
+fn fields(body: &str) -> Vec<(&str, &str)> {
+    let inner = body
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or_else(|| panic!("no object: {body}"));
+    let mut fields = Vec::new();
+    let (mut start, mut colon) = (0, None);
+    let (mut depth, mut quoted, mut escaped) = (0, false, false);
+    for (at, byte) in inner.bytes().chain([b',']).enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => (),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b':' if depth == 0 && colon.is_none() => colon = Some(at),
+            b',' if depth == 0 => {
+                let colon = colon
+                    .take()
+                    .unwrap_or_else(|| panic!("white space or an empty object: {body}"));
+                fields.push((inner[start..colon].trim_matches('"'), &inner[colon + 1..at]));
+                start = at + 1;
+            }
+            _ => (),
+        }
+    }
+    fields
+}
+
+/// The client whose order an event belongs to: the receiver if there is one, else the publisher.
+pub fn subject(body: &Value) -> &str {
+    body["clientid"]
+        .as_str()
+        .or_else(|| body["from_clientid"].as_str())
+        .unwrap_or_default()
+}
+
+/// The decoded payload of a message event.
+pub fn payload(body: &Value) -> Vec<u8> {
+    let text = body["payload"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no payload in {body}"));
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+/// Fails with a readable comparison unless both lists are equal.
+pub fn check(of: &str, got: &[String], expected: &[String]) {
+    if got == expected {
+        return;
+    }
+    let mut text = format!("the webhooks of {of} are not as expected\n");
+    for index in 0..got.len().max(expected.len()) {
+        match (expected.get(index), got.get(index)) {
+            (Some(expected), Some(got)) if got == expected => text.push_str(&format!("  same     {got}\n")),
+            (expected, got) => {
+                let none = "(none)".to_owned();
+                let (expected, got) = (expected.unwrap_or(&none), got.unwrap_or(&none));
+                text.push_str(&format!("  expected {expected}\n  got      {got}\n"));
+            }
+        }
+    }
+    panic!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_replace_what_is_volatile_and_keep_the_order() {
+        let body = format!(
+            r#"{{"node":1,"ipaddress":"127.0.0.1:5","a":"x,\"}}{{:","opts":{{"qos":1,"id":[1,2]}},"ts":{},"pts":null,"time":"2026-11-22 10:00:00.123"}}"#,
+            now()
+        );
+        let expected = r#"{"node":1,"ipaddress":"<addr>","a":"x,\"}{:","opts":{"qos":1,"id":[1,2]},"ts":<ms>,"pts":null,"time":"<time>"}"#;
+        assert_eq!(normalised(&body), expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "not a local time")]
+    fn a_time_of_another_shape_is_refused() {
+        normalised(r#"{"time":"2026-11-22T10:00:00Z"}"#);
+    }
+}

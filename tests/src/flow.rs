@@ -1,0 +1,218 @@
+//! A steady stream of numbered messages, and what became of them: every number must arrive exactly once and, per
+//! client, in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::packet::{self, kind};
+use crate::raw::Raw;
+use crate::sink::Received;
+use crate::{PATIENCE, Version, body};
+
+/// Clients that publish at QoS 1 with the payload `CLIENT NUMBER`, numbers from 1 on, at a rate.
+pub struct Flow {
+    stop: watch::Sender<bool>,
+    acknowledged: Arc<AtomicU32>,
+    clients: Vec<JoinHandle<Sent>>,
+}
+
+/// What one client has sent, all of it acknowledged.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// Client id.
+    pub id: String,
+    /// The last number.
+    pub count: u32,
+    /// The longest time from PUBLISH to PUBACK.
+    pub slowest: Duration,
+}
+
+impl Flow {
+    /// Starts so many clients `NAME-N`, which publish to `TOPIC/N` at a rate per second that they share.
+    pub async fn start(to: SocketAddr, name: &str, clients: u32, rate: u32, topic: &str) -> Flow {
+        let (stop, stopped) = watch::channel(false);
+        let acknowledged = Arc::new(AtomicU32::new(0));
+        let mut tasks = Vec::new();
+        for number in 0..clients {
+            let id = format!("{name}-{number}");
+            let raw = Raw::client(to, Version::V311, &id).await;
+            let publisher = Publisher {
+                id,
+                topic: format!("{topic}/{number}"),
+                rate: f64::from(rate) / f64::from(clients),
+                stopped: stopped.clone(),
+                acknowledged: acknowledged.clone(),
+            };
+            tasks.push(tokio::spawn(publisher.run(raw)));
+        }
+        Flow {
+            stop,
+            acknowledged,
+            clients: tasks,
+        }
+    }
+
+    /// How many publishes are acknowledged so far.
+    pub fn acknowledged(&self) -> u32 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more are acknowledged.
+    pub async fn go_on(&self, more: u32) {
+        let enough = self.acknowledged() + more;
+        let deadline = Instant::now() + PATIENCE;
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        while self.acknowledged() < enough {
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {enough} publishes acknowledged",
+                self.acknowledged()
+            );
+            tick.tick().await;
+        }
+    }
+
+    /// Stops publishing, waits for the last PUBACK of each client and disconnects them.
+    pub async fn stop(self) -> Vec<Sent> {
+        self.stop.send_replace(true);
+        let mut sent = Vec::new();
+        for client in self.clients {
+            match tokio::time::timeout(PATIENCE, client).await {
+                Ok(Ok(client)) => sent.push(client),
+                Ok(Err(error)) => panic!("a publisher failed: {error}"),
+                Err(_) => panic!("a publisher got no PUBACK within {PATIENCE:?}"),
+            }
+        }
+        sent
+    }
+}
+
+struct Publisher {
+    id: String,
+    topic: String,
+    rate: f64,
+    stopped: watch::Receiver<bool>,
+    acknowledged: Arc<AtomicU32>,
+}
+
+impl Publisher {
+    async fn run(mut self, raw: Raw) -> Sent {
+        let (mut reader, mut writer) = raw.into_stream().into_split();
+        let start = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        let (mut count, mut slowest, mut stopping) = (0, Duration::ZERO, false);
+        let mut in_flight: VecDeque<(u16, Instant)> = VecDeque::new();
+        let (mut input, mut output) = (Vec::new(), Vec::new());
+        while !stopping || !in_flight.is_empty() {
+            tokio::select! {
+                _ = tick.tick(), if !stopping => {
+                    let due = (start.elapsed().as_secs_f64() * self.rate) as u32;
+                    output.clear();
+                    while count < due && in_flight.len() < 1000 {
+                        count += 1;
+                        let id = ((count - 1) % 65_535 + 1) as u16;
+                        let payload = format!("{} {count}", self.id);
+                        let publish = packet::publish(Version::V311, &self.topic, 1, id, payload.as_bytes());
+                        output.extend(publish);
+                        in_flight.push_back((id, Instant::now()));
+                    }
+                    writer.write_all(&output).await.expect("the host takes publishes");
+                }
+                read = reader.read_buf(&mut input) => {
+                    assert!(read.is_ok_and(|read| read > 0), "the host closed the connection of {}", self.id);
+                    while let Some((packet, length)) = packet::decode(&input) {
+                        input.drain(..length);
+                        assert_eq!(packet.kind(), kind::PUBACK, "{packet:?}");
+                        let (id, sent) = in_flight.pop_front().expect("a PUBACK answers a PUBLISH");
+                        assert_eq!(packet.id(), id, "PUBACKs come in order");
+                        slowest = slowest.max(sent.elapsed());
+                        self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                () = told(&mut self.stopped), if !stopping => stopping = true,
+            }
+        }
+        writer
+            .write_all(&packet::disconnect())
+            .await
+            .expect("the host takes DISCONNECT");
+        drop(writer.shutdown().await);
+        Sent {
+            id: self.id,
+            count,
+            slowest,
+        }
+    }
+}
+
+/// Waits until it is true, or nobody can make it so any more.
+async fn told(flag: &mut watch::Receiver<bool>) {
+    drop(flag.wait_for(|flag| *flag).await);
+}
+
+/// The numbers in the payloads of `message_publish` requests, per client, in order of arrival. Other events are skipped.
+pub fn numbers<'a>(requests: impl IntoIterator<Item = &'a Arc<Received>>) -> BTreeMap<String, Vec<u32>> {
+    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for request in requests {
+        let body = request.json();
+        if body["from_clientid"].is_null() || !body["clientid"].is_null() {
+            continue;
+        }
+        let payload = String::from_utf8(body::payload(&body)).unwrap_or_default();
+        if let Some((client, number)) = payload.split_once(' ')
+            && let Ok(number) = number.parse()
+        {
+            numbers.entry(client.to_owned()).or_default().push(number);
+        }
+    }
+    numbers
+}
+
+/// How many there are in total.
+pub fn total(sent: &[Sent]) -> usize {
+    sent.iter().map(|client| client.count as usize).sum()
+}
+
+/// Panics unless every number of every client is there exactly once and in order.
+pub fn assert_once_in_order(sent: &[Sent], arrived: &BTreeMap<String, Vec<u32>>) {
+    assert_once(sent, arrived);
+    for (client, numbers) in arrived {
+        if let Some(pair) = numbers.windows(2).find(|pair| pair[0] >= pair[1]) {
+            panic!("{client}: {} arrived before {}", pair[0], pair[1]);
+        }
+    }
+}
+
+/// Panics unless every number of every client is there exactly once.
+pub fn assert_once(sent: &[Sent], arrived: &BTreeMap<String, Vec<u32>>) {
+    for client in sent {
+        let mut numbers = arrived.get(&client.id).cloned().unwrap_or_default();
+        numbers.sort_unstable();
+        let doubled: Vec<_> = numbers
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .map(|pair| pair[0])
+            .collect();
+        numbers.dedup();
+        let lost: Vec<_> = (1..=client.count)
+            .filter(|number| numbers.binary_search(number).is_err())
+            .collect();
+        assert!(
+            lost.is_empty() && doubled.is_empty(),
+            "{}: of {} lost {} {:?}…, doubled {} {:?}…",
+            client.id,
+            client.count,
+            lost.len(),
+            &lost[..lost.len().min(20)],
+            doubled.len(),
+            &doubled[..doubled.len().min(20)],
+        );
+    }
+}

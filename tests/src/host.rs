@@ -1,0 +1,195 @@
+//! The host under test: the real binary on ports of the system's choice, with a directory of its own.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::{Log, Process};
+use crate::{PATIENCE, binary};
+
+/// How a host is to be started.
+pub struct Setup {
+    command: Command,
+    dir: TempDir,
+}
+
+/// The binary with a clean environment: no variable of the one who runs the tests configures it. The cache of compiled
+/// modules is shared, so that only the first host of all pays for it.
+pub fn command(dir: &Path) -> Command {
+    let mut command = Command::new(binary::hookhost());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if [
+            "HOOKHOST_",
+            "RMQTT_",
+            "EMQX_",
+            "NANOMQ_",
+            "RUST_LOG",
+            "HTTP_PROXY",
+            "http_proxy",
+            "NO_COLOR",
+        ]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
+        {
+            command.env_remove(&name);
+        }
+    }
+    let cache = binary::profile_dir().join("tmp-cache");
+    command.current_dir(dir).env("XDG_CACHE_HOME", cache);
+    command
+}
+
+impl Setup {
+    /// `hookhost run --listen 127.0.0.1:0` in a fresh directory.
+    pub fn new() -> Setup {
+        let dir = TempDir::with_prefix("hookhost-test-").expect("a temporary directory");
+        let mut command = command(dir.path());
+        command.args(["run", "--listen", "127.0.0.1:0"]);
+        Setup { command, dir }
+    }
+
+    /// The host's directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Setup {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds `--webhook-url`.
+    pub fn url(self, url: &str) -> Setup {
+        self.arg("--webhook-url").arg(url)
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Setup {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Writes a webhook configuration in RMQTT's format and passes it with `--webhook-config`.
+    pub fn webhook_config(self, toml: &str) -> Setup {
+        let path = self.dir().join("rmqtt-web-hook.toml");
+        std::fs::write(&path, toml).expect("the directory is ours");
+        self.arg("--webhook-config").arg(path)
+    }
+
+    /// Makes a modules folder and passes it with `--modules`.
+    pub fn modules(self) -> Setup {
+        let path = self.dir().join("modules");
+        std::fs::create_dir_all(&path).expect("the directory is ours");
+        self.arg("--modules").arg(path)
+    }
+
+    /// Writes a file into the modules folder, before the start.
+    pub fn module_file(self, name: &str, content: impl AsRef<[u8]>) -> Setup {
+        std::fs::write(self.dir().join("modules").join(name), content).expect("the modules folder exists");
+        self
+    }
+
+    /// Starts the host and waits until it says that it is ready.
+    pub async fn start(self) -> Host {
+        let process = Process::start(self.command);
+        let ready = process
+            .stderr
+            .wait("line `ready mqtt=ADDR`", PATIENCE, |line| ready(line).is_some())
+            .await;
+        let address = ready_address(&ready);
+        Host {
+            process,
+            address,
+            dir: self.dir,
+        }
+    }
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup::new()
+    }
+}
+
+fn ready(line: &str) -> Option<&str> {
+    let (_, fields) = line.split_once("ready ")?;
+    fields.split_whitespace().find_map(|field| field.strip_prefix("mqtt="))
+}
+
+fn ready_address(line: &str) -> SocketAddr {
+    ready(line)
+        .and_then(|address| address.trim_matches('"').parse().ok())
+        .unwrap_or_else(|| panic!("no address: {line}"))
+}
+
+/// A host that serves. When the test fails its log is printed.
+pub struct Host {
+    /// The process.
+    pub process: Process,
+    /// Where it serves MQTT.
+    pub address: SocketAddr,
+    dir: TempDir,
+}
+
+impl Host {
+    /// A host of which every event goes to one URL.
+    pub async fn with_url(url: &str) -> Host {
+        Setup::new().url(url).start().await
+    }
+
+    /// The host's log.
+    pub fn log(&self) -> &Log {
+        &self.process.stderr
+    }
+
+    /// The host's directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Path of a file in the modules folder.
+    pub fn module_path(&self, name: &str) -> PathBuf {
+        self.dir().join("modules").join(name)
+    }
+
+    /// Puts a file into the modules folder in one step, as a careful user does: written beside it, then renamed.
+    pub fn drop_module(&self, name: &str, content: impl AsRef<[u8]>) {
+        let hidden = self.dir().join("incoming");
+        std::fs::write(&hidden, content).expect("the directory is ours");
+        std::fs::rename(hidden, self.module_path(name)).expect("the modules folder exists");
+    }
+
+    /// Takes a file out of the modules folder.
+    pub fn remove_module(&self, name: &str) {
+        std::fs::remove_file(self.module_path(name)).expect("the file is there");
+    }
+
+    /// Resident memory in kilobytes.
+    pub fn resident(&self) -> u64 {
+        self.process.memory("VmRSS")
+    }
+
+    /// Sends SIGTERM and waits for the end; panics unless the exit code is 0. Returns how long it took.
+    pub async fn stop(&mut self) -> Duration {
+        let start = std::time::Instant::now();
+        self.process.signal(Signal::TERM);
+        let code = self.process.wait(PATIENCE).await;
+        assert_eq!(code, Some(0), "exit code after SIGTERM");
+        start.elapsed()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the host ---\n{}\n--- end of the log ---", self.log().tail());
+        }
+    }
+}

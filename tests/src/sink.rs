@@ -1,0 +1,378 @@
+//! A real HTTP/1.1 receiver on a port of its own, which keeps every request and answers as told: with a status, late,
+//! never, with nonsense, with half an answer. It can go down, so that connections are refused, and come up again on the
+//! same port.
+//!
+//! It speaks just enough HTTP by hand, because a library would not let it misbehave. Requests are kept from the moment
+//! they are complete, whatever the answer; going down lets each connection finish the request that it is reading, so
+//! that whatever was answered is known to both sides. Only the answers after which a connection is closed can leave the
+//! sender in doubt.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// When it was complete.
+    pub at: Instant,
+    /// The same on the wall clock.
+    pub time: SystemTime,
+    /// Number of the connection that it came on.
+    pub connection: usize,
+    /// `POST`, …
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Header names in lower case with their values, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body; JSON, as a rule.
+    pub body: String,
+    /// Status that it was answered with; none if it was not answered properly.
+    pub status: Option<u16>,
+}
+
+impl Received {
+    /// Value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in body {}", self.body))
+    }
+
+    /// Whether it was answered with 2xx.
+    pub fn accepted(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// What the sink does with a request.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A proper answer without body.
+    Status(u16),
+    /// A proper answer after a while.
+    After(Duration, u16),
+    /// 302 to this place.
+    Redirect(String),
+    /// No answer; the connection stays open until the sender closes it.
+    Hang,
+    /// No answer; the connection is closed.
+    Close,
+    /// These bytes, then the connection is closed.
+    Bytes(Vec<u8>),
+    /// 200 and a body that never ends.
+    Endless,
+}
+
+type Script = Arc<dyn Fn(&Received, usize) -> Answer + Send + Sync>;
+
+struct Shared {
+    requests: Mutex<Vec<Arc<Received>>>,
+    count: watch::Sender<usize>,
+    script: Mutex<Script>,
+    /// True while it is up.
+    up: watch::Sender<bool>,
+}
+
+/// The receiver.
+pub struct Sink {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+    /// Holds the port while it is down: bound but not listening, so that connections are refused and nobody takes it.
+    parked: Option<TcpSocket>,
+    next: usize,
+}
+
+impl Sink {
+    /// Starts it; every request is answered with 200.
+    pub async fn start() -> Sink {
+        let socket = bind("127.0.0.1:0".parse().expect("an address"));
+        let address = socket.local_addr().expect("a bound socket has an address");
+        let script: Script = Arc::new(|_, _| Answer::Status(200));
+        let shared = Arc::new(Shared {
+            requests: Mutex::default(),
+            count: watch::Sender::new(0),
+            script: Mutex::new(script),
+            up: watch::Sender::new(false),
+        });
+        let mut sink = Sink {
+            address,
+            shared,
+            acceptor: None,
+            parked: Some(socket),
+            next: 0,
+        };
+        sink.up();
+        sink
+    }
+
+    /// An `http://` URL of a path here.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Decides how requests are answered from now on; the closure also gets how many came before.
+    pub fn answer(&self, script: impl Fn(&Received, usize) -> Answer + Send + Sync + 'static) {
+        *self.shared.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// Refuses connections from now on; returns when the last open one has ended.
+    pub async fn down(&mut self) {
+        self.shared.up.send_replace(false);
+        if let Some(acceptor) = self.acceptor.take() {
+            drop(acceptor.await);
+        }
+        self.shared.up.closed().await;
+        self.parked = Some(bind(self.address));
+    }
+
+    /// Serves again on the same port.
+    pub fn up(&mut self) {
+        let listener = self
+            .parked
+            .take()
+            .expect("it is down")
+            .listen(1024)
+            .expect("the port is ours");
+        self.shared.up.send_replace(true);
+        self.acceptor = Some(tokio::spawn(accept(
+            listener,
+            self.shared.clone(),
+            self.shared.up.subscribe(),
+        )));
+    }
+
+    /// Everything that has arrived.
+    pub fn requests(&self) -> Vec<Arc<Received>> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How many have arrived.
+    pub fn count(&self) -> usize {
+        *self.shared.count.borrow()
+    }
+
+    /// Waits until `enough` says so about all that has arrived, which it then returns.
+    pub async fn wait_until(
+        &self,
+        what: &str,
+        patience: Duration,
+        enough: impl Fn(&[Arc<Received>]) -> bool,
+    ) -> Vec<Arc<Received>> {
+        let mut count = self.shared.count.subscribe();
+        let wait = async {
+            loop {
+                count.mark_unchanged();
+                {
+                    // Judged in place: a copy at each arrival would be quadratic.
+                    let requests = self.shared.requests.lock().unwrap();
+                    if enough(&requests) {
+                        return requests.clone();
+                    }
+                }
+                if count.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        match tokio::time::timeout(patience, wait).await {
+            Ok(requests) => requests,
+            Err(_) => panic!("the sink waited {patience:?} for {what}; {}", self.arrived()),
+        }
+    }
+
+    /// Waits until so many have arrived.
+    pub async fn wait_for(&self, count: usize, patience: Duration) -> Vec<Arc<Received>> {
+        let mut arrived = self.shared.count.subscribe();
+        if tokio::time::timeout(patience, arrived.wait_for(|arrived| *arrived >= count))
+            .await
+            .is_err()
+        {
+            panic!("the sink waited {patience:?} for {count} requests; {}", self.arrived());
+        }
+        self.requests()
+    }
+
+    /// The next request that this was not called for yet.
+    pub async fn next_within(&mut self, patience: Duration) -> Arc<Received> {
+        let requests = self.wait_for(self.next + 1, patience).await;
+        self.next += 1;
+        requests[self.next - 1].clone()
+    }
+
+    fn arrived(&self) -> String {
+        let requests = self.requests();
+        let last = &requests[requests.len().saturating_sub(40)..];
+        let lines: Vec<_> = last
+            .iter()
+            .map(|r| format!("{} {:?} {}", r.path, r.status, r.body))
+            .collect();
+        format!("{} came, the last of them:\n{}", requests.len(), lines.join("\n"))
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.up.send_replace(false);
+    }
+}
+
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option of every socket");
+    socket
+        .bind(address)
+        .unwrap_or_else(|error| panic!("cannot bind {address}: {error}"));
+    socket
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut up: watch::Receiver<bool>) {
+    let mut connection = 0;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = down(&mut up) => return,
+        };
+        let Ok((stream, _)) = accepted else { return };
+        connection += 1;
+        tokio::spawn(serve(stream, connection, shared.clone(), up.clone()));
+    }
+}
+
+/// Waits until the sink goes down.
+async fn down(up: &mut watch::Receiver<bool>) {
+    drop(up.wait_for(|up| !up).await);
+}
+
+async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>, mut up: watch::Receiver<bool>) {
+    drop(stream.set_nodelay(true));
+    let mut buffer = Vec::new();
+    let mut read = [0; 16 * 1024];
+    loop {
+        let Some((request, length)) = parse(&buffer, connection) else {
+            let idle = buffer.is_empty();
+            tokio::select! {
+                got = stream.read(&mut read) => match got {
+                    Ok(n) if n > 0 => buffer.extend_from_slice(&read[..n]),
+                    _ => return,
+                },
+                // Going down ends idle connections only: a request that has begun to arrive is answered first.
+                () = down(&mut up), if idle => return,
+            }
+            continue;
+        };
+        buffer.drain(..length);
+        let answer = shared.take(request);
+        if !reply(&mut stream, answer, &mut up).await {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    fn take(&self, mut request: Received) -> Answer {
+        let script = self.script.lock().unwrap().clone();
+        let mut requests = self.requests.lock().unwrap();
+        let answer = script(&request, requests.len());
+        request.status = match &answer {
+            Answer::Status(status) | Answer::After(_, status) => Some(*status),
+            Answer::Redirect(_) => Some(302),
+            Answer::Hang | Answer::Close | Answer::Bytes(_) | Answer::Endless => None,
+        };
+        requests.push(Arc::new(request));
+        self.count.send_replace(requests.len());
+        answer
+    }
+}
+
+/// Returns whether the connection goes on.
+async fn reply(stream: &mut TcpStream, answer: Answer, up: &mut watch::Receiver<bool>) -> bool {
+    let status = |status: u16| format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n").into_bytes();
+    match answer {
+        Answer::Status(code) => stream.write_all(&status(code)).await.is_ok(),
+        Answer::After(delay, code) => {
+            tokio::time::sleep(delay).await;
+            stream.write_all(&status(code)).await.is_ok()
+        }
+        Answer::Redirect(to) => {
+            let text = format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(text.as_bytes()).await.is_ok()
+        }
+        Answer::Hang => {
+            let mut byte = [0; 1];
+            tokio::select! {
+                _ = stream.read(&mut byte) => (),
+                () = down(up) => (),
+            }
+            false
+        }
+        Answer::Close => false,
+        Answer::Bytes(bytes) => {
+            drop(stream.write_all(&bytes).await);
+            drop(stream.shutdown().await);
+            false
+        }
+        Answer::Endless => {
+            let chunk = vec![b'x'; 64 * 1024];
+            if stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n")
+                .await
+                .is_ok()
+            {
+                let flood = async { while stream.write_all(&chunk).await.is_ok() {} };
+                tokio::select! {
+                    () = flood => (),
+                    () = down(up) => (),
+                }
+            }
+            false
+        }
+    }
+}
+
+/// The first request in the buffer and how long it is; none if it is not complete.
+fn parse(buffer: &[u8], connection: usize) -> Option<(Received, usize)> {
+    let head_end = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&buffer[..head_end]);
+    let mut lines = head.split("\r\n");
+    let mut request_line = lines.next().unwrap_or_default().split(' ');
+    let (method, path) = (
+        request_line.next().unwrap_or_default(),
+        request_line.next().unwrap_or_default(),
+    );
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or("0", |(_, value)| value);
+    let length: usize = length.parse().unwrap_or_else(|_| panic!("content-length {length}"));
+    let body_start = head_end + 4;
+    let body = buffer.get(body_start..body_start + length)?;
+    let request = Received {
+        at: Instant::now(),
+        time: SystemTime::now(),
+        connection,
+        method: method.to_owned(),
+        path: path.to_owned(),
+        headers,
+        body: String::from_utf8(body.to_vec()).unwrap_or_else(|error| panic!("a body that is not UTF-8: {error}")),
+        status: None,
+    };
+    Some((request, body_start + length))
+}
