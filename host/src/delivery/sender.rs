@@ -263,7 +263,8 @@ impl Desk {
                 self.room.release(1, size);
                 if let Some(left_out) = self.notices.invalid.due(std::time::Instant::now()) {
                     let url = super::request::shown(&url);
-                    warn!(event = %id, module = %source, generation, url, error, left_out, "request dropped: not valid");
+                    let why = "request dropped: not valid";
+                    warn!(event = %id, module = %source, generation, url, error, left_out, "{why}");
                 }
             }
         }
@@ -328,7 +329,8 @@ impl Desk {
                         id, source, attempts, ..
                     } = &job;
                     let (url, wait) = (&job.target.shown, at.saturating_duration_since(now));
-                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "request failed, will be tried again");
+                    let what = "request failed, will be tried again";
+                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
                 }
                 self.queue.borrow_mut().retry(taken, job, at);
                 if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
