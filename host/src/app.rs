@@ -43,9 +43,17 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     modules.stop(left());
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {
-        warn!(undelivered = counters.dropped.closed, "webhooks were not delivered within the grace period");
+        warn!(
+            undelivered = counters.dropped.closed,
+            "webhooks were not delivered within the grace period"
+        );
     }
-    info!(delivered = counters.delivered, retried = counters.retried, gave_up = counters.dropped.gave_up, "stopped");
+    info!(
+        delivered = counters.delivered,
+        retried = counters.retried,
+        gave_up = counters.dropped.gave_up,
+        "stopped"
+    );
     runtime.shutdown_timeout(LEFTOVERS);
     served.map(drop)
 }
@@ -82,23 +90,36 @@ pub fn check(config: &Config) -> Vec<Problem> {
         Err(error) => return vec![problem("the engine", "", explain(&error))],
     };
     let reports = Modules::check(module_settings(config), engine);
-    reports.into_iter().filter_map(|report| Some(problems(&report.module, &report.result.err()?))).flatten().collect()
+    reports
+        .into_iter()
+        .filter_map(|report| Some(problems(&report.module, &report.result.err()?)))
+        .flatten()
+        .collect()
 }
 
 /// Wrong settings are as many problems as there are mistakes; anything else is one.
 fn problems(module: &str, error: &LoadError) -> Vec<Problem> {
     match error.problems() {
         [] => vec![problem(module, "", explain(error))],
-        mistakes => mistakes.iter().map(|mistake| problem(module, &mistake.key, mistake.text.clone())).collect(),
+        mistakes => mistakes
+            .iter()
+            .map(|mistake| problem(module, &mistake.key, mistake.text.clone()))
+            .collect(),
     }
 }
 
 fn problem(module: &str, key: &str, text: String) -> Problem {
-    Problem { source: Source::Module(module.to_owned()), key: key.to_owned(), text }
+    Problem {
+        source: Source::Module(module.to_owned()),
+        key: key.to_owned(),
+        text,
+    }
 }
 
 fn engine_settings(config: &Config) -> wasm::EngineSettings {
-    wasm::EngineSettings { cache_dir: config.wasm.cache_dir.clone() }
+    wasm::EngineSettings {
+        cache_dir: config.wasm.cache_dir.clone(),
+    }
 }
 
 fn module_settings(config: &Config) -> modules::Settings {

@@ -192,7 +192,12 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
 
 /// The folder for what can be made again, as the XDG base directory specification names it.
 fn user_cache(environment: &Environment) -> Option<PathBuf> {
-    let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        environment
+            .get(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
 }
 

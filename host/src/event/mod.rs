@@ -15,7 +15,7 @@ pub use bytes::Bytes;
 pub use bytestring::ByteString;
 
 pub use client::{
-    Authentication, Authorization, Access, Certificate, Client, Connack, Connection, Disconnection, End, EndReason,
+    Access, Authentication, Authorization, Certificate, Client, Connack, Connection, Disconnection, End, EndReason,
     Node, Session, Termination, Transport,
 };
 pub use detail::{Detail, Hook, OtherEvent};

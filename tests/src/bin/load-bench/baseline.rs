@@ -8,7 +8,10 @@ use hookhost::event::Node;
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let settings = Settings {
         listen: "127.0.0.1:0".parse()?,
-        node: Node { name: "baseline@127.0.0.1".into(), id: 1 },
+        node: Node {
+            name: "baseline@127.0.0.1".into(),
+            id: 1,
+        },
         limits: Limits::default(),
     };
     let running = broker::start(&settings, None).await?;

@@ -55,10 +55,17 @@ pub(crate) async fn publish(load: Load) -> anyhow::Result<()> {
     let first = now();
     let paced = load.rate > 0;
     let run = |mut publisher: Publisher| async move {
-        if paced { publisher.pace(start).await? } else { publisher.flood(start).await? }
+        if paced {
+            publisher.pace(start).await?
+        } else {
+            publisher.flood(start).await?
+        }
         anyhow::Ok((publisher.sent, publisher.confirmed, publisher.last))
     };
-    let running: Vec<_> = publishers.into_iter().map(|publisher| tokio::spawn(run(publisher))).collect();
+    let running: Vec<_> = publishers
+        .into_iter()
+        .map(|publisher| tokio::spawn(run(publisher)))
+        .collect();
     let (mut sent, mut confirmed, mut last) = (0, 0, first);
     for publisher in running {
         let done = publisher.await??;
@@ -66,7 +73,10 @@ pub(crate) async fn publish(load: Load) -> anyhow::Result<()> {
         confirmed += done.1;
         last = last.max(done.2);
     }
-    println!("{}", json!({ "sent": sent, "confirmed": confirmed, "first": first, "last": last }));
+    println!(
+        "{}",
+        json!({ "sent": sent, "confirmed": confirmed, "first": first, "last": last })
+    );
     Ok(())
 }
 
@@ -89,7 +99,10 @@ impl Publisher {
     async fn connect(load: &Load, number: u16) -> anyhow::Result<Publisher> {
         let mut stream = TcpStream::connect(load.to).await?;
         stream.set_nodelay(true)?;
-        let connect = Connect { keep_alive: 0, ..Connect::new(Version::V311, &format!("bench-{number}")) };
+        let connect = Connect {
+            keep_alive: 0,
+            ..Connect::new(Version::V311, &format!("bench-{number}"))
+        };
         stream.write_all(&connect.encode()).await?;
         let mut connack = [0; 4];
         stream.read_exact(&mut connack).await?;
@@ -122,7 +135,9 @@ impl Publisher {
                 self.add_publish();
             }
             self.flush().await?;
-            timeout(GRACE, self.read()).await.context("the broker confirms no more")??;
+            timeout(GRACE, self.read())
+                .await
+                .context("the broker confirms no more")??;
         }
     }
 
@@ -146,17 +161,30 @@ impl Publisher {
             }
         }
         while self.confirmed < self.sent {
-            timeout(GRACE, self.read()).await.context("the broker confirms no more")??;
+            timeout(GRACE, self.read())
+                .await
+                .context("the broker confirms no more")??;
         }
         Ok(())
     }
 
     fn add_publish(&mut self) {
-        let stamp = Stamp { run: self.load.run, publisher: self.number, number: self.sent, sent: now() };
+        let stamp = Stamp {
+            run: self.load.run,
+            publisher: self.number,
+            number: self.sent,
+            sent: now(),
+        };
         self.payload[..LENGTH].copy_from_slice(&stamp.bytes());
         let id = (self.sent % 65_535 + 1) as u16;
-        let publish =
-            Publish { topic: &self.topic, qos: 1, id, retain: false, dup: false, payload: &self.payload };
+        let publish = Publish {
+            topic: &self.topic,
+            qos: 1,
+            id,
+            retain: false,
+            dup: false,
+            payload: &self.payload,
+        };
         publish.encode_to(Version::V311, &mut self.output);
         self.sent += 1;
     }

@@ -8,7 +8,12 @@
 //! Every webhook is accounted for: each message carries its number, and lost, doubled and disordered ones are counted.
 
 // This is a measuring instrument: what it did not expect shall stop it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
 mod baseline;
 mod load;

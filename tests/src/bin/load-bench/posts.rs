@@ -30,8 +30,9 @@ pub(crate) struct Posts {
 pub(crate) async fn post(posts: Posts) -> anyhow::Result<()> {
     let first = now();
     let end = Instant::now() + Duration::from_secs_f64(posts.seconds);
-    let running: Vec<_> =
-        (0..posts.connections).map(|number| tokio::spawn(connection(posts.clone(), number, end))).collect();
+    let running: Vec<_> = (0..posts.connections)
+        .map(|number| tokio::spawn(connection(posts.clone(), number, end)))
+        .collect();
     let mut answered = 0;
     for connection in running {
         answered += connection.await??;
@@ -47,7 +48,15 @@ async fn connection(posts: Posts, publisher: u16, end: Instant) -> anyhow::Resul
     let mut payload = vec![b'.'; posts.payload.max(LENGTH)];
     let (mut number, mut request, mut answer) = (0, Vec::new(), [0; 256]);
     while Instant::now() < end {
-        payload[..LENGTH].copy_from_slice(&Stamp { run: posts.run, publisher, number, sent: now() }.bytes());
+        payload[..LENGTH].copy_from_slice(
+            &Stamp {
+                run: posts.run,
+                publisher,
+                number,
+                sent: now(),
+            }
+            .bytes(),
+        );
         let payload = base64::engine::general_purpose::STANDARD.encode(&payload);
         let body = format!(
             concat!(

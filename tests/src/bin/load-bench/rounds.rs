@@ -48,15 +48,31 @@ pub(crate) struct Settings {
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     raise_file_limit();
     let began = Instant::now();
-    let mut bench = Bench { sink: start_sink().await?, settings, run: 0, table: Table::default() };
+    let mut bench = Bench {
+        sink: start_sink().await?,
+        settings,
+        run: 0,
+        table: Table::default(),
+    };
     for round in 1..=bench.settings.rounds {
-        eprintln!("round {round} of {} ({:.0?} so far)", bench.settings.rounds, began.elapsed());
+        eprintln!(
+            "round {round} of {} ({:.0?} so far)",
+            bench.settings.rounds,
+            began.elapsed()
+        );
         bench.sink_alone().await?;
         bench.engine_alone().await?;
         bench.nothing_matches().await?;
         bench.everything_matches().await?;
     }
-    let Settings { publishers, payload, window, seconds, overflow, .. } = &bench.settings;
+    let Settings {
+        publishers,
+        payload,
+        window,
+        seconds,
+        overflow,
+        ..
+    } = &bench.settings;
     println!(
         "{publishers} publishers, QoS 1, {payload} bytes, window {window}, {seconds} s each, {} processors, overflow: \
          {overflow}, took {:.0?}\n",
@@ -90,13 +106,16 @@ impl Published {
 impl Bench {
     async fn sink_alone(&mut self) -> anyhow::Result<()> {
         self.begin(CONNECTIONS)?;
-        let done = part("post", &[
-            ("to", self.sink.1.to_string()),
-            ("run", self.run.to_string()),
-            ("connections", CONNECTIONS.to_string()),
-            ("payload", self.settings.payload.to_string()),
-            ("seconds", (self.settings.seconds / 2.0).to_string()),
-        ])
+        let done = part(
+            "post",
+            &[
+                ("to", self.sink.1.to_string()),
+                ("run", self.run.to_string()),
+                ("connections", CONNECTIONS.to_string()),
+                ("payload", self.settings.payload.to_string()),
+                ("seconds", (self.settings.seconds / 2.0).to_string()),
+            ],
+        )
         .await?;
         self.table.add("sink alone: requests/s", done.per_second());
         Ok(())
@@ -104,14 +123,21 @@ impl Bench {
 
     async fn engine_alone(&mut self) -> anyhow::Result<()> {
         let baseline = Process::start(this("baseline"));
-        let line = baseline.stdout.wait("its address", PATIENCE, |line| line.starts_with("ready ")).await;
+        let line = baseline
+            .stdout
+            .wait("its address", PATIENCE, |line| line.starts_with("ready "))
+            .await;
         let address = line.trim_start_matches("ready ").parse()?;
         let before = baseline.cpu_time();
         self.begin(self.settings.publishers)?;
         let done = self.publish(address, 0).await?;
         self.table.add("engine alone: publishes/s", done.per_second());
-        self.table.add("engine alone: processor µs per publish", micros(baseline.cpu_time() - before, done.confirmed));
-        self.table.add("engine alone: highest memory, MB", megabytes(baseline.memory("VmHWM")));
+        self.table.add(
+            "engine alone: processor µs per publish",
+            micros(baseline.cpu_time() - before, done.confirmed),
+        );
+        self.table
+            .add("engine alone: highest memory, MB", megabytes(baseline.memory("VmHWM")));
         Ok(())
     }
 
@@ -121,7 +147,10 @@ impl Bench {
         self.begin(self.settings.publishers)?;
         let done = self.publish(host.address, 0).await?;
         self.table.add("no rule matches: publishes/s", done.per_second());
-        self.table.add("no rule matches: processor µs per publish", micros(host.process.cpu_time() - before, done.confirmed));
+        self.table.add(
+            "no rule matches: processor µs per publish",
+            micros(host.process.cpu_time() - before, done.confirmed),
+        );
         ensure!(self.report(0, 0)?["received"] == 0, "a rule matched that should not");
         host.stop().await;
         Ok(())
@@ -129,15 +158,19 @@ impl Bench {
 
     async fn everything_matches(&mut self) -> anyhow::Result<()> {
         let mut host = self.host("#").await;
-        self.table.add("all match: memory after the start, MB", megabytes(host.resident()));
+        self.table
+            .add("all match: memory after the start, MB", megabytes(host.resident()));
         for rate in self.settings.rates.clone() {
             self.begin(self.settings.publishers)?;
             let done = self.publish(host.address, rate).await?;
             let report = self.drain(&done).await?;
             let millis = |field: &str| report[field].as_f64().unwrap_or(f64::NAN) / 1000.0;
-            self.table.add(format!("all match: latency at {rate}/s, p50 ms"), millis("p50"));
-            self.table.add(format!("all match: latency at {rate}/s, p99 ms"), millis("p99"));
-            self.table.add(format!("all match: publishes/s at {rate}/s"), done.per_second());
+            self.table
+                .add(format!("all match: latency at {rate}/s, p50 ms"), millis("p50"));
+            self.table
+                .add(format!("all match: latency at {rate}/s, p99 ms"), millis("p99"));
+            self.table
+                .add(format!("all match: publishes/s at {rate}/s"), done.per_second());
             self.account(&done, &report, &format!("at {rate}/s"));
         }
         self.begin(self.settings.publishers)?;
@@ -148,20 +181,32 @@ impl Bench {
         let field = |report: &Value, name: &str| report[name].as_u64().unwrap_or(0);
         self.table.add("all match: publishes/s", done.per_second());
         let steady = (done.last - done.first) as f64 * 0.8 / 1e9;
-        self.table.add("all match: webhooks/s while publishing", field(&after, "between") as f64 / steady);
+        self.table.add(
+            "all match: webhooks/s while publishing",
+            field(&after, "between") as f64 / steady,
+        );
         let whole = field(&report, "last").saturating_sub(done.first).max(1) as f64 / 1e9;
-        self.table.add("all match: webhooks/s, first publish to last webhook", field(&report, "received") as f64 / whole);
+        self.table.add(
+            "all match: webhooks/s, first publish to last webhook",
+            field(&report, "received") as f64 / whole,
+        );
         self.table.add(
             "all match: processor µs per webhook",
             micros(host.process.cpu_time() - before, field(&report, "received")),
         );
         self.account(&done, &report, "at full speed");
-        self.table.add("all match: highest memory, MB", megabytes(host.process.memory("VmHWM")));
-        self.table.add("all match: memory afterwards, MB", megabytes(host.resident()));
+        self.table
+            .add("all match: highest memory, MB", megabytes(host.process.memory("VmHWM")));
+        self.table
+            .add("all match: memory afterwards, MB", megabytes(host.resident()));
         if host.stop().await > Duration::from_secs(6) {
             eprintln!("the host took long to stop");
         }
-        let warnings = host.log().lines().into_iter().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+        let warnings = host
+            .log()
+            .lines()
+            .into_iter()
+            .filter(|line| line.contains("WARN") || line.contains("ERROR"));
         for line in warnings.take(5) {
             eprintln!("host: {line}");
         }
@@ -174,32 +219,46 @@ impl Bench {
             "urls = [\"http://{}/hook\"]\nrule.message_publish = [{{ action = \"message_publish\", topics = [{topics:?}] }}]\n",
             self.sink.1
         );
-        Setup::new().env("HOOKHOST_HOOKS__OVERFLOW", &self.settings.overflow).webhook_config(&config).start().await
+        Setup::new()
+            .env("HOOKHOST_HOOKS__OVERFLOW", &self.settings.overflow)
+            .webhook_config(&config)
+            .start()
+            .await
     }
 
     /// Publishes for the time set; at a rate, or as fast as it goes if that is 0.
     async fn publish(&self, to: SocketAddr, rate: u32) -> anyhow::Result<Published> {
-        part("publish", &[
-            ("to", to.to_string()),
-            ("run", self.run.to_string()),
-            ("publishers", self.settings.publishers.to_string()),
-            ("payload", self.settings.payload.to_string()),
-            ("window", self.settings.window.to_string()),
-            ("seconds", self.settings.seconds.to_string()),
-            ("rate", rate.to_string()),
-        ])
+        part(
+            "publish",
+            &[
+                ("to", to.to_string()),
+                ("run", self.run.to_string()),
+                ("publishers", self.settings.publishers.to_string()),
+                ("payload", self.settings.payload.to_string()),
+                ("window", self.settings.window.to_string()),
+                ("seconds", self.settings.seconds.to_string()),
+                ("rate", rate.to_string()),
+            ],
+        )
         .await
     }
 
     /// Opens a new page in the sink's book.
     fn begin(&mut self, publishers: u16) -> anyhow::Result<()> {
         self.run += 1;
-        ask(self.sink.1, &format!("POST /begin?run={}&publishers={publishers}", self.run)).map(drop)
+        ask(
+            self.sink.1,
+            &format!("POST /begin?run={}&publishers={publishers}", self.run),
+        )
+        .map(drop)
     }
 
     /// What the sink has of this run.
     fn report(&self, from: u64, to: u64) -> anyhow::Result<Value> {
-        Ok(serde_json::from_str(&ask(self.sink.1, &format!("GET /report?from={from}&to={to}"))?)?)
+        Ok(serde_json::from_str(&ask(
+            self.sink.1,
+            &format!("GET /report?from={from}&to={to}"),
+        )?)?)
     }
 
     /// Waits until every confirmed publish has become a webhook, or nothing comes any more.
@@ -221,9 +280,14 @@ impl Bench {
 
     fn account(&mut self, done: &Published, report: &Value, when: &str) {
         let field = |name: &str| report[name].as_u64().unwrap_or(0);
-        self.table.add(format!("webhooks lost {when}"), done.confirmed.saturating_sub(field("received")) as f64);
-        self.table.add(format!("webhooks doubled {when}"), field("doubled") as f64);
-        self.table.add(format!("webhooks out of order {when}"), field("disordered") as f64);
+        self.table.add(
+            format!("webhooks lost {when}"),
+            done.confirmed.saturating_sub(field("received")) as f64,
+        );
+        self.table
+            .add(format!("webhooks doubled {when}"), field("doubled") as f64);
+        self.table
+            .add(format!("webhooks out of order {when}"), field("disordered") as f64);
     }
 }
 
@@ -236,7 +300,10 @@ fn this(part: &str) -> Command {
 
 async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
     let sink = Process::start(this("sink"));
-    let line = sink.stdout.wait("its address", PATIENCE, |line| line.starts_with("listening on ")).await;
+    let line = sink
+        .stdout
+        .wait("its address", PATIENCE, |line| line.starts_with("listening on "))
+        .await;
     let address = line.trim_start_matches("listening on ").parse()?;
     Ok((sink, address))
 }
@@ -250,10 +317,17 @@ async fn part(name: &str, arguments: &[(&str, String)]) -> anyhow::Result<Publis
     let mut process = Process::start(command);
     let code = process.wait(Duration::from_secs(600)).await;
     ensure!(code == Some(0), "{name} failed: {}", process.stderr.tail());
-    let line = process.stdout.wait("its result", PATIENCE, |line| line.starts_with('{')).await;
+    let line = process
+        .stdout
+        .wait("its result", PATIENCE, |line| line.starts_with('{'))
+        .await;
     let result: Value = serde_json::from_str(&line)?;
     let field = |name: &str| result[name].as_u64().with_context(|| format!("no {name} in {line}"));
-    Ok(Published { confirmed: field("confirmed")?, first: field("first")?, last: field("last")? })
+    Ok(Published {
+        confirmed: field("confirmed")?,
+        first: field("first")?,
+        last: field("last")?,
+    })
 }
 
 /// One HTTP request on a connection of its own; the answer's body.

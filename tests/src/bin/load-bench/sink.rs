@@ -105,7 +105,11 @@ impl Request<'_> {
             }
         }
         let body = buffer.get(start..start + body_length)?;
-        Some(Request { target: target.unwrap_or_default(), body, length: start + body_length })
+        Some(Request {
+            target: target.unwrap_or_default(),
+            body,
+            length: start + body_length,
+        })
     }
 }
 
@@ -161,8 +165,13 @@ impl Page {
 
     fn enter(&mut self, body: &[u8]) {
         let key = b"\"payload\":\"";
-        let at = body.windows(key.len()).position(|window| window == key).map(|at| at + key.len());
-        let stamp = at.and_then(|at| Stamp::decode(&body[at..])).filter(|stamp| stamp.run == self.run);
+        let at = body
+            .windows(key.len())
+            .position(|window| window == key)
+            .map(|at| at + key.len());
+        let stamp = at
+            .and_then(|at| Stamp::decode(&body[at..]))
+            .filter(|stamp| stamp.run == self.run);
         let Some((stamp, publisher)) =
             stamp.and_then(|stamp| Some((stamp, self.publishers.get_mut(usize::from(stamp.publisher))?)))
         else {
@@ -199,7 +208,9 @@ impl Page {
     /// The page as JSON; `between` counts the webhooks that came from one time to another, to the step.
     fn report(&self, from: u64, to: u64) -> String {
         let step = |time: u64| (time.saturating_sub(self.begun) / STEP) as usize;
-        let line = self.line.get(step(from).min(self.line.len())..step(to).min(self.line.len()));
+        let line = self
+            .line
+            .get(step(from).min(self.line.len())..step(to).min(self.line.len()));
         let between: u64 = line.unwrap_or_default().iter().map(|count| u64::from(*count)).sum();
         json!({
             "received": self.received,
@@ -238,15 +249,31 @@ mod tests {
     fn each_webhook_is_entered_once() {
         let mut page = Page::new(1, 2);
         let body = |run, publisher, number| {
-            let stamp = Stamp { run, publisher, number, sent: now() };
+            let stamp = Stamp {
+                run,
+                publisher,
+                number,
+                sent: now(),
+            };
             let text = base64::engine::general_purpose::STANDARD.encode([&stamp.bytes()[..], b"x"].concat());
             format!("{{\"dup\":false,\"payload\":\"{text}\",\"ts\":1}}").into_bytes()
         };
-        for (run, publisher, number) in [(1, 0, 0), (1, 1, 0), (1, 0, 2), (1, 0, 1), (1, 0, 1), (2, 0, 5), (1, 2, 0)] {
+        for (run, publisher, number) in [
+            (1, 0, 0),
+            (1, 1, 0),
+            (1, 0, 2),
+            (1, 0, 1),
+            (1, 0, 1),
+            (2, 0, 5),
+            (1, 2, 0),
+        ] {
             page.enter(&body(run, publisher, number));
         }
         page.enter(b"{}");
-        assert_eq!((page.received, page.doubled, page.disordered, page.foreign), (4, 1, 1, 3));
+        assert_eq!(
+            (page.received, page.doubled, page.disordered, page.foreign),
+            (4, 1, 1, 3)
+        );
         assert!(page.percentile(0.99) < LONGEST);
     }
 

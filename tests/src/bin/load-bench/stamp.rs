@@ -21,7 +21,9 @@ pub(crate) struct Stamp {
 
 /// The clock of [`Stamp::sent`].
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| age.as_nanos() as u64)
 }
 
 impl Stamp {
@@ -44,7 +46,11 @@ impl Stamp {
             }
             to.copy_from_slice(&group.to_be_bytes()[1..]);
         }
-        let field = |from: usize, to: usize| bytes[from..to].iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let field = |from: usize, to: usize| {
+            bytes[from..to]
+                .iter()
+                .fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+        };
         Some(Stamp {
             run: field(0, 2) as u16,
             publisher: field(2, 4) as u16,
@@ -72,7 +78,12 @@ mod tests {
 
     #[test]
     fn a_stamp_survives_base64() {
-        let stamp = Stamp { run: 3, publisher: 65_535, number: 4_000_000_000, sent: now() };
+        let stamp = Stamp {
+            run: 3,
+            publisher: 65_535,
+            number: 4_000_000_000,
+            sent: now(),
+        };
         let text = base64::engine::general_purpose::STANDARD.encode([&stamp.bytes()[..], b"padding"].concat());
         assert_eq!(Stamp::decode(text.as_bytes()), Some(stamp));
         assert_eq!(Stamp::decode(b"too short"), None);
