@@ -76,6 +76,7 @@ fn limits(at: &mut Section<'_>) -> Limits {
         max_topic_aliases: at.count("max_topic_aliases", d.max_topic_aliases, 0..=65_535),
         max_inflight: at.count("max_inflight", d.max_inflight, 1..=65_535),
         max_mqueue_len: at.count("max_mqueue_len", d.max_mqueue_len, 1..=100_000_000),
+        max_mqueue_bytes: at.size("max_mqueue_bytes", d.max_mqueue_bytes, 0..=1 << 40),
         mqueue_rate_limit: at.text("mqueue_rate_limit", d.mqueue_rate_limit, rate),
         message_retry_interval: at.duration("message_retry_interval", d.message_retry_interval, zero..=DAY),
         message_expiry_interval: at.duration("message_expiry_interval", d.message_expiry_interval, zero..=LONGEST),
