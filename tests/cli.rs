@@ -1,10 +1,4 @@
 //! The command line: what works without a word of configuration, and how mistakes are told.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
 
 use std::io::{Read, Write};
 use std::process::Command;

@@ -1,10 +1,4 @@
 //! What happens to requests while the receiver is down, slow or talks nonsense; and that MQTT clients never notice.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

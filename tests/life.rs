@@ -1,11 +1,5 @@
 //! A client's life, step by step: which webhooks each step causes, in which order per client, with which body.
 //! Both protocol versions go through the same scripts; `$…` in an expectation is what differs between them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
 
 use std::time::Duration;
 
@@ -46,6 +40,7 @@ in_both_versions!(
     qos_2_is_acknowledged_at_pubcomp,
     a_repeated_qos_2_publish_is_one_message,
     an_assigned_client_id,
+    a_host_that_stops,
 );
 
 async fn connect_and_disconnect(version: Version) {
@@ -436,10 +431,46 @@ async fn a_session_that_outlives_its_connection(version: Version) {
         .await;
     receiver.disconnect().await;
     scene.skip("c3", &["client_disconnected"]).await;
-    // Sessions live in memory: the end of the host is the end of those that are away.
-    scene.host.stop().await;
-    scene.skip("c3", &["session_terminated"]).await;
+    // The session is thrown away, so that stopping has nothing left to tell.
+    Client::connect(scene.host.address, version, "c3")
+        .await
+        .disconnect()
+        .await;
+    scene.skip_connect("c3").await;
+    scene.skip_end("c3").await;
     scene.finish().await;
+}
+
+async fn a_host_that_stops(version: Version) {
+    let mut scene = Scene::start().await;
+    let client = Client::connect(scene.host.address, version, "c1").await;
+    let away = Client::open(scene.host.address, Options::persistent(version, "c3")).await;
+    away.disconnect().await;
+    scene.skip_connect("c1").await;
+    scene.skip_connect("c3").await;
+    scene.skip("c3", &["client_disconnected"]).await;
+    scene.host.stop().await;
+    scene
+        .expect(
+            version,
+            "c1",
+            r#"
+            {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"Server shutting down","time":"<time>","action":"client_disconnected"}
+            {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"Server shutting down","time":"<time>","action":"session_terminated"}
+            "#,
+        )
+        .await;
+    // Sessions are in memory and end with the host.
+    scene
+        .expect(
+            version,
+            "c3",
+            r#"
+            {"node":1,"ipaddress":"<addr>","clientid":"c3","username":"undefined","reason":"Server shutting down","time":"<time>","action":"session_terminated"}
+            "#,
+        )
+        .await;
+    drop(client);
 }
 
 async fn closing_the_socket(version: Version) {

@@ -1,10 +1,4 @@
 //! What a module does wrong costs the event that made it do so, and nothing else. The module is `tests/guests/probe`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
 
 use std::sync::Arc;
 use std::time::Duration;

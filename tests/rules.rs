@@ -1,10 +1,4 @@
 //! Which events go where, under which name: rules, filters, destinations, and the file that RMQTT reads.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
 
 use std::sync::Arc;
 

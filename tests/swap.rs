@@ -1,11 +1,5 @@
 //! The modules folder while the host runs: what is new, changed or removed takes effect without losing or repeating an
 //! event, and what does not load changes nothing and says why.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
 
 use std::sync::Arc;
 use std::time::Duration;

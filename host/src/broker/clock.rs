@@ -121,7 +121,7 @@ mod tests {
         let at = Millis(1_790_000_000_123);
         clock
             .offset
-            .store(at.0 / 1000 << 16 | u64::from(-210i16 as u16), Ordering::Relaxed);
+            .store(((at.0 / 1000) << 16) | u64::from(-210i16 as u16), Ordering::Relaxed);
         assert_eq!(clock.utc_offset(at), -210);
     }
 }

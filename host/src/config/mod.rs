@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 pub use formats::Format;
 pub use load::{environment, load};
-pub use mqtt::{Limits, Mqtt, SharedStrategy};
+pub use mqtt::Mqtt;
 pub use problem::{Problem, Source};
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
@@ -192,7 +192,12 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
 
 /// The folder for what can be made again, as the XDG base directory specification names it.
 fn user_cache(environment: &Environment) -> Option<PathBuf> {
-    let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        environment
+            .get(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
 }
 

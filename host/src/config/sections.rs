@@ -88,7 +88,9 @@ impl Wasm {
         let d = wasm::Limits::default();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Wasm {
-            instances: at.optional_count("instances", 1..=256).unwrap_or(processors.div_ceil(2)),
+            instances: at
+                .optional_count("instances", 1..=256)
+                .unwrap_or(processors.div_ceil(2)),
             limits: wasm::Limits {
                 // A 32-bit guest cannot have more than 4 GiB.
                 memory: at.size("memory", d.memory, 1 << 20..=4 << 30),

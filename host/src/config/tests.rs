@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::hooks::Overflow;
 
 fn file(path: &str, text: &str) -> Option<TextFile> {
     Some(TextFile {

@@ -241,7 +241,7 @@ mod tests {
 
         #[test]
         fn a_written_size_reads_the_same(bytes in any::<usize>(), shift in 0_u32..60) {
-            let bytes = bytes >> shift << shift / 2;
+            let bytes = (bytes >> shift) << (shift / 2);
             prop_assert_eq!(parse_size(&format_size(bytes)), Ok(bytes));
         }
 

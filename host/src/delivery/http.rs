@@ -183,7 +183,8 @@ fn builder(connect_timeout: Duration) -> ClientBuilder {
         .tcp_nodelay(true)
 }
 
-/// Reads the body up to the bound. What goes wrong now changes nothing: the status has said whether the request is taken.
+/// Reads the body up to the bound. What goes wrong now changes nothing: the status has said whether the request is
+/// taken.
 async fn read(mut response: Response) {
     let mut length = 0;
     while length <= ANSWER_BYTES {

@@ -38,7 +38,6 @@ mod stdout;
 mod target;
 #[cfg(test)]
 mod tests;
-mod width;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,9 +57,10 @@ pub use request::{Method, Request};
 /// How to deliver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Sender threads, at least 1. One sends some 45,000 small requests a second.
+    /// Sender threads, at least 1. One sends some 45,000 small requests a second over loopback.
     pub threads: usize,
-    /// Requests under way at once per destination, divided among the threads (at least 1 each).
+    /// Requests under way at once per destination, divided among the threads (at least 1 each). Receivers that answer
+    /// within a millisecond need no more than 32, and those cost less processor time each than 128.
     pub concurrency_limit: usize,
     /// Longest time for one attempt, from connecting to the end of the answer.
     pub http_timeout: Duration,
@@ -99,7 +99,7 @@ impl Default for Settings {
             // Some seconds of a full load, or a minute of a modest one with its receiver down.
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
-            // Half a default thread's share when both want the processor, roughly a third.
+            // A third of a usual thread's share when both want the same processor.
             nice: 5,
         }
     }

@@ -188,16 +188,6 @@ impl<T> Queue<T> {
         self.under_way > 0 || self.ready > 0
     }
 
-    /// Items under way.
-    pub(super) fn under_way(&self) -> usize {
-        self.under_way
-    }
-
-    /// Whether [`Queue::next`] has something.
-    pub(super) fn has_next(&self) -> bool {
-        self.under_way < self.total_limit && !self.open.is_empty()
-    }
-
     fn make_ready(&mut self, id: LaneId) {
         let destination = self.lane(id).destination;
         self.ready += 1;
@@ -350,7 +340,6 @@ mod tests {
             .filter(|lane| model.may_go(lane))
             .cloned()
             .collect();
-        assert_eq!(queue.has_next(), !eligible.is_empty());
         let Some((taken, item)) = queue.next() else {
             assert!(eligible.is_empty(), "held up without reason: {eligible:?}");
             return false;
@@ -406,7 +395,6 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(queue.len(), model.len());
-                prop_assert_eq!(queue.under_way(), model.under_way.len());
                 prop_assert_eq!(queue.next_due(), model.parked.values().min().map(|due| at(*due)));
             }
             // Whatever state that was: all comes out, once.

@@ -47,7 +47,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Bytes that the request counts for in a bounded queue: its texts, its body and a fixed share for what it is kept in.
+    /// Bytes that the request counts for in a bounded queue: its texts, its body and a fixed share for what it is kept
+    /// in.
     ///
     /// A body that is a slice of a larger buffer counts for itself only.
     pub fn size(&self) -> usize {

@@ -2,16 +2,15 @@
 //!
 //! Each thread has a runtime of one thread, an HTTP client and a [`Queue`] of its own; nothing in it is locked. One
 //! task takes in batches and watches the clock for retries. The attempts are made by *workers*, tasks that live on: a
-//! worker that ends an attempt takes the next job from the queue in the same poll, so under load a request costs no task, no
-//! timer and one wake-up, that of its answer. Idle workers wait in a list; there are never more workers than requests
-//! may be under way.
+//! worker that ends an attempt takes the next job from the queue in the same poll, so under load a request costs no
+//! task, no timer and one wake-up, that of its answer. Idle workers wait in a list; there are never more workers than
+//! requests may be under way.
 
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -32,7 +31,6 @@ use super::queue::{Queue, Taken};
 use super::request::{Method, Request};
 use super::retry::{Outcome, Policy, Reason, Verdict};
 use super::target::{Route, Target, Targets};
-use super::width::Width;
 use super::{Settings, StartError};
 
 /// So many destinations may have all their slots taken by slow receivers before others get fewer slots.
@@ -57,11 +55,8 @@ impl Sender {
         let (inbox, batches) = unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let http = Http::new(settings.connect_timeout)?;
-        let idle = Arc::new(ThreadIdle::default());
-        let hook = Arc::clone(&idle);
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .on_thread_park(move || hook.tell())
             .thread_name("delivery-io")
             // Name resolution and one write per file or standard output at a time.
             .max_blocking_threads(64)
@@ -72,12 +67,7 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 lower_priority(settings.nice);
-                run(
-                    runtime,
-                    Desk::new(http, &settings, room, counts, idle),
-                    batches,
-                    stopped,
-                );
+                run(runtime, Desk::new(http, &settings, room, counts), batches, stopped);
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -128,8 +118,6 @@ struct Desk {
     http: Http,
     targets: RefCell<Targets>,
     queue: RefCell<Queue<Job>>,
-    width: RefCell<Width>,
-    thread_idle: Arc<ThreadIdle>,
     idle: RefCell<Vec<Rc<Seat>>>,
     most_idle: usize,
     room: Arc<Room>,
@@ -143,24 +131,6 @@ struct Desk {
     alarm: Cell<Option<Instant>>,
     stopping: Cell<bool>,
     notices: Notices,
-}
-
-/// Says that the thread has nothing left to do, to whom that matters.
-#[derive(Default)]
-struct ThreadIdle {
-    /// Jobs wait for the width to grow.
-    wanted: AtomicBool,
-    told: Notify,
-}
-
-impl ThreadIdle {
-    /// Called by the runtime when it is about to sleep; it does not if this makes a task ready.
-    fn tell(&self) {
-        if self.wanted.load(Relaxed) {
-            self.wanted.store(false, Relaxed);
-            self.told.notify_one();
-        }
-    }
 }
 
 /// A request, taken apart.
@@ -191,21 +161,12 @@ struct Notices {
 }
 
 impl Desk {
-    fn new(
-        http: Http,
-        settings: &Settings,
-        room: Arc<Room>,
-        counts: Arc<Counts>,
-        thread_idle: Arc<ThreadIdle>,
-    ) -> Desk {
+    fn new(http: Http, settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
         let limit = (settings.concurrency_limit / settings.threads.max(1)).max(1);
-        let total_limit = limit.saturating_mul(SLOW_DESTINATIONS);
         Desk {
             http,
             targets: RefCell::new(Targets::new()),
-            queue: RefCell::new(Queue::new(limit, total_limit)),
-            width: RefCell::new(Width::new(total_limit)),
-            thread_idle,
+            queue: RefCell::new(Queue::new(limit, limit.saturating_mul(SLOW_DESTINATIONS))),
             idle: RefCell::default(),
             most_idle: limit,
             room,
@@ -250,7 +211,6 @@ impl Desk {
                     inbox.close();
                 }
                 () = self.changed.notified() => {}
-                () = self.thread_idle.told.notified() => self.width.borrow_mut().idle(),
                 () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {}
             }
             self.dispatch(due);
@@ -303,7 +263,8 @@ impl Desk {
                 self.room.release(1, size);
                 if let Some(left_out) = self.notices.invalid.due(std::time::Instant::now()) {
                     let url = super::request::shown(&url);
-                    warn!(event = %id, module = %source, generation, url, error, left_out, "request dropped: not valid");
+                    let why = "request dropped: not valid";
+                    warn!(event = %id, module = %source, generation, url, error, left_out, "{why}");
                 }
             }
         }
@@ -323,14 +284,7 @@ impl Desk {
     }
 
     fn next_job(&self) -> Option<(Taken, Job)> {
-        let mut queue = self.queue.borrow_mut();
-        if self.width.borrow().allows(queue.under_way()) {
-            return queue.next();
-        }
-        if queue.has_next() {
-            self.thread_idle.wanted.store(true, Relaxed);
-        }
-        None
+        self.queue.borrow_mut().next()
     }
 
     /// Nothing is left, or nothing that could be done until `end`.
@@ -357,7 +311,6 @@ impl Desk {
 
     /// Draws the conclusion from an attempt.
     fn settle(&self, taken: Taken, job: Job, outcome: Outcome) {
-        self.width.borrow_mut().ended();
         if outcome == Outcome::Taken {
             self.counts.delivered();
             return self.end(taken, &job);
@@ -376,7 +329,8 @@ impl Desk {
                         id, source, attempts, ..
                     } = &job;
                     let (url, wait) = (&job.target.shown, at.saturating_duration_since(now));
-                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "request failed, will be tried again");
+                    let what = "request failed, will be tried again";
+                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
                 }
                 self.queue.borrow_mut().retry(taken, job, at);
                 if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {

@@ -37,10 +37,13 @@ pub(super) struct Target {
     pub(super) destination: Rc<Destination>,
     /// None: it takes lines.
     endpoint: Option<Endpoint>,
-    prepared: RefCell<Vec<(Vec<(String, String)>, Rc<Prepared>)>>,
+    prepared: RefCell<Vec<(Headers, Rc<Prepared>)>>,
     /// Which of `prepared` is given up next.
     oldest: Cell<usize>,
 }
+
+/// Names and values as a request brings them.
+type Headers = Vec<(String, String)>;
 
 /// A receiver.
 pub(super) struct Destination {

@@ -135,7 +135,10 @@ pub struct OtherEvent {
 
 /// What happened; the variants are those of [`Hook`].
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "an event is built once and lives behind one Arc; a Box would be a second allocation")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event is built once and lives behind one Arc; a Box would be a second allocation"
+)]
 pub enum Detail {
     /// The connection that is asked for.
     ClientConnect(Connection),

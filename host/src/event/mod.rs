@@ -15,7 +15,7 @@ pub use bytes::Bytes;
 pub use bytestring::ByteString;
 
 pub use client::{
-    Authentication, Authorization, Access, Certificate, Client, Connack, Connection, Disconnection, End, EndReason,
+    Access, Authentication, Authorization, Certificate, Client, Connack, Connection, Disconnection, End, EndReason,
     Node, Session, Termination, Transport,
 };
 pub use detail::{Detail, Hook, OtherEvent};
@@ -43,7 +43,9 @@ impl Id {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         let mut out = [0; 32];
         for (place, digit) in out.iter_mut().rev().enumerate() {
-            *digit = DIGITS[(self.0 >> (4 * place)) as usize & 15];
+            #[expect(clippy::indexing_slicing, reason = "four bits are less than the 16 digits")]
+            let value = DIGITS[(self.0 >> (4 * place)) as usize & 15];
+            *digit = value;
         }
         out
     }

@@ -255,7 +255,7 @@ impl Reader {
             self.problem(key, format!("is {}, but must be a size such as \"64MiB\"", kind(value)));
             return None;
         };
-        match parse_size(text).map(|size| usize::try_from(size).unwrap_or(usize::MAX)) {
+        match parse_size(text) {
             Ok(size) if range.contains(&size) => return Some(size),
             Ok(size) if size < *range.start() => self.problem(key, format!("must be at least {} bytes", range.start())),
             Ok(_) => self.problem(key, format!("must be at most {} bytes", range.end())),

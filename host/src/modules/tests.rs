@@ -23,7 +23,6 @@ fn engine() -> Engine {
         let dir = tempfile::tempdir().unwrap();
         let settings = EngineSettings {
             cache_dir: Some(dir.path().join("cache")),
-            ..EngineSettings::default()
         };
         (Engine::new(&settings).unwrap(), dir)
     });
@@ -159,8 +158,7 @@ impl Host {
     /// Stops the modules and gives all requests.
     fn stop(self) -> Vec<Request> {
         self.modules.stop(Duration::from_secs(20));
-        let requests = std::mem::take(&mut *lock(&self.outbox.0));
-        requests
+        std::mem::take(&mut *lock(&self.outbox.0))
     }
 }
 

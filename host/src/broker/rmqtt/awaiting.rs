@@ -52,12 +52,6 @@ impl Awaiting {
         Some(message)
     }
 
-    /// How many there are.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
     /// By the address of the key, which all copies of it share: cheaper than what is in it.
     #[expect(
         clippy::indexing_slicing,

@@ -100,6 +100,10 @@ pub struct Limits {
     pub max_inflight: u16,
     /// Messages that wait for one client; when full the oldest goes, or the new one if it is QoS 0. 1,000.
     pub max_mqueue_len: usize,
+    /// Bytes of topics and payloads that wait for one client, together; above that new ones are dropped for it. 0: no
+    /// limit, as in RMQTT. 128 MiB: a thousand of the longest messages for each client that does not read would be
+    /// the end of any machine.
+    pub max_mqueue_bytes: usize,
     /// How many messages are sent to one client in which time. 4,294,967,295 in 1 s: as many as it takes.
     pub mqueue_rate_limit: (u32, Duration),
     /// After how long an unconfirmed message is sent again on the same connection; 0: not before the client
@@ -162,6 +166,7 @@ impl Default for Limits {
             max_topic_aliases: 0,
             max_inflight: 128,
             max_mqueue_len: 1_000,
+            max_mqueue_bytes: 128 * 1024 * 1024,
             mqueue_rate_limit: (u32::MAX, Duration::from_secs(1)),
             message_retry_interval: Duration::from_secs(20),
             message_expiry_interval: Duration::from_secs(5 * 60),

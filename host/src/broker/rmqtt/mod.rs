@@ -6,20 +6,23 @@
 //!
 //! `limits` has the settings, `handler` and `messages` turn hooks into events with what `translate` and `reason` say,
 //! `sessions`, `awaiting`, `tag` and `oversize` remember what RMQTT does not, `retained` is its store of retained
-//! messages.
+//! messages, `peers` and `backlog` bound what waits for a client.
 
 mod awaiting;
+mod backlog;
 mod handler;
 mod limits;
 mod messages;
 mod oversize;
+mod peers;
 mod reason;
 mod retained;
 mod sessions;
+mod subscriptions;
+mod sweep;
 mod tag;
 mod translate;
 
-use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +39,9 @@ use ::rmqtt::server::MqttServer;
 use ::rmqtt::session::{Session as Held, SessionState};
 use ::rmqtt::types::{CodecPublish, From as Sender, Id as ClientKey, Publish, Reason};
 
+use self::backlog::Backlogs;
 use self::handler::Watch;
+use self::peers::Peers;
 use self::retained::Retained;
 use self::translate::{Listening, MODULE_LISTENER};
 use super::{ClientState, HostMessage, PublishError, Settings, StartError};
@@ -49,8 +54,6 @@ pub use self::limits::{Limits, SharedStrategy};
 const LISTENER: &str = "tcp:default";
 /// RMQTT's number of the listener.
 const LISTENER_ID: u16 = 1;
-/// How often forgotten sessions and expired retained messages are looked for.
-const SWEEP: Duration = Duration::from_secs(5);
 /// How many clients are being disconnected at a time while stopping.
 const KICKS: usize = 256;
 
@@ -85,8 +88,10 @@ impl Broker {
                 .await
                 .map_err(refused)?;
         }
-        let retained = Arc::new(Retained::new(limits));
-        *engine.extends.retain_mut().await = Box::new(Arc::clone(&retained));
+        let backlogs = Arc::new(Backlogs::new(limits));
+        *engine.extends.shared_mut().await = Box::new(Peers::new(engine.clone(), Arc::clone(&backlogs)));
+        let retained = Retained::new(limits);
+        *engine.extends.retain_mut().await = Box::new(retained.clone());
 
         let listen = settings.listen;
         let listener = limits
@@ -120,7 +125,7 @@ impl Broker {
                 tracing::error!(%error, "the MQTT listener has ended");
             }
         });
-        let sweeping = tokio::spawn(sweep(engine.clone(), watch.clone(), retained));
+        let sweeping = tokio::spawn(sweep::sweep(engine.clone(), watch.clone(), retained, backlogs));
         Ok(Broker {
             engine,
             address,
@@ -150,14 +155,14 @@ impl Broker {
         states
     }
 
-    /// Ends a client's connection and session.
+    /// Ends a client's connection and session; whether there was a session.
     pub(super) async fn disconnect(&self, client_id: &str) -> bool {
         let any = ClientKey::from(self.engine.node.id(), client_id.into());
-        let held = self.engine.extends.shared().await.entry(any).session();
-        let Some(key) = held.map(|held| held.id.clone()) else {
+        let Some(held) = self.engine.extends.shared().await.entry(any).session() else {
             return false;
         };
-        kick(&self.engine, self.watch.as_deref(), key).await
+        kick(&self.engine, self.watch.as_deref(), held.id.clone()).await;
+        true
     }
 
     /// Publishes a message of the host's own.
@@ -287,16 +292,27 @@ async fn state(held: &Held) -> Option<ClientState> {
     })
 }
 
-/// Ends a session in the name of an administrator; whether there was one.
-async fn kick(engine: &ServerContext, watch: Option<&Watch>, key: ClientKey) -> bool {
-    let mut entry = engine.extends.shared().await.entry(key.clone());
+/// Ends a session in the name of an administrator.
+///
+/// Under the lock that a CONNECT of the client takes: RMQTT removes whatever session is there when the kicked one has
+/// answered, and a newer one would be left connected and unknown.
+async fn kick(engine: &ServerContext, watch: Option<&Watch>, key: ClientKey) {
+    let entry = engine.extends.shared().await.entry(key.clone());
+    let mut entry = match entry.try_lock().await {
+        Ok(entry) => entry,
+        Err(error) => {
+            tracing::warn!(client = %key.client_id, %error, "a client that is being accepted cannot be disconnected");
+            return;
+        }
+    };
     let online = entry.is_connected().await;
-    let kicked = entry.kick(true, true, true).await;
+    if let Err(error) = entry.kick(true, true, true).await {
+        tracing::debug!(client = %key.client_id, %error, "a client ended before it was asked to");
+    }
     // For a client that is away RMQTT throws the session away without a word.
     if let Some(watch) = watch.filter(|_| !online) {
         watch.lost(&key, &Reason::ConnectKicked(true)).await;
     }
-    matches!(kicked, Ok(::rmqtt::types::OfflineSession::Exist(_)))
 }
 
 /// Ends all sessions that there are; how many.
@@ -313,52 +329,6 @@ async fn disconnect_all(engine: &ServerContext, watch: Option<&Arc<Watch>>) -> u
     }
     while kicks.join_next().await.is_some() {}
     count
-}
-
-/// Cleans up, every now and then, for as long as the broker runs.
-async fn sweep(engine: ServerContext, watch: Option<Arc<Watch>>, retained: Arc<Retained>) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    let mut missing = HashSet::new();
-    loop {
-        ticks.tick().await;
-        retained.sweep();
-        forgotten(&engine, watch.as_deref()).await;
-        if let Some(watch) = &watch {
-            missing = unknown(&engine, watch, &missing).await;
-        }
-    }
-}
-
-/// Removes sessions whose task has gone: RMQTT leaves them behind if CONNACK could not be written.
-async fn forgotten(engine: &ServerContext, watch: Option<&Watch>) {
-    for key in keys(engine).await {
-        let mut entry = engine.extends.shared().await.entry(key.clone());
-        if entry.id_same() != Some(true) || !entry.tx().is_some_and(|sender| sender.is_closed()) {
-            continue;
-        }
-        if entry.remove_with(&key).await.is_ok_and(|removed| removed.is_some())
-            && let Some(watch) = watch
-        {
-            watch.lost(&key, &Reason::ConnectRemoteClose).await;
-        }
-    }
-}
-
-/// Ends what is remembered of sessions that RMQTT does not know any more. It can be on its way to say so itself, so
-/// they have to be missing twice; gives those that were missing once.
-async fn unknown(engine: &ServerContext, watch: &Watch, missing: &HashSet<ClientKey>) -> HashSet<ClientKey> {
-    let mut again = HashSet::new();
-    for live in watch.sessions.all() {
-        if engine.extends.shared().await.entry(live.key.clone()).id_same() == Some(true) {
-            continue;
-        }
-        if missing.contains(&live.key) {
-            watch.lost(&live.key, &Reason::ConnectRemoteClose).await;
-        } else {
-            again.insert(live.key);
-        }
-    }
-    again
 }
 
 #[cfg(test)]

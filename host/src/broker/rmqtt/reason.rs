@@ -43,7 +43,7 @@ pub(super) fn end(reason: &Reason, context: Context) -> End {
         Reason::ConnectReadWriteError => plain(E::SocketError, None, None),
         Reason::ConnectRemoteClose => plain(E::Closed, None, None),
         Reason::ConnectKeepaliveTimeout => plain(E::KeepAliveTimeout, 141, None),
-        Reason::ConnectKicked(true) if context.stopping => plain(E::Shutdown, 139, None),
+        Reason::ConnectKicked(true) if context.stopping => plain(E::Shutdown, 139, Some("Server shutting down".into())),
         Reason::ConnectKicked(true) => plain(E::Kicked, 152, None),
         Reason::ConnectKicked(false) if context.discarded => plain(E::Discarded, 142, None),
         Reason::ConnectKicked(false) => plain(E::TakenOver, 142, None),

@@ -18,10 +18,11 @@ use ::rmqtt::types::{Retain, TimedValue, TopicFilter, TopicName};
 use super::limits::Limits;
 use super::tag::mark_stored;
 
-/// The store.
+/// The store. A handle: clones share everything, because RMQTT owns one and the sweeper another.
+#[derive(Clone)]
 pub(super) struct Retained {
     limits: Limits,
-    state: RwLock<State>,
+    state: Arc<RwLock<State>>,
 }
 
 #[derive(Default)]
@@ -37,7 +38,7 @@ impl Retained {
     pub(super) fn new(limits: &Limits) -> Retained {
         Retained {
             limits: limits.clone(),
-            state: RwLock::default(),
+            state: Arc::default(),
         }
     }
 
@@ -83,7 +84,7 @@ fn size(retain: &Retain) -> usize {
 }
 
 #[async_trait]
-impl RetainStorage for Arc<Retained> {
+impl RetainStorage for Retained {
     fn enable(&self) -> bool {
         self.limits.retain
     }
@@ -169,14 +170,14 @@ mod tests {
         }
     }
 
-    async fn set(store: &Arc<Retained>, topic: &str, payload: &str) {
+    async fn set(store: &Retained, topic: &str, payload: &str) {
         store
             .set(&topic.into(), message(topic, payload, None), None)
             .await
             .expect("a topic");
     }
 
-    async fn found(store: &Arc<Retained>, filter: &str) -> Vec<(String, String)> {
+    async fn found(store: &Retained, filter: &str) -> Vec<(String, String)> {
         let mut found: Vec<_> = store
             .get(&filter.into())
             .await
@@ -200,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_message_of_each_topic_is_kept() {
-        let store = Arc::new(Retained::new(&Limits::default()));
+        let store = Retained::new(&Limits::default());
         set(&store, "a/1", "x").await;
         set(&store, "a/1", "y").await;
         set(&store, "a/2", "z").await;
@@ -214,10 +215,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_store_still_replaces_and_deletes() {
-        let store = Arc::new(Retained::new(&Limits {
+        let store = Retained::new(&Limits {
             max_retained_messages: 1,
             ..Limits::default()
-        }));
+        });
         set(&store, "a", "1").await;
         set(&store, "b", "1").await;
         set(&store, "a", "2").await;
@@ -229,10 +230,10 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded() {
-        let store = Arc::new(Retained::new(&Limits {
+        let store = Retained::new(&Limits {
             max_retained_bytes: 10,
             ..Limits::default()
-        }));
+        });
         set(&store, "a", "123456789").await;
         set(&store, "b", "1").await;
         assert_eq!(found(&store, "#").await, pairs(&[("a", "123456789")]));
@@ -240,10 +241,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_expired_message_is_neither_found_nor_counted() {
-        let store = Arc::new(Retained::new(&Limits {
+        let store = Retained::new(&Limits {
             retained_message_ttl: Duration::from_nanos(1),
             ..Limits::default()
-        }));
+        });
         set(&store, "a", "1").await;
         store
             .set(&"b".into(), message("b", "2", Some(1000)), None)
@@ -256,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn topics_that_would_harm_the_tree_are_not_kept() {
-        let store = Arc::new(Retained::new(&Limits::default()));
+        let store = Retained::new(&Limits::default());
         for topic in ["a/+", "#", &"/".repeat(60_000)] {
             set(&store, topic, "1").await;
         }

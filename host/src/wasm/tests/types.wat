@@ -114,7 +114,7 @@
       (case "session-unsubscribed" $unsubscription) (case "session-discarded" $session)
       (case "session-taken-over" $session) (case "session-terminated" $termination)
       (case "message-publish" $message) (case "message-delivered" $delivery) (case "message-acked" $acknowledgement)
-      (case "message-dropped" $message-drop) (case "delivery-dropped" $delivery-drop)
+      (case "message-dropped" $message-drop) (case "message-refused" $message-drop) (case "delivery-dropped" $delivery-drop)
       (case "message-queued" $delivery) (case "delivery-lost" $delivery-loss) (case "other" $other-event)))
     (export "detail" (type $detail (eq $.detail)))
     (type $.event (record
@@ -128,7 +128,7 @@
       "client-connect" "client-connack" "client-connected" "client-disconnected" "client-authenticated"
       "client-authorized" "client-subscribe" "client-unsubscribe" "session-created" "session-resumed"
       "session-subscribed" "session-unsubscribed" "session-discarded" "session-taken-over" "session-terminated"
-      "message-publish" "message-delivered" "message-acked" "message-dropped" "delivery-dropped" "message-queued"
+      "message-publish" "message-delivered" "message-acked" "message-dropped" "message-refused" "delivery-dropped" "message-queued"
       "delivery-lost" "other"))
     (export "hook" (type $hook (eq $.hook)))
     (type $.interest (record (field "hook" $hook) (field "filters" (list string))))

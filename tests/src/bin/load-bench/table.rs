@@ -78,10 +78,17 @@ mod tests {
             table.add("all match: publishes/s", value / 2.0);
         }
         let text = table.to_string();
+        let words: Vec<_> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
         assert!(
-            text.contains("200                                100 300 200"),
+            words.contains(&"engine alone: publishes/s 200 100 300 200".to_owned()),
             "{text}"
         );
-        assert!(text.contains("0.50 of engine alone"), "{text}");
+        assert!(
+            words.contains(&"all match: publishes/s 100 0.50 of engine alone 50.0 150 100".to_owned()),
+            "{text}"
+        );
     }
 }

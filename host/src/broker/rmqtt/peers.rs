@@ -1,0 +1,324 @@
+//! RMQTT's table of clients, with three of its faults mended.
+//!
+//! - What waits for a client is bounded (see [`super::backlog`]); retained messages wait for room instead of being
+//!   dropped.
+//! - A client that comes back while its old connection is ending, or while another CONNECT of its own is being
+//!   answered, is not refused.
+//! - A subscription identifier reaches its subscriber even if the publisher speaks MQTT 3.
+//!
+//! Everything else is RMQTT's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use tokio::time::{Instant, sleep};
+
+use ::rmqtt::codec::v5::PublishProperties;
+use ::rmqtt::context::ServerContext;
+use ::rmqtt::session::Session as Held;
+use ::rmqtt::shared::{DefaultShared, Entry, RetainLoadCallback, Shared};
+use ::rmqtt::types::{
+    ForwardedCount, ForwardedRecipients, From as Sender, Id as ClientKey, IsAdmin, Message as Queued, MsgID, NodeId,
+    OfflineSession, Publish, Reason, SessionStatus, SubRelations, SubRelationsMap, SubsSearchParams, SubsSearchResult,
+    Subscribe, SubscribeReturn, SubscriptionOptions, To, TopicFilter, Tx, Unsubscribe,
+};
+
+use super::backlog::Backlogs;
+
+/// How long a retained message waits for room, and a CONNECT for another one of the same client.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a CONNECT looks whether the other one has been answered.
+const LOOK: Duration = Duration::from_millis(5);
+
+type Failed = (To, Sender, Publish, Reason);
+
+/// The table.
+pub(super) struct Peers {
+    inner: DefaultShared,
+    engine: ServerContext,
+    backlogs: Arc<Backlogs>,
+}
+
+impl Peers {
+    /// A table without clients, for this engine.
+    pub(super) fn new(engine: ServerContext, backlogs: Arc<Backlogs>) -> Peers {
+        Peers {
+            inner: DefaultShared::new(Some(engine.clone())),
+            engine,
+            backlogs,
+        }
+    }
+
+    fn peer(&self, inner: Box<dyn Entry>) -> Box<dyn Entry> {
+        Box::new(Peer {
+            inner,
+            backlogs: Arc::clone(&self.backlogs),
+        })
+    }
+
+    /// Who of this node is to get a message.
+    async fn receivers(&self, sender: &Sender, publish: &Publish) -> SubRelations {
+        if let Some(receiver) = &publish.target_clientid {
+            let mut options = SubscriptionOptions::default();
+            options.set_qos(publish.qos);
+            return vec![(publish.topic.clone(), receiver.clone(), options, None, None)];
+        }
+        let matches = self
+            .engine
+            .extends
+            .router()
+            .await
+            .matches(sender.id.clone(), &publish.topic)
+            .await;
+        match matches {
+            Ok(mut nodes) => nodes.remove(&self.engine.node.id()).unwrap_or_default(),
+            Err(error) => {
+                tracing::debug!(topic = %publish.topic, %error, "no topic that can be routed");
+                SubRelations::default()
+            }
+        }
+    }
+
+    /// Hands a copy to one receiver.
+    fn hand_over(
+        &self,
+        client_id: ByteString,
+        group: Option<&ByteString>,
+        sender: &Sender,
+        mut copy: Publish,
+    ) -> Result<(), Failed> {
+        let Some((channel, to)) = self.inner.tx(&client_id) else {
+            let reason = Reason::from_static("the client has disconnected");
+            return Err((To::from(NodeId::default(), client_id), sender.clone(), copy, reason));
+        };
+        if !self.backlogs.admit(&client_id, &mut copy, group) {
+            return Err((to, sender.clone(), copy, Reason::MessageQueueFull));
+        }
+        let Err(error) = channel.unbounded_send(Queued::Forward(sender.clone(), copy)) else {
+            return Ok(());
+        };
+        match error.into_inner() {
+            Queued::Forward(sender, copy) => Err((to, sender, copy, Reason::from_static("Connection Tx is closed"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The copy for one subscriber.
+fn copy(
+    publish: &Publish,
+    options: &SubscriptionOptions,
+    subscription_ids: Option<Vec<std::num::NonZeroU32>>,
+) -> Publish {
+    let mut copy = publish.clone();
+    copy.dup = false;
+    copy.retain = publish.retain && options.retain_as_published().unwrap_or(false);
+    copy.qos = publish.qos.less_value(options.qos());
+    copy.packet_id = None;
+    copy.target_clientid = None;
+    if let Some(ids) = subscription_ids {
+        copy.properties
+            .get_or_insert_with(PublishProperties::default)
+            .subscription_ids = ids;
+    }
+    copy
+}
+
+#[async_trait]
+impl Shared for Peers {
+    fn entry(&self, id: ClientKey) -> Box<dyn Entry> {
+        self.peer(self.inner.entry(id))
+    }
+
+    fn exist(&self, client_id: &str) -> bool {
+        self.inner.exist(client_id)
+    }
+
+    async fn forwards(
+        &self,
+        id: Option<MsgID>,
+        sender: Sender,
+        publish: Publish,
+    ) -> Result<ForwardedCount, (ForwardedCount, Vec<Failed>)> {
+        let receivers = self.receivers(&sender, &publish).await;
+        match self.forwards_to(sender, &publish, receivers, id).await {
+            Ok(reached) => Ok(reached.len()),
+            Err((reached, failed)) => Err((reached.len(), failed)),
+        }
+    }
+
+    async fn forwards_and_get_shareds(
+        &self,
+        sender: Sender,
+        publish: Publish,
+    ) -> Result<(SubRelationsMap, ForwardedRecipients), (ForwardedRecipients, Vec<Failed>)> {
+        self.inner.forwards_and_get_shareds(sender, publish).await
+    }
+
+    async fn forwards_to(
+        &self,
+        sender: Sender,
+        publish: &Publish,
+        receivers: SubRelations,
+        _: Option<MsgID>,
+    ) -> Result<ForwardedRecipients, (ForwardedRecipients, Vec<Failed>)> {
+        let mut reached = ForwardedRecipients::with_capacity(receivers.len());
+        let mut failed = Vec::new();
+        for (_, client_id, options, subscription_ids, group) in receivers {
+            let group = group.as_ref().map(|(group, _, _)| group);
+            let copy = copy(publish, &options, subscription_ids);
+            match self.hand_over(client_id.clone(), group, &sender, copy) {
+                Ok(()) => reached.push((client_id, None)),
+                Err(why) => failed.push(why),
+            }
+        }
+        if failed.is_empty() {
+            Ok(reached)
+        } else {
+            Err((reached, failed))
+        }
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = Box<dyn Entry>> + Sync + Send + '_> {
+        Box::new(self.inner.iter().map(|entry| self.peer(entry)))
+    }
+
+    fn random_session(&self) -> Option<Held> {
+        self.inner.random_session()
+    }
+
+    async fn session_status(&self, client_id: &str) -> Option<SessionStatus> {
+        self.inner.session_status(client_id).await
+    }
+
+    async fn client_states_count(&self) -> usize {
+        self.inner.client_states_count().await
+    }
+
+    fn sessions_count(&self) -> usize {
+        self.inner.sessions_count()
+    }
+
+    async fn query_subscriptions(&self, query: &SubsSearchParams) -> Vec<SubsSearchResult> {
+        self.inner.query_subscriptions(query).await
+    }
+
+    async fn subscriptions_count(&self) -> usize {
+        self.inner.subscriptions_count().await
+    }
+
+    async fn retain_load_with(
+        &self,
+        filter: &TopicFilter,
+        found: Arc<dyn RetainLoadCallback>,
+    ) -> ::rmqtt::Result<Vec<(NodeId, MsgID)>> {
+        self.inner.retain_load_with(filter, found).await
+    }
+}
+
+/// One place in the table.
+struct Peer {
+    inner: Box<dyn Entry>,
+    backlogs: Arc<Backlogs>,
+}
+
+#[async_trait]
+impl Entry for Peer {
+    async fn try_lock(&self) -> ::rmqtt::Result<Box<dyn Entry>> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.inner.try_lock().await {
+                Ok(inner) => {
+                    return Ok(Box::new(Peer {
+                        inner,
+                        backlogs: Arc::clone(&self.backlogs),
+                    }));
+                }
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => sleep(LOOK).await,
+            }
+        }
+    }
+
+    fn id(&self) -> ClientKey {
+        self.inner.id()
+    }
+
+    fn id_same(&self) -> Option<bool> {
+        self.inner.id_same()
+    }
+
+    async fn set(&mut self, held: Held, channel: Tx) -> ::rmqtt::Result<()> {
+        self.inner.set(held, channel).await
+    }
+
+    async fn remove(&mut self) -> ::rmqtt::Result<Option<(Held, Tx)>> {
+        self.inner.remove().await
+    }
+
+    async fn remove_with(&mut self, id: &ClientKey) -> ::rmqtt::Result<Option<(Held, Tx)>> {
+        self.inner.remove_with(id).await
+    }
+
+    async fn kick(
+        &mut self,
+        clean_start: bool,
+        clear_subscriptions: bool,
+        is_admin: IsAdmin,
+    ) -> ::rmqtt::Result<OfflineSession> {
+        match self.inner.kick(clean_start, clear_subscriptions, is_admin).await {
+            // The old connection has ended by itself instead of answering; now there is nobody to ask.
+            Err(_) => self.inner.kick(clean_start, clear_subscriptions, is_admin).await,
+            kicked => kicked,
+        }
+    }
+
+    async fn online(&self) -> bool {
+        self.inner.online().await
+    }
+
+    async fn is_connected(&self) -> bool {
+        self.inner.is_connected().await
+    }
+
+    fn session(&self) -> Option<Held> {
+        self.inner.session()
+    }
+
+    fn exist(&self) -> bool {
+        self.inner.exist()
+    }
+
+    fn tx(&self) -> Option<Tx> {
+        self.inner.tx()
+    }
+
+    async fn subscribe(&self, subscribe: &Subscribe) -> ::rmqtt::Result<SubscribeReturn> {
+        self.inner.subscribe(subscribe).await
+    }
+
+    async fn unsubscribe(&self, unsubscribe: &Unsubscribe) -> ::rmqtt::Result<bool> {
+        self.inner.unsubscribe(unsubscribe).await
+    }
+
+    /// Retained messages come this way, in a task of their own, so they can wait.
+    async fn publish(&self, sender: Sender, mut publish: Publish) -> Result<(), (Sender, Publish, Reason)> {
+        let client_id = self.inner.id().client_id.clone();
+        if self.inner.is_connected().await {
+            self.backlogs.calm(&client_id, PATIENCE).await;
+        }
+        if !self.inner.tx().is_some_and(|channel| !channel.is_closed()) {
+            return Err((sender, publish, Reason::from_static("Tx is closed")));
+        }
+        if !self.backlogs.admit(&client_id, &mut publish, None) {
+            return Err((sender, publish, Reason::MessageQueueFull));
+        }
+        self.inner.publish(sender, publish).await
+    }
+
+    async fn subscriptions(&self) -> Option<Vec<SubsSearchResult>> {
+        self.inner.subscriptions().await
+    }
+}
