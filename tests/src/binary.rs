@@ -1,12 +1,13 @@
 //! Finds the binary under test. Cargo tells an integration test only of its own package's binaries, so it is looked for
 //! in the directory that the running test was built into. `HOOKHOST_BIN` names another one.
 //!
-//! The binary is brought up to date once per test process, in the same profile and for the whole workspace (so that features
-//! unify as they did when the test was built): `cargo test` alone never runs against yesterday's host.
+//! If it is missing or older than what it is made of, it is built first, once per test process, in the same profile and
+//! for the whole workspace, so that features unify as in `cargo build --workspace`: no test runs against yesterday's host.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 /// Path of the `hookhost` binary, built if need be. Panics with cargo's output if it does not build.
 pub fn hookhost() -> &'static Path {
@@ -14,8 +15,11 @@ pub fn hookhost() -> &'static Path {
     PATH.get_or_init(|| match std::env::var_os("HOOKHOST_BIN") {
         Some(path) => path.into(),
         None => {
-            build();
-            profile_dir().join("hookhost")
+            let binary = profile_dir().join("hookhost");
+            if !is_fresh(&binary) {
+                build();
+            }
+            binary
         }
     })
 }
@@ -37,6 +41,24 @@ pub fn profile_dir() -> PathBuf {
         dir
     };
     dir.to_path_buf()
+}
+
+fn is_fresh(binary: &Path) -> bool {
+    let sources = ["host", "guest-sdk", "wit", "Cargo.toml", "Cargo.lock"].map(|name| workspace().join(name));
+    let newest = sources.iter().filter_map(|source| newest(source)).max();
+    let built = std::fs::metadata(binary).and_then(|metadata| metadata.modified()).ok();
+    built.is_some() && built > newest
+}
+
+/// When a file, or any file below a directory, was changed last.
+fn newest(path: &Path) -> Option<SystemTime> {
+    if !path.is_dir() {
+        return std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    }
+    std::fs::read_dir(path)
+        .ok()?
+        .filter_map(|entry| newest(&entry.ok()?.path()))
+        .max()
 }
 
 fn build() {

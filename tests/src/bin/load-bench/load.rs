@@ -154,10 +154,7 @@ impl Publisher {
                     self.add_publish();
                     self.flush().await?;
                 }
-                read = self.stream.readable() => {
-                    read?;
-                    self.read().await?;
-                }
+                read = self.stream.read_buf(&mut self.input) => self.confirm(read?)?,
             }
         }
         while self.confirmed < self.sent {
@@ -197,7 +194,13 @@ impl Publisher {
 
     /// Reads what has come of confirmations, at least some of it.
     async fn read(&mut self) -> anyhow::Result<()> {
-        if self.stream.read_buf(&mut self.input).await? == 0 {
+        let read = self.stream.read_buf(&mut self.input).await?;
+        self.confirm(read)
+    }
+
+    /// Counts the confirmations among the bytes, of which so many are new.
+    fn confirm(&mut self, read: usize) -> anyhow::Result<()> {
+        if read == 0 {
             bail!("the broker closed the connection");
         }
         let mut done = 0;

@@ -15,6 +15,8 @@ use crate::table::Table;
 
 /// How long the sink may be silent before what has not come counts as lost.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How long one part may take in all.
+const LONGEST_PART: Duration = Duration::from_secs(120);
 /// Connections of the raw generator, as many as the host opens by default.
 const CONNECTIONS: u16 = 128;
 
@@ -315,7 +317,7 @@ async fn part(name: &str, arguments: &[(&str, String)]) -> anyhow::Result<Publis
         command.arg(format!("--{argument}")).arg(value);
     }
     let mut process = Process::start(command);
-    let code = process.wait(Duration::from_secs(600)).await;
+    let code = process.wait(LONGEST_PART).await;
     ensure!(code == Some(0), "{name} failed: {}", process.stderr.tail());
     let line = process
         .stdout
