@@ -1,6 +1,7 @@
 //! Which events go where, under which name: rules, filters, destinations, and the file that RMQTT reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{Host, Setup};
@@ -216,6 +217,13 @@ async fn file_urls_append_a_line_per_event() {
     );
     let mut host = setup.webhook_config(&config).start().await;
     publish(&host, &["t/1", "t/2"]).await;
+    // Stopping at once would end the connection before the host has read DISCONNECT.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    while !std::fs::read_to_string(&file).is_ok_and(|text| text.contains("client_disconnected")) {
+        assert!(tokio::time::Instant::now() < deadline, "the file never had all");
+        tick.tick().await;
+    }
     host.stop().await;
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.ends_with('\n'));
