@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -26,6 +27,7 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 ///
 /// What keeps the host from starting: an address in use, a default module that refuses its configuration.
 pub fn run(config: Config) -> anyhow::Result<()> {
+    raise_file_limit();
     let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
@@ -81,6 +83,19 @@ async fn serve(config: &Config, bus: Bus) -> anyhow::Result<Instant> {
     let end = Instant::now() + config.shutdown.grace;
     broker.stop(config.shutdown.grace).await;
     Ok(end)
+}
+
+/// Takes as many file descriptors as the system lets a process have. Each client is one, and the usual limit of 1,024
+/// is meant for programs that use `select`.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Loads every module as [`run`] would and says what is wrong with them; starts nothing.

@@ -82,6 +82,10 @@ impl Peers {
     }
 
     /// Hands a copy to one receiver.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what RMQTT wants to know of a failure, collected in a list as it is"
+    )]
     fn hand_over(
         &self,
         client_id: ByteString,
@@ -309,7 +313,7 @@ impl Entry for Peer {
         if self.inner.is_connected().await {
             self.backlogs.calm(&client_id, PATIENCE).await;
         }
-        if !self.inner.tx().is_some_and(|channel| !channel.is_closed()) {
+        if self.inner.tx().is_none_or(|channel| channel.is_closed()) {
             return Err((sender, publish, Reason::from_static("Tx is closed")));
         }
         if !self.backlogs.admit(&client_id, &mut publish, None) {
