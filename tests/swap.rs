@@ -230,6 +230,8 @@ async fn a_file_that_is_still_being_written_is_taken_up_when_it_is_whole() {
 
 #[tokio::test]
 async fn another_module_in_place_of_the_default_one_and_back() {
+    // Building it may take a minute, in which a sink of this runtime could not answer.
+    let module = std::fs::read(binary::example_module()).unwrap();
     let sink = Sink::start().await;
     let default = format!(
         "urls = [{:?}]\nrule.message_publish = [{{ action = \"message_publish\" }}]\n",
@@ -250,7 +252,7 @@ async fn another_module_in_place_of_the_default_one_and_back() {
     complaint(&host, mark, "webhook.toml").await;
     until_served(&mut client, &sink, "/default", topic, payload).await;
 
-    host.drop_module("webhook.wasm", std::fs::read(binary::example_module()).unwrap());
+    host.drop_module("webhook.wasm", module);
     let alert = until_served(&mut client, &sink, "/alerts", topic, payload).await;
     let body = alert.json();
     assert_eq!(
