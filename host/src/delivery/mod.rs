@@ -25,6 +25,7 @@
 
 mod counters;
 mod deadline;
+mod direct;
 mod file;
 mod http;
 mod lines;
