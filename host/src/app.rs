@@ -145,6 +145,8 @@ fn module_settings(config: &Config) -> modules::Settings {
         queue: config.hooks.queue,
         instances: config.wasm.instances,
         limits: config.wasm.limits.clone(),
+        compile_time: config.wasm.compile_time,
+        module_size: config.wasm.module_size as u64,
         batch: config.hooks.batch,
     }
 }

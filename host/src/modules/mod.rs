@@ -19,13 +19,16 @@
 //! removed.
 //!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
-//! by second. Threads: one per instance, one that watches the folder and loads.
+//! by second, compiling by time. Threads: one per instance, one that watches the folder and loads, at most two that
+//! compile.
 
 mod builtin;
+mod compiler;
 mod crew;
 mod egress;
 mod folder;
 mod generation;
+mod instances;
 mod load;
 mod registry;
 mod requests;
@@ -39,6 +42,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use egress::Refusal;
+pub use instances::Instances;
 pub use load::LoadError;
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
@@ -63,10 +67,14 @@ pub struct Settings {
     pub webhook_config: serde_json::Value,
     /// Bounds of each queue.
     pub queue: QueueLimits,
-    /// Instances of a module, at least 1: so many clients' events are handled at the same time.
-    pub instances: usize,
+    /// Instances of a module: so many clients' events are handled at the same time.
+    pub instances: Instances,
     /// What an instance may use.
     pub limits: wasm::Limits,
+    /// How long compiling a module may take. 60 s: eight times what Python takes on two processors.
+    pub compile_time: Duration,
+    /// Bytes of a `.wasm`; more than 256 MiB are never read.
+    pub module_size: u64,
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,

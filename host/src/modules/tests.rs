@@ -38,8 +38,10 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         },
         webhook_config,
         queue: QueueLimits::default(),
-        instances: 2,
+        instances: Instances::UpTo(2),
         limits: wasm::Limits::default(),
+        compile_time: Duration::from_secs(60),
+        module_size: 256 << 20,
         batch: 64,
     }
 }
