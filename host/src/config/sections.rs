@@ -133,6 +133,13 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
     }
 }
 
+/// `[data]`: what outlives the host. Without a folder nothing does.
+pub(super) fn data(mut at: Section<'_>) -> Option<wasm::DataSettings> {
+    let keep_removed = at.duration("keep_removed", 7 * DAY, Duration::ZERO..=3650 * DAY);
+    let dir = at.path("dir")?;
+    Some(wasm::DataSettings { dir, keep_removed })
+}
+
 /// `[shutdown]`: how the host ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {

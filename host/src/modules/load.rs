@@ -5,6 +5,7 @@
 //! says which file and why, and nothing has changed. Nothing here starts a thread, but for the compiler's, or touches the
 //! bus.
 
+use std::borrow::Borrow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -201,6 +202,16 @@ impl Loader {
     pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
         let compiler = Compiler::new(move |wasm| engine.compile(wasm));
         Loader { compiler, settings }
+    }
+
+    /// What the module of that name keeps.
+    pub(super) fn kv(&self, name: &ModuleName) -> Arc<Kv> {
+        self.settings.shelf.kv(name.borrow())
+    }
+
+    /// The module is removed, and with it what it keeps, unless that is kept for its return.
+    pub(super) fn forget(&self, name: &ModuleName) {
+        self.settings.shelf.remove(name.borrow());
     }
 
     pub(super) fn dir(&self) -> Option<&PathBuf> {

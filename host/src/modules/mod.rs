@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The data and who owns it: a module is known by its **name**, the file's name without `.wasm`. To the name belong
-//! its queues on the bus, its workers, its counters and what it keeps in `kv`; they stay when the file is replaced. To
+//! its queues on the bus, its workers, its counters and, on the [`Shelf`], what it keeps in `kv`; they stay when the file is replaced. To
 //! a **generation** belong compiled code, configuration, limits, interests and grants; it never changes and is replaced
 //! whole. Instances belong to workers, one each.
 //!
@@ -54,7 +54,7 @@ use watch::{Reason, Watch};
 use crate::delivery::Outbox;
 use crate::event::{Hook, Node};
 use crate::hooks::{Bus, QueueLimits};
-use crate::wasm::{self, Engine, Kv, KvBounds};
+use crate::wasm::{self, Engine, Kv, KvBounds, Shelf};
 
 /// What modules need to know of their host, and what they get unless their own settings say otherwise.
 #[derive(Clone)]
@@ -75,6 +75,8 @@ pub struct Settings {
     pub compile_time: Duration,
     /// Bytes of a `.wasm`; more than 256 MiB are never read.
     pub module_size: u64,
+    /// Where modules keep their state.
+    pub shelf: Shelf,
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,

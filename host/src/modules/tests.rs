@@ -42,6 +42,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         limits: wasm::Limits::default(),
         compile_time: Duration::from_secs(60),
         module_size: 256 << 20,
+        shelf: Shelf::in_memory(),
         batch: 64,
     }
 }
