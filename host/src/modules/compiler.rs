@@ -35,9 +35,11 @@ pub(super) enum CompileError {
     Thread(io::Error),
 }
 
+type Compile<C> = dyn Fn(&[u8]) -> Result<C, LoadError> + Send + Sync;
+
 /// Compiles modules to `C`.
 pub(super) struct Compiler<C> {
-    compile: Arc<dyn Fn(&[u8]) -> Result<C, LoadError> + Send + Sync>,
+    compile: Arc<Compile<C>>,
     jobs: Arc<Jobs<C>>,
 }
 
@@ -150,30 +152,32 @@ impl<C> Drop for Done<C> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
 
+    type Gates = (Mutex<BTreeSet<Vec<u8>>>, Condvar);
+
     /// A compiler that holds codes beginning with `held` until their gate opens, and counts what it begins.
     struct Held {
         compiler: Compiler<Bytes>,
-        open: Arc<(Mutex<BTreeMap<Vec<u8>, bool>>, Condvar)>,
+        open: Arc<Gates>,
         begun: Arc<AtomicUsize>,
     }
 
     impl Held {
         fn new() -> Held {
-            let open: Arc<(Mutex<BTreeMap<Vec<u8>, bool>>, Condvar)> = Arc::default();
+            let open = Arc::<Gates>::default();
             let begun = Arc::new(AtomicUsize::new(0));
             let (gates, count) = (Arc::clone(&open), Arc::clone(&begun));
             let compiler = Compiler::new(move |code| {
                 count.fetch_add(1, Ordering::SeqCst);
                 if code.starts_with(b"held") {
                     let open = gates.0.lock().unwrap();
-                    drop(gates.1.wait_while(open, |open| !open.contains_key(code)).unwrap());
+                    drop(gates.1.wait_while(open, |open| !open.contains(code)).unwrap());
                 }
                 match code {
                     b"bad" => Err(LoadError::CoreModule),
@@ -192,7 +196,7 @@ mod tests {
         }
 
         fn open(&self, code: &str) {
-            self.open.0.lock().unwrap().insert(code.into(), true);
+            self.open.0.lock().unwrap().insert(code.into());
             self.open.1.notify_all();
         }
     }

@@ -491,6 +491,14 @@ mod tests {
     }
 
     #[test]
+    fn every_limit_is_documented() {
+        let page = include_str!("../../../docs/limits.md");
+        for key in LIMITS {
+            assert!(page.contains(&format!("\n| `{key}` |")), "{key}");
+        }
+    }
+
+    #[test]
     fn debug_keeps_the_configuration() {
         let settings = ModuleSettings::parse(b"[config]\ntoken = 'hidden'").unwrap();
         assert!(!format!("{settings:?}").contains("hidden"));

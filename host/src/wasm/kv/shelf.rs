@@ -90,7 +90,7 @@ struct Inner {
 }
 
 struct Shared {
-    /// What is in memory. Never locked by who waits for the disk but to load from it.
+    /// What is in memory. Locked before the disk by whoever needs both.
     open: Mutex<BTreeMap<Arc<str>, Shelved>>,
     /// None: memory is all.
     disk: Option<Mutex<Disk>>,
@@ -282,7 +282,9 @@ impl Shared {
         }
         drop((open, changes));
         let mut gone = Vec::new();
-        lock(&self.open).retain(|module, Shelved { kv, removed }| {
+        // Held to the end: who comes back meanwhile is not to be marked.
+        let mut open = lock(&self.open);
+        open.retain(|module, Shelved { kv, removed }| {
             let stays = !*removed || Arc::strong_count(kv) > 1 || kv.has_changed();
             if !stays {
                 gone.push(Arc::clone(module));
@@ -295,12 +297,13 @@ impl Shared {
 
     /// Forgets modules that were removed long enough ago; `all_came` if those that are there have come by now.
     fn forget_removed(&self, disk: &Mutex<Disk>, keep: Duration, all_came: bool) {
-        let used: Vec<_> = lock(&self.open).keys().cloned().collect();
+        // Held to the end, as above.
+        let open = lock(&self.open);
         let now = Now::read().wall;
         let mut disk = lock(disk);
         let mut forget = || {
             let mut modules = disk.modules()?;
-            modules.retain(|module, _| !used.iter().any(|used| **used == **module));
+            modules.retain(|module, _| !open.contains_key(module.as_str()));
             if all_came {
                 for (module, _) in modules.iter().filter(|(_, since)| since.is_none()) {
                     disk.mark(module, Some(now))?;
