@@ -1,4 +1,4 @@
-//! One attempt over HTTP. The only file that names the HTTP client.
+//! One attempt over HTTP. The only file that names the HTTP client, but for the resolver in `guard.rs`.
 //!
 //! A sender thread owns one [`Http`], whose kept-alive connections nobody else uses. URLs and headers are checked and
 //! taken apart once ([`Endpoint`], [`Prepared`]); an attempt clones the results. Redirects, proxies and the client's own
@@ -22,7 +22,8 @@ use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::StartError;
 use super::direct::Pool;
-use super::request::Method;
+use super::guard::{self, Guard};
+use super::request::{Method, Reach};
 use super::retry::Outcome;
 
 /// So much of an answer's body is read, so that its connection can be used again; beyond, the connection is closed.
@@ -70,6 +71,7 @@ pub(super) struct Prepared {
 pub(super) struct Http {
     plain: Client,
     secure: OnceCell<Client>,
+    guard: Guard,
     connect_timeout: Duration,
 }
 
@@ -155,24 +157,28 @@ impl Http {
     pub(super) fn new(connect_timeout: Duration) -> Result<Http, StartError> {
         // Process-wide, and the first one stays: whoever else installed one, all of them do.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let plain = builder(connect_timeout)
-            .tls_certs_only([])
-            .build()
-            .map_err(|e| StartError::Http(e.into()))?;
+        let plain = plain(connect_timeout).build().map_err(|e| StartError::Http(e.into()))?;
         Ok(Http {
             plain,
             secure: OnceCell::new(),
+            guard: Guard::new(),
             connect_timeout,
         })
     }
 
-    /// Sends a request and reads the answer. Takes as long as the receiver likes; dropping the future closes the
-    /// connection.
-    pub(super) async fn attempt(&self, to: &Prepared, method: Method, body: Bytes) -> Outcome {
-        if let Some(direct) = &to.direct {
-            return direct.attempt(&to.headers, method, body).await;
+    /// Sends a request and reads the answer; does not send it where it may not reach. Takes as long as the receiver
+    /// likes; dropping the future closes the connection.
+    pub(super) async fn attempt(&self, to: &Prepared, reach: Reach, method: Method, body: Bytes) -> Outcome {
+        match (reach, &to.direct) {
+            (Reach::Public, _) => {
+                if let Err(error) = self.guard.literal(&to.url) {
+                    return Outcome::Barred(error.to_string());
+                }
+            }
+            (_, Some(direct)) => return direct.attempt(&to.headers, method, body).await,
+            (_, None) => {}
         }
-        let client = match self.client(to) {
+        let client = match self.client(to, reach) {
             Ok(client) => client,
             Err(error) => return Outcome::Failed(error),
         };
@@ -182,14 +188,26 @@ impl Http {
         let response = match client.execute(request).await {
             Ok(response) => response,
             Err(error) if error.is_builder() => return Outcome::Invalid(reasons(error)),
-            Err(error) => return Outcome::Failed(reasons(error)),
+            Err(error) => {
+                return match guard::cause(&error) {
+                    Some(cause) => Outcome::Barred(cause.to_string()),
+                    None => Outcome::Failed(reasons(error)),
+                };
+            }
         };
         let outcome = outcome(response.status(), response.headers());
         read(response).await;
         outcome
     }
 
-    fn client(&self, to: &Prepared) -> Result<&Client, String> {
+    fn client(&self, to: &Prepared, reach: Reach) -> Result<&Client, String> {
+        if reach == Reach::Public {
+            let builder = |is_secure| match is_secure {
+                true => builder(self.connect_timeout),
+                false => plain(self.connect_timeout),
+            };
+            return self.guard.client(&to.url, builder).map_err(reasons);
+        }
         if to.url.scheme() == "http" {
             return Ok(&self.plain);
         }
@@ -243,6 +261,11 @@ fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
         status: status.as_u16(),
         retry_after,
     }
+}
+
+/// For `http:` only: no certificates are loaded.
+fn plain(connect_timeout: Duration) -> ClientBuilder {
+    builder(connect_timeout).tls_certs_only([])
 }
 
 fn builder(connect_timeout: Duration) -> ClientBuilder {

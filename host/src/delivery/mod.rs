@@ -21,12 +21,16 @@
 //! requests and what serves MQTT clients must go first when the processors do not suffice: a late webhook waits in a
 //! bounded queue, a late PUBACK is a client that reconnects.
 //!
+//! Requests whose host a module chose itself reach public addresses only ([`Reach`], `guard.rs`).
+//!
 //! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
 
+mod address;
 mod counters;
 mod deadline;
 mod direct;
 mod file;
+mod guard;
 mod http;
 mod lines;
 mod notice;
@@ -53,7 +57,7 @@ use sender::Sender;
 
 pub use counters::{Counters, Dropped};
 pub use outbox::{Outbox, OutboxClosed};
-pub use request::{Method, Request};
+pub use request::{Method, Reach, Request};
 
 /// How to deliver.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::egress::{Egress, Refusal};
+use super::egress::{Egress, Granted, Refusal};
 use crate::delivery;
 use crate::event::Event;
 use crate::wasm;
@@ -32,12 +32,14 @@ pub(super) fn prepare(
             .client()
             .map_or_else(String::new, |client| client.id.to_string()),
     };
+    let Granted { url, reach } = egress.check(request.url)?;
     Ok(delivery::Request {
         id: event.id.to_string(),
         source: Arc::clone(module),
         generation,
         method: method(request.method),
-        url: egress.check(request.url)?,
+        url,
+        reach,
         headers: request.headers,
         body: request.body,
         ordering_key,
