@@ -131,13 +131,15 @@ fn problem(module: &str, key: &str, text: String) -> Problem {
     }
 }
 
-fn engine_settings(config: &Config) -> wasm::EngineSettings {
+/// What the engine needs of the configuration.
+pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
     wasm::EngineSettings {
         cache_dir: config.wasm.cache_dir.clone(),
     }
 }
 
-fn module_settings(config: &Config) -> modules::Settings {
+/// What modules need of the configuration.
+pub(crate) fn module_settings(config: &Config) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 something failed while running, 2 mistakes in the command line or the configuration.
 
 mod host;
+mod module;
 mod sink;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
 use host::HostArguments;
+use module::ModuleCommand;
 use sink::SinkArguments;
 
 /// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
@@ -34,6 +36,9 @@ enum Command {
     Check(HostArguments),
     /// Receive webhooks and print them, to try things with
     Sink(SinkArguments),
+    /// Start, look at and try out modules
+    #[command(subcommand)]
+    Module(ModuleCommand),
 }
 
 /// Does what the command line says; the whole program.
@@ -54,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => host::run(arguments),
         Command::Check(arguments) => host::check(arguments),
         Command::Sink(arguments) => sink::receive(arguments),
+        Command::Module(command) => module::main(command),
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
         let Cli { command, host } = parse(line).unwrap();
         match command.unwrap_or(Command::Run(host)) {
             Command::Run(host) | Command::Check(host) => host.into(),
-            Command::Sink(_) => panic!("not a sink"),
+            other => panic!("no host: {other:?}"),
         }
     }
 

@@ -155,6 +155,17 @@ impl Interests {
             .filter(|hook| !matches!(self.of(*hook), Wanted::Nothing))
     }
 
+    /// The filters of a hook, sorted; none if all of its events are wanted, or nothing of it.
+    pub fn filters(&self, hook: Hook) -> Vec<&str> {
+        let Wanted::Some { exact, wildcards } = self.of(hook) else {
+            return Vec::new();
+        };
+        let mut filters: Vec<&str> = exact.iter().map(|text| &**text).collect();
+        filters.extend(wildcards.iter().map(TopicFilter::as_str));
+        filters.sort_unstable();
+        filters
+    }
+
     #[expect(
         clippy::indexing_slicing,
         reason = "Hook::COUNT is one more than the number of the last hook"

@@ -31,6 +31,7 @@ mod registry;
 mod requests;
 mod settings;
 mod state;
+pub mod trial;
 mod watch;
 mod worker;
 
