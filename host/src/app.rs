@@ -16,22 +16,25 @@ use crate::config::{Config, Problem, Source};
 use crate::delivery::Delivery;
 use crate::hooks::Bus;
 use crate::modules::{self, LoadError, Modules, explain};
+use crate::record::{self, Recorder};
 use crate::wasm;
 
 /// How long connections that have not ended in time may hold the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
-/// Serves until SIGTERM or SIGINT, then stops within the configured grace period.
+/// Serves until SIGTERM or SIGINT, then stops within the configured grace period. What happens meanwhile is written
+/// down if `record` says where.
 ///
 /// # Errors
 ///
 /// What keeps the host from starting: an address in use, a default module that refuses its configuration.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
     let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
     let modules = Modules::start(module_settings(&config), engine, bus.clone(), delivery.outbox())?;
+    let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("broker")
         .enable_all()
@@ -42,6 +45,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
+    if let Some(recorder) = recorder {
+        recorder.stop(left());
+    }
     modules.stop(left());
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {

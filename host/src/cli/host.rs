@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use hookhost_guest::nearest::nearest;
 
 use super::{finish, refuse};
-use crate::app;
 use crate::config::{self, Config, Flags, Loaded, Problem};
+use crate::event::json::hook_name;
+use crate::event::{Hook, TopicFilter};
 use crate::logging::Filter;
+use crate::{app, record};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct HostArguments {
@@ -27,6 +30,67 @@ pub(super) struct HostArguments {
     /// Folder of modules: NAME.wasm, and NAME.toml with its settings
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) host: HostArguments,
+    #[command(flatten)]
+    record: RecordArguments,
+}
+
+#[derive(Debug, Default, Args)]
+struct RecordArguments {
+    /// Append what happens to a file, one JSON object for each event, for `hookhost module test`
+    #[arg(long = "record", value_name = "FILE.ndjson")]
+    file: Option<PathBuf>,
+    /// Only events of this hook, such as message-publish; may be repeated
+    #[arg(long = "record-hook", value_name = "HOOK", requires = "file", value_parser = hook)]
+    hooks: Vec<Hook>,
+    /// Only events whose topic or filter matches; may be repeated
+    #[arg(long = "record-topic", value_name = "FILTER", requires = "file", value_parser = topic)]
+    topics: Vec<String>,
+    /// Stop recording when the file is as large
+    #[arg(long = "record-size", value_name = "SIZE", requires = "file", default_value = "256MiB", value_parser = config::parse_size)]
+    size: usize,
+}
+
+fn hook(text: &str) -> Result<Hook, String> {
+    Hook::ALL
+        .into_iter()
+        .find(|hook| hook_name(*hook) == text)
+        .ok_or_else(|| {
+            let names = Hook::ALL.map(hook_name);
+            match nearest(text, names) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => format!("known are {}", names.join(", ")),
+            }
+        })
+}
+
+fn topic(text: &str) -> Result<String, String> {
+    let filter = text.parse::<TopicFilter>();
+    filter
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("is no topic filter: {error}"))
+}
+
+impl RecordArguments {
+    fn settings(self) -> Option<record::Settings> {
+        let RecordArguments {
+            file,
+            hooks,
+            topics,
+            size,
+        } = self;
+        Some(record::Settings {
+            file: file?,
+            hooks,
+            topics,
+            size,
+        })
+    }
 }
 
 impl From<HostArguments> for Flags {
@@ -48,8 +112,9 @@ impl From<HostArguments> for Flags {
     }
 }
 
-pub(super) fn run(arguments: HostArguments) -> ExitCode {
-    let (filter, Loaded { config, warnings }) = match load(arguments) {
+pub(super) fn run(arguments: RunArguments) -> ExitCode {
+    let RunArguments { host, record } = arguments;
+    let (filter, Loaded { config, warnings }) = match load(host) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),
     };
@@ -57,7 +122,7 @@ pub(super) fn run(arguments: HostArguments) -> ExitCode {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    finish(app::run(config))
+    finish(app::run(config, record.settings()))
 }
 
 pub(super) fn check(arguments: HostArguments) -> ExitCode {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
-use host::HostArguments;
+use host::{HostArguments, RunArguments};
 use module::ModuleCommand;
 use sink::SinkArguments;
 
@@ -25,13 +25,13 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    host: HostArguments,
+    run: RunArguments,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the host
-    Run(HostArguments),
+    Run(RunArguments),
     /// Report every mistake of configuration and modules, and start nothing
     Check(HostArguments),
     /// Receive webhooks and print them, to try things with
@@ -43,7 +43,7 @@ enum Command {
 
 /// Does what the command line says; the whole program.
 pub fn main() -> ExitCode {
-    let Cli { command, host } = match Cli::try_parse() {
+    let Cli { command, run } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are "errors" too, and end with 0. There is nobody to tell that telling has failed.
@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    match command.unwrap_or(Command::Run(host)) {
+    match command.unwrap_or(Command::Run(run)) {
         Command::Run(arguments) => host::run(arguments),
         Command::Check(arguments) => host::check(arguments),
         Command::Sink(arguments) => sink::receive(arguments),
@@ -92,9 +92,10 @@ mod tests {
     }
 
     fn flags(line: &str) -> Flags {
-        let Cli { command, host } = parse(line).unwrap();
-        match command.unwrap_or(Command::Run(host)) {
-            Command::Run(host) | Command::Check(host) => host.into(),
+        let Cli { command, run } = parse(line).unwrap();
+        match command.unwrap_or(Command::Run(run)) {
+            Command::Run(run) => run.host.into(),
+            Command::Check(host) => host.into(),
             other => panic!("no host: {other:?}"),
         }
     }
@@ -132,6 +133,16 @@ mod tests {
             "hookhost sink --delay 5",
             "hookhost sink --webhook-url x",
             "hookhost --listen x run",
+            "hookhost check --record x",
+            "hookhost run --record-hook message-publish",
+            "hookhost run --record x --record-hook message.publish",
+            "hookhost run --record x --record-topic a/#/b",
+            "hookhost run --record x --record-size big",
+            "hookhost module",
+            "hookhost module new",
+            "hookhost module new Too_Hot",
+            "hookhost module new x --lang cobol",
+            "hookhost module test x.wasm",
         ] {
             let error = parse(line).expect_err(line);
             assert!(error.use_stderr(), "{line}");

@@ -226,8 +226,8 @@ fn check(hook: Hook, text: &str) -> Result<Option<TopicFilter>, InterestCause> {
     }
 }
 
-/// Whether events of a hook have a subject; [`Detail::subject`](crate::event::Detail::subject) decides.
-fn has_topic(hook: Hook) -> bool {
+/// Whether events of a hook have a subject, so that filters can choose among them; [`Detail::subject`](crate::event::Detail::subject) decides.
+pub(crate) fn has_topic(hook: Hook) -> bool {
     match hook {
         Hook::ClientConnect
         | Hook::ClientConnack

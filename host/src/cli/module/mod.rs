@@ -5,6 +5,8 @@
 
 mod expected;
 mod inspect;
+mod new;
+mod project;
 mod test;
 
 use std::io::Write as _;
@@ -19,6 +21,8 @@ use crate::modules::{LoadError, explain};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModuleCommand {
+    /// Start a project that builds as it is
+    New(new::Arguments),
     /// Say what a .wasm is, what it wants and what it would be granted
     Inspect(inspect::Arguments),
     /// Hand events to a module in the host's own engine and show what becomes of them
@@ -27,6 +31,7 @@ pub(super) enum ModuleCommand {
 
 pub(super) fn main(command: ModuleCommand) -> ExitCode {
     match command {
+        ModuleCommand::New(arguments) => new::main(&arguments),
         ModuleCommand::Inspect(arguments) => inspect::main(&arguments),
         ModuleCommand::Test(arguments) => test::main(&arguments),
     }
