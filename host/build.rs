@@ -59,6 +59,7 @@ fn run() -> Result<PathBuf, String> {
     }
     println!("cargo::rerun-if-changed=build.rs");
 
+    write_sdk_sources(&root.join("guest-sdk/src"), &out_dir.join("sdk_sources.rs"))?;
     require_target()?;
     let target_dir = target_dir(&out_dir).join(PROFILE);
     build(root, &target_dir)?;
@@ -67,6 +68,32 @@ fn run() -> Result<PathBuf, String> {
     let module = out_dir.join(ARTIFACT);
     fs::copy(&built, &module).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
     Ok(module)
+}
+
+/// Writes the list of the SDK's sources, which `hookhost module new` hands out: `[(path below src, content)]`.
+fn write_sdk_sources(dir: &Path, list: &Path) -> Result<(), String> {
+    let mut files = Vec::new();
+    collect(dir, &mut files).map_err(|error| format!("cannot list {}: {error}", dir.display()))?;
+    files.sort();
+    let mut text = "[".to_owned();
+    for file in &files {
+        let name = file.strip_prefix(dir).unwrap_or(file);
+        text.push_str(&format!("({name:?}, include_str!({file:?})),\n"));
+    }
+    text.push(']');
+    fs::write(list, text).map_err(|error| format!("cannot write {}: {error}", list.display()))
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 fn variable(name: &str) -> Result<OsString, String> {

@@ -5,8 +5,8 @@
 //! rounded up; without one a value stays until it is removed. Each call crosses the border of the sandbox, which takes
 //! some 0.3 µs.
 //!
-//! In native tests each thread, and so each test, has a store of its own, which begins empty, knows no bound and lets
-//! nothing expire.
+//! In native tests each thread, and so each test, has a store of its own, which begins empty and knows no bound. Its time
+//! stands still until [`testing::pass`](crate::testing::pass) moves it on.
 //!
 //! ```
 //! use hookhost_guest::kv;
@@ -73,26 +73,66 @@ fn seconds(ttl: Option<Duration>) -> Option<u32> {
     Some(u32::try_from(whole).unwrap_or(u32::MAX))
 }
 
-/// What stands in for the host in native tests.
+/// What stands in for the host in native tests: a store for each thread, with a clock that is moved by hand.
 #[cfg(not(target_arch = "wasm32"))]
-mod native {
+pub(crate) mod native {
     use std::cell::RefCell;
     use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    #[derive(Default)]
+    struct Store {
+        now: Duration,
+        entries: BTreeMap<String, Entry>,
+    }
+
+    struct Entry {
+        value: Vec<u8>,
+        /// When it is gone; none: never.
+        end: Option<Duration>,
+    }
 
     thread_local! {
-        static STORE: RefCell<BTreeMap<String, Vec<u8>>> = const { RefCell::new(BTreeMap::new()) };
+        static STORE: RefCell<Store> = RefCell::default();
+    }
+
+    impl Store {
+        fn end(&self, ttl: Option<u32>) -> Option<Duration> {
+            ttl.map(|seconds| self.now + Duration::from_secs(seconds.into()))
+        }
+
+        /// The entry of a key, if its time is not up.
+        fn entry(&self, key: &str) -> Option<&Entry> {
+            self.entries
+                .get(key)
+                .filter(|entry| entry.end.is_none_or(|end| end > self.now))
+        }
+
+        fn put(&mut self, key: &str, value: &[u8], end: Option<Duration>) -> Option<Vec<u8>> {
+            let before = self.entry(key).map(|entry| entry.value.clone());
+            let value = value.to_owned();
+            self.entries.insert(key.to_owned(), Entry { value, end });
+            before
+        }
+    }
+
+    pub(crate) fn pass(time: Duration) {
+        STORE.with_borrow_mut(|store| store.now = store.now.saturating_add(time));
     }
 
     pub(super) fn get(key: &str) -> Option<Vec<u8>> {
-        STORE.with_borrow(|store| store.get(key).cloned())
+        STORE.with_borrow(|store| store.entry(key).map(|entry| entry.value.clone()))
     }
 
     pub(super) fn set(key: &str, value: &[u8], ttl: Option<u32>) -> Result<(), String> {
         swap(key, value, ttl).map(drop)
     }
 
-    pub(super) fn swap(key: &str, value: &[u8], _ttl: Option<u32>) -> Result<Option<Vec<u8>>, String> {
-        Ok(STORE.with_borrow_mut(|store| store.insert(key.to_owned(), value.to_owned())))
+    pub(super) fn swap(key: &str, value: &[u8], ttl: Option<u32>) -> Result<Option<Vec<u8>>, String> {
+        Ok(STORE.with_borrow_mut(|store| {
+            let end = store.end(ttl);
+            store.put(key, value, end)
+        }))
     }
 
     pub(super) fn insert(key: &str, value: &[u8], ttl: Option<u32>) -> Result<bool, String> {
@@ -103,27 +143,33 @@ mod native {
     }
 
     pub(super) fn add(key: &str, amount: i64, ttl: Option<u32>) -> Result<i64, String> {
-        let before = match get(key) {
-            None => 0,
-            Some(value) => {
-                let digits = String::from_utf8_lossy(&value);
-                digits
-                    .parse()
-                    .map_err(|_| format!("the value of {key} is no counter"))?
-            }
-        };
-        let sum = i64::saturating_add(before, amount);
-        set(key, sum.to_string().as_bytes(), ttl).map(|()| sum)
+        STORE.with_borrow_mut(|store| {
+            let (before, end) = match store.entry(key) {
+                None => (0, store.end(ttl)),
+                Some(Entry { value, end }) => {
+                    let count = String::from_utf8_lossy(value).parse();
+                    (count.map_err(|_| format!("the value of {key} is no counter"))?, *end)
+                }
+            };
+            let sum = i64::saturating_add(before, amount);
+            store.put(key, sum.to_string().as_bytes(), end);
+            Ok(sum)
+        })
     }
 
     pub(super) fn remove(key: &str) -> bool {
-        STORE.with_borrow_mut(|store| store.remove(key).is_some())
+        STORE.with_borrow_mut(|store| {
+            let was_there = store.entry(key).is_some();
+            store.entries.remove(key);
+            was_there
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     #[test]
     fn values_and_counters() {
@@ -136,6 +182,26 @@ mod tests {
         assert!(!remove("a"));
         set("b", "text", None).unwrap();
         assert!(add("b", 1, None).is_err());
+    }
+
+    #[test]
+    fn what_has_a_time_to_live_goes_when_it_is_up() {
+        let minute = Some(Duration::from_secs(60));
+        set("a", "1", minute).unwrap();
+        set("b", "1", None).unwrap();
+        add("count", 1, minute).unwrap();
+        testing::pass(Duration::from_secs(59));
+        assert_eq!(add("count", 1, minute), Ok(2));
+        assert!(!insert("a", "2", None).unwrap());
+        testing::pass(Duration::from_secs(1));
+        assert_eq!((get("a"), get("b")), (None, Some(b"1".to_vec())));
+        assert_eq!(
+            add("count", 1, minute),
+            Ok(1),
+            "the time of a counter counts from its start"
+        );
+        assert!(!remove("a"));
+        assert!(insert("a", "2", minute).unwrap());
     }
 
     #[test]

@@ -11,6 +11,9 @@
 //! assert_eq!(event.local_time().to_string(), "2026-09-21 14:13:21.002");
 //! ```
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::bindings::hookhost::hook::types::HostInfo;
@@ -58,6 +61,24 @@ pub const AT: u64 = 1_790_000_001_002;
 /// ```
 pub fn configure<M: Module>(config: Value) -> Result<M, Problems> {
     module::configure(&host(), &config.to_string())
+}
+
+/// Lets time pass for [`kv`](crate::kv), in this thread: what has a time to live that is up is gone.
+///
+/// ```
+/// use hookhost_guest::{kv, testing};
+/// use std::time::Duration;
+///
+/// kv::set("seen/k7", "", Some(Duration::from_secs(60)))?;
+/// testing::pass(Duration::from_secs(59));
+/// assert!(kv::get("seen/k7").is_some());
+/// testing::pass(Duration::from_secs(1));
+/// assert!(kv::get("seen/k7").is_none());
+/// # Ok::<(), kv::Full>(())
+/// ```
+#[cfg(not(target_arch = "wasm32"))]
+pub fn pass(time: Duration) {
+    crate::kv::native::pass(time);
 }
 
 /// The host: node 1.

@@ -16,17 +16,19 @@ use crate::config::{Config, Problem, Source};
 use crate::delivery::Delivery;
 use crate::hooks::Bus;
 use crate::modules::{self, LoadError, Modules, explain};
+use crate::record::{self, Recorder};
 use crate::wasm;
 
 /// How long connections that have not ended in time may hold the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
-/// Serves until SIGTERM or SIGINT, then stops within the configured grace period.
+/// Serves until SIGTERM or SIGINT, then stops within the configured grace period. What happens meanwhile is written
+/// down if `record` says where.
 ///
 /// # Errors
 ///
 /// What keeps the host from starting: an address in use, a default module that refuses its configuration.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
     let shelf = match &config.data {
         Some(data) => wasm::Shelf::open(data)?,
@@ -36,6 +38,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
     let modules = Modules::start(module_settings(&config, &shelf), engine, bus.clone(), delivery.outbox())?;
+    let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("broker")
         .enable_all()
@@ -46,6 +49,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
+    if let Some(recorder) = recorder {
+        recorder.stop(left());
+    }
     modules.stop(left());
     shelf.close();
     let counters = delivery.stop(left());
@@ -137,13 +143,15 @@ fn problem(module: &str, key: &str, text: String) -> Problem {
     }
 }
 
-fn engine_settings(config: &Config) -> wasm::EngineSettings {
+/// What the engine needs of the configuration.
+pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
     wasm::EngineSettings {
         cache_dir: config.wasm.cache_dir.clone(),
     }
 }
 
-fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::Settings {
+/// What modules need of the configuration.
+pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),

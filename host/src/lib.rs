@@ -12,5 +12,6 @@ pub mod event;
 pub mod hooks;
 pub mod logging;
 pub mod modules;
+pub mod record;
 pub mod sink;
 pub mod wasm;

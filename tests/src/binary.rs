@@ -122,15 +122,32 @@ pub fn example_module() -> &'static Path {
     PATH.get_or_init(|| build_guest(&workspace().join("examples/Cargo.toml"), "temperature-alert"))
 }
 
+/// The module that module-bench measures, built as the default module is.
+pub fn bench_module() -> PathBuf {
+    build_guest_in("guest", &workspace().join("Cargo.toml"), "hookhost-bench-guest")
+}
+
+fn build_guest(manifest: &Path, package: &str) -> PathBuf {
+    build_guest_in("release", manifest, package)
+}
+
 /// Guests have a target directory of their own, so that they wait for no lock of the outer cargo and share what they
 /// depend on.
-fn build_guest(manifest: &Path, package: &str) -> PathBuf {
+fn build_guest_in(profile: &str, manifest: &Path, package: &str) -> PathBuf {
     let target = profile_dir()
         .parent()
         .expect("the profile directory lies in target")
         .join("test-guests");
     let mut cargo = cargo();
-    cargo.args(["build", "--release", "--target", "wasm32-wasip2", "--package", package]);
+    cargo.args([
+        "build",
+        "--profile",
+        profile,
+        "--target",
+        "wasm32-wasip2",
+        "--package",
+        package,
+    ]);
     cargo
         .arg("--manifest-path")
         .arg(manifest)
@@ -152,7 +169,8 @@ fn build_guest(manifest: &Path, package: &str) -> PathBuf {
         String::from_utf8_lossy(&output.stderr)
     );
     target
-        .join("wasm32-wasip2/release")
+        .join("wasm32-wasip2")
+        .join(profile)
         .join(format!("{}.wasm", package.replace('-', "_")))
 }
 

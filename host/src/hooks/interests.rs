@@ -155,6 +155,17 @@ impl Interests {
             .filter(|hook| !matches!(self.of(*hook), Wanted::Nothing))
     }
 
+    /// The filters of a hook, sorted; none if all of its events are wanted, or nothing of it.
+    pub fn filters(&self, hook: Hook) -> Vec<&str> {
+        let Wanted::Some { exact, wildcards } = self.of(hook) else {
+            return Vec::new();
+        };
+        let mut filters: Vec<&str> = exact.iter().map(|text| &**text).collect();
+        filters.extend(wildcards.iter().map(TopicFilter::as_str));
+        filters.sort_unstable();
+        filters
+    }
+
     #[expect(
         clippy::indexing_slicing,
         reason = "Hook::COUNT is one more than the number of the last hook"
@@ -215,8 +226,8 @@ fn check(hook: Hook, text: &str) -> Result<Option<TopicFilter>, InterestCause> {
     }
 }
 
-/// Whether events of a hook have a subject; [`Detail::subject`](crate::event::Detail::subject) decides.
-fn has_topic(hook: Hook) -> bool {
+/// Whether events of a hook have a subject, so that filters can choose among them; [`Detail::subject`](crate::event::Detail::subject) decides.
+pub(crate) fn has_topic(hook: Hook) -> bool {
     match hook {
         Hook::ClientConnect
         | Hook::ClientConnack

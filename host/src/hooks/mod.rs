@@ -16,6 +16,7 @@ mod throttle;
 mod weight;
 
 pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Version};
+pub(crate) use interests::has_topic;
 pub use interests::{Interest, InterestCause, InterestError, Interests};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
 pub(crate) use throttle::Throttle;

@@ -97,6 +97,16 @@ pub(super) struct Content {
     pub(super) bytes: Bytes,
 }
 
+impl Content {
+    /// Content that was read.
+    pub(super) fn of(bytes: Bytes) -> Content {
+        Content {
+            print: Print::Content(Sha256::digest(&bytes).into()),
+            bytes,
+        }
+    }
+}
+
 /// The files of one module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Files<T> {
@@ -248,7 +258,7 @@ fn kind(file_name: &str) -> Kind {
 }
 
 /// None if there is no such file (any more), or if it is a folder.
-fn read(path: &Path, limit: u64) -> Option<Content> {
+pub(super) fn read(path: &Path, limit: u64) -> Option<Content> {
     let without = |print| {
         Some(Content {
             print,
@@ -267,10 +277,7 @@ fn read(path: &Path, limit: u64) -> Option<Content> {
     match content {
         Ok(None) => None,
         Ok(Some((bytes, length))) if bytes.len() as u64 > limit => without(Print::TooLarge(length.max(limit + 1))),
-        Ok(Some((bytes, _))) => Some(Content {
-            print: Print::Content(Sha256::digest(&bytes).into()),
-            bytes: bytes.into(),
-        }),
+        Ok(Some((bytes, _))) => Some(Content::of(bytes.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => without(Print::Unreadable(error.kind())),
     }

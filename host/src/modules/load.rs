@@ -192,6 +192,16 @@ pub(super) struct Compiled {
     component: Component,
 }
 
+impl Compiled {
+    /// Code that somebody else has compiled from a file.
+    pub(super) fn of(file: &Content, component: Component) -> Compiled {
+        Compiled {
+            from: Some(file.print),
+            component,
+        }
+    }
+}
+
 /// Loads modules, always with the same engine and the same settings of the host.
 pub(super) struct Loader {
     compiler: Compiler<Component>,

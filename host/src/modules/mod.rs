@@ -34,6 +34,7 @@ mod registry;
 mod requests;
 mod settings;
 mod state;
+pub mod trial;
 mod watch;
 mod worker;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component as Code, InstancePre, Linker};
 
 use super::contract::Identity;
@@ -13,6 +14,9 @@ use super::limits::Limits;
 
 /// The interface that makes a component a module, without its version.
 const HANDLER: &str = "hookhost:hook/handler";
+
+/// What the handler has to have.
+const FUNCTIONS: [&str; 2] = ["configure", "handle"];
 
 /// What modules get: packages or interfaces, and the versions that fit.
 const PROVIDED: [(&str, &str); 9] = [
@@ -33,21 +37,45 @@ pub struct Component {
     pre: InstancePre<State>,
 }
 
+/// What a component is from outside.
+pub struct Anatomy {
+    /// Names of the interfaces and functions that it exports, with their versions.
+    pub exports: Vec<String>,
+    /// Names of those that it imports.
+    pub imports: Vec<String>,
+    /// The module that it is, or why it is none.
+    pub component: Result<Component, LoadError>,
+}
+
 impl Component {
-    pub(super) fn compile(
+    pub(super) fn examine(
         engine: &wasmtime::Engine,
         linker: &Linker<State>,
         wasm: &[u8],
-    ) -> Result<Component, LoadError> {
+    ) -> Result<Anatomy, LoadError> {
         check_header(wasm)?;
         let code = Code::new(engine, wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
         let names = code.component_type();
-        check_exports(names.exports(engine).map(|(name, _)| name))?;
-        check_imports(names.imports(engine).map(|(name, _)| name))?;
-        let pre = linker
-            .instantiate_pre(&code)
-            .map_err(|error| LoadError::OtherTypes(format!("{error:#}")))?;
-        Ok(Component { pre })
+        let exports: Vec<String> = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<String> = names.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let check = || {
+            check_exports(exports.iter().map(String::as_str))?;
+            for (name, item) in names.exports(engine) {
+                if let (true, ComponentItem::ComponentInstance(handler)) = (is_handler(name), item.ty) {
+                    check_functions(handler.exports(engine).map(|(name, _)| name))?;
+                }
+            }
+            check_imports(imports.iter().map(String::as_str))?;
+            let pre = linker.instantiate_pre(&code);
+            let pre = pre.map_err(|error| LoadError::OtherTypes(format!("{error:#}")))?;
+            Ok(Component { pre })
+        };
+        let component = check();
+        Ok(Anatomy {
+            exports,
+            imports,
+            component,
+        })
     }
 
     /// Makes an instance and runs its start code. [`Instance::configure`] comes next.
@@ -81,7 +109,7 @@ fn check_exports<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), LoadErr
     let mut other_version = None;
     for name in names {
         match name.split_once('@') {
-            Some((HANDLER, version)) if version.starts_with("0.1.") => return Ok(()),
+            Some(_) if is_handler(name) => return Ok(()),
             Some((HANDLER, _)) => other_version = Some(name.to_owned()),
             _ if name == HANDLER => other_version = Some(name.to_owned()),
             _ => exports.push(name.to_owned()),
@@ -91,6 +119,17 @@ fn check_exports<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), LoadErr
         Some(found) => LoadError::OtherVersion { found },
         None => LoadError::NoHandler { exports },
     })
+}
+
+/// Whether an export is the handler in a version that this host serves.
+fn is_handler(name: &str) -> bool {
+    matches!(name.split_once('@'), Some((HANDLER, version)) if version.starts_with("0.1."))
+}
+
+fn check_functions<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), LoadError> {
+    let names: Vec<&str> = names.collect();
+    let lacking = FUNCTIONS.into_iter().find(|function| !names.contains(function));
+    lacking.map_or(Ok(()), |function| Err(LoadError::LacksFunction { function }))
 }
 
 fn check_imports<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), LoadError> {

@@ -51,6 +51,15 @@ pub enum LoadError {
         /// The interface that it exports.
         found: String,
     },
+    /// The handler is there and has not all of its functions.
+    #[error(
+        "this module's hookhost:hook/handler lacks the function {function}; build it against the world \
+         hookhost:hook/hook-module"
+    )]
+    LacksFunction {
+        /// The function that is not there.
+        function: &'static str,
+    },
     /// An import that no module gets.
     #[error(
         "this module imports {name}, which modules do not get; they get hookhost:hook/log, hookhost:hook/kv and \

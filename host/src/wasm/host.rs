@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) output: Arc<Mutex<Output>>,
     /// When the running call must have ended.
     pub(super) deadline: Instant,
+    /// Whether the engine counts what is executed.
+    pub(super) metered: bool,
     wasi: WasiCtx,
     resources: ResourceTable,
 }
@@ -58,6 +60,7 @@ impl State {
             kv: Access::new(Arc::clone(kv)),
             output,
             deadline: now + limits.start_deadline,
+            metered: false,
             wasi,
             resources,
         }

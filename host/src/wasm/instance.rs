@@ -77,6 +77,8 @@ impl Instance {
             }
             Ok(UpdateDeadline::Continue(1))
         });
+        // Only an engine that counts takes it.
+        store.data_mut().metered = store.set_fuel(u64::MAX).is_ok();
         start_call(&mut store, limits.start_deadline, CONFIGURE_BYTES);
         let instance = match pre.instantiate(&mut store) {
             Ok(instance) => instance,
@@ -180,6 +182,12 @@ impl Instance {
         self.store.data().limiter.memory()
     }
 
+    /// What the last call has executed, in about one unit for each instruction; none unless the engine counts.
+    pub fn fuel(&self) -> Option<u64> {
+        let left = self.store.data().metered.then(|| self.store.get_fuel().ok())??;
+        Some(u64::MAX - left)
+    }
+
     /// Whether a call has failed, so that nothing but dropping is left.
     pub fn is_dead(&self) -> bool {
         self.dead
@@ -196,6 +204,10 @@ impl Instance {
 fn start_call(store: &mut Store<State>, time: Duration, answer_bytes: usize) {
     store.set_epoch_deadline(1);
     store.set_hostcall_fuel(answer_bytes);
+    if store.data().metered {
+        // To be looked at; it does not run out. That the engine counts has been seen.
+        store.set_fuel(u64::MAX).ok();
+    }
     let state = store.data_mut();
     state.deadline = Instant::now() + time;
     state.limiter.take_refusal();

@@ -39,7 +39,7 @@ mod stdio;
 #[cfg(test)]
 mod tests;
 
-pub use component::Component;
+pub use component::{Anatomy, Component};
 pub use contract::{Identity, Interest, Method, Outcome, Problem, Request};
 pub use engine::{Engine, EngineSettings};
 pub use error::{CallError, ConfigureError, EngineError, LoadError};

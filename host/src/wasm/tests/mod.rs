@@ -146,6 +146,48 @@ fn what_is_no_module_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_handler_without_one_of_its_functions_is_refused() {
+    let text = QUIET.text();
+    let export = "(export \"handle\" (func $handle))";
+    assert!(text.contains(export));
+    let renamed = "(export \"handel\" (func $handle))";
+    assert_eq!(
+        compile(&text.replace(export, renamed)).err().unwrap(),
+        LoadError::LacksFunction { function: "handle" }
+    );
+}
+
+#[test]
+fn what_is_no_module_is_looked_at_all_the_same() {
+    let text = QUIET
+        .text()
+        .replace("hookhost:hook/handler@0.1.0", "hookhost:hook/handler@0.2.0");
+    let anatomy = engine().examine(&wat::parse_str(text).unwrap()).unwrap();
+    assert_eq!(anatomy.exports, ["hookhost:hook/handler@0.2.0"]);
+    assert!(anatomy.imports.contains(&"hookhost:hook/log@0.1.0".to_owned()));
+    assert!(anatomy.component.is_err());
+}
+
+#[test]
+fn fuel_is_counted_by_the_engine_that_was_asked_to() {
+    let wasm = wat::parse_str(QUIET.text()).unwrap();
+    let used = |engine: &Engine| {
+        let component = engine.compile(&wasm).unwrap();
+        let mut instance = component.instantiate(&identity(), &Limits::default(), &kv()).unwrap();
+        instance.configure("{}").unwrap();
+        let mut used = || {
+            instance.handle(&events(1)).unwrap();
+            instance.fuel()
+        };
+        (used(), used())
+    };
+    assert_eq!(used(engine()), (None, None));
+    let (first, second) = used(&Engine::metered(&EngineSettings::default()).unwrap());
+    assert!(first.is_some_and(|fuel| (1..1_000_000).contains(&fuel)), "{first:?}");
+    assert_eq!(first, second, "the same is the same");
+}
+
+#[test]
 fn a_module_built_from_another_contract_is_refused_when_it_is_instantiated() {
     for (from, to, named) in [
         ("(field \"port\" u16)", "(field \"port\" u32)", "u16"),

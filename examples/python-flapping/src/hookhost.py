@@ -1,0 +1,119 @@
+"""What a module in Python needs beside the types of the contract: its export, topic patterns, requests and the log.
+
+Copy it into your module; nothing in it is about one module. `wit_world` is made of `hook.wit` by componentize-py.
+"""
+
+import json as _json
+import re
+import traceback
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import log as _log
+from wit_world.imports import types
+from wit_world.imports.types import Body_Text, Method, Outcome_Deliver, Outcome_Fail, Outcome_Ignore, Problem, Request
+
+
+class Refused(Exception):
+    """Raised while a module is made: its settings are refused. Takes pairs of a key and what is wrong with it."""
+
+    def __init__(self, problems):
+        super().__init__("; ".join(f"{key}: {text}" if key else text for key, text in problems))
+        self.problems = problems
+
+
+def exported(make):
+    """The class `Handler` of a component, for a function or class that makes a module: `make(config, host)`.
+
+    `config` is `[config]` of the module's .toml as a dict, `host` the host-info of the contract. The module has
+    `interests`, a list of `Interest`, and for each hook a method such as `on_message_publish(detail, event)`, which
+    returns a request, a list of requests or None. If it raises, its event fails with the traceback and is set aside by
+    the host; the other events of the batch are not affected.
+    """
+
+    class Handler(exports.Handler):
+        def configure(self, host, config):
+            global _module
+            try:
+                _module = make(_json.loads(config), host)
+            except Refused as refused:
+                raise Err([Problem(key, text) for key, text in refused.problems])
+            except Exception:
+                raise Err([Problem("", traceback.format_exc())])
+            return _module.interests
+
+        def handle(self, events):
+            return [_outcome(_module, event) for event in events]
+
+    return Handler
+
+
+# componentize-py makes a new `Handler` for each call.
+_module = None
+
+
+def _outcome(module, event):
+    try:
+        answer = getattr(module, _METHODS[type(event.detail)], None)
+        requests = answer and answer(event.detail.value, event)
+    except Exception:
+        return Outcome_Fail(traceback.format_exc())
+    if not requests:
+        return Outcome_Ignore()
+    return Outcome_Deliver(requests if isinstance(requests, list) else [requests])
+
+
+# `Detail_MessagePublish` is answered by `on_message_publish`.
+_METHODS = {
+    case: "on" + re.sub("([A-Z])", r"_\1", name.removeprefix("Detail_")).lower()
+    for name, case in vars(types).items()
+    if name.startswith("Detail_")
+}
+
+
+def post(url, value, headers=(), ordering_key=None, destination=None):
+    """A POST of a value as JSON; a `Request`, whose fields can be changed."""
+    body = Body_Text(_json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    headers = [("content-type", "application/json"), *headers]
+    return Request(Method.POST, url, headers, body, ordering_key, destination, [])
+
+
+def json(message):
+    """The payload of a message, read as JSON; raises ValueError if it is none."""
+    return _json.loads(message.payload)
+
+
+class Pattern:
+    """A topic filter whose wildcards may have names: `fleet/{vehicle}/{*rest}` is the filter `fleet/+/#`."""
+
+    def __init__(self, pattern):
+        levels = [re.fullmatch(r"\{(\*?)(.+)\}", level) or level for level in pattern.split("/")]
+        names = [(at, level[2], bool(level[1])) for at, level in enumerate(levels) if not isinstance(level, str)]
+        self.filter = "/".join(level if isinstance(level, str) else "#" if level[1] else "+" for level in levels)
+        self.names = [name for _, name, _ in names]
+        self._names = names
+
+    def match(self, topic):
+        """The values of the names in a topic that matches the filter, as a dict."""
+        parts = topic.split("/")
+        return {name: "/".join(parts[at:]) if rest else parts[at] for at, name, rest in self._names}
+
+
+class log:
+    """Lines for the host's log."""
+
+    @staticmethod
+    def error(line):
+        _log.write(_log.Level.ERROR, line)
+
+    @staticmethod
+    def warn(line):
+        _log.write(_log.Level.WARN, line)
+
+    @staticmethod
+    def info(line):
+        _log.write(_log.Level.INFO, line)
+
+    @staticmethod
+    def debug(line):
+        _log.write(_log.Level.DEBUG, line)

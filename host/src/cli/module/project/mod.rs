@@ -1,0 +1,256 @@
+//! The files of a new module's project, by language. Pure: names and texts in, files out.
+//!
+//! The templates lie in `host/templates/module/`; what is the same in the examples is taken from there, so that both
+//! have one version of it. The contract goes along with every project, and the SDK's sources with one in Rust: what is
+//! made builds with the language's own tools and nothing else of hookhost's than the binary that made it.
+
+mod rust;
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+
+/// What a module can be started in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Language {
+    /// Rust, with the SDK
+    Rust,
+    /// JavaScript, in QuickJS
+    Js,
+    /// Python, in CPython
+    Python,
+}
+
+/// A name that does for a module, a folder and a package of each language: `too-hot`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ModuleName(String);
+
+/// A file: its path in the project and what it holds.
+pub(super) type File = (String, String);
+
+/// Longest name.
+const NAME_BYTES: usize = 64;
+
+impl FromStr for ModuleName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ModuleName, String> {
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        let is_name = text.starts_with(|first: char| first.is_ascii_lowercase()) && text.split('-').all(is_part);
+        if !is_name {
+            return Err("must be small letters and digits, in words joined by '-', such as too-hot".to_owned());
+        }
+        if text.len() > NAME_BYTES {
+            return Err(format!("must have at most {NAME_BYTES} characters"));
+        }
+        Ok(ModuleName(text.to_owned()))
+    }
+}
+
+impl ModuleName {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As Rust writes it for a crate: `too_hot`.
+    fn crate_name(&self) -> String {
+        self.0.replace('-', "_")
+    }
+
+    /// As Rust writes it for a type: `TooHot`.
+    fn type_name(&self) -> String {
+        let capital = |part: &str| {
+            let (first, rest) = part.split_at(part.len().min(1));
+            first.to_ascii_uppercase() + rest
+        };
+        self.0.split('-').map(capital).collect()
+    }
+}
+
+impl fmt::Display for ModuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const WIT: &str = include_str!("../../../../../wit/hook.wit");
+
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../../../../templates/module/", $path))
+    };
+}
+
+macro_rules! example {
+    ($path:literal) => {
+        include_str!(concat!("../../../../../examples/", $path))
+    };
+}
+
+use {example, template};
+
+const JS_LOCK: &str = example!("js-vehicle-position/package-lock.json");
+/// The name that `JS_LOCK` has for its own package.
+const JS_LOCK_NAME: &str = "vehicle-position";
+
+/// The files of a project.
+///
+/// # Errors
+///
+/// A name that would not do in this language, with the reason.
+pub(super) fn project(name: &ModuleName, language: Language) -> Result<Vec<File>, String> {
+    let mut files = vec![
+        file("wit/hook.wit", WIT),
+        file("events.ndjson", template!("common/events.ndjson")),
+        file("expected.ndjson", &fill(template!("common/expected.ndjson"), name)),
+        file(&format!("{name}.toml"), &fill(template!("common/settings.toml"), name)),
+    ];
+    match language {
+        Language::Rust => files.extend(rust::files(name)?),
+        Language::Js => files.extend(js(name)),
+        Language::Python => files.extend(python(name)),
+    }
+    Ok(files)
+}
+
+fn js(name: &ModuleName) -> Vec<File> {
+    let package = fill(template!("js/package.json"), name).replace("{{componentize-qjs}}", &locked_qjs());
+    let lock = JS_LOCK.replace(
+        &format!("\"name\": \"{JS_LOCK_NAME}\""),
+        &format!("\"name\": \"{name}\""),
+    );
+    vec![
+        file("package.json", &package),
+        file("package-lock.json", &lock),
+        file(".gitignore", template!("js/gitignore")),
+        file("README.md", &fill(template!("js/README.md"), name)),
+        file("src/main.js", template!("js/main.js")),
+        file("src/module.js", &fill(template!("js/module.js"), name)),
+        file("src/hookhost.js", example!("js-vehicle-position/src/hookhost.js")),
+        file("test/module.test.js", &fill(template!("js/module.test.js"), name)),
+    ]
+}
+
+/// The version of the compiler that is locked.
+fn locked_qjs() -> String {
+    let lock: serde_json::Value = serde_json::from_str(JS_LOCK).unwrap_or_default();
+    let version = lock.pointer("/packages//devDependencies/componentize-qjs");
+    version.and_then(serde_json::Value::as_str).unwrap_or("*").to_owned()
+}
+
+fn python(name: &ModuleName) -> Vec<File> {
+    vec![
+        file("requirements.txt", example!("python-flapping/requirements.txt")),
+        file(".gitignore", template!("python/gitignore")),
+        file("README.md", &fill(template!("python/README.md"), name)),
+        file("src/app.py", template!("python/app.py")),
+        file("src/module.py", &fill(template!("python/module.py"), name)),
+        file("src/hookhost.py", example!("python-flapping/src/hookhost.py")),
+        file("tests/test_module.py", &fill(template!("python/test_module.py"), name)),
+    ]
+}
+
+fn file(path: &str, content: &str) -> File {
+    (path.to_owned(), content.to_owned())
+}
+
+/// A template with its names filled in.
+fn fill(template: &str, name: &ModuleName) -> String {
+    template
+        .replace("{{name}}", name.as_str())
+        .replace("{{crate}}", &name.crate_name())
+        .replace("{{type}}", &name.type_name())
+        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ModuleName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn names() {
+        for (text, crate_name, type_name) in [
+            ("too-hot", "too_hot", "TooHot"),
+            ("x", "x", "X"),
+            ("a1-2b", "a1_2b", "A12b"),
+        ] {
+            assert_eq!(
+                (name(text).crate_name(), name(text).type_name()),
+                (crate_name.into(), type_name.into())
+            );
+        }
+        for text in [
+            "",
+            "-",
+            "a-",
+            "-a",
+            "a--b",
+            "1a",
+            "TooHot",
+            "too_hot",
+            "a b",
+            "ä",
+            "../x",
+            "a/b",
+            &"a".repeat(65),
+        ] {
+            assert!(text.parse::<ModuleName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_is_filled_in_and_each_file_is_there_once() {
+        for language in [Language::Rust, Language::Js, Language::Python] {
+            let files = project(&name("too-hot"), language).unwrap();
+            let mut paths: Vec<_> = files.iter().map(|(path, _)| path).collect();
+            paths.sort();
+            paths.dedup();
+            assert_eq!(paths.len(), files.len(), "{language:?}");
+            for (path, content) in files.iter().filter(|(path, _)| !path.starts_with("hookhost-guest/src")) {
+                assert!(!content.contains("{{"), "{path} has a placeholder");
+                assert!(!content.is_empty(), "{path} is empty");
+            }
+            for needed in [
+                "README.md",
+                "wit/hook.wit",
+                "too-hot.toml",
+                "events.ndjson",
+                "expected.ndjson",
+                ".gitignore",
+            ] {
+                assert!(files.iter().any(|(path, _)| path == needed), "{needed}");
+            }
+        }
+    }
+
+    #[test]
+    fn versions_are_pinned_as_in_the_examples() {
+        let files = js(&name("too-hot"));
+        let json = |wanted: &str| -> serde_json::Value {
+            let (_, content) = files.iter().find(|(path, _)| path == wanted).unwrap();
+            serde_json::from_str(content).unwrap()
+        };
+        let (package, lock) = (json("package.json"), json("package-lock.json"));
+        assert!(
+            locked_qjs().starts_with(|digit: char| digit.is_ascii_digit()),
+            "{}",
+            locked_qjs()
+        );
+        assert_eq!(package["devDependencies"], lock["packages"][""]["devDependencies"]);
+        assert_eq!(package["engines"], lock["packages"][""]["engines"]);
+        assert_eq!(lock["name"], "too-hot");
+        assert_eq!(lock["packages"][""]["name"], "too-hot");
+        assert!(!lock.to_string().contains(JS_LOCK_NAME));
+        assert!(example!("python-flapping/requirements.txt").contains("componentize-py=="));
+    }
+}

@@ -1,0 +1,332 @@
+//! `module test`: a module and a file of events, in the host's own engine.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::expected::{self, Difference, Expected};
+use super::inspect::time;
+use super::{host_config, not_loaded, put};
+use crate::app;
+use crate::config::Config;
+use crate::event::Event;
+use crate::event::json::{self, hook_name};
+use crate::modules::LoadError;
+use crate::modules::trial::{Answer, Fate, Subject, Trial, Tried};
+use crate::wasm::{Engine, EngineError, Shelf};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    /// The module
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// Events, one JSON object on each line; `hookhost run --record FILE` writes such files
+    #[arg(long, value_name = "FILE.ndjson")]
+    events: PathBuf,
+    /// Its settings: a .toml as in the modules folder, or a .json that is its [config] [default: the .toml of the same
+    /// name beside it]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Compare with what is expected, one JSON object for each event; a difference ends with 1
+    #[arg(long, value_name = "FILE.ndjson")]
+    expect: Option<PathBuf>,
+    /// Write down what came out, for --expect
+    #[arg(long, value_name = "FILE.ndjson", conflicts_with = "expect")]
+    write_expected: Option<PathBuf>,
+    /// For people, or one JSON object for each event
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object for each event
+    Json,
+}
+
+/// One event and how it ended.
+struct Case {
+    event: Arc<Event>,
+    tried: Tried,
+    /// Fuel of the same call in an engine that counts.
+    fuel: Option<u64>,
+    differences: Vec<Difference>,
+}
+
+pub(super) fn main(arguments: &Arguments) -> ExitCode {
+    // All that can be wrong with files is told before anything is run.
+    let events = events(&arguments.events);
+    let expected = arguments.expect.as_deref().map(read_expected).transpose();
+    let (events, expected) = match (events, expected) {
+        (Ok(events), Ok(expected)) => (events, expected),
+        (events, expected) => {
+            for problem in events.err().into_iter().chain(expected.err()).flatten() {
+                eprintln!("error: {problem}");
+            }
+            return ExitCode::from(2);
+        }
+    };
+    if let (Some(expected), Some(path)) = (&expected, &arguments.expect)
+        && expected.len() != events.len()
+    {
+        let (lines, count) = (expected.len(), events.len());
+        eprintln!("error: {}: has {lines} lines for {count} events", path.display());
+        return ExitCode::from(2);
+    }
+    let config = match host_config() {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let subject = match Subject::read(&arguments.file, arguments.config.as_deref()) {
+        Ok(subject) => subject,
+        Err(error) => return not_loaded(&error),
+    };
+    let cases = match cases(&subject, &config, events, expected.as_deref()) {
+        Ok(cases) => cases,
+        Err(Failure::Load(error)) => return not_loaded(&error),
+        Err(Failure::Engine(error)) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match arguments.format {
+        Format::Text => put(&text(&cases)),
+        Format::Json => cases.iter().for_each(|case| put(&format!("{}\n", line(case)))),
+    }
+    if let Some(path) = &arguments.write_expected {
+        let lines: String = cases.iter().map(|case| expected_line(&case.tried)).collect();
+        if let Err(error) = std::fs::write(path, lines) {
+            eprintln!("error: cannot write {}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    }
+    let has_failed = match expected {
+        Some(_) => cases.iter().any(|case| !case.differences.is_empty()),
+        // What a module does on purpose is known to those who write it down.
+        None => arguments.write_expected.is_none() && cases.iter().any(|case| case.tried.fate.is_bad()),
+    };
+    if has_failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+enum Failure {
+    Engine(EngineError),
+    Load(LoadError),
+}
+
+/// Runs every event twice: in the engine that a host has, for the outcome and the time, and in one that counts.
+fn cases(
+    subject: &Subject,
+    config: &Config,
+    events: Vec<Arc<Event>>,
+    expected: Option<&[Expected]>,
+) -> Result<Vec<Case>, Failure> {
+    let settings = app::engine_settings(config);
+    let trial = |engine: Result<Engine, EngineError>| -> Result<Trial, Failure> {
+        let engine = engine.map_err(Failure::Engine)?;
+        let anatomy = subject.examine(&engine).map_err(Failure::Load)?;
+        let component = anatomy
+            .component
+            .map_err(|error| Failure::Load(subject.code_error(error)))?;
+        subject
+            .load(component, engine, app::module_settings(config, &Shelf::in_memory()))
+            .map_err(Failure::Load)
+    };
+    let mut trial_of_host = trial(Engine::new(&settings))?;
+    let mut metered = trial(Engine::metered(&settings))?.patient();
+    let case = |(index, event): (usize, Arc<Event>)| {
+        let tried = trial_of_host.handle(&event);
+        // What hangs is not made to hang ten times as long.
+        let fuel = match tried.fate {
+            Fate::NotWanted | Fate::NoInstance(_) | Fate::TimedOut(_) => None,
+            _ => metered.handle(&event).fuel,
+        };
+        let expected = expected.and_then(|expected| expected.get(index));
+        let differences = expected.map_or_else(Vec::new, |expected| expected.differences(&tried));
+        Case {
+            event,
+            tried,
+            fuel,
+            differences,
+        }
+    };
+    Ok(events.into_iter().enumerate().map(case).collect())
+}
+
+/// The events of a file, or every line that is none.
+fn events(path: &Path) -> Result<Vec<Arc<Event>>, Vec<String>> {
+    let text = read(path)?;
+    let mut problems = Vec::new();
+    let mut events = Vec::new();
+    for line in json::lines(&text) {
+        match line {
+            Ok(event) => events.push(Arc::new(event)),
+            Err(error) => problems.extend(
+                error
+                    .to_string()
+                    .lines()
+                    .map(|line| format!("{}: {line}", path.display())),
+            ),
+        }
+    }
+    if problems.is_empty() { Ok(events) } else { Err(problems) }
+}
+
+fn read_expected(path: &Path) -> Result<Vec<Expected>, Vec<String>> {
+    let text = read(path)?;
+    let name = |problem: String| format!("{}: {problem}", path.display());
+    expected::parse(&text).map_err(|problems| problems.into_iter().map(name).collect())
+}
+
+fn read(path: &Path) -> Result<String, Vec<String>> {
+    std::fs::read_to_string(path).map_err(|error| vec![format!("cannot read {}: {error}", path.display())])
+}
+
+/// A line for `--expect`.
+fn expected_line(tried: &Tried) -> String {
+    // Texts and numbers are always JSON.
+    let mut line = serde_json::to_string(tried).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// A line of `--format json`: the end, with time, fuel and differences.
+fn line(case: &Case) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        #[serde(flatten)]
+        tried: &'a Tried,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        micros: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fuel: Option<u64>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        differences: &'a [Difference],
+    }
+    let line = Line {
+        tried: &case.tried,
+        micros: case.tried.time.map(|time| (time.as_secs_f64() * 1e7).round() / 10.0),
+        fuel: case.fuel,
+        differences: &case.differences,
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// Everything for people: each event with its end, then the sum.
+fn text(cases: &[Case]) -> String {
+    let mut text = String::new();
+    for (index, case) in cases.iter().enumerate() {
+        text.push_str(&one(index + 1, case));
+    }
+    text.push_str(&sum(cases));
+    text
+}
+
+fn one(number: usize, case: &Case) -> String {
+    let detail = &case.event.detail;
+    let subject = detail
+        .subject()
+        .map_or_else(String::new, |subject| format!(" {subject}"));
+    let client = detail
+        .client()
+        .map_or_else(String::new, |client| format!(" ({})", client.id));
+    let mut text = format!("{number} {}{subject}{client}\n", hook_name(detail.hook()));
+    let mut put = |line: &str| {
+        // Writing into a text does not fail.
+        writeln!(text, "  {line}").ok();
+    };
+    let fate = &case.tried.fate;
+    let mut end = meaning(fate).to_owned();
+    if let Some(took) = case.tried.time {
+        end.push_str(&format!(", {}", time(took)));
+    }
+    if let Some(fuel) = case.fuel {
+        end.push_str(&format!(", fuel {fuel}"));
+    }
+    if case.tried.is_again && fate.text().is_none() {
+        end.push_str("; the first call failed, and it was handled again by a new instance");
+    }
+    put(&end);
+    fate.text()
+        .into_iter()
+        .flat_map(str::lines)
+        .for_each(|line| put(&format!("  {line}")));
+    for answer in fate.answers() {
+        request(answer).iter().for_each(|line| put(line));
+    }
+    for difference in &case.differences {
+        put("NOT AS EXPECTED");
+        difference
+            .to_string()
+            .lines()
+            .for_each(|line| put(&format!("  {line}")));
+    }
+    text
+}
+
+fn request(answer: &Answer) -> Vec<String> {
+    let mut lines = vec![format!("{} {}", answer.method, answer.url)];
+    if let Some(refused) = &answer.refused {
+        lines.push(format!("  REFUSED: {refused}"));
+    }
+    for (name, value) in &answer.headers {
+        lines.push(format!("  {name}: {value}"));
+    }
+    match answer.body_text() {
+        Some(body) => lines.extend(body.lines().map(|line| format!("  {line}"))),
+        None => lines.push(format!("  {} bytes that are no text", answer.body.len())),
+    }
+    lines
+}
+
+/// What a host would do.
+fn meaning(fate: &Fate) -> &'static str {
+    match fate {
+        Fate::NotWanted => "not wanted: the module has not asked for it",
+        Fate::Ignored => "ignored",
+        Fate::Answered(_) => "delivered",
+        Fate::Failed(_) => "FAILED: the module could not handle it, and it would be set aside",
+        Fate::Trapped(_) => "TRAPPED, also in a new instance: it would be set aside",
+        Fate::TimedOut(_) => "TOO SLOW, also in a new instance: it would be set aside",
+        Fate::NoInstance(_) => "NOT RUN: no instance can be made, and it would wait",
+    }
+}
+
+fn sum(cases: &[Case]) -> String {
+    let count = |is: fn(&Fate) -> bool| cases.iter().filter(|case| is(&case.tried.fate)).count();
+    let requests: usize = cases.iter().map(|case| case.tried.fate.answers().len()).sum();
+    let refused = cases.iter().flat_map(|case| case.tried.fate.answers());
+    let refused = refused.filter(|answer| answer.refused.is_some()).count();
+    let mut text = format!(
+        "{} events: {} delivered, {} ignored, {} not wanted, {} set aside; {requests} requests, {refused} refused\n",
+        cases.len(),
+        count(|fate| matches!(fate, Fate::Answered(_))),
+        count(|fate| matches!(fate, Fate::Ignored)),
+        count(|fate| matches!(fate, Fate::NotWanted)),
+        count(|fate| fate.text().is_some()),
+    );
+    let mut times: Vec<Duration> = cases.iter().filter_map(|case| case.tried.time).collect();
+    times.sort_unstable();
+    if let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) {
+        text.push_str(&format!(
+            "each in a call of its own: {} in the middle, {} at most; fuel was counted in another run\n",
+            time(*median),
+            time(*longest)
+        ));
+    }
+    let different = cases.iter().filter(|case| !case.differences.is_empty()).count();
+    if different > 0 {
+        text.push_str(&format!("{different} not as expected\n"));
+    }
+    text
+}

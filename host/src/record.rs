@@ -1,0 +1,294 @@
+//! Live events in a file, as [JSON](crate::event::json): one line for each.
+//!
+//! A recorder stands on the bus as a module does, with interests and a bounded queue of its own, so that events are
+//! built for it only if it wants them, and a slow disk costs it events (which the bus counts and says) and nobody
+//! else anything. One thread writes. The file is appended to, and readable by its owner only: payloads are in it.
+//! It is bounded as well: when it is full, or cannot be written, recording ends with a line in the log and the host
+//! goes on.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tracing::{error, info, warn};
+
+use crate::event::{Hook, json};
+use crate::hooks::{Attachment, Bus, Inbox, Interest, Interests, Overflow, QueueLimits, has_topic};
+
+/// Name on the bus; no module can have it.
+const NAME: &str = "(record)";
+
+/// Events that are written in one go.
+const BATCH: usize = 256;
+
+/// What is recorded, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The file, made if it is not there.
+    pub file: PathBuf,
+    /// The hooks; none: all.
+    pub hooks: Vec<Hook>,
+    /// Filters for what has a topic; none: all. Events without a topic are recorded then only if `hooks` names them.
+    pub topics: Vec<String>,
+    /// Bytes that the file may have.
+    pub size: usize,
+}
+
+/// A recording under way.
+pub struct Recorder {
+    /// Gone when it has ended; without it the thread ends.
+    attachment: Arc<Mutex<Option<Attachment>>>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Recorder {
+    /// Opens the file and records from now on.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or topics are no filters.
+    pub fn start(settings: Settings, bus: &Bus) -> anyhow::Result<Recorder> {
+        let interests = interests(&settings.hooks, &settings.topics)?;
+        let file = open(&settings.file).with_context(|| format!("cannot write {}", settings.file.display()))?;
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        let limits = QueueLimits {
+            overflow: Overflow::Drop,
+            ..QueueLimits::default()
+        };
+        let (attachment, inboxes) = bus.attach(NAME, 1, limits);
+        attachment.set_interests(interests);
+        let attachment = Arc::new(Mutex::new(Some(attachment)));
+        let (end, ended) = mpsc::channel();
+        let writer = Writer {
+            path: settings.file,
+            file: BufWriter::new(file),
+            room: (settings.size as u64).saturating_sub(length),
+            count: 0,
+        };
+        let detach = Arc::clone(&attachment);
+        thread::Builder::new()
+            .name("record".to_owned())
+            .spawn(move || {
+                writer.run(inboxes);
+                drop(lock(&detach).take());
+                // Nobody may wait for it.
+                drop(end);
+            })
+            .context("no thread can be started to record")?;
+        Ok(Recorder { attachment, ended })
+    }
+
+    /// Takes no further events and writes what is queued, for at most `deadline`.
+    pub fn stop(self, deadline: Duration) {
+        drop(lock(&self.attachment).take());
+        if self.ended.recv_timeout(deadline) == Err(mpsc::RecvTimeoutError::Timeout) {
+            warn!("the last recorded events were not written within the grace period");
+        }
+    }
+}
+
+fn lock(attachment: &Mutex<Option<Attachment>>) -> MutexGuard<'_, Option<Attachment>> {
+    attachment.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+fn interests(hooks: &[Hook], topics: &[String]) -> anyhow::Result<Interests> {
+    let all = hooks.is_empty();
+    let wanted = if all { &Hook::ALL[..] } else { hooks };
+    // Filters of `other` are names of events, not topics.
+    let can_match = |hook: Hook| has_topic(hook) && hook != Hook::Other;
+    let interest = |hook: &Hook| match can_match(*hook) {
+        true => Some(Interest {
+            hook: *hook,
+            filters: topics.to_vec(),
+        }),
+        false if all && !topics.is_empty() => None,
+        false => Some(Interest {
+            hook: *hook,
+            filters: Vec::new(),
+        }),
+    };
+    let list: Vec<Interest> = wanted.iter().filter_map(interest).collect();
+    Interests::compile(&list).map_err(|errors| match errors.into_iter().next() {
+        Some(error) => anyhow::Error::from(error).context("events cannot be recorded"),
+        None => anyhow::anyhow!("events cannot be recorded"),
+    })
+}
+
+struct Writer {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// Bytes that may still be written.
+    room: u64,
+    count: u64,
+}
+
+impl Writer {
+    fn run(mut self, inboxes: Vec<Inbox>) {
+        // One shard, so that events stay in their order.
+        let Some(mut inbox) = inboxes.into_iter().next() else {
+            return;
+        };
+        let (file, mut batch) = (self.path.display().to_string(), Vec::new());
+        info!(file, "recording");
+        while inbox.next_batch(&mut batch, BATCH) {
+            let mut written = Ok(true);
+            for queued in &batch {
+                written = self.write(&queued.event);
+                if !matches!(written, Ok(true)) {
+                    break;
+                }
+            }
+            // So that whoever reads along sees whole lines, and the last ones are there when the host is killed.
+            match written.and_then(|is_room| self.file.flush().map(|()| is_room)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    warn!(
+                        file,
+                        events = self.count,
+                        "recording has ended: the file is as large as it may be"
+                    );
+                    return;
+                }
+                Err(error) => {
+                    error!(file, events = self.count, %error, "recording has ended: the file cannot be written");
+                    return;
+                }
+            }
+        }
+        info!(file, events = self.count, "recorded");
+    }
+
+    /// False if there is no room for the event.
+    fn write(&mut self, event: &crate::event::Event) -> io::Result<bool> {
+        let mut line = json::write(event);
+        line.push('\n');
+        let Some(room) = self.room.checked_sub(line.len() as u64) else {
+            return Ok(false);
+        };
+        self.file.write_all(line.as_bytes())?;
+        self.room = room;
+        self.count += 1;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hooks::testing;
+
+    fn settings(file: &Path) -> Settings {
+        Settings {
+            file: file.to_owned(),
+            hooks: vec![],
+            topics: vec![],
+            size: 1 << 20,
+        }
+    }
+
+    /// Emits publishes on topics; gives how many somebody wanted.
+    fn emit(bus: &Bus, topics: &[&str]) -> usize {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let wanted = topics.iter().filter(|topic| {
+            let event = testing::publish("c", topic, b"x");
+            let interested = bus.interested(event.detail.hook(), event.detail.subject());
+            let is_wanted = !interested.is_empty();
+            runtime.block_on(bus.emit(interested, event));
+            is_wanted
+        });
+        wanted.count()
+    }
+
+    fn topics(file: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(file).unwrap();
+        let events = json::lines(&text).map(Result::unwrap);
+        events
+            .filter_map(|event| event.detail.subject().map(str::to_owned))
+            .collect()
+    }
+
+    #[test]
+    fn events_are_appended_in_order_and_flushed_when_it_stops() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("events.ndjson");
+        for round in [["a", "b"], ["c", "d"]] {
+            let bus = Bus::new();
+            let recorder = Recorder::start(settings(&file), &bus).unwrap();
+            assert_eq!(emit(&bus, &round), 2);
+            recorder.stop(Duration::from_secs(30));
+            assert_eq!(emit(&bus, &["late"]), 0, "nobody is there any more");
+        }
+        assert_eq!(topics(&file), ["a", "b", "c", "d"]);
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn only_what_is_asked_for() {
+        for (hooks, filters, expected) in [
+            (vec![Hook::MessagePublish], vec![], 2),
+            (vec![], vec!["a/#".to_owned()], 1),
+            (vec![Hook::ClientConnected], vec!["a/#".to_owned()], 0),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("events.ndjson");
+            let bus = Bus::new();
+            let settings = Settings {
+                hooks,
+                topics: filters,
+                ..settings(&file)
+            };
+            let recorder = Recorder::start(settings, &bus).unwrap();
+            assert_eq!(emit(&bus, &["a/b", "b/a"]), expected);
+            recorder.stop(Duration::from_secs(30));
+            assert_eq!(topics(&file).len(), expected);
+        }
+    }
+
+    #[test]
+    fn topics_leave_out_what_has_none_unless_it_is_named() {
+        let filter = vec!["a".to_owned()];
+        let wants = |hooks: &[Hook], hook| interests(hooks, &filter).unwrap().wants(hook, Some("a"));
+        assert!(wants(&[], Hook::MessagePublish));
+        assert!(!wants(&[], Hook::ClientConnected));
+        assert!(!wants(&[], Hook::Other));
+        assert!(wants(&[Hook::ClientConnected], Hook::ClientConnected));
+    }
+
+    #[test]
+    fn a_full_file_ends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("events.ndjson");
+        let bus = Bus::new();
+        let line = json::write(&testing::publish("c", "t", b"x")).len() + 1;
+        let limited = Settings {
+            size: 2 * line + line / 2,
+            ..settings(&file)
+        };
+        let recorder = Recorder::start(limited, &bus).unwrap();
+        emit(&bus, &["t"; 5]);
+        assert_eq!(recorder.ended.recv(), Err(mpsc::RecvError), "it ends by itself");
+        assert_eq!(topics(&file), ["t", "t"]);
+        assert_eq!(emit(&bus, &["t"]), 0, "and costs nothing any more");
+        recorder.stop(Duration::ZERO);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Recorder::start(settings(&dir.path().join("no/such")), &Bus::new())
+            .err()
+            .unwrap();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
+}

@@ -1,0 +1,48 @@
+// Native tests: they need neither WebAssembly nor a broker.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytes, exported } from "../src/hookhost.js";
+import { makeModule } from "../src/module.js";
+
+const settings = { url: "http://sink/", topic: "devices/{device}/temp", above: 20 };
+
+function configured(config = settings) {
+  const handler = exported(makeModule);
+  const interests = handler.configure({ module: "{{name}}" }, JSON.stringify(config));
+  return { handler, interests };
+}
+
+function outcome(payload) {
+  const message = { topic: "devices/k7/temp", payload: bytes(payload), receivedAt: 1790000001000 };
+  const event = { id: "E1", at: 1790000001002, detail: { tag: "message-publish", val: message } };
+  return configured().handler.handle([event])[0];
+}
+
+test("what is above the limit is sent", () => {
+  const [request] = outcome("21.5").val;
+  assert.equal(request.url, "http://sink/");
+  assert.equal(request.body.val, '{"device":"k7","celsius":21.5,"at":1790000001000}');
+});
+
+test("what is not above goes nowhere", () => {
+  for (const payload of ["20", "-3.5"]) assert.deepEqual(outcome(payload), { tag: "ignore" });
+});
+
+test("what is no number is set aside", () => {
+  assert.equal(outcome("hot").tag, "fail");
+  assert.match(outcome('"hot"').val, /devices\/k7\/temp is no temperature/);
+});
+
+test("only temperatures are asked for", () => {
+  assert.deepEqual(configured().interests, [{ hook: "message-publish", filters: ["devices/+/temp"] }]);
+});
+
+test("settings are checked", () => {
+  assert.throws(
+    () => configured({ url: 1, topic: "a/+", above: "20", color: "red" }),
+    (problems) => {
+      assert.deepEqual(problems.map(({ key }) => key), ["color", "url", "above", "topic"]);
+      return true;
+    },
+  );
+});

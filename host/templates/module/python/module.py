@@ -1,0 +1,37 @@
+"""{{name}}: temperatures above a limit, with a body of our own.
+
+Devices publish a number on topics such as devices/k7/temp. What is above the limit goes to a URL as
+{"device":"k7","celsius":21.5,"at":1790000001000}; all else goes nowhere.
+"""
+
+from hookhost import Pattern, Refused, json, post
+from wit_world.imports.types import Hook, Interest
+
+
+class TheModule:
+    """The module for `[config]` in `{{name}}.toml`. Settings that are wrong are refused, all mistakes at once."""
+
+    def __init__(self, config, host):
+        problems = [(key, "is not known") for key in config if key not in ("url", "topic", "above")]
+        if not isinstance(config.get("url"), str):
+            problems.append(("url", "a URL was expected"))
+        if not isinstance(config.get("above"), (int, float)):
+            problems.append(("above", "a number was expected"))
+        self.pattern = Pattern(config.get("topic") or "")
+        if "device" not in self.pattern.names:
+            problems.append(("topic", "one level must be '{device}'"))
+        if problems:
+            raise Refused(problems)
+        self.url, self.above = config["url"], config["above"]
+        # What the module wants to be told. Events that it does not ask for cost nothing.
+        self.interests = [Interest(Hook.MESSAGE_PUBLISH, [self.pattern.filter])]
+
+    def on_message_publish(self, message, event):
+        """There may be such a method for each hook. If it raises, the host sets the event aside with the error."""
+        celsius = json(message)
+        if not isinstance(celsius, (int, float)):
+            raise ValueError(f"{message.topic} is no temperature")
+        if celsius <= self.above:
+            return None
+        device = self.pattern.match(message.topic)["device"]
+        return post(self.url, {"device": device, "celsius": celsius, "at": message.received_at})

@@ -1,0 +1,114 @@
+//! Module bench: what an event costs in a module, beside the same work done natively in the same run.
+//!
+//! [`guest`] runs modules in the host's own engine, without broker and delivery; [`native`] does the work of the Rust
+//! module in this process; [`idle`] starts the real host with and without modules and compares its memory. With
+//! `--module FILE` one module of any language is measured instead, with its settings and one event of your choice.
+//!
+//! ```sh
+//! cargo run --release -p hookhost-tests --bin module-bench
+//! ```
+
+// This is a measuring instrument: what it did not expect shall stop it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
+
+mod events;
+mod guest;
+mod idle;
+mod native;
+mod table;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use hookhost_tests::binary;
+
+use crate::events::Sample;
+use crate::guest::Subject;
+use crate::table::Table;
+
+/// Measures time and memory of modules.
+#[derive(Debug, Parser)]
+#[command(name = "module-bench")]
+struct Cli {
+    /// Measure this component instead of the Rust modules
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+    /// The module's settings, of which [config] is handed to it
+    #[arg(long, value_name = "TOML", requires = "module")]
+    settings: Option<PathBuf>,
+    #[command(flatten)]
+    sample: Sample,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Leave out the host's memory
+    #[arg(long)]
+    no_host: bool,
+}
+
+/// What the limit of the bench's module is; the payloads are 64 bytes.
+const CONFIG: &str = r#"{"url":"http://127.0.0.1:5656/alerts","limit":40.0,"topic":"devices/{device}/temp"}"#;
+const HOT: &str = r#"{"celsius":41.5,"battery":80,"firmware":"1.14.2","rssi":-71.0} "#;
+const MILD: &str = r#"{"celsius":21.5,"battery":80,"firmware":"1.14.2","rssi":-71.0} "#;
+/// One rule of the default module.
+const RULES: &str =
+    r#"{"urls":["http://127.0.0.1:5656/hook"],"rule":{"message_publish":[{"action":"message_publish"}]}}"#;
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let mut table = Table::default();
+    match &cli.module {
+        Some(file) => {
+            let subject = Subject {
+                wasm: std::fs::read(file).with_context(|| file.display().to_string())?,
+                config: cli.settings.as_deref().map_or_else(|| Ok("{}".to_owned()), config)?,
+            };
+            guest::start(&mut table, &subject, &cli.sample, cli.rounds)?;
+            guest::events(&mut table, "event", &subject, &cli.sample, cli.rounds)?;
+        }
+        None => {
+            let filter = Subject {
+                wasm: std::fs::read(binary::bench_module())?,
+                config: CONFIG.to_owned(),
+            };
+            let webhook = Subject {
+                wasm: std::fs::read(binary::builtin_module())?,
+                config: RULES.to_owned(),
+            };
+            let publish = |topic: &str, payload: &str| Sample::publish(topic, payload);
+            guest::start(&mut table, &filter, &publish("devices/k7/temp", HOT), cli.rounds)?;
+            for (name, topic, payload) in [
+                ("drop by topic", "devices/k7/humidity", HOT),
+                ("drop by payload", "devices/k7/temp", MILD),
+                ("shape", "devices/k7/temp", HOT),
+            ] {
+                let sample = publish(topic, payload);
+                guest::events(&mut table, name, &filter, &sample, cli.rounds)?;
+                native::events::<hookhost_bench_guest::Filter>(&mut table, name, CONFIG, &sample, cli.rounds)?;
+            }
+            let sample = publish("devices/k7/temp", HOT);
+            let name = "default module";
+            guest::events(&mut table, name, &webhook, &sample, cli.rounds)?;
+            native::events::<hookhost_guest::webhook::Webhook>(&mut table, name, RULES, &sample, cli.rounds)?;
+            if !cli.no_host {
+                idle::memory(&mut table, &filter)?;
+            }
+        }
+    }
+    print!("{table}");
+    Ok(())
+}
+
+/// `[config]` of a module's settings as JSON.
+fn config(file: &std::path::Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let settings: toml::Table = text.parse().with_context(|| file.display().to_string())?;
+    let empty = toml::Table::new().into();
+    Ok(serde_json::to_string(settings.get("config").unwrap_or(&empty))?)
+}
