@@ -18,19 +18,27 @@
 //! default module `webhook` is inside the binary; a `webhook.wasm` takes its place, and goes the other way when it is
 //! removed.
 //!
+//! A generation that fails on everything is rolled back to the one before; without one the module pauses between its
+//! attempts and its events wait (`health.rs` has the rules). An event that a module fails on, alone and in a new
+//! instance, or answers with `fail`, goes into the quarantine, where it can be looked at and handled again ([`Handle`]).
+//!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
-//! by second. Threads: one per instance, one that watches the folder and loads.
+//! by second, the quarantine by events and bytes for each module. Threads: one per instance, one that watches the folder and loads.
 
 mod builtin;
 mod crew;
 mod egress;
 mod folder;
 mod generation;
+mod handle;
+mod health;
 mod load;
+mod quarantine;
 mod registry;
 mod requests;
 mod settings;
 mod state;
+mod supervisor;
 mod watch;
 mod worker;
 
@@ -39,11 +47,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use egress::Refusal;
+pub use handle::{Handle, ReplayError, Rescan};
 pub use load::LoadError;
+pub use quarantine::{Bounds, Entry, Fault, Held};
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
 use folder::ModuleName;
 use load::Loader;
+use quarantine::Quarantine;
 use registry::Registry;
 use watch::{Reason, Watch};
 
@@ -70,6 +81,8 @@ pub struct Settings {
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,
+    /// What the quarantine may hold for each module.
+    pub quarantine: Bounds,
 }
 
 /// Modules could not be started.
@@ -110,13 +123,13 @@ pub struct Plan {
 /// The running modules.
 pub struct Modules {
     registry: Arc<Registry>,
-    watch: Option<Watch>,
+    watch: Option<Watch<Rescan>>,
 }
 
 impl Modules {
     /// Loads what there is, attaches it to the bus, and follows the folder from then on.
     ///
-    /// A module in the folder that does not load is reported in the log and in [`states`](Modules::states), and the
+    /// A module in the folder that does not load is reported in the log and in [`states`](Handle::states), and the
     /// others run. Takes as long as compiling them does; blocks the calling thread.
     ///
     /// # Errors
@@ -130,7 +143,8 @@ impl Modules {
             .map(watch::prepare)
             .transpose()
             .map_err(StartError::Watch)?;
-        let registry = Arc::new(Registry::new(Loader::new(engine, settings), bus, outbox));
+        let quarantine = Arc::new(Quarantine::new(settings.quarantine));
+        let registry = Registry::new(Loader::new(engine, settings), bus, outbox, quarantine);
         // From here on dropping it stops what has been started.
         let mut modules = Modules {
             registry: Arc::clone(&registry),
@@ -182,17 +196,9 @@ impl Modules {
         modules.map(report).chain(strays).collect()
     }
 
-    /// All modules as they are now, by name.
-    pub fn states(&self) -> Vec<ModuleState> {
-        self.registry.states()
-    }
-
-    /// Looks at the folder now, tries again what did not load, and returns when that is done. Blocks the calling
-    /// thread for as long as loading takes.
-    pub fn rescan(&self) {
-        if let Some(watch) = &self.watch {
-            watch.look();
-        }
+    /// Looks at the modules and acts on them, from any thread; of no effect once they have stopped.
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.registry), self.watch.as_ref().map(Watch::asker))
     }
 
     /// Takes no further events, handles what is queued, and waits for the workers, all of it for at most `deadline`.
