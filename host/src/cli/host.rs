@@ -27,6 +27,9 @@ pub(super) struct HostArguments {
     /// Folder of modules: NAME.wasm, and NAME.toml with its settings
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
+    /// Address of the admin API; port 0 takes a free one, "off" is nowhere [default: 127.0.0.1:18083]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
 }
 
 impl From<HostArguments> for Flags {
@@ -37,6 +40,7 @@ impl From<HostArguments> for Flags {
             webhook_urls,
             webhook_config,
             modules,
+            admin,
         } = arguments;
         Flags {
             config,
@@ -44,6 +48,7 @@ impl From<HostArguments> for Flags {
             webhook_urls,
             webhook_config,
             modules,
+            admin,
         }
     }
 }

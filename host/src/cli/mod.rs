@@ -2,7 +2,10 @@
 //!
 //! Exit codes: 0 done, 1 something failed while running, 2 mistakes in the command line or the configuration.
 
+mod admin;
 mod host;
+mod modules;
+mod quarantine;
 mod sink;
 
 use std::process::ExitCode;
@@ -11,6 +14,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
 use host::HostArguments;
+use modules::ModulesArguments;
+use quarantine::QuarantineArguments;
 use sink::SinkArguments;
 
 /// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
@@ -34,6 +39,10 @@ enum Command {
     Check(HostArguments),
     /// Receive webhooks and print them, to try things with
     Sink(SinkArguments),
+    /// Show the modules of a running host, or have it look at their folder
+    Modules(ModulesArguments),
+    /// Look at events that the modules of a running host could not handle, and decide about them
+    Quarantine(QuarantineArguments),
 }
 
 /// Does what the command line says; the whole program.
@@ -54,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => host::run(arguments),
         Command::Check(arguments) => host::check(arguments),
         Command::Sink(arguments) => sink::receive(arguments),
+        Command::Modules(arguments) => modules::modules(&arguments),
+        Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
     }
 }
 
@@ -89,7 +100,7 @@ mod tests {
         let Cli { command, host } = parse(line).unwrap();
         match command.unwrap_or(Command::Run(host)) {
             Command::Run(host) | Command::Check(host) => host.into(),
-            Command::Sink(_) => panic!("not a sink"),
+            other => panic!("not {other:?}"),
         }
     }
 
@@ -108,8 +119,9 @@ mod tests {
             webhook_urls: vec!["c".into(), "d".into()],
             webhook_config: Some("e".into()),
             modules: Some("f".into()),
+            admin: Some("g".into()),
         };
-        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f";
+        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f --admin g";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

@@ -32,7 +32,7 @@ pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
 
-use crate::{delivery, event};
+use crate::{admin, delivery, event, modules};
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 
 /// Everything that can be configured, checked.
@@ -50,8 +50,12 @@ pub struct Config {
     pub hooks: Hooks,
     /// What a module may use.
     pub wasm: Wasm,
+    /// What is kept of events that a module could not handle.
+    pub quarantine: modules::Bounds,
     /// How requests are sent.
     pub delivery: delivery::Settings,
+    /// How the host is administered.
+    pub admin: admin::Settings,
     /// How the host ends.
     pub shutdown: Shutdown,
 }
@@ -78,6 +82,8 @@ pub struct Flags {
     pub webhook_config: Option<PathBuf>,
     /// `--modules`
     pub modules: Option<PathBuf>,
+    /// `--admin`
+    pub admin: Option<String>,
 }
 
 /// The environment; a map, so that a test can be one.
@@ -181,7 +187,9 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
         modules: Modules::read(reader.section("modules")),
         hooks: Hooks::read(reader.section("hooks")),
         wasm: Wasm::read(reader.section("wasm"), user_cache(&inputs.environment)),
+        quarantine: sections::quarantine(reader.section("quarantine")),
         delivery: sections::delivery(reader.section("delivery")),
+        admin: sections::admin(reader.section("admin")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
     reader.problems.append(&mut problems);
@@ -227,6 +235,9 @@ fn flags_layer(flags: &Flags) -> Layer {
     }
     if let Some(modules) = &flags.modules {
         put("modules.dir", "--modules", Given::Text(modules.display().to_string()));
+    }
+    if let Some(admin) = &flags.admin {
+        put("admin.listen", "--admin", Given::Text(admin.clone()));
     }
     layer
 }
