@@ -33,7 +33,8 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
     let modules = Modules::start(module_settings(&config), engine, bus.clone(), delivery.outbox())?;
-    let admin = admin::start(&config.admin, modules.handle())?;
+    let handle = modules.handle();
+    let admin = admin::start(&config.admin, handle.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("broker")
         .enable_all()
@@ -43,13 +44,17 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let place = admin
         .as_ref()
         .map_or("off".to_owned(), |admin| admin.address().to_string());
-    let served = runtime.block_on(serve(&config, bus, &place, modules.handle()));
+    let served = runtime.block_on(serve(&config, bus, &place, handle.clone()));
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
     // What is asked of it from here on would only be about parts that are gone.
     drop(admin);
     modules.stop(left());
+    let set_aside = handle.quarantined(None, None, usize::MAX).len();
+    if set_aside > 0 {
+        warn!(events = set_aside, "the quarantine is in memory and ends with the host");
+    }
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {
         warn!(

@@ -1,5 +1,6 @@
 //! What the commands that ask a running host have in common: where it is, and how answers are shown.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -73,8 +74,15 @@ pub(super) fn ended(result: anyhow::Result<bool>) -> ExitCode {
 
 /// Prints an answer as JSON.
 pub(super) fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(answer)?);
-    Ok(())
+    print(&(serde_json::to_string_pretty(answer)? + "\n"))
+}
+
+/// Prints a text; a reader that has seen enough is no error.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(()),
+    }
 }
 
 /// Rows below their headings, each column as wide as it must be. Texts come from modules and clients: nothing in them

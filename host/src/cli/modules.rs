@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, ended, print_json, table};
+use super::admin::{AdminArguments, ended, harmless, print, print_json, table};
 use crate::admin::shape::{Module, Modules, Rescan};
 
 #[derive(Debug, Args)]
@@ -49,12 +49,13 @@ fn list(admin: &AdminArguments) -> anyhow::Result<bool> {
         "SET ASIDE",
         "QUARANTINE",
     ];
-    print!("{}", table(headings, &rows));
+    let mut text = table(headings, &rows);
     for module in &answer.modules {
         if let Some(problem) = &module.problem {
-            println!("\n{}: {}", module.name, super::admin::harmless(problem));
+            text.push_str(&format!("\n{}: {}\n", module.name, harmless(problem)));
         }
     }
+    print(&text)?;
     Ok(true)
 }
 
@@ -78,7 +79,7 @@ fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
     if admin.json {
         print_json(&found)?;
     } else {
-        print!("{}", told(&found));
+        print(&told(&found))?;
     }
     Ok(found.problem.is_none() && found.rejected.is_empty())
 }
@@ -105,5 +106,5 @@ fn told(found: &Rescan) -> String {
     lines.extend(found.removed.iter().map(|name| format!("{name}: removed")));
     lines.extend(found.unchanged.iter().map(|name| format!("{name}: unchanged")));
     lines.extend(found.ignored.iter().cloned());
-    super::admin::harmless(&(lines.join("\n") + "\n"))
+    harmless(&(lines.join("\n") + "\n"))
 }

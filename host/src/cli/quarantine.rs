@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, encoded, ended, harmless, print_json, table};
+use super::admin::{AdminArguments, encoded, ended, harmless, print, print_json, table};
 use crate::admin::client::Client;
 use crate::admin::shape::{Dropped, Quarantine, Quarantined, Replayed};
 
@@ -93,10 +93,11 @@ fn list(client: &Client, arguments: &ListArguments, json: bool) -> anyhow::Resul
     }
     let rows: Vec<_> = answer.entries.iter().map(row).collect();
     let headings = ["ID", "TIME", "MODULE", "GENERATION", "FAULT", "EVENT", "CLIENT", "TEXT"];
-    print!("{}", table(headings, &rows));
+    let mut text = table(headings, &rows);
     if let Some(last) = answer.entries.last().filter(|_| answer.more) {
-        println!("there are more: --before {}", last.id);
+        text.push_str(&format!("there are more: --before {}\n", last.id));
     }
+    print(&text)?;
     Ok(true)
 }
 
@@ -124,6 +125,7 @@ fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Resul
             return print_json(&entry);
         }
         let event = entry.event.as_ref().map(ToString::to_string).unwrap_or_default();
+        let mut shown = String::new();
         if !arguments.events {
             let Quarantined {
                 id,
@@ -134,26 +136,21 @@ fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Resul
                 text,
                 ..
             } = &entry;
-            println!(
-                "{id}: {fault} in generation {generation} of {module} at {at}\n{}",
-                harmless(text)
-            );
+            let text = harmless(text);
+            shown = format!("{id}: {fault} in generation {generation} of {module} at {at}\n{text}\n");
         }
-        println!("{event}");
-        Ok(())
+        print(&format!("{shown}{event}\n"))
     })
 }
 
 fn replay(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
     let one = |id: u64| client.ask(Method::POST, &format!("/quarantine/{id}/replay"));
     let tell = |answer: &Replayed| {
-        for id in &answer.replayed {
-            println!("{id}: handed to its module");
-        }
         for left in &answer.left {
             eprintln!("error: {}: {}", left.id, harmless(&left.error));
         }
-        answer.left.is_empty()
+        let lines = answer.replayed.iter().map(|id| format!("{id}: handed to its module\n"));
+        (lines.collect(), answer.left.is_empty())
     };
     let all = |whose: &str| client.ask(Method::POST, &format!("/quarantine/replay?{whose}"));
     act(chosen, json, one, all, tell)
@@ -162,28 +159,26 @@ fn replay(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> 
 fn forget(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
     let one = |id: u64| client.ask(Method::DELETE, &format!("/quarantine/{id}"));
     let tell = |answer: &Dropped| {
-        for id in &answer.dropped {
-            println!("{id}: dropped");
-        }
-        true
+        let lines = answer.dropped.iter().map(|id| format!("{id}: dropped\n"));
+        (lines.collect(), true)
     };
     let all = |whose: &str| client.ask(Method::DELETE, &format!("/quarantine?{whose}"));
     act(chosen, json, one, all, tell)
 }
 
-/// Does something to chosen entries, and tells what came of it; `tell` says whether that was all that was wanted.
+/// Does something to chosen entries, and prints what `tell` makes of the answer, which also says whether all was done
+/// that was wanted.
 fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
     chosen: &Chosen,
     json: bool,
     one: impl Fn(u64) -> Result<T, E>,
     all: impl Fn(&str) -> Result<T, E>,
-    tell: impl Fn(&T) -> bool,
+    tell: impl Fn(&T) -> (String, bool),
 ) -> anyhow::Result<bool> {
     let show = |answer: T| {
-        if json {
-            print_json(&answer)?;
-        }
-        anyhow::Ok(if json { true } else { tell(&answer) })
+        let (text, all_done) = tell(&answer);
+        if json { print_json(&answer) } else { print(&text) }?;
+        anyhow::Ok(all_done)
     };
     match &chosen.module {
         Some(module) => show(all(&format!("module={}", encoded(module)))?),

@@ -189,7 +189,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
+    pub(super) const FIRST: Duration = Duration::from_millis(100);
     const LONGEST: Duration = Duration::from_secs(30);
     /// So long all must be well for the next failure to be a first one.
     const HEALTHY: Duration = Duration::from_secs(60);

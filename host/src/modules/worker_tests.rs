@@ -380,6 +380,15 @@ fn a_host_that_stops_is_not_kept_waiting() {
 }
 
 #[test]
+fn nobody_waits_for_what_comes_after_the_end() {
+    let slot = Slot::new(generation(1, &Arc::new(Script::default()), 8));
+    let (current, hour) = (slot.current().unwrap(), Duration::from_secs(3600));
+    slot.stop(Instant::now() + hour);
+    assert!(slot.wait(&current, Duration::from_millis(1)), "there is time for this");
+    assert!(!slot.wait(&current, 2 * hour));
+}
+
+#[test]
 fn nothing_is_called_once_delivery_has_stopped() {
     let script = Arc::new(Script::default());
     let (stage, worker) = Stage::new(generation(1, &script, 8));

@@ -8,6 +8,7 @@
 //! | `fail` | says that it cannot handle the event |
 //! | `print` | prints to both streams and to the log, then as any other |
 //! | `url …` | sends to that URL |
+//! | anything, with `tag = "panic"` | panics |
 //! | anything else | sends `{"tag":…,"payload":…}` |
 
 use std::hint::black_box;
@@ -52,6 +53,7 @@ impl Module for Probe {
         let Ok(payload) = message.payload_str() else {
             return Outcome::fail("not UTF-8");
         };
+        assert_ne!(tag, "panic", "told to panic on everything");
         match payload {
             "panic" => panic!("told to panic"),
             "loop" => loop {
