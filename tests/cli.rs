@@ -1,11 +1,10 @@
 //! The command line: what works without a word of configuration, and how mistakes are told.
 
 use std::io::{Read, Write};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hookhost_tests::client::Client;
-use hookhost_tests::host::{self, Setup};
+use hookhost_tests::host::{self, Ended, Setup, ended};
 use hookhost_tests::process::Process;
 use hookhost_tests::{PATIENCE, Version};
 use rustix::process::Signal;
@@ -13,33 +12,11 @@ use tempfile::TempDir;
 
 const V: Version = Version::V311;
 
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 /// Runs the binary to its end in a directory.
 async fn run(dir: &TempDir, args: &[&str]) -> Ended {
     let mut command = host::command(dir.path());
     command.args(args);
     ended(command).await
-}
-
-async fn ended(command: Command) -> Ended {
-    let output = tokio::task::spawn_blocking(move || {
-        let mut command = command;
-        command.stdin(std::process::Stdio::null()).output().expect("it starts")
-    });
-    let output = match tokio::time::timeout(PATIENCE, output).await {
-        Ok(output) => output.expect("it was waited for"),
-        Err(_) => panic!("still running after {PATIENCE:?}"),
-    };
-    Ended {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
 }
 
 /// Expects exit code 2 and every one of these words on standard error.

@@ -1,5 +1,7 @@
 //! The one file that knows all parts: it builds them, connects them and stops them in order.
 //!
+//! SIGHUP has the modules folder looked at.
+//!
 //! Parts are started against the way of an event, so that each finds the next one ready, and stopped along it, so that
 //! what is under way arrives: the broker first, then the modules' queues, then delivery. All of it shares one grace
 //! period.
@@ -11,13 +13,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::broker;
 use crate::config::{Config, Problem, Source};
 use crate::delivery::Delivery;
 use crate::hooks::Bus;
 use crate::modules::{self, LoadError, Modules, explain};
 use crate::record::{self, Recorder};
-use crate::wasm;
+use crate::{admin, broker, wasm};
 
 /// How long connections that have not ended in time may hold the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
@@ -39,21 +40,32 @@ pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<(
     let bus = Bus::new();
     let modules = Modules::start(module_settings(&config, &shelf), engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
+    let handle = modules.handle();
+    let admin = admin::start(&config.admin, handle.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("broker")
         .enable_all()
         .build()
         .context("the broker's threads do not start")?;
 
-    let served = runtime.block_on(serve(&config, bus));
+    let place = admin
+        .as_ref()
+        .map_or("off".to_owned(), |admin| admin.address().to_string());
+    let served = runtime.block_on(serve(&config, bus, &place, handle.clone()));
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
+    // What is asked of it from here on would only be about parts that are gone.
+    drop(admin);
     if let Some(recorder) = recorder {
         recorder.stop(left());
     }
     modules.stop(left());
     shelf.close();
+    let set_aside = handle.quarantined(None, None, usize::MAX).len();
+    if set_aside > 0 {
+        warn!(events = set_aside, "the quarantine is in memory and ends with the host");
+    }
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {
         warn!(
@@ -71,10 +83,12 @@ pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<(
     served.map(drop)
 }
 
-/// Runs the broker until a signal comes; gives the end of the grace period, which begins then.
-async fn serve(config: &Config, bus: Bus) -> anyhow::Result<Instant> {
+/// Runs the broker until a signal comes; gives the end of the grace period, which begins then. `admin` is where the host
+/// is administered.
+async fn serve(config: &Config, bus: Bus, admin: &str, modules: modules::Handle) -> anyhow::Result<Instant> {
     // Before the ready line: whoever reads it may send a signal at once.
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
     let settings = broker::Settings {
         listen: config.mqtt.listen,
@@ -82,18 +96,48 @@ async fn serve(config: &Config, bus: Bus) -> anyhow::Result<Instant> {
         limits: config.mqtt.limits.clone(),
     };
     let broker = broker::start(&settings, Some(bus)).await?;
-    info!(mqtt = %broker.address(), "ready");
+    info!(mqtt = %broker.address(), admin, "ready");
     if config.webhook.urls_missing {
         info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
     }
-    let signal = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let signal = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hangup.recv() => {
+                let modules = modules.clone();
+                // Takes as long as compiling does; the end does not wait for it.
+                tokio::task::spawn_blocking(move || say(&modules.rescan()));
+            }
+        }
     };
     info!(signal, grace = ?config.shutdown.grace, "stopping");
     let end = Instant::now() + config.shutdown.grace;
     broker.stop(config.shutdown.grace).await;
     Ok(end)
+}
+
+/// Says what a look at the modules folder has found. Why a module was not loaded has been said already.
+fn say(found: &modules::Rescan) {
+    let Some(folder) = &found.folder else {
+        return info!("there is no modules folder to look at; --modules DIR names one");
+    };
+    let names = |names: &mut dyn Iterator<Item = &std::sync::Arc<str>>| {
+        let names: Vec<&str> = names.map(|name| &**name).collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(",")
+        }
+    };
+    info!(
+        folder = %folder.display(),
+        loaded = names(&mut found.loaded.iter().map(|(name, _)| name)),
+        rejected = names(&mut found.rejected.iter().map(|(name, _)| name)),
+        removed = names(&mut found.removed.iter()),
+        unchanged = names(&mut found.unchanged.iter()),
+        "modules folder looked at"
+    );
 }
 
 /// Takes as many file descriptors as the system lets a process have. Each client is one, and the usual limit of 1,024
@@ -163,5 +207,6 @@ pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::
         module_size: config.wasm.module_size as u64,
         shelf: shelf.clone(),
         batch: config.hooks.batch,
+        quarantine: config.quarantine,
     }
 }

@@ -3,6 +3,7 @@
 //! The way of one event: `broker` → `hooks` → `modules` (which call `wasm`) → `delivery`. All of them speak of the
 //! types of [`event`]; [`app`] knows them all and connects them. `ARCHITECTURE.md` has the whole picture.
 
+pub mod admin;
 pub mod app;
 pub mod broker;
 pub mod cli;

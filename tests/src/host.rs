@@ -46,11 +46,11 @@ pub fn command(dir: &Path) -> Command {
 }
 
 impl Setup {
-    /// `hookhost run --listen 127.0.0.1:0` in a fresh directory.
+    /// `hookhost run --listen 127.0.0.1:0 --admin 127.0.0.1:0` in a fresh directory.
     pub fn new() -> Setup {
         let dir = TempDir::with_prefix("hookhost-test-").expect("a temporary directory");
         let mut command = command(dir.path());
-        command.args(["run", "--listen", "127.0.0.1:0"]);
+        command.args(["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         Setup { command, dir }
     }
 
@@ -101,12 +101,13 @@ impl Setup {
         let process = Process::start(self.command);
         let ready = process
             .stderr
-            .wait("line `ready mqtt=ADDR`", PATIENCE, |line| ready(line).is_some())
+            .wait("line `ready mqtt=ADDR`", PATIENCE, |line| field(line, "mqtt").is_some())
             .await;
-        let address = ready_address(&ready);
+        let address = |name| field(&ready, name).and_then(|address| address.trim_matches('"').parse().ok());
         Host {
             process,
-            address,
+            address: address("mqtt").unwrap_or_else(|| panic!("no address: {ready}")),
+            admin: address("admin"),
             dir: self.dir,
         }
     }
@@ -118,15 +119,11 @@ impl Default for Setup {
     }
 }
 
-fn ready(line: &str) -> Option<&str> {
+/// A field of the ready line.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (_, fields) = line.split_once("ready ")?;
-    fields.split_whitespace().find_map(|field| field.strip_prefix("mqtt="))
-}
-
-fn ready_address(line: &str) -> SocketAddr {
-    ready(line)
-        .and_then(|address| address.trim_matches('"').parse().ok())
-        .unwrap_or_else(|| panic!("no address: {line}"))
+    let value = |field: &'a str| field.strip_prefix(name)?.strip_prefix('=');
+    fields.split_whitespace().find_map(value)
 }
 
 /// A host that serves. When the test fails its log is printed.
@@ -135,13 +132,57 @@ pub struct Host {
     pub process: Process,
     /// Where it serves MQTT.
     pub address: SocketAddr,
+    /// Where its admin API is; none if that is off.
+    pub admin: Option<SocketAddr>,
     dir: TempDir,
+}
+
+/// How a command has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a command to its end.
+pub async fn ended(mut command: Command) -> Ended {
+    let output =
+        tokio::task::spawn_blocking(move || command.stdin(std::process::Stdio::null()).output().expect("it starts"));
+    let output = match tokio::time::timeout(PATIENCE, output).await {
+        Ok(output) => output.expect("it was waited for"),
+        Err(_) => panic!("still running after {PATIENCE:?}"),
+    };
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }
 
 impl Host {
     /// A host of which every event goes to one URL.
     pub async fn with_url(url: &str) -> Host {
         Setup::new().url(url).start().await
+    }
+
+    /// Runs a command that asks this host, such as `["modules", "rescan"]`, and expects that it succeeds; returns its
+    /// standard output.
+    pub async fn ask(&self, args: &[&str]) -> String {
+        let ended = self.try_ask(args).await;
+        assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
+        ended.stdout
+    }
+
+    /// As [`Host::ask`], however it ends.
+    pub async fn try_ask(&self, args: &[&str]) -> Ended {
+        let mut command = command(self.dir());
+        let admin = self.admin.expect("the admin API is on");
+        command.args(args).env("HOOKHOST_ADMIN", admin.to_string());
+        ended(command).await
     }
 
     /// The host's log.

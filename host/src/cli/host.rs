@@ -33,6 +33,9 @@ pub(super) struct HostArguments {
     /// Folder for what outlives the host: the state of modules [default: none, it is kept in memory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Address of the admin API; port 0 takes a free one, "off" is nowhere [default: 127.0.0.1:18083]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]
@@ -105,6 +108,7 @@ impl From<HostArguments> for Flags {
             webhook_config,
             modules,
             data,
+            admin,
         } = arguments;
         Flags {
             config,
@@ -113,6 +117,7 @@ impl From<HostArguments> for Flags {
             webhook_config,
             modules,
             data,
+            admin,
         }
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 something failed while running, 2 mistakes in the command line or the configuration.
 
+mod admin;
 mod host;
 mod module;
+mod modules;
+mod quarantine;
 mod sink;
 
 use std::process::ExitCode;
@@ -13,6 +16,8 @@ use clap::{Parser, Subcommand};
 use crate::config::Problem;
 use host::{HostArguments, RunArguments};
 use module::ModuleCommand;
+use modules::ModulesArguments;
+use quarantine::QuarantineArguments;
 use sink::SinkArguments;
 
 /// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
@@ -39,6 +44,10 @@ enum Command {
     /// Start, look at and try out modules
     #[command(subcommand)]
     Module(ModuleCommand),
+    /// Show the modules of a running host, or have it look at their folder
+    Modules(ModulesArguments),
+    /// Look at events that the modules of a running host could not handle, and decide about them
+    Quarantine(QuarantineArguments),
 }
 
 /// Does what the command line says; the whole program.
@@ -60,6 +69,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => host::check(arguments),
         Command::Sink(arguments) => sink::receive(arguments),
         Command::Module(command) => module::main(command),
+        Command::Modules(arguments) => modules::modules(&arguments),
+        Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
     }
 }
 
@@ -116,8 +127,10 @@ mod tests {
             webhook_config: Some("e".into()),
             modules: Some("f".into()),
             data: Some("g".into()),
+            admin: Some("h".into()),
         };
-        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f --data g";
+        let options =
+            "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f --data g --admin h";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

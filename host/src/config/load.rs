@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::modules::explain;
+
 use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read};
 
 /// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
@@ -50,7 +52,18 @@ pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Proble
         file: config,
         webhook_file,
     }) {
-        Ok(loaded) if problems.is_empty() => Ok(loaded),
+        // What is secret is read again when it is needed; here it counts that it can be.
+        Ok(loaded) if problems.is_empty() => match loaded.config.admin.token() {
+            Ok(_) => Ok(loaded),
+            Err(error) => Err(vec![Problem {
+                source: Source::File {
+                    path: error.path().to_owned(),
+                    line: None,
+                },
+                key: "admin.token_file".to_owned(),
+                text: explain(&error),
+            }]),
+        },
         Ok(_) => Err(problems),
         Err(mut more) => {
             problems.append(&mut more);

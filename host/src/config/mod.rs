@@ -32,7 +32,7 @@ pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
 
-use crate::{delivery, event, wasm};
+use crate::{admin, delivery, event, modules, wasm};
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 
 /// Everything that can be configured, checked.
@@ -50,10 +50,14 @@ pub struct Config {
     pub hooks: Hooks,
     /// What a module may use.
     pub wasm: Wasm,
+    /// What is kept of events that a module could not handle.
+    pub quarantine: modules::Bounds,
     /// How requests are sent.
     pub delivery: delivery::Settings,
     /// Where the state of modules is kept; none: in memory.
     pub data: Option<wasm::DataSettings>,
+    /// How the host is administered.
+    pub admin: admin::Settings,
     /// How the host ends.
     pub shutdown: Shutdown,
 }
@@ -82,6 +86,8 @@ pub struct Flags {
     pub modules: Option<PathBuf>,
     /// `--data`
     pub data: Option<PathBuf>,
+    /// `--admin`
+    pub admin: Option<String>,
 }
 
 /// The environment; a map, so that a test can be one.
@@ -185,8 +191,10 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
         modules: Modules::read(reader.section("modules")),
         hooks: Hooks::read(reader.section("hooks")),
         wasm: Wasm::read(reader.section("wasm"), user_cache(&inputs.environment)),
+        quarantine: sections::quarantine(reader.section("quarantine")),
         delivery: sections::delivery(reader.section("delivery")),
         data: sections::data(reader.section("data")),
+        admin: sections::admin(reader.section("admin")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
     reader.problems.append(&mut problems);
@@ -235,6 +243,9 @@ fn flags_layer(flags: &Flags) -> Layer {
     }
     if let Some(data) = &flags.data {
         put("data.dir", "--data", Given::Text(data.display().to_string()));
+    }
+    if let Some(admin) = &flags.admin {
+        put("admin.listen", "--admin", Given::Text(admin.clone()));
     }
     layer
 }

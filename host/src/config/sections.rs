@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::Section;
+use crate::admin::{self, TokenFrom};
 use crate::event::Node;
 use crate::hooks::{Overflow, QueueLimits};
 use crate::modules::Instances;
-use crate::{delivery, wasm};
+use crate::{delivery, modules, wasm};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -108,6 +109,44 @@ impl Wasm {
             module_size: at.size("module_size", 256 << 20, 1 << 10..=256 << 20),
             cache_dir: at.path("cache_dir").or_else(|| Some(user_cache?.join("hookhost"))),
         }
+    }
+}
+
+/// `[quarantine]`: what is kept of events that a module could not handle.
+pub(super) fn quarantine(mut at: Section<'_>) -> modules::Bounds {
+    let d = modules::Bounds::default();
+    modules::Bounds {
+        events: at.count("events", d.events, 1..=1_000_000),
+        bytes: at.size("bytes", d.bytes, 64 << 10..=1 << 40),
+    }
+}
+
+/// `[admin]`: where the host can be administered, and by whom.
+pub(super) fn admin(mut at: Section<'_>) -> admin::Settings {
+    let expected = "should be an address with a port, such as \"127.0.0.1:18083\", or \"off\"";
+    let chosen = at.is_given("listen");
+    let listen = at.text("listen", admin::Settings::default().listen, |text| match text.trim() {
+        "off" => Ok(None),
+        address => address.parse().map(Some).map_err(|_| expected.to_owned()),
+    });
+    let token = at.text("token", None, |text| match text.parse() {
+        Ok(token) => Ok(Some(TokenFrom::Given(token))),
+        Err(error) => Err(error.to_string()),
+    });
+    let file = at.path("token_file").map(TokenFrom::File);
+    if token.is_some() && file.is_some() {
+        at.problem_of("token_file", "stands beside admin.token; one of them is enough");
+    }
+    // A token that was given and is wrong is a problem already.
+    let none = !at.is_given("token") && !at.is_given("token_file");
+    if none && listen.is_some_and(|address| !address.ip().is_loopback()) {
+        let text = "can be reached from elsewhere and needs admin.token or admin.token_file";
+        at.problem_of("listen", text);
+    }
+    admin::Settings {
+        listen,
+        chosen,
+        token: token.or(file),
     }
 }
 

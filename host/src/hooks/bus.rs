@@ -70,6 +70,21 @@ pub struct Drops {
     pub closed: u64,
 }
 
+/// Why a queue did not take an event that was offered to it alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unqueued {
+    /// No room just now.
+    #[error("the module's queue is full")]
+    Full,
+    /// Larger than the queue's bound in bytes.
+    #[error("the event is larger than the module's queue")]
+    Oversized,
+    /// Nobody reads the queue any more.
+    #[error("the module has ended")]
+    Closed,
+}
+
 #[derive(Default)]
 struct Shared {
     table: ArcSwap<Table>,
@@ -271,9 +286,30 @@ impl Attachment {
     }
 
     /// As [`set_interests`](Self::set_interests), and detaches `old` in the same step: each event goes to the one or
-    /// to the other, none to both or to neither.
-    pub fn replace(&self, old: Attachment, interests: Interests) -> Version {
+    /// to the other, none to both or to neither. The queues of `old` end when it is dropped.
+    pub fn replace(&self, old: &Attachment, interests: Interests) -> Version {
         self.change(Some(old.id), interests)
+    }
+
+    /// Puts one event into the queue that its client's events go into, behind what waits there. It counts among what
+    /// was accepted, and is of the oldest [`Version`]: no interests have chosen it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unqueued`] if there is no room; never waits for it.
+    pub fn offer(&self, event: Arc<Event>) -> Result<(), Unqueued> {
+        let weight = weight(&event);
+        let version = Version::default();
+        let shard = self.target.shards.get(shard(&event, self.target.shards.len()));
+        match shard.map(|shard| shard.offer(Queued { event, version }, weight)) {
+            Some(Ok(())) => {
+                self.target.tally.accepted.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Some(Err(Refused::Full(_))) => Err(Unqueued::Full),
+            Some(Err(Refused::Oversized)) => Err(Unqueued::Oversized),
+            Some(Err(Refused::Closed)) | None => Err(Unqueued::Closed),
+        }
     }
 
     /// How full the queues are.

@@ -234,7 +234,7 @@ fn nothing_is_lost_or_doubled_while_modules_change() {
                 guests.push(read(inboxes));
                 let (next, inboxes) = bus.attach("kept", 1 + turn % 3, limits(16, Overflow::Wait));
                 kept.push(read(inboxes));
-                next.replace(current.take().unwrap(), all_publishes());
+                next.replace(&current.take().unwrap(), all_publishes());
                 next.set_interests(only(&["t"]));
                 current = Some(next);
                 if done.load(Ordering::Relaxed) {

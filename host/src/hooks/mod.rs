@@ -15,8 +15,9 @@ pub(crate) mod testing;
 mod throttle;
 mod weight;
 
-pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Version};
+pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Unqueued, Version};
 pub(crate) use interests::has_topic;
 pub use interests::{Interest, InterestCause, InterestError, Interests};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
 pub(crate) use throttle::Throttle;
+pub(crate) use weight::weight;

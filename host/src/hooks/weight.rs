@@ -13,7 +13,7 @@ use crate::event::{
 const FIXED: usize = size_of::<Event>() + 64;
 
 /// Bytes that an event counts for.
-pub(super) fn weight(event: &Event) -> usize {
+pub(crate) fn weight(event: &Event) -> usize {
     FIXED + pairs(&event.extras) + detail(&event.detail)
 }
 

@@ -152,22 +152,22 @@ impl<T> Slot<T> {
         (!over).then(|| state.0.clone())
     }
 
-    /// Waits until another generation than `known` is in force or the time is up; false if workers have to end.
+    /// Waits until another generation than `known` is in force or the time is up; false if workers have to end, or will
+    /// have to before the time is up: no other generation comes then.
     pub(super) fn wait(&self, known: &Current<T>, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = lock(&self.state);
         loop {
             let now = Instant::now();
-            if state.1.is_some_and(|end| now >= end.at) {
+            if state.1.is_some_and(|end| now.max(until) >= end.at) {
                 return false;
             }
             if !state.0.is(known) || now >= until {
                 return true;
             }
-            let next = state.1.map_or(until, |end| end.at.min(until));
             state = self
                 .changed
-                .wait_timeout(state, next - now)
+                .wait_timeout(state, until - now)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }

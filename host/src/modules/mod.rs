@@ -18,9 +18,13 @@
 //! default module `webhook` is inside the binary; a `webhook.wasm` takes its place, and goes the other way when it is
 //! removed.
 //!
+//! A generation that fails on everything is rolled back to the one before; without one the module pauses between its
+//! attempts and its events wait (`health.rs` has the rules). An event that a module fails on, alone and in a new
+//! instance, or answers with `fail`, goes into the quarantine, where it can be looked at and handled again ([`Handle`]).
+//!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
-//! by second, compiling by time. Threads: one per instance, one that watches the folder and loads, at most two that
-//! compile.
+//! by second, compiling by time, the quarantine by events and bytes for each module. Threads: one per instance, one that
+//! watches the folder and loads, at most two that compile.
 
 mod builtin;
 mod compiler;
@@ -28,12 +32,16 @@ mod crew;
 mod egress;
 mod folder;
 mod generation;
+mod handle;
+mod health;
 mod instances;
 mod load;
+mod quarantine;
 mod registry;
 mod requests;
 mod settings;
 mod state;
+mod supervisor;
 pub mod trial;
 mod watch;
 mod worker;
@@ -43,12 +51,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use egress::Refusal;
+pub use handle::{Handle, ReplayError, Rescan};
 pub use instances::Instances;
 pub use load::LoadError;
+pub use quarantine::{Bounds, Entry, Fault, Held};
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
 use folder::ModuleName;
 use load::Loader;
+use quarantine::Quarantine;
 use registry::Registry;
 use watch::{Reason, Watch};
 
@@ -81,6 +92,8 @@ pub struct Settings {
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,
+    /// What the quarantine may hold for each module.
+    pub quarantine: Bounds,
 }
 
 /// Modules could not be started.
@@ -121,13 +134,13 @@ pub struct Plan {
 /// The running modules.
 pub struct Modules {
     registry: Arc<Registry>,
-    watch: Option<Watch>,
+    watch: Option<Watch<Rescan>>,
 }
 
 impl Modules {
     /// Loads what there is, attaches it to the bus, and follows the folder from then on.
     ///
-    /// A module in the folder that does not load is reported in the log and in [`states`](Modules::states), and the
+    /// A module in the folder that does not load is reported in the log and in [`states`](Handle::states), and the
     /// others run. Takes as long as compiling them does; blocks the calling thread.
     ///
     /// # Errors
@@ -141,7 +154,8 @@ impl Modules {
             .map(watch::prepare)
             .transpose()
             .map_err(StartError::Watch)?;
-        let registry = Arc::new(Registry::new(Loader::new(engine, settings), bus, outbox));
+        let quarantine = Arc::new(Quarantine::new(settings.quarantine));
+        let registry = Registry::new(Loader::new(engine, settings), bus, outbox, quarantine);
         // From here on dropping it stops what has been started.
         let mut modules = Modules {
             registry: Arc::clone(&registry),
@@ -193,17 +207,9 @@ impl Modules {
         modules.map(report).chain(strays).collect()
     }
 
-    /// All modules as they are now, by name.
-    pub fn states(&self) -> Vec<ModuleState> {
-        self.registry.states()
-    }
-
-    /// Looks at the folder now, tries again what did not load, and returns when that is done. Blocks the calling
-    /// thread for as long as loading takes.
-    pub fn rescan(&self) {
-        if let Some(watch) = &self.watch {
-            watch.look();
-        }
+    /// Looks at the modules and acts on them, from any thread; of no effect once they have stopped.
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.registry), self.watch.as_ref().map(Watch::asker))
     }
 
     /// Takes no further events, handles what is queued, and waits for the workers, all of it for at most `deadline`.

@@ -5,12 +5,16 @@
 //! not load changes nothing but the module's state. Loading happens without holding the lock that
 //! [`Registry::states`] takes; only one look is carried out at a time.
 //!
+//! A generation that has handled events is remembered when another takes its place, code and all. If that one fails
+//! (see `health.rs`), [`Registry::roll_back`] puts the former in force again, under its own number and in one step, as
+//! any generation. What the files are was seen already: they are loaded again when they change, or when somebody asks.
+//!
 //! A module's queues stay when its generation changes. If its number of instances or its bounds change as well, new
 //! queues take over in one step, and their workers begin when the old ones have emptied theirs, so that the order of
 //! each client is kept. What a module keeps in `kv` stays at least until the module is removed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
@@ -19,9 +23,13 @@ use super::crew::Crew;
 use super::explain;
 use super::folder::{self, Change, Content, Files, Listing, ModuleName, Print};
 use super::generation::{Blueprint, Generation, Slot, lock};
+use super::health::Standing;
 use super::load::{Compiled, LoadError, Loaded, Loader};
+use super::quarantine::{Entry, Quarantine};
 use super::state::{GenerationState, ModuleState, Origin, Record, Status};
-use super::worker::Worker;
+use super::supervisor::Supervisor;
+use super::worker::{Common, Worker};
+use super::{ReplayError, Rescan};
 use crate::delivery::Outbox;
 use crate::hooks::{Attachment, Bus, QueueLimits, Version};
 
@@ -30,9 +38,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// All modules of the host by name.
 pub(super) struct Registry {
+    /// Itself, for those who may ask for a rollback.
+    me: Weak<Registry>,
     loader: Loader,
     bus: Bus,
     outbox: Arc<dyn Outbox>,
+    pub(super) quarantine: Arc<Quarantine>,
     /// What the folder looked like; locked while a look is carried out.
     seen: Mutex<Seen>,
     roll: Mutex<Roll>,
@@ -56,12 +67,16 @@ struct Seen {
 
 /// What is known under one name.
 struct Module {
-    record: Arc<Record>,
+    common: Arc<Common>,
     /// Number of the last generation.
     number: u32,
     running: Option<Running>,
     /// Crews that still empty their queues, oldest first.
     leaving: Vec<Crew<Blueprint>>,
+    /// What to go back to if what is in force fails.
+    last_good: Option<Release>,
+    /// Which generation was given up for the one in force, and why.
+    rolled_back: Option<(u32, String)>,
     /// Why the files are not in force.
     rejected: Option<String>,
 }
@@ -70,6 +85,12 @@ struct Module {
 struct Running {
     attachment: Attachment,
     crew: Crew<Blueprint>,
+    release: Release,
+}
+
+/// What can be put in force: a generation, what it was made from, and how it is run.
+#[derive(Clone)]
+struct Release {
     generation: Arc<Generation<Blueprint>>,
     compiled: Compiled,
     origin: Origin,
@@ -78,14 +99,16 @@ struct Running {
 }
 
 impl Registry {
-    pub(super) fn new(loader: Loader, bus: Bus, outbox: Arc<dyn Outbox>) -> Registry {
-        Registry {
+    pub(super) fn new(loader: Loader, bus: Bus, outbox: Arc<dyn Outbox>, quarantine: Arc<Quarantine>) -> Arc<Registry> {
+        Arc::new_cyclic(|me| Registry {
+            me: me.clone(),
             loader,
             bus,
             outbox,
+            quarantine,
             seen: Mutex::default(),
             roll: Mutex::default(),
-        }
+        })
     }
 
     /// The first look: every module is new. Those that do not load are reported and left out.
@@ -124,17 +147,23 @@ impl Registry {
         Ok(())
     }
 
-    /// Looks at the folder and carries out what has changed. With `again`, files that did not load are tried again
-    /// although they have not changed.
-    pub(super) fn look(&self, again: bool) {
+    /// Looks at the folder and carries out what has changed. With `again`, files that did not load or were rolled back
+    /// are tried again although they have not changed.
+    pub(super) fn look(&self, again: bool) -> Rescan {
+        let mut found = Rescan {
+            folder: self.loader.dir().cloned(),
+            ..Rescan::default()
+        };
         let mut seen = lock(&self.seen);
         let scan = match self.scan() {
             Ok(scan) => scan,
             Err(error) => {
+                let reason = explain(&error);
                 if !std::mem::replace(&mut seen.unlisted, true) {
-                    error!(reason = explain(&error), "modules stay as they are");
+                    error!(reason, "modules stay as they are");
                 }
-                return;
+                found.problem = Some(reason);
+                return found;
             }
         };
         seen.unlisted = false;
@@ -142,23 +171,34 @@ impl Registry {
         let mut changes = seen.files.changes(&prints);
         if again {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
-            let rejected = self.rejected().into_iter().filter(|name| !changed.contains(name));
-            changes.extend(rejected.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
+            let refused = self.not_in_force().into_iter().filter(|name| !changed.contains(name));
+            changes.extend(refused.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
         }
         for (name, change) in changes {
             let files = scan.files.0.get(&name).cloned().unwrap_or_default();
             match change {
-                Change::Removed => self.remove(&name),
-                Change::New | Change::Replaced => {
-                    if let Err(error) = self.put(&name, &files) {
-                        self.reject(&name, &error);
-                    }
+                Change::Removed => {
+                    self.remove(&name);
+                    found.removed.push(name.shared());
                 }
+                Change::New | Change::Replaced => match self.put(&name, &files) {
+                    Ok(generation) => found.loaded.push((name.shared(), generation)),
+                    Err(error) => found.rejected.push((name.shared(), self.reject(&name, &error))),
+                },
             }
         }
-        self.report_strays(&scan, &mut seen);
+        found.ignored = self.report_strays(&scan, &mut seen);
         seen.files = prints;
-        lock(&self.roll).modules.retain(|_, module| module.is_in_use());
+        let mut roll = lock(&self.roll);
+        roll.modules.retain(|_, module| module.is_in_use());
+        let touched = |name: &Arc<str>| {
+            let loaded = found.loaded.iter().map(|(name, _)| name);
+            let rejected = found.rejected.iter().map(|(name, _)| name);
+            loaded.chain(rejected).chain(&found.removed).any(|other| other == name)
+        };
+        let names = roll.modules.keys().map(ModuleName::shared);
+        found.unchanged = names.filter(|name| !touched(name)).collect();
+        found
     }
 
     /// Detaches all modules, lets their workers empty their queues until `until`, and waits for them.
@@ -204,14 +244,14 @@ impl Registry {
         })
     }
 
-    /// Loads a module and puts it in force.
-    fn put(&self, name: &ModuleName, files: &Files<Content>) -> Result<(), LoadError> {
+    /// Loads a module and puts it in force; gives the number of its generation.
+    fn put(&self, name: &ModuleName, files: &Files<Content>) -> Result<u32, LoadError> {
         let began = Instant::now();
         let kv = self.loader.kv(name);
         let (number, compiled) = {
             let mut roll = lock(&self.roll);
-            let module = roll.module(name);
-            let compiled = module.running.as_ref().map(|running| running.compiled.clone());
+            let module = roll.module(name, || self.common(name));
+            let compiled = module.running.as_ref().map(|running| running.release.compiled.clone());
             (module.number + 1, compiled)
         };
         let loaded = self.loader.load(name, files, number, &kv, compiled.as_ref())?;
@@ -219,39 +259,95 @@ impl Registry {
         self.publish(name, loaded)?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(module = %name, generation = number, ?origin, hooks, took_ms, "module in force");
-        Ok(())
+        Ok(number)
     }
 
+    /// Puts what was loaded in force, and remembers what was in force before if that is worth going back to.
     fn publish(&self, name: &ModuleName, loaded: Loaded) -> Result<(), LoadError> {
         let mut roll = lock(&self.roll);
         if roll.stopped {
             return Ok(());
         }
-        let module = roll.module(name);
+        let module = roll.module(name, || self.common(name));
         let Loaded {
             generation,
             allowance,
             origin,
             compiled,
         } = loaded;
-        let generation = Arc::new(generation);
+        let release = Release {
+            generation: Arc::new(generation),
+            compiled,
+            origin,
+            instances: allowance.instances,
+            queue: allowance.queue,
+        };
+        let last_good = module.last_good_if_replaced();
+        let standing = Standing {
+            generation: release.generation.number,
+            proven: false,
+            predecessor: last_good.is_some(),
+        };
+        self.put_in_force(name, module, release, standing)?;
+        module.number += 1;
+        (module.last_good, module.rolled_back, module.rejected) = (last_good, None, None);
+        Ok(())
+    }
+
+    /// Puts the last good generation in force again because `failed`, the one in force, has failed. Nothing happens if
+    /// another one is in force by now.
+    fn roll_back(&self, name: &ModuleName, failed: u32, reason: String) {
+        let mut roll = lock(&self.roll);
+        let Some(module) = roll.modules.get_mut(name) else {
+            return;
+        };
+        let running = module.running.as_ref();
+        if running.is_none_or(|running| running.release.generation.number != failed) {
+            return;
+        }
+        let Some(release) = module.last_good.take() else { return };
+        let generation = release.generation.number;
+        let standing = Standing {
+            generation,
+            proven: true,
+            predecessor: false,
+        };
+        if let Err(error) = self.put_in_force(name, module, release, standing) {
+            let cause = explain(&error);
+            error!(module = %name, generation = failed, reason, cause, "module cannot be rolled back");
+            return;
+        }
+        error!(module = %name, failed, generation, reason, "module rolled back");
+        module.rolled_back = Some((failed, reason));
+    }
+
+    /// Has the workers of a module follow to a release, in one step together with its interests on the bus. Nothing
+    /// has changed after an error.
+    fn put_in_force(
+        &self,
+        name: &ModuleName,
+        module: &mut Module,
+        release: Release,
+        standing: Standing,
+    ) -> Result<(), LoadError> {
+        let generation = Arc::clone(&release.generation);
         let interests = generation.interests.clone();
-        let (instances, queue) = (allowance.instances, allowance.queue);
+        let common = Arc::clone(&module.common);
+        // Before the first report about it, and not before it is certain that it comes.
+        let begin = || common.supervisor.begin(standing);
         match &mut module.running {
-            Some(running) if (running.instances, running.queue) == (instances, queue) => {
+            Some(running) if running.release.runs_like(&release) => {
                 let Running { attachment, crew, .. } = running;
-                crew.slot
-                    .publish(Arc::clone(&generation), || attachment.set_interests(interests));
-                (running.generation, running.compiled, running.origin) = (generation, compiled, origin);
+                crew.slot.publish(generation, || {
+                    begin();
+                    attachment.set_interests(interests)
+                });
+                running.release = release;
             }
             running => {
                 let slot = Arc::new(Slot::new(Arc::clone(&generation)));
-                let (attachment, inboxes) = self.bus.attach(&name.shared(), instances, queue);
-                let worker = |inbox| {
-                    let (slot, outbox, record) =
-                        (Arc::clone(&slot), Arc::clone(&self.outbox), Arc::clone(&module.record));
-                    Worker::new(name.shared(), inbox, slot, outbox, record)
-                };
+                let (attachment, inboxes) = self.bus.attach(&name.shared(), release.instances, release.queue);
+                let worker = |inbox| Worker::new(Arc::clone(&common), inbox, Arc::clone(&slot));
                 let workers = inboxes.into_iter().map(worker).collect();
                 let before = module
                     .leaving
@@ -264,36 +360,81 @@ impl Registry {
                     }
                 })?;
 
-                let old = running.take().map(|old| (old.attachment, old.crew));
-                let (old_attachment, old_crew) = old.unzip();
+                let old = running.take();
                 let mut version = Version::default();
                 slot.publish(Arc::clone(&generation), || {
-                    version = match old_attachment {
-                        Some(old) => attachment.replace(old, interests),
+                    begin();
+                    version = match &old {
+                        Some(old) => attachment.replace(&old.attachment, interests),
                         None => attachment.set_interests(interests),
                     };
                     version
                 });
-                if let Some(old) = old_crew {
+                if let Some(Running { attachment, crew, .. }) = old {
                     // What waits in the old queues is no worse off than what comes.
-                    old.slot.publish(Arc::clone(&generation), || version);
-                    old.slot.leave(Instant::now() + PATIENCE);
-                    module.leaving.push(old);
+                    crew.slot.publish(generation, || version);
+                    crew.slot.leave(Instant::now() + PATIENCE);
+                    // The queues end, now that their workers know which generation is in force.
+                    drop(attachment);
+                    module.leaving.push(crew);
                 }
                 *running = Some(Running {
                     attachment,
                     crew,
-                    generation,
-                    compiled,
-                    origin,
-                    instances,
-                    queue,
+                    release,
                 });
             }
         }
-        module.number += 1;
-        module.rejected = None;
         Ok(())
+    }
+
+    /// What the workers of a module have in common, made once for each name.
+    fn common(&self, name: &ModuleName) -> Arc<Common> {
+        let (registry, of) = (self.me.clone(), name.clone());
+        let roll_back = move |generation, reason| {
+            if let Some(registry) = registry.upgrade() {
+                registry.roll_back(&of, generation, reason);
+            }
+        };
+        Arc::new(Common {
+            module: name.shared(),
+            outbox: Arc::clone(&self.outbox),
+            record: Record::new(),
+            supervisor: Supervisor::new(name.shared(), Box::new(roll_back)),
+            quarantine: Arc::clone(&self.quarantine),
+        })
+    }
+
+    /// Hands an entry of the quarantine to its module once more: it leaves the quarantine for the queue. Gives the
+    /// number of the generation in force.
+    pub(super) fn replay(&self, id: u64) -> Result<(Entry, u32), ReplayError> {
+        let entry = self.quarantine.take(id).ok_or(ReplayError::Unknown(id))?;
+        match self.queue(&entry) {
+            Ok(generation) => Ok((entry, generation)),
+            Err(error) => {
+                self.quarantine.put_back(entry);
+                Err(error)
+            }
+        }
+    }
+
+    fn queue(&self, entry: &Entry) -> Result<u32, ReplayError> {
+        let roll = lock(&self.roll);
+        let running = roll
+            .modules
+            .get(&*entry.module)
+            .and_then(|module| module.running.as_ref());
+        let running = running.ok_or_else(|| ReplayError::NoModule(Arc::clone(&entry.module)))?;
+        let generation = &running.release.generation;
+        let detail = &entry.event.detail;
+        if !generation.interests.wants(detail.hook(), detail.subject()) {
+            return Err(ReplayError::NotWanted {
+                module: Arc::clone(&entry.module),
+                generation: generation.number,
+            });
+        }
+        running.attachment.offer(Arc::clone(&entry.event))?;
+        Ok(generation.number)
     }
 
     /// Detaches a module and lets it empty its queue.
@@ -303,71 +444,89 @@ impl Registry {
         let Some(module) = roll.modules.get_mut(name) else {
             return;
         };
-        module.rejected = None;
+        (module.last_good, module.rolled_back, module.rejected) = (None, None, None);
         if let Some(Running {
             attachment,
             crew,
-            generation,
-            ..
+            release,
         }) = module.running.take()
         {
             crew.slot.leave(Instant::now() + PATIENCE);
             drop(attachment);
-            info!(module = %name, generation = generation.number, "module removed");
+            info!(module = %name, generation = release.generation.number, "module removed");
             module.leaving.push(crew);
         }
     }
 
-    fn reject(&self, name: &ModuleName, error: &LoadError) {
+    /// Notes why files are not in force, and gives that as a text.
+    fn reject(&self, name: &ModuleName, error: &LoadError) -> String {
         let reason = explain(error);
         let mut roll = lock(&self.roll);
-        let module = roll.module(name);
+        let module = roll.module(name, || self.common(name));
         match &module.running {
             Some(running) => {
-                let generation = running.generation.number;
+                let generation = running.release.generation.number;
                 error!(module = %name, generation, reason, "module not loaded; the generation in force stays");
             }
             None => error!(module = %name, reason, "module not loaded"),
         }
-        module.rejected = Some(reason);
+        module.rejected = Some(reason.clone());
+        reason
     }
 
-    fn rejected(&self) -> Vec<ModuleName> {
+    /// Modules whose files are not what is in force.
+    fn not_in_force(&self) -> Vec<ModuleName> {
         let roll = lock(&self.roll);
         roll.modules
             .iter()
-            .filter(|(_, module)| module.rejected.is_some())
+            .filter(|(_, module)| module.rejected.is_some() || module.rolled_back.is_some())
             .map(|(name, _)| name.clone())
             .collect()
     }
 
-    /// Says once of each stray file that it is one.
-    fn report_strays(&self, scan: &folder::Scan, seen: &mut Seen) {
+    /// Says once of each stray file that it is one; gives what is to be said of all.
+    fn report_strays(&self, scan: &folder::Scan, seen: &mut Seen) -> Vec<String> {
         let strays = self.loader.strays(scan);
         for (name, error) in &strays {
             if !seen.strays.contains(name) {
                 warn!(reason = explain(error), "file in the modules folder ignored");
             }
         }
+        let texts = strays.iter().map(|(_, error)| explain(error)).collect();
         seen.strays = strays.into_iter().map(|(name, _)| name).collect();
+        texts
     }
 }
 
 impl Roll {
-    fn module(&mut self, name: &ModuleName) -> &mut Module {
-        self.modules.entry(name.clone()).or_insert_with(Module::new)
+    fn module(&mut self, name: &ModuleName, common: impl FnOnce() -> Arc<Common>) -> &mut Module {
+        let module = self.modules.entry(name.clone());
+        module.or_insert_with(|| Module::new(common()))
     }
 }
 
 impl Module {
-    fn new() -> Module {
+    fn new(common: Arc<Common>) -> Module {
         Module {
-            record: Arc::new(Record::new()),
+            common,
             number: 0,
             running: None,
             leaving: Vec::new(),
+            last_good: None,
+            rolled_back: None,
             rejected: None,
         }
+    }
+
+    /// What there will be to go back to when another release takes the place of what is in force: this one if it has
+    /// handled events and does not back off, else the one before. If there is none, one that has not failed yet is
+    /// better than nothing.
+    fn last_good_if_replaced(&self) -> Option<Release> {
+        let running = self.running.as_ref().map(|running| &running.release);
+        let supervisor = &self.common.supervisor;
+        let now = running.filter(|_| supervisor.is_good());
+        let untried = || running.filter(|_| supervisor.backing_off().is_none());
+        now.or(self.last_good.as_ref()).or_else(untried).cloned()
     }
 
     /// Forgets the crews that have ended; whether there is anything left.
@@ -377,33 +536,52 @@ impl Module {
     }
 
     fn state(&self, name: &ModuleName) -> ModuleState {
-        let backing_off = self.record.backing_off();
-        let status = match (&self.running, &backing_off) {
-            (Some(_), None) => Status::Running,
-            (Some(_), Some(_)) => Status::BackingOff,
-            (None, _) if !self.leaving.is_empty() => Status::Draining,
-            (None, _) => Status::Rejected,
+        let common = &self.common;
+        let backing_off = common.supervisor.backing_off().or_else(|| common.record.backing_off());
+        let rolled_back = self.rolled_back.as_ref();
+        let status = match &self.running {
+            Some(_) if backing_off.is_some() => Status::BackingOff,
+            Some(_) if rolled_back.is_some() => Status::RolledBack,
+            Some(_) => Status::Running,
+            None if !self.leaving.is_empty() => Status::Draining,
+            None => Status::Rejected,
         };
-        let generation = self.running.as_ref().map(|running| GenerationState {
-            number: running.generation.number,
-            origin: running.origin,
-            instances: running.instances,
-            hooks: running.generation.interests.hooks().collect(),
-            egress: running
-                .generation
-                .egress
-                .grants()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        });
-        let problem = self.rejected.clone().or(backing_off);
+        let rolled_back = rolled_back.map(|(failed, reason)| format!("generation {failed} was rolled back: {reason}"));
+        let problems: Vec<String> = [self.rejected.clone(), rolled_back, backing_off]
+            .into_iter()
+            .flatten()
+            .collect();
         ModuleState {
             name: name.shared(),
             status,
-            problem,
-            generation,
-            counts: self.record.counts(),
+            problem: Some(problems.join("; ")).filter(|text| !text.is_empty()),
+            generation: self.running.as_ref().map(|running| running.release.state()),
+            queue: self.running.as_ref().map(|running| running.attachment.state()),
+            counts: common.record.counts(),
+            held: common.quarantine.held(&common.module),
+        }
+    }
+}
+
+impl Release {
+    /// Whether the same queues and workers can serve both.
+    fn runs_like(&self, other: &Release) -> bool {
+        (self.instances, self.queue) == (other.instances, other.queue)
+    }
+
+    fn state(&self) -> GenerationState {
+        let Generation {
+            number,
+            interests,
+            egress,
+            ..
+        } = &*self.generation;
+        GenerationState {
+            number: *number,
+            origin: self.origin,
+            instances: self.instances,
+            hooks: interests.hooks().collect(),
+            egress: egress.grants().iter().map(ToString::to_string).collect(),
         }
     }
 }

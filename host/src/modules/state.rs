@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::generation::lock;
+use super::quarantine::Held;
 use crate::event::Hook;
-use crate::hooks::Throttle;
+use crate::hooks::{QueueState, Throttle};
 
 /// One module as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +16,16 @@ pub struct ModuleState {
     pub name: Arc<str>,
     /// What it is doing.
     pub status: Status,
-    /// Why the files in the folder are not in force, or why it backs off.
+    /// Why the files in the folder are not in force, and why it backs off.
     pub problem: Option<String>,
     /// What is in force; none if nothing is.
     pub generation: Option<GenerationState>,
+    /// Its queues; none if nothing is in force.
+    pub queue: Option<QueueState>,
     /// What became of its events since the host started, over all generations.
     pub counts: Counts,
+    /// What the quarantine holds of it.
+    pub held: Held,
 }
 
 /// The generation of a module that is in force.
@@ -48,22 +53,37 @@ pub enum Origin {
     File,
 }
 
+impl Status {
+    /// As a word: `running`, `backing off`, `rolled back`, `draining`, `rejected`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::BackingOff => "backing off",
+            Status::RolledBack => "rolled back",
+            Status::Draining => "draining",
+            Status::Rejected => "rejected",
+        }
+    }
+}
+
 /// What a module is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
     /// It handles events.
     Running,
-    /// An instance cannot be made; it is tried again, and events wait in the queue.
+    /// An instance cannot be made, or it fails on everything; it is tried again, and events wait in the queue.
     BackingOff,
+    /// It handles events in a generation before the one that the files are: that one failed.
+    RolledBack,
     /// It was removed and handles what is left in its queue.
     Draining,
     /// Its files did not load and nothing else is in force.
     Rejected,
 }
 
-/// Events by what became of them, and requests. Each event that was taken from the queue is counted once among
-/// `ignored`, `answered`, `failed`, `trapped`, `timed_out`, `skipped` and `abandoned`.
+/// Events by what became of them, and requests. Each event that was taken from the queue, or taken back, is counted
+/// once among `ignored`, `answered`, `failed`, `trapped`, `timed_out`, `skipped` and `abandoned`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -79,6 +99,8 @@ pub struct Counts {
     pub timed_out: u64,
     /// A newer generation did not want them any more.
     pub skipped: u64,
+    /// Taken back out of the quarantine after a rollback, to be handled by the generation before.
+    pub taken_back: u64,
     /// Not handled when the host stopped, or when a module was removed that could not run.
     pub abandoned: u64,
     /// Calls that trapped or took too long; the first of each batch costs its events nothing.
@@ -97,6 +119,7 @@ pub(super) struct Record {
     pub(super) trapped: AtomicU64,
     pub(super) timed_out: AtomicU64,
     pub(super) skipped: AtomicU64,
+    pub(super) taken_back: AtomicU64,
     pub(super) abandoned: AtomicU64,
     pub(super) failed_calls: AtomicU64,
     pub(super) requests: AtomicU64,
@@ -120,6 +143,7 @@ impl Record {
             trapped: zero(),
             timed_out: zero(),
             skipped: zero(),
+            taken_back: zero(),
             abandoned: zero(),
             failed_calls: zero(),
             requests: zero(),
@@ -141,6 +165,7 @@ impl Record {
             trapped: read(&self.trapped),
             timed_out: read(&self.timed_out),
             skipped: read(&self.skipped),
+            taken_back: read(&self.taken_back),
             abandoned: read(&self.abandoned),
             failed_calls: read(&self.failed_calls),
             requests: read(&self.requests),

@@ -46,6 +46,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         module_size: 256 << 20,
         shelf: Shelf::in_memory(),
         batch: 64,
+        quarantine: Bounds::default(),
     }
 }
 
@@ -133,7 +134,11 @@ impl Host {
     }
 
     fn state(&self, name: &str) -> Option<ModuleState> {
-        self.modules.states().into_iter().find(|state| &*state.name == name)
+        self.modules
+            .handle()
+            .states()
+            .into_iter()
+            .find(|state| &*state.name == name)
     }
 
     fn number(&self, name: &str) -> Option<u32> {
@@ -223,7 +228,7 @@ fn without_a_folder_there_is_the_default_module() {
         (Status::Running, Some(Origin::BuiltIn))
     );
     assert_eq!(state.generation.unwrap().egress, ["http://h:80/hook"]);
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!(host.number("webhook"), Some(1));
     let bus = host.bus.clone();
     assert_eq!(host.stop().len(), 1);
@@ -264,7 +269,7 @@ fn a_dropped_file_takes_the_place_of_the_default_module_and_back() {
     assert_eq!((request.url.as_str(), request.generation), ("http://other/", 4));
     // The same content again is no change.
     put(dir.path(), "webhook.toml", rules_toml("http://other/"));
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!(host.number("webhook"), Some(4));
 }
 
@@ -307,7 +312,7 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
     .enumerate()
     {
         put(dir.path(), file, content);
-        host.modules.rescan();
+        host.modules.handle().rescan();
         assert!(
             host.problem("a").contains(expected),
             "{} for {expected}",
@@ -322,7 +327,7 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
         // Mended: a new generation, although the files are what they were.
         put(dir.path(), "a.wasm", variant(1));
         put(dir.path(), "a.toml", &good);
-        host.modules.rescan();
+        host.modules.handle().rescan();
         assert_eq!(
             (host.problem("a").as_str(), host.number("a")),
             ("", Some(2 + number as u32))
@@ -346,7 +351,7 @@ fn at_the_start_bad_files_are_reported_and_the_rest_runs() {
     assert!(host.problem("webhook").contains("webhook.wasm cannot be loaded"));
     assert_eq!(&*host.answer("c", 1).source, "good");
     fs::remove_file(dir.path().join("bad.wasm")).unwrap();
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!(host.state("bad"), None);
 }
 
@@ -373,7 +378,9 @@ fn modules_are_independent() {
     until("the requests of both", || host.requests().len() == 40);
     until("the traps", || host.state("trap").unwrap().counts.trapped == 20);
     until("the deadlines", || host.state("hang").unwrap().counts.timed_out == 20);
-    assert_eq!(host.state("trap").unwrap().status, Status::Running);
+    let trap = host.state("trap").unwrap();
+    assert_eq!((trap.status, trap.held.events), (Status::BackingOff, 20));
+    assert!(host.problem("trap").contains("trapped"), "{}", host.problem("trap"));
     // One leaves; the other stays, and what was queued for both was handled.
     fs::remove_file(dir.path().join("a.wasm")).unwrap();
     until("the removal", || host.state("a").is_none());
@@ -398,7 +405,7 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
     let mut other = counter();
     other.extend([0, 2, 1, b'v']);
     put(dir.path(), "count.wasm", other);
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!((host.number("count"), count(2)), (Some(2), 3));
     // Settings alone, and with them the number of instances: the queues change, the state stays.
     put(
@@ -406,21 +413,122 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
         "count.toml",
         granted.replace("instances = 1", "instances = 3"),
     );
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!((host.number("count"), count(3)), (Some(3), 4));
     put(dir.path(), "count.toml", ONE_AT_A_TIME);
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert!(host.emit("c", 4));
     until("the refusal", || {
         host.state("count").unwrap().counts.refused_requests == 1
     });
     // A removed module has left nothing behind.
     fs::remove_file(dir.path().join("count.wasm")).unwrap();
-    host.modules.rescan();
+    host.modules.handle().rescan();
     put(dir.path(), "count.wasm", counter());
     put(dir.path(), "count.toml", &granted);
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!(count(5), 1);
+}
+
+#[test]
+fn a_generation_that_fails_on_everything_is_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.wasm", counter());
+    // Other queues as well: those of the bad generation are emptied by the good one.
+    put(
+        dir.path(),
+        "a.toml",
+        "[limits]\ninstances = 1\n[egress]\nallow = ['http://h/']",
+    );
+    let host = Host::start(settings(Some(dir.path()), json!({})));
+    assert_eq!(host.answer("c", 0).generation, 1);
+    let instances = |number: u32| format!("[limits]\ninstances = {number}\n[egress]\nallow = ['http://h/']");
+    for (turn, instances) in [(0, instances(1)), (1, instances(3))] {
+        put(dir.path(), "a.toml", &instances);
+        put(dir.path(), "a.wasm", guest("", "unreachable"));
+        host.modules.handle().rescan();
+        let first = 1 + 20 * turn;
+        (first..first + 20).for_each(|number| assert!(host.emit(&format!("c{}", number % 3), number)));
+        until("the rollback", || host.state("a").unwrap().status == Status::RolledBack);
+        assert!(
+            host.problem("a")
+                .contains("was rolled back: it failed on 5 events in a row"),
+            "{}",
+            host.problem("a")
+        );
+        until("all requests", || host.requests().len() as u32 == first + 20);
+        assert_eq!(host.number("a"), Some(1));
+        assert_eq!(host.state("a").unwrap().held.events, 0);
+        // By itself nothing comes of the same files; whoever asks gets another try, which ends as the first.
+        put(dir.path(), "a.wasm", guest("", "unreachable"));
+    }
+    let bad = host.modules.handle().rescan();
+    assert_eq!(bad.loaded.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(host.state("a").unwrap().status, Status::Running);
+    // What is mended is a new generation.
+    let mut mended = counter();
+    mended.extend([0, 2, 1, b'v']);
+    put(dir.path(), "a.wasm", mended);
+    host.modules.handle().rescan();
+    assert_eq!(host.state("a").unwrap().status, Status::Running);
+    assert!(host.answer("c", 100).generation > 3);
+    let requests = host.stop();
+    let mut ids: Vec<_> = requests.iter().map(|request| request.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), requests.len(), "each event once");
+}
+
+#[test]
+fn an_event_of_the_quarantine_is_handled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.wasm", guest("", "unreachable"));
+    let host = Host::start(settings(Some(dir.path()), json!({})));
+    let handle = host.modules.handle();
+    assert!(host.emit("c", 1) && host.emit("c", 2));
+    until("two entries", || handle.quarantined(None, None, 10).len() == 2);
+    let ids = handle.entries_of("a");
+    assert_eq!((handle.entry(ids[0]).unwrap().event.id.0, ids.len()), (1, 2));
+    // It fails again: back under another number.
+    assert_eq!(handle.replay(ids[0]).unwrap().1, 1);
+    until("the event again", || handle.entries_of("a").len() == 2);
+    assert!(handle.entry(ids[0]).is_none());
+    put(dir.path(), "a.wasm", counter());
+    put(dir.path(), "a.toml", "[egress]\nallow = ['http://h/']");
+    handle.rescan();
+    for id in handle.entries_of("a") {
+        assert_eq!(
+            handle.replay(id).unwrap().1,
+            handle.state("a").unwrap().generation.unwrap().number
+        );
+    }
+    until("both requests", || host.requests().len() == 2);
+    assert!(handle.quarantined(None, None, 10).is_empty());
+    assert_eq!(handle.replay(99).unwrap_err(), ReplayError::Unknown(99));
+    host.stop();
+}
+
+#[test]
+fn what_cannot_be_replayed_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.wasm", guest("", "unreachable"));
+    let host = Host::start(settings(Some(dir.path()), json!({})));
+    let handle = host.modules.handle();
+    assert!(host.emit("c", 1));
+    until("an entry", || handle.quarantined(None, None, 10).len() == 1);
+    let id = handle.entries_of("a")[0];
+    // The module now wants other topics, and then there is none.
+    put(dir.path(), "a.wasm", variant(1));
+    put(dir.path(), "a.toml", rules_toml("http://h/").replace("t/#", "other"));
+    handle.rescan();
+    let error = handle.replay(id).unwrap_err();
+    assert!(matches!(error, ReplayError::NotWanted { .. }), "{error}");
+    fs::remove_file(dir.path().join("a.wasm")).unwrap();
+    handle.rescan();
+    assert_eq!(handle.replay(id).unwrap_err(), ReplayError::NoModule("a".into()));
+    assert_eq!(handle.discard(id).unwrap().event.id.0, 1);
+    assert!(handle.entry(id).is_none());
+    host.stop();
 }
 
 /// Events keep coming while the module is replaced, reconfigured, given other queues, broken and mended: every event
@@ -457,13 +565,13 @@ fn swaps_under_load_lose_and_double_nothing() {
     let put_in_force = |file: &str, content: Vec<u8>| {
         let before = host.number("a");
         put(dir.path(), file, content);
-        host.modules.rescan();
+        host.modules.handle().rescan();
         assert!(host.number("a") > before, "{file}: {}", host.problem("a"));
     };
     for turn in 1..=3u8 {
         put_in_force("a.wasm", variant(turn));
         put(dir.path(), "a.wasm", "broken");
-        host.modules.rescan();
+        host.modules.handle().rescan();
         assert!(host.problem("a").contains("not WebAssembly"));
         put_in_force("a.wasm", variant(turn));
         let other_queues = format!("{}[limits]\ninstances = {turn}", rules_toml("http://h/"));

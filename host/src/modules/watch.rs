@@ -25,10 +25,13 @@ const LONGEST: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_secs(2);
 
 /// A watched folder; ends when it is dropped, without waiting for the callback.
-pub(super) struct Watch {
-    signals: Sender<Signal>,
+pub(super) struct Watch<T> {
+    signals: Sender<Signal<T>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Somebody who may ask for a look.
+pub(super) struct Asker<T>(Sender<Signal<T>>);
 
 /// Why the callback is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +42,10 @@ pub(super) enum Reason {
     Asked,
 }
 
-enum Signal {
+enum Signal<T> {
     Changed,
-    /// Look now, and tell when that is done.
-    Look(Sender<()>),
+    /// Look now, and tell what came of it.
+    Look(Sender<T>),
     End,
 }
 
@@ -59,13 +62,13 @@ struct Eyes {
 type Identity = (u64, u64);
 
 /// A folder that is watched, but not yet listened to: what happens from now on will be noticed.
-pub(super) struct Prepared {
+pub(super) struct Prepared<T> {
     eyes: Eyes,
-    signals: (Sender<Signal>, Receiver<Signal>),
+    signals: (Sender<Signal<T>>, Receiver<Signal<T>>),
 }
 
 /// Begins to watch a folder, which need not exist.
-pub(super) fn prepare(dir: &Path) -> io::Result<Prepared> {
+pub(super) fn prepare<T: Send + 'static>(dir: &Path) -> io::Result<Prepared<T>> {
     let dir = std::path::absolute(dir)?;
     let signals = channel();
     let (sender, watched_dir) = (signals.0.clone(), dir.clone());
@@ -88,9 +91,9 @@ pub(super) fn prepare(dir: &Path) -> io::Result<Prepared> {
     Ok(Prepared { eyes, signals })
 }
 
-impl Prepared {
+impl<T: Send + 'static> Prepared<T> {
     /// Starts the thread that calls back.
-    pub(super) fn start(self, look: impl FnMut(Reason) + Send + 'static) -> io::Result<Watch> {
+    pub(super) fn start(self, look: impl FnMut(Reason) -> T + Send + 'static) -> io::Result<Watch<T>> {
         let Prepared {
             eyes,
             signals: (signals, receiver),
@@ -105,18 +108,24 @@ impl Prepared {
     }
 }
 
-impl Watch {
-    /// Has the callback called with [`Reason::Asked`] and waits until it has returned.
-    pub(super) fn look(&self) {
-        let (done, wait) = channel();
-        if self.signals.send(Signal::Look(done)).is_ok() {
-            // An error means that the thread has ended meanwhile: then there is nothing to wait for.
-            wait.recv().ok();
-        }
+impl<T> Watch<T> {
+    /// Somebody who may ask for a look as long as the watch goes on.
+    pub(super) fn asker(&self) -> Asker<T> {
+        Asker(self.signals.clone())
     }
 }
 
-impl Drop for Watch {
+impl<T> Asker<T> {
+    /// Has the callback called with [`Reason::Asked`], waits until it has returned, and gives what it returned; none if
+    /// the watch has ended.
+    pub(super) fn look(&self) -> Option<T> {
+        let (done, wait) = channel();
+        self.0.send(Signal::Look(done)).ok()?;
+        wait.recv().ok()
+    }
+}
+
+impl<T> Drop for Watch<T> {
     fn drop(&mut self) {
         drop(self.signals.send(Signal::End));
         if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
@@ -125,7 +134,7 @@ impl Drop for Watch {
     }
 }
 
-fn run(mut eyes: Eyes, signals: &Receiver<Signal>, mut look: impl FnMut(Reason)) {
+fn run<T>(mut eyes: Eyes, signals: &Receiver<Signal<T>>, mut look: impl FnMut(Reason) -> T) {
     let mut first: Option<Instant> = None;
     let mut last = Instant::now();
     loop {
@@ -143,9 +152,8 @@ fn run(mut eyes: Eyes, signals: &Receiver<Signal>, mut look: impl FnMut(Reason))
             Ok(Signal::Look(done)) => {
                 first = None;
                 eyes.follow();
-                look(Reason::Asked);
                 // Whoever asked may have given up.
-                done.send(()).ok();
+                done.send(look(Reason::Asked)).ok();
                 continue;
             }
             Err(RecvTimeoutError::Timeout) if first.is_none() && eyes.are_open() => continue,

@@ -9,7 +9,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A watched folder and what its watch reports.
 struct Looks {
-    watch: Watch,
+    watch: Watch<()>,
     reports: mpsc::Receiver<(Reason, Vec<String>)>,
 }
 
@@ -105,7 +105,7 @@ fn a_folder_and_a_link_may_be_replaced() {
 fn a_look_can_be_asked_for() {
     let root = tempfile::tempdir().unwrap();
     let looks = Looks::at(root.path());
-    looks.watch.look();
+    looks.watch.asker().look();
     assert_eq!(looks.reports.try_recv().unwrap(), (Reason::Asked, vec![]));
 }
 

@@ -3,40 +3,62 @@
 //! A worker takes what waits in its queue, hands it over in one call, and puts the requests that come back into the
 //! outbox. It follows the [`Slot`]: when another generation is in force, the old instance goes before the next call.
 //!
-//! After a call that failed the instance is thrown away and each event of the batch is handled again, in a call of its
-//! own and by a new instance. An event that fails again is set aside; no outcome of a failed call is ever used, so each
-//! of the other events is handled exactly once. When no instance can be made the worker waits, 100 ms doubling to
-//! 30 s, and its events wait in the queue.
+//! After a call that failed the instance is thrown away and each event of the call is handled again, in a call of its
+//! own and by a new instance. An event that fails again is set aside into the quarantine; no outcome of a failed call
+//! is ever used, so each of the other events is handled exactly once. When no instance can be made the worker waits,
+//! 100 ms doubling to 30 s, and its events wait in the queue. So they do while the [`Supervisor`] has the module pause
+//! because it fails on everything.
+//!
+//! After a rollback the worker takes back out of the quarantine what the bad generation has failed on since it last
+//! handled an event, and begins with that: nothing was sent for these events or for later ones, so nothing is lost or
+//! out of order.
 //!
 //! Blocking is meant: while the outbox is full the worker waits in it, its queue fills, and the queue's policy rules.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{error, warn};
 
 use super::generation::{CreateError, Current, Handler, Slot, Template};
+use super::health::{Backoff, EVENTS_OF_FEW};
+use super::quarantine::{Entry, Fault, Quarantine};
 use super::requests::prepare;
 use super::state::{Record, add};
+use super::supervisor::Supervisor;
 use crate::delivery::Outbox;
-use crate::event::Event;
-use crate::hooks::{Inbox, Queued};
+use crate::event::{Event, Millis};
+use crate::hooks::{Inbox, Queued, Version};
 use crate::wasm::{CallError, Outcome};
 
 /// How much of a text that a module gives goes into the log.
 const LONGEST_TEXT: usize = 1000;
 
+/// What all workers of a module have in common.
+pub(super) struct Common {
+    pub(super) module: Arc<str>,
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) record: Record,
+    pub(super) supervisor: Supervisor,
+    pub(super) quarantine: Arc<Quarantine>,
+}
+
 /// What one thread works with.
 pub(super) struct Worker<T: Template> {
-    module: Arc<str>,
+    common: Arc<Common>,
     inbox: Inbox,
     slot: Arc<Slot<T>>,
-    outbox: Arc<dyn Outbox>,
-    record: Arc<Record>,
     seat: Option<Seat<T>>,
-    backoff: Backoff,
+    unmade: Unmade,
     /// Most events that the next call gets: fewer than the generation allows after a call that took too long.
     most: usize,
+    /// Taken from the queue and not yet brought to their ends, in order.
+    pending: VecDeque<Queued>,
+    /// So many of them, the first ones, get a call of their own each.
+    alone: usize,
+    /// What the generation has failed on since it last handled an event, as numbers in the quarantine.
+    doubtful: VecDeque<u64>,
     events: Vec<Arc<Event>>,
 }
 
@@ -46,27 +68,28 @@ struct Seat<T: Template> {
     instance: Option<T::Handler>,
 }
 
+/// Attempts to make an instance.
+struct Unmade {
+    /// So many have failed in a row.
+    attempts: u32,
+    backoff: Backoff,
+}
+
 /// The worker has to end: time is up, or nobody takes requests any more.
 struct Over;
 
 impl<T: Template> Worker<T> {
-    pub(super) fn new(
-        module: Arc<str>,
-        inbox: Inbox,
-        slot: Arc<Slot<T>>,
-        outbox: Arc<dyn Outbox>,
-        record: Arc<Record>,
-    ) -> Worker<T> {
-        let (seat, backoff) = (None, Backoff::new());
+    pub(super) fn new(common: Arc<Common>, inbox: Inbox, slot: Arc<Slot<T>>) -> Worker<T> {
         Worker {
-            module,
+            common,
             inbox,
             slot,
-            outbox,
-            record,
-            seat,
-            backoff,
+            seat: None,
+            unmade: Unmade::new(),
             most: usize::MAX,
+            pending: VecDeque::new(),
+            alone: 0,
+            doubtful: VecDeque::new(),
             events: Vec::new(),
         }
     }
@@ -81,16 +104,17 @@ impl<T: Template> Worker<T> {
                 .map_or(usize::MAX, |seat| seat.current.generation.batch);
             // Before the first generation is known one event at a time is certainly allowed.
             let most = if self.seat.is_some() { self.most.min(allowed) } else { 1 };
-            if !self.inbox.next_batch(&mut batch, most) {
+            let more = self.inbox.next_batch(&mut batch, most);
+            self.pending.extend(batch.drain(..));
+            // After the last event there may still have been a rollback.
+            if !more && self.doubtful.is_empty() {
                 break;
             }
-            let worked = if batch.is_empty() {
-                self.look_round()
-            } else {
-                self.work(&batch)
-            };
-            if worked.is_err() {
-                add(&self.record.abandoned, self.inbox.waiting());
+            if self.pending.is_empty() && self.look_round(more).is_err() || self.work().is_err() {
+                add(&self.common.record.abandoned, self.pending.len() + self.inbox.waiting());
+                break;
+            }
+            if !more {
                 break;
             }
         }
@@ -99,44 +123,53 @@ impl<T: Template> Worker<T> {
 
     /// There may be a new generation: makes its instance now, so that the first event does not wait for it and the old
     /// one does not keep its memory.
-    fn look_round(&mut self) -> Result<(), Over> {
+    fn look_round(&mut self, more: bool) -> Result<(), Over> {
         self.follow()?;
-        if let Err(error) = self.create() {
+        if more && let Err(error) = self.create() {
             self.back_off(&error);
         }
         Ok(())
     }
 
-    /// Brings every event of a batch to its end.
-    fn work(&mut self, batch: &[Queued]) -> Result<(), Over> {
-        let mut rest = batch;
-        let mut alone = false;
-        while !rest.is_empty() {
-            self.ready().inspect_err(|_| add(&self.record.abandoned, rest.len()))?;
-            let (now, later) = rest.split_at(if alone { 1 } else { rest.len().min(self.most) });
-            match self.call(now) {
+    /// Brings every pending event to its end.
+    fn work(&mut self) -> Result<(), Over> {
+        while !self.pending.is_empty() {
+            self.ready()?;
+            let alone = self.alone > 0;
+            let count = if alone { 1 } else { self.pending.len().min(self.most) };
+            match self.call(count) {
                 Ok(outcomes) => {
-                    add(&self.record.skipped, now.len() - self.events.len());
-                    self.settle(outcomes)
-                        .inspect_err(|_| add(&self.record.abandoned, later.len()))?;
+                    add(&self.common.record.skipped, count - self.events.len());
+                    self.done(count);
+                    self.settle(outcomes)?;
                 }
-                Err(_) if !alone => {
-                    alone = true;
-                    continue;
+                Err(_) if !alone => self.alone = count,
+                Err(error) => {
+                    self.done(count);
+                    self.set_aside_failed_call(&error);
                 }
-                Err(error) => self.set_aside_failed_call(&error),
             }
-            rest = later;
         }
         Ok(())
+    }
+
+    /// The first events are no longer pending.
+    fn done(&mut self, count: usize) {
+        self.pending.drain(..count);
+        self.alone = self.alone.saturating_sub(count);
     }
 
     /// Follows to the generation in force and has an instance of it, however long that takes.
     fn ready(&mut self) -> Result<(), Over> {
         loop {
             self.follow()?;
-            let Err(error) = self.create() else { return Ok(()) };
-            let time = self.back_off(&error);
+            let time = match self.common.supervisor.pause(self.generation()) {
+                Some(time) => time,
+                None => match self.create() {
+                    Ok(()) => return Ok(()),
+                    Err(error) => self.back_off(&error),
+                },
+            };
             let Some(seat) = &self.seat else { return Err(Over) };
             if !self.slot.wait(&seat.current, time) {
                 return Err(Over);
@@ -150,10 +183,18 @@ impl<T: Template> Worker<T> {
             // The version may be newer although the generation is the same.
             Some(seat) if seat.current.is(&current) => seat.current = current,
             _ => {
+                let before = self.generation();
                 // The old instance first: two at a time may be more than the machine has room for.
                 self.seat = None;
                 self.recover();
+                self.unmade = Unmade::new();
                 self.most = current.generation.batch;
+                self.alone = 0;
+                let doubtful = std::mem::take(&mut self.doubtful);
+                // Numbers go down by rollbacks only.
+                if current.generation.number < before {
+                    self.take_back(doubtful);
+                }
                 self.seat = Some(Seat {
                     current,
                     instance: None,
@@ -161,6 +202,20 @@ impl<T: Template> Worker<T> {
             }
         }
         Ok(())
+    }
+
+    /// Puts events that are still in the quarantine before all others.
+    fn take_back(&mut self, doubtful: VecDeque<u64>) {
+        for id in doubtful.into_iter().rev() {
+            if let Some(entry) = self.common.quarantine.take(id) {
+                add(&self.common.record.taken_back, 1);
+                self.pending.push_front(Queued {
+                    event: entry.event,
+                    // Whoever chose it then: what counts is what the generation in force wants.
+                    version: Version::default(),
+                });
+            }
+        }
     }
 
     fn create(&mut self) -> Result<(), CreateError> {
@@ -176,19 +231,21 @@ impl<T: Template> Worker<T> {
     fn back_off(&mut self, error: &CreateError) -> Duration {
         let reason = super::explain(error);
         let generation = self.generation();
-        let first = self.backoff.is_fresh();
-        let time = self.backoff.fail();
-        error!(module = %self.module, generation, reason, retry_in = ?time, "no instance of the module can be made");
-        if first {
-            self.record.back_off(reason);
+        let time = self.unmade.backoff.fail(Instant::now());
+        self.unmade.attempts += 1;
+        error!(module = %self.common.module, generation, reason, retry_in = ?time, "no instance of the module can be made");
+        let attempts = self.unmade.attempts;
+        self.common.supervisor.unmade(generation, attempts, &reason);
+        if attempts == 1 {
+            self.common.record.back_off(reason);
         }
         time
     }
 
     fn recover(&mut self) {
-        if !self.backoff.is_fresh() {
-            self.backoff = Backoff::new();
-            self.record.recover();
+        if std::mem::take(&mut self.unmade.attempts) > 0 {
+            self.unmade.backoff.recover(Instant::now());
+            self.common.record.recover();
         }
     }
 
@@ -196,15 +253,16 @@ impl<T: Template> Worker<T> {
         self.seat.as_ref().map_or(0, |seat| seat.current.generation.number)
     }
 
-    /// Hands over those events that are wanted, and leaves them in `self.events`.
-    fn call(&mut self, queued: &[Queued]) -> Result<Vec<Outcome>, CallError> {
+    /// Hands over those of the first pending events that are wanted, and leaves them in `self.events`.
+    fn call(&mut self, count: usize) -> Result<Vec<Outcome>, CallError> {
         self.events.clear();
         let Some(seat) = &mut self.seat else {
             return Err(CallError::Dead);
         };
         self.events.extend(
-            queued
+            self.pending
                 .iter()
+                .take(count)
                 .filter(|queued| seat.current.wants(queued))
                 .map(|queued| Arc::clone(&queued.event)),
         );
@@ -220,6 +278,11 @@ impl<T: Template> Worker<T> {
                 Err(CallError::WrongOutcomeCount { events, outcomes: got })
             }
         });
+        let (generation, record) = (seat.current.generation.number, &self.common.record);
+        if outcomes.is_ok() {
+            self.doubtful.clear();
+            self.common.supervisor.handled(generation);
+        }
         match &outcomes {
             Ok(_) if self.events.len() == self.most => self.most = (self.most + 1).min(seat.current.generation.batch),
             Ok(_) => {}
@@ -229,9 +292,9 @@ impl<T: Template> Worker<T> {
                 if error.depends_on_time() {
                     self.most = (self.events.len() / 2).max(1);
                 }
-                add(&self.record.failed_calls, 1);
-                if let Some(held_back) = self.record.call_lines.pass() {
-                    let (module, generation, events) = (&*self.module, self.generation(), self.events.len());
+                add(&record.failed_calls, 1);
+                if let Some(held_back) = record.call_lines.pass() {
+                    let (module, events) = (&*self.common.module, self.events.len());
                     let reason = super::explain(error);
                     warn!(
                         module,
@@ -250,27 +313,28 @@ impl<T: Template> Worker<T> {
     /// Carries out what came of `self.events`.
     fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
         let Some(seat) = &self.seat else { return Err(Over) };
-        let generation = &seat.current.generation;
+        let (generation, record) = (&seat.current.generation, &self.common.record);
+        let module = &self.common.module;
         let mut prepared = Vec::new();
         let (mut ignored, mut answered) = (0, 0);
         for (event, outcome) in self.events.iter().zip(outcomes) {
             match outcome {
                 Outcome::Ignore => ignored += 1,
                 Outcome::Fail(text) => {
-                    add(&self.record.failed, 1);
-                    self.say_set_aside(event, &text, "the module could not handle an event");
+                    add(&record.failed, 1);
+                    self.set_aside(event, Fault::Failed, text);
                 }
                 Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
                 Outcome::Deliver(requests) => {
                     answered += 1;
                     for request in requests {
-                        match prepare(request, event, &generation.egress, &self.module, generation.number) {
+                        match prepare(request, event, &generation.egress, module, generation.number) {
                             Ok(request) => prepared.push(request),
                             Err(refusal) => {
-                                add(&self.record.refused_requests, 1);
-                                if let Some(held_back) = self.record.refusal_lines.pass() {
-                                    let (module, generation) = (&*self.module, generation.number);
-                                    warn!(module, generation, event = %event.id, reason = %refusal,
+                                add(&record.refused_requests, 1);
+                                if let Some(held_back) = record.refusal_lines.pass() {
+                                    let generation = generation.number;
+                                    warn!(module = &**module, generation, event = %event.id, reason = %refusal,
                                         lines_held_back = held_back, "request refused");
                                 }
                             }
@@ -280,36 +344,92 @@ impl<T: Template> Worker<T> {
             }
         }
         let requests = prepared.len();
-        if requests > 0 && self.outbox.append(prepared).is_err() {
-            add(&self.record.ignored, ignored);
-            add(&self.record.abandoned, answered);
+        add(&record.ignored, ignored);
+        if requests > 0 && self.common.outbox.append(prepared).is_err() {
+            add(&record.abandoned, answered);
             return Err(Over);
         }
-        add(&self.record.requests, requests);
-        add(&self.record.ignored, ignored);
-        add(&self.record.answered, answered);
+        add(&record.requests, requests);
+        add(&record.answered, answered);
         Ok(())
     }
 
     /// The one event of the last call has failed twice, the second time alone.
-    fn set_aside_failed_call(&self, error: &CallError) {
-        let Some(event) = self.events.first() else { return };
-        let (counter, what) = if error.depends_on_time() {
-            (&self.record.timed_out, "the module did not answer to an event in time")
+    fn set_aside_failed_call(&mut self, error: &CallError) {
+        let Some(event) = self.events.first().cloned() else {
+            return;
+        };
+        let record = &self.common.record;
+        let (counter, fault) = if error.depends_on_time() {
+            (&record.timed_out, Fault::TimedOut)
         } else {
-            (&self.record.trapped, "the module trapped on an event")
+            (&record.trapped, Fault::Trapped)
         };
         add(counter, 1);
-        self.say_set_aside(event, &super::explain(error), what);
+        let why = super::explain(error);
+        let id = self.set_aside(&event, fault, told(&why, error));
+        if self.doubtful.len() == EVENTS_OF_FEW {
+            self.doubtful.pop_front();
+        }
+        self.doubtful.push_back(id);
+        self.common.supervisor.failed(self.generation(), &event, cut(&why));
     }
 
-    fn say_set_aside(&self, event: &Event, text: &str, what: &'static str) {
-        if let Some(held_back) = self.record.aside_lines.pass() {
-            let (module, generation, hook) = (&*self.module, self.generation(), event.detail.hook().name());
-            let text = cut(text);
-            error!(event = %event.id, hook, module, generation, text, what, lines_held_back = held_back, "event set aside");
+    /// Puts an event into the quarantine; gives its number there.
+    fn set_aside(&self, event: &Arc<Event>, fault: Fault, text: String) -> u64 {
+        let Common {
+            module,
+            record,
+            quarantine,
+            ..
+        } = &*self.common;
+        let generation = self.generation();
+        let line = record
+            .aside_lines
+            .pass()
+            .map(|held_back| (held_back, cut(&text).to_owned()));
+        let id = quarantine.put(Entry {
+            id: 0,
+            module: Arc::clone(module),
+            generation,
+            fault,
+            text,
+            at: now(),
+            event: Arc::clone(event),
+        });
+        if let Some((held_back, text)) = line {
+            let hook = event.detail.hook().name();
+            error!(quarantine = id, event = %event.id, hook, module = &**module, generation, fault = fault.name(), text,
+                lines_held_back = held_back, "event set aside");
+        }
+        id
+    }
+}
+
+impl Unmade {
+    fn new() -> Unmade {
+        Unmade {
+            attempts: 0,
+            backoff: Backoff::new(),
         }
     }
+}
+
+/// What to remember of a failure: why, and where in the module as far as it carries names.
+fn told(why: &str, error: &CallError) -> String {
+    let mut text = why.to_owned();
+    if let CallError::Trap { frames, .. } = error {
+        for frame in frames {
+            text.push_str("\n  in ");
+            text.push_str(frame);
+        }
+    }
+    text
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn cut(text: &str) -> &str {
@@ -317,31 +437,6 @@ fn cut(text: &str) -> &str {
         .nth(LONGEST_TEXT)
         .and_then(|(end, _)| text.get(..end))
         .unwrap_or(text)
-}
-
-/// How long to wait after each failure in a row.
-#[derive(Debug)]
-struct Backoff {
-    next: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(30);
-
-    fn new() -> Backoff {
-        Backoff { next: Self::FIRST }
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.next == Self::FIRST
-    }
-
-    fn fail(&mut self) -> Duration {
-        let now = self.next;
-        self.next = (self.next * 2).min(Self::LONGEST);
-        now
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use serde_json::json;
 
 use super::super::egress::Egress;
 use super::super::generation::{Generation, lock};
+use super::super::health::{EVENTS, Standing};
+use super::super::quarantine::Bounds;
 use super::super::state::Counts;
+use super::super::supervisor::RollBack;
 use super::*;
 use crate::delivery::{self, OutboxClosed};
 use crate::event::Hook;
@@ -93,7 +96,7 @@ impl Handler for ScriptedInstance {
         lock(&self.script.calls).push(numbers.clone());
         let trap = || CallError::Trap {
             message: "script".into(),
-            frames: vec![],
+            frames: vec!["here".into(), "there".into()],
         };
         let late = || CallError::Deadline {
             limit: Duration::from_secs(1),
@@ -186,32 +189,42 @@ struct Stage {
     attachment: Attachment,
     slot: Arc<Slot<Scripted>>,
     outbox: Arc<Kept>,
-    record: Arc<Record>,
+    common: Arc<Common>,
 }
 
 impl Stage {
     fn new(first: Arc<Generation<Scripted>>) -> (Stage, Worker<Scripted>) {
-        let (bus, slot) = (Bus::new(), Arc::new(Slot::new(first)));
+        let slot = Arc::new(Slot::new(first));
+        Stage::with(
+            slot,
+            Box::new(|generation, reason| panic!("{generation} has no predecessor: {reason}")),
+        )
+    }
+
+    /// The worker follows a slot, and `roll_back` is told what the supervisor wants rolled back.
+    fn with(slot: Arc<Slot<Scripted>>, roll_back: RollBack) -> (Stage, Worker<Scripted>) {
+        let bus = Bus::new();
         let limits = QueueLimits {
             events: 100_000,
             bytes: 1 << 30,
             overflow: Overflow::Drop,
         };
         let (attachment, mut inboxes) = bus.attach("m", 1, limits);
-        let (outbox, record) = (Arc::new(Kept::default()), Arc::new(Record::new()));
-        let worker = Worker::new(
-            "m".into(),
-            inboxes.remove(0),
-            Arc::clone(&slot),
-            Arc::clone(&outbox) as Arc<dyn Outbox>,
-            Arc::clone(&record),
-        );
+        let outbox = Arc::new(Kept::default());
+        let common = Arc::new(Common {
+            module: "m".into(),
+            outbox: Arc::clone(&outbox) as Arc<dyn Outbox>,
+            record: Record::new(),
+            supervisor: Supervisor::new("m".into(), roll_back),
+            quarantine: Arc::new(Quarantine::new(Bounds::default())),
+        });
+        let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&slot));
         let stage = Stage {
             bus,
             attachment,
             slot,
             outbox,
-            record,
+            common,
         };
         stage.publish(stage.slot.current().unwrap().generation);
         (stage, worker)
@@ -219,7 +232,16 @@ impl Stage {
 
     fn publish(&self, generation: Arc<Generation<Scripted>>) {
         let wanted = generation.interests.clone();
+        self.begin(generation.number, false);
         self.slot.publish(generation, || self.attachment.set_interests(wanted));
+    }
+
+    fn begin(&self, generation: u32, predecessor: bool) {
+        self.common.supervisor.begin(Standing {
+            generation,
+            proven: false,
+            predecessor,
+        });
     }
 
     fn emit(&self, event: Event) {
@@ -230,9 +252,9 @@ impl Stage {
     }
 
     /// Detaches: the worker ends when its queue is empty.
-    fn finish(self) -> (Arc<Kept>, Arc<Record>) {
+    fn finish(self) -> (Arc<Kept>, Arc<Common>) {
         drop(self.attachment);
-        (self.outbox, self.record)
+        (self.outbox, self.common)
     }
 }
 
@@ -245,9 +267,9 @@ fn play(acts: &[Act], batch: usize, failures: usize) -> (Vec<u32>, Counts, Arc<S
     });
     let (stage, worker) = Stage::new(generation(1, &script, batch));
     (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
-    let (outbox, record) = stage.finish();
+    let (outbox, common) = stage.finish();
     worker.run();
-    (outbox.numbers(), record.counts(), script)
+    (outbox.numbers(), common.record.counts(), script)
 }
 
 fn count(acts: &[Act], wanted: &[Act]) -> u64 {
@@ -319,14 +341,14 @@ fn a_new_generation_ends_the_wait() {
     let (stage, worker) = Stage::new(generation(1, &broken, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     let thread = std::thread::spawn(move || worker.run());
-    while stage.record.backing_off().is_none() {
+    while stage.common.record.backing_off().is_none() {
         std::thread::yield_now();
     }
     stage.publish(generation(2, &sound, 8));
-    let (outbox, record) = stage.finish();
+    let (outbox, common) = stage.finish();
     thread.join().unwrap();
     assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
-    assert_eq!(record.backing_off(), None);
+    assert_eq!(common.record.backing_off(), None);
     assert!(lock(&outbox.requests).iter().all(|request| request.generation == 2));
 }
 
@@ -337,10 +359,13 @@ fn a_module_that_leaves_and_cannot_run_gives_up() {
     let (stage, worker) = Stage::new(generation(1, &script, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     stage.slot.leave(Instant::now());
-    let (outbox, record) = stage.finish();
+    let (outbox, common) = stage.finish();
     worker.run();
     assert!(outbox.numbers().is_empty());
-    assert_eq!((record.counts().abandoned, record.backing_off()), (20, None));
+    assert_eq!(
+        (common.record.counts().abandoned, common.record.backing_off()),
+        (20, None)
+    );
 }
 
 #[test]
@@ -348,10 +373,19 @@ fn a_host_that_stops_is_not_kept_waiting() {
     let (stage, worker) = Stage::new(generation(1, &Arc::new(Script::default()), 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     stage.slot.stop(Instant::now());
-    let (outbox, record) = stage.finish();
+    let (outbox, common) = stage.finish();
     worker.run();
     assert!(outbox.numbers().is_empty());
-    assert!(record.counts().abandoned >= 19, "{:?}", record.counts());
+    assert!(common.record.counts().abandoned >= 19, "{:?}", common.record.counts());
+}
+
+#[test]
+fn nobody_waits_for_what_comes_after_the_end() {
+    let slot = Slot::new(generation(1, &Arc::new(Script::default()), 8));
+    let (current, hour) = (slot.current().unwrap(), Duration::from_secs(3600));
+    slot.stop(Instant::now() + hour);
+    assert!(slot.wait(&current, Duration::from_millis(1)), "there is time for this");
+    assert!(!slot.wait(&current, 2 * hour));
 }
 
 #[test]
@@ -360,9 +394,9 @@ fn nothing_is_called_once_delivery_has_stopped() {
     let (stage, worker) = Stage::new(generation(1, &script, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     stage.outbox.closed.store(true, Ordering::Relaxed);
-    let (_, record) = stage.finish();
+    let (_, common) = stage.finish();
     worker.run();
-    assert_eq!(record.counts().abandoned, 20);
+    assert_eq!(common.record.counts().abandoned, 20);
     assert_eq!(lock(&script.calls).len(), 1);
 }
 
@@ -385,10 +419,13 @@ fn what_a_newer_generation_does_not_want_is_passed_over() {
         batch,
         template,
     }));
-    let (outbox, record) = stage.finish();
+    let (outbox, common) = stage.finish();
     worker.run();
     assert_eq!(outbox.numbers(), [0, 2]);
-    assert_eq!((record.counts().skipped, record.counts().answered), (2, 2));
+    assert_eq!(
+        (common.record.counts().skipped, common.record.counts().answered),
+        (2, 2)
+    );
 }
 
 /// While events keep coming and generations keep changing, each event is answered once, in order, and none by a
@@ -405,10 +442,10 @@ fn a_swap_under_load_loses_nothing() {
         }
         stage.emit(testing::numbered("c", number));
     }
-    let (outbox, record) = stage.finish();
+    let (outbox, common) = stage.finish();
     thread.join().unwrap();
     assert_eq!(outbox.numbers(), (0..EVENTS).collect::<Vec<_>>());
-    assert_eq!(record.counts().answered, u64::from(EVENTS));
+    assert_eq!(common.record.counts().answered, u64::from(EVENTS));
     let generations: Vec<u32> = lock(&outbox.requests)
         .iter()
         .map(|request| request.generation)
@@ -417,14 +454,165 @@ fn a_swap_under_load_loses_nothing() {
     assert_eq!(generations.last(), Some(&(EVENTS / 500 + 1)));
 }
 
+/// Numbers of the events in the quarantine, oldest entry first.
+fn quarantined(common: &Common) -> Vec<u32> {
+    let entries = common.quarantine.list(None, None, usize::MAX);
+    entries
+        .iter()
+        .rev()
+        .map(|entry| testing::number(&entry.event))
+        .collect()
+}
+
 #[test]
-fn waits_double_up_to_half_a_minute() {
-    let mut backoff = Backoff::new();
-    let waits: Vec<u64> = (0..11).map(|_| backoff.fail().as_millis() as u64).collect();
+fn what_is_set_aside_can_be_looked_at() {
+    let acts = [Act::Answer, Act::Trap, Act::Fail, Act::Hang, Act::Answer];
+    let script = Arc::new(Script {
+        acts: acts.to_vec(),
+        ..Script::default()
+    });
+    let (stage, worker) = Stage::new(generation(7, &script, 8));
+    (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
+    let (outbox, common) = stage.finish();
+    worker.run();
+    assert_eq!(outbox.numbers(), [0, 4]);
+    let entries = common.quarantine.list(None, None, 10);
+    let told = entries.iter().rev().map(|entry| {
+        let number = testing::number(&entry.event);
+        (
+            &*entry.module,
+            entry.generation,
+            number,
+            entry.fault,
+            entry.text.as_str(),
+        )
+    });
     assert_eq!(
-        waits,
-        [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]
+        told.collect::<Vec<_>>(),
+        [
+            (
+                "m",
+                7,
+                1,
+                Fault::Trapped,
+                "the module trapped: script\n  in here\n  in there"
+            ),
+            ("m", 7, 2, Fault::Failed, "script"),
+            ("m", 7, 3, Fault::TimedOut, "the module did not answer within 1s"),
+        ]
     );
+}
+
+/// A generation that traps on everything, from some event on, behind one that handles everything. `bad` says which
+/// events were set aside for good, all others must have been answered in order.
+fn rolled_back(acts: &[Act], batch: usize, bad: &[u32]) {
+    let (sound, broken) = (
+        Arc::new(Script::default()),
+        Arc::new(Script {
+            acts: acts.to_vec(),
+            ..Script::default()
+        }),
+    );
+    let slot = Arc::new(Slot::new(generation(2, &broken, batch)));
+    let (again, to) = (generation(1, &sound, batch), Arc::clone(&slot));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let roll_back = move |failed, reason: String| {
+        assert_eq!(failed, 2);
+        assert!(
+            reason.contains("in a row") && reason.contains("trapped: script"),
+            "{reason}"
+        );
+        count.fetch_add(1, Ordering::Relaxed);
+        to.publish(Arc::clone(&again), Version::default);
+    };
+    let (stage, worker) = Stage::with(slot, Box::new(roll_back));
+    stage.begin(2, true);
+    (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
+    let (outbox, common) = stage.finish();
+    worker.run();
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(quarantined(&common), bad);
+    let expected: Vec<u32> = (0..acts.len() as u32).filter(|number| !bad.contains(number)).collect();
+    assert_eq!(outbox.numbers(), expected, "each once, and in order");
+    let counts = common.record.counts();
+    assert_eq!(counts.answered, expected.len() as u64);
+    assert_eq!(counts.trapped - counts.taken_back, bad.len() as u64);
+    assert_eq!(counts.abandoned, 0);
+}
+
+#[test]
+fn a_rollback_loses_nothing_and_keeps_the_order() {
+    let broken = [Act::Trap; 40];
+    for batch in [1, 3, 64] {
+        rolled_back(&broken, batch, &[]);
+        // As many as it takes, and not one more: the queue has ended by then.
+        rolled_back(&broken[..EVENTS], batch, &[]);
+        // What it stumbled over while it worked stays aside.
+        let mut late = vec![Act::Answer; 3];
+        late.extend([Act::Trap, Act::Answer]);
+        late.extend([Act::Trap; EVENTS_OF_FEW]);
+        rolled_back(&late, batch, &[3]);
+    }
+}
+
+#[test]
+fn a_generation_without_instances_is_rolled_back() {
+    let (sound, broken) = (Arc::new(Script::default()), Arc::new(Script::default()));
+    broken.broken.store(true, Ordering::Relaxed);
+    let slot = Arc::new(Slot::new(generation(2, &broken, 8)));
+    let (again, to) = (generation(1, &sound, 8), Arc::clone(&slot));
+    let roll_back = move |_, reason: String| {
+        assert!(reason.contains("no instance could be made 3 times"), "{reason}");
+        to.publish(Arc::clone(&again), Version::default);
+    };
+    let (stage, worker) = Stage::with(slot, Box::new(roll_back));
+    stage.begin(2, true);
+    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
+    let (outbox, common) = stage.finish();
+    worker.run();
+    assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
+    assert_eq!(common.record.backing_off(), None);
+}
+
+#[test]
+fn a_module_that_fails_on_everything_pauses_and_its_events_wait() {
+    let (broken, sound) = (
+        Arc::new(Script {
+            acts: vec![Act::Trap; 1000],
+            ..Script::default()
+        }),
+        Arc::new(Script::default()),
+    );
+    let (stage, worker) = Stage::new(generation(1, &broken, 8));
+    (0..1000).for_each(|number| stage.emit(testing::numbered("c", number)));
+    let thread = std::thread::spawn(move || worker.run());
+    while stage.common.supervisor.backing_off().is_none() {
+        std::thread::yield_now();
+    }
+    let reason = stage.common.supervisor.backing_off().unwrap();
+    assert!(
+        reason.contains("5 events in a row") && reason.contains("trapped: script"),
+        "{reason}"
+    );
+    // The pause is longer than a thread takes to get here; if it is not, some more were tried, a few at a time.
+    stage.publish(generation(2, &sound, 8));
+    let (outbox, common) = stage.finish();
+    thread.join().unwrap();
+    let aside = quarantined(&common);
+    assert!(aside.len().is_multiple_of(EVENTS) && aside.len() < 100, "{aside:?}");
+    assert_eq!(aside, (0..aside.len() as u32).collect::<Vec<_>>());
+    assert_eq!(outbox.numbers(), (aside.len() as u32..1000).collect::<Vec<_>>());
+    assert_eq!(common.supervisor.backing_off(), None);
+}
+
+#[test]
+fn a_pause_ends_by_itself_and_with_the_first_event_that_is_handled() {
+    let mut acts = vec![Act::Trap; EVENTS];
+    acts.extend([Act::Answer; 5]);
+    let (requests, counts, _) = play(&acts, 4, 0);
+    assert_eq!(requests, (5..10).collect::<Vec<_>>());
+    assert_eq!((counts.trapped, counts.taken_back, counts.answered), (5, 0, 5));
 }
 
 #[test]
@@ -476,9 +664,9 @@ proptest! {
                 }
             }
         }
-        let (outbox, record) = stage.finish();
+        let (outbox, common) = stage.finish();
         thread.join().unwrap();
-        let (counts, answered) = (record.counts(), outbox.numbers());
+        let (counts, answered) = (common.record.counts(), outbox.numbers());
         prop_assert!(answered.is_sorted());
         let once: BTreeSet<u32> = answered.iter().copied().collect();
         prop_assert_eq!(once.len(), answered.len());

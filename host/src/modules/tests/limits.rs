@@ -29,10 +29,10 @@ fn a_module_gets_as_many_instances_as_memory_allows_or_as_somebody_said() {
     assert_eq!(of(&host), [2, 1, 3]);
     // More memory after a change: the number follows.
     put(dir.path(), "small.wasm", with_pages(1500));
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!(instances(&host, "small"), 1);
     put(dir.path(), "large.toml", "[limits]\ninstances = 2");
-    host.modules.rescan();
+    host.modules.handle().rescan();
     assert_eq!(instances(&host, "large"), 2);
     drop(host);
     let host = Host::start(up_to(Instances::Exactly(4)));
@@ -50,13 +50,13 @@ fn compiling_has_an_end_and_what_was_compiled_too_late_is_used() {
         "slow.toml",
         format!("{}[limits]\ncompile_time = '1ms'", rules_toml("http://slow/")),
     );
-    host.modules.rescan();
+    host.modules.handle().rescan();
     let problem = host.problem("slow");
     assert!(problem.contains("slow.wasm was not compiled within 1ms"), "{problem}");
     assert_eq!(host.state("slow").unwrap().status, Status::Rejected);
     assert_eq!(&*host.answer("c", 1).source, "webhook");
     until("what goes on in the background", || {
-        host.modules.rescan();
+        host.modules.handle().rescan();
         host.number("slow") == Some(1)
     });
 }
@@ -155,9 +155,9 @@ fn with_a_data_folder_a_module_finds_its_state_again() {
         }
         // Away, and back.
         fs::remove_file(dir.path().join("count.wasm")).unwrap();
-        host.modules.rescan();
+        host.modules.handle().rescan();
         put(dir.path(), "count.wasm", counter());
-        host.modules.rescan();
+        host.modules.handle().rescan();
         expected += 1;
         assert_eq!(count(&host, 2), expected);
         drop(host);

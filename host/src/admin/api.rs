@@ -1,0 +1,242 @@
+//! What can be asked: routes and their answers. No request has a body; one that comes is not read.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use serde::Deserialize;
+
+use super::guard::{self, Guard};
+use super::shape;
+use crate::hooks::Unqueued;
+use crate::modules::{Handle, ReplayError};
+
+/// Entries of an answer, if no limit is given.
+const LIMIT: usize = 100;
+/// Most entries of an answer.
+const MOST: usize = 1_000;
+
+/// An answer that is not what was asked for.
+#[derive(Debug)]
+pub(super) struct Error {
+    status: StatusCode,
+    text: String,
+}
+
+/// Which entries of the quarantine to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    module: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// Whose entries of the quarantine to replay or drop: a module's, or everybody's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    module: Option<String>,
+    #[serde(default)]
+    all: bool,
+}
+
+type Answer<T> = Result<Json<T>, Error>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
+type Named<T> = Result<Path<T>, PathRejection>;
+
+/// The whole API.
+pub(super) fn router(modules: Handle, guard: Guard) -> Router {
+    let api = Router::new()
+        .route("/health", get(health))
+        .route("/modules", get(list))
+        // A module may have this name.
+        .route(
+            "/modules/rescan",
+            post(rescan).get(async |modules| show(modules, Ok(Path("rescan".to_owned()))).await),
+        )
+        .route("/modules/{name}", get(show))
+        .route("/quarantine", get(quarantine).delete(drop_all))
+        .route("/quarantine/replay", post(replay_all))
+        .route("/quarantine/{id}", get(entry).delete(drop_one))
+        .route("/quarantine/{id}/replay", post(replay_one))
+        .with_state(modules);
+    Router::new()
+        .nest("/api/v1", api)
+        .fallback(async || Error::new(StatusCode::NOT_FOUND, "there is nothing here; the API is below /api/v1"))
+        .method_not_allowed_fallback(async || {
+            Error::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this cannot be done here; see the Allow header",
+            )
+        })
+        .layer(middleware::from_fn_with_state(Arc::new(guard), guard::layer))
+}
+
+async fn health() -> Json<shape::Health> {
+    Json(shape::Health {
+        status: "ok".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+async fn list(State(modules): State<Handle>) -> Json<shape::Modules> {
+    Json(shape::Modules {
+        modules: modules.states().into_iter().map(Into::into).collect(),
+    })
+}
+
+async fn show(State(modules): State<Handle>, name: Named<String>) -> Answer<shape::Module> {
+    let Path(name) = name?;
+    match modules.state(&name) {
+        Some(state) => Ok(Json(state.into())),
+        None => Err(Error::not_found(format!("there is no module {name:?}"))),
+    }
+}
+
+async fn rescan(State(modules): State<Handle>) -> Answer<shape::Rescan> {
+    // Compiling a module takes seconds.
+    let found = tokio::task::spawn_blocking(move || modules.rescan()).await;
+    match found {
+        Ok(found) => Ok(Json(found.into())),
+        Err(_) => Err(Error::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the host is stopping, or has failed to look",
+        )),
+    }
+}
+
+async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Answer<shape::Quarantine> {
+    let Query(Listing { module, before, limit }) = asked?;
+    let limit = limit.unwrap_or(LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        let text = format!("limit should be between 1 and {MOST}");
+        return Err(Error::new(StatusCode::BAD_REQUEST, text));
+    }
+    let mut entries = modules.quarantined(module.as_deref(), before, limit + 1);
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    Ok(Json(shape::Quarantine {
+        entries: entries.iter().map(|entry| shape::Quarantined::brief(entry)).collect(),
+        more,
+    }))
+}
+
+async fn entry(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Quarantined> {
+    let Path(id) = id?;
+    match modules.entry(id) {
+        Some(entry) => Ok(Json(shape::Quarantined::whole(&entry))),
+        None => Err(ReplayError::Unknown(id).into()),
+    }
+}
+
+async fn replay_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Replayed> {
+    let Path(id) = id?;
+    modules.replay(id)?;
+    Ok(Json(shape::Replayed {
+        replayed: vec![id],
+        left: Vec::new(),
+    }))
+}
+
+async fn replay_all(State(modules): State<Handle>, whose: Asked<Whose>) -> Answer<shape::Replayed> {
+    let ids = ids(&modules, whose)?;
+    let mut answer = shape::Replayed {
+        replayed: Vec::new(),
+        left: Vec::new(),
+    };
+    for id in ids {
+        match modules.replay(id) {
+            Ok(_) => answer.replayed.push(id),
+            // Somebody else was first.
+            Err(ReplayError::Unknown(_)) => {}
+            Err(error) => answer.left.push(shape::Left {
+                id,
+                error: error.to_string(),
+            }),
+        }
+    }
+    Ok(Json(answer))
+}
+
+async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Dropped> {
+    let Path(id) = id?;
+    match modules.discard(id) {
+        Some(_) => Ok(Json(shape::Dropped { dropped: vec![id] })),
+        None => Err(ReplayError::Unknown(id).into()),
+    }
+}
+
+async fn drop_all(State(modules): State<Handle>, whose: Asked<Whose>) -> Answer<shape::Dropped> {
+    let mut dropped = ids(&modules, whose)?;
+    dropped.retain(|id| modules.discard(*id).is_some());
+    Ok(Json(shape::Dropped { dropped }))
+}
+
+/// The entries that are meant, oldest first: those that there are now, so that an event which fails once more is not
+/// taken twice.
+fn ids(modules: &Handle, whose: Asked<Whose>) -> Result<Vec<u64>, Error> {
+    let Query(whose) = whose?;
+    match (whose.module, whose.all) {
+        (Some(module), false) => Ok(modules.entries_of(&module)),
+        (None, true) => {
+            let entries = modules.quarantined(None, None, usize::MAX);
+            Ok(entries.iter().rev().map(|entry| entry.id).collect())
+        }
+        _ => {
+            let text = "say whose events are meant: either module=NAME or all=true";
+            Err(Error::new(StatusCode::BAD_REQUEST, text))
+        }
+    }
+}
+
+impl Error {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Error {
+        Error {
+            status,
+            text: text.into(),
+        }
+    }
+
+    fn not_found(text: impl Into<String>) -> Error {
+        Error::new(StatusCode::NOT_FOUND, text)
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<ReplayError> for Error {
+    fn from(error: ReplayError) -> Error {
+        let status = match error {
+            ReplayError::Unknown(_) => StatusCode::NOT_FOUND,
+            ReplayError::Queue(Unqueued::Full) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<QueryRejection> for Error {
+    fn from(rejection: QueryRejection) -> Error {
+        Error::new(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Error {
+    fn from(rejection: PathRejection) -> Error {
+        Error::new(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        (self.status, Json(shape::Failure { error: self.text })).into_response()
+    }
+}

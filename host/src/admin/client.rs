@@ -1,0 +1,162 @@
+//! The other side of the API: what the command line asks a running host with.
+
+use std::io;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+use super::shape::Failure;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take: a rescan compiles modules.
+const ANSWER: Duration = Duration::from_secs(600);
+/// Bytes of an answer: a thousand entries with texts of 4 KiB, or an event with the largest payload.
+const LONGEST: usize = 256 << 20;
+
+/// A host that can be asked.
+#[derive(Clone)]
+pub struct Client {
+    address: String,
+    token: Option<String>,
+}
+
+/// A question has no answer, or not the one hoped for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody is there.
+    #[error(
+        "no host can be reached at {address}; does it run, and is its admin API there? --admin ADDR names another address"
+    )]
+    Connect {
+        /// Where it was looked for.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address or the token cannot be sent.
+    #[error("{0} cannot be part of a request")]
+    Unsendable(&'static str),
+    /// The connection failed, or what came is no HTTP.
+    #[error("the host at {address} gives no answer")]
+    Exchange {
+        /// Where it was.
+        address: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The host says no.
+    #[error("{text}")]
+    Refused {
+        /// The status of the answer.
+        status: StatusCode,
+        /// Its text.
+        text: String,
+    },
+    /// There is an answer, but not of a host such as this.
+    #[error("what answers at {address} is no hookhost, or of another version: {reason}")]
+    Strange {
+        /// Where it was.
+        address: String,
+        /// What is strange.
+        reason: String,
+    },
+}
+
+impl Client {
+    /// The host whose API is at an address, `HOST:PORT`, with a token if it wants one. Nothing is connected yet.
+    pub fn new(address: &str, token: Option<String>) -> Client {
+        let address = address.trim().trim_start_matches("http://").trim_end_matches('/');
+        Client {
+            address: address.to_owned(),
+            token,
+        }
+    }
+
+    /// Asks for a path below `/api/v1`. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] unless the answer is a good one.
+    pub fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| self.failed(source))?;
+        let (status, body) = runtime.block_on(self.exchange(method, path))?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| self.strange(error));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(Failure { error: text }) => Err(Error::Refused { status, text }),
+            Err(_) => Err(self.strange(status)),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
+        let stream = match tokio::time::timeout(CONNECT, TcpStream::connect(&self.address)).await {
+            Ok(stream) => stream,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let stream = stream.map_err(|source| Error::Connect {
+            address: self.address.clone(),
+            source,
+        })?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header(header::HOST, &self.address)
+            .header(header::CONTENT_LENGTH, 0);
+        if let Some(token) = &self.token {
+            let value = header::HeaderValue::from_str(&format!("Bearer {token}"));
+            let mut value = value.map_err(|_| Error::Unsendable("the token"))?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let request = request
+            .body(Empty::<Bytes>::new())
+            .map_err(|_| Error::Unsendable("the address"))?;
+        let answer = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| self.failed(error))?;
+            tokio::spawn(connection);
+            let response = sender.send_request(request).await.map_err(|error| self.failed(error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LONGEST).collect().await;
+            Ok((status, body.map_err(|error| self.failed(error))?.to_bytes()))
+        };
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(answered) => answered,
+            Err(_) => Err(self.failed(io::Error::from(io::ErrorKind::TimedOut))),
+        }
+    }
+
+    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Exchange {
+            address: self.address.clone(),
+            source: source.into(),
+        }
+    }
+
+    fn strange(&self, reason: impl std::fmt::Display) -> Error {
+        Error::Strange {
+            address: self.address.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Without the token.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

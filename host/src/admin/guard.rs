@@ -1,0 +1,227 @@
+//! Who may ask. Pure but for the layer at the end.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::api::Error;
+use super::token::Token;
+
+/// What a request must show.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    token: Option<Token>,
+    /// Without a token: the request must be meant for this machine, and not for a name that happens to lead here.
+    local: bool,
+}
+
+/// Paths that need no token: whoever watches over the process should not have one.
+const OPEN: &str = "/api/v1/health";
+
+impl Guard {
+    pub(super) fn new(address: SocketAddr, token: Option<Token>) -> Guard {
+        let local = address.ip().is_loopback() && token.is_none();
+        Guard { token, local }
+    }
+
+    /// Whether the request may go on.
+    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Error> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let host = text(header::HOST).unwrap_or_default();
+        if self.local && !is_local(host) {
+            let text = "requests to a loopback address must name it: Host should be an IP address or localhost";
+            return Err(Error::new(StatusCode::FORBIDDEN, text));
+        }
+        let foreign = |origin: &str| !is_own(origin, host);
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        // What is no text is no origin of ours.
+        if !reads && headers.contains_key(header::ORIGIN) && text(header::ORIGIN).is_none_or(foreign) {
+            let text = "requests of pages from elsewhere (Origin) may change nothing";
+            return Err(Error::new(StatusCode::FORBIDDEN, text));
+        }
+        match &self.token {
+            Some(token) if path != OPEN => match text(header::AUTHORIZATION).and_then(bearer) {
+                Some(given) if token.is(given) => Ok(()),
+                Some(_) => Err(Error::new(
+                    StatusCode::UNAUTHORIZED,
+                    "this is not the token of this host",
+                )),
+                None => {
+                    let text = "a token is needed: Authorization: Bearer TOKEN";
+                    Err(Error::new(StatusCode::UNAUTHORIZED, text))
+                }
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lets a request through, or answers it.
+pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    match guard.admit(request.method(), request.uri().path(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => {
+            let mut response = error.into_response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                let scheme = header::HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            response
+        }
+    }
+}
+
+/// Whether a Host header names an IP address or localhost: a name in somebody's domain can lead here too, and a browser
+/// would take what is answered for something of that domain.
+fn is_local(host: &str) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest
+            .split_once(']')
+            .is_some_and(|(address, port)| address.parse::<Ipv6Addr>().is_ok() && is_port(port));
+    }
+    let (name, port) = host.find(':').map_or((host, ""), |colon| host.split_at(colon));
+    (name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()) && is_port(port)
+}
+
+/// Nothing, or a colon and digits.
+fn is_port(text: &str) -> bool {
+    text.is_empty()
+        || text
+            .strip_prefix(':')
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether an Origin is a page of the host that the request is for.
+fn is_own(origin: &str, host: &str) -> bool {
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    !host.is_empty() && authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderName;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn admit(guard: &Guard, method: &Method, path: &str, headers: &[(HeaderName, &str)]) -> u16 {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()));
+        match guard.admit(method, path, &headers.collect()) {
+            Ok(()) => 200,
+            Err(error) => error.status().as_u16(),
+        }
+    }
+
+    #[test]
+    fn hosts_that_are_local() {
+        for (host, expected) in [
+            ("127.0.0.1", true),
+            ("127.0.0.1:18083", true),
+            ("[::1]", true),
+            ("[::1]:18083", true),
+            ("localhost", true),
+            ("LocalHost:1", true),
+            ("10.0.0.1:1", true),
+            ("", false),
+            ("evil.example", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example:18083", false),
+            ("127.0.0.1:18083.evil.example", false),
+            ("127.0.0.1@evil.example", false),
+            ("[::1].evil.example", false),
+            ("[evil]", false),
+            ("::1", false),
+            ("[::1", false),
+        ] {
+            assert_eq!(is_local(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn origins_that_are_ours() {
+        for (origin, host, expected) in [
+            ("http://127.0.0.1:1", "127.0.0.1:1", true),
+            ("https://Host", "host", true),
+            ("http://127.0.0.1:2", "127.0.0.1:1", false),
+            ("http://evil.example", "127.0.0.1:1", false),
+            ("null", "127.0.0.1:1", false),
+            ("file://", "", false),
+            ("http://", "", false),
+            ("", "", false),
+        ] {
+            assert_eq!(is_own(origin, host), expected, "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn without_a_token_local_requests_are_admitted() {
+        let guard = Guard::new("127.0.0.1:1".parse().unwrap(), None);
+        let (local, evil) = ((header::HOST, "127.0.0.1:1"), (header::HOST, "evil.example:1"));
+        let from = |origin| (header::ORIGIN, origin);
+        for (method, headers, expected) in [
+            (Method::GET, vec![local.clone()], 200),
+            (Method::GET, vec![evil.clone()], 403),
+            (Method::GET, vec![], 403),
+            (Method::POST, vec![local.clone()], 200),
+            (Method::POST, vec![local.clone(), from("http://127.0.0.1:1")], 200),
+            (Method::POST, vec![local.clone(), from("http://evil.example")], 403),
+            (Method::DELETE, vec![local.clone(), from("null")], 403),
+            // The same origin, by a name that leads here.
+            (Method::POST, vec![evil, from("http://evil.example:1")], 403),
+            // Reading is for the browser to forbid, as there is no header that allows it.
+            (Method::GET, vec![local, from("http://evil.example")], 200),
+        ] {
+            assert_eq!(
+                admit(&guard, &method, "/api/v1/modules", &headers),
+                expected,
+                "{method} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn with_a_token_whoever_has_it_is_admitted() {
+        let bearer = |text| (header::AUTHORIZATION, text);
+        for address in ["127.0.0.1:1", "0.0.0.0:1"] {
+            let guard = Guard::new(address.parse().unwrap(), Some(TOKEN.parse().unwrap()));
+            for (path, headers, expected) in [
+                ("/api/v1/modules", vec![], 401),
+                ("/api/v1/modules", vec![bearer("Bearer 0123456789abcdef")], 200),
+                ("/api/v1/modules", vec![bearer("bearer  0123456789abcdef ")], 200),
+                ("/api/v1/modules", vec![bearer("Bearer 0123456789abcdeF")], 401),
+                ("/api/v1/modules", vec![bearer("Basic 0123456789abcdef")], 401),
+                ("/api/v1/modules", vec![bearer("0123456789abcdef")], 401),
+                ("/api/v1/health", vec![], 200),
+                ("/api/v1/health/", vec![], 401),
+                ("/nothing", vec![], 401),
+            ] {
+                // A proxy may have any name.
+                let host = (header::HOST, "admin.example");
+                let headers = [headers, vec![host]].concat();
+                assert_eq!(
+                    admit(&guard, &Method::GET, path, &headers),
+                    expected,
+                    "{path} {headers:?}"
+                );
+            }
+            let evil = [
+                bearer("Bearer 0123456789abcdef"),
+                (header::ORIGIN, "http://evil.example"),
+            ];
+            assert_eq!(admit(&guard, &Method::POST, "/api/v1/modules/rescan", &evil), 403);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Connections to the API: accepted, bounded, and ended.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::token::TokenError;
+
+/// Open connections; more wait in the backlog.
+const CONNECTIONS: usize = 64;
+/// How long a request's head may take to come, and how long a connection may be idle.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long requests under way may hold the end of the server.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+/// The API cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its address cannot be used.
+    #[error("the admin API cannot listen on {address} (--admin, [admin] listen); choose another address, or \"off\"")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no token where it should be.
+    #[error("the admin API has no token")]
+    Token(#[source] TokenError),
+    /// No thread or no runtime.
+    #[error("the admin API's thread does not start")]
+    Thread(#[source] io::Error),
+}
+
+impl StartError {
+    /// Whether somebody else has the address.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
+/// The API while it is served; ends when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    /// Gone: the thread ends.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(super) fn start(address: SocketAddr, router: Router) -> Result<Server, StartError> {
+        let listener = StdListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        });
+        let (address, listener) = listener.map_err(|source| StartError::Listen { address, source })?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .thread_name("admin-work")
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            runtime.block_on(async {
+                let listener = match TcpListener::from_std(listener) {
+                    Ok(listener) => listener,
+                    Err(error) => return tracing::error!(%error, "the admin API cannot be served"),
+                };
+                tokio::select! {
+                    () = accept(listener, router) => {}
+                    // An error means that the sender is gone.
+                    _ = stopped => {}
+                }
+            });
+            runtime.shutdown_timeout(LEFTOVERS);
+        };
+        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve);
+        Ok(Server {
+            address,
+            stop: Some(stop),
+            thread: Some(thread.map_err(StartError::Thread)?),
+        })
+    }
+
+    /// Where it is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    serve(stream, router).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin API cannot accept a connection");
+                // Files that are used up now may be free then.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // Whoever broke it knows.
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to the admin API has ended");
+    }
+}

@@ -1,0 +1,199 @@
+//! What the commands that ask a running host have in common: where it is, and how answers are shown.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::finish;
+use crate::admin::client::Client;
+use crate::admin::{DEFAULT_ADDRESS, read_text};
+use crate::config::{Environment, environment};
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct AdminArguments {
+    /// Address of the host's admin API [env: HOOKHOST_ADMIN] [default: 127.0.0.1:18083]
+    #[arg(long, value_name = "ADDR", global = true)]
+    admin: Option<String>,
+    /// File with the token of the admin API; or the token itself in HOOKHOST_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE", global = true)]
+    token_file: Option<PathBuf>,
+    /// Print the whole answer as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl AdminArguments {
+    /// The host that is meant.
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
+        let (address, token) = self.place(&environment());
+        let token = match token {
+            Some(Token::Is(token)) => Some(token),
+            Some(Token::In(file)) => {
+                let read = read_text(&file);
+                Some(read.with_context(|| format!("the token in {} cannot be read", file.display()))?)
+            }
+            None => None,
+        };
+        Ok(Client::new(&address, token))
+    }
+
+    /// Address and token: what the command line says, or its own variables, or those that configure a host, so that in
+    /// the host's own environment nothing needs to be said.
+    fn place(&self, environment: &Environment) -> (String, Option<Token>) {
+        let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let address = self.admin.clone();
+        let address = address
+            .or_else(|| variable("HOOKHOST_ADMIN"))
+            .or_else(|| variable("HOOKHOST_ADMIN__LISTEN"));
+        let token = self.token_file.clone().map(Token::In);
+        let token = token
+            .or_else(|| variable("HOOKHOST_ADMIN_TOKEN").map(Token::Is))
+            .or_else(|| variable("HOOKHOST_ADMIN__TOKEN").map(Token::Is))
+            .or_else(|| variable("HOOKHOST_ADMIN__TOKEN_FILE").map(|file| Token::In(file.into())));
+        (address.unwrap_or_else(|| DEFAULT_ADDRESS.to_string()), token)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Is(String),
+    In(PathBuf),
+}
+
+/// How it ended: `Ok(false)` if the host did not do all that it was asked for.
+pub(super) fn ended(result: anyhow::Result<bool>) -> ExitCode {
+    match result {
+        Ok(false) => ExitCode::FAILURE,
+        other => finish(other.map(drop)),
+    }
+}
+
+/// Prints an answer as JSON.
+pub(super) fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(answer)? + "\n"))
+}
+
+/// Prints a text; a reader that has seen enough is no error.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(()),
+    }
+}
+
+/// Rows below their headings, each column as wide as it must be. Texts come from modules and clients: nothing in them
+/// reaches the terminal as a command.
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(headings.map(str::to_owned))
+        .chain(rows.iter().map(|row| row.each_ref().map(|cell| one_line(cell))))
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row.get(column).map_or(0, |cell| cell.chars().count()))
+            .max()
+    };
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A text for one cell: no more than fits beside the others.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let text = harmless(text).replace('\n', " ");
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// A text without control characters but for the ends of lines.
+pub(super) fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() && char != '\n' {
+            harmless.extend(char.escape_debug());
+        } else {
+            harmless.push(char);
+        }
+    }
+    harmless
+}
+
+/// A value for the query of a URL.
+pub(super) fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_host_is() {
+        let nothing = AdminArguments {
+            admin: None,
+            token_file: None,
+            json: false,
+        };
+        let said = AdminArguments {
+            admin: Some("a:1".into()),
+            token_file: Some("f".into()),
+            json: false,
+        };
+        let (is, file) = (
+            |text: &str| Some(Token::Is(text.into())),
+            |text: &str| Some(Token::In(text.into())),
+        );
+        let host = [
+            ("HOOKHOST_ADMIN__LISTEN", "host:1"),
+            ("HOOKHOST_ADMIN__TOKEN", "hosts"),
+            ("HOOKHOST_ADMIN__TOKEN_FILE", "file"),
+        ];
+        let own = [("HOOKHOST_ADMIN", "own:1"), ("HOOKHOST_ADMIN_TOKEN", "own")];
+        for (arguments, variables, address, token) in [
+            (&nothing, vec![], "127.0.0.1:18083", None),
+            (&nothing, vec![("HOOKHOST_ADMIN", "")], "127.0.0.1:18083", None),
+            (&nothing, host.to_vec(), "host:1", is("hosts")),
+            (&nothing, vec![host[2]], "127.0.0.1:18083", file("file")),
+            (&nothing, [&host[..], &own].concat(), "own:1", is("own")),
+            (&said, [&host[..], &own].concat(), "a:1", file("f")),
+        ] {
+            let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let (got, given) = arguments.place(&environment.collect());
+            assert_eq!((got.as_str(), given), (address, token), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn tables_are_aligned_and_harmless() {
+        let rows = [
+            ["webhook".to_owned(), "1".to_owned()],
+            ["é".to_owned(), "red\x1b[31m\nline".to_owned()],
+            ["x".to_owned(), "y".repeat(200)],
+        ];
+        let expected = format!(
+            "NAME     N\nwebhook  1\né        red\\u{{1b}}[31m line\nx        {}…\n",
+            "y".repeat(100)
+        );
+        assert_eq!(table(["NAME", "N"], &rows), expected);
+    }
+
+    #[test]
+    fn names_in_queries() {
+        assert_eq!(encoded("a&all=true ü"), "a%26all%3Dtrue+%C3%BC");
+    }
+}

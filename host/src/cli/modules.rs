@@ -1,0 +1,110 @@
+//! `modules`: the modules of a running host.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+
+use super::admin::{AdminArguments, ended, harmless, print, print_json, table};
+use crate::admin::shape::{Module, Modules, Rescan};
+
+#[derive(Debug, Args)]
+pub(super) struct ModulesArguments {
+    #[command(subcommand)]
+    command: Option<ModulesCommand>,
+    #[command(flatten)]
+    admin: AdminArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModulesCommand {
+    /// Show what each module of a running host is doing; so does no command at all
+    List,
+    /// Have a running host look at its modules folder now, and try again what did not load or was rolled back
+    Rescan,
+}
+
+pub(super) fn modules(arguments: &ModulesArguments) -> ExitCode {
+    let ModulesArguments { command, admin } = arguments;
+    ended(match command {
+        Some(ModulesCommand::Rescan) => rescan(admin),
+        Some(ModulesCommand::List) | None => list(admin),
+    })
+}
+
+fn list(admin: &AdminArguments) -> anyhow::Result<bool> {
+    let answer: Modules = admin.client()?.ask(Method::GET, "/modules")?;
+    if admin.json {
+        print_json(&answer)?;
+        return Ok(true);
+    }
+    let rows: Vec<_> = answer.modules.iter().map(row).collect();
+    let headings = [
+        "MODULE",
+        "STATE",
+        "GENERATION",
+        "CODE",
+        "WAITING",
+        "HANDLED",
+        "SET ASIDE",
+        "QUARANTINE",
+    ];
+    let mut text = table(headings, &rows);
+    for module in &answer.modules {
+        if let Some(problem) = &module.problem {
+            text.push_str(&format!("\n{}: {}\n", module.name, harmless(problem)));
+        }
+    }
+    print(&text)?;
+    Ok(true)
+}
+
+fn row(module: &Module) -> [String; 8] {
+    let (generation, events) = (module.generation.as_ref(), &module.events);
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        module.name.clone(),
+        module.state.clone(),
+        or_none(generation.map(|generation| generation.number.to_string())),
+        or_none(generation.map(|generation| generation.origin.clone())),
+        or_none(module.queue.as_ref().map(|queue| queue.events.to_string())),
+        (events.answered + events.ignored).to_string(),
+        (events.failed + events.trapped + events.timed_out).to_string(),
+        module.quarantine.events.to_string(),
+    ]
+}
+
+fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
+    let found: Rescan = admin.client()?.ask(Method::POST, "/modules/rescan")?;
+    if admin.json {
+        print_json(&found)?;
+    } else {
+        print(&told(&found))?;
+    }
+    Ok(found.problem.is_none() && found.rejected.is_empty())
+}
+
+/// What a look has found, a line each.
+fn told(found: &Rescan) -> String {
+    let Some(folder) = &found.folder else {
+        return "the host has no modules folder; --modules DIR names one when it starts\n".to_owned();
+    };
+    let mut lines = vec![format!("looked at {folder}")];
+    lines.extend(found.problem.clone());
+    lines.extend(
+        found
+            .loaded
+            .iter()
+            .map(|module| format!("{}: generation {} is in force", module.name, module.generation)),
+    );
+    lines.extend(
+        found
+            .rejected
+            .iter()
+            .map(|module| format!("{}: not loaded: {}", module.name, module.problem)),
+    );
+    lines.extend(found.removed.iter().map(|name| format!("{name}: removed")));
+    lines.extend(found.unchanged.iter().map(|name| format!("{name}: unchanged")));
+    lines.extend(found.ignored.iter().cloned());
+    harmless(&(lines.join("\n") + "\n"))
+}

@@ -1,0 +1,378 @@
+//! Whether a generation works: when it is given up for the one before, and when it has to pause.
+//!
+//! Pure: whoever asks says what has happened and what time it is.
+//!
+//! What counts is an event that **fails**: the module trapped on it or did not answer in time, twice, the second time
+//! alone in its call and in a new instance. An event that the module answers, be it with `fail`, is **handled**, and
+//! ends the run of failures. So a bad event now and then never has consequences for others, however many there are.
+//!
+//! A **run** is too long when it has
+//!
+//! - [`EVENTS`] events, if the generation has handled nothing so far, or nothing since its last pause;
+//! - events of [`CLIENTS`] clients, or [`EVENTS_OF_FEW`] events, if it has: one client that sends what a working
+//!   module chokes on must not be able to stop it.
+//!
+//! The same holds if no instance can be made, [`ATTEMPTS`] times in a row. What follows is a rollback if there is a
+//! generation to go back to. Else the module pauses, 100 ms at first and each time twice as long, up to 30 s; after a
+//! healthy minute it begins with 100 ms again. Every pause ends with a new run, whose events are tried for real.
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::event::ByteString;
+
+/// Events in a row that a generation may fail on before it has handled any.
+pub(super) const EVENTS: usize = 5;
+/// Clients whose events a generation that works may fail on in a row.
+pub(super) const CLIENTS: usize = 5;
+/// Events of fewer clients that a generation that works may fail on in a row.
+pub(super) const EVENTS_OF_FEW: usize = 50;
+/// Attempts in a row to make an instance before a generation is given up for the one before.
+pub(super) const ATTEMPTS: u32 = 3;
+
+/// A generation when it is put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) generation: u32,
+    /// Whether it has handled events before: it comes back after a rollback.
+    pub(super) proven: bool,
+    /// Whether there is one to go back to.
+    pub(super) predecessor: bool,
+}
+
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    GoOn,
+    /// The generation before takes over. Said once.
+    RollBack,
+    /// No event is handled before the time is over.
+    Pause(Duration),
+}
+
+/// How the generation in force is doing, over all workers. Reports about another one change nothing: a worker may be
+/// late.
+#[derive(Debug)]
+pub(super) struct Health {
+    standing: Standing,
+    /// It has handled an event, at any time.
+    handled: bool,
+    /// Failed events since one was handled, or since the last pause.
+    run: Run,
+    backoff: Backoff,
+    pause: Option<Instant>,
+    /// It has paused, and handled nothing since.
+    backing_off: bool,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    events: usize,
+    /// Whose they were; not more of them than matter.
+    clients: SmallVec<[ByteString; CLIENTS]>,
+}
+
+impl Health {
+    pub(super) fn new(standing: Standing) -> Health {
+        Health {
+            standing,
+            handled: standing.proven,
+            run: Run::default(),
+            backoff: Backoff::new(),
+            pause: None,
+            backing_off: false,
+        }
+    }
+
+    /// An event was handled. Gives whether that ends its backing off.
+    pub(super) fn handled(&mut self, generation: u32, now: Instant) -> bool {
+        if generation != self.standing.generation {
+            return false;
+        }
+        (self.handled, self.standing.proven) = (true, true);
+        self.run = Run::default();
+        self.pause = None;
+        self.backoff.recover(now);
+        std::mem::take(&mut self.backing_off)
+    }
+
+    /// An event of this client failed.
+    pub(super) fn failed(&mut self, generation: u32, client: &ByteString, now: Instant) -> Verdict {
+        if generation != self.standing.generation {
+            return Verdict::GoOn;
+        }
+        if self.left(now).is_some() {
+            // A call of another worker that was under way when the pause began.
+            return Verdict::GoOn;
+        }
+        self.run.add(client);
+        if !self.run.is_too_long(self.standing.proven) {
+            return Verdict::GoOn;
+        }
+        if std::mem::take(&mut self.standing.predecessor) {
+            return Verdict::RollBack;
+        }
+        self.run = Run::default();
+        self.standing.proven = false;
+        self.backing_off = true;
+        let time = self.backoff.fail(now);
+        self.pause = Some(now + time);
+        Verdict::Pause(time)
+    }
+
+    /// A worker could not make an instance, so many times in a row. How long that worker waits is its own affair: others
+    /// may have instances that work.
+    pub(super) fn unmade(&mut self, generation: u32, attempts: u32) -> Verdict {
+        let gives_up = generation == self.standing.generation && attempts >= ATTEMPTS;
+        if gives_up && std::mem::take(&mut self.standing.predecessor) {
+            Verdict::RollBack
+        } else {
+            Verdict::GoOn
+        }
+    }
+
+    /// How long a worker has to wait before it handles an event.
+    pub(super) fn pause(&self, generation: u32, now: Instant) -> Option<Duration> {
+        self.left(now).filter(|_| generation == self.standing.generation)
+    }
+
+    /// Whether it has paused and handled nothing since.
+    pub(super) fn is_backing_off(&self) -> bool {
+        self.backing_off
+    }
+
+    /// Whether another generation could be rolled back to this one.
+    pub(super) fn is_good(&self) -> bool {
+        self.handled && !self.backing_off
+    }
+
+    /// Whether there is nothing to remember: the next event that is handled changes nothing.
+    pub(super) fn is_calm(&self) -> bool {
+        self.handled && self.standing.proven && self.run.events == 0 && !self.backing_off
+    }
+
+    /// Events of the run.
+    pub(super) fn run(&self) -> usize {
+        self.run.events
+    }
+
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.pause?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+}
+
+impl Run {
+    fn add(&mut self, client: &ByteString) {
+        self.events += 1;
+        if self.clients.len() < CLIENTS && !self.clients.contains(client) {
+            self.clients.push(client.clone());
+        }
+    }
+
+    fn is_too_long(&self, proven: bool) -> bool {
+        if proven {
+            self.clients.len() >= CLIENTS || self.events >= EVENTS_OF_FEW
+        } else {
+            self.events >= EVENTS
+        }
+    }
+}
+
+/// How long to wait after each failure in a row.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+    /// Since when all is well, if it is.
+    well_since: Option<Instant>,
+}
+
+impl Backoff {
+    pub(super) const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(30);
+    /// So long all must be well for the next failure to be a first one.
+    const HEALTHY: Duration = Duration::from_secs(60);
+
+    pub(super) fn new() -> Backoff {
+        Backoff {
+            next: Self::FIRST,
+            well_since: None,
+        }
+    }
+
+    /// It failed; how long to wait.
+    pub(super) fn fail(&mut self, now: Instant) -> Duration {
+        let well = self.well_since.take().map(|since| now.saturating_duration_since(since));
+        if well.is_some_and(|time| time >= Self::HEALTHY) {
+            self.next = Self::FIRST;
+        }
+        let time = self.next;
+        self.next = (time * 2).min(Self::LONGEST);
+        time
+    }
+
+    /// It works.
+    pub(super) fn recover(&mut self, now: Instant) {
+        self.well_since.get_or_insert(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NEW: Standing = Standing {
+        generation: 1,
+        proven: false,
+        predecessor: false,
+    };
+    const WITH_PREDECESSOR: Standing = Standing {
+        predecessor: true,
+        ..NEW
+    };
+    const PROVEN: Standing = Standing { proven: true, ..NEW };
+
+    fn ms(time: u64) -> Duration {
+        Duration::from_millis(time)
+    }
+
+    /// What happens, in a line: `+` an event is handled, a letter: an event of that client fails, `_` a second passes.
+    /// Gives the verdicts: `.` go on, `R` roll back, or the milliseconds of a pause, each after waiting it out.
+    fn verdicts(standing: Standing, story: &str) -> String {
+        let mut health = Health::new(standing);
+        let mut now = Instant::now();
+        let mut said = String::new();
+        for what in story.chars() {
+            match what {
+                '+' => {
+                    health.handled(1, now);
+                }
+                '_' => now += ms(1000),
+                client => match health.failed(1, &client.to_string().into(), now) {
+                    Verdict::GoOn => said.push('.'),
+                    Verdict::RollBack => said.push('R'),
+                    Verdict::Pause(time) => {
+                        said.push_str(&format!("{} ", time.as_millis()));
+                        now += time;
+                    }
+                },
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn runs_that_are_too_long() {
+        let few = "a".repeat(EVENTS_OF_FEW - 1);
+        for (standing, story, expected) in [
+            // Nothing handled so far: five events, whoever sends them.
+            (NEW, "aaaa", "....".to_owned()),
+            (NEW, "aaaaa", "....100 ".to_owned()),
+            (NEW, "abcde", "....100 ".to_owned()),
+            (WITH_PREDECESSOR, "aaaaa", "....R".to_owned()),
+            // Nobody can be asked twice.
+            (WITH_PREDECESSOR, "aaaaaa", "....R100 ".to_owned()),
+            // An event that is handled ends the run.
+            (NEW, "aaaa+abcd", "........".to_owned()),
+            // A module that works stumbles over many events of few clients, or over five clients in a row.
+            (PROVEN, "abcde", "....100 ".to_owned()),
+            (PROVEN, "aabbccdde", "........100 ".to_owned()),
+            (PROVEN, "abcd+e", ".....".to_owned()),
+            (PROVEN, &few, ".".repeat(EVENTS_OF_FEW - 1)),
+            (PROVEN, &format!("{few}b"), ".".repeat(EVENTS_OF_FEW - 1) + "100 "),
+            (NEW, "+abcd", "....".to_owned()),
+            // Each pause is followed by a new run, and is twice as long.
+            (NEW, &"a".repeat(15), "....100 ....200 ....400 ".to_owned()),
+            (PROVEN, "abcdeaaaaa", "....100 ....200 ".to_owned()),
+            // What works for less than a minute does not begin anew; what works longer does.
+            (
+                NEW,
+                &format!("aaaaa+{}abcde", "_".repeat(59)),
+                "....100 ....200 ".to_owned(),
+            ),
+            (
+                NEW,
+                &format!("aaaaa+{}abcde", "_".repeat(60)),
+                "....100 ....100 ".to_owned(),
+            ),
+            // Time alone heals nothing.
+            (
+                NEW,
+                &format!("aaaaa{}aaaaa", "_".repeat(100)),
+                "....100 ....200 ".to_owned(),
+            ),
+        ] {
+            assert_eq!(verdicts(standing, story), expected, "{standing:?} {story}");
+        }
+    }
+
+    #[test]
+    fn what_comes_late_changes_nothing() {
+        let mut health = Health::new(WITH_PREDECESSOR);
+        let (now, client) = (Instant::now(), ByteString::from("a"));
+        for _ in 0..100 {
+            assert_eq!(health.failed(0, &client, now), Verdict::GoOn);
+        }
+        assert!(!health.handled(0, now) && !health.is_good());
+        assert_eq!(health.unmade(0, 100), Verdict::GoOn);
+        let mut health = Health::new(NEW);
+        for _ in 0..EVENTS {
+            health.failed(1, &client, now);
+        }
+        assert_eq!(health.pause(2, now), None);
+        // While it pauses, calls that were under way do not make the pause longer.
+        assert_eq!(health.failed(1, &client, now + ms(40)), Verdict::GoOn);
+        assert_eq!(health.pause(1, now + ms(99)), Some(ms(1)));
+        assert_eq!(health.pause(1, now + ms(100)), None);
+    }
+
+    #[test]
+    fn instances_that_cannot_be_made() {
+        let mut health = Health::new(WITH_PREDECESSOR);
+        let verdicts = [1, 2, 3, 4].map(|attempts| health.unmade(1, attempts));
+        assert_eq!(
+            verdicts,
+            [Verdict::GoOn, Verdict::GoOn, Verdict::RollBack, Verdict::GoOn]
+        );
+        assert_eq!(Health::new(NEW).unmade(1, 100), Verdict::GoOn);
+    }
+
+    #[test]
+    fn good_is_what_has_handled_something_and_still_does() {
+        let (now, client) = (Instant::now(), ByteString::from("a"));
+        let mut health = Health::new(NEW);
+        assert!(!health.is_good() && !health.is_calm());
+        assert!(!health.handled(1, now), "it did not back off");
+        assert!(health.is_good() && health.is_calm());
+        assert_eq!(health.failed(1, &client, now), Verdict::GoOn);
+        assert!(health.is_good() && !health.is_calm(), "one bad event");
+        for _ in 1..EVENTS_OF_FEW {
+            health.failed(1, &client, now);
+        }
+        assert!(health.is_backing_off() && !health.is_good());
+        assert!(health.handled(1, now), "it backed off");
+        assert!(!health.is_backing_off() && health.is_good());
+        assert!(Health::new(PROVEN).is_good());
+    }
+
+    #[test]
+    fn waits_double_up_to_half_a_minute() {
+        let (mut backoff, now) = (Backoff::new(), Instant::now());
+        let waits: Vec<u64> = (0..11).map(|_| backoff.fail(now).as_millis() as u64).collect();
+        assert_eq!(
+            waits,
+            [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]
+        );
+    }
+
+    proptest! {
+        /// As long as every fourth event is handled, nothing happens, whoever sends the others.
+        #[test]
+        fn a_module_that_handles_enough_is_left_alone(clients in proptest::collection::vec("[a-z]", 0..300)) {
+            let story: String = clients.chunks(3).map(|clients| format!("{}+", clients.concat())).collect();
+            prop_assert!(verdicts(WITH_PREDECESSOR, &story).chars().all(|verdict| verdict == '.'));
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The admin API as programs and browsers meet it, and the commands and the signal that act on modules.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use hookhost_tests::host::{self, Ended, Host, Setup, ended};
+use hookhost_tests::process::Process;
+use hookhost_tests::{PATIENCE, binary};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const TOKEN: &str = "a token that is long enough";
+
+/// Sends the head of a request as it is and gives status, head and body of the answer.
+async fn send(address: SocketAddr, head: String) -> (u16, String, String) {
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = answer.await.unwrap();
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+/// A request as this machine's own programs send it, with more headers.
+async fn ask(host: &Host, what: &str, headers: &str) -> (u16, Value) {
+    let address = host.admin.unwrap();
+    let (status, head, body) = send(address, format!("{what} HTTP/1.1\r\nHost: {address}{headers}")).await;
+    assert!(head.contains("content-type: application/json"), "{what}: {head}");
+    let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{what}: {body}"));
+    if status != 200 {
+        assert!(
+            body["error"].is_string() && body.as_object().unwrap().len() == 1,
+            "{what}: {body}"
+        );
+    }
+    (status, body)
+}
+
+#[tokio::test]
+async fn what_is_asked_is_answered_in_json() {
+    let host = Setup::new().start().await;
+    let (status, health) = ask(&host, "GET /api/v1/health", "").await;
+    assert_eq!((status, &health["status"]), (200, &json!("ok")));
+    let (_, modules) = ask(&host, "GET /api/v1/modules", "").await;
+    let webhook = &modules["modules"][0];
+    assert_eq!(
+        (&webhook["name"], &webhook["state"]),
+        (&json!("webhook"), &json!("running"))
+    );
+    assert_eq!(webhook["generation"]["origin"], "built-in");
+    assert_eq!(webhook["generation"]["egress"], json!(["stdout:"]));
+    let hooks = webhook["generation"]["hooks"].as_array().unwrap();
+    assert!(hooks.contains(&json!("message-publish")), "{hooks:?}");
+    let (_, one) = ask(&host, "GET /api/v1/modules/webhook", "").await;
+    assert_eq!(one["name"], "webhook");
+    let (_, found) = ask(&host, "POST /api/v1/modules/rescan", "").await;
+    assert_eq!(found["folder"], Value::Null);
+    let (_, quarantine) = ask(&host, "GET /api/v1/quarantine?module=webhook&limit=5&before=10", "").await;
+    assert_eq!(quarantine, json!({"entries": [], "more": false}));
+    for (what, expected) in [
+        ("GET /api/v1/modules/none", 404),
+        ("GET /api/v1/modules/rescan", 404),
+        ("GET /api/v1/quarantine/1", 404),
+        ("POST /api/v1/quarantine/1/replay", 404),
+        ("DELETE /api/v1/quarantine/1", 404),
+        ("GET /api/v1/quarantine/x", 400),
+        ("GET /api/v1/quarantine?limit=0", 400),
+        ("GET /api/v1/quarantine?limit=1001", 400),
+        ("GET /api/v1/quarantine?modul=x", 400),
+        ("DELETE /api/v1/quarantine", 400),
+        ("DELETE /api/v1/quarantine?module=x&all=true", 400),
+        ("POST /api/v1/quarantine/replay", 400),
+        ("POST /api/v1/quarantine/replay?all=true", 200),
+        ("DELETE /api/v1/quarantine?module=x", 200),
+        ("DELETE /api/v1/modules", 405),
+        ("GET /", 404),
+        ("GET /api/v2/modules", 404),
+    ] {
+        let (status, body) = ask(&host, what, "").await;
+        assert_eq!(status, expected, "{what}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_places_cannot_ask_through_a_browser() {
+    let host = Setup::new().start().await;
+    let address = host.admin.unwrap();
+    let with_host = |host: &str| send(address, format!("GET /api/v1/modules HTTP/1.1\r\nHost: {host}"));
+    for (name, expected) in [
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost", 200),
+        ("[::1]:5", 200),
+    ] {
+        assert_eq!(with_host(name).await.0, expected, "{name}");
+    }
+    assert_eq!(
+        ask(&host, "POST /api/v1/modules/rescan", "\r\nOrigin: http://evil.example")
+            .await
+            .0,
+        403
+    );
+    let own = format!("\r\nOrigin: http://{address}");
+    assert_eq!(ask(&host, "POST /api/v1/modules/rescan", &own).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_and_never_shown() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("token");
+    std::fs::write(&file, format!("{TOKEN}\n").replace(' ', "-")).unwrap();
+    let token = TOKEN.replace(' ', "-");
+    let mut host = Setup::new()
+        .env("HOOKHOST_ADMIN__TOKEN_FILE", file.to_str().unwrap())
+        .start()
+        .await;
+    assert_eq!(ask(&host, "GET /api/v1/health", "").await.0, 200);
+    for (headers, expected) in [
+        ("".to_owned(), 401),
+        ("\r\nAuthorization: Bearer wrong".to_owned(), 401),
+        (format!("\r\nAuthorization: Basic {token}"), 401),
+        (format!("\r\nAuthorization: Bearer {token}"), 200),
+    ] {
+        assert_eq!(
+            ask(&host, "GET /api/v1/modules", &headers).await.0,
+            expected,
+            "{headers}"
+        );
+    }
+    let refused = host.try_ask(&["modules"]).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("a token is needed"), "{refused:?}");
+    let list = host.ask(&["modules", "--token-file", file.to_str().unwrap()]).await;
+    assert!(list.contains("webhook"), "{list}");
+    host.stop().await;
+    let log = host.log().lines().join("\n");
+    assert!(!log.contains(&token), "{log}");
+}
+
+async fn run(dir: &TempDir, args: &[&str]) -> Ended {
+    let mut command = host::command(dir.path());
+    command.args(args);
+    ended(command).await
+}
+
+#[tokio::test]
+async fn addresses_that_cannot_be() {
+    let dir = TempDir::new().unwrap();
+    for (args, words) in [
+        (vec!["check", "--admin", "nowhere"], vec!["--admin", "\"off\""]),
+        (vec!["check", "--admin", "0.0.0.0:0"], vec!["--admin", "admin.token"]),
+    ] {
+        let ended = run(&dir, &args).await;
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        for word in words {
+            assert!(
+                ended.stderr.contains(word),
+                "{args:?}: {word} is not in {}",
+                ended.stderr
+            );
+        }
+    }
+    assert_eq!(run(&dir, &["check", "--admin", "off"]).await.code, Some(0));
+    let config = dir.path().join("c.toml");
+    for (text, word) in [
+        ("[admin]\ntoken = \"short\"", "16 characters"),
+        ("[admin]\ntoken_file = \"missing\"", "missing"),
+        (
+            "[admin]\ntoken_file = \"c.toml\"\ntoken = \"0123456789abcdef\"",
+            "one of them",
+        ),
+        ("[admin]\ntokenn = \"x\"", "admin.token"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let ended = run(&dir, &["check", "--config", "c.toml"]).await;
+        assert_eq!(ended.code, Some(2), "{text}: {ended:?}");
+        assert!(
+            ended.stderr.contains(word) && !ended.stderr.contains("short"),
+            "{text}: {}",
+            ended.stderr
+        );
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = run(&dir, &["run", "--listen", "127.0.0.1:0", "--admin", &address]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains(&address) && ended.stderr.contains("--admin"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_default_address_in_use_keeps_no_host_from_starting() {
+    // Whoever has it: this test or another program.
+    let _taken = TcpListener::bind("127.0.0.1:18083");
+    let dir = TempDir::new().unwrap();
+    let mut command = host::command(dir.path());
+    command.args(["run", "--listen", "127.0.0.1:0"]);
+    let mut process = Process::start(command);
+    let ready = process
+        .stderr
+        .wait("ready", PATIENCE, |line| line.contains("ready mqtt="))
+        .await;
+    assert!(
+        ready.contains("admin=\"off\"") || ready.contains("admin=off"),
+        "{ready}"
+    );
+    let log = process.stderr.lines().join("\n");
+    assert!(log.contains("127.0.0.1:18083") && log.contains("--admin"), "{log}");
+    process.signal(Signal::TERM);
+    assert_eq!(process.wait(PATIENCE).await, Some(0));
+}
+
+#[tokio::test]
+async fn commands_say_where_they_have_looked_for_a_host() {
+    let dir = TempDir::new().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let ended = run(&dir, &["quarantine", "list", "--admin", &free]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains(&free) && ended.stderr.contains("--admin"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn the_folder_is_looked_at_when_asked_and_on_sighup() {
+    let host = Setup::new().modules().start().await;
+    let builtin = std::fs::read(binary::builtin_module()).unwrap();
+    host.drop_module(
+        "other.toml",
+        "[config]\nurls = [\"stdout:\"]\nrule.message_publish = [{ action = \"x\" }]\n",
+    );
+    host.drop_module("other.wasm", &builtin);
+    host.drop_module("bad.wasm", "no module");
+    let found = host.try_ask(&["modules", "rescan", "--json"]).await;
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    // The host may have noticed by itself, and then tries again what did not load.
+    assert_eq!(found["rejected"][0]["name"], "bad");
+    let list = host.ask(&["modules"]).await;
+    for (name, state) in [("other", "running"), ("webhook", "running"), ("bad", "rejected")] {
+        let line = list
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap_or_else(|| panic!("{list}"));
+        assert!(line.contains(state), "{line}");
+    }
+    assert!(list.contains("bad: ") && list.contains("not WebAssembly"), "{list}");
+
+    let mark = host.log().mark();
+    host.process.signal(Signal::HUP);
+    let line = host
+        .log()
+        .wait_after(mark, "what was found", PATIENCE, |line| {
+            line.contains("modules folder looked at")
+        })
+        .await;
+    assert!(
+        line.contains("rejected=\"bad\"") && line.contains("other,webhook"),
+        "{line}"
+    );
+    assert!(host.process.is_running());
+}
+
+#[tokio::test]
+async fn sighup_without_a_folder_is_harmless() {
+    let mut host = Setup::new().start().await;
+    host.process.signal(Signal::HUP);
+    host.log()
+        .wait("an answer", PATIENCE, |line| line.contains("no modules folder"))
+        .await;
+    host.stop().await;
+}
