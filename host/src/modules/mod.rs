@@ -7,10 +7,10 @@
 //! bus ──(queue per module and shard)──> worker: batch ──> instance ──> outcomes ──(egress)──> outbox
 //! ```
 //!
-//! The data and who owns it: a module is known by its **name**, the file's name without `.wasm`. To the name belong
-//! its queues on the bus, its workers, its counters and, on the [`Shelf`], what it keeps in `kv`; they stay when the file is replaced. To
-//! a **generation** belong compiled code, configuration, limits, interests and grants; it never changes and is replaced
-//! whole. Instances belong to workers, one each.
+//! The data and who owns it: a module is known by its **name**, the file's name without `.wasm`. To the name belong its
+//! queues on the bus, its workers, its counters and, on the [`Shelf`], what it keeps in `kv`; they stay when the file
+//! is replaced. To a **generation** belong compiled code, configuration, limits, interests and grants; it never changes
+//! and is replaced whole. Instances belong to workers, one each.
 //!
 //! **Promises.** A file that does not load changes nothing and says why. Every event that a queue has taken is handled
 //! by exactly one generation, or is counted with the reason why not ([`Counts`]); events of one client are handled in

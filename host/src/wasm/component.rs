@@ -48,6 +48,15 @@ pub struct Anatomy {
 }
 
 impl Component {
+    /// Compiles for the cache of an engine.
+    pub(super) fn compile_only(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<(), LoadError> {
+        check_header(wasm)?;
+        match Code::new(engine, wasm) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(LoadError::Invalid(format!("{error:#}"))),
+        }
+    }
+
     pub(super) fn examine(
         engine: &wasmtime::Engine,
         linker: &Linker<State>,
