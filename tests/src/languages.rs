@@ -52,6 +52,7 @@ pub const PYTHON: Example = Example {
         "build/venv/bin/pip install -r requirements.txt",
     ],
     test: &[
+        "rm -rf build/bindings",
         "build/venv/bin/componentize-py -d ../../wit -w hook-module bindings build/bindings",
         "PYTHONPATH=src:build/bindings build/venv/bin/python -m unittest discover tests",
     ],
@@ -192,7 +193,7 @@ fn print(paths: &[PathBuf]) -> u64 {
                 .any(|other| file.extension().is_some_and(|e| e == *other))
         };
         for file in found.into_iter().filter(|file| !beside(file)) {
-            file.hash(&mut hasher);
+            file.strip_prefix(path).unwrap_or(&file).hash(&mut hasher);
             std::fs::read(&file)
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
                 .hash(&mut hasher);
