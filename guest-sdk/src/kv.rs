@@ -25,7 +25,7 @@ use crate::bindings::hookhost::hook::kv as store;
 #[cfg(not(target_arch = "wasm32"))]
 use native as store;
 
-/// A bound of the store is reached; the text says which.
+/// The store did not take it: a bound is reached, or a value is to be counted on that is no number. The text says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Full(String);
 

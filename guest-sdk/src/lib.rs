@@ -76,8 +76,30 @@
 //! }
 //! ```
 //!
-//! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `cargo build --release --target wasm32-wasip2` makes the
-//! `.wasm` to drop into the modules folder.
+//! Its `Cargo.toml` says that it is a library for others than Rust:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! hookhost-guest = { path = "../hookhost/guest-sdk" }
+//! serde = { version = "1", features = ["derive"] }
+//! serde_json = "1"
+//! ```
+//!
+//! `cargo build --release --target wasm32-wasip2` then makes the `.wasm` to drop into the modules folder, and
+//! `NAME.toml` beside it has the settings, in the section `[config]`. The repository has more modules to copy, in
+//! `examples/`.
+//!
+//! # What goes wrong
+//!
+//! An event that a module cannot handle is answered with [`Outcome::fail`]: the host sets it aside with the text, and
+//! nothing else is affected. A panic is not the end of a module either: its message and its place in the source go to
+//! the host's log, the other events of the batch are handled again by a new instance, and the one that panics again is
+//! set aside.
+//!
+//! # Where to look
 //!
 //! Beside [`Module`]: [`event`] has what is told, [`request`] what is answered, [`topic`] and [`pattern`] read topics,
 //! [`log`] writes to the host's log, [`kv`] keeps state, [`problems`] refuses settings, [`testing`] makes events.

@@ -38,7 +38,7 @@ macro_rules! error {
     ($($line:tt)+) => { $crate::log::write($crate::log::Level::Error, ::std::format_args!($($line)+)) };
 }
 
-/// Logs that something needs attention.
+/// Logs that something needs attention. Takes what [`format!`] takes, as the others do.
 #[macro_export]
 macro_rules! warn {
     ($($line:tt)+) => { $crate::log::write($crate::log::Level::Warn, ::std::format_args!($($line)+)) };

@@ -264,7 +264,6 @@ macro_rules! export {
                 static MODULE: $crate::module::Slot<$module> = const { $crate::module::Slot::new() };
             }
 
-            #[allow(dead_code, reason = "exported from a component, unused in native tests")]
             struct Component;
 
             impl $crate::bindings::exports::hookhost::hook::handler::Guest for Component {
@@ -283,6 +282,11 @@ macro_rules! export {
 
             #[cfg(target_arch = "wasm32")]
     $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+
+            // Natively nothing is exported. Without a use of it the compiler would call the whole module dead code.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: fn(::std::vec::Vec<$crate::Event>) -> ::std::vec::Vec<$crate::Outcome> =
+                <Component as $crate::bindings::exports::hookhost::hook::handler::Guest>::handle;
         };
     };
 }

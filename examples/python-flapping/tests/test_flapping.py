@@ -1,7 +1,6 @@
 """Native tests: they need neither WebAssembly nor a broker, only the types that componentize-py makes of the contract.
 
-    componentize-py -d ../../wit -w hook-module bindings build/bindings
-    PYTHONPATH=src:build/bindings python -m unittest discover tests
+The README has the commands.
 """
 
 import json

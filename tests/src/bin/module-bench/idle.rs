@@ -1,54 +1,59 @@
-//! Memory that a module costs the host while nothing happens: the real host with one copy of it and with eleven.
+//! Memory that a module costs the host while nothing happens: the real host without it, and with some copies of it.
+
+use std::path::Path;
+use std::time::Duration;
 
 use hookhost_tests::host::{Host, Setup};
 
 use crate::guest::Subject;
 use crate::table::Table;
 
-const COPIES: usize = 10;
+/// How long the host may take to compile an interpreter.
+const COMPILING: Duration = Duration::from_secs(600);
 
-/// Adds the resident memory of one idle module with its instances, when the host has to compile it and when it finds it
-/// in its cache.
-pub(crate) fn memory(table: &mut Table, subject: &Subject) -> anyhow::Result<()> {
+/// Adds the resident memory of one idle module with its instances, whose code comes from the cache, and what a host holds
+/// beyond that if it had to compile them: memory that the allocator has not given back to the system.
+pub(crate) fn memory(table: &mut Table, subject: &Subject, copies: u8) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let caches = [tempfile::tempdir()?, tempfile::tempdir()?];
-        for name in [
-            "memory of an idle module, compiled, MB",
-            "memory of an idle module, from the cache, MB",
-        ] {
-            let one = host(subject, 1, caches[0].path()).await;
-            let more = host(subject, 1 + COPIES, caches[1].path()).await;
-            let kilobytes = more.resident() as f64 - one.resident() as f64;
-            table.add(name, kilobytes / 1000.0 / COPIES as f64);
-        }
+        let cache = tempfile::tempdir()?;
+        // The first host of all compiles the default module.
+        resident(subject, 0, cache.path()).await;
+        let without = resident(subject, 0, cache.path()).await;
+        let compiled = resident(subject, copies, cache.path()).await;
+        let cached = resident(subject, copies, cache.path()).await;
+        table.add(
+            "idle in the host, each module, MB",
+            (cached - without) / f64::from(copies),
+        );
+        table.add("left by the compiler, all together, MB", compiled - cached);
         Ok(())
     })
 }
 
-async fn host(subject: &Subject, copies: usize, cache: &std::path::Path) -> Host {
+/// Megabytes of a host with so many modules.
+async fn resident(subject: &Subject, copies: u8, cache: &Path) -> f64 {
+    let host = host(subject, copies, cache).await;
+    host.resident() as f64 * 1024.0 / 1e6
+}
+
+async fn host(subject: &Subject, copies: u8, cache: &Path) -> Host {
     let config: serde_json::Value = serde_json::from_str(&subject.config).expect("the settings are JSON");
     let config = toml::Value::try_from(config).expect("the settings are a table");
     let settings = toml::to_string(&toml::Table::from_iter([("config".to_owned(), config)])).expect("a table is TOML");
-    let mut setup = Setup::new()
+    let setup = Setup::new()
         .modules()
         .env("XDG_CACHE_HOME", &cache.display().to_string());
-    for copy in 0..copies {
-        // A custom section more makes each copy a component of its own to the cache.
-        let mut wasm = subject.wasm.clone();
-        wasm.extend([0, 3, 1, b'n', copy as u8]);
-        setup = setup
-            .module_file(&format!("m{copy}.wasm"), wasm)
-            .module_file(&format!("m{copy}.toml"), &settings);
-    }
     let host = setup.start().await;
     for copy in 0..copies {
-        let name = format!("m{copy}");
-        host.log()
-            .wait("the module's load", hookhost_tests::PATIENCE, |line| {
-                line.contains(&name)
-            })
-            .await;
+        // One custom section more, so that each copy is a component of its own.
+        let mut wasm = subject.wasm.clone();
+        wasm.extend([0, 3, 1, b'n', copy]);
+        let name = format!("copy-{copy}");
+        host.drop_module(&format!("{name}.toml"), &settings);
+        host.drop_module(&format!("{name}.wasm"), wasm);
+        let in_force = |line: &str| line.contains(&name) && line.contains("module in force");
+        host.log().wait("the module in force", COMPILING, in_force).await;
     }
     host
 }

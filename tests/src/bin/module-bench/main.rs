@@ -1,8 +1,8 @@
 //! Module bench: what an event costs in a module, beside the same work done natively in the same run.
 //!
 //! [`guest`] runs modules in the host's own engine, without broker and delivery; [`native`] does the work of the Rust
-//! module in this process; [`idle`] starts the real host with and without modules and compares its memory. With
-//! `--module FILE` one module of any language is measured instead, with its settings and one event of your choice.
+//! module in this process; [`idle`] starts the real host with and without modules and compares its memory. With `--module
+//! FILE` one module of any language is measured instead, with its settings and one event of your choice.
 //!
 //! ```sh
 //! cargo run --release -p hookhost-tests --bin module-bench
@@ -22,7 +22,7 @@ mod idle;
 mod native;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Parser;
@@ -47,9 +47,20 @@ struct Cli {
     /// How often everything is measured
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Leave out the host's memory
-    #[arg(long)]
-    no_host: bool,
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    part: Part,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Everything
+    All,
+    /// Time, and memory inside of the module
+    Time,
+    /// Memory of the host
+    Memory,
 }
 
 /// What the limit of the bench's module is; the payloads are 64 bytes.
@@ -64,49 +75,62 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let mut table = Table::default();
     match &cli.module {
-        Some(file) => {
-            let subject = Subject {
-                wasm: std::fs::read(file).with_context(|| file.display().to_string())?,
-                config: cli.settings.as_deref().map_or_else(|| Ok("{}".to_owned()), config)?,
-            };
-            guest::start(&mut table, &subject, &cli.sample, cli.rounds)?;
-            guest::events(&mut table, "event", &subject, &cli.sample, cli.rounds)?;
-        }
-        None => {
-            let filter = Subject {
-                wasm: std::fs::read(binary::bench_module())?,
-                config: CONFIG.to_owned(),
-            };
-            let webhook = Subject {
-                wasm: std::fs::read(binary::builtin_module())?,
-                config: RULES.to_owned(),
-            };
-            let publish = |topic: &str, payload: &str| Sample::publish(topic, payload);
-            guest::start(&mut table, &filter, &publish("devices/k7/temp", HOT), cli.rounds)?;
-            for (name, topic, payload) in [
-                ("drop by topic", "devices/k7/humidity", HOT),
-                ("drop by payload", "devices/k7/temp", MILD),
-                ("shape", "devices/k7/temp", HOT),
-            ] {
-                let sample = publish(topic, payload);
-                guest::events(&mut table, name, &filter, &sample, cli.rounds)?;
-                native::events::<hookhost_bench_guest::Filter>(&mut table, name, CONFIG, &sample, cli.rounds)?;
-            }
-            let sample = publish("devices/k7/temp", HOT);
-            let name = "default module";
-            guest::events(&mut table, name, &webhook, &sample, cli.rounds)?;
-            native::events::<hookhost_guest::webhook::Webhook>(&mut table, name, RULES, &sample, cli.rounds)?;
-            if !cli.no_host {
-                idle::memory(&mut table, &filter)?;
-            }
-        }
+        Some(file) => one(&mut table, &cli, file)?,
+        None => rust(&mut table, &cli)?,
     }
     print!("{table}");
     Ok(())
 }
 
+/// One module, with the event and the settings that were asked for.
+fn one(table: &mut Table, cli: &Cli, file: &Path) -> anyhow::Result<()> {
+    let subject = Subject {
+        wasm: std::fs::read(file).with_context(|| file.display().to_string())?,
+        config: cli.settings.as_deref().map_or_else(|| Ok("{}".to_owned()), config)?,
+    };
+    if cli.part != Part::Memory {
+        guest::start(table, &subject, &cli.sample, cli.rounds)?;
+        guest::events(table, "event", &subject, &cli.sample, cli.rounds)?;
+    }
+    if cli.part != Part::Time {
+        idle::memory(table, &subject, 1)?;
+    }
+    Ok(())
+}
+
+/// The Rust modules, as components and natively.
+fn rust(table: &mut Table, cli: &Cli) -> anyhow::Result<()> {
+    let filter = Subject {
+        wasm: std::fs::read(binary::bench_module())?,
+        config: CONFIG.to_owned(),
+    };
+    let webhook = Subject {
+        wasm: std::fs::read(binary::builtin_module())?,
+        config: RULES.to_owned(),
+    };
+    if cli.part != Part::Memory {
+        let hot = Sample::publish("devices/k7/temp", HOT);
+        guest::start(table, &filter, &hot, cli.rounds)?;
+        for (name, sample) in [
+            ("drop by topic", Sample::publish("devices/k7/humidity", HOT)),
+            ("drop by payload", Sample::publish("devices/k7/temp", MILD)),
+            ("shape", hot.clone()),
+        ] {
+            guest::events(table, name, &filter, &sample, cli.rounds)?;
+            native::events::<hookhost_bench_guest::Filter>(table, name, CONFIG, &sample, cli.rounds)?;
+        }
+        let name = "default module";
+        guest::events(table, name, &webhook, &hot, cli.rounds)?;
+        native::events::<hookhost_guest::webhook::Webhook>(table, name, RULES, &hot, cli.rounds)?;
+    }
+    if cli.part != Part::Time {
+        idle::memory(table, &filter, 10)?;
+    }
+    Ok(())
+}
+
 /// `[config]` of a module's settings as JSON.
-fn config(file: &std::path::Path) -> anyhow::Result<String> {
+fn config(file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let settings: toml::Table = text.parse().with_context(|| file.display().to_string())?;
     let empty = toml::Table::new().into();
