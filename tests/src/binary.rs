@@ -119,7 +119,12 @@ pub fn probe_module() -> &'static Path {
 /// The example that the README begins with, built as its users build it.
 pub fn example_module() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| build_guest(&workspace().join("examples/Cargo.toml"), "temperature-alert"))
+    PATH.get_or_init(|| rust_example("temperature-alert"))
+}
+
+/// An example in Rust, built as its users build it.
+pub fn rust_example(name: &str) -> PathBuf {
+    build_guest(&workspace().join("examples/Cargo.toml"), name)
 }
 
 /// The module that module-bench measures, built as the default module is.
@@ -133,26 +138,22 @@ fn build_guest(manifest: &Path, package: &str) -> PathBuf {
 
 /// Guests have a target directory of their own, so that they wait for no lock of the outer cargo and share what they
 /// depend on.
-fn build_guest_in(profile: &str, manifest: &Path, package: &str) -> PathBuf {
-    let target = profile_dir()
+pub fn guests_dir() -> PathBuf {
+    profile_dir()
         .parent()
         .expect("the profile directory lies in target")
-        .join("test-guests");
+        .join("test-guests")
+}
+
+/// Cargo for guests, which are built for another target than what is built here.
+pub fn guest_cargo(command: &str, manifest: &Path) -> Command {
     let mut cargo = cargo();
-    cargo.args([
-        "build",
-        "--profile",
-        profile,
-        "--target",
-        "wasm32-wasip2",
-        "--package",
-        package,
-    ]);
     cargo
+        .arg(command)
         .arg("--manifest-path")
         .arg(manifest)
         .arg("--target-dir")
-        .arg(&target)
+        .arg(guests_dir())
         .current_dir(workspace());
     for name in [
         "RUSTFLAGS",
@@ -162,14 +163,22 @@ fn build_guest_in(profile: &str, manifest: &Path, package: &str) -> PathBuf {
     ] {
         cargo.env_remove(name);
     }
-    let output = cargo.output().expect("cargo runs");
+    cargo
+}
+
+fn build_guest_in(profile: &str, manifest: &Path, package: &str) -> PathBuf {
+    let target = "wasm32-wasip2";
+    let output = guest_cargo("build", manifest)
+        .args(["--profile", profile, "--target", target, "--package", package])
+        .output()
+        .expect("cargo runs");
     assert!(
         output.status.success(),
         "{package} does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    target
-        .join("wasm32-wasip2")
+    guests_dir()
+        .join(target)
         .join(profile)
         .join(format!("{}.wasm", package.replace('-', "_")))
 }

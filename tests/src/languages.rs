@@ -1,0 +1,201 @@
+//! Examples in languages whose tools are not part of this workspace: installed, tested and built by the commands of
+//! their READMEs, in a copy below `target/test-guests`, so that the source tree stays clean.
+//!
+//! What is installed and what is built is kept until what it was made of has changed in content. Where a tool is
+//! missing, or cannot be installed because there is no network, the test says so on standard error and passes;
+//! `HOOKHOST_TEST_LANGUAGES=all` makes that a failure, and `none` leaves such examples out.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::binary::{guests_dir, workspace};
+
+/// An example and the commands that make a module of it, for a shell in its directory.
+#[derive(Debug)]
+pub struct Example {
+    /// Its directory in `examples/`.
+    pub name: &'static str,
+    /// Programs that must be there.
+    pub needs: &'static [&'static str],
+    /// Files that say what is installed.
+    pub pins: &'static [&'static str],
+    /// Installs the tools.
+    pub install: &'static [&'static str],
+    /// Runs its native tests.
+    pub test: &'static [&'static str],
+    /// Builds the component.
+    pub build: &'static str,
+    /// The component that is built.
+    pub wasm: &'static str,
+}
+
+/// `examples/js-vehicle-position`.
+pub const JAVASCRIPT: Example = Example {
+    name: "js-vehicle-position",
+    needs: &["node", "npm"],
+    pins: &["package.json", "package-lock.json"],
+    install: &["npm ci"],
+    test: &["npm test"],
+    build: "npm run build",
+    wasm: "vehicle-position.wasm",
+};
+
+/// `examples/python-flapping`.
+pub const PYTHON: Example = Example {
+    name: "python-flapping",
+    needs: &["python3"],
+    pins: &["requirements.txt"],
+    install: &[
+        "python3 -m venv build/venv",
+        "build/venv/bin/pip install -r requirements.txt",
+    ],
+    test: &[
+        "build/venv/bin/componentize-py -d ../../wit -w hook-module bindings build/bindings",
+        "PYTHONPATH=src:build/bindings build/venv/bin/python -m unittest discover tests",
+    ],
+    build: "build/venv/bin/componentize-py -d ../../wit -w hook-module componentize -p src app -o flapping.wasm",
+    wasm: "flapping.wasm",
+};
+
+impl Example {
+    /// The module's component, tested and built unless it is there already; none, with a line that says why, if its
+    /// tools are missing. Panics if its README has other commands, if its tests fail or if it does not build.
+    pub fn module(&self) -> Option<Vec<u8>> {
+        let wanted = std::env::var("HOOKHOST_TEST_LANGUAGES").unwrap_or_default();
+        assert!(
+            ["", "all", "none"].contains(&wanted.as_str()),
+            "HOOKHOST_TEST_LANGUAGES is {wanted:?}, not all or none"
+        );
+        if wanted == "none" {
+            self.skip("HOOKHOST_TEST_LANGUAGES is none");
+            return None;
+        }
+        match self.make() {
+            Ok(wasm) => Some(wasm),
+            Err(missing) => {
+                assert_ne!(wanted, "all", "{}: {missing}", self.name);
+                self.skip(&missing);
+                None
+            }
+        }
+    }
+
+    /// Past the capture of the test harness, which shows nothing of tests that pass.
+    fn skip(&self, why: &str) {
+        let line = format!("skipped: the example {}: {why}\n", self.name);
+        std::io::stderr()
+            .write_all(line.as_bytes())
+            .expect("standard error is open");
+    }
+
+    /// The component, or which tool is missing.
+    fn make(&self) -> Result<Vec<u8>, String> {
+        let source = workspace().join("examples").join(self.name);
+        let readme = std::fs::read_to_string(source.join("README.md")).expect("the example has a README");
+        for command in [self.install, self.test, &[self.build]].concat() {
+            assert!(
+                readme.lines().any(|line| line == command),
+                "{}/README.md does not say `{command}`",
+                self.name
+            );
+        }
+        for program in self.needs {
+            if shell(&format!("{program} --version"), &source).is_err() {
+                return Err(format!("{program} is not installed"));
+            }
+        }
+        // The same layout as in the repository: the commands name `../../wit`.
+        let root = guests_dir().join("languages");
+        let copy = root.join("examples").join(self.name);
+        renew(&workspace().join("wit"), &root.join("wit"));
+        renew(&source, &copy);
+
+        let pins = print(&self.pins.iter().map(|pin| copy.join(pin)).collect::<Vec<_>>());
+        if !is_stamped(&copy.join("build/installed"), pins) {
+            for command in self.install {
+                shell(command, &copy).map_err(|output| format!("`{command}` fails:\n{output}"))?;
+            }
+            stamp(&copy.join("build/installed"), pins);
+        }
+        let content = print(&[source, workspace().join("wit")]);
+        let wasm = copy.join(self.wasm);
+        if !wasm.exists() || !is_stamped(&copy.join("build/built"), content) {
+            for command in self.test.iter().chain([&self.build]) {
+                if let Err(output) = shell(command, &copy) {
+                    panic!("{}: `{command}` fails:\n{output}", self.name);
+                }
+            }
+            stamp(&copy.join("build/built"), content);
+        }
+        Ok(std::fs::read(&wasm).unwrap_or_else(|error| panic!("{}: {error}", wasm.display())))
+    }
+}
+
+/// Runs a command in a directory; an error is what it printed.
+fn shell(command: &str, dir: &Path) -> Result<(), String> {
+    let output = Command::new("sh").arg("-c").arg(command).current_dir(dir).output();
+    let Output { status, stdout, stderr } = output.map_err(|error| error.to_string())?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}{}",
+        String::from_utf8_lossy(&stdout),
+        String::from_utf8_lossy(&stderr)
+    ))
+}
+
+/// Files of a directory and below, in order; without what is built or installed in it.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default();
+        !["build", "node_modules", "__pycache__"]
+            .map(Some)
+            .contains(&name.to_str())
+            && path.extension().is_none_or(|extension| extension != "wasm")
+    });
+    paths.sort();
+    let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    paths.into_iter().flat_map(below).collect()
+}
+
+/// Makes `to` hold the files of `from` and no others, but for what is built or installed there.
+fn renew(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the target directory is ours");
+    for stale in files(to) {
+        std::fs::remove_file(stale).expect("the target directory is ours");
+    }
+    for file in files(from) {
+        let place = to.join(file.strip_prefix(from).expect("a file below it"));
+        std::fs::create_dir_all(place.parent().expect("a file has a directory")).expect("the target directory is ours");
+        std::fs::copy(&file, &place).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+}
+
+/// A hash of the names and the content of files and directories.
+fn print(paths: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in paths {
+        let found = if path.is_dir() { files(path) } else { vec![path.clone()] };
+        for file in found {
+            file.hash(&mut hasher);
+            std::fs::read(&file)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+                .hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+fn is_stamped(file: &Path, print: u64) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text == print.to_string())
+}
+
+fn stamp(file: &Path, print: u64) {
+    std::fs::create_dir_all(file.parent().expect("a file has a directory")).expect("the target directory is ours");
+    std::fs::write(file, print.to_string()).expect("the target directory is ours");
+}
