@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Setup};
+use hookhost_tests::languages::{Example, JAVASCRIPT, PYTHON};
 use hookhost_tests::sink::Sink;
 use hookhost_tests::{PATIENCE, Version, binary};
 use serde_json::{Value, json};
@@ -96,7 +97,7 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     expect(&shell(root, start), 0, &["too-hot is made"]);
     let project = root.join("too-hot");
     // What other tests have built of the SDK's dependencies serves here as well.
-    let shared = binary::profile_dir().parent().unwrap().join("test-guests");
+    let shared = binary::guests_dir();
     std::fs::create_dir_all(&shared).unwrap();
     std::os::unix::fs::symlink(&shared, project.join("target")).unwrap();
 
@@ -226,47 +227,64 @@ fn a_new_module_takes_no_place_and_no_name_of_another() {
     assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 2, "nothing was made");
 }
 
-#[test]
-fn projects_in_other_languages_have_their_files() {
-    let temp = dir();
-    for (language, files) in [
-        (
-            "js",
-            &[
-                "package.json",
-                "package-lock.json",
-                "src/main.js",
-                "src/module.js",
-                "src/hookhost.js",
-                "test/module.test.js",
-            ][..],
-        ),
-        (
-            "python",
-            &[
-                "requirements.txt",
-                "src/app.py",
-                "src/module.py",
-                "src/hookhost.py",
-                "tests/test_module.py",
-            ],
-        ),
-    ] {
-        let name = format!("in-{language}");
-        expect(
-            &hookhost(temp.path(), &["module", "new", &name, "--lang", language]),
-            0,
-            &[&name],
-        );
-        let toml = format!("{name}.toml");
-        for file in files
-            .iter()
-            .copied()
-            .chain(["README.md", "wit/hook.wit", "events.ndjson", &toml])
-        {
-            assert!(temp.path().join(&name).join(file).is_file(), "{name}/{file}");
-        }
+/// Makes a project in another language, builds it by the commands of its README, and tries it with its events.
+fn project_in(language: &str, example: &Example) {
+    let root = binary::guests_dir().join("new");
+    let source = root.join(example.name);
+    std::fs::create_dir_all(&root).unwrap();
+    if source.exists() {
+        std::fs::remove_dir_all(&source).unwrap();
     }
+    let args = ["module", "new", example.name, "--lang", language];
+    expect(&hookhost(&root, &args), 0, &[example.name]);
+    let settings = format!("{}.toml", example.name);
+    for file in [
+        &settings,
+        "README.md",
+        "wit/hook.wit",
+        "events.ndjson",
+        "expected.ndjson",
+    ] {
+        assert!(source.join(file).is_file(), "{file}");
+    }
+    let Some(wasm) = example.module_of(&source) else { return };
+    write(&source, example.wasm, wasm);
+    let args = [
+        "module",
+        "test",
+        example.wasm,
+        "--events",
+        "events.ndjson",
+        "--expect",
+        "expected.ndjson",
+    ];
+    let words = ["5 events: 1 delivered, 1 ignored, 2 not wanted, 1 set aside; 1 requests, 0 refused"];
+    expect(&hookhost(&source, &args), 0, &words);
+}
+
+#[test]
+fn a_new_module_in_javascript() {
+    let example = Example {
+        name: "new-in-js",
+        wasm: "new-in-js.wasm",
+        ..JAVASCRIPT
+    };
+    project_in("js", &example);
+}
+
+#[test]
+fn a_new_module_in_python() {
+    let example = Example {
+        name: "new-in-python",
+        test: &[
+            "build/venv/bin/componentize-py -d wit -w hook-module bindings build/bindings",
+            "PYTHONPATH=src:build/bindings build/venv/bin/python -m unittest discover tests",
+        ],
+        build: "build/venv/bin/componentize-py -d wit -w hook-module componentize -p src app -o new-in-python.wasm",
+        wasm: "new-in-python.wasm",
+        ..PYTHON
+    };
+    project_in("python", &example);
 }
 
 #[test]
