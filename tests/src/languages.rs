@@ -64,6 +64,11 @@ impl Example {
     /// The module's component, tested and built unless it is there already; none, with a line that says why, if its
     /// tools are missing. Panics if its README has other commands, if its tests fail or if it does not build.
     pub fn module(&self) -> Option<Vec<u8>> {
+        self.module_of(&workspace().join("examples").join(self.name))
+    }
+
+    /// The same of a project that lies elsewhere.
+    pub fn module_of(&self, source: &Path) -> Option<Vec<u8>> {
         let wanted = std::env::var("HOOKHOST_TEST_LANGUAGES").unwrap_or_default();
         assert!(
             ["", "all", "none"].contains(&wanted.as_str()),
@@ -73,7 +78,7 @@ impl Example {
             self.skip("HOOKHOST_TEST_LANGUAGES is none");
             return None;
         }
-        match self.make() {
+        match self.make(source) {
             Ok(wasm) => Some(wasm),
             Err(missing) => {
                 assert!(
@@ -96,8 +101,7 @@ impl Example {
     }
 
     /// The component, or which tool is missing.
-    fn make(&self) -> Result<Vec<u8>, String> {
-        let source = workspace().join("examples").join(self.name);
+    fn make(&self, source: &Path) -> Result<Vec<u8>, String> {
         let readme = std::fs::read_to_string(source.join("README.md")).expect("the example has a README");
         for command in [self.install, self.test, &[self.build]].concat() {
             assert!(
@@ -107,7 +111,7 @@ impl Example {
             );
         }
         for program in self.needs {
-            if shell(&format!("{program} --version"), &source).is_err() {
+            if shell(&format!("{program} --version"), source).is_err() {
                 return Err(format!("{program} is not installed"));
             }
         }
@@ -115,7 +119,7 @@ impl Example {
         let root = guests_dir().join("languages");
         let copy = root.join("examples").join(self.name);
         renew(&workspace().join("wit"), &root.join("wit"));
-        renew(&source, &copy);
+        renew(source, &copy);
 
         let pins = print(&self.pins.iter().map(|pin| copy.join(pin)).collect::<Vec<_>>());
         if !is_stamped(&copy.join("build/installed"), pins) {
@@ -124,7 +128,7 @@ impl Example {
             }
             stamp(&copy.join("build/installed"), pins);
         }
-        let content = print(&[source, workspace().join("wit")]);
+        let content = print(&[source.to_owned(), workspace().join("wit")]);
         let wasm = copy.join(self.wasm);
         if !wasm.exists() || !is_stamped(&copy.join("build/built"), content) {
             for command in self.test.iter().chain([&self.build]) {

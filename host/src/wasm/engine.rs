@@ -76,7 +76,8 @@ impl Engine {
     ///
     /// Takes one to two seconds of processor time for a Rust module of 300 kB, many for Python, on all cores, and next to
     /// Takes one to two seconds of processor time for a Rust module of 300 kB, many for Python, on all cores, and next to
-    /// nothing if the cache has it. How large `wasm` may be is the caller's business. Whether the types of the exports fit is only seen when an instance is made.
+    /// nothing if the cache has it. How large `wasm` may be is the caller's business.
+    /// Whether the types of the exports fit is only seen when an instance is made.
     pub fn compile(&self, wasm: &[u8]) -> Result<Component, LoadError> {
         self.examine(wasm)?.component
     }
