@@ -402,11 +402,11 @@ fn what_lacks_something_is_an_ordinary_publish() {
         let encoded = encode(CloudEventsMode::Structured, event);
         json(&encoded)["type"] == "io.hookhost.message.publish.v1"
     };
-    for at in 0..OWN.len() {
+    for (at, (name, _)) in OWN.iter().enumerate() {
         let mut user = OWN.to_vec();
         user.remove(at);
         assert!(ordinary(&publish(b"", None, &user)), "{user:?}");
-        user.insert(at, (OWN[at].0, ""));
+        user.insert(at, (name, ""));
         assert!(ordinary(&publish(b"", None, &user)), "{user:?}");
     }
     let mut old = OWN.to_vec();
