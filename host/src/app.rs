@@ -146,5 +146,6 @@ fn module_settings(config: &Config) -> modules::Settings {
         instances: config.wasm.instances,
         limits: config.wasm.limits.clone(),
         batch: config.hooks.batch,
+        destinations: config.delivery.destinations.clone(),
     }
 }

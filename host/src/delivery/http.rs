@@ -449,6 +449,10 @@ impl From<Method> for reqwest::Method {
 
 #[cfg(test)]
 mod tests {
+    use super::super::destination::tests::destination;
+    use super::super::secret::Secret;
+    use super::super::signing::SigningKey;
+    use super::super::tls::ServerName;
     use super::*;
 
     fn http() -> Http {
@@ -499,6 +503,101 @@ mod tests {
         let prepared = endpoint.prepare(&pairs(&[("Authorization", "Bearer x")])).unwrap();
         assert_eq!(prepared.headers[AUTHORIZATION], "Bearer x");
         assert_eq!(prepared.headers.len(), 1);
+    }
+
+    fn configured(destination: Destination, url: &str) -> Endpoint {
+        Endpoint::parse(&http(), url, |_| Some(Arc::new(destination))).unwrap()
+    }
+
+    #[test]
+    fn what_a_destination_gives_takes_the_place_of_what_a_module_made() {
+        let mut destination = destination("d", &["https://host/"]);
+        destination.headers = [("authorization", "Bearer own"), ("x-one", "own")]
+            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+            .to_vec();
+        let list = pairs(&[
+            ("Authorization", "Basic bW9kdWxl"),
+            ("X-One", "module"),
+            ("x-one", "module"),
+            ("x-two", "module"),
+            ("webhook-id", "module"),
+        ]);
+        let prepared = configured(destination.clone(), "https://u:p@host/")
+            .prepare(&list)
+            .unwrap();
+        let got: Vec<_> = prepared
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            got,
+            [
+                ("x-two", "module"),
+                ("webhook-id", "module"),
+                ("authorization", "Bearer own"),
+                ("x-one", "own")
+            ]
+        );
+        assert!(!format!("{:?}", prepared.headers).contains("own"));
+
+        destination.signing = vec![SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()];
+        let prepared = configured(destination, "https://host/").prepare(&list).unwrap();
+        assert!(prepared.is_signed() && !prepared.headers.contains_key("webhook-id"));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_614_265_330_999);
+        let id = Some("msg_p5jXN8AQM9LWM0D4loKWxJek");
+        let headers = prepared.headers(id, now, br#"{"test": 2432232314}"#).unwrap();
+        assert_eq!(headers["webhook-id"], "msg_p5jXN8AQM9LWM0D4loKWxJek");
+        assert_eq!(headers["webhook-timestamp"], "1614265330");
+        assert_eq!(
+            headers["webhook-signature"],
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+        assert_eq!(
+            (&headers["x-one"], headers.len()),
+            (&HeaderValue::from_static("own"), 6)
+        );
+    }
+
+    #[test]
+    fn a_server_name_is_asked_for_and_the_host_is_still_told() {
+        let mut destination = destination("d", &["https://10.0.0.1:8443/"]);
+        destination.tls.server_name = Some(ServerName {
+            name: "inner.example".into(),
+            host: "10.0.0.1".into(),
+        });
+        let prepared = configured(destination.clone(), "https://10.0.0.1:8443/a?b")
+            .prepare(&[])
+            .unwrap();
+        assert_eq!(prepared.url.as_str(), "https://inner.example:8443/a?b");
+        assert_eq!(prepared.headers[HOST], "10.0.0.1:8443");
+        let plain = configured(destination, "http://10.0.0.1/").prepare(&[]).unwrap();
+        assert_eq!((plain.url.as_str(), plain.headers.len()), ("http://10.0.0.1/", 0));
+    }
+
+    #[test]
+    fn clients_are_shared_by_what_they_are_made_of() {
+        let http = http();
+        let timeout = Duration::from_secs(1);
+        let mut common = destination("a", &["https://a/"]);
+        common.terms.connect_timeout = timeout;
+        let unchecked = Destination {
+            tls: Tls {
+                verify: false,
+                ..Tls::default()
+            },
+            ..common.clone()
+        };
+        let mut patient = unchecked.clone();
+        patient.terms.connect_timeout = 2 * timeout;
+        let url = |scheme: &str| Url::parse(&format!("{scheme}://a/")).unwrap();
+        let connect = |destination: &Destination, scheme: &str| http.connect(destination, &url(scheme));
+        assert!(connect(&common, "https").is_none() && connect(&unchecked, "http").is_none());
+        let one = connect(&unchecked, "https").unwrap();
+        assert!(Arc::ptr_eq(&one, &connect(&unchecked, "https").unwrap()));
+        assert!(!Arc::ptr_eq(&one, &connect(&patient, "https").unwrap()));
+        assert!(connect(&patient, "http").unwrap().tls.is_none());
+        assert_eq!(http.own.borrow().len(), 3);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 //!
 //! A grant is scheme, host, port and the beginning of a path, by whole segments: `http://h/hook` grants
 //! `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not `http://h/hooks`. User names, passwords, queries
-//! and fragments of a grant play no part.
+//! and fragments of a grant play no part. A URL with placeholders (`http://h/${clientid}/x?t=${topic}`) grants what is
+//! below the last slash before the first of them, or its path if that stands in the query.
+//!
+//! A module may name one of the host's destinations and a path below it; that it is one does not grant it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,7 +19,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use url::Url;
 
-use crate::delivery::below;
+use crate::delivery::{DestinationError, Destinations, below};
 
 /// A place that a module may name, and everything below it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -43,6 +46,7 @@ pub(super) struct Egress {
     grants: Vec<Grant>,
     /// URLs of the configuration in the form in which they are sent: most requests name one of these word by word.
     verbatim: HashSet<Box<str>>,
+    destinations: Destinations,
 }
 
 /// Why a request may not be sent. Shows scheme, host and port at most: the rest of a URL may be secret.
@@ -58,9 +62,12 @@ pub enum Refusal {
     /// No grant covers the URL.
     #[error("{0} (or that path there) is not granted; name it in the module's [config] or in [egress] allow")]
     NotGranted(String),
-    /// The request names a destination; the host has none by name.
+    /// The request names a destination that the host does not have.
     #[error("there is no destination '{0}'")]
     Destination(String),
+    /// The request names a destination and a URL that is not below it.
+    #[error("the URL is none of destination '{0}'")]
+    Outside(String),
     /// The request has an option that the host does not know.
     #[error("there is no option '{0}' for requests")]
     Option(String),
@@ -125,9 +132,15 @@ impl Egress {
         let mut egress = Egress {
             grants: allow.to_vec(),
             verbatim: HashSet::new(),
+            destinations: Destinations::default(),
         };
         egress.collect(config);
         egress
+    }
+
+    /// With the destinations that requests may name.
+    pub(super) fn with(self, destinations: Destinations) -> Egress {
+        Egress { destinations, ..self }
     }
 
     fn collect(&mut self, value: &Value) {
@@ -143,7 +156,8 @@ impl Egress {
     }
 
     fn add(&mut self, text: &str) {
-        let Ok(url) = Url::parse(text) else { return };
+        let fixed = fixed(text);
+        let Ok(url) = Url::parse(fixed) else { return };
         if !SCHEMES.contains(&url.scheme()) {
             return;
         }
@@ -151,7 +165,15 @@ impl Egress {
         if !self.grants.contains(&grant) {
             self.grants.push(grant);
         }
-        self.verbatim.insert(String::from(url).into());
+        if fixed.len() == text.len() {
+            self.verbatim.insert(String::from(url).into());
+        }
+    }
+
+    /// The whole URL for one that a module named together with a destination. Whether the module may name that URL is
+    /// for [`check`](Egress::check) to say.
+    pub(super) fn at_destination(&self, name: &str, url: &str) -> Result<String, DestinationError> {
+        self.destinations.url(name, url).map(String::from)
     }
 
     /// What a module may name, in the order in which it was found.
@@ -183,6 +205,20 @@ impl Egress {
                 .to_string(),
             ))
         }
+    }
+}
+
+/// The part of a URL that is the same whatever its placeholders stand for.
+fn fixed(text: &str) -> &str {
+    let Some((before, _)) = text.split_once("${") else {
+        return text;
+    };
+    match before.split_once(['?', '#']) {
+        Some((path, _)) => path,
+        None => before
+            .rfind('/')
+            .and_then(|slash| before.get(..=slash))
+            .unwrap_or_default(),
     }
 }
 
@@ -245,6 +281,34 @@ mod tests {
         ] {
             assert_eq!(egress.check(url.to_owned()).is_ok(), granted, "{url}");
         }
+    }
+
+    #[test]
+    fn placeholders_grant_what_they_can_become() {
+        let egress = egress(
+            json!([
+                "http://a/x/y-${clientid}/z",
+                "http://b/x?t=${topic}",
+                "http://${host}/",
+                "http://c${x}/",
+                "${x}"
+            ]),
+            &[],
+        );
+        for (url, granted) in [
+            ("http://a/x/y-1/z", true),
+            ("http://a/x/other", true),
+            ("http://a/y", false),
+            ("http://b/x?t=a%2Fb", true),
+            ("http://b/x/y", true),
+            ("http://b/y", false),
+            ("http://evil/", false),
+            ("http://c/", false),
+            ("http://cx/", false),
+        ] {
+            assert_eq!(egress.check(url.to_owned()).is_ok(), granted, "{url}");
+        }
+        assert_eq!(egress.grants().len(), 2);
     }
 
     #[test]

@@ -47,7 +47,7 @@ use load::Loader;
 use registry::Registry;
 use watch::{Reason, Watch};
 
-use crate::delivery::Outbox;
+use crate::delivery::{Destinations, Outbox};
 use crate::event::{Hook, Node};
 use crate::hooks::{Bus, QueueLimits};
 use crate::wasm::{self, Engine, Kv, KvBounds};
@@ -70,6 +70,8 @@ pub struct Settings {
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,
+    /// Destinations that requests may name.
+    pub destinations: Destinations,
 }
 
 /// Modules could not be started.

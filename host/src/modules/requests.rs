@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::egress::{Egress, Refusal};
-use crate::delivery;
+use crate::delivery::{self, DestinationError};
 use crate::event::Event;
 use crate::wasm;
 
@@ -19,9 +19,6 @@ pub(super) fn prepare(
     module: &Arc<str>,
     generation: u32,
 ) -> Result<delivery::Request, Refusal> {
-    if let Some(destination) = request.destination {
-        return Err(Refusal::Destination(excerpt(&destination)));
-    }
     if let Some((option, _)) = request.options.first() {
         return Err(Refusal::Option(excerpt(option)));
     }
@@ -32,13 +29,25 @@ pub(super) fn prepare(
             .client()
             .map_or_else(String::new, |client| client.id.to_string()),
     };
+    let (url, via) = match request.destination {
+        Some(name) => {
+            let url = egress
+                .at_destination(&name, &request.url)
+                .map_err(|error| match error {
+                    DestinationError::Unknown => Refusal::Destination(excerpt(&name)),
+                    _ => Refusal::Outside(excerpt(&name)),
+                })?;
+            (url, delivery::Via::Named(name.into()))
+        }
+        None => (request.url, delivery::Via::Url),
+    };
     Ok(delivery::Request {
         id: event.id.to_string(),
         source: Arc::clone(module),
         generation,
         method: method(request.method),
-        url: egress.check(request.url)?,
-        via: delivery::Via::Url,
+        url: egress.check(url)?,
+        via,
         headers: request.headers,
         body: request.body,
         ordering_key,
@@ -105,6 +114,45 @@ mod tests {
                 ..request()
             };
             assert_eq!(prepared(request).unwrap().ordering_key, expected);
+        }
+    }
+
+    #[test]
+    fn a_destination_may_be_named_and_grants_nothing() {
+        let destination = |name: &str, url: &str| delivery::Destination {
+            name: name.into(),
+            urls: vec![delivery::UrlPrefix::parse(url).unwrap()],
+            headers: vec![],
+            signing: vec![],
+            tls: Default::default(),
+            terms: (&delivery::Settings::default()).into(),
+        };
+        let all = [destination("near", "http://h/a/b"), destination("far", "http://far/")];
+        let egress = Egress::new(&json!("http://h/a"), &[]).with(all.into_iter().collect());
+        for (name, url, expected) in [
+            ("near", "", Ok("http://h/a/b")),
+            ("near", "c?d", Ok("http://h/a/b/c?d")),
+            ("near", "http://h/a/b/c", Ok("http://h/a/b/c")),
+            ("near", "http://h/a/c", Err("the URL is none of destination 'near'")),
+            (
+                "far",
+                "",
+                Err(
+                    "http://far:80 (or that path there) is not granted; name it in the module's [config] or in [egress] allow",
+                ),
+            ),
+        ] {
+            let request = wasm::Request {
+                url: url.into(),
+                destination: Some(name.into()),
+                ..request()
+            };
+            let got = prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7);
+            let got = got
+                .map(|request| (request.url, request.via))
+                .map_err(|refusal| refusal.to_string());
+            let expected = expected.map(|url| (url.to_owned(), delivery::Via::Named(name.into())));
+            assert_eq!(got, expected.map_err(str::to_owned), "{name} {url}");
         }
     }
 

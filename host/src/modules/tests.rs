@@ -41,6 +41,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         instances: 2,
         limits: wasm::Limits::default(),
         batch: 64,
+        destinations: Destinations::default(),
     }
 }
 
