@@ -494,6 +494,19 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_every_field_and_no_other() {
+        let page = include_str!("../../../docs/templates.md");
+        let (_, fields) = page.split_once("| field | is | events |").unwrap();
+        let (table, _) = fields.split_once("\n\n").unwrap();
+        let cells = table.lines().skip(2).map(|line| line.split('|').nth(1).unwrap());
+        let mut documented: Vec<&str> = cells
+            .flat_map(|cell| cell.split(',').map(|name| name.trim().trim_matches('`')))
+            .collect();
+        documented.sort_unstable();
+        assert_eq!(documented, EventFields::names());
+    }
+
+    #[test]
     fn fields_of_a_publish() {
         let mut event = testing::publish("a/b", b"{\"t\": 1}\xff");
         let Detail::MessagePublish(message) = &mut event.detail else {
