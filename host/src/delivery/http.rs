@@ -160,7 +160,7 @@ impl Endpoint {
             let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port());
             let authority = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
             let authority = HeaderValue::from_str(&authority).map_err(|_| "URL has no host")?;
-            map.entry(HOST).or_insert(authority);
+            map.insert(HOST, authority);
             url.set_host(Some(name))
                 .map_err(|_| "`server_name` is no name of a host")?;
         }
@@ -194,10 +194,11 @@ impl Prepared {
 }
 
 impl Own {
-    /// Whether a header is not the module's to set.
+    /// Whether a header is not the module's to set. `host` is none of its own either: behind one address another host
+    /// would get the credentials.
     fn takes(&self, name: &HeaderName) -> bool {
         let signed = !self.destination.signing.is_empty();
-        self.headers.contains_key(name) || signed && SIGNATURE_HEADERS.contains(&name.as_str())
+        name == HOST || self.headers.contains_key(name) || signed && SIGNATURE_HEADERS.contains(&name.as_str())
     }
 
     fn server_name(&self) -> Option<&str> {
@@ -521,6 +522,7 @@ mod tests {
             ("x-one", "module"),
             ("x-two", "module"),
             ("webhook-id", "module"),
+            ("Host", "other"),
         ]);
         let prepared = configured(destination.clone(), "https://u:p@host/")
             .prepare(&list)
