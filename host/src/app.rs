@@ -28,10 +28,14 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 /// What keeps the host from starting: an address in use, a default module that refuses its configuration.
 pub fn run(config: Config) -> anyhow::Result<()> {
     raise_file_limit();
+    let shelf = match &config.data {
+        Some(data) => wasm::Shelf::open(data)?,
+        None => wasm::Shelf::in_memory(),
+    };
     let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
-    let modules = Modules::start(module_settings(&config), engine, bus.clone(), delivery.outbox())?;
+    let modules = Modules::start(module_settings(&config, &shelf), engine, bus.clone(), delivery.outbox())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("broker")
         .enable_all()
@@ -43,6 +47,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
     modules.stop(left());
+    shelf.close();
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {
         warn!(
@@ -104,7 +109,8 @@ pub fn check(config: &Config) -> Vec<Problem> {
         Ok(engine) => engine,
         Err(error) => return vec![problem("the engine", "", explain(&error))],
     };
-    let reports = Modules::check(module_settings(config), engine);
+    // What modules keep belongs to the host that runs.
+    let reports = Modules::check(module_settings(config, &wasm::Shelf::in_memory()), engine);
     reports
         .into_iter()
         .filter_map(|report| Some(problems(&report.module, &report.result.err()?)))
@@ -137,7 +143,7 @@ fn engine_settings(config: &Config) -> wasm::EngineSettings {
     }
 }
 
-fn module_settings(config: &Config) -> modules::Settings {
+fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
@@ -145,6 +151,9 @@ fn module_settings(config: &Config) -> modules::Settings {
         queue: config.hooks.queue,
         instances: config.wasm.instances,
         limits: config.wasm.limits.clone(),
+        compile_time: config.wasm.compile_time,
+        module_size: config.wasm.module_size as u64,
+        shelf: shelf.clone(),
         batch: config.hooks.batch,
         destinations: config.delivery.destinations.clone(),
     }

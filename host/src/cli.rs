@@ -53,6 +53,9 @@ struct HostArguments {
     /// Folder of modules: NAME.wasm, and NAME.toml with its settings
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
+    /// Folder for what outlives the host: the state of modules [default: none, it is kept in memory]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 impl From<HostArguments> for Flags {
@@ -63,6 +66,7 @@ impl From<HostArguments> for Flags {
             webhook_urls,
             webhook_config,
             modules,
+            data,
         } = arguments;
         Flags {
             config,
@@ -70,6 +74,7 @@ impl From<HostArguments> for Flags {
             webhook_urls,
             webhook_config,
             modules,
+            data,
         }
     }
 }
@@ -242,8 +247,9 @@ mod tests {
             webhook_urls: vec!["c".into(), "d".into()],
             webhook_config: Some("e".into()),
             modules: Some("f".into()),
+            data: Some("g".into()),
         };
-        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f";
+        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f --data g";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

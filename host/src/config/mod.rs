@@ -35,7 +35,7 @@ pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
 
-use crate::{delivery, event};
+use crate::{delivery, event, wasm};
 use destinations::Sources;
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 
@@ -56,6 +56,8 @@ pub struct Config {
     pub wasm: Wasm,
     /// How requests are sent.
     pub delivery: delivery::Settings,
+    /// Where the state of modules is kept; none: in memory.
+    pub data: Option<wasm::DataSettings>,
     /// How the host ends.
     pub shutdown: Shutdown,
 }
@@ -82,6 +84,8 @@ pub struct Flags {
     pub webhook_config: Option<PathBuf>,
     /// `--modules`
     pub modules: Option<PathBuf>,
+    /// `--data`
+    pub data: Option<PathBuf>,
 }
 
 /// The environment; a map, so that a test can be one.
@@ -195,6 +199,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
         hooks: Hooks::read(reader.section("hooks")),
         wasm: Wasm::read(reader.section("wasm"), user_cache(&inputs.environment)),
         delivery: sections::delivery(reader.section("delivery")),
+        data: sections::data(reader.section("data")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
     let sources = Sources {
@@ -246,6 +251,9 @@ fn flags_layer(flags: &Flags) -> Layer {
     }
     if let Some(modules) = &flags.modules {
         put("modules.dir", "--modules", Given::Text(modules.display().to_string()));
+    }
+    if let Some(data) = &flags.data {
+        put("data.dir", "--data", Given::Text(data.display().to_string()));
     }
     layer
 }

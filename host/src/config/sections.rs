@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::reader::Section;
 use crate::event::Node;
 use crate::hooks::{Overflow, QueueLimits};
+use crate::modules::Instances;
 use crate::{delivery, wasm};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -73,11 +74,15 @@ impl Hooks {
 /// `[wasm]`: the engine, and what one instance of a module may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wasm {
-    /// Instances of each module, which share the clients among them. Half as many as there are processors: the other
-    /// half serves clients and sends webhooks.
-    pub instances: usize,
+    /// Instances of each module, which share the clients among them. At most half as many as there are processors, the
+    /// other half serves clients and sends webhooks, and only as many as memory allows: [`Instances`] has the rule.
+    pub instances: Instances,
     /// What one instance may use.
     pub limits: wasm::Limits,
+    /// How long compiling a module may take. 60 s: eight times what Python takes on two processors.
+    pub compile_time: Duration,
+    /// Bytes of a `.wasm`. 256 MiB, and no more can be set: Python has 40 MB, and more would take minutes to compile.
+    pub module_size: usize,
     /// Where compiled modules are kept, so that a start takes milliseconds: by default `hookhost` in the user's cache
     /// folder; nowhere if the user has none.
     pub cache_dir: Option<PathBuf>,
@@ -90,7 +95,7 @@ impl Wasm {
         Wasm {
             instances: at
                 .optional_count("instances", 1..=256)
-                .unwrap_or(processors.div_ceil(2)),
+                .map_or(Instances::UpTo(processors.div_ceil(2)), Instances::Exactly),
             limits: wasm::Limits {
                 // A 32-bit guest cannot have more than 4 GiB.
                 memory: at.size("memory", d.memory, 1 << 20..=4 << 30),
@@ -99,6 +104,8 @@ impl Wasm {
                 start_deadline: at.duration("start_deadline", d.start_deadline, 100 * MILLISECOND..=HOUR),
                 outcome_bytes: at.size("outcome_bytes", d.outcome_bytes, 1 << 10..=1 << 30),
             },
+            compile_time: at.duration("compile_time", 60 * SECOND, 10 * MILLISECOND..=HOUR),
+            module_size: at.size("module_size", 256 << 20, 1 << 10..=256 << 20),
             cache_dir: at.path("cache_dir").or_else(|| Some(user_cache?.join("hookhost"))),
         }
     }
@@ -139,6 +146,13 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
         nice: at.count("nice", d.nice, 0..=19),
         destinations: d.destinations,
     }
+}
+
+/// `[data]`: what outlives the host. Without a folder nothing does.
+pub(super) fn data(mut at: Section<'_>) -> Option<wasm::DataSettings> {
+    let keep_removed = at.duration("keep_removed", 7 * DAY, Duration::ZERO..=3650 * DAY);
+    let dir = at.path("dir")?;
+    Some(wasm::DataSettings { dir, keep_removed })
 }
 
 /// `[shutdown]`: how the host ends.

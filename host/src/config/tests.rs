@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::hooks::Overflow;
+use crate::modules::Instances;
 
 fn file(path: &str, text: &str) -> Option<TextFile> {
     Some(TextFile {
@@ -309,7 +310,10 @@ fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
         (config.hooks.queue.overflow, config.hooks.queue.events),
         (Overflow::Wait, 1000)
     );
-    assert_eq!((config.wasm.instances, config.wasm.limits.memory), (3, 1 << 20));
+    assert_eq!(
+        (config.wasm.instances, config.wasm.limits.memory),
+        (Instances::Exactly(3), 1 << 20)
+    );
     assert_eq!(config.shutdown.grace, Duration::from_secs(60));
     assert_eq!(config.webhook.config["format"], "rmqtt");
 }

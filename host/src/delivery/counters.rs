@@ -30,6 +30,8 @@ pub struct Dropped {
     pub gave_up: u64,
     /// The request cannot be sent at all: its URL or a header is not valid.
     pub invalid: u64,
+    /// The module chose the host, and it has no public address.
+    pub barred: u64,
     /// Delivery stopped first.
     pub closed: u64,
 }
@@ -42,6 +44,7 @@ pub(super) struct Counts {
     retried: AtomicU64,
     gave_up: AtomicU64,
     invalid: AtomicU64,
+    barred: AtomicU64,
     closed: AtomicU64,
 }
 
@@ -66,6 +69,10 @@ impl Counts {
         self.invalid.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn barred(&self) {
+        self.barred.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn closed(&self, requests: usize) {
         self.closed.fetch_add(requests as u64, Relaxed);
     }
@@ -79,6 +86,7 @@ impl Counts {
             dropped: Dropped {
                 gave_up: self.gave_up.load(Relaxed),
                 invalid: self.invalid.load(Relaxed),
+                barred: self.barred.load(Relaxed),
                 closed: self.closed.load(Relaxed),
             },
             queued_requests,

@@ -1,4 +1,4 @@
-//! One attempt over HTTP. The only file that names the HTTP client.
+//! One attempt over HTTP. The only file that names the HTTP client, but for the resolver in `guard.rs`.
 //!
 //! A sender thread owns one [`Http`], whose keep-alive pool nobody else uses. URLs and headers are checked and taken
 //! apart once ([`Endpoint`], [`Prepared`]); an attempt clones the results and signs, where that is asked for. Redirects, proxies and the client's own
@@ -22,7 +22,8 @@ use reqwest::{Certificate, Client, ClientBuilder, Response, Url};
 
 use super::StartError;
 use super::destination::Destination;
-use super::request::Method;
+use super::guard::{self, Guard};
+use super::request::{Method, Reach};
 use super::retry::Outcome;
 use super::signing::signatures;
 use super::tls::Tls;
@@ -86,6 +87,7 @@ pub(super) struct Prepared {
 pub(super) struct Http {
     plain: Client,
     secure: OnceCell<Client>,
+    guard: Guard,
     connect_timeout: Duration,
     own: RefCell<Vec<Arc<Connect>>>,
 }
@@ -252,13 +254,11 @@ impl Http {
     /// A client without connections.
     pub(super) fn new(connect_timeout: Duration) -> Result<Http, StartError> {
         install_crypto();
-        let plain = builder(connect_timeout)
-            .tls_certs_only([])
-            .build()
-            .map_err(|e| StartError::Http(e.into()))?;
+        let plain = plain(connect_timeout).build().map_err(|e| StartError::Http(e.into()))?;
         Ok(Http {
             plain,
             secure: OnceCell::new(),
+            guard: Guard::new(),
             connect_timeout,
             own: RefCell::default(),
         })
@@ -287,10 +287,22 @@ impl Http {
         Some(connect)
     }
 
-    /// Sends a request and reads the answer; `id` is that of a signed request. Takes as long as the receiver likes; dropping the future closes the
-    /// connection.
-    pub(super) async fn attempt(&self, to: &Prepared, method: Method, body: Bytes, id: Option<&str>) -> Outcome {
-        let client = match self.client(to) {
+    /// Sends a request and reads the answer; does not send it where it may not reach. `id` is that of a signed request.
+    /// Takes as long as the receiver likes; dropping the future closes the connection.
+    pub(super) async fn attempt(
+        &self,
+        to: &Prepared,
+        reach: Reach,
+        method: Method,
+        body: Bytes,
+        id: Option<&str>,
+    ) -> Outcome {
+        if reach == Reach::Public
+            && let Err(error) = self.guard.literal(&to.url)
+        {
+            return Outcome::Barred(error.to_string());
+        }
+        let client = match self.client(to, reach) {
             Ok(client) => client,
             Err(error) => return Outcome::Failed(error),
         };
@@ -303,7 +315,12 @@ impl Http {
         let response = match client.execute(request).await {
             Ok(response) => response,
             Err(error) if error.is_builder() => return Outcome::Invalid(reasons(error)),
-            Err(error) => return Outcome::Failed(reasons(error)),
+            Err(error) => {
+                return match guard::cause(&error) {
+                    Some(cause) => Outcome::Barred(cause.to_string()),
+                    None => Outcome::Failed(reasons(error)),
+                };
+            }
         };
         let status = response.status();
         let retry_after = match status.as_u16() {
@@ -323,7 +340,15 @@ impl Http {
         }
     }
 
-    fn client<'a>(&'a self, to: &'a Prepared) -> Result<&'a Client, String> {
+    fn client<'a>(&'a self, to: &'a Prepared, reach: Reach) -> Result<&'a Client, String> {
+        // First of all: nothing that a destination gives leads past the guard.
+        if reach == Reach::Public {
+            let builder = |is_secure| match is_secure {
+                true => builder(self.connect_timeout),
+                false => plain(self.connect_timeout),
+            };
+            return self.guard.client(&to.url, builder).map_err(reasons);
+        }
         if let Some(connect) = to.own.as_ref().and_then(|own| own.connect.as_ref()) {
             return connect.client();
         }
@@ -345,7 +370,7 @@ impl Connect {
         }
         let builder = match &self.tls {
             Some(tls) => secure(tls, self.timeout)?,
-            None => builder(self.timeout).tls_certs_only([]),
+            None => plain(self.timeout),
         };
         let client = builder.build().map_err(reasons)?;
         Ok(self.client.get_or_init(|| client))
@@ -388,6 +413,11 @@ impl Resolve for LeadsTo {
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
+}
+
+/// For `http:` only: no certificates are loaded.
+fn plain(connect_timeout: Duration) -> ClientBuilder {
+    builder(connect_timeout).tls_certs_only([])
 }
 
 fn builder(connect_timeout: Duration) -> ClientBuilder {

@@ -24,12 +24,16 @@
 //! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
 //! holds them.
 //!
+//! Requests whose host a module chose itself reach public addresses only ([`Reach`], `guard.rs`).
+//!
 //! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
 
+mod address;
 mod counters;
 mod deadline;
 mod destination;
 mod file;
+mod guard;
 mod http;
 mod lines;
 mod notice;
@@ -64,7 +68,7 @@ pub use http::{check_header, check_tls};
 pub use outbox::{Outbox, OutboxClosed};
 pub(crate) use prefix::below;
 pub use prefix::{UrlPrefix, UrlPrefixError};
-pub use request::{Method, Request};
+pub use request::{Method, Reach, Request};
 pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};

@@ -234,7 +234,7 @@ mod tests {
 
     use tokio::sync::mpsc::unbounded_channel;
 
-    use super::super::request::Method;
+    use super::super::request::{Method, Reach};
     use super::*;
 
     fn request(url: &str, key: &str) -> Request {
@@ -245,6 +245,7 @@ mod tests {
             method: Method::Post,
             url: url.into(),
             via: Default::default(),
+            reach: Reach::Anywhere,
             headers: Vec::new(),
             body: Default::default(),
             ordering_key: key.into(),

@@ -26,6 +26,17 @@ pub enum Method {
     Delete,
 }
 
+/// What a request's URL may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Any address: an operator has named the host.
+    #[default]
+    Anywhere,
+    /// Public addresses only: the module has chosen the host. A request that leads elsewhere is given up
+    /// ([`Dropped::barred`](super::Dropped::barred)).
+    Public,
+}
+
 /// A request to deliver.
 #[derive(Clone, PartialEq)]
 pub struct Request {
@@ -41,6 +52,8 @@ pub struct Request {
     pub url: String,
     /// Which configured destination it is for.
     pub via: Via,
+    /// What the URL may lead to.
+    pub reach: Reach,
     /// Headers in order; repeated names are sent repeatedly. Those that describe the connection or the length of the
     /// body (`connection`, `content-length`, …) are the host's own and left out.
     pub headers: Vec<(String, String)>,
@@ -74,6 +87,7 @@ impl fmt::Debug for Request {
             .field("method", &self.method)
             .field("url", &shown(&self.url))
             .field("via", &self.via)
+            .field("reach", &self.reach)
             .field("headers", &names)
             .field("body_bytes", &self.body.len())
             .field("ordering_key", &self.ordering_key)
@@ -149,6 +163,7 @@ mod tests {
             method: Method::Post,
             url: "http://me:hidden-1@host/a?hidden-2".into(),
             via: Via::Url,
+            reach: Reach::Public,
             headers: vec![("x-token".into(), "hidden-3".into())],
             body: Bytes::from_static(b"hidden-4"),
             ordering_key: "client".into(),

@@ -2,7 +2,7 @@
 //!
 //! A receiver has taken a request when it answers 2xx. Everything else, 4xx included, is tried again (as RMQTT does):
 //! webhook receivers answer 401 or 404 while they are being deployed, and what is wrong for good ends with the time.
-//! Only what cannot be sent at all ends at once.
+//! Only what cannot or must not be sent at all ends at once.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     Failed(String),
     /// The request cannot be sent.
     Invalid(String),
+    /// The request must not be sent there.
+    Barred(String),
 }
 
 impl fmt::Display for Outcome {
@@ -30,7 +32,7 @@ impl fmt::Display for Outcome {
         match self {
             Outcome::Taken => f.write_str("taken"),
             Outcome::Refused { status, .. } => write!(f, "answered with status {status}"),
-            Outcome::Failed(text) | Outcome::Invalid(text) => f.write_str(text),
+            Outcome::Failed(text) | Outcome::Invalid(text) | Outcome::Barred(text) => f.write_str(text),
         }
     }
 }
@@ -53,6 +55,8 @@ pub(super) enum Reason {
     TimeOver,
     /// The request cannot be sent.
     Invalid,
+    /// The request must not be sent there.
+    Barred,
 }
 
 /// When to try again and when to give up.
@@ -78,6 +82,7 @@ impl Policy {
         let asked = match outcome {
             Outcome::Taken => return Verdict::Done,
             Outcome::Invalid(_) => return Verdict::GiveUp(Reason::Invalid),
+            Outcome::Barred(_) => return Verdict::GiveUp(Reason::Barred),
             Outcome::Refused {
                 status: 429 | 503,
                 retry_after,
@@ -182,6 +187,10 @@ mod tests {
         assert_eq!(
             judge(&POLICY, &Outcome::Invalid("url".into()), 1, 0, 0.5),
             Err(Reason::Invalid)
+        );
+        assert_eq!(
+            judge(&POLICY, &Outcome::Barred("address".into()), 1, 0, 0.5),
+            Err(Reason::Barred)
         );
     }
 

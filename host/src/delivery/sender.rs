@@ -29,7 +29,7 @@ use super::http::Http;
 use super::notice::Notice;
 use super::outbox::{Batch, Room};
 use super::queue::{Queue, Taken};
-use super::request::{Method, Request};
+use super::request::{Method, Reach, Request};
 use super::retry::{Outcome, Policy, Reason, Verdict};
 use super::signing::message_id;
 use super::target::{Route, Target, Targets};
@@ -141,6 +141,7 @@ struct Job {
     target: Rc<Target>,
     route: Route,
     method: Method,
+    reach: Reach,
     body: Bytes,
     first_attempt: Option<Instant>,
     attempts: u32,
@@ -163,6 +164,7 @@ struct Notices {
     retry: Notice,
     gave_up: Notice,
     invalid: Notice,
+    barred: Notice,
 }
 
 impl Desk {
@@ -189,6 +191,7 @@ impl Desk {
                 retry: Notice::new(Duration::from_secs(10)),
                 gave_up: Notice::new(Duration::from_secs(1)),
                 invalid: Notice::new(Duration::from_secs(1)),
+                barred: Notice::new(Duration::from_secs(1)),
             },
         }
     }
@@ -240,6 +243,7 @@ impl Desk {
             method,
             url,
             via,
+            reach,
             headers,
             body,
             ordering_key,
@@ -257,6 +261,7 @@ impl Desk {
                     target,
                     route,
                     method,
+                    reach,
                     body,
                     first_attempt: None,
                     attempts: 0,
@@ -313,7 +318,7 @@ impl Desk {
         let outcome = match &job.route {
             Route::Http(to) => {
                 deadline
-                    .within(start, timeout, self.http.attempt(to, job.method, body, id))
+                    .within(start, timeout, self.http.attempt(to, job.reach, job.method, body, id))
                     .await
             }
             Route::Line(to) => deadline.within(start, timeout, to.attempt(body)).await,
@@ -352,10 +357,12 @@ impl Desk {
                 let (notice, why) = match reason {
                     Reason::TimeOver => (&self.notices.gave_up, "request dropped: the time for retries is over"),
                     Reason::Invalid => (&self.notices.invalid, "request dropped: not valid"),
+                    Reason::Barred => (&self.notices.barred, "request dropped: its host is not public"),
                 };
                 match reason {
                     Reason::TimeOver => self.counts.gave_up(),
                     Reason::Invalid => self.counts.invalid(),
+                    Reason::Barred => self.counts.barred(),
                 }
                 if let Some(left_out) = notice.due(now) {
                     let Job {

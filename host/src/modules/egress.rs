@@ -11,6 +11,10 @@
 //! below the last slash before the first of them, or its path if that stands in the query.
 //!
 //! A module may name one of the host's destinations and a path below it; that it is one does not grant it.
+//!
+//! An entry of `allow` may leave the host open: `https://*/` is every host, `https://*.example.com/` every host below
+//! that domain, for `http:` and `https:`. Then the module chooses, or whoever feeds it payloads, and what it chooses is
+//! sent to public addresses only ([`Reach::Public`]). A configuration opens nothing: a `*` in it is no host.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,15 +23,33 @@ use std::str::FromStr;
 use serde_json::Value;
 use url::Url;
 
-use crate::delivery::{DestinationError, Destinations, below};
+use crate::delivery::{DestinationError, Destinations, Reach, below};
 
 /// A place that a module may name, and everything below it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Grant {
     scheme: Box<str>,
-    host: Option<Box<str>>,
+    host: Host,
     port: Option<u16>,
     path: Box<str>,
+}
+
+/// The hosts of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Host {
+    /// The URL has none.
+    None,
+    /// This one, as the URL parser writes it.
+    Named(Box<str>),
+    /// Every host that ends so, with the dot that it begins with; empty: every host.
+    Open(Box<str>),
+}
+
+/// A request's URL, and what it may lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) url: String,
+    pub(super) reach: Reach,
 }
 
 /// Why a text grants nothing.
@@ -38,6 +60,8 @@ pub(super) enum GrantError {
     NotAUrl(url::ParseError),
     #[error("begins with a scheme that cannot be sent to; http:, https:, file: and stdout: can")]
     Scheme,
+    #[error("has a `*` where none can be; open hosts are written https://*/ (every host) or https://*.example.com/")]
+    Star,
 }
 
 /// What one module may name.
@@ -68,6 +92,11 @@ pub enum Refusal {
     /// The request names a destination and a URL that is not below it.
     #[error("the URL is none of destination '{0}'")]
     Outside(String),
+    /// The request names a destination that only an open host grants.
+    #[error(
+        "destination '{0}' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"
+    )]
+    Open(String),
     /// The request has an option that the host does not know.
     #[error("there is no option '{0}' for requests")]
     Option(String),
@@ -80,10 +109,49 @@ impl FromStr for Grant {
 
     fn from_str(text: &str) -> Result<Grant, GrantError> {
         let url = Url::parse(text).map_err(GrantError::NotAUrl)?;
-        if SCHEMES.contains(&url.scheme()) {
-            Ok(Grant::of(&url))
-        } else {
-            Err(GrantError::Scheme)
+        if !SCHEMES.contains(&url.scheme()) {
+            return Err(GrantError::Scheme);
+        }
+        let host = match url.host_str() {
+            Some(host) if host.contains('*') => Host::open(host)?,
+            _ => return Ok(Grant::of(&url)),
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(GrantError::Star);
+        }
+        Ok(Grant {
+            host,
+            ..Grant::of(&url)
+        })
+    }
+}
+
+impl Host {
+    fn of(url: &Url) -> Host {
+        url.host_str().map_or(Host::None, |host| Host::Named(host.into()))
+    }
+
+    /// Of a host in which there is a `*`.
+    fn open(host: &str) -> Result<Host, GrantError> {
+        match host.strip_prefix('*') {
+            Some("") => Ok(Host::Open("".into())),
+            Some(domain) if domain.len() > 1 && domain.starts_with('.') && !domain.contains('*') => {
+                Ok(Host::Open(domain.into()))
+            }
+            _ => Err(GrantError::Star),
+        }
+    }
+
+    fn covers(&self, url: &Url) -> bool {
+        match (self, url.host_str()) {
+            (Host::None, host) => host.is_none(),
+            (Host::Named(name), host) => host == Some(name),
+            // Not the domain itself, and no nameless host below it.
+            (Host::Open(domain), Some(host)) => {
+                let below = host.strip_suffix(&**domain).is_some_and(|rest| !rest.is_empty());
+                below && !host.contains('*')
+            }
+            (Host::Open(_), None) => false,
         }
     }
 }
@@ -92,15 +160,22 @@ impl Grant {
     fn of(url: &Url) -> Grant {
         Grant {
             scheme: url.scheme().into(),
-            host: url.host_str().map(Into::into),
+            host: Host::of(url),
             port: url.port_or_known_default(),
             path: url.path().into(),
         }
     }
 
+    fn reach(&self) -> Reach {
+        match self.host {
+            Host::None | Host::Named(_) => Reach::Anywhere,
+            Host::Open(_) => Reach::Public,
+        }
+    }
+
     fn covers(&self, url: &Url) -> bool {
         *self.scheme == *url.scheme()
-            && self.host.as_deref() == url.host_str()
+            && self.host.covers(url)
             && self.port == url.port_or_known_default()
             && below(&self.path, url.path())
     }
@@ -116,8 +191,10 @@ impl fmt::Debug for Grant {
 impl fmt::Display for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.scheme)?;
-        if let Some(host) = &self.host {
-            write!(f, "//{host}")?;
+        match &self.host {
+            Host::None => {}
+            Host::Named(host) => write!(f, "//{host}")?,
+            Host::Open(domain) => write!(f, "//*{domain}")?,
         }
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
@@ -181,30 +258,33 @@ impl Egress {
         &self.grants
     }
 
-    /// The URL to send to for one that a module named.
+    /// The URL to send to for one that a module named, and what it may lead to: anywhere if any grant names its host.
     ///
     /// # Errors
     ///
     /// [`Refusal`] if it is none, or none that was granted.
-    pub(super) fn check(&self, text: String) -> Result<String, Refusal> {
+    pub(super) fn check(&self, text: String) -> Result<Granted, Refusal> {
         if self.verbatim.contains(text.as_str()) {
-            return Ok(text);
+            let reach = Reach::Anywhere;
+            return Ok(Granted { url: text, reach });
         }
         let url = Url::parse(&text).map_err(Refusal::NotAUrl)?;
         if !SCHEMES.contains(&url.scheme()) {
             return Err(Refusal::Scheme(url.scheme().chars().take(20).collect()));
         }
-        if self.grants.iter().any(|grant| grant.covers(&url)) {
-            Ok(url.into())
-        } else {
-            Err(Refusal::NotGranted(
-                Grant {
+        let mut covering = self.grants.iter().filter(|grant| grant.covers(&url)).map(Grant::reach);
+        let reach = match covering.next() {
+            Some(Reach::Public) if covering.any(|reach| reach == Reach::Anywhere) => Reach::Anywhere,
+            Some(reach) => reach,
+            None => {
+                let named = Grant {
                     path: "".into(),
                     ..Grant::of(&url)
-                }
-                .to_string(),
-            ))
-        }
+                };
+                return Err(Refusal::NotGranted(named.to_string()));
+            }
+        };
+        Ok(Granted { url: url.into(), reach })
     }
 }
 
@@ -318,14 +398,17 @@ mod tests {
             assert!(none.check(url.to_owned()).is_err(), "{url}");
         }
         for both in [egress(json!("stdout:"), &[]), egress(json!(null), &["stdout:"])] {
-            assert_eq!(both.check("stdout:".to_owned()).unwrap(), "stdout:");
+            assert_eq!(both.check("stdout:".to_owned()).unwrap().url, "stdout:");
         }
     }
 
     #[test]
     fn a_host_is_recognised_however_it_is_written() {
         let local = egress(json!("http://127.0.0.1:80/"), &[]);
-        assert_eq!(local.check("http://0x7f.1/x".to_owned()).unwrap(), "http://127.0.0.1/x");
+        assert_eq!(
+            local.check("http://0x7f.1/x".to_owned()).unwrap().url,
+            "http://127.0.0.1/x"
+        );
         let idn = egress(json!("http://bücher.example"), &[]);
         assert!(idn.check("http://xn--bcher-kva.example/x".to_owned()).is_ok());
     }
@@ -334,7 +417,7 @@ mod tests {
     fn what_was_compared_is_what_is_sent() {
         let egress = egress(json!("http://h/a"), &[]);
         assert_eq!(
-            egress.check("http://h/x/../a/b c".to_owned()).unwrap(),
+            egress.check("http://h/x/../a/b c".to_owned()).unwrap().url,
             "http://h/a/b%20c"
         );
     }
@@ -365,12 +448,78 @@ mod tests {
         assert_eq!("ftp://h/".parse::<Grant>().unwrap_err(), GrantError::Scheme);
     }
 
+    #[test]
+    fn an_open_host_is_the_modules_choice_and_may_be_public_only() {
+        let egress = egress(
+            json!([
+                "https://named.example.com/in",
+                "https://*.config.example/",
+                "https://10.0.0.1/"
+            ]),
+            &["https://*.example.com/in", "http://*:8080", "https://*.10.example/"],
+        );
+        for (url, reach) in [
+            ("https://a.example.com/in", Some(Reach::Public)),
+            ("https://a.b.EXAMPLE.com/in/x?y", Some(Reach::Public)),
+            // Named by the configuration as well.
+            ("https://named.example.com/in/x", Some(Reach::Anywhere)),
+            ("https://10.0.0.1/x", Some(Reach::Anywhere)),
+            ("https://example.com/in", None),
+            ("https://.example.com/in", None),
+            ("https://aexample.com/in", None),
+            ("https://a.example.com.evil/in", None),
+            ("https://a.example.com./in", None),
+            ("https://a.example.com/other", None),
+            ("https://a.example.com:444/in", None),
+            ("http://a.example.com/in", None),
+            ("https://evil/in@a.example.com/in", None),
+            ("https://a.example.com@evil/in", None),
+            // Whether an address is public is seen when it is connected to.
+            ("http://anything:8080/", Some(Reach::Public)),
+            ("http://127.0.0.1:8080/", Some(Reach::Public)),
+            ("http://[::1]:8080/x", Some(Reach::Public)),
+            ("http://anything/", None),
+            ("http://*:8080/", None),
+            // A configuration opens nothing.
+            ("https://a.config.example/", None),
+            ("file:///etc/passwd", None),
+        ] {
+            let got = egress.check(url.to_owned()).ok().map(|granted| granted.reach);
+            assert_eq!(got, reach, "{url}");
+        }
+        let shown: Vec<_> = egress.grants()[..2].iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["https://*.example.com:443/in", "http://*:8080/"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_whole_labels_at_the_beginning() {
+        for text in [
+            "https://a*.example.com/",
+            "https://*a.example.com/",
+            "https://a.*.com/",
+            "https://*.*/",
+            "https://*./",
+            "https://**/",
+            "https://example.*/",
+            "file://*/x",
+        ] {
+            assert_eq!(text.parse::<Grant>(), Err(GrantError::Star), "{text}");
+        }
+        // Elsewhere it is a sign like any other.
+        assert!(
+            egress(json!(null), &["http://h/*"])
+                .check("http://h/a".to_owned())
+                .is_err()
+        );
+    }
+
     proptest! {
         /// What is let through is, read again, at the granted host and below the granted path.
         #[test]
         fn nothing_gets_out(text in "(http|HTTP|https|file)?:?[/\\\\]{0,3}[h@:./\\\\%a2efF?#-]{0,24}") {
             let egress = egress(json!("http://h/a"), &[]);
-            if let Ok(sent) = egress.check(text) {
+            if let Ok(Granted { url: sent, reach }) = egress.check(text) {
+                prop_assert_eq!(reach, Reach::Anywhere);
                 let url = Url::parse(&sent).unwrap();
                 prop_assert_eq!(url.as_str(), sent.as_str());
                 prop_assert_eq!((url.scheme(), url.host_str(), url.port()), ("http", Some("h"), None));

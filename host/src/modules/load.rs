@@ -2,14 +2,19 @@
 //!
 //! Settings are read, the code is compiled, an instance is made and configured, and what it is interested in is
 //! checked. Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
-//! says which file and why, and nothing has changed. Nothing here starts a thread or touches the bus.
+//! says which file and why, and nothing has changed. Nothing here starts a thread, but for the compiler's, or touches the
+//! bus.
 
+use std::borrow::Borrow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::builtin;
+use super::compiler::{CompileError, Compiler};
 use super::egress::Egress;
 use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation};
@@ -78,6 +83,27 @@ pub enum LoadError {
         file: String,
         /// Why.
         source: wasm::LoadError,
+    },
+    /// Compiling takes longer than it may. It goes on, for the next attempt.
+    #[error(
+        "{file} was not compiled within {limit:?} (limits.compile_time); compiling goes on, and a rescan finds it when it is \
+         done"
+    )]
+    TooSlow {
+        /// The module's file.
+        file: String,
+        /// The limit that was in force.
+        limit: Duration,
+    },
+    /// Other modules that take long to compile left no room for this one.
+    #[error(
+        "{file} was not compiled within {limit:?} (limits.compile_time): other modules take that long; rescan later"
+    )]
+    CompilersBusy {
+        /// The module's file.
+        file: String,
+        /// The limit that was in force.
+        limit: Duration,
     },
     /// The module does not take its configuration.
     #[error("{file} refuses its configuration{}{}", if .problems.is_empty() { "" } else { ": " }, joined(.problems))]
@@ -168,13 +194,24 @@ pub(super) struct Compiled {
 
 /// Loads modules, always with the same engine and the same settings of the host.
 pub(super) struct Loader {
-    engine: Engine,
+    compiler: Compiler<Component>,
     settings: Settings,
 }
 
 impl Loader {
     pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
-        Loader { engine, settings }
+        let compiler = Compiler::new(move |wasm| engine.compile(wasm));
+        Loader { compiler, settings }
+    }
+
+    /// What the module of that name keeps.
+    pub(super) fn kv(&self, name: &ModuleName) -> Arc<Kv> {
+        self.settings.shelf.kv(name.borrow())
+    }
+
+    /// The module is removed, and with it what it keeps, unless that is kept for its return.
+    pub(super) fn forget(&self, name: &ModuleName) {
+        self.settings.shelf.remove(name.borrow());
     }
 
     pub(super) fn dir(&self) -> Option<&PathBuf> {
@@ -194,11 +231,12 @@ impl Loader {
         compiled: Option<&Compiled>,
     ) -> Result<Loaded, LoadError> {
         let (own, config) = self.configuration(name, files)?;
-        let allowance = own.over(Allowance {
+        let mut allowance = own.over(Allowance {
             limits: self.settings.limits.clone(),
             queue: self.settings.queue,
-            instances: self.settings.instances,
+            instances: self.settings.instances.most(),
             batch: self.settings.batch,
+            compile_time: self.settings.compile_time,
         });
 
         let origin = if files.wasm.is_some() {
@@ -214,7 +252,7 @@ impl Loader {
             file: file.clone(),
             source,
         };
-        let compiled = self.compile(name, files.wasm.as_ref(), compiled, &file)?;
+        let compiled = self.compile(name, files.wasm.as_ref(), compiled, allowance.compile_time, &file)?;
 
         let identity = Identity {
             node: self.settings.node.clone(),
@@ -236,6 +274,9 @@ impl Loader {
                 source,
             },
         })?;
+        if !own.has_instances() {
+            allowance.instances = self.settings.instances.number(instance.memory());
+        }
         let list: Vec<Interest> = interests
             .into_iter()
             .map(|wasm::Interest { hook, filters }| Interest { hook, filters })
@@ -294,6 +335,7 @@ impl Loader {
         name: &ModuleName,
         wasm: Option<&Content>,
         before: Option<&Compiled>,
+        limit: Duration,
         file: &str,
     ) -> Result<Compiled, LoadError> {
         let from = wasm.map(|content| content.print);
@@ -301,8 +343,16 @@ impl Loader {
             return Ok(before.clone());
         }
         let bytes = match wasm {
-            Some(content) => readable(content, file, MOST_WASM)?,
-            None if name.is_webhook() => builtin::WEBHOOK,
+            Some(content) => {
+                readable(content, file, MOST_WASM)?;
+                let (bytes, limit) = (content.bytes.len() as u64, self.settings.module_size);
+                if bytes > limit {
+                    let file = file.to_owned();
+                    return Err(LoadError::TooLarge { file, bytes, limit });
+                }
+                content.bytes.clone()
+            }
+            None if name.is_webhook() => Bytes::from_static(builtin::WEBHOOK),
             None => {
                 return Err(LoadError::Unreadable {
                     file: file.to_owned(),
@@ -310,10 +360,18 @@ impl Loader {
                 });
             }
         };
-        let compiled = self.engine.compile(bytes);
-        let component = compiled.map_err(|source| LoadError::Code {
-            file: file.to_owned(),
-            source,
+        let compiled = self.compiler.compile(from, &bytes, limit);
+        let component = compiled.map_err(|error| {
+            let file = file.to_owned();
+            match error {
+                CompileError::Refused(source) => LoadError::Code { file, source },
+                CompileError::TooSlow => LoadError::TooSlow { file, limit },
+                CompileError::Busy => LoadError::CompilersBusy { file, limit },
+                CompileError::Thread(source) => LoadError::Threads {
+                    module: name.shared(),
+                    source,
+                },
+            }
         })?;
         Ok(Compiled { from, component })
     }

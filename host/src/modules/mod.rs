@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The data and who owns it: a module is known by its **name**, the file's name without `.wasm`. To the name belong
-//! its queues on the bus, its workers, its counters and what it keeps in `kv`; they stay when the file is replaced. To
+//! its queues on the bus, its workers, its counters and, on the [`Shelf`], what it keeps in `kv`; they stay when the file is replaced. To
 //! a **generation** belong compiled code, configuration, limits, interests and grants; it never changes and is replaced
 //! whole. Instances belong to workers, one each.
 //!
@@ -19,13 +19,16 @@
 //! removed.
 //!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
-//! by second. Threads: one per instance, one that watches the folder and loads.
+//! by second, compiling by time. Threads: one per instance, one that watches the folder and loads, at most two that
+//! compile.
 
 mod builtin;
+mod compiler;
 mod crew;
 mod egress;
 mod folder;
 mod generation;
+mod instances;
 mod load;
 mod registry;
 mod requests;
@@ -39,6 +42,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use egress::Refusal;
+pub use instances::Instances;
 pub use load::LoadError;
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
@@ -50,7 +54,7 @@ use watch::{Reason, Watch};
 use crate::delivery::{Destinations, Outbox};
 use crate::event::{Hook, Node};
 use crate::hooks::{Bus, QueueLimits};
-use crate::wasm::{self, Engine, Kv, KvBounds};
+use crate::wasm::{self, Engine, Kv, KvBounds, Shelf};
 
 /// What modules need to know of their host, and what they get unless their own settings say otherwise.
 #[derive(Clone)]
@@ -63,10 +67,16 @@ pub struct Settings {
     pub webhook_config: serde_json::Value,
     /// Bounds of each queue.
     pub queue: QueueLimits,
-    /// Instances of a module, at least 1: so many clients' events are handled at the same time.
-    pub instances: usize,
+    /// Instances of a module: so many clients' events are handled at the same time.
+    pub instances: Instances,
     /// What an instance may use.
     pub limits: wasm::Limits,
+    /// How long compiling a module may take. 60 s: eight times what Python takes on two processors.
+    pub compile_time: Duration,
+    /// Bytes of a `.wasm`; more than 256 MiB are never read.
+    pub module_size: u64,
+    /// Where modules keep their state.
+    pub shelf: Shelf,
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,

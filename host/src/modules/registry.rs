@@ -7,7 +7,7 @@
 //!
 //! A module's queues stay when its generation changes. If its number of instances or its bounds change as well, new
 //! queues take over in one step, and their workers begin when the old ones have emptied theirs, so that the order of
-//! each client is kept. What a module keeps in `kv` stays until the module is removed.
+//! each client is kept. What a module keeps in `kv` stays at least until the module is removed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,6 @@ use super::state::{GenerationState, ModuleState, Origin, Record, Status};
 use super::worker::Worker;
 use crate::delivery::Outbox;
 use crate::hooks::{Attachment, Bus, QueueLimits, Version};
-use crate::wasm::{Kv, KvBounds};
 
 /// How long the workers of a removed module try to make an instance before what is in their queues is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,7 +56,6 @@ struct Seen {
 
 /// What is known under one name.
 struct Module {
-    kv: Arc<Kv>,
     record: Arc<Record>,
     /// Number of the last generation.
     number: u32,
@@ -209,11 +207,12 @@ impl Registry {
     /// Loads a module and puts it in force.
     fn put(&self, name: &ModuleName, files: &Files<Content>) -> Result<(), LoadError> {
         let began = Instant::now();
-        let (kv, number, compiled) = {
+        let kv = self.loader.kv(name);
+        let (number, compiled) = {
             let mut roll = lock(&self.roll);
             let module = roll.module(name);
             let compiled = module.running.as_ref().map(|running| running.compiled.clone());
-            (Arc::clone(&module.kv), module.number + 1, compiled)
+            (module.number + 1, compiled)
         };
         let loaded = self.loader.load(name, files, number, &kv, compiled.as_ref())?;
         let (origin, hooks) = (loaded.origin, loaded.generation.interests.hooks().count());
@@ -299,12 +298,12 @@ impl Registry {
 
     /// Detaches a module and lets it empty its queue.
     fn remove(&self, name: &ModuleName) {
+        self.loader.forget(name);
         let mut roll = lock(&self.roll);
         let Some(module) = roll.modules.get_mut(name) else {
             return;
         };
         module.rejected = None;
-        module.kv = Kv::new(KvBounds::default());
         if let Some(Running {
             attachment,
             crew,
@@ -363,7 +362,6 @@ impl Roll {
 impl Module {
     fn new() -> Module {
         Module {
-            kv: Kv::new(KvBounds::default()),
             record: Arc::new(Record::new()),
             number: 0,
             running: None,

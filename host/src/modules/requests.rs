@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::egress::{Egress, Refusal};
-use crate::delivery::{self, DestinationError};
+use super::egress::{Egress, Granted, Refusal};
+use crate::delivery::{self, DestinationError, Reach, Via};
 use crate::event::Event;
 use crate::wasm;
 
@@ -29,7 +29,7 @@ pub(super) fn prepare(
             .client()
             .map_or_else(String::new, |client| client.id.to_string()),
     };
-    let (url, via) = match request.destination {
+    let (url, named) = match request.destination {
         Some(name) => {
             let url = egress
                 .at_destination(&name, &request.url)
@@ -37,17 +37,26 @@ pub(super) fn prepare(
                     DestinationError::Unknown => Refusal::Destination(excerpt(&name)),
                     _ => Refusal::Outside(excerpt(&name)),
                 })?;
-            (url, delivery::Via::Named(name.into()))
+            (url, Some(name))
         }
-        None => (request.url, delivery::Via::Url),
+        None => (request.url, None),
+    };
+    let Granted { url, reach } = egress.check(url)?;
+    // What an operator gives a destination is not for hosts that the module chooses.
+    let via = match (named, reach) {
+        (Some(name), Reach::Public) => return Err(Refusal::Open(excerpt(&name))),
+        (Some(name), Reach::Anywhere) => Via::Named(name.into()),
+        (None, Reach::Public) => Via::Nothing,
+        (None, Reach::Anywhere) => Via::Url,
     };
     Ok(delivery::Request {
         id: event.id.to_string(),
         source: Arc::clone(module),
         generation,
         method: method(request.method),
-        url: egress.check(url)?,
+        url,
         via,
+        reach,
         headers: request.headers,
         body: request.body,
         ordering_key,
@@ -154,6 +163,24 @@ mod tests {
             let expected = expected.map(|url| (url.to_owned(), delivery::Via::Named(name.into())));
             assert_eq!(got, expected.map_err(str::to_owned), "{name} {url}");
         }
+
+        // Of the destinations, only what the operator has named gets what the operator gave them.
+        let open = |text: &str, name: Option<&str>| {
+            let request = wasm::Request {
+                url: text.into(),
+                destination: name.map(str::to_owned),
+                ..request()
+            };
+            let all = [destination("far", "http://far/")];
+            let egress = Egress::new(&json!(null), &["http://*/".parse().unwrap()]).with(all.into_iter().collect());
+            prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
+        };
+        let chosen = open("http://far/x", None).unwrap();
+        assert_eq!((chosen.via, chosen.reach), (Via::Nothing, Reach::Public));
+        assert_eq!(
+            open("x", Some("far")).unwrap_err().to_string(),
+            "destination 'far' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"
+        );
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(super) struct Allowance {
     pub(super) queue: QueueLimits,
     pub(super) instances: usize,
     pub(super) batch: usize,
+    pub(super) compile_time: Duration,
 }
 
 /// `[limits]`, as far as it is there.
@@ -63,6 +64,7 @@ struct Overrides {
     table_elements: Option<usize>,
     deadline: Option<Duration>,
     start_deadline: Option<Duration>,
+    compile_time: Option<Duration>,
     outcome_bytes: Option<usize>,
     instances: Option<usize>,
     batch: Option<usize>,
@@ -72,11 +74,12 @@ struct Overrides {
 }
 
 const SECTIONS: [&str; 3] = ["config", "limits", "egress"];
-const LIMITS: [&str; 10] = [
+const LIMITS: [&str; 11] = [
     "memory",
     "table_elements",
     "deadline",
     "start_deadline",
+    "compile_time",
     "outcome_bytes",
     "instances",
     "batch",
@@ -152,7 +155,13 @@ impl ModuleSettings {
             },
             instances: own.instances.unwrap_or(host.instances).clamp(1, MOST_INSTANCES),
             batch: own.batch.unwrap_or(host.batch).clamp(1, MOST_BATCH),
+            compile_time: own.compile_time.unwrap_or(host.compile_time),
         }
+    }
+
+    /// Whether they say how many instances there are to be.
+    pub(super) fn has_instances(&self) -> bool {
+        self.limits.instances.is_some()
     }
 }
 
@@ -213,6 +222,7 @@ impl Reader {
                 "queue_bytes" => limits.queue_bytes = self.size(&path, &value, 1..=usize::MAX),
                 "deadline" => limits.deadline = self.duration(&path, &value),
                 "start_deadline" => limits.start_deadline = self.duration(&path, &value),
+                "compile_time" => limits.compile_time = self.duration(&path, &value),
                 "table_elements" => limits.table_elements = self.number(&path, &value, 1..=u32::MAX as usize),
                 "instances" => limits.instances = self.number(&path, &value, 1..=MOST_INSTANCES),
                 "batch" => limits.batch = self.number(&path, &value, 1..=MOST_BATCH),
@@ -352,6 +362,7 @@ mod tests {
             queue: QueueLimits::default(),
             instances: 2,
             batch: 64,
+            compile_time: Duration::from_secs(60),
         }
     }
 
@@ -383,6 +394,7 @@ mod tests {
             table_elements = 1000
             deadline = "500ms"
             start_deadline = "20s"
+            compile_time = "2m"
             outcome_bytes = "1KiB"
             instances = 3
             batch = 16
@@ -415,7 +427,8 @@ mod tests {
                 limits,
                 queue,
                 instances: 3,
-                batch: 16
+                batch: 16,
+                compile_time: Duration::from_secs(120),
             }
         );
     }
@@ -475,6 +488,14 @@ mod tests {
             problems("[config]\nx = nan"),
             ["config.x: is no number that JSON knows"]
         );
+    }
+
+    #[test]
+    fn every_limit_is_documented() {
+        let page = include_str!("../../../docs/limits.md");
+        for key in LIMITS {
+            assert!(page.contains(&format!("\n| `{key}` |")), "{key}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Whole modules: real folders, the real engine, the default module and small ones of WebAssembly text.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -38,8 +40,11 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         },
         webhook_config,
         queue: QueueLimits::default(),
-        instances: 2,
+        instances: Instances::UpTo(2),
         limits: wasm::Limits::default(),
+        compile_time: Duration::from_secs(60),
+        module_size: 256 << 20,
+        shelf: Shelf::in_memory(),
         batch: 64,
         destinations: Destinations::default(),
     }
@@ -66,6 +71,11 @@ fn variant(number: u8) -> Vec<u8> {
 
 /// A module of WebAssembly text that wants all publishes, see `guest.wat` beside the tests of `wasm`.
 fn guest(data: &str, handle: &str) -> Vec<u8> {
+    guest_with(2, data, handle)
+}
+
+/// The same with so many pages of memory.
+fn guest_with(pages: u32, data: &str, handle: &str) -> Vec<u8> {
     let configure = "(i32.store (i32.const 20) (i32.const 128)) (i32.store (i32.const 24) (i32.const 1)) \
                      (i32.store8 (i32.const 128) (i32.const 15)) (i32.const 16)";
     let text = include_str!("../wasm/tests/guest.wat")
@@ -74,7 +84,7 @@ fn guest(data: &str, handle: &str) -> Vec<u8> {
     let text = text.collect::<Vec<_>>().join("\n");
     let text = text
         .replace("{types}", include_str!("../wasm/tests/types.wat"))
-        .replace("{pages}", "2");
+        .replace("{pages}", &pages.to_string());
     let text = text.replace("{start}", "").replace("{data}", data);
     wat::parse_str(text.replace("{configure}", configure).replace("{handle}", handle)).unwrap()
 }

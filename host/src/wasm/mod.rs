@@ -7,8 +7,8 @@
 //! - [`Component`] is one module, compiled and with its imports and exports checked. Clones share the code.
 //! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time, takes calls one after
 //!   the other, and is thrown away after the first call that fails: what a trap leaves behind is never used again.
-//! - [`Kv`] is what a module keeps beyond its instances. All instances of a module share one, and whoever loads the
-//!   module owns it.
+//! - [`Kv`] is what a module keeps beyond its instances. All instances of a module share one; the [`Shelf`] has them by
+//!   name, and on disk if there is a data folder.
 //!
 //! The way of a batch: [`Event`](crate::event::Event)s are lent to the bindings (`lower.rs`: no text and no payload is
 //! copied on this side), wasmtime copies them into the guest, and the answer comes back as [`Outcome`]s that share
@@ -44,5 +44,5 @@ pub use contract::{Identity, Interest, Method, Outcome, Problem, Request};
 pub use engine::{Engine, EngineSettings};
 pub use error::{CallError, ConfigureError, EngineError, LoadError};
 pub use instance::Instance;
-pub use kv::{Kv, KvBounds, KvUsage};
+pub use kv::{DataError, DataSettings, Kv, KvBounds, KvUsage, Shelf};
 pub use limits::Limits;

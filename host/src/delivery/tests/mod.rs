@@ -34,6 +34,7 @@ fn request(url: &str, key: &str, body: &str) -> Request {
         method: Method::Post,
         url: url.into(),
         via: Via::Url,
+        reach: Reach::Anywhere,
         headers: vec![
             ("content-type".into(), "application/json".into()),
             ("accept".into(), "*/*".into()),
@@ -544,4 +545,52 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         "{}",
         other.head
     );
+}
+
+#[test]
+fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
+    let sink = Sink::start(|_| Reply::Status(200));
+    let delivery = Delivery::start(&settings()).unwrap();
+    let port = sink.address.port();
+    let chosen = |host: &str| Request {
+        reach: Reach::Public,
+        ..request(&format!("http://{host}:{port}/"), "k", "chosen")
+    };
+    let hosts = [
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+    ];
+    let named = || request(&sink.url("/"), "k", "named");
+    // A connection that is kept for the one kind is not used for the other.
+    let mut batch = vec![named()];
+    for host in hosts {
+        batch.extend([chosen(host), named()]);
+    }
+    batch.push(Request {
+        url: format!("https://127.0.0.1:{port}/"),
+        ..chosen("")
+    });
+    delivery.outbox().append(batch).unwrap();
+    let counters = wait(&delivery, "all of them", nothing_left);
+    assert_eq!((counters.delivered, counters.retried), (1 + hosts.len() as u64, 0));
+    let barred = Dropped {
+        barred: 1 + hosts.len() as u64,
+        ..Dropped::default()
+    };
+    assert_eq!(counters.dropped, barred);
+    assert!(sink.bodies().iter().all(|body| body == "named"));
+    // A name that is not found is tried again: it may be found later.
+    let unknown = format!("http://does-not-exist.invalid:{port}/");
+    let lost = Request {
+        reach: Reach::Public,
+        ..request(&unknown, "k", "")
+    };
+    delivery.outbox().append(vec![lost]).unwrap();
+    wait(&delivery, "a retry", |counters| counters.retried > 0);
+    assert_eq!(delivery.stop(Duration::ZERO).dropped.barred, barred.barred);
 }

@@ -1,6 +1,7 @@
-//! The store as a value: a map, an index by expiry, a count of bytes. Knows no clock, no lock and no calls.
+//! The store as a value: a map, an index by expiry, a count of bytes, and a note of what has changed for who keeps it
+//! elsewhere. Knows no clock, no lock and no calls.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,12 @@ impl Entry {
     }
 }
 
+impl Noted {
+    fn is_worth_reading(&self) -> bool {
+        self.reset || !self.keys.is_empty()
+    }
+}
+
 /// What a key with a value of `len` bytes counts.
 pub(super) fn cost(key: &str, len: usize) -> usize {
     ENTRY + key.len() + len
@@ -84,6 +91,18 @@ pub(super) struct Entries {
     ends: BTreeMap<(Instant, Revision), Arc<str>>,
     bytes: usize,
     last: u64,
+    noted: Option<Noted>,
+}
+
+/// Which keys have changed.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) keys: HashSet<Arc<str>>,
+    /// Everything has changed: what is elsewhere is of no use, and all keys that are there are among `keys`.
+    pub(super) reset: bool,
+    /// What the keys cost, and may.
+    bytes: usize,
+    limit: usize,
 }
 
 impl Entries {
@@ -163,6 +182,7 @@ impl Entries {
                 Some(((end, _), key)) if *end <= now => {
                     let key = Arc::clone(key);
                     self.take(&key);
+                    self.note(key);
                 }
                 _ => return,
             }
@@ -171,16 +191,8 @@ impl Entries {
 
     /// Stores a value in place of whatever is there.
     pub(super) fn put(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) {
-        let revision = self.next();
         let end = ttl.and_then(|seconds| now.checked_add(Duration::from_secs(seconds.into())));
-        self.restore(
-            key,
-            Some(Entry {
-                value,
-                revision,
-                end: end.map(|end| (end, revision)),
-            }),
-        );
+        self.put_until(key, value, end);
     }
 
     /// Stores another value with the end that the old one had; nothing if there is none.
@@ -190,6 +202,7 @@ impl Entries {
             self.bytes = self.bytes - entry.len() + value.len();
             entry.value = value;
             entry.revision = revision;
+            self.note_key(key);
         }
     }
 
@@ -201,8 +214,80 @@ impl Entries {
             if let Some(end) = entry.end {
                 self.ends.insert(end, Arc::clone(&name));
             }
-            self.map.insert(name, entry);
+            self.map.insert(Arc::clone(&name), entry);
         }
+        self.note(name);
+    }
+
+    /// Notes from now on what changes, until it costs more than `limit`: then everything counts as changed.
+    pub(super) fn start_noting(&mut self, limit: usize) {
+        self.noted = Some(Noted {
+            limit,
+            ..Noted::default()
+        });
+    }
+
+    pub(super) fn stop_noting(&mut self) {
+        self.noted = None;
+    }
+
+    /// Whether anything is noted.
+    pub(super) fn has_noted(&self) -> bool {
+        self.noted.as_ref().is_some_and(Noted::is_worth_reading)
+    }
+
+    /// What was noted; a new note begins.
+    pub(super) fn take_noted(&mut self) -> Option<Noted> {
+        let noted = self.noted.as_mut().filter(|noted| noted.is_worth_reading())?;
+        let limit = noted.limit;
+        Some(std::mem::replace(
+            noted,
+            Noted {
+                limit,
+                ..Noted::default()
+            },
+        ))
+    }
+
+    /// Notes that everything has changed.
+    pub(super) fn note_all(&mut self) {
+        let Some(noted) = &mut self.noted else { return };
+        noted.reset = true;
+        noted.keys = self.map.keys().cloned().collect();
+        noted.bytes = noted.keys.iter().map(|key| cost(key, 0)).sum();
+    }
+
+    fn note_key(&mut self, key: &str) {
+        if self.noted.is_some()
+            && let Some((name, _)) = self.map.get_key_value(key)
+        {
+            let name = Arc::clone(name);
+            self.note(name);
+        }
+    }
+
+    fn note(&mut self, name: Arc<str>) {
+        let Some(noted) = &mut self.noted else { return };
+        let more = cost(&name, 0);
+        if noted.keys.insert(name) {
+            noted.bytes += more;
+            if noted.bytes > noted.limit {
+                self.note_all();
+            }
+        }
+    }
+
+    /// A value and its end, unless it is over.
+    pub(super) fn value_and_end(&self, key: &str, now: Instant) -> Option<(Bytes, Option<Instant>)> {
+        let entry = self.map.get(key).filter(|entry| !entry.is_over(now))?;
+        Some((entry.value.clone(), entry.end.map(|(end, _)| end)))
+    }
+
+    /// Stores a value that was kept elsewhere.
+    pub(super) fn put_until(&mut self, key: &str, value: Bytes, end: Option<Instant>) {
+        let revision = self.next();
+        let end = end.map(|end| (end, revision));
+        self.restore(key, Some(Entry { value, revision, end }));
     }
 
     fn take(&mut self, key: &str) -> Option<Arc<str>> {

@@ -1,8 +1,10 @@
-//! State of a module that outlives its instances: keys and bytes in memory, bounded, with times to live.
+//! State of a module that outlives its instances: keys and bytes in memory, bounded, with times to live, and on disk if
+//! the host has a folder for it.
 //!
-//! A [`Kv`] is shared by the instances of one module and survives a swap; whoever loads the module owns it.
+//! A [`Kv`] is shared by the instances of one module and survives a swap.
 //! `entries.rs` is the store as a value, `changes.rs` what one call has changed; both take the time as an argument.
-//! Here stand the lock and the operations that a guest has.
+//! Here stand the lock and the operations that a guest has. [`Shelf`] has the stores of all modules by name and keeps
+//! them on disk (`disk.rs`).
 //!
 //! What a call writes is in force at once, for all instances, and is taken back if the call fails, because its events
 //! are handled again. For one instance that is exact. Where another instance has written the same key since, its
@@ -12,7 +14,9 @@
 //! stay: there is no isolation.
 
 mod changes;
+mod disk;
 mod entries;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +26,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use changes::Changes;
+use disk::Saved;
 use entries::Entries;
+use shelf::Now;
+
+pub use disk::DataError;
+pub use shelf::{DataSettings, Shelf};
 
 /// How much a module may keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +104,63 @@ impl Kv {
         })
     }
 
+    /// A store with what was kept, which notes what changes; and how many of the entries have no room.
+    fn restored(bounds: KvBounds, kept: Vec<(String, Saved)>, now: Now) -> (Arc<Kv>, usize) {
+        let mut entries = Entries::default();
+        entries.start_noting(noted_bytes(&bounds));
+        let mut left_out = 0;
+        for (key, Saved { value, end }) in kept {
+            let end = match end.map(|end| now.to_instant(end)) {
+                Some(None) => continue,
+                end => end.flatten(),
+            };
+            match entries.check(&key, value.len(), &bounds) {
+                Ok(()) => entries.put_until(&key, value, end),
+                Err(_) => left_out += 1,
+            }
+        }
+        entries.take_noted();
+        let entries = Mutex::new(entries);
+        (Arc::new(Kv { entries, bounds }), left_out)
+    }
+
+    /// An empty store that takes the place of all that was kept.
+    fn anew(bounds: KvBounds) -> Arc<Kv> {
+        let mut entries = Entries::default();
+        entries.start_noting(noted_bytes(&bounds));
+        entries.note_all();
+        let entries = Mutex::new(entries);
+        Arc::new(Kv { entries, bounds })
+    }
+
+    fn stop_noting(&self) {
+        self.lock().stop_noting();
+    }
+
+    fn note_all(&self) {
+        self.lock().note_all();
+    }
+
+    fn has_changed(&self) -> bool {
+        self.lock().has_noted()
+    }
+
+    /// The keys that have changed since this was asked last, and whether what was kept before is void.
+    fn take_changed(&self) -> Option<(bool, Vec<Arc<str>>)> {
+        let noted = self.lock().take_noted()?;
+        Some((noted.reset, noted.keys.into_iter().collect()))
+    }
+
+    /// Adds what stands at the keys now.
+    fn read(&self, names: &[Arc<str>], now: Now, to: &mut Vec<(Arc<str>, Option<Saved>)>) {
+        let entries = self.lock();
+        to.extend(names.iter().map(|name| {
+            let found = entries.value_and_end(name, now.at);
+            let saved = found.map(|(value, end)| shelf::saved(value, end, now));
+            (Arc::clone(name), saved)
+        }));
+    }
+
     /// How full it is.
     pub fn usage(&self) -> KvUsage {
         self.lock().usage()
@@ -104,6 +170,11 @@ impl Kv {
         // A panic between two steps of a change could leave the counted bytes wrong, never the map broken.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the note of changed keys may cost: each key that there can be, twice.
+fn noted_bytes(bounds: &KvBounds) -> usize {
+    bounds.total_bytes.saturating_mul(2)
 }
 
 /// One instance's access to its module's [`Kv`], with the changes of the call that runs.

@@ -1,5 +1,7 @@
 //! Whole modules in the real engine: small components whose behaviour is a few lines of WebAssembly text.
 
+mod hostile;
+
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};

@@ -7,12 +7,25 @@
 //! | `grow` | takes memory until there is none |
 //! | `fail` | says that it cannot handle the event |
 //! | `print` | prints to both streams and to the log, then as any other |
+//! | `exit` | ends the process that it thinks it is |
+//! | `sleep` | sleeps for an hour |
+//! | `overflow` | calls itself without end |
+//! | `huge N` | sends a body of N MiB |
+//! | `many N` | sends N requests without a body |
+//! | `flood the log` | logs without end |
+//! | `flood kv` | sets one key after the other without end, whatever the host says |
+//! | `count` | counts in `kv` and sends the count as payload |
 //! | `url …` | sends to that URL |
+//! | `header NAME=VALUE` | sends with that header |
 //! | anything else | sends `{"tag":…,"payload":…}` |
+//!
+//! And when its `tag` tells it to: `refuse` refuses the configuration, `hang` never comes to its end, `slow` takes half a
+//! second for it, `bomb` takes all memory for it, `always` panics on every event.
 
 use std::hint::black_box;
+use std::time::Duration;
 
-use hookhost_guest::{Event, Hook, Host, Interest, Message, Module, Outcome, Problems, Request};
+use hookhost_guest::{Event, Hook, Host, Interest, Message, Module, Outcome, Problems, Request, kv};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -37,8 +50,12 @@ impl Module for Probe {
     type Config = Config;
 
     fn new(config: Config, _: &Host) -> Result<Self, Problems> {
-        if config.tag == "refuse" {
-            return Err(Problems::one("tag", "told to refuse"));
+        match config.tag.as_str() {
+            "refuse" => return Err(Problems::one("tag", "told to refuse")),
+            "hang" => hang(),
+            "slow" => std::thread::sleep(Duration::from_millis(500)),
+            "bomb" => grow(),
+            _ => {}
         }
         Ok(Probe(config))
     }
@@ -52,16 +69,30 @@ impl Module for Probe {
         let Ok(payload) = message.payload_str() else {
             return Outcome::fail("not UTF-8");
         };
+        if tag == "always" {
+            panic!("told to panic always");
+        }
+        let number = |word: &str| payload.strip_prefix(word)?.parse::<usize>().ok();
         match payload {
             "panic" => panic!("told to panic"),
-            "loop" => loop {
-                black_box(());
-            },
-            "grow" => {
-                let mut hoard = Vec::new();
-                loop {
-                    hoard.push(black_box(vec![1u8; 1 << 20]));
+            "loop" => hang(),
+            "grow" => grow(),
+            "exit" => std::process::exit(3),
+            "sleep" => std::thread::sleep(Duration::from_secs(3600)),
+            "overflow" => drop(black_box(overflow(black_box(0)))),
+            "flood the log" => {
+                for number in 0u64.. {
+                    hookhost_guest::warn!("flood {number} {}", "x".repeat(500));
                 }
+            }
+            "flood kv" => {
+                for number in 0u64.. {
+                    drop(kv::set(&format!("flood {number}"), [7; 1000], None));
+                }
+            }
+            "count" => {
+                let payload = kv::add("count", 1, None).map_or_else(|full| full.to_string(), |count| count.to_string());
+                return Request::post(url.as_str()).json(&Body { tag, payload: &payload }).into();
             }
             "fail" => return Outcome::fail("told to fail"),
             "print" => {
@@ -73,10 +104,37 @@ impl Module for Probe {
                 if let Some(url) = payload.strip_prefix("url ") {
                     return Request::post(url).text(payload).into();
                 }
+                if let Some((name, value)) = payload.strip_prefix("header ").and_then(|pair| pair.split_once('=')) {
+                    return Request::post(url.as_str()).header(name, value).text(payload).into();
+                }
+                if let Some(size) = number("huge ") {
+                    return Request::post(url.as_str()).bytes(vec![b'x'; size << 20]).into();
+                }
+                if let Some(count) = number("many ") {
+                    return (0..count).map(|_| Request::post(url.as_str())).collect::<Vec<_>>().into();
+                }
             }
         }
         Request::post(url.as_str()).json(&Body { tag, payload }).into()
     }
+}
+
+fn hang() -> ! {
+    loop {
+        black_box(());
+    }
+}
+
+fn grow() -> ! {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![1u8; 1 << 20]));
+    }
+}
+
+#[expect(unconditional_recursion, reason = "it is what it is for")]
+fn overflow(depth: u64) -> u64 {
+    black_box(overflow(black_box(depth + 1))) + black_box(depth)
 }
 
 hookhost_guest::export!(Probe);

@@ -1,0 +1,64 @@
+//! How many instances a module gets.
+//!
+//! Each instance has a memory of its own, and languages differ by a factor of fifty in what an idle one takes: Rust
+//! 2 MiB, JavaScript 26, Python 110. Code is shared and plays no part. So the number follows from what the first
+//! instance takes once it is configured, unless somebody has said a number.
+
+/// What the instances of one module may take together when nobody has said how many there are to be. 128 MiB: one
+/// instance of Python, four of JavaScript, and of Rust as many as there are processors for.
+const TOGETHER: usize = 128 << 20;
+
+/// The number of instances of a module whose own settings name none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instances {
+    /// This many, at least 1.
+    Exactly(usize),
+    /// As many as take 128 MiB together after their start, at least 1 and at most this many.
+    UpTo(usize),
+}
+
+impl Instances {
+    /// The most that it can be.
+    pub(super) fn most(self) -> usize {
+        let (Instances::Exactly(most) | Instances::UpTo(most)) = self;
+        most.max(1)
+    }
+
+    /// The number for a module of which an instance takes `memory` bytes.
+    pub(super) fn number(self, memory: usize) -> usize {
+        match self {
+            Instances::Exactly(number) => number.max(1),
+            Instances::UpTo(most) => (TOGETHER / memory.max(1)).clamp(1, most.max(1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn the_number_follows_from_what_an_instance_takes() {
+        for (rule, memory, number) in [
+            (Instances::UpTo(8), 0, 8),
+            (Instances::UpTo(8), 2 * MIB, 8),
+            (Instances::UpTo(100), 2 * MIB, 64),
+            (Instances::UpTo(8), 16 * MIB, 8),
+            (Instances::UpTo(8), 16 * MIB + 1, 7),
+            (Instances::UpTo(8), 26 * MIB, 4),
+            (Instances::UpTo(3), 26 * MIB, 3),
+            (Instances::UpTo(8), 64 * MIB, 2),
+            (Instances::UpTo(8), 65 * MIB, 1),
+            (Instances::UpTo(8), 110 * MIB, 1),
+            (Instances::UpTo(8), 4 << 30, 1),
+            (Instances::UpTo(0), 0, 1),
+            (Instances::Exactly(8), 110 * MIB, 8),
+            (Instances::Exactly(1), 0, 1),
+            (Instances::Exactly(0), 0, 1),
+        ] {
+            assert_eq!(rule.number(memory), number, "{rule:?} with {memory} bytes");
+        }
+    }
+}
