@@ -370,7 +370,7 @@ fn what_is_unwise_is_a_warning() {
 fn the_example_in_the_example_file_is_one() {
     let example = include_str!("../../../hookhost.example.toml");
     let lines = example.lines().skip_while(|line| *line != "#[destinations.example]");
-    let lines = lines.take_while(|line| !line.starts_with("[shutdown]"));
+    let lines = lines.take_while(|line| !line.starts_with('['));
     let text: Vec<_> = lines
         .filter_map(|line| line.strip_prefix('#'))
         .filter(|line| !line.starts_with(' '))

@@ -497,7 +497,10 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
     let refusing = Sink::start(|_| Reply::Status(500));
     // Two attempts for the signed one: the second is taken.
     let seen = AtomicUsize::new(0);
-    let signed = Sink::start(move |_| Reply::Status(if seen.fetch_add(1, SeqCst) == 0 { 503 } else { 200 }));
+    let signed = Sink::start(move |received| {
+        let first = received.body == "2" && seen.fetch_add(1, SeqCst) == 0;
+        Reply::Status(if first { 503 } else { 200 })
+    });
     let mut once = destination::tests::destination("once", &[&refusing.url("/")]);
     once.terms.retry_max_elapsed_time = Duration::ZERO;
     let mut own = destination::tests::destination("own", &[&signed.url("/hook")]);
