@@ -30,7 +30,7 @@ impl HeaderTemplate {
 }
 
 /// A text as it may stand in a header; none if nothing is left of it.
-pub(crate) fn clean(text: &str) -> Option<String> {
+fn clean(text: &str) -> Option<String> {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = text.trim_matches(' ');
     (!text.is_empty()).then(|| text.to_owned())

@@ -15,6 +15,7 @@ mod url;
 
 pub use body::BodyTemplate;
 pub use header::HeaderTemplate;
+pub(super) use url::push_percent;
 pub use url::{DotSegment, UrlTemplate};
 
 use std::fmt;

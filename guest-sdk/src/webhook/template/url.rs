@@ -122,7 +122,7 @@ impl UrlTemplate {
 }
 
 /// Appends a byte as `%` and two upper-case digits.
-pub(crate) fn push_percent(out: &mut String, byte: u8) {
+pub(in crate::webhook) fn push_percent(out: &mut String, byte: u8) {
     out.push('%');
     for digit in [byte >> 4, byte & 15] {
         out.extend(char::from_digit(u32::from(digit), 16).map(|digit| digit.to_ascii_uppercase()));
