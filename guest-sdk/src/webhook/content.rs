@@ -108,3 +108,7 @@ impl Fields for Selected<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "emqx5_tests.rs"]
+mod tests;

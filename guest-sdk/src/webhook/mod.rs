@@ -40,6 +40,8 @@ mod emqx_reason;
 mod encoding;
 mod event_fields;
 mod fields;
+#[cfg(test)]
+mod fixtures;
 mod format;
 mod key;
 mod nanomq;

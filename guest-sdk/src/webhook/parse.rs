@@ -357,6 +357,7 @@ impl<'a> Reader<'a> {
                 Err(error) => self.problem(&inner, error.to_string()),
             }
         }
+        headers.sort_by(|(one, _), (other, _)| one.cmp(other));
         headers
     }
 

@@ -319,8 +319,8 @@ fn mistakes_in_where() {
             "`>>>where<<< qos = 1`: a column, a number or a 'text' was expected",
         ),
         (
-            "qos = 99999999999999999999999999999999999999999999999.",
-            "`qos = 99999999999999999999999999999999999999999999999>>>.<<<`: …",
+            "qos = 1.",
+            "`qos = 1>>>.<<<`: `and`, `or` or the end of the clause was expected",
         ),
     ] {
         let error = Condition::parse(clause).unwrap_err().to_string();
@@ -484,7 +484,7 @@ fn sources() {
 proptest! {
     #[test]
     fn no_text_is_too_strange(text in "\\PC{0,60}") {
-        let _ = (Statement::parse(&text).is_ok(), Select::parse(&text).is_ok(), Condition::parse(&text).is_ok());
+        drop((Statement::parse(&text), Select::parse(&text), Condition::parse(&text)));
     }
 
     /// Pieces of SQL in any order: whatever is taken is also evaluated.
@@ -502,15 +502,16 @@ proptest! {
         let text = pieces.join(" ");
         let table = table(&payload);
         let scope = Scope::new(&table);
-        if let Ok(select) = Select::parse(&text) {
-            if let Ok(value) = scope.select(&select) {
-                let mut out = String::new();
-                value.push(&mut out);
-                prop_assert!(serde_json::from_str::<Json>(&out).is_ok());
-            }
+        if let Ok(select) = Select::parse(&text)
+            && let Ok(value) = scope.select(&select)
+        {
+            let mut out = String::new();
+            value.push(&mut out);
+            prop_assert!(serde_json::from_str::<Json>(&out).is_ok());
         }
         if let Ok(condition) = Condition::parse(&text) {
-            let _ = scope.holds(&condition, None).is_ok();
+            // True, false or a failure: anything but a panic.
+            drop(scope.holds(&condition, None));
         }
         if let Ok(statement) = Statement::parse(&text) {
             prop_assert!(Select::parse(statement.select).is_ok());
