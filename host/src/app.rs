@@ -208,5 +208,6 @@ pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::
         shelf: shelf.clone(),
         batch: config.hooks.batch,
         quarantine: config.quarantine,
+        destinations: config.delivery.destinations.clone(),
     }
 }

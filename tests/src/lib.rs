@@ -22,6 +22,7 @@ pub mod process;
 pub mod raw;
 pub mod scene;
 pub mod sink;
+pub mod tls;
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A real HTTP/1.1 receiver on a port of its own, which keeps every request and answers as told: with a status, late,
+//! A real HTTP/1.1 receiver on a port of its own, over TLS if it is told so, which keeps every request and answers as told: with a status, late,
 //! never, with nonsense, with half an answer. It can go down, so that connections are refused, and come up again on the
 //! same port.
 //!
@@ -11,10 +11,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Received {
     pub time: SystemTime,
     /// Number of the connection that it came on.
     pub connection: usize,
+    /// Over TLS, the name that the sender asked for.
+    pub server_name: Option<String>,
     /// `POST`, …
     pub method: String,
     /// Path and query.
@@ -89,6 +92,7 @@ struct Shared {
 /// The receiver.
 pub struct Sink {
     address: SocketAddr,
+    tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
     /// Holds the port while it is down: bound but not listening, so that connections are refused and nobody takes it.
@@ -99,6 +103,15 @@ pub struct Sink {
 impl Sink {
     /// Starts it; every request is answered with 200.
     pub async fn start() -> Sink {
+        Sink::over(None)
+    }
+
+    /// Starts it with TLS.
+    pub async fn start_tls(config: rustls::ServerConfig) -> Sink {
+        Sink::over(Some(Arc::new(config).into()))
+    }
+
+    fn over(tls: Option<TlsAcceptor>) -> Sink {
         let socket = bind("127.0.0.1:0".parse().expect("an address"));
         let address = socket.local_addr().expect("a bound socket has an address");
         let script: Script = Arc::new(|_, _| Answer::Status(200));
@@ -110,6 +123,7 @@ impl Sink {
         });
         let mut sink = Sink {
             address,
+            tls,
             shared,
             acceptor: None,
             parked: Some(socket),
@@ -119,9 +133,10 @@ impl Sink {
         sink
     }
 
-    /// An `http://` URL of a path here.
+    /// An `http://` or `https://` URL of a path here.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// Decides how requests are answered from now on; the closure also gets how many came before.
@@ -150,6 +165,7 @@ impl Sink {
         self.shared.up.send_replace(true);
         self.acceptor = Some(tokio::spawn(accept(
             listener,
+            self.tls.clone(),
             self.shared.clone(),
             self.shared.up.subscribe(),
         )));
@@ -239,7 +255,7 @@ fn bind(address: SocketAddr) -> TcpSocket {
     socket
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut up: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>, mut up: watch::Receiver<bool>) {
     let mut connection = 0;
     loop {
         let accepted = tokio::select! {
@@ -248,7 +264,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut up: watch::Recei
         };
         let Ok((stream, _)) = accepted else { return };
         connection += 1;
-        tokio::spawn(serve(stream, connection, shared.clone(), up.clone()));
+        drop(stream.set_nodelay(true));
+        let (tls, shared, up) = (tls.clone(), shared.clone(), up.clone());
+        tokio::spawn(async move {
+            let Some(tls) = tls else {
+                return serve(stream, (connection, None), shared, up).await;
+            };
+            // Who does not get through the handshake sends no request.
+            if let Ok(stream) = tls.accept(stream).await {
+                let name = stream.get_ref().1.server_name().map(str::to_owned);
+                serve(stream, (connection, name), shared, up).await;
+            }
+        });
     }
 }
 
@@ -257,12 +284,17 @@ async fn down(up: &mut watch::Receiver<bool>) {
     drop(up.wait_for(|up| !up).await);
 }
 
-async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>, mut up: watch::Receiver<bool>) {
-    drop(stream.set_nodelay(true));
+/// `connection` is its number and the name that was asked for.
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    connection: (usize, Option<String>),
+    shared: Arc<Shared>,
+    mut up: watch::Receiver<bool>,
+) {
     let mut buffer = Vec::new();
     let mut read = [0; 16 * 1024];
     loop {
-        let Some((request, length)) = parse(&buffer, connection) else {
+        let Some((request, length)) = parse(&buffer, &connection) else {
             let idle = buffer.is_empty();
             tokio::select! {
                 got = stream.read(&mut read) => match got {
@@ -299,7 +331,11 @@ impl Shared {
 }
 
 /// Returns whether the connection goes on.
-async fn reply(stream: &mut TcpStream, answer: Answer, up: &mut watch::Receiver<bool>) -> bool {
+async fn reply(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    answer: Answer,
+    up: &mut watch::Receiver<bool>,
+) -> bool {
     let status = |status: u16| format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n").into_bytes();
     match answer {
         Answer::Status(code) => stream.write_all(&status(code)).await.is_ok(),
@@ -344,7 +380,7 @@ async fn reply(stream: &mut TcpStream, answer: Answer, up: &mut watch::Receiver<
 }
 
 /// The first request in the buffer and how long it is; none if it is not complete.
-fn parse(buffer: &[u8], connection: usize) -> Option<(Received, usize)> {
+fn parse(buffer: &[u8], (connection, server_name): &(usize, Option<String>)) -> Option<(Received, usize)> {
     let head_end = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&buffer[..head_end]);
     let mut lines = head.split("\r\n");
@@ -367,7 +403,8 @@ fn parse(buffer: &[u8], connection: usize) -> Option<(Received, usize)> {
     let request = Received {
         at: Instant::now(),
         time: SystemTime::now(),
-        connection,
+        connection: *connection,
+        server_name: server_name.clone(),
         method: method.to_owned(),
         path: path.to_owned(),
         headers,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::modules::explain;
 
-use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read};
+use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read_with};
 
 /// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
 const FILE_LIMIT: u64 = 4 << 20;
@@ -46,12 +46,13 @@ pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Proble
     };
     let config = file(&flags.config, "--config", "HOOKHOST_CONFIG");
     let webhook_file = file(&flags.webhook_config, "--webhook-config", "HOOKHOST_WEBHOOK_CONFIG");
-    match read(&Inputs {
+    let inputs = Inputs {
         flags,
         environment,
         file: config,
         webhook_file,
-    }) {
+    };
+    match read_with(&inputs, &read_bytes) {
         // What is secret is read again when it is needed; here it counts that it can be.
         Ok(loaded) if problems.is_empty() => match loaded.config.admin.token() {
             Ok(_) => Ok(loaded),
@@ -81,6 +82,10 @@ pub fn environment() -> Environment {
 }
 
 fn read_file(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?
         .take(FILE_LIMIT + 1)
@@ -88,7 +93,7 @@ fn read_file(path: &Path) -> io::Result<String> {
     if bytes.len() as u64 > FILE_LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

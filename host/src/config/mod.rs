@@ -6,8 +6,9 @@
 //!
 //! All mistakes are reported at once, each with its key and place and never with its value. Unknown keys are mistakes
 //! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
-//! to the default module. [`read`] is pure; [`load`] reads the files for it.
+//! to the default module. [`read`] does no input of its own; [`load`] reads the files for it.
 
+mod destinations;
 mod document;
 mod formats;
 mod load;
@@ -22,8 +23,10 @@ mod url;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
+pub use destinations::Files;
 pub use formats::Format;
 pub use load::{environment, load};
 pub use mqtt::Mqtt;
@@ -33,6 +36,7 @@ pub use units::{UnitError, format_duration, format_size, parse_duration, parse_s
 pub use webhook::{RulesFrom, Webhook};
 
 use crate::{admin, delivery, event, modules, wasm};
+use destinations::Sources;
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 
 /// Everything that can be configured, checked.
@@ -115,7 +119,7 @@ pub struct Inputs {
     pub webhook_file: Option<TextFile>,
 }
 
-/// Makes a configuration of its inputs.
+/// Makes a configuration of its inputs, which name no further files.
 ///
 /// # Errors
 ///
@@ -127,7 +131,16 @@ pub struct Inputs {
 /// assert_eq!(read(&inputs).unwrap().config.node.id, 7);
 /// ```
 pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
-    let (config, mut reader) = read_layers(inputs);
+    read_with(inputs, &|_| Err(io::ErrorKind::Unsupported.into()))
+}
+
+/// As [`read`], with the files of secrets and certificates that the configuration names.
+///
+/// # Errors
+///
+/// As [`read`], and files that cannot be read, each with the key that names it.
+pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Vec<Problem>> {
+    let (config, mut reader) = read_layers(inputs, files);
     reader.finish();
     if reader.problems.is_empty() {
         return Ok(Loaded {
@@ -142,7 +155,7 @@ pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
 }
 
 /// The reading itself; unknown keys are not yet looked for.
-fn read_layers(inputs: &Inputs) -> (Config, Reader) {
+fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     let variables = || {
         inputs
             .environment
@@ -184,7 +197,7 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
 
     let layers = vec![flags_layer(&inputs.flags), environment_layer(variables()), broker, file];
     let mut reader = Reader::new(layers);
-    let config = Config {
+    let mut config = Config {
         mqtt: Mqtt::read(reader.section("mqtt")),
         node: sections::node(reader.section("node")),
         webhook: Webhook::read(reader.section("webhook"), format),
@@ -197,6 +210,12 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
         admin: sections::admin(reader.section("admin")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
+    let sources = Sources {
+        files,
+        environment: &inputs.environment,
+    };
+    let terms = delivery::Terms::from(&config.delivery);
+    config.delivery.destinations = destinations::read(&mut reader, &terms, sources);
     reader.problems.append(&mut problems);
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;

@@ -2,7 +2,7 @@
 //!
 //! A webhook is a small request to a receiver that is nearly always the same, so what a general client does for each of
 //! them (taking the URL apart, layers, a pool that threads share) costs as much as sending it. Here each receiver has a
-//! [`Pool`] of its own kept-alive connections, which belongs to one sender thread, and a request goes to hyper's
+//! [`Pool`] of kept-alive connections, which belongs to one sender thread, and a request goes to hyper's
 //! connection as it is.
 //!
 //! A kept connection may have been closed by the receiver a moment ago. A request that was not written then is written
@@ -19,11 +19,54 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::{Request, Response};
+use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
+use url::Url;
+
+/// Where requests to one URL go.
+pub(super) struct Direct {
+    pool: Rc<Pool>,
+    /// Path and query.
+    path: Uri,
+}
+
+impl Direct {
+    /// Requests to `url` over a pool of its origin; adds the headers that are the client's to set.
+    pub(super) fn new(url: &Url, pool: &Rc<Pool>, headers: &mut HeaderMap) -> Result<Direct, String> {
+        if !headers.contains_key(HOST) {
+            let host = url.host_str().unwrap_or_default();
+            let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+            let host = host.parse::<HeaderValue>().map_err(|_| "URL is not valid: its host")?;
+            headers.insert(HOST, host);
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Ok(Direct {
+            pool: Rc::clone(pool),
+            path: path.parse().map_err(|_| "URL is not valid: its path or query")?,
+        })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, in one line.
+    pub(super) async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Answer, String> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = headers;
+        self.pool.send(request).await
+    }
+}
 
 /// The kept-alive connections to one receiver. Has to be used inside a `LocalSet`.
 pub(super) struct Pool {
@@ -46,28 +89,24 @@ const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// An answer, and the connection that it came on.
 pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
+    response: Response<Incoming>,
     connection: Connection,
     pool: Rc<Pool>,
 }
 
 impl Pool {
-    /// No connections yet. `host` is a name or an address without brackets.
-    pub(super) fn new(host: &str, port: u16, connect_timeout: Duration) -> Pool {
-        Pool {
-            host: host.to_owned(),
-            port,
+    /// A pool without connections for the origin of a URL; none if that needs TLS.
+    pub(super) fn for_url(url: &Url, connect_timeout: Duration) -> Option<Pool> {
+        let host = url.host_str().filter(|_| url.scheme() == "http")?;
+        Some(Pool {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port_or_known_default()?,
             connect_timeout,
             idle: RefCell::default(),
-        }
+        })
     }
 
-    /// Sends a request, whose URI is a path and whose headers are complete, and waits for the head of its answer.
-    ///
-    /// # Errors
-    ///
-    /// What went wrong, in one line.
-    pub(super) async fn send(self: &Rc<Pool>, mut request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    async fn send(self: &Rc<Pool>, mut request: Request<Full<Bytes>>) -> Result<Answer, String> {
         loop {
             let (mut connection, kept) = match self.kept().await {
                 Some(connection) => (connection, true),
@@ -146,6 +185,14 @@ impl Pool {
 }
 
 impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
     /// Reads the body up to a bound, after which the connection can be used again; beyond, it is closed. What goes
     /// wrong now changes nothing: the status has said whether the request is taken.
     pub(super) async fn finish(self, most: usize) {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::destination::Via;
+
 /// HTTP method of a request; without meaning for `file:` and `stdout:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
@@ -48,6 +50,8 @@ pub struct Request {
     pub method: Method,
     /// `http:`, `https:`, `file:` or `stdout:` URL.
     pub url: String,
+    /// Which configured destination it is for.
+    pub via: Via,
     /// What the URL may lead to.
     pub reach: Reach,
     /// Headers in order; repeated names are sent repeatedly. Those that describe the connection or the length of the
@@ -82,6 +86,7 @@ impl fmt::Debug for Request {
             .field("generation", &self.generation)
             .field("method", &self.method)
             .field("url", &shown(&self.url))
+            .field("via", &self.via)
             .field("reach", &self.reach)
             .field("headers", &names)
             .field("body_bytes", &self.body.len())
@@ -157,6 +162,7 @@ mod tests {
             generation: 1,
             method: Method::Post,
             url: "http://me:hidden-1@host/a?hidden-2".into(),
+            via: Via::Url,
             reach: Reach::Public,
             headers: vec![("x-token".into(), "hidden-3".into())],
             body: Bytes::from_static(b"hidden-4"),

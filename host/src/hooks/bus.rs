@@ -119,13 +119,16 @@ struct Chosen {
     version: Version,
 }
 
+/// Is told of hooks before they are wanted.
+type Prepare = Arc<dyn Fn(&[Hook]) + Send + Sync>;
+
 #[derive(Default)]
 struct Registry {
     next_id: u64,
     version: Version,
     attached: Vec<Attached>,
     tallies: HashMap<Arc<str>, Arc<Tally>>,
-    prepare: Option<Arc<dyn Fn(&[Hook]) + Send + Sync>>,
+    prepare: Option<Prepare>,
 }
 
 struct Attached {
@@ -190,7 +193,7 @@ impl Bus {
     /// for: at once with those that are wanted already, later in the thread that changes interests. Only one can be
     /// had; a later call replaces it.
     pub fn on_demand(&self, prepare: impl Fn(&[Hook]) + Send + Sync + 'static) {
-        let prepare: Arc<dyn Fn(&[Hook]) + Send + Sync> = Arc::new(prepare);
+        let prepare: Prepare = Arc::new(prepare);
         let mut registry = self.0.registry();
         registry.prepare = Some(Arc::clone(&prepare));
         let table = self.0.table.load();

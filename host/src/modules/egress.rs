@@ -7,7 +7,10 @@
 //!
 //! A grant is scheme, host, port and the beginning of a path, by whole segments: `http://h/hook` grants
 //! `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not `http://h/hooks`. User names, passwords, queries
-//! and fragments of a grant play no part.
+//! and fragments of a grant play no part. A URL with placeholders (`http://h/${clientid}/x?t=${topic}`) grants what is
+//! below the last slash before the first of them, or its path if that stands in the query.
+//!
+//! A module may name one of the host's destinations and a path below it; that it is one does not grant it.
 //!
 //! An entry of `allow` may leave the host open: `https://*/` is every host, `https://*.example.com/` every host below
 //! that domain, for `http:` and `https:`. Then the module chooses, or whoever feeds it payloads, and what it chooses is
@@ -20,7 +23,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use url::Url;
 
-use crate::delivery::Reach;
+use crate::delivery::{DestinationError, Destinations, Reach, below};
 
 /// A place that a module may name, and everything below it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -67,6 +70,7 @@ pub(super) struct Egress {
     grants: Vec<Grant>,
     /// URLs of the configuration in the form in which they are sent: most requests name one of these word by word.
     verbatim: HashSet<Box<str>>,
+    destinations: Destinations,
 }
 
 /// Why a request may not be sent. Shows scheme, host and port at most: the rest of a URL may be secret.
@@ -82,9 +86,17 @@ pub enum Refusal {
     /// No grant covers the URL.
     #[error("{0} (or that path there) is not granted; name it in the module's [config] or in [egress] allow")]
     NotGranted(String),
-    /// The request names a destination; the host has none by name.
+    /// The request names a destination that the host does not have.
     #[error("there is no destination '{0}'")]
     Destination(String),
+    /// The request names a destination and a URL that is not below it.
+    #[error("the URL is none of destination '{0}'")]
+    Outside(String),
+    /// The request names a destination that only an open host grants.
+    #[error(
+        "destination '{0}' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"
+    )]
+    Open(String),
     /// The request has an option that the host does not know.
     #[error("there is no option '{0}' for requests")]
     Option(String),
@@ -191,31 +203,21 @@ impl fmt::Display for Grant {
     }
 }
 
-/// Whether a path is the prefix or lies below it, by whole segments.
-fn below(prefix: &str, path: &str) -> bool {
-    let Some(rest) = path.strip_prefix(prefix) else {
-        return false;
-    };
-    // `..` is gone after parsing unless its slashes are escaped; a receiver that unescapes them first would climb.
-    let climbs = || {
-        rest.to_ascii_lowercase()
-            .replace("%2e", ".")
-            .replace("%2f", "/")
-            .replace("%5c", "/")
-    };
-    (rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
-        && (!rest.contains('%') || climbs().split('/').all(|segment| segment != ".."))
-}
-
 impl Egress {
     /// The URLs that a configuration names, anywhere in it, and those that were allowed beside it.
     pub(super) fn new(config: &Value, allow: &[Grant]) -> Egress {
         let mut egress = Egress {
             grants: allow.to_vec(),
             verbatim: HashSet::new(),
+            destinations: Destinations::default(),
         };
         egress.collect(config);
         egress
+    }
+
+    /// With the destinations that requests may name.
+    pub(super) fn with(self, destinations: Destinations) -> Egress {
+        Egress { destinations, ..self }
     }
 
     fn collect(&mut self, value: &Value) {
@@ -231,7 +233,8 @@ impl Egress {
     }
 
     fn add(&mut self, text: &str) {
-        let Ok(url) = Url::parse(text) else { return };
+        let fixed = fixed(text);
+        let Ok(url) = Url::parse(fixed) else { return };
         if !SCHEMES.contains(&url.scheme()) {
             return;
         }
@@ -239,7 +242,15 @@ impl Egress {
         if !self.grants.contains(&grant) {
             self.grants.push(grant);
         }
-        self.verbatim.insert(String::from(url).into());
+        if fixed.len() == text.len() {
+            self.verbatim.insert(String::from(url).into());
+        }
+    }
+
+    /// The whole URL for one that a module named together with a destination. Whether the module may name that URL is
+    /// for [`check`](Egress::check) to say.
+    pub(super) fn at_destination(&self, name: &str, url: &str) -> Result<String, DestinationError> {
+        self.destinations.url(name, url).map(String::from)
     }
 
     /// What a module may name, in the order in which it was found.
@@ -274,6 +285,20 @@ impl Egress {
             }
         };
         Ok(Granted { url: url.into(), reach })
+    }
+}
+
+/// The part of a URL that is the same whatever its placeholders stand for.
+fn fixed(text: &str) -> &str {
+    let Some((before, _)) = text.split_once("${") else {
+        return text;
+    };
+    match before.split_once(['?', '#']) {
+        Some((path, _)) => path,
+        None => before
+            .rfind('/')
+            .and_then(|slash| before.get(..=slash))
+            .unwrap_or_default(),
     }
 }
 
@@ -336,6 +361,34 @@ mod tests {
         ] {
             assert_eq!(egress.check(url.to_owned()).is_ok(), granted, "{url}");
         }
+    }
+
+    #[test]
+    fn placeholders_grant_what_they_can_become() {
+        let egress = egress(
+            json!([
+                "http://a/x/y-${clientid}/z",
+                "http://b/x?t=${topic}",
+                "http://${host}/",
+                "http://c${x}/",
+                "${x}"
+            ]),
+            &[],
+        );
+        for (url, granted) in [
+            ("http://a/x/y-1/z", true),
+            ("http://a/x/other", true),
+            ("http://a/y", false),
+            ("http://b/x?t=a%2Fb", true),
+            ("http://b/x/y", true),
+            ("http://b/y", false),
+            ("http://evil/", false),
+            ("http://c/", false),
+            ("http://cx/", false),
+        ] {
+            assert_eq!(egress.check(url.to_owned()).is_ok(), granted, "{url}");
+        }
+        assert_eq!(egress.grants().len(), 2);
     }
 
     #[test]

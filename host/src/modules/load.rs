@@ -296,7 +296,7 @@ impl Loader {
             errors,
         })?;
 
-        let egress = Egress::new(&config, &own.allow);
+        let egress = Egress::new(&config, &own.allow).with(self.settings.destinations.clone());
         let (limits, kv, spare) = (allowance.limits.clone(), Arc::clone(kv), Mutex::new(Some(instance)));
         let template = Blueprint {
             component,

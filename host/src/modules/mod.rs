@@ -63,7 +63,7 @@ use quarantine::Quarantine;
 use registry::Registry;
 use watch::{Reason, Watch};
 
-use crate::delivery::Outbox;
+use crate::delivery::{Destinations, Outbox};
 use crate::event::{Hook, Node};
 use crate::hooks::{Bus, QueueLimits};
 use crate::wasm::{self, Engine, Kv, KvBounds, Shelf};
@@ -94,6 +94,8 @@ pub struct Settings {
     pub batch: usize,
     /// What the quarantine may hold for each module.
     pub quarantine: Bounds,
+    /// Destinations that requests may name.
+    pub destinations: Destinations,
 }
 
 /// Modules could not be started.

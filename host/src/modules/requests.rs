@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::egress::{Egress, Granted, Refusal};
-use crate::delivery;
+use crate::delivery::{self, DestinationError, Reach, Via};
 use crate::event::Event;
 use crate::wasm;
 
@@ -19,9 +19,6 @@ pub(super) fn prepare(
     module: &Arc<str>,
     generation: u32,
 ) -> Result<delivery::Request, Refusal> {
-    if let Some(destination) = request.destination {
-        return Err(Refusal::Destination(excerpt(&destination)));
-    }
     if let Some((option, _)) = request.options.first() {
         return Err(Refusal::Option(excerpt(option)));
     }
@@ -32,13 +29,33 @@ pub(super) fn prepare(
             .client()
             .map_or_else(String::new, |client| client.id.to_string()),
     };
-    let Granted { url, reach } = egress.check(request.url)?;
+    let (url, named) = match request.destination {
+        Some(name) => {
+            let url = egress
+                .at_destination(&name, &request.url)
+                .map_err(|error| match error {
+                    DestinationError::Unknown => Refusal::Destination(excerpt(&name)),
+                    _ => Refusal::Outside(excerpt(&name)),
+                })?;
+            (url, Some(name))
+        }
+        None => (request.url, None),
+    };
+    let Granted { url, reach } = egress.check(url)?;
+    // What an operator gives a destination is not for hosts that the module chooses.
+    let via = match (named, reach) {
+        (Some(name), Reach::Public) => return Err(Refusal::Open(excerpt(&name))),
+        (Some(name), Reach::Anywhere) => Via::Named(name.into()),
+        (None, Reach::Public) => Via::Nothing,
+        (None, Reach::Anywhere) => Via::Url,
+    };
     Ok(delivery::Request {
         id: event.id.to_string(),
         source: Arc::clone(module),
         generation,
         method: method(request.method),
         url,
+        via,
         reach,
         headers: request.headers,
         body: request.body,
@@ -107,6 +124,63 @@ mod tests {
             };
             assert_eq!(prepared(request).unwrap().ordering_key, expected);
         }
+    }
+
+    #[test]
+    fn a_destination_may_be_named_and_grants_nothing() {
+        let destination = |name: &str, url: &str| delivery::Destination {
+            name: name.into(),
+            urls: vec![delivery::UrlPrefix::parse(url).unwrap()],
+            headers: vec![],
+            signing: vec![],
+            tls: Default::default(),
+            terms: (&delivery::Settings::default()).into(),
+        };
+        let all = [destination("near", "http://h/a/b"), destination("far", "http://far/")];
+        let egress = Egress::new(&json!("http://h/a"), &[]).with(all.into_iter().collect());
+        for (name, url, expected) in [
+            ("near", "", Ok("http://h/a/b")),
+            ("near", "c?d", Ok("http://h/a/b/c?d")),
+            ("near", "http://h/a/b/c", Ok("http://h/a/b/c")),
+            ("near", "http://h/a/c", Err("the URL is none of destination 'near'")),
+            (
+                "far",
+                "",
+                Err(
+                    "http://far:80 (or that path there) is not granted; name it in the module's [config] or in [egress] allow",
+                ),
+            ),
+        ] {
+            let request = wasm::Request {
+                url: url.into(),
+                destination: Some(name.into()),
+                ..request()
+            };
+            let got = prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7);
+            let got = got
+                .map(|request| (request.url, request.via))
+                .map_err(|refusal| refusal.to_string());
+            let expected = expected.map(|url| (url.to_owned(), delivery::Via::Named(name.into())));
+            assert_eq!(got, expected.map_err(str::to_owned), "{name} {url}");
+        }
+
+        // Of the destinations, only what the operator has named gets what the operator gave them.
+        let open = |text: &str, name: Option<&str>| {
+            let request = wasm::Request {
+                url: text.into(),
+                destination: name.map(str::to_owned),
+                ..request()
+            };
+            let all = [destination("far", "http://far/")];
+            let egress = Egress::new(&json!(null), &["http://*/".parse().unwrap()]).with(all.into_iter().collect());
+            prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
+        };
+        let chosen = open("http://far/x", None).unwrap();
+        assert_eq!((chosen.via, chosen.reach), (Via::Nothing, Reach::Public));
+        assert_eq!(
+            open("x", Some("far")).unwrap_err().to_string(),
+            "destination 'far' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"
+        );
     }
 
     #[test]

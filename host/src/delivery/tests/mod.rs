@@ -33,6 +33,7 @@ fn request(url: &str, key: &str, body: &str) -> Request {
         generation: 1,
         method: Method::Post,
         url: url.into(),
+        via: Via::Url,
         reach: Reach::Anywhere,
         headers: vec![
             ("content-type".into(), "application/json".into()),
@@ -488,6 +489,64 @@ fn dropping_delivery_ends_it() {
     assert_eq!(
         outbox.append(vec![request("http://127.0.0.1:9/", "k", "k 0")]),
         Err(OutboxClosed)
+    );
+}
+
+#[test]
+fn a_destination_has_terms_and_signatures_of_its_own() {
+    let refusing = Sink::start(|_| Reply::Status(500));
+    // Two attempts for the signed one: the second is taken.
+    let seen = AtomicUsize::new(0);
+    let signed = Sink::start(move |received| {
+        let first = received.body == "2" && seen.fetch_add(1, SeqCst) == 0;
+        Reply::Status(if first { 503 } else { 200 })
+    });
+    let mut once = destination::tests::destination("once", &[&refusing.url("/")]);
+    once.terms.retry_max_elapsed_time = Duration::ZERO;
+    let mut own = destination::tests::destination("own", &[&signed.url("/hook")]);
+    own.terms.retry_initial_interval = Duration::from_millis(1);
+    own.signing = vec![SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(); 2];
+    own.headers = vec![("authorization".into(), Secret::new("Bearer hidden"))];
+    let settings = Settings {
+        destinations: [once, own].into_iter().collect(),
+        ..settings()
+    };
+    let delivery = Delivery::start(&settings).unwrap();
+    let mut batch = vec![
+        request(&refusing.url("/x"), "k", "1"),
+        request(&signed.url("/hook/x"), "k", "2"),
+    ];
+    batch.push(Request {
+        via: Via::Nothing,
+        ..request(&signed.url("/hook/x"), "k", "3")
+    });
+    delivery.outbox().append(batch).unwrap();
+    let counters = wait(&delivery, "all of them", nothing_left);
+    assert_eq!((counters.delivered, counters.dropped.gave_up), (2, 1));
+    assert_eq!(refusing.wait_for(1).len(), 1, "no second attempt");
+
+    let list = signed.wait_for(3);
+    let value = |received: &sink::Received, name: &str| {
+        let mut lines = received
+            .head
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        lines.next().map(str::to_owned)
+    };
+    let ours: Vec<_> = list.iter().filter(|received| received.body == "2").collect();
+    assert_eq!(ours.len(), 2);
+    let id = value(ours[0], "webhook-id").unwrap();
+    assert!(id.starts_with("msg_00112233445566778899aabbccddeeff_"), "{id}");
+    assert_eq!(value(ours[1], "webhook-id"), Some(id), "the same request");
+    for received in ours {
+        assert_eq!(value(received, "webhook-signature").unwrap().split(' ').count(), 2);
+        assert_eq!(value(received, "authorization").unwrap(), "bearer hidden");
+    }
+    let other = list.iter().find(|received| received.body == "3").unwrap();
+    assert!(
+        !other.head.contains("webhook-") && !other.head.contains("authorization"),
+        "{}",
+        other.head
     );
 }
 
