@@ -10,6 +10,7 @@
 
 mod document;
 mod formats;
+mod hocon;
 mod load;
 mod mqtt;
 mod problem;

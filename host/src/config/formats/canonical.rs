@@ -1,0 +1,269 @@
+//! What every broker's configuration is turned into: rules, destinations and settings in this host's words, each with
+//! the place that said it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::super::document::{Node, Table, Value};
+use super::super::problem::Source;
+use super::super::reader::{Given, Layer, Place};
+use super::said::Report;
+use super::{Format, Reading};
+
+/// A value in this host's words, and the place of what it was made from.
+pub(super) type Entry = (Place, Value);
+
+/// One rule of the canonical form.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rule {
+    pub(super) place: Place,
+    /// `rule.EVENT`
+    pub(super) event: &'static str,
+    pub(super) action: String,
+    /// None: all topics.
+    pub(super) topics: Vec<String>,
+    /// None: those for all rules.
+    pub(super) urls: Vec<String>,
+    pub(super) method: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Option<String>,
+    pub(super) select: Option<String>,
+    pub(super) condition: Option<String>,
+}
+
+impl Rule {
+    pub(super) fn new(place: Place, event: &'static str, action: impl Into<String>) -> Rule {
+        Rule {
+            place,
+            event,
+            action: action.into(),
+            topics: Vec::new(),
+            urls: Vec::new(),
+            method: None,
+            headers: BTreeMap::new(),
+            body: None,
+            select: None,
+            condition: None,
+        }
+    }
+
+    fn into_node(self) -> Node {
+        let line = line_of(&self.place);
+        let mut table = Table::new();
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                table.insert(key.to_owned(), Node { line, value });
+            }
+        };
+        put("action", Some(Value::Text(self.action)));
+        put("topics", some_texts(self.topics, line));
+        put("urls", some_texts(self.urls, line));
+        put("method", self.method.map(Value::Text));
+        put("body", self.body.map(Value::Text));
+        put("select", self.select.map(Value::Text));
+        put("where", self.condition.map(Value::Text));
+        put("headers", Some(self.headers).filter(|map| !map.is_empty()).map(|map| text_table(map, line)));
+        let value = Value::Table(table);
+        Node { line, value }
+    }
+}
+
+/// What holds for all requests to some URLs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Destination {
+    pub(super) place: Place,
+    pub(super) name: String,
+    pub(super) urls: Vec<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) tls: Tls,
+    /// Keys as in `[delivery]`.
+    pub(super) settings: BTreeMap<&'static str, Entry>,
+}
+
+impl Destination {
+    pub(super) fn new(place: Place, name: impl Into<String>) -> Destination {
+        Destination {
+            place,
+            name: name.into(),
+            urls: Vec::new(),
+            headers: BTreeMap::new(),
+            tls: Tls::default(),
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it says anything.
+    fn is_plain(&self) -> bool {
+        self.headers.is_empty() && self.tls == Tls::default() && self.settings.is_empty()
+    }
+
+    fn into_node(self) -> Node {
+        let line = line_of(&self.place);
+        let mut table = Table::new();
+        let mut put = |key: &str, line: usize, value: Option<Value>| {
+            if let Some(value) = value {
+                table.insert(key.to_owned(), Node { line, value });
+            }
+        };
+        put("urls", line, Some(texts(self.urls, line)));
+        put("headers", line, Some(self.headers).filter(|map| !map.is_empty()).map(|map| text_table(map, line)));
+        put("tls", line, self.tls.into_value());
+        for (key, (place, value)) in self.settings {
+            put(key, line_of(&place), Some(value));
+        }
+        let value = Value::Table(table);
+        Node { line, value }
+    }
+}
+
+/// The TLS settings of a destination; what is not given is the host's default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Tls {
+    pub(super) ca: Option<(Place, String)>,
+    pub(super) certificate: Option<(Place, String)>,
+    pub(super) key: Option<(Place, String)>,
+    pub(super) verify: Option<(Place, bool)>,
+    pub(super) server_name: Option<(Place, String)>,
+}
+
+impl Tls {
+    /// The files that must be readable, each with its place.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Place, PathBuf)> {
+        let files = [&self.ca, &self.certificate, &self.key].into_iter().flatten();
+        files.map(|(place, path)| (place.clone(), PathBuf::from(path)))
+    }
+
+    /// The same without places.
+    pub(super) fn meaning(&self) -> (Vec<Option<&str>>, Option<bool>) {
+        let texts = [&self.ca, &self.certificate, &self.key, &self.server_name];
+        let texts = texts.map(|said| said.as_ref().map(|(_, text)| text.as_str()));
+        (texts.to_vec(), self.verify.as_ref().map(|(_, verify)| *verify))
+    }
+
+    fn into_value(self) -> Option<Value> {
+        let text = |said: Option<(Place, String)>| said.map(|(place, text)| (place, Value::Text(text)));
+        let entries = [
+            ("ca", text(self.ca)),
+            ("certificate", text(self.certificate)),
+            ("key", text(self.key)),
+            ("verify", self.verify.map(|(place, verify)| (place, Value::Boolean(verify)))),
+            ("server_name", text(self.server_name)),
+        ];
+        let mut table = Table::new();
+        for (key, entry) in entries {
+            if let Some((place, value)) = entry {
+                let line = line_of(&place);
+                table.insert(key.to_owned(), Node { line, value });
+            }
+        }
+        (!table.is_empty()).then_some(Value::Table(table))
+    }
+}
+
+/// A whole configuration.
+#[derive(Debug)]
+pub(super) struct Canonical {
+    pub(super) format: Format,
+    /// Where the whole of it stands.
+    pub(super) place: Place,
+    /// By key, such as `webhook.urls`.
+    pub(super) settings: BTreeMap<String, Entry>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) destinations: Vec<Destination>,
+}
+
+impl Canonical {
+    pub(super) fn new(format: Format, place: Place) -> Canonical {
+        Canonical {
+            format,
+            place,
+            settings: BTreeMap::new(),
+            rules: Vec::new(),
+            destinations: Vec::new(),
+        }
+    }
+
+    pub(super) fn set(&mut self, key: &str, place: &Place, value: Value) {
+        self.settings.insert(key.to_owned(), (place.clone(), value));
+    }
+
+    /// The layer of settings. Rules are always given, if need be as none: the broker sends nothing without them.
+    pub(super) fn into_reading(self, mut report: Report) -> Reading {
+        let mut layer = Layer::new();
+        let mut origins = BTreeMap::new();
+        let mut put = |key: String, place: Place, value: Value| {
+            let line = line_of(&place);
+            layer.insert(key, (place, Given::Node(Node { line, value })));
+        };
+        if self.rules.is_empty() && report.problems.is_empty() {
+            report.warning(&self.place, "has no rules: no webhook will be sent");
+        }
+        let mut rules = Table::new();
+        for rule in self.rules {
+            let line = line_of(&rule.place);
+            let place = rule.place.clone();
+            let of_event = rules.entry(rule.event.to_owned()).or_insert_with(|| Node {
+                line,
+                value: Value::List(Vec::new()),
+            });
+            if let Value::List(list) = &mut of_event.value {
+                origins.insert(format!("webhook.rule.{}.{}", rule.event, list.len()), place);
+                list.push(rule.into_node());
+            }
+        }
+        put("webhook.rule".to_owned(), self.place.clone(), Value::Table(rules));
+        put(
+            "webhook.format".to_owned(),
+            self.place.clone(),
+            Value::Text(self.format.name().to_owned()),
+        );
+        for (key, (place, value)) in self.settings {
+            put(key, place, value);
+        }
+        let mut files = Vec::new();
+        for destination in self.destinations {
+            if destination.is_plain() {
+                continue;
+            }
+            files.extend(destination.tls.files());
+            let (key, place) = (format!("destinations.{}", destination.name), destination.place.clone());
+            put(key, place, destination.into_node().value);
+        }
+        Reading {
+            layer,
+            origins,
+            files,
+            problems: report.problems,
+            warnings: report.warnings,
+            notes: report.notes,
+        }
+    }
+}
+
+/// The line of a place; the first one if it is no file.
+pub(super) fn line_of(place: &Place) -> usize {
+    match &place.source {
+        Source::File { line: Some(line), .. } => *line,
+        _ => 1,
+    }
+}
+
+pub(super) fn texts(texts: Vec<String>, line: usize) -> Value {
+    let nodes = texts.into_iter().map(|text| Node {
+        line,
+        value: Value::Text(text),
+    });
+    Value::List(nodes.collect())
+}
+
+fn some_texts(list: Vec<String>, line: usize) -> Option<Value> {
+    (!list.is_empty()).then(|| texts(list, line))
+}
+
+fn text_table(map: BTreeMap<String, String>, line: usize) -> Value {
+    let entries = map.into_iter().map(|(name, text)| {
+        let value = Value::Text(text);
+        (name, Node { line, value })
+    });
+    Value::Table(entries.collect())
+}
