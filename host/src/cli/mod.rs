@@ -1,0 +1,137 @@
+//! The command line: what was asked for, and how it ended.
+//!
+//! Exit codes: 0 done, 1 something failed while running, 2 mistakes in the command line or the configuration.
+
+mod host;
+mod sink;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Problem;
+use host::HostArguments;
+use sink::SinkArguments;
+
+/// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
+///
+/// Without a command it runs the host. Every setting may also come from a file or the environment; see
+/// hookhost.example.toml.
+#[derive(Debug, Parser)]
+#[command(name = "hookhost", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    host: HostArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the host
+    Run(HostArguments),
+    /// Report every mistake of configuration and modules, and start nothing
+    Check(HostArguments),
+    /// Receive webhooks and print them, to try things with
+    Sink(SinkArguments),
+}
+
+/// Does what the command line says; the whole program.
+pub fn main() -> ExitCode {
+    let Cli { command, host } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" too, and end with 0. There is nobody to tell that telling has failed.
+            drop(error.print());
+            return if error.use_stderr() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match command.unwrap_or(Command::Run(host)) {
+        Command::Run(arguments) => host::run(arguments),
+        Command::Check(arguments) => host::check(arguments),
+        Command::Sink(arguments) => sink::receive(arguments),
+    }
+}
+
+fn refuse(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("error: {problem}");
+    }
+    ExitCode::from(2)
+}
+
+fn finish(ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::Flags;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    fn flags(line: &str) -> Flags {
+        let Cli { command, host } = parse(line).unwrap();
+        match command.unwrap_or(Command::Run(host)) {
+            Command::Run(host) | Command::Check(host) => host.into(),
+            Command::Sink(_) => panic!("not a sink"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_become_flags() {
+        assert_eq!(flags("hookhost"), Flags::default());
+        assert_eq!(flags("hookhost run"), Flags::default());
+        let expected = Flags {
+            config: Some("a".into()),
+            listen: Some("b".into()),
+            webhook_urls: vec!["c".into(), "d".into()],
+            webhook_config: Some("e".into()),
+            modules: Some("f".into()),
+        };
+        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f";
+        for command in ["hookhost", "hookhost run", "hookhost check"] {
+            assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for line in [
+            "hookhost nonsense",
+            "hookhost --nonsense",
+            "hookhost run --listen",
+            "hookhost sink --status 99",
+            "hookhost sink --status 600",
+            "hookhost sink --delay 5",
+            "hookhost sink --webhook-url x",
+            "hookhost --listen x run",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.use_stderr(), "{line}");
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+        assert!(!parse("hookhost --version").unwrap_err().use_stderr());
+        assert!(!parse("hookhost run --help").unwrap_err().use_stderr());
+    }
+}
