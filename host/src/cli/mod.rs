@@ -107,9 +107,11 @@ mod tests {
             listen: Some("b".into()),
             webhook_urls: vec!["c".into(), "d".into()],
             webhook_config: Some("e".into()),
+            webhook_format: Some("g".to_owned()),
             modules: Some("f".into()),
         };
-        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f";
+        let options =
+            "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --webhook-format g --modules f";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

@@ -2,7 +2,8 @@
 //!
 //! From the strongest to the weakest: flags, the environment (`HOOKHOST_SECTION__KEY`, such as
 //! `HOOKHOST_DELIVERY__HTTP_TIMEOUT`; lists are separated by blanks, an empty value counts as not given), the webhook
-//! file of another broker, which that broker's own environment beats, the configuration file, and the defaults.
+//! file of another broker, which that broker's own environment beats and which may be missing beside it, the
+//! configuration file, and the defaults.
 //!
 //! All mistakes are reported at once, each with its key and place and never with its value. Unknown keys are mistakes
 //! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
@@ -77,6 +78,8 @@ pub struct Flags {
     pub webhook_urls: Vec<String>,
     /// `--webhook-config`
     pub webhook_config: Option<PathBuf>,
+    /// `--webhook-format`
+    pub webhook_format: Option<String>,
     /// `--modules`
     pub modules: Option<PathBuf>,
 }
@@ -118,22 +121,25 @@ pub struct Inputs {
 /// assert_eq!(read(&inputs).unwrap().config.node.id, 7);
 /// ```
 pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
-    let (config, mut reader) = read_layers(inputs);
+    read_naming_files(inputs).0
+}
+
+/// The same, and the files that must be readable for it, each with the place that names it.
+fn read_naming_files(inputs: &Inputs) -> (Result<Loaded, Vec<Problem>>, Vec<(Place, PathBuf)>) {
+    let (config, mut reader, files) = read_layers(inputs);
     reader.finish();
     if reader.problems.is_empty() {
-        return Ok(Loaded {
-            config,
-            warnings: reader.warnings,
-        });
+        let warnings = reader.warnings;
+        return (Ok(Loaded { config, warnings }), files);
     }
     // One value may stand for two settings, and is then wrong twice.
     reader.problems.sort();
     reader.problems.dedup();
-    Err(reader.problems)
+    (Err(reader.problems), files)
 }
 
 /// The reading itself; unknown keys are not yet looked for.
-fn read_layers(inputs: &Inputs) -> (Config, Reader) {
+fn read_layers(inputs: &Inputs) -> (Config, Reader, Vec<(Place, PathBuf)>) {
     let variables = || {
         inputs
             .environment
@@ -160,20 +166,42 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
         }));
     }
 
+    let (flags, environment) = (flags_layer(&inputs.flags), environment_layer(variables()));
     let mut broker = Layer::new();
+    let mut files = Vec::new();
     let mut format = None;
-    if let Some(TextFile { path, text }) = &inputs.webhook_file {
-        let (found, mut reading) = formats::read(path, text, variables());
-        format = found.map(|format| (format, path.clone()));
+    let found = formats::read(&formats::Request {
+        file: inputs
+            .webhook_file
+            .as_ref()
+            .map(|file| (file.path.as_path(), file.text.as_str())),
+        environment: &inputs.environment,
+        format: [&flags, &environment, &file]
+            .iter()
+            .find_map(|layer| formats::named(layer)),
+        urls: [&flags, &environment]
+            .iter()
+            .find_map(|layer| urls_of(layer))
+            .as_deref(),
+    });
+    if let Some((found, mut reading)) = found {
+        let path = inputs.webhook_file.as_ref().map(|file| file.path.clone());
+        let whence = path
+            .as_ref()
+            .map_or("the environment".to_owned(), |path| path.display().to_string());
+        format = found.map(|format| (format, path));
         problems.append(&mut reading.problems);
         warnings.append(&mut reading.warnings);
+        files.append(&mut reading.files);
         broker = reading.layer;
         if let Some((place, _)) = file.get("webhook.rule").filter(|_| broker.contains_key("webhook.rule")) {
-            warnings.push(place.problem(format!("is not used: rules come from {}", path.display())));
+            warnings.push(place.problem(format!("is not used: rules come from {whence}")));
         }
     }
+    // The format of bodies follows the broker unless anybody says something else.
+    let implied = broker.remove_entry("webhook.format").into_iter().collect();
 
-    let layers = vec![flags_layer(&inputs.flags), environment_layer(variables()), broker, file];
+    let layers = vec![flags, environment, broker, file, implied];
     let mut reader = Reader::new(layers);
     let config = Config {
         mqtt: Mqtt::read(reader.section("mqtt")),
@@ -188,7 +216,16 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader) {
     reader.problems.append(&mut problems);
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;
-    (config, reader)
+    (config, reader, files)
+}
+
+/// The URLs for all rules that flags or environment give.
+fn urls_of(layer: &Layer) -> Option<Vec<String>> {
+    match &layer.get("webhook.urls")?.1 {
+        Given::Text(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+        Given::Texts(texts) => Some(texts.clone()),
+        Given::Node(_) => None,
+    }
 }
 
 /// The folder for what can be made again, as the XDG base directory specification names it.
@@ -225,6 +262,9 @@ fn flags_layer(flags: &Flags) -> Layer {
             "--webhook-url",
             Given::Texts(flags.webhook_urls.clone()),
         );
+    }
+    if let Some(format) = &flags.webhook_format {
+        put("webhook.config_format", "--webhook-format", Given::Text(format.clone()));
     }
     if let Some(modules) = &flags.modules {
         put("modules.dir", "--modules", Given::Text(modules.display().to_string()));

@@ -277,12 +277,15 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
 }
 
 #[test]
-fn a_brokers_environment_needs_its_file() {
+fn a_brokers_environment_needs_no_file() {
     let inputs = Inputs {
         environment: environment(&[("RMQTT_PLUGIN_RMQTT_WEB_HOOK_HTTP_TIMEOUT", "3s")]),
         ..Inputs::default()
     };
-    assert_eq!(config(&inputs).delivery, delivery::Settings::default());
+    let config = config(&inputs);
+    assert_eq!(config.delivery.http_timeout, Duration::from_secs(3));
+    // RMQTT's has no rules, so everything is told as without it.
+    assert_eq!(config.webhook.rules, RulesFrom::Default);
 }
 
 #[test]
@@ -400,7 +403,7 @@ fn an_rmqtt_file_is_read_as_it_is() {
         config.webhook.rules,
         RulesFrom::Broker {
             format: Format::Rmqtt,
-            path: "hook.toml".into()
+            path: Some("hook.toml".into())
         }
     );
     let expected = delivery::Settings {
@@ -474,7 +477,7 @@ const EXAMPLE: &str = include_str!("../../../hookhost.example.toml");
 #[test]
 fn the_example_file_holds_every_key_with_its_default() {
     let example = inputs(EXAMPLE);
-    let (_, mut reader) = read_layers(&example);
+    let (_, mut reader, _) = read_layers(&example);
     let known = reader.finish();
     let Loaded {
         config: example,

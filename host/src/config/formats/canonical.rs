@@ -19,7 +19,8 @@ pub(super) struct Rule {
     pub(super) place: Place,
     /// `rule.EVENT`
     pub(super) event: &'static str,
-    pub(super) action: String,
+    /// None: the format's own name of the event.
+    pub(super) action: Option<String>,
     /// None: all topics.
     pub(super) topics: Vec<String>,
     /// None: those for all rules.
@@ -32,11 +33,11 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn new(place: Place, event: &'static str, action: impl Into<String>) -> Rule {
+    pub(super) fn new(place: Place, event: &'static str) -> Rule {
         Rule {
             place,
             event,
-            action: action.into(),
+            action: None,
             topics: Vec::new(),
             urls: Vec::new(),
             method: None,
@@ -55,14 +56,19 @@ impl Rule {
                 table.insert(key.to_owned(), Node { line, value });
             }
         };
-        put("action", Some(Value::Text(self.action)));
+        put("action", self.action.map(Value::Text));
         put("topics", some_texts(self.topics, line));
         put("urls", some_texts(self.urls, line));
         put("method", self.method.map(Value::Text));
         put("body", self.body.map(Value::Text));
         put("select", self.select.map(Value::Text));
         put("where", self.condition.map(Value::Text));
-        put("headers", Some(self.headers).filter(|map| !map.is_empty()).map(|map| text_table(map, line)));
+        put(
+            "headers",
+            Some(self.headers)
+                .filter(|map| !map.is_empty())
+                .map(|map| text_table(map, line)),
+        );
         let value = Value::Table(table);
         Node { line, value }
     }
@@ -106,7 +112,13 @@ impl Destination {
             }
         };
         put("urls", line, Some(texts(self.urls, line)));
-        put("headers", line, Some(self.headers).filter(|map| !map.is_empty()).map(|map| text_table(map, line)));
+        put(
+            "headers",
+            line,
+            Some(self.headers)
+                .filter(|map| !map.is_empty())
+                .map(|map| text_table(map, line)),
+        );
         put("tls", line, self.tls.into_value());
         for (key, (place, value)) in self.settings {
             put(key, line_of(&place), Some(value));
@@ -146,7 +158,10 @@ impl Tls {
             ("ca", text(self.ca)),
             ("certificate", text(self.certificate)),
             ("key", text(self.key)),
-            ("verify", self.verify.map(|(place, verify)| (place, Value::Boolean(verify)))),
+            (
+                "verify",
+                self.verify.map(|(place, verify)| (place, Value::Boolean(verify))),
+            ),
             ("server_name", text(self.server_name)),
         ];
         let mut table = Table::new();

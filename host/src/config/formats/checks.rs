@@ -24,7 +24,10 @@ pub(super) fn http_url(report: &mut Report, place: &Place, text: &str) -> Option
     let authority = text.split("://").nth(1).unwrap_or_default();
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains("${") {
-        report.problem(place, "should have no placeholder before its path: where requests go must be known beforehand");
+        report.problem(
+            place,
+            "should have no placeholder before its path: where requests go must be known beforehand",
+        );
         return None;
     }
     if let Err(error) = url::check(text) {
@@ -87,7 +90,9 @@ mod tests {
             ("http://u:secret@h/x", Ok("http://h/x")),
             (
                 "127.0.0.1:80/a",
-                Err("url: `127.0.0.1:80/a` is not a URL of a web service: it has no scheme; http://127.0.0.1:80/a is probably meant"),
+                Err(
+                    "url: `127.0.0.1:80/a` is not a URL of a web service: it has no scheme; http://127.0.0.1:80/a is probably meant",
+                ),
             ),
             (
                 "ftp://h/a",
@@ -104,7 +109,10 @@ mod tests {
             let read = http_url(&mut report, &place(), text);
             match expected {
                 Ok(url) => assert_eq!(read.as_deref(), Some(url), "{text}"),
-                Err(message) => assert_eq!(report.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [message]),
+                Err(message) => assert_eq!(
+                    report.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    [message]
+                ),
             }
         }
     }

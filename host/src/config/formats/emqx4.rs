@@ -23,7 +23,7 @@ use super::canonical::{Canonical, Destination, Rule, Tls, texts};
 use super::events::EVENTS;
 use super::said::{Report, Said, place_in};
 use super::web_hook::{self, RULE, Settings};
-use super::{Format, MILLISECOND, HOUR, Reading, Sources, checks};
+use super::{Format, HOUR, MILLISECOND, Reading, Sources, checks};
 
 /// What variables begin with.
 pub(super) const PREFIX: &str = "EMQX_WEB__HOOK__";
@@ -62,7 +62,9 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
     };
     for variable in &sources.variables {
         let upper = variable.name.to_ascii_uppercase();
-        let Some(key) = upper.strip_prefix(PREFIX) else { continue };
+        let Some(key) = upper.strip_prefix(PREFIX) else {
+            continue;
+        };
         let key = format!("web.hook.{}", key.replace("__", ".").to_ascii_lowercase());
         // An empty one takes the setting away.
         if variable.value.trim().is_empty() {
@@ -102,6 +104,7 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
         (take(&["web.hook.connect_timeout"]), "delivery.connect_timeout"),
     ];
 
+    let missing = url.is_none();
     let url = url.and_then(|said| {
         let text = said.as_text(&mut report)?;
         Some((said.place.clone(), checks::http_url(&mut report, &said.place, &text)?))
@@ -109,14 +112,16 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
     let urls = sources.urls_instead_of(url.as_ref().map(|(_, url)| url.as_str()));
     if let Some((place, url)) = &url {
         canonical.set("webhook.urls", place, texts(vec![url.clone()], 1));
-    } else if urls.is_empty() && report.problems.is_empty() {
+    } else if missing && urls.is_empty() {
         let place = canonical.place.clone();
         report.problem(&place, "web.hook.url is missing: nobody says where requests go");
     }
     if let Some(said) = encoding {
         payload_encoding(&mut report, &mut canonical, &said);
     }
-    let place = url.as_ref().map_or_else(|| canonical.place.clone(), |(place, _)| place.clone());
+    let place = url
+        .as_ref()
+        .map_or_else(|| canonical.place.clone(), |(place, _)| place.clone());
     let mut destination = Destination::new(place, DESTINATION);
     let secure = urls.iter().any(|url| url.to_ascii_lowercase().starts_with("https:"));
     destination.tls = tls.read(&mut report, switch, secure, &destination.place);
@@ -150,7 +155,12 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
                 rules.push((number(name), rule));
             }
         } else {
-            report.unknown(&said.place, &key, &KEYS, said.place.source != Source::Environment && sources.file.is_some());
+            report.unknown(
+                &said.place,
+                &key,
+                &KEYS,
+                said.place.source != Source::Environment && sources.file.is_some(),
+            );
         }
     }
     rules.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -170,7 +180,9 @@ fn number(name: &str) -> String {
 pub(super) fn payload_encoding(report: &mut Report, canonical: &mut Canonical, said: &Said) {
     let Some(text) = said.as_text(report) else { return };
     let lower = text.trim().to_ascii_lowercase();
-    if matches!(lower.as_str(), "plain" | "base64" | "base62") {
+    if lower == "plain" {
+        // What holds anyway; another format that somebody prefers may have no use for the key.
+    } else if matches!(lower.as_str(), "base64" | "base62") {
         canonical.set("webhook.payload_encoding", &said.place, Value::Text(lower));
     } else {
         report.problem(&said.place, "should be plain, base64 or base62");
@@ -204,10 +216,16 @@ impl TlsKeys {
     fn read(self, report: &mut Report, switch: Option<Said>, secure: bool, place: &Place) -> Tls {
         let mut tls = Tls::default();
         if let Some(said) = switch {
-            report.warning(&said.place, "is ignored: the scheme of the URL says whether TLS is used");
+            report.warning(
+                &said.place,
+                "is ignored: the scheme of the URL says whether TLS is used",
+            );
         }
         if !secure {
-            for said in [&self.ca, &self.certificate, &self.key, &self.verify, &self.name].into_iter().flatten() {
+            for said in [&self.ca, &self.certificate, &self.key, &self.verify, &self.name]
+                .into_iter()
+                .flatten()
+            {
                 report.warning(&said.place, "is ignored: it is for https, and the URL is http");
             }
             return tls;
@@ -220,7 +238,10 @@ impl TlsKeys {
         tls.ca = file(&self.ca);
         tls.certificate = file(&self.certificate);
         tls.key = file(&self.key);
-        let verify = self.verify.as_ref().map(|said| (said.place.clone(), said.as_boolean(report).unwrap_or(true)));
+        let verify = self
+            .verify
+            .as_ref()
+            .map(|said| (said.place.clone(), said.as_boolean(report).unwrap_or(true)));
         let (verify_place, verify) = verify.unwrap_or((place.clone(), false));
         if !verify {
             report.warning(
@@ -240,7 +261,11 @@ impl TlsKeys {
             }
         }
         if tls.certificate.is_some() != tls.key.is_some() {
-            let (missing, present) = if tls.key.is_none() { ("keyfile", &tls.certificate) } else { ("certfile", &tls.key) };
+            let (missing, present) = if tls.key.is_none() {
+                ("keyfile", &tls.certificate)
+            } else {
+                ("certfile", &tls.key)
+            };
             if let Some((place, _)) = present {
                 report.problem(place, format!("needs web.hook.ssl.{missing} beside it"));
             }

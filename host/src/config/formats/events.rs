@@ -30,12 +30,37 @@ pub(super) const EVENTS: [HookEvent; 13] = [
     event("client.connect", "on_client_connect", "client_connect", false),
     event("client.connack", "on_client_connack", "client_connack", false),
     event("client.connected", "on_client_connected", "client_connected", false),
-    event("client.disconnected", "on_client_disconnected", "client_disconnected", false),
+    event(
+        "client.disconnected",
+        "on_client_disconnected",
+        "client_disconnected",
+        false,
+    ),
     event("client.subscribe", "on_client_subscribe", "client_subscribe", true),
-    event("client.unsubscribe", "on_client_unsubscribe", "client_unsubscribe", true),
-    event("session.subscribed", "on_session_subscribed", "session_subscribed", true),
-    event("session.unsubscribed", "on_session_unsubscribed", "session_unsubscribed", true),
-    event("session.terminated", "on_session_terminated", "session_terminated", false),
+    event(
+        "client.unsubscribe",
+        "on_client_unsubscribe",
+        "client_unsubscribe",
+        true,
+    ),
+    event(
+        "session.subscribed",
+        "on_session_subscribed",
+        "session_subscribed",
+        true,
+    ),
+    event(
+        "session.unsubscribed",
+        "on_session_unsubscribed",
+        "session_unsubscribed",
+        true,
+    ),
+    event(
+        "session.terminated",
+        "on_session_terminated",
+        "session_terminated",
+        false,
+    ),
     event("message.publish", "on_message_publish", "message_publish", true),
     event("message.delivered", "on_message_delivered", "message_delivered", true),
     event("message.acked", "on_message_acked", "message_acked", true),
@@ -63,7 +88,8 @@ pub(super) fn find(
     }
     // `session.subscribe` for `session.subscribed`, as a page for docker-compose has it.
     let longer = [format!("{name}d"), format!("{name}ed")];
-    let misspelt = |event: &&HookEvent| event.key.starts_with("session_") && longer.iter().any(|name| *name == name_of(event));
+    let misspelt =
+        |event: &&HookEvent| event.key.starts_with("session_") && longer.iter().any(|name| *name == name_of(event));
     if let Some(event) = events.iter().find(misspelt) {
         return Meant::Misspelt(event);
     }

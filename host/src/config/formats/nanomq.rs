@@ -49,12 +49,14 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
     let (fields, rules) = if text.lines().any(is_line) {
         from_lines(path, text, &mut report)
     } else {
-        from_hocon(path, text, &mut report)
+        from_hocon(path, text, &mut report, sources)
     };
     let Some(mut fields) = fields else {
         return canonical.into_reading(report);
     };
-    let enabled = fields.take("enable").and_then(|said| Some((said.place.clone(), said.as_boolean(&mut report)?)));
+    let enabled = fields
+        .take("enable")
+        .and_then(|said| Some((said.place.clone(), said.as_boolean(&mut report)?)));
     settings(&mut report, &mut canonical, &mut fields, sources);
     fields.finish(&mut report, false);
     canonical.rules = one_for_each_event(rules);
@@ -66,8 +68,8 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
 }
 
 /// The block and its rules.
-fn from_hocon(path: &Path, text: &str, report: &mut Report) -> (Option<Fields>, Vec<Rule>) {
-    let hocon = hocon::read(text, &|name| std::env::var(name).ok());
+fn from_hocon(path: &Path, text: &str, report: &mut Report, sources: &Sources<'_>) -> (Option<Fields>, Vec<Rule>) {
+    let hocon = hocon::read(text, &|name| sources.environment(name));
     for (line, text) in hocon.errors {
         report.problem(&place_in(path, line, ""), text);
     }
@@ -89,7 +91,9 @@ fn from_hocon(path: &Path, text: &str, report: &mut Report) -> (Option<Fields>, 
     };
     let mut rules = Vec::new();
     let mut misplaced = BTreeMap::new();
-    let listed = fields.take_either("events", "rules").and_then(|said| said.into_list(report));
+    let listed = fields
+        .take_either("events", "rules")
+        .and_then(|said| said.into_list(report));
     for said in listed.unwrap_or_default() {
         match &said.what {
             // Settings among the rules, as the page has them.
@@ -137,7 +141,10 @@ fn rule(report: &mut Report, mut fields: Fields) -> Option<Rule> {
     let event = match find(&name, events(), |event| event.action) {
         Meant::Event(event) => event,
         Meant::Misspelt(event) => {
-            report.warning(&said.place, format!("works here; NanoMQ itself knows it as {}", event.action));
+            report.warning(
+                &said.place,
+                format!("works here; NanoMQ itself knows it as {}", event.action),
+            );
             event
         }
         Meant::Unknown(near) => {
@@ -146,7 +153,7 @@ fn rule(report: &mut Report, mut fields: Fields) -> Option<Rule> {
             return None;
         }
     };
-    let mut rule = Rule::new(place, event.key, event.key);
+    let mut rule = Rule::new(place, event.key);
     if let Some(topic) = topic {
         if event.topics {
             let text = topic.as_text(report)?;
@@ -162,7 +169,10 @@ fn rule(report: &mut Report, mut fields: Fields) -> Option<Rule> {
 /// Nine of NanoMQ's events are never sent by it.
 fn heard(report: &mut Report, rule: &Rule) {
     if !SENT.contains(&rule.event) {
-        report.warning(&rule.place, format!("{} is sent here; NanoMQ itself never sends it", rule.event));
+        report.warning(
+            &rule.place,
+            format!("{} is sent here; NanoMQ itself never sends it", rule.event),
+        );
     } else if !rule.topics.is_empty() && rule.event != "message_publish" {
         report.warning(&rule.place, "has a topic, which NanoMQ itself does not look at");
     }
@@ -199,7 +209,10 @@ fn from_lines(path: &Path, text: &str, report: &mut Report) -> (Option<Fields>, 
         }
     }
     for (key, said) in root {
-        let place = super::super::reader::Place { key: key.clone(), ..said.place };
+        let place = super::super::reader::Place {
+            key: key.clone(),
+            ..said.place
+        };
         report.warning(&place, format!("is ignored: {key} is not about webhooks"));
     }
     let mut fields = webhook.into_fields(report);
@@ -207,12 +220,16 @@ fn from_lines(path: &Path, text: &str, report: &mut Report) -> (Option<Fields>, 
         && !fields.has("enable")
     {
         let place = fields.place.clone();
-        report.warning(&place, "works although web.hook.enable is not given; NanoMQ itself needs it to be true");
+        report.warning(
+            &place,
+            "works although web.hook.enable is not given; NanoMQ itself needs it to be true",
+        );
     }
     (fields, rules)
 }
 
 fn settings(report: &mut Report, canonical: &mut Canonical, fields: &mut Fields, sources: &Sources<'_>) {
+    let missing = !fields.has("url");
     let url = fields.take("url").and_then(|said| {
         let text = said.as_text(report)?;
         Some((said.place.clone(), checks::http_url(report, &said.place, &text)?))
@@ -220,7 +237,7 @@ fn settings(report: &mut Report, canonical: &mut Canonical, fields: &mut Fields,
     let urls = sources.urls_instead_of(url.as_ref().map(|(_, url)| url.as_str()));
     if let Some((place, url)) = &url {
         canonical.set("webhook.urls", place, texts(vec![url.clone()], 1));
-    } else if urls.is_empty() && report.problems.is_empty() {
+    } else if missing && urls.is_empty() {
         report.problem(&fields.place, "url is missing: nobody says where requests go");
     }
     let place = url.map_or_else(|| fields.place.clone(), |(place, _)| place);
@@ -230,7 +247,9 @@ fn settings(report: &mut Report, canonical: &mut Canonical, fields: &mut Fields,
     if let Some(mut headers) = fields.table("headers", report) {
         for (name, said) in headers.rest() {
             let Some(text) = said.as_text(report) else { continue };
-            destination.headers.extend(checks::header(report, &said.place, &name, &text));
+            destination
+                .headers
+                .extend(checks::header(report, &said.place, &name, &text));
         }
     }
     if let Some(mut body) = fields.table("body", report) {
@@ -280,7 +299,10 @@ fn transport(report: &mut Report, fields: &mut Fields, secure: bool) -> Tls {
         &[
             ("key_password", "a private key must not be encrypted here"),
             ("fail_if_no_peer_cert", "a server always has a certificate"),
-            ("url", "the block is about the web service, whose URL stands outside of it"),
+            (
+                "url",
+                "the block is about the web service, whose URL stands outside of it",
+            ),
         ],
         report,
     );
@@ -290,7 +312,10 @@ fn transport(report: &mut Report, fields: &mut Fields, secure: bool) -> Tls {
         }
         return tls;
     }
-    report.warning(&fields.place, "is used here; NanoMQ itself reads it and sends without TLS");
+    report.warning(
+        &fields.place,
+        "is used here; NanoMQ itself reads it and sends without TLS",
+    );
     [tls.ca, tls.certificate, tls.key] = files;
     tls.verify = verify;
     if let Some(said) = name {

@@ -215,9 +215,10 @@ impl Said {
         bounds: std::ops::RangeInclusive<Duration>,
     ) -> Option<Duration> {
         let read = match &self.what {
-            What::Scalar(Value::Integer(number)) => u64::try_from(*number).ok().map(Duration::from_millis).ok_or_else(|| {
-                "is negative".to_owned()
-            }),
+            What::Scalar(Value::Integer(number)) => u64::try_from(*number)
+                .ok()
+                .map(Duration::from_millis)
+                .ok_or_else(|| "is negative".to_owned()),
             What::Scalar(Value::Text(text)) => match text.trim().parse() {
                 Ok(number) => Ok(Duration::from_millis(number)),
                 Err(_) => parse_duration(text).map_err(|error| error.to_string()),
@@ -226,10 +227,13 @@ impl Said {
         };
         let read = read.and_then(|duration| {
             let shown = |duration: &Duration| super::super::units::format_duration(*duration);
-            bounds
-                .contains(&duration)
-                .then_some(duration)
-                .ok_or_else(|| format!("should be between {} and {}", shown(bounds.start()), shown(bounds.end())))
+            bounds.contains(&duration).then_some(duration).ok_or_else(|| {
+                format!(
+                    "should be between {} and {}",
+                    shown(bounds.start()),
+                    shown(bounds.end())
+                )
+            })
         });
         read.map_err(|text| report.problem(&self.place, text)).ok()
     }
@@ -278,11 +282,6 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn new(place: Place, table: BTreeMap<String, Said>) -> Fields {
-        let known = Vec::new();
-        Fields { place, table, known }
-    }
-
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }

@@ -62,7 +62,10 @@ pub(super) fn rule(
     let mut parts: Vec<&str> = name.split('.').collect();
     if parts.len() != 3 || parts.iter().any(|part| part.is_empty()) {
         let example = "web.hook.rule.client.connected.1";
-        report.problem(place, format!("should be a hook, an event and a number, such as {example}"));
+        report.problem(
+            place,
+            format!("should be a hook, an event and a number, such as {example}"),
+        );
         return None;
     }
     parts.truncate(2);
@@ -75,12 +78,18 @@ pub(super) fn rule(
             event
         }
         Meant::Misspelt(event) => {
-            let text = format!("works here; {broker} itself knows it as {} and ignores this", event.dotted);
+            let text = format!(
+                "works here; {broker} itself knows it as {} and ignores this",
+                event.dotted
+            );
             report.warning(place, text);
             event
         }
         Meant::Unknown(near) => {
-            report.problem(place, format!("unknown event; {}", nearest_or_all(near, events, |event| event.dotted)));
+            report.problem(
+                place,
+                format!("unknown event; {}", nearest_or_all(near, events, |event| event.dotted)),
+            );
             return None;
         }
     };
@@ -122,7 +131,7 @@ fn specification(
             return None;
         }
     };
-    let mut rule = Rule::new(place.clone(), event.key, event.key);
+    let mut rule = Rule::new(place.clone(), event.key);
     match object.get("action") {
         None => report.problem(place, format!("needs an action: {}", example())),
         Some(Json::String(action)) => action_fits(report, place, action, event, events),

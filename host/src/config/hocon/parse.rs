@@ -181,7 +181,10 @@ impl<'a> Parser<'a> {
             return Err((line, "has too many parts in its key".to_owned()));
         }
         self.blanks();
-        if path.len() == 1 && path.first().is_some_and(|key| key == "include") && !self.rest.starts_with(['=', ':', '{']) {
+        if path.len() == 1
+            && path.first().is_some_and(|key| key == "include")
+            && !self.rest.starts_with(['=', ':', '{'])
+        {
             self.take(|_| true);
             let text = "include is not followed: what that file says is not known here";
             self.warnings.push((line, text.to_owned()));
@@ -274,7 +277,9 @@ impl<'a> Parser<'a> {
     fn bare(&mut self) -> String {
         let mut text = String::new();
         loop {
-            text.push_str(self.take(|c| !c.is_whitespace() && !matches!(c, ',' | '}' | ']' | '{' | '[' | '"' | '#' | '$')));
+            text.push_str(
+                self.take(|c| !c.is_whitespace() && !matches!(c, ',' | '}' | ']' | '{' | '[' | '"' | '#' | '$')),
+            );
             if self.peek() != Some('$') || self.rest.starts_with("${") {
                 return text;
             }
@@ -404,12 +409,18 @@ impl<'a> Parser<'a> {
                     None => return self.wrong("\\u gives half a character"),
                 }
             }
-            _ => return self.wrong("a string has an unknown escape: \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u are known"),
+            _ => {
+                return self
+                    .wrong("a string has an unknown escape: \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u are known");
+            }
         })
     }
 
     fn unit(&mut self) -> Result<u32, Wrong> {
-        let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = self
+            .rest
+            .get(..4)
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let Some(code) = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) else {
             return self.wrong("\\u needs four hexadecimal digits");
         };
@@ -457,7 +468,10 @@ fn without_indentation(text: &str) -> String {
         .min()
         .unwrap_or(0);
     let lines: Vec<&str> = lines()
-        .map(|line| line.get(common..).unwrap_or_else(|| line.trim_start_matches([' ', '\t'])))
+        .map(|line| {
+            line.get(common..)
+                .unwrap_or_else(|| line.trim_start_matches([' ', '\t']))
+        })
         .collect();
     lines.join("\n")
 }

@@ -102,13 +102,7 @@ fn over(before: Item, after: Item) -> (Item, bool) {
                 fits &= put(&mut fields, std::slice::from_ref(&key), item);
             }
             let raw = Raw::Object(fields);
-            (
-                Item {
-                    line: before.line,
-                    raw,
-                },
-                fits,
-            )
+            (Item { line: before.line, raw }, fits)
         }
         (below, above) => {
             let below = Item {

@@ -99,10 +99,7 @@ impl<'a> Resolution<'a> {
                 Value::List(list)
             }
             Raw::Object(fields) => Value::Table(self.table(fields, path)),
-            Raw::Substitution {
-                path: target,
-                optional,
-            } => self.substitution(line, target, *optional, path)?,
+            Raw::Substitution { path: target, optional } => self.substitution(line, target, *optional, path)?,
             Raw::Joined(items) => self.joined(line, items, path)?,
             Raw::Over(below, above) => {
                 self.below.push((path.clone(), below));
@@ -131,7 +128,9 @@ impl<'a> Resolution<'a> {
         if let Some(own) = own {
             // What was there before refers to what was there before that.
             let later = self.below.split_off(own);
-            let found = later.first().and_then(|(path, below)| self.item(below, &mut path.clone()));
+            let found = later
+                .first()
+                .and_then(|(path, below)| self.item(below, &mut path.clone()));
             self.below.extend(later);
             return found.map(|node| node.value);
         }
@@ -152,7 +151,9 @@ impl<'a> Resolution<'a> {
         let found = found.or_else(|| (self.variable)(&target.join(".")).and_then(|text| bare(&text)));
         if found.is_none() && !optional {
             let name = target.join(".");
-            let text = format!("${{{name}}} is defined neither in this file nor in the environment; ${{?{name}}} may be undefined");
+            let text = format!(
+                "${{{name}}} is defined neither in this file nor in the environment; ${{?{name}}} may be undefined"
+            );
             self.errors.push((line, text));
         }
         found
@@ -252,11 +253,13 @@ fn bare(text: &str) -> Option<Value> {
         "null" => return None,
         "true" => Value::Boolean(true),
         "false" => Value::Boolean(false),
-        word if word.contains(|c: char| c.is_ascii_digit()) && word.chars().all(number) => match (word.parse(), word.parse()) {
-            (Ok(integer), _) => Value::Integer(integer),
-            (_, Ok(float)) => Value::Float(float),
-            _ => Value::Text(word.to_owned()),
-        },
+        word if word.contains(|c: char| c.is_ascii_digit()) && word.chars().all(number) => {
+            match (word.parse(), word.parse()) {
+                (Ok(integer), _) => Value::Integer(integer),
+                (_, Ok(float)) => Value::Float(float),
+                _ => Value::Text(word.to_owned()),
+            }
+        }
         word => Value::Text(word.to_owned()),
     })
 }
