@@ -89,6 +89,19 @@ impl fmt::Display for LocalTime {
     }
 }
 
+/// A moment in UTC as RFC 3339 writes it, to the millisecond.
+///
+/// ```
+/// use hookhost_guest::time::rfc3339;
+///
+/// assert_eq!(rfc3339(1_790_000_001_002), "2026-09-21T14:13:21.002Z");
+/// ```
+pub fn rfc3339(at: u64) -> String {
+    let mut text = LocalTime::new(at, 0).to_string().replace(' ', "T");
+    text.push('Z');
+    text
+}
+
 fn small(number: i64) -> u8 {
     number as u8
 }

@@ -31,14 +31,22 @@
 //! assert_eq!(outcome.requests()[0].body_str(), Some("seen a/b"));
 //! ```
 
+pub mod cloudevents;
+mod event_fields;
+mod fields;
 mod key;
 mod parse;
 mod reason;
 pub mod rmqtt;
 mod rules;
+mod template;
 
+pub use cloudevents::{CloudEvents, CloudEventsMode};
+pub use event_fields::{EventFields, event_name};
+pub use fields::{Fields, Lookup, Path};
 pub use key::RuleKey;
 pub use rules::{Rule, Rules};
+pub use template::{BodyTemplate, DotSegment, HeaderTemplate, Template, TemplateError, UrlTemplate};
 
 use serde_json::Value;
 

@@ -4,6 +4,7 @@
 
 mod host;
 mod sink;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Problem;
 use host::HostArguments;
 use sink::SinkArguments;
+use webhook::WebhookCommand;
 
 /// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
 ///
@@ -34,6 +36,9 @@ enum Command {
     Check(HostArguments),
     /// Receive webhooks and print them, to try things with
     Sink(SinkArguments),
+    /// Webhook configurations of other brokers
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
 }
 
 /// Does what the command line says; the whole program.
@@ -54,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => host::run(arguments),
         Command::Check(arguments) => host::check(arguments),
         Command::Sink(arguments) => sink::receive(arguments),
+        Command::Webhook(command) => webhook::run(command),
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
         let Cli { command, host } = parse(line).unwrap();
         match command.unwrap_or(Command::Run(host)) {
             Command::Run(host) | Command::Check(host) => host.into(),
-            Command::Sink(_) => panic!("not a sink"),
+            Command::Sink(_) | Command::Webhook(_) => panic!("not a host"),
         }
     }
 

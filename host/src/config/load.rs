@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::{self, Node, Value};
 use super::reader::{Given, Place, file_layer};
-use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read_naming_files};
+use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read_with};
 
 /// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
 const FILE_LIMIT: u64 = 4 << 20;
@@ -26,18 +26,13 @@ pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Proble
     let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, &environment);
     let webhook_file = webhook_file.or_else(|| named_in(config.as_ref()?));
     let webhook_file = webhook_file.and_then(|(place, path)| file(&place, path, &mut problems));
-    let (loaded, files) = read_naming_files(&Inputs {
+    let inputs = Inputs {
         flags,
         environment,
         file: config,
         webhook_file,
-    });
-    for (place, path) in files {
-        if let Err(error) = File::open(&path) {
-            problems.push(place.problem(format!("cannot read {}: {error}", path.display())));
-        }
-    }
-    match loaded {
+    };
+    match read_with(&inputs, &read_bytes) {
         Ok(loaded) if problems.is_empty() => Ok(loaded),
         Ok(_) => Err(problems),
         Err(mut more) => {
@@ -82,13 +77,19 @@ fn named_in(config: &TextFile) -> Option<(Place, PathBuf)> {
 }
 
 fn file(place: &Place, path: PathBuf, problems: &mut Vec<Problem>) -> Option<TextFile> {
-    match read_file(&path) {
-        Ok(text) => Some(TextFile { path, text }),
-        Err(error) => {
-            problems.push(place.problem(format!("cannot read {}: {error}", path.display())));
-            None
-        }
-    }
+    let read = read_text(path.clone());
+    let cannot = |error| place.problem(format!("cannot read {}: {error}", path.display()));
+    read.map_err(|error| problems.push(cannot(error))).ok()
+}
+
+/// Reads a configuration file, which is UTF-8 and at most 4 MiB. Blocks.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn read_text(path: PathBuf) -> io::Result<TextFile> {
+    let text = read_file(&path)?;
+    Ok(TextFile { path, text })
 }
 
 /// The environment of this process, as far as it is text: a variable that is not cannot be one of ours.
@@ -100,12 +101,16 @@ pub fn environment() -> Environment {
 }
 
 fn read_file(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

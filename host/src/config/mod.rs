@@ -7,8 +7,10 @@
 //!
 //! All mistakes are reported at once, each with its key and place and never with its value. Unknown keys are mistakes
 //! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
-//! to the default module. [`read`] is pure; [`load`] reads the files for it.
+//! to the default module. [`read`] does no input of its own; [`load`] reads the files for it.
 
+mod convert;
+mod destinations;
 mod document;
 mod formats;
 mod hocon;
@@ -24,10 +26,13 @@ mod url;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
+pub use convert::Convert;
+pub use destinations::Files;
 pub use formats::Format;
-pub use load::{environment, load};
+pub use load::{environment, load, read_text};
 pub use mqtt::Mqtt;
 pub use problem::{Problem, Source};
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
@@ -35,6 +40,7 @@ pub use units::{UnitError, format_duration, format_size, parse_duration, parse_s
 pub use webhook::{RulesFrom, Webhook};
 
 use crate::{delivery, event};
+use destinations::Sources;
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 
 /// Everything that can be configured, checked.
@@ -109,7 +115,7 @@ pub struct Inputs {
     pub webhook_file: Option<TextFile>,
 }
 
-/// Makes a configuration of its inputs.
+/// Makes a configuration of its inputs, which name no further files.
 ///
 /// # Errors
 ///
@@ -121,25 +127,31 @@ pub struct Inputs {
 /// assert_eq!(read(&inputs).unwrap().config.node.id, 7);
 /// ```
 pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
-    read_naming_files(inputs).0
+    read_with(inputs, &|_| Err(io::ErrorKind::Unsupported.into()))
 }
 
-/// The same, and the files that must be readable for it, each with the place that names it.
-fn read_naming_files(inputs: &Inputs) -> (Result<Loaded, Vec<Problem>>, Vec<(Place, PathBuf)>) {
-    let (config, mut reader, files) = read_layers(inputs);
+/// As [`read`], with the files of secrets and certificates that the configuration names.
+///
+/// # Errors
+///
+/// As [`read`], and files that cannot be read, each with the key that names it.
+pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Vec<Problem>> {
+    let (config, mut reader) = read_layers(inputs, files);
     reader.finish();
     if reader.problems.is_empty() {
-        let warnings = reader.warnings;
-        return (Ok(Loaded { config, warnings }), files);
+        return Ok(Loaded {
+            config,
+            warnings: reader.warnings,
+        });
     }
     // One value may stand for two settings, and is then wrong twice.
     reader.problems.sort();
     reader.problems.dedup();
-    (Err(reader.problems), files)
+    Err(reader.problems)
 }
 
 /// The reading itself; unknown keys are not yet looked for.
-fn read_layers(inputs: &Inputs) -> (Config, Reader, Vec<(Place, PathBuf)>) {
+fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     let variables = || {
         inputs
             .environment
@@ -168,7 +180,6 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader, Vec<(Place, PathBuf)>) {
 
     let (flags, environment) = (flags_layer(&inputs.flags), environment_layer(variables()));
     let mut broker = Layer::new();
-    let mut files = Vec::new();
     let mut format = None;
     let found = formats::read(&formats::Request {
         file: inputs
@@ -192,7 +203,6 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader, Vec<(Place, PathBuf)>) {
         format = found.map(|format| (format, path));
         problems.append(&mut reading.problems);
         warnings.append(&mut reading.warnings);
-        files.append(&mut reading.files);
         broker = reading.layer;
         if let Some((place, _)) = file.get("webhook.rule").filter(|_| broker.contains_key("webhook.rule")) {
             warnings.push(place.problem(format!("is not used: rules come from {whence}")));
@@ -203,7 +213,7 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader, Vec<(Place, PathBuf)>) {
 
     let layers = vec![flags, environment, broker, file, implied];
     let mut reader = Reader::new(layers);
-    let config = Config {
+    let mut config = Config {
         mqtt: Mqtt::read(reader.section("mqtt")),
         node: sections::node(reader.section("node")),
         webhook: Webhook::read(reader.section("webhook"), format),
@@ -213,10 +223,16 @@ fn read_layers(inputs: &Inputs) -> (Config, Reader, Vec<(Place, PathBuf)>) {
         delivery: sections::delivery(reader.section("delivery")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
+    let sources = Sources {
+        files,
+        environment: &inputs.environment,
+    };
+    let terms = delivery::Terms::from(&config.delivery);
+    config.delivery.destinations = destinations::read(&mut reader, &terms, sources);
     reader.problems.append(&mut problems);
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;
-    (config, reader, files)
+    (config, reader)
 }
 
 /// The URLs for all rules that flags or environment give.

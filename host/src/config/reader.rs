@@ -4,7 +4,8 @@
 //! Keys are `section.key`. A key is known because somebody reads it, so there is no second list of keys to keep: what
 //! is left unread at the end is unknown. A problem takes nothing away from the reading: all of them are collected.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -61,7 +62,14 @@ impl Place {
 /// The values of one source by key.
 pub(super) type Layer = BTreeMap<String, (Place, Given)>;
 
-/// A file's tables as a layer; what stands outside of a table keeps its single name.
+/// Sections that hold a table for each name.
+const NAMED: [&str; 1] = ["destinations"];
+
+/// Tables inside of those that are settings by settings; others are settings as a whole.
+const INNER: [&str; 3] = ["basic", "sign", "tls"];
+
+/// A file's tables as a layer; what stands outside of a table keeps its single name. Each named table is there itself,
+/// empty, and each of its settings.
 pub(super) fn file_layer(path: &std::path::Path, table: Table) -> Layer {
     let mut layer = Layer::new();
     let mut put = |key: String, node: Node| {
@@ -73,6 +81,11 @@ pub(super) fn file_layer(path: &std::path::Path, table: Table) -> Layer {
     };
     for (section, node) in table {
         match node.value {
+            Value::Table(entries) if NAMED.contains(&section.as_str()) => {
+                for (name, node) in entries {
+                    flatten(&mut put, format!("{section}.{name}"), node, true);
+                }
+            }
             Value::Table(entries) => entries
                 .into_iter()
                 .for_each(|(key, node)| put(format!("{section}.{key}"), node)),
@@ -80,6 +93,26 @@ pub(super) fn file_layer(path: &std::path::Path, table: Table) -> Layer {
         }
     }
     layer
+}
+
+/// A table that is settings by settings: itself without them, if it is a named one, and each of them.
+fn flatten(put: &mut impl FnMut(String, Node), path: String, node: Node, named: bool) {
+    let line = node.line;
+    let Value::Table(entries) = node.value else {
+        return put(path, node);
+    };
+    if named {
+        let value = Value::Table(Table::new());
+        put(path.clone(), Node { line, value });
+    }
+    for (key, node) in entries {
+        let path = format!("{path}.{key}");
+        if named && INNER.contains(&key.as_str()) {
+            flatten(put, path, node, false);
+        } else {
+            put(path, node);
+        }
+    }
 }
 
 const PREFIX: &str = "HOOKHOST_";
@@ -130,8 +163,41 @@ impl Reader {
         }
     }
 
-    pub(super) fn section(&mut self, name: &'static str) -> Section<'_> {
+    pub(super) fn section(&mut self, name: impl Into<Cow<'static, str>>) -> Section<'_> {
+        let name = name.into();
         Section { reader: self, name }
+    }
+
+    /// The names of the tables in a section that holds one for each name, each with the place of the weakest layer that
+    /// has it. What stands there instead of a table is a problem, and no name.
+    pub(super) fn names(&mut self, section: &str) -> Vec<(String, Place)> {
+        let mut names = BTreeMap::new();
+        let prefix = format!("{section}.");
+        for (path, (place, given)) in self.layers.iter().rev().flatten() {
+            let Some(rest) = path.strip_prefix(&prefix) else {
+                continue;
+            };
+            if !rest.contains('.')
+                && !matches!(
+                    given,
+                    Given::Node(Node {
+                        value: Value::Table(_),
+                        ..
+                    })
+                )
+            {
+                self.problems.push(place.problem("should be a table"));
+            } else if let Some(name) = rest.split('.').next() {
+                names.entry(name.to_owned()).or_insert_with(|| place.clone());
+            }
+        }
+        let tables = self.layers.iter().flat_map(BTreeMap::keys).filter(|path| {
+            let rest = path.strip_prefix(&prefix);
+            rest.is_some_and(|rest| !rest.contains('.'))
+        });
+        let tables: BTreeSet<String> = tables.cloned().collect();
+        self.tables.extend(tables);
+        names.into_iter().collect()
     }
 
     /// What the strongest layer says about a key.
@@ -175,7 +241,7 @@ impl Reader {
 /// breaks them is a problem, and the default is given so that the reading goes on.
 pub(super) struct Section<'r> {
     reader: &'r mut Reader,
-    name: &'static str,
+    name: Cow<'static, str>,
 }
 
 impl Section<'_> {
@@ -193,6 +259,13 @@ impl Section<'_> {
 
     pub(super) fn warning(&mut self, warning: Problem) {
         self.reader.warnings.push(warning);
+    }
+
+    /// A text that is read together with its place; none if it was not given or is wrong.
+    pub(super) fn text_at<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<(Place, T)> {
+        let place = self.place(key);
+        let value = self.text(key, None, |text| read(text).map(Some));
+        place.zip(value)
     }
 
     /// Whether any layer says something about a key.

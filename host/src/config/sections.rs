@@ -104,11 +104,9 @@ impl Wasm {
     }
 }
 
-/// `[delivery]`: how requests are sent.
-pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
-    let d = delivery::Settings::default();
-    delivery::Settings {
-        threads: at.optional_count("threads", 1..=256).unwrap_or(d.threads),
+/// How requests to one receiver are sent: a part of `[delivery]`, and of each of `[destinations]`.
+pub(super) fn terms(at: &mut Section<'_>, d: &delivery::Terms) -> delivery::Terms {
+    delivery::Terms {
         concurrency_limit: at.count("concurrency_limit", d.concurrency_limit, 1..=65_535),
         http_timeout: at.duration("http_timeout", d.http_timeout, MILLISECOND..=HOUR),
         connect_timeout: at.duration("connect_timeout", d.connect_timeout, MILLISECOND..=HOUR),
@@ -120,9 +118,26 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
             d.retry_max_elapsed_time,
             Duration::ZERO..=30 * DAY,
         ),
+    }
+}
+
+/// `[delivery]`: how requests are sent.
+pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
+    let d = delivery::Settings::default();
+    let terms = terms(&mut at, &delivery::Terms::from(&d));
+    delivery::Settings {
+        threads: at.optional_count("threads", 1..=256).unwrap_or(d.threads),
+        concurrency_limit: terms.concurrency_limit,
+        http_timeout: terms.http_timeout,
+        connect_timeout: terms.connect_timeout,
+        retry_initial_interval: terms.retry_initial_interval,
+        retry_multiplier: terms.retry_multiplier,
+        retry_max_interval: terms.retry_max_interval,
+        retry_max_elapsed_time: terms.retry_max_elapsed_time,
         queue_requests: at.count("queue_requests", d.queue_requests, 1..=100_000_000),
         queue_bytes: at.size("queue_bytes", d.queue_bytes, 64 << 10..=1 << 40),
         nice: at.count("nice", d.nice, 0..=19),
+        destinations: d.destinations,
     }
 }
 

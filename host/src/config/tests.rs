@@ -477,7 +477,7 @@ const EXAMPLE: &str = include_str!("../../../hookhost.example.toml");
 #[test]
 fn the_example_file_holds_every_key_with_its_default() {
     let example = inputs(EXAMPLE);
-    let (_, mut reader, _) = read_layers(&example);
+    let (_, mut reader) = read_layers(&example, &|_| Err(io::ErrorKind::Unsupported.into()));
     let known = reader.finish();
     let Loaded {
         config: example,
@@ -496,13 +496,14 @@ fn the_example_file_holds_every_key_with_its_default() {
     let mut section = "";
     let mut written = Vec::new();
     for line in EXAMPLE.lines() {
+        let line = line.strip_prefix('#').unwrap_or(line);
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = name;
-        } else if let Some((key, _)) = line.strip_prefix('#').unwrap_or(line).split_once(" = ") {
+        } else if let Some((key, _)) = line.split_once(" = ") {
             written.push(format!("{section}.{key}"));
         }
     }
-    written.retain(|key| !key.starts_with("webhook.rule."));
+    written.retain(|key| !key.starts_with("webhook.rule.") && !key.starts_with("destinations."));
     written.push("webhook.rule".to_owned());
     let mut known = known;
     known.sort();

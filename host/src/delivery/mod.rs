@@ -21,23 +21,31 @@
 //! requests and what serves MQTT clients must go first when the processors do not suffice: a late webhook waits in a
 //! bounded queue, a late PUBACK is a client that reconnects.
 //!
+//! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
+//! holds them.
+//!
 //! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
 
 mod counters;
 mod deadline;
+mod destination;
 mod file;
 mod http;
 mod lines;
 mod notice;
 mod outbox;
+mod prefix;
 mod queue;
 mod request;
 mod retry;
+mod secret;
 mod sender;
+mod signing;
 mod stdout;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +59,15 @@ use outbox::{Memory, Room};
 use sender::Sender;
 
 pub use counters::{Counters, Dropped};
+pub use destination::{Destination, DestinationError, Destinations, Terms, Via};
+pub use http::{check_header, check_tls};
 pub use outbox::{Outbox, OutboxClosed};
+pub(crate) use prefix::below;
+pub use prefix::{UrlPrefix, UrlPrefixError};
 pub use request::{Method, Request};
+pub use secret::Secret;
+pub use signing::{SigningKey, SigningKeyError};
+pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
 
 /// How to deliver.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +95,8 @@ pub struct Settings {
     pub queue_bytes: usize,
     /// Niceness of the sender threads; 0 leaves them as they are.
     pub nice: i32,
+    /// Receivers with credentials, TLS and terms of their own.
+    pub destinations: Destinations,
 }
 
 impl Default for Settings {
@@ -101,6 +118,7 @@ impl Default for Settings {
             queue_bytes: 64 << 20,
             // A third of a usual thread's share when both want the same processor.
             nice: 5,
+            destinations: Destinations::default(),
         }
     }
 }

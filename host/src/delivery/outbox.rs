@@ -244,6 +244,7 @@ mod tests {
             generation: 1,
             method: Method::Post,
             url: url.into(),
+            via: Default::default(),
             headers: Vec::new(),
             body: Default::default(),
             ordering_key: key.into(),

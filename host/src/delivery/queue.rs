@@ -60,11 +60,13 @@ struct Destination {
     lanes: usize,
     ready: VecDeque<LaneId>,
     under_way: usize,
+    /// None: that of the queue.
+    limit: Option<usize>,
     is_open: bool,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue that hands out at most `limit` items per destination at once and `total_limit` in all, at
+    /// An empty queue that hands out at most `limit` items per destination without a limit of its own at once and `total_limit` in all, at
     /// least one each.
     pub(super) fn new(limit: usize, total_limit: usize) -> Queue<T> {
         Queue {
@@ -83,7 +85,9 @@ impl<T> Queue<T> {
     }
 
     /// Puts an item behind all others of its destination and key; an empty key means no order.
-    pub(super) fn push(&mut self, destination: DestinationId, key: &str, item: T) {
+    ///
+    /// A destination may have a limit of its own, which every push to it repeats.
+    pub(super) fn push(&mut self, destination: DestinationId, limit: Option<usize>, key: &str, item: T) {
         self.len += 1;
         let known = self
             .destinations
@@ -113,6 +117,7 @@ impl<T> Queue<T> {
         };
         let entry = self.destinations.entry(destination).or_default();
         entry.lanes += 1;
+        entry.limit = limit;
         if let Some(key) = key {
             entry.keys.insert(key, id);
         }
@@ -200,7 +205,8 @@ impl<T> Queue<T> {
         let Some(destination) = self.destinations.get_mut(&id) else {
             return;
         };
-        if !destination.is_open && !destination.ready.is_empty() && destination.under_way < self.limit {
+        let limit = destination.limit.map_or(self.limit, |limit| limit.max(1));
+        if !destination.is_open && !destination.ready.is_empty() && destination.under_way < limit {
             destination.is_open = true;
             self.open.push_back(id);
         }
@@ -369,7 +375,7 @@ mod tests {
                         pushed += 1;
                         let name = if key.is_empty() { pushed.to_string() } else { key.to_owned() };
                         let item = (destination, name.clone(), pushed);
-                        queue.push(DestinationId(destination), key, item.clone());
+                        queue.push(DestinationId(destination), None, key, item.clone());
                         model.waiting.entry((destination, name)).or_default().push(item);
                     }
                     Step::Next => {
@@ -419,7 +425,7 @@ mod tests {
     fn keys_and_destinations_take_turns() {
         let mut queue = Queue::new(8, 8);
         for (destination, key, item) in [(1, "a", "1a1"), (1, "a", "1a2"), (1, "b", "1b1"), (2, "a", "2a1")] {
-            queue.push(DestinationId(destination), key, item);
+            queue.push(DestinationId(destination), None, key, item);
         }
         let mut order = Vec::new();
         while let Some((taken, item)) = queue.next() {
@@ -433,9 +439,9 @@ mod tests {
     fn a_parked_key_holds_neither_a_slot_nor_other_keys() {
         let now = Instant::now();
         let mut queue = Queue::new(1, 1);
-        queue.push(DestinationId(1), "bad", 1);
-        queue.push(DestinationId(1), "bad", 2);
-        queue.push(DestinationId(1), "good", 3);
+        queue.push(DestinationId(1), None, "bad", 1);
+        queue.push(DestinationId(1), None, "bad", 2);
+        queue.push(DestinationId(1), None, "good", 3);
         let (taken, item) = queue.next().unwrap();
         assert!(queue.next().is_none(), "the limit holds");
         queue.retry(taken, item, now + Duration::from_secs(1));

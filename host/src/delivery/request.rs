@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::destination::Via;
+
 /// HTTP method of a request; without meaning for `file:` and `stdout:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
@@ -37,6 +39,8 @@ pub struct Request {
     pub method: Method,
     /// `http:`, `https:`, `file:` or `stdout:` URL.
     pub url: String,
+    /// Which configured destination it is for.
+    pub via: Via,
     /// Headers in order; repeated names are sent repeatedly. Those that describe the connection or the length of the
     /// body (`connection`, `content-length`, …) are the host's own and left out.
     pub headers: Vec<(String, String)>,
@@ -69,6 +73,7 @@ impl fmt::Debug for Request {
             .field("generation", &self.generation)
             .field("method", &self.method)
             .field("url", &shown(&self.url))
+            .field("via", &self.via)
             .field("headers", &names)
             .field("body_bytes", &self.body.len())
             .field("ordering_key", &self.ordering_key)
@@ -143,6 +148,7 @@ mod tests {
             generation: 1,
             method: Method::Post,
             url: "http://me:hidden-1@host/a?hidden-2".into(),
+            via: Via::Url,
             headers: vec![("x-token".into(), "hidden-3".into())],
             body: Bytes::from_static(b"hidden-4"),
             ordering_key: "client".into(),

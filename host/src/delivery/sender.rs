@@ -24,12 +24,14 @@ use tracing::{debug, warn};
 
 use super::counters::Counts;
 use super::deadline::Deadline;
+use super::destination::Terms;
 use super::http::Http;
 use super::notice::Notice;
 use super::outbox::{Batch, Room};
 use super::queue::{Queue, Taken};
 use super::request::{Method, Request};
 use super::retry::{Outcome, Policy, Reason, Verdict};
+use super::signing::message_id;
 use super::target::{Route, Target, Targets};
 use super::{Settings, StartError};
 
@@ -120,6 +122,7 @@ struct Desk {
     queue: RefCell<Queue<Job>>,
     idle: RefCell<Vec<Rc<Seat>>>,
     most_idle: usize,
+    threads: usize,
     room: Arc<Room>,
     counts: Arc<Counts>,
     policy: Policy,
@@ -144,6 +147,8 @@ struct Job {
     /// What the room is given back in the end.
     size: usize,
     id: String,
+    /// Id of a request that is signed, the same for each attempt.
+    message_id: Option<String>,
     source: Arc<str>,
     generation: u32,
 }
@@ -162,21 +167,19 @@ struct Notices {
 
 impl Desk {
     fn new(http: Http, settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
-        let limit = (settings.concurrency_limit / settings.threads.max(1)).max(1);
+        let threads = settings.threads.max(1);
+        let limit = (settings.concurrency_limit / threads).max(1);
+        let widest = limit.max(settings.destinations.widest() / threads);
         Desk {
             http,
-            targets: RefCell::new(Targets::new()),
-            queue: RefCell::new(Queue::new(limit, limit.saturating_mul(SLOW_DESTINATIONS))),
+            targets: RefCell::new(Targets::new(settings.destinations.clone())),
+            queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             idle: RefCell::default(),
-            most_idle: limit,
+            most_idle: widest,
+            threads,
             room,
             counts,
-            policy: Policy {
-                initial: settings.retry_initial_interval,
-                multiplier: settings.retry_multiplier,
-                max_interval: settings.retry_max_interval,
-                max_elapsed: settings.retry_max_elapsed_time,
-            },
+            policy: Terms::from(settings).policy(),
             timeout: settings.http_timeout,
             jitter: Jitter::new(),
             changed: Notify::new(),
@@ -236,14 +239,20 @@ impl Desk {
             generation,
             method,
             url,
+            via,
             headers,
             body,
             ordering_key,
         } = request;
-        let target = self.targets.borrow_mut().target(&self.http, &url);
+        let target = self.targets.borrow_mut().target(&self.http, &url, &via);
         match target.and_then(|target| Ok((target.route(headers)?, target))) {
             Ok((route, target)) => {
                 let destination = target.destination.id;
+                let limit = target.terms().map(|terms| terms.concurrency_limit / self.threads);
+                let message_id = match &route {
+                    Route::Http(to) if to.is_signed() => Some(message_id(&id, &source, method, &url, &body)),
+                    _ => None,
+                };
                 let job = Job {
                     target,
                     route,
@@ -253,10 +262,11 @@ impl Desk {
                     attempts: 0,
                     size,
                     id,
+                    message_id,
                     source,
                     generation,
                 };
-                self.queue.borrow_mut().push(destination, &ordering_key, job);
+                self.queue.borrow_mut().push(destination, limit, &ordering_key, job);
             }
             Err(error) => {
                 self.counts.invalid();
@@ -298,13 +308,15 @@ impl Desk {
         job.first_attempt.get_or_insert(start);
         job.attempts = job.attempts.saturating_add(1);
         let body = job.body.clone();
+        let timeout = job.target.terms().map_or(self.timeout, |terms| terms.http_timeout);
+        let id = job.message_id.as_deref();
         let outcome = match &job.route {
             Route::Http(to) => {
                 deadline
-                    .within(start, self.timeout, self.http.attempt(to, job.method, body))
+                    .within(start, timeout, self.http.attempt(to, job.method, body, id))
                     .await
             }
-            Route::Line(to) => deadline.within(start, self.timeout, to.attempt(body)).await,
+            Route::Line(to) => deadline.within(start, timeout, to.attempt(body)).await,
         };
         outcome.unwrap_or_else(|_| Outcome::Failed("no answer within the time".into()))
     }
@@ -317,10 +329,9 @@ impl Desk {
         }
         let now = Instant::now().into_std();
         let first = job.first_attempt.map_or(now, Instant::into_std);
-        match self
-            .policy
-            .judge(&outcome, job.attempts, first, now, self.jitter.next())
-        {
+        let own = job.target.terms().map(Terms::policy);
+        let policy = own.as_ref().unwrap_or(&self.policy);
+        match policy.judge(&outcome, job.attempts, first, now, self.jitter.next()) {
             Verdict::Done => self.end(taken, &job),
             Verdict::RetryAt(at) => {
                 self.counts.retried();

@@ -5,10 +5,12 @@
 //! A [`Destination`] is what limits and order refer to. Its identity outlives the tables as long as a request refers
 //! to it, or two destinations would serve one receiver.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::destination::{Destinations, Terms, Via};
 use super::file::Appending;
 use super::http::{Endpoint, Http, Prepared};
 use super::lines::Lines;
@@ -24,6 +26,8 @@ const HEADERS: usize = 4;
 
 /// The targets that a sender thread knows.
 pub(super) struct Targets {
+    configured: Destinations,
+    /// By URL, after a blank and what [`Via`] says unless the URL alone decides.
     urls: HashMap<String, Rc<Target>>,
     destinations: HashMap<String, Rc<Destination>>,
     next: u64,
@@ -53,7 +57,7 @@ pub(super) struct Destination {
 }
 
 enum Means {
-    /// Scheme, host and port.
+    /// Scheme, host, port, and the configured destination if there is one.
     Http,
     /// A file or standard output.
     Lines(Rc<Lines>),
@@ -69,8 +73,9 @@ pub(super) enum Route {
 
 impl Targets {
     /// Knows nothing yet.
-    pub(super) fn new() -> Targets {
+    pub(super) fn new(configured: Destinations) -> Targets {
         Targets {
+            configured,
             urls: HashMap::new(),
             destinations: HashMap::new(),
             next: 0,
@@ -78,8 +83,13 @@ impl Targets {
     }
 
     /// Where `url` leads; the error says what is wrong with it, without the URL.
-    pub(super) fn target(&mut self, http: &Http, url: &str) -> Result<Rc<Target>, String> {
-        if let Some(known) = self.urls.get(url) {
+    pub(super) fn target(&mut self, http: &Http, url: &str, via: &Via) -> Result<Rc<Target>, String> {
+        let key: Cow<'_, str> = match via {
+            Via::Url => url.into(),
+            Via::Named(name) => format!("{name} {url}").into(),
+            Via::Nothing => format!(" {url}").into(),
+        };
+        if let Some(known) = self.urls.get(&*key) {
             return Ok(Rc::clone(known));
         }
         let (scheme, rest) = url.split_once(':').ok_or("URL has no scheme")?;
@@ -95,8 +105,12 @@ impl Targets {
             ),
             "stdout" => return Err("nothing may follow `stdout:`".into()),
             _ => {
-                let endpoint = Endpoint::parse(http, url)?;
-                (self.destination(endpoint.origin(), || Means::Http), Some(endpoint))
+                let endpoint = Endpoint::parse(http, url, |url| self.configured.find(via, url).cloned())?;
+                let name = match endpoint.destination() {
+                    Some(destination) => format!("{} {}", endpoint.origin(), destination.name),
+                    None => endpoint.origin(),
+                };
+                (self.destination(name, || Means::Http), Some(endpoint))
             }
         };
         let target = Target {
@@ -112,7 +126,7 @@ impl Targets {
             self.destinations
                 .retain(|_, destination| Rc::strong_count(destination) > 1);
         }
-        self.urls.insert(url.to_owned(), Rc::clone(&target));
+        self.urls.insert(key.into_owned(), Rc::clone(&target));
         Ok(target)
     }
 
@@ -129,6 +143,11 @@ impl Targets {
 }
 
 impl Target {
+    /// The terms of its configured destination, if it has one.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        Some(&self.endpoint.as_ref()?.destination()?.terms)
+    }
+
     /// Checks headers for this target; where lines go they have no meaning and are not looked at.
     pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
         let endpoint = match (&self.endpoint, &self.destination.means) {
@@ -155,11 +174,12 @@ impl Target {
 mod tests {
     use std::time::Duration;
 
+    use super::super::destination::tests::destination;
     use super::*;
 
     fn id(targets: &mut Targets, http: &Http, url: &str) -> DestinationId {
         targets
-            .target(http, url)
+            .target(http, url, &Via::Url)
             .unwrap_or_else(|e| panic!("{url}: {e}"))
             .destination
             .id
@@ -168,7 +188,7 @@ mod tests {
     #[test]
     fn one_receiver_is_one_destination() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(Destinations::default());
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
             assert_eq!(id(&mut targets, &http, same), a, "{same}");
@@ -186,9 +206,24 @@ mod tests {
     }
 
     #[test]
+    fn a_configured_destination_is_a_receiver_of_its_own() {
+        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let configured = destination("hook", &["http://h/hook"]);
+        let mut targets = Targets::new([configured].into_iter().collect());
+        let mut id = |url: &str, via: Via| targets.target(&http, url, &via).ok().unwrap().destination.id;
+        let hook = id("http://h/hook", Via::Url);
+        assert_eq!(id("http://h/hook/x", Via::Url), hook);
+        assert_eq!(id("http://h/hook", Via::Named("hook".into())), hook);
+        let host = id("http://h/", Via::Url);
+        assert_ne!(host, hook);
+        assert_eq!(id("http://h/hook", Via::Nothing), host);
+        assert_eq!(id("http://h/hook", Via::Named("gone".into())), host);
+    }
+
+    #[test]
     fn invalid_urls_are_refused_without_showing_them() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(Destinations::default());
         for url in [
             "",
             "secret",
@@ -199,7 +234,7 @@ mod tests {
             "javascript:secret",
         ] {
             let error = targets
-                .target(&http, url)
+                .target(&http, url, &Via::Url)
                 .err()
                 .unwrap_or_else(|| panic!("{url} was taken"));
             assert!(!error.contains("secret"), "{error}");
@@ -210,8 +245,8 @@ mod tests {
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let mut targets = Targets::new();
-        let held = targets.target(&http, "http://held/").ok().unwrap();
+        let mut targets = Targets::new(Destinations::default());
+        let held = targets.target(&http, "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
             id(&mut targets, &http, &format!("http://h{number}/"));
         }
@@ -222,7 +257,10 @@ mod tests {
     #[test]
     fn header_sets_are_remembered_within_bounds() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let target = Targets::new().target(&http, "http://h/").ok().unwrap();
+        let target = Targets::new(Destinations::default())
+            .target(&http, "http://h/", &Via::Url)
+            .ok()
+            .unwrap();
         for number in (0..50).flat_map(|number| [number, 1000]) {
             let headers = vec![("x".to_owned(), number.to_string())];
             assert!(matches!(target.route(headers), Ok(Route::Http(_))));

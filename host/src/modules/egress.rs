@@ -16,6 +16,8 @@ use std::str::FromStr;
 use serde_json::Value;
 use url::Url;
 
+use crate::delivery::below;
+
 /// A place that a module may name, and everything below it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Grant {
@@ -115,22 +117,6 @@ impl fmt::Display for Grant {
         }
         f.write_str(&self.path)
     }
-}
-
-/// Whether a path is the prefix or lies below it, by whole segments.
-fn below(prefix: &str, path: &str) -> bool {
-    let Some(rest) = path.strip_prefix(prefix) else {
-        return false;
-    };
-    // `..` is gone after parsing unless its slashes are escaped; a receiver that unescapes them first would climb.
-    let climbs = || {
-        rest.to_ascii_lowercase()
-            .replace("%2e", ".")
-            .replace("%2f", "/")
-            .replace("%5c", "/")
-    };
-    (rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
-        && (!rest.contains('%') || climbs().split('/').all(|segment| segment != ".."))
 }
 
 impl Egress {

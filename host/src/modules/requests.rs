@@ -38,6 +38,7 @@ pub(super) fn prepare(
         generation,
         method: method(request.method),
         url: egress.check(request.url)?,
+        via: delivery::Via::Url,
         headers: request.headers,
         body: request.body,
         ordering_key,

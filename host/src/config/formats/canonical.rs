@@ -2,7 +2,6 @@
 //! the place that said it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::super::document::{Node, Table, Value};
 use super::super::problem::Source;
@@ -103,29 +102,29 @@ impl Destination {
         self.headers.is_empty() && self.tls == Tls::default() && self.settings.is_empty()
     }
 
-    fn into_node(self) -> Node {
+    /// Its settings by key, each with the place that gave it, beside the empty table that says that it exists.
+    fn into_entries(self) -> Vec<(String, Entry)> {
         let line = line_of(&self.place);
-        let mut table = Table::new();
-        let mut put = |key: &str, line: usize, value: Option<Value>| {
-            if let Some(value) = value {
-                table.insert(key.to_owned(), Node { line, value });
-            }
-        };
-        put("urls", line, Some(texts(self.urls, line)));
-        put(
-            "headers",
-            line,
-            Some(self.headers)
-                .filter(|map| !map.is_empty())
-                .map(|map| text_table(map, line)),
-        );
-        put("tls", line, self.tls.into_value());
-        for (key, (place, value)) in self.settings {
-            put(key, line_of(&place), Some(value));
+        let own = format!("destinations.{}", key_name(&self.name));
+        let mut entries = vec![(own.clone(), (self.place.clone(), Value::Table(Table::new())))];
+        let mut put = |key: &str, place: Place, value: Value| entries.push((format!("{own}.{key}"), (place, value)));
+        put("urls", self.place.clone(), texts(self.urls, line));
+        if !self.headers.is_empty() {
+            put("headers", self.place.clone(), text_table(self.headers, line));
         }
-        let value = Value::Table(table);
-        Node { line, value }
+        self.tls.into_entries(&mut put);
+        for (key, (place, value)) in self.settings {
+            put(key, place, value);
+        }
+        entries
     }
+}
+
+/// A name that a destination may have.
+fn key_name(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(64).collect();
+    if name.is_empty() { "_".to_owned() } else { name }
 }
 
 /// The TLS settings of a destination; what is not given is the host's default.
@@ -139,39 +138,28 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// The files that must be readable, each with its place.
-    pub(super) fn files(&self) -> impl Iterator<Item = (Place, PathBuf)> {
-        let files = [&self.ca, &self.certificate, &self.key].into_iter().flatten();
-        files.map(|(place, path)| (place.clone(), PathBuf::from(path)))
-    }
-
-    /// The same without places.
+    /// What it says, without places.
     pub(super) fn meaning(&self) -> (Vec<Option<&str>>, Option<bool>) {
         let texts = [&self.ca, &self.certificate, &self.key, &self.server_name];
         let texts = texts.map(|said| said.as_ref().map(|(_, text)| text.as_str()));
         (texts.to_vec(), self.verify.as_ref().map(|(_, verify)| *verify))
     }
 
-    fn into_value(self) -> Option<Value> {
-        let text = |said: Option<(Place, String)>| said.map(|(place, text)| (place, Value::Text(text)));
-        let entries = [
-            ("ca", text(self.ca)),
-            ("certificate", text(self.certificate)),
-            ("key", text(self.key)),
-            (
-                "verify",
-                self.verify.map(|(place, verify)| (place, Value::Boolean(verify))),
-            ),
-            ("server_name", text(self.server_name)),
+    fn into_entries(self, put: &mut impl FnMut(&str, Place, Value)) {
+        let texts = [
+            ("tls.ca", self.ca),
+            ("tls.certificate", self.certificate),
+            ("tls.key", self.key),
+            ("tls.server_name", self.server_name),
         ];
-        let mut table = Table::new();
-        for (key, entry) in entries {
-            if let Some((place, value)) = entry {
-                let line = line_of(&place);
-                table.insert(key.to_owned(), Node { line, value });
+        for (key, said) in texts {
+            if let Some((place, text)) = said {
+                put(key, place, Value::Text(text));
             }
         }
-        (!table.is_empty()).then_some(Value::Table(table))
+        if let Some((place, verify)) = self.verify {
+            put("tls.verify", place, Value::Boolean(verify));
+        }
     }
 }
 
@@ -235,19 +223,21 @@ impl Canonical {
         for (key, (place, value)) in self.settings {
             put(key, place, value);
         }
-        let mut files = Vec::new();
-        for destination in self.destinations {
-            if destination.is_plain() {
+        for mut destination in self.destinations {
+            // Files and the terminal take neither headers nor TLS.
+            destination
+                .urls
+                .retain(|url| url.to_ascii_lowercase().starts_with("http"));
+            if destination.is_plain() || destination.urls.is_empty() {
                 continue;
             }
-            files.extend(destination.tls.files());
-            let (key, place) = (format!("destinations.{}", destination.name), destination.place.clone());
-            put(key, place, destination.into_node().value);
+            for (key, (place, value)) in destination.into_entries() {
+                put(key, place, value);
+            }
         }
         Reading {
             layer,
             origins,
-            files,
             problems: report.problems,
             warnings: report.warnings,
             notes: report.notes,

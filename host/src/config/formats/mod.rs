@@ -24,7 +24,7 @@ mod web_hook;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::document::{Node, Value};
@@ -98,8 +98,6 @@ pub(super) struct Reading {
     pub(super) layer: Layer,
     /// Where each rule was found, by its key here, such as `webhook.rule.message_publish.0`.
     pub(super) origins: BTreeMap<String, Place>,
-    /// Files that must be readable.
-    pub(super) files: Vec<(Place, PathBuf)>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     /// What works and is only worth a remark in a conversion.

@@ -43,7 +43,18 @@ fn settings(path: &str, text: &str, variables: &[(&str, &str)]) -> (Json, Vec<St
             Given::Text(text) => Json::from(text),
             Given::Texts(texts) => Json::from(texts),
         };
-        settings.insert(key, value);
+        // Settings of a destination are one table here, as they are written.
+        match key.strip_prefix("destinations.").and_then(|rest| rest.split_once('.')) {
+            Some((name, key)) => {
+                let mut table = &mut settings[&format!("destinations.{name}")];
+                let mut key = key;
+                if let Some((inner, rest)) = key.split_once('.') {
+                    (table, key) = (&mut table[inner], rest);
+                }
+                table[key] = value;
+            }
+            None => drop(settings.insert(key, value)),
+        }
     }
     (Json::Object(settings), shown(&reading.warnings))
 }

@@ -132,6 +132,7 @@ fn specification(
         }
     };
     let mut rule = Rule::new(place.clone(), event.key);
+    let before = report.problems.len();
     match object.get("action") {
         None => report.problem(place, format!("needs an action: {}", example())),
         Some(Json::String(action)) => action_fits(report, place, action, event, events),
@@ -149,7 +150,7 @@ fn specification(
     for key in object.keys().filter(|key| !matches!(key.as_str(), "action" | "topic")) {
         report.warning(place, format!("{key} is not part of a rule and is ignored"));
     }
-    Some(rule)
+    (report.problems.len() == before).then_some(rule)
 }
 
 fn action_fits(

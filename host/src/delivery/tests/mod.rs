@@ -33,6 +33,7 @@ fn request(url: &str, key: &str, body: &str) -> Request {
         generation: 1,
         method: Method::Post,
         url: url.into(),
+        via: Via::Url,
         headers: vec![
             ("content-type".into(), "application/json".into()),
             ("accept".into(), "*/*".into()),

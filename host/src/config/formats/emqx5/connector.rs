@@ -237,6 +237,7 @@ pub(super) fn tls(
         if let Some((place, _)) = present {
             report.problem(place, format!("needs {missing} beside it"));
         }
+        (tls.certificate, tls.key) = (None, None);
     }
     tls
 }

@@ -164,6 +164,8 @@ pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targe
             queue = Some((place, sum));
         }
         let prefix = prefix(&target.url).to_owned();
+        // However it is written: http://h and http://h/ are one.
+        let prefix = url::Url::parse(&prefix).map_or(prefix, |url| url.to_string());
         match groups.iter_mut().find(|(known, _)| *known == prefix) {
             Some((_, group)) => group.push((name, target)),
             None => groups.push((prefix, vec![(name, target)])),

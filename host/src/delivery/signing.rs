@@ -1,0 +1,148 @@
+//! Signatures of the Standard Webhooks specification, by which a receiver knows who has sent a request and that nobody
+//! has changed or repeated it.
+//!
+//! Signed is `ID.TIMESTAMP.BODY` with HMAC-SHA256. The id stays the same when a request is sent again, so a receiver can
+//! tell a repetition; the timestamp is that of the attempt. Pure: the time is passed in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+use sha2::{Digest, Sha256};
+
+use super::request::Method;
+
+/// A key that requests are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey(Arc<[u8]>);
+
+/// Why a text is no key; the text is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningKeyError {
+    /// Something else.
+    #[error("should begin with `whsec_`, followed by the key in base64")]
+    Form,
+    /// Too easy to guess, or longer than the specification allows.
+    #[error("holds a key of {0} bytes; 24 to 64 are asked for (`openssl rand -base64 32` makes one)")]
+    Length(usize),
+}
+
+impl SigningKey {
+    /// Reads `whsec_` and the key's 24 to 64 bytes in base64.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningKeyError`], which does not repeat the text.
+    pub fn parse(text: &str) -> Result<SigningKey, SigningKeyError> {
+        let encoded = text.trim().strip_prefix("whsec_").ok_or(SigningKeyError::Form)?;
+        let key = STANDARD.decode(encoded).map_err(|_| SigningKeyError::Form)?;
+        if (24..=64).contains(&key.len()) {
+            Ok(SigningKey(key.into()))
+        } else {
+            Err(SigningKeyError::Length(key.len()))
+        }
+    }
+
+    fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
+        context.update(format!("{id}.{timestamp}.").as_bytes());
+        context.update(body);
+        format!("v1,{}", STANDARD.encode(context.sign()))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(…)")
+    }
+}
+
+/// Value of `webhook-signature`: one signature for each key, separated by blanks, so that a receiver that knows one of
+/// them is content while keys are being changed.
+pub(super) fn signatures(keys: &[SigningKey], id: &str, timestamp: u64, body: &[u8]) -> String {
+    let each: Vec<String> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
+    each.join(" ")
+}
+
+/// Value of `webhook-id` for a request that a module made of an event: the event's id, and what tells apart the
+/// requests that were made of one event. The same request has the same id however often it is made.
+pub(super) fn message_id(event: &str, module: &str, method: Method, url: &str, body: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    for part in [
+        module.as_bytes(),
+        format!("{method:?}").as_bytes(),
+        url.as_bytes(),
+        body,
+    ] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let told_apart: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("msg_{event}_{told_apart}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification's reference libraries.
+    #[test]
+    fn the_vector_of_the_specification() {
+        let key = SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let (id, timestamp, body) = (
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
+        let expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        assert_eq!(signatures(std::slice::from_ref(&key), id, timestamp, body), expected);
+        assert_eq!(
+            signatures(&[key.clone(), key], id, timestamp, body),
+            format!("{expected} {expected}")
+        );
+    }
+
+    #[test]
+    fn keys_are_checked_and_never_shown() {
+        let encoded = |length: usize| format!("whsec_{}", STANDARD.encode(vec![7; length]));
+        for length in [24, 32, 64] {
+            assert!(SigningKey::parse(&encoded(length)).is_ok());
+        }
+        for length in [0, 23, 65] {
+            assert_eq!(
+                SigningKey::parse(&encoded(length)),
+                Err(SigningKeyError::Length(length))
+            );
+        }
+        for text in ["", "hidden", "whsec_hidden!", "whsk_aaaa", &encoded(32)[6..]] {
+            let error = SigningKey::parse(text).unwrap_err();
+            assert_eq!(error, SigningKeyError::Form);
+            assert!(!error.to_string().contains("hidden"));
+        }
+        assert_eq!(
+            format!("{:?}", SigningKey::parse(&encoded(32)).unwrap()),
+            "SigningKey(…)"
+        );
+    }
+
+    #[test]
+    fn an_id_is_that_of_the_request_and_not_of_the_attempt() {
+        let id = |module: &str, url: &str, body: &str| message_id("E1", module, Method::Post, url, body.as_bytes());
+        let one = id("m", "http://h/a", "x");
+        assert!(one.starts_with("msg_E1_") && one.len() == 23, "{one}");
+        assert_eq!(id("m", "http://h/a", "x"), one);
+        for other in [
+            id("n", "http://h/a", "x"),
+            id("m", "http://h/b", "x"),
+            id("m", "http://h/a", "y"),
+        ] {
+            assert_ne!(other, one);
+        }
+        // Parts are not run together.
+        assert_ne!(id("m", "http://h/a", "bx"), id("m", "http://h/ab", "x"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Receivers with credentials, signatures and TLS of their own.
