@@ -56,6 +56,44 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
+/// An object in the making: each value comes with the text before it, see [`first`] and [`next`].
+#[derive(Debug, Default)]
+pub(crate) struct Object(pub(crate) String);
+
+impl Object {
+    /// An integer.
+    pub(crate) fn number(&mut self, key: &str, value: impl itoa::Integer) {
+        self.0.push_str(key);
+        push_number(&mut self.0, value);
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&mut self, key: &str, value: bool) {
+        self.0.push_str(key);
+        push_bool(&mut self.0, value);
+    }
+
+    /// A string.
+    pub(crate) fn text(&mut self, key: &str, value: &str) {
+        self.0.push_str(key);
+        push_string(&mut self.0, value);
+    }
+
+    /// A string, or null.
+    pub(crate) fn optional(&mut self, key: &str, value: Option<&str>) {
+        self.0.push_str(key);
+        match value {
+            Some(value) => push_string(&mut self.0, value),
+            None => self.0.push_str("null"),
+        }
+    }
+
+    /// Text that is JSON already, such as the inside of an object.
+    pub(crate) fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+}
+
 /// Appends an integer.
 pub(crate) fn push_number(out: &mut String, number: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(number));

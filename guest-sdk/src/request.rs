@@ -134,6 +134,24 @@ impl Request {
     }
 }
 
+impl From<String> for Body {
+    fn from(text: String) -> Body {
+        Body::Text(text)
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Body {
+        Body::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body::Bytes(bytes)
+    }
+}
+
 impl Outcome {
     /// The module could not handle the event; the host sets it aside with this text.
     pub fn fail(why: impl Display) -> Outcome {

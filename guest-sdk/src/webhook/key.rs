@@ -1,9 +1,11 @@
-//! What rules are about, and which events those are.
+//! What rules are about: one key for each kind of event.
+//!
+//! A key is neutral; which events it stands for where brokers differ is said by [`Format`](super::Format).
 
-use crate::event::{Detail, DropReason, Event, Hook, Origin};
+use crate::event::Hook;
 
 /// What a rule is about: the `KEY` of `rule.KEY`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleKey {
     /// CONNECT was read.
     ClientConnect,
@@ -25,21 +27,39 @@ pub enum RuleKey {
     SessionSubscribed,
     /// A subscription was given up.
     SessionUnsubscribed,
-    /// A message was published, also one that is then refused.
+    /// A message was published.
     MessagePublish,
     /// A message is being written to a receiver.
     MessageDelivered,
     /// A receiver has confirmed a message.
     MessageAcked,
-    /// A message was refused, or dropped for one receiver.
+    /// A message was dropped: what for, depends most on the format.
     MessageDropped,
     /// A message was stored for a receiver that is away.
     OfflineMessage,
+    /// Authentication has decided.
+    ClientAuthenticated,
+    /// Authorisation has decided.
+    ClientAuthorized,
+    /// A connection has found its session again.
+    SessionResumed,
+    /// A session was thrown away for a clean start.
+    SessionDiscarded,
+    /// A session has moved to another connection.
+    SessionTakenOver,
+    /// A publish was refused.
+    MessageRefused,
+    /// A message was dropped for one receiver.
+    DeliveryDropped,
+    /// Messages for one receiver were lost unseen.
+    DeliveryLost,
+    /// An event that has no kind of its own; `topics` of its rules are names of events.
+    Other,
 }
 
 impl RuleKey {
     /// All of them.
-    pub const ALL: [RuleKey; 15] = [
+    pub const ALL: [RuleKey; 24] = [
         RuleKey::ClientConnect,
         RuleKey::ClientConnack,
         RuleKey::ClientConnected,
@@ -55,6 +75,15 @@ impl RuleKey {
         RuleKey::MessageAcked,
         RuleKey::MessageDropped,
         RuleKey::OfflineMessage,
+        RuleKey::ClientAuthenticated,
+        RuleKey::ClientAuthorized,
+        RuleKey::SessionResumed,
+        RuleKey::SessionDiscarded,
+        RuleKey::SessionTakenOver,
+        RuleKey::MessageRefused,
+        RuleKey::DeliveryDropped,
+        RuleKey::DeliveryLost,
+        RuleKey::Other,
     ];
 
     /// The key as it is written.
@@ -75,6 +104,15 @@ impl RuleKey {
             RuleKey::MessageAcked => "message_acked",
             RuleKey::MessageDropped => "message_dropped",
             RuleKey::OfflineMessage => "offline_message",
+            RuleKey::ClientAuthenticated => "client_authenticated",
+            RuleKey::ClientAuthorized => "client_authorized",
+            RuleKey::SessionResumed => "session_resumed",
+            RuleKey::SessionDiscarded => "session_discarded",
+            RuleKey::SessionTakenOver => "session_taken_over",
+            RuleKey::MessageRefused => "message_refused",
+            RuleKey::DeliveryDropped => "delivery_dropped",
+            RuleKey::DeliveryLost => "delivery_lost",
+            RuleKey::Other => "other",
         }
     }
 
@@ -83,40 +121,8 @@ impl RuleKey {
         RuleKey::ALL.into_iter().find(|key| key.name() == name)
     }
 
-    /// The keys whose rules an event is for, in the order of their requests.
-    ///
-    /// RMQTT announces a publish before it asks for permission, so one that is refused is for two. It says nothing of
-    /// publishes that nobody subscribes to, and nothing of what becomes of the broker's own messages.
-    pub fn of(event: &Event) -> &'static [RuleKey] {
-        let system = event.message().is_some_and(|message| message.origin == Origin::System);
-        match &event.detail {
-            Detail::ClientConnect(_) => &[RuleKey::ClientConnect],
-            Detail::ClientConnack(_) => &[RuleKey::ClientConnack],
-            Detail::ClientConnected(_) => &[RuleKey::ClientConnected],
-            Detail::ClientDisconnected(_) => &[RuleKey::ClientDisconnected],
-            Detail::ClientSubscribe(_) => &[RuleKey::ClientSubscribe],
-            Detail::ClientUnsubscribe(_) => &[RuleKey::ClientUnsubscribe],
-            Detail::SessionCreated(_) => &[RuleKey::SessionCreated],
-            Detail::SessionTerminated(_) => &[RuleKey::SessionTerminated],
-            Detail::SessionSubscribed(_) => &[RuleKey::SessionSubscribed],
-            Detail::SessionUnsubscribed(_) => &[RuleKey::SessionUnsubscribed],
-            Detail::MessagePublish(_) => &[RuleKey::MessagePublish],
-            Detail::MessageDelivered(_) if !system => &[RuleKey::MessageDelivered],
-            Detail::MessageAcked(_) if !system => &[RuleKey::MessageAcked],
-            Detail::MessageQueued(_) if !system => &[RuleKey::OfflineMessage],
-            Detail::DeliveryDropped(_) if !system => &[RuleKey::MessageDropped],
-            Detail::MessageRefused(drop) => match drop.reason {
-                DropReason::NotAuthorized if system => &[RuleKey::MessagePublish],
-                DropReason::NotAuthorized => &[RuleKey::MessagePublish, RuleKey::MessageDropped],
-                _ if system => &[],
-                _ => &[RuleKey::MessageDropped],
-            },
-            _ => &[],
-        }
-    }
-
-    /// The hooks whose events are for this key.
-    pub(super) fn hooks(self) -> &'static [Hook] {
+    /// The hook of the same meaning, in a list of its own.
+    pub fn hook(self) -> &'static [Hook; 1] {
         match self {
             RuleKey::ClientConnect => &[Hook::ClientConnect],
             RuleKey::ClientConnack => &[Hook::ClientConnack],
@@ -128,26 +134,76 @@ impl RuleKey {
             RuleKey::SessionTerminated => &[Hook::SessionTerminated],
             RuleKey::SessionSubscribed => &[Hook::SessionSubscribed],
             RuleKey::SessionUnsubscribed => &[Hook::SessionUnsubscribed],
-            RuleKey::MessagePublish => &[Hook::MessagePublish, Hook::MessageRefused],
+            RuleKey::MessagePublish => &[Hook::MessagePublish],
             RuleKey::MessageDelivered => &[Hook::MessageDelivered],
             RuleKey::MessageAcked => &[Hook::MessageAcked],
-            RuleKey::MessageDropped => &[Hook::DeliveryDropped, Hook::MessageRefused],
+            RuleKey::MessageDropped => &[Hook::MessageDropped],
             RuleKey::OfflineMessage => &[Hook::MessageQueued],
+            RuleKey::ClientAuthenticated => &[Hook::ClientAuthenticated],
+            RuleKey::ClientAuthorized => &[Hook::ClientAuthorized],
+            RuleKey::SessionResumed => &[Hook::SessionResumed],
+            RuleKey::SessionDiscarded => &[Hook::SessionDiscarded],
+            RuleKey::SessionTakenOver => &[Hook::SessionTakenOver],
+            RuleKey::MessageRefused => &[Hook::MessageRefused],
+            RuleKey::DeliveryDropped => &[Hook::DeliveryDropped],
+            RuleKey::DeliveryLost => &[Hook::DeliveryLost],
+            RuleKey::Other => &[Hook::Other],
         }
     }
 
-    /// Whether `topics` of its rules say anything. RMQTT gives them to rules of other keys without looking at them.
-    pub(super) fn heeds_topics(self) -> bool {
+    /// The keys whose rules an event of this kind may be for, in the order of their requests; each rule's format says
+    /// whether it is, see [`Format::tells`](super::Format::tells).
+    pub(super) fn of(hook: Hook) -> &'static [RuleKey] {
+        match hook {
+            Hook::ClientConnect => &[RuleKey::ClientConnect],
+            Hook::ClientConnack => &[RuleKey::ClientConnack],
+            Hook::ClientConnected => &[RuleKey::ClientConnected],
+            Hook::ClientDisconnected => &[RuleKey::ClientDisconnected],
+            Hook::ClientAuthenticated => &[RuleKey::ClientAuthenticated],
+            Hook::ClientAuthorized => &[RuleKey::ClientAuthorized],
+            Hook::ClientSubscribe => &[RuleKey::ClientSubscribe],
+            Hook::ClientUnsubscribe => &[RuleKey::ClientUnsubscribe],
+            Hook::SessionCreated => &[RuleKey::SessionCreated],
+            Hook::SessionResumed => &[RuleKey::SessionResumed],
+            Hook::SessionSubscribed => &[RuleKey::SessionSubscribed],
+            Hook::SessionUnsubscribed => &[RuleKey::SessionUnsubscribed],
+            Hook::SessionDiscarded => &[RuleKey::SessionDiscarded],
+            Hook::SessionTakenOver => &[RuleKey::SessionTakenOver],
+            Hook::SessionTerminated => &[RuleKey::SessionTerminated],
+            Hook::MessagePublish => &[RuleKey::MessagePublish],
+            Hook::MessageDelivered => &[RuleKey::MessageDelivered],
+            Hook::MessageAcked => &[RuleKey::MessageAcked],
+            Hook::MessageDropped => &[RuleKey::MessageDropped],
+            Hook::MessageRefused => &[
+                RuleKey::MessagePublish,
+                RuleKey::MessageDropped,
+                RuleKey::MessageRefused,
+            ],
+            Hook::DeliveryDropped => &[RuleKey::MessageDropped, RuleKey::DeliveryDropped],
+            Hook::MessageQueued => &[RuleKey::OfflineMessage],
+            Hook::DeliveryLost => &[RuleKey::DeliveryLost],
+            Hook::Other => &[RuleKey::Other],
+        }
+    }
+
+    /// Whether its events have a topic, a filter or a name, so that `topics` of its rules say anything.
+    pub fn has_subject(self) -> bool {
         matches!(
             self,
-            RuleKey::ClientSubscribe
+            RuleKey::ClientAuthorized
+                | RuleKey::ClientSubscribe
                 | RuleKey::ClientUnsubscribe
                 | RuleKey::SessionSubscribed
                 | RuleKey::SessionUnsubscribed
                 | RuleKey::MessagePublish
                 | RuleKey::MessageDelivered
                 | RuleKey::MessageAcked
+                | RuleKey::MessageDropped
+                | RuleKey::MessageRefused
                 | RuleKey::OfflineMessage
+                | RuleKey::DeliveryDropped
+                | RuleKey::DeliveryLost
+                | RuleKey::Other
         )
     }
 }
@@ -155,61 +211,27 @@ impl RuleKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{DeliveryDrop, MessageDrop};
-    use crate::testing;
+    use crate::webhook::Format;
 
     #[test]
-    fn all_keys_are_in_order() {
+    fn all_keys_are_in_order_and_each_has_its_hook() {
         for (index, key) in RuleKey::ALL.into_iter().enumerate() {
             assert_eq!(key as usize, index);
             assert_eq!(RuleKey::from_name(key.name()), Some(key));
+            let [hook] = *key.hook();
+            assert_eq!(RuleKey::of(hook).last(), Some(&key));
         }
     }
 
+    /// An event reaches the rules of every key whose format asks for it.
     #[test]
-    fn the_brokers_own_messages_are_only_announced() {
-        let of = |detail: Detail| RuleKey::of(&testing::event(detail)).to_vec();
-        let mut message = testing::message("$SYS/x", b"");
-        let mut delivery = testing::delivery("$SYS/x", b"");
-        let drop = |delivery, reason| DeliveryDrop {
-            delivery,
-            reason,
-            code: 0,
-            text: None,
-        };
-        assert_eq!(of(Detail::MessageQueued(delivery.clone())), [RuleKey::OfflineMessage]);
-        assert_eq!(
-            of(Detail::DeliveryDropped(drop(delivery.clone(), DropReason::QueueFull))),
-            [RuleKey::MessageDropped]
-        );
-        message.origin = Origin::System;
-        delivery.message.origin = Origin::System;
-        assert_eq!(of(Detail::MessagePublish(message.clone())), [RuleKey::MessagePublish]);
-        assert_eq!(of(Detail::MessageDelivered(delivery.clone())), []);
-        assert_eq!(of(Detail::MessageQueued(delivery.clone())), []);
-        assert_eq!(of(Detail::DeliveryDropped(drop(delivery, DropReason::QueueFull))), []);
-        for (reason, expected) in [
-            (DropReason::NotAuthorized, &[RuleKey::MessagePublish][..]),
-            (DropReason::PacketIdInUse, &[]),
-        ] {
-            let drop = MessageDrop {
-                message: message.clone(),
-                reason,
-                code: 0,
-                text: None,
-            };
-            assert_eq!(of(Detail::MessageRefused(drop)), expected);
+    fn keys_of_a_hook_are_those_that_ask_for_it() {
+        for format in Format::ALL {
+            for key in RuleKey::ALL {
+                for hook in format.hooks(key) {
+                    assert!(RuleKey::of(*hook).contains(&key), "{format:?} {key:?} {hook:?}");
+                }
+            }
         }
-    }
-
-    #[test]
-    fn a_refused_publish_is_told_and_one_without_subscribers_is_not() {
-        assert_eq!(RuleKey::of(&testing::dropped("a", b"")), []);
-        let of = |reason| RuleKey::of(&testing::refused("a", b"", reason, 0)).to_vec();
-        assert_eq!(of(DropReason::PacketIdInUse), [RuleKey::MessageDropped]);
-        assert_eq!(
-            of(DropReason::NotAuthorized),
-            [RuleKey::MessagePublish, RuleKey::MessageDropped]
-        );
     }
 }

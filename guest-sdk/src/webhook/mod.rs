@@ -1,4 +1,4 @@
-//! The default module as a library: webhook rules, and the bodies that RMQTT's web-hook plugin sends.
+//! The default module as a library: webhook rules, and the bodies that RMQTT, EMQX 4, EMQX 5 and NanoMQ send.
 //!
 //! [`Webhook`] is the whole module. A module with the same rules and a body of its own takes [`Rules`] alone:
 //!
@@ -12,8 +12,8 @@
 //! impl Module for Lines {
 //!     type Config = Value;
 //!
-//!     fn new(config: Value, _: &Host) -> Result<Self, Problems> {
-//!         Ok(Lines(Rules::parse(&config)?))
+//!     fn new(config: Value, host: &Host) -> Result<Self, Problems> {
+//!         Ok(Lines(Rules::parse(&config, host)?))
 //!     }
 //!
 //!     fn interests(&self) -> Vec<Interest> {
@@ -32,20 +32,35 @@
 //! ```
 
 pub mod cloudevents;
+mod columns;
+mod content;
+mod documented;
+mod emqx4;
+mod emqx_reason;
+mod encoding;
 mod event_fields;
 mod fields;
+#[cfg(test)]
+mod fixtures;
+mod format;
 mod key;
+mod nanomq;
 mod parse;
 mod reason;
 pub mod rmqtt;
 mod rules;
+mod shape;
+pub mod sql;
 mod template;
 
 pub use cloudevents::{CloudEvents, CloudEventsMode};
+pub use encoding::Encoding;
 pub use event_fields::{EventFields, event_name};
 pub use fields::{Fields, Lookup, Path};
+pub use format::Format;
 pub use key::RuleKey;
 pub use rules::{Rule, Rules};
+pub use shape::{BodyText, Method, Shape};
 pub use template::{BodyTemplate, DotSegment, HeaderTemplate, Template, TemplateError, UrlTemplate};
 
 use serde_json::Value;
@@ -55,35 +70,29 @@ use crate::module::{Host, Module};
 use crate::problems::Problems;
 use crate::request::Outcome;
 
-/// The default module: rules that say which events go where, each as the JSON body that RMQTT sends.
+/// The default module: rules that say which events go where, each in the form of a broker, as a CloudEvent or as the user
+/// has written it.
 ///
 /// Its settings are described at [`Rules::parse`].
 #[derive(Debug)]
-pub struct Webhook {
-    rules: Rules,
-    node: u32,
-}
+pub struct Webhook(Rules);
 
 impl Module for Webhook {
     type Config = Value;
 
     fn new(config: Value, host: &Host) -> Result<Self, Problems> {
-        let rules = Rules::parse(&config)?;
+        let rules = Rules::parse(&config, host)?;
         for key in rules.without_url() {
             crate::warn!("{key} has no URL and is passed over: give it 'urls', or give 'urls' for all rules");
         }
-        Ok(Webhook {
-            rules,
-            node: host.node.id,
-        })
+        Ok(Webhook(rules))
     }
 
     fn interests(&self) -> Vec<Interest> {
-        self.rules.interests()
+        self.0.interests()
     }
 
     fn on_event(&mut self, event: &Event) -> Outcome {
-        self.rules
-            .outcome(event, |key, rule| rmqtt::body(key, event, self.node, &rule.action))
+        self.0.webhooks(event)
     }
 }

@@ -6,6 +6,7 @@ use crate::event::{
     Unsubscription,
 };
 use crate::testing;
+use crate::webhook::Format;
 
 /// An MQTT 3.1.1 client without name.
 fn c1() -> Client {
@@ -78,8 +79,9 @@ fn delivery(receiver: Client) -> Delivery {
 #[track_caller]
 fn check(key: RuleKey, detail: Detail, expected: &str) {
     let event = testing::event(detail);
-    assert!(RuleKey::of(&event).contains(&key));
-    let body = body(key, &event, 1, key.name()).unwrap();
+    assert!(Format::Rmqtt.hooks(key).contains(&event.hook()));
+    assert!(Format::Rmqtt.tells(key, &event, false));
+    let body = body(key, &event, 1, key.name(), false).unwrap();
     assert_eq!(body, expected);
     serde_json::from_str::<serde_json::Value>(&body).unwrap();
 }
@@ -325,7 +327,7 @@ fn messages_say_what_they_come_from() {
             payload: Vec::new(),
             ..message()
         }));
-        body(RuleKey::MessagePublish, &event, 1, "p").unwrap()
+        body(RuleKey::MessagePublish, &event, 1, "p", false).unwrap()
     };
     for (origin, from_type) in [
         (Origin::Client, "custom"),
@@ -474,7 +476,14 @@ fn time_is_local_and_the_action_is_free_text() {
     }));
     event.utc_offset = -870;
     assert_eq!(
-        body(RuleKey::SessionCreated, &event, 4_000_000_000, "nouvelle \"séance\"").unwrap(),
+        body(
+            RuleKey::SessionCreated,
+            &event,
+            4_000_000_000,
+            "nouvelle \"séance\"",
+            false
+        )
+        .unwrap(),
         r#"{"node":4000000000,"ipaddress":"127.0.0.1:50716","clientid":"c1","username":"undefined","created_at":0,"time":"2026-09-20 23:43:21.002","action":"nouvelle \"séance\""}"#,
     );
 }
@@ -483,9 +492,32 @@ fn time_is_local_and_the_action_is_free_text() {
 fn an_event_of_another_key_has_no_body() {
     for key in RuleKey::ALL {
         assert_eq!(
-            body(key, &testing::event(Detail::SessionResumed(session(c1()))), 1, "x"),
+            body(
+                key,
+                &testing::event(Detail::SessionResumed(session(c1()))),
+                1,
+                "x",
+                false
+            ),
             None
         );
     }
-    assert_eq!(body(RuleKey::MessageAcked, &testing::delivered("a", b""), 1, "x"), None);
+    assert_eq!(
+        body(RuleKey::MessageAcked, &testing::delivered("a", b""), 1, "x", false),
+        None
+    );
+}
+
+#[test]
+fn the_page_has_packet_identifiers_as_strings() {
+    let body = |delivery: Delivery| {
+        let event = testing::event(Detail::MessageDelivered(delivery));
+        body(RuleKey::MessageDelivered, &event, 1, "x", true).unwrap()
+    };
+    assert!(body(delivery(c2())).contains(r#""packet_id":"7","#));
+    let unsent = Delivery {
+        packet_id: None,
+        ..delivery(c2())
+    };
+    assert!(body(unsent).contains(r#""packet_id":null,"#));
 }

@@ -1,40 +1,90 @@
-//! Rules: which events go where, under which name.
+//! Rules: which events go where, and in which form.
 //!
-//! The form is that of RMQTT's web-hook plugin, which those of EMQX and NanoMQ are turned into. Rules are read once and
-//! then only looked up; a rule that could send nothing is not kept.
+//! Whatever form a configuration had, it has become the canonical one before it is read here. Rules are read once and
+//! then only looked up; a rule that could send nothing is not kept. For each event, a rule is asked in this order: is
+//! the event one that the format tells, does the topic match, is `where` true; then its requests are made.
 
+use super::columns::Row;
+use super::content::{Content, Selected};
+use super::event_fields::EventFields;
+use super::fields::Fields;
+use super::format::Format;
 use super::key::RuleKey;
-use crate::event::{Event, Interest};
-use crate::request::{Outcome, Request};
+use super::shape::Shape;
+use super::sql::{Columns, Condition, Failure, Scope, Select, Value};
+use super::template::UrlTemplate;
+use crate::event::{Event, Interest, Node};
+use crate::request::{Body, Outcome, Request};
 use crate::topic::TopicFilter;
 
 /// One rule, ready to be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// The name that the event gets in the body.
     pub action: String,
     /// What the topic, or the filter of a subscription, must match one of; empty: everything, `$…` too.
     pub topics: Vec<TopicFilter>,
     /// Where the requests go, one to each; never empty.
-    pub urls: Vec<String>,
+    pub urls: Vec<UrlTemplate>,
+    /// Which columns of EMQX 5 the body has; none: all.
+    pub select: Option<Select>,
+    /// What must be true of EMQX 5's columns; none: nothing.
+    pub condition: Option<Condition>,
+    /// What the requests look like.
+    pub shape: Shape,
 }
 
 impl Rule {
-    fn matches(&self, subject: Option<&str>) -> bool {
-        let Some(subject) = subject else { return true };
-        self.topics.is_empty() || self.topics.iter().any(|topic| topic.matches(subject))
+    fn matches(&self, key: RuleKey, subject: Option<&str>) -> bool {
+        let format = self.shape.format;
+        let Some(subject) = subject.filter(|_| format.heeds_topics(key)) else {
+            return true;
+        };
+        self.topics.is_empty()
+            || self.topics.iter().any(|topic| {
+                topic.matches(subject) || (format.wildcards_match_dollar() && matches_dollar(topic, subject))
+            })
+    }
+
+    /// Whether the rule needs all events of its hooks, whatever their topic.
+    fn needs_all(&self, key: RuleKey) -> bool {
+        let format = self.shape.format;
+        let covers_dollar = |topic: &TopicFilter| format.wildcards_match_dollar() && begins_wild(topic);
+        !format.heeds_topics(key) || self.topics.is_empty() || self.topics.iter().any(covers_dollar)
     }
 }
 
+fn begins_wild(topic: &TopicFilter) -> bool {
+    topic.as_str().starts_with(['+', '#'])
+}
+
+/// Whether a filter that begins with a wildcard matches `$…` but for the `$`.
+fn matches_dollar(topic: &TopicFilter, subject: &str) -> bool {
+    begins_wild(topic)
+        && subject
+            .strip_prefix('$')
+            .is_some_and(|rest| topic.matches(&format!("_{rest}")))
+}
+
 /// The rules of all keys.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// In the order of [`RuleKey`].
     by_key: [Vec<Rule>; RuleKey::ALL.len()],
     without_url: Vec<String>,
+    node: Node,
 }
 
 impl Rules {
+    /// No rules, on a host that is this node.
+    pub(super) fn new(node: Node) -> Rules {
+        Rules {
+            by_key: Default::default(),
+            without_url: Vec::new(),
+            node,
+        }
+    }
+
     /// Adds a rule that was read at a key such as `rule.message_publish.0`.
     pub(super) fn add(&mut self, key: RuleKey, at: String, rule: Rule) {
         if rule.urls.is_empty() {
@@ -54,34 +104,25 @@ impl Rules {
         self.by_key.get(key as usize).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The rules of a key that match a subject, see [`Event::subject`], in the order given.
-    pub fn matching(&self, key: RuleKey, subject: Option<&str>) -> impl Iterator<Item = &Rule> {
-        let subject = subject.filter(|_| key.heeds_topics());
-        self.of(key).iter().filter(move |rule| rule.matches(subject))
-    }
-
     /// What a module has to ask for, so that it gets every event that a rule matches and as few others as can be.
     pub fn interests(&self) -> Vec<Interest> {
         let mut interests: Vec<Interest> = Vec::new();
         for key in RuleKey::ALL {
-            let rules = self.of(key);
-            if rules.is_empty() {
-                continue;
-            }
-            let all = !key.heeds_topics() || rules.iter().any(|rule| rule.topics.is_empty());
-            let filters = rules.iter().flat_map(|rule| &rule.topics).map(TopicFilter::as_str);
-            for hook in key.hooks() {
-                match interests.iter_mut().find(|known| known.hook == *hook) {
-                    _ if all => {
-                        interests.retain(|known| known.hook != *hook);
-                        interests.push(Interest::every(*hook));
-                    }
-                    Some(known) if known.filters.is_empty() => {}
-                    Some(known) => extend(&mut known.filters, filters.clone()),
-                    None => {
-                        let mut interest = Interest::every(*hook);
-                        extend(&mut interest.filters, filters.clone());
-                        interests.push(interest);
+            for rule in self.of(key) {
+                let all = rule.needs_all(key);
+                let filters = rule.topics.iter().map(TopicFilter::as_str);
+                for hook in rule.shape.format.hooks(key) {
+                    match interests.iter_mut().find(|known| known.hook == *hook) {
+                        Some(known) if all => known.filters.clear(),
+                        Some(known) if known.filters.is_empty() => {}
+                        Some(known) => extend(&mut known.filters, filters.clone()),
+                        None => {
+                            let mut interest = Interest::every(*hook);
+                            if !all {
+                                extend(&mut interest.filters, filters.clone());
+                            }
+                            interests.push(interest);
+                        }
                     }
                 }
             }
@@ -89,30 +130,128 @@ impl Rules {
         interests
     }
 
-    /// A POST of JSON for each rule that an event matches and each of its URLs, in the order given.
+    /// The rules that match an event, each with its key, in the order of their requests; `where` is not asked yet.
+    pub fn matching<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = (RuleKey, &'r Rule)> {
+        let (hook, subject) = (event.hook(), event.subject());
+        RuleKey::of(hook).iter().flat_map(move |key| {
+            self.of(*key).iter().filter_map(move |rule| {
+                let Shape {
+                    format, as_documented, ..
+                } = rule.shape;
+                let told = format.hooks(*key).contains(&hook) && format.tells(*key, event, as_documented);
+                (told && rule.matches(*key, subject)).then_some((*key, rule))
+            })
+        })
+    }
+
+    /// The requests of the default module: for each rule that an event matches and each of its URLs one, in the order
+    /// given, in the rule's format.
+    pub fn webhooks(&self, event: &Event) -> Outcome {
+        self.requests(event, |key, rule, row, selected| {
+            Content::of(key, rule, event, &self.node, row, selected)
+        })
+    }
+
+    /// A request for each rule that an event matches and each of its URLs, in the order given, with a body of the
+    /// caller's own: JSON, unless the rule has a `content-type` among its headers.
     ///
     /// The body is asked for once for each rule; none: that rule sends nothing.
-    pub fn outcome(&self, event: &Event, mut body: impl FnMut(RuleKey, &Rule) -> Option<String>) -> Outcome {
-        let subject = event.subject();
+    pub fn outcome<B: Into<Body>>(&self, event: &Event, mut body: impl FnMut(RuleKey, &Rule) -> Option<B>) -> Outcome {
+        self.requests(event, |key, rule, _, _| {
+            body(key, rule).map(|body| Content::json(body.into()))
+        })
+    }
+
+    fn requests(
+        &self,
+        event: &Event,
+        mut content: impl FnMut(RuleKey, &Rule, &Row<'_>, Option<&Value<'_>>) -> Option<Content>,
+    ) -> Outcome {
         let mut requests = Vec::new();
-        for key in RuleKey::of(event) {
-            for rule in self.matching(*key, subject) {
-                let Some(body) = body(*key, rule) else { continue };
-                let Some((last, others)) = rule.urls.split_last() else {
+        for (key, rule) in self.matching(event) {
+            let row = Row::new(key, rule, event, &self.node.name);
+            let scope = Scope::new(&row);
+            let selected = match evaluate(rule, &scope) {
+                Ok(Some(selected)) => selected,
+                Ok(None) => continue,
+                Err(failure) => {
+                    // As in EMQX, where the rule counts as failed and nothing is sent.
+                    crate::debug!("rule '{}' of {}: {failure}", rule.action, key.name());
                     continue;
-                };
-                requests.extend(others.iter().map(|url| request(url, body.clone())));
-                requests.push(request(last, body));
+                }
+            };
+            let Some(content) = content(key, rule, &row, selected.as_ref()) else {
+                continue;
+            };
+            match rule.shape.format {
+                Format::Emqx5 if !rule.is_constant() => {
+                    let selected = selected.unwrap_or_else(|| Value::object(row.all()));
+                    push(&mut requests, rule, content, &Selected(&selected));
+                }
+                _ => {
+                    let fields = EventFields::new(event, &self.node, &rule.action);
+                    push(&mut requests, rule, content, &fields);
+                }
             }
         }
         requests.into()
     }
 }
 
-fn request(url: &str, body: String) -> Request {
-    let mut request = Request::post(url).text(body);
-    request.headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    request
+/// What is selected, if there is a choice; nothing at all if the condition does not hold.
+fn evaluate<'s>(rule: &'s Rule, scope: &'s Scope<'_, Row<'_>>) -> Result<Option<Option<Value<'s>>>, Failure> {
+    let selected = rule.select.as_ref().filter(|select| !select.is_everything());
+    let selected = selected.map(|select| scope.select(select)).transpose()?;
+    let holds = match &rule.condition {
+        Some(condition) => scope.holds(condition, selected.as_ref())?,
+        None => true,
+    };
+    Ok(holds.then_some(selected))
+}
+
+impl Rule {
+    /// Whether URLs and headers are the same for every event.
+    fn is_constant(&self) -> bool {
+        self.urls.iter().all(|url| url.template().is_constant())
+            && self
+                .shape
+                .headers
+                .iter()
+                .all(|(_, value)| value.template().is_constant())
+    }
+}
+
+/// Appends the requests of a rule: the content to each of its URLs.
+fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, fields: &dyn Fields) {
+    let mut headers = content.headers;
+    for (name, template) in &rule.shape.headers {
+        headers.retain(|(known, _)| known != name);
+        headers.extend(template.render(fields).map(|value| (name.clone(), value)));
+    }
+    let mut request = Request::new(rule.shape.method.into(), String::new());
+    if rule.shape.method.has_body() {
+        request.body = content.body;
+    } else {
+        headers.retain(|(name, _)| name != "content-type");
+    }
+    request.headers = headers;
+    let mut urls = rule.urls.iter().filter_map(|url| match url.render(fields) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            crate::warn!("rule '{}' sends nothing for this event: {error}", rule.action);
+            None
+        }
+    });
+    let Some(mut url) = urls.next() else { return };
+    // The last one takes the request, the others get copies.
+    for next in urls {
+        let earlier = std::mem::replace(&mut url, next);
+        requests.push(Request {
+            url: earlier,
+            ..request.clone()
+        });
+    }
+    requests.push(Request { url, ..request });
 }
 
 fn extend<'a>(filters: &mut Vec<String>, more: impl Iterator<Item = &'a str>) {
@@ -124,161 +263,5 @@ fn extend<'a>(filters: &mut Vec<String>, more: impl Iterator<Item = &'a str>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{DropReason, Hook};
-    use crate::testing;
-    use serde_json::{Value, json};
-
-    fn rules(config: Value) -> Rules {
-        Rules::parse(&config).unwrap()
-    }
-
-    fn interest(hook: Hook, filters: &[&str]) -> Interest {
-        Interest::matching(hook, filters)
-    }
-
-    #[test]
-    fn interests_are_what_the_rules_need() {
-        let one = |key: &str, rules: Value| self::rules(json!({"urls": ["stdout:"], "rule": {key: rules}})).interests();
-        for (key, hooks) in [
-            ("client_connect", &[Hook::ClientConnect][..]),
-            ("client_connack", &[Hook::ClientConnack]),
-            ("client_connected", &[Hook::ClientConnected]),
-            ("client_disconnected", &[Hook::ClientDisconnected]),
-            ("client_subscribe", &[Hook::ClientSubscribe]),
-            ("client_unsubscribe", &[Hook::ClientUnsubscribe]),
-            ("session_created", &[Hook::SessionCreated]),
-            ("session_terminated", &[Hook::SessionTerminated]),
-            ("session_subscribed", &[Hook::SessionSubscribed]),
-            ("session_unsubscribed", &[Hook::SessionUnsubscribed]),
-            ("message_publish", &[Hook::MessagePublish, Hook::MessageRefused]),
-            ("message_delivered", &[Hook::MessageDelivered]),
-            ("message_acked", &[Hook::MessageAcked]),
-            ("message_dropped", &[Hook::DeliveryDropped, Hook::MessageRefused]),
-            ("offline_message", &[Hook::MessageQueued]),
-        ] {
-            let all: Vec<_> = hooks.iter().map(|hook| interest(*hook, &[])).collect();
-            assert_eq!(one(key, json!([{"action": "x"}])), all, "{key}");
-
-            let filtered = one(
-                key,
-                json!([{"action": "x", "topics": ["a", "b/#"]}, {"action": "y", "topics": ["a"]}]),
-            );
-            if RuleKey::from_name(key).unwrap().heeds_topics() {
-                let some: Vec<_> = hooks.iter().map(|hook| interest(*hook, &["a", "b/#"])).collect();
-                assert_eq!(filtered, some, "{key}");
-            } else {
-                assert_eq!(filtered, all, "{key}");
-            }
-            assert_eq!(
-                one(key, json!([{"action": "x", "topics": ["a"]}, {"action": "y"}])),
-                all,
-                "{key}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_hook_that_two_keys_need_is_asked_for_once() {
-        let both = rules(json!({"urls": ["stdout:"], "rule": {
-            "message_publish": [{"action": "x", "topics": ["a"]}],
-            "message_dropped": [{"action": "x"}],
-        }}));
-        assert_eq!(
-            both.interests(),
-            [
-                interest(Hook::MessagePublish, &["a"]),
-                interest(Hook::DeliveryDropped, &[]),
-                interest(Hook::MessageRefused, &[]),
-            ]
-        );
-        assert_eq!(rules(json!({})).interests(), []);
-    }
-
-    fn matched(key: RuleKey, topics: &[&[&str]], subject: Option<&str>) -> Vec<usize> {
-        let list: Vec<_> = topics
-            .iter()
-            .enumerate()
-            .map(|(at, topics)| json!({"action": at.to_string(), "topics": topics}))
-            .collect();
-        let rules = rules(json!({"urls": ["stdout:"], "rule": {key.name(): list}}));
-        rules
-            .matching(key, subject)
-            .map(|rule| rule.action.parse().unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn rules_match_topics_and_filters() {
-        let topics: &[&[&str]] = &[&[], &["#"], &["$SYS/#", "a/+"], &["a/b", "a/#"]];
-        for (key, subject, expected) in [
-            (RuleKey::MessagePublish, "a/b", &[0, 1, 2, 3][..]),
-            (RuleKey::MessagePublish, "a/b/c", &[0, 1, 3]),
-            (RuleKey::MessagePublish, "$SYS/x", &[0, 2]),
-            (RuleKey::MessageDelivered, "x", &[0, 1]),
-            (RuleKey::MessageAcked, "a", &[0, 1, 3]),
-            (RuleKey::OfflineMessage, "a/x", &[0, 1, 2, 3]),
-            // The text of a filter is matched as if it were a topic.
-            (RuleKey::ClientSubscribe, "a/+", &[0, 1, 2, 3]),
-            (RuleKey::SessionSubscribed, "a/#", &[0, 1, 2, 3]),
-            (RuleKey::ClientUnsubscribe, "+/b", &[0, 1]),
-            (RuleKey::SessionUnsubscribed, "#", &[0, 1]),
-            // No topic, or one that RMQTT does not look at.
-            (RuleKey::MessageDropped, "x", &[0, 1, 2, 3]),
-            (RuleKey::ClientConnected, "x", &[0, 1, 2, 3]),
-        ] {
-            assert_eq!(matched(key, topics, Some(subject)), expected, "{key:?} {subject}");
-        }
-        assert_eq!(matched(RuleKey::SessionCreated, topics, None), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn each_rule_and_url_is_one_request_in_order() {
-        let rules = rules(json!({"urls": ["http://a", "http://b"], "rule": {
-            "message_publish": [
-                {"action": "1"},
-                {"action": "2", "topics": ["x"]},
-                {"action": "3", "urls": ["file:///c"]},
-            ],
-            "message_dropped": [{"action": "4", "urls": ["http://d"]}],
-        }}));
-        let sent = |event: &Event| -> Vec<String> {
-            let outcome = rules.outcome(event, |key, rule| Some(format!("{} {}", key.name(), rule.action)));
-            let requests = outcome.requests().iter();
-            requests
-                .map(|request| format!("{} {}", request.url, request.body_str().unwrap()))
-                .collect()
-        };
-        assert_eq!(
-            sent(&testing::publish("a", b"")),
-            [
-                "http://a message_publish 1",
-                "http://b message_publish 1",
-                "file:///c message_publish 3",
-            ]
-        );
-        assert_eq!(
-            sent(&testing::refused("x", b"", DropReason::NotAuthorized, 135)),
-            [
-                "http://a message_publish 1",
-                "http://b message_publish 1",
-                "http://a message_publish 2",
-                "http://b message_publish 2",
-                "file:///c message_publish 3",
-                "http://d message_dropped 4",
-            ]
-        );
-        assert_eq!(sent(&testing::delivered("a", b"")), [""; 0]);
-
-        let outcome = rules.outcome(&testing::publish("a", b""), |_, _| None);
-        assert_eq!(outcome, Outcome::Ignore);
-        let outcome = rules.outcome(&testing::publish("a", b""), |_, _| Some("{}".into()));
-        let request = &outcome.requests()[0];
-        assert_eq!(
-            request.headers,
-            [("content-type".to_string(), "application/json".to_string())]
-        );
-        assert_eq!((request.method, &request.ordering_key), (crate::Method::Post, &None));
-    }
-}
+#[path = "rules_tests.rs"]
+mod tests;
