@@ -10,7 +10,13 @@ use super::said::Report;
 /// A URL that these brokers can post to. User and password in it are not sent by any of them.
 pub(super) fn http_url(report: &mut Report, place: &Place, text: &str) -> Option<String> {
     let text = text.trim();
+    // A scheme may be written in any case, and is compared in lower case.
     let lower = text.to_ascii_lowercase();
+    let scheme = if lower.starts_with("https://") { 5 } else { 4 };
+    let text = match (lower.get(..scheme), text.get(scheme..)) {
+        (Some(scheme), Some(rest)) if lower.starts_with("http") => &format!("{scheme}{rest}"),
+        _ => text,
+    };
     if !lower.starts_with("http://") && !lower.starts_with("https://") {
         let shown = url::redacted(text);
         let hint = if text.contains("://") {
@@ -55,8 +61,22 @@ pub(super) fn header(report: &mut Report, place: &Place, name: &str, value: &str
         report.problem(place, "holds a control character, which no header may");
         return None;
     }
-    Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+    let name = name.to_ascii_lowercase();
+    if OWN_HEADERS.contains(&name.as_str()) {
+        report.warning(place, "is ignored: the host writes this header by itself");
+        return None;
+    }
+    Some((name, value.trim().to_owned()))
 }
+
+/// Headers that are about the connection or the length of a request.
+const OWN_HEADERS: [&str; 5] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "transfer-encoding",
+];
 
 /// A topic filter.
 pub(super) fn topic(report: &mut Report, place: &Place, text: &str) -> Option<String> {
@@ -86,7 +106,7 @@ mod tests {
     fn urls() {
         let cases = [
             ("http://127.0.0.1:80", Ok("http://127.0.0.1:80")),
-            (" HTTPS://h/${topic}?a ", Ok("HTTPS://h/${topic}?a")),
+            (" HTTPS://h/${topic}?a ", Ok("https://h/${topic}?a")),
             ("http://u:secret@h/x", Ok("http://h/x")),
             (
                 "127.0.0.1:80/a",

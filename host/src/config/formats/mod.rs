@@ -20,6 +20,7 @@ mod rmqtt;
 mod said;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod web_hook;
 
 use std::collections::BTreeMap;
@@ -261,12 +262,15 @@ fn of_variables(request: &Request<'_>) -> Option<(Option<Format>, Reading)> {
 }
 
 fn dispatch(format: Format, sources: &Sources<'_>) -> Reading {
-    match format {
-        Format::Rmqtt => rmqtt::read(sources),
+    let mut reading = match format {
+        // Its rules are those of the canonical form, and checked with that.
+        Format::Rmqtt => return rmqtt::read(sources),
         Format::Emqx4 => emqx4::read(sources),
         Format::Emqx5 => emqx5::read(sources),
         Format::Nanomq => nanomq::read(sources),
-    }
+    };
+    verify::verify(&mut reading);
+    reading
 }
 
 /// What was found before a format began to read, before what it has found.

@@ -247,9 +247,10 @@ fn settings(report: &mut Report, canonical: &mut Canonical, fields: &mut Fields,
     if let Some(mut headers) = fields.table("headers", report) {
         for (name, said) in headers.rest() {
             let Some(text) = said.as_text(report) else { continue };
-            destination
-                .headers
-                .extend(checks::header(report, &said.place, &name, &text));
+            let header = checks::header(report, &said.place, &name, &text);
+            // What is sent anyway; it must not stand in the way of another format that somebody prefers.
+            let is_json = |(name, value): &(String, String)| name == "content-type" && value == "application/json";
+            destination.headers.extend(header.filter(|header| !is_json(header)));
         }
     }
     if let Some(mut body) = fields.table("body", report) {

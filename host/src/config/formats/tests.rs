@@ -298,7 +298,7 @@ fn emqx5_with_everything() {
             "f:18: connectors.http.secure.ssl.versions: is ignored: TLS 1.3 and 1.2 are negotiated",
             "f:14: connectors.http.secure.ssl: the server's certificate is not verified, as EMQX 5 does it unless verify = verify_peer",
             "f:1: node: is ignored: node is not about webhooks",
-            "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there are no alarms here",
+            "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there is no such thing here",
             "f:67: rule_engine.rules.hot.actions[1]: is not carried out: an action of kind mqtt is no webhook",
             "f:77: rule_engine.rules.seen.actions[1]: republish is not carried out: rules here send webhooks and nothing else",
             "f:48: actions.http.unused: is not used by any rule",
@@ -393,7 +393,7 @@ fn emqx5_mistakes_come_all_at_once() {
             "f:3: actions.http.a.parameters.method: should be post, put, get or delete",
             "f:3: actions.http.a.parameters.headers.a b: is not the name of a header: letters, digits and - are",
             "f:3: actions.http.a.connector: there is no connector `cc` below connectors.http; the nearest known one is c",
-            "f:6: rule_engine.rules.s.sql: FOREACH is not supported in `FOREACH a FROM b`: SELECT … FROM \"topic\", … with an optional WHERE … is supported",
+            "f:6: rule_engine.rules.s.sql: `>>>FOREACH<<< a FROM b`: FOREACH is not supported; SELECT … FROM … WHERE … is",
             "f:7: rule_engine.rules.t: needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"",
             "f:5: rule_engine.rules.r.sql: FROM \"$events/client_conected\": unknown event; the nearest known one is $events/client_connected",
             "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
@@ -407,6 +407,22 @@ fn emqx5_mistakes_come_all_at_once() {
         "actions.http.a {\n connector = \n",
         &[],
         &["f:1: this { is never closed", "f:3: a value is missing"],
+        &[],
+    );
+}
+
+#[test]
+fn what_only_the_module_knows_is_told_with_the_place() {
+    check(
+        "f",
+        "connectors.http.c { url = \"http://h/\" }\n\
+         actions.http.a { connector = c, parameters { path = \"${clientid\", body = \"${}\" } }\n\
+         rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:a\"] }\n",
+        &[],
+        &[
+            "f:3: rule_engine.rules.r → actions.http.a (body): '${}' names no field: a name is expected, with dots into it such as '${payload.a.b}', or '${.}' for all",
+            "f:3: rule_engine.rules.r → actions.http.a (urls.0): '${clientid' is not closed: a placeholder ends with '}', a literal '${' is written '${$}{'",
+        ],
         &[],
     );
 }
@@ -450,7 +466,7 @@ fn nanomq_in_its_forms() {
         "delivery.concurrency_limit": 8,
         "delivery.connect_timeout": "3s",
         "delivery.http_timeout": "3s",
-        "destinations.webhook": {"urls": ["http://127.0.0.1:8888/hook"], "headers": {"content-type": "application/json", "x-a": "b"}},
+        "destinations.webhook": {"urls": ["http://127.0.0.1:8888/hook"], "headers": {"x-a": "b"}},
     });
     assert_eq!(block, expected);
     assert_eq!(
@@ -464,12 +480,11 @@ fn nanomq_in_its_forms() {
 
     let (page, warnings) = settings("f", NANOMQ_PAGE, &[]);
     let expected = json!({
-        "webhook.format": "nanomq",
-        "webhook.urls": ["http://127.0.0.1:80"],
-        "webhook.rule": {"client_connack": [{}], "message_publish": [{"topics": ["a/b/c"]}]},
-        "delivery.concurrency_limit": 32,
-        "destinations.webhook": {"urls": ["http://127.0.0.1:80"], "headers": {"content-type": "application/json"}},
-    });
+    "webhook.format": "nanomq",
+    "webhook.urls": ["http://127.0.0.1:80"],
+    "webhook.rule": {"client_connack": [{}], "message_publish": [{"topics": ["a/b/c"]}]},
+    "delivery.concurrency_limit": 32,
+        });
     assert_eq!(page, expected);
     assert_eq!(warnings, [""; 0]);
 
@@ -481,7 +496,7 @@ fn nanomq_in_its_forms() {
         "webhook.rule": {"message_publish": [{}], "message_acked": [{"topics": ["a"]}]},
         "delivery.concurrency_limit": 4,
         "destinations.webhook": {
-            "urls": ["https://h/x"], "headers": {"content-type": "application/json"},
+            "urls": ["https://h/x"],
             "tls": {"ca": "/etc/ca.pem", "verify": true},
         },
     });

@@ -23,7 +23,6 @@
 mod action;
 mod connector;
 mod rule;
-mod sql;
 mod target;
 
 use std::collections::BTreeMap;

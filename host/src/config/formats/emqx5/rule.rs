@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use hookhost_guest::nearest::nearest;
+use hookhost_guest::webhook::sql::{Source, Statement};
+
 use super::super::canonical::{Canonical, Rule};
 use super::super::checks;
 use super::super::said::{Fields, Report, Said, What};
+use super::by_name;
 use super::target::Target;
-use super::{by_name, sql};
 use crate::config::document::Value;
 use crate::config::reader::Place;
 
@@ -15,84 +18,10 @@ use crate::config::reader::Place;
 pub(super) struct RuleOf {
     id: String,
     place: Place,
-    sql: (Place, sql::Statement),
+    /// Has been read once without a mistake.
+    sql: (Place, String),
     actions: Vec<Said>,
 }
-
-/// What an event topic stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stands {
-    /// A rule key.
-    Key(&'static str),
-    /// A name among other events.
-    Other(&'static str),
-    /// Something that does not happen here: why.
-    Never(&'static str),
-}
-
-/// Event topics in the spelling of all of EMQX 5 and in that since 5.9, both below `$events/`.
-const EVENTS: [(&str, &str, Stands); 16] = [
-    ("client_connected", "client/connected", Stands::Key("client_connected")),
-    (
-        "client_disconnected",
-        "client/disconnected",
-        Stands::Key("client_disconnected"),
-    ),
-    ("client_connack", "client/connack", Stands::Key("client_connack")),
-    (
-        "client_check_authn_complete",
-        "auth/check_authn_complete",
-        Stands::Key("client_authenticated"),
-    ),
-    (
-        "client_check_authz_complete",
-        "auth/check_authz_complete",
-        Stands::Key("client_authorized"),
-    ),
-    (
-        "session_subscribed",
-        "session/subscribed",
-        Stands::Key("session_subscribed"),
-    ),
-    (
-        "session_unsubscribed",
-        "session/unsubscribed",
-        Stands::Key("session_unsubscribed"),
-    ),
-    (
-        "message_delivered",
-        "message/delivered",
-        Stands::Key("message_delivered"),
-    ),
-    ("message_acked", "message/acked", Stands::Key("message_acked")),
-    ("message_dropped", "message/dropped", Stands::Key("message_dropped")),
-    (
-        "delivery_dropped",
-        "message/delivery_dropped",
-        Stands::Key("delivery_dropped"),
-    ),
-    ("client/ping", "client/ping", Stands::Other("client.ping")),
-    (
-        "schema_validation_failed",
-        "schema_validation/failed",
-        Stands::Never("messages are not validated here"),
-    ),
-    (
-        "message_transformation_failed",
-        "message_transformation/failed",
-        Stands::Never("messages are not transformed here"),
-    ),
-    (
-        "sys/alarm_activated",
-        "sys/alarm_activated",
-        Stands::Never("there are no alarms here"),
-    ),
-    (
-        "sys/alarm_deactivated",
-        "sys/alarm_deactivated",
-        Stands::Never("there are no alarms here"),
-    ),
-];
 
 pub(super) fn all(report: &mut Report, said: Option<Said>) -> Vec<RuleOf> {
     let Some(mut engine) = said.and_then(|said| said.into_fields(report)) else {
@@ -161,72 +90,43 @@ fn one(report: &mut Report, id: String, mut fields: Fields) -> Option<RuleOf> {
         return None;
     };
     let text = said.as_text(report)?;
-    match sql::statement(&text) {
-        Ok(statement) => Some(RuleOf {
-            id,
-            place,
-            sql: (said.place, statement),
-            actions,
-        }),
-        Err(error) => {
-            report.problem(&said.place, error);
-            None
-        }
+    if let Err(error) = Statement::parse(&text) {
+        report.problem(&said.place, error.to_string());
+        return None;
     }
+    Some(RuleOf {
+        id,
+        place,
+        sql: (said.place, text),
+        actions,
+    })
 }
 
 /// What FROM says: for each rule key its topics.
-fn sources(report: &mut Report, place: &Place, from: &[String]) -> BTreeMap<&'static str, Vec<String>> {
+fn sources(report: &mut Report, place: &Place, statement: &Statement<'_>) -> BTreeMap<&'static str, Vec<String>> {
     let mut keys: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for topic in from {
-        if let Some(name) = topic.strip_prefix("$events/") {
-            for stands in events(report, place, name) {
-                match stands {
-                    Stands::Key(key) => drop(keys.entry(key).or_default()),
-                    Stands::Other(name) => keys.entry("other").or_default().push(name.to_owned()),
-                    Stands::Never(why) => report.warning(place, format!("{topic} never happens: {why}")),
-                }
+    for source in statement.sources() {
+        match source {
+            Source::Event(key) => drop(keys.entry(key.name()).or_default()),
+            Source::Named(name) => keys.entry("other").or_default().push(name.to_owned()),
+            Source::Absent(topic) => {
+                report.warning(place, format!("{topic} never happens: there is no such thing here"));
             }
-        } else if topic.starts_with("$bridges/") || topic.starts_with("$sources/") {
-            report.warning(place, format!("{topic} never happens: there are no bridges here"));
-        } else if let Some(topic) = checks::topic(report, place, topic) {
-            let topics = keys.entry("message_publish").or_default();
-            if !topics.contains(&topic) {
-                topics.push(topic);
+            Source::Unknown(topic) => {
+                let known: Vec<String> = Source::event_topics().collect();
+                let text = match nearest(topic, known.iter().map(String::as_str)) {
+                    Some(near) => format!("FROM \"{topic}\": unknown event; the nearest known one is {near}"),
+                    None => format!("FROM \"{topic}\": unknown event; known are {}", known.join(", ")),
+                };
+                report.problem(place, text);
+            }
+            Source::Topic(topic) => {
+                let topic = checks::topic(report, place, topic);
+                keys.entry("message_publish").or_default().extend(topic);
             }
         }
     }
     keys
-}
-
-/// The events of a topic below `$events/`, which may have wildcards.
-fn events(report: &mut Report, place: &Place, name: &str) -> Vec<Stands> {
-    if let Some((_, _, stands)) = EVENTS.iter().find(|(old, new, _)| *old == name || *new == name) {
-        return vec![*stands];
-    }
-    if let Ok(filter) = name.parse::<hookhost_guest::topic::TopicFilter>()
-        && name.contains(['+', '#'])
-    {
-        let matched = EVENTS.iter().filter(|(_, new, _)| filter.matches(new));
-        let known = matched.filter(|(_, _, stands)| !matches!(stands, Stands::Never(_)));
-        let found: Vec<Stands> = known.map(|(_, _, stands)| *stands).collect();
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    let known = EVENTS.iter().flat_map(|(old, new, _)| [*old, *new]);
-    let text = match hookhost_guest::nearest::nearest(name, known) {
-        Some(near) => format!("FROM \"$events/{name}\": unknown event; the nearest known one is $events/{near}"),
-        None => {
-            let known: Vec<&str> = EVENTS.iter().map(|(old, _, _)| *old).collect();
-            format!(
-                "FROM \"$events/{name}\": unknown event; known are, below $events/, {}",
-                known.join(", ")
-            )
-        }
-    };
-    report.problem(place, text);
-    Vec::new()
 }
 
 /// What an entry of `actions` is.
@@ -245,8 +145,9 @@ pub(super) fn canonical(
     known: &[String],
 ) {
     for rule in rules {
-        let (sql_place, statement) = &rule.sql;
-        let keys = sources(report, sql_place, &statement.from);
+        let (sql_place, sql) = &rule.sql;
+        let Ok(statement) = Statement::parse(sql) else { continue };
+        let keys = sources(report, sql_place, &statement);
         let mut sends = false;
         for said in &rule.actions {
             let Some(to) = sends_to(report, said, targets, known) else {
@@ -263,8 +164,8 @@ pub(super) fn canonical(
             for (key, topics) in &keys {
                 let mut made = made(&rule.place, key, &rule.id, to);
                 made.topics = topics.clone();
-                made.select = statement.select.clone();
-                made.condition = statement.condition.clone();
+                made.select = Some(statement.select.to_owned()).filter(|select| select != "*");
+                made.condition = statement.condition.map(str::to_owned);
                 canonical.rules.push(made);
             }
         }
@@ -344,7 +245,7 @@ fn sends_to<'a>(
             }
             // What is switched off or wrong has been told where it stands.
             if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                let near = hookhost_guest::nearest::nearest(name, known.iter().map(String::as_str));
+                let near = nearest(name, known.iter().map(String::as_str));
                 let known = near.map_or_else(
                     || "actions stand below actions.http or bridges.webhook".to_owned(),
                     |near| format!("the nearest known one is http:{near}"),
