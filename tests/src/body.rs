@@ -4,8 +4,9 @@
 //! | key | placeholder | shape |
 //! | --- | --- | --- |
 //! | `time` | `"<time>"` | `YYYY-MM-DD HH:MM:SS.mmm` |
-//! | `ts`, `pts`, `*_at` | `<ms>` | milliseconds since 1970, of the last ten minutes |
-//! | `ipaddress`, `from_ipaddress` | `"<addr>"` | `127.0.0.1:PORT` |
+//! | `ts`, `pts`, `timestamp`, `*_at` | `<ms>`, `<s>` | milliseconds or seconds since 1970, of the last ten minutes |
+//! | `ipaddress`, `from_ipaddress`, `peername`, `sockname` | `"<addr>"` | `127.0.0.1:PORT`; without a port it stays |
+//! | `id` | `"<id>"` | 32 hexadecimal digits |
 //!
 //! A `null` stays.
 
@@ -41,13 +42,22 @@ fn placeholder(key: &str, value: &str) -> Result<Option<&'static str>, &'static 
     match key {
         _ if value == "null" => Ok(None),
         "time" => is_time(value).then_some(Some("\"<time>\"")).ok_or("a local time"),
-        "ts" | "pts" | "connected_at" | "disconnected_at" | "created_at" => {
-            let age = value.parse::<u64>().ok().and_then(|at| (now() + 1000).checked_sub(at));
-            age.filter(|age| *age < 600_000)
-                .map(|_| Some("<ms>"))
-                .ok_or("a time in milliseconds")
+        "ts" | "pts" | "timestamp" | "connected_at" | "disconnected_at" | "created_at" | "publish_received_at" => {
+            let at = value.parse::<u64>().unwrap_or_default();
+            let is_recent = |at: u64| (now() + 1000).checked_sub(at).is_some_and(|age| age < 600_000);
+            match (is_recent(at), is_recent(at * 1000)) {
+                (true, _) => Ok(Some("<ms>")),
+                (_, true) => Ok(Some("<s>")),
+                _ => Err("a time in milliseconds or seconds"),
+            }
         }
-        "ipaddress" | "from_ipaddress" => {
+        "id" => {
+            let digits = value.trim_matches('"');
+            let is_id = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            is_id.then_some(Some("\"<id>\"")).ok_or("32 hexadecimal digits")
+        }
+        "ipaddress" if value == "\"127.0.0.1\"" => Ok(None),
+        "ipaddress" | "from_ipaddress" | "peername" | "sockname" => {
             let port = value
                 .strip_prefix("\"127.0.0.1:")
                 .and_then(|rest| rest.strip_suffix('"'));
@@ -107,6 +117,16 @@ pub fn subject(body: &Value) -> &str {
     body["clientid"]
         .as_str()
         .or_else(|| body["from_clientid"].as_str())
+        .or_else(|| body["from_client_id"].as_str())
+        .unwrap_or_default()
+}
+
+/// What the body calls the event.
+pub fn name(body: &Value) -> &str {
+    // EMQX 5 has an `action` too: what permission was asked for.
+    body["event"]
+        .as_str()
+        .or_else(|| body["action"].as_str())
         .unwrap_or_default()
 }
 

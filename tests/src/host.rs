@@ -83,6 +83,13 @@ impl Setup {
         self.arg("--webhook-config").arg(path)
     }
 
+    /// Writes a configuration of the host's own and passes it with `--config`.
+    pub fn config(self, toml: &str) -> Setup {
+        let path = self.dir().join("hookhost.toml");
+        std::fs::write(&path, toml).expect("the directory is ours");
+        self.arg("--config").arg(path)
+    }
+
     /// Makes a modules folder and passes it with `--modules`.
     pub fn modules(self) -> Setup {
         let path = self.dir().join("modules");

@@ -42,6 +42,7 @@ impl Scene {
     ///
     /// | text | 3.1.1 | 5.0 |
     /// | --- | --- | --- |
+    /// | `$ver` | `4` | `5` |
     /// | `$proto` | `"proto_ver":4,"clean_session"` | `"proto_ver":5,"clean_start"` |
     /// | `$opts` | | `,"no_local":false,"retain_as_published":false,"retain_handling":0` |
     /// | `$bye` | `Disconnect(V3),RemoteClose` | `Disconnect(V5(Disconnect { … })),RemoteClose` |
@@ -75,10 +76,7 @@ impl Scene {
             .iter()
             .map(|request| request.json())
             .collect();
-        let got: Vec<_> = got
-            .iter()
-            .map(|body| body["action"].as_str().unwrap_or_default())
-            .collect();
+        let got: Vec<_> = got.iter().map(body::name).collect();
         assert_eq!(got, actions, "the webhooks of {client}");
         self.seen.insert(client.to_owned(), enough);
     }
@@ -145,6 +143,7 @@ pub fn lines(version: Version, text: &str) -> Vec<String> {
         .filter(|line| !line.is_empty())
         .map(|line| {
             line.replace("$proto", proto)
+                .replace("$ver", &version.level().to_string())
                 .replace("$opts", opts)
                 .replace("$bye", bye)
         })

@@ -58,6 +58,29 @@ impl Format {
         RuleKey::ALL.into_iter().filter(move |key| !self.hooks(*key).is_empty())
     }
 
+    /// The keys of the events that the broker tells if it is asked for all: not those that are here besides, such as
+    /// `other`.
+    pub fn usual_keys(self) -> impl Iterator<Item = RuleKey> {
+        self.keys().filter(move |key| match self {
+            Format::Emqx5 => matches!(
+                key,
+                RuleKey::ClientConnack
+                    | RuleKey::ClientConnected
+                    | RuleKey::ClientDisconnected
+                    | RuleKey::ClientAuthenticated
+                    | RuleKey::ClientAuthorized
+                    | RuleKey::SessionSubscribed
+                    | RuleKey::SessionUnsubscribed
+                    | RuleKey::MessagePublish
+                    | RuleKey::MessageDelivered
+                    | RuleKey::MessageAcked
+                    | RuleKey::MessageDropped
+                    | RuleKey::DeliveryDropped
+            ),
+            _ => *key != RuleKey::Other,
+        })
+    }
+
     /// The hooks whose events a key stands for; none: the format has no such event.
     pub fn hooks(self, key: RuleKey) -> &'static [Hook] {
         match (self, key) {
@@ -188,8 +211,9 @@ mod tests {
         for format in [Format::Emqx5, Format::Cloudevents, Format::Template] {
             assert_eq!(names(format), RuleKey::ALL.map(RuleKey::name));
         }
-        for format in Format::ALL {
+        for (format, usual) in Format::ALL.into_iter().zip([15, 13, 12, 12, 23, 23]) {
             assert_eq!(Format::from_name(format.name()), Some(format));
+            assert_eq!(format.usual_keys().count(), usual, "{format:?}");
         }
     }
 

@@ -210,6 +210,18 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     }
     // The format of bodies follows the broker unless anybody says something else.
     let implied = broker.remove_entry("webhook.format").into_iter().collect();
+    let other = [&environment, &file]
+        .iter()
+        .find_map(|layer| layer.get("webhook.format"));
+    let useless = other.is_some_and(|(_, given)| formats::has_no_encoding(given));
+    let encoding = if useless {
+        broker.remove("webhook.payload_encoding")
+    } else {
+        None
+    };
+    if let Some((place, _)) = encoding {
+        warnings.push(place.problem("is ignored: bodies of the format that is asked for have no use for it"));
+    }
 
     let layers = vec![flags, environment, broker, file, implied];
     let mut reader = Reader::new(layers);

@@ -59,6 +59,29 @@ fn nothing_at_all_is_a_configuration() {
 }
 
 #[test]
+fn what_holds_for_all_rules_reaches_the_module() {
+    let config = config(&inputs(
+        r#"
+        [webhook]
+        format = "emqx4"
+        as_documented = true
+        payload_encoding = "base62"
+        method = "put"
+        headers = { x-topic = "${topic}" }
+        "#,
+    ));
+    let webhook = &config.webhook.config;
+    assert_eq!(webhook["format"], "emqx4");
+    assert_eq!(webhook["as_documented"], true);
+    assert_eq!(webhook["payload_encoding"], "base62");
+    assert_eq!(webhook["method"], "put");
+    assert_eq!(webhook["headers"], json!({"x-topic": "${topic}"}));
+    // What EMQX 4 tells, and what its page lists besides.
+    assert_eq!(webhook["rule"].as_object().unwrap().len(), 13);
+    assert_eq!(webhook.get("body"), None);
+}
+
+#[test]
 fn each_mistake_names_its_key() {
     let cases = [
         ("mqtt.listen = 1", "mqtt.listen: should be a string, not an integer"),
@@ -149,7 +172,22 @@ fn each_mistake_names_its_key() {
             "webhook.rule.client_connect = 1979-05-27",
             "webhook.rule: holds a date, which has no meaning here",
         ),
-        ("webhook.format = \"emqx\"", "webhook.format: should be \"rmqtt\""),
+        (
+            "webhook.format = \"emqx\"",
+            "webhook.format: should be \"rmqtt\" or \"emqx4\" or \"emqx5\" or \"nanomq\" or \"cloudevents\" or \"template\"",
+        ),
+        (
+            "webhook.as_documented = 1",
+            "webhook.as_documented: should be true or false, not an integer",
+        ),
+        (
+            "webhook.method = 1",
+            "webhook.method: should be a string, not an integer",
+        ),
+        (
+            "webhook.headers.x = 1979-05-27",
+            "webhook.headers: holds a date, which has no meaning here",
+        ),
         (
             "mqtt.lisen = 1",
             "mqtt.lisen: unknown key; the nearest known one is mqtt.listen",

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde_json::{Value as Json, json};
+use hookhost_guest::webhook as bodies;
+use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Value};
 use super::formats::Format;
@@ -38,7 +39,8 @@ const TERMINAL: &str = "stdout:";
 /// The configuration of the default module.
 #[derive(Clone, PartialEq)]
 pub struct Webhook {
-    /// Canonical rules: `{"urls": […], "rule": {"<event>": [{"action": …, "topics": […], "urls": […]}]}, "format": …}`.
+    /// Canonical rules: `{"urls": […], "rule": {"<event>": [{"action": …, "topics": […], "urls": […]}]}, "format": …}`
+    /// and what else holds for all of them.
     /// URLs are checked; the rest is for the module to check.
     pub config: Json,
     /// Where the rules come from.
@@ -90,7 +92,8 @@ impl Webhook {
             &Format::ALL.map(|format| (format.name(), Some(format))),
         );
         let urls = at.list("urls", |text| url::check(text).map(str::to_owned));
-        let format = at.choice("format", None, &[("rmqtt", Some("rmqtt"))]);
+        let bodies = bodies::Format::ALL.map(|format| (format.name(), Some(format)));
+        let format = at.choice("format", None, &bodies);
         let urls_missing = urls.is_none();
         let urls = urls.map_or_else(|| vec![TERMINAL.to_owned()], |(_, urls)| urls);
         let (rule, from) = match at.table("rule") {
@@ -101,12 +104,12 @@ impl Webhook {
                     broker.map_or(RulesFrom::File, |(format, path)| RulesFrom::Broker { format, path }),
                 )
             }
-            _ => (every_event(), RulesFrom::Default),
+            _ => (every_event(format.unwrap_or_default()), RulesFrom::Default),
         };
-        let mut config = json!({"urls": urls, "rule": rule});
-        if let (Some(format), Some(config)) = (format, config.as_object_mut()) {
-            config.insert("format".to_owned(), Json::from(format));
-        }
+        let mut config = Map::from_iter([("urls".to_owned(), json!(urls)), ("rule".to_owned(), rule)]);
+        config.extend(format.map(|format| ("format".to_owned(), Json::from(format.name()))));
+        config.extend(shared(&mut at));
+        let config = Json::Object(config);
         Webhook {
             config,
             rules: from,
@@ -115,14 +118,33 @@ impl Webhook {
     }
 }
 
-/// A rule for each event, under its own name and for all topics.
-fn every_event() -> Json {
-    Json::Object(
-        EVENTS
-            .iter()
-            .map(|event| ((*event).to_owned(), json!([{"action": event}])))
-            .collect(),
-    )
+/// What else holds for all rules; the module checks it.
+fn shared(at: &mut Section<'_>) -> Map<String, Json> {
+    let mut shared = Map::new();
+    let given = at.is_given("as_documented");
+    let as_documented = at.boolean("as_documented", false);
+    if given {
+        shared.insert("as_documented".to_owned(), as_documented.into());
+    }
+    for key in ["payload_encoding", "method", "body", "cloudevents_mode"] {
+        let text = at.text(key, None, |text| Ok(Some(text.to_owned())));
+        shared.extend(text.map(|text| (key.to_owned(), Json::from(text))));
+    }
+    if let Some((place, Given::Node(node))) = at.table("headers") {
+        let headers = to_json(at, &place, node);
+        shared.insert("headers".to_owned(), headers);
+    }
+    shared
+}
+
+/// A rule for each event that the broker tells, under its own name and for all topics.
+fn every_event(format: bodies::Format) -> Json {
+    let rule = |name: &str| match format {
+        bodies::Format::Rmqtt => json!([{"action": name}]),
+        _ => json!([{}]),
+    };
+    let keys = format.usual_keys().map(bodies::RuleKey::name);
+    Json::Object(keys.map(|name| (name.to_owned(), rule(name))).collect())
 }
 
 /// Rules as JSON, their URLs checked and without blanks around them.
@@ -147,6 +169,10 @@ fn rules(at: &mut Section<'_>, place: &Place, mut node: Node, urls_needed: bool)
             }
         }
     }
+    to_json(at, place, node)
+}
+
+fn to_json(at: &mut Section<'_>, place: &Place, node: Node) -> Json {
     node.to_json().unwrap_or_else(|(line, kind)| {
         at.problem(
             place

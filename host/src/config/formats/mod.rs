@@ -118,6 +118,19 @@ pub(super) fn named(layer: &Layer) -> Option<Format> {
     Format::from_name(text.trim())
 }
 
+/// Whether a format of bodies, as somebody has written it, leaves no choice of how payloads are encoded.
+pub(super) fn has_no_encoding(format: &Given) -> bool {
+    let (Given::Text(text)
+    | Given::Node(Node {
+        value: Value::Text(text),
+        ..
+    })) = format
+    else {
+        return false;
+    };
+    matches!(text.trim(), "rmqtt" | "cloudevents" | "template")
+}
+
 /// What is to be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {

@@ -413,18 +413,15 @@ fn emqx5_mistakes_come_all_at_once() {
 
 #[test]
 fn what_only_the_module_knows_is_told_with_the_place() {
-    check(
+    let (_, reading) = reading(
         "f",
-        "connectors.http.c { url = \"http://h/\" }\n\
-         actions.http.a { connector = c, parameters { path = \"${clientid\", body = \"${}\" } }\n\
-         rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:a\"] }\n",
-        &[],
-        &[
-            "f:3: rule_engine.rules.r → actions.http.a (body): '${}' names no field: a name is expected, with dots into it such as '${payload.a.b}', or '${.}' for all",
-            "f:3: rule_engine.rules.r → actions.http.a (urls.0): '${clientid' is not closed: a placeholder ends with '}', a literal '${' is written '${$}{'",
-        ],
+        "web.hook.url = http://h/${clientidd}\nweb.hook.rule.message.publish.1 = {\"action\": \"on_message_publish\"}",
         &[],
     );
+    let problems = shown(&reading.problems);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("f:1: web.hook.url: "), "{problems:?}");
+    assert!(problems[0].contains("clientidd"), "{problems:?}");
 }
 
 #[test]
