@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use hookhost_tests::Version;
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{Host, Setup, command};
-use hookhost_tests::process::Process;
 use hookhost_tests::sink::{Received, Sink};
-use hookhost_tests::{PATIENCE, Version};
 use serde_json::{Value, json};
 
 const V: Version = Version::V311;
@@ -24,6 +23,7 @@ async fn life(mut host: Host, topic: &str, payload: &str) {
     let mut client = Client::connect(host.address, V, "c1").await;
     client.subscribe(topic, 1).await;
     client.publish(topic, 1, payload).await;
+    client.message().await;
     client.unsubscribe(topic).await;
     client.disconnect().await;
     host.stop().await;
@@ -170,7 +170,7 @@ fn emqx5_sent(sink: &Sink) {
     let got: Vec<(String, String, Value)> = sink
         .requests()
         .iter()
-        .map(|request| (request.method.to_string(), request.path.clone(), request.json()))
+        .map(|request| (request.method.clone(), request.path.clone(), request.json()))
         .collect();
     let to = |body: Value| ("PUT".to_owned(), "/base/events".to_owned(), body);
     let mut sorted = got.clone();
@@ -282,18 +282,15 @@ async fn the_configuration_file_may_name_the_brokers_file() {
 }
 
 /// Runs a command with a file and returns exit code and standard error.
-async fn ended(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
+fn ended(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(name), text).unwrap();
-    let mut command = command(dir.path());
-    command.args(arguments);
-    let mut process = Process::start(command);
-    let code = process.wait(PATIENCE).await;
-    (code, process.stderr.tail())
+    let ended = command(dir.path()).args(arguments).output().unwrap();
+    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }
 
-#[tokio::test]
-async fn a_wrong_file_starts_nothing_and_names_every_mistake() {
+#[test]
+fn a_wrong_file_starts_nothing_and_names_every_mistake() {
     let cases = [
         (
             "emqx_web_hook.conf",
@@ -331,7 +328,7 @@ async fn a_wrong_file_starts_nothing_and_names_every_mistake() {
     ];
     for (name, text, expected) in cases {
         for command in ["check", "run"] {
-            let (code, stderr) = ended(name, text, &[command, "--webhook-config", name]).await;
+            let (code, stderr) = ended(name, text, &[command, "--webhook-config", name]);
             assert_eq!(code, Some(2), "{stderr}");
             for part in expected {
                 assert!(stderr.contains(part), "{part} in:\n{stderr}");
@@ -340,15 +337,15 @@ async fn a_wrong_file_starts_nothing_and_names_every_mistake() {
     }
 }
 
-#[tokio::test]
-async fn convert_refuses_what_run_refuses() {
-    let (code, stderr) = ended("x.conf", "web.hook.url = h\n", &["webhook", "convert", "x.conf"]).await;
+#[test]
+fn convert_refuses_what_run_refuses() {
+    let (code, stderr) = ended("x.conf", "web.hook.url = h\n", &["webhook", "convert", "x.conf"]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("x.conf:1: web.hook.url"), "{stderr}");
-    let (code, stderr) = ended("x.conf", "", &["webhook", "convert", "missing.conf"]).await;
+    let (code, stderr) = ended("x.conf", "", &["webhook", "convert", "missing.conf"]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("missing.conf"), "{stderr}");
-    let (code, stderr) = ended("x.conf", "", &["webhook", "convert"]).await;
+    let (code, stderr) = ended("x.conf", "", &["webhook", "convert"]);
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("no webhook settings"), "{stderr}");
 }

@@ -245,6 +245,25 @@ impl Canonical {
     }
 }
 
+/// The beginning of a URL that does not depend on the event, by whole parts of its path; without what is no part of the
+/// beginning of URLs. However it is written: `http://h` and `http://h/` are one.
+pub(super) fn prefix(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    let url = match url.find("${") {
+        None => url,
+        Some(at) => {
+            let fixed = url.get(..at).unwrap_or(url);
+            fixed.rfind('/').and_then(|slash| fixed.get(..=slash)).unwrap_or(fixed)
+        }
+    };
+    let Ok(mut parsed) = url::Url::parse(url) else {
+        return url.to_owned();
+    };
+    // Infallible with a host.
+    let _: Result<(), ()> = parsed.set_username("").and_then(|()| parsed.set_password(None));
+    parsed.to_string()
+}
+
 /// The line of a place; the first one if it is no file.
 pub(super) fn line_of(place: &Place) -> usize {
     match &place.source {
@@ -271,4 +290,30 @@ fn text_table(map: BTreeMap<String, String>, line: usize) -> Value {
         (name, Node { line, value })
     });
     Value::Table(entries.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_depend_on_the_event() {
+        for (url, fixed) in [
+            ("http://h", "http://h/"),
+            ("http://h/a/b", "http://h/a/b"),
+            ("https://u:p@h/a?b=${c}", "https://h/a"),
+            ("http://h/a/b${c}/d", "http://h/a/"),
+            ("http://h/${c}#d", "http://h/"),
+        ] {
+            assert_eq!(prefix(url), fixed);
+        }
+    }
+
+    #[test]
+    fn names_of_destinations() {
+        for (name, key) in [("a_B-1", "a_B-1"), ("a b.é", "a_b__"), ("", "_")] {
+            assert_eq!(key_name(name), key);
+        }
+        assert_eq!(key_name(&"x".repeat(100)).len(), 64);
+    }
 }

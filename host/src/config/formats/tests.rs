@@ -83,7 +83,7 @@ fn emqx4_with_everything() {
         "delivery.concurrency_limit": 16,
         "delivery.http_timeout": "10s",
         "destinations.web_hook": {
-            "urls": ["https://hooks.example.com/mqtt?site=1"],
+            "urls": ["https://hooks.example.com/mqtt"],
             "headers": {"x-token": "s3cret # not a comment", "accept": "*/*"},
             "tls": {"ca": "/etc/ca.pem", "certificate": "/etc/cert.pem", "key": "/etc/key.pem", "verify": true, "server_name": "inner"},
         },
@@ -108,7 +108,7 @@ fn emqx4_of_the_first_versions() {
         "webhook.urls": ["https://h:8443"],
         "webhook.payload_encoding": "base64",
         "webhook.rule": {"session_terminated": [{}]},
-        "destinations.web_hook": {"urls": ["https://h:8443"], "tls": {"ca": "ca.pem", "verify": false}},
+        "destinations.web_hook": {"urls": ["https://h:8443/"], "tls": {"ca": "ca.pem", "verify": false}},
     });
     assert_eq!(settings, expected);
     assert_eq!(

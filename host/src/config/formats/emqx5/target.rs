@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Sources;
-use super::super::canonical::{Canonical, Destination, Entry, Tls};
+use super::super::canonical::{Canonical, Destination, Entry, Tls, prefix};
 use super::super::said::{Report, Said};
 use super::action::Action;
 use super::by_name;
@@ -137,18 +137,6 @@ fn joined(base: &str, path: &str) -> String {
     url
 }
 
-/// The beginning of a URL that does not depend on the event, by whole parts of its path.
-fn prefix(url: &str) -> &str {
-    let url = url.split(['?', '#']).next().unwrap_or(url);
-    match url.find("${") {
-        None => url,
-        Some(at) => {
-            let fixed = url.get(..at).unwrap_or(url);
-            fixed.rfind('/').and_then(|slash| fixed.get(..=slash)).unwrap_or(fixed)
-        }
-    }
-}
-
 /// Makes destinations of all targets that are used. What two of one URL say differently about headers goes into their
 /// rules, as long as it is no secret.
 pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targets: BTreeMap<String, Target>) {
@@ -163,9 +151,7 @@ pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targe
             let sum = queue.map_or(bytes, |(_, sum)| bytes.saturating_add(sum));
             queue = Some((place, sum));
         }
-        let prefix = prefix(&target.url).to_owned();
-        // However it is written: http://h and http://h/ are one.
-        let prefix = url::Url::parse(&prefix).map_or(prefix, |url| url.to_string());
+        let prefix = prefix(&target.url);
         match groups.iter_mut().find(|(known, _)| *known == prefix) {
             Some((_, group)) => group.push((name, target)),
             None => groups.push((prefix, vec![(name, target)])),
@@ -264,18 +250,6 @@ mod tests {
             ("http://h/b?t=1", "a?u=2", "http://h/b/a?u=2&t=1"),
         ] {
             assert_eq!(joined(base, path), url);
-        }
-    }
-
-    #[test]
-    fn what_does_not_depend_on_the_event() {
-        for (url, fixed) in [
-            ("http://h/a/b", "http://h/a/b"),
-            ("http://h/a?b=${c}", "http://h/a"),
-            ("http://h/a/b${c}/d", "http://h/a/"),
-            ("http://h/${c}", "http://h/"),
-        ] {
-            assert_eq!(prefix(url), fixed);
         }
     }
 }
