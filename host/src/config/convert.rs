@@ -4,7 +4,6 @@
 //! else at the top. Reading the text again gives the same settings.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::document::{Node, Table, Value};
 use super::formats::{self, Format, Reading, Request};
@@ -75,8 +74,7 @@ impl Convert {
         if !text.remarks.is_empty() {
             head.push_str("#\n# Left out, or other than there:\n");
             for (problem, prefix) in &text.remarks {
-                // Infallible for a String.
-                let _: Result<(), _> = writeln!(head, "# {prefix}{}", one_line(&problem.to_string()));
+                head.push_str(&format!("# {prefix}{}\n", one_line(&problem.to_string())));
             }
         }
         head + &text.out
@@ -253,9 +251,7 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
-                let _: Result<(), _> = write!(out, "\\u{:04X}", u32::from(c));
-            }
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
             c => out.push(c),
         }
     }

@@ -225,9 +225,10 @@ impl Canonical {
         }
         for mut destination in self.destinations {
             // Files and the terminal take neither headers nor TLS.
-            destination
-                .urls
-                .retain(|url| url.to_ascii_lowercase().starts_with("http"));
+            let urls = destination.urls.iter();
+            let posted = urls.filter(|url| url.to_ascii_lowercase().starts_with("http"));
+            destination.urls = posted.map(|url| prefix(url)).collect();
+            destination.urls.dedup();
             if destination.is_plain() || destination.urls.is_empty() {
                 continue;
             }
@@ -259,9 +260,12 @@ pub(super) fn prefix(url: &str) -> String {
     let Ok(mut parsed) = url::Url::parse(url) else {
         return url.to_owned();
     };
-    // Infallible with a host.
-    let _: Result<(), ()> = parsed.set_username("").and_then(|()| parsed.set_password(None));
-    parsed.to_string()
+    // Both work for every URL that has a host.
+    let bare = parsed.set_username("").and_then(|()| parsed.set_password(None));
+    match bare {
+        Ok(()) => parsed.to_string(),
+        Err(()) => url.to_owned(),
+    }
 }
 
 /// The line of a place; the first one if it is no file.

@@ -85,7 +85,7 @@ fn from_hocon(path: &Path, text: &str, report: &mut Report, sources: &Sources<'_
         report.problem(&place_in(path, 1, ""), text);
         return (None, Vec::new());
     };
-    elsewhere(report, root);
+    report.elsewhere(&root);
     let Some(mut fields) = webhook.into_fields(report) else {
         return (None, Vec::new());
     };
@@ -119,13 +119,6 @@ fn from_hocon(path: &Path, text: &str, report: &mut Report, sources: &Sources<'_
         fields = merged;
     }
     (Some(fields), rules)
-}
-
-/// What belongs to other parts of the broker: one warning for each.
-fn elsewhere(report: &mut Report, root: BTreeMap<String, Said>) {
-    for (key, said) in root {
-        report.warning(&said.place, format!("is ignored: {key} is not about webhooks"));
-    }
 }
 
 fn rule(report: &mut Report, mut fields: Fields) -> Option<Rule> {
@@ -208,13 +201,7 @@ fn from_lines(path: &Path, text: &str, report: &mut Report) -> (Option<Fields>, 
             root.entry(key).or_insert(said);
         }
     }
-    for (key, said) in root {
-        let place = super::super::reader::Place {
-            key: key.clone(),
-            ..said.place
-        };
-        report.warning(&place, format!("is ignored: {key} is not about webhooks"));
-    }
+    report.elsewhere(&root);
     let mut fields = webhook.into_fields(report);
     if let Some(fields) = &mut fields
         && !fields.has("enable")

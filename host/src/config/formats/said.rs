@@ -54,6 +54,20 @@ impl Report {
         self.notes.push(place.problem(text));
     }
 
+    /// Names parts of a broker's configuration that have nothing to do with webhooks, all at once.
+    pub(super) fn elsewhere(&mut self, parts: &BTreeMap<String, Said>) {
+        let Some(first) = parts.values().next() else { return };
+        let place = Place {
+            key: parts.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            ..first.place.clone()
+        };
+        let text = match parts.len() {
+            1 => "is ignored: it is not about webhooks",
+            _ => "are ignored: they are not about webhooks",
+        };
+        self.warning(&place, text);
+    }
+
     /// A key that nobody knows: a mistake in a file whose broker refuses such, else worth a warning.
     pub(super) fn unknown(&mut self, place: &Place, key: &str, known: &[&str], strict: bool) {
         let suggestion = suggestion(key, known, str::to_owned);

@@ -297,7 +297,7 @@ fn emqx5_with_everything() {
             "f:43: actions.http.shaped.resource_opts.inflight_window: is ignored: concurrency_limit of a destination bounds what is under way",
             "f:18: connectors.http.secure.ssl.versions: is ignored: TLS 1.3 and 1.2 are negotiated",
             "f:14: connectors.http.secure.ssl: the server's certificate is not verified, as EMQX 5 does it unless verify = verify_peer",
-            "f:1: node: is ignored: node is not about webhooks",
+            "f:1: node: is ignored: it is not about webhooks",
             "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there is no such thing here",
             "f:67: rule_engine.rules.hot.actions[1]: is not carried out: an action of kind mqtt is no webhook",
             "f:77: rule_engine.rules.seen.actions[1]: republish is not carried out: rules here send webhooks and nothing else",
@@ -469,7 +469,7 @@ fn nanomq_in_its_forms() {
     assert_eq!(
         warnings,
         [
-            "f:2: mqtt: is ignored: mqtt is not about webhooks",
+            "f:2: mqtt: is ignored: it is not about webhooks",
             "f:18: webhook.ssl: is ignored: it is switched off, or the URL is not https",
             "f:19: webhook.colour: is not known and is ignored; known are events, rules, enable, url, headers, body, encode_payload, pool_size, cancel_timeout, ssl, tls",
         ]
@@ -502,7 +502,7 @@ fn nanomq_in_its_forms() {
         warnings,
         [
             "f:12: web.hook.rule.message.acked.1: message_acked is sent here; NanoMQ itself never sends it",
-            "f:2: mqtt: is ignored: mqtt is not about webhooks",
+            "f:2: mqtt: is ignored: it is not about webhooks",
             "f:8: web.hook.ssl.cacertfile: is used here; NanoMQ itself reads it and sends without TLS",
         ]
     );

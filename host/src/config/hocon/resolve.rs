@@ -221,7 +221,7 @@ impl<'a> Resolution<'a> {
             };
         }
         self.bytes += text.len();
-        whole.or_else(|| texts.then(|| Value::Text(text)))
+        whole.or_else(|| texts.then_some(Value::Text(text)))
     }
 }
 

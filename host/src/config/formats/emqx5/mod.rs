@@ -117,9 +117,7 @@ fn whole(report: &mut Report, canonical: &mut Canonical, mut root: Fields, sourc
         }
     }
     let rules = rule::all(report, root.take("rule_engine"));
-    for (key, said) in root.rest() {
-        report.warning(&said.place, format!("is ignored: {key} is not about webhooks"));
-    }
+    report.elsewhere(&root.rest());
     rule::canonical(report, canonical, rules, &mut targets, &known);
     target::destinations(report, canonical, targets);
 }
