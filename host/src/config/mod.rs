@@ -201,6 +201,12 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
             .as_ref()
             .map_or("the environment".to_owned(), |path| path.display().to_string());
         format = found.map(|format| (format, path));
+        let given = [&flags, &environment]
+            .into_iter()
+            .find_map(|layer| layer.get("webhook.urls"));
+        if let (Some(Format::Emqx5), Some((place, _))) = (found, given) {
+            warnings.push(place.problem("is not used: each rule of EMQX 5 has its own URL"));
+        }
         problems.append(&mut reading.problems);
         warnings.append(&mut reading.warnings);
         broker = reading.layer;

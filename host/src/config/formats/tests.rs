@@ -259,7 +259,8 @@ fn emqx5_with_everything() {
         }
         rule
     };
-    let all = json!([{"action": "all", "urls": ["http://10.0.0.9:8080/base"], "method": "post"}]);
+    let usual = json!({"accept": "application/json", "cache-control": "no-cache"});
+    let all = json!([{"action": "all", "urls": ["http://10.0.0.9:8080/base"], "method": "post", "headers": usual}]);
     let mut ping = all.clone();
     ping[0]["topics"] = json!(["client.ping"]);
     let expected = json!({
@@ -273,7 +274,6 @@ fn emqx5_with_everything() {
         "delivery.queue_bytes": 268_435_456,
         "destinations.plain": {
             "urls": ["http://10.0.0.9:8080/base"],
-            "headers": {"accept": "application/json", "cache-control": "no-cache"},
             "concurrency_limit": 4,
         },
         "destinations.shaped": {

@@ -78,7 +78,11 @@ pub(super) fn of(
     fixed.extend(of_defaults(&action.headers, &action.place));
     let mut headers = BTreeMap::new();
     fixed.retain(|name, (_, value)| {
-        let templated = value.contains("${");
+        // What EMQX sends without being told is no secret, and needs no destination.
+        let usual = DEFAULT_HEADERS
+            .iter()
+            .any(|known| *known == (name.as_str(), value.as_str()));
+        let templated = value.contains("${") || (usual && name != "content-type");
         let needed = name == "content-type" && (value != "application/json" || action.body.is_some());
         if templated || needed {
             headers.insert(name.clone(), value.clone());
