@@ -344,7 +344,7 @@ fn select_makes_the_body_and_where_chooses() {
     }
     // With every format.
     for format in ["rmqtt", "emqx4", "nanomq", "cloudevents"] {
-        let rule = json!({"format": format, "where": "payload.t > 30"});
+        let rule = json!({"action": "x", "format": format, "where": "payload.t > 30"});
         assert_eq!(publish(rule.clone(), b"{\"t\": 31}").len(), 1, "{format}");
         assert_eq!(publish(rule, b"{\"t\": 3}").len(), 0, "{format}");
     }

@@ -42,7 +42,7 @@ impl Rules {
     /// }
     /// ```
     ///
-    /// All keys may be left out. `urls`, `format`, `as_documented`, `payload_encoding`, `method`, `headers`, `body` and
+    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`, `payload_encoding`, `method`, `headers`, `body` and
     /// `cloudevents_mode` stand for all rules, and in a rule in place of that; `action`, `topics`, `select` and `where`
     /// belong to a rule. `docs/webhook.md` says what each does.
     pub fn parse(config: &Value, host: &Host) -> Result<Rules, Problems> {
@@ -157,6 +157,11 @@ impl<'a> Reader<'a> {
             sql(&at, Select::parse(text), &mut self.problems)
         });
         let shape = self.shape(at, table, format);
+        // RMQTT takes no rule without, though its page says that the event's name stands in.
+        if format == Format::Rmqtt && !shape.as_documented && !table.contains_key("action") {
+            let text = "is missing: the name that the event gets in the body";
+            self.problems.add(format!("{at}.action"), text);
+        }
         Some(Rule {
             action: action.map_or_else(|| shape.action(key), str::to_owned),
             topics: topics.unwrap_or_default(),

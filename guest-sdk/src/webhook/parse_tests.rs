@@ -95,6 +95,7 @@ fn every_mistake_is_named_with_its_key() {
             "rule.message_publish.0.topics.3: '': a topic filter must not be empty",
             "rule.message_publish.1.topics: a list of strings was expected",
             "rule.message_publish.1.url: is not known; is 'urls' meant?",
+            "rule.message_publish.1.action: is missing: the name that the event gets in the body",
             "rule.message_publish.2.action: a string was expected",
             "rule.message_publish.3: a table was expected",
             "rule.message_publsh: is not known; is 'message_publish' meant?",
@@ -151,6 +152,7 @@ fn an_event_is_called_by_its_key_unless_a_rule_says_otherwise() {
         {"format": "emqx4", "as_documented": true},
         {"format": "nanomq", "as_documented": true},
         {"action": "x", "format": "emqx4", "as_documented": true},
+        {"format": "rmqtt", "as_documented": true},
     ]}}));
     let actions: Vec<_> = rules
         .of(RuleKey::SessionUnsubscribed)
@@ -163,7 +165,8 @@ fn an_event_is_called_by_its_key_unless_a_rule_says_otherwise() {
             "session_unsubscribed",
             "session_unsubscribe",
             "session_unsubscribed",
-            "x"
+            "x",
+            "session_unsubscribed"
         ]
     );
 }
@@ -173,13 +176,13 @@ fn what_a_format_has_no_use_for_is_a_mistake() {
     refused(
         json!({"urls": ["stdout:"], "rule": {
             "message_publish": [
-                {"payload_encoding": "plain"},
+                {"action": "x", "payload_encoding": "plain"},
                 {"format": "cloudevents", "payload_encoding": "base64"},
                 {"format": "emqx4", "body": "x", "select": "*", "cloudevents_mode": "binary"},
                 {"format": "template"},
             ],
             "offline_message": [{"format": "nanomq"}],
-            "delivery_lost": [{}],
+            "delivery_lost": [{"action": "x"}],
         }}),
         &[
             "rule.message_publish.0.payload_encoding: has no meaning with format \"rmqtt\", whose payloads are always \
@@ -204,7 +207,7 @@ fn what_a_format_has_no_use_for_is_a_mistake() {
     );
     // For all rules it is one if no rule has a use for it.
     for (key, value) in [("payload_encoding", "plain"), ("body", "x")] {
-        let config = |format: &str| json!({key: value, "rule": {"message_publish": [{"format": format}, {}]}});
+        let config = |format: &str| json!({key: value, "rule": {"message_publish": [{"action": "x", "format": format}, {"action": "x"}]}});
         rules(config("emqx5"));
         assert_eq!(
             Rules::parse(&config("rmqtt"), &testing::host())
@@ -257,7 +260,7 @@ fn clauses_are_checked() {
     refused(
         json!({"rule": {"message_publish": [
             {"format": "emqx5", "select": "lower(clientid)", "where": "qos >"},
-            {"where": 1},
+            {"action": "x", "where": 1},
         ]}}),
         &[
             "rule.message_publish.0.select: `>>>lower<<<(clientid)`: functions are not supported; supported are *, \

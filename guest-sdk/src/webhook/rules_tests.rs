@@ -182,7 +182,7 @@ fn formats_of_one_key_ask_for_different_hooks() {
     let rules = rules(json!({"urls": ["stdout:"], "rule": {
         "message_dropped": [
             {"format": "emqx5", "topics": ["a"]},
-            {"format": "rmqtt"},
+            {"format": "rmqtt", "action": "x"},
             {"format": "template", "body": "x", "topics": ["b"]},
         ],
         "other": [{"format": "emqx5", "topics": ["client.ping"]}],
