@@ -24,9 +24,12 @@ pub(super) struct HostArguments {
     /// Where webhooks go: http://…, https://…, file:///path or stdout:; may be repeated [default: stdout:]
     #[arg(long = "webhook-url", value_name = "URL")]
     webhook_urls: Vec<String>,
-    /// Webhook file of another broker as it is: rmqtt-web-hook.toml [env: HOOKHOST_WEBHOOK_CONFIG]
+    /// Webhook configuration of EMQX 4, EMQX 5, NanoMQ or RMQTT as it is [env: HOOKHOST_WEBHOOK_CONFIG]
     #[arg(long, value_name = "FILE")]
     webhook_config: Option<PathBuf>,
+    /// Whose it is, if that cannot be told: emqx4, emqx5, nanomq or rmqtt
+    #[arg(long, value_name = "BROKER")]
+    webhook_format: Option<String>,
     /// Folder of modules: NAME.wasm, and NAME.toml with its settings
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
@@ -106,6 +109,7 @@ impl From<HostArguments> for Flags {
             listen,
             webhook_urls,
             webhook_config,
+            webhook_format,
             modules,
             data,
             admin,
@@ -115,6 +119,7 @@ impl From<HostArguments> for Flags {
             listen,
             webhook_urls,
             webhook_config,
+            webhook_format,
             modules,
             data,
             admin,

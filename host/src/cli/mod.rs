@@ -8,6 +8,7 @@ mod module;
 mod modules;
 mod quarantine;
 mod sink;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ use module::ModuleCommand;
 use modules::ModulesArguments;
 use quarantine::QuarantineArguments;
 use sink::SinkArguments;
+use webhook::WebhookCommand;
 
 /// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
 ///
@@ -48,6 +50,9 @@ enum Command {
     Modules(ModulesArguments),
     /// Look at events that the modules of a running host could not handle, and decide about them
     Quarantine(QuarantineArguments),
+    /// Webhook configurations of other brokers
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
 }
 
 /// Does what the command line says; the whole program.
@@ -71,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Module(command) => module::main(command),
         Command::Modules(arguments) => modules::modules(&arguments),
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
+        Command::Webhook(command) => webhook::run(command),
     }
 }
 
@@ -125,12 +131,13 @@ mod tests {
             listen: Some("b".into()),
             webhook_urls: vec!["c".into(), "d".into()],
             webhook_config: Some("e".into()),
-            modules: Some("f".into()),
-            data: Some("g".into()),
-            admin: Some("h".into()),
+            webhook_format: Some("f".to_owned()),
+            modules: Some("g".into()),
+            data: Some("h".into()),
+            admin: Some("i".into()),
         };
-        let options =
-            "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --modules f --data g --admin h";
+        let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --webhook-format f \
+                       --modules g --data h --admin i";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

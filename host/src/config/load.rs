@@ -1,51 +1,32 @@
 //! The files of a configuration, read for [`super::read`].
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::modules::explain;
-
+use super::document::{self, Node, Value};
+use super::reader::{Given, Place, file_layer};
 use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read_with};
+use crate::modules::explain;
 
 /// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
 const FILE_LIMIT: u64 = 4 << 20;
 
-/// Reads the files that flags or environment name (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) and makes a
-/// configuration of everything. Blocks while it reads.
+/// Reads the files that flags, environment (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) or the configuration file
+/// itself (`webhook.config`) name and makes a configuration of everything. Blocks while it reads.
 ///
 /// # Errors
 ///
-/// All mistakes, those of [`read`] and files that cannot be read.
+/// All mistakes, those of [`read`](super::read) and files that cannot be read.
 pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut file = |flag: &Option<PathBuf>, flag_name: &str, variable: &str| {
-        let by_variable = || {
-            environment
-                .get(variable)
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from)
-        };
-        let (source, key) = match flag {
-            Some(_) => (Source::Flag, flag_name),
-            None => (Source::Environment, variable),
-        };
-        let path = flag.clone().or_else(by_variable)?;
-        match read_file(&path) {
-            Ok(text) => Some(TextFile { path, text }),
-            Err(error) => {
-                let text = format!("cannot read {}: {error}", path.display());
-                problems.push(Problem {
-                    source,
-                    key: key.to_owned(),
-                    text,
-                });
-                None
-            }
-        }
-    };
-    let config = file(&flags.config, "--config", "HOOKHOST_CONFIG");
-    let webhook_file = file(&flags.webhook_config, "--webhook-config", "HOOKHOST_WEBHOOK_CONFIG");
+    let config = named(&flags.config, "--config", &["HOOKHOST_CONFIG"], &environment);
+    let config = config.and_then(|(place, path)| file(&place, path, &mut problems));
+    let variables = ["HOOKHOST_WEBHOOK_CONFIG", "HOOKHOST_WEBHOOK__CONFIG"];
+    let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, &environment);
+    let webhook_file = webhook_file.or_else(|| named_in(config.as_ref()?));
+    let webhook_file = webhook_file.and_then(|(place, path)| file(&place, path, &mut problems));
     let inputs = Inputs {
         flags,
         environment,
@@ -73,6 +54,56 @@ pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Proble
     }
 }
 
+/// The file that a flag or one of some variables names.
+fn named(
+    flag: &Option<PathBuf>,
+    flag_name: &str,
+    variables: &[&str],
+    environment: &Environment,
+) -> Option<(Place, PathBuf)> {
+    let place = |source, key: &str| Place {
+        source,
+        key: key.to_owned(),
+    };
+    let by_flag = flag.clone().map(|path| (place(Source::Flag, flag_name), path));
+    let by_variable = || {
+        variables.iter().find_map(|variable| {
+            let path = environment.get(*variable).filter(|path| !path.is_empty())?;
+            Some((place(Source::Environment, variable), PathBuf::from(path)))
+        })
+    };
+    by_flag.or_else(by_variable)
+}
+
+/// The webhook file that a configuration file names. What is wrong with either is reported by whoever reads them.
+fn named_in(config: &TextFile) -> Option<(Place, PathBuf)> {
+    let (table, _) = document::parse(&config.text);
+    let (place, given) = file_layer(&config.path, table).remove("webhook.config")?;
+    match given {
+        Given::Node(Node {
+            value: Value::Text(path),
+            ..
+        }) if !path.is_empty() => Some((place, PathBuf::from(path))),
+        _ => None,
+    }
+}
+
+fn file(place: &Place, path: PathBuf, problems: &mut Vec<Problem>) -> Option<TextFile> {
+    let read = read_text(path.clone());
+    let cannot = |error| place.problem(format!("cannot read {}: {error}", path.display()));
+    read.map_err(|error| problems.push(cannot(error))).ok()
+}
+
+/// Reads a configuration file, which is UTF-8 and at most 4 MiB. Blocks.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn read_text(path: PathBuf) -> io::Result<TextFile> {
+    let text = read_file(&path)?;
+    Ok(TextFile { path, text })
+}
+
 /// The environment of this process, as far as it is text: a variable that is not cannot be one of ours.
 pub fn environment() -> Environment {
     let text = |text: OsString| text.into_string().ok();
@@ -87,9 +118,7 @@ fn read_file(path: &Path) -> io::Result<String> {
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(FILE_LIMIT + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
     }

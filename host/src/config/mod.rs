@@ -2,15 +2,18 @@
 //!
 //! From the strongest to the weakest: flags, the environment (`HOOKHOST_SECTION__KEY`, such as
 //! `HOOKHOST_DELIVERY__HTTP_TIMEOUT`; lists are separated by blanks, an empty value counts as not given), the webhook
-//! file of another broker, which that broker's own environment beats, the configuration file, and the defaults.
+//! file of another broker, which that broker's own environment beats and which may be missing beside it, the
+//! configuration file, and the defaults.
 //!
 //! All mistakes are reported at once, each with its key and place and never with its value. Unknown keys are mistakes
 //! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
 //! to the default module. [`read`] does no input of its own; [`load`] reads the files for it.
 
+mod convert;
 mod destinations;
 mod document;
 mod formats;
+mod hocon;
 mod load;
 mod mqtt;
 mod problem;
@@ -26,9 +29,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+pub use convert::Convert;
 pub use destinations::Files;
 pub use formats::Format;
-pub use load::{environment, load};
+pub use load::{environment, load, read_text};
 pub use mqtt::Mqtt;
 pub use problem::{Problem, Source};
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
@@ -86,6 +90,8 @@ pub struct Flags {
     pub webhook_urls: Vec<String>,
     /// `--webhook-config`
     pub webhook_config: Option<PathBuf>,
+    /// `--webhook-format`
+    pub webhook_format: Option<String>,
     /// `--modules`
     pub modules: Option<PathBuf>,
     /// `--data`
@@ -182,20 +188,58 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
         }));
     }
 
+    let (flags, environment) = (flags_layer(&inputs.flags), environment_layer(variables()));
     let mut broker = Layer::new();
     let mut format = None;
-    if let Some(TextFile { path, text }) = &inputs.webhook_file {
-        let (found, mut reading) = formats::read(path, text, variables());
-        format = found.map(|format| (format, path.clone()));
+    let found = formats::read(&formats::Request {
+        file: inputs
+            .webhook_file
+            .as_ref()
+            .map(|file| (file.path.as_path(), file.text.as_str())),
+        environment: &inputs.environment,
+        format: [&flags, &environment, &file]
+            .iter()
+            .find_map(|layer| formats::named(layer)),
+        urls: [&flags, &environment]
+            .iter()
+            .find_map(|layer| urls_of(layer))
+            .as_deref(),
+    });
+    if let Some((found, mut reading)) = found {
+        let path = inputs.webhook_file.as_ref().map(|file| file.path.clone());
+        let whence = path
+            .as_ref()
+            .map_or("the environment".to_owned(), |path| path.display().to_string());
+        format = found.map(|format| (format, path));
+        let given = [&flags, &environment]
+            .into_iter()
+            .find_map(|layer| layer.get("webhook.urls"));
+        if let (Some(Format::Emqx5), Some((place, _))) = (found, given) {
+            warnings.push(place.problem("is not used: each rule of EMQX 5 has its own URL"));
+        }
         problems.append(&mut reading.problems);
         warnings.append(&mut reading.warnings);
         broker = reading.layer;
         if let Some((place, _)) = file.get("webhook.rule").filter(|_| broker.contains_key("webhook.rule")) {
-            warnings.push(place.problem(format!("is not used: rules come from {}", path.display())));
+            warnings.push(place.problem(format!("is not used: rules come from {whence}")));
         }
     }
+    // The format of bodies follows the broker unless anybody says something else.
+    let implied = broker.remove_entry("webhook.format").into_iter().collect();
+    let other = [&environment, &file]
+        .iter()
+        .find_map(|layer| layer.get("webhook.format"));
+    let useless = other.is_some_and(|(_, given)| formats::has_no_encoding(given));
+    let encoding = if useless {
+        broker.remove("webhook.payload_encoding")
+    } else {
+        None
+    };
+    if let Some((place, _)) = encoding {
+        warnings.push(place.problem("is ignored: bodies of the format that is asked for have no use for it"));
+    }
 
-    let layers = vec![flags_layer(&inputs.flags), environment_layer(variables()), broker, file];
+    let layers = vec![flags, environment, broker, file, implied];
     let mut reader = Reader::new(layers);
     let mut config = Config {
         mqtt: Mqtt::read(reader.section("mqtt")),
@@ -220,6 +264,15 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;
     (config, reader)
+}
+
+/// The URLs for all rules that flags or environment give.
+fn urls_of(layer: &Layer) -> Option<Vec<String>> {
+    match &layer.get("webhook.urls")?.1 {
+        Given::Text(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+        Given::Texts(texts) => Some(texts.clone()),
+        Given::Node(_) => None,
+    }
 }
 
 /// The folder for what can be made again, as the XDG base directory specification names it.
@@ -256,6 +309,9 @@ fn flags_layer(flags: &Flags) -> Layer {
             "--webhook-url",
             Given::Texts(flags.webhook_urls.clone()),
         );
+    }
+    if let Some(format) = &flags.webhook_format {
+        put("webhook.config_format", "--webhook-format", Given::Text(format.clone()));
     }
     if let Some(modules) = &flags.modules {
         put("modules.dir", "--modules", Given::Text(modules.display().to_string()));

@@ -316,12 +316,15 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
 }
 
 #[test]
-fn a_brokers_environment_needs_its_file() {
+fn a_brokers_environment_needs_no_file() {
     let inputs = Inputs {
         environment: environment(&[("RMQTT_PLUGIN_RMQTT_WEB_HOOK_HTTP_TIMEOUT", "3s")]),
         ..Inputs::default()
     };
-    assert_eq!(config(&inputs).delivery, delivery::Settings::default());
+    let config = config(&inputs);
+    assert_eq!(config.delivery.http_timeout, Duration::from_secs(3));
+    // RMQTT's has no rules, so everything is told as without it.
+    assert_eq!(config.webhook.rules, RulesFrom::Default);
 }
 
 #[test]
@@ -442,7 +445,7 @@ fn an_rmqtt_file_is_read_as_it_is() {
         config.webhook.rules,
         RulesFrom::Broker {
             format: Format::Rmqtt,
-            path: "hook.toml".into()
+            path: Some("hook.toml".into())
         }
     );
     let expected = delivery::Settings {
@@ -548,4 +551,49 @@ fn the_example_file_holds_every_key_with_its_default() {
     known.sort();
     written.sort();
     assert_eq!(written, known);
+}
+
+#[test]
+fn urls_that_rules_of_emqx_5_pass_over_are_told() {
+    let text = "connectors.http.c { url = \"http://h/\" }\nactions.http.a { connector = c }\n\
+                rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:a\"] }\n";
+    let inputs = Inputs {
+        webhook_file: file("g", text),
+        flags: Flags {
+            webhook_urls: vec!["http://flag/".into()],
+            ..Flags::default()
+        },
+        ..Inputs::default()
+    };
+    let Loaded { config, warnings } = read(&inputs).unwrap();
+    assert_eq!(
+        shown(&warnings),
+        ["--webhook-url: is not used: each rule of EMQX 5 has its own URL"]
+    );
+    assert_eq!(config.webhook.config["format"], "emqx5");
+    assert_eq!(
+        config.webhook.config["rule"]["message_publish"][0]["urls"],
+        json!(["http://h/"])
+    );
+}
+
+#[test]
+fn a_format_that_is_asked_for_beats_that_of_the_broker() {
+    let text = "web.hook.url = http://h/\nweb.hook.encode_payload = base62\n\
+                web.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}\n";
+    let mut inputs = Inputs {
+        webhook_file: file("g", text),
+        ..inputs("webhook.format = \"nanomq\"")
+    };
+    let loaded = read(&inputs).unwrap();
+    assert_eq!(shown(&loaded.warnings), [""; 0]);
+    assert_eq!(loaded.config.webhook.config["format"], "nanomq");
+    assert_eq!(loaded.config.webhook.config["payload_encoding"], "base62");
+    inputs.file = file("f", "webhook.format = \"cloudevents\"");
+    let loaded = read(&inputs).unwrap();
+    assert_eq!(
+        shown(&loaded.warnings),
+        ["g:2: web.hook.encode_payload: is ignored: bodies of the format that is asked for have no use for it"]
+    );
+    assert_eq!(loaded.config.webhook.config.get("payload_encoding"), None);
 }

@@ -56,12 +56,12 @@ pub enum RulesFrom {
     Default,
     /// The configuration file.
     File,
-    /// The file of another broker.
+    /// The configuration of another broker.
     Broker {
         /// Whose.
         format: Format,
-        /// The file.
-        path: PathBuf,
+        /// The file; none: the environment alone.
+        path: Option<PathBuf>,
     },
 }
 
@@ -83,7 +83,14 @@ impl fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    pub(super) fn read(mut at: Section<'_>, broker: Option<(Format, PathBuf)>) -> Webhook {
+    pub(super) fn read(mut at: Section<'_>, broker: Option<(Format, Option<PathBuf>)>) -> Webhook {
+        // Both have been followed before; here they become known.
+        at.path("config");
+        at.choice(
+            "config_format",
+            None,
+            &Format::ALL.map(|format| (format.name(), Some(format))),
+        );
         let urls = at.list("urls", |text| url::check(text).map(str::to_owned));
         let bodies = bodies::Format::ALL.map(|format| (format.name(), Some(format)));
         let format = at.choice("format", None, &bodies);

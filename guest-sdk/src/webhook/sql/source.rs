@@ -85,6 +85,14 @@ enum Event {
     Absent,
 }
 
+impl Source<'_> {
+    /// The topics of all events that EMQX has, in both spellings, such as `$events/client_connected`.
+    pub fn event_topics() -> impl Iterator<Item = String> {
+        let names = EVENTS.iter().flat_map(|(old, new, _)| [*old, *new]);
+        names.map(|name| format!("$events/{name}"))
+    }
+}
+
 impl<'t> Source<'t> {
     /// What an entry of FROM stands for: several things if it is an event topic with wildcards.
     pub fn of(entry: &'t str) -> Vec<Source<'t>> {

@@ -1,18 +1,43 @@
-//! The webhook files of other brokers, read as they are.
+//! The webhook configuration of other brokers, read as it is: their files and their environment.
 //!
-//! A format gives what its file and its environment say as a layer of settings, under the names that those settings
-//! have here and with the places where they were found; from there on they are checked like any other. Which format a
-//! file has is told by its keys, as brokers do not agree on file names.
+//! A format gives what its file and its variables say as a layer of settings, under the names that those settings
+//! have here and with the places where they were found. What is wrong is reported where it stands there; from there on
+//! the layer is checked like any other. Which format a file has is told by its keys, as brokers do not agree on file
+//! names, unless somebody says so. Variables beat the file, as with those brokers, and are enough without one. A file
+//! may also hold nothing but variables.
+//!
+//! Each format's page lists its keys and what becomes of them. A key is honoured, or named in a warning with the reason.
 
+mod canonical;
+mod checks;
+mod emqx4;
+mod emqx5;
+mod env_file;
+mod events;
+mod nanomq;
+mod recognise;
 mod rmqtt;
+mod said;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod web_hook;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
-use super::problem::Problem;
-use super::reader::Layer;
+use super::document::{Node, Value};
+use super::problem::{Problem, Source};
+use super::reader::{Given, Layer, Place};
+use recognise::{Kind, recognise};
+use said::{Report, Variable};
 
-/// Whose webhook file it is.
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Whose webhook configuration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -26,6 +51,37 @@ pub enum Format {
     Nanomq,
 }
 
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 4] = [Format::Rmqtt, Format::Emqx4, Format::Emqx5, Format::Nanomq];
+
+    /// The name as it is written in a configuration, which is that of its bodies, too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Rmqtt => "rmqtt",
+            Format::Emqx4 => "emqx4",
+            Format::Emqx5 => "emqx5",
+            Format::Nanomq => "nanomq",
+        }
+    }
+
+    /// The format of that name.
+    pub fn from_name(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// Whether a variable is one of this broker's about webhooks.
+    fn has_variable(self, name: &str) -> bool {
+        match self {
+            // RMQTT does not care for case.
+            Format::Rmqtt => name.to_ascii_uppercase().starts_with(rmqtt::PREFIX),
+            Format::Emqx4 => name.starts_with(emqx4::PREFIX),
+            Format::Emqx5 => emqx5::is_variable(name),
+            Format::Nanomq => false,
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -37,169 +93,216 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a broker's file says.
+/// What a broker's configuration says.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) layer: Layer,
+    /// Where each rule was found, by its key here, such as `webhook.rule.message_publish.0`.
+    pub(super) origins: BTreeMap<String, Place>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// What works and is only worth a remark in a conversion.
+    pub(super) notes: Vec<Problem>,
 }
 
-/// Reads a file in whichever format it is. A format that cannot be read is a problem, and so is none.
-pub(super) fn read<'a>(
-    path: &Path,
-    text: &str,
-    environment: impl Iterator<Item = (&'a str, &'a str)>,
-) -> (Option<Format>, Reading) {
-    let refuse = |text: String| {
+/// The format that a layer names, as `webhook.config_format`.
+pub(super) fn named(layer: &Layer) -> Option<Format> {
+    let (Given::Text(text)
+    | Given::Node(Node {
+        value: Value::Text(text),
+        ..
+    })) = &layer.get("webhook.config_format")?.1
+    else {
+        return None;
+    };
+    Format::from_name(text.trim())
+}
+
+/// Whether a format of bodies, as somebody has written it, leaves no choice of how payloads are encoded.
+pub(super) fn has_no_encoding(format: &Given) -> bool {
+    let (Given::Text(text)
+    | Given::Node(Node {
+        value: Value::Text(text),
+        ..
+    })) = format
+    else {
+        return false;
+    };
+    matches!(text.trim(), "rmqtt" | "cloudevents" | "template")
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) file: Option<(&'a Path, &'a str)>,
+    pub(super) environment: &'a BTreeMap<String, String>,
+    /// Somebody has said which format it is.
+    pub(super) format: Option<Format>,
+    /// URLs that stronger layers give in place of those for all rules.
+    pub(super) urls: Option<&'a [String]>,
+}
+
+/// What a format reads.
+struct Sources<'a> {
+    /// A file in the broker's own form.
+    file: Option<(&'a Path, &'a str)>,
+    /// A file of variables.
+    variables_in: Option<&'a Path>,
+    /// The strongest last.
+    variables: Vec<Variable>,
+    environment: &'a BTreeMap<String, String>,
+    urls: Option<&'a [String]>,
+}
+
+impl Sources<'_> {
+    fn path(&self) -> Option<&Path> {
+        self.file.map(|(path, _)| path).or(self.variables_in)
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
+    }
+
+    /// The URLs that requests will go to when the broker's configuration has this one.
+    fn urls_instead_of(&self, own: Option<&str>) -> Vec<String> {
+        match self.urls {
+            Some(urls) => urls.to_vec(),
+            None => own.map(str::to_owned).into_iter().collect(),
+        }
+    }
+}
+
+/// Reads a broker's configuration, if there is one: a file, or variables of one broker. A file that cannot be read is a
+/// problem, and so is one in no known format.
+pub(super) fn read(request: &Request<'_>) -> Option<(Option<Format>, Reading)> {
+    match request.file {
+        Some((path, text)) => Some(of_file(request, path, text)),
+        None => of_variables(request),
+    }
+}
+
+fn of_file(request: &Request<'_>, path: &Path, text: &str) -> (Option<Format>, Reading) {
+    let refuse = |text: &str| {
         let problems = vec![Problem::of_file(path, text)];
-        Reading {
+        let reading = Reading {
             problems,
             ..Reading::default()
-        }
+        };
+        (None, reading)
     };
-    match recognise(text) {
-        Ok(Format::Rmqtt) => (Some(Format::Rmqtt), rmqtt::read(path, text, environment)),
-        Ok(format) => {
-            let text = format!("is in the format of {format}, which is not supported yet; the format of RMQTT is");
-            (Some(format), refuse(text))
+    let kind = recognise(text);
+    let (format, in_lines) = match (kind, request.format) {
+        (Kind::Own, None) => return refuse("is a configuration of hookhost itself: give it with --config"),
+        (Kind::Unknown, None) => {
+            return refuse(
+                "has none of the keys of a webhook configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; \
+                 --webhook-format says which it is",
+            );
         }
-        Err(Unrecognised::Own) => (
-            None,
-            refuse("is a configuration of hookhost itself: give it with --config".to_owned()),
-        ),
-        Err(Unrecognised::Unknown) => {
-            let text = "has none of the keys of a webhook configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ";
-            (None, refuse(text.to_owned()))
-        }
-    }
-}
-
-/// Why a text has no broker's format.
-#[derive(Debug, PartialEq, Eq)]
-enum Unrecognised {
-    /// It has the sections of this program's own files.
-    Own,
-    Unknown,
-}
-
-/// Tells the format by the keys at the beginnings of lines; the first test that fits decides.
-fn recognise(text: &str) -> Result<Format, Unrecognised> {
-    let lines = text
-        .lines()
-        .map(str::trim_start)
-        .filter(|line| !line.starts_with(['#', '/']));
-    let keys: Vec<&str> = lines.map(key).filter(|key| !key.is_empty()).collect();
-    let any = |test: &dyn Fn(&str) -> bool| keys.iter().any(|key| test(key));
-    let below = |key: &str, root: &str| {
-        key.strip_prefix(root)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        (Kind::Variables(_), Some(format)) => (format, true),
+        (_, Some(format)) => (format, false),
+        (Kind::Variables(format), None) => (format, true),
+        (Kind::File(format), None) => (format, false),
     };
-
-    let own = [
-        "[mqtt",
-        "[webhook",
-        "[delivery",
-        "[hooks",
-        "[wasm",
-        "[modules",
-        "[node",
-        "[shutdown",
-    ];
-    if any(&|key| own.contains(&key.split('.').next().unwrap_or_default()) || key == "webhook.urls") {
-        Err(Unrecognised::Own)
-    } else if any(&|key| matches!(key, "web.hook.enable" | "web.hook.cancel_timeout")) {
-        Ok(Format::Nanomq)
-    } else if any(&|key| below(key, "web.hook") || key.starts_with("EMQX_WEB__HOOK__")) {
-        Ok(Format::Emqx4)
-    } else if any(&|key| {
-        ["connectors", "actions", "bridges", "rule_engine"]
-            .iter()
-            .any(|root| below(key, root))
-    }) {
-        Ok(Format::Emqx5)
-    } else if any(&|key| below(key, "webhook")) {
-        Ok(Format::Nanomq)
-    } else if any(&|key| rmqtt::KEYS.contains(&key) || below(key, "rule") || below(key, "[rule")) {
-        Ok(Format::Rmqtt)
-    } else {
-        Err(Unrecognised::Unknown)
-    }
-}
-
-/// The key that a line begins with; the header of a TOML table with its bracket in front.
-fn key(line: &str) -> &str {
-    let header = line.bytes().take_while(|byte| *byte == b'[').count().saturating_sub(1);
-    let line = line.get(header..).unwrap_or_default();
-    let end = line
-        .find(|c: char| c.is_whitespace() || matches!(c, '=' | ':' | '{' | ']'))
-        .unwrap_or(line.len());
-    line.get(..end).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_told_by_their_keys() {
-        use Format::*;
-        let cases = [
-            ("queue_capacity = 1\n", Ok(Rmqtt)),
-            ("# x\n\nurls=[\"http://a\"]", Ok(Rmqtt)),
-            ("  rule.client_connect = [{action = \"a\"}]", Ok(Rmqtt)),
-            ("[[rule.client_connect]]\naction = 1", Ok(Rmqtt)),
-            ("[rule]\n", Ok(Rmqtt)),
-            ("web.hook.url = http://a", Ok(Emqx4)),
-            ("web.hook.api.url = http://a", Ok(Emqx4)),
-            ("EMQX_WEB__HOOK__URL=http://a", Ok(Emqx4)),
-            ("connectors.http.a {\n url = \"x\" }", Ok(Emqx5)),
-            ("bridges {\n webhook {", Ok(Emqx5)),
-            ("rule_engine.rules.a { sql = \"SELECT\" }", Ok(Emqx5)),
-            ("webhook {\n url = \"x\"", Ok(Nanomq)),
-            ("webhook.events = [\n", Ok(Nanomq)),
-            ("mqtt.x = 1\nweb.hook.enable=false\nweb.hook.url=http://a", Ok(Nanomq)),
-            ("[webhook]\nurls = []", Err(Unrecognised::Own)),
-            ("[webhook.rule]\nclient_connect = []", Err(Unrecognised::Own)),
-            ("[delivery]\nconcurrency_limit = 1", Err(Unrecognised::Own)),
-            ("", Err(Unrecognised::Unknown)),
-            ("# urls = []", Err(Unrecognised::Unknown)),
-            ("urlsx = []\nwebhooks = 1", Err(Unrecognised::Unknown)),
-            ("\u{0}\u{fffd}[[[[", Err(Unrecognised::Unknown)),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(recognise(text), expected, "{text}");
+    let mut report = Report::default();
+    let mut variables = Vec::new();
+    if in_lines {
+        variables = env_file::read(path, text, &mut report);
+        for variable in variables.iter().filter(|variable| !format.has_variable(&variable.name)) {
+            report.warning(
+                &variable.place,
+                format!("is ignored: it is not about webhooks of {format}"),
+            );
         }
     }
-
-    #[test]
-    fn what_cannot_be_read_says_so() {
-        let cases = [
-            (
-                "web.hook.url = x",
-                "f: is in the format of EMQX 4, which is not supported yet; the format of RMQTT is",
-            ),
-            (
-                "actions { }",
-                "f: is in the format of EMQX 5, which is not supported yet; the format of RMQTT is",
-            ),
-            (
-                "webhook { }",
-                "f: is in the format of NanoMQ, which is not supported yet; the format of RMQTT is",
-            ),
-            (
-                "[webhook]",
-                "f: is a configuration of hookhost itself: give it with --config",
-            ),
-            (
-                "x = 1",
-                "f: has none of the keys of a webhook configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ",
-            ),
-        ];
-        for (text, message) in cases {
-            let (_, reading) = read(Path::new("f"), text, std::iter::empty());
-            let problems: Vec<String> = reading.problems.iter().map(Problem::to_string).collect();
-            assert_eq!(problems, [message], "{text}");
+    variables.extend(environment(request.environment, format));
+    let sources = Sources {
+        file: (!in_lines).then_some((path, text)),
+        variables_in: in_lines.then_some(path),
+        variables,
+        environment: request.environment,
+        urls: request.urls,
+    };
+    for other in Format::ALL.into_iter().filter(|other| *other != format) {
+        if let Some(variable) = environment(request.environment, other).into_iter().next() {
+            let text = format!(
+                "is ignored, and so are others of {other}: {} is of {format}",
+                path.display()
+            );
+            report.warning(&variable.place, text);
         }
     }
+    (Some(format), with(report, dispatch(format, &sources)))
+}
+
+fn of_variables(request: &Request<'_>) -> Option<(Option<Format>, Reading)> {
+    let given = |format: &Format| !environment(request.environment, *format).is_empty();
+    let formats: Vec<Format> = match request.format {
+        Some(format) => vec![format],
+        None => Format::ALL.into_iter().filter(given).collect(),
+    };
+    let [format] = formats.as_slice() else {
+        if formats.is_empty() {
+            return None;
+        }
+        let names: Vec<String> = formats.iter().map(Format::to_string).collect();
+        let problem = Problem {
+            source: Source::Environment,
+            key: String::new(),
+            text: format!(
+                "has webhook settings of {}: --webhook-format says which of them hold",
+                names.join(" and ")
+            ),
+        };
+        let problems = vec![problem];
+        let reading = Reading {
+            problems,
+            ..Reading::default()
+        };
+        return Some((None, reading));
+    };
+    if !given(format) {
+        return None;
+    }
+    let sources = Sources {
+        file: None,
+        variables_in: None,
+        variables: environment(request.environment, *format),
+        environment: request.environment,
+        urls: request.urls,
+    };
+    Some((Some(*format), dispatch(*format, &sources)))
+}
+
+fn dispatch(format: Format, sources: &Sources<'_>) -> Reading {
+    let mut reading = match format {
+        // Its rules are those of the canonical form, and checked with that.
+        Format::Rmqtt => return rmqtt::read(sources),
+        Format::Emqx4 => emqx4::read(sources),
+        Format::Emqx5 => emqx5::read(sources),
+        Format::Nanomq => nanomq::read(sources),
+    };
+    verify::verify(&mut reading);
+    reading
+}
+
+/// What was found before a format began to read, before what it has found.
+fn with(report: Report, mut reading: Reading) -> Reading {
+    reading.problems.splice(0..0, report.problems);
+    reading.warnings.splice(0..0, report.warnings);
+    reading
+}
+
+/// The variables of a format, by name.
+fn environment(environment: &BTreeMap<String, String>, format: Format) -> Vec<Variable> {
+    let own = environment.iter().filter(|(name, _)| format.has_variable(name));
+    let variables = own.map(|(name, value)| Variable {
+        name: name.clone(),
+        value: value.clone(),
+        place: Place {
+            source: Source::Environment,
+            key: name.clone(),
+        },
+    });
+    variables.collect()
 }

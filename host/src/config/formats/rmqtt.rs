@@ -5,13 +5,13 @@
 //! here, as it does there; that a full one makes MQTT clients wait is not taken over, see `hooks.overflow`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::super::document::{self, Node, Table, Value};
-use super::super::problem::{Problem, Source, suggestion};
+use super::super::problem::{Problem, suggestion};
 use super::super::reader::{Given, Place};
 use super::super::webhook::EVENTS;
-use super::Reading;
+use super::said::{Report, Variable, place_in};
+use super::{Reading, Sources, checks};
 
 /// All keys but the rules.
 pub(super) const KEYS: [&str; 7] = [
@@ -22,6 +22,17 @@ pub(super) const KEYS: [&str; 7] = [
     "http_timeout",
     "retry_max_elapsed_time",
     "retry_multiplier",
+];
+
+/// What a mistyped key may have meant.
+const KNOWN: [&str; 7] = [
+    "queue_capacity",
+    "concurrency_limit",
+    "urls",
+    "http_timeout",
+    "retry_max_elapsed_time",
+    "retry_multiplier",
+    "rule",
 ];
 
 /// What a key is called here.
@@ -46,50 +57,39 @@ const SILENT: [&str; 9] = [
     "grpc_message_received",
 ];
 
-const PREFIX: &str = "RMQTT_PLUGIN_RMQTT_WEB_HOOK_";
+/// What variables begin with.
+pub(super) const PREFIX: &str = "RMQTT_PLUGIN_RMQTT_WEB_HOOK_";
 
-/// Reads file and environment; see the module's page.
-pub(super) fn read<'a>(path: &Path, text: &str, environment: impl Iterator<Item = (&'a str, &'a str)>) -> Reading {
+/// Reads file and variables; see the module's page. Without a file the rules are not those of RMQTT: it has none then.
+pub(super) fn read(sources: &Sources<'_>) -> Reading {
     let mut reading = Reading::default();
-    let (table, errors) = document::parse(text);
-    let place = |line: usize, key: &str| Place {
-        source: Source::File {
-            path: path.to_owned(),
-            line: Some(line),
-        },
-        key: key.to_owned(),
-    };
-    if !errors.is_empty() {
-        reading.problems = errors
-            .into_iter()
-            .map(|(line, error)| place(line, "").problem(error))
-            .collect();
-        return reading;
-    }
     let mut given = BTreeMap::new();
-    for (key, node) in table {
-        let place = place(node.line, &key);
-        if key == "rule" {
-            let rules = rules(&mut reading, &place, node);
-            reading
-                .layer
-                .insert("webhook.rule".to_owned(), (place, Given::Node(rules)));
-        } else if KEYS.contains(&key.as_str()) {
-            given.insert(key, (place, Given::Node(node)));
-        } else {
-            reading
-                .warnings
-                .push(place.problem("is not a setting of RMQTT's web-hook and is ignored"));
+    if let Some((path, text)) = sources.file {
+        let (table, errors) = document::parse(text);
+        if !errors.is_empty() {
+            let problem = |(line, error): (usize, String)| place_in(path, line, "").problem(error);
+            reading.problems = errors.into_iter().map(problem).collect();
+            return reading;
+        }
+        for (key, node) in table {
+            let place = place_in(path, node.line, &key);
+            if key == "rule" {
+                let rules = rules(&mut reading, &place, node);
+                let rule = "webhook.rule".to_owned();
+                reading.layer.insert(rule, (place, Given::Node(rules)));
+            } else if KEYS.contains(&key.as_str()) {
+                given.insert(key, (place, Given::Node(node)));
+            } else {
+                let suggestion = suggestion(&key, &KNOWN, str::to_owned);
+                let text = format!("is not a setting of RMQTT's web-hook and is ignored; {suggestion}");
+                reading.warnings.push(place.problem(text));
+            }
         }
     }
-    for (name, value) in environment {
+    for Variable { name, value, place } in &sources.variables {
         let upper = name.to_ascii_uppercase();
         let Some(key) = upper.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else {
             continue;
-        };
-        let place = Place {
-            source: Source::Environment,
-            key: name.to_owned(),
         };
         if !KEYS.contains(&key.as_str()) || key == "http_urls" {
             reading
@@ -99,39 +99,37 @@ pub(super) fn read<'a>(path: &Path, text: &str, environment: impl Iterator<Item 
             let value = if key == "urls" {
                 Given::Node(words(value))
             } else {
-                Given::Text(value.to_owned())
+                Given::Text(value.clone())
             };
-            given.insert(key, (place, value));
+            given.insert(key, (place.clone(), value));
         }
     }
-    // RMQTT has no rules and no URLs unless they are given; this host's own defaults would surprise here.
-    if !reading.layer.contains_key("webhook.rule") {
+    let both = (given.remove("urls"), given.remove("http_urls"));
+    if let (_, Some((place, _))) = &both {
         reading
             .warnings
-            .push(Problem::of_file(path, "has no rules: no webhook will be sent"));
+            .push(place.problem("is deprecated; its URLs are added to urls"));
     }
-    let nowhere = |value| (place(1, ""), Given::Node(Node { line: 1, value }));
-    reading
-        .layer
-        .entry("webhook.rule".to_owned())
-        .or_insert_with(|| nowhere(Value::Table(Table::new())));
-    let urls = match (given.remove("urls"), given.remove("http_urls")) {
-        (Some((place, Given::Node(urls))), Some((old, Given::Node(more)))) => {
-            reading
-                .warnings
-                .push(old.problem("is deprecated; its URLs are added to urls"));
-            (place, Given::Node(joined(urls, more)))
+    let mut urls = match both {
+        (Some((place, Given::Node(urls))), Some((_, Given::Node(more)))) => {
+            Some((place, Given::Node(joined(urls, more))))
         }
-        (None, Some(old)) => {
-            reading
-                .warnings
-                .push(old.0.problem("is deprecated; its URLs are added to urls"));
-            old
-        }
-        (Some(urls), _) => urls,
-        (None, None) => nowhere(Value::List(Vec::new())),
+        (urls, old) => urls.or(old),
     };
-    reading.layer.insert("webhook.urls".to_owned(), urls);
+    if let Some((path, _)) = sources.file {
+        // RMQTT has no rules and no URLs unless they are given; this host's own defaults would surprise here.
+        let nowhere = |value| (place_in(path, 1, ""), Given::Node(Node { line: 1, value }));
+        if !reading.layer.contains_key("webhook.rule") {
+            let problem = Problem::of_file(path, "has no rules: no webhook will be sent");
+            reading.warnings.push(problem);
+            let none = nowhere(Value::Table(Table::new()));
+            reading.layer.insert("webhook.rule".to_owned(), none);
+        }
+        urls = urls.or_else(|| Some(nowhere(Value::List(Vec::new()))));
+    }
+    if let Some(urls) = urls {
+        reading.layer.insert("webhook.urls".to_owned(), urls);
+    }
     for (key, paths) in SETTINGS {
         let Some((place, value)) = given.remove(key) else {
             continue;
@@ -196,6 +194,8 @@ fn rules(reading: &mut Reading, place: &Place, node: Node) -> Node {
         } else if let Value::List(list) = rules.value {
             let list = list.into_iter().enumerate().filter_map(|(index, node)| {
                 let place = place.inside(&format!("[{index}]"), node.line);
+                let origin = format!("webhook.rule.{event}.{index}");
+                reading.origins.insert(origin, place.clone());
                 rule(reading, &place, node)
             });
             let value = Value::List(list.collect());
@@ -232,11 +232,19 @@ fn rule(reading: &mut Reading, place: &Place, node: Node) -> Option<Node> {
         let problem = match (field.as_str(), &node.value) {
             ("action", Value::Text(_)) => return true,
             ("action", other) => Some(place.problem(format!("should be a string, not {}", other.kind()))),
-            ("urls" | "topics", Value::List(texts)) => texts.iter().enumerate().find_map(|(index, node)| {
-                let place = place.inside(&format!("[{index}]"), node.line);
-                let text = format!("should be a string, not {}", node.value.kind());
-                (!matches!(node.value, Value::Text(_))).then(|| place.problem(text))
-            }),
+            ("urls" | "topics", Value::List(texts)) => {
+                for (index, node) in texts.iter().enumerate() {
+                    let place = place.inside(&format!("[{index}]"), node.line);
+                    let mut report = Report::default();
+                    match &node.value {
+                        Value::Text(text) if field == "topics" => drop(checks::topic(&mut report, &place, text)),
+                        Value::Text(_) => {}
+                        other => report.problem(&place, format!("should be a string, not {}", other.kind())),
+                    }
+                    reading.problems.append(&mut report.problems);
+                }
+                None
+            }
             ("urls" | "topics", other) => {
                 Some(place.problem(format!("should be a list of strings, not {}", other.kind())))
             }
@@ -258,58 +266,44 @@ fn rule(reading: &mut Reading, place: &Place, node: Node) -> Option<Node> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn check(text: &str, environment: &[(&str, &str)], problems: &[&str], warnings: &[&str]) {
-        let reading = read(Path::new("f"), text, environment.iter().copied());
-        let shown = |list: &[Problem]| list.iter().map(Problem::to_string).collect::<Vec<_>>();
-        assert_eq!(shown(&reading.problems), problems, "problems of {text}");
-        assert_eq!(shown(&reading.warnings), warnings, "warnings of {text}");
-    }
+    use super::super::tests::check;
 
     #[test]
     fn mistakes() {
-        check(
-            "rule.client_conect = []",
-            &[],
-            &["f:1: rule.client_conect: unknown event; the nearest known one is client_connect"],
-            &[],
-        );
-        check(
-            "rule = 1",
-            &[],
-            &["f:1: rule: should be a table of events, not an integer"],
-            &[],
-        );
-        check(
-            "rule.client_connect = 1",
-            &[],
-            &["f:1: rule.client_connect: should be a list of rules, not an integer"],
-            &[],
-        );
-        check(
-            "rule.client_connect = [1]",
-            &[],
-            &["f:1: rule.client_connect[0]: should be a table, not an integer"],
-            &[],
-        );
-        check(
-            "rule.client_connect = [\n{},\n{action = 1},\n{action = \"a\", urls = \"x\", topics = [1]}]",
-            &[],
-            &[
-                "f:2: rule.client_connect[0]: needs an action",
-                "f:3: rule.client_connect[1].action: should be a string, not an integer",
-                "f:4: rule.client_connect[2].topics[0]: should be a string, not an integer",
-                "f:4: rule.client_connect[2].urls: should be a list of strings, not a string",
-            ],
-            &[],
-        );
-        check("urls = []\nurls = []", &[], &["f:2: duplicate key"], &[]);
+        for (text, problems) in [
+            (
+                "rule.client_conect = []",
+                &["f:1: rule.client_conect: unknown event; the nearest known one is client_connect"][..],
+            ),
+            ("rule = 1", &["f:1: rule: should be a table of events, not an integer"]),
+            (
+                "rule.client_connect = 1",
+                &["f:1: rule.client_connect: should be a list of rules, not an integer"],
+            ),
+            (
+                "rule.client_connect = [1]",
+                &["f:1: rule.client_connect[0]: should be a table, not an integer"],
+            ),
+            (
+                "rule.client_connect = [\n{},\n{action = 1},\n{action = \"a\", urls = \"x\", topics = [1, \"a#\"]}]",
+                &[
+                    "f:2: rule.client_connect[0]: needs an action",
+                    "f:3: rule.client_connect[1].action: should be a string, not an integer",
+                    "f:4: rule.client_connect[2].topics[0]: should be a string, not an integer",
+                    "f:4: rule.client_connect[2].topics[1]: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
+                    "f:4: rule.client_connect[2].urls: should be a list of strings, not a string",
+                ],
+            ),
+            ("urls = []\nurls = []", &["f:2: duplicate key"]),
+        ] {
+            check("f", text, &[], problems, &[]);
+        }
     }
 
     #[test]
     fn what_rmqtt_ignores_is_a_warning() {
         check(
+            "f",
             "worker_threads = 3\nrule.client_keepalive = [{action = \"a\"}]\nrule.client_connect = [{action = \"a\", x = 1}]\nhttp_urls = [\"http://a\"]",
             &[
                 ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_RULE", "x"),
@@ -319,7 +313,7 @@ mod tests {
             &[
                 "f:3: rule.client_connect[0].x: is not part of a rule and is ignored",
                 "f:2: rule.client_keepalive: never happens: RMQTT's web-hook does not fire it either",
-                "f:1: worker_threads: is not a setting of RMQTT's web-hook and is ignored",
+                "f:1: worker_threads: is not a setting of RMQTT's web-hook and is ignored; known are queue_capacity, concurrency_limit, urls, http_timeout, retry_max_elapsed_time, retry_multiplier, rule",
                 "environment: RMQTT_PLUGIN_RMQTT_WEB_HOOK_RULE: is not a setting that the environment can give and is ignored",
                 "f:4: http_urls: is deprecated; its URLs are added to urls",
             ],

@@ -1,0 +1,157 @@
+//! Whose configuration a text is, told by the keys at the beginnings of its lines; the first test that fits decides.
+
+use super::{Format, emqx5, rmqtt};
+
+/// What a text was recognised as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A broker's file.
+    File(Format),
+    /// Variables of a broker's environment, one to a line.
+    Variables(Format),
+    /// A file of this program.
+    Own,
+    Unknown,
+}
+
+/// Tells whose configuration a text is.
+pub(super) fn recognise(text: &str) -> Kind {
+    let keys = roots(text);
+    let any = |test: &dyn Fn(&str) -> bool| keys.iter().any(|key| test(key));
+    let below = |key: &str, root: &str| {
+        key.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+
+    let own = [
+        "[mqtt",
+        "[webhook",
+        "[delivery",
+        "[hooks",
+        "[wasm",
+        "[modules",
+        "[node",
+        "[shutdown",
+        "[destinations",
+    ];
+    if any(&|key| own.contains(&key.split('.').next().unwrap_or_default()) || key == "webhook.urls") {
+        Kind::Own
+    } else if let Some(format) = Format::ALL
+        .into_iter()
+        .find(|format| any(&|key| format.has_variable(key)))
+    {
+        Kind::Variables(format)
+    } else if any(&|key| matches!(key, "web.hook.enable" | "web.hook.cancel_timeout")) {
+        Kind::File(Format::Nanomq)
+    } else if any(&|key| below(key, "web.hook")) {
+        Kind::File(Format::Emqx4)
+    } else if any(&|key| below(key, "webhook")) {
+        // NanoMQ has bridges, too.
+        Kind::File(Format::Nanomq)
+    } else if any(&|key| emqx5::ROOTS.iter().any(|root| below(key, root))) {
+        Kind::File(Format::Emqx5)
+    } else if any(&|key| rmqtt::KEYS.contains(&key) || below(key, "rule") || below(key, "[rule")) {
+        Kind::File(Format::Rmqtt)
+    } else {
+        Kind::Unknown
+    }
+}
+
+/// The keys that lines begin with, outside of braces and brackets; the header of a TOML table with a bracket in front.
+fn roots(text: &str) -> Vec<&str> {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    // A JSON text is one pair of braces.
+    let text = text.strip_prefix('{').unwrap_or(text);
+    let (mut keys, mut depth, mut long) = (Vec::new(), 0_usize, false);
+    for line in text.lines().map(str::trim_start) {
+        if !long && line.starts_with(['#', '/']) {
+            continue;
+        }
+        if !long && depth == 0 {
+            keys.extend(Some(key(line)).filter(|key| !key.is_empty()));
+        }
+        for (index, part) in line.split("\"\"\"").enumerate() {
+            long ^= index > 0;
+            if !long {
+                depth = depth_after(depth, part);
+            }
+        }
+    }
+    keys
+}
+
+/// How deep the end of a line is; what stands in quotes does not count.
+fn depth_after(mut depth: usize, line: &str) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    for c in line.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '#' if !quoted => break,
+            '{' | '[' if !quoted => depth += 1,
+            '}' | ']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth
+}
+
+fn key(line: &str) -> &str {
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    if let Some((name, rest)) = line.strip_prefix('"').and_then(|line| line.split_once('"')) {
+        let is_key = rest.trim_start().starts_with(['=', ':', '{', '.']);
+        return if is_key { name } else { "" };
+    }
+    let header = line.bytes().take_while(|byte| *byte == b'[').count().saturating_sub(1);
+    let line = line.get(header..).unwrap_or_default();
+    let end = line
+        .find(|c: char| c.is_whitespace() || matches!(c, '=' | ':' | '{' | ']'))
+        .unwrap_or(line.len());
+    line.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_their_keys() {
+        use Format::*;
+        use Kind::*;
+        let cases = [
+            ("queue_capacity = 1\n", File(Rmqtt)),
+            ("# x\n\nurls=[\"http://a\"]", File(Rmqtt)),
+            ("  rule.client_connect = [{action = \"a\"}]", File(Rmqtt)),
+            ("[[rule.client_connect]]\naction = 1", File(Rmqtt)),
+            ("[rule]\n", File(Rmqtt)),
+            ("web.hook.url = http://a", File(Emqx4)),
+            ("web.hook.api.url = http://a", File(Emqx4)),
+            ("# c\nEMQX_WEB__HOOK__URL=http://a", Variables(Emqx4)),
+            ("export EMQX_ACTIONS__HTTP__A__CONNECTOR=c", Variables(Emqx5)),
+            ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_URLS=http://a", Variables(Rmqtt)),
+            ("connectors.http.a {\n url = \"x\" }", File(Emqx5)),
+            ("{\"connectors\": {\"http\": {}}}", File(Emqx5)),
+            ("node { name = x }\nbridges {\n webhook {", File(Emqx5)),
+            (
+                "actions {\n webhook { a { x = \"{\" } }\n }\nrule_engine { rules { r { actions = [\n\"webhook:a\"\n] } } }",
+                File(Emqx5),
+            ),
+            ("rule_engine.rules.a { sql = \"SELECT\" }", File(Emqx5)),
+            ("webhook {\n url = \"x\"", File(Nanomq)),
+            ("bridges.mqtt.a { }\nwebhook {\n url = \"x\"", File(Nanomq)),
+            ("webhook.events = [\n", File(Nanomq)),
+            ("mqtt.x = 1\nweb.hook.enable=false\nweb.hook.url=http://a", File(Nanomq)),
+            ("[webhook]\nurls = []", Own),
+            ("[webhook.rule]\nclient_connect = []", Own),
+            ("[delivery]\nconcurrency_limit = 1", Own),
+            ("", Unknown),
+            ("# urls = []", Unknown),
+            ("urlsx = []\nwebhooks = 1", Unknown),
+            ("\u{0}\u{fffd}[[[[", Unknown),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(recognise(text), expected, "{text}");
+        }
+    }
+}

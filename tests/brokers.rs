@@ -1,0 +1,351 @@
+//! The configurations of other brokers, handed over as they are: what their files and variables make the host send.
+
+use std::sync::Arc;
+
+use hookhost_tests::Version;
+use hookhost_tests::client::Client;
+use hookhost_tests::host::{Host, Setup, command};
+use hookhost_tests::sink::{Received, Sink};
+use serde_json::{Value, json};
+
+const V: Version = Version::V311;
+
+/// A setup with a broker's file.
+fn with_file(name: &str, text: &str) -> Setup {
+    let setup = Setup::new();
+    let path = setup.dir().join(name);
+    std::fs::write(&path, text).unwrap();
+    setup.arg("--webhook-config").arg(path)
+}
+
+/// Subscribes, publishes to a topic at QoS 1, unsubscribes and leaves; then stops the host.
+async fn life(mut host: Host, topic: &str, payload: &str) {
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.subscribe(topic, 1).await;
+    client.publish(topic, 1, payload).await;
+    client.message().await;
+    client.unsubscribe(topic).await;
+    client.disconnect().await;
+    host.stop().await;
+}
+
+/// The requests about something, such as `message_publish`.
+fn about(sink: &Sink, key: &str, name: &str) -> Vec<Arc<Received>> {
+    let requests = sink.requests();
+    requests
+        .into_iter()
+        .filter(|request| request.json()[key] == name)
+        .collect()
+}
+
+/// A body without what differs from run to run.
+fn steady(request: &Received) -> Value {
+    let mut body = request.json();
+    let object = body.as_object_mut().unwrap();
+    for (key, value) in object.iter_mut() {
+        if ["ts", "timestamp", "publish_received_at"].contains(&key.as_str()) {
+            assert!(value.is_i64(), "{key}: {value}");
+            *value = json!("<ms>");
+        }
+    }
+    body
+}
+
+const COMPOSE: &str = include_str!("../host/src/config/formats/testdata/emqx4-compose.env");
+
+const ACTIONS: [&str; 12] = [
+    "client_connack",
+    "client_connect",
+    "client_connected",
+    "client_disconnected",
+    "client_subscribe",
+    "client_unsubscribe",
+    "message_acked",
+    "message_delivered",
+    "message_publish",
+    "session_subscribed",
+    "session_terminated",
+    "session_unsubscribed",
+];
+
+fn all_twelve(sink: &Sink) {
+    let mut actions: Vec<String> = sink
+        .requests()
+        .iter()
+        .map(|request| request.json()["action"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    actions.sort();
+    assert_eq!(actions, ACTIONS);
+    for request in sink.requests() {
+        assert_eq!(request.path, "/emqx/webhook");
+        assert_eq!(request.header("accept"), Some("*/*"));
+        assert_eq!(request.header("content-type"), Some("application/json"));
+    }
+    let publish = about(sink, "action", "message_publish");
+    assert_eq!(
+        steady(&publish[0]),
+        json!({
+            "action": "message_publish", "node": "hookhost@127.0.0.1", "from_client_id": "c1", "from_username": null,
+            "topic": "t/1", "qos": 1, "retain": false, "payload": "hello", "ts": "<ms>",
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_environment_of_emqx_4_without_any_file() {
+    let sink = Sink::start().await;
+    let mut setup = Setup::new();
+    for (name, value) in COMPOSE
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+    {
+        setup = setup.env(name, value);
+    }
+    let host = setup
+        .env("EMQX_WEB__HOOK__URL", &sink.url("/emqx/webhook"))
+        .start()
+        .await;
+    assert!(
+        host.log().tail().contains("session.subscribed"),
+        "{}",
+        host.log().tail()
+    );
+    life(host, "t/1", "hello").await;
+    all_twelve(&sink);
+}
+
+#[tokio::test]
+async fn a_file_of_variables_of_emqx_4() {
+    let sink = Sink::start().await;
+    let text = COMPOSE.replace("http://127.0.0.1:3000/emqx/webhook", &sink.url("/emqx/webhook"));
+    let host = with_file("emqx.env", &text).start().await;
+    life(host, "t/1", "hello").await;
+    all_twelve(&sink);
+}
+
+#[tokio::test]
+async fn a_file_of_emqx_4_and_a_variable_that_beats_it() {
+    let sink = Sink::start().await;
+    let text = "web.hook.url = http://127.0.0.1:1/\nweb.hook.headers.x_token = s3cret\n\
+                web.hook.body.encoding_of_payload_field = base62\n\
+                web.hook.rule.message.publish.1 = {\"action\": \"on_message_publish\", \"topic\": \"t/#\"}\n\
+                web.hook.rule.message.publish.2 = {\"action\": \"on_message_publish\", \"topic\": \"other\"}\n";
+    let host = with_file("emqx_web_hook.conf", text)
+        .env("EMQX_WEB__HOOK__URL", &sink.url("/a?b=c"))
+        .start()
+        .await;
+    life(host, "t/1", "hello").await;
+    let requests = sink.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!(requests[0].header("x-token"), Some("s3cret"));
+    assert_eq!(requests[0].json()["payload"], "aGVsbGP");
+}
+
+fn emqx5(sink: &Sink) -> String {
+    let text = r##"
+        connectors.http.c {
+          url = "URL"
+          headers { authorization = "Bearer abc", x-both = connector }
+          pool_size = 4
+        }
+        actions.http.a {
+          connector = c
+          parameters { path = "/events", method = put, headers { "x-client" = "${clientid}", x-both = action } }
+          resource_opts { request_ttl = 45s }
+        }
+        rule_engine.rules.hot {
+          sql = """SELECT payload.t as temperature, clientid, topic FROM "sensors/+/temp" WHERE payload.t > 30 and topic =~ 'sensors/#'"""
+          actions = ["http:a"]
+        }
+        rule_engine.rules.seen {
+          sql = "SELECT event, clientid FROM \"$events/session_subscribed\", \"$events/message/acked\""
+          actions = ["http:a"]
+        }
+        "##;
+    text.replace("URL", &sink.url("/base"))
+}
+
+fn emqx5_sent(sink: &Sink) {
+    let got: Vec<(String, String, Value)> = sink
+        .requests()
+        .iter()
+        .map(|request| (request.method.clone(), request.path.clone(), request.json()))
+        .collect();
+    let to = |body: Value| ("PUT".to_owned(), "/base/events".to_owned(), body);
+    let mut sorted = got.clone();
+    sorted.sort_by_key(|(_, _, body)| body.to_string());
+    let mut expected = vec![
+        to(json!({"event": "session.subscribed", "clientid": "c1"})),
+        to(json!({"temperature": 31, "clientid": "c1", "topic": "sensors/1/temp"})),
+        to(json!({"event": "message.acked", "clientid": "c1"})),
+    ];
+    expected.sort_by_key(|(_, _, body)| body.to_string());
+    assert_eq!(sorted, expected);
+    for request in sink.requests() {
+        assert_eq!(request.header("authorization"), Some("Bearer abc"));
+        assert_eq!(request.header("x-both"), Some("action"));
+        assert_eq!(request.header("x-client"), Some("c1"));
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_emqx_5() {
+    let sink = Sink::start().await;
+    let host = with_file("emqx.conf", &emqx5(&sink)).start().await;
+    life(host, "sensors/1/temp", r#"{"t": 31}"#).await;
+    emqx5_sent(&sink);
+}
+
+#[tokio::test]
+async fn a_converted_file_sends_the_same() {
+    let sink = Sink::start().await;
+    let setup = Setup::new();
+    let broker = setup.dir().join("emqx.conf");
+    std::fs::write(&broker, emqx5(&sink)).unwrap();
+    let mut convert = command(setup.dir());
+    convert.args(["webhook", "convert"]).arg(&broker);
+    let ended = convert.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let own = setup.dir().join("hookhost.toml");
+    std::fs::write(&own, &ended.stdout).unwrap();
+    let host = setup.arg("--config").arg(own).start().await;
+    life(host, "sensors/1/temp", r#"{"t": 31}"#).await;
+    emqx5_sent(&sink);
+}
+
+#[tokio::test]
+async fn variables_of_emqx_5_without_any_file() {
+    let sink = Sink::start().await;
+    let host = Setup::new()
+        .env("EMQX_CONNECTORS__HTTP__C1__URL", &sink.url("/five"))
+        .env("EMQX_CONNECTORS__HTTP__C1__HEADERS", "{\"x-token\"=\"a\"}")
+        .env("EMQX_ACTIONS__HTTP__A1__CONNECTOR", "c1")
+        .env("EMQX_ACTIONS__HTTP__A1__PARAMETERS__METHOD", "post")
+        .env("EMQX_RULE_ENGINE__RULES__R1__SQL", "SELECT * FROM \"t/#\"")
+        .env("EMQX_RULE_ENGINE__RULES__R1__ACTIONS", "[\"http:a1\"]")
+        .start()
+        .await;
+    life(host, "t/1", "hello").await;
+    let requests = sink.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!(
+        (requests[0].path.as_str(), requests[0].header("x-token")),
+        ("/five", Some("a"))
+    );
+    let body = requests[0].json();
+    assert_eq!(body["event"], "message.publish");
+    assert_eq!(body["metadata"], json!({"rule_id": "r1"}));
+    assert_eq!((&body["payload"], &body["topic"]), (&json!("hello"), &json!("t/1")));
+}
+
+#[tokio::test]
+async fn a_file_of_nanomq_with_its_settings_in_the_list() {
+    let sink = Sink::start().await;
+    let text = include_str!("../host/src/config/formats/testdata/nanomq-page.conf");
+    let host = with_file("nanomq.conf", text).url(&sink.url("/nano")).start().await;
+    life(host, "a/b/c", "hello").await;
+    let publish = about(&sink, "action", "message_publish");
+    assert_eq!(
+        publish.iter().map(|request| steady(request)).collect::<Vec<_>>(),
+        [json!({
+            "ts": "<ms>", "topic": "a/b/c", "retain": false, "qos": 1, "action": "message_publish",
+            "from_username": "undefined", "from_client_id": "c1", "payload": "hello",
+        })]
+    );
+    assert_eq!(publish[0].path, "/nano");
+    let connack = about(&sink, "action", "client_connack");
+    assert_eq!(connack[0].json()["conn_ack"], "success");
+    assert_eq!(sink.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn the_configuration_file_may_name_the_brokers_file() {
+    let sink = Sink::start().await;
+    let setup = Setup::new();
+    let broker = setup.dir().join("nanomq_old.conf");
+    let text = format!(
+        "web.hook.enable=true\nweb.hook.url={}\nweb.hook.rule.message.publish.1={{\"action\": \"on_message_publish\"}}\n",
+        sink.url("/old")
+    );
+    std::fs::write(&broker, text).unwrap();
+    let own = setup.dir().join("hookhost.toml");
+    // A format that somebody asks for is stronger than the broker's.
+    let text = format!("[webhook]\nconfig = '{}'\nformat = \"rmqtt\"\n", broker.display());
+    std::fs::write(&own, text).unwrap();
+    let host = setup.arg("--config").arg(own).start().await;
+    life(host, "t/1", "hello").await;
+    let requests = sink.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!(requests[0].json()["payload"], "aGVsbG8=");
+    assert_eq!(requests[0].json()["from_clientid"], "c1");
+}
+
+/// Runs a command with a file and returns exit code and standard error.
+fn ended(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(name), text).unwrap();
+    let ended = command(dir.path()).args(arguments).output().unwrap();
+    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
+#[test]
+fn a_wrong_file_starts_nothing_and_names_every_mistake() {
+    let cases = [
+        (
+            "emqx_web_hook.conf",
+            "web.hook.url = localhost:80\nweb.hook.pol_size = 3\nweb.hook.rule.message.publish.1 = {\"action\"\n",
+            &[
+                "emqx_web_hook.conf:1: web.hook.url",
+                "has no scheme",
+                "emqx_web_hook.conf:2",
+                "web.hook.pool_size",
+                ":3:",
+                "column",
+            ][..],
+        ),
+        (
+            "emqx_web_hook.conf",
+            "web.hook.url = https://localhost/\nweb.hook.ssl.cacertfile = nowhere.pem\n\
+             web.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}\n",
+            &["emqx_web_hook.conf:2: web.hook.ssl.cacertfile", "nowhere.pem"],
+        ),
+        (
+            "emqx.conf",
+            "connectors.http.c { url = \"http://h/\" }\nactions.http.a { connector = cc }\n\
+             rule_engine.rules.r { sql = \"SELECT * FROM \\\"a#\\\" WHERE\", actions = [\"http:a\"] }\n",
+            &[
+                "emqx.conf:2: actions.http.a.connector",
+                "nearest known one is c",
+                "emqx.conf:3: rule_engine.rules.r.sql",
+            ],
+        ),
+        (
+            "nanomq.conf",
+            "webhook {\n url = \"http://h/\"\n events = [ { event = on_message_publsh } ]\n",
+            &["nanomq.conf:1: this { is never closed"],
+        ),
+    ];
+    for (name, text, expected) in cases {
+        for command in ["check", "run"] {
+            let (code, stderr) = ended(name, text, &[command, "--webhook-config", name]);
+            assert_eq!(code, Some(2), "{stderr}");
+            for part in expected {
+                assert!(stderr.contains(part), "{part} in:\n{stderr}");
+            }
+        }
+    }
+}
+
+#[test]
+fn convert_refuses_what_run_refuses() {
+    let (code, stderr) = ended("x.conf", "web.hook.url = h\n", &["webhook", "convert", "x.conf"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("x.conf:1: web.hook.url"), "{stderr}");
+    let (code, stderr) = ended("x.conf", "", &["webhook", "convert", "missing.conf"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("missing.conf"), "{stderr}");
+    let (code, stderr) = ended("x.conf", "", &["webhook", "convert"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("no webhook settings"), "{stderr}");
+}
