@@ -71,8 +71,11 @@ impl fmt::Display for Problem {
 /// What to say about a key that nobody knows: the known one that was probably meant, or else all that could have been.
 /// `shown` turns a key into what it is called where the unknown one was found.
 pub(super) fn suggestion(key: &str, known: &[&str], shown: impl Fn(&str) -> String) -> String {
-    if let Some(meant) = meant(key, known) {
-        return format!("the nearest known one is {}", shown(meant));
+    let meant = meant(key, known);
+    if !meant.is_empty() {
+        let verb = if meant.len() == 1 { "one is" } else { "ones are" };
+        let meant: Vec<String> = meant.into_iter().map(&shown).collect();
+        return format!("the nearest known {verb} {}", meant.join(" and "));
     }
     let section = key.split_once('.').map_or("", |(section, _)| section);
     let inside = |known: &&&str| known.split_once('.').is_some_and(|(other, _)| other == section);
@@ -88,15 +91,21 @@ pub(super) fn suggestion(key: &str, known: &[&str], shown: impl Fn(&str) -> Stri
     format!("known are {}", sections.join(", "))
 }
 
-/// The right word in the wrong section, or else a word that was mistyped.
-fn meant<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The right word in the wrong section, or else a word that was mistyped. Several sections may have it.
+fn meant<'a>(key: &str, known: &[&'a str]) -> Vec<&'a str> {
     let last = |key: &'a str| key.rsplit('.').next().unwrap_or_default();
     let word = key.rsplit('.').next().unwrap_or_default();
-    let with = |word: &str| known.iter().copied().find(|known| last(known) == word);
-    let mistyped = || nearest(key, known.iter().copied());
-    with(word)
-        .or_else(mistyped)
-        .or_else(|| with(nearest(word, known.iter().map(|known| last(known)))?))
+    let with = |word: &str| -> Vec<&'a str> { known.iter().copied().filter(|known| last(known) == word).collect() };
+    let same = with(word);
+    if !same.is_empty() {
+        return same;
+    }
+    match nearest(key, known.iter().copied()) {
+        Some(mistyped) => vec![mistyped],
+        None => nearest(word, known.iter().map(|known| last(known)))
+            .map(with)
+            .unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +117,8 @@ mod tests {
         let known = [
             "delivery.connect_timeout",
             "delivery.http_timeout",
+            "delivery.queue_bytes",
+            "hooks.queue_bytes",
             "mqtt.listen",
             "mqtt.send_timeout",
         ];
@@ -120,8 +131,12 @@ mod tests {
                 "the nearest known one is delivery.connect_timeout",
             ),
             ("lissten", "the nearest known one is mqtt.listen"),
+            (
+                "queue_bytes",
+                "the nearest known ones are delivery.queue_bytes and hooks.queue_bytes",
+            ),
             ("mqtt.x", "known are mqtt.listen, mqtt.send_timeout"),
-            ("frobnicate.x", "known are delivery, mqtt"),
+            ("frobnicate.x", "known are delivery, hooks, mqtt"),
         ];
         for (key, expected) in cases {
             assert_eq!(suggestion(key, &known, str::to_owned), expected, "{key}");

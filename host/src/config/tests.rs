@@ -157,7 +157,7 @@ fn each_mistake_names_its_key() {
         ),
         (
             "listen = 1",
-            "listen: unknown key; the nearest known one is mqtt.listen",
+            "listen: unknown key; the nearest known ones are admin.listen and mqtt.listen",
         ),
         (
             "deliverry.http_timeout = 1",
