@@ -19,7 +19,7 @@ fn settings(sink: &Sink, tag: &str) -> String {
     )
 }
 
-/// A host with the probe as its only module, with a tag. It fails on everything with the tag `panic`.
+/// A host with the probe as its only module, with a tag. It fails on everything with the tag `always`.
 async fn probe(sink: &Sink, tag: &str) -> Host {
     Setup::new()
         .modules()
@@ -101,7 +101,7 @@ async fn a_generation_that_fails_on_everything_is_rolled_back_and_nothing_is_los
         })
         .await;
     assert!(
-        line.contains("told to panic on everything") && line.contains("generation=1"),
+        line.contains("told to panic always") && line.contains("generation=1"),
         "{line}"
     );
     flow.go_on(200).await;
