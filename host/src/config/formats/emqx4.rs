@@ -81,7 +81,16 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
         },
     };
     let mut canonical = Canonical::new(Format::Emqx4, place);
-    let mut take = |keys: &[&str]| keys.iter().filter_map(|key| settings.remove(*key)).next();
+    // One setting in the spellings of several versions: the first that is given holds.
+    let mut take = |keys: &[&str]| {
+        let mut given = keys.iter().filter_map(|key| settings.remove(*key));
+        let first = given.next()?;
+        for other in given {
+            let text = format!("is not used: {} stands for the same setting", first.place.key);
+            report.warning(&other.place, text);
+        }
+        Some(first)
+    };
 
     let url = take(&["web.hook.url", "web.hook.api.url"]);
     let encoding = take(&[

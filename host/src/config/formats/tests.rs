@@ -121,6 +121,21 @@ fn emqx4_of_the_first_versions() {
 }
 
 #[test]
+fn the_newest_spelling_of_emqx4_holds() {
+    let rule = "web.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}";
+    let (settings, warnings) = settings(
+        "f",
+        &format!("web.hook.api.url = http://old/\n{rule}"),
+        &[("EMQX_WEB__HOOK__URL", "http://new/")],
+    );
+    assert_eq!(settings["webhook.urls"], json!(["http://new/"]));
+    assert_eq!(
+        warnings,
+        ["f:1: web.hook.api.url: is not used: EMQX_WEB__HOOK__URL stands for the same setting"]
+    );
+}
+
+#[test]
 fn emqx4_mistakes_come_all_at_once() {
     check(
         "f",
