@@ -1,22 +1,27 @@
 //! One attempt over HTTP. The only file that names the HTTP client, but for the resolver in `guard.rs`.
 //!
-//! A sender thread owns one [`Http`], whose keep-alive pool nobody else uses. URLs and headers are checked and taken
-//! apart once ([`Endpoint`], [`Prepared`]); an attempt clones the results. Redirects, proxies and the client's own
-//! retries and timers are off: the policy repeats, and the sender bounds the time of an attempt.
+//! A sender thread owns one [`Http`], whose kept-alive connections nobody else uses. URLs and headers are checked and
+//! taken apart once ([`Endpoint`], [`Prepared`]); an attempt clones the results. Redirects, proxies and the client's own
+//! retries and timers are off: the policy repeats, and the sender bounds the time of an attempt. Without TLS requests
+//! go the short way of [`direct`](super::direct), which takes half the time.
 //!
 //! Certificates of `https:` receivers are checked against the roots of the platform. They are loaded with the first
 //! `https:` request, so that a host which needs none neither pays for them nor fails to start without them.
 
 use std::cell::OnceCell;
 use std::error::Error;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response, Url};
+use http_body_util::Full;
+use hyper::Uri;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::StartError;
+use super::direct::Pool;
 use super::guard::{self, Guard};
 use super::request::{Method, Reach};
 use super::retry::Outcome;
@@ -48,10 +53,18 @@ pub(super) struct Endpoint {
     authorization: Option<HeaderValue>,
 }
 
+/// The short way, without TLS.
+struct Direct {
+    pool: Rc<Pool>,
+    /// Path and query.
+    path: Uri,
+}
+
 /// Checked headers together with the endpoint they are for.
 pub(super) struct Prepared {
     url: Url,
     headers: HeaderMap,
+    direct: Option<Direct>,
 }
 
 /// The HTTP client of one sender thread.
@@ -76,9 +89,17 @@ impl Endpoint {
             return Err(format!("unknown URL scheme `{}`", url.scheme()));
         }
         Ok(Endpoint {
-            url,
             authorization: request.headers().get(AUTHORIZATION).cloned(),
+            url,
         })
+    }
+
+    /// A pool of connections for requests to this origin; none if they need TLS.
+    pub(super) fn pool(&self, http: &Http) -> Option<Rc<Pool>> {
+        let host = self.url.host_str().filter(|_| self.url.scheme() == "http")?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = self.url.port_or_known_default()?;
+        Some(Rc::new(Pool::new(host, port, http.connect_timeout)))
     }
 
     /// Scheme, host and port: what requests must share to be for one destination.
@@ -86,8 +107,9 @@ impl Endpoint {
         self.url.origin().ascii_serialization()
     }
 
-    /// Checks headers for requests to this endpoint. An `authorization` among them replaces that of the URL.
-    pub(super) fn prepare(&self, list: &[(String, String)]) -> Result<Prepared, String> {
+    /// Checks headers for requests to this endpoint, which go over the pool of its origin if that has one. An
+    /// `authorization` among them replaces that of the URL.
+    pub(super) fn prepare(&self, list: &[(String, String)], pool: Option<&Rc<Pool>>) -> Result<Prepared, String> {
         let mut map = HeaderMap::with_capacity(list.len() + 2);
         for (name, text) in list {
             let name =
@@ -105,9 +127,27 @@ impl Endpoint {
         {
             map.insert(AUTHORIZATION, authorization.clone());
         }
+        let direct = pool.map(|pool| self.direct(pool, &mut map)).transpose()?;
         Ok(Prepared {
             url: self.url.clone(),
             headers: map,
+            direct,
+        })
+    }
+
+    /// The short way; adds the headers that are the client's to set.
+    fn direct(&self, pool: &Rc<Pool>, headers: &mut HeaderMap) -> Result<Direct, String> {
+        if !headers.contains_key(HOST) {
+            headers.insert(HOST, host(&self.url)?);
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let path = match self.url.query() {
+            Some(query) => format!("{}?{query}", self.url.path()),
+            None => self.url.path().to_owned(),
+        };
+        Ok(Direct {
+            pool: Rc::clone(pool),
+            path: path.parse().map_err(|_| "URL is not valid: its path or query")?,
         })
     }
 }
@@ -126,13 +166,18 @@ impl Http {
         })
     }
 
-    /// Sends a request and reads the answer; does not send it where it may not reach. Takes as long as the receiver likes; dropping the future closes the
-    /// connection.
+    /// Sends a request and reads the answer; does not send it where it may not reach. Takes as long as the receiver
+    /// likes; dropping the future closes the connection.
     pub(super) async fn attempt(&self, to: &Prepared, reach: Reach, method: Method, body: Bytes) -> Outcome {
-        if reach == Reach::Public
-            && let Err(error) = self.guard.literal(&to.url)
-        {
-            return Outcome::Barred(error.to_string());
+        // The short way leads anywhere and has connections that were made without the guard.
+        match (reach, &to.direct) {
+            (Reach::Anywhere, Some(direct)) => return direct.attempt(&to.headers, method, body).await,
+            (Reach::Anywhere, None) => {}
+            (Reach::Public, _) => {
+                if let Err(error) = self.guard.literal(&to.url) {
+                    return Outcome::Barred(error.to_string());
+                }
+            }
         }
         let client = match self.client(to, reach) {
             Ok(client) => client,
@@ -151,22 +196,9 @@ impl Http {
                 };
             }
         };
-        let status = response.status();
-        let retry_after = match status.as_u16() {
-            429 | 503 => response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| retry_after(value, SystemTime::now())),
-            _ => None,
-        };
+        let outcome = outcome(response.status(), response.headers());
         read(response).await;
-        match status.is_success() {
-            true => Outcome::Taken,
-            false => Outcome::Refused {
-                status: status.as_u16(),
-                retry_after,
-            },
-        }
+        outcome
     }
 
     fn client(&self, to: &Prepared, reach: Reach) -> Result<&Client, String> {
@@ -185,6 +217,50 @@ impl Http {
         }
         let client = builder(self.connect_timeout).build().map_err(reasons)?;
         Ok(self.secure.get_or_init(|| client))
+    }
+}
+
+impl Direct {
+    async fn attempt(&self, headers: &HeaderMap, method: Method, body: Bytes) -> Outcome {
+        let mut request = hyper::Request::new(Full::new(body));
+        *request.method_mut() = method.into();
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = headers.clone();
+        match self.pool.send(request).await {
+            Ok(answer) => {
+                let outcome = outcome(answer.response.status(), answer.response.headers());
+                answer.finish(ANSWER_BYTES).await;
+                outcome
+            }
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+}
+
+/// The `host` header for a URL.
+fn host(url: &Url) -> Result<HeaderValue, String> {
+    let host = url.host_str().unwrap_or_default();
+    let text = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    text.parse().map_err(|_| "URL is not valid: its host".to_owned())
+}
+
+/// What the head of an answer means.
+fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
+    if status.is_success() {
+        return Outcome::Taken;
+    }
+    let retry_after = match status.as_u16() {
+        429 | 503 => headers
+            .get(RETRY_AFTER)
+            .and_then(|value| retry_after(value, SystemTime::now())),
+        _ => None,
+    };
+    Outcome::Refused {
+        status: status.as_u16(),
+        retry_after,
     }
 }
 
@@ -298,9 +374,11 @@ mod tests {
     fn user_and_password_become_a_header_that_an_own_one_replaces() {
         let endpoint = Endpoint::parse(&http(), "http://me:p%40ss@host/").unwrap();
         assert_eq!(endpoint.url.as_str(), "http://host/");
-        let prepared = endpoint.prepare(&[]).unwrap();
+        let prepared = endpoint.prepare(&[], None).unwrap();
         assert_eq!(prepared.headers[AUTHORIZATION], "Basic bWU6cEBzcw==");
-        let prepared = endpoint.prepare(&pairs(&[("Authorization", "Bearer x")])).unwrap();
+        let prepared = endpoint
+            .prepare(&pairs(&[("Authorization", "Bearer x")]), None)
+            .unwrap();
         assert_eq!(prepared.headers[AUTHORIZATION], "Bearer x");
         assert_eq!(prepared.headers.len(), 1);
     }
@@ -315,7 +393,7 @@ mod tests {
             ("Content-Length", "7"),
             ("connection", "close"),
         ];
-        let prepared = endpoint.prepare(&pairs(&list)).unwrap();
+        let prepared = endpoint.prepare(&pairs(&list), None).unwrap();
         assert_eq!(prepared.headers.len(), 3);
         assert_eq!(prepared.headers.get_all("x").iter().count(), 2);
         for (name, value, at_fault) in [
@@ -325,7 +403,7 @@ mod tests {
             ("x-token", "secret\r\nEvil: 1", "`x-token`"),
             ("x-token", "secret\0", "`x-token`"),
         ] {
-            let error = endpoint.prepare(&pairs(&[(name, value)])).err().unwrap();
+            let error = endpoint.prepare(&pairs(&[(name, value)]), None).err().unwrap();
             assert!(error.contains(at_fault) && !error.contains("secret"), "{error}");
         }
     }

@@ -28,6 +28,7 @@
 mod address;
 mod counters;
 mod deadline;
+mod direct;
 mod file;
 mod guard;
 mod http;

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::direct::Pool;
 use super::file::Appending;
 use super::http::{Endpoint, Http, Prepared};
 use super::lines::Lines;
@@ -53,8 +54,8 @@ pub(super) struct Destination {
 }
 
 enum Means {
-    /// Scheme, host and port.
-    Http,
+    /// Scheme, host and port; with a pool of connections unless they need TLS.
+    Http(Option<Rc<Pool>>),
     /// A file or standard output.
     Lines(Rc<Lines>),
 }
@@ -96,7 +97,8 @@ impl Targets {
             "stdout" => return Err("nothing may follow `stdout:`".into()),
             _ => {
                 let endpoint = Endpoint::parse(http, url)?;
-                (self.destination(endpoint.origin(), || Means::Http), Some(endpoint))
+                let means = || Means::Http(endpoint.pool(http));
+                (self.destination(endpoint.origin(), means), Some(endpoint))
             }
         };
         let target = Target {
@@ -131,16 +133,16 @@ impl Targets {
 impl Target {
     /// Checks headers for this target; where lines go they have no meaning and are not looked at.
     pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
-        let endpoint = match (&self.endpoint, &self.destination.means) {
+        let (endpoint, pool) = match (&self.endpoint, &self.destination.means) {
             (_, Means::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
-            (Some(endpoint), Means::Http) => endpoint,
-            (None, Means::Http) => return Err("URL has no host".into()),
+            (Some(endpoint), Means::Http(pool)) => (endpoint, pool.as_ref()),
+            (None, Means::Http(_)) => return Err("URL has no host".into()),
         };
         let mut known = self.prepared.borrow_mut();
         if let Some((_, found)) = known.iter().find(|(list, _)| *list == headers) {
             return Ok(Route::Http(Rc::clone(found)));
         }
-        let prepared = Rc::new(endpoint.prepare(&headers)?);
+        let prepared = Rc::new(endpoint.prepare(&headers, pool)?);
         if known.len() < HEADERS {
             known.push((headers, Rc::clone(&prepared)));
         } else if let Some(place) = known.get_mut(self.oldest.get() % HEADERS) {

@@ -82,6 +82,16 @@ struct Table {
     by_hook: [Vec<Entry>; Hook::COUNT],
 }
 
+impl Table {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "Hook::COUNT is one more than the number of the last hook"
+    )]
+    fn of(&self, hook: Hook) -> &[Entry] {
+        &self.by_hook[hook as usize]
+    }
+}
+
 #[derive(Clone)]
 struct Entry {
     target: Arc<Target>,
@@ -100,6 +110,7 @@ struct Registry {
     version: Version,
     attached: Vec<Attached>,
     tallies: HashMap<Arc<str>, Arc<Tally>>,
+    prepare: Option<Arc<dyn Fn(&[Hook]) + Send + Sync>>,
 }
 
 struct Attached {
@@ -135,12 +146,10 @@ impl Bus {
     /// Costs a table read if nobody is interested in the hook, and never allocates for up to four modules.
     pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
         let table = self.0.table.load();
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "Hook::COUNT is one more than the number of the last hook"
-        )]
-        let entries = &table.by_hook[hook as usize];
-        let wanting = entries.iter().filter(|entry| entry.interests.wants(hook, subject));
+        let wanting = table
+            .of(hook)
+            .iter()
+            .filter(|entry| entry.interests.wants(hook, subject));
         Interested(
             wanting
                 .map(|entry| Chosen {
@@ -149,6 +158,32 @@ impl Bus {
                 })
                 .collect(),
         )
+    }
+
+    /// Whether anybody wants an event of any of these hooks with this subject.
+    pub fn wants(&self, hooks: &[Hook], subject: Option<&str>) -> bool {
+        let table = self.0.table.load();
+        hooks.iter().any(|hook| {
+            table
+                .of(*hook)
+                .iter()
+                .any(|entry| entry.interests.wants(*hook, subject))
+        })
+    }
+
+    /// Has `prepare` called with the hooks that somebody is about to want, before the first event of theirs is asked
+    /// for: at once with those that are wanted already, later in the thread that changes interests. Only one can be
+    /// had; a later call replaces it.
+    pub fn on_demand(&self, prepare: impl Fn(&[Hook]) + Send + Sync + 'static) {
+        let prepare: Arc<dyn Fn(&[Hook]) + Send + Sync> = Arc::new(prepare);
+        let mut registry = self.0.registry();
+        registry.prepare = Some(Arc::clone(&prepare));
+        let table = self.0.table.load();
+        let wanted: Vec<_> = Hook::ALL
+            .into_iter()
+            .filter(|hook| !table.of(*hook).is_empty())
+            .collect();
+        prepare(&wanted);
     }
 
     /// Puts an event into the queues of those who want it.
@@ -248,6 +283,9 @@ impl Attachment {
 
     fn change(&self, old: Option<u64>, interests: Interests) -> Version {
         let mut registry = self.bus.registry();
+        if let Some(prepare) = &registry.prepare {
+            prepare(&interests.hooks().collect::<Vec<_>>());
+        }
         registry.version.0 += 1;
         let version = registry.version;
         registry.attached.retain(|attached| Some(attached.id) != old);

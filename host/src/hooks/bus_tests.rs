@@ -314,3 +314,44 @@ proptest! {
         prop_assert_eq!(seen.values().map(Vec::len).sum::<usize>(), clients.len());
     }
 }
+
+#[test]
+fn demand_is_told_before_an_event_is_asked_for() {
+    let bus = Bus::new();
+    let (first, _inboxes) = bus.attach("first", 1, limits(10, Overflow::Drop));
+    first.set_interests(all_publishes());
+
+    let told = Arc::new(Mutex::new(Vec::new()));
+    bus.on_demand({
+        let (told, bus) = (Arc::clone(&told), bus.clone());
+        move |hooks: &[Hook]| {
+            let already = hooks.iter().filter(|hook| bus.wants(&[**hook], Some("t"))).count();
+            told.lock().unwrap().push((hooks.to_vec(), already));
+        }
+    });
+    let acks = Interest {
+        hook: Hook::MessageAcked,
+        filters: Vec::new(),
+    };
+    let (second, _inboxes) = bus.attach("second", 1, limits(10, Overflow::Drop));
+    second.set_interests(Interests::compile(&[acks]).unwrap());
+    assert_eq!(
+        *told.lock().unwrap(),
+        [(vec![Hook::MessagePublish], 1), (vec![Hook::MessageAcked], 0)]
+    );
+}
+
+#[test]
+fn one_question_for_several_hooks() {
+    let bus = Bus::new();
+    let (attachment, _inboxes) = bus.attach("m", 1, limits(10, Overflow::Drop));
+    attachment.set_interests(only(&["a/#"]));
+    for (hooks, topic, wanted) in [
+        (&[Hook::MessageAcked, Hook::MessagePublish][..], "a/b", true),
+        (&[Hook::MessageAcked, Hook::MessagePublish], "b", false),
+        (&[Hook::MessageAcked, Hook::MessageDropped], "a/b", false),
+        (&[], "a/b", false),
+    ] {
+        assert_eq!(bus.wants(hooks, Some(topic)), wanted, "{hooks:?} {topic}");
+    }
+}

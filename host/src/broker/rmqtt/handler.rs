@@ -19,7 +19,8 @@ use ::rmqtt::session::Session as Held;
 use ::rmqtt::types::{AuthResult, ConnectInfo, Id as ClientKey, Reason};
 
 use super::awaiting::Awaiting;
-use super::messages::{Authorizing, Deliveries, Drops, Packets, Publishes};
+use super::frequent::Frequent;
+use super::messages::{Authorizing, Drops, Publishes};
 use super::oversize::Oversize;
 use super::reason::{self, Context};
 use super::sessions::{Live, Presence, Sessions};
@@ -31,6 +32,7 @@ use crate::hooks::Bus;
 
 /// What the handlers share.
 pub(super) struct Watch {
+    pub(super) engine: ServerContext,
     pub(super) bus: Bus,
     pub(super) clock: Clock,
     pub(super) numbers: Numbers,
@@ -56,7 +58,8 @@ impl Watch {
             clock,
             sessions: Sessions::new(),
             awaiting: Awaiting::new(),
-            oversize: Oversize::new(engine),
+            oversize: Oversize::new(engine.clone()),
+            engine,
             listening,
             stopping: AtomicBool::new(false),
             superusers: AtomicBool::new(false),
@@ -64,7 +67,7 @@ impl Watch {
         }
     }
 
-    /// Registers everything in an engine that has not started.
+    /// Registers what is always needed in an engine that has not started, and the rest when it is.
     pub(super) async fn register(self: &Arc<Watch>, engine: &ServerContext) {
         let hooks = engine.extends.hook_mgr().register();
         for kind in [
@@ -88,16 +91,10 @@ impl Watch {
         hooks
             .add(Type::MessagePublishCheckAcl, Box::new(Authorizing(Arc::clone(self))))
             .await;
-        hooks
-            .add(Type::ClientKeepalive, Box::new(Packets(Arc::clone(self))))
-            .await;
-        for kind in [Type::MessageDelivered, Type::MessageAcked, Type::OfflineMessage] {
-            hooks.add(kind, Box::new(Deliveries(Arc::clone(self)))).await;
-        }
-        for kind in [Type::MessageDropped, Type::MessageNonsubscribed] {
-            hooks.add(kind, Box::new(Drops(Arc::clone(self)))).await;
-        }
+        hooks.add(Type::MessageDropped, Box::new(Drops(Arc::clone(self)))).await;
         hooks.start().await;
+        let frequent = Frequent::new(self);
+        self.bus.on_demand(move |hooks| frequent.need(hooks));
     }
 
     /// Tells an event if anybody is interested; `detail` is built only then.

@@ -22,9 +22,8 @@ use super::reason::drop_reason;
 use super::{oversize, translate};
 use crate::event::{Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop};
 
-/// The hooks that tell about a message after it was published.
-const FOLLOWING: [Hook; 6] = [
-    Hook::MessagePublish,
+/// The hooks that tell about copies of a message, which have to be recognised as such.
+const FOLLOWING: [Hook; 5] = [
     Hook::MessageDelivered,
     Hook::MessageAcked,
     Hook::MessageDropped,
@@ -33,13 +32,6 @@ const FOLLOWING: [Hook; 6] = [
 ];
 
 impl Watch {
-    /// Whether any event about a message with this topic will be wanted.
-    fn follows(&self, topic: &str) -> bool {
-        FOLLOWING
-            .iter()
-            .any(|hook| !self.bus.interested(*hook, Some(topic)).is_empty())
-    }
-
     /// The publish with a tag, in place of what another handler left or of the publish itself.
     fn tagged(&self, publish: &Publish, acc: Option<HookResult>) -> Option<HookResult> {
         match acc {
@@ -59,10 +51,7 @@ impl Watch {
     /// A publish is accepted and will be routed.
     async fn published(&self, held: Option<&Held>, sender: &Sender, publish: &Publish) {
         let to = self.bus.interested(Hook::MessagePublish, Some(&publish.topic));
-        let awaited = !self
-            .bus
-            .interested(Hook::MessageDropped, Some(&publish.topic))
-            .is_empty();
+        let awaited = self.bus.wants(&[Hook::MessageDropped], Some(&publish.topic));
         if to.is_empty() && !awaited {
             return;
         }
@@ -158,7 +147,7 @@ impl Handler for Publishes {
         if oversize::nearly_fills(publish, watch.listening.limits.max_packet_size) {
             watch.oversize.look(&self.0).await;
         }
-        let acc = if watch.follows(&publish.topic) {
+        let acc = if watch.bus.wants(&FOLLOWING, Some(&publish.topic)) {
             watch.tagged(publish, acc)
         } else {
             acc

@@ -10,6 +10,7 @@
 
 mod awaiting;
 mod backlog;
+mod frequent;
 mod handler;
 mod limits;
 mod messages;

@@ -8,7 +8,7 @@
 //!
 //! The number has 27 bits. A message id also holds when and from where its publisher connected and the run of the
 //! host, so an id repeats only if one connection publishes two messages exactly 134,217,728 messages of the whole host
-//! apart. Messages that nobody was interested in when they were published have no tag; their ids come from the
+//! apart. A message gets its tag when somebody is interested in what becomes of it; copies of others get ids from the
 //! addresses of their bytes and stay the same for one delivery, its repetition aside.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -89,29 +89,55 @@ impl Numbers {
 
     /// Tags a message that was just published.
     pub(super) fn tag(&self, publish: &mut Publish) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << NUMBER_BITS) - 1);
-        publish.delay_interval = Some(flags(publish) | number);
+        publish.delay_interval = Some(flags(publish) | self.next());
+    }
+
+    /// The id of a message that is just being published, tagged or not.
+    pub(super) fn first_id(&self, publisher: &ClientKey, publish: &Publish) -> Id {
+        match number(publish) {
+            Some(_) => self.id(publisher, publish),
+            None => self.numbered(publisher, self.next()),
+        }
     }
 
     /// The id of a message.
     pub(super) fn id(&self, publisher: &ClientKey, publish: &Publish) -> Id {
-        let port = publisher.remote_addr.map_or(0, |address| address.port());
-        let from = (publisher.create_time as u64) << 16 | u64::from(port);
-        // A stored copy without a number was published untagged: all that is left is where its bytes are.
-        let number = publish
-            .delay_interval
-            .map(|bits| bits & ((1 << NUMBER_BITS) - 1))
-            .filter(|number| *number != 0);
-        let low = match number {
-            Some(number) => u64::from(self.epoch) << 32 | u64::from(number),
+        match number(publish) {
+            Some(number) => self.numbered(publisher, number),
+            // A copy without a number was published untagged: all that is left is where its bytes are.
             None => {
                 let place = publish.topic.as_ptr() as u64 ^ (publish.payload.as_ptr() as u64).rotate_left(24);
                 // The top bit keeps these apart from numbered ones of the same run, most of the time.
-                place ^ (publish.create_time.unwrap_or_default() as u64).rotate_left(40) | 1 << 63
+                from(
+                    publisher,
+                    place ^ (publish.create_time.unwrap_or_default() as u64).rotate_left(40) | 1 << 63,
+                )
             }
-        };
-        Id(u128::from(from) << 64 | u128::from(low))
+        }
     }
+
+    fn numbered(&self, publisher: &ClientKey, number: u32) -> Id {
+        from(publisher, u64::from(self.epoch) << 32 | u64::from(number))
+    }
+
+    fn next(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed) & ((1 << NUMBER_BITS) - 1)
+    }
+}
+
+/// The number in a tag.
+fn number(publish: &Publish) -> Option<u32> {
+    publish
+        .delay_interval
+        .map(|bits| bits & ((1 << NUMBER_BITS) - 1))
+        .filter(|number| *number != 0)
+}
+
+/// Any id begins with when and from where the publisher connected.
+fn from(publisher: &ClientKey, low: u64) -> Id {
+    let port = publisher.remote_addr.map_or(0, |address| address.port());
+    let high = (publisher.create_time as u64) << 16 | u64::from(port);
+    Id(u128::from(high) << 64 | u128::from(low))
 }
 
 #[cfg(test)]
@@ -185,6 +211,19 @@ mod tests {
             })
             .collect();
         assert_eq!(ids.len(), 1000);
+    }
+
+    #[test]
+    fn the_first_id_is_that_of_the_tag_or_a_new_one() {
+        let numbers = Numbers::new(7);
+        let publisher = ClientKey::from(1, "c".into());
+        let mut message = publish(QoS::AtMostOnce, false, false);
+        let untagged = [0; 3].map(|_| numbers.first_id(&publisher, &message));
+        numbers.tag(&mut message);
+        let tagged = [0; 3].map(|_| numbers.first_id(&publisher, &message));
+        assert_eq!(tagged, [numbers.id(&publisher, &message); 3]);
+        let all: HashSet<_> = untagged.into_iter().chain(tagged).collect();
+        assert_eq!(all.len(), 4);
     }
 
     #[test]

@@ -303,7 +303,11 @@ pub(super) fn message(
         FromType::Bridge => (Origin::Bridge, 0),
     };
     Message {
-        id: numbers.id(&sender.id, publish),
+        id: if published {
+            numbers.first_id(&sender.id, publish)
+        } else {
+            numbers.id(&sender.id, publish)
+        },
         publisher: client(&sender.id, protocol_version),
         origin,
         topic: publish.topic.clone(),

@@ -1,0 +1,174 @@
+//! Connections to receivers without TLS.
+//!
+//! A webhook is a small request to a receiver that is nearly always the same, so what a general client does for each of
+//! them (taking the URL apart, layers, a pool that threads share) costs as much as sending it. Here each receiver has a
+//! [`Pool`] of its own kept-alive connections, which belongs to one sender thread, and a request goes to hyper's
+//! connection as it is.
+//!
+//! A kept connection may have been closed by the receiver a moment ago. A request that was not written then is written
+//! to another one; a request that was is never repeated here.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout};
+
+/// The kept-alive connections to one receiver. Has to be used inside a `LocalSet`.
+pub(super) struct Pool {
+    host: String,
+    port: u16,
+    connect_timeout: Duration,
+    /// The one used last is taken first, so that those that are not needed grow old.
+    idle: RefCell<Vec<Idle>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+type Connection = http1::SendRequest<Full<Bytes>>;
+
+/// Connections that are kept although unused: as long as common receivers keep theirs.
+const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
+/// An answer, and the connection that it came on.
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    connection: Connection,
+    pool: Rc<Pool>,
+}
+
+impl Pool {
+    /// No connections yet. `host` is a name or an address without brackets.
+    pub(super) fn new(host: &str, port: u16, connect_timeout: Duration) -> Pool {
+        Pool {
+            host: host.to_owned(),
+            port,
+            connect_timeout,
+            idle: RefCell::default(),
+        }
+    }
+
+    /// Sends a request, whose URI is a path and whose headers are complete, and waits for the head of its answer.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, in one line.
+    pub(super) async fn send(self: &Rc<Pool>, mut request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        loop {
+            let (mut connection, kept) = match self.kept().await {
+                Some(connection) => (connection, true),
+                None => (self.connect().await?, false),
+            };
+            let mut error = match connection.try_send_request(request).await {
+                Ok(response) => {
+                    return Ok(Answer {
+                        response,
+                        connection,
+                        pool: Rc::clone(self),
+                    });
+                }
+                Err(error) => error,
+            };
+            match error.take_message() {
+                Some(unsent) if kept => request = unsent,
+                _ => return Err(chain("error sending request", &error.into_error())),
+            }
+        }
+    }
+
+    /// A connection that was used before and is still open.
+    async fn kept(&self) -> Option<Connection> {
+        loop {
+            let Idle { mut connection, since } = self.idle.borrow_mut().pop()?;
+            // Those below are older still.
+            if since.elapsed() > LONGEST_IDLE {
+                self.idle.borrow_mut().clear();
+                return None;
+            }
+            if connection.is_ready() || !connection.is_closed() && connection.ready().await.is_ok() {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
+        let stream = match timeout(self.connect_timeout, self.reach()).await {
+            Ok(stream) => stream.map_err(|error| chain("cannot connect", &error))?,
+            Err(_) => return Err("cannot connect: no answer within the time".to_owned()),
+        };
+        stream
+            .set_nodelay(true)
+            .map_err(|error| chain("cannot connect", &error))?;
+        let (connection, driver) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| chain("cannot connect", &error))?;
+        // Whoever waits for an answer is told of the error as well.
+        spawn_local(async move { drop(driver.await) });
+        Ok(connection)
+    }
+
+    /// The first address that answers.
+    async fn reach(&self) -> io::Result<TcpStream> {
+        let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port)).await?.collect();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        for address in addresses {
+            // One that does not answer leaves time for the others.
+            match timeout(self.connect_timeout / count, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+
+    fn keep(&self, connection: Connection) {
+        if !connection.is_closed() {
+            let since = Instant::now();
+            self.idle.borrow_mut().push(Idle { connection, since });
+        }
+    }
+}
+
+impl Answer {
+    /// Reads the body up to a bound, after which the connection can be used again; beyond, it is closed. What goes
+    /// wrong now changes nothing: the status has said whether the request is taken.
+    pub(super) async fn finish(self, most: usize) {
+        let (mut body, mut length) = (self.response.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return };
+            length += frame.data_ref().map_or(0, Bytes::len);
+            if length > most {
+                return;
+            }
+        }
+        self.pool.keep(self.connection);
+    }
+}
+
+/// An error and its sources in one line.
+fn chain(what: &str, error: &dyn Error) -> String {
+    let mut text = format!("{what}: {error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
