@@ -69,6 +69,7 @@ async fn serve(config: &Config, bus: Bus) -> anyhow::Result<Instant> {
         listen: config.mqtt.listen,
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
+        engine: config.broker.clone(),
     };
     let broker = broker::start(&settings, Some(bus)).await?;
     info!(mqtt = %broker.address(), "ready");
