@@ -15,7 +15,7 @@ pub(crate) mod testing;
 mod throttle;
 mod weight;
 
-pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Version};
+pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Version, Waiting};
 pub use interests::{Interest, InterestCause, InterestError, Interests};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
 pub(crate) use throttle::Throttle;

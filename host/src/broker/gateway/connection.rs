@@ -20,6 +20,7 @@ use super::packet::{self, kind};
 use super::relay::{Ahead, Relay, linger};
 use super::shared::{Guard, Shared, Teller};
 use super::stream::Stream;
+use super::turns::Turn;
 
 /// Bytes of the client that are held while it waits for CONNACK.
 const HELD: usize = 64 << 10;
@@ -54,7 +55,7 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
     };
     let connect = frame::parse(&bytes).map(|frame| packet::connect(frame.body));
     let machine = match connect {
-        Some(Ok(connect)) => Some(Machine::connect(facts, connect, &mut teller)),
+        Some(Ok(connect)) => Some(Machine::connect(facts, connect, &teller)),
         // Somebody else may understand it; nothing can be told about it.
         _ => {
             teller.count(super::machine::Counted::Unreadable);
@@ -71,18 +72,23 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
         rest,
     };
     let stopping = opening.shared.stopping.clone();
-    let asked = tokio::select! {
-        asked = opening.ask(&bytes) => asked,
-        () = stopping.cancelled() => {
-            opening.refuse(136).await;
-            None
+    let relay = {
+        let _turn = opening.turn().await;
+        let asked = tokio::select! {
+            asked = opening.ask(&bytes) => asked,
+            () = stopping.cancelled() => {
+                opening.refuse(136).await;
+                None
+            }
+        };
+        drop(bytes);
+        match asked {
+            Some((upstream, answer)) => opening.answered(upstream, answer).await,
+            None => None,
         }
     };
-    if let Some((upstream, answer)) = asked {
-        drop(bytes);
-        if let Some(relay) = opening.answered(upstream, answer).await {
-            relay.run().await;
-        }
+    if let Some(relay) = relay {
+        relay.run().await;
     }
 }
 
@@ -107,6 +113,12 @@ enum NoAnswer {
 }
 
 impl Opening {
+    /// Waits until no other connection of the same client is being opened.
+    async fn turn(&mut self) -> Option<Turn> {
+        let client_id = self.machine.as_ref()?.client_id().clone();
+        self.shared.turns.wait(&client_id, self.shared.settings.connect_timeout).await
+    }
+
     /// Asks the upstreams; gives the first one that answers, and the bytes of its answer.
     async fn ask(&mut self, connect: &[u8]) -> Option<(Stream, Vec<u8>)> {
         for place in self.shared.upstreams.order() {
@@ -159,7 +171,7 @@ impl Opening {
                     return None;
                 };
                 if let Some(machine) = &mut self.machine {
-                    machine.connack(&connack, &mut self.teller);
+                    machine.connack(&connack, &self.teller);
                 }
                 self.teller.flush().await;
                 return Some(self.relay(upstream, answer));
@@ -206,7 +218,7 @@ impl Opening {
     /// Refuses the client in the gateway's own name.
     async fn refuse(&mut self, code: u8) {
         let Some(machine) = &mut self.machine else { return };
-        machine.refuse(code, &mut self.teller);
+        machine.refuse(code, &self.teller);
         let refusal = packet::refusal(machine.version(), code);
         self.teller.flush().await;
         // A client that has gone does not need to be told.
@@ -217,7 +229,7 @@ impl Opening {
 
     async fn give_up(&mut self) {
         if let Some(machine) = &mut self.machine {
-            machine.give_up(&mut self.teller);
+            machine.give_up(&self.teller);
             self.teller.flush().await;
         }
     }

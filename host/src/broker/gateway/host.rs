@@ -56,7 +56,7 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
             received_at: teller.now(),
             properties: None,
         };
-        announce(published, &mut teller);
+        announce(published, &teller);
         teller.flush().await;
         return match timeout(shared.settings.connect_timeout, hand_over(&mut upstream, &message)).await {
             Ok(Ok(())) => Ok(()),

@@ -25,6 +25,7 @@ mod settings;
 mod shared;
 mod stream;
 mod tls;
+mod turns;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -102,11 +103,14 @@ impl Broker {
             return false;
         };
         if let Presence::Away(_) = live.presence {
-            let Some(live) = self.shared.sessions.forget(&live.connection.client.id, live.number) else {
-                return false;
-            };
             let mut teller = Teller::new(&self.shared);
-            terminated(&live, kicked(), &mut teller);
+            {
+                let forgotten = self.shared.sessions.forget(&live.connection.client.id, live.number);
+                let Some((live, _moment)) = forgotten else {
+                    return false;
+                };
+                terminated(&live, kicked(), &teller);
+            }
             teller.flush().await;
         } else {
             live.handle.kick.notify_one();
@@ -182,7 +186,7 @@ async fn sweep(shared: Arc<Shared>) {
         if shared.settings.sees_all_clients {
             let mut teller = Teller::new(&shared);
             for live in &over {
-                terminated(live, expired(), &mut teller);
+                terminated(live, expired(), &teller);
             }
             teller.flush().await;
         }

@@ -180,7 +180,13 @@ impl Relay {
             .await;
             match turn {
                 Turn::Told => self.teller.flush().await,
-                Turn::Closed => break,
+                Turn::Closed => {
+                    if let Some(machine) = &mut self.machine {
+                        machine.end(Cause::ClientClosed, &self.teller);
+                    }
+                    self.teller.flush().await;
+                    break;
+                }
                 Turn::Over(cause) => {
                     self.over(cause).await;
                     break;
@@ -329,10 +335,13 @@ impl Relay {
                     if from == Side::Client && frame.kind() == kind::PINGREQ && self.watch.pinged.is_none() {
                         self.watch.pinged = Some(Instant::now());
                     }
-                    machine.packet(from, frame, &mut self.teller);
+                    machine.packet(from, frame, &self.teller);
+                    if machine.is_leaving() && self.watch.closing.is_none() {
+                        self.watch.closing = Some(Instant::now() + LINGER);
+                    }
                 }
-                Piece::TooLong => machine.too_long(from, &mut self.teller),
-                Piece::Broken => machine.broken(from, &mut self.teller),
+                Piece::TooLong => machine.too_long(from, &self.teller),
+                Piece::Broken => machine.broken(from, &self.teller),
             }
         }
     }
@@ -340,11 +349,12 @@ impl Relay {
     /// One side has closed.
     fn ended(&mut self, from: Side) {
         self.way(from).ended = true;
-        self.watch.closing = Some(Instant::now() + LINGER);
+        self.watch.closing.get_or_insert(Instant::now() + LINGER);
         if from == Side::Client
             && let Some(machine) = &mut self.machine
+            && !machine.is_leaving()
         {
-            machine.end(Cause::ClientClosed, &mut self.teller);
+            machine.end(Cause::ClientClosed, &self.teller);
         }
     }
 
@@ -369,7 +379,7 @@ impl Relay {
             if ends_session && may_speak && self.from_client.framer.is_between() {
                 self.from_client.out.extend(packet::DISCONNECT_FOR_EVER);
             }
-            machine.end(cause, &mut self.teller);
+            machine.end(cause, &self.teller);
         }
         self.teller.flush().await;
         if ends_session && !self.from_client.is_clear() {

@@ -1,5 +1,6 @@
 //! What all connections of a gateway share, and how what they find out becomes events.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,11 +14,12 @@ use super::machine::{Counted, Host, publish_will};
 use super::publishers::Publishers;
 use super::sessions::Sessions;
 use super::settings::{GatewaySettings, Publishers as HowPublishers};
+use super::turns::Turns;
 use super::upstream::Upstreams;
 use crate::broker::Limits;
 use crate::broker::clock::Clock;
 use crate::event::{Detail, Event, Hook, Id, Message, Millis};
-use crate::hooks::{Bus, Throttle};
+use crate::hooks::{Bus, Throttle, Waiting};
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -27,6 +29,7 @@ pub(super) struct Shared {
     pub(super) address: SocketAddr,
     pub(super) sessions: Sessions,
     pub(super) upstreams: Upstreams,
+    pub(super) turns: Turns,
     pub(super) counts: Counts,
     /// Done when the gateway stops.
     pub(super) stopping: CancellationToken,
@@ -73,6 +76,7 @@ impl Shared {
             listener: ByteString::from_static(listener),
             address,
             upstreams,
+            turns: Turns::default(),
             counts: Counts::default(),
             stopping: CancellationToken::new(),
             bus,
@@ -132,8 +136,8 @@ impl Drop for Guard {
             && let Some(live) = self.shared.sessions.held_by(self.number)
         {
             // Whoever served it cannot tell its end any more.
-            let mut teller = Teller::new(&self.shared);
-            super::machine::failed(&live, &mut teller);
+            let teller = Teller::new(&self.shared);
+            super::machine::failed(&live, &teller);
             teller.finish_later();
         }
         if self.shared.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -142,41 +146,49 @@ impl Drop for Guard {
     }
 }
 
-/// Collects what a machine tells, and brings it to the bus.
+/// Brings what a machine tells to the bus: at once, but for queues that are full and are to be waited for.
 pub(super) struct Teller {
     shared: Arc<Shared>,
-    events: Vec<Event>,
-    delayed: Vec<(Arc<Message>, u32)>,
+    /// What has to be waited for, in its order.
+    later: RefCell<Vec<Later>>,
+}
+
+/// Something that cannot be told at once.
+enum Later {
+    /// An event for which some queues have no room.
+    Waiting(Waiting),
+    /// An event that comes after one that waits.
+    Event(Event),
+    /// A will, after so many seconds.
+    Will(Arc<Message>, u32),
 }
 
 impl Teller {
     pub(super) fn new(shared: &Arc<Shared>) -> Teller {
         Teller {
             shared: Arc::clone(shared),
-            events: Vec::new(),
-            delayed: Vec::new(),
+            later: RefCell::default(),
         }
     }
 
-    /// Whether nothing has been told since the last time.
+    /// Whether everything is told.
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.delayed.is_empty()
+        self.later.borrow().is_empty()
     }
 
-    /// Hands everything over to the queues of those who want it; waits for those whose policy is to wait.
+    /// Waits until everything is told.
     pub(super) async fn flush(&mut self) {
-        for (will, seconds) in self.delayed.drain(..) {
-            tell_later(Arc::clone(&self.shared), will, seconds);
+        for later in std::mem::take(self.later.get_mut()) {
+            match (later, &self.shared.bus) {
+                (Later::Waiting(waiting), _) => waiting.finish().await,
+                (Later::Event(event), Some(bus)) => {
+                    let to = bus.interested(event.detail.hook(), event.detail.subject());
+                    bus.emit(to, event).await;
+                }
+                (Later::Event(_), None) => {}
+                (Later::Will(will, seconds), _) => tell_later(Arc::clone(&self.shared), will, seconds),
+            }
         }
-        let Some(bus) = &self.shared.bus else {
-            self.events.clear();
-            return;
-        };
-        for event in self.events.drain(..) {
-            let to = bus.interested(event.detail.hook(), event.detail.subject());
-            bus.emit(to, event).await;
-        }
-        self.events = Vec::new();
     }
 
     /// Does the same in a task of its own.
@@ -198,7 +210,7 @@ fn tell_later(shared: Arc<Shared>, will: Arc<Message>, seconds: u32) {
         }
         if shared.sessions.is_away_since(&client_id, before.number) {
             let mut teller = Teller::new(&shared);
-            publish_will(&will, &mut teller);
+            publish_will(&will, &teller);
             teller.flush().await;
         }
     }));
@@ -210,19 +222,29 @@ impl Host for Teller {
         bus.is_some_and(|bus| !bus.interested(hook, subject).is_empty())
     }
 
-    fn tell(&mut self, detail: Detail) {
-        self.events.push(self.shared.clock.event(detail));
+    fn tell(&self, detail: Detail) {
+        let Some(bus) = &self.shared.bus else { return };
+        let event = self.shared.clock.event(detail);
+        let mut later = self.later.borrow_mut();
+        if !later.is_empty() {
+            later.push(Later::Event(event));
+            return;
+        }
+        let to = bus.interested(event.detail.hook(), event.detail.subject());
+        if let Some(waiting) = bus.offer(to, event) {
+            later.push(Later::Waiting(waiting));
+        }
     }
 
     fn now(&self) -> Millis {
         self.shared.clock.now()
     }
 
-    fn id(&mut self) -> Id {
+    fn id(&self) -> Id {
         self.shared.clock.id()
     }
 
-    fn count(&mut self, what: Counted) {
+    fn count(&self, what: Counted) {
         let counts = &self.shared.counts;
         let counter = match what {
             Counted::Unreadable => &counts.unreadable,
@@ -245,7 +267,7 @@ impl Host for Teller {
         self.shared.settings.sees_all_clients
     }
 
-    fn delay(&mut self, will: Arc<Message>, seconds: u32) {
-        self.delayed.push((will, seconds));
+    fn delay(&self, will: Arc<Message>, seconds: u32) {
+        self.later.borrow_mut().push(Later::Will(will, seconds));
     }
 }

@@ -10,10 +10,10 @@ use super::aliases::Resolved;
 use super::*;
 use crate::broker::gateway::memory::Unconfirmed;
 use crate::broker::gateway::packet::{Publish, topic};
-use crate::event::{Acknowledgement, ByteString, Delivery, DeliveryDrop, DropReason, Origin, Properties};
+use crate::event::{Acknowledgement, Delivery, DeliveryDrop, DropReason, Origin, Properties};
 
 impl Machine {
-    pub(super) fn delivery(&mut self, frame: Frame<'_>, host: &mut impl Host) -> Result<(), Unreadable> {
+    pub(super) fn delivery(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
         let sent = topic(frame.body).ok_or(Unreadable(129))?;
         let (qos, dup) = (frame.first >> 1 & 3, frame.first & 8 != 0);
         if qos > 0 && !dup {
@@ -35,7 +35,7 @@ impl Machine {
         Ok(())
     }
 
-    fn delivered(&mut self, topic: ByteString, publish: Publish, host: &mut impl Host) {
+    fn delivered(&mut self, topic: ByteString, publish: Publish, host: &impl Host) {
         if !is_followed(&topic, publish.qos, host) {
             return;
         }
@@ -67,7 +67,7 @@ impl Machine {
     }
 
     /// The message as it was published, as far as that is known, and whether it was found among recent publishes.
-    fn origin(&mut self, topic: &ByteString, publish: &Publish, host: &mut impl Host) -> (Message, bool) {
+    fn origin(&mut self, topic: &ByteString, publish: &Publish, host: &impl Host) -> (Message, bool) {
         if let Some(id) = publish.id.filter(|_| publish.dup)
             && let Some(before) = self.memory().unconfirmed(id)
             && before.delivery.message.topic == *topic
@@ -103,7 +103,7 @@ impl Machine {
     }
 
     /// PUBACK, PUBREC or PUBCOMP of the client.
-    pub(super) fn confirmation(&mut self, frame: Frame<'_>, host: &mut impl Host) -> Result<(), Unreadable> {
+    pub(super) fn confirmation(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
         let Packet::Ack { id, code, properties } = self.read(frame)? else {
             return Err(Unreadable(130));
         };
@@ -138,7 +138,7 @@ fn is_followed(topic: &str, qos: u8, host: &impl Host) -> bool {
     wants(Hook::MessageDelivered) || qos > 0 && (wants(Hook::MessageAcked) || wants(Hook::DeliveryDropped))
 }
 
-fn confirm(delivery: Delivery, code: u8, properties: Option<Box<Properties>>, host: &mut impl Host) {
+fn confirm(delivery: Delivery, code: u8, properties: Option<Box<Properties>>, host: &impl Host) {
     if host.wants(Hook::MessageAcked, Some(&delivery.message.topic)) {
         host.tell(Detail::MessageAcked(Acknowledgement {
             delivery,
@@ -148,7 +148,7 @@ fn confirm(delivery: Delivery, code: u8, properties: Option<Box<Properties>>, ho
     }
 }
 
-fn refuse(delivery: Delivery, code: u8, host: &mut impl Host) {
+fn refuse(delivery: Delivery, code: u8, host: &impl Host) {
     if host.wants(Hook::DeliveryDropped, Some(&delivery.message.topic)) {
         host.tell(Detail::DeliveryDropped(DeliveryDrop {
             delivery,

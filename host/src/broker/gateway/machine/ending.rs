@@ -1,8 +1,7 @@
 //! Why a connection is over, and what ends with it.
 
 use super::*;
-use crate::broker::gateway::sessions::Closing;
-use crate::event::{ByteString, Disconnection, End, EndReason, Session, Termination};
+use crate::event::{Disconnection, EndReason, Session, Termination};
 
 /// Why a connection ended, other than by DISCONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +26,15 @@ pub(in super::super) enum Cause {
 
 impl Machine {
     /// The connection is over; whatever passes from now on is ignored.
-    pub(in super::super) fn end(&mut self, cause: Cause, host: &mut impl Host) {
+    pub(in super::super) fn end(&mut self, cause: Cause, host: &impl Host) {
         match self.phase {
             Phase::Over => {}
             Phase::Opening => self.give_up(host),
+            Phase::Leaving => {
+                if let Some((end, expiry)) = self.leaving.take().map(|leaving| *leaving) {
+                    self.over(end, false, false, Some(expiry), host);
+                }
+            }
             Phase::Open => {
                 let by_upstream = cause == Cause::UpstreamClosed;
                 let (end, will) = self.reason(cause);
@@ -63,7 +67,7 @@ impl Machine {
         &mut self,
         from: Side,
         frame: Frame<'_>,
-        host: &mut impl Host,
+        host: &impl Host,
     ) -> Result<(), Unreadable> {
         let Packet::Disconnect {
             code,
@@ -83,6 +87,14 @@ impl Machine {
         };
         let will = if by_upstream { code != 139 } else { code != 0 };
         let session_expiry = session_expiry.filter(|_| !by_upstream && self.connection.session_expiry > 0);
+        if !by_upstream && (!will || self.will.is_none()) {
+            // Told when the upstream has acted on it, so that what the client is not sent any more comes later.
+            let expiry = session_expiry.unwrap_or(self.connection.session_expiry);
+            host.sessions().leave(&self.connection.client.id, self.number, &end, expiry);
+            self.phase = Phase::Leaving;
+            self.leaving = Some(Box::new((end, expiry)));
+            return Ok(());
+        }
         self.over(end, by_upstream, will, session_expiry, host);
         Ok(())
     }
@@ -93,7 +105,7 @@ impl Machine {
         by_upstream: bool,
         will: bool,
         session_expiry: Option<u32>,
-        host: &mut impl Host,
+        host: &impl Host,
     ) {
         self.phase = Phase::Over;
         self.subscribing = HashMap::new();
@@ -104,12 +116,10 @@ impl Machine {
         let expiry = session_expiry.unwrap_or(self.connection.session_expiry);
         let left_to_successor = Some(&end).filter(|_| by_upstream);
         let client_id = self.connection.client.id.clone();
-        let closing = host
-            .sessions()
-            .close(&client_id, self.number, left_to_successor, expiry, now);
-        if closing == Closing::Silent {
+        let sessions = host.sessions();
+        let Some(_moment) = sessions.close(&client_id, self.number, left_to_successor, expiry, now) else {
             return;
-        }
+        };
         if let Some(message) = self.will.take().filter(|_| will) {
             // The session's end publishes it at the latest.
             match self.asked.will.as_ref().map_or(0, |will| will.delay).min(expiry) {
@@ -138,7 +148,7 @@ impl Machine {
 }
 
 /// Tells that the upstream publishes a will now.
-pub(in super::super) fn publish_will(will: &Message, host: &mut impl Host) {
+pub(in super::super) fn publish_will(will: &Message, host: &impl Host) {
     let message = Message {
         received_at: host.now(),
         ..will.clone()

@@ -24,7 +24,7 @@ use super::memory::Memory;
 use super::packet::{self, Connect, Packet, Unreadable, kind};
 use super::publishers::Publishers;
 use super::sessions::{Handle, Sessions};
-use crate::event::{Client, Connection, Detail, Hook, Id, Message, Millis, OtherEvent};
+use crate::event::{ByteString, Client, Connection, Detail, End, Hook, Id, Message, Millis, OtherEvent};
 
 use self::aliases::Aliases;
 pub(super) use self::ending::{Cause, publish_will};
@@ -63,13 +63,13 @@ pub(super) trait Host {
     /// Whether anybody is interested in such an event.
     fn wants(&self, hook: Hook, subject: Option<&str>) -> bool;
     /// Something has happened.
-    fn tell(&mut self, detail: Detail);
+    fn tell(&self, detail: Detail);
     /// The time.
     fn now(&self) -> Millis;
     /// An id for a message.
-    fn id(&mut self) -> Id;
+    fn id(&self) -> Id;
     /// Something is to be counted.
-    fn count(&mut self, what: Counted);
+    fn count(&self, what: Counted);
     /// The sessions that this gateway knows.
     fn sessions(&self) -> &Sessions;
     /// Who published what, if that is to be known.
@@ -77,7 +77,7 @@ pub(super) trait Host {
     /// Whether every client of the upstream comes through this gateway.
     fn sees_all(&self) -> bool;
     /// A will is to be told after so many seconds, unless the client comes back before.
-    fn delay(&mut self, will: Arc<Message>, seconds: u32);
+    fn delay(&self, will: Arc<Message>, seconds: u32);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,8 @@ enum Phase {
     Opening,
     /// Both have.
     Open,
+    /// The client has sent DISCONNECT, and nobody has closed.
+    Leaving,
     /// Its end is told.
     Over,
 }
@@ -114,6 +116,8 @@ pub(super) struct Machine {
     budget: Budget,
     /// Where the last delivery's publish stands in the order of publishes.
     last_found: u64,
+    /// What DISCONNECT said, while its sender is leaving: and how long the session remains.
+    leaving: Option<Box<(End, u32)>>,
     /// What the client did wrong last, if the upstream has not answered anything since.
     fault: Option<u8>,
 }
@@ -144,7 +148,7 @@ fn weight(message: &Message) -> usize {
 
 impl Machine {
     /// A packet passes. One that is none of ours is ignored.
-    pub(super) fn packet(&mut self, from: Side, frame: Frame<'_>, host: &mut impl Host) {
+    pub(super) fn packet(&mut self, from: Side, frame: Frame<'_>, host: &impl Host) {
         if self.phase != Phase::Open {
             return;
         }
@@ -184,7 +188,7 @@ impl Machine {
     }
 
     /// A packet passes that is too long to be looked at.
-    pub(super) fn too_long(&mut self, from: Side, host: &mut impl Host) {
+    pub(super) fn too_long(&mut self, from: Side, host: &impl Host) {
         host.count(Counted::TooLong);
         if from == Side::Client {
             self.fault = Some(149);
@@ -192,7 +196,7 @@ impl Machine {
     }
 
     /// From here on what one side sends is no MQTT.
-    pub(super) fn broken(&mut self, from: Side, host: &mut impl Host) {
+    pub(super) fn broken(&mut self, from: Side, host: &impl Host) {
         host.count(Counted::Unreadable);
         if from == Side::Client {
             self.fault = Some(129);
@@ -207,6 +211,16 @@ impl Machine {
     /// The protocol version: 3, 4 or 5.
     pub(super) fn version(&self) -> u8 {
         self.asked.version
+    }
+
+    /// Whether the client has said that it leaves: its end is told when the upstream has closed.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.phase == Phase::Leaving
+    }
+
+    /// The client's id as far as it is known.
+    pub(super) fn client_id(&self) -> &ByteString {
+        &self.connection.client.id
     }
 
     /// Whether CONNACK has passed and the end has not been told.
@@ -226,7 +240,7 @@ impl Machine {
         packet::read(self.version(), frame)
     }
 
-    fn pinged(&self, host: &mut impl Host) {
+    fn pinged(&self, host: &impl Host) {
         const NAME: &str = "client.ping";
         if host.wants(Hook::Other, Some(NAME)) {
             host.tell(Detail::Other(OtherEvent {

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::broker::gateway::packet::Connack as Answer;
-use crate::broker::gateway::sessions::{Closing, Live, Presence};
+use crate::broker::gateway::sessions::{Live, Presence};
 use crate::event::{
-    Authentication, ByteString, Connack, Disconnection, End, EndReason, Origin, Session, Termination, Transport,
+    Authentication, Connack, Disconnection, EndReason, Origin, Session, Termination, Transport,
 };
 
 /// What a connection knows before its client has said anything.
@@ -28,7 +28,7 @@ pub(in super::super) struct Facts {
 
 impl Machine {
     /// A client has sent CONNECT.
-    pub(in super::super) fn connect(facts: Facts, connect: Connect, host: &mut impl Host) -> Machine {
+    pub(in super::super) fn connect(facts: Facts, connect: Connect, host: &impl Host) -> Machine {
         let connection = Connection {
             client: Client {
                 id: connect.client_id.clone(),
@@ -74,6 +74,7 @@ impl Machine {
             unanswered: HashMap::new(),
             budget: Budget(KEPT),
             last_found: 0,
+            leaving: None,
             fault: None,
         }
     }
@@ -84,7 +85,7 @@ impl Machine {
     }
 
     /// The gateway refuses the connection, with a code of MQTT 5.
-    pub(in super::super) fn refuse(&mut self, code: u8, host: &mut impl Host) {
+    pub(in super::super) fn refuse(&mut self, code: u8, host: &impl Host) {
         let answer = Answer {
             code,
             ..Answer::default()
@@ -93,7 +94,7 @@ impl Machine {
     }
 
     /// The client has gone before it was answered.
-    pub(in super::super) fn give_up(&mut self, host: &mut impl Host) {
+    pub(in super::super) fn give_up(&mut self, host: &impl Host) {
         if self.phase == Phase::Opening {
             self.phase = Phase::Over;
             self.retract(host);
@@ -101,7 +102,7 @@ impl Machine {
     }
 
     /// The upstream answers CONNECT.
-    pub(in super::super) fn connack(&mut self, answer: &Answer, host: &mut impl Host) {
+    pub(in super::super) fn connack(&mut self, answer: &Answer, host: &impl Host) {
         if self.phase != Phase::Opening {
             host.count(Counted::Unexpected);
             return;
@@ -113,7 +114,7 @@ impl Machine {
         }
     }
 
-    fn refused(&mut self, answer: &Answer, host: &mut impl Host) {
+    fn refused(&mut self, answer: &Answer, host: &impl Host) {
         self.phase = Phase::Over;
         // What the upstream says about who the client is, and not about anything else.
         if matches!(answer.code, 134 | 135 | 138 | 140) {
@@ -131,7 +132,7 @@ impl Machine {
         self.retract(host);
     }
 
-    fn authenticated(&self, code: u8, host: &mut impl Host) {
+    fn authenticated(&self, code: u8, host: &impl Host) {
         if host.wants(Hook::ClientAuthenticated, None) {
             host.tell(Detail::ClientAuthenticated(Authentication {
                 connection: self.connection.clone(),
@@ -143,7 +144,7 @@ impl Machine {
         }
     }
 
-    fn accepted(&mut self, answer: &Answer, host: &mut impl Host) {
+    fn accepted(&mut self, answer: &Answer, host: &impl Host) {
         let now = host.now();
         self.phase = Phase::Open;
         self.connected_at = Some(now);
@@ -188,7 +189,7 @@ impl Machine {
                 Arc::clone(&self.memory),
             )
         };
-        let old = host.sessions().open(live);
+        let (old, _moment) = host.sessions().open(live);
         let named = self.connection.client.username.is_some();
         if named {
             self.authenticated(0, host);
@@ -226,7 +227,7 @@ impl Machine {
     }
 
     /// The will as the message that it may become.
-    fn will(&self, host: &mut impl Host) -> Option<Arc<Message>> {
+    fn will(&self, host: &impl Host) -> Option<Arc<Message>> {
         let will = self.asked.will.as_ref()?;
         Some(Arc::new(Message {
             id: host.id(),
@@ -244,8 +245,17 @@ impl Machine {
     }
 
     /// What became of the session that the client had, and of the connection that held it.
-    fn replaced(&self, old: &Live, resumed: bool, host: &mut impl Host) {
-        let was_away = matches!(old.presence, Presence::Away(_));
+    fn replaced(&self, old: &Live, resumed: bool, host: &impl Host) {
+        let mut was_away = matches!(old.presence, Presence::Away(_));
+        if let Some((end, session_expiry)) = old.leaving.clone() {
+            // It had left by itself, and only its socket was still there.
+            disconnected(old, end.clone(), host);
+            if session_expiry == 0 {
+                terminated(old, end, host);
+                return;
+            }
+            was_away = true;
+        }
         if !was_away {
             let properties = match &old.presence {
                 Presence::Left(end) => end.properties.clone(),
@@ -279,12 +289,12 @@ impl Machine {
     }
 
     /// Takes back that this connection may replace another one.
-    fn retract(&self, host: &mut impl Host) {
+    fn retract(&self, host: &impl Host) {
         if self.asked.client_id.is_empty() {
             return;
         }
         let now = host.now();
-        let Some(old) = host.sessions().retract(&self.asked.client_id, self.number, now) else {
+        let Some((old, _moment)) = host.sessions().retract(&self.asked.client_id, self.number, now) else {
             return;
         };
         let Presence::Left(end) = old.presence.clone() else { return };
@@ -307,13 +317,13 @@ pub(in super::super) fn expired() -> End {
 }
 
 /// Tells the end of a connection whose own machine is lost.
-pub(in super::super) fn failed(live: &Live, host: &mut impl Host) {
+pub(in super::super) fn failed(live: &Live, host: &impl Host) {
     let now = host.now();
     let expiry = live.connection.session_expiry;
     let client_id = &live.connection.client.id;
-    if host.sessions().close(client_id, live.number, None, expiry, now) == Closing::Silent {
+    let Some(_moment) = host.sessions().close(client_id, live.number, None, expiry, now) else {
         return;
-    }
+    };
     let end = End {
         reason: EndReason::InternalError,
         code: Some(131),
@@ -327,7 +337,7 @@ pub(in super::super) fn failed(live: &Live, host: &mut impl Host) {
 }
 
 /// Tells the end of a session.
-pub(in super::super) fn terminated(live: &Live, end: End, host: &mut impl Host) {
+pub(in super::super) fn terminated(live: &Live, end: End, host: &impl Host) {
     if host.wants(Hook::SessionTerminated, None) {
         host.tell(Detail::SessionTerminated(Termination {
             session: Session {
@@ -340,10 +350,14 @@ pub(in super::super) fn terminated(live: &Live, end: End, host: &mut impl Host) 
 }
 
 /// Tells the end of another connection.
-fn ended(old: &Live, end: End, host: &mut impl Host) {
+fn ended(old: &Live, end: End, host: &impl Host) {
     if let Some(will) = &old.will {
         super::ending::publish_will(will, host);
     }
+    disconnected(old, end, host);
+}
+
+fn disconnected(old: &Live, end: End, host: &impl Host) {
     if host.wants(Hook::ClientDisconnected, None) {
         let disconnected_at = host.now();
         host.tell(Detail::ClientDisconnected(Disconnection {

@@ -7,7 +7,7 @@
 use super::aliases::Resolved;
 use super::*;
 use crate::broker::gateway::packet::{Publish, is_topic, publish_id, topic};
-use crate::event::{Access, Authorization, ByteString, DropReason, MessageDrop, Origin};
+use crate::event::{Access, Authorization, DropReason, MessageDrop, Origin};
 
 /// Hooks that want to know who published a message.
 const FOLLOWING: [Hook; 4] = [
@@ -18,7 +18,7 @@ const FOLLOWING: [Hook; 4] = [
 ];
 
 impl Machine {
-    pub(super) fn publish(&mut self, frame: Frame<'_>, host: &mut impl Host) -> Result<(), Unreadable> {
+    pub(super) fn publish(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
         let sent = topic(frame.body).ok_or(Unreadable(129))?;
         let qos = frame.first >> 1 & 3;
         if qos == 2
@@ -53,7 +53,7 @@ impl Machine {
             || host.publishers().is_some() && FOLLOWING.into_iter().any(wants)
     }
 
-    fn published(&mut self, topic: ByteString, publish: Publish, host: &mut impl Host) {
+    fn published(&mut self, topic: ByteString, publish: Publish, host: &impl Host) {
         if !self.is_followed(&topic, publish.qos, host) {
             return;
         }
@@ -86,7 +86,7 @@ impl Machine {
     }
 
     /// Keeps a publish whose answer may be an event.
-    fn await_answer(&mut self, id: u16, message: Message, host: &mut impl Host) {
+    fn await_answer(&mut self, id: u16, message: Message, host: &impl Host) {
         let wants = |hook| host.wants(hook, Some(&message.topic));
         if !(wants(Hook::MessageDropped) || wants(Hook::MessageRefused) || wants(Hook::ClientAuthorized)) {
             return;
@@ -102,7 +102,7 @@ impl Machine {
     }
 
     /// PUBACK, PUBREC or PUBCOMP of the upstream.
-    pub(super) fn answer(&mut self, frame: Frame<'_>, host: &mut impl Host) -> Result<(), Unreadable> {
+    pub(super) fn answer(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
         let kind = frame.kind();
         if self.unanswered.is_empty() && kind == kind::PUBACK {
             return Ok(());
@@ -141,7 +141,7 @@ impl Machine {
 }
 
 /// Remembers who published a message, if that will be asked.
-fn passed(message: &Message, host: &mut impl Host) {
+fn passed(message: &Message, host: &impl Host) {
     let wanted = |hook| host.wants(hook, Some(&message.topic));
     if let Some(publishers) = host.publishers()
         && FOLLOWING.into_iter().any(wanted)
@@ -151,7 +151,7 @@ fn passed(message: &Message, host: &mut impl Host) {
 }
 
 /// Tells that a message that no client has sent is published now.
-pub(in super::super) fn announce(message: Message, host: &mut impl Host) {
+pub(in super::super) fn announce(message: Message, host: &impl Host) {
     passed(&message, host);
     if host.wants(Hook::MessagePublish, Some(&message.topic)) {
         host.tell(Detail::MessagePublish(message.clone()));
@@ -160,7 +160,7 @@ pub(in super::super) fn announce(message: Message, host: &mut impl Host) {
 }
 
 /// Tells that nobody subscribes to a message, if this gateway knows everybody and the upstream will not say it.
-fn unwanted(message: Message, host: &mut impl Host) {
+fn unwanted(message: Message, host: &impl Host) {
     if host.sees_all()
         && host.wants(Hook::MessageDropped, Some(&message.topic))
         && !host.sessions().subscribed(&message.topic)
@@ -169,7 +169,7 @@ fn unwanted(message: Message, host: &mut impl Host) {
     }
 }
 
-fn dropped(message: Message, host: &mut impl Host) {
+fn dropped(message: Message, host: &impl Host) {
     if host.wants(Hook::MessageDropped, Some(&message.topic)) {
         host.tell(Detail::MessageDropped(MessageDrop {
             message,
@@ -180,7 +180,7 @@ fn dropped(message: Message, host: &mut impl Host) {
     }
 }
 
-fn refused(message: Message, reason: DropReason, code: u8, host: &mut impl Host) {
+fn refused(message: Message, reason: DropReason, code: u8, host: &impl Host) {
     if host.wants(Hook::MessageRefused, Some(&message.topic)) {
         host.tell(Detail::MessageRefused(MessageDrop {
             message,

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::broker::gateway::memory::Held;
 use crate::broker::gateway::packet::Asked;
-use crate::event::{Access, Authorization, ByteString, Properties, Subscription, TopicFilter, Unsubscription};
+use crate::event::{Access, Authorization, Properties, Subscription, TopicFilter, Unsubscription};
 
 /// A SUBSCRIBE that the upstream has not answered.
 pub(super) struct Subscribing {
@@ -38,7 +38,7 @@ fn parts(sent: &ByteString) -> (Option<ByteString>, ByteString) {
 }
 
 impl Machine {
-    pub(super) fn subscription(&mut self, frame: Frame<'_>, host: &mut impl Host) -> Result<(), Unreadable> {
+    pub(super) fn subscription(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
         match self.read(frame)? {
             Packet::Subscribe {
                 id,
@@ -101,7 +101,7 @@ impl Machine {
         Ok(())
     }
 
-    fn subscribed(&mut self, asked: Subscribing, codes: &[u8], host: &mut impl Host) {
+    fn subscribed(&mut self, asked: Subscribing, codes: &[u8], host: &impl Host) {
         for (filter, code) in asked.filters.iter().zip(codes) {
             self.granted(filter, *code, &asked, host);
         }
@@ -110,7 +110,7 @@ impl Machine {
             .store(self.memory().subscriptions(), Ordering::Relaxed);
     }
 
-    fn granted(&mut self, asked: &Asked, code: u8, all: &Subscribing, host: &mut impl Host) {
+    fn granted(&mut self, asked: &Asked, code: u8, all: &Subscribing, host: &impl Host) {
         let (group, filter) = parts(&asked.filter);
         let granted = code < 128;
         // Without a reason for the refusal this is the likeliest one.
@@ -158,7 +158,7 @@ impl Machine {
         }
     }
 
-    fn unsubscribed(&mut self, asked: Unsubscribing, codes: &[u8], host: &mut impl Host) {
+    fn unsubscribed(&mut self, asked: Unsubscribing, codes: &[u8], host: &impl Host) {
         for (index, sent) in asked.filters.iter().enumerate() {
             let (group, filter) = parts(sent);
             let had = self.memory().subscribed(sent);

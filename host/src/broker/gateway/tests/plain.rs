@@ -70,10 +70,9 @@ async fn messages_of_each_size_pass_both_ways() {
                     match first >> 4 {
                         3 => {
                             assert_eq!(&body[body.len() - length..], payload.as_bytes());
-                            let id = &body[3..5];
                             match qos {
-                                1 => c.write(&packet(0x40, id)).await,
-                                2 => c.write(&packet(0x50, id)).await,
+                                1 => c.write(&packet(0x40, &body[3..5])).await,
+                                2 => c.write(&packet(0x50, &body[3..5])).await,
                                 _ => {}
                             }
                             seen.0 = true;
