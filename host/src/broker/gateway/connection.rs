@@ -74,6 +74,9 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
     let stopping = opening.shared.stopping.clone();
     let relay = {
         let _turn = opening.turn().await;
+        if let Some(machine) = &opening.machine {
+            machine.announce(&opening.teller);
+        }
         let asked = tokio::select! {
             asked = opening.ask(&bytes) => asked,
             () = stopping.cancelled() => {

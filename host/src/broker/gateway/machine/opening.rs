@@ -51,9 +51,6 @@ impl Machine {
             certificate: None,
             properties: connect.properties.clone(),
         };
-        if !connect.client_id.is_empty() {
-            host.sessions().announce(&connect.client_id, facts.number);
-        }
         if host.wants(Hook::ClientConnect, None) {
             host.tell(Detail::ClientConnect(connection.clone()));
         }
@@ -76,6 +73,13 @@ impl Machine {
             last_found: 0,
             leaving: None,
             fault: None,
+        }
+    }
+
+    /// CONNECT goes to the upstream now: from here on this connection may replace another one of its client.
+    pub(in super::super) fn announce(&self, host: &impl Host) {
+        if !self.asked.client_id.is_empty() {
+            host.sessions().announce(&self.asked.client_id, self.number);
         }
     }
 

@@ -114,6 +114,7 @@ fn connect(version: u8) -> Connect {
 
 fn open_with(connect: Connect, ears: &Ears, number: u64) -> Machine {
     let mut machine = Machine::connect(facts(number), connect, ears);
+    machine.announce(ears);
     let connack = packet::Connack {
         topic_alias_maximum: 10,
         ..packet::Connack::default()
@@ -311,6 +312,7 @@ fn a_client_that_comes_back_at_once_has_not_been_replaced() {
     pass(&mut old, C, 0xe0, &[], &ears);
     assert_eq!(ears.hooks(), []);
     let mut new = Machine::connect(facts(2), connect(5), &ears);
+    new.announce(&ears);
     new.connack(&packet::Connack::default(), &ears);
     old.end(Cause::UpstreamClosed, &ears);
     let ends = ears.told.borrow().iter().filter_map(|detail| match detail {
@@ -358,6 +360,7 @@ fn a_connection_that_is_refused_takes_nothing_away() {
         let ears = Ears::new();
         let mut old = open(5, &ears);
         let mut new = Machine::connect(facts(2), connect(5), &ears);
+        new.announce(&ears);
         let answer = packet::Connack {
             code,
             ..packet::Connack::default()
@@ -488,6 +491,7 @@ proptest! {
             let ears = Ears::new();
             let version = connect.version;
             let mut machine = Machine::connect(facts(1), connect, &ears);
+            machine.announce(&ears);
             if let Ok(connack) = packet::connack(version, &answer) {
                 machine.connack(&connack, &ears);
             }
