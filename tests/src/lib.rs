@@ -16,6 +16,7 @@ pub mod body;
 pub mod client;
 pub mod flow;
 pub mod host;
+pub mod mosquitto;
 pub mod packet;
 pub mod process;
 pub mod raw;

@@ -36,7 +36,10 @@ pub(super) fn read(mut at: Section<'_>) -> EngineSettings {
     match engine {
         Engine::Gateway => {
             if settings.upstreams.is_empty() && !at.is_given("upstream") {
-                at.problem_of("engine", "needs broker.upstream: the address of a broker, mqtt://HOST:PORT");
+                at.problem_of(
+                    "engine",
+                    "needs broker.upstream: the address of a broker, mqtt://HOST:PORT",
+                );
             }
             EngineSettings::Gateway(settings)
         }

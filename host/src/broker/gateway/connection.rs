@@ -119,7 +119,10 @@ impl Opening {
     /// Waits until no other connection of the same client is being opened.
     async fn turn(&mut self) -> Option<Turn> {
         let client_id = self.machine.as_ref()?.client_id().clone();
-        self.shared.turns.wait(&client_id, self.shared.settings.connect_timeout).await
+        self.shared
+            .turns
+            .wait(&client_id, self.shared.settings.connect_timeout)
+            .await
     }
 
     /// Asks the upstreams; gives the first one that answers, and the bytes of its answer.
@@ -261,7 +264,11 @@ async fn ask(shared: &Shared, place: usize, peer: SocketAddr, connect: &[u8]) ->
         why: why.to_owned(),
         shun: false,
     };
-    let mut upstream = shared.upstreams.connect(place, peer, shared.address).await.map_err(words)?;
+    let mut upstream = shared
+        .upstreams
+        .connect(place, peer, shared.address)
+        .await
+        .map_err(words)?;
     upstream.write_all(connect).await.map_err(words)?;
     upstream.flush().await.map_err(words)?;
     let mut answer = Vec::new();

@@ -51,10 +51,7 @@ impl Frame<'_> {
     }
 }
 
-const START: State = State::Header {
-    bytes: [0; 5],
-    have: 0,
-};
+const START: State = State::Header { bytes: [0; 5], have: 0 };
 
 impl Framer {
     /// A framer at the beginning of a packet, for bodies of up to `longest` bytes.
@@ -231,7 +228,10 @@ mod tests {
             panic!("a packet")
         };
         assert!(std::ptr::eq(frame.body, &raw const bytes[2..5]));
-        assert_eq!(framer.next(&mut input), Some(Piece::Packet(Frame { first: 0xc0, body: b"" })));
+        assert_eq!(
+            framer.next(&mut input),
+            Some(Piece::Packet(Frame { first: 0xc0, body: b"" }))
+        );
         assert_eq!(framer.next(&mut input), None);
         assert!(framer.is_between());
     }
@@ -245,7 +245,13 @@ mod tests {
         assert_eq!(framer.next(&mut input), None);
         assert!(!framer.is_between());
         let mut input = &bytes[100..];
-        assert_eq!(framer.next(&mut input), Some(Piece::Packet(Frame { first: 0x40, body: b"ok" })));
+        assert_eq!(
+            framer.next(&mut input),
+            Some(Piece::Packet(Frame {
+                first: 0x40,
+                body: b"ok"
+            }))
+        );
     }
 
     #[test]

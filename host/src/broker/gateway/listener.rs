@@ -37,7 +37,9 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     let most = shared.limits.max_connections.min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(most));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let (client, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {

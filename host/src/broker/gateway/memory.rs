@@ -113,7 +113,9 @@ impl Memory {
         let matches = |held: &&Held| held.filter.as_ref().is_some_and(|filter| filter.matches(topic));
         let mut matching = self.subscriptions.values().filter(matches);
         let group = matching.next()?.group.clone()?;
-        matching.all(|held| held.group.as_ref() == Some(&group)).then_some(group)
+        matching
+            .all(|held| held.group.as_ref() == Some(&group))
+            .then_some(group)
     }
 
     /// Whether the retain flag of a message may be that of its publish.

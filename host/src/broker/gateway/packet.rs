@@ -328,7 +328,11 @@ pub(super) fn read(version: u8, frame: Frame<'_>) -> Result<Packet, Unreadable> 
         return if id == 0 {
             Err(Unreadable(129))
         } else {
-            Ok(Packet::Ack { id, code: 0, properties: None })
+            Ok(Packet::Ack {
+                id,
+                code: 0,
+                properties: None,
+            })
         };
     }
     if version == 5 {
@@ -346,7 +350,10 @@ fn read_v3(packet: v3::Packet) -> Result<Packet, Unreadable> {
         | P::PublishReceived { packet_id }
         | P::PublishRelease { packet_id }
         | P::PublishComplete { packet_id } => ack(packet_id.get(), 0, None, Vec::new()),
-        P::Subscribe { packet_id, topic_filters } => Packet::Subscribe {
+        P::Subscribe {
+            packet_id,
+            topic_filters,
+        } => Packet::Subscribe {
             id: packet_id.get(),
             filters: topic_filters
                 .into_iter()
@@ -371,7 +378,10 @@ fn read_v3(packet: v3::Packet) -> Result<Packet, Unreadable> {
                 })
                 .collect(),
         },
-        P::Unsubscribe { packet_id, topic_filters } => Packet::Unsubscribe {
+        P::Unsubscribe {
+            packet_id,
+            topic_filters,
+        } => Packet::Unsubscribe {
             id: packet_id.get(),
             filters: topic_filters,
             properties: None,
@@ -466,7 +476,9 @@ fn ack(id: u16, code: u8, reason: Option<ByteString>, user: Vec<(ByteString, Byt
 fn published(publish: rmqtt_codec::types::Publish) -> Publish {
     let properties = publish.properties.as_ref();
     Publish {
-        alias: properties.and_then(|properties| properties.topic_alias).map(|alias| alias.get()),
+        alias: properties
+            .and_then(|properties| properties.topic_alias)
+            .map(|alias| alias.get()),
         subscription_ids: properties.map_or_else(Vec::new, |properties| {
             properties.subscription_ids.iter().map(|id| id.get()).collect()
         }),
@@ -499,7 +511,9 @@ pub(super) fn publish_id(frame: Frame<'_>) -> Option<u16> {
     }
     let (length, rest) = frame.body.split_first_chunk::<2>()?;
     let rest = rest.get(usize::from(u16::from_be_bytes(*length))..)?;
-    rest.first_chunk::<2>().map(|id| u16::from_be_bytes(*id)).filter(|id| *id > 0)
+    rest.first_chunk::<2>()
+        .map(|id| u16::from_be_bytes(*id))
+        .filter(|id| *id > 0)
 }
 
 /// A CONNACK that refuses, with a reason code of MQTT 5.
@@ -556,13 +570,24 @@ mod tests {
         ] {
             let packet = connect(&connect_body(name, level, 0)).unwrap();
             assert_eq!(
-                (packet.version, packet.bridge, packet.client_id.as_ref(), packet.keep_alive),
+                (
+                    packet.version,
+                    packet.bridge,
+                    packet.client_id.as_ref(),
+                    packet.keep_alive
+                ),
                 (version, bridge, "c", 60)
             );
             let expiry = if version == 5 { 0 } else { u32::MAX };
             assert_eq!((packet.clean_start, packet.session_expiry), (false, expiry));
         }
-        for body in [&b""[..], b"\0", b"\0\x04MQTT", b"\0\x04MQTT\x06\0\0\0\0\0", b"\xff\xffMQTT\x04"] {
+        for body in [
+            &b""[..],
+            b"\0",
+            b"\0\x04MQTT",
+            b"\0\x04MQTT\x06\0\0\0\0\0",
+            b"\xff\xffMQTT\x04",
+        ] {
             assert!(connect(body).is_err(), "{body:?}");
         }
     }
@@ -588,19 +613,39 @@ mod tests {
         for body in [&b""[..], b"\0", b"\0\x03a", b"\0\x01\xff"] {
             assert_eq!(topic(body), None, "{body:?}");
         }
-        assert_eq!(publish_id(Frame { first: 0x32, body: b"\0\x01a\0" }), None);
-        assert_eq!(publish_id(Frame { first: 0x32, body: b"\0\x01a\0\0" }), None);
+        assert_eq!(
+            publish_id(Frame {
+                first: 0x32,
+                body: b"\0\x01a\0"
+            }),
+            None
+        );
+        assert_eq!(
+            publish_id(Frame {
+                first: 0x32,
+                body: b"\0\x01a\0\0"
+            }),
+            None
+        );
     }
 
     #[test]
     fn short_and_long_confirmations() {
         let read = |version, body| read(version, Frame { first: 0x40, body });
-        let plain = Packet::Ack { id: 7, code: 0, properties: None };
+        let plain = Packet::Ack {
+            id: 7,
+            code: 0,
+            properties: None,
+        };
         assert_eq!(read(4, b"\0\x07"), Ok(plain.clone()));
         assert_eq!(read(5, b"\0\x07"), Ok(plain));
         assert_eq!(
             read(5, b"\0\x07\x10"),
-            Ok(Packet::Ack { id: 7, code: 16, properties: None })
+            Ok(Packet::Ack {
+                id: 7,
+                code: 16,
+                properties: None
+            })
         );
         assert_eq!(read(5, b"\0\0"), Err(Unreadable(129)));
         assert_eq!(read(4, b"\0\x07\x10"), Err(Unreadable(129)));

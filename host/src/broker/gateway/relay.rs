@@ -371,7 +371,8 @@ impl Relay {
         let ends_session = cause == Cause::Kicked;
         if let Some(machine) = &mut self.machine {
             let may_speak = machine.is_open() && machine.version() == 5;
-            if may_speak && self.from_upstream.framer.is_between()
+            if may_speak
+                && self.from_upstream.framer.is_between()
                 && let Some(code) = farewell
             {
                 self.from_upstream.out.extend(packet::disconnect(code));
@@ -467,7 +468,8 @@ impl Relay {
     /// What is due next, and when.
     fn due(&self) -> Option<(Instant, Option<Cause>)> {
         let watch = &self.watch;
-        let limit = |since: Option<Instant>, span: Duration| since.filter(|_| !span.is_zero()).map(|since| since + span);
+        let limit =
+            |since: Option<Instant>, span: Duration| since.filter(|_| !span.is_zero()).map(|since| since + span);
         let is_heard = self.from_client.is_clear() && !self.from_client.ended;
         let dues = [
             watch

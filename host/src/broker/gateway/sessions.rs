@@ -115,6 +115,8 @@ struct Shard {
 pub(super) struct Sessions {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
+    /// Sessions of clients that are away, in each shard.
+    away: usize,
     /// The filters of all of them, for gateways that see every client.
     filters: Option<Arc<Filters>>,
 }
@@ -126,6 +128,7 @@ impl Sessions {
             filters: sees_all.then(Arc::default),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            away: AWAY,
         }
     }
 
@@ -173,7 +176,7 @@ impl Sessions {
             shard.remove(&key);
         } else {
             live.presence = Presence::Away(now);
-            shard.rest(&key, now);
+            shard.rest(&key, now, self.away);
         }
         Some((told, Moment { _shard: shard }))
     }
@@ -233,7 +236,7 @@ impl Sessions {
             live.leaving = None;
             live.will = None;
             live.memory.lock().unwrap_or_else(PoisonError::into_inner).rest();
-            shard.rest(&key, now);
+            shard.rest(&key, now, self.away);
         }
         Some(Moment { _shard: shard })
     }
@@ -241,7 +244,12 @@ impl Sessions {
     /// The client has said that it leaves; its end is told when the upstream has closed.
     pub(super) fn leave(&self, client_id: &ByteString, number: u64, end: &End, session_expiry: u32) {
         let key = key(client_id, number);
-        if let Some(live) = self.shard(&key).sessions.get_mut(&key).filter(|live| live.number == number) {
+        if let Some(live) = self
+            .shard(&key)
+            .sessions
+            .get_mut(&key)
+            .filter(|live| live.number == number)
+        {
             live.leaving = Some((end.clone(), session_expiry));
         }
     }
@@ -324,12 +332,14 @@ impl Shard {
     }
 
     /// The client of this session is away; if there are too many such, the oldest one is forgotten.
-    fn rest(&mut self, key: &Key, since: Millis) {
+    fn rest(&mut self, key: &Key, since: Millis, most: usize) {
         if let Some(live) = self.sessions.get(key) {
             self.away.insert((since, live.number));
         }
-        while self.away.len() > AWAY {
-            let Some((_, number)) = self.away.pop_first() else { return };
+        while self.away.len() > most {
+            let Some((_, number)) = self.away.pop_first() else {
+                return;
+            };
             if let Some(key) = self.keys.remove(&number) {
                 self.sessions.remove(&key);
             }
@@ -366,7 +376,12 @@ mod tests {
             certificate: None,
             properties: None,
         };
-        Live::new(number, Arc::new(connection), Arc::default(), Arc::new(Mutex::new(Memory::new(None))))
+        Live::new(
+            number,
+            Arc::new(connection),
+            Arc::default(),
+            Arc::new(Mutex::new(Memory::new(None))),
+        )
     }
 
     fn end() -> End {
@@ -390,7 +405,11 @@ mod tests {
         let id = ByteString::from("c");
         assert!(open(&sessions, live("c", 1, 0)).is_none());
         sessions.announce(&id, 2);
-        assert_eq!(sessions.close(&id, 1, Some(&end()), 0, NOW).is_some(), false, "the successor tells it");
+        assert_eq!(
+            sessions.close(&id, 1, Some(&end()), 0, NOW).is_some(),
+            false,
+            "the successor tells it"
+        );
         let old = open(&sessions, live("c", 2, 0)).expect("the old one");
         assert_eq!(old.presence, Presence::Left(end()));
         assert_eq!(sessions.close(&id, 1, None, 0, NOW).is_some(), false);
@@ -407,7 +426,10 @@ mod tests {
         sessions.announce(&id, 3);
         assert_eq!(sessions.close(&id, 1, Some(&end()), 60, NOW).is_some(), false);
         assert!(sessions.retract(&id, 2, NOW).is_none(), "there is another one");
-        assert_eq!(sessions.retract(&id, 3, NOW).expect("the old one").0.presence, Presence::Left(end()));
+        assert_eq!(
+            sessions.retract(&id, 3, NOW).expect("the old one").0.presence,
+            Presence::Left(end())
+        );
         assert_eq!(sessions.of("c").expect("a session").presence, Presence::Away(NOW));
     }
 
@@ -419,7 +441,10 @@ mod tests {
         sessions.announce(&id, 2);
         assert_eq!(sessions.close(&id, 1, None, 60, NOW).is_some(), true);
         assert!(sessions.retract(&id, 2, NOW).is_none());
-        assert!(matches!(open(&sessions, live("c", 3, 60)).unwrap().presence, Presence::Away(_)));
+        assert!(matches!(
+            open(&sessions, live("c", 3, 60)).unwrap().presence,
+            Presence::Away(_)
+        ));
     }
 
     #[test]
@@ -432,20 +457,27 @@ mod tests {
         }
         assert!(sessions.expire(Millis(NOW.0 + 999)).is_empty());
         let expired = |after| sessions.expire(Millis(NOW.0 + after)).len();
-        assert_eq!((expired(1_000), expired(1_000), expired(60_000), expired(u64::MAX / 2)), (1, 0, 1, 0));
+        assert_eq!(
+            (expired(1_000), expired(1_000), expired(60_000), expired(u64::MAX / 2)),
+            (1, 0, 1, 0)
+        );
     }
 
     #[test]
     fn clients_that_are_away_are_bounded_in_number() {
-        let sessions = Sessions::new(false);
-        let count = (SHARDS * AWAY * 5 / 4) as u64;
+        const MOST: usize = 20;
+        let sessions = Sessions {
+            away: MOST,
+            ..Sessions::new(false)
+        };
+        let count = (SHARDS * MOST * 3) as u64;
         for number in 0..count {
             let id = ByteString::from(number.to_string());
             open(&sessions, live(&id, number, u32::MAX));
             sessions.close(&id, number, None, u32::MAX, Millis(number));
         }
         let left = sessions.all().len();
-        assert!(left <= SHARDS * AWAY && left > SHARDS * AWAY * 3 / 4, "{left}");
+        assert!(left <= SHARDS * MOST && left > SHARDS * MOST * 3 / 4, "{left}");
     }
 
     #[test]

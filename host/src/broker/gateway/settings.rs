@@ -99,7 +99,14 @@ impl FromStr for Upstream {
             if host.parse::<std::net::Ipv6Addr>().is_err() {
                 return Err("should have an IPv6 address between the brackets".to_owned());
             }
-            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(EXPECTED)?) })
+            (
+                host,
+                if port.is_empty() {
+                    None
+                } else {
+                    Some(port.strip_prefix(':').ok_or(EXPECTED)?)
+                },
+            )
         } else {
             match rest.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -166,8 +173,14 @@ mod tests {
             ("mqtt://broker:65536", "should have a port between 1 and 65535"),
             ("mqtt://broker:", "should have a port between 1 and 65535"),
             ("mqtt://::1", EXPECTED),
-            ("mqtt://broker/path", "should be mqtt://HOST:PORT or mqtts://HOST:PORT, without a path"),
-            ("mqtt://u:p@broker", "should hold no user name: each client shows the upstream its own"),
+            (
+                "mqtt://broker/path",
+                "should be mqtt://HOST:PORT or mqtts://HOST:PORT, without a path",
+            ),
+            (
+                "mqtt://u:p@broker",
+                "should hold no user name: each client shows the upstream its own",
+            ),
         ] {
             assert_eq!(text.parse::<Upstream>(), Err(error.to_owned()), "{text}");
         }

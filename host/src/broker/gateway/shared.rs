@@ -113,7 +113,12 @@ impl Shared {
     /// An upstream has failed, in a few words: said at most once a second.
     pub(super) fn report(&self, upstream: &str, why: &str) {
         if let Some(held_back) = self.warning.pass() {
-            tracing::warn!(upstream, why, lines_held_back = held_back, "the upstream broker cannot be used");
+            tracing::warn!(
+                upstream,
+                why,
+                lines_held_back = held_back,
+                "the upstream broker cannot be used"
+            );
         }
     }
 
@@ -202,7 +207,9 @@ impl Teller {
 /// Tells a will when its delay is over, unless the client has come back.
 fn tell_later(shared: Arc<Shared>, will: Arc<Message>, seconds: u32) {
     let client_id = will.publisher.id.clone();
-    let Some(before) = shared.sessions.of(&client_id) else { return };
+    let Some(before) = shared.sessions.of(&client_id) else {
+        return;
+    };
     drop(tokio::spawn(async move {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(u64::from(seconds))) => {}

@@ -102,7 +102,9 @@ impl Upstreams {
 
     /// What one is called.
     pub(super) fn name(&self, place: usize) -> String {
-        self.list.get(place).map_or_else(String::new, |target| target.address.to_string())
+        self.list
+            .get(place)
+            .map_or_else(String::new, |target| target.address.to_string())
     }
 
     /// Connects to one for a client.

@@ -250,7 +250,14 @@ impl Client {
         }
     }
 
-    pub(in crate::broker) fn publish_bytes(&self, topic: &str, payload: &[u8], qos: u8, retain: bool, id: [u8; 2]) -> Vec<u8> {
+    pub(in crate::broker) fn publish_bytes(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        qos: u8,
+        retain: bool,
+        id: [u8; 2],
+    ) -> Vec<u8> {
         let mut body = text(topic);
         if qos > 0 {
             body.extend(id);

@@ -93,7 +93,10 @@ mod tests {
         let mut budget = Budget(10_000);
         for alias in 1..=u16::MAX {
             let topic = ByteString::from("t".repeat(1000));
-            assert_eq!(aliases.resolve(topic.clone(), Some(alias), &mut budget), Resolved::Topic(topic));
+            assert_eq!(
+                aliases.resolve(topic.clone(), Some(alias), &mut budget),
+                Resolved::Topic(topic)
+            );
         }
         assert_eq!(aliases.topics.len(), 10_000 / (1000 + super::super::FIXED));
         assert_eq!(aliases.resolve("".into(), Some(9), &mut budget), Resolved::Unknown);

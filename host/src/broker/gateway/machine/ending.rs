@@ -52,7 +52,10 @@ impl Machine {
             Cause::UpstreamClosed => match self.fault {
                 Some(code) => (plain(E::ProtocolError, Some(code), None), true),
                 // It may have died as well, and then nobody publishes the will.
-                None => (plain(E::Other, None, Some("the upstream has closed the connection")), false),
+                None => (
+                    plain(E::Other, None, Some("the upstream has closed the connection")),
+                    false,
+                ),
             },
             Cause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
             Cause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
@@ -63,12 +66,7 @@ impl Machine {
     }
 
     /// DISCONNECT passes.
-    pub(super) fn disconnect(
-        &mut self,
-        from: Side,
-        frame: Frame<'_>,
-        host: &impl Host,
-    ) -> Result<(), Unreadable> {
+    pub(super) fn disconnect(&mut self, from: Side, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
         let Packet::Disconnect {
             code,
             session_expiry,
@@ -80,7 +78,11 @@ impl Machine {
         };
         let by_upstream = from == Side::Upstream;
         let end = End {
-            reason: if by_upstream { reason_of(code) } else { EndReason::Disconnect },
+            reason: if by_upstream {
+                reason_of(code)
+            } else {
+                EndReason::Disconnect
+            },
             code: Some(code),
             text,
             properties,
@@ -90,7 +92,8 @@ impl Machine {
         if !by_upstream && (!will || self.will.is_none()) {
             // Told when the upstream has acted on it, so that what the client is not sent any more comes later.
             let expiry = session_expiry.unwrap_or(self.connection.session_expiry);
-            host.sessions().leave(&self.connection.client.id, self.number, &end, expiry);
+            host.sessions()
+                .leave(&self.connection.client.id, self.number, &end, expiry);
             self.phase = Phase::Leaving;
             self.leaving = Some(Box::new((end, expiry)));
             return Ok(());
@@ -99,14 +102,7 @@ impl Machine {
         Ok(())
     }
 
-    fn over(
-        &mut self,
-        end: End,
-        by_upstream: bool,
-        will: bool,
-        session_expiry: Option<u32>,
-        host: &impl Host,
-    ) {
+    fn over(&mut self, end: End, by_upstream: bool, will: bool, session_expiry: Option<u32>, host: &impl Host) {
         self.phase = Phase::Over;
         self.subscribing = HashMap::new();
         self.unsubscribing = HashMap::new();

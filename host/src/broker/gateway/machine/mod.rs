@@ -163,8 +163,9 @@ impl Machine {
             (Side::Client, kind::PUBACK | kind::PUBREC | kind::PUBCOMP) => self.confirmation(frame, host),
             (Side::Upstream, kind::PUBACK | kind::PUBREC | kind::PUBCOMP) => self.answer(frame, host),
             (_, kind::PUBREL) | (Side::Upstream, kind::PINGRESP) => Ok(()),
-            (Side::Client, kind::SUBSCRIBE | kind::UNSUBSCRIBE)
-            | (Side::Upstream, kind::SUBACK | kind::UNSUBACK) => self.subscription(frame, host),
+            (Side::Client, kind::SUBSCRIBE | kind::UNSUBSCRIBE) | (Side::Upstream, kind::SUBACK | kind::UNSUBACK) => {
+                self.subscription(frame, host)
+            }
             (Side::Client, kind::PINGREQ) => {
                 self.pinged(host);
                 Ok(())

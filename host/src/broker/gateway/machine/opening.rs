@@ -9,9 +9,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::broker::gateway::packet::Connack as Answer;
 use crate::broker::gateway::sessions::{Live, Presence};
-use crate::event::{
-    Authentication, Connack, Disconnection, EndReason, Origin, Session, Termination, Transport,
-};
+use crate::event::{Authentication, Connack, Disconnection, EndReason, Origin, Session, Termination, Transport};
 
 /// What a connection knows before its client has said anything.
 #[derive(Debug, Clone)]
@@ -152,7 +150,11 @@ impl Machine {
         let now = host.now();
         self.phase = Phase::Open;
         self.connected_at = Some(now);
-        if let Some(id) = answer.assigned_client_id.as_ref().filter(|_| self.connection.client.id.is_empty()) {
+        if let Some(id) = answer
+            .assigned_client_id
+            .as_ref()
+            .filter(|_| self.connection.client.id.is_empty())
+        {
             self.connection.client.id = id.clone();
         }
         if let Some(expiry) = answer.session_expiry {
@@ -265,7 +267,11 @@ impl Machine {
                 Presence::Left(end) => end.properties.clone(),
                 _ => None,
             };
-            let reason = if resumed { EndReason::TakenOver } else { EndReason::Discarded };
+            let reason = if resumed {
+                EndReason::TakenOver
+            } else {
+                EndReason::Discarded
+            };
             let end = End {
                 reason,
                 code: Some(142),
@@ -301,7 +307,9 @@ impl Machine {
         let Some((old, _moment)) = host.sessions().retract(&self.asked.client_id, self.number, now) else {
             return;
         };
-        let Presence::Left(end) = old.presence.clone() else { return };
+        let Presence::Left(end) = old.presence.clone() else {
+            return;
+        };
         let session_is_over = old.connection.session_expiry == 0;
         ended(&old, end.clone(), host);
         if session_is_over {

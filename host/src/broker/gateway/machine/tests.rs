@@ -52,7 +52,11 @@ impl Host for Ears {
 
     fn tell(&self, detail: Detail) {
         // Whatever a module or a log does with an event must work.
-        drop((format!("{detail:?}"), detail.subject().map(str::len), detail.client().is_some()));
+        drop((
+            format!("{detail:?}"),
+            detail.subject().map(str::len),
+            detail.client().is_some(),
+        ));
         self.told.borrow_mut().push(detail);
     }
 
@@ -301,7 +305,10 @@ fn wills_are_told_if_the_upstream_publishes_them() {
         let hooks = ears.hooks();
         assert_eq!(hooks.contains(&Hook::MessagePublish), told, "{said:?} {cause:?}");
         assert_eq!(ears.delayed.borrow().first().copied(), delayed, "{said:?} {cause:?}");
-        assert_eq!(hooks.iter().filter(|hook| **hook == Hook::ClientDisconnected).count(), 1);
+        assert_eq!(
+            hooks.iter().filter(|hook| **hook == Hook::ClientDisconnected).count(),
+            1
+        );
     }
 }
 
@@ -315,10 +322,15 @@ fn a_client_that_comes_back_at_once_has_not_been_replaced() {
     new.announce(&ears);
     new.connack(&packet::Connack::default(), &ears);
     old.end(Cause::UpstreamClosed, &ears);
-    let ends = ears.told.borrow().iter().filter_map(|detail| match detail {
-        Detail::ClientDisconnected(disconnection) => Some(disconnection.end.reason),
-        _ => None,
-    }).collect::<Vec<_>>();
+    let ends = ears
+        .told
+        .borrow()
+        .iter()
+        .filter_map(|detail| match detail {
+            Detail::ClientDisconnected(disconnection) => Some(disconnection.end.reason),
+            _ => None,
+        })
+        .collect::<Vec<_>>();
     assert_eq!(ends, [EndReason::Disconnect]);
     assert_eq!(
         ears.hooks(),
@@ -354,7 +366,10 @@ fn a_session_that_the_upstream_has_lost_has_expired() {
 #[test]
 fn a_connection_that_is_refused_takes_nothing_away() {
     for (code, hooks) in [
-        (135, &[Hook::ClientConnect, Hook::ClientAuthenticated, Hook::ClientConnack][..]),
+        (
+            135,
+            &[Hook::ClientConnect, Hook::ClientAuthenticated, Hook::ClientConnack][..],
+        ),
         (136, &[Hook::ClientConnect, Hook::ClientConnack]),
     ] {
         let ears = Ears::new();
@@ -376,36 +391,49 @@ fn a_connection_that_is_refused_takes_nothing_away() {
 /// Packets of any kind, most of them valid or nearly so.
 fn packets() -> impl Strategy<Value = Vec<(bool, u8, Vec<u8>)>> {
     let id = 0u16..6;
-    let topic = prop_oneof![Just(""), Just("t"), Just("t/1"), Just("a/#"), Just("$share/g/t"), Just("температура")];
+    let topic = prop_oneof![
+        Just(""),
+        Just("t"),
+        Just("t/1"),
+        Just("a/#"),
+        Just("$share/g/t"),
+        Just("температура")
+    ];
     let text = |text: &str| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
-    let publish = (id.clone(), topic.clone(), 0u8..4, any::<bool>(), 0u8..13).prop_map(move |(id, topic, qos, five, alias)| {
-        let mut body = text(topic);
-        if qos > 0 {
-            body.extend(id.to_be_bytes());
-        }
-        match (five, alias) {
-            (true, 0) => body.push(0),
-            (true, alias) => body.extend([3, 0x23, 0, alias]),
-            _ => {}
-        }
-        body.push(b'x');
-        (0x30 | qos << 1, body)
-    });
-    let ack = (prop_oneof![Just(0x40), Just(0x50), Just(0x62), Just(0x70)], id.clone(), proptest::option::of(any::<u8>()))
+    let publish =
+        (id.clone(), topic.clone(), 0u8..4, any::<bool>(), 0u8..13).prop_map(move |(id, topic, qos, five, alias)| {
+            let mut body = text(topic);
+            if qos > 0 {
+                body.extend(id.to_be_bytes());
+            }
+            match (five, alias) {
+                (true, 0) => body.push(0),
+                (true, alias) => body.extend([3, 0x23, 0, alias]),
+                _ => {}
+            }
+            body.push(b'x');
+            (0x30 | qos << 1, body)
+        });
+    let ack = (
+        prop_oneof![Just(0x40), Just(0x50), Just(0x62), Just(0x70)],
+        id.clone(),
+        proptest::option::of(any::<u8>()),
+    )
         .prop_map(|(first, id, code)| {
             let mut body = id.to_be_bytes().to_vec();
             body.extend(code);
             (first, body)
         });
-    let subscribe = (id.clone(), topic.clone(), any::<bool>(), any::<u8>()).prop_map(move |(id, topic, five, options)| {
-        let mut body = id.to_be_bytes().to_vec();
-        if five {
-            body.push(0);
-        }
-        body.extend(text(topic));
-        body.push(options);
-        (0x82, body)
-    });
+    let subscribe =
+        (id.clone(), topic.clone(), any::<bool>(), any::<u8>()).prop_map(move |(id, topic, five, options)| {
+            let mut body = id.to_be_bytes().to_vec();
+            if five {
+                body.push(0);
+            }
+            body.extend(text(topic));
+            body.push(options);
+            (0x82, body)
+        });
     let unsubscribe = (id.clone(), topic, any::<bool>()).prop_map(move |(id, topic, five)| {
         let mut body = id.to_be_bytes().to_vec();
         if five {
@@ -414,15 +442,21 @@ fn packets() -> impl Strategy<Value = Vec<(bool, u8, Vec<u8>)>> {
         body.extend(text(topic));
         (0xa2, body)
     });
-    let answer = (prop_oneof![Just(0x90), Just(0xb0)], id, any::<bool>(), any::<u8>()).prop_map(|(first, id, five, code)| {
-        let mut body = id.to_be_bytes().to_vec();
-        if five {
-            body.push(0);
-        }
-        body.push(code);
-        (first, body)
-    });
-    let other = prop_oneof![Just((0xc0, Vec::new())), Just((0xd0, Vec::new())), Just((0xe0, Vec::new())), Just((0xe0, vec![4]))];
+    let answer =
+        (prop_oneof![Just(0x90), Just(0xb0)], id, any::<bool>(), any::<u8>()).prop_map(|(first, id, five, code)| {
+            let mut body = id.to_be_bytes().to_vec();
+            if five {
+                body.push(0);
+            }
+            body.push(code);
+            (first, body)
+        });
+    let other = prop_oneof![
+        Just((0xc0, Vec::new())),
+        Just((0xd0, Vec::new())),
+        Just((0xe0, Vec::new())),
+        Just((0xe0, vec![4]))
+    ];
     let any_at_all = (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..40));
     let one = prop_oneof![
         8 => publish,
@@ -433,7 +467,10 @@ fn packets() -> impl Strategy<Value = Vec<(bool, u8, Vec<u8>)>> {
         1 => other,
         2 => any_at_all,
     ];
-    proptest::collection::vec((any::<bool>(), one).prop_map(|(client, (first, body))| (client, first, body)), 0..80)
+    proptest::collection::vec(
+        (any::<bool>(), one).prop_map(|(client, (first, body))| (client, first, body)),
+        0..80,
+    )
 }
 
 proptest! {

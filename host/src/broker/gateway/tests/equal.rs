@@ -36,9 +36,18 @@ async fn compare(script: Script) {
 
 fn pretty(alone: &[String], gateway: &[String], version: u8) {
     if alone != gateway {
-        let first = alone.iter().zip(gateway).position(|(a, b)| a != b).unwrap_or(alone.len().min(gateway.len()));
+        let first = alone
+            .iter()
+            .zip(gateway)
+            .position(|(a, b)| a != b)
+            .unwrap_or(alone.len().min(gateway.len()));
         let line = |of: &[String]| of.get(first).cloned().unwrap_or_else(|| "nothing".to_owned());
-        let all = |of: &[String]| of.iter().map(|line| line.split(" | ").next().unwrap().to_owned()).collect::<Vec<_>>().join("\n");
+        let all = |of: &[String]| {
+            of.iter()
+                .map(|line| line.split(" | ").next().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
         panic!(
             "version {version}, event {first}:\n  rmqtt   {}\n  gateway {}\n\nrmqtt:\n{}\n\ngateway:\n{}",
             line(alone),
@@ -84,7 +93,9 @@ fn by_client(events: &[Arc<Event>], change: impl Fn(Detail) -> Option<Detail>) -
         let mut detail = event.detail.clone();
         names.settle(&mut detail);
         let Some(detail) = change(detail) else { continue };
-        let Some(id) = detail.client().map(|client| client.id.to_string()) else { continue };
+        let Some(id) = detail.client().map(|client| client.id.to_string()) else {
+            continue;
+        };
         clients.entry(id).or_default().push(detail);
     }
     let mut clients: Vec<_> = clients.into_iter().collect();
@@ -104,7 +115,11 @@ struct Names {
 impl Names {
     fn client(&self, id: &str) -> String {
         // An id that the broker chose is longer than any here.
-        if id.len() >= 20 { ASSIGNED.to_owned() } else { id.to_owned() }
+        if id.len() >= 20 {
+            ASSIGNED.to_owned()
+        } else {
+            id.to_owned()
+        }
     }
 
     fn settle(&mut self, detail: &mut Detail) {
@@ -346,7 +361,11 @@ mod script {
         s.disconnect().await;
         let disconnected = |events: &[Arc<Event>]| {
             let lines = lines_of(events, "s");
-            lines.iter().filter(|line| line.starts_with("client.disconnected")).count() == 2
+            lines
+                .iter()
+                .filter(|line| line.starts_with("client.disconnected"))
+                .count()
+                == 2
         };
         host.until(disconnected).await;
         leave(host, p, "p").await;
@@ -522,7 +541,9 @@ mod script {
         c.publish("t", "x", 0, false).await;
         c.disconnect().await;
         host.until(|events| {
-            events.iter().any(|event| event.detail.hook() == Hook::SessionTerminated)
+            events
+                .iter()
+                .any(|event| event.detail.hook() == Hook::SessionTerminated)
         })
         .await;
     }

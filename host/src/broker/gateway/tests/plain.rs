@@ -92,13 +92,25 @@ async fn messages_of_each_size_pass_both_ways() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_packet_longer_than_the_limit_passes_unseen() {
-    let upstream = start(&settings(Limits { max_packet_size: 1 << 20, ..Limits::default() }), None).await.unwrap();
+    let upstream = start(
+        &settings(Limits {
+            max_packet_size: 1 << 20,
+            ..Limits::default()
+        }),
+        None,
+    )
+    .await
+    .unwrap();
     let limits = Limits {
         max_packet_size: 1000,
         ..Limits::default()
     };
     let gateway = GatewaySettings::new(vec![at(upstream.address())]);
-    let host = Host::with(&with_gateway(limits, gateway), &[Hook::MessagePublish, Hook::MessageDelivered]).await;
+    let host = Host::with(
+        &with_gateway(limits, gateway),
+        &[Hook::MessagePublish, Hook::MessageDelivered],
+    )
+    .await;
     let mut c = clean(4, "c").join(host.address()).await;
     c.subscribe("t", 1).await;
     for payload in ["x".repeat(100_000), "short".to_owned()] {
@@ -191,7 +203,11 @@ async fn an_administrator_can_ask_and_disconnect() {
     states.sort_by_key(|state| state.connected);
     assert_eq!((states[0].client.id.as_ref(), states[0].connected), ("away", false));
     assert_eq!(
-        (states[1].client.id.as_ref(), states[1].connected, states[1].subscriptions),
+        (
+            states[1].client.id.as_ref(),
+            states[1].connected,
+            states[1].subscriptions
+        ),
         ("c", true, 1)
     );
     assert!(host.running.disconnect("c").await);
@@ -223,7 +239,10 @@ async fn the_host_publishes_too() {
     for qos in [0, 1, 2] {
         pair.host.running.publish(message("t", qos)).await.unwrap();
         assert_eq!(s.receive().await.qos, qos);
-        let events = pair.host.until(|events| lines_of(events, "admin").len() > usize::from(qos)).await;
+        let events = pair
+            .host
+            .until(|events| lines_of(events, "admin").len() > usize::from(qos))
+            .await;
         assert_eq!(
             lines_of(&events, "admin").last().unwrap(),
             &format!("message.publish admin Admin t q{qos} \"x\"")
@@ -232,7 +251,10 @@ async fn the_host_publishes_too() {
     let refused = pair.host.running.publish(message("a/+", 0)).await;
     assert_eq!(refused, Err(PublishError::Topic));
     pair.upstream.stop(DEADLINE).await;
-    assert_eq!(pair.host.running.publish(message("t", 1)).await, Err(PublishError::Engine));
+    assert_eq!(
+        pair.host.running.publish(message("t", 1)).await,
+        Err(PublishError::Engine)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,9 +272,20 @@ async fn stopping_ends_everything() {
     assert_eq!(new.closed().await, [0xe0]);
     silent.closed().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
-    let told = || pair.host.seen.events.lock().unwrap().iter().map(|event| line(event)).collect::<Vec<_>>();
+    let told = || {
+        pair.host
+            .seen
+            .events
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|event| line(event))
+            .collect::<Vec<_>>()
+    };
     while told().len() < 4 {
-        tokio::time::timeout(DEADLINE, pair.host.seen.more.notified()).await.unwrap();
+        tokio::time::timeout(DEADLINE, pair.host.seen.more.notified())
+            .await
+            .unwrap();
     }
     let mut lines = told();
     lines.sort();

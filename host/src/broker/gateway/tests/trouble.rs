@@ -31,7 +31,11 @@ impl Fake {
     async fn serve(&self, connect: &[u8], version: u8) -> TcpStream {
         let mut stream = self.accept().await;
         assert_eq!(read(&mut stream, connect.len()).await, connect);
-        let connack: &[u8] = if version == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+        let connack: &[u8] = if version == 5 {
+            &[0x20, 3, 0, 0, 0]
+        } else {
+            &[0x20, 2, 0, 0]
+        };
         stream.write_all(connack).await.unwrap();
         stream
     }
@@ -39,7 +43,10 @@ impl Fake {
 
 async fn read(stream: &mut TcpStream, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
-    timeout(DEADLINE, stream.read_exact(&mut bytes)).await.expect("bytes").unwrap();
+    timeout(DEADLINE, stream.read_exact(&mut bytes))
+        .await
+        .expect("bytes")
+        .unwrap();
     bytes
 }
 
@@ -83,7 +90,13 @@ async fn an_upstream_that_cannot_be_reached_or_is_none() {
     for version in [4, 5] {
         refused(&host, version, "c").await;
     }
-    for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"", b"\x20", b"\x20\xff\xff\xff\xff\xff", b"\x30\0"] {
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"",
+        b"\x20",
+        b"\x20\xff\xff\xff\xff\xff",
+        b"\x30\0",
+    ] {
         let fake = Fake::listen().await;
         let host = gateway(&[fake.address()], |_, _| {}).await;
         let upstream = tokio::spawn(async move {
@@ -162,14 +175,21 @@ async fn an_upstream_that_closes_in_the_middle_of_a_packet() {
         drop(stream);
         assert_eq!(rest(&mut c).await, b"\x30\x0a\0\x01t", "nothing is put into a packet");
         host.sees("client.disconnected c Other").await;
-        assert!(lines_of(&host.events(), "c").iter().all(|line| !line.starts_with("message")));
+        assert!(
+            lines_of(&host.events(), "c")
+                .iter()
+                .all(|line| !line.starts_with("message"))
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ping_without_an_answer_ends_the_connection() {
     let fake = Fake::listen().await;
-    let host = gateway(&[fake.address()], |gateway, _| gateway.response_timeout = Duration::from_millis(300)).await;
+    let host = gateway(&[fake.address()], |gateway, _| {
+        gateway.response_timeout = Duration::from_millis(300)
+    })
+    .await;
     let connect = clean(5, "c").bytes();
     let mut c = TcpStream::connect(host.address()).await.unwrap();
     c.write_all(&connect).await.unwrap();
@@ -192,11 +212,17 @@ async fn every_byte_goes_on_unchanged() {
     let mut stream = fake.serve(&connect, 5).await;
     read(&mut c, 5).await;
     // Odd lengths, unknown types, broken packets and noise.
-    let mut bytes = vec![0x30, 0x85, 0x00, 0, 1, b't', 0, b'x', 0x00, 0x03, 1, 2, 3, 0x32, 0x02, 0, 9];
+    let mut bytes = vec![
+        0x30, 0x85, 0x00, 0, 1, b't', 0, b'x', 0x00, 0x03, 1, 2, 3, 0x32, 0x02, 0, 9,
+    ];
     bytes.extend(packet(0x30, &[0xff; 300]));
     bytes.extend((0..200_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8));
     for upwards in [true, false] {
-        let (from, to) = if upwards { (&mut c, &mut stream) } else { (&mut stream, &mut c) };
+        let (from, to) = if upwards {
+            (&mut c, &mut stream)
+        } else {
+            (&mut stream, &mut c)
+        };
         let (write, got) = tokio::join!(from.write_all(&bytes), read(to, bytes.len()));
         write.unwrap();
         assert!(got == bytes, "the same bytes arrive");
@@ -260,7 +286,9 @@ async fn an_upstream_that_does_not_read_holds_its_client_back() {
     }
     let reader = tokio::spawn(async move {
         let got = rest(&mut stream).await;
-        got.chunks(one.len()).all(|packet| *packet == one[..packet.len()]).then_some(got.len())
+        got.chunks(one.len())
+            .all(|packet| *packet == one[..packet.len()])
+            .then_some(got.len())
     });
     c.shutdown().await.unwrap();
     assert_eq!(reader.await.unwrap(), Some(sent), "in order and complete");
@@ -269,7 +297,10 @@ async fn an_upstream_that_does_not_read_holds_its_client_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_given_up() {
     let fake = Fake::listen().await;
-    let host = gateway(&[fake.address()], |_, limits| limits.send_timeout = Duration::from_millis(300)).await;
+    let host = gateway(&[fake.address()], |_, limits| {
+        limits.send_timeout = Duration::from_millis(300)
+    })
+    .await;
     let connect = clean(4, "slow").bytes();
     let mut c = TcpStream::connect(host.address()).await.unwrap();
     c.write_all(&connect).await.unwrap();
@@ -353,7 +384,13 @@ async fn clients_that_share_an_id_wait_for_each_other() {
     assert_eq!(rest(&mut first).await, [0xe0, 1, 142]);
     read(&mut second, 5).await;
     two.write_all(&[0xd0, 0]).await.unwrap();
-    let connected = |events: &[Arc<Event>]| lines_of(events, "c").iter().filter(|line| line.contains("connected c 0")).count() == 2;
+    let connected = |events: &[Arc<Event>]| {
+        lines_of(events, "c")
+            .iter()
+            .filter(|line| line.contains("connected c 0"))
+            .count()
+            == 2
+    };
     let events = host.until(connected).await;
     assert_eq!(
         lines_of(&events, "c")[6..],
@@ -377,7 +414,10 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
 
     let bus = Bus::new();
     let (attachment, mut inboxes) = bus.attach("test", 1, QueueLimits::default());
-    let interest = |hook| Interest { hook, filters: Vec::new() };
+    let interest = |hook| Interest {
+        hook,
+        filters: Vec::new(),
+    };
     let wanted = [interest(Hook::ClientDisconnected), interest(Hook::SessionTerminated)];
     attachment.set_interests(Interests::compile(&wanted).unwrap());
     let upstream = start(&settings(Limits::default()), None).await.unwrap();
@@ -414,7 +454,10 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
     .unwrap();
     assert_eq!(
         told,
-        ["client.disconnected c InternalError 131", "session.terminated c InternalError 131"]
+        [
+            "client.disconnected c InternalError 131",
+            "session.terminated c InternalError 131"
+        ]
     );
     bystander.ping().await;
     assert_eq!(broker.clients().len(), 1);
