@@ -141,7 +141,7 @@ pub struct Running(Engine);
 
 /// The engines that there are.
 enum Engine {
-    Rmqtt(rmqtt::Broker),
+    Rmqtt(Box<rmqtt::Broker>),
     Gateway(gateway::Broker),
 }
 
@@ -151,7 +151,7 @@ enum Engine {
 /// against.
 pub async fn start(settings: &Settings, bus: Option<Bus>) -> Result<Running, StartError> {
     Ok(Running(match &settings.engine {
-        EngineSettings::Rmqtt => Engine::Rmqtt(rmqtt::Broker::start(settings, bus).await?),
+        EngineSettings::Rmqtt => Engine::Rmqtt(Box::new(rmqtt::Broker::start(settings, bus).await?)),
         EngineSettings::Gateway(gateway) => Engine::Gateway(gateway::Broker::start(settings, gateway, bus)?),
     }))
 }

@@ -214,9 +214,7 @@ impl Sessions {
     ) -> Option<Moment<'_>> {
         let key = key(client_id, number);
         let mut shard = self.shard(&key);
-        let Some(live) = shard.sessions.get_mut(&key).filter(|live| live.number == number) else {
-            return None;
-        };
+        let live = shard.sessions.get_mut(&key).filter(|live| live.number == number)?;
         if live.presence != Presence::Online {
             return None;
         }
@@ -405,15 +403,14 @@ mod tests {
         let id = ByteString::from("c");
         assert!(open(&sessions, live("c", 1, 0)).is_none());
         sessions.announce(&id, 2);
-        assert_eq!(
-            sessions.close(&id, 1, Some(&end()), 0, NOW).is_some(),
-            false,
+        assert!(
+            sessions.close(&id, 1, Some(&end()), 0, NOW).is_none(),
             "the successor tells it"
         );
         let old = open(&sessions, live("c", 2, 0)).expect("the old one");
         assert_eq!(old.presence, Presence::Left(end()));
-        assert_eq!(sessions.close(&id, 1, None, 0, NOW).is_some(), false);
-        assert_eq!(sessions.close(&id, 2, Some(&end()), 0, NOW).is_some(), true);
+        assert!(sessions.close(&id, 1, None, 0, NOW).is_none());
+        assert!(sessions.close(&id, 2, Some(&end()), 0, NOW).is_some());
         assert!(sessions.all().is_empty());
     }
 
@@ -424,7 +421,7 @@ mod tests {
         open(&sessions, live("c", 1, 60));
         sessions.announce(&id, 2);
         sessions.announce(&id, 3);
-        assert_eq!(sessions.close(&id, 1, Some(&end()), 60, NOW).is_some(), false);
+        assert!(sessions.close(&id, 1, Some(&end()), 60, NOW).is_none());
         assert!(sessions.retract(&id, 2, NOW).is_none(), "there is another one");
         assert_eq!(
             sessions.retract(&id, 3, NOW).expect("the old one").0.presence,
@@ -439,7 +436,7 @@ mod tests {
         let id = ByteString::from("c");
         open(&sessions, live("c", 1, 60));
         sessions.announce(&id, 2);
-        assert_eq!(sessions.close(&id, 1, None, 60, NOW).is_some(), true);
+        assert!(sessions.close(&id, 1, None, 60, NOW).is_some());
         assert!(sessions.retract(&id, 2, NOW).is_none());
         assert!(matches!(
             open(&sessions, live("c", 3, 60)).unwrap().presence,
@@ -453,7 +450,7 @@ mod tests {
         for (number, (id, expiry)) in [("a", 1), ("b", 60), ("c", u32::MAX)].into_iter().enumerate() {
             let number = number as u64 + 1;
             open(&sessions, live(id, number, expiry));
-            assert_eq!(sessions.close(&id.into(), number, None, expiry, NOW).is_some(), true);
+            assert!(sessions.close(&id.into(), number, None, expiry, NOW).is_some());
         }
         assert!(sessions.expire(Millis(NOW.0 + 999)).is_empty());
         let expired = |after| sessions.expire(Millis(NOW.0 + after)).len();

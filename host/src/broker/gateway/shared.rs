@@ -163,7 +163,7 @@ enum Later {
     /// An event for which some queues have no room.
     Waiting(Waiting),
     /// An event that comes after one that waits.
-    Event(Event),
+    Event(Box<Event>),
     /// A will, after so many seconds.
     Will(Arc<Message>, u32),
 }
@@ -188,7 +188,7 @@ impl Teller {
                 (Later::Waiting(waiting), _) => waiting.finish().await,
                 (Later::Event(event), Some(bus)) => {
                     let to = bus.interested(event.detail.hook(), event.detail.subject());
-                    bus.emit(to, event).await;
+                    bus.emit(to, *event).await;
                 }
                 (Later::Event(_), None) => {}
                 (Later::Will(will, seconds), _) => tell_later(Arc::clone(&self.shared), will, seconds),
@@ -234,7 +234,7 @@ impl Host for Teller {
         let event = self.shared.clock.event(detail);
         let mut later = self.later.borrow_mut();
         if !later.is_empty() {
-            later.push(Later::Event(event));
+            later.push(Later::Event(Box::new(event)));
             return;
         }
         let to = bus.interested(event.detail.hook(), event.detail.subject());

@@ -19,14 +19,14 @@ impl Machine {
         if qos > 0 && !dup {
             self.handle.unconfirmed.fetch_add(1, Ordering::Relaxed);
         }
-        let aliased = self.version() == 5 && (self.aliases[side(Side::Upstream)].any() || sent.is_empty());
+        let aliased = self.version() == 5 && (self.upstream_aliases.any() || sent.is_empty());
         if !aliased && !is_followed(sent, qos, host) {
             return Ok(());
         }
         let Packet::Publish(publish) = self.read(frame)? else {
             return Err(Unreadable(130));
         };
-        let aliases = &mut self.aliases[side(Side::Upstream)];
+        let aliases = &mut self.upstream_aliases;
         match aliases.resolve(publish.topic.clone(), publish.alias, &mut self.budget) {
             Resolved::Topic(topic) => self.delivered(topic, publish, host),
             Resolved::OutOfRange => return Err(Unreadable(148)),

@@ -107,7 +107,8 @@ impl Machine {
         self.subscribing = HashMap::new();
         self.unsubscribing = HashMap::new();
         self.unanswered = HashMap::new();
-        self.aliases = [Aliases::default(), Aliases::default()];
+        self.client_aliases = Aliases::default();
+        self.upstream_aliases = Aliases::default();
         let now = host.now();
         let expiry = session_expiry.unwrap_or(self.connection.session_expiry);
         let left_to_successor = Some(&end).filter(|_| by_upstream);

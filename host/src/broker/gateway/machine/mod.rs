@@ -107,8 +107,9 @@ pub(super) struct Machine {
     will: Option<Arc<Message>>,
     /// Keep alive in seconds as in force.
     keep_alive: u16,
-    /// Aliases of the client, and those of the upstream.
-    aliases: [Aliases; 2],
+    /// Aliases that the client sets, and those that the upstream sets.
+    client_aliases: Aliases,
+    upstream_aliases: Aliases,
     subscribing: HashMap<u16, subscriptions::Subscribing>,
     unsubscribing: HashMap<u16, subscriptions::Unsubscribing>,
     /// Publishes of the client that the upstream has not answered and whose answer may be an event.
@@ -256,14 +257,6 @@ impl Machine {
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
         KEPT - self.budget.0 + self.memory().kept()
-    }
-}
-
-/// The alias table of a side's packets.
-fn side(from: Side) -> usize {
-    match from {
-        Side::Client => 0,
-        Side::Upstream => 1,
     }
 }
 

@@ -62,7 +62,8 @@ impl Machine {
             handle: Arc::default(),
             will: None,
             keep_alive: connect.keep_alive,
-            aliases: [Aliases::default(), Aliases::new(connect.topic_alias_maximum)],
+            client_aliases: Aliases::default(),
+            upstream_aliases: Aliases::new(connect.topic_alias_maximum),
             asked: Box::new(connect),
             subscribing: HashMap::new(),
             unsubscribing: HashMap::new(),
@@ -161,10 +162,7 @@ impl Machine {
             self.connection.session_expiry = expiry;
         }
         self.keep_alive = answer.keep_alive.unwrap_or(self.asked.keep_alive);
-        self.aliases = [
-            Aliases::new(answer.topic_alias_maximum),
-            Aliases::new(self.asked.topic_alias_maximum),
-        ];
+        self.client_aliases = Aliases::new(answer.topic_alias_maximum);
         self.will = self.will(host);
 
         let client_id = self.connection.client.id.clone();

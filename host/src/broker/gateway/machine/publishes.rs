@@ -28,14 +28,14 @@ impl Machine {
             return Ok(());
         }
         // With aliases the topic is known after reading only, and a packet that sets one must be read in any case.
-        let aliased = self.version() == 5 && (self.aliases[side(Side::Client)].any() || sent.is_empty());
+        let aliased = self.version() == 5 && (self.client_aliases.any() || sent.is_empty());
         if !aliased && !self.is_followed(sent, qos, host) {
             return Ok(());
         }
         let Packet::Publish(publish) = self.read(frame)? else {
             return Err(Unreadable(130));
         };
-        let aliases = &mut self.aliases[side(Side::Client)];
+        let aliases = &mut self.client_aliases;
         match aliases.resolve(publish.topic.clone(), publish.alias, &mut self.budget) {
             Resolved::Topic(topic) => self.published(topic, publish, host),
             Resolved::OutOfRange => return Err(Unreadable(148)),

@@ -280,7 +280,7 @@ fn wills_are_told_if_the_upstream_publishes_them() {
         delay,
         properties: None,
     };
-    let cases: [(Option<(Side, u8)>, Cause, u32, u32, bool, Option<u32>); 8] = [
+    let cases = [
         (None, Cause::ClientClosed, 0, 0, true, None),
         (None, Cause::KeepAlive, 0, 0, true, None),
         (None, Cause::UpstreamClosed, 0, 0, false, None),
