@@ -94,6 +94,7 @@ async fn serve(config: &Config, bus: Bus, admin: &str, modules: modules::Handle)
         listen: config.mqtt.listen,
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
+        engine: config.broker.clone(),
     };
     let broker = broker::start(&settings, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");

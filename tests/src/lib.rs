@@ -17,6 +17,7 @@ pub mod client;
 pub mod flow;
 pub mod host;
 pub mod languages;
+pub mod mosquitto;
 pub mod packet;
 pub mod process;
 pub mod raw;

@@ -41,7 +41,7 @@ impl Clock {
     pub(crate) fn event(&self, detail: Detail) -> Event {
         let at = wall();
         Event {
-            id: self.next_id(),
+            id: self.id(),
             at,
             utc_offset: self.utc_offset(at),
             detail,
@@ -54,7 +54,8 @@ impl Clock {
         self.epoch
     }
 
-    fn next_id(&self) -> Id {
+    /// An id that nothing else has.
+    pub(crate) fn id(&self) -> Id {
         Id(u128::from(self.epoch) << 64 | u128::from(self.next.fetch_add(1, Ordering::Relaxed)))
     }
 

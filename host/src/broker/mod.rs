@@ -2,11 +2,16 @@
 //!
 //! An engine is started with [`Settings`] and a [`Bus`] for its events, says where it listens, can be asked for its
 //! clients, to disconnect one, to publish a message of the host's own, and to stop. Nothing of an engine shows
-//! through: what comes out are the types of [`crate::event`] and those below. There is one engine so far, RMQTT in
-//! process; the private enum in [`Running`] is where a second one goes.
+//! through: what comes out are the types of [`crate::event`] and those below. There are two: RMQTT in process, and a
+//! gateway that relays each client to another broker and reads the events off the packets. The private enum in
+//! [`Running`] is where a further one goes.
 
 mod clock;
+mod gateway;
+mod properties;
 mod rmqtt;
+#[cfg(test)]
+mod testing;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +23,7 @@ use bytestring::ByteString;
 use crate::event::{Client, Millis, Node, Origin};
 use crate::hooks::Bus;
 
+pub use gateway::{GatewaySettings, Publishers, Upstream, UpstreamTls};
 pub use rmqtt::{Limits, SharedStrategy};
 
 /// What an engine is told at its start.
@@ -29,6 +35,18 @@ pub struct Settings {
     pub node: Node,
     /// What clients may ask for, and what bounds them.
     pub limits: Limits,
+    /// Which engine, and what it alone needs to know.
+    pub engine: EngineSettings,
+}
+
+/// Which engine is to be started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EngineSettings {
+    /// RMQTT, in process.
+    #[default]
+    Rmqtt,
+    /// A gateway to other brokers.
+    Gateway(GatewaySettings),
 }
 
 /// Why an engine did not start.
@@ -123,7 +141,8 @@ pub struct Running(Engine);
 
 /// The engines that there are.
 enum Engine {
-    Rmqtt(rmqtt::Broker),
+    Rmqtt(Box<rmqtt::Broker>),
+    Gateway(gateway::Broker),
 }
 
 /// Starts the engine and listens; events go to `bus` from the first connection on.
@@ -131,7 +150,10 @@ enum Engine {
 /// Without a bus the engine runs bare: no hook is registered in it, which is the baseline that costs are measured
 /// against.
 pub async fn start(settings: &Settings, bus: Option<Bus>) -> Result<Running, StartError> {
-    Ok(Running(Engine::Rmqtt(rmqtt::Broker::start(settings, bus).await?)))
+    Ok(Running(match &settings.engine {
+        EngineSettings::Rmqtt => Engine::Rmqtt(Box::new(rmqtt::Broker::start(settings, bus).await?)),
+        EngineSettings::Gateway(gateway) => Engine::Gateway(gateway::Broker::start(settings, gateway, bus)?),
+    }))
 }
 
 impl Running {
@@ -139,6 +161,7 @@ impl Running {
     pub fn address(&self) -> SocketAddr {
         match &self.0 {
             Engine::Rmqtt(broker) => broker.address(),
+            Engine::Gateway(broker) => broker.address(),
         }
     }
 
@@ -146,6 +169,7 @@ impl Running {
     pub async fn clients(&self) -> Vec<ClientState> {
         match &self.0 {
             Engine::Rmqtt(broker) => broker.clients().await,
+            Engine::Gateway(broker) => broker.clients(),
         }
     }
 
@@ -153,6 +177,7 @@ impl Running {
     pub async fn disconnect(&self, client_id: &str) -> bool {
         match &self.0 {
             Engine::Rmqtt(broker) => broker.disconnect(client_id).await,
+            Engine::Gateway(broker) => broker.disconnect(client_id).await,
         }
     }
 
@@ -160,6 +185,7 @@ impl Running {
     pub async fn publish(&self, message: HostMessage) -> Result<(), PublishError> {
         match &self.0 {
             Engine::Rmqtt(broker) => broker.publish(message).await,
+            Engine::Gateway(broker) => broker.publish(message).await,
         }
     }
 
@@ -168,6 +194,7 @@ impl Running {
     pub async fn stop(self, grace: Duration) {
         match self.0 {
             Engine::Rmqtt(broker) => broker.stop(grace).await,
+            Engine::Gateway(broker) => broker.stop(grace).await,
         }
     }
 }

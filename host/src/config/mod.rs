@@ -9,6 +9,7 @@
 //! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
 //! to the default module. [`read`] does no input of its own; [`load`] reads the files for it.
 
+mod broker;
 mod convert;
 mod destinations;
 mod document;
@@ -39,6 +40,7 @@ pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
 
+use crate::broker::EngineSettings;
 use crate::{admin, delivery, event, modules, wasm};
 use destinations::Sources;
 use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
@@ -48,6 +50,8 @@ use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
 pub struct Config {
     /// The MQTT listener and what clients may use.
     pub mqtt: Mqtt,
+    /// What makes events: the broker in process, or a gateway to others.
+    pub broker: EngineSettings,
     /// Who this host is.
     pub node: event::Node,
     /// The configuration of the default module.
@@ -243,6 +247,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     let mut reader = Reader::new(layers);
     let mut config = Config {
         mqtt: Mqtt::read(reader.section("mqtt")),
+        broker: broker::read(reader.section("broker")),
         node: sections::node(reader.section("node")),
         webhook: Webhook::read(reader.section("webhook"), format),
         modules: Modules::read(reader.section("modules")),

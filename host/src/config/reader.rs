@@ -420,6 +420,20 @@ impl Section<'_> {
     /// A list of texts, each checked by `read`, with the place of the list; `None` if it was not given. Each bad element
     /// is a problem of its own.
     pub(super) fn list<T>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<(Place, Vec<T>)> {
+        self.elements(key, false, read)
+    }
+
+    /// As [`Section::list`]; a file may also give a single text, whose parts are separated by blanks.
+    pub(super) fn texts<T>(&mut self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<(Place, Vec<T>)> {
+        self.elements(key, true, read)
+    }
+
+    fn elements<T>(
+        &mut self,
+        key: &str,
+        single: bool,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<(Place, Vec<T>)> {
         let path = format!("{}.{key}", self.name);
         let found = Reader::find(&self.reader.layers, &path);
         self.reader.known.push(path);
@@ -433,6 +447,10 @@ impl Section<'_> {
             Given::Text(text) => text.split_whitespace().for_each(|text| put(Ok(text), place.clone())),
             Given::Texts(texts) => texts.iter().for_each(|text| put(Ok(text), place.clone())),
             Given::Node(Node {
+                value: Value::Text(text),
+                ..
+            }) if single => text.split_whitespace().for_each(|text| put(Ok(text), place.clone())),
+            Given::Node(Node {
                 value: Value::List(nodes),
                 ..
             }) => {
@@ -444,6 +462,7 @@ impl Section<'_> {
                     put(element, place.inside(&format!("[{index}]"), node.line));
                 }
             }
+            Given::Node(_) if single => put(Err(mismatch(&given, "a string or a list of strings")), place.clone()),
             Given::Node(_) => put(Err(mismatch(&given, "a list of strings")), place.clone()),
         }
         Some((place, list))

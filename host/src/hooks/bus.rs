@@ -209,12 +209,19 @@ impl Bus {
     /// Waits only for modules whose policy is [`Overflow::Wait`], and for them after all others were served. If the
     /// caller gives up waiting, the modules that are still waited for do not get the event.
     pub async fn emit(&self, to: Interested, event: Event) {
+        if let Some(waiting) = self.offer(to, event) {
+            waiting.finish().await;
+        }
+    }
+
+    /// The same without waiting: gives what is left to be waited for, if anything is.
+    pub fn offer(&self, to: Interested, event: Event) -> Option<Waiting> {
         if to.is_empty() {
-            return;
+            return None;
         }
         let weight = weight(&event);
         let event = Arc::new(event);
-        let mut waiting: SmallVec<[(Arc<Target>, usize, Queued); 4]> = SmallVec::new();
+        let mut waiting = SmallVec::new();
         for Chosen { target, version } in to.0 {
             let shard = shard(&event, target.shards.len());
             if let Some(queued) = target.offer(
@@ -228,9 +235,7 @@ impl Bus {
                 waiting.push((target, shard, queued));
             }
         }
-        for (target, shard, queued) in waiting {
-            target.wait(shard, queued, weight).await;
-        }
+        (!waiting.is_empty()).then_some(Waiting { waiting, weight })
     }
 
     /// Gives a module queues, one per shard, without any interests yet. One shard at least is made.
@@ -270,6 +275,22 @@ impl Bus {
             .iter()
             .map(|attached| attached.target.state())
             .collect()
+    }
+}
+
+/// An event for which some queues have no room yet.
+#[must_use = "the modules that are waited for do not get the event otherwise"]
+pub struct Waiting {
+    waiting: SmallVec<[(Arc<Target>, usize, Queued); 4]>,
+    weight: usize,
+}
+
+impl Waiting {
+    /// Waits for room in each of them.
+    pub async fn finish(self) {
+        for (target, shard, queued) in self.waiting {
+            target.wait(shard, queued, self.weight).await;
+        }
     }
 }
 

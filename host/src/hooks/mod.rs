@@ -15,7 +15,7 @@ pub(crate) mod testing;
 mod throttle;
 mod weight;
 
-pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Unqueued, Version};
+pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Unqueued, Version, Waiting};
 pub(crate) use interests::has_topic;
 pub use interests::{Interest, InterestCause, InterestError, Interests};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};

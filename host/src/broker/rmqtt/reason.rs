@@ -10,7 +10,7 @@ use std::io;
 
 use bytestring::ByteString;
 
-use super::translate::disconnect_properties;
+use crate::broker::properties;
 use crate::event::{DropReason, End, EndReason};
 
 use ::rmqtt::codec::error::{DecodeError, EncodeError, HandshakeError, ProtocolError, SendPacketError};
@@ -35,7 +35,7 @@ pub(super) fn end(reason: &Reason, context: Context) -> End {
             reason: E::Disconnect,
             code: Some(packet.reason_code.into()),
             text: packet.reason_string.clone(),
-            properties: disconnect_properties(packet),
+            properties: properties::of_disconnect(packet),
         },
         Reason::ConnectDisconnect(Some(Disconnect::Other(text))) => plain(E::Disconnect, 0, Some(text.clone())),
         Reason::ConnectDisconnect(Some(Disconnect::V3) | None) => plain(E::Disconnect, 0, None),

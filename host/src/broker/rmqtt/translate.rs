@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytestring::ByteString;
 
 use ::rmqtt::codec::types::Protocol;
-use ::rmqtt::codec::v5::{self, PublishProperties, RetainHandling};
+use ::rmqtt::codec::v5::RetainHandling;
 use ::rmqtt::types::{
     ConnectInfo, From as Sender, FromType, Id as ClientKey, Publish, SubscriptionOptions, Unsubscribe,
 };
@@ -13,6 +13,7 @@ use ::rmqtt::types::{
 use super::backlog;
 use super::limits::Limits;
 use super::tag::{Numbers, Tag};
+use crate::broker::properties;
 use crate::event::{
     Certificate, Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session,
     Subscription, Transport, Unsubscription,
@@ -80,7 +81,7 @@ pub(super) fn connection(info: &ConnectInfo, listening: &Listening) -> Connectio
                 .receive_max
                 .map_or(limits.max_inflight, |max| limits.max_inflight.min(max.get())),
             Protocol(5).name(),
-            connect_properties(connect),
+            properties::of_connect(connect),
         ),
     };
     Connection {
@@ -139,33 +140,6 @@ pub(super) fn late_refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
         asked => matches!(info, ConnectInfo::V5(..)) || (limits.min_keepalive..=limits.max_keepalive).contains(&asked),
     };
     (!fine).then_some(136)
-}
-
-/// The properties of CONNECT; RMQTT does not tell a default that was sent from one that was not.
-fn connect_properties(connect: &v5::Connect) -> Option<Box<Properties>> {
-    let mut standard = Vec::new();
-    if connect.session_expiry_interval_secs > 0 {
-        standard.push(Property::SessionExpiryInterval(connect.session_expiry_interval_secs));
-    }
-    if let Some(maximum) = connect.receive_max {
-        standard.push(Property::ReceiveMaximum(maximum.get()));
-    }
-    if let Some(size) = connect.max_packet_size {
-        standard.push(Property::MaximumPacketSize(size.get()));
-    }
-    if connect.topic_alias_max > 0 {
-        standard.push(Property::TopicAliasMaximum(connect.topic_alias_max));
-    }
-    if connect.request_response_info {
-        standard.push(Property::RequestResponseInformation(true));
-    }
-    if !connect.request_problem_info {
-        standard.push(Property::RequestProblemInformation(false));
-    }
-    if let Some(method) = &connect.auth_method {
-        standard.push(Property::AuthenticationMethod(method.clone()));
-    }
-    some(standard, connect.user_properties.clone())
 }
 
 /// The answer to a CONNECT that was accepted.
@@ -228,21 +202,6 @@ fn connack_properties(connection: &Connection, limits: &Limits) -> Box<Propertie
     })
 }
 
-/// The properties of a DISCONNECT.
-pub(super) fn disconnect_properties(packet: &v5::Disconnect) -> Option<Box<Properties>> {
-    let mut standard = Vec::new();
-    if let Some(interval) = packet.session_expiry_interval_secs {
-        standard.push(Property::SessionExpiryInterval(interval));
-    }
-    if let Some(server) = &packet.server_reference {
-        standard.push(Property::ServerReference(server.clone()));
-    }
-    if let Some(reason) = &packet.reason_string {
-        standard.push(Property::ReasonString(reason.clone()));
-    }
-    some(standard, packet.user_properties.clone())
-}
-
 /// A subscription; `code` is that of SUBACK.
 pub(super) fn subscription(
     client: Client,
@@ -268,7 +227,7 @@ pub(super) fn subscription(
         limit: options.limit_subs().and_then(|limit| u32::try_from(limit).ok()),
         code,
         is_new,
-        properties: id.and_then(|id| some(vec![Property::SubscriptionIdentifier(id)], Vec::new())),
+        properties: id.and_then(|id| properties::some(vec![Property::SubscriptionIdentifier(id)], Vec::new())),
     }
 }
 
@@ -317,7 +276,7 @@ pub(super) fn message(
         dup: if published { publish.dup } else { tag.dup },
         packet_id: publish.packet_id.filter(|_| published).map(|id| id.get()),
         received_at: publish.create_time.and_then(millis).unwrap_or(Millis(0)),
-        properties: publish.properties.as_ref().and_then(publish_properties),
+        properties: publish.properties.as_ref().and_then(properties::of_publish),
     }
 }
 
@@ -339,39 +298,12 @@ pub(super) fn delivery(receiver: Client, message: Message, publish: &Publish) ->
     }
 }
 
-fn publish_properties(properties: &PublishProperties) -> Option<Box<Properties>> {
-    let mut standard = Vec::new();
-    if properties.is_utf8_payload {
-        standard.push(Property::PayloadFormatIndicator(1));
-    }
-    if let Some(interval) = properties.message_expiry_interval {
-        standard.push(Property::MessageExpiryInterval(interval.get()));
-    }
-    if let Some(kind) = &properties.content_type {
-        standard.push(Property::ContentType(kind.clone()));
-    }
-    if let Some(topic) = &properties.response_topic {
-        standard.push(Property::ResponseTopic(topic.clone()));
-    }
-    if let Some(data) = &properties.correlation_data {
-        standard.push(Property::CorrelationData(data.clone()));
-    }
-    if let Some(alias) = properties.topic_alias {
-        standard.push(Property::TopicAlias(alias.get()));
-    }
-    some(standard, properties.user_properties.clone())
-}
-
-fn some(standard: Vec<Property>, user: Vec<(ByteString, ByteString)>) -> Option<Box<Properties>> {
-    (!standard.is_empty() || !user.is_empty()).then(|| Box::new(Properties { standard, user }))
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::{NonZeroU16, NonZeroU32};
 
     use ::rmqtt::codec::types::QoS;
-    use ::rmqtt::codec::v3;
+    use ::rmqtt::codec::{v3, v5};
     use ::rmqtt::types::{CodecPublish, SubOptionsV5};
 
     use super::*;
@@ -589,6 +521,6 @@ mod tests {
 
     #[test]
     fn a_disconnect_without_properties_has_none() {
-        assert_eq!(disconnect_properties(&v5::Disconnect::default()), None);
+        assert_eq!(properties::of_disconnect(&v5::Disconnect::default()), None);
     }
 }

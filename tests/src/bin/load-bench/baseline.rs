@@ -1,7 +1,7 @@
 //! The broker engine as the host runs it, with the host's limits, but without a single hook handler: what MQTT alone
 //! costs.
 
-use hookhost::broker::{self, Limits, Settings};
+use hookhost::broker::{self, EngineSettings, Limits, Settings};
 use hookhost::event::Node;
 
 /// Serves until the process ends. Prints its address first.
@@ -13,6 +13,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
             id: 1,
         },
         limits: Limits::default(),
+        engine: EngineSettings::Rmqtt,
     };
     let running = broker::start(&settings, None).await?;
     println!("ready {}", running.address());

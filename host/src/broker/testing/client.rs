@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::DEADLINE;
 
 /// A connection.
-pub(super) struct Client {
+pub(in crate::broker) struct Client {
     stream: TcpStream,
     version: u8,
     next_id: u16,
@@ -17,20 +17,20 @@ pub(super) struct Client {
 
 /// What a CONNECT says.
 #[derive(Clone)]
-pub(super) struct Connect {
-    pub(super) version: u8,
-    pub(super) id: String,
-    pub(super) clean: bool,
-    pub(super) keep_alive: u16,
-    pub(super) username: Option<String>,
-    pub(super) will: Option<(String, String, bool)>,
+pub(in crate::broker) struct Connect {
+    pub(in crate::broker) version: u8,
+    pub(in crate::broker) id: String,
+    pub(in crate::broker) clean: bool,
+    pub(in crate::broker) keep_alive: u16,
+    pub(in crate::broker) username: Option<String>,
+    pub(in crate::broker) will: Option<(String, String, bool)>,
     /// Properties of MQTT 5, as bytes without their length.
-    pub(super) properties: Vec<u8>,
-    pub(super) will_properties: Vec<u8>,
+    pub(in crate::broker) properties: Vec<u8>,
+    pub(in crate::broker) will_properties: Vec<u8>,
 }
 
 /// A clean CONNECT.
-pub(super) fn clean(version: u8, id: &str) -> Connect {
+pub(in crate::broker) fn clean(version: u8, id: &str) -> Connect {
     Connect {
         version,
         id: id.into(),
@@ -44,7 +44,7 @@ pub(super) fn clean(version: u8, id: &str) -> Connect {
 }
 
 /// A CONNECT for a session that stays, for an hour with MQTT 5.
-pub(super) fn persistent(version: u8, id: &str) -> Connect {
+pub(in crate::broker) fn persistent(version: u8, id: &str) -> Connect {
     let properties = if version == 5 {
         vec![0x11, 0, 0, 14, 16]
     } else {
@@ -59,24 +59,24 @@ pub(super) fn persistent(version: u8, id: &str) -> Connect {
 
 /// A message that has come.
 #[derive(Debug, PartialEq)]
-pub(super) struct Received {
-    pub(super) topic: String,
-    pub(super) payload: String,
-    pub(super) qos: u8,
-    pub(super) retain: bool,
-    pub(super) dup: bool,
-    pub(super) id: u16,
+pub(in crate::broker) struct Received {
+    pub(in crate::broker) topic: String,
+    pub(in crate::broker) payload: String,
+    pub(in crate::broker) qos: u8,
+    pub(in crate::broker) retain: bool,
+    pub(in crate::broker) dup: bool,
+    pub(in crate::broker) id: u16,
 }
 
 /// Text with its length.
-pub(super) fn text(text: &str) -> Vec<u8> {
+pub(in crate::broker) fn text(text: &str) -> Vec<u8> {
     let mut out = (text.len() as u16).to_be_bytes().to_vec();
     out.extend(text.as_bytes());
     out
 }
 
 /// A packet from its first byte and its body.
-pub(super) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(in crate::broker) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     let mut length = body.len();
     loop {
@@ -93,7 +93,7 @@ pub(super) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 
 impl Connect {
     /// The packet.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(in crate::broker) fn bytes(&self) -> Vec<u8> {
         let mut body = text(if self.version == 3 { "MQIsdp" } else { "MQTT" });
         let will = self
             .will
@@ -122,7 +122,7 @@ impl Connect {
     }
 
     /// Connects; panics if refused. Gives whether a session was found.
-    pub(super) async fn open(&self, address: SocketAddr) -> (Client, bool) {
+    pub(in crate::broker) async fn open(&self, address: SocketAddr) -> (Client, bool) {
         let mut client = Client::raw(address, self.version).await;
         client.write(&self.bytes()).await;
         let (first, body) = client.read().await;
@@ -131,7 +131,7 @@ impl Connect {
     }
 
     /// Connects; panics if refused or if a session was found.
-    pub(super) async fn join(&self, address: SocketAddr) -> Client {
+    pub(in crate::broker) async fn join(&self, address: SocketAddr) -> Client {
         let (client, found) = self.open(address).await;
         assert!(!found, "a session was found");
         client
@@ -140,7 +140,7 @@ impl Connect {
 
 impl Client {
     /// A socket on which nothing has been said.
-    pub(super) async fn raw(address: SocketAddr, version: u8) -> Client {
+    pub(in crate::broker) async fn raw(address: SocketAddr, version: u8) -> Client {
         let stream = timeout(DEADLINE, TcpStream::connect(address)).await.unwrap().unwrap();
         Client {
             stream,
@@ -149,22 +149,22 @@ impl Client {
         }
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) {
+    pub(in crate::broker) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
     /// Writes to a broker that may have closed.
-    pub(super) async fn write_unchecked(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(in crate::broker) async fn write_unchecked(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes).await
     }
 
     /// Says that nothing more will be written.
-    pub(super) async fn half_close(&mut self) {
+    pub(in crate::broker) async fn half_close(&mut self) {
         drop(self.stream.shutdown().await);
     }
 
     /// The next packet.
-    pub(super) async fn read(&mut self) -> (u8, Vec<u8>) {
+    pub(in crate::broker) async fn read(&mut self) -> (u8, Vec<u8>) {
         timeout(DEADLINE, self.try_read())
             .await
             .expect("no packet came")
@@ -188,7 +188,7 @@ impl Client {
     }
 
     /// Waits until the broker closes; gives the first bytes of the packets that came before.
-    pub(super) async fn closed(&mut self) -> Vec<u8> {
+    pub(in crate::broker) async fn closed(&mut self) -> Vec<u8> {
         let read = async {
             let mut kinds = Vec::new();
             while let Ok((first, _)) = self.try_read().await {
@@ -209,13 +209,13 @@ impl Client {
     }
 
     /// Subscribes to one filter; gives the code of SUBACK.
-    pub(super) async fn subscribe(&mut self, filter: &str, options: u8) -> u8 {
+    pub(in crate::broker) async fn subscribe(&mut self, filter: &str, options: u8) -> u8 {
         let properties = self.no_properties();
         self.subscribe_with(filter, options, properties).await
     }
 
     /// Subscribes with properties, whose length stands before them.
-    pub(super) async fn subscribe_with(&mut self, filter: &str, options: u8, properties: &[u8]) -> u8 {
+    pub(in crate::broker) async fn subscribe_with(&mut self, filter: &str, options: u8, properties: &[u8]) -> u8 {
         let mut body = self.packet_id().to_vec();
         body.extend(properties);
         body.extend(text(filter));
@@ -226,7 +226,7 @@ impl Client {
         *body.last().unwrap()
     }
 
-    pub(super) async fn unsubscribe(&mut self, filter: &str) {
+    pub(in crate::broker) async fn unsubscribe(&mut self, filter: &str) {
         let mut body = self.packet_id().to_vec();
         body.extend(self.no_properties());
         body.extend(text(filter));
@@ -235,7 +235,7 @@ impl Client {
     }
 
     /// Publishes and sees it through.
-    pub(super) async fn publish(&mut self, topic: &str, payload: &str, qos: u8, retain: bool) {
+    pub(in crate::broker) async fn publish(&mut self, topic: &str, payload: &str, qos: u8, retain: bool) {
         let id = self.packet_id();
         let bytes = self.publish_bytes(topic, payload.as_bytes(), qos, retain, id);
         self.write(&bytes).await;
@@ -250,7 +250,14 @@ impl Client {
         }
     }
 
-    pub(super) fn publish_bytes(&self, topic: &str, payload: &[u8], qos: u8, retain: bool, id: [u8; 2]) -> Vec<u8> {
+    pub(in crate::broker) fn publish_bytes(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        qos: u8,
+        retain: bool,
+        id: [u8; 2],
+    ) -> Vec<u8> {
         let mut body = text(topic);
         if qos > 0 {
             body.extend(id);
@@ -261,7 +268,7 @@ impl Client {
     }
 
     /// The next message, unconfirmed.
-    pub(super) async fn message(&mut self) -> Received {
+    pub(in crate::broker) async fn message(&mut self) -> Received {
         let (first, body) = self.read().await;
         assert_eq!(first & 0xf0, 0x30, "no PUBLISH: {first:#x} {body:?}");
         let qos = first >> 1 & 3;
@@ -288,7 +295,7 @@ impl Client {
     }
 
     /// The next message, confirmed.
-    pub(super) async fn receive(&mut self) -> Received {
+    pub(in crate::broker) async fn receive(&mut self) -> Received {
         let received = self.message().await;
         let id = received.id.to_be_bytes();
         match received.qos {
@@ -304,13 +311,13 @@ impl Client {
     }
 
     /// Says that it is there and waits for the answer: everything before it has been dealt with.
-    pub(super) async fn ping(&mut self) {
+    pub(in crate::broker) async fn ping(&mut self) {
         self.write(&[0xc0, 0]).await;
         assert_eq!(self.read().await.0, 0xd0);
     }
 
     /// Says DISCONNECT and closes.
-    pub(super) async fn disconnect(mut self) {
+    pub(in crate::broker) async fn disconnect(mut self) {
         self.write(&[0xe0, 0]).await;
     }
 }

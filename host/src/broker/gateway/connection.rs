@@ -1,0 +1,320 @@
+//! One client from its first byte to CONNACK; then [`relay`](super::relay) takes over.
+//!
+//! CONNECT is read whole before an upstream is asked. Upstreams are asked one after the other until one has answered
+//! CONNECT, within their time each; if none does, the client is told that the server is unavailable. An upstream that
+//! answers anything but CONNACK or AUTH has not answered.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::frame;
+use super::machine::{Facts, Host, Machine};
+use super::packet::{self, kind};
+use super::relay::{Ahead, Relay, linger};
+use super::shared::{Guard, Shared, Teller};
+use super::stream::Stream;
+use super::turns::Turn;
+
+/// Bytes of the client that are held while it waits for CONNACK.
+const HELD: usize = 64 << 10;
+/// The longest CONNACK or AUTH.
+const ANSWER: usize = 256 << 10;
+/// The shortest time that a packet of the gateway's own may take to the client.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves one client until it is gone.
+pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr) {
+    let shared = Arc::clone(&guard.shared);
+    let longest = shared.limits.max_packet_size as usize;
+    let mut bytes = Vec::new();
+    let deadline = Instant::now() + shared.limits.handshake_timeout;
+    let is_connect = |first: u8| first == kind::CONNECT << 4;
+    let reading = first_packet(&mut client, &mut bytes, longest, is_connect);
+    let length = match timeout_at(deadline, reading).await {
+        Ok(Ok(length)) => length,
+        Ok(Err(NoAnswer::Closed)) | Err(_) => return,
+        Ok(Err(NoAnswer::NotMqtt)) => {
+            shared.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+    };
+    let rest = bytes.split_off(length);
+    let mut teller = Teller::new(&shared);
+    let facts = Facts {
+        number: guard.number,
+        peer,
+        local: shared.address,
+        listener: shared.listener.clone(),
+    };
+    let connect = frame::parse(&bytes).map(|frame| packet::connect(frame.body));
+    let machine = match connect {
+        Some(Ok(connect)) => Some(Machine::connect(facts, connect, &teller)),
+        // Somebody else may understand it; nothing can be told about it.
+        _ => {
+            teller.count(super::machine::Counted::Unreadable);
+            None
+        }
+    };
+    teller.flush().await;
+    let mut opening = Opening {
+        shared,
+        machine,
+        teller,
+        client,
+        peer,
+        rest,
+    };
+    let stopping = opening.shared.stopping.clone();
+    let relay = {
+        let _turn = opening.turn().await;
+        if let Some(machine) = &opening.machine {
+            machine.announce(&opening.teller);
+        }
+        let asked = tokio::select! {
+            asked = opening.ask(&bytes) => asked,
+            () = stopping.cancelled() => {
+                opening.refuse(136).await;
+                None
+            }
+        };
+        drop(bytes);
+        match asked {
+            Some((upstream, answer)) => opening.answered(upstream, answer).await,
+            None => None,
+        }
+    };
+    if let Some(relay) = relay {
+        relay.run().await;
+    }
+}
+
+/// A client that waits for CONNACK.
+struct Opening {
+    shared: Arc<Shared>,
+    machine: Option<Machine>,
+    teller: Teller,
+    client: TcpStream,
+    peer: SocketAddr,
+    /// What the client has sent after CONNECT.
+    rest: Vec<u8>,
+}
+
+/// Why there is no packet.
+#[derive(Debug)]
+enum NoAnswer {
+    /// The connection was closed or has failed.
+    Closed,
+    /// Something else than the packet that was expected.
+    NotMqtt,
+}
+
+impl Opening {
+    /// Waits until no other connection of the same client is being opened.
+    async fn turn(&mut self) -> Option<Turn> {
+        let client_id = self.machine.as_ref()?.client_id().clone();
+        self.shared
+            .turns
+            .wait(&client_id, self.shared.settings.connect_timeout)
+            .await
+    }
+
+    /// Asks the upstreams; gives the first one that answers, and the bytes of its answer.
+    async fn ask(&mut self, connect: &[u8]) -> Option<(Stream, Vec<u8>)> {
+        for place in self.shared.upstreams.order() {
+            let shared = Arc::clone(&self.shared);
+            let asking = timeout(shared.settings.connect_timeout, ask(&shared, place, self.peer, connect));
+            let asked = tokio::select! {
+                asked = asking => asked,
+                () = gone(&self.client, &mut self.rest) => {
+                    self.give_up().await;
+                    return None;
+                }
+            };
+            let Unanswered { why, shun } = match asked {
+                Ok(Ok(answered)) => {
+                    shared.upstreams.worked(place);
+                    return Some(answered);
+                }
+                Ok(Err(unanswered)) => unanswered,
+                Err(_) => Unanswered {
+                    why: "no answer to CONNECT in time".to_owned(),
+                    shun: true,
+                },
+            };
+            if shun {
+                shared.upstreams.failed(place);
+            }
+            shared.report(&shared.upstreams.name(place), &why);
+        }
+        self.shared.counts.unanswered.fetch_add(1, Ordering::Relaxed);
+        self.refuse(136).await;
+        None
+    }
+
+    /// The upstream has answered: relays what it says until that was CONNACK.
+    async fn answered(mut self, mut upstream: Stream, mut answer: Vec<u8>) -> Option<Relay> {
+        let Some(version) = self.machine.as_ref().map(Machine::version) else {
+            return Some(self.relay(upstream, answer));
+        };
+        loop {
+            let Ok(Some(length)) = frame::whole(&answer, ANSWER) else {
+                self.refuse(136).await;
+                return None;
+            };
+            let is_connack = answer.first().is_some_and(|first| *first >> 4 == kind::CONNACK);
+            if is_connack {
+                let (packet, _) = answer.split_at(length);
+                let read = frame::parse(packet).map(|frame| packet::connack(version, frame.body));
+                let Some(Ok(connack)) = read else {
+                    self.refuse(136).await;
+                    return None;
+                };
+                if let Some(machine) = &mut self.machine {
+                    machine.connack(&connack, &self.teller);
+                }
+                self.teller.flush().await;
+                return Some(self.relay(upstream, answer));
+            }
+            // Extended authentication: both talk in turn.
+            let after = answer.split_off(length);
+            let time = self.shared.limits.handshake_timeout;
+            let asked = std::mem::replace(&mut answer, after);
+            let talk = self.exchange(&mut upstream, &asked);
+            if !matches!(timeout(time, talk).await, Ok(Ok(()))) {
+                self.give_up().await;
+                return None;
+            }
+            let longest = self.shared.settings.connect_timeout;
+            let reading = first_packet(&mut upstream, &mut answer, ANSWER, is_answer);
+            if !matches!(timeout(longest, reading).await, Ok(Ok(_))) {
+                self.refuse(136).await;
+                return None;
+            }
+        }
+    }
+
+    /// Hands a packet of the upstream to the client and one of the client to the upstream.
+    async fn exchange(&mut self, upstream: &mut Stream, packet: &[u8]) -> Result<(), NoAnswer> {
+        let closed = |_: io::Error| NoAnswer::Closed;
+        self.client.write_all(packet).await.map_err(closed)?;
+        let is_auth = |first: u8| matches!(first >> 4, kind::AUTH | kind::DISCONNECT);
+        let length = first_packet(&mut self.client, &mut self.rest, ANSWER, is_auth).await?;
+        let rest = self.rest.split_off(length);
+        upstream.write_all(&self.rest).await.map_err(closed)?;
+        upstream.flush().await.map_err(closed)?;
+        self.rest = rest;
+        Ok(())
+    }
+
+    fn relay(self, upstream: Stream, answer: Vec<u8>) -> Relay {
+        let ahead = Ahead {
+            client: self.rest,
+            upstream: answer,
+        };
+        Relay::new(self.shared, self.machine, self.teller, self.client, upstream, ahead)
+    }
+
+    /// Refuses the client in the gateway's own name.
+    async fn refuse(&mut self, code: u8) {
+        let Some(machine) = &mut self.machine else { return };
+        machine.refuse(code, &self.teller);
+        let refusal = packet::refusal(machine.version(), code);
+        self.teller.flush().await;
+        // A client that has gone does not need to be told.
+        if timeout(PATIENCE, self.client.write_all(&refusal)).await.is_ok() {
+            linger(&mut self.client).await;
+        }
+    }
+
+    async fn give_up(&mut self) {
+        if let Some(machine) = &mut self.machine {
+            machine.give_up(&self.teller);
+            self.teller.flush().await;
+        }
+    }
+}
+
+fn is_answer(first: u8) -> bool {
+    matches!(first >> 4, kind::CONNACK | kind::AUTH)
+}
+
+/// Why an upstream has not answered CONNECT.
+struct Unanswered {
+    /// In a few words, for the log.
+    why: String,
+    /// Whether it would do the same to other clients.
+    shun: bool,
+}
+
+/// Sends CONNECT to one upstream and waits for its answer.
+async fn ask(shared: &Shared, place: usize, peer: SocketAddr, connect: &[u8]) -> Result<(Stream, Vec<u8>), Unanswered> {
+    let words = |error: io::Error| Unanswered {
+        why: error.to_string(),
+        shun: true,
+    };
+    // A client that the upstream does not like may be the reason why it closes.
+    let odd = |why: &str| Unanswered {
+        why: why.to_owned(),
+        shun: false,
+    };
+    let mut upstream = shared
+        .upstreams
+        .connect(place, peer, shared.address)
+        .await
+        .map_err(words)?;
+    upstream.write_all(connect).await.map_err(words)?;
+    upstream.flush().await.map_err(words)?;
+    let mut answer = Vec::new();
+    match first_packet(&mut upstream, &mut answer, ANSWER, is_answer).await {
+        Ok(_) => Ok((upstream, answer)),
+        Err(NoAnswer::Closed) => Err(odd("closed without an answer to CONNECT")),
+        Err(NoAnswer::NotMqtt) => Err(odd("does not answer CONNECT as a broker does")),
+    }
+}
+
+/// Reads until a whole packet is in `bytes`, whose type and flags must be acceptable; gives its length.
+async fn first_packet(
+    from: &mut (impl AsyncRead + Unpin),
+    bytes: &mut Vec<u8>,
+    longest: usize,
+    is_acceptable: impl Fn(u8) -> bool,
+) -> Result<usize, NoAnswer> {
+    loop {
+        if bytes.first().is_some_and(|first| !is_acceptable(*first)) {
+            return Err(NoAnswer::NotMqtt);
+        }
+        match frame::whole(bytes, longest) {
+            Ok(Some(length)) => return Ok(length),
+            Ok(None) => {}
+            Err(frame::NoPacket) => return Err(NoAnswer::NotMqtt),
+        }
+        match from.read_buf(bytes).await {
+            Ok(0) | Err(_) => return Err(NoAnswer::Closed),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Waits until the client has closed; what it sends meanwhile is held, as much as fits.
+async fn gone(client: &TcpStream, held: &mut Vec<u8>) {
+    while held.len() < HELD {
+        if client.readable().await.is_err() {
+            return;
+        }
+        let mut piece = [0; 4096];
+        match client.try_read(&mut piece) {
+            Ok(0) => return,
+            Ok(count) => held.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+    std::future::pending().await
+}

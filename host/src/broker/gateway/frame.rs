@@ -1,0 +1,311 @@
+//! Where packets begin and end in a stream of bytes.
+//!
+//! A [`Framer`] looks at every byte that passes in one direction and finds the packets. It changes nothing and holds
+//! nothing back: bytes go on whether or not it understands them. A packet that lies whole in one piece of input is given
+//! as it lies there; one that comes in several pieces is put together in a buffer that lives until it is complete. What
+//! is longer than `longest` is let pass unseen, so the buffer is bounded. Pure: no I/O, no clock.
+
+/// Finds packets in one direction of a connection.
+pub(super) struct Framer {
+    state: State,
+    /// Body of the packet that is being put together.
+    body: Vec<u8>,
+    longest: usize,
+}
+
+enum State {
+    /// Reading type and length.
+    Header { bytes: [u8; 5], have: usize },
+    /// Putting a body together, of which so much is missing.
+    Collect { first: u8, missing: usize },
+    /// Letting a body pass, of which so much is missing.
+    Pass { missing: usize },
+    /// What comes is no MQTT.
+    Broken,
+}
+
+/// What a framer has found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// A packet.
+    Packet(Frame<'a>),
+    /// A packet that is too long to look at begins.
+    TooLong,
+    /// A length that is none: from here on there are no packets in this direction.
+    Broken,
+}
+
+/// A packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame<'a> {
+    /// Type and flags.
+    pub(super) first: u8,
+    /// Everything after the remaining length.
+    pub(super) body: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The packet type: 1 for CONNECT up to 15 for AUTH.
+    pub(super) fn kind(&self) -> u8 {
+        self.first >> 4
+    }
+}
+
+const START: State = State::Header { bytes: [0; 5], have: 0 };
+
+impl Framer {
+    /// A framer at the beginning of a packet, for bodies of up to `longest` bytes.
+    pub(super) fn new(longest: usize) -> Framer {
+        Framer {
+            state: START,
+            body: Vec::new(),
+            longest,
+        }
+    }
+
+    /// Takes bytes from the front of `input` up to the end of the next packet; none when all of it is used up.
+    pub(super) fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<Piece<'s>> {
+        // What was given the last time is not needed any more.
+        if !matches!(self.state, State::Collect { .. }) && self.body.capacity() > 0 {
+            self.body = Vec::new();
+        }
+        loop {
+            match &mut self.state {
+                State::Broken => {
+                    *input = &[];
+                    return None;
+                }
+                State::Pass { missing } => {
+                    let taken = (*missing).min(input.len());
+                    *input = input.get(taken..).unwrap_or_default();
+                    *missing -= taken;
+                    if *missing > 0 {
+                        return None;
+                    }
+                    self.state = START;
+                }
+                State::Collect { first, missing } => {
+                    let (now, later) = input.split_at((*missing).min(input.len()));
+                    *input = later;
+                    *missing -= now.len();
+                    if *missing > 0 {
+                        self.body.extend_from_slice(now);
+                        return None;
+                    }
+                    let first = *first;
+                    self.state = START;
+                    let body = if self.body.is_empty() {
+                        now
+                    } else {
+                        self.body.extend_from_slice(now);
+                        &self.body
+                    };
+                    return Some(Piece::Packet(Frame { first, body }));
+                }
+                State::Header { bytes, have } => {
+                    let (byte, rest) = input.split_first()?;
+                    *input = rest;
+                    if let Some(place) = bytes.get_mut(*have) {
+                        *place = *byte;
+                    }
+                    *have += 1;
+                    if *have < 2 || *byte & 0x80 != 0 && *have < 5 {
+                        continue;
+                    }
+                    if *byte & 0x80 != 0 {
+                        self.state = State::Broken;
+                        return Some(Piece::Broken);
+                    }
+                    let [first, lengths @ ..] = *bytes;
+                    let length = lengths
+                        .iter()
+                        .take(*have - 1)
+                        .rev()
+                        .fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+                    if length > self.longest {
+                        self.state = State::Pass { missing: length };
+                        return Some(Piece::TooLong);
+                    }
+                    self.state = State::Collect { first, missing: length };
+                }
+            }
+        }
+    }
+
+    /// Whether the last byte seen was the last one of a packet, so that another packet may be put after it.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.state, State::Header { have: 0, .. })
+    }
+
+    /// How much memory the packet in the making takes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.body.capacity()
+    }
+}
+
+/// Bytes that are not the beginning of a packet of acceptable length.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoPacket;
+
+/// The length of the packet at the front of `bytes`, header included; none if more has to come first.
+pub(super) fn whole(bytes: &[u8], longest: usize) -> Result<Option<usize>, NoPacket> {
+    let mut length = 0;
+    for (place, byte) in bytes.iter().skip(1).take(4).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            let whole = 2 + place + length;
+            return match whole {
+                _ if length > longest => Err(NoPacket),
+                _ if whole <= bytes.len() => Ok(Some(whole)),
+                _ => Ok(None),
+            };
+        }
+    }
+    if bytes.len() > 4 { Err(NoPacket) } else { Ok(None) }
+}
+
+/// A whole packet that was found so.
+pub(super) fn parse(packet: &[u8]) -> Option<Frame<'_>> {
+    let (first, rest) = packet.split_first()?;
+    let lengths = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
+    Some(Frame {
+        first: *first,
+        body: rest.get(lengths..)?,
+    })
+}
+
+/// Type, flags and remaining length of a packet.
+pub(super) fn header(out: &mut Vec<u8>, first: u8, mut length: usize) {
+    out.push(first);
+    loop {
+        let digit = (length & 0x7f) as u8;
+        length >>= 7;
+        out.push(if length > 0 { digit | 0x80 } else { digit });
+        if length == 0 {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        header(&mut out, first, body.len());
+        out.extend_from_slice(body);
+        out
+    }
+
+    /// All packets, with the input cut into pieces of the given lengths.
+    fn packets(framer: &mut Framer, mut bytes: &[u8], cuts: &[usize]) -> Vec<(u8, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut cuts = cuts.iter().cycle();
+        while !bytes.is_empty() {
+            let cut = cuts.next().map_or(bytes.len(), |cut| (*cut).clamp(1, bytes.len()));
+            let (mut now, later) = bytes.split_at(cut);
+            bytes = later;
+            while let Some(piece) = framer.next(&mut now) {
+                if let Piece::Packet(frame) = piece {
+                    found.push((frame.first, frame.body.to_vec()));
+                }
+            }
+            assert!(now.is_empty());
+        }
+        found
+    }
+
+    #[test]
+    fn a_packet_that_lies_whole_is_not_copied() {
+        let bytes = [packet(0x30, b"abc"), packet(0xc0, b"")].concat();
+        let mut framer = Framer::new(100);
+        let mut input = &bytes[..];
+        let Some(Piece::Packet(frame)) = framer.next(&mut input) else {
+            panic!("a packet")
+        };
+        assert!(std::ptr::eq(frame.body, &raw const bytes[2..5]));
+        assert_eq!(
+            framer.next(&mut input),
+            Some(Piece::Packet(Frame { first: 0xc0, body: b"" }))
+        );
+        assert_eq!(framer.next(&mut input), None);
+        assert!(framer.is_between());
+    }
+
+    #[test]
+    fn what_is_too_long_passes_and_the_next_packet_is_found() {
+        let bytes = [packet(0x30, &[7; 300]), packet(0x40, b"ok")].concat();
+        let mut framer = Framer::new(299);
+        let mut input = &bytes[..100];
+        assert_eq!(framer.next(&mut input), Some(Piece::TooLong));
+        assert_eq!(framer.next(&mut input), None);
+        assert!(!framer.is_between());
+        let mut input = &bytes[100..];
+        assert_eq!(
+            framer.next(&mut input),
+            Some(Piece::Packet(Frame {
+                first: 0x40,
+                body: b"ok"
+            }))
+        );
+    }
+
+    #[test]
+    fn a_length_without_end_breaks_the_direction() {
+        let mut framer = Framer::new(100);
+        let mut input = &[0x30, 0xff, 0xff, 0xff, 0xff, 0x01, 0xc0, 0][..];
+        assert_eq!(framer.next(&mut input), Some(Piece::Broken));
+        assert_eq!(framer.next(&mut input), None);
+        assert!(input.is_empty() && !framer.is_between());
+    }
+
+    #[test]
+    fn a_long_header_takes_no_memory_before_its_body_comes() {
+        let mut framer = Framer::new(1 << 28);
+        let mut input = &[0x30, 0xff, 0xff, 0xff, 0x7f, 1][..];
+        assert_eq!(framer.next(&mut input), None);
+        assert!(framer.held() < 100);
+    }
+
+    #[test]
+    fn the_packet_at_the_front() {
+        let bytes = [packet(0x10, &[7; 200]), packet(0xc0, b"")].concat();
+        for cut in 0..203 {
+            assert_eq!(whole(&bytes[..cut], 300), Ok(None), "{cut}");
+        }
+        assert_eq!(whole(&bytes, 300), Ok(Some(203)));
+        assert_eq!(parse(&bytes[..203]).unwrap().body, [7; 200]);
+        assert_eq!(whole(&bytes, 199), Err(NoPacket));
+        assert_eq!(whole(&[0x10, 0xff, 0xff, 0xff, 0xff], 300), Err(NoPacket));
+        assert_eq!(whole(&[0x10, 0], 300), Ok(Some(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_gives_the_same_packets(
+            list in proptest::collection::vec((any::<u8>(), proptest::collection::vec(any::<u8>(), 0..300)), 0..8),
+            cuts in proptest::collection::vec(1usize..200, 1..5),
+        ) {
+            let bytes: Vec<u8> = list.iter().flat_map(|(first, body)| packet(*first, body)).collect();
+            let mut framer = Framer::new(1000);
+            prop_assert_eq!(packets(&mut framer, &bytes, &cuts), list);
+            prop_assert!(framer.is_between());
+        }
+
+        #[test]
+        fn any_bytes_keep_memory_bounded(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2000),
+            cuts in proptest::collection::vec(1usize..50, 1..5),
+        ) {
+            let mut framer = Framer::new(256);
+            for chunk in bytes.chunks(cuts[0]) {
+                packets(&mut framer, chunk, &cuts);
+                prop_assert!(framer.held() <= 512);
+            }
+        }
+    }
+}

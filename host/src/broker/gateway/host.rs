@@ -1,0 +1,136 @@
+//! Messages of the host's own: published through a connection to the upstream that lives as long as it takes.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::frame::{self, header};
+use super::machine::{Host, announce};
+use super::packet::{self, kind};
+use super::shared::{Shared, Teller};
+use super::stream::Stream;
+use crate::broker::{HostMessage, PublishError};
+use crate::event::{Client, Message, Origin};
+
+/// The longest answer.
+const ANSWER: usize = 256 << 10;
+/// Packet identifier of the only publish of a connection.
+const ID: [u8; 2] = [0, 1];
+
+/// Publishes a message and waits until the upstream has it.
+pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Result<(), PublishError> {
+    if !packet::is_topic(&message.topic) || message.topic.len() > 65_535 {
+        return Err(PublishError::Topic);
+    }
+    if message.qos > 2 {
+        return Err(PublishError::Qos);
+    }
+    if message.topic.len() + message.payload.len() + 16 > shared.limits.max_packet_size as usize {
+        return Err(PublishError::TooLarge);
+    }
+    if matches!(message.origin, Origin::Client | Origin::Will) {
+        return Err(PublishError::Origin);
+    }
+    for place in shared.upstreams.order() {
+        let Ok(Ok(mut upstream)) = timeout(shared.settings.connect_timeout, greet(shared, place)).await else {
+            shared.upstreams.failed(place);
+            continue;
+        };
+        // Before the upstream has it, as with every publish.
+        let mut teller = Teller::new(shared);
+        let published = Message {
+            id: teller.id(),
+            publisher: Client {
+                id: message.sender.clone(),
+                ..Client::default()
+            },
+            origin: message.origin,
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+            qos: message.qos,
+            retain: message.retain,
+            dup: false,
+            packet_id: None,
+            received_at: teller.now(),
+            properties: None,
+        };
+        announce(published, &teller);
+        teller.flush().await;
+        return match timeout(shared.settings.connect_timeout, hand_over(&mut upstream, &message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(PublishError::Engine),
+        };
+    }
+    Err(PublishError::Engine)
+}
+
+/// Connects as a client of MQTT 3.1.1 with an id of its own.
+async fn greet(shared: &Arc<Shared>, place: usize) -> io::Result<Stream> {
+    let mut upstream = shared.upstreams.connect(place, shared.address, shared.address).await?;
+    let id = format!("hookhost-{}", Teller::new(shared).id());
+    let mut body = b"\0\x04MQTT\x04\x02\0\x3c".to_vec();
+    text(&mut body, id.as_bytes());
+    send(&mut upstream, kind::CONNECT << 4, &body).await?;
+    match &answer(&mut upstream, kind::CONNACK).await?[..] {
+        [_, 0] => Ok(upstream),
+        _ => Err(io::ErrorKind::ConnectionRefused.into()),
+    }
+}
+
+/// Publishes, and sees it through as its QoS demands.
+async fn hand_over(upstream: &mut Stream, message: &HostMessage) -> io::Result<()> {
+    let mut body = Vec::with_capacity(message.topic.len() + message.payload.len() + 4);
+    text(&mut body, message.topic.as_bytes());
+    if message.qos > 0 {
+        body.extend(ID);
+    }
+    body.extend_from_slice(&message.payload);
+    let first = kind::PUBLISH << 4 | message.qos << 1 | u8::from(message.retain);
+    send(upstream, first, &body).await?;
+    match message.qos {
+        1 => {
+            answer(upstream, kind::PUBACK).await?;
+        }
+        2 => {
+            answer(upstream, kind::PUBREC).await?;
+            send(upstream, kind::PUBREL << 4 | 2, &ID).await?;
+            answer(upstream, kind::PUBCOMP).await?;
+        }
+        _ => {}
+    }
+    send(upstream, kind::DISCONNECT << 4, &[]).await?;
+    upstream.shutdown().await
+}
+
+fn text(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(text);
+}
+
+async fn send(upstream: &mut Stream, first: u8, body: &[u8]) -> io::Result<()> {
+    let mut packet = Vec::with_capacity(body.len() + 5);
+    header(&mut packet, first, body.len());
+    packet.extend_from_slice(body);
+    upstream.write_all(&packet).await?;
+    upstream.flush().await
+}
+
+/// The body of the next packet, which must be of this type.
+async fn answer(upstream: &mut Stream, kind: u8) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let whole = frame::whole(&bytes, ANSWER).map_err(|frame::NoPacket| io::ErrorKind::InvalidData)?;
+        if let Some(frame) = whole.and_then(|length| frame::parse(bytes.get(..length)?)) {
+            return if frame.kind() == kind {
+                Ok(frame.body.to_vec())
+            } else {
+                Err(io::ErrorKind::InvalidData.into())
+            };
+        }
+        if upstream.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}

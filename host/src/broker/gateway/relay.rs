@@ -1,0 +1,525 @@
+//! Both directions of a connection after CONNACK.
+//!
+//! What is read on one side is looked at, told, and written on the other side, in this order; nothing is read from a side
+//! as long as the other one has not taken what came before, so each direction holds one piece of at most [`PIECE`] bytes
+//! and what is slow on one side is slow on the other. Pieces are read into a buffer of the thread and copied only if they
+//! cannot be written at once; a connection without traffic holds none.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::frame::{Framer, Piece};
+use super::machine::{Cause, Machine, Side};
+use super::packet::{self, kind};
+use super::sessions::Handle;
+use super::shared::{Shared, Teller};
+use super::stream::Stream;
+
+/// Bytes that are read at a time.
+const PIECE: usize = 64 << 10;
+/// How long one side may stay when the other one has closed.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long the last bytes may take to a client.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+}
+
+/// Bytes that were read before the relay began.
+pub(super) struct Ahead {
+    pub(super) client: Vec<u8>,
+    pub(super) upstream: Vec<u8>,
+}
+
+/// A connection after CONNACK.
+pub(super) struct Relay {
+    shared: Arc<Shared>,
+    /// None if CONNECT could not be read.
+    machine: Option<Machine>,
+    teller: Teller,
+    client: TcpStream,
+    upstream: Stream,
+    from_client: Way,
+    from_upstream: Way,
+    watch: Watch,
+}
+
+/// One direction.
+struct Way {
+    framer: Framer,
+    /// What was read and is not yet written.
+    out: Vec<u8>,
+    sent: usize,
+    /// Whether what was written may still lie in a buffer of TLS.
+    unflushed: bool,
+    /// Whether the sender has closed, and whether the receiver has been told.
+    ended: bool,
+    shut: bool,
+}
+
+impl Way {
+    fn new(longest: usize) -> Way {
+        Way {
+            framer: Framer::new(longest),
+            out: Vec::new(),
+            sent: 0,
+            unflushed: false,
+            ended: false,
+            shut: false,
+        }
+    }
+
+    fn is_clear(&self) -> bool {
+        self.out.is_empty()
+    }
+}
+
+/// Times that end a connection.
+struct Watch {
+    /// The client was heard last, or was kept from speaking until then.
+    heard: Instant,
+    /// How long it may be silent.
+    silence: Option<Duration>,
+    /// Since when something waits for the client to read it.
+    stalled: Option<Instant>,
+    /// Since when a PINGREQ waits for any answer.
+    pinged: Option<Instant>,
+    /// When one side has closed, and the other one must not take longer.
+    closing: Option<Instant>,
+}
+
+/// Why the polling of both directions has stopped.
+enum Turn {
+    /// Something is to be told before anything is written.
+    Told,
+    /// It is over.
+    Over(Cause),
+    /// Both sides have closed.
+    Closed,
+}
+
+enum Fault {
+    Client(io::Error),
+    Upstream,
+}
+
+impl Relay {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        machine: Option<Machine>,
+        teller: Teller,
+        client: TcpStream,
+        upstream: Stream,
+        ahead: Ahead,
+    ) -> Relay {
+        let longest = shared.limits.max_packet_size as usize;
+        let keep_alive = machine.as_ref().map_or(0, Machine::keep_alive);
+        let factor = 2.0 * shared.limits.keepalive_backoff;
+        let silence = (keep_alive > 0).then(|| Duration::from_secs(u64::from(keep_alive)).mul_f32(factor));
+        let mut relay = Relay {
+            shared,
+            machine,
+            teller,
+            client,
+            upstream,
+            from_client: Way::new(longest),
+            from_upstream: Way::new(longest),
+            watch: Watch {
+                heard: Instant::now(),
+                silence,
+                stalled: None,
+                pinged: None,
+                closing: None,
+            },
+        };
+        relay.look(Side::Upstream, &ahead.upstream);
+        relay.from_upstream.out = ahead.upstream;
+        if !ahead.client.is_empty() {
+            relay.look(Side::Client, &ahead.client);
+            relay.from_client.out = ahead.client;
+        }
+        relay
+    }
+
+    /// Relays until both sides are closed.
+    pub(super) async fn run(mut self) {
+        let handle = match &self.machine {
+            Some(machine) => machine.handle(),
+            None => Arc::new(Handle::default()),
+        };
+        let shared = Arc::clone(&self.shared);
+        let mut stopping = pin!(shared.stopping.cancelled());
+        let mut kicked = pin!(handle.kick.notified());
+        let mut timer = pin!(sleep_until(Instant::now()));
+        let mut armed = None;
+        // Whatever was read ahead is told before it is written.
+        self.teller.flush().await;
+        loop {
+            let turn = std::future::poll_fn(|cx| {
+                if let Poll::Ready(turn) = self.turn(cx) {
+                    return Poll::Ready(turn);
+                }
+                if stopping.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Turn::Over(Cause::Stopping));
+                }
+                if kicked.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Turn::Over(Cause::Kicked));
+                }
+                self.time(cx, timer.as_mut(), &mut armed)
+            })
+            .await;
+            match turn {
+                Turn::Told => self.teller.flush().await,
+                Turn::Closed => {
+                    if let Some(machine) = &mut self.machine {
+                        machine.end(Cause::ClientClosed, &self.teller);
+                    }
+                    self.teller.flush().await;
+                    break;
+                }
+                Turn::Over(cause) => {
+                    self.over(cause).await;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Moves what can be moved, in both directions.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        loop {
+            let mut moved = false;
+            for side in [Side::Upstream, Side::Client] {
+                let result = match self.write(side, cx) {
+                    Ok(wrote) => self.read(side, cx).map(|read| wrote | read),
+                    Err(fault) => Err(fault),
+                };
+                match result {
+                    Ok(progress) => moved |= progress,
+                    Err(Fault::Client(error)) => {
+                        return Poll::Ready(Turn::Over(Cause::ClientFailed(name_of(&error))));
+                    }
+                    Err(Fault::Upstream) => return Poll::Ready(Turn::Over(Cause::UpstreamClosed)),
+                }
+                if !self.teller.is_empty() {
+                    return Poll::Ready(Turn::Told);
+                }
+            }
+            if self.from_upstream.ended && self.from_upstream.is_clear() {
+                // There is nobody left to say anything to.
+                return Poll::Ready(if self.from_client.ended {
+                    Turn::Closed
+                } else {
+                    Turn::Over(Cause::UpstreamClosed)
+                });
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes what came from one side to the other one; whether anything moved.
+    fn write(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
+        let mut moved = false;
+        loop {
+            let way = self.way(from);
+            if way.is_clear() {
+                break;
+            }
+            let (out, sent) = (std::mem::take(&mut way.out), way.sent);
+            let wrote = self.write_to(from, cx, out.get(sent..).unwrap_or_default());
+            let way = self.way(from);
+            match wrote {
+                Poll::Ready(Ok(count)) => {
+                    moved = true;
+                    way.unflushed = true;
+                    if sent + count < out.len() {
+                        way.sent = sent + count;
+                        way.out = out;
+                    } else {
+                        way.sent = 0;
+                    }
+                    self.unblocked(from);
+                }
+                Poll::Ready(Err(fault)) => return Err(fault),
+                Poll::Pending => {
+                    way.out = out;
+                    self.blocked(from);
+                    return Ok(moved);
+                }
+            }
+        }
+        if self.way(from).unflushed && self.flush_to(from, cx)?.is_ready() {
+            self.way(from).unflushed = false;
+        }
+        // The client learns of the upstream's end from `over`, which may have something to say before.
+        let way = &mut self.from_client;
+        if from == Side::Client && way.ended && !way.shut && !way.unflushed {
+            way.shut = true;
+            moved = true;
+            // An upstream that has closed as well needs no farewell.
+            drop(Pin::new(&mut self.upstream).poll_shutdown(cx));
+        }
+        Ok(moved)
+    }
+
+    /// Reads from one side what the other one can take; whether anything moved.
+    fn read(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
+        let way = self.way(from);
+        if !way.is_clear() || way.ended {
+            return Ok(false);
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            let poll = match from {
+                Side::Client => Pin::new(&mut self.client).poll_read(cx, &mut buffer),
+                Side::Upstream => Pin::new(&mut self.upstream).poll_read(cx, &mut buffer),
+            };
+            match poll {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(error)) => return Err(fault(from, error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let piece = buffer.filled();
+            if piece.is_empty() {
+                self.ended(from);
+                return Ok(true);
+            }
+            self.look(from, piece);
+            let mut rest = piece;
+            // What nobody is told about can go on at once.
+            while self.teller.is_empty() && !rest.is_empty() {
+                match self.write_to(from, cx, rest) {
+                    Poll::Ready(Ok(count)) => {
+                        self.way(from).unflushed = true;
+                        rest = rest.get(count..).unwrap_or_default();
+                    }
+                    Poll::Ready(Err(fault)) => return Err(fault),
+                    Poll::Pending => break,
+                }
+            }
+            if !rest.is_empty() {
+                self.way(from).out = rest.to_vec();
+            }
+            Ok(true)
+        })
+    }
+
+    /// Looks at a piece that passes.
+    fn look(&mut self, from: Side, piece: &[u8]) {
+        match from {
+            Side::Client if self.watch.silence.is_some() => self.watch.heard = Instant::now(),
+            Side::Client => {}
+            Side::Upstream => self.watch.pinged = None,
+        }
+        let (way, machine) = match from {
+            Side::Client => (&mut self.from_client, &mut self.machine),
+            Side::Upstream => (&mut self.from_upstream, &mut self.machine),
+        };
+        let Some(machine) = machine else { return };
+        let mut input = piece;
+        while let Some(found) = way.framer.next(&mut input) {
+            match found {
+                Piece::Packet(frame) => {
+                    if from == Side::Client && frame.kind() == kind::PINGREQ && self.watch.pinged.is_none() {
+                        self.watch.pinged = Some(Instant::now());
+                    }
+                    machine.packet(from, frame, &self.teller);
+                    if machine.is_leaving() && self.watch.closing.is_none() {
+                        self.watch.closing = Some(Instant::now() + LINGER);
+                    }
+                }
+                Piece::TooLong => machine.too_long(from, &self.teller),
+                Piece::Broken => machine.broken(from, &self.teller),
+            }
+        }
+    }
+
+    /// One side has closed.
+    fn ended(&mut self, from: Side) {
+        self.way(from).ended = true;
+        self.watch.closing.get_or_insert(Instant::now() + LINGER);
+        if from == Side::Client
+            && let Some(machine) = &mut self.machine
+            && !machine.is_leaving()
+        {
+            machine.end(Cause::ClientClosed, &self.teller);
+        }
+    }
+
+    /// Ends both sides for a reason that is not that both have closed.
+    async fn over(&mut self, cause: Cause) {
+        let farewell = match cause {
+            Cause::ClientClosed | Cause::ClientFailed(_) | Cause::TooSlow => None,
+            Cause::UpstreamClosed | Cause::UpstreamSilent => Some(128),
+            Cause::KeepAlive => Some(141),
+            Cause::Kicked => Some(152),
+            Cause::Stopping => Some(139),
+        };
+        let reaches_client = !matches!(cause, Cause::ClientFailed(_) | Cause::TooSlow);
+        let ends_session = cause == Cause::Kicked;
+        if let Some(machine) = &mut self.machine {
+            let may_speak = machine.is_open() && machine.version() == 5;
+            if may_speak
+                && self.from_upstream.framer.is_between()
+                && let Some(code) = farewell
+            {
+                self.from_upstream.out.extend(packet::disconnect(code));
+            }
+            if ends_session && may_speak && self.from_client.framer.is_between() {
+                self.from_client.out.extend(packet::DISCONNECT_FOR_EVER);
+            }
+            machine.end(cause, &self.teller);
+        }
+        self.teller.flush().await;
+        if ends_session && !self.from_client.is_clear() {
+            let last = self.from_client.out.split_off(self.from_client.sent);
+            drop(timeout(FAREWELL, self.upstream.write_all(&last)).await);
+            drop(timeout(FAREWELL, self.upstream.shutdown()).await);
+        }
+        if reaches_client {
+            let last = self.from_upstream.out.split_off(self.from_upstream.sent);
+            if let Ok(Ok(())) = timeout(FAREWELL, self.client.write_all(&last)).await {
+                linger(&mut self.client).await;
+            }
+        }
+    }
+
+    fn way(&mut self, from: Side) -> &mut Way {
+        match from {
+            Side::Client => &mut self.from_client,
+            Side::Upstream => &mut self.from_upstream,
+        }
+    }
+
+    fn write_to(&mut self, from: Side, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Fault>> {
+        let poll = match from {
+            Side::Client => Pin::new(&mut self.upstream).poll_write(cx, bytes),
+            Side::Upstream => Pin::new(&mut self.client).poll_write(cx, bytes),
+        };
+        poll.map(|wrote| match wrote {
+            Ok(0) => Err(fault(to(from), io::ErrorKind::WriteZero.into())),
+            Ok(count) => Ok(count),
+            Err(error) => Err(fault(to(from), error)),
+        })
+    }
+
+    fn flush_to(&mut self, from: Side, cx: &mut Context<'_>) -> Result<Poll<()>, Fault> {
+        let poll = match from {
+            Side::Client => Pin::new(&mut self.upstream).poll_flush(cx),
+            Side::Upstream => Pin::new(&mut self.client).poll_flush(cx),
+        };
+        match poll {
+            Poll::Ready(Err(error)) => Err(fault(to(from), error)),
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// What came from one side cannot be written now.
+    fn blocked(&mut self, from: Side) {
+        if from == Side::Upstream && self.watch.stalled.is_none() {
+            self.watch.stalled = Some(Instant::now());
+        }
+    }
+
+    /// What came from one side was written.
+    fn unblocked(&mut self, from: Side) {
+        match from {
+            Side::Upstream => self.watch.stalled = None,
+            // It could not speak as long as nobody listened.
+            Side::Client => self.watch.heard = Instant::now(),
+        }
+    }
+
+    /// Waits for the next time that ends something.
+    fn time(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, armed: &mut Option<Instant>) -> Poll<Turn> {
+        loop {
+            let Some((due, cause)) = self.due() else {
+                *armed = None;
+                return Poll::Pending;
+            };
+            if due <= Instant::now() {
+                return Poll::Ready(cause.map_or(Turn::Closed, Turn::Over));
+            }
+            // A time that has moved away is noticed when the timer rings, and not before.
+            if armed.is_none_or(|armed| due < armed) {
+                timer.as_mut().reset(due);
+                *armed = Some(due);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            *armed = None;
+        }
+    }
+
+    /// What is due next, and when.
+    fn due(&self) -> Option<(Instant, Option<Cause>)> {
+        let watch = &self.watch;
+        let limit =
+            |since: Option<Instant>, span: Duration| since.filter(|_| !span.is_zero()).map(|since| since + span);
+        let is_heard = self.from_client.is_clear() && !self.from_client.ended;
+        let dues = [
+            watch
+                .silence
+                .filter(|_| is_heard)
+                .map(|silence| (watch.heard + silence, Some(Cause::KeepAlive))),
+            limit(watch.stalled, self.shared.limits.send_timeout).map(|due| (due, Some(Cause::TooSlow))),
+            limit(watch.pinged, self.shared.settings.response_timeout).map(|due| (due, Some(Cause::UpstreamSilent))),
+            watch.closing.map(|due| (due, None)),
+        ];
+        dues.into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+}
+
+fn to(from: Side) -> Side {
+    match from {
+        Side::Client => Side::Upstream,
+        Side::Upstream => Side::Client,
+    }
+}
+
+fn fault(side: Side, error: io::Error) -> Fault {
+    match side {
+        Side::Client => Fault::Client(error),
+        Side::Upstream => Fault::Upstream,
+    }
+}
+
+/// The POSIX name of a socket's error.
+fn name_of(error: &io::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        io::ErrorKind::ConnectionReset => "econnreset",
+        io::ErrorKind::BrokenPipe => "epipe",
+        io::ErrorKind::TimedOut => "etimedout",
+        io::ErrorKind::ConnectionAborted => "econnaborted",
+        io::ErrorKind::NotConnected => "enotconn",
+        io::ErrorKind::NetworkDown => "enetdown",
+        io::ErrorKind::NetworkUnreachable => "enetunreach",
+        io::ErrorKind::HostUnreachable => "ehostunreach",
+        _ => return None,
+    })
+}
+
+/// Closes this side and waits for the client to close its own: a socket that is dropped with something unread in it is
+/// reset, and what was written last would be lost.
+pub(super) async fn linger(client: &mut TcpStream) {
+    if client.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = [0; 1024];
+    let drain = async { while matches!(client.read(&mut rest).await, Ok(count) if count > 0) {} };
+    drop(timeout(FAREWELL, drain).await);
+}

@@ -1,0 +1,66 @@
+//! The gateway with real sockets: in front of RMQTT, which is started bare for it, and in front of upstreams that
+//! misbehave.
+
+mod equal;
+mod plain;
+mod trouble;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::settings::{GatewaySettings, Upstream};
+use crate::broker::testing::{DEADLINE, Host, client, line, settings};
+use crate::broker::{EngineSettings, Limits, Running, Settings, start};
+use crate::event::{Detail, Event, Hook};
+
+/// A gateway and the broker behind it.
+struct Pair {
+    upstream: Running,
+    host: Host,
+}
+
+impl Pair {
+    /// RMQTT behind a gateway, both with their defaults.
+    async fn start() -> Pair {
+        Pair::with(Limits::default(), |_| {}).await
+    }
+
+    /// The same with other limits for both and other settings for the gateway.
+    async fn with(limits: Limits, change: impl FnOnce(&mut GatewaySettings)) -> Pair {
+        let upstream = start(&settings(limits.clone()), None).await.unwrap();
+        let mut gateway = GatewaySettings::new(vec![at(upstream.address())]);
+        change(&mut gateway);
+        let host = Host::with(&with_gateway(limits, gateway), &Hook::ALL).await;
+        Pair { upstream, host }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.host.address()
+    }
+}
+
+/// Settings of a gateway on a free port.
+fn with_gateway(limits: Limits, gateway: GatewaySettings) -> Settings {
+    Settings {
+        engine: EngineSettings::Gateway(gateway),
+        ..settings(limits)
+    }
+}
+
+/// The address as that of an upstream.
+fn at(address: SocketAddr) -> Upstream {
+    Upstream {
+        tls: false,
+        host: address.ip().to_string(),
+        port: address.port(),
+    }
+}
+
+/// Lines of the events about one client, in their order.
+fn lines_of(events: &[Arc<Event>], client: &str) -> Vec<String> {
+    events
+        .iter()
+        .filter(|event| event.detail.client().is_some_and(|of| of.id == *client))
+        .map(|event| line(event))
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! `[broker]`: what makes events, and for a gateway where its upstream is.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::reader::Section;
+use crate::broker::{EngineSettings, GatewaySettings, Publishers, Upstream, UpstreamTls};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Engine {
+    Rmqtt,
+    Gateway,
+}
+
+/// Keys that say nothing to the broker in process.
+const OF_GATEWAY: [&str; 10] = [
+    "upstream",
+    "connect_timeout",
+    "response_timeout",
+    "proxy_protocol",
+    "ca",
+    "certificate",
+    "key",
+    "server_name",
+    "publishers",
+    "sees_all_clients",
+];
+
+pub(super) fn read(mut at: Section<'_>) -> EngineSettings {
+    let engine = at.choice(
+        "engine",
+        Engine::Rmqtt,
+        &[("rmqtt", Engine::Rmqtt), ("gateway", Engine::Gateway)],
+    );
+    let settings = gateway(&mut at);
+    match engine {
+        Engine::Gateway => {
+            if settings.upstreams.is_empty() && !at.is_given("upstream") {
+                at.problem_of(
+                    "engine",
+                    "needs broker.upstream: the address of a broker, mqtt://HOST:PORT",
+                );
+            }
+            EngineSettings::Gateway(settings)
+        }
+        Engine::Rmqtt => {
+            for key in OF_GATEWAY {
+                at.problem_of(key, "is for broker.engine = \"gateway\" only");
+            }
+            EngineSettings::Rmqtt
+        }
+    }
+}
+
+fn gateway(at: &mut Section<'_>) -> GatewaySettings {
+    let d = GatewaySettings::new(Vec::new());
+    let hour = Duration::from_secs(3600);
+    let given = Cell::new(false);
+    let upstreams = match at.texts("upstream", |text| {
+        given.set(true);
+        text.parse::<Upstream>()
+    }) {
+        Some((place, list)) => {
+            if !given.get() {
+                at.problem(place.problem("should name at least one broker: mqtt://HOST:PORT"));
+            }
+            list
+        }
+        None => Vec::new(),
+    };
+    let settings = GatewaySettings {
+        connect_timeout: at.duration("connect_timeout", d.connect_timeout, Duration::from_millis(1)..=hour),
+        response_timeout: at.duration("response_timeout", d.response_timeout, Duration::ZERO..=hour),
+        proxy_protocol: at.boolean("proxy_protocol", d.proxy_protocol),
+        tls: UpstreamTls {
+            ca: at.path("ca"),
+            certificate: at.path("certificate"),
+            key: at.path("key"),
+            server_name: at.text("server_name", None, |text| match text {
+                "" => Err("is empty".to_owned()),
+                text => Ok(Some(text.to_owned())),
+            }),
+        },
+        publishers: at.choice(
+            "publishers",
+            d.publishers,
+            &[("content", Publishers::Content), ("unknown", Publishers::Unknown)],
+        ),
+        sees_all_clients: at.boolean("sees_all_clients", d.sees_all_clients),
+        upstreams,
+    };
+    match (&settings.tls.certificate, &settings.tls.key) {
+        (Some(_), None) => at.problem_of("certificate", "needs broker.key beside it"),
+        (None, Some(_)) => at.problem_of("key", "needs broker.certificate beside it"),
+        _ => {}
+    }
+    settings
+}

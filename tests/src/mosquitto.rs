@@ -1,0 +1,67 @@
+//! mosquitto, where it is installed: a broker that nobody here has written.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::PATIENCE;
+use crate::process::Process;
+
+/// A mosquitto on a port of its own.
+pub struct Mosquitto {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+    _dir: TempDir,
+}
+
+impl Mosquitto {
+    /// Starts it with these lines in its configuration, after `listener PORT 127.0.0.1`. None, said loudly, if it is not
+    /// installed.
+    pub async fn start(lines: &str) -> Option<Mosquitto> {
+        let program = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"]
+            .into_iter()
+            .find(|path| Path::new(path).exists());
+        let Some(program) = program else {
+            eprintln!(
+                "SKIPPED: mosquitto is not installed, so nothing is tested against it (apt-get install mosquitto)"
+            );
+            return None;
+        };
+        // It cannot choose a port itself; one that was taken in between shows as an end of the process, and then the
+        // next one is tried.
+        for _ in 0..10 {
+            let address = free().await;
+            let dir = TempDir::with_prefix("hookhost-mosquitto-").expect("a temporary directory");
+            let config = dir.path().join("mosquitto.conf");
+            let text = format!("listener {} 127.0.0.1\nallow_anonymous true\n{lines}\n", address.port());
+            std::fs::write(&config, text).expect("the directory is ours");
+            let mut command = Command::new(program);
+            command.arg("-c").arg(&config);
+            let process = Process::start(command);
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            while process.is_running() && tokio::time::Instant::now() < deadline {
+                if TcpStream::connect(address).await.is_ok() {
+                    return Some(Mosquitto {
+                        process,
+                        address,
+                        _dir: dir,
+                    });
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            eprintln!("mosquitto did not start at {address}:\n{}", process.stderr.tail());
+        }
+        panic!("mosquitto does not start");
+    }
+}
+
+/// An address where nobody listens.
+async fn free() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("a bound socket has an address")
+}
