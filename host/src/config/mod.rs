@@ -233,14 +233,8 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     let other = [&environment, &file]
         .iter()
         .find_map(|layer| layer.get("webhook.format"));
-    let useless = other.is_some_and(|(_, given)| formats::has_no_encoding(given));
-    let encoding = if useless {
-        broker.remove("webhook.payload_encoding")
-    } else {
-        None
-    };
-    if let Some((place, _)) = encoding {
-        warnings.push(place.problem("is ignored: bodies of the format that is asked for have no use for it"));
+    if let Some((_, given)) = other {
+        warnings.extend(formats::fit(&mut broker, given));
     }
 
     let layers = vec![flags, environment, broker, file, implied];

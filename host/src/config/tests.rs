@@ -658,6 +658,10 @@ fn a_format_that_is_asked_for_beats_that_of_the_broker() {
     assert_eq!(shown(&loaded.warnings), [""; 0]);
     assert_eq!(loaded.config.webhook.config["format"], "nanomq");
     assert_eq!(loaded.config.webhook.config["payload_encoding"], "base62");
+    assert_eq!(loaded.config.webhook.config["rule"], json!({"client_connect": [{}]}));
+    inputs.file = file("f", "webhook.format = \"rmqtt\"");
+    let rules = json!({"client_connect": [{"action": "client_connect"}]});
+    assert_eq!(read(&inputs).unwrap().config.webhook.config["rule"], rules);
     inputs.file = file("f", "webhook.format = \"cloudevents\"");
     let loaded = read(&inputs).unwrap();
     assert_eq!(

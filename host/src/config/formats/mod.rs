@@ -118,17 +118,46 @@ pub(super) fn named(layer: &Layer) -> Option<Format> {
     Format::from_name(text.trim())
 }
 
-/// Whether a format of bodies, as somebody has written it, leaves no choice of how payloads are encoded.
-pub(super) fn has_no_encoding(format: &Given) -> bool {
-    let (Given::Text(text)
+/// Makes a broker's settings fit another format of bodies that somebody asks for. Gives what has to be told.
+pub(super) fn fit(broker: &mut Layer, format: &Given) -> Option<Problem> {
+    let (Given::Text(format)
     | Given::Node(Node {
-        value: Value::Text(text),
+        value: Value::Text(format),
         ..
     })) = format
     else {
-        return false;
+        return None;
     };
-    matches!(text.trim(), "rmqtt" | "cloudevents" | "template")
+    let format = format.trim();
+    // Bodies of RMQTT repeat the action of their rule; others have a name of their own for the event.
+    if format == Format::Rmqtt.name()
+        && let Some((_, Given::Node(node))) = broker.get_mut("webhook.rule")
+    {
+        with_actions(node);
+    }
+    if !matches!(format, "rmqtt" | "cloudevents" | "template") {
+        return None;
+    }
+    let (place, _) = broker.remove("webhook.payload_encoding")?;
+    Some(place.problem("is ignored: bodies of the format that is asked for have no use for it"))
+}
+
+/// Gives each rule without an action the name of its event.
+fn with_actions(rules: &mut Node) {
+    let Value::Table(events) = &mut rules.value else { return };
+    for (event, node) in events {
+        let Value::List(list) = &mut node.value else { continue };
+        for rule in list {
+            let line = rule.line;
+            if let Value::Table(fields) = &mut rule.value {
+                let action = || Node {
+                    line,
+                    value: Value::Text(event.clone()),
+                };
+                fields.entry("action".to_owned()).or_insert_with(action);
+            }
+        }
+    }
 }
 
 /// What is to be read.

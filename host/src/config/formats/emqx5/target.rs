@@ -79,9 +79,7 @@ pub(super) fn of(
     let mut headers = BTreeMap::new();
     fixed.retain(|name, (_, value)| {
         // What EMQX sends without being told is no secret, and needs no destination.
-        let usual = DEFAULT_HEADERS
-            .iter()
-            .any(|known| *known == (name.as_str(), value.as_str()));
+        let usual = DEFAULT_HEADERS.contains(&(name.as_str(), value.as_str()));
         let templated = value.contains("${") || (usual && name != "content-type");
         let needed = name == "content-type" && (value != "application/json" || action.body.is_some());
         if templated || needed {
