@@ -22,8 +22,8 @@ struct OwnBody(Rules);
 impl Module for OwnBody {
     type Config = Value;
 
-    fn new(config: Value, _: &Host) -> Result<Self, Problems> {
-        Ok(OwnBody(Rules::parse(&config)?))
+    fn new(config: Value, host: &Host) -> Result<Self, Problems> {
+        Ok(OwnBody(Rules::parse(&config, host)?))
     }
 
     fn interests(&self) -> Vec<Interest> {
