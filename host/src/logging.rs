@@ -14,7 +14,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::config::{Environment, Problem, Source};
 
 /// Holds before what the environment says, so that `HOOKHOST_LOG=debug` is not buried under the engine's own lines.
-const DEFAULTS: &str = "info,rmqtt=warn";
+/// rumqttd's spans are at level error and cost microseconds for each message.
+const DEFAULTS: &str = "info,rmqtt=warn,rumqttd=off";
 
 /// What is logged.
 #[derive(Debug)]

@@ -152,7 +152,7 @@ enum Engine {
 pub async fn start(settings: &Settings, bus: Option<Bus>) -> Result<Running, StartError> {
     Ok(Running(match &settings.engine {
         EngineSettings::Rmqtt => Engine::Rmqtt(Box::new(rmqtt::Broker::start(settings, bus).await?)),
-        EngineSettings::Gateway(gateway) => Engine::Gateway(gateway::Broker::start(settings, gateway, bus)?),
+        EngineSettings::Gateway(gateway) => Engine::Gateway(gateway::Broker::start(settings, gateway, bus).await?),
     }))
 }
 

@@ -38,7 +38,7 @@ pub(super) fn read(mut at: Section<'_>) -> EngineSettings {
             if settings.upstreams.is_empty() && !at.is_given("upstream") {
                 at.problem_of(
                     "engine",
-                    "needs broker.upstream: the address of a broker, mqtt://HOST:PORT",
+                    "needs broker.upstream: the address of a broker, mqtt://HOST:PORT, or rumqttd",
                 );
             }
             EngineSettings::Gateway(settings)
@@ -55,16 +55,22 @@ pub(super) fn read(mut at: Section<'_>) -> EngineSettings {
 fn gateway(at: &mut Section<'_>) -> GatewaySettings {
     let d = GatewaySettings::new(Vec::new());
     let hour = Duration::from_secs(3600);
-    let given = Cell::new(false);
+    let (given, in_process) = (Cell::new(0), Cell::new(false));
     let upstreams = match at.texts("upstream", |text| {
-        given.set(true);
-        text.parse::<Upstream>()
+        given.set(given.get() + 1);
+        in_process.set(in_process.get() || text.trim() == "rumqttd");
+        match text.trim() {
+            "rumqttd" => Ok(None),
+            text => text.parse::<Upstream>().map(Some),
+        }
     }) {
         Some((place, list)) => {
-            if !given.get() {
-                at.problem(place.problem("should name at least one broker: mqtt://HOST:PORT"));
+            if given.get() == 0 {
+                at.problem(place.problem("should name at least one broker: mqtt://HOST:PORT, or rumqttd"));
+            } else if in_process.get() && given.get() > 1 {
+                at.problem(place.problem("should name rumqttd alone or other brokers alone"));
             }
-            list
+            list.into_iter().flatten().collect()
         }
         None => Vec::new(),
     };

@@ -528,6 +528,10 @@ fn a_gateway() {
     assert_eq!(gateway.tls.ca.as_deref(), Some(std::path::Path::new("ca.pem")));
     assert!(gateway.proxy_protocol && !gateway.sees_all_clients);
     assert_eq!(gateway.publishers, Publishers::Content);
+    assert_eq!(
+        config(&inputs("[broker]\nengine = \"gateway\"\nupstream = \"rumqttd\"")).broker,
+        EngineSettings::Gateway(GatewaySettings::rumqttd())
+    );
     let inputs = Inputs {
         environment: environment(&[
             ("HOOKHOST_BROKER__ENGINE", "gateway"),
@@ -552,7 +556,7 @@ fn mistakes_about_a_gateway() {
         ),
         (
             "engine = \"gateway\"",
-            &["f:2: broker.engine: needs broker.upstream: the address of a broker, mqtt://HOST:PORT"],
+            &["f:2: broker.engine: needs broker.upstream: the address of a broker, mqtt://HOST:PORT, or rumqttd"],
         ),
         (
             "upstream = \"mqtt://a\"",
@@ -560,7 +564,7 @@ fn mistakes_about_a_gateway() {
         ),
         (
             "engine = \"gateway\"\nupstream = []",
-            &["f:3: broker.upstream: should name at least one broker: mqtt://HOST:PORT"],
+            &["f:3: broker.upstream: should name at least one broker: mqtt://HOST:PORT, or rumqttd"],
         ),
         (
             "engine = \"gateway\"\nupstream = [\"a:1883\", \"mqtt://u:secret@a\", 5]\nkey = \"k\"",
@@ -570,6 +574,10 @@ fn mistakes_about_a_gateway() {
                 "f:3: broker.upstream[2]: should be a string, not an integer",
                 "f:4: broker.key: needs broker.certificate beside it",
             ],
+        ),
+        (
+            "engine = \"gateway\"\nupstream = \"rumqttd mqtt://a\"",
+            &["f:3: broker.upstream: should name rumqttd alone or other brokers alone"],
         ),
         (
             "engine = \"gateway\"\nupstream = \"mqtt://a\"\nupsteam = 1\nconnect_timeout = \"0s\"",

@@ -1,10 +1,11 @@
 //! Notices that the modules folder has changed.
 //!
-//! One thread waits for the system's word, lets the folder settle (a quiet time, and a longest wait under steady
-//! writing), and then calls back; what has really changed is for the callee to find out. The folder itself is watched
-//! and the nearest folder above it that exists, so that one which appears later, is replaced, or is a link that is
-//! turned round is noticed too. Events only say "look": their names and kinds are not trusted with more. Every two
-//! seconds the thread makes sure that it still watches the right folders; where the system cannot watch, it looks.
+//! One thread waits for the system's word, lets the folder settle (a quiet time, shorter for what was renamed, and a
+//! longest wait under steady writing), and then calls back; what has really changed is for the callee to find out. The
+//! folder itself is watched and the nearest folder above it that exists, so that one which appears later, is replaced,
+//! or is a link that is turned round is noticed too. Events only say "look": their names are not trusted with more.
+//! Every two seconds the thread makes sure that it still watches the right folders; where the system cannot watch, it
+//! looks.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,12 +14,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{debug, warn};
 
 /// So long nothing may happen before the folder is looked at: a copy writes more often than that.
 const QUIET: Duration = Duration::from_millis(50);
+/// So long if files were only renamed into the folder or out of it: they are whole, and perhaps another one follows.
+const QUIET_RENAMED: Duration = Duration::from_millis(10);
 /// So long a look is put off while things go on happening.
 const LONGEST: Duration = Duration::from_millis(500);
 /// How often to look after what the system does not tell.
@@ -43,7 +46,8 @@ pub(super) enum Reason {
 }
 
 enum Signal<T> {
-    Changed,
+    /// Something has happened, after which it has to be quiet for so long.
+    Changed(Duration),
     /// Look now, and tell what came of it.
     Look(Sender<T>),
     End,
@@ -73,9 +77,9 @@ pub(super) fn prepare<T: Send + 'static>(dir: &Path) -> io::Result<Prepared<T>> 
     let signals = channel();
     let (sender, watched_dir) = (signals.0.clone(), dir.clone());
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.map_or(true, |event| matters(&event, &watched_dir)) {
+        if let Some(quiet) = event.map_or(Some(QUIET), |event| quiet_after(&event, &watched_dir)) {
             // Nobody listens when the watch ends.
-            drop(sender.send(Signal::Changed));
+            drop(sender.send(Signal::Changed(quiet)));
         }
     });
     let watcher = watcher
@@ -135,60 +139,88 @@ impl<T> Drop for Watch<T> {
 }
 
 fn run<T>(mut eyes: Eyes, signals: &Receiver<Signal<T>>, mut look: impl FnMut(Reason) -> T) {
-    let mut first: Option<Instant> = None;
-    let mut last = Instant::now();
+    let mut changes: Option<Changes> = None;
     loop {
-        let time = first.map_or(POLL, |first| due(first, last).saturating_duration_since(Instant::now()));
+        let time = changes
+            .as_ref()
+            .map_or(POLL, |changes| changes.due().saturating_duration_since(Instant::now()));
         let signal = signals.recv_timeout(time);
         match signal {
-            Ok(Signal::Changed) => {
-                last = Instant::now();
-                first = first.or(Some(last));
+            Ok(Signal::Changed(quiet)) => {
+                let now = Instant::now();
+                let changes = changes.get_or_insert(Changes::new(now));
+                changes.add(now, quiet);
                 // Steady changes must not keep the look from ever being due.
-                if Instant::now() < due(first.unwrap_or(last), last) {
+                if now < changes.due() {
                     continue;
                 }
             }
             Ok(Signal::Look(done)) => {
-                first = None;
+                changes = None;
                 eyes.follow();
                 // Whoever asked may have given up.
                 done.send(look(Reason::Asked)).ok();
                 continue;
             }
-            Err(RecvTimeoutError::Timeout) if first.is_none() && eyes.are_open() => continue,
+            Err(RecvTimeoutError::Timeout) if changes.is_none() && eyes.are_open() => continue,
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
-        first = None;
+        changes = None;
         // Watch first, look then: what happens in between is noticed.
         eyes.follow();
         look(Reason::Noticed);
     }
 }
 
-/// When a folder that has been changing since `first` is looked at, if nothing more happens after `last`.
-fn due(first: Instant, last: Instant) -> Instant {
-    (last + QUIET).min(first + LONGEST)
+/// What has happened since the last look.
+#[derive(Debug)]
+struct Changes {
+    first: Instant,
+    last: Instant,
+    quiet: Duration,
 }
 
-/// Whether an event can mean that a module has changed. Looking at the folder makes events itself: those of opening
-/// and reading must not make it look again.
-fn matters(event: &notify::Event, dir: &Path) -> bool {
+impl Changes {
+    fn new(first: Instant) -> Changes {
+        Changes {
+            first,
+            last: first,
+            quiet: Duration::ZERO,
+        }
+    }
+
+    /// Another change, after which it has to be quiet for so long.
+    fn add(&mut self, at: Instant, quiet: Duration) {
+        self.last = at;
+        self.quiet = self.quiet.max(quiet);
+    }
+
+    /// When to look, if nothing more happens.
+    fn due(&self) -> Instant {
+        (self.last + self.quiet).min(self.first + LONGEST)
+    }
+}
+
+/// How quiet it has to be after an event; none if the event cannot mean that a module has changed. Looking at the folder
+/// makes events itself: those of opening and reading must not make it look again.
+fn quiet_after(event: &notify::Event, dir: &Path) -> Option<Duration> {
     if event.need_rescan() {
-        return true;
+        return Some(QUIET);
     }
-    match event.kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
-        EventKind::Access(_) => return false,
-        _ => {}
-    }
+    let quiet = match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => QUIET,
+        EventKind::Access(_) => return None,
+        EventKind::Modify(ModifyKind::Name(RenameMode::From | RenameMode::To | RenameMode::Both)) => QUIET_RENAMED,
+        _ => QUIET,
+    };
     // Below the folder, the folder itself, or one above it.
-    event.paths.is_empty()
+    let concerns = event.paths.is_empty()
         || event
             .paths
             .iter()
-            .any(|path| path.starts_with(dir) || dir.starts_with(path))
+            .any(|path| path.starts_with(dir) || dir.starts_with(path));
+    concerns.then_some(quiet)
 }
 
 impl Eyes {

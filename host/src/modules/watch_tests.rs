@@ -110,32 +110,52 @@ fn a_look_can_be_asked_for() {
 }
 
 #[test]
-fn looking_is_not_noticed() {
+fn looking_is_not_noticed_and_what_was_renamed_is_whole() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("a"), "content").unwrap();
     let dir = std::path::absolute(root.path()).unwrap();
     let event = |kind| notify::Event::new(kind).add_path(dir.join("a"));
-    for (kind, expected) in [
-        (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
-        (EventKind::Access(AccessKind::Close(AccessMode::Read)), false),
-        (EventKind::Access(AccessKind::Close(AccessMode::Write)), true),
-        (EventKind::Create(notify::event::CreateKind::File), true),
-        (EventKind::Remove(notify::event::RemoveKind::File), true),
+    let renamed = |mode| EventKind::Modify(ModifyKind::Name(mode));
+    for (kind, millis) in [
+        (EventKind::Access(AccessKind::Open(AccessMode::Any)), None),
+        (EventKind::Access(AccessKind::Close(AccessMode::Read)), None),
+        (EventKind::Access(AccessKind::Close(AccessMode::Write)), Some(50)),
+        (EventKind::Create(notify::event::CreateKind::File), Some(50)),
+        (EventKind::Remove(notify::event::RemoveKind::File), Some(50)),
+        (renamed(RenameMode::To), Some(10)),
+        (renamed(RenameMode::Both), Some(10)),
+        (renamed(RenameMode::From), Some(10)),
+        (renamed(RenameMode::Any), Some(50)),
     ] {
-        assert_eq!(matters(&event(kind), &dir), expected, "{kind:?}");
+        let quiet = quiet_after(&event(kind), &dir);
+        assert_eq!(quiet, millis.map(Duration::from_millis), "{kind:?}");
     }
     let create = EventKind::Create(notify::event::CreateKind::File);
     let beside = notify::Event::new(create).add_path(dir.with_file_name("other"));
-    assert!(!matters(&beside, &dir), "beside the folder");
+    assert_eq!(quiet_after(&beside, &dir), None, "beside the folder");
     let above = notify::Event::new(create).add_path(dir.parent().unwrap().to_path_buf());
-    assert!(matters(&above, &dir));
+    assert_eq!(quiet_after(&above, &dir), Some(QUIET));
 }
 
 #[test]
 fn a_folder_settles_after_a_quiet_time_or_the_longest_wait() {
     let start = Instant::now();
     let after = |ms| start + Duration::from_millis(ms);
-    for (last, expected) in [(0, 50), (30, 80), (449, 499), (450, 500), (480, 500), (10_000, 500)] {
-        assert_eq!(due(start, after(last)), after(expected), "{last}");
+    for (list, expected) in [
+        (&[(0, 50)][..], 50),
+        (&[(0, 50), (30, 50)], 80),
+        (&[(0, 10)], 10),
+        (&[(0, 10), (5, 10)], 15),
+        (&[(0, 50), (5, 10)], 55),
+        (&[(0, 10), (5, 50)], 55),
+        (&[(0, 50), (449, 50)], 499),
+        (&[(0, 50), (450, 50)], 500),
+        (&[(0, 50), (10_000, 10)], 500),
+    ] {
+        let mut changes = Changes::new(start);
+        for (at, quiet) in list {
+            changes.add(after(*at), Duration::from_millis(*quiet));
+        }
+        assert_eq!(changes.due(), after(expected), "{list:?}");
     }
 }

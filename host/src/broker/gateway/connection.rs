@@ -15,9 +15,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame;
-use super::machine::{Facts, Host, Machine};
-use super::packet::{self, kind};
+use super::machine::{Counted, Facts, Host, Machine};
+use super::packet::{self, Unreadable, kind};
 use super::relay::{Ahead, Relay, linger};
+use super::rumqttd::shield::Shield;
 use super::shared::{Guard, Shared, Teller};
 use super::stream::Stream;
 use super::turns::Turn;
@@ -54,23 +55,52 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
         listener: shared.listener.clone(),
     };
     let connect = frame::parse(&bytes).map(|frame| packet::connect(frame.body));
-    let machine = match connect {
-        Some(Ok(connect)) => Some(Machine::connect(facts, connect, &teller)),
+    let mut ask = Ask {
+        connect: bytes,
+        discard: None,
+    };
+    let (mut shield, mut refusal) = (None, None);
+    let machine = match (connect, shared.upstreams.rumqttd()) {
+        (Some(Ok(connect)), rumqttd) => {
+            if let Some(rumqttd) = rumqttd {
+                let id = || format!("hookhost-{}", teller.id()).into();
+                match Shield::open(&connect, rumqttd.password(), id) {
+                    Ok(opened) => {
+                        shield = Some(Box::new(opened.shield));
+                        ask = Ask {
+                            connect: opened.connect,
+                            discard: opened.discard,
+                        };
+                    }
+                    Err(code) => refusal = Some(code),
+                }
+            }
+            Some(Machine::connect(facts, connect, &teller))
+        }
         // Somebody else may understand it; nothing can be told about it.
-        _ => {
-            teller.count(super::machine::Counted::Unreadable);
+        (_, None) => {
+            teller.count(Counted::Unreadable);
             None
+        }
+        (_, Some(_)) => {
+            teller.count(Counted::Unreadable);
+            return;
         }
     };
     teller.flush().await;
     let mut opening = Opening {
         shared,
         machine,
+        shield,
         teller,
         client,
         peer,
         rest,
     };
+    if let Some(code) = refusal {
+        opening.refuse(code).await;
+        return;
+    }
     let stopping = opening.shared.stopping.clone();
     let relay = {
         let _turn = opening.turn().await;
@@ -78,13 +108,13 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
             machine.announce(&opening.teller);
         }
         let asked = tokio::select! {
-            asked = opening.ask(&bytes) => asked,
+            asked = opening.ask(&ask) => asked,
             () = stopping.cancelled() => {
                 opening.refuse(136).await;
                 None
             }
         };
-        drop(bytes);
+        drop(ask);
         match asked {
             Some((upstream, answer)) => opening.answered(upstream, answer).await,
             None => None,
@@ -99,6 +129,7 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
 struct Opening {
     shared: Arc<Shared>,
     machine: Option<Machine>,
+    shield: Option<Box<Shield>>,
     teller: Teller,
     client: TcpStream,
     peer: SocketAddr,
@@ -126,7 +157,7 @@ impl Opening {
     }
 
     /// Asks the upstreams; gives the first one that answers, and the bytes of its answer.
-    async fn ask(&mut self, connect: &[u8]) -> Option<(Stream, Vec<u8>)> {
+    async fn ask(&mut self, connect: &Ask) -> Option<(Stream, Vec<u8>)> {
         for place in self.shared.upstreams.order() {
             let shared = Arc::clone(&self.shared);
             let asking = timeout(shared.settings.connect_timeout, ask(&shared, place, self.peer, connect));
@@ -161,7 +192,7 @@ impl Opening {
     /// The upstream has answered: relays what it says until that was CONNACK.
     async fn answered(mut self, mut upstream: Stream, mut answer: Vec<u8>) -> Option<Relay> {
         let Some(version) = self.machine.as_ref().map(Machine::version) else {
-            return Some(self.relay(upstream, answer));
+            return Some(self.relay(upstream, Vec::new(), answer));
         };
         loop {
             let Ok(Some(length)) = frame::whole(&answer, ANSWER) else {
@@ -170,17 +201,23 @@ impl Opening {
             };
             let is_connack = answer.first().is_some_and(|first| *first >> 4 == kind::CONNACK);
             if is_connack {
-                let (packet, _) = answer.split_at(length);
-                let read = frame::parse(packet).map(|frame| packet::connack(version, frame.body));
-                let Some(Ok(connack)) = read else {
+                let ahead = answer.split_off(length);
+                let wire = if self.shield.is_some() { 5 } else { version };
+                let read = frame::parse(&answer).map(|frame| packet::connack(wire, frame.body));
+                let said = match (read, &mut self.shield) {
+                    (Some(Ok(said)), None) => Ok((answer, said)),
+                    (Some(Ok(said)), Some(shield)) => shield.connack(&said),
+                    _ => Err(Unreadable(129)),
+                };
+                let Ok((connack, said)) = said else {
                     self.refuse(136).await;
                     return None;
                 };
                 if let Some(machine) = &mut self.machine {
-                    machine.connack(&connack, &self.teller);
+                    machine.connack(&said, &self.teller);
                 }
                 self.teller.flush().await;
-                return Some(self.relay(upstream, answer));
+                return Some(self.relay(upstream, connack, ahead));
             }
             // Extended authentication: both talk in turn.
             let after = answer.split_off(length);
@@ -213,12 +250,21 @@ impl Opening {
         Ok(())
     }
 
-    fn relay(self, upstream: Stream, answer: Vec<u8>) -> Relay {
+    fn relay(self, upstream: Stream, connack: Vec<u8>, ahead: Vec<u8>) -> Relay {
         let ahead = Ahead {
+            connack,
             client: self.rest,
-            upstream: answer,
+            upstream: ahead,
         };
-        Relay::new(self.shared, self.machine, self.teller, self.client, upstream, ahead)
+        Relay::new(
+            self.shared,
+            self.machine,
+            self.teller,
+            self.client,
+            upstream,
+            self.shield,
+            ahead,
+        )
     }
 
     /// Refuses the client in the gateway's own name.
@@ -245,6 +291,13 @@ fn is_answer(first: u8) -> bool {
     matches!(first >> 4, kind::CONNACK | kind::AUTH)
 }
 
+/// What an upstream is asked.
+struct Ask {
+    connect: Vec<u8>,
+    /// A CONNECT to be sent before, through a connection of its own, which ends at once.
+    discard: Option<Vec<u8>>,
+}
+
 /// Why an upstream has not answered CONNECT.
 struct Unanswered {
     /// In a few words, for the log.
@@ -254,7 +307,7 @@ struct Unanswered {
 }
 
 /// Sends CONNECT to one upstream and waits for its answer.
-async fn ask(shared: &Shared, place: usize, peer: SocketAddr, connect: &[u8]) -> Result<(Stream, Vec<u8>), Unanswered> {
+async fn ask(shared: &Shared, place: usize, peer: SocketAddr, asked: &Ask) -> Result<(Stream, Vec<u8>), Unanswered> {
     let words = |error: io::Error| Unanswered {
         why: error.to_string(),
         shun: true,
@@ -264,12 +317,28 @@ async fn ask(shared: &Shared, place: usize, peer: SocketAddr, connect: &[u8]) ->
         why: why.to_owned(),
         shun: false,
     };
+    if let Some(discard) = &asked.discard {
+        let mut upstream = shared
+            .upstreams
+            .connect(place, peer, shared.address)
+            .await
+            .map_err(words)?;
+        upstream.write_all(discard).await.map_err(words)?;
+        if first_packet(&mut upstream, &mut Vec::new(), ANSWER, is_answer)
+            .await
+            .is_ok()
+        {
+            upstream.write_all(&[kind::DISCONNECT << 4, 0]).await.map_err(words)?;
+            // Once it has closed, the session is gone.
+            drop(upstream.read_to_end(&mut Vec::new()).await);
+        }
+    }
     let mut upstream = shared
         .upstreams
         .connect(place, peer, shared.address)
         .await
         .map_err(words)?;
-    upstream.write_all(connect).await.map_err(words)?;
+    upstream.write_all(&asked.connect).await.map_err(words)?;
     upstream.flush().await.map_err(words)?;
     let mut answer = Vec::new();
     match first_packet(&mut upstream, &mut answer, ANSWER, is_answer).await {

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::frame::{self, header};
+use super::frame::{self, Frame, header};
 use super::machine::{Host, announce};
-use super::packet::{self, kind};
+use super::packet::{self, Unreadable, kind};
+use super::rumqttd::shield::{Out, Shield};
 use super::shared::{Shared, Teller};
 use super::stream::Stream;
 use crate::broker::{HostMessage, PublishError};
@@ -66,21 +68,36 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
     Err(PublishError::Engine)
 }
 
+/// A connection to the upstream.
+struct Line {
+    upstream: Stream,
+    shield: Option<Shield>,
+}
+
 /// Connects as a client of MQTT 3.1.1 with an id of its own.
-async fn greet(shared: &Arc<Shared>, place: usize) -> io::Result<Stream> {
-    let mut upstream = shared.upstreams.connect(place, shared.address, shared.address).await?;
+async fn greet(shared: &Arc<Shared>, place: usize) -> io::Result<Line> {
+    let upstream = shared.upstreams.connect(place, shared.address, shared.address).await?;
+    let mut line = Line { upstream, shield: None };
     let id = format!("hookhost-{}", Teller::new(shared).id());
     let mut body = b"\0\x04MQTT\x04\x02\0\x3c".to_vec();
     text(&mut body, id.as_bytes());
-    send(&mut upstream, kind::CONNECT << 4, &body).await?;
-    match &answer(&mut upstream, kind::CONNACK).await?[..] {
-        [_, 0] => Ok(upstream),
-        _ => Err(io::ErrorKind::ConnectionRefused.into()),
-    }
+    let Some(rumqttd) = shared.upstreams.rumqttd() else {
+        send(&mut line, kind::CONNECT << 4, &body).await?;
+        return match &answer(&mut line, kind::CONNACK).await?[..] {
+            [_, 0] => Ok(line),
+            _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        };
+    };
+    let connect = packet::connect(&body).map_err(|Unreadable(_)| io::ErrorKind::InvalidData)?;
+    let opened = Shield::open(&connect, rumqttd.password(), ByteString::new).map_err(|_| io::ErrorKind::InvalidData)?;
+    line.upstream.write_all(&opened.connect).await?;
+    answer(&mut line, kind::CONNACK).await?;
+    line.shield = Some(opened.shield);
+    Ok(line)
 }
 
 /// Publishes, and sees it through as its QoS demands.
-async fn hand_over(upstream: &mut Stream, message: &HostMessage) -> io::Result<()> {
+async fn hand_over(upstream: &mut Line, message: &HostMessage) -> io::Result<()> {
     let mut body = Vec::with_capacity(message.topic.len() + message.payload.len() + 4);
     text(&mut body, message.topic.as_bytes());
     if message.qos > 0 {
@@ -101,7 +118,7 @@ async fn hand_over(upstream: &mut Stream, message: &HostMessage) -> io::Result<(
         _ => {}
     }
     send(upstream, kind::DISCONNECT << 4, &[]).await?;
-    upstream.shutdown().await
+    upstream.upstream.shutdown().await
 }
 
 fn text(out: &mut Vec<u8>, text: &[u8]) {
@@ -109,16 +126,24 @@ fn text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-async fn send(upstream: &mut Stream, first: u8, body: &[u8]) -> io::Result<()> {
+async fn send(line: &mut Line, first: u8, body: &[u8]) -> io::Result<()> {
     let mut packet = Vec::with_capacity(body.len() + 5);
-    header(&mut packet, first, body.len());
-    packet.extend_from_slice(body);
-    upstream.write_all(&packet).await?;
-    upstream.flush().await
+    if let Some(shield) = &mut line.shield {
+        let mut out = Out::default();
+        shield
+            .up(Frame { first, body }, &mut out)
+            .map_err(|Unreadable(_)| io::ErrorKind::InvalidData)?;
+        packet = out.up;
+    } else {
+        header(&mut packet, first, body.len());
+        packet.extend_from_slice(body);
+    }
+    line.upstream.write_all(&packet).await?;
+    line.upstream.flush().await
 }
 
 /// The body of the next packet, which must be of this type.
-async fn answer(upstream: &mut Stream, kind: u8) -> io::Result<Vec<u8>> {
+async fn answer(line: &mut Line, kind: u8) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         let whole = frame::whole(&bytes, ANSWER).map_err(|frame::NoPacket| io::ErrorKind::InvalidData)?;
@@ -129,7 +154,7 @@ async fn answer(upstream: &mut Stream, kind: u8) -> io::Result<Vec<u8>> {
                 Err(io::ErrorKind::InvalidData.into())
             };
         }
-        if upstream.read_buf(&mut bytes).await? == 0 {
+        if line.upstream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }

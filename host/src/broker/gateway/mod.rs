@@ -3,7 +3,8 @@
 //! [`Broker`] listens and stops. Each client has one task: `connection` takes it from its first byte to CONNACK with the
 //! help of `upstream` (with `stream`, `tls`, `proxy`), `relay` moves bytes from then on. Bytes go on unchanged; `frame`
 //! finds the packets in them and `packet` reads those that matter. What they mean is the work of `machine`, which is
-//! pure: packets in, events out. What concerns more than one connection is in `sessions` (whose entries share their
+//! pure: packets in, events out. `rumqttd` is a broker in this process for those who have none, and the one upstream for
+//! which packets are changed. What concerns more than one connection is in `sessions` (whose entries share their
 //! `memory`) and `publishers`; `shared` holds all of it and brings events to the bus.
 //!
 //! Gateways share nothing, so any number of them may stand before one broker or one cluster. Whatever a client or an
@@ -20,6 +21,7 @@ mod packet;
 mod proxy;
 mod publishers;
 mod relay;
+mod rumqttd;
 mod sessions;
 mod settings;
 mod shared;
@@ -37,6 +39,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use self::machine::{expired, terminated};
+use self::rumqttd::Rumqttd;
 use self::sessions::{Live, Presence};
 use self::shared::{Shared, Teller};
 use self::upstream::Upstreams;
@@ -60,7 +63,7 @@ pub(super) struct Broker {
 
 impl Broker {
     /// Starts it and listens. The upstream is not asked before a client comes.
-    pub(super) fn start(
+    pub(super) async fn start(
         settings: &Settings,
         gateway: &GatewaySettings,
         bus: Option<Bus>,
@@ -68,7 +71,9 @@ impl Broker {
         if let Some((key, problem)) = settings.limits.check().into_iter().next() {
             return Err(StartError::Limit { key, problem });
         }
-        let upstreams = Upstreams::new(gateway).map_err(StartError::Engine)?;
+        let upstreams = Upstreams::new(gateway, &settings.limits)
+            .await
+            .map_err(StartError::Engine)?;
         let listen = settings.listen;
         let bound = listener::bind(listen, &settings.limits);
         let (listener, address) = bound.map_err(|source| StartError::Bind { listen, source })?;
@@ -143,6 +148,7 @@ impl Broker {
             too_long = count(&counts.too_long),
             unexpected = count(&counts.unexpected),
             forgotten = count(&counts.forgotten),
+            deaths_of_rumqttd = self.shared.upstreams.rumqttd().map(Rumqttd::deaths),
             "the gateway has stopped"
         );
     }

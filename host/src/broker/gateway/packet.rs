@@ -48,6 +48,8 @@ pub(super) struct Connect {
     pub(super) username: Option<ByteString>,
     /// Whether anything in it proves who the client is.
     pub(super) has_credentials: bool,
+    /// Whether it asks for extended authentication.
+    pub(super) authentication_method: bool,
     pub(super) clean_start: bool,
     pub(super) keep_alive: u16,
     /// In seconds; for 3.x what clean session amounts to.
@@ -183,7 +185,8 @@ fn copied(first: u8, body: &[u8]) -> BytesMut {
     bytes
 }
 
-fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, Unreadable> {
+/// Reads a packet of MQTT 3.
+pub(super) fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, Unreadable> {
     match v3::Codec::new(0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
         Ok(None) => Err(Unreadable(129)),
@@ -191,7 +194,8 @@ fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, Unreadable> {
     }
 }
 
-fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, Unreadable> {
+/// Reads a packet of MQTT 5.
+pub(super) fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, Unreadable> {
     match v5::Codec::new(0, 0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
         Ok(None) => Err(Unreadable(129)),
@@ -237,6 +241,7 @@ fn connect_v3(connect: v3::Connect, bridge: bool) -> Connect {
         version: connect.protocol.level(),
         bridge,
         has_credentials: connect.username.is_some() || connect.password.is_some(),
+        authentication_method: false,
         username: connect.username,
         client_id: connect.client_id,
         clean_start: connect.clean_session,
@@ -262,6 +267,7 @@ fn connect_v5(connect: v5::Connect, bridge: bool) -> Connect {
         bridge,
         properties: properties::of_connect(&connect),
         has_credentials: connect.username.is_some() || connect.password.is_some() || connect.auth_method.is_some(),
+        authentication_method: connect.auth_method.is_some(),
         username: connect.username,
         client_id: connect.client_id,
         clean_start: connect.clean_start,

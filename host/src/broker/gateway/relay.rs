@@ -19,7 +19,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::frame::{Framer, Piece};
 use super::machine::{Cause, Machine, Side};
-use super::packet::{self, kind};
+use super::packet::{self, Unreadable, kind};
+use super::rumqttd::shield::{Out, Shield};
 use super::sessions::Handle;
 use super::shared::{Shared, Teller};
 use super::stream::Stream;
@@ -37,6 +38,8 @@ thread_local! {
 
 /// Bytes that were read before the relay began.
 pub(super) struct Ahead {
+    /// CONNACK, which has been looked at.
+    pub(super) connack: Vec<u8>,
     pub(super) client: Vec<u8>,
     pub(super) upstream: Vec<u8>,
 }
@@ -49,9 +52,13 @@ pub(super) struct Relay {
     teller: Teller,
     client: TcpStream,
     upstream: Stream,
+    /// Between the client and rumqttd; none for other upstreams.
+    shield: Option<Box<Shield>>,
     from_client: Way,
     from_upstream: Way,
     watch: Watch,
+    /// The client has sent what the shield does not let pass.
+    unfit: Option<u8>,
 }
 
 /// One direction.
@@ -120,6 +127,7 @@ impl Relay {
         teller: Teller,
         client: TcpStream,
         upstream: Stream,
+        shield: Option<Box<Shield>>,
         ahead: Ahead,
     ) -> Relay {
         let longest = shared.limits.max_packet_size as usize;
@@ -132,6 +140,8 @@ impl Relay {
             teller,
             client,
             upstream,
+            shield,
+            unfit: None,
             from_client: Way::new(longest),
             from_upstream: Way::new(longest),
             watch: Watch {
@@ -142,11 +152,11 @@ impl Relay {
                 closing: None,
             },
         };
-        relay.look(Side::Upstream, &ahead.upstream);
-        relay.from_upstream.out = ahead.upstream;
-        if !ahead.client.is_empty() {
-            relay.look(Side::Client, &ahead.client);
-            relay.from_client.out = ahead.client;
+        relay.from_upstream.out = ahead.connack;
+        for (from, bytes) in [(Side::Upstream, ahead.upstream), (Side::Client, ahead.client)] {
+            if relay.look(from, &bytes) {
+                relay.way(from).out.extend_from_slice(&bytes);
+            }
         }
         relay
     }
@@ -214,6 +224,9 @@ impl Relay {
                 if !self.teller.is_empty() {
                     return Poll::Ready(Turn::Told);
                 }
+                if let Some(code) = self.unfit {
+                    return Poll::Ready(Turn::Over(Cause::Protocol(code)));
+                }
             }
             if self.from_upstream.ended && self.from_upstream.is_clear() {
                 // There is nobody left to say anything to.
@@ -280,6 +293,10 @@ impl Relay {
         if !way.is_clear() || way.ended {
             return Ok(false);
         }
+        if from == Side::Client && self.shield.is_some() && !self.from_upstream.is_clear() {
+            // What the gateway answers itself waits for the client as well.
+            return Ok(false);
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             let poll = match from {
@@ -296,7 +313,9 @@ impl Relay {
                 self.ended(from);
                 return Ok(true);
             }
-            self.look(from, piece);
+            if !self.look(from, piece) {
+                return Ok(true);
+            }
             let mut rest = piece;
             // What nobody is told about can go on at once.
             while self.teller.is_empty() && !rest.is_empty() {
@@ -316,34 +335,69 @@ impl Relay {
         })
     }
 
-    /// Looks at a piece that passes.
-    fn look(&mut self, from: Side, piece: &[u8]) {
+    /// Looks at a piece; whether it is to go on as it is.
+    fn look(&mut self, from: Side, piece: &[u8]) -> bool {
         match from {
             Side::Client if self.watch.silence.is_some() => self.watch.heard = Instant::now(),
             Side::Client => {}
             Side::Upstream => self.watch.pinged = None,
         }
-        let (way, machine) = match from {
-            Side::Client => (&mut self.from_client, &mut self.machine),
-            Side::Upstream => (&mut self.from_upstream, &mut self.machine),
+        let way = match from {
+            Side::Client => &mut self.from_client,
+            Side::Upstream => &mut self.from_upstream,
         };
-        let Some(machine) = machine else { return };
+        let Some(machine) = &mut self.machine else { return true };
+        let mut changed = Out::default();
         let mut input = piece;
         while let Some(found) = way.framer.next(&mut input) {
-            match found {
-                Piece::Packet(frame) => {
+            match (found, &mut self.shield) {
+                (Piece::Packet(frame), Some(shield)) => {
+                    let before = changed.down.len();
+                    let passed = match from {
+                        Side::Client => {
+                            machine.packet(from, frame, &self.teller);
+                            shield.up(frame, &mut changed)
+                        }
+                        Side::Upstream => shield.down(frame, &mut changed),
+                    };
+                    // The client's side of it is what is told.
+                    let mut told = Framer::new(usize::MAX);
+                    let mut down = changed.down.get(before..).unwrap_or_default();
+                    while let Some(Piece::Packet(frame)) = told.next(&mut down) {
+                        machine.packet(Side::Upstream, frame, &self.teller);
+                    }
+                    if let Err(Unreadable(code)) = passed {
+                        self.unfit = Some(code);
+                    }
+                }
+                (Piece::TooLong, Some(_)) => self.unfit = Some(149),
+                (Piece::Broken, Some(_)) => self.unfit = Some(129),
+                (Piece::Packet(frame), None) => {
                     if from == Side::Client && frame.kind() == kind::PINGREQ && self.watch.pinged.is_none() {
                         self.watch.pinged = Some(Instant::now());
                     }
                     machine.packet(from, frame, &self.teller);
-                    if machine.is_leaving() && self.watch.closing.is_none() {
-                        self.watch.closing = Some(Instant::now() + LINGER);
-                    }
                 }
-                Piece::TooLong => machine.too_long(from, &self.teller),
-                Piece::Broken => machine.broken(from, &self.teller),
+                (Piece::TooLong, None) => machine.too_long(from, &self.teller),
+                (Piece::Broken, None) => machine.broken(from, &self.teller),
+            }
+            if self.unfit.is_some() {
+                break;
             }
         }
+        if machine.is_leaving() && self.watch.closing.is_none() {
+            self.watch.closing = Some(Instant::now() + LINGER);
+        }
+        if self.shield.is_none() {
+            return true;
+        }
+        if changed.close {
+            self.from_client.ended = true;
+            self.watch.closing.get_or_insert(Instant::now() + LINGER);
+        }
+        self.from_client.out.extend(changed.up);
+        self.from_upstream.out.extend(changed.down);
+        false
     }
 
     /// One side has closed.
@@ -366,6 +420,7 @@ impl Relay {
             Cause::KeepAlive => Some(141),
             Cause::Kicked => Some(152),
             Cause::Stopping => Some(139),
+            Cause::Protocol(code) => Some(code),
         };
         let reaches_client = !matches!(cause, Cause::ClientFailed(_) | Cause::TooSlow);
         let ends_session = cause == Cause::Kicked;
@@ -377,7 +432,7 @@ impl Relay {
             {
                 self.from_upstream.out.extend(packet::disconnect(code));
             }
-            if ends_session && may_speak && self.from_client.framer.is_between() {
+            if ends_session && may_speak && self.shield.is_none() && self.from_client.framer.is_between() {
                 self.from_client.out.extend(packet::DISCONNECT_FOR_EVER);
             }
             machine.end(cause, &self.teller);

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Settings of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
-    /// The upstream brokers, the one to prefer first; never empty.
+    /// The upstream brokers, the one to prefer first; empty if and only if rumqttd is the upstream.
     pub upstreams: Vec<Upstream>,
     /// How long one upstream may take until it has answered CONNECT, with connecting and TLS. 5 s: a client that waits
     /// longer has given up itself.
@@ -27,6 +27,11 @@ pub struct GatewaySettings {
 }
 
 impl GatewaySettings {
+    /// A gateway to rumqttd in this process, everything else by default.
+    pub fn rumqttd() -> GatewaySettings {
+        GatewaySettings::new(Vec::new())
+    }
+
     /// A gateway to these upstreams, everything else by default.
     pub fn new(upstreams: Vec<Upstream>) -> GatewaySettings {
         GatewaySettings {

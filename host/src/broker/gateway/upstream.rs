@@ -10,15 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::proxy;
+use super::rumqttd::Rumqttd;
 use super::settings::{GatewaySettings, Upstream};
 use super::stream::Stream;
 use super::tls;
+use crate::broker::Limits;
 
 /// How long one that has failed is tried last.
 const PENALTY: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ const PENALTY: Duration = Duration::from_secs(5);
 /// The upstream brokers.
 pub(super) struct Upstreams {
     list: Vec<Target>,
+    /// In place of the list.
+    rumqttd: Option<Rumqttd>,
     tls: Option<Tls>,
     proxy_protocol: bool,
     start: Instant,
@@ -43,12 +47,18 @@ struct Tls {
 }
 
 impl Upstreams {
-    /// Reads the files of TLS, if it is needed.
+    /// Reads the files of TLS, if it is needed; starts rumqttd, if there is no other upstream.
     ///
     /// # Errors
     ///
-    /// What is wrong with them, as a sentence.
-    pub(super) fn new(settings: &GatewaySettings) -> Result<Upstreams, String> {
+    /// What is wrong with the files, or why rumqttd does not start, as a sentence.
+    pub(super) async fn new(settings: &GatewaySettings, limits: &Limits) -> Result<Upstreams, String> {
+        let rumqttd = if settings.upstreams.is_empty() {
+            let started = Rumqttd::start(limits).await;
+            Some(started.map_err(|error| format!("rumqttd does not start: {error}"))?)
+        } else {
+            None
+        };
         let tls = if settings.upstreams.iter().any(|upstream| upstream.tls) {
             let name = settings.tls.server_name.clone().map(ServerName::try_from).transpose();
             Some(Tls {
@@ -59,6 +69,7 @@ impl Upstreams {
             None
         };
         Ok(Upstreams {
+            rumqttd,
             list: settings
                 .upstreams
                 .iter()
@@ -76,6 +87,9 @@ impl Upstreams {
     /// In which order to try them, by their places in the list.
     pub(super) fn order(&self) -> SmallVec<[usize; 4]> {
         let now = self.elapsed();
+        if self.rumqttd.is_some() {
+            return smallvec![0];
+        }
         let shunned = |place: &usize| self.list.get(*place).is_some_and(|target| target.is_shunned(now));
         let mut order: SmallVec<[usize; 4]> = (0..self.list.len()).collect();
         // Stable: among equals the order of the list holds.
@@ -100,15 +114,24 @@ impl Upstreams {
         }
     }
 
+    /// rumqttd, if it is the upstream.
+    pub(super) fn rumqttd(&self) -> Option<&Rumqttd> {
+        self.rumqttd.as_ref()
+    }
+
     /// What one is called.
     pub(super) fn name(&self, place: usize) -> String {
-        self.list
-            .get(place)
-            .map_or_else(String::new, |target| target.address.to_string())
+        let listed = self.list.get(place).map(|target| target.address.to_string());
+        listed.unwrap_or_else(|| "rumqttd".to_owned())
     }
 
     /// Connects to one for a client.
     pub(super) async fn connect(&self, place: usize, client: SocketAddr, local: SocketAddr) -> io::Result<Stream> {
+        if let Some(rumqttd) = &self.rumqttd {
+            let socket = TcpStream::connect(rumqttd.address()).await?;
+            socket.set_nodelay(true)?;
+            return Ok(Stream::Tcp(socket));
+        }
         let Some(Target { address, .. }) = self.list.get(place) else {
             return Err(io::ErrorKind::NotFound.into());
         };
@@ -164,10 +187,12 @@ async fn dial(upstream: &Upstream) -> io::Result<TcpStream> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_that_has_failed_is_tried_last_until_it_works() {
+    #[tokio::test]
+    async fn one_that_has_failed_is_tried_last_until_it_works() {
         let list = ["mqtt://a", "mqtt://b", "mqtt://c"].map(|text| text.parse().unwrap());
-        let upstreams = Upstreams::new(&GatewaySettings::new(list.to_vec())).unwrap();
+        let upstreams = Upstreams::new(&GatewaySettings::new(list.to_vec()), &Limits::default())
+            .await
+            .unwrap();
         let order = || upstreams.order().to_vec();
         assert_eq!(order(), [0, 1, 2]);
         upstreams.failed(0);

@@ -18,6 +18,8 @@ pub(in super::super) enum Cause {
     KeepAlive,
     /// The client does not read.
     TooSlow,
+    /// The client has sent what the gateway cannot let pass; code of MQTT 5.
+    Protocol(u8),
     /// An administrator ended it.
     Kicked,
     /// The host stops.
@@ -59,6 +61,7 @@ impl Machine {
             },
             Cause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
             Cause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
+            Cause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
             Cause::TooSlow => (plain(E::TooSlow, None, None), true),
             Cause::Kicked => (plain(E::Kicked, Some(152), None), true),
             Cause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),

@@ -106,6 +106,7 @@ fn connect(version: u8) -> Connect {
         client_id: "c".into(),
         username: None,
         has_credentials: false,
+        authentication_method: false,
         clean_start: true,
         keep_alive: 60,
         session_expiry: 0,
