@@ -3,6 +3,7 @@
 
 mod equal;
 mod plain;
+mod rumqttd;
 mod trouble;
 
 use std::net::SocketAddr;
