@@ -4,6 +4,7 @@
 mod equal;
 mod plain;
 mod rumqttd;
+mod tls;
 mod trouble;
 
 use std::net::SocketAddr;
