@@ -173,3 +173,74 @@ async fn mosquitto_behind_a_gateway() {
         same(alone, behind);
     }
 }
+
+#[tokio::test]
+async fn mosquitto_behind_tls_that_wants_a_certificate() {
+    let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/certs");
+    let lines = format!(
+        "cafile {certs}/ca.pem\ncertfile {certs}/server.pem\nkeyfile {certs}/server.key\nrequire_certificate true"
+    );
+    let Some(mosquitto) = Mosquitto::start(&lines).await else {
+        return;
+    };
+    for (certificate, lets_in) in [(true, true), (false, false)] {
+        let mut setup = gateway(mosquitto.address)
+            .env("HOOKHOST_BROKER__UPSTREAM", &format!("mqtts://{}", mosquitto.address))
+            .env("HOOKHOST_BROKER__CA", &format!("{certs}/ca.pem"))
+            .env("HOOKHOST_BROKER__SERVER_NAME", "broker.test");
+        if certificate {
+            setup = setup
+                .env("HOOKHOST_BROKER__CERTIFICATE", &format!("{certs}/client.pem"))
+                .env("HOOKHOST_BROKER__KEY", &format!("{certs}/client.key"));
+        }
+        let host = setup.start().await;
+        let mut raw = Raw::open(host.address).await;
+        raw.send(&Connect::new(Version::V5, "c").encode()).await;
+        let code = raw.expect(kind::CONNACK).await.body[1];
+        assert_eq!(code == 0, lets_in, "code {code}");
+        if lets_in {
+            raw.subscribe(Version::V5, "t", 1).await;
+            raw.send(&packet::publish(Version::V5, "t", 0, 0, b"through TLS")).await;
+            assert!(raw.expect(kind::PUBLISH).await.body.ends_with(b"through TLS"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn rumqttd_behind_a_gateway() {
+    for version in [Version::V311, Version::V5] {
+        let sink = Sink::start().await;
+        let setup = Setup::new()
+            .env("HOOKHOST_BROKER__ENGINE", "gateway")
+            .env("HOOKHOST_BROKER__UPSTREAM", "rumqttd");
+        let mut host = setup.url(&sink.url("/hook")).start().await;
+        let mut s = Client::open(host.address, Options::persistent(version, "s/+#$")).await;
+        s.subscribe("#", 1).await;
+        let mut p = Client::connect(host.address, version, "p").await;
+        for topic in ["温度/1", "plain", "$SYS/x"] {
+            p.publish(topic, 1, topic).await;
+        }
+        for topic in ["温度/1", "plain"] {
+            assert_eq!(s.message().await.topic, topic);
+        }
+        p.disconnect().await;
+        s.disconnect().await;
+        host.stop().await;
+        let actions: Vec<String> = sink
+            .requests()
+            .iter()
+            .map(|request| request.json())
+            .filter(|body| body["clientid"] == "p" || body["from_clientid"] == "p")
+            .map(|body| body["action"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        let count = |action: &str| actions.iter().filter(|other| *other == action).count();
+        assert_eq!(
+            (
+                count("message_publish"),
+                count("message_delivered"),
+                count("session_terminated")
+            ),
+            (3, 2, 1)
+        );
+    }
+}

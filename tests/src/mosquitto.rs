@@ -38,7 +38,11 @@ impl Mosquitto {
             let address = free().await;
             let dir = TempDir::with_prefix("hookhost-mosquitto-").expect("a temporary directory");
             let config = dir.path().join("mosquitto.conf");
-            let text = format!("listener {} 127.0.0.1\nallow_anonymous true\n{lines}\n", address.port());
+            // Run by root it would become somebody who may not read the files of the test.
+            let text = format!(
+                "user root\nlistener {} 127.0.0.1\nallow_anonymous true\n{lines}\n",
+                address.port()
+            );
             std::fs::write(&config, text).expect("the directory is ours");
             let mut command = Command::new(program);
             command.arg("-c").arg(&config);

@@ -92,6 +92,7 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
         shared,
         machine,
         shield,
+        lease: None,
         teller,
         client,
         peer,
@@ -104,7 +105,11 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
     let stopping = opening.shared.stopping.clone();
     let relay = {
         let _turn = opening.turn().await;
-        if let Some(machine) = &opening.machine {
+        if !opening.lease().await {
+            opening.refuse(136).await;
+            return;
+        }
+        if let Some(machine) = opening.machine.as_ref().filter(|_| opening.shield.is_none()) {
             machine.announce(&opening.teller);
         }
         let asked = tokio::select! {
@@ -130,6 +135,7 @@ struct Opening {
     shared: Arc<Shared>,
     machine: Option<Machine>,
     shield: Option<Box<Shield>>,
+    lease: Option<Turn>,
     teller: Teller,
     client: TcpStream,
     peer: SocketAddr,
@@ -154,6 +160,26 @@ impl Opening {
             .turns
             .wait(&client_id, self.shared.settings.connect_timeout)
             .await
+    }
+
+    /// Takes the client's place at rumqttd, from an older connection of its own if need be; false if that one does not
+    /// go in time.
+    async fn lease(&mut self) -> bool {
+        let (Some(machine), true) = (&self.machine, self.shield.is_some()) else {
+            return true;
+        };
+        let client_id = machine.client_id().clone();
+        if client_id.is_empty() {
+            return true;
+        }
+        machine.announce(&self.teller);
+        if let Some(live) = self.shared.sessions.of(&client_id) {
+            live.handle.superseded.store(true, Ordering::Relaxed);
+            live.handle.kick.notify_one();
+        }
+        let longest = self.shared.settings.connect_timeout;
+        self.lease = self.shared.leases.wait(&client_id, longest).await;
+        self.lease.as_ref().is_some_and(Turn::is_held)
     }
 
     /// Asks the upstreams; gives the first one that answers, and the bytes of its answer.
@@ -262,7 +288,7 @@ impl Opening {
             self.teller,
             self.client,
             upstream,
-            self.shield,
+            self.shield.map(|shield| (shield, self.lease)),
             ahead,
         )
     }

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::rumqttd::shield::{Out, Shield};
 use super::sessions::Handle;
 use super::shared::{Shared, Teller};
 use super::stream::Stream;
+use super::turns::Turn;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -54,6 +56,8 @@ pub(super) struct Relay {
     upstream: Stream,
     /// Between the client and rumqttd; none for other upstreams.
     shield: Option<Box<Shield>>,
+    /// The client's place at rumqttd, until rumqttd has closed.
+    lease: Option<Turn>,
     from_client: Way,
     from_upstream: Way,
     watch: Watch,
@@ -106,7 +110,7 @@ struct Watch {
 }
 
 /// Why the polling of both directions has stopped.
-enum Turn {
+enum End {
     /// Something is to be told before anything is written.
     Told,
     /// It is over.
@@ -127,14 +131,16 @@ impl Relay {
         teller: Teller,
         client: TcpStream,
         upstream: Stream,
-        shield: Option<Box<Shield>>,
+        shielded: Option<(Box<Shield>, Option<Turn>)>,
         ahead: Ahead,
     ) -> Relay {
         let longest = shared.limits.max_packet_size as usize;
         let keep_alive = machine.as_ref().map_or(0, Machine::keep_alive);
         let factor = 2.0 * shared.limits.keepalive_backoff;
         let silence = (keep_alive > 0).then(|| Duration::from_secs(u64::from(keep_alive)).mul_f32(factor));
+        let (shield, lease) = shielded.map_or((None, None), |(shield, lease)| (Some(shield), lease));
         let mut relay = Relay {
+            lease,
             shared,
             machine,
             teller,
@@ -180,33 +186,49 @@ impl Relay {
                     return Poll::Ready(turn);
                 }
                 if stopping.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Turn::Over(Cause::Stopping));
+                    return Poll::Ready(End::Over(Cause::Stopping));
                 }
                 if kicked.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Turn::Over(Cause::Kicked));
+                    let superseded = handle.superseded.load(Ordering::Relaxed);
+                    let cause = if superseded { Cause::Superseded } else { Cause::Kicked };
+                    return Poll::Ready(End::Over(cause));
                 }
                 self.time(cx, timer.as_mut(), &mut armed)
             })
             .await;
             match turn {
-                Turn::Told => self.teller.flush().await,
-                Turn::Closed => {
+                End::Told => self.teller.flush().await,
+                End::Closed => {
                     if let Some(machine) = &mut self.machine {
                         machine.end(Cause::ClientClosed, &self.teller);
                     }
                     self.teller.flush().await;
                     break;
                 }
-                Turn::Over(cause) => {
+                End::Over(cause) => {
                     self.over(cause).await;
                     break;
                 }
             }
         }
+        self.settle().await;
+    }
+
+    /// Waits until rumqttd has closed, so that the next connection of the client does not meet this one there. Other
+    /// upstreams need no such care.
+    async fn settle(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        if self.upstream.shutdown().await.is_err() {
+            return;
+        }
+        let mut rest = [0; 1024];
+        let drain = async { while matches!(self.upstream.read(&mut rest).await, Ok(count) if count > 0) {} };
+        drop(timeout(LINGER, drain).await);
+        drop(lease);
     }
 
     /// Moves what can be moved, in both directions.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let mut moved = false;
             for side in [Side::Upstream, Side::Client] {
@@ -217,23 +239,23 @@ impl Relay {
                 match result {
                     Ok(progress) => moved |= progress,
                     Err(Fault::Client(error)) => {
-                        return Poll::Ready(Turn::Over(Cause::ClientFailed(name_of(&error))));
+                        return Poll::Ready(End::Over(Cause::ClientFailed(name_of(&error))));
                     }
-                    Err(Fault::Upstream) => return Poll::Ready(Turn::Over(Cause::UpstreamClosed)),
+                    Err(Fault::Upstream) => return Poll::Ready(End::Over(Cause::UpstreamClosed)),
                 }
                 if !self.teller.is_empty() {
-                    return Poll::Ready(Turn::Told);
+                    return Poll::Ready(End::Told);
                 }
                 if let Some(code) = self.unfit {
-                    return Poll::Ready(Turn::Over(Cause::Protocol(code)));
+                    return Poll::Ready(End::Over(Cause::Protocol(code)));
                 }
             }
             if self.from_upstream.ended && self.from_upstream.is_clear() {
                 // There is nobody left to say anything to.
                 return Poll::Ready(if self.from_client.ended {
-                    Turn::Closed
+                    End::Closed
                 } else {
-                    Turn::Over(Cause::UpstreamClosed)
+                    End::Over(Cause::UpstreamClosed)
                 });
             }
             if !moved {
@@ -277,8 +299,10 @@ impl Relay {
             self.way(from).unflushed = false;
         }
         // The client learns of the upstream's end from `over`, which may have something to say before.
+        // rumqttd ends a stranger's connection if it gets DISCONNECT and the end of the socket one after the other.
+        let waits = self.shield.is_some() && self.machine.as_ref().is_some_and(Machine::is_leaving);
         let way = &mut self.from_client;
-        if from == Side::Client && way.ended && !way.shut && !way.unflushed {
+        if from == Side::Client && !waits && way.ended && !way.shut && !way.unflushed {
             way.shut = true;
             moved = true;
             // An upstream that has closed as well needs no farewell.
@@ -419,6 +443,7 @@ impl Relay {
             Cause::UpstreamClosed | Cause::UpstreamSilent => Some(128),
             Cause::KeepAlive => Some(141),
             Cause::Kicked => Some(152),
+            Cause::Superseded => Some(142),
             Cause::Stopping => Some(139),
             Cause::Protocol(code) => Some(code),
         };
@@ -443,6 +468,7 @@ impl Relay {
             drop(timeout(FAREWELL, self.upstream.write_all(&last)).await);
             drop(timeout(FAREWELL, self.upstream.shutdown()).await);
         }
+        self.settle().await;
         if reaches_client {
             let last = self.from_upstream.out.split_off(self.from_upstream.sent);
             if let Ok(Ok(())) = timeout(FAREWELL, self.client.write_all(&last)).await {
@@ -499,14 +525,14 @@ impl Relay {
     }
 
     /// Waits for the next time that ends something.
-    fn time(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, armed: &mut Option<Instant>) -> Poll<Turn> {
+    fn time(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, armed: &mut Option<Instant>) -> Poll<End> {
         loop {
             let Some((due, cause)) = self.due() else {
                 *armed = None;
                 return Poll::Pending;
             };
             if due <= Instant::now() {
-                return Poll::Ready(cause.map_or(Turn::Closed, Turn::Over));
+                return Poll::Ready(cause.map_or(End::Closed, End::Over));
             }
             // A time that has moved away is noticed when the timer rings, and not before.
             if armed.is_none_or(|armed| due < armed) {

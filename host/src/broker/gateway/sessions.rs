@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
@@ -36,8 +36,10 @@ pub(super) enum Presence {
 /// How to reach the task of a connection.
 #[derive(Default)]
 pub(super) struct Handle {
-    /// An administrator ends the connection.
+    /// The connection is to be ended: by an administrator, unless `superseded`.
     pub(super) kick: Notify,
+    /// Another connection of the client waits for its end.
+    pub(super) superseded: AtomicBool,
     /// Subscriptions in force.
     pub(super) subscriptions: AtomicUsize,
     /// Deliveries that the client has not confirmed.

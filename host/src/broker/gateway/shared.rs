@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) upstreams: Upstreams,
     pub(super) turns: Turns,
+    /// Who is connected to rumqttd, which mixes connections up if two of one client overlap.
+    pub(super) leases: Turns,
     pub(super) counts: Counts,
     /// Done when the gateway stops.
     pub(super) stopping: CancellationToken,
@@ -77,6 +79,7 @@ impl Shared {
             address,
             upstreams,
             turns: Turns::default(),
+            leases: Turns::default(),
             counts: Counts::default(),
             stopping: CancellationToken::new(),
             bus,

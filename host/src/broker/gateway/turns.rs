@@ -25,6 +25,13 @@ pub(super) struct Turn {
     held: Option<OwnedMutexGuard<()>>,
 }
 
+impl Turn {
+    /// Whether it is really this one's turn.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+}
+
 impl Turns {
     /// Waits for this client's turn, at most so long. A client without an id has nobody to wait for.
     pub(super) async fn wait(&self, client_id: &ByteString, longest: Duration) -> Option<Turn> {

@@ -16,6 +16,7 @@
 )]
 
 mod baseline;
+mod gateway;
 mod load;
 mod posts;
 mod rounds;
@@ -35,9 +36,11 @@ struct Cli {
     settings: rounds::Settings,
 }
 
-/// The parts that run as processes of their own.
+/// Another bench, and the parts that run as processes of their own.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// Measures the gateway in front of mosquitto beside mosquitto alone; mosquitto has to be installed
+    Gateway(gateway::Settings),
     #[command(hide = true)]
     Sink,
     #[command(hide = true)]
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
     };
     let runtime = runtime.enable_all().build()?;
     match part {
+        Some(Part::Gateway(settings)) => runtime.block_on(gateway::run(settings)),
         Some(Part::Sink) => runtime.block_on(sink::serve()),
         Some(Part::Publish(load)) => runtime.block_on(load::publish(load)),
         Some(Part::Post(posts)) => runtime.block_on(posts::post(posts)),

@@ -93,14 +93,14 @@ struct Bench {
 }
 
 /// What publishers report.
-struct Published {
-    confirmed: u64,
-    first: u64,
-    last: u64,
+pub(crate) struct Published {
+    pub(crate) confirmed: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 impl Published {
-    fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.confirmed as f64 * 1e9 / (self.last - self.first).max(1) as f64
     }
 }
@@ -311,7 +311,7 @@ async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
 }
 
 /// Runs a part to its end and reads the line that it prints.
-async fn part(name: &str, arguments: &[(&str, String)]) -> anyhow::Result<Published> {
+pub(crate) async fn part(name: &str, arguments: &[(&str, String)]) -> anyhow::Result<Published> {
     let mut command = this(name);
     for (argument, value) in arguments {
         command.arg(format!("--{argument}")).arg(value);
@@ -353,10 +353,10 @@ fn ask(to: SocketAddr, request: &str) -> anyhow::Result<String> {
     }
 }
 
-fn micros(time: Duration, count: u64) -> f64 {
+pub(crate) fn micros(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count.max(1) as f64
 }
 
-fn megabytes(kilobytes: u64) -> f64 {
+pub(crate) fn megabytes(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
 }

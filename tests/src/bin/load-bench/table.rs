@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Which row is divided by which.
-const RATIOS: [(&str, &str); 5] = [
+const RATIOS: [(&str, &str); 6] = [
+    ("gateway: publishes/s, no rule matches", "mosquitto alone: publishes/s"),
     ("no rule matches: publishes/s", "engine alone: publishes/s"),
     ("all match: publishes/s", "engine alone: publishes/s"),
     ("all match: webhooks/s while publishing", "sink alone: requests/s"),

@@ -20,6 +20,8 @@ pub(in super::super) enum Cause {
     TooSlow,
     /// The client has sent what the gateway cannot let pass; code of MQTT 5.
     Protocol(u8),
+    /// Another connection of the client takes its place, and tells that.
+    Superseded,
     /// An administrator ended it.
     Kicked,
     /// The host stops.
@@ -38,7 +40,7 @@ impl Machine {
                 }
             }
             Phase::Open => {
-                let by_upstream = cause == Cause::UpstreamClosed;
+                let by_upstream = matches!(cause, Cause::UpstreamClosed | Cause::Superseded);
                 let (end, will) = self.reason(cause);
                 self.over(end, by_upstream, will, None, host);
             }
@@ -63,6 +65,7 @@ impl Machine {
             Cause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
             Cause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
             Cause::TooSlow => (plain(E::TooSlow, None, None), true),
+            Cause::Superseded => (plain(E::TakenOver, Some(142), None), true),
             Cause::Kicked => (plain(E::Kicked, Some(152), None), true),
             Cause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),
         }

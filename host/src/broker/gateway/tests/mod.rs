@@ -3,6 +3,8 @@
 
 mod equal;
 mod plain;
+mod rumqttd;
+mod tls;
 mod trouble;
 
 use std::net::SocketAddr;
