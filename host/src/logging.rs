@@ -136,17 +136,23 @@ mod tests {
             (directives.join(","), log.to_string())
         };
         let pair = |filter: &str, log: &str| (filter.to_owned(), log.to_owned());
-        assert_eq!(shown(&[]), pair("info,rmqtt=warn", "WARN"));
-        assert_eq!(shown(&[("RUST_LOG", "debug")]), pair("debug,rmqtt=warn", "DEBUG"));
+        assert_eq!(shown(&[]), pair("info,rmqtt=warn,rumqttd=off", "WARN"));
+        assert_eq!(
+            shown(&[("RUST_LOG", "debug")]),
+            pair("debug,rmqtt=warn,rumqttd=off", "DEBUG")
+        );
         assert_eq!(
             shown(&[("RUST_LOG", "debug"), ("HOOKHOST_LOG", "error")]).0,
-            "error,rmqtt=warn"
+            "error,rmqtt=warn,rumqttd=off"
         );
         assert_eq!(
             shown(&[("HOOKHOST_LOG", "rmqtt=trace")]),
-            pair("info,rmqtt=trace", "TRACE")
+            pair("info,rmqtt=trace,rumqttd=off", "TRACE")
         );
-        assert_eq!(shown(&[("HOOKHOST_LOG", " ")]), pair("info,rmqtt=warn", "WARN"));
+        assert_eq!(
+            shown(&[("HOOKHOST_LOG", " ")]),
+            pair("info,rmqtt=warn,rumqttd=off", "WARN")
+        );
         let problem = Filter::read(&environment(&[("HOOKHOST_LOG", "hookhost=loud")]))
             .unwrap_err()
             .to_string();
