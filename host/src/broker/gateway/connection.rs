@@ -38,7 +38,12 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
     let deadline = Instant::now() + shared.limits.handshake_timeout;
     let is_connect = |first: u8| first == kind::CONNECT << 4;
     let reading = first_packet(&mut client, &mut bytes, longest, is_connect);
-    let length = match timeout_at(deadline, reading).await {
+    let stopping = shared.stopping.clone();
+    let read = tokio::select! {
+        read = timeout_at(deadline, reading) => read,
+        () = stopping.cancelled() => return,
+    };
+    let length = match read {
         Ok(Ok(length)) => length,
         Ok(Err(NoAnswer::Closed)) | Err(_) => return,
         Ok(Err(NoAnswer::NotMqtt)) => {
@@ -102,7 +107,6 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
         opening.refuse(code).await;
         return;
     }
-    let stopping = opening.shared.stopping.clone();
     let relay = {
         let _turn = opening.turn().await;
         if !opening.lease().await {

@@ -29,6 +29,7 @@ mod stream;
 mod tls;
 mod turns;
 mod upstream;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -78,7 +79,11 @@ impl Broker {
         let bound = listener::bind(listen, &settings.limits);
         let (listener, address) = bound.map_err(|source| StartError::Bind { listen, source })?;
         let shared = Arc::new(Shared::new(
-            gateway.clone(),
+            GatewaySettings {
+                // Nobody else gets to rumqttd.
+                sees_all_clients: gateway.sees_all_clients || gateway.upstreams.is_empty(),
+                ..gateway.clone()
+            },
             settings.limits.clone(),
             LISTENER,
             address,

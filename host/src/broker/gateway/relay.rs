@@ -26,6 +26,7 @@ use super::sessions::Handle;
 use super::shared::{Shared, Teller};
 use super::stream::Stream;
 use super::turns::Turn;
+use super::watch::Watch;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
@@ -95,20 +96,6 @@ impl Way {
     }
 }
 
-/// Times that end a connection.
-struct Watch {
-    /// The client was heard last, or was kept from speaking until then.
-    heard: Instant,
-    /// How long it may be silent.
-    silence: Option<Duration>,
-    /// Since when something waits for the client to read it.
-    stalled: Option<Instant>,
-    /// Since when a PINGREQ waits for any answer.
-    pinged: Option<Instant>,
-    /// When one side has closed, and the other one must not take longer.
-    closing: Option<Instant>,
-}
-
 /// Why the polling of both directions has stopped.
 enum End {
     /// Something is to be told before anything is written.
@@ -136,8 +123,7 @@ impl Relay {
     ) -> Relay {
         let longest = shared.limits.max_packet_size as usize;
         let keep_alive = machine.as_ref().map_or(0, Machine::keep_alive);
-        let factor = 2.0 * shared.limits.keepalive_backoff;
-        let silence = (keep_alive > 0).then(|| Duration::from_secs(u64::from(keep_alive)).mul_f32(factor));
+        let watch = Watch::new(Instant::now(), keep_alive, shared.limits.keepalive_backoff);
         let (shield, lease) = shielded.map_or((None, None), |(shield, lease)| (Some(shield), lease));
         let mut relay = Relay {
             lease,
@@ -150,13 +136,7 @@ impl Relay {
             unfit: None,
             from_client: Way::new(longest),
             from_upstream: Way::new(longest),
-            watch: Watch {
-                heard: Instant::now(),
-                silence,
-                stalled: None,
-                pinged: None,
-                closing: None,
-            },
+            watch,
         };
         relay.from_upstream.out = ahead.connack;
         for (from, bytes) in [(Side::Upstream, ahead.upstream), (Side::Client, ahead.client)] {
@@ -527,7 +507,9 @@ impl Relay {
     /// Waits for the next time that ends something.
     fn time(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>, armed: &mut Option<Instant>) -> Poll<End> {
         loop {
-            let Some((due, cause)) = self.due() else {
+            let listens = self.from_client.is_clear() && !self.from_client.ended;
+            let (send, answer) = (self.shared.limits.send_timeout, self.shared.settings.response_timeout);
+            let Some((due, cause)) = self.watch.due(listens, send, answer) else {
                 *armed = None;
                 return Poll::Pending;
             };
@@ -544,24 +526,6 @@ impl Relay {
             }
             *armed = None;
         }
-    }
-
-    /// What is due next, and when.
-    fn due(&self) -> Option<(Instant, Option<Cause>)> {
-        let watch = &self.watch;
-        let limit =
-            |since: Option<Instant>, span: Duration| since.filter(|_| !span.is_zero()).map(|since| since + span);
-        let is_heard = self.from_client.is_clear() && !self.from_client.ended;
-        let dues = [
-            watch
-                .silence
-                .filter(|_| is_heard)
-                .map(|silence| (watch.heard + silence, Some(Cause::KeepAlive))),
-            limit(watch.stalled, self.shared.limits.send_timeout).map(|due| (due, Some(Cause::TooSlow))),
-            limit(watch.pinged, self.shared.settings.response_timeout).map(|due| (due, Some(Cause::UpstreamSilent))),
-            watch.closing.map(|due| (due, None)),
-        ];
-        dues.into_iter().flatten().min_by_key(|(due, _)| *due)
     }
 }
 

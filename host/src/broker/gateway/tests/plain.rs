@@ -306,6 +306,7 @@ async fn a_gateway_that_sees_everybody_knows_who_is_missing() {
     let mut s = persistent(4, "s").join(pair.address()).await;
     s.subscribe("yes/+", 1).await;
     s.disconnect().await;
+    pair.host.sees("client.disconnected s Disconnect 0").await;
     let mut p = clean(4, "p").join(pair.address()).await;
     pair.host.sees("client.connected p 0 new").await;
     pair.host.forget();
