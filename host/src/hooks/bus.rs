@@ -19,7 +19,7 @@ use tracing::warn;
 use super::interests::Interests;
 use super::queue::{Inbox, Overflow, QueueLimits, Queued, Refused, Sender, queue};
 use super::throttle::Throttle;
-use super::weight::weight;
+use super::weight::{LEAST, weight};
 use crate::event::{Event, Hook};
 
 /// Connects the broker with the queues of modules. Clones are the same bus.
@@ -223,7 +223,7 @@ impl Bus {
         let event = Arc::new(event);
         let mut waiting = SmallVec::new();
         for Chosen { target, version } in to.0 {
-            let shard = shard(&event, target.shards.len());
+            let shard = shard(client_id(&event), target.shards.len());
             if let Some(queued) = target.offer(
                 shard,
                 Queued {
@@ -299,6 +299,13 @@ impl Interested {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Leaves out the modules that would drop any event of this client, because their queue for it is full, and counts
+    /// it as dropped for them. So an event that nobody has room for is not even built.
+    pub fn with_room(mut self, client_id: &str) -> Interested {
+        self.0.retain(|chosen| chosen.target.has_room(client_id));
+        self
+    }
 }
 
 impl Attachment {
@@ -324,7 +331,10 @@ impl Attachment {
     pub fn offer(&self, event: Arc<Event>) -> Result<(), Unqueued> {
         let weight = weight(&event);
         let version = Version::default();
-        let shard = self.target.shards.get(shard(&event, self.target.shards.len()));
+        let shard = self
+            .target
+            .shards
+            .get(shard(client_id(&event), self.target.shards.len()));
         match shard.map(|shard| shard.offer(Queued { event, version }, weight)) {
             Some(Ok(())) => {
                 self.target.tally.accepted.fetch_add(1, Ordering::Relaxed);
@@ -402,6 +412,16 @@ impl Registry {
 }
 
 impl Target {
+    /// False if an event of this client is certain to be dropped; then it is counted.
+    fn has_room(&self, client_id: &str) -> bool {
+        let shard = self.shards.get(shard(client_id, self.shards.len()));
+        if self.overflow == Overflow::Wait || shard.is_none_or(|sender| sender.has_room_for(LEAST)) {
+            return true;
+        }
+        self.tally.count_full(&self.module);
+        false
+    }
+
     /// Gives the event back if it has to wait for room.
     fn offer(&self, shard: usize, queued: Queued, weight: usize) -> Option<Queued> {
         let refused = match self.shards.get(shard).map(|sender| sender.offer(queued, weight)) {
@@ -458,10 +478,18 @@ impl Tally {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            Some(Refused::Full(_)) => (&self.full, "queue is full"),
+            Some(Refused::Full(_)) => return self.count_full(module),
             Some(Refused::Oversized) => (&self.oversized, "event is larger than the queue"),
             Some(Refused::Closed) => (&self.closed, "module has ended"),
         };
+        self.dropped(module, counter, reason);
+    }
+
+    fn count_full(&self, module: &str) {
+        self.dropped(module, &self.full, "queue is full");
+    }
+
+    fn dropped(&self, module: &str, counter: &AtomicU64, reason: &str) {
         let dropped = counter.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(held_back) = self.warning.pass() {
             warn!(module, reason, dropped, lines_held_back = held_back, "event dropped");
@@ -469,12 +497,16 @@ impl Tally {
     }
 }
 
-/// The shard of an event's client; events without a client share that of the empty client id.
-fn shard(event: &Event, shards: usize) -> usize {
+/// Whose event it is; events without a client share the shard of the empty client id.
+fn client_id(event: &Event) -> &str {
+    event.detail.client().map_or("", |client| &client.id)
+}
+
+/// The shard of a client.
+fn shard(id: &str, shards: usize) -> usize {
     if shards < 2 {
         return 0;
     }
-    let id = event.detail.client().map_or("", |client| &client.id);
     // FNV-1a: the same in every run, and client ids are short. A client that picks its id to land in one shard makes
     // that queue long, as it could by publishing more.
     let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -170,8 +170,8 @@ fn a_client_stays_in_its_shard_and_clients_spread() {
     let mut used = [0; 4];
     for client in 0..100 {
         let event = testing::publish(&format!("client-{client}"), "t", b"");
-        let place = shard(&event, 4);
-        assert_eq!(shard(&event, 4), place);
+        let place = shard(client_id(&event), 4);
+        assert_eq!(shard(client_id(&event), 4), place);
         used[place] += 1;
     }
     assert!(used.iter().all(|count| *count > 10), "{used:?}");
@@ -180,16 +180,12 @@ fn a_client_stays_in_its_shard_and_clients_spread() {
         client: None,
         data: "{}".into(),
     });
-    assert_eq!(
-        shard(
-            &Event {
-                detail: without,
-                ..testing::publish("c", "t", b"")
-            },
-            1
-        ),
-        0
-    );
+    let event = Event {
+        detail: without,
+        ..testing::publish("c", "t", b"")
+    };
+    assert_eq!(client_id(&event), "");
+    assert_eq!(shard("c", 1), 0);
 }
 
 /// Producers emit while one thread keeps replacing attachments and interests of one module and another module comes
@@ -354,4 +350,35 @@ fn one_question_for_several_hooks() {
     ] {
         assert_eq!(bus.wants(hooks, Some(topic)), wanted, "{hooks:?} {topic}");
     }
+}
+
+#[test]
+fn a_full_queue_of_its_client_is_known_before_the_event_is_built() {
+    let bus = Bus::new();
+    let attach = |name, overflow| {
+        let (attachment, inboxes) = bus.attach(name, 16, limits(1, overflow));
+        attachment.set_interests(all_publishes());
+        (attachment, inboxes)
+    };
+    let (drops, mut inboxes) = attach("drops", Overflow::Drop);
+    // The wake-up after setting interests fills every queue of one.
+    let (waits, _full) = attach("waits", Overflow::Wait);
+    let wanting = |client: &str| {
+        let to = bus.interested(Hook::MessagePublish, Some("a")).with_room(client);
+        to.0.iter()
+            .map(|chosen| chosen.target.module.to_string())
+            .collect::<Vec<_>>()
+    };
+    let full = || drops.state().dropped.full;
+    assert_eq!((wanting("c"), full()), (vec!["waits".to_owned()], 1));
+    let of_c = shard("c", 16);
+    let other = (0..).map(|n| n.to_string()).find(|id| shard(id, 16) != of_c).unwrap();
+    let mut batch = Vec::new();
+    assert!(inboxes[of_c].next_batch(&mut batch, 10) && batch.is_empty());
+    assert_eq!(
+        (wanting("c"), full()),
+        (vec!["drops".to_owned(), "waits".to_owned()], 1)
+    );
+    assert_eq!((wanting(&other), full()), (vec!["waits".to_owned()], 2));
+    drop(waits);
 }

@@ -142,6 +142,13 @@ impl Sender {
         Ok(())
     }
 
+    /// Whether an event of this weight would be taken just now. An event that can never be taken has room: why it is
+    /// refused is for [`offer`](Self::offer) to say.
+    pub(super) fn has_room_for(&self, weight: usize) -> bool {
+        let never = weight > self.bytes || self.items.is_closed();
+        never || (self.items.capacity() > 0 && self.room.available_permits() >= weight)
+    }
+
     fn fitting(&self, weight: usize) -> Result<u32, Refused> {
         if weight > self.bytes {
             Err(Refused::Oversized)
@@ -250,12 +257,15 @@ mod tests {
         sender.offer(queued(3), 40).unwrap();
         assert_eq!(sender.depth(), (2, 100));
         assert!(matches!(sender.offer(queued(4), 0), Err(Refused::Full(_))), "events");
+        assert!(!sender.has_room_for(0) && !sender.has_room_for(1));
+        assert!(sender.has_room_for(101), "it is refused for another reason");
 
         let mut batch = Vec::new();
         assert!(inbox.next_batch(&mut batch, 1));
         assert_eq!(sender.depth(), (1, 100), "the batch in hand still counts");
         assert!(matches!(sender.offer(queued(5), 1), Err(Refused::Full(_))));
         assert_eq!(sender.depth(), (1, 100), "a refused event leaves nothing behind");
+        assert!(sender.has_room_for(0) && !sender.has_room_for(1));
         assert!(inbox.next_batch(&mut batch, 1));
         assert_eq!(sender.depth(), (0, 40));
     }

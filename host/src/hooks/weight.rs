@@ -9,12 +9,12 @@ use crate::event::{
     Unsubscription,
 };
 
-/// The event itself behind its `Arc`, and its place in a queue.
-const FIXED: usize = size_of::<Event>() + 64;
+/// What any event counts for: the event itself behind its `Arc`, and its place in a queue.
+pub(super) const LEAST: usize = size_of::<Event>() + 64;
 
 /// Bytes that an event counts for.
 pub(crate) fn weight(event: &Event) -> usize {
-    FIXED + pairs(&event.extras) + detail(&event.detail)
+    LEAST + pairs(&event.extras) + detail(&event.detail)
 }
 
 fn detail(detail: &Detail) -> usize {

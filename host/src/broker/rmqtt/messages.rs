@@ -50,7 +50,10 @@ impl Watch {
 
     /// A publish is accepted and will be routed.
     async fn published(&self, held: Option<&Held>, sender: &Sender, publish: &Publish) {
-        let to = self.bus.interested(Hook::MessagePublish, Some(&publish.topic));
+        let to = self
+            .bus
+            .interested(Hook::MessagePublish, Some(&publish.topic))
+            .with_room(&sender.client_id);
         let awaited = self.bus.wants(&[Hook::MessageDropped], Some(&publish.topic));
         if to.is_empty() && !awaited {
             return;
@@ -227,7 +230,10 @@ impl Handler for Deliveries {
             _ => return (true, acc),
         };
         let watch = &*self.0;
-        let to = watch.bus.interested(hook, Some(&publish.topic));
+        let to = watch
+            .bus
+            .interested(hook, Some(&publish.topic))
+            .with_room(&held.id.client_id);
         if !to.is_empty() {
             let delivery = watch.delivery(held, sender, publish).await;
             let detail = match hook {
