@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{Host, Setup};
-use hookhost_tests::languages::{JAVASCRIPT, PYTHON};
+use hookhost_tests::languages::{C, JAVASCRIPT, PYTHON};
 use hookhost_tests::sink::{Received, Sink};
 use hookhost_tests::{PATIENCE, Version, binary};
 
@@ -204,4 +204,21 @@ async fn python() {
         r#""at":"0000-00-00T00:00:00Z"}"#
     );
     expect(host, &sink, &["at"], &[("/flapping", report)]).await;
+}
+
+#[tokio::test]
+async fn c() {
+    let Some(wasm) = C.module() else { return };
+    let sink = Sink::start().await;
+    let host = host_with(C.name, "dead-band", wasm, &sink).await;
+    let mut client = Client::connect(host.address, V, "k7").await;
+    let readings = [(48_231_u32, 1250_i32), (48_232, 1299), (48_233, -40)];
+    for (wh, watts) in readings {
+        let reading = [wh.to_le_bytes(), watts.to_le_bytes()].concat();
+        client.publish("meters/k7/power", 1, reading).await;
+    }
+    client.publish("meters/k7/power", 1, "1250").await;
+    let [first, second] = [(1250, 48_231), (-40, 48_233)]
+        .map(|(watts, wh)| format!(r#"{{"topic":"meters/k7/power","watts":{watts},"wh":{wh},"at":0000000000000}}"#));
+    expect(host, &sink, &["at"], &[("/power", &first), ("/power", &second)]).await;
 }

@@ -76,7 +76,8 @@
 //! }
 //! ```
 //!
-//! Its `Cargo.toml` says that it is a library for others than Rust:
+//! `hookhost module new NAME` makes a project like this one, which builds as it is. By hand, its `Cargo.toml` says that it
+//! is a library for others than Rust:
 //!
 //! ```toml
 //! [lib]
@@ -88,21 +89,22 @@
 //! serde_json = "1"
 //! ```
 //!
-//! `cargo build --release --target wasm32-wasip2` then makes the `.wasm` to drop into the modules folder, and
-//! `NAME.toml` beside it has the settings, in the section `[config]`. The repository has more modules to copy, in
-//! `examples/`.
+//! `cargo build --release --target wasm32-wasip2` then makes the `.wasm` to drop into the modules folder (`rustup target add
+//! wasm32-wasip2` if the target is missing), and `NAME.toml` beside it has the settings, in the section `[config]`. The
+//! repository has more modules to copy, in `examples/`.
 //!
 //! # What goes wrong
 //!
 //! An event that a module cannot handle is answered with [`Outcome::fail`]: the host sets it aside with the text, and
 //! nothing else is affected. A panic is not the end of a module either: its message and its place in the source go to
 //! the host's log, the other events of the batch are handled again by a new instance, and the one that panics again is
-//! set aside.
+//! set aside. The same becomes of a call that takes longer or more memory than `[limits]` in the `.toml` says.
 //!
 //! # Where to look
 //!
 //! Beside [`Module`]: [`event`] has what is told, [`request`] what is answered, [`topic`] and [`pattern`] read topics,
-//! [`log`] writes to the host's log, [`kv`] keeps state, [`problems`] refuses settings, [`testing`] makes events.
+//! [`log`] writes to the host's log, [`kv`] keeps state, [`time`] writes times, [`problems`] refuses settings, [`nearest`]
+//! finds the word that somebody meant, [`testing`] makes events.
 //! [`webhook`] is the default module as a library, for the standard rules with a body of one's own; [`alloc`] makes a
 //! module without state faster.
 //!

@@ -41,7 +41,7 @@ pub trait Module: Sized {
     /// An error refuses the settings. The same settings must give the same answer.
     fn new(config: Self::Config, host: &Host) -> Result<Self, Problems>;
 
-    /// The events that the module wants; others are never handed over.
+    /// The events that the module wants, asked for once after `new`; others are never handed over.
     fn interests(&self) -> Vec<Interest>;
 
     /// CONNECT was read; authentication is still to come.

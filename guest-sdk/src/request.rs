@@ -1,6 +1,7 @@
 //! What a module answers: nothing, requests for the host to send, or that it could not handle an event.
 //!
-//! The host sends, repeats, orders and accounts for the requests; a module has no network.
+//! The host sends, repeats, orders and accounts for the requests; a module has no network. It may name the URLs that stand
+//! in its settings and what lies below them, and those that `[egress]` in its `.toml` grants; the host refuses any other.
 
 use std::fmt::Display;
 

@@ -42,6 +42,21 @@ pub const JAVASCRIPT: Example = Example {
     wasm: "vehicle-position.wasm",
 };
 
+/// `examples/c-dead-band`.
+pub const C: Example = Example {
+    name: "c-dead-band",
+    needs: &["python3", "node", "npm"],
+    pins: &["requirements.txt", "package.json", "package-lock.json"],
+    install: &[
+        "python3 -m venv build/venv",
+        "build/venv/bin/pip install -r requirements.txt",
+        "npm ci",
+    ],
+    test: &["npm test"],
+    build: "npm run build",
+    wasm: "dead-band.wasm",
+};
+
 /// `examples/python-flapping`.
 pub const PYTHON: Example = Example {
     name: "python-flapping",

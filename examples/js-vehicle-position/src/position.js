@@ -11,7 +11,7 @@ export function vehiclePosition(config) {
   const problems = Object.keys(unknown).map((key) => ({ key, text: "is not known" }));
   if (typeof url !== "string") problems.push({ key: "url", text: "a URL was expected" });
   if (typeof slowest !== "number") problems.push({ key: "slowest_kmh", text: "a number was expected" });
-  const pattern = new Pattern(topic ?? "");
+  const pattern = new Pattern(String(topic));
   if (!pattern.names.includes("vehicle")) {
     problems.push({ key: "topic", text: "one level must be '{vehicle}'" });
   }

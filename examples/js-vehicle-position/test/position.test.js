@@ -46,7 +46,7 @@ test("only positions are asked for", () => {
 });
 
 test("all mistakes in the settings are told at once", () => {
-  const wrong = { url: 1, topic: "fleet/+/position", slowest_kmh: "5", color: "red" };
+  const wrong = { url: 1, topic: 5, slowest_kmh: "5", color: "red" };
   assert.throws(
     () => configured(wrong),
     (problems) => {

@@ -10,7 +10,7 @@ export function makeModule(config) {
   const problems = Object.keys(unknown).map((key) => ({ key, text: "is not known" }));
   if (typeof url !== "string") problems.push({ key: "url", text: "a URL was expected" });
   if (typeof above !== "number") problems.push({ key: "above", text: "a number was expected" });
-  const pattern = new Pattern(topic ?? "");
+  const pattern = new Pattern(String(topic));
   if (!pattern.names.includes("device")) problems.push({ key: "topic", text: "one level must be '{device}'" });
   if (problems.length > 0) throw new Refused(problems);
 

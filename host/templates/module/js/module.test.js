@@ -39,7 +39,7 @@ test("only temperatures are asked for", () => {
 
 test("settings are checked", () => {
   assert.throws(
-    () => configured({ url: 1, topic: "a/+", above: "20", color: "red" }),
+    () => configured({ url: 1, topic: 5, above: "20", color: "red" }),
     (problems) => {
       assert.deepEqual(problems.map(({ key }) => key), ["color", "url", "above", "topic"]);
       return true;

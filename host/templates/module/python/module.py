@@ -17,7 +17,7 @@ class TheModule:
             problems.append(("url", "a URL was expected"))
         if not isinstance(config.get("above"), (int, float)):
             problems.append(("above", "a number was expected"))
-        self.pattern = Pattern(config.get("topic") or "")
+        self.pattern = Pattern(str(config.get("topic")))
         if "device" not in self.pattern.names:
             problems.append(("topic", "one level must be '{device}'"))
         if problems:

@@ -75,7 +75,7 @@ class ModuleTest(unittest.TestCase):
 
     def test_settings_are_checked(self):
         with self.assertRaises(Err) as refused:
-            self.configure(url=1, topic="a/+", above="20", color="red")
+            self.configure(url=1, topic=5, above="20", color="red")
         self.assertEqual([problem.key for problem in refused.exception.value], ["color", "url", "above", "topic"])
 
 
