@@ -45,7 +45,7 @@ fn config(inputs: &Inputs) -> Config {
 
 #[test]
 fn nothing_at_all_is_a_configuration() {
-    let Loaded { config, warnings } = read(&Inputs::default()).unwrap();
+    let Loaded { config, warnings, .. } = read(&Inputs::default()).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(config.mqtt, Mqtt::default());
     assert_eq!(config.delivery, delivery::Settings::default());
@@ -435,7 +435,7 @@ fn an_rmqtt_file_is_read_as_it_is() {
         webhook_file: file("hook.toml", RMQTT),
         ..Inputs::default()
     };
-    let Loaded { config, warnings } = read(&inputs).unwrap();
+    let Loaded { config, warnings, .. } = read(&inputs).unwrap();
     assert_eq!(shown(&warnings), [""; 0]);
     assert_eq!(config.webhook.config["urls"], json!(["file:///var/log/rmqtt/hook.log"]));
     assert_eq!(config.webhook.config["rule"].as_object().unwrap().len(), 15);
@@ -601,6 +601,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let Loaded {
         config: example,
         warnings,
+        ..
     } = read(&example).unwrap();
     assert_eq!(warnings, []);
     let defaults = config(&Inputs::default());
@@ -642,7 +643,7 @@ fn urls_that_rules_of_emqx_5_pass_over_are_told() {
         },
         ..Inputs::default()
     };
-    let Loaded { config, warnings } = read(&inputs).unwrap();
+    let Loaded { config, warnings, .. } = read(&inputs).unwrap();
     assert_eq!(
         shown(&warnings),
         ["--webhook-url: is not used: each rule of EMQX 5 has its own URL"]

@@ -29,7 +29,7 @@ use super::quarantine::{Entry, Quarantine};
 use super::state::{GenerationState, ModuleState, Origin, Record, Status};
 use super::supervisor::Supervisor;
 use super::worker::{Common, Worker};
-use super::{ReplayError, Rescan};
+use super::{Fresh, Given, Outcome, ReplayError, Reread, Rescan};
 use crate::delivery::Outbox;
 use crate::hooks::{Attachment, Bus, QueueLimits, Version};
 
@@ -63,6 +63,8 @@ struct Seen {
     strays: Vec<Arc<str>>,
     /// Whether the folder could not be listed, so that this is said once.
     unlisted: bool,
+    /// A configuration that waits for the folder.
+    fresh: Option<Fresh>,
 }
 
 /// What is known under one name.
@@ -148,13 +150,17 @@ impl Registry {
     }
 
     /// Looks at the folder and carries out what has changed. With `again`, files that did not load or were rolled back
-    /// are tried again although they have not changed.
-    pub(super) fn look(&self, again: bool) -> Rescan {
+    /// are tried again although they have not changed. What a configuration gives that was read again is carried out
+    /// first: the default module takes it, or all stays as it is.
+    pub(super) fn look(&self, again: bool, fresh: Option<Fresh>) -> Rescan {
         let mut found = Rescan {
             folder: self.loader.dir().cloned(),
             ..Rescan::default()
         };
         let mut seen = lock(&self.seen);
+        if fresh.is_some() {
+            seen.fresh = fresh;
+        }
         let scan = match self.scan() {
             Ok(scan) => scan,
             Err(error) => {
@@ -173,6 +179,9 @@ impl Registry {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
             let refused = self.not_in_force().into_iter().filter(|name| !changed.contains(name));
             changes.extend(refused.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
+        }
+        if let Some(fresh) = seen.fresh.take() {
+            self.configure(fresh, &scan, &mut changes, &mut found);
         }
         for (name, change) in changes {
             let files = scan.files.0.get(&name).cloned().unwrap_or_default();
@@ -199,6 +208,98 @@ impl Registry {
         let names = roll.modules.keys().map(ModuleName::shared);
         found.unchanged = names.filter(|name| !touched(name)).collect();
         found
+    }
+
+    /// Has the default module take what a configuration gives now, and with it the folder's files that are its own. If
+    /// it does, what all modules are given counts as changed. Changes that are carried out are taken out of the list.
+    fn configure(
+        &self,
+        fresh: Fresh,
+        scan: &folder::Scan,
+        changes: &mut Vec<(ModuleName, Change)>,
+        found: &mut Rescan,
+    ) {
+        let webhook = ModuleName::webhook();
+        let Fresh { given, warnings } = fresh;
+        let (outcome, problems) = match given {
+            Ok(given) => self.give(&webhook, given, scan, changes, found),
+            Err(problems) => {
+                self.note(
+                    &webhook,
+                    format!("the configuration has mistakes: {}", problems.join("; ")),
+                );
+                (Outcome::Refused, problems)
+            }
+        };
+        match outcome {
+            Outcome::Unchanged => {}
+            Outcome::InForce => info!("the configuration was read again and is in force"),
+            Outcome::Refused => {
+                problems.iter().for_each(|problem| error!("{problem}"));
+                let mistakes = problems.len();
+                error!(
+                    mistakes,
+                    "the configuration was read again and is refused; what is in force stays"
+                );
+            }
+        }
+        found.configuration = Some(Reread {
+            outcome,
+            problems,
+            warnings,
+        });
+    }
+
+    fn give(
+        &self,
+        webhook: &ModuleName,
+        given: Given,
+        scan: &folder::Scan,
+        changes: &mut Vec<(ModuleName, Change)>,
+        found: &mut Rescan,
+    ) -> (Outcome, Vec<String>) {
+        let before = self.loader.given();
+        if given == before {
+            // After mistakes the same as before is news to the module.
+            if self.is_rejected(webhook) && !changes.iter().any(|(name, _)| name == webhook) {
+                changes.push((webhook.clone(), Change::Replaced));
+            }
+            return (Outcome::Unchanged, Vec::new());
+        }
+        let others = given.receivers != before.receivers;
+        self.loader.give(given);
+        let files = scan.files.0.get(webhook).cloned().unwrap_or_default();
+        changes.retain(|(name, _)| name != webhook);
+        match self.put(webhook, &files) {
+            Ok(generation) => found.loaded.push((webhook.shared(), generation)),
+            Err(error) => {
+                self.loader.give(before);
+                let reason = self.reject(webhook, &error);
+                let problems = match error.problems() {
+                    [] => vec![reason.clone()],
+                    mistakes => mistakes
+                        .iter()
+                        .map(|mistake| format!("module {webhook}: {mistake}"))
+                        .collect(),
+                };
+                found.rejected.push((webhook.shared(), reason));
+                return (Outcome::Refused, problems);
+            }
+        }
+        if others {
+            let named = |name: &ModuleName| changes.iter().any(|(changed, _)| changed == name);
+            let all = scan
+                .files
+                .0
+                .iter()
+                .filter(|(name, files)| !name.is_webhook() && files.wasm.is_some());
+            let rest: Vec<_> = all
+                .filter(|(name, _)| !named(name))
+                .map(|(name, _)| name.clone())
+                .collect();
+            changes.extend(rest.into_iter().map(|name| (name, Change::Replaced)));
+        }
+        (Outcome::InForce, Vec::new())
     }
 
     /// Detaches all modules, lets their workers empty their queues until `until`, and waits for them.
@@ -472,6 +573,16 @@ impl Registry {
         }
         module.rejected = Some(reason.clone());
         reason
+    }
+
+    /// Notes why something else than what the files say is in force.
+    fn note(&self, name: &ModuleName, reason: String) {
+        lock(&self.roll).module(name, || self.common(name)).rejected = Some(reason);
+    }
+
+    fn is_rejected(&self, name: &ModuleName) -> bool {
+        let roll = lock(&self.roll);
+        roll.modules.get(name).is_some_and(|module| module.rejected.is_some())
     }
 
     /// Modules whose files are not what is in force.
