@@ -167,7 +167,7 @@ fn each_mistake_names_its_key() {
         ),
         (
             "webhook.rule.client_connect = [{action = \"a\", urls = [\"x\"]}]",
-            "webhook.rule.client_connect[0].urls[0]: `x` is not a URL: relative URL without a base",
+            "webhook.rule.client_connect[0].urls[0]: `x` is not a URL: it has no scheme; http://x is probably meant",
         ),
         (
             "webhook.rule.client_connect = 1979-05-27",
@@ -238,8 +238,8 @@ fn all_mistakes_come_at_once() {
         problems(&inputs),
         [
             "--listen: should be an address with a port, such as \"127.0.0.1:1883\" or \"[::]:1883\"",
-            "--webhook-url: `y` is not a URL: relative URL without a base",
-            "--webhook-url: `z` is not a URL: relative URL without a base",
+            "--webhook-url: `y` is not a URL: it has no scheme; http://y is probably meant",
+            "--webhook-url: `z` is not a URL: it has no scheme; http://z is probably meant",
             "environment: HOOKHOST_DELIVERY__NICE: should be between 0 and 19",
             "environment: HOOKHOST_DELIVERY__NICER: unknown key; the nearest known one is HOOKHOST_DELIVERY__NICE",
             "environment: HOOKHOST_WEBHOOK__RULE: is a table, which only a file can give",
@@ -504,7 +504,7 @@ fn older_urls_are_added() {
     };
     assert_eq!(
         problems(&inputs),
-        ["g:2: urls[2]: `x` is not a URL: relative URL without a base"]
+        ["g:2: urls[2]: `x` is not a URL: it has no scheme; http://x is probably meant"]
     );
     inputs.environment = environment(&[("rmqtt_plugin_rmqtt_web_hook_urls", "http://c")]);
     inputs.webhook_file = file(
