@@ -113,6 +113,14 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stdout.contains("configuration: refused"), "{ended:?}");
     assert!(ended.stdout.contains("--webhook-config: cannot read"), "{ended:?}");
+    let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+    let webhook = &state["modules"][0];
+    let problem = webhook["problem"].as_str().unwrap();
+    assert!(problem.contains("cannot read"), "{problem}");
+    assert_eq!(
+        webhook["generation"]["number"], 2,
+        "trying again what cannot be is no new generation"
+    );
     flow.go_on(500).await;
     last_at(&sink, "/b").await;
 

@@ -52,8 +52,8 @@ pub(crate) struct Configuration {
     started: Fixed,
     /// The files that it was read from last.
     files: Vec<PathBuf>,
-    /// A file that cannot be read twice, such as a pipe.
-    unrepeatable: Option<PathBuf>,
+    /// A file that cannot be read twice, such as a pipe: what was given first stays.
+    unrepeatable: Option<(PathBuf, Given)>,
     /// The warnings of last time: nobody wants to be told again.
     warned: Vec<Problem>,
 }
@@ -61,12 +61,12 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Of a host that was started with what was loaded, and has said its warnings.
     pub(crate) fn new(origin: Origin, loaded: &Loaded) -> Configuration {
-        let unrepeatable = loaded.files.iter().find(|file| !file.is_file()).cloned();
+        let unrepeatable = loaded.files.iter().find(|file| !file.is_file());
         Configuration {
             origin,
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
-            unrepeatable,
+            unrepeatable: unrepeatable.map(|file| (file.clone(), given(&loaded.config))),
             warned: loaded.warnings.clone(),
         }
     }
@@ -81,9 +81,12 @@ impl Source for Configuration {
     }
 
     fn read(&mut self) -> Fresh {
-        if let Some(file) = &self.unrepeatable {
-            let problem = Problem::of_file(file, "is no regular file and cannot be read again");
-            return refused(&[problem]);
+        if let Some((file, given)) = &self.unrepeatable {
+            let warning = Problem::of_file(file, "is no regular file and is not read again");
+            return Fresh {
+                given: Ok(given.clone()),
+                warnings: vec![warning.to_string()],
+            };
         }
         let Loaded {
             config,
@@ -119,4 +122,47 @@ fn refused(problems: &[Problem]) -> Fresh {
 fn absolute(files: &[PathBuf]) -> Vec<PathBuf> {
     let absolute = |file: &PathBuf| std::path::absolute(Path::new(file)).ok();
     files.iter().filter_map(absolute).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_again_is_all_of_a_configuration_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hookhost.toml");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        write("[webhook]\nurls = [\"http://one/\"]\n");
+        let flags = Flags {
+            config: Some(path.clone()),
+            ..Flags::default()
+        };
+        let origin = Origin::new(flags, Environment::new());
+        let mut loaded = origin.load().unwrap();
+        let first = given(&loaded.config);
+        let mut configuration = Configuration::new(origin.clone(), &loaded);
+        assert_eq!(configuration.files(), std::slice::from_ref(&path));
+        let read = |configuration: &mut Configuration| {
+            let Fresh { given, warnings } = configuration.read();
+            (given.map(|given| given == first), warnings)
+        };
+        assert_eq!(read(&mut configuration), (Ok(true), vec![]));
+        write("[webhook]\nurls = [\"http://two/\"]\n[hooks]\nbatch = 3\n");
+        let restart = format!(
+            "{}:4: hooks.batch: needs a restart: it cannot change while the host runs",
+            path.display()
+        );
+        assert_eq!(read(&mut configuration), (Ok(false), vec![restart]));
+        write("[webhook]\nurls = 1\nformt = \"x\"\n");
+        let (problems, warnings) = read(&mut configuration);
+        assert_eq!((problems.unwrap_err().len(), warnings), (2, vec![]));
+
+        // A pipe is empty the second time.
+        loaded.files = vec!["/dev/null".into()];
+        let mut configuration = Configuration::new(origin, &loaded);
+        assert_eq!(configuration.files(), [""; 0].map(PathBuf::from));
+        let warning = "/dev/null: is no regular file and is not read again".to_owned();
+        assert_eq!(read(&mut configuration), (Ok(true), vec![warning]));
+    }
 }

@@ -175,13 +175,15 @@ impl Registry {
         seen.unlisted = false;
         let prints = scan.files.prints();
         let mut changes = seen.files.changes(&prints);
+        let fresh = seen.fresh.take();
+        let refused = fresh.and_then(|fresh| self.configure(fresh, &scan, &mut changes, &mut found));
         if again {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
-            let refused = self.not_in_force().into_iter().filter(|name| !changed.contains(name));
-            changes.extend(refused.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
-        }
-        if let Some(fresh) = seen.fresh.take() {
-            self.configure(fresh, &scan, &mut changes, &mut found);
+            // Another try does not change what is wrong with the configuration.
+            let is_hopeless = |name: &ModuleName| refused.is_some() && name.is_webhook();
+            let more = self.not_in_force().into_iter();
+            let more = more.filter(|name| !changed.contains(name) && !is_hopeless(name));
+            changes.extend(more.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
         }
         for (name, change) in changes {
             let files = scan.files.0.get(&name).cloned().unwrap_or_default();
@@ -195,6 +197,9 @@ impl Registry {
                     Err(error) => found.rejected.push((name.shared(), self.reject(&name, &error))),
                 },
             }
+        }
+        if let Some(reason) = refused {
+            self.note(&ModuleName::webhook(), reason);
         }
         found.ignored = self.report_strays(&scan, &mut seen);
         seen.files = prints;
@@ -211,25 +216,27 @@ impl Registry {
     }
 
     /// Has the default module take what a configuration gives now, and with it the folder's files that are its own. If
-    /// it does, what all modules are given counts as changed. Changes that are carried out are taken out of the list.
+    /// it does, what all modules are given counts as changed. Changes that are carried out are taken out of the list. Gives
+    /// the reason if it was refused.
     fn configure(
         &self,
         fresh: Fresh,
         scan: &folder::Scan,
         changes: &mut Vec<(ModuleName, Change)>,
         found: &mut Rescan,
-    ) {
+    ) -> Option<String> {
         let webhook = ModuleName::webhook();
         let Fresh { given, warnings } = fresh;
-        let (outcome, problems) = match given {
+        let carried_out = match given {
             Ok(given) => self.give(&webhook, given, scan, changes, found),
             Err(problems) => {
-                self.note(
-                    &webhook,
-                    format!("the configuration has mistakes: {}", problems.join("; ")),
-                );
-                (Outcome::Refused, problems)
+                let reason = format!("the configuration has mistakes: {}", problems.join("; "));
+                Err((problems, reason))
             }
+        };
+        let (outcome, problems, reason) = match carried_out {
+            Ok(outcome) => (outcome, Vec::new(), None),
+            Err((problems, reason)) => (Outcome::Refused, problems, Some(reason)),
         };
         match outcome {
             Outcome::Unchanged => {}
@@ -248,8 +255,10 @@ impl Registry {
             problems,
             warnings,
         });
+        reason
     }
 
+    /// Gives what is wrong, one by one and as a reason, if the default module does not take it.
     fn give(
         &self,
         webhook: &ModuleName,
@@ -257,14 +266,14 @@ impl Registry {
         scan: &folder::Scan,
         changes: &mut Vec<(ModuleName, Change)>,
         found: &mut Rescan,
-    ) -> (Outcome, Vec<String>) {
+    ) -> Result<Outcome, (Vec<String>, String)> {
         let before = self.loader.given();
         if given == before {
             // After mistakes the same as before is news to the module.
             if self.is_rejected(webhook) && !changes.iter().any(|(name, _)| name == webhook) {
                 changes.push((webhook.clone(), Change::Replaced));
             }
-            return (Outcome::Unchanged, Vec::new());
+            return Ok(Outcome::Unchanged);
         }
         let others = given.receivers != before.receivers;
         self.loader.give(given);
@@ -282,8 +291,8 @@ impl Registry {
                         .map(|mistake| format!("module {webhook}: {mistake}"))
                         .collect(),
                 };
-                found.rejected.push((webhook.shared(), reason));
-                return (Outcome::Refused, problems);
+                found.rejected.push((webhook.shared(), reason.clone()));
+                return Err((problems, reason));
             }
         }
         if others {
@@ -299,7 +308,7 @@ impl Registry {
                 .collect();
             changes.extend(rest.into_iter().map(|name| (name, Change::Replaced)));
         }
-        (Outcome::InForce, Vec::new())
+        Ok(Outcome::InForce)
     }
 
     /// Detaches all modules, lets their workers empty their queues until `until`, and waits for them.
