@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use hookhost_tests::client::{Client, Options};
 use hookhost_tests::host::{self, Ended, Host, Setup, ended};
 use hookhost_tests::process::Process;
-use hookhost_tests::{PATIENCE, binary};
+use hookhost_tests::raw::Raw;
+use hookhost_tests::{PATIENCE, Version, binary};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -286,4 +288,41 @@ async fn sighup_without_a_folder_is_harmless() {
         .wait("an answer", PATIENCE, |line| line.contains("no modules folder"))
         .await;
     host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_are_kicked_whatever_their_ids_are() {
+    for upstream in [None, Some("rumqttd")] {
+        let mut setup = Setup::new();
+        if let Some(upstream) = upstream {
+            setup = setup
+                .env("HOOKHOST_BROKER__ENGINE", "gateway")
+                .env("HOOKHOST_BROKER__UPSTREAM", upstream);
+        }
+        let host = setup.start().await;
+        for (version, id) in [(Version::V5, "a/b c+%2Fü"), (Version::V311, ".."), (Version::V311, "x")] {
+            let mut client = Raw::client(host.address, version, id).await;
+            assert_eq!(host.ask(&["clients", "kick", id]).await, format!("{id}: kicked\n"));
+            client.closed().await;
+        }
+        let ended = host.try_ask(&["clients", "kick", "nobody"]).await;
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("there is no client \"nobody\""), "{ended:?}");
+
+        // The session of a client that is away.
+        let persistent = || Options::persistent(Version::V311, "away");
+        Client::open(host.address, persistent()).await.disconnect().await;
+        let (status, body) = ask(&host, "DELETE /api/v1/clients/aw%61y", "").await;
+        assert_eq!((status, body), (200, json!({"kicked": "away"})));
+        if upstream.is_none() {
+            assert!(!Client::open(host.address, persistent()).await.session_present);
+        }
+        for (what, expected) in [
+            ("DELETE /api/v1/clients/%ff", 400),
+            ("DELETE /api/v1/clients/", 404),
+            ("GET /api/v1/clients/x", 405),
+        ] {
+            assert_eq!(ask(&host, what, "").await.0, expected, "{what}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Host, Setup};
 use hookhost_tests::sink::{Answer, Received, Sink};
 use hookhost_tests::tls::{self, Authority, Subject};
-use hookhost_tests::{PATIENCE, Version, body};
+use hookhost_tests::{PATIENCE, Version, binary, body};
 use sha2::{Digest, Sha256};
 
 const V: Version = Version::V311;
@@ -342,4 +342,57 @@ tls = { certificate = "one.pem", key = "two.key" }
     assert!(!said.contains("hidden"), "{said}");
     let (code, said) = check(dir.path(), "[destinations.a]\nurls = [\"https://h/\"]\nbearer = \"x\"").await;
     assert_eq!((code, said.as_str()), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_names_a_destination_and_a_path_below_it() {
+    let (sink, elsewhere) = (Sink::start().await, Sink::start().await);
+    let destinations = format!(
+        "[destinations.crm]\nurls = [\"{}\"]\nheaders = {{ x-key = \"k1\" }}\n\
+         [destinations.far]\nurls = [\"{}\"]\nheaders = {{ x-key = \"k2\" }}\n",
+        sink.url("/crm"),
+        elsewhere.url("/")
+    );
+    let settings = format!("[config]\nurl = \"{}\"\ntag = \"1\"\ntopic = \"t/#\"\n", sink.url("/"));
+    let setup = setup(&sink.url("/webhook"), &destinations).modules();
+    let mut host = setup
+        .module_file("probe.toml", settings)
+        .module_file("probe.wasm", std::fs::read(binary::probe_module()).unwrap())
+        .start()
+        .await;
+    let inside = sink.url("/crm/whole");
+    let outside = format!("to crm {}", sink.url("/other"));
+    let payloads = [
+        "to crm a?b=c",
+        &format!("to crm {inside}"),
+        // Not of that destination, not granted to this module, and not there.
+        &outside,
+        "to far x",
+        "to none x",
+        "the last",
+    ];
+    publish(&host, &payloads).await;
+    let mut told = Vec::new();
+    let is_probe = |request: &&Arc<Received>| request.path != "/webhook";
+    let all = sink
+        .wait_until("what the module sends", PATIENCE, |all| {
+            all.iter().filter(is_probe).count() >= 3
+        })
+        .await;
+    for request in all.iter().filter(is_probe) {
+        told.push((request.path.as_str(), request.header("x-key")));
+    }
+    assert_eq!(
+        told,
+        [("/crm/a?b=c", Some("k1")), ("/crm/whole", Some("k1")), ("/", None)]
+    );
+    let state: serde_json::Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+    let modules = state["modules"].as_array().unwrap();
+    let probe = modules.iter().find(|module| module["name"] == "probe").unwrap();
+    assert_eq!(probe["requests"], serde_json::json!({"accepted": 3, "refused": 3}));
+    host.stop().await;
+    assert_eq!(elsewhere.count(), 0);
+    for secret in ["k1", "k2"] {
+        assert!(host.log().lines().iter().all(|line| !line.contains(secret)), "{secret}");
+    }
 }

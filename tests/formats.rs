@@ -48,6 +48,8 @@ struct Story {
     replaced: &'static str,
     /// `c5` is silent for too long.
     timeout: &'static str,
+    /// An administrator ends the connection of `c6`.
+    kick: &'static str,
 }
 
 async fn play(version: Version, story: &Story) {
@@ -134,6 +136,12 @@ async fn play(version: Version, story: &Story) {
     scene.skip("c5", story.connect_names).await;
     c5.closed().await;
     scene.expect(version, "c5", story.timeout).await;
+
+    let mut c6 = Raw::client(address, version, "c6").await;
+    scene.skip("c6", story.connect_names).await;
+    assert_eq!(scene.host.ask(&["clients", "kick", "c6"]).await, "c6: kicked\n");
+    c6.closed().await;
+    scene.expect(version, "c6", story.kick).await;
 
     replace(&mut scene, version, story).await;
 }
@@ -336,6 +344,10 @@ const EMQX4: Story = Story {
         {"username":null,"reason":"keepalive_timeout","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c5","action":"client_disconnected"}
         {"username":null,"reason":"keepalive_timeout","node":"hookhost@127.0.0.1","clientid":"c5","action":"session_terminated"}
     "#,
+    kick: r#"
+        {"username":null,"reason":"kicked","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c6","action":"client_disconnected"}
+        {"username":null,"reason":"kicked","node":"hookhost@127.0.0.1","clientid":"c6","action":"session_terminated"}
+    "#,
 };
 
 const EMQX4_PAGE: Story = Story {
@@ -409,6 +421,10 @@ const EMQX4_PAGE: Story = Story {
         {"action":"client_disconnected","clientid":"c5","username":"undefined","reason":"keepalive_timeout"}
         {"action":"session_terminated","clientid":"c5","username":"undefined","reason":"keepalive_timeout"}
     "#,
+    kick: r#"
+        {"action":"client_disconnected","clientid":"c6","username":"undefined","reason":"kicked"}
+        {"action":"session_terminated","clientid":"c6","username":"undefined","reason":"kicked"}
+    "#,
 };
 
 const NANOMQ: Story = Story {
@@ -474,6 +490,10 @@ const NANOMQ: Story = Story {
     timeout: r#"
         {"reason":"normal","username":"undefined","clientid":"c5","action":"client_disconnected"}
         {"reason":"keepalive_timeout","username":"undefined","clientid":"c5","action":"session_terminated"}
+    "#,
+    kick: r#"
+        {"reason":"normal","username":"undefined","clientid":"c6","action":"client_disconnected"}
+        {"reason":"kicked","username":"undefined","clientid":"c6","action":"session_terminated"}
     "#,
 };
 
@@ -560,5 +580,8 @@ const EMQX5: Story = Story {
     "#,
     timeout: r#"
         {"username":"undefined","timestamp":<ms>,"sockname":"<addr>","reason":"keepalive_timeout","proto_ver":$ver,"proto_name":"MQTT","peername":"<addr>","node":"hookhost@127.0.0.1","metadata":{"rule_id":"client_disconnected"},"event":"client.disconnected","disconnected_at":<ms>,"disconn_props":{"User-Property":{}},"connected_at":<ms>,"clientid":"c5","client_attrs":{}}
+    "#,
+    kick: r#"
+        {"username":"undefined","timestamp":<ms>,"sockname":"<addr>","reason":"kicked","proto_ver":$ver,"proto_name":"MQTT","peername":"<addr>","node":"hookhost@127.0.0.1","metadata":{"rule_id":"client_disconnected"},"event":"client.disconnected","disconnected_at":<ms>,"disconn_props":{"User-Property":{}},"connected_at":<ms>,"clientid":"c6","client_attrs":{}}
     "#,
 };

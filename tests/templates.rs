@@ -105,7 +105,8 @@ async fn events_are_cloudevents_in_each_mode_and_those_that_are_pass_through() {
             format!("[[webhook.rule.message_publish]]\naction = \"act\"\ncloudevents_mode = \"{mode}\"\nurls = [\"{url}\"]\n")
         })
         .collect();
-    let host = host(&format!("format = \"cloudevents\"\n{rules}")).await;
+    let extensions = "cloudevents_extensions = { reading = \"${payload.t}\", qos = \"\" }";
+    let host = host(&format!("format = \"cloudevents\"\n{extensions}\n{rules}")).await;
     let own = [
         ("specversion", "1.0"),
         ("id", "17"),
@@ -138,11 +139,12 @@ async fn events_are_cloudevents_in_each_mode_and_those_that_are_pass_through() {
         ("ce-subject", "a/b"),
         ("ce-action", "act"),
         ("ce-clientid", "c1"),
-        ("ce-qos", "0"),
+        ("ce-reading", "1"),
         ("ce-retain", "false"),
     ] {
         assert_eq!(first.header(name), Some(expected), "{name}");
     }
+    assert_eq!(first.header("ce-qos"), None);
     assert_eq!(first.body, "{\"t\": 1}");
     let id = first.header("ce-id").unwrap();
     assert_eq!(id.len(), 32);

@@ -1,6 +1,6 @@
 //! The one file that knows all parts: it builds them, connects them and stops them in order.
 //!
-//! SIGHUP has the modules folder looked at.
+//! SIGHUP has the configuration read again and the modules folder looked at.
 //!
 //! Parts are started against the way of an event, so that each finds the next one ready, and stopped along it, so that
 //! what is under way arrives: the broker first, then the modules' queues, then delivery. All of it shares one grace
@@ -13,24 +13,27 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::config::{Config, Problem, Source};
+use crate::config::{Config, Loaded, Problem, Source};
 use crate::delivery::Delivery;
 use crate::hooks::Bus;
 use crate::modules::{self, LoadError, Modules, explain};
 use crate::record::{self, Recorder};
+use crate::reload::{self, Configuration, Origin};
 use crate::{admin, broker, wasm};
 
 /// How long connections that have not ended in time may hold the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
 /// Serves until SIGTERM or SIGINT, then stops within the configured grace period. What happens meanwhile is written
-/// down if `record` says where.
+/// down if `record` says where. `loaded` is what `origin` has given; it is read again when its files change.
 ///
 /// # Errors
 ///
 /// What keeps the host from starting: an address in use, a default module that refuses its configuration.
-pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<()> {
+pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
+    let source = Box::new(Configuration::new(origin, &loaded));
+    let config = loaded.config;
     let shelf = match &config.data {
         Some(data) => wasm::Shelf::open(data)?,
         None => wasm::Shelf::in_memory(),
@@ -38,10 +41,12 @@ pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<(
     let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
-    let modules = Modules::start(module_settings(&config, &shelf), engine, bus.clone(), delivery.outbox())?;
+    let settings = module_settings(&config, &shelf);
+    let modules = Modules::start(settings, engine, bus.clone(), delivery.outbox(), Some(source))?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
-    let admin = admin::start(&config.admin, handle.clone())?;
+    let (clients, questions) = broker::remote();
+    let admin = admin::start(&config.admin, handle.clone(), clients)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("broker")
         .enable_all()
@@ -51,7 +56,7 @@ pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<(
     let place = admin
         .as_ref()
         .map_or("off".to_owned(), |admin| admin.address().to_string());
-    let served = runtime.block_on(serve(&config, bus, &place, handle.clone()));
+    let served = runtime.block_on(serve(&config, bus, &place, handle.clone(), questions));
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
@@ -84,8 +89,14 @@ pub fn run(config: Config, record: Option<record::Settings>) -> anyhow::Result<(
 }
 
 /// Runs the broker until a signal comes; gives the end of the grace period, which begins then. `admin` is where the host
-/// is administered.
-async fn serve(config: &Config, bus: Bus, admin: &str, modules: modules::Handle) -> anyhow::Result<Instant> {
+/// is administered, and `questions` what is asked there about clients.
+async fn serve(
+    config: &Config,
+    bus: Bus,
+    admin: &str,
+    modules: modules::Handle,
+    mut questions: broker::Questions,
+) -> anyhow::Result<Instant> {
     // Before the ready line: whoever reads it may send a signal at once.
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
@@ -101,8 +112,10 @@ async fn serve(config: &Config, bus: Bus, admin: &str, modules: modules::Handle)
     if config.webhook.urls_missing {
         info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
     }
+    let mut answering = Box::pin(questions.answer(&broker));
     let signal = loop {
         tokio::select! {
+            () = &mut answering => {}
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hangup.recv() => {
@@ -112,6 +125,8 @@ async fn serve(config: &Config, bus: Bus, admin: &str, modules: modules::Handle)
             }
         }
     };
+    drop(answering);
+    drop(questions);
     info!(signal, grace = ?config.shutdown.grace, "stopping");
     let end = Instant::now() + config.shutdown.grace;
     broker.stop(config.shutdown.grace).await;
@@ -200,7 +215,7 @@ pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
-        webhook_config: config.webhook.config.clone(),
+        given: reload::given(config),
         queue: config.hooks.queue,
         instances: config.wasm.instances,
         limits: config.wasm.limits.clone(),
@@ -209,6 +224,5 @@ pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::
         shelf: shelf.clone(),
         batch: config.hooks.batch,
         quarantine: config.quarantine,
-        destinations: config.delivery.destinations.clone(),
     }
 }

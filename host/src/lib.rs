@@ -14,5 +14,6 @@ pub mod hooks;
 pub mod logging;
 pub mod modules;
 pub mod record;
+pub mod reload;
 pub mod sink;
 pub mod wasm;

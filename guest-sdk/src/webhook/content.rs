@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json};
 
-use super::cloudevents::CloudEvents;
 use super::columns::Row;
 use super::event_fields::EventFields;
 use super::fields::Fields;
@@ -55,7 +54,7 @@ impl Content {
             Format::Nanomq => nanomq::body(key, rule, event).map(Content::json),
             Format::Emqx5 => Some(emqx5(rule, row, selected)),
             Format::Cloudevents => {
-                let encoded = CloudEvents::new(rule.shape.cloudevents_mode).encode(&fields);
+                let encoded = rule.shape.cloudevents.encode(&fields);
                 Some(Content {
                     headers: encoded.headers,
                     body: encoded.body,

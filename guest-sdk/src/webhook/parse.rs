@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::cloudevents::CloudEventsMode;
+use super::cloudevents::{CloudEvents, CloudEventsMode};
 use super::encoding::Encoding;
 use super::event_fields::EventFields;
 use super::format::Format;
@@ -17,7 +17,7 @@ use crate::problems::Problems;
 use crate::topic::TopicFilter;
 
 /// Keys that stand for all rules, and in a rule for that one.
-const SHARED: [&str; 8] = [
+const SHARED: [&str; 9] = [
     "urls",
     "format",
     "as_documented",
@@ -26,6 +26,7 @@ const SHARED: [&str; 8] = [
     "headers",
     "body",
     "cloudevents_mode",
+    "cloudevents_extensions",
 ];
 
 /// Keys of a rule alone.
@@ -42,8 +43,8 @@ impl Rules {
     /// }
     /// ```
     ///
-    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`, `payload_encoding`, `method`, `headers`, `body` and
-    /// `cloudevents_mode` stand for all rules, and in a rule in place of that; `action`, `topics`, `select` and `where`
+    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`, `payload_encoding`, `method`, `headers`, `body`,
+    /// `cloudevents_mode` and `cloudevents_extensions` stand for all rules, and in a rule in place of that; `action`, `topics`, `select` and `where`
     /// belong to a rule. `docs/webhook.md` says what each does.
     pub fn parse(config: &Value, host: &Host) -> Result<Rules, Problems> {
         let mut problems = Problems::new();
@@ -178,19 +179,21 @@ impl<'a> Reader<'a> {
             self.find(Some((at, table)), name)
                 .filter(|found| takes(format, name) || found.own)
         };
-        let [as_documented, encoding, method, headers, body, mode] = [
+        let [as_documented, encoding, method, headers, body, mode, extensions] = [
             "as_documented",
             "payload_encoding",
             "method",
             "headers",
             "body",
             "cloudevents_mode",
+            "cloudevents_extensions",
         ]
         .map(find);
         for (name, found) in [
             ("payload_encoding", &encoding),
             ("body", &body),
             ("cloudevents_mode", &mode),
+            ("cloudevents_extensions", &extensions),
         ] {
             if let Some(found) = found.as_ref().filter(|_| !takes(format, name)) {
                 self.problems.add(found.at.clone(), refusal(format, name));
@@ -203,6 +206,10 @@ impl<'a> Reader<'a> {
                 "is missing: format \"template\" sends the text in 'body', such as '{\"id\": \"${clientid}\"}'",
             );
         }
+        let mode = mode.and_then(|found| self.mode(&found)).unwrap_or_default();
+        if let Some(headers) = headers.as_ref().filter(|_| format == Format::Cloudevents) {
+            self.content_type(headers, mode);
+        }
         Shape {
             format,
             as_documented: as_documented.is_some_and(|found| self.truth(&found)),
@@ -212,7 +219,7 @@ impl<'a> Reader<'a> {
             method: method.and_then(|found| self.method(&found)).unwrap_or_default(),
             headers: headers.map(|found| self.headers(&found, format)).unwrap_or_default(),
             body: body.and_then(|found| self.body(&found, format)),
-            cloudevents_mode: mode.and_then(|found| self.mode(&found)).unwrap_or_default(),
+            cloudevents: self.cloudevents(mode, extensions.as_ref()),
         }
     }
 
@@ -242,7 +249,7 @@ impl<'a> Reader<'a> {
         };
         let Some(format) = format else { return };
         let formats = self.formats.clone();
-        for name in ["payload_encoding", "body", "cloudevents_mode"] {
+        for name in ["payload_encoding", "body", "cloudevents_mode", "cloudevents_extensions"] {
             let Some(found) = self.find(None, name) else { continue };
             if !takes(format, name) && !formats.iter().any(|format| takes(*format, name)) {
                 self.problems.add(found.at, refusal(format, name));
@@ -276,6 +283,9 @@ impl<'a> Reader<'a> {
         if let Some(found) = self.find(None, "cloudevents_mode") {
             self.mode(&found);
         }
+        if let Some(found) = self.find(None, "cloudevents_extensions") {
+            self.cloudevents(CloudEventsMode::default(), Some(&found));
+        }
     }
 
     fn format(&mut self, found: &Found<'_>) -> Option<Format> {
@@ -298,6 +308,57 @@ impl<'a> Reader<'a> {
                 .find(|(known, _)| *known == name)
                 .map(|(_, mode)| mode)
         })
+    }
+
+    /// CloudEvents in a mode, with the attributes that were asked for.
+    fn cloudevents(&mut self, mode: CloudEventsMode, extensions: Option<&Found<'a>>) -> CloudEvents {
+        let mut events = CloudEvents::new(mode);
+        let Some(found) = extensions else { return events };
+        let Some(table) = object(&found.at, found.value, &mut self.problems) else {
+            return events;
+        };
+        for (name, value) in table {
+            let at = format!("{}.{name}", found.at);
+            let Some(text) = text(&at, value, &mut self.problems) else {
+                continue;
+            };
+            let template = Template::parse(text).and_then(|template| {
+                known_fields(&template, Format::Cloudevents)?;
+                Ok(template)
+            });
+            let added = template.map_err(|error| error.to_string());
+            match added.and_then(|template| events.clone().extension(name, template)) {
+                Ok(more) => events = more,
+                Err(error) => once(&at, error, &mut self.problems),
+            }
+        }
+        events
+    }
+
+    /// A header of the rule must not call the body of a CloudEvent something else than it is.
+    fn content_type(&mut self, headers: &Found<'a>, mode: CloudEventsMode) {
+        let Some(table) = headers.value.as_object() else {
+            return;
+        };
+        let given = table
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        for (name, text) in given.filter_map(|(name, value)| Some((name, value.as_str()?))) {
+            if mode.allows(text) {
+                continue;
+            }
+            let at = format!("{}.{name}", headers.at);
+            let text = match mode.media_type() {
+                Some(media_type) => format!(
+                    "contradicts cloudevents_mode \"{}\", whose bodies are {media_type}; leave it out",
+                    mode.name()
+                ),
+                None => "contradicts cloudevents_mode \"binary\": a receiver would look for the event in the body; leave it \
+                         out, or choose \"structured\" or \"batched\""
+                    .to_owned(),
+            };
+            once(&at, text, &mut self.problems);
+        }
     }
 
     fn choice<T>(&mut self, found: &Found<'_>, names: &[&str], choose: impl FnOnce(&str) -> Option<T>) -> Option<T> {
@@ -420,7 +481,7 @@ fn takes(format: Format, name: &str) -> bool {
     match name {
         "payload_encoding" => matches!(format, Format::Emqx4 | Format::Emqx5 | Format::Nanomq),
         "body" => matches!(format, Format::Emqx5 | Format::Template),
-        "cloudevents_mode" => format == Format::Cloudevents,
+        "cloudevents_mode" | "cloudevents_extensions" => format == Format::Cloudevents,
         _ => true,
     }
 }

@@ -67,7 +67,7 @@ fn every_mistake_is_named_with_its_key() {
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
             "colour: is not known; known are rule, urls, format, as_documented, payload_encoding, method, headers, body, \
-             cloudevents_mode",
+             cloudevents_mode, cloudevents_extensions",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
         ],
@@ -268,6 +268,65 @@ fn clauses_are_checked() {
              NAME` if wanted",
             "rule.message_publish.0.where: `qos >>>><<<`: a column, a number or a 'text' was expected",
             "rule.message_publish.1.where: a string was expected",
+        ],
+    );
+}
+
+#[test]
+fn a_content_type_must_not_contradict_the_mode() {
+    let rule = |mode: &str, content_type: &str| json!({"format": "cloudevents", "cloudevents_mode": mode, "headers": {"Content-Type": content_type}});
+    for (mode, content_type, expected) in [
+        ("binary", "text/csv", ""),
+        ("binary", "${content_type}", ""),
+        ("structured", "Application/CloudEvents+JSON ; charset=UTF-8", ""),
+        ("batched", "application/cloudevents-batch+json", ""),
+        ("binary", "application/cloudevents+json", "binary"),
+        ("structured", "application/json", "structured"),
+        ("structured", "application/cloudevents-batch+json", "batch"),
+        ("batched", "application/cloudevents+json", "batched"),
+        ("batched", "${content_type}", "batched"),
+    ] {
+        let config = json!({"urls": ["http://h/"], "rule": {"message_publish": [rule(mode, content_type)]}});
+        let problems: Vec<String> = match Rules::parse(&config, &testing::host()) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems
+                .iter()
+                .map(|problem| format!("{}: {}", problem.key, problem.text))
+                .collect(),
+        };
+        let key = "rule.message_publish.0.headers.Content-Type: contradicts cloudevents_mode \"";
+        match (expected, problems.as_slice()) {
+            ("", []) => {}
+            ("", _) => panic!("{mode} {content_type}: {problems:?}"),
+            (_, [one]) => assert!(one.starts_with(key) && one.contains(mode), "{content_type}: {one}"),
+            _ => panic!("{mode} {content_type}: {problems:?}"),
+        }
+    }
+    // Those for all rules count where they are used, and are told once.
+    let shared = json!({
+        "urls": ["http://h/"], "format": "cloudevents", "cloudevents_mode": "batched",
+        "headers": {"content-type": "text/plain"},
+        "rule": {"message_publish": [{}, {"format": "rmqtt", "action": "a"}], "client_connected": [{}]},
+    });
+    let text = "headers.content-type: contradicts cloudevents_mode \"batched\", whose bodies are \
+                application/cloudevents-batch+json; leave it out";
+    refused(shared, &[text]);
+}
+
+#[test]
+fn attributes_of_cloudevents_are_checked() {
+    let config = json!({
+        "urls": ["http://h/"], "format": "cloudevents",
+        "cloudevents_extensions": {"sensor": "${payload.id}", "Bad-Name": "x", "id": "x", "typo": "${clientd}", "n": 1},
+        "rule": {"message_publish": [{}, {}]},
+    });
+    refused(
+        config,
+        &[
+            "cloudevents_extensions.Bad-Name: 'Bad-Name' is no name of an attribute: 1 to 20 lower-case letters and digits",
+            "cloudevents_extensions.id: 'id' is an attribute of CloudEvents itself",
+            "cloudevents_extensions.n: a string was expected",
+            "cloudevents_extensions.typo: '${clientd}': there is no field 'clientd'; is 'clientid' meant?",
         ],
     );
 }

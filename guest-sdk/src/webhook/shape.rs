@@ -1,6 +1,6 @@
 //! What the requests of a rule look like.
 
-use super::cloudevents::CloudEventsMode;
+use super::cloudevents::CloudEvents;
 use super::encoding::Encoding;
 use super::fields::Fields;
 use super::format::Format;
@@ -22,8 +22,8 @@ pub struct Shape {
     pub headers: Vec<(String, HeaderTemplate)>,
     /// The body, if the user has written one.
     pub body: Option<BodyText>,
-    /// How CloudEvents travel.
-    pub cloudevents_mode: CloudEventsMode,
+    /// How CloudEvents travel, and what they have beside their own.
+    pub cloudevents: CloudEvents,
 }
 
 impl Shape {

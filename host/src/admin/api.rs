@@ -6,12 +6,13 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
 use super::guard::{self, Guard};
 use super::shape;
+use crate::broker::{Clients, NotRunning};
 use crate::hooks::Unqueued;
 use crate::modules::{Handle, ReplayError};
 
@@ -50,7 +51,8 @@ type Asked<T> = Result<Query<T>, QueryRejection>;
 type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The whole API.
-pub(super) fn router(modules: Handle, guard: Guard) -> Router {
+pub(super) fn router(modules: Handle, clients: Clients, guard: Guard) -> Router {
+    let of_clients = Router::new().route("/clients/{id}", delete(kick)).with_state(clients);
     let api = Router::new()
         .route("/health", get(health))
         .route("/modules", get(list))
@@ -64,7 +66,8 @@ pub(super) fn router(modules: Handle, guard: Guard) -> Router {
         .route("/quarantine/replay", post(replay_all))
         .route("/quarantine/{id}", get(entry).delete(drop_one))
         .route("/quarantine/{id}/replay", post(replay_one))
-        .with_state(modules);
+        .with_state(modules)
+        .merge(of_clients);
     Router::new()
         .nest("/api/v1", api)
         .fallback(async || Error::new(StatusCode::NOT_FOUND, "there is nothing here; the API is below /api/v1"))
@@ -107,6 +110,15 @@ async fn rescan(State(modules): State<Handle>) -> Answer<shape::Rescan> {
             StatusCode::INTERNAL_SERVER_ERROR,
             "the host is stopping, or has failed to look",
         )),
+    }
+}
+
+async fn kick(State(clients): State<Clients>, id: Named<String>) -> Answer<shape::Kicked> {
+    let Path(id) = id?;
+    match clients.disconnect(id.clone()).await {
+        Ok(true) => Ok(Json(shape::Kicked { kicked: id })),
+        Ok(false) => Err(Error::not_found(format!("there is no client {id:?}"))),
+        Err(error @ NotRunning) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }
 

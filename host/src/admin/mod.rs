@@ -29,7 +29,7 @@ pub use server::{Server, StartError};
 pub(crate) use token::read_text;
 pub use token::{BadToken, Token, TokenError, TokenFrom};
 
-use crate::modules;
+use crate::{broker, modules};
 
 /// How the host is administered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,12 +72,16 @@ impl Default for Settings {
 /// # Errors
 ///
 /// [`StartError`] if an address that was chosen cannot be used.
-pub fn start(settings: &Settings, modules: modules::Handle) -> Result<Option<Server>, StartError> {
+pub fn start(
+    settings: &Settings,
+    modules: modules::Handle,
+    clients: broker::Clients,
+) -> Result<Option<Server>, StartError> {
     let Some(address) = settings.listen else {
         return Ok(None);
     };
     let guard = guard::Guard::new(address, settings.token().map_err(StartError::Token)?);
-    match Server::start(address, api::router(modules, guard)) {
+    match Server::start(address, api::router(modules, clients, guard)) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {
             tracing::warn!(

@@ -142,6 +142,20 @@ pub struct Rescan {
     pub unchanged: Vec<String>,
     /// Files that have no effect, and why.
     pub ignored: Vec<String>,
+    /// What became of the configuration.
+    #[serde(default)]
+    pub configuration: Option<Reread>,
+}
+
+/// A configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reread {
+    /// `unchanged`, `in force` or `refused`.
+    pub state: String,
+    /// Everything that is wrong with it.
+    pub problems: Vec<String>,
+    /// What is worth knowing although nothing is wrong, such as what needs a restart.
+    pub warnings: Vec<String>,
 }
 
 /// A module that was loaded.
@@ -160,6 +174,13 @@ pub struct Rejected {
     pub name: String,
     /// Why.
     pub problem: String,
+}
+
+/// `DELETE /clients/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kicked {
+    /// The client whose connection and session end.
+    pub kicked: String,
 }
 
 /// `GET /quarantine`.
@@ -300,6 +321,11 @@ impl From<modules::Rescan> for Rescan {
             removed: names(found.removed),
             unchanged: names(found.unchanged),
             ignored: found.ignored,
+            configuration: found.configuration.map(|reread| Reread {
+                state: reread.outcome.name().to_owned(),
+                problems: reread.problems,
+                warnings: reread.warnings,
+            }),
         }
     }
 }

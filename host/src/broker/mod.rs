@@ -9,6 +9,7 @@
 mod clock;
 mod gateway;
 mod properties;
+mod remote;
 mod rmqtt;
 #[cfg(test)]
 mod testing;
@@ -24,6 +25,7 @@ use crate::event::{Client, Millis, Node, Origin};
 use crate::hooks::Bus;
 
 pub use gateway::{GatewaySettings, Publishers, Upstream, UpstreamTls};
+pub use remote::{Clients, NotRunning, Questions, remote};
 pub use rmqtt::{Limits, SharedStrategy};
 
 /// What an engine is told at its start.

@@ -11,6 +11,7 @@ use crate::config::{self, Config, Flags, Loaded, Problem};
 use crate::event::json::hook_name;
 use crate::event::{Hook, TopicFilter};
 use crate::logging::Filter;
+use crate::reload::Origin;
 use crate::{app, record};
 
 #[derive(Debug, Default, Args)]
@@ -129,19 +130,19 @@ impl From<HostArguments> for Flags {
 
 pub(super) fn run(arguments: RunArguments) -> ExitCode {
     let RunArguments { host, record } = arguments;
-    let (filter, Loaded { config, warnings }) = match load(host) {
+    let (filter, origin, loaded) = match load(host) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),
     };
     filter.install();
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    finish(app::run(config, record.settings()))
+    finish(app::run(loaded, origin, record.settings()))
 }
 
 pub(super) fn check(arguments: HostArguments) -> ExitCode {
-    let (_, Loaded { config, warnings }) = match load(arguments) {
+    let (_, _, Loaded { config, warnings, .. }) = match load(arguments) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),
     };
@@ -167,12 +168,13 @@ fn summary(config: &Config) -> String {
     format!("configuration is fine: MQTT at {}{modules}", config.mqtt.listen)
 }
 
-/// Filter and configuration, or everything that is wrong with both.
-fn load(arguments: HostArguments) -> Result<(Filter, Loaded), Vec<Problem>> {
+/// Filter and configuration and where that comes from, or everything that is wrong with both.
+fn load(arguments: HostArguments) -> Result<(Filter, Origin, Loaded), Vec<Problem>> {
     let environment = config::environment();
     let filter = Filter::read(&environment);
-    match (filter, config::load(arguments.into(), environment)) {
-        (Ok(filter), Ok(loaded)) => Ok((filter, loaded)),
+    let origin = Origin::new(arguments.into(), environment);
+    match (filter, origin.load()) {
+        (Ok(filter), Ok(loaded)) => Ok((filter, origin, loaded)),
         (Ok(_), Err(problems)) => Err(problems),
         (Err(problem), Ok(_)) => Err(vec![problem]),
         (Err(problem), Err(mut problems)) => {

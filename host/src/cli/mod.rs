@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 something failed while running, 2 mistakes in the command line or the configuration.
 
 mod admin;
+mod clients;
 mod host;
 mod module;
 mod modules;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
+use clients::ClientsArguments;
 use host::{HostArguments, RunArguments};
 use module::ModuleCommand;
 use modules::ModulesArguments;
@@ -46,8 +48,10 @@ enum Command {
     /// Start, look at and try out modules
     #[command(subcommand)]
     Module(ModuleCommand),
-    /// Show the modules of a running host, or have it look at their folder
+    /// Show the modules of a running host, or have it read its configuration and their folder again
     Modules(ModulesArguments),
+    /// Act on the MQTT clients of a running host
+    Clients(ClientsArguments),
     /// Look at events that the modules of a running host could not handle, and decide about them
     Quarantine(QuarantineArguments),
     /// Webhook configurations of other brokers
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Sink(arguments) => sink::receive(arguments),
         Command::Module(command) => module::main(command),
         Command::Modules(arguments) => modules::modules(&arguments),
+        Command::Clients(arguments) => clients::clients(&arguments),
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
         Command::Webhook(command) => webhook::run(command),
     }
@@ -159,6 +164,8 @@ mod tests {
             "hookhost run --record x --record-hook message.publish",
             "hookhost run --record x --record-topic a/#/b",
             "hookhost run --record x --record-size big",
+            "hookhost clients",
+            "hookhost clients kick",
             "hookhost module",
             "hookhost module new",
             "hookhost module new Too_Hot",

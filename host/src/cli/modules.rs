@@ -20,7 +20,7 @@ pub(super) struct ModulesArguments {
 enum ModulesCommand {
     /// Show what each module of a running host is doing; so does no command at all
     List,
-    /// Have a running host look at its modules folder now, and try again what did not load or was rolled back
+    /// Have a running host read its configuration again and look at its modules folder now, and try again what did not load or was rolled back
     Rescan,
 }
 
@@ -81,15 +81,25 @@ fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
     } else {
         print(&told(&found))?;
     }
-    Ok(found.problem.is_none() && found.rejected.is_empty())
+    let refused = found
+        .configuration
+        .as_ref()
+        .is_some_and(|reread| !reread.problems.is_empty());
+    Ok(found.problem.is_none() && found.rejected.is_empty() && !refused)
 }
 
 /// What a look has found, a line each.
 fn told(found: &Rescan) -> String {
-    let Some(folder) = &found.folder else {
-        return "the host has no modules folder; --modules DIR names one when it starts\n".to_owned();
-    };
-    let mut lines = vec![format!("looked at {folder}")];
+    let mut lines = Vec::new();
+    if let Some(reread) = &found.configuration {
+        lines.push(format!("configuration: {}", reread.state));
+        lines.extend(reread.problems.iter().map(|problem| format!("error: {problem}")));
+        lines.extend(reread.warnings.iter().map(|warning| format!("warning: {warning}")));
+    }
+    lines.push(match &found.folder {
+        Some(folder) => format!("looked at {folder}"),
+        None => "the host has no modules folder; --modules DIR names one when it starts".to_owned(),
+    });
     lines.extend(found.problem.clone());
     lines.extend(
         found

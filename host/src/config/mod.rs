@@ -19,6 +19,7 @@ mod load;
 mod mqtt;
 mod problem;
 mod reader;
+mod restart;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use formats::Format;
 pub use load::{environment, load, read_text};
 pub use mqtt::Mqtt;
 pub use problem::{Problem, Source};
+pub use restart::Fixed;
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
@@ -81,6 +83,10 @@ pub struct Loaded {
     pub config: Config,
     /// What was ignored or does nothing.
     pub warnings: Vec<Problem>,
+    /// What was given for settings that hold until the host ends.
+    pub fixed: Fixed,
+    /// The files that were read for it, but for those of secrets and certificates.
+    pub files: Vec<PathBuf>,
 }
 
 /// What the command line says, as it was typed.
@@ -155,7 +161,14 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Vec<Probl
     if reader.problems.is_empty() {
         return Ok(Loaded {
             config,
+            fixed: Fixed::of(reader.given()),
             warnings: reader.warnings,
+            files: inputs
+                .file
+                .iter()
+                .chain(&inputs.webhook_file)
+                .map(|file| file.path.clone())
+                .collect(),
         });
     }
     // One value may stand for two settings, and is then wrong twice.

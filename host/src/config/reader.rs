@@ -205,6 +205,14 @@ impl Reader {
         layers.iter().find_map(|layer| layer.get(path)).cloned()
     }
 
+    /// What is in force of everything that was given: for each key what the strongest layer says.
+    pub(super) fn given(&self) -> Layer {
+        let weakest_first = self.layers.iter().rev().flatten();
+        weakest_first
+            .map(|(path, given)| (path.clone(), given.clone()))
+            .collect()
+    }
+
     /// Reports every key that nobody has read, and gives the known ones.
     pub(super) fn finish(&mut self) -> Vec<String> {
         for (path, (place, given)) in self.layers.iter().flatten() {

@@ -45,7 +45,7 @@ fn config(inputs: &Inputs) -> Config {
 
 #[test]
 fn nothing_at_all_is_a_configuration() {
-    let Loaded { config, warnings } = read(&Inputs::default()).unwrap();
+    let Loaded { config, warnings, .. } = read(&Inputs::default()).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(config.mqtt, Mqtt::default());
     assert_eq!(config.delivery, delivery::Settings::default());
@@ -167,7 +167,7 @@ fn each_mistake_names_its_key() {
         ),
         (
             "webhook.rule.client_connect = [{action = \"a\", urls = [\"x\"]}]",
-            "webhook.rule.client_connect[0].urls[0]: `x` is not a URL: relative URL without a base",
+            "webhook.rule.client_connect[0].urls[0]: `x` is not a URL: it has no scheme; http://x is probably meant",
         ),
         (
             "webhook.rule.client_connect = 1979-05-27",
@@ -238,8 +238,8 @@ fn all_mistakes_come_at_once() {
         problems(&inputs),
         [
             "--listen: should be an address with a port, such as \"127.0.0.1:1883\" or \"[::]:1883\"",
-            "--webhook-url: `y` is not a URL: relative URL without a base",
-            "--webhook-url: `z` is not a URL: relative URL without a base",
+            "--webhook-url: `y` is not a URL: it has no scheme; http://y is probably meant",
+            "--webhook-url: `z` is not a URL: it has no scheme; http://z is probably meant",
             "environment: HOOKHOST_DELIVERY__NICE: should be between 0 and 19",
             "environment: HOOKHOST_DELIVERY__NICER: unknown key; the nearest known one is HOOKHOST_DELIVERY__NICE",
             "environment: HOOKHOST_WEBHOOK__RULE: is a table, which only a file can give",
@@ -435,7 +435,7 @@ fn an_rmqtt_file_is_read_as_it_is() {
         webhook_file: file("hook.toml", RMQTT),
         ..Inputs::default()
     };
-    let Loaded { config, warnings } = read(&inputs).unwrap();
+    let Loaded { config, warnings, .. } = read(&inputs).unwrap();
     assert_eq!(shown(&warnings), [""; 0]);
     assert_eq!(config.webhook.config["urls"], json!(["file:///var/log/rmqtt/hook.log"]));
     assert_eq!(config.webhook.config["rule"].as_object().unwrap().len(), 15);
@@ -504,7 +504,7 @@ fn older_urls_are_added() {
     };
     assert_eq!(
         problems(&inputs),
-        ["g:2: urls[2]: `x` is not a URL: relative URL without a base"]
+        ["g:2: urls[2]: `x` is not a URL: it has no scheme; http://x is probably meant"]
     );
     inputs.environment = environment(&[("rmqtt_plugin_rmqtt_web_hook_urls", "http://c")]);
     inputs.webhook_file = file(
@@ -601,6 +601,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let Loaded {
         config: example,
         warnings,
+        ..
     } = read(&example).unwrap();
     assert_eq!(warnings, []);
     let defaults = config(&Inputs::default());
@@ -642,7 +643,7 @@ fn urls_that_rules_of_emqx_5_pass_over_are_told() {
         },
         ..Inputs::default()
     };
-    let Loaded { config, warnings } = read(&inputs).unwrap();
+    let Loaded { config, warnings, .. } = read(&inputs).unwrap();
     assert_eq!(
         shown(&warnings),
         ["--webhook-url: is not used: each rule of EMQX 5 has its own URL"]

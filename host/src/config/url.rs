@@ -9,7 +9,15 @@ pub(super) fn check(text: &str) -> Result<&str, String> {
     if text == "stdout:" {
         return Ok(text);
     }
-    let url = Url::parse(text).map_err(|error| format!("`{}` is not a URL: {error}", redacted(text)))?;
+    let url = Url::parse(text).map_err(|error| {
+        let shown = redacted(text);
+        match error {
+            url::ParseError::RelativeUrlWithoutBase if !shown.is_empty() => {
+                format!("`{shown}` is not a URL: it has no scheme; http://{shown} is probably meant")
+            }
+            error => format!("`{shown}` is not a URL: {error}"),
+        }
+    })?;
     match url.scheme() {
         // The parser refuses these without a host.
         "http" | "https" => Ok(text),
@@ -63,7 +71,7 @@ mod tests {
         let bad = [
             (
                 "127.0.0.1:5656",
-                "`127.0.0.1:5656` is not a URL: relative URL without a base",
+                "`127.0.0.1:5656` is not a URL: it has no scheme; http://127.0.0.1:5656 is probably meant",
             ),
             ("", "`` is not a URL: relative URL without a base"),
             ("http://", "`http://` is not a URL: empty host"),

@@ -130,9 +130,11 @@ fn shared(at: &mut Section<'_>) -> Map<String, Json> {
         let text = at.text(key, None, |text| Ok(Some(text.to_owned())));
         shared.extend(text.map(|text| (key.to_owned(), Json::from(text))));
     }
-    if let Some((place, Given::Node(node))) = at.table("headers") {
-        let headers = to_json(at, &place, node);
-        shared.insert("headers".to_owned(), headers);
+    for key in ["headers", "cloudevents_extensions"] {
+        if let Some((place, Given::Node(node))) = at.table(key) {
+            let table = to_json(at, &place, node);
+            shared.insert(key.to_owned(), table);
+        }
     }
     shared
 }

@@ -34,6 +34,13 @@ pub struct Terms {
     pub retry_max_elapsed_time: Duration,
 }
 
+impl Default for Terms {
+    /// Those of [`Settings`].
+    fn default() -> Terms {
+        Terms::from(&Settings::default())
+    }
+}
+
 impl From<&Settings> for Terms {
     fn from(settings: &Settings) -> Terms {
         Terms {
@@ -79,6 +86,27 @@ pub struct Destination {
 /// All configured receivers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Destinations(Arc<[Arc<Destination>]>);
+
+/// How requests are sent and what their receivers are given: all of delivery that may change while requests are on
+/// their way. A request is bound to the receivers that were in force when it was made ([`Request::receivers`]).
+///
+/// [`Request::receivers`]: super::Request::receivers
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Receivers {
+    /// How requests are sent that belong to no destination.
+    pub terms: Terms,
+    /// The destinations.
+    pub destinations: Destinations,
+}
+
+impl From<&Settings> for Receivers {
+    fn from(settings: &Settings) -> Receivers {
+        Receivers {
+            terms: Terms::from(settings),
+            destinations: settings.destinations.clone(),
+        }
+    }
+}
 
 /// By which destination a request is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

@@ -8,7 +8,7 @@
 //! A kept connection may have been closed by the receiver a moment ago. A request that was not written then is written
 //! to another one; a request that was is never repeated here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ impl Direct {
 pub(super) struct Pool {
     host: String,
     port: u16,
-    connect_timeout: Duration,
+    connect_timeout: Cell<Duration>,
     /// The one used last is taken first, so that those that are not needed grow old.
     idle: RefCell<Vec<Idle>>,
 }
@@ -101,9 +101,14 @@ impl Pool {
         Some(Pool {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port_or_known_default()?,
-            connect_timeout,
+            connect_timeout: Cell::new(connect_timeout),
             idle: RefCell::default(),
         })
+    }
+
+    /// From now on connecting may take so long.
+    pub(super) fn connect_within(&self, timeout: Duration) {
+        self.connect_timeout.set(timeout);
     }
 
     async fn send(self: &Rc<Pool>, mut request: Request<Full<Bytes>>) -> Result<Answer, String> {
@@ -145,7 +150,7 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        let stream = match timeout(self.connect_timeout, self.reach()).await {
+        let stream = match timeout(self.connect_timeout.get(), self.reach()).await {
             Ok(stream) => stream.map_err(|error| chain("cannot connect", &error))?,
             Err(_) => return Err("cannot connect: no answer within the time".to_owned()),
         };
@@ -167,7 +172,7 @@ impl Pool {
         let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         for address in addresses {
             // One that does not answer leaves time for the others.
-            match timeout(self.connect_timeout / count, TcpStream::connect(address)).await {
+            match timeout(self.connect_timeout.get() / count, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),

@@ -24,7 +24,7 @@ use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, R
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::StartError;
-use super::destination::Destination;
+use super::destination::{Destination, Terms};
 use super::direct::{Direct, Pool};
 use super::guard::{self, Guard};
 use super::request::{Method, Reach};
@@ -61,6 +61,9 @@ pub(super) struct Endpoint {
     url: Url,
     authorization: Option<HeaderValue>,
     own: Option<Own>,
+    connect_timeout: Duration,
+    /// None: the common client.
+    connect: Option<Arc<Connect>>,
 }
 
 /// What the configured destination of an endpoint gives.
@@ -68,8 +71,6 @@ pub(super) struct Endpoint {
 struct Own {
     destination: Arc<Destination>,
     headers: HeaderMap,
-    /// None: the common client.
-    connect: Option<Arc<Connect>>,
 }
 
 /// How connections to some destinations are made.
@@ -86,6 +87,7 @@ pub(super) struct Prepared {
     headers: HeaderMap,
     direct: Option<Direct>,
     own: Option<Own>,
+    connect: Option<Arc<Connect>>,
 }
 
 /// The HTTP client of one sender thread.
@@ -99,10 +101,11 @@ pub(super) struct Http {
 
 impl Endpoint {
     /// Checks a URL; the error says what is wrong with it, without the URL. `destination` says which configured one it
-    /// belongs to.
+    /// belongs to; if it is none, the terms are `common`.
     pub(super) fn parse(
         http: &Http,
         url: &str,
+        common: &Terms,
         destination: impl FnOnce(&Url) -> Option<Arc<Destination>>,
     ) -> Result<Endpoint, String> {
         // The builder moves user and password from the URL into a header.
@@ -118,12 +121,15 @@ impl Endpoint {
         let own = match destination(&url) {
             Some(destination) => Some(Own {
                 headers: own_headers(&destination)?,
-                connect: http.connect(&destination, &url),
                 destination,
             }),
             None => None,
         };
+        let destination = own.as_ref().map(|own| &*own.destination);
+        let connect_timeout = destination.map_or(common, |own| &own.terms).connect_timeout;
         Ok(Endpoint {
+            connect: http.connect(connect_timeout, destination.map(|own| &own.tls), &url),
+            connect_timeout,
             authorization: request.headers().get(AUTHORIZATION).cloned(),
             own,
             url,
@@ -135,12 +141,14 @@ impl Endpoint {
         Some(&self.own.as_ref()?.destination)
     }
 
+    /// The terms of its configured destination, or else `common`.
+    pub(super) fn terms<'a>(&'a self, common: &'a Terms) -> &'a Terms {
+        self.destination().map_or(common, |destination| &destination.terms)
+    }
+
     /// A pool of connections for requests to this origin and destination; none if they need TLS.
-    pub(super) fn pool(&self, http: &Http) -> Option<Rc<Pool>> {
-        let timeout = self
-            .destination()
-            .map_or(http.connect_timeout, |destination| destination.terms.connect_timeout);
-        Pool::for_url(&self.url, timeout).map(Rc::new)
+    pub(super) fn pool(&self) -> Option<Rc<Pool>> {
+        Pool::for_url(&self.url, self.connect_timeout).map(Rc::new)
     }
 
     /// Scheme, host and port: what requests must share to be for one destination.
@@ -185,6 +193,7 @@ impl Endpoint {
             headers: map,
             direct,
             own: self.own.clone(),
+            connect: self.connect.clone(),
         })
     }
 }
@@ -279,10 +288,10 @@ impl Http {
         })
     }
 
-    /// How connections to a destination are made; none: as all others are.
-    fn connect(&self, destination: &Destination, url: &Url) -> Option<Arc<Connect>> {
-        let timeout = destination.terms.connect_timeout;
-        let tls = (url.scheme() == "https").then_some(&destination.tls);
+    /// How connections are made with this timeout and TLS; none: as all others are.
+    fn connect(&self, timeout: Duration, tls: Option<&Tls>, url: &Url) -> Option<Arc<Connect>> {
+        let usual = Tls::default();
+        let tls = (url.scheme() == "https").then(|| tls.unwrap_or(&usual));
         if timeout == self.connect_timeout && tls.is_none_or(|tls| *tls == Tls::default()) {
             return None;
         }
@@ -300,6 +309,11 @@ impl Http {
             connect
         });
         Some(connect)
+    }
+
+    /// Forgets clients that no endpoint has any more.
+    pub(super) fn forget_unused(&self) {
+        self.own.borrow_mut().retain(|known| Arc::strong_count(known) > 1);
     }
 
     /// Sends a request and reads the answer; does not send it where it may not reach. `id` is that of a signed request.
@@ -365,7 +379,7 @@ impl Http {
             };
             return self.guard.client(&to.url, builder).map_err(reasons);
         }
-        if let Some(connect) = to.own.as_ref().and_then(|own| own.connect.as_ref()) {
+        if let Some(connect) = &to.connect {
             return connect.client();
         }
         if to.url.scheme() == "http" {
@@ -538,7 +552,7 @@ mod tests {
             ("https://[::1]/a b", "https://[::1]"),
             ("http://user:secret@host/", "http://host"),
         ] {
-            let endpoint = Endpoint::parse(&http, url, |_| None).unwrap();
+            let endpoint = Endpoint::parse(&http, url, &Terms::default(), |_| None).unwrap();
             assert_eq!(endpoint.origin(), origin);
         }
         for url in [
@@ -551,7 +565,7 @@ mod tests {
             "http://h:99999/",
             "http://[::1",
         ] {
-            let error = Endpoint::parse(&http, url, |_| None)
+            let error = Endpoint::parse(&http, url, &Terms::default(), |_| None)
                 .err()
                 .unwrap_or_else(|| panic!("{url} is not valid"));
             assert!(error.contains("URL"), "{url}: {error}");
@@ -560,7 +574,7 @@ mod tests {
 
     #[test]
     fn user_and_password_become_a_header_that_an_own_one_replaces() {
-        let endpoint = Endpoint::parse(&http(), "http://me:p%40ss@host/", |_| None).unwrap();
+        let endpoint = Endpoint::parse(&http(), "http://me:p%40ss@host/", &Terms::default(), |_| None).unwrap();
         assert_eq!(endpoint.url.as_str(), "http://host/");
         let prepared = endpoint.prepare(&[], None).unwrap();
         assert_eq!(prepared.headers[AUTHORIZATION], "Basic bWU6cEBzcw==");
@@ -572,7 +586,7 @@ mod tests {
     }
 
     fn configured(destination: Destination, url: &str) -> Endpoint {
-        Endpoint::parse(&http(), url, |_| Some(Arc::new(destination))).unwrap()
+        Endpoint::parse(&http(), url, &Terms::default(), |_| Some(Arc::new(destination))).unwrap()
     }
 
     #[test]
@@ -658,7 +672,9 @@ mod tests {
         let mut patient = unchecked.clone();
         patient.terms.connect_timeout = 2 * timeout;
         let url = |scheme: &str| Url::parse(&format!("{scheme}://a/")).unwrap();
-        let connect = |destination: &Destination, scheme: &str| http.connect(destination, &url(scheme));
+        let connect = |destination: &Destination, scheme: &str| {
+            http.connect(destination.terms.connect_timeout, Some(&destination.tls), &url(scheme))
+        };
         assert!(connect(&common, "https").is_none() && connect(&unchecked, "http").is_none());
         let one = connect(&unchecked, "https").unwrap();
         assert!(Arc::ptr_eq(&one, &connect(&unchecked, "https").unwrap()));
@@ -669,7 +685,7 @@ mod tests {
 
     #[test]
     fn headers_are_checked_and_those_of_the_connection_left_out() {
-        let endpoint = Endpoint::parse(&http(), "http://host/", |_| None).unwrap();
+        let endpoint = Endpoint::parse(&http(), "http://host/", &Terms::default(), |_| None).unwrap();
         let list = [
             ("Content-Type", "a/b"),
             ("x", "1"),

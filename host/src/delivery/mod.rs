@@ -24,6 +24,9 @@
 //! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
 //! holds them.
 //!
+//! Terms and destinations may change at any time: each request brings those that it was made under ([`Receivers`]), so that
+//! none gets credentials that were meant for another one, and order is kept across the change.
+//!
 //! Requests whose host a module chose itself reach public addresses only ([`Reach`], `guard.rs`).
 //!
 //! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
@@ -64,7 +67,7 @@ use outbox::{Memory, Room};
 use sender::Sender;
 
 pub use counters::{Counters, Dropped};
-pub use destination::{Destination, DestinationError, Destinations, Terms, Via};
+pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
 pub use http::{check_header, check_tls};
 pub use outbox::{Outbox, OutboxClosed};
 pub(crate) use prefix::below;

@@ -244,6 +244,7 @@ mod tests {
             generation: 1,
             method: Method::Post,
             url: url.into(),
+            receivers: None,
             via: Default::default(),
             reach: Reach::Anywhere,
             headers: Vec::new(),

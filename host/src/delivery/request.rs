@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::destination::Via;
+use super::destination::{Receivers, Via};
 
 /// HTTP method of a request; without meaning for `file:` and `stdout:`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +50,8 @@ pub struct Request {
     pub method: Method,
     /// `http:`, `https:`, `file:` or `stdout:` URL.
     pub url: String,
+    /// What receivers are given and on which terms; none: as delivery was started.
+    pub receivers: Option<Arc<Receivers>>,
     /// Which configured destination it is for.
     pub via: Via,
     /// What the URL may lead to.
@@ -162,6 +164,7 @@ mod tests {
             generation: 1,
             method: Method::Post,
             url: "http://me:hidden-1@host/a?hidden-2".into(),
+            receivers: None,
             via: Via::Url,
             reach: Reach::Public,
             headers: vec![("x-token".into(), "hidden-3".into())],

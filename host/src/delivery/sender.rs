@@ -24,13 +24,13 @@ use tracing::{debug, warn};
 
 use super::counters::Counts;
 use super::deadline::Deadline;
-use super::destination::Terms;
+use super::destination::Receivers;
 use super::http::Http;
 use super::notice::Notice;
 use super::outbox::{Batch, Room};
 use super::queue::{Queue, Taken};
 use super::request::{Method, Reach, Request};
-use super::retry::{Outcome, Policy, Reason, Verdict};
+use super::retry::{Outcome, Reason, Verdict};
 use super::signing::message_id;
 use super::target::{Route, Target, Targets};
 use super::{Settings, StartError};
@@ -118,6 +118,8 @@ fn lower_priority(_nice: i32) {}
 /// What the tasks of one thread share.
 struct Desk {
     http: Http,
+    /// For requests that bring none.
+    receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
     queue: RefCell<Queue<Job>>,
     idle: RefCell<Vec<Rc<Seat>>>,
@@ -125,8 +127,6 @@ struct Desk {
     threads: usize,
     room: Arc<Room>,
     counts: Arc<Counts>,
-    policy: Policy,
-    timeout: Duration,
     jitter: Jitter,
     /// Tells the serving task to look at the queue again.
     changed: Notify,
@@ -174,15 +174,14 @@ impl Desk {
         let widest = limit.max(settings.destinations.widest() / threads);
         Desk {
             http,
-            targets: RefCell::new(Targets::new(settings.destinations.clone())),
+            receivers: Arc::new(Receivers::from(settings)),
+            targets: RefCell::new(Targets::new()),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             idle: RefCell::default(),
             most_idle: widest,
             threads,
             room,
             counts,
-            policy: Terms::from(settings).policy(),
-            timeout: settings.http_timeout,
             jitter: Jitter::new(),
             changed: Notify::new(),
             alarm: Cell::new(None),
@@ -242,17 +241,19 @@ impl Desk {
             generation,
             method,
             url,
+            receivers,
             via,
             reach,
             headers,
             body,
             ordering_key,
         } = request;
-        let target = self.targets.borrow_mut().target(&self.http, &url, &via);
+        let receivers = receivers.as_ref().unwrap_or(&self.receivers);
+        let target = self.targets.borrow_mut().target(&self.http, receivers, &url, &via);
         match target.and_then(|target| Ok((target.route(headers)?, target))) {
             Ok((route, target)) => {
                 let destination = target.destination.id;
-                let limit = target.terms().map(|terms| terms.concurrency_limit / self.threads);
+                let limit = Some(target.terms().concurrency_limit / self.threads);
                 let message_id = match &route {
                     Route::Http(to) if to.is_signed() => Some(message_id(&id, &source, method, &url, &body)),
                     _ => None,
@@ -313,7 +314,7 @@ impl Desk {
         job.first_attempt.get_or_insert(start);
         job.attempts = job.attempts.saturating_add(1);
         let body = job.body.clone();
-        let timeout = job.target.terms().map_or(self.timeout, |terms| terms.http_timeout);
+        let timeout = job.target.terms().http_timeout;
         let id = job.message_id.as_deref();
         let outcome = match &job.route {
             Route::Http(to) => {
@@ -334,8 +335,7 @@ impl Desk {
         }
         let now = Instant::now().into_std();
         let first = job.first_attempt.map_or(now, Instant::into_std);
-        let own = job.target.terms().map(Terms::policy);
-        let policy = own.as_ref().unwrap_or(&self.policy);
+        let policy = job.target.terms().policy();
         match policy.judge(&outcome, job.attempts, first, now, self.jitter.next()) {
             Verdict::Done => self.end(taken, &job),
             Verdict::RetryAt(at) => {

@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::destination::{Destinations, Terms, Via};
+use super::destination::{Receivers, Terms, Via};
 use super::direct::Pool;
 use super::file::Appending;
 use super::http::{Endpoint, Http, Prepared};
@@ -27,7 +28,8 @@ const HEADERS: usize = 4;
 
 /// The targets that a sender thread knows.
 pub(super) struct Targets {
-    configured: Destinations,
+    /// Those that `urls` were worked out under: the last that a request came with.
+    receivers: Arc<Receivers>,
     /// By URL, after a blank and what [`Via`] says unless the URL alone decides.
     urls: HashMap<String, Rc<Target>>,
     destinations: HashMap<String, Rc<Destination>>,
@@ -42,6 +44,7 @@ pub(super) struct Target {
     pub(super) destination: Rc<Destination>,
     /// None: it takes lines.
     endpoint: Option<Endpoint>,
+    receivers: Arc<Receivers>,
     prepared: RefCell<Vec<(Headers, Rc<Prepared>)>>,
     /// Which of `prepared` is given up next.
     oldest: Cell<usize>,
@@ -75,17 +78,28 @@ pub(super) enum Route {
 
 impl Targets {
     /// Knows nothing yet.
-    pub(super) fn new(configured: Destinations) -> Targets {
+    pub(super) fn new() -> Targets {
         Targets {
-            configured,
+            receivers: Arc::default(),
             urls: HashMap::new(),
             destinations: HashMap::new(),
             next: 0,
         }
     }
 
-    /// Where `url` leads; the error says what is wrong with it, without the URL.
-    pub(super) fn target(&mut self, http: &Http, url: &str, via: &Via) -> Result<Rc<Target>, String> {
+    /// Where `url` leads under these receivers; the error says what is wrong with it, without the URL.
+    pub(super) fn target(
+        &mut self,
+        http: &Http,
+        receivers: &Arc<Receivers>,
+        url: &str,
+        via: &Via,
+    ) -> Result<Rc<Target>, String> {
+        if !Arc::ptr_eq(&self.receivers, receivers) {
+            self.receivers = Arc::clone(receivers);
+            self.forget();
+            http.forget_unused();
+        }
         let key: Cow<'_, str> = match via {
             Via::Url => url.into(),
             Via::Named(name) => format!("{name} {url}").into(),
@@ -107,30 +121,40 @@ impl Targets {
             ),
             "stdout" => return Err("nothing may follow `stdout:`".into()),
             _ => {
-                let endpoint = Endpoint::parse(http, url, |url| self.configured.find(via, url).cloned())?;
+                let find = |url: &url::Url| receivers.destinations.find(via, url).cloned();
+                let endpoint = Endpoint::parse(http, url, &receivers.terms, find)?;
                 let name = match endpoint.destination() {
                     Some(destination) => format!("{} {}", endpoint.origin(), destination.name),
                     None => endpoint.origin(),
                 };
-                let means = || Means::Http(endpoint.pool(http));
-                (self.destination(name, means), Some(endpoint))
+                let destination = self.destination(name, || Means::Http(endpoint.pool()));
+                if let Means::Http(Some(pool)) = &destination.means {
+                    pool.connect_within(endpoint.terms(&receivers.terms).connect_timeout);
+                }
+                (destination, Some(endpoint))
             }
         };
         let target = Target {
             shown: shown(url),
             destination,
             endpoint,
+            receivers: Arc::clone(receivers),
             prepared: RefCell::default(),
             oldest: Cell::new(0),
         };
         let target = Rc::new(target);
         if self.urls.len() >= URLS {
-            self.urls.clear();
-            self.destinations
-                .retain(|_, destination| Rc::strong_count(destination) > 1);
+            self.forget();
         }
         self.urls.insert(key.into_owned(), Rc::clone(&target));
         Ok(target)
+    }
+
+    /// Forgets all URLs, and destinations that no request under way refers to.
+    fn forget(&mut self) {
+        self.urls.clear();
+        self.destinations
+            .retain(|_, destination| Rc::strong_count(destination) > 1);
     }
 
     fn destination(&mut self, name: String, means: impl FnOnce() -> Means) -> Rc<Destination> {
@@ -146,9 +170,10 @@ impl Targets {
 }
 
 impl Target {
-    /// The terms of its configured destination, if it has one.
-    pub(super) fn terms(&self) -> Option<&Terms> {
-        Some(&self.endpoint.as_ref()?.destination()?.terms)
+    /// The terms of its configured destination, or those of all.
+    pub(super) fn terms(&self) -> &Terms {
+        let common = &self.receivers.terms;
+        self.endpoint.as_ref().map_or(common, |endpoint| endpoint.terms(common))
     }
 
     /// Checks headers for this target; where lines go they have no meaning and are not looked at.
@@ -175,14 +200,28 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use super::super::destination::tests::destination;
     use super::*;
 
+    fn receivers(list: impl IntoIterator<Item = super::super::Destination>) -> Arc<Receivers> {
+        Arc::new(Receivers {
+            destinations: list.into_iter().collect(),
+            ..Receivers::default()
+        })
+    }
+
+    /// The same each time, as a host has it.
+    fn usual() -> Arc<Receivers> {
+        static USUAL: LazyLock<Arc<Receivers>> = LazyLock::new(Arc::default);
+        Arc::clone(&USUAL)
+    }
+
     fn id(targets: &mut Targets, http: &Http, url: &str) -> DestinationId {
         targets
-            .target(http, url, &Via::Url)
+            .target(http, &usual(), url, &Via::Url)
             .unwrap_or_else(|e| panic!("{url}: {e}"))
             .destination
             .id
@@ -191,7 +230,7 @@ mod tests {
     #[test]
     fn one_receiver_is_one_destination() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let mut targets = Targets::new(Destinations::default());
+        let mut targets = Targets::new();
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
             assert_eq!(id(&mut targets, &http, same), a, "{same}");
@@ -211,9 +250,12 @@ mod tests {
     #[test]
     fn a_configured_destination_is_a_receiver_of_its_own() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let configured = destination("hook", &["http://h/hook"]);
-        let mut targets = Targets::new([configured].into_iter().collect());
-        let mut id = |url: &str, via: Via| targets.target(&http, url, &via).ok().unwrap().destination.id;
+        let configured = receivers([destination("hook", &["http://h/hook"])]);
+        let mut targets = Targets::new();
+        let mut id = |url: &str, via: Via| {
+            let target = targets.target(&http, &configured, url, &via);
+            target.ok().unwrap().destination.id
+        };
         let hook = id("http://h/hook", Via::Url);
         assert_eq!(id("http://h/hook/x", Via::Url), hook);
         assert_eq!(id("http://h/hook", Via::Named("hook".into())), hook);
@@ -224,9 +266,42 @@ mod tests {
     }
 
     #[test]
+    fn receivers_that_change_leave_the_order_and_change_the_terms() {
+        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let mut targets = Targets::new();
+        let hook = |timeout: u64| {
+            let mut hook = destination("hook", &["http://h/hook", "https://h/hook"]);
+            hook.terms.http_timeout = Duration::from_secs(timeout);
+            receivers([hook])
+        };
+        let (before, after) = (hook(1), hook(2));
+        for url in ["http://h/hook/a", "https://h/hook/a"] {
+            let mut target = |under: &Arc<Receivers>| targets.target(&http, under, url, &Via::Url).ok().unwrap();
+            let old = target(&before);
+            assert!(Rc::ptr_eq(&old, &target(&before)));
+            let new = target(&after);
+            assert_eq!(
+                new.destination.id, old.destination.id,
+                "requests under way are waited for"
+            );
+            assert_eq!(new.terms().http_timeout, Duration::from_secs(2));
+            assert_eq!(
+                old.terms().http_timeout,
+                Duration::from_secs(1),
+                "what is under way goes on"
+            );
+            // A late request of the generation before.
+            assert_eq!(target(&before).terms().http_timeout, Duration::from_secs(1));
+            let gone = target(&receivers([]));
+            assert_eq!(gone.terms().http_timeout, Terms::default().http_timeout);
+            assert_ne!(gone.destination.id, old.destination.id);
+        }
+    }
+
+    #[test]
     fn invalid_urls_are_refused_without_showing_them() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let mut targets = Targets::new(Destinations::default());
+        let mut targets = Targets::new();
         for url in [
             "",
             "secret",
@@ -237,7 +312,7 @@ mod tests {
             "javascript:secret",
         ] {
             let error = targets
-                .target(&http, url, &Via::Url)
+                .target(&http, &usual(), url, &Via::Url)
                 .err()
                 .unwrap_or_else(|| panic!("{url} was taken"));
             assert!(!error.contains("secret"), "{error}");
@@ -248,8 +323,8 @@ mod tests {
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let mut targets = Targets::new(Destinations::default());
-        let held = targets.target(&http, "http://held/", &Via::Url).ok().unwrap();
+        let mut targets = Targets::new();
+        let held = targets.target(&http, &usual(), "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
             id(&mut targets, &http, &format!("http://h{number}/"));
         }
@@ -260,8 +335,8 @@ mod tests {
     #[test]
     fn header_sets_are_remembered_within_bounds() {
         let http = Http::new(Duration::from_secs(1)).unwrap();
-        let target = Targets::new(Destinations::default())
-            .target(&http, "http://h/", &Via::Url)
+        let target = Targets::new()
+            .target(&http, &usual(), "http://h/", &Via::Url)
             .ok()
             .unwrap();
         for number in (0..50).flat_map(|number| [number, 1000]) {

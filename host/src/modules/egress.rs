@@ -19,11 +19,12 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde_json::Value;
 use url::Url;
 
-use crate::delivery::{DestinationError, Destinations, Reach, below};
+use crate::delivery::{DestinationError, Reach, Receivers, below};
 
 /// A place that a module may name, and everything below it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -70,7 +71,8 @@ pub(super) struct Egress {
     grants: Vec<Grant>,
     /// URLs of the configuration in the form in which they are sent: most requests name one of these word by word.
     verbatim: HashSet<Box<str>>,
-    destinations: Destinations,
+    /// Of whom requests may name the destinations, and by whom they are sent.
+    receivers: Arc<Receivers>,
 }
 
 /// Why a request may not be sent. Shows scheme, host and port at most: the rest of a URL may be secret.
@@ -209,15 +211,20 @@ impl Egress {
         let mut egress = Egress {
             grants: allow.to_vec(),
             verbatim: HashSet::new(),
-            destinations: Destinations::default(),
+            receivers: Arc::default(),
         };
         egress.collect(config);
         egress
     }
 
-    /// With the destinations that requests may name.
-    pub(super) fn with(self, destinations: Destinations) -> Egress {
-        Egress { destinations, ..self }
+    /// With the receivers that requests are sent to.
+    pub(super) fn with(self, receivers: Arc<Receivers>) -> Egress {
+        Egress { receivers, ..self }
+    }
+
+    /// The receivers that requests are sent to.
+    pub(super) fn receivers(&self) -> &Arc<Receivers> {
+        &self.receivers
     }
 
     fn collect(&mut self, value: &Value) {
@@ -250,7 +257,7 @@ impl Egress {
     /// The whole URL for one that a module named together with a destination. Whether the module may name that URL is
     /// for [`check`](Egress::check) to say.
     pub(super) fn at_destination(&self, name: &str, url: &str) -> Result<String, DestinationError> {
-        self.destinations.url(name, url).map(String::from)
+        self.receivers.destinations.url(name, url).map(String::from)
     }
 
     /// What a module may name, in the order in which it was found.

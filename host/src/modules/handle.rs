@@ -37,6 +37,42 @@ pub struct Rescan {
     pub unchanged: Vec<Arc<str>>,
     /// Files that can have no effect, and why.
     pub ignored: Vec<String>,
+    /// What became of the configuration; none: it was not read again.
+    pub configuration: Option<Reread>,
+}
+
+/// What became of a configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reread {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Everything that is wrong with it.
+    pub problems: Vec<String>,
+    /// What an operator should know although nothing is wrong, such as what needs a restart.
+    pub warnings: Vec<String>,
+}
+
+/// How reading a configuration again ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It gives modules what it gave before.
+    Unchanged,
+    /// What it gives is in force.
+    InForce,
+    /// It has mistakes; what was in force stays.
+    Refused,
+}
+
+impl Outcome {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Unchanged => "unchanged",
+            Outcome::InForce => "in force",
+            Outcome::Refused => "refused",
+        }
+    }
 }
 
 /// Why an event of the quarantine was not handed to its module again. It is still in the quarantine, unless there was
@@ -78,7 +114,7 @@ impl Handle {
         self.states().into_iter().find(|state| &*state.name == module)
     }
 
-    /// Looks at the folder now, tries again what did not load or was rolled back, and returns when that is done. Blocks
+    /// Reads the configuration again, looks at the folder now, tries again what did not load or was rolled back, and returns when that is done. Blocks
     /// the calling thread for as long as loading takes.
     pub fn rescan(&self) -> Rescan {
         let asked = self.0.asker.as_ref().and_then(Asker::look);
@@ -120,6 +156,8 @@ impl Handle {
 impl Rescan {
     /// Whether something was loaded, removed or refused.
     pub fn has_news(&self) -> bool {
-        !(self.loaded.is_empty() && self.rejected.is_empty() && self.removed.is_empty())
+        let configuration = self.configuration.as_ref();
+        let is_same = configuration.is_none_or(|reread| reread.outcome == Outcome::Unchanged);
+        !(is_same && self.loaded.is_empty() && self.rejected.is_empty() && self.removed.is_empty())
     }
 }

@@ -17,10 +17,10 @@ use super::builtin;
 use super::compiler::{CompileError, Compiler};
 use super::egress::Egress;
 use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
-use super::generation::{Blueprint, Generation};
+use super::generation::{Blueprint, Generation, lock};
 use super::settings::{Allowance, ModuleSettings};
 use super::state::Origin;
-use super::{Plan, Settings};
+use super::{Given, Plan, Settings};
 use crate::hooks::{Interest, InterestError, Interests};
 use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, Problem};
 
@@ -202,16 +202,32 @@ impl Compiled {
     }
 }
 
-/// Loads modules, always with the same engine and the same settings of the host.
+/// Loads modules, always with the same engine and the same settings of the host, but for what is [`Given`] anew.
 pub(super) struct Loader {
     compiler: Compiler<Component>,
     settings: Settings,
+    given: Mutex<Given>,
 }
 
 impl Loader {
     pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
         let compiler = Compiler::new(move |wasm| engine.compile(wasm));
-        Loader { compiler, settings }
+        let given = Mutex::new(settings.given.clone());
+        Loader {
+            compiler,
+            settings,
+            given,
+        }
+    }
+
+    /// What modules are loaded with.
+    pub(super) fn given(&self) -> Given {
+        lock(&self.given).clone()
+    }
+
+    /// From now on modules are loaded with this.
+    pub(super) fn give(&self, given: Given) {
+        *lock(&self.given) = given;
     }
 
     /// What the module of that name keeps.
@@ -240,7 +256,8 @@ impl Loader {
         kv: &Arc<Kv>,
         compiled: Option<&Compiled>,
     ) -> Result<Loaded, LoadError> {
-        let (own, config) = self.configuration(name, files)?;
+        let given = self.given();
+        let (own, config) = self.configuration(name, files, given.webhook_config)?;
         let mut allowance = own.over(Allowance {
             limits: self.settings.limits.clone(),
             queue: self.settings.queue,
@@ -296,7 +313,7 @@ impl Loader {
             errors,
         })?;
 
-        let egress = Egress::new(&config, &own.allow).with(self.settings.destinations.clone());
+        let egress = Egress::new(&config, &own.allow).with(given.receivers);
         let (limits, kv, spare) = (allowance.limits.clone(), Arc::clone(kv), Mutex::new(Some(instance)));
         let template = Blueprint {
             component,
@@ -323,7 +340,12 @@ impl Loader {
 
     /// The module's settings and the configuration that it gets: its own if it has one, for the default module else
     /// that of the host.
-    fn configuration(&self, name: &ModuleName, files: &Files<Content>) -> Result<(ModuleSettings, Value), LoadError> {
+    fn configuration(
+        &self,
+        name: &ModuleName,
+        files: &Files<Content>,
+        webhook_config: Value,
+    ) -> Result<(ModuleSettings, Value), LoadError> {
         let own = match &files.toml {
             None => ModuleSettings::default(),
             Some(content) => {
@@ -334,7 +356,7 @@ impl Loader {
         };
         let config = match &own.config {
             Some(config) => Value::Object(config.clone()),
-            None if name.is_webhook() => self.settings.webhook_config.clone(),
+            None if name.is_webhook() => webhook_config,
             None => Value::Object(serde_json::Map::new()),
         };
         Ok((own, config))

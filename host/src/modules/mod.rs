@@ -18,6 +18,10 @@
 //! default module `webhook` is inside the binary; a `webhook.wasm` takes its place, and goes the other way when it is
 //! removed.
 //!
+//! The host's configuration may be read again, too ([`Source`]). What it gives to modules takes effect as a file of the
+//! folder does: as a new generation, or not at all. A request is sent on the terms and with the credentials of the
+//! generation that made it.
+//!
 //! A generation that fails on everything is rolled back to the one before; without one the module pauses between its
 //! attempts and its events wait (`health.rs` has the rules). An event that a module fails on, alone and in a new
 //! instance, or answers with `fail`, goes into the quarantine, where it can be looked at and handled again ([`Handle`]).
@@ -51,7 +55,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use egress::Refusal;
-pub use handle::{Handle, ReplayError, Rescan};
+pub use handle::{Handle, Outcome, ReplayError, Reread, Rescan};
 pub use instances::Instances;
 pub use load::LoadError;
 pub use quarantine::{Bounds, Entry, Fault, Held};
@@ -61,9 +65,9 @@ use folder::ModuleName;
 use load::Loader;
 use quarantine::Quarantine;
 use registry::Registry;
-use watch::{Reason, Watch};
+use watch::{Reason, Watch, Watched};
 
-use crate::delivery::{Destinations, Outbox};
+use crate::delivery::{Outbox, Receivers};
 use crate::event::{Hook, Node};
 use crate::hooks::{Bus, QueueLimits};
 use crate::wasm::{self, Engine, Kv, KvBounds, Shelf};
@@ -75,8 +79,8 @@ pub struct Settings {
     pub dir: Option<PathBuf>,
     /// The host's node, as modules are told.
     pub node: Node,
-    /// Configuration of the default module unless `webhook.toml` has a `[config]`.
-    pub webhook_config: serde_json::Value,
+    /// What may be given anew while they run.
+    pub given: Given,
     /// Bounds of each queue.
     pub queue: QueueLimits,
     /// Instances of a module: so many clients' events are handled at the same time.
@@ -94,8 +98,31 @@ pub struct Settings {
     pub batch: usize,
     /// What the quarantine may hold for each module.
     pub quarantine: Bounds,
-    /// Destinations that requests may name.
-    pub destinations: Destinations,
+}
+
+/// What a host's configuration gives to modules, and may give anew while they run ([`Source`]).
+#[derive(Clone, PartialEq)]
+pub struct Given {
+    /// Configuration of the default module unless `webhook.toml` has a `[config]`.
+    pub webhook_config: serde_json::Value,
+    /// Who gets requests, and which destinations these may name.
+    pub receivers: Arc<Receivers>,
+}
+
+/// A configuration that was read again.
+pub struct Fresh {
+    /// What it gives, or everything that is wrong with it: then what is in force stays.
+    pub given: Result<Given, Vec<String>>,
+    /// What an operator should know although nothing is wrong.
+    pub warnings: Vec<String>,
+}
+
+/// Where the configuration can be read again.
+pub trait Source: Send + 'static {
+    /// Its files, by absolute paths: when one of them changes, it is read again.
+    fn files(&self) -> Vec<PathBuf>;
+    /// Reads it. May block.
+    fn read(&mut self) -> Fresh;
 }
 
 /// Modules could not be started.
@@ -140,7 +167,8 @@ pub struct Modules {
 }
 
 impl Modules {
-    /// Loads what there is, attaches it to the bus, and follows the folder from then on.
+    /// Loads what there is, attaches it to the bus, and follows the folder from then on; and the configuration, if there
+    /// is a source for it.
     ///
     /// A module in the folder that does not load is reported in the log and in [`states`](Handle::states), and the
     /// others run. Takes as long as compiling them does; blocks the calling thread.
@@ -149,11 +177,17 @@ impl Modules {
     ///
     /// [`StartError`] if the default module in the binary refuses its configuration (unless a `webhook.wasm` takes its
     /// place), or if the folder is there but cannot be listed. Nothing runs then.
-    pub fn start(settings: Settings, engine: Engine, bus: Bus, outbox: Arc<dyn Outbox>) -> Result<Modules, StartError> {
-        let watch = settings
-            .dir
-            .as_deref()
-            .map(watch::prepare)
+    pub fn start(
+        settings: Settings,
+        engine: Engine,
+        bus: Bus,
+        outbox: Arc<dyn Outbox>,
+        source: Option<Box<dyn Source>>,
+    ) -> Result<Modules, StartError> {
+        let files = Watched::default();
+        let mut source = source.map(|source| Followed::new(source, Arc::clone(&files)));
+        let watch = (settings.dir.is_some() || source.is_some())
+            .then(|| watch::prepare(settings.dir.as_deref(), files))
             .transpose()
             .map_err(StartError::Watch)?;
         let quarantine = Arc::new(Quarantine::new(settings.quarantine));
@@ -165,7 +199,13 @@ impl Modules {
         };
         modules.registry.start().map_err(StartError::Load)?;
         if let Some(watch) = watch {
-            let look = move |reason| registry.look(reason == Reason::Asked);
+            let look = move |reason| {
+                let fresh = source
+                    .as_mut()
+                    .filter(|_| reason != Reason::Noticed)
+                    .map(Followed::read);
+                registry.look(reason == Reason::Asked, fresh)
+            };
             modules.watch = Some(watch.start(look).map_err(StartError::Watch)?);
         }
         Ok(modules)
@@ -225,6 +265,25 @@ impl Modules {
     fn end(&mut self, until: Instant) {
         drop(self.watch.take());
         self.registry.stop(until);
+    }
+}
+
+/// A source and the files that are watched for it.
+struct Followed {
+    source: Box<dyn Source>,
+    files: Watched,
+}
+
+impl Followed {
+    fn new(source: Box<dyn Source>, files: Watched) -> Followed {
+        *generation::lock(&files) = source.files();
+        Followed { source, files }
+    }
+
+    fn read(&mut self) -> Fresh {
+        let fresh = self.source.read();
+        *generation::lock(&self.files) = self.source.files();
+        fresh
     }
 }
 

@@ -29,7 +29,7 @@ use super::quarantine::{Entry, Quarantine};
 use super::state::{GenerationState, ModuleState, Origin, Record, Status};
 use super::supervisor::Supervisor;
 use super::worker::{Common, Worker};
-use super::{ReplayError, Rescan};
+use super::{Fresh, Given, Outcome, ReplayError, Reread, Rescan};
 use crate::delivery::Outbox;
 use crate::hooks::{Attachment, Bus, QueueLimits, Version};
 
@@ -63,6 +63,8 @@ struct Seen {
     strays: Vec<Arc<str>>,
     /// Whether the folder could not be listed, so that this is said once.
     unlisted: bool,
+    /// A configuration that waits for the folder.
+    fresh: Option<Fresh>,
 }
 
 /// What is known under one name.
@@ -148,13 +150,17 @@ impl Registry {
     }
 
     /// Looks at the folder and carries out what has changed. With `again`, files that did not load or were rolled back
-    /// are tried again although they have not changed.
-    pub(super) fn look(&self, again: bool) -> Rescan {
+    /// are tried again although they have not changed. What a configuration gives that was read again is carried out
+    /// first: the default module takes it, or all stays as it is.
+    pub(super) fn look(&self, again: bool, fresh: Option<Fresh>) -> Rescan {
         let mut found = Rescan {
             folder: self.loader.dir().cloned(),
             ..Rescan::default()
         };
         let mut seen = lock(&self.seen);
+        if fresh.is_some() {
+            seen.fresh = fresh;
+        }
         let scan = match self.scan() {
             Ok(scan) => scan,
             Err(error) => {
@@ -169,10 +175,15 @@ impl Registry {
         seen.unlisted = false;
         let prints = scan.files.prints();
         let mut changes = seen.files.changes(&prints);
+        let fresh = seen.fresh.take();
+        let refused = fresh.and_then(|fresh| self.configure(fresh, &scan, &mut changes, &mut found));
         if again {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
-            let refused = self.not_in_force().into_iter().filter(|name| !changed.contains(name));
-            changes.extend(refused.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
+            // Another try does not change what is wrong with the configuration.
+            let is_hopeless = |name: &ModuleName| refused.is_some() && name.is_webhook();
+            let more = self.not_in_force().into_iter();
+            let more = more.filter(|name| !changed.contains(name) && !is_hopeless(name));
+            changes.extend(more.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
         }
         for (name, change) in changes {
             let files = scan.files.0.get(&name).cloned().unwrap_or_default();
@@ -187,6 +198,9 @@ impl Registry {
                 },
             }
         }
+        if let Some(reason) = refused {
+            self.note(&ModuleName::webhook(), reason);
+        }
         found.ignored = self.report_strays(&scan, &mut seen);
         seen.files = prints;
         let mut roll = lock(&self.roll);
@@ -199,6 +213,102 @@ impl Registry {
         let names = roll.modules.keys().map(ModuleName::shared);
         found.unchanged = names.filter(|name| !touched(name)).collect();
         found
+    }
+
+    /// Has the default module take what a configuration gives now, and with it the folder's files that are its own. If
+    /// it does, what all modules are given counts as changed. Changes that are carried out are taken out of the list. Gives
+    /// the reason if it was refused.
+    fn configure(
+        &self,
+        fresh: Fresh,
+        scan: &folder::Scan,
+        changes: &mut Vec<(ModuleName, Change)>,
+        found: &mut Rescan,
+    ) -> Option<String> {
+        let webhook = ModuleName::webhook();
+        let Fresh { given, warnings } = fresh;
+        let carried_out = match given {
+            Ok(given) => self.give(&webhook, given, scan, changes, found),
+            Err(problems) => {
+                let reason = format!("the configuration has mistakes: {}", problems.join("; "));
+                Err((problems, reason))
+            }
+        };
+        let (outcome, problems, reason) = match carried_out {
+            Ok(outcome) => (outcome, Vec::new(), None),
+            Err((problems, reason)) => (Outcome::Refused, problems, Some(reason)),
+        };
+        match outcome {
+            Outcome::Unchanged => {}
+            Outcome::InForce => info!("the configuration was read again and is in force"),
+            Outcome::Refused => {
+                problems.iter().for_each(|problem| error!("{problem}"));
+                let mistakes = problems.len();
+                error!(
+                    mistakes,
+                    "the configuration was read again and is refused; what is in force stays"
+                );
+            }
+        }
+        found.configuration = Some(Reread {
+            outcome,
+            problems,
+            warnings,
+        });
+        reason
+    }
+
+    /// Gives what is wrong, one by one and as a reason, if the default module does not take it.
+    fn give(
+        &self,
+        webhook: &ModuleName,
+        given: Given,
+        scan: &folder::Scan,
+        changes: &mut Vec<(ModuleName, Change)>,
+        found: &mut Rescan,
+    ) -> Result<Outcome, (Vec<String>, String)> {
+        let before = self.loader.given();
+        if given == before {
+            // After mistakes the same as before is news to the module.
+            if self.is_rejected(webhook) && !changes.iter().any(|(name, _)| name == webhook) {
+                changes.push((webhook.clone(), Change::Replaced));
+            }
+            return Ok(Outcome::Unchanged);
+        }
+        let others = given.receivers != before.receivers;
+        self.loader.give(given);
+        let files = scan.files.0.get(webhook).cloned().unwrap_or_default();
+        changes.retain(|(name, _)| name != webhook);
+        match self.put(webhook, &files) {
+            Ok(generation) => found.loaded.push((webhook.shared(), generation)),
+            Err(error) => {
+                self.loader.give(before);
+                let reason = self.reject(webhook, &error);
+                let problems = match error.problems() {
+                    [] => vec![reason.clone()],
+                    mistakes => mistakes
+                        .iter()
+                        .map(|mistake| format!("module {webhook}: {mistake}"))
+                        .collect(),
+                };
+                found.rejected.push((webhook.shared(), reason.clone()));
+                return Err((problems, reason));
+            }
+        }
+        if others {
+            let named = |name: &ModuleName| changes.iter().any(|(changed, _)| changed == name);
+            let all = scan
+                .files
+                .0
+                .iter()
+                .filter(|(name, files)| !name.is_webhook() && files.wasm.is_some());
+            let rest: Vec<_> = all
+                .filter(|(name, _)| !named(name))
+                .map(|(name, _)| name.clone())
+                .collect();
+            changes.extend(rest.into_iter().map(|name| (name, Change::Replaced)));
+        }
+        Ok(Outcome::InForce)
     }
 
     /// Detaches all modules, lets their workers empty their queues until `until`, and waits for them.
@@ -472,6 +582,16 @@ impl Registry {
         }
         module.rejected = Some(reason.clone());
         reason
+    }
+
+    /// Notes why something else than what the files say is in force.
+    fn note(&self, name: &ModuleName, reason: String) {
+        lock(&self.roll).module(name, || self.common(name)).rejected = Some(reason);
+    }
+
+    fn is_rejected(&self, name: &ModuleName) -> bool {
+        let roll = lock(&self.roll);
+        roll.modules.get(name).is_some_and(|module| module.rejected.is_some())
     }
 
     /// Modules whose files are not what is in force.

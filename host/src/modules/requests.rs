@@ -55,6 +55,7 @@ pub(super) fn prepare(
         generation,
         method: method(request.method),
         url,
+        receivers: Some(Arc::clone(egress.receivers())),
         via,
         reach,
         headers: request.headers,
@@ -94,6 +95,13 @@ mod tests {
             destination: None,
             options: vec![],
         }
+    }
+
+    fn receivers(list: impl IntoIterator<Item = delivery::Destination>) -> Arc<delivery::Receivers> {
+        Arc::new(delivery::Receivers {
+            destinations: list.into_iter().collect(),
+            ..Default::default()
+        })
     }
 
     fn prepared(request: wasm::Request) -> Result<delivery::Request, Refusal> {
@@ -137,7 +145,7 @@ mod tests {
             terms: (&delivery::Settings::default()).into(),
         };
         let all = [destination("near", "http://h/a/b"), destination("far", "http://far/")];
-        let egress = Egress::new(&json!("http://h/a"), &[]).with(all.into_iter().collect());
+        let egress = Egress::new(&json!("http://h/a"), &[]).with(receivers(all));
         for (name, url, expected) in [
             ("near", "", Ok("http://h/a/b")),
             ("near", "c?d", Ok("http://h/a/b/c?d")),
@@ -172,7 +180,7 @@ mod tests {
                 ..request()
             };
             let all = [destination("far", "http://far/")];
-            let egress = Egress::new(&json!(null), &["http://*/".parse().unwrap()]).with(all.into_iter().collect());
+            let egress = Egress::new(&json!(null), &["http://*/".parse().unwrap()]).with(receivers(all));
             prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
         };
         let chosen = open("http://far/x", None).unwrap();

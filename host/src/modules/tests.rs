@@ -38,7 +38,10 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
             name: ByteString::from_static("n@h"),
             id: 1,
         },
-        webhook_config,
+        given: Given {
+            webhook_config,
+            receivers: Arc::default(),
+        },
         queue: QueueLimits::default(),
         instances: Instances::UpTo(2),
         limits: wasm::Limits::default(),
@@ -47,7 +50,6 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         shelf: Shelf::in_memory(),
         batch: 64,
         quarantine: Bounds::default(),
-        destinations: Destinations::default(),
     }
 }
 
@@ -126,7 +128,13 @@ struct Host {
 impl Host {
     fn start(settings: Settings) -> Host {
         let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
-        let started = Modules::start(settings, engine(), bus.clone(), Arc::clone(&outbox) as Arc<dyn Outbox>);
+        let started = Modules::start(
+            settings,
+            engine(),
+            bus.clone(),
+            Arc::clone(&outbox) as Arc<dyn Outbox>,
+            None,
+        );
         Host {
             modules: started.unwrap_or_else(|error| panic!("{}", explain(&error))),
             bus,
@@ -207,7 +215,7 @@ fn put(dir: &Path, name: &str, content: impl AsRef<[u8]>) {
 }
 
 fn start_error(settings: Settings) -> String {
-    let started = Modules::start(settings, engine(), Bus::new(), Arc::new(Kept::default()));
+    let started = Modules::start(settings, engine(), Bus::new(), Arc::new(Kept::default()), None);
     explain(&started.err().expect("the start fails"))
 }
 

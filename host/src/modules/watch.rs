@@ -1,9 +1,11 @@
-//! Notices that the modules folder has changed.
+//! Notices that the modules folder has changed, or one of some files.
 //!
 //! One thread waits for the system's word, lets the folder settle (a quiet time, shorter for what was renamed, and a
 //! longest wait under steady writing), and then calls back; what has really changed is for the callee to find out. The
 //! folder itself is watched and the nearest folder above it that exists, so that one which appears later, is replaced,
 //! or is a link that is turned round is noticed too. Events only say "look": their names are not trusted with more.
+//! The files, those of the configuration, are watched by way of the folders that they are in; what else happens there is
+//! not looked at. A file may be a link, or lie on a system that tells nothing, so its size and time are compared as well.
 //! Every two seconds the thread makes sure that it still watches the right folders; where the system cannot watch, it
 //! looks.
 
@@ -11,12 +13,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{debug, warn};
+
+use super::generation::lock;
 
 /// So long nothing may happen before the folder is looked at: a copy writes more often than that.
 const QUIET: Duration = Duration::from_millis(50);
@@ -41,21 +46,38 @@ pub(super) struct Asker<T>(Sender<Signal<T>>);
 pub(super) enum Reason {
     /// Something has happened in the folder, or the time to look has come.
     Noticed,
+    /// One of the files has changed, and perhaps the folder, too.
+    File,
     /// Somebody asked for it.
     Asked,
 }
 
 enum Signal<T> {
-    /// Something has happened, after which it has to be quiet for so long.
-    Changed(Duration),
+    /// Something has happened.
+    Changed(Sign),
     /// Look now, and tell what came of it.
     Look(Sender<T>),
     End,
 }
 
+/// The files that are watched, by absolute paths; whoever has a clone may name others.
+pub(super) type Watched = Arc<Mutex<Vec<PathBuf>>>;
+
+/// What an event means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sign {
+    /// So long it has to be quiet afterwards.
+    quiet: Duration,
+    /// Whether it is about one of the files.
+    file: bool,
+}
+
 /// What is watched in the system.
 struct Eyes {
-    dir: PathBuf,
+    dir: Option<PathBuf>,
+    files: Watched,
+    /// What the files were when they were looked at last.
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, Identity>,
     /// That something cannot be watched was said already.
@@ -65,28 +87,39 @@ struct Eyes {
 /// Tells a folder from another one that has taken its place.
 type Identity = (u64, u64);
 
+/// Tells a file from what it was before: which it is, its size, and when it was written.
+type Stamp = (Identity, u64, i64, i64);
+
 /// A folder that is watched, but not yet listened to: what happens from now on will be noticed.
 pub(super) struct Prepared<T> {
     eyes: Eyes,
     signals: (Sender<Signal<T>>, Receiver<Signal<T>>),
 }
 
-/// Begins to watch a folder, which need not exist.
-pub(super) fn prepare<T: Send + 'static>(dir: &Path) -> io::Result<Prepared<T>> {
-    let dir = std::path::absolute(dir)?;
+/// Begins to watch a folder and files, which need not exist.
+pub(super) fn prepare<T: Send + 'static>(dir: Option<&Path>, files: Watched) -> io::Result<Prepared<T>> {
+    let dir = dir.map(std::path::absolute).transpose()?;
     let signals = channel();
-    let (sender, watched_dir) = (signals.0.clone(), dir.clone());
+    let (sender, watched_dir, watched_files) = (signals.0.clone(), dir.clone(), Arc::clone(&files));
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if let Some(quiet) = event.map_or(Some(QUIET), |event| quiet_after(&event, &watched_dir)) {
+        let lost = Sign {
+            quiet: QUIET,
+            file: true,
+        };
+        let sign = |event| sign(&event, watched_dir.as_deref(), &lock(&watched_files));
+        if let Some(sign) = event.map_or(Some(lost), sign) {
             // Nobody listens when the watch ends.
-            drop(sender.send(Signal::Changed(quiet)));
+            drop(sender.send(Signal::Changed(sign)));
         }
     });
     let watcher = watcher
-        .inspect_err(|error| warn!(%error, "the system cannot watch the modules folder"))
+        .inspect_err(|error| warn!(%error, "the system cannot watch folders"))
         .ok();
     let mut eyes = Eyes {
         dir,
+        files,
+        // The first look compares: somebody may have written since the files were read.
+        stamps: Vec::new(),
         watcher,
         watched: BTreeMap::new(),
         complained: false,
@@ -146,10 +179,11 @@ fn run<T>(mut eyes: Eyes, signals: &Receiver<Signal<T>>, mut look: impl FnMut(Re
             .map_or(POLL, |changes| changes.due().saturating_duration_since(Instant::now()));
         let signal = signals.recv_timeout(time);
         match signal {
-            Ok(Signal::Changed(quiet)) => {
+            Ok(Signal::Changed(sign)) => {
                 let now = Instant::now();
                 let changes = changes.get_or_insert(Changes::new(now));
-                changes.add(now, quiet);
+                changes.add(now, sign.quiet);
+                changes.file |= sign.file;
                 // Steady changes must not keep the look from ever being due.
                 if now < changes.due() {
                     continue;
@@ -158,18 +192,23 @@ fn run<T>(mut eyes: Eyes, signals: &Receiver<Signal<T>>, mut look: impl FnMut(Re
             Ok(Signal::Look(done)) => {
                 changes = None;
                 eyes.follow();
+                eyes.compare();
                 // Whoever asked may have given up.
                 done.send(look(Reason::Asked)).ok();
                 continue;
             }
-            Err(RecvTimeoutError::Timeout) if changes.is_none() && eyes.are_open() => continue,
+            Err(RecvTimeoutError::Timeout) if changes.is_none() && eyes.are_open() && !eyes.differ() => continue,
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
-        changes = None;
+        let file = changes.take().is_some_and(|changes| changes.file);
         // Watch first, look then: what happens in between is noticed.
         eyes.follow();
-        look(Reason::Noticed);
+        look(if eyes.compare() || file {
+            Reason::File
+        } else {
+            Reason::Noticed
+        });
     }
 }
 
@@ -179,6 +218,8 @@ struct Changes {
     first: Instant,
     last: Instant,
     quiet: Duration,
+    /// Whether a file was among it.
+    file: bool,
 }
 
 impl Changes {
@@ -187,6 +228,7 @@ impl Changes {
             first,
             last: first,
             quiet: Duration::ZERO,
+            file: false,
         }
     }
 
@@ -202,11 +244,14 @@ impl Changes {
     }
 }
 
-/// How quiet it has to be after an event; none if the event cannot mean that a module has changed. Looking at the folder
-/// makes events itself: those of opening and reading must not make it look again.
-fn quiet_after(event: &notify::Event, dir: &Path) -> Option<Duration> {
+/// What an event means; none if it cannot mean that a module or a file has changed. Looking makes events itself: those of
+/// opening and reading must not make anybody look again.
+fn sign(event: &notify::Event, dir: Option<&Path>, files: &[PathBuf]) -> Option<Sign> {
     if event.need_rescan() {
-        return Some(QUIET);
+        return Some(Sign {
+            quiet: QUIET,
+            file: true,
+        });
     }
     let quiet = match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => QUIET,
@@ -215,12 +260,10 @@ fn quiet_after(event: &notify::Event, dir: &Path) -> Option<Duration> {
         _ => QUIET,
     };
     // Below the folder, the folder itself, or one above it.
-    let concerns = event.paths.is_empty()
-        || event
-            .paths
-            .iter()
-            .any(|path| path.starts_with(dir) || dir.starts_with(path));
-    concerns.then_some(quiet)
+    let concerns = |path: &PathBuf| dir.is_some_and(|dir| path.starts_with(dir) || dir.starts_with(path));
+    let is_file = |path: &PathBuf| files.iter().any(|file| file.starts_with(path));
+    let file = event.paths.iter().any(is_file);
+    (file || event.paths.is_empty() || event.paths.iter().any(concerns)).then_some(Sign { quiet, file })
 }
 
 impl Eyes {
@@ -239,14 +282,42 @@ impl Eyes {
         }
     }
 
-    /// The folder if it is there, and the nearest one above it that is.
+    /// The folder if it is there, the nearest one above it that is, and those that the files are in.
     fn wanted(&self) -> BTreeMap<PathBuf, Identity> {
-        let above = self.dir.ancestors().skip(1).find(|path| path.is_dir());
-        let itself = Some(self.dir.as_path()).filter(|path| path.is_dir());
-        let there = [above, itself].into_iter().flatten();
+        let above = |path: &Path| {
+            path.ancestors()
+                .skip(1)
+                .find(|path| path.is_dir())
+                .map(Path::to_path_buf)
+        };
+        let itself = self.dir.clone().filter(|path| path.is_dir());
+        let of_files = lock(&self.files)
+            .iter()
+            .filter_map(|file| above(file))
+            .collect::<Vec<_>>();
+        let there = [self.dir.as_deref().and_then(above), itself];
+        let there = there.into_iter().flatten().chain(of_files);
         there
-            .filter_map(|path| Some((path.to_path_buf(), identity(path)?)))
+            .filter_map(|path| identity(&path).map(|identity| (path, identity)))
             .collect()
+    }
+
+    fn stamps(&self) -> Vec<(PathBuf, Option<Stamp>)> {
+        let files = lock(&self.files);
+        files.iter().map(|file| (file.clone(), stamp(file))).collect()
+    }
+
+    /// Whether a file is not what it was when it was looked at last.
+    fn differ(&self) -> bool {
+        self.stamps() != self.stamps
+    }
+
+    /// The same, and what the files are now is what counts from now on.
+    fn compare(&mut self) -> bool {
+        let stamps = self.stamps();
+        let differ = stamps != self.stamps;
+        self.stamps = stamps;
+        differ
     }
 
     /// Whether anything had to be changed.
@@ -288,6 +359,14 @@ fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path)
         .ok()
         .map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// What a file is now, where links lead; none if there is none.
+fn stamp(path: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    let identity = (metadata.dev(), metadata.ino());
+    Some((identity, metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
 #[cfg(test)]

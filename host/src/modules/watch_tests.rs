@@ -20,7 +20,7 @@ impl Looks {
         let watched = dir.to_path_buf();
         let look = move |reason| drop(sender.send((reason, names(&watched))));
         Looks {
-            watch: prepare(dir).unwrap().start(look).unwrap(),
+            watch: prepare(Some(dir), Watched::default()).unwrap().start(look).unwrap(),
             reports,
         }
     }
@@ -102,6 +102,49 @@ fn a_folder_and_a_link_may_be_replaced() {
 }
 
 #[test]
+fn files_are_noticed_whatever_becomes_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    fs::write(path("file"), "1").unwrap();
+    let (sender, reports) = mpsc::channel();
+    let file = path("file");
+    let look = move |reason| drop(sender.send((reason, fs::read_to_string(&file).ok())));
+    let watched = Arc::new(Mutex::new(vec![path("file")]));
+    let _watch: Watch<()> = prepare(None, Arc::clone(&watched)).unwrap().start(look).unwrap();
+    let until = |expected: Option<&str>| {
+        let end = Instant::now() + SOON;
+        loop {
+            let time = end.saturating_duration_since(Instant::now());
+            let (reason, text) = reports
+                .recv_timeout(time)
+                .unwrap_or_else(|_| panic!("not seen: {expected:?}"));
+            if reason == Reason::File && text.as_deref() == expected {
+                return;
+            }
+        }
+    };
+    until(Some("1"));
+    fs::write(path("file"), "in place").unwrap();
+    until(Some("in place"));
+    fs::write(path("beside"), "renamed").unwrap();
+    fs::rename(path("beside"), path("file")).unwrap();
+    until(Some("renamed"));
+    fs::remove_file(path("file")).unwrap();
+    until(None);
+    // As a ConfigMap is mounted: the file is a link by way of another one, which is turned round.
+    for (folder, text) in [("one", "first"), ("two", "second")] {
+        fs::create_dir(path(folder)).unwrap();
+        fs::write(path(folder).join("file"), text).unwrap();
+    }
+    std::os::unix::fs::symlink("one", path("data")).unwrap();
+    std::os::unix::fs::symlink("data/file", path("file")).unwrap();
+    until(Some("first"));
+    std::os::unix::fs::symlink("two", path("new")).unwrap();
+    fs::rename(path("new"), path("data")).unwrap();
+    until(Some("second"));
+}
+
+#[test]
 fn a_look_can_be_asked_for() {
     let root = tempfile::tempdir().unwrap();
     let looks = Looks::at(root.path());
@@ -127,14 +170,32 @@ fn looking_is_not_noticed_and_what_was_renamed_is_whole() {
         (renamed(RenameMode::From), Some(10)),
         (renamed(RenameMode::Any), Some(50)),
     ] {
-        let quiet = quiet_after(&event(kind), &dir);
-        assert_eq!(quiet, millis.map(Duration::from_millis), "{kind:?}");
+        let expected = millis.map(|millis| Sign {
+            quiet: Duration::from_millis(millis),
+            file: false,
+        });
+        assert_eq!(sign(&event(kind), Some(&dir), &[]), expected, "{kind:?}");
     }
     let create = EventKind::Create(notify::event::CreateKind::File);
     let beside = notify::Event::new(create).add_path(dir.with_file_name("other"));
-    assert_eq!(quiet_after(&beside, &dir), None, "beside the folder");
+    assert_eq!(sign(&beside, Some(&dir), &[]), None, "beside the folder");
+    let files = [dir.with_file_name("other")];
+    let of_file = Some(Sign {
+        quiet: QUIET,
+        file: true,
+    });
+    assert_eq!(sign(&beside, Some(&dir), &files), of_file, "a file");
+    let another = notify::Event::new(create).add_path(dir.with_file_name("another"));
+    assert_eq!(sign(&another, None, &files), None, "beside a file");
     let above = notify::Event::new(create).add_path(dir.parent().unwrap().to_path_buf());
-    assert_eq!(quiet_after(&above, &dir), Some(QUIET));
+    assert_eq!(
+        sign(&above, Some(&dir), &[]),
+        Some(Sign {
+            quiet: QUIET,
+            file: false
+        })
+    );
+    assert_eq!(sign(&above, None, &files), of_file, "the folder that a file is in");
 }
 
 #[test]

@@ -43,6 +43,34 @@ impl CloudEventsMode {
         ("structured", CloudEventsMode::Structured),
         ("batched", CloudEventsMode::Batched),
     ];
+
+    /// As it is written in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            CloudEventsMode::Binary => "binary",
+            CloudEventsMode::Structured => "structured",
+            CloudEventsMode::Batched => "batched",
+        }
+    }
+
+    /// What bodies are, without parameters; none: what the data is.
+    pub fn media_type(self) -> Option<&'static str> {
+        match self {
+            CloudEventsMode::Binary => None,
+            CloudEventsMode::Structured => Some("application/cloudevents+json"),
+            CloudEventsMode::Batched => Some("application/cloudevents-batch+json"),
+        }
+    }
+
+    /// Whether a request in this mode may have this content type: that of the mode, whatever its parameters are; in
+    /// binary mode any but one that calls the body an event.
+    pub fn allows(self, content_type: &str) -> bool {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        match self.media_type() {
+            Some(own) => media_type.eq_ignore_ascii_case(own),
+            None => !has_prefix(media_type, "application/cloudevents"),
+        }
+    }
 }
 
 /// Attributes beyond those of the specification, and the fields that they hold. One without a value is left out.

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use hookhost_guest::nearest::nearest;
+
 use super::super::document::{self, Node, Table, Value};
 use super::super::problem::{Problem, suggestion};
 use super::super::reader::{Given, Place};
@@ -225,7 +227,11 @@ fn rule(reading: &mut Reading, place: &Place, node: Node) -> Option<Node> {
         return None;
     };
     if !fields.contains_key("action") {
-        reading.problems.push(place.problem("needs an action"));
+        let mistyped = fields.keys().find(|key| nearest(key, ["action"]).is_some());
+        let mistyped = mistyped.map_or_else(String::new, |key| format!("; {key} is not known, is action meant?"));
+        reading
+            .problems
+            .push(place.problem(format!("needs an action{mistyped}")));
     }
     fields.retain(|field, node| {
         let place = place.inside(&format!(".{field}"), node.line);
@@ -249,9 +255,10 @@ fn rule(reading: &mut Reading, place: &Place, node: Node) -> Option<Node> {
                 Some(place.problem(format!("should be a list of strings, not {}", other.kind())))
             }
             _ => {
-                reading
-                    .warnings
-                    .push(place.problem("is not part of a rule and is ignored"));
+                let meant = nearest(field, ["action", "urls", "topics"]);
+                let meant = meant.map_or_else(String::new, |meant| format!("; is {meant} meant?"));
+                let text = format!("is not part of a rule and is ignored{meant}");
+                reading.warnings.push(place.problem(text));
                 return false;
             }
         };

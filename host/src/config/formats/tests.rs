@@ -635,3 +635,38 @@ fn any_text(text: &str, format: usize) {
     };
     read(&request);
 }
+
+#[test]
+fn words_of_a_rule_that_were_mistyped_are_named() {
+    for (text, problems, warnings) in [
+        (
+            "web.hook.url = http://h/\nweb.hook.rule.message.publish.1 = {\"acton\": \"on_message_publish\"}\n",
+            vec![
+                "f:2: web.hook.rule.message.publish.1: needs an action: {\"action\": \"on_message_publish\"}; acton is not \
+                 known, is action meant?",
+            ],
+            vec![],
+        ),
+        (
+            "web.hook.url = http://h/\nweb.hook.rule.message.publish.1 = {\"action\": \"on_message_publish\", \"topc\": \"a\"}\n",
+            vec![],
+            vec!["f:2: web.hook.rule.message.publish.1: topc is not part of a rule and is ignored; is topic meant?"],
+        ),
+        (
+            "urls = [\"http://h/\"]\nrule.client_connect = [{acton = \"a\"}]\n",
+            vec!["f:2: rule.client_connect[0]: needs an action; acton is not known, is action meant?"],
+            vec![],
+        ),
+        (
+            "urls = [\"http://h/\"]\nrule.client_connect = [{action = \"a\", topcs = []}]\n",
+            vec![],
+            vec!["f:2: rule.client_connect[0].topcs: is not part of a rule and is ignored; is topics meant?"],
+        ),
+    ] {
+        let (_, reading) = reading("f", text, &[]);
+        assert_eq!(shown(&reading.problems), problems, "{text}");
+        if problems.is_empty() {
+            assert_eq!(shown(&reading.warnings), warnings, "{text}");
+        }
+    }
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hookhost_guest::nearest::nearest;
 use serde_json::Value as Json;
 
 use super::super::reader::Place;
@@ -134,7 +135,11 @@ fn specification(
     let mut rule = Rule::new(place.clone(), event.key);
     let before = report.problems.len();
     match object.get("action") {
-        None => report.problem(place, format!("needs an action: {}", example())),
+        None => {
+            let mistyped = object.keys().find(|key| nearest(key, ["action"]).is_some());
+            let mistyped = mistyped.map_or_else(String::new, |key| format!("; {key} is not known, is action meant?"));
+            report.problem(place, format!("needs an action: {}{mistyped}", example()));
+        }
         Some(Json::String(action)) => action_fits(report, place, action, event, events),
         Some(_) => report.problem(place, "action should be a string"),
     }
@@ -148,7 +153,8 @@ fn specification(
         Some(_) => report.problem(place, "topic should be a string"),
     }
     for key in object.keys().filter(|key| !matches!(key.as_str(), "action" | "topic")) {
-        report.warning(place, format!("{key} is not part of a rule and is ignored"));
+        let meant = nearest(key, ["action", "topic"]).map_or_else(String::new, |meant| format!("; is {meant} meant?"));
+        report.warning(place, format!("{key} is not part of a rule and is ignored{meant}"));
     }
     (report.problems.len() == before).then_some(rule)
 }

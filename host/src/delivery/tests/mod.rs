@@ -33,6 +33,7 @@ fn request(url: &str, key: &str, body: &str) -> Request {
         generation: 1,
         method: Method::Post,
         url: url.into(),
+        receivers: None,
         via: Via::Url,
         reach: Reach::Anywhere,
         headers: vec![

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Trial;
-use crate::modules::Settings;
 use crate::modules::folder::{self, Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use crate::modules::load::{Compiled, LoadError, Loader};
+use crate::modules::{Given, Settings};
 use crate::wasm::{Anatomy, Component, Engine, Kv, KvBounds, Problem};
 
 /// A module's file and its settings, read.
@@ -90,7 +90,10 @@ impl Subject {
     pub fn load(&self, component: Component, engine: Engine, settings: Settings) -> Result<Trial, LoadError> {
         let settings = Settings {
             dir: self.wasm.0.parent().map(Path::to_owned),
-            webhook_config: Value::Object(serde_json::Map::new()),
+            given: Given {
+                webhook_config: Value::Object(serde_json::Map::new()),
+                ..settings.given
+            },
             ..settings
         };
         let files = Files {

@@ -17,6 +17,7 @@
 //! | `count` | counts in `kv` and sends the count as payload |
 //! | `url …` | sends to that URL |
 //! | `header NAME=VALUE` | sends with that header |
+//! | `to NAME URL` | sends to that URL of the destination of that name |
 //! | anything else | sends `{"tag":…,"payload":…}` |
 //!
 //! And when its `tag` tells it to: `refuse` refuses the configuration, `hang` never comes to its end, `slow` takes half a
@@ -106,6 +107,9 @@ impl Module for Probe {
                 }
                 if let Some((name, value)) = payload.strip_prefix("header ").and_then(|pair| pair.split_once('=')) {
                     return Request::post(url.as_str()).header(name, value).text(payload).into();
+                }
+                if let Some((name, url)) = payload.strip_prefix("to ").and_then(|pair| pair.split_once(' ')) {
+                    return Request::post(url).destination(name).text(payload).into();
                 }
                 if let Some(size) = number("huge ") {
                     return Request::post(url.as_str()).bytes(vec![b'x'; size << 20]).into();

@@ -1,0 +1,168 @@
+//! The host's configuration, read at the start and again whenever it may have changed: the same code for both.
+//!
+//! What is read again is everything that a start reads: the configuration file, the webhook file of another broker, and
+//! the files of secrets and certificates that they name. Flags and environment are those of the process. Of what comes
+//! of it the modules are given what may change while they run ([`modules::Given`]); the rest is compared with what the
+//! host was started with, and named if it differs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem};
+use crate::delivery::Receivers;
+use crate::modules::{Fresh, Given, Source};
+
+/// Where a configuration comes from.
+#[derive(Clone)]
+pub struct Origin {
+    flags: Flags,
+    environment: Environment,
+}
+
+impl Origin {
+    /// What flags and environment say, and the files that they name.
+    pub fn new(flags: Flags, environment: Environment) -> Origin {
+        Origin { flags, environment }
+    }
+
+    /// Reads everything. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes.
+    pub fn load(&self) -> Result<Loaded, Vec<Problem>> {
+        config::load(self.flags.clone(), self.environment.clone())
+    }
+}
+
+/// What a configuration gives to modules.
+pub(crate) fn given(config: &Config) -> Given {
+    Given {
+        webhook_config: config.webhook.config.clone(),
+        receivers: Arc::new(Receivers::from(&config.delivery)),
+    }
+}
+
+/// The configuration of a host that runs.
+pub(crate) struct Configuration {
+    origin: Origin,
+    /// What it was started with.
+    started: Fixed,
+    /// The files that it was read from last.
+    files: Vec<PathBuf>,
+    /// A file that cannot be read twice, such as a pipe: what was given first stays.
+    unrepeatable: Option<(PathBuf, Given)>,
+    /// The warnings of last time: nobody wants to be told again.
+    warned: Vec<Problem>,
+}
+
+impl Configuration {
+    /// Of a host that was started with what was loaded, and has said its warnings.
+    pub(crate) fn new(origin: Origin, loaded: &Loaded) -> Configuration {
+        let unrepeatable = loaded.files.iter().find(|file| !file.is_file());
+        Configuration {
+            origin,
+            started: loaded.fixed.clone(),
+            files: absolute(&loaded.files),
+            unrepeatable: unrepeatable.map(|file| (file.clone(), given(&loaded.config))),
+            warned: loaded.warnings.clone(),
+        }
+    }
+}
+
+impl Source for Configuration {
+    fn files(&self) -> Vec<PathBuf> {
+        match self.unrepeatable {
+            Some(_) => Vec::new(),
+            None => self.files.clone(),
+        }
+    }
+
+    fn read(&mut self) -> Fresh {
+        if let Some((file, given)) = &self.unrepeatable {
+            let warning = Problem::of_file(file, "is no regular file and is not read again");
+            return Fresh {
+                given: Ok(given.clone()),
+                warnings: vec![warning.to_string()],
+            };
+        }
+        let Loaded {
+            config,
+            mut warnings,
+            fixed,
+            files,
+        } = match self.origin.load() {
+            Ok(loaded) => loaded,
+            Err(problems) => return refused(&problems),
+        };
+        warnings.extend(fixed.differences(&self.started));
+        for warning in warnings.iter().filter(|warning| !self.warned.contains(warning)) {
+            warn!("{warning}");
+        }
+        self.files = absolute(&files);
+        let texts = warnings.iter().map(Problem::to_string).collect();
+        self.warned = warnings;
+        Fresh {
+            given: Ok(given(&config)),
+            warnings: texts,
+        }
+    }
+}
+
+fn refused(problems: &[Problem]) -> Fresh {
+    Fresh {
+        given: Err(problems.iter().map(Problem::to_string).collect()),
+        warnings: Vec::new(),
+    }
+}
+
+/// Paths that mean the same wherever they are compared. One that cannot be made absolute is not watched.
+fn absolute(files: &[PathBuf]) -> Vec<PathBuf> {
+    let absolute = |file: &PathBuf| std::path::absolute(Path::new(file)).ok();
+    files.iter().filter_map(absolute).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_again_is_all_of_a_configuration_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hookhost.toml");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        write("[webhook]\nurls = [\"http://one/\"]\n");
+        let flags = Flags {
+            config: Some(path.clone()),
+            ..Flags::default()
+        };
+        let origin = Origin::new(flags, Environment::new());
+        let mut loaded = origin.load().unwrap();
+        let first = given(&loaded.config);
+        let mut configuration = Configuration::new(origin.clone(), &loaded);
+        assert_eq!(configuration.files(), std::slice::from_ref(&path));
+        let read = |configuration: &mut Configuration| {
+            let Fresh { given, warnings } = configuration.read();
+            (given.map(|given| given == first), warnings)
+        };
+        assert_eq!(read(&mut configuration), (Ok(true), vec![]));
+        write("[webhook]\nurls = [\"http://two/\"]\n[hooks]\nbatch = 3\n");
+        let restart = format!(
+            "{}:4: hooks.batch: needs a restart: it cannot change while the host runs",
+            path.display()
+        );
+        assert_eq!(read(&mut configuration), (Ok(false), vec![restart]));
+        write("[webhook]\nurls = 1\nformt = \"x\"\n");
+        let (problems, warnings) = read(&mut configuration);
+        assert_eq!((problems.unwrap_err().len(), warnings), (2, vec![]));
+
+        // A pipe is empty the second time.
+        loaded.files = vec!["/dev/null".into()];
+        let mut configuration = Configuration::new(origin, &loaded);
+        assert_eq!(configuration.files(), [""; 0].map(PathBuf::from));
+        let warning = "/dev/null: is no regular file and is not read again".to_owned();
+        assert_eq!(read(&mut configuration), (Ok(true), vec![warning]));
+    }
+}

@@ -1,0 +1,323 @@
+//! A configuration that changes while the host runs: what takes effect, what does not, and what becomes of events
+//! meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hookhost_tests::client::Client;
+use hookhost_tests::flow::{self, Flow};
+use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::sink::{Received, Sink};
+use hookhost_tests::{PATIENCE, Version};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const V: Version = Version::V311;
+
+/// Puts a file where it belongs in one step.
+fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
+async fn last_at(sink: &Sink, path: &str) {
+    let what = format!("a request at {path}");
+    let is_last = |all: &[Arc<Received>]| all.last().is_some_and(|request| request.path == path);
+    sink.wait_until(&what, PATIENCE, is_last).await;
+}
+
+/// Waits for a line of the log and gives all since the mark.
+async fn lines_until(host: &Host, mark: usize, text: &str) -> Vec<String> {
+    let what = format!("line with {text:?}");
+    host.log()
+        .wait_after(mark, &what, PATIENCE, |line| line.contains(text))
+        .await;
+    host.log().lines().split_off(mark)
+}
+
+/// The numbers in the payloads of EMQX 4's bodies, by client: plain at `/a`, base64 elsewhere.
+fn numbers(requests: &[Arc<Received>]) -> BTreeMap<String, Vec<u32>> {
+    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for request in requests {
+        let body = request.json();
+        let payload = body["payload"].as_str().unwrap();
+        let payload = match request.path.as_str() {
+            "/a" => payload.to_owned(),
+            _ => String::from_utf8(STANDARD.decode(payload).unwrap()).unwrap(),
+        };
+        let (client, number) = payload.split_once(' ').unwrap();
+        assert_eq!(body["from_client_id"], client);
+        numbers
+            .entry(client.to_owned())
+            .or_default()
+            .push(number.parse().unwrap());
+    }
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_emqx_4_changes_while_events_flow() {
+    let sink = Sink::start().await;
+    let text = |path: &str, encoding: &str, token: &str| {
+        format!(
+            "web.hook.url = {}\nweb.hook.headers.x-token = {token}\nweb.hook.body.encoding_of_payload_field = {encoding}\n\
+             web.hook.rule.message.publish.1 = {{\"action\": \"on_message_publish\", \"topic\": \"t/#\"}}\n",
+            sink.url(path)
+        )
+    };
+    let setup = Setup::new();
+    let file = setup.dir().join("emqx_web_hook.conf");
+    std::fs::write(&file, text("/a", "plain", "one")).unwrap();
+    let mut host = setup.arg("--webhook-config").arg(&file).start().await;
+    let flow = Flow::start(host.address, "flow", 8, 2000, "t").await;
+    flow.go_on(1000).await;
+    last_at(&sink, "/a").await;
+
+    replace(&file, &text("/b", "base64", "two"));
+    last_at(&sink, "/b").await;
+    flow.go_on(1000).await;
+
+    // Every mistake is told, and what is in force stays.
+    let mark = host.log().mark();
+    replace(
+        &file,
+        "web.hook.url = 127.0.0.1/nothing\nweb.hook.rule.message.publsh.1 = {\"action\": \"on_message_publish\"}\n\
+         web.hook.rule.message.publish.2 = {\"action\": \"on_message_publish\", \"topic\": \"a/#/b\"}\n\
+         web.hook.rule.message.publish.3 = {\"action\"\nweb.hook.encode_paylod = base64\n",
+    );
+    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    for line in 1..=5 {
+        let place = format!("{}:{line}: web.hook.", file.display());
+        assert!(
+            lines.iter().any(|line| line.contains(&place)),
+            "nothing about {place} in {lines:#?}"
+        );
+    }
+    let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+    let webhook = &state["modules"][0];
+    assert_eq!(
+        (&webhook["state"], &webhook["generation"]["number"]),
+        (&json!("running"), &json!(2))
+    );
+    let problem = webhook["problem"].as_str().unwrap();
+    assert!(problem.contains("message.publsh"), "{problem}");
+    flow.go_on(1000).await;
+    last_at(&sink, "/b").await;
+    // A file that is gone is a mistake, too, and asking tells of it.
+    std::fs::remove_file(&file).unwrap();
+    let ended = host.try_ask(&["modules", "rescan"]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("configuration: refused"), "{ended:?}");
+    assert!(ended.stdout.contains("--webhook-config: cannot read"), "{ended:?}");
+    let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+    let webhook = &state["modules"][0];
+    let problem = webhook["problem"].as_str().unwrap();
+    assert!(problem.contains("cannot read"), "{problem}");
+    assert_eq!(
+        webhook["generation"]["number"], 2,
+        "trying again what cannot be is no new generation"
+    );
+    flow.go_on(500).await;
+    last_at(&sink, "/b").await;
+
+    // Written in place, as an editor may do it.
+    std::fs::write(&file, text("/c", "base64", "three")).unwrap();
+    last_at(&sink, "/c").await;
+    let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+    assert_eq!(state["modules"][0]["problem"], Value::Null);
+    flow.go_on(500).await;
+
+    // One change on the heels of another, and back to a configuration that was in force before.
+    for round in 0..4 {
+        replace(&file, &text(&format!("/d{round}"), "base64", "four"));
+        flow.go_on(200).await;
+    }
+    replace(&file, &text("/c", "base64", "three"));
+    last_at(&sink, "/c").await;
+    let sent = flow.stop().await;
+    host.stop().await;
+    let requests = sink.requests();
+    flow::assert_once_in_order(&sent, &numbers(&requests));
+    // A request goes with the credentials of the configuration that it was made under.
+    for request in &requests {
+        let token = match request.path.as_str() {
+            "/a" => "one",
+            "/b" => "two",
+            "/c" => "three",
+            _ => "four",
+        };
+        assert_eq!(request.header("x-token"), Some(token), "{}", request.path);
+    }
+}
+
+/// Publishes until a request comes with an authorization.
+async fn until_authorized(client: &mut Client, sink: &Sink, expected: &str) {
+    for number in 0..1000 {
+        let before = sink.count();
+        client.publish("t", 1, number.to_string()).await;
+        let requests = sink.wait_for(before + 1, PATIENCE).await;
+        if requests[before].header("authorization") == Some(expected) {
+            return;
+        }
+    }
+    panic!("never authorized as {expected}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_read_again_when_somebody_asks() {
+    let sink = Sink::start().await;
+    let setup = Setup::new();
+    let token = setup.dir().join("token");
+    std::fs::write(&token, "one\n").unwrap();
+    let config = |more: &str| {
+        format!(
+            "[webhook]\nurls = [\"{url}\"]\nrule.message_publish = [{{ action = \"message_publish\" }}]\n\
+             [destinations.own]\nurls = [\"{url}\"]\nbearer_file = \"token\"\n{more}",
+            url = sink.url("/hook")
+        )
+    };
+    let mut host = setup.config(&config("")).start().await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "first").await;
+    let first = &sink.wait_for(1, PATIENCE).await[0];
+    assert_eq!(first.header("authorization"), Some("Bearer one"));
+
+    std::fs::write(&token, "two\n").unwrap();
+    assert_eq!(
+        host.ask(&["modules", "rescan"]).await,
+        "configuration: in force\nthe host has no modules folder; --modules DIR names one when it starts\n\
+         webhook: generation 2 is in force\n"
+    );
+    client.publish("t", 1, "second").await;
+    let second = &sink.wait_for(2, PATIENCE).await[1];
+    assert_eq!(second.header("authorization"), Some("Bearer two"));
+
+    std::fs::write(&token, "three\n").unwrap();
+    let mark = host.log().mark();
+    host.process.signal(Signal::HUP);
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    client.publish("t", 1, "third").await;
+    let third = &sink.wait_for(3, PATIENCE).await[2];
+    assert_eq!(third.header("authorization"), Some("Bearer three"));
+
+    // Nothing has changed: nothing happens.
+    let found: Value = serde_json::from_str(&host.ask(&["modules", "rescan", "--json"]).await).unwrap();
+    let unchanged = json!({"state": "unchanged", "problems": [], "warnings": []});
+    assert_eq!((&found["configuration"], &found["loaded"]), (&unchanged, &json!([])));
+
+    // A secret that is gone: the one in force stays, and nothing shows it.
+    std::fs::remove_file(&token).unwrap();
+    let refused = host.try_ask(&["modules", "rescan"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused
+            .stdout
+            .contains("hookhost.toml:6: destinations.own.bearer_file: cannot read token"),
+        "{refused:?}"
+    );
+    until_authorized(&mut client, &sink, "Bearer three").await;
+
+    // The configuration itself is watched; what cannot change is named, and the rest takes effect.
+    std::fs::write(&token, "four\n").unwrap();
+    let mark = host.log().mark();
+    replace(
+        &host.dir().join("hookhost.toml"),
+        &config("[mqtt]\nmax_clientid_len = 9\n"),
+    );
+    let lines = lines_until(&host, mark, "the configuration was read again and is in force").await;
+    let warning = "hookhost.toml:8: mqtt.max_clientid_len: needs a restart: it cannot change while the host runs";
+    assert!(lines.iter().any(|line| line.contains(warning)), "{lines:#?}");
+    until_authorized(&mut client, &sink, "Bearer four").await;
+    let found: Value = serde_json::from_str(&host.ask(&["modules", "rescan", "--json"]).await).unwrap();
+    let warnings = found["configuration"]["warnings"].as_array().unwrap();
+    assert!(warnings[0].as_str().unwrap().ends_with(warning), "{found}");
+    client.disconnect().await;
+    host.stop().await;
+    for secret in ["one", "two", "three", "four"] {
+        let shown = host
+            .log()
+            .lines()
+            .into_iter()
+            .find(|line| line.contains(&format!("Bearer {secret}")));
+        assert_eq!(shown, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_nothing() {
+    let sink = Sink::start().await;
+    let config = |token: &str, action: &str| {
+        format!(
+            "[webhook]\nurls = [\"{a}\"]\nrule.message_publish = [{{ action = {action} }}]\n\
+             [destinations.own]\nurls = [\"{all}\"]\nheaders = {{ x-token = \"{token}\" }}\n",
+            a = sink.url("/a"),
+            all = sink.url("/"),
+        )
+    };
+    let second = format!(
+        "[config]\nurls = ['{}']\n[[config.rule.message_publish]]\naction = 'second'\n",
+        sink.url("/second")
+    );
+    let builtin = std::fs::read(hookhost_tests::binary::builtin_module()).unwrap();
+    let setup = Setup::new().modules().module_file("second.wasm", builtin);
+    let host = setup
+        .module_file("second.toml", second)
+        .config(&config("one", "\"x\""))
+        .start()
+        .await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    let tokens = |requests: &[Arc<Received>]| -> Vec<(String, String)> {
+        let mut tokens: Vec<_> = requests
+            .iter()
+            .map(|request| {
+                (
+                    request.path.clone(),
+                    request.header("x-token").unwrap_or("none").to_owned(),
+                )
+            })
+            .collect();
+        tokens.sort();
+        tokens
+    };
+    let both = |token: &str| {
+        vec![
+            ("/a".to_owned(), token.to_owned()),
+            ("/second".to_owned(), token.to_owned()),
+        ]
+    };
+    client.publish("t", 1, "1").await;
+    assert_eq!(tokens(&sink.wait_for(2, PATIENCE).await), both("one"));
+
+    // The module says what is wrong with its rules. Nothing of that configuration takes effect, its destinations neither.
+    let path = host.dir().join("hookhost.toml");
+    let mark = host.log().mark();
+    replace(&path, &config("two", "5"));
+    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    assert!(
+        lines.iter().any(|line| line.contains("rule.message_publish.0.action")),
+        "{lines:#?}"
+    );
+    client.publish("t", 1, "2").await;
+    assert_eq!(tokens(&sink.wait_for(4, PATIENCE).await[2..]), both("one"));
+
+    let mark = host.log().mark();
+    replace(&path, &config("three", "\"x\""));
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    let generation_of = async |name: &str| -> Value {
+        let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+        let all = state["modules"].as_array().unwrap();
+        all.iter().find(|module| module["name"] == name).unwrap()["generation"]["number"].clone()
+    };
+    // Answered when the look is over.
+    host.ask(&["modules", "rescan"]).await;
+    assert_eq!(
+        (generation_of("second").await, generation_of("webhook").await),
+        (json!(2), json!(2))
+    );
+    client.publish("t", 1, "3").await;
+    assert_eq!(tokens(&sink.wait_for(6, PATIENCE).await[4..]), both("three"));
+}
