@@ -1,7 +1,8 @@
 //! From files to a module that is ready to run: the one way, for start, reload and check.
 //!
 //! Settings are read, the code is compiled, an instance is made and configured, and what it is interested in is
-//! checked. Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
+//! checked. Code that is not in the cache is compiled quickly, so that it can be in force soon; who puts it in force
+//! has it compiled well afterwards ([`Loader::task`]). Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
 //! says which file and why, and nothing has changed. Nothing here starts a thread, but for the compiler's, or touches the
 //! bus.
 
@@ -12,17 +13,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::builtin;
 use super::compiler::{CompileError, Compiler};
 use super::egress::Egress;
 use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation};
+use super::optimiser::Task;
 use super::settings::{Allowance, ModuleSettings};
 use super::state::Origin;
 use super::{Plan, Settings};
 use crate::hooks::{Interest, InterestError, Interests};
+use crate::priority;
 use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, Problem};
+
+/// Niceness of the compiler when nobody waits for it: all that there is.
+const NICE: i32 = 19;
 
 /// Why a module's files are not in force. [`LoadError::problems`] has the mistakes one by one.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +196,7 @@ impl Loaded {
 #[derive(Clone)]
 pub(super) struct Compiled {
     from: Option<Print>,
-    component: Component,
+    pub(super) component: Component,
 }
 
 impl Compiled {
@@ -200,18 +207,53 @@ impl Compiled {
             component,
         }
     }
+
+    /// Whether this can still give way to better code from the same file.
+    pub(super) fn is_improved_by(&self, from: Option<Print>) -> bool {
+        self.from == from && !self.component.is_optimised()
+    }
 }
 
 /// Loads modules, always with the same engine and the same settings of the host.
 pub(super) struct Loader {
+    engine: Engine,
     compiler: Compiler<Component>,
     settings: Settings,
 }
 
 impl Loader {
     pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
-        let compiler = Compiler::new(move |wasm| engine.compile(wasm));
-        Loader { compiler, settings }
+        let quick = engine.clone();
+        let compiler = Compiler::new(move |code, wasm| quick.compile_quickly(wasm, hash(code, wasm)));
+        Loader {
+            engine,
+            compiler,
+            settings,
+        }
+    }
+
+    /// Compiles as well as it can be done, after all other work.
+    pub(super) fn optimising(&self) -> Compiler<Component> {
+        let engine = self.engine.clone();
+        Compiler::new(move |code, wasm| {
+            priority::lower(NICE);
+            engine.optimise(wasm, hash(code, wasm))
+        })
+    }
+
+    /// What is left to be done for a module that was loaded from these files.
+    pub(super) fn task(&self, name: &ModuleName, files: &Files<Content>, loaded: &Loaded) -> Option<Task> {
+        let bytes = match &files.wasm {
+            Some(content) => content.bytes.clone(),
+            None => Bytes::from_static(builtin::WEBHOOK),
+        };
+        let code = loaded.compiled.from;
+        loaded.compiled.is_improved_by(code).then(|| Task {
+            name: name.clone(),
+            code,
+            bytes,
+            limit: loaded.allowance.compile_time,
+        })
     }
 
     /// What the module of that name keeps.
@@ -416,6 +458,14 @@ impl Loader {
             )
         });
         misnamed.chain(orphans).collect()
+    }
+}
+
+/// SHA-256 of code, which most have brought along.
+fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
+    match code {
+        Some(Print::Content(hash)) => hash,
+        _ => Sha256::digest(wasm).into(),
     }
 }
 

@@ -25,6 +25,7 @@ fn engine() -> Engine {
         let dir = tempfile::tempdir().unwrap();
         let settings = EngineSettings {
             cache_dir: Some(dir.path().join("cache")),
+            ..EngineSettings::default()
         };
         (Engine::new(&settings).unwrap(), dir)
     });

@@ -3,18 +3,20 @@
 //! Instances are allocated on demand. A pool would make one in a tenth of the time, but instances are warm and few,
 //! and a pool's slots would have to be as large as the largest interpreter that anybody drops in.
 
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config, EngineWeak, WasmBacktraceDetails};
+use sha2::{Digest as _, Sha256};
+use wasmtime::EngineWeak;
+use wasmtime::component::{Component as Code, Linker};
 
-use super::component::{Anatomy, Component};
+use super::cache::{Cache, Digest};
+use super::compile::{Compiling, compile, config};
+use super::component::{Anatomy, Component, check_header};
 use super::error::{EngineError, LoadError};
 use super::host::{self, State};
+use super::native;
 
 /// How often running guests are asked whether their time is up; deadlines are as precise as this.
 const TICK: Duration = Duration::from_millis(10);
@@ -25,14 +27,18 @@ pub struct EngineSettings {
     /// Folder for compiled code, made if it is not there, and closed to others; none: compile anew at each start.
     /// Holds at most some 512 MiB, oldest removed first. Whoever can write to it can run code in this process.
     pub cache_dir: Option<PathBuf>,
+    /// Whether modules are compiled in another process, so that the compiler's memory goes with it. It is this program
+    /// started once more, which therefore must be hookhost.
+    pub apart: bool,
 }
 
 /// Compiles modules and gives them what they import. A handle: clones share everything.
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
-    /// If compiled code goes through a cache: what it is compiled with.
-    compiling: Option<Config>,
+    metered: bool,
+    apart: bool,
+    cache: Option<Cache>,
     linker: Arc<Linker<State>>,
 }
 
@@ -49,17 +55,13 @@ impl Engine {
     }
 
     fn with(settings: &EngineSettings, metered: bool) -> Result<Engine, EngineError> {
-        let cache = settings.cache_dir.as_deref().and_then(cache);
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            .consume_fuel(metered)
-            // Shared memories are the one thing that a limiter is not asked about.
-            .wasm_threads(false)
-            // Names of functions are enough beside the text of a panic; line tables of a large guest are not read.
-            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-            .cache(cache.clone());
-        let engine = wasmtime::Engine::new(&config).map_err(setup)?;
+        let engine = wasmtime::Engine::new(&config(metered)).map_err(setup)?;
+        let cache = settings.cache_dir.as_deref().and_then(|dir| {
+            let cache = Cache::open(dir, &engine);
+            cache
+                .inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "compiled modules are not cached"))
+                .ok()
+        });
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(setup)?;
         let weak = engine.weak();
@@ -67,7 +69,9 @@ impl Engine {
         ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
         Ok(Engine {
             engine,
-            compiling: cache.map(|_| config),
+            metered,
+            apart: settings.apart,
+            cache,
             linker: Arc::new(linker),
         })
     }
@@ -75,11 +79,21 @@ impl Engine {
     /// Compiles a module and checks that it exports the handler and imports nothing that modules do not get.
     ///
     /// Takes one to two seconds of processor time for a Rust module of 300 kB, many for Python, on all cores, and next to
-    /// Takes one to two seconds of processor time for a Rust module of 300 kB, many for Python, on all cores, and next to
     /// nothing if the cache has it. How large `wasm` may be is the caller's business.
     /// Whether the types of the exports fit is only seen when an instance is made.
     pub fn compile(&self, wasm: &[u8]) -> Result<Component, LoadError> {
         self.examine(wasm)?.component
+    }
+
+    /// As [`compile`](Engine::compile), in a quarter of the time and to slower code that is not kept, unless the cache
+    /// has better: [`Component::is_optimised`] tells. `hash` is the SHA-256 of `wasm`.
+    pub fn compile_quickly(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
+        self.examine_hashed(wasm, &hash, true)?.component
+    }
+
+    /// As [`compile`](Engine::compile), for a caller that has the SHA-256 of `wasm`.
+    pub fn optimise(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
+        self.examine_hashed(wasm, &hash, false)?.component
     }
 
     /// Compiles a component and says what it exports and imports, also if that makes it no module.
@@ -88,13 +102,34 @@ impl Engine {
     ///
     /// What is no component or does not compile.
     pub fn examine(&self, wasm: &[u8]) -> Result<Anatomy, LoadError> {
-        // A compiler keeps the memory that its largest function took, some hundred megabytes. So one that goes away
-        // compiles into the cache, and the one that stays finds the code there.
-        if let Some(config) = &self.compiling {
-            let passing = wasmtime::Engine::new(config).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-            Component::compile_only(&passing, wasm)?;
+        self.examine_hashed(wasm, &Sha256::digest(wasm).into(), false)
+    }
+
+    fn examine_hashed(&self, wasm: &[u8], hash: &Digest, quick: bool) -> Result<Anatomy, LoadError> {
+        check_header(wasm)?;
+        let kept = self.cache.as_ref().and_then(|cache| cache.find(&self.engine, hash));
+        let optimised = kept.is_some() || !quick;
+        let code = match kept {
+            Some(code) => code,
+            None => self.make(wasm, hash, quick)?,
+        };
+        Ok(Component::examine(&self.linker, &code, optimised))
+    }
+
+    fn make(&self, wasm: &[u8], hash: &Digest, quick: bool) -> Result<Code, LoadError> {
+        let metered = self.metered;
+        let code = compile(wasm, Compiling { quick, metered }, self.apart).map_err(LoadError::Invalid)?;
+        if let Some(cache) = self.cache.as_ref().filter(|_| !quick) {
+            match cache.keep(hash, &code) {
+                // What is mapped takes no memory of the process's own.
+                Ok(()) => match cache.find(&self.engine, hash) {
+                    Some(code) => return Ok(code),
+                    None => tracing::warn!("compiled code was not found again in the cache"),
+                },
+                Err(error) => tracing::warn!(%error, "compiled code cannot be kept in the cache"),
+            }
         }
-        Component::examine(&self.engine, &self.linker, wasm)
+        native::compiled(&self.engine, &code)
     }
 }
 
@@ -111,60 +146,16 @@ fn tick(engine: &EngineWeak) {
     }
 }
 
-/// The cache in a folder that only this user can write, or none with a warning.
-fn cache(dir: &Path) -> Option<Cache> {
-    let cache = own(dir).map_err(|error| error.to_string()).and_then(|dir| {
-        let mut config = CacheConfig::new();
-        config.with_directory(dir);
-        Cache::new(config).map_err(|error| format!("{error:#}"))
-    });
-    cache
-        .inspect_err(|error| {
-            tracing::warn!(dir = %dir.display(), error, "compiled modules are not cached");
-        })
-        .ok()
-}
-
-/// Makes the folder, or closes to others the one that is there. What lies in it is run without a check, so a folder
-/// that belongs to somebody else is refused.
-fn own(dir: &Path) -> io::Result<PathBuf> {
-    let dir = std::path::absolute(dir)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-    let found = std::fs::metadata(&dir)?;
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the folder belongs to another user",
-        ));
-    }
-    if found.permissions().mode() & 0o077 != 0 {
-        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(dir)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_cache_is_closed_to_others() {
-        let temp = tempfile::tempdir().unwrap();
-        let new = temp.path().join("a/b");
-        let open = temp.path().join("open");
-        std::fs::create_dir(&open).unwrap();
-        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
-        for dir in [new, open] {
-            assert!(cache(&dir).is_some());
-            assert_eq!(std::fs::metadata(dir).unwrap().permissions().mode() & 0o777, 0o700);
-        }
-    }
 
     #[test]
     fn a_cache_that_cannot_be_used_is_no_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let settings = EngineSettings {
             cache_dir: Some(file.path().join("below a file")),
+            ..EngineSettings::default()
         };
         assert!(Engine::new(&settings).is_ok());
     }

@@ -2,8 +2,9 @@
 //!
 //! The data and who owns it:
 //!
-//! - [`Engine`] is made once per process. It owns the compiler with its cache on disk, the linker and the one thread
-//!   that makes deadlines tick; it is a handle, and the thread ends with the last clone and the last instance.
+//! - [`Engine`] is made once per process. It owns the cache of compiled code on disk, the linker and the one
+//!   thread that makes deadlines tick; it is a handle, and the thread ends with the last clone and the last instance.
+//!   Compiling is done in a process of its own (`compile.rs`).
 //! - [`Component`] is one module, compiled and with its imports and exports checked. Clones share the code.
 //! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time, takes calls one after
 //!   the other, and is thrown away after the first call that fails: what a trap leaves behind is never used again.
@@ -25,6 +26,8 @@
 //! or of the generated bindings.
 
 mod bindings;
+mod cache;
+mod compile;
 mod component;
 mod contract;
 mod engine;
@@ -35,10 +38,12 @@ mod kv;
 mod limits;
 mod lines;
 mod lower;
+mod native;
 mod stdio;
 #[cfg(test)]
 mod tests;
 
+pub use compile::{COMMAND as COMPILE_COMMAND, Compiling, compile_standard_input};
 pub use component::{Anatomy, Component};
 pub use contract::{Identity, Interest, Method, Outcome, Problem, Request};
 pub use engine::{Engine, EngineSettings};
