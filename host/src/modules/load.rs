@@ -7,8 +7,10 @@
 //! bus.
 
 use std::borrow::Borrow;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -312,20 +314,32 @@ impl Loader {
             generation: number,
         };
         let component = compiled.component.clone();
-        let mut instance = component
-            .instantiate(&identity, &allowance.limits, kv)
-            .map_err(not_code)?;
         let text = config.to_string();
-        let interests = instance.configure(&text).map_err(|error| match error {
-            ConfigureError::Refused(problems) => LoadError::Refused {
-                file: file.clone(),
-                problems,
-            },
-            ConfigureError::Call(source) => LoadError::Configure {
-                file: file.clone(),
+        let start = || {
+            let mut instance = component
+                .instantiate(&identity, &allowance.limits, kv)
+                .map_err(not_code)?;
+            let interests = instance.configure(&text).map_err(|error| match error {
+                ConfigureError::Refused(problems) => LoadError::Refused {
+                    file: file.clone(),
+                    problems,
+                },
+                ConfigureError::Call(source) => LoadError::Configure {
+                    file: file.clone(),
+                    source,
+                },
+            })?;
+            Ok((instance, interests))
+        };
+        let started = if component.is_optimised() {
+            start()
+        } else {
+            on_large_stack(start).map_err(|source| LoadError::Threads {
+                module: name.shared(),
                 source,
-            },
-        })?;
+            })?
+        };
+        let (instance, interests) = started?;
         if !own.has_instances() {
             allowance.instances = self.settings.instances.number(instance.memory());
         }
@@ -459,6 +473,17 @@ impl Loader {
         });
         misnamed.chain(orphans).collect()
     }
+}
+
+/// Does what runs quickly compiled code on a thread that has the stack for it.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new()
+            .name("module-start".to_owned())
+            .stack_size(wasm::STACK);
+        let ended = builder.spawn_scoped(scope, work)?.join();
+        Ok(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// SHA-256 of code, which most have brought along.

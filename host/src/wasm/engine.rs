@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use wasmtime::EngineWeak;
 use wasmtime::component::{Component as Code, Linker};
+use wasmtime::{Config, EngineWeak};
 
 use super::cache::{Cache, Digest};
 use super::compile::{Compiling, compile, config};
@@ -20,6 +20,14 @@ use super::native;
 
 /// How often running guests are asked whether their time is up; deadlines are as precise as this.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Bytes of stack for quickly compiled code: 32 times what code gets that was compiled well. Large functions have been
+/// seen to take 25 times as much.
+const QUICK_STACK: usize = 16 << 20;
+
+/// Bytes of stack that a thread needs which makes or calls instances of quickly compiled code. Only what is used takes
+/// memory.
+pub const STACK: usize = QUICK_STACK + (2 << 20);
 
 /// What an engine needs to know.
 #[derive(Debug, Clone, Default)]
@@ -35,11 +43,31 @@ pub struct EngineSettings {
 /// Compiles modules and gives them what they import. A handle: clones share everything.
 #[derive(Clone)]
 pub struct Engine {
-    engine: wasmtime::Engine,
+    good: Runtime,
+    /// For quickly compiled code, which gets a larger stack.
+    quick: Runtime,
     metered: bool,
     apart: bool,
     cache: Option<Cache>,
+}
+
+/// What code runs in.
+#[derive(Clone)]
+struct Runtime {
+    engine: wasmtime::Engine,
     linker: Arc<Linker<State>>,
+}
+
+impl Runtime {
+    fn new(config: &Config) -> Result<Runtime, EngineError> {
+        let engine = wasmtime::Engine::new(config).map_err(setup)?;
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker).map_err(setup)?;
+        Ok(Runtime {
+            engine,
+            linker: Arc::new(linker),
+        })
+    }
 }
 
 impl Engine {
@@ -55,24 +83,27 @@ impl Engine {
     }
 
     fn with(settings: &EngineSettings, metered: bool) -> Result<Engine, EngineError> {
-        let engine = wasmtime::Engine::new(&config(metered)).map_err(setup)?;
+        let good = Runtime::new(&config(metered))?;
+        let quick = Runtime::new(
+            config(metered)
+                .max_wasm_stack(QUICK_STACK)
+                .async_stack_size(QUICK_STACK),
+        )?;
         let cache = settings.cache_dir.as_deref().and_then(|dir| {
-            let cache = Cache::open(dir, &engine);
+            let cache = Cache::open(dir, &good.engine);
             cache
                 .inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "compiled modules are not cached"))
                 .ok()
         });
-        let mut linker = Linker::new(&engine);
-        host::link(&mut linker).map_err(setup)?;
-        let weak = engine.weak();
+        let engines = [good.engine.weak(), quick.engine.weak()];
         let ticker = std::thread::Builder::new().name("wasm-deadlines".to_owned());
-        ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
+        ticker.spawn(move || tick(&engines)).map_err(EngineError::Ticker)?;
         Ok(Engine {
-            engine,
+            good,
+            quick,
             metered,
             apart: settings.apart,
             cache,
-            linker: Arc::new(linker),
         })
     }
 
@@ -86,7 +117,8 @@ impl Engine {
     }
 
     /// As [`compile`](Engine::compile), in a quarter of the time and to slower code that is not kept, unless the cache
-    /// has better: [`Component::is_optimised`] tells. `hash` is the SHA-256 of `wasm`.
+    /// has better: [`Component::is_optimised`] tells. If it is not, its instances are made and called on threads with
+    /// [`STACK`] only; with less the process may end. `hash` is the SHA-256 of `wasm`.
     pub fn compile_quickly(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
         self.examine_hashed(wasm, &hash, true)?.component
     }
@@ -107,29 +139,31 @@ impl Engine {
 
     fn examine_hashed(&self, wasm: &[u8], hash: &Digest, quick: bool) -> Result<Anatomy, LoadError> {
         check_header(wasm)?;
-        let kept = self.cache.as_ref().and_then(|cache| cache.find(&self.engine, hash));
-        let optimised = kept.is_some() || !quick;
-        let code = match kept {
-            Some(code) => code,
-            None => self.make(wasm, hash, quick)?,
-        };
-        Ok(Component::examine(&self.linker, &code, optimised))
-    }
-
-    fn make(&self, wasm: &[u8], hash: &Digest, quick: bool) -> Result<Code, LoadError> {
+        let good = &self.good;
+        if let Some(code) = self.cache.as_ref().and_then(|cache| cache.find(&good.engine, hash)) {
+            return Ok(Component::examine(&good.linker, &code, true));
+        }
         let metered = self.metered;
         let code = compile(wasm, Compiling { quick, metered }, self.apart).map_err(LoadError::Invalid)?;
-        if let Some(cache) = self.cache.as_ref().filter(|_| !quick) {
-            match cache.keep(hash, &code) {
-                // What is mapped takes no memory of the process's own.
-                Ok(()) => match cache.find(&self.engine, hash) {
-                    Some(code) => return Ok(code),
-                    None => tracing::warn!("compiled code was not found again in the cache"),
-                },
-                Err(error) => tracing::warn!(%error, "compiled code cannot be kept in the cache"),
-            }
+        if quick {
+            let code = native::compiled(&self.quick.engine, &code)?;
+            return Ok(Component::examine(&self.quick.linker, &code, false));
         }
-        native::compiled(&self.engine, &code)
+        // What is mapped takes no memory of the process's own.
+        let code = match self.kept(hash, &code) {
+            Some(code) => code,
+            None => native::compiled(&good.engine, &code)?,
+        };
+        Ok(Component::examine(&good.linker, &code, true))
+    }
+
+    /// Puts code into the cache and takes it from there, if there is one that works.
+    fn kept(&self, hash: &Digest, code: &[u8]) -> Option<Code> {
+        let cache = self.cache.as_ref()?;
+        if let Err(error) = cache.keep(hash, code) {
+            tracing::warn!(%error, "compiled code cannot be kept in the cache");
+        }
+        cache.find(&self.good.engine, hash)
     }
 }
 
@@ -137,11 +171,17 @@ fn setup(error: wasmtime::Error) -> EngineError {
     EngineError::Setup(format!("{error:#}"))
 }
 
-/// Runs until nobody has the engine any more.
-fn tick(engine: &EngineWeak) {
-    while let Some(engine) = engine.upgrade() {
-        engine.increment_epoch();
-        drop(engine);
+/// Runs until nobody has the engines any more.
+fn tick(engines: &[EngineWeak]) {
+    loop {
+        let mut ended = true;
+        for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+            engine.increment_epoch();
+            ended = false;
+        }
+        if ended {
+            return;
+        }
         std::thread::sleep(TICK);
     }
 }
