@@ -569,7 +569,7 @@ fn a_generation_in_other_code_is_still_the_same() {
     let slot = Arc::new(Slot::new(generation(2, &broken, 1)));
     let (stage, mut worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| {}));
     stage.begin(2, true);
-    let trapped = EVENTS_OF_FEW - 1;
+    let trapped = EVENTS - 1;
     (0..trapped).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
     let mut batch = Vec::new();
     for _ in 0..trapped {
