@@ -25,8 +25,8 @@ const WORDS_BYTES: usize = 1000;
 /// How code is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compiling {
-    /// Quickly, in a quarter of the time, to code that takes two to four times as long and five times the room; else as
-    /// well as the compiler can.
+    /// Quickly, in a quarter of the time, to slower code of three to five times the size; else as well as the compiler
+    /// can.
     pub quick: bool,
     /// For an engine that counts what is executed.
     pub metered: bool,
