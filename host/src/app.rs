@@ -207,6 +207,7 @@ fn problem(module: &str, key: &str, text: String) -> Problem {
 pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
     wasm::EngineSettings {
         cache_dir: config.wasm.cache_dir.clone(),
+        apart: true,
     }
 }
 

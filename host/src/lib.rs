@@ -13,6 +13,7 @@ pub mod event;
 pub mod hooks;
 pub mod logging;
 pub mod modules;
+mod priority;
 pub mod record;
 pub mod reload;
 pub mod sink;

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
+use crate::wasm;
 use clients::ClientsArguments;
 use host::{HostArguments, RunArguments};
 use module::ModuleCommand;
@@ -57,6 +58,16 @@ enum Command {
     /// Webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Compile a component from standard input to machine code on standard output; hookhost starts itself with this
+    #[command(hide = true, name = wasm::COMPILE_COMMAND)]
+    CompileCode {
+        /// In little time, to slower code
+        #[arg(long)]
+        quick: bool,
+        /// For an engine that counts what is executed
+        #[arg(long)]
+        metered: bool,
+    },
 }
 
 /// Does what the command line says; the whole program.
@@ -82,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Clients(arguments) => clients::clients(&arguments),
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
         Command::Webhook(command) => webhook::run(command),
+        Command::CompileCode { quick, metered } => wasm::compile_standard_input(wasm::Compiling { quick, metered }),
     }
 }
 

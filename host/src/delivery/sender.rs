@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::counters::Counts;
 use super::deadline::Deadline;
@@ -34,6 +34,7 @@ use super::retry::{Outcome, Reason, Verdict};
 use super::signing::message_id;
 use super::target::{Route, Target, Targets};
 use super::{Settings, StartError};
+use crate::priority;
 
 /// So many destinations may have all their slots taken by slow receivers before others get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
@@ -68,7 +69,7 @@ impl Sender {
         let thread = thread::Builder::new()
             .name(format!("delivery-{number}"))
             .spawn(move || {
-                lower_priority(settings.nice);
+                priority::lower(settings.nice);
                 run(runtime, Desk::new(http, &settings, room, counts), batches, stopped);
             })
             .map_err(StartError::Thread)?;
@@ -100,20 +101,6 @@ impl Drop for CloseRoom {
         self.0.close();
     }
 }
-
-#[cfg(target_os = "linux")]
-fn lower_priority(nice: i32) {
-    // On Linux niceness belongs to threads, and an id of a thread is accepted for that of a process. Threads that this
-    // one starts, for blocking work, inherit it.
-    if nice != 0
-        && let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice)
-    {
-        debug!(nice, %error, "cannot change the priority of a sender thread");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority(_nice: i32) {}
 
 /// What the tasks of one thread share.
 struct Desk {

@@ -35,7 +35,7 @@ pub(super) enum CompileError {
     Thread(io::Error),
 }
 
-type Compile<C> = dyn Fn(&[u8]) -> Result<C, LoadError> + Send + Sync;
+type Compile<C> = dyn Fn(Option<Print>, &[u8]) -> Result<C, LoadError> + Send + Sync;
 
 /// Compiles modules to `C`.
 pub(super) struct Compiler<C> {
@@ -57,7 +57,10 @@ struct Job<C> {
 }
 
 impl<C: Send + 'static> Compiler<C> {
-    pub(super) fn new(compile: impl Fn(&[u8]) -> Result<C, LoadError> + Send + Sync + 'static) -> Compiler<C> {
+    /// `compile` is called on threads of their own, each of which ends with the call.
+    pub(super) fn new(
+        compile: impl Fn(Option<Print>, &[u8]) -> Result<C, LoadError> + Send + Sync + 'static,
+    ) -> Compiler<C> {
         Compiler {
             compile: Arc::new(compile),
             jobs: Arc::new(Jobs {
@@ -118,7 +121,7 @@ impl<C: Send + 'static> Compiler<C> {
                 code,
                 result: Some(Err(LoadError::Invalid("the compiler has failed on it".to_owned()))),
             };
-            done.result = Some(compile(&bytes));
+            done.result = Some(compile(code, &bytes));
         };
         thread::Builder::new()
             .name("compiler".to_owned())
@@ -173,7 +176,7 @@ mod tests {
             let open = Arc::<Gates>::default();
             let begun = Arc::new(AtomicUsize::new(0));
             let (gates, count) = (Arc::clone(&open), Arc::clone(&begun));
-            let compiler = Compiler::new(move |code| {
+            let compiler = Compiler::new(move |_, code| {
                 count.fetch_add(1, Ordering::SeqCst);
                 if code.starts_with(b"held") {
                     let open = gates.0.lock().unwrap();

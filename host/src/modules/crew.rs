@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::generation::{Slot, Template, lock};
 use super::worker::Worker;
+use crate::wasm;
 
 /// The workers of a module over one set of queues.
 pub(super) struct Crew<T: Template> {
@@ -48,6 +49,8 @@ impl<T: Template> Crew<T> {
             let leaving = Leaving(Arc::clone(&ended));
             thread::Builder::new()
                 .name(format!("{module}/{number}"))
+                // For code that was compiled quickly.
+                .stack_size(wasm::STACK)
                 .spawn(move || {
                     let _leaving = leaving;
                     before.iter().for_each(|before| before.wait());

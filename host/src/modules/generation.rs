@@ -78,6 +78,40 @@ pub(super) struct Generation<T> {
     pub(super) template: T,
 }
 
+impl Generation<Blueprint> {
+    /// The same generation in other code of the same module, with an instance that is ready.
+    ///
+    /// # Errors
+    ///
+    /// If an instance of the code cannot be made or configured.
+    pub(super) fn in_other_code(&self, component: &Component) -> Result<Generation<Blueprint>, CreateError> {
+        let Blueprint {
+            identity,
+            limits,
+            kv,
+            config,
+            ..
+        } = &self.template;
+        let template = Blueprint {
+            component: component.clone(),
+            identity: identity.clone(),
+            limits: limits.clone(),
+            kv: Arc::clone(kv),
+            config: config.clone(),
+            spare: Mutex::new(None),
+        };
+        let spare = template.create()?;
+        *lock(&template.spare) = Some(spare);
+        Ok(Generation {
+            number: self.number,
+            interests: self.interests.clone(),
+            egress: self.egress.clone(),
+            batch: self.batch,
+            template,
+        })
+    }
+}
+
 /// The generation in force, as seen by a worker.
 pub(super) struct Current<T> {
     pub(super) generation: Arc<Generation<T>>,

@@ -1,28 +1,37 @@
 //! From files to a module that is ready to run: the one way, for start, reload and check.
 //!
 //! Settings are read, the code is compiled, an instance is made and configured, and what it is interested in is
-//! checked. Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
+//! checked. Code that is not in the cache is compiled quickly, so that it can be in force soon; who puts it in force
+//! has it compiled well afterwards ([`Loader::task`]). Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
 //! says which file and why, and nothing has changed. Nothing here starts a thread, but for the compiler's, or touches the
 //! bus.
 
 use std::borrow::Borrow;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::builtin;
 use super::compiler::{CompileError, Compiler};
 use super::egress::Egress;
 use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation, lock};
+use super::optimiser::Task;
 use super::settings::{Allowance, ModuleSettings};
 use super::state::Origin;
 use super::{Given, Plan, Settings};
 use crate::hooks::{Interest, InterestError, Interests};
+use crate::priority;
 use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, Problem};
+
+/// Niceness of the compiler when nobody waits for it: all that there is.
+const NICE: i32 = 19;
 
 /// Why a module's files are not in force. [`LoadError::problems`] has the mistakes one by one.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +198,7 @@ impl Loaded {
 #[derive(Clone)]
 pub(super) struct Compiled {
     from: Option<Print>,
-    component: Component,
+    pub(super) component: Component,
 }
 
 impl Compiled {
@@ -200,10 +209,16 @@ impl Compiled {
             component,
         }
     }
+
+    /// Whether this can still give way to better code from the same file.
+    pub(super) fn is_improved_by(&self, from: Option<Print>) -> bool {
+        self.from == from && !self.component.is_optimised()
+    }
 }
 
 /// Loads modules, always with the same engine and the same settings of the host, but for what is [`Given`] anew.
 pub(super) struct Loader {
+    engine: Engine,
     compiler: Compiler<Component>,
     settings: Settings,
     given: Mutex<Given>,
@@ -211,9 +226,11 @@ pub(super) struct Loader {
 
 impl Loader {
     pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
-        let compiler = Compiler::new(move |wasm| engine.compile(wasm));
+        let quick = engine.clone();
+        let compiler = Compiler::new(move |code, wasm| quick.compile_quickly(wasm, hash(code, wasm)));
         let given = Mutex::new(settings.given.clone());
         Loader {
+            engine,
             compiler,
             settings,
             given,
@@ -228,6 +245,30 @@ impl Loader {
     /// From now on modules are loaded with this.
     pub(super) fn give(&self, given: Given) {
         *lock(&self.given) = given;
+    }
+
+    /// Compiles as well as it can be done, after all other work.
+    pub(super) fn optimising(&self) -> Compiler<Component> {
+        let engine = self.engine.clone();
+        Compiler::new(move |code, wasm| {
+            priority::lower(NICE);
+            engine.optimise(wasm, hash(code, wasm))
+        })
+    }
+
+    /// What is left to be done for a module that was loaded from these files.
+    pub(super) fn task(&self, name: &ModuleName, files: &Files<Content>, loaded: &Loaded) -> Option<Task> {
+        let bytes = match &files.wasm {
+            Some(content) => content.bytes.clone(),
+            None => Bytes::from_static(builtin::WEBHOOK),
+        };
+        let code = loaded.compiled.from;
+        loaded.compiled.is_improved_by(code).then(|| Task {
+            name: name.clone(),
+            code,
+            bytes,
+            limit: loaded.allowance.compile_time,
+        })
     }
 
     /// What the module of that name keeps.
@@ -287,20 +328,32 @@ impl Loader {
             generation: number,
         };
         let component = compiled.component.clone();
-        let mut instance = component
-            .instantiate(&identity, &allowance.limits, kv)
-            .map_err(not_code)?;
         let text = config.to_string();
-        let interests = instance.configure(&text).map_err(|error| match error {
-            ConfigureError::Refused(problems) => LoadError::Refused {
-                file: file.clone(),
-                problems,
-            },
-            ConfigureError::Call(source) => LoadError::Configure {
-                file: file.clone(),
+        let start = || {
+            let mut instance = component
+                .instantiate(&identity, &allowance.limits, kv)
+                .map_err(not_code)?;
+            let interests = instance.configure(&text).map_err(|error| match error {
+                ConfigureError::Refused(problems) => LoadError::Refused {
+                    file: file.clone(),
+                    problems,
+                },
+                ConfigureError::Call(source) => LoadError::Configure {
+                    file: file.clone(),
+                    source,
+                },
+            })?;
+            Ok((instance, interests))
+        };
+        let started = if component.is_optimised() {
+            start()
+        } else {
+            on_large_stack(start).map_err(|source| LoadError::Threads {
+                module: name.shared(),
                 source,
-            },
-        })?;
+            })?
+        };
+        let (instance, interests) = started?;
         if !own.has_instances() {
             allowance.instances = self.settings.instances.number(instance.memory());
         }
@@ -438,6 +491,25 @@ impl Loader {
             )
         });
         misnamed.chain(orphans).collect()
+    }
+}
+
+/// Does what runs quickly compiled code on a thread that has the stack for it.
+fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new()
+            .name("module-start".to_owned())
+            .stack_size(wasm::STACK);
+        let ended = builder.spawn_scoped(scope, work)?.join();
+        Ok(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// SHA-256 of code, which most have brought along.
+fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
+    match code {
+        Some(Print::Content(hash)) => hash,
+        _ => Sha256::digest(wasm).into(),
     }
 }
 

@@ -28,7 +28,8 @@
 //!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
 //! by second, compiling by time, the quarantine by events and bytes for each module. Threads: one per instance, one that
-//! watches the folder and loads, at most two that compile.
+//! watches the folder and loads, at most two that compile, and as many that compile once more what was compiled
+//! quickly to be in force soon.
 
 mod builtin;
 mod compiler;
@@ -40,6 +41,7 @@ mod handle;
 mod health;
 mod instances;
 mod load;
+mod optimiser;
 mod quarantine;
 mod registry;
 mod requests;

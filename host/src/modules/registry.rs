@@ -9,6 +9,9 @@
 //! (see `health.rs`), [`Registry::roll_back`] puts the former in force again, under its own number and in one step, as
 //! any generation. What the files are was seen already: they are loaded again when they change, or when somebody asks.
 //!
+//! A module that was compiled quickly is compiled once more when it is in force. [`Registry::improve`] then has the same
+//! generation go on in the better code, in one step and with new instances, as for a reload.
+//!
 //! A module's queues stay when its generation changes. If its number of instances or its bounds change as well, new
 //! queues take over in one step, and their workers begin when the old ones have emptied theirs, so that the order of
 //! each client is kept. What a module keeps in `kv` stays at least until the module is removed.
@@ -17,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::crew::Crew;
 use super::explain;
@@ -25,6 +28,7 @@ use super::folder::{self, Change, Content, Files, Listing, ModuleName, Print};
 use super::generation::{Blueprint, Generation, Slot, lock};
 use super::health::Standing;
 use super::load::{Compiled, LoadError, Loaded, Loader};
+use super::optimiser::{Optimiser, Task};
 use super::quarantine::{Entry, Quarantine};
 use super::state::{GenerationState, ModuleState, Origin, Record, Status};
 use super::supervisor::Supervisor;
@@ -32,6 +36,7 @@ use super::worker::{Common, Worker};
 use super::{Fresh, Given, Outcome, ReplayError, Reread, Rescan};
 use crate::delivery::Outbox;
 use crate::hooks::{Attachment, Bus, QueueLimits, Version};
+use crate::wasm::Component;
 
 /// How long the workers of a removed module try to make an instance before what is in their queues is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +46,8 @@ pub(super) struct Registry {
     /// Itself, for those who may ask for a rollback.
     me: Weak<Registry>,
     loader: Loader,
+    /// None if its thread could not be started: modules stay as they are compiled.
+    optimiser: Option<Optimiser>,
     bus: Bus,
     outbox: Arc<dyn Outbox>,
     pub(super) quarantine: Arc<Quarantine>,
@@ -102,8 +109,9 @@ struct Release {
 
 impl Registry {
     pub(super) fn new(loader: Loader, bus: Bus, outbox: Arc<dyn Outbox>, quarantine: Arc<Quarantine>) -> Arc<Registry> {
-        Arc::new_cyclic(|me| Registry {
+        Arc::new_cyclic(|me: &Weak<Registry>| Registry {
             me: me.clone(),
+            optimiser: Registry::optimiser(me, &loader),
             loader,
             bus,
             outbox,
@@ -111,6 +119,19 @@ impl Registry {
             seen: Mutex::default(),
             roll: Mutex::default(),
         })
+    }
+
+    fn optimiser(me: &Weak<Registry>, loader: &Loader) -> Option<Optimiser> {
+        let (asked, told) = (me.clone(), me.clone());
+        let wanted = move |task: &Task| asked.upgrade().is_some_and(|registry| registry.can_improve(task.code));
+        let done = move |task: &Task, component: Component| {
+            if let Some(registry) = told.upgrade() {
+                registry.improve(task.code, &component);
+            }
+        };
+        Optimiser::start(loader.optimising(), wanted, done)
+            .inspect_err(|error| warn!(%error, "modules that are compiled quickly stay so"))
+            .ok()
     }
 
     /// The first look: every module is new. Those that do not load are reported and left out.
@@ -366,10 +387,93 @@ impl Registry {
         };
         let loaded = self.loader.load(name, files, number, &kv, compiled.as_ref())?;
         let (origin, hooks) = (loaded.origin, loaded.generation.interests.hooks().count());
+        let task = self.loader.task(name, files, &loaded);
         self.publish(name, loaded)?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(module = %name, generation = number, ?origin, hooks, took_ms, "module in force");
+        // Not before it is in force, so that it is found there.
+        if let (Some(optimiser), Some(task)) = (&self.optimiser, task) {
+            optimiser.add(task);
+        }
         Ok(number)
+    }
+
+    /// Whether quickly compiled code of this content is in force or remembered.
+    pub(super) fn can_improve(&self, code: Option<Print>) -> bool {
+        let roll = lock(&self.roll);
+        let mut releases = roll.modules.values().flat_map(Module::releases);
+        releases.any(|release| release.compiled.is_improved_by(code))
+    }
+
+    /// Has every generation that runs in quickly compiled code of this content go on in better code.
+    fn improve(&self, code: Option<Print>, component: &Component) {
+        let quick: Vec<(ModuleName, Arc<Generation<Blueprint>>)> = {
+            let roll = lock(&self.roll);
+            let modules = roll.modules.iter();
+            modules
+                .flat_map(|(name, module)| module.releases().map(move |release| (name, release)))
+                .filter(|(_, release)| release.compiled.is_improved_by(code))
+                .map(|(name, release)| (name.clone(), Arc::clone(&release.generation)))
+                .collect()
+        };
+        for (name, old) in quick {
+            let generation = old.number;
+            // Without the lock: the module's own code runs here.
+            match old.in_other_code(component) {
+                Ok(new) => {
+                    if self.exchange(&name, &old, new, component) {
+                        debug!(module = %name, generation, "module runs in optimised code");
+                    }
+                }
+                Err(error) => {
+                    let reason = explain(&error);
+                    warn!(module = %name, generation, reason, "module stays in quickly compiled code");
+                }
+            }
+        }
+    }
+
+    /// Puts one form of a generation in the place of another one, wherever that is now; false if it is nowhere.
+    fn exchange(
+        &self,
+        name: &ModuleName,
+        old: &Arc<Generation<Blueprint>>,
+        new: Generation<Blueprint>,
+        component: &Component,
+    ) -> bool {
+        let mut roll = lock(&self.roll);
+        let Some(module) = roll.modules.get_mut(name) else {
+            return false;
+        };
+        let new = Arc::new(new);
+        let mut found = false;
+        let mut exchange = |release: &mut Release| {
+            let is_it = Arc::ptr_eq(&release.generation, old);
+            if is_it {
+                release.generation = Arc::clone(&new);
+                release.compiled.component = component.clone();
+                found = true;
+            }
+            is_it
+        };
+        if let Some(release) = &mut module.last_good
+            && exchange(release)
+        {
+            // It would keep its memory for a rollback that may never come.
+            lock(&new.template.spare).take();
+        }
+        if let Some(Running {
+            attachment,
+            crew,
+            release,
+        }) = &mut module.running
+            && exchange(release)
+        {
+            let interests = new.interests.clone();
+            crew.slot
+                .publish(Arc::clone(&new), || attachment.set_interests(interests));
+        }
+        found
     }
 
     /// Puts what was loaded in force, and remembers what was in force before if that is worth going back to.
@@ -636,6 +740,12 @@ impl Module {
             rolled_back: None,
             rejected: None,
         }
+    }
+
+    /// What is in force, and what there is to go back to.
+    fn releases(&self) -> impl Iterator<Item = &Release> {
+        let running = self.running.as_ref().map(|running| &running.release);
+        running.into_iter().chain(&self.last_good)
     }
 
     /// What there will be to go back to when another release takes the place of what is in force: this one if it has

@@ -25,6 +25,7 @@ fn engine() -> Engine {
         let dir = tempfile::tempdir().unwrap();
         let settings = EngineSettings {
             cache_dir: Some(dir.path().join("cache")),
+            ..EngineSettings::default()
         };
         (Engine::new(&settings).unwrap(), dir)
     });
@@ -127,10 +128,14 @@ struct Host {
 
 impl Host {
     fn start(settings: Settings) -> Host {
+        Host::start_with(engine(), settings)
+    }
+
+    fn start_with(engine: Engine, settings: Settings) -> Host {
         let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
         let started = Modules::start(
             settings,
-            engine(),
+            engine,
             bus.clone(),
             Arc::clone(&outbox) as Arc<dyn Outbox>,
             None,
@@ -601,6 +606,48 @@ fn swaps_under_load_lose_and_double_nothing() {
         assert!(requests.is_sorted_by_key(|request| request.generation), "{client}");
     }
     assert_eq!(answered, sent);
+}
+
+/// Nothing is in the cache: every module begins in quickly compiled code and goes on in better code, as the same
+/// generation, while events keep coming. The default module's largest function needs more stack in the first of them
+/// than code has in the second.
+#[test]
+fn quickly_compiled_code_gives_way_to_better_code() {
+    let cache = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        queue: QueueLimits {
+            overflow: crate::hooks::Overflow::Wait,
+            events: 64,
+            ..QueueLimits::default()
+        },
+        ..settings(None, rules("http://h/"))
+    };
+    let engine_settings = EngineSettings {
+        cache_dir: Some(cache.path().to_owned()),
+        ..EngineSettings::default()
+    };
+    let host = Host::start_with(Engine::new(&engine_settings).unwrap(), settings);
+    let mut sent = 0;
+    while sent == 0 || host.modules.registry.can_improve(None) {
+        assert!(host.emit("c", sent));
+        sent += 1;
+    }
+    assert_eq!(
+        fs::read_dir(cache.path()).unwrap().count(),
+        1,
+        "what was compiled well is kept"
+    );
+    // These are handled by the new code, which did not have to do with the ones before.
+    for _ in 0..10 {
+        assert!(host.emit("c", sent));
+        sent += 1;
+    }
+    assert_eq!(host.number("webhook"), Some(1));
+    let requests = host.stop();
+    let ids: Vec<String> = requests.iter().map(|request| request.id.clone()).collect();
+    let expected: Vec<String> = (0..sent).map(|number| format!("{number:032X}")).collect();
+    assert_eq!(ids, expected, "each once, and in order");
+    assert!(requests.iter().all(|request| request.generation == 1));
 }
 
 #[test]

@@ -188,12 +188,15 @@ impl<T: Template> Worker<T> {
                 self.seat = None;
                 self.recover();
                 self.unmade = Unmade::new();
-                self.most = current.generation.batch;
-                self.alone = 0;
-                let doubtful = std::mem::take(&mut self.doubtful);
-                // Numbers go down by rollbacks only.
-                if current.generation.number < before {
-                    self.take_back(doubtful);
+                // The same number: only the code is other, and all that is known of the generation still holds.
+                if current.generation.number != before {
+                    self.most = current.generation.batch;
+                    self.alone = 0;
+                    let doubtful = std::mem::take(&mut self.doubtful);
+                    // Numbers go down by rollbacks only.
+                    if current.generation.number < before {
+                        self.take_back(doubtful);
+                    }
                 }
                 self.seat = Some(Seat {
                     current,

@@ -556,6 +556,39 @@ fn a_rollback_loses_nothing_and_keeps_the_order() {
     }
 }
 
+/// The same generation in other code: what the worker knows of it stays, here which events are to be taken back.
+#[test]
+fn a_generation_in_other_code_is_still_the_same() {
+    let (sound, broken) = (
+        Arc::new(Script::default()),
+        Arc::new(Script {
+            acts: vec![Act::Trap; 40],
+            ..Script::default()
+        }),
+    );
+    let slot = Arc::new(Slot::new(generation(2, &broken, 1)));
+    let (stage, mut worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| {}));
+    stage.begin(2, true);
+    let trapped = EVENTS - 1;
+    (0..trapped).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
+    let mut batch = Vec::new();
+    // The queue wakes its worker once more than there are events: for the interests.
+    while worker.doubtful.len() < trapped {
+        worker.inbox.next_batch(&mut batch, 1);
+        worker.pending.extend(batch.drain(..));
+        assert!(worker.work().is_ok());
+    }
+    slot.publish(generation(2, &broken, 1), Version::default);
+    assert!(worker.follow().is_ok());
+    assert_eq!(worker.doubtful.len(), trapped);
+    slot.publish(generation(1, &sound, 1), Version::default);
+    stage.begin(1, false);
+    let (outbox, common) = stage.finish();
+    worker.run();
+    assert_eq!(outbox.numbers(), (0..trapped as u32).collect::<Vec<_>>());
+    assert_eq!(quarantined(&common), [] as [u32; 0]);
+}
+
 #[test]
 fn a_generation_without_instances_is_rolled_back() {
     let (sound, broken) = (Arc::new(Script::default()), Arc::new(Script::default()));

@@ -1,6 +1,6 @@
 //! The contract `wit/hook.wit` as Rust, generated. Events are borrowed, answers are owned.
 //!
-//! The generated code implements wasmtime's unsafe traits; this is the one file of the host that may.
+//! The generated code implements wasmtime's unsafe traits; beside `native.rs` this is the one file of the host that may.
 
 #![allow(
     unsafe_code,

@@ -35,6 +35,7 @@ const PROVIDED: [(&str, &str); 9] = [
 #[derive(Clone)]
 pub struct Component {
     pre: InstancePre<State>,
+    optimised: bool,
 }
 
 /// What a component is from outside.
@@ -48,22 +49,9 @@ pub struct Anatomy {
 }
 
 impl Component {
-    /// Compiles for the cache of an engine.
-    pub(super) fn compile_only(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<(), LoadError> {
-        check_header(wasm)?;
-        match Code::new(engine, wasm) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(LoadError::Invalid(format!("{error:#}"))),
-        }
-    }
-
-    pub(super) fn examine(
-        engine: &wasmtime::Engine,
-        linker: &Linker<State>,
-        wasm: &[u8],
-    ) -> Result<Anatomy, LoadError> {
-        check_header(wasm)?;
-        let code = Code::new(engine, wasm).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    /// Says what compiled code is.
+    pub(super) fn examine(linker: &Linker<State>, code: &Code, optimised: bool) -> Anatomy {
+        let engine = linker.engine();
         let names = code.component_type();
         let exports: Vec<String> = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
         let imports: Vec<String> = names.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -75,16 +63,21 @@ impl Component {
                 }
             }
             check_imports(imports.iter().map(String::as_str))?;
-            let pre = linker.instantiate_pre(&code);
+            let pre = linker.instantiate_pre(code);
             let pre = pre.map_err(|error| LoadError::OtherTypes(format!("{error:#}")))?;
-            Ok(Component { pre })
+            Ok(Component { pre, optimised })
         };
         let component = check();
-        Ok(Anatomy {
+        Anatomy {
             exports,
             imports,
             component,
-        })
+        }
+    }
+
+    /// Whether the compiler has taken its time: the code is as fast as it gets.
+    pub fn is_optimised(&self) -> bool {
+        self.optimised
     }
 
     /// Makes an instance and runs its start code. [`Instance::configure`] comes next.
@@ -96,7 +89,7 @@ impl Component {
 }
 
 /// Says what bytes are by their first ones; whether the rest is sound is the compiler's to say.
-fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
+pub(super) fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
     let what = match wasm {
         // The layer: 0 for core modules, 1 for components.
         [0, b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadError::CoreModule),

@@ -3,21 +3,31 @@
 //! Instances are allocated on demand. A pool would make one in a tenth of the time, but instances are warm and few,
 //! and a pool's slots would have to be as large as the largest interpreter that anybody drops in.
 
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config, EngineWeak, WasmBacktraceDetails};
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component as Code, Linker};
+use wasmtime::{Config, EngineWeak};
 
-use super::component::{Anatomy, Component};
+use super::cache::{Cache, Digest};
+use super::compile::{Compiling, compile, config};
+use super::component::{Anatomy, Component, check_header};
 use super::error::{EngineError, LoadError};
 use super::host::{self, State};
+use super::native;
 
 /// How often running guests are asked whether their time is up; deadlines are as precise as this.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Bytes of stack for quickly compiled code: 32 times what code gets that was compiled well. Large functions have been
+/// seen to take 25 times as much.
+const QUICK_STACK: usize = 16 << 20;
+
+/// Bytes of stack that a thread needs which makes or calls instances of quickly compiled code. Only what is used takes
+/// memory.
+pub const STACK: usize = QUICK_STACK + (2 << 20);
 
 /// What an engine needs to know.
 #[derive(Debug, Clone, Default)]
@@ -25,15 +35,39 @@ pub struct EngineSettings {
     /// Folder for compiled code, made if it is not there, and closed to others; none: compile anew at each start.
     /// Holds at most some 512 MiB, oldest removed first. Whoever can write to it can run code in this process.
     pub cache_dir: Option<PathBuf>,
+    /// Whether modules are compiled in another process, so that the compiler's memory goes with it. It is this program
+    /// started once more, which therefore must be hookhost.
+    pub apart: bool,
 }
 
 /// Compiles modules and gives them what they import. A handle: clones share everything.
 #[derive(Clone)]
 pub struct Engine {
+    good: Runtime,
+    /// For quickly compiled code, which gets a larger stack.
+    quick: Runtime,
+    metered: bool,
+    apart: bool,
+    cache: Option<Cache>,
+}
+
+/// What code runs in.
+#[derive(Clone)]
+struct Runtime {
     engine: wasmtime::Engine,
-    /// If compiled code goes through a cache: what it is compiled with.
-    compiling: Option<Config>,
     linker: Arc<Linker<State>>,
+}
+
+impl Runtime {
+    fn new(config: &Config) -> Result<Runtime, EngineError> {
+        let engine = wasmtime::Engine::new(config).map_err(setup)?;
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker).map_err(setup)?;
+        Ok(Runtime {
+            engine,
+            linker: Arc::new(linker),
+        })
+    }
 }
 
 impl Engine {
@@ -49,37 +83,49 @@ impl Engine {
     }
 
     fn with(settings: &EngineSettings, metered: bool) -> Result<Engine, EngineError> {
-        let cache = settings.cache_dir.as_deref().and_then(cache);
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            .consume_fuel(metered)
-            // Shared memories are the one thing that a limiter is not asked about.
-            .wasm_threads(false)
-            // Names of functions are enough beside the text of a panic; line tables of a large guest are not read.
-            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-            .cache(cache.clone());
-        let engine = wasmtime::Engine::new(&config).map_err(setup)?;
-        let mut linker = Linker::new(&engine);
-        host::link(&mut linker).map_err(setup)?;
-        let weak = engine.weak();
+        let good = Runtime::new(&config(metered))?;
+        let quick = Runtime::new(
+            config(metered)
+                .max_wasm_stack(QUICK_STACK)
+                .async_stack_size(QUICK_STACK),
+        )?;
+        let cache = settings.cache_dir.as_deref().and_then(|dir| {
+            let cache = Cache::open(dir, &good.engine);
+            cache
+                .inspect_err(|error| tracing::warn!(dir = %dir.display(), %error, "compiled modules are not cached"))
+                .ok()
+        });
+        let engines = [good.engine.weak(), quick.engine.weak()];
         let ticker = std::thread::Builder::new().name("wasm-deadlines".to_owned());
-        ticker.spawn(move || tick(&weak)).map_err(EngineError::Ticker)?;
+        ticker.spawn(move || tick(&engines)).map_err(EngineError::Ticker)?;
         Ok(Engine {
-            engine,
-            compiling: cache.map(|_| config),
-            linker: Arc::new(linker),
+            good,
+            quick,
+            metered,
+            apart: settings.apart,
+            cache,
         })
     }
 
     /// Compiles a module and checks that it exports the handler and imports nothing that modules do not get.
     ///
     /// Takes one to two seconds of processor time for a Rust module of 300 kB, many for Python, on all cores, and next to
-    /// Takes one to two seconds of processor time for a Rust module of 300 kB, many for Python, on all cores, and next to
     /// nothing if the cache has it. How large `wasm` may be is the caller's business.
     /// Whether the types of the exports fit is only seen when an instance is made.
     pub fn compile(&self, wasm: &[u8]) -> Result<Component, LoadError> {
         self.examine(wasm)?.component
+    }
+
+    /// As [`compile`](Engine::compile), in a quarter of the time and to slower code that is not kept, unless the cache
+    /// has better: [`Component::is_optimised`] tells. If it is not, its instances are made and called on threads with
+    /// [`STACK`] only; with less the process may end. `hash` is the SHA-256 of `wasm`.
+    pub fn compile_quickly(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
+        self.examine_hashed(wasm, &hash, true)?.component
+    }
+
+    /// As [`compile`](Engine::compile), for a caller that has the SHA-256 of `wasm`.
+    pub fn optimise(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
+        self.examine_hashed(wasm, &hash, false)?.component
     }
 
     /// Compiles a component and says what it exports and imports, also if that makes it no module.
@@ -88,13 +134,36 @@ impl Engine {
     ///
     /// What is no component or does not compile.
     pub fn examine(&self, wasm: &[u8]) -> Result<Anatomy, LoadError> {
-        // A compiler keeps the memory that its largest function took, some hundred megabytes. So one that goes away
-        // compiles into the cache, and the one that stays finds the code there.
-        if let Some(config) = &self.compiling {
-            let passing = wasmtime::Engine::new(config).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-            Component::compile_only(&passing, wasm)?;
+        self.examine_hashed(wasm, &Sha256::digest(wasm).into(), false)
+    }
+
+    fn examine_hashed(&self, wasm: &[u8], hash: &Digest, quick: bool) -> Result<Anatomy, LoadError> {
+        check_header(wasm)?;
+        let good = &self.good;
+        if let Some(code) = self.cache.as_ref().and_then(|cache| cache.find(&good.engine, hash)) {
+            return Ok(Component::examine(&good.linker, &code, true));
         }
-        Component::examine(&self.engine, &self.linker, wasm)
+        let metered = self.metered;
+        let code = compile(wasm, Compiling { quick, metered }, self.apart).map_err(LoadError::Invalid)?;
+        if quick {
+            let code = native::compiled(&self.quick.engine, &code)?;
+            return Ok(Component::examine(&self.quick.linker, &code, false));
+        }
+        // What is mapped takes no memory of the process's own.
+        let code = match self.kept(hash, &code) {
+            Some(code) => code,
+            None => native::compiled(&good.engine, &code)?,
+        };
+        Ok(Component::examine(&good.linker, &code, true))
+    }
+
+    /// Puts code into the cache and takes it from there, if there is one that works.
+    fn kept(&self, hash: &Digest, code: &[u8]) -> Option<Code> {
+        let cache = self.cache.as_ref()?;
+        if let Err(error) = cache.keep(hash, code) {
+            tracing::warn!(%error, "compiled code cannot be kept in the cache");
+        }
+        cache.find(&self.good.engine, hash)
     }
 }
 
@@ -102,45 +171,19 @@ fn setup(error: wasmtime::Error) -> EngineError {
     EngineError::Setup(format!("{error:#}"))
 }
 
-/// Runs until nobody has the engine any more.
-fn tick(engine: &EngineWeak) {
-    while let Some(engine) = engine.upgrade() {
-        engine.increment_epoch();
-        drop(engine);
+/// Runs until nobody has the engines any more.
+fn tick(engines: &[EngineWeak]) {
+    loop {
+        let mut ended = true;
+        for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+            engine.increment_epoch();
+            ended = false;
+        }
+        if ended {
+            return;
+        }
         std::thread::sleep(TICK);
     }
-}
-
-/// The cache in a folder that only this user can write, or none with a warning.
-fn cache(dir: &Path) -> Option<Cache> {
-    let cache = own(dir).map_err(|error| error.to_string()).and_then(|dir| {
-        let mut config = CacheConfig::new();
-        config.with_directory(dir);
-        Cache::new(config).map_err(|error| format!("{error:#}"))
-    });
-    cache
-        .inspect_err(|error| {
-            tracing::warn!(dir = %dir.display(), error, "compiled modules are not cached");
-        })
-        .ok()
-}
-
-/// Makes the folder, or closes to others the one that is there. What lies in it is run without a check, so a folder
-/// that belongs to somebody else is refused.
-fn own(dir: &Path) -> io::Result<PathBuf> {
-    let dir = std::path::absolute(dir)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-    let found = std::fs::metadata(&dir)?;
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the folder belongs to another user",
-        ));
-    }
-    if found.permissions().mode() & 0o077 != 0 {
-        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(dir)
 }
 
 #[cfg(test)]
@@ -148,23 +191,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_is_closed_to_others() {
-        let temp = tempfile::tempdir().unwrap();
-        let new = temp.path().join("a/b");
-        let open = temp.path().join("open");
-        std::fs::create_dir(&open).unwrap();
-        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
-        for dir in [new, open] {
-            assert!(cache(&dir).is_some());
-            assert_eq!(std::fs::metadata(dir).unwrap().permissions().mode() & 0o777, 0o700);
-        }
-    }
-
-    #[test]
     fn a_cache_that_cannot_be_used_is_no_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let settings = EngineSettings {
             cache_dir: Some(file.path().join("below a file")),
+            ..EngineSettings::default()
         };
         assert!(Engine::new(&settings).is_ok());
     }

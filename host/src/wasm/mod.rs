@@ -2,8 +2,9 @@
 //!
 //! The data and who owns it:
 //!
-//! - [`Engine`] is made once per process. It owns the compiler with its cache on disk, the linker and the one thread
-//!   that makes deadlines tick; it is a handle, and the thread ends with the last clone and the last instance.
+//! - [`Engine`] is made once per process. It owns the cache of compiled code on disk, the linker and the one
+//!   thread that makes deadlines tick; it is a handle, and the thread ends with the last clone and the last instance.
+//!   Compiling is done in a process of its own (`compile.rs`).
 //! - [`Component`] is one module, compiled and with its imports and exports checked. Clones share the code.
 //! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time, takes calls one after
 //!   the other, and is thrown away after the first call that fails: what a trap leaves behind is never used again.
@@ -21,10 +22,12 @@
 //! numbers work.
 //!
 //! Calls are synchronous. They must come from a thread of the caller's own (or `spawn_blocking`), never from inside an
-//! async task, and that thread needs the usual 2 MiB of stack. Nothing outside this directory sees a type of wasmtime
+//! async task, and that thread needs the usual 2 MiB of stack, or [`STACK`] for code that was compiled quickly. Nothing outside this directory sees a type of wasmtime
 //! or of the generated bindings.
 
 mod bindings;
+mod cache;
+mod compile;
 mod component;
 mod contract;
 mod engine;
@@ -35,13 +38,15 @@ mod kv;
 mod limits;
 mod lines;
 mod lower;
+mod native;
 mod stdio;
 #[cfg(test)]
 mod tests;
 
+pub use compile::{COMMAND as COMPILE_COMMAND, Compiling, compile_standard_input};
 pub use component::{Anatomy, Component};
 pub use contract::{Identity, Interest, Method, Outcome, Problem, Request};
-pub use engine::{Engine, EngineSettings};
+pub use engine::{Engine, EngineSettings, STACK};
 pub use error::{CallError, ConfigureError, EngineError, LoadError};
 pub use instance::Instance;
 pub use kv::{DataError, DataSettings, Kv, KvBounds, KvUsage, Shelf};

@@ -55,6 +55,7 @@ pub(crate) fn start(table: &mut Table, subject: &Subject, sample: &Sample, round
         let cache = tempfile::tempdir()?;
         let settings = EngineSettings {
             cache_dir: Some(cache.path().to_owned()),
+            ..EngineSettings::default()
         };
         let (component, cold) = subject.compile(&settings)?;
         table.add("compile, ms", cold);
