@@ -207,9 +207,7 @@ impl Relay {
         if self.upstream.shutdown().await.is_err() {
             return;
         }
-        let mut rest = [0; 1024];
-        let drain = async { while matches!(self.upstream.read(&mut rest).await, Ok(count) if count > 0) {} };
-        drop(timeout(LINGER, drain).await);
+        drop(timeout(LINGER, drained(&mut self.upstream)).await);
         drop(lease);
     }
 
@@ -482,6 +480,8 @@ impl Relay {
             let last = self.from_client.out.split_off(self.from_client.sent);
             drop(timeout(FAREWELL, self.upstream.write_all(&last)).await);
             drop(timeout(FAREWELL, self.upstream.shutdown()).await);
+            // When the upstream has closed, it has acted on it: then the client may come back.
+            drop(timeout(FAREWELL, drained(&mut self.upstream)).await);
         }
         self.settle().await;
         if reaches_client {
@@ -635,7 +635,11 @@ pub(super) async fn linger(client: &mut TcpStream) {
     if client.shutdown().await.is_err() {
         return;
     }
+    drop(timeout(FAREWELL, drained(client)).await);
+}
+
+/// Reads until the other side has closed.
+async fn drained(stream: &mut (impl AsyncRead + Unpin)) {
     let mut rest = [0; 1024];
-    let drain = async { while matches!(client.read(&mut rest).await, Ok(count) if count > 0) {} };
-    drop(timeout(FAREWELL, drain).await);
+    while matches!(stream.read(&mut rest).await, Ok(count) if count > 0) {}
 }
