@@ -41,7 +41,7 @@ impl Town {
         let slowest = sent.iter().map(|client| client.slowest).max().unwrap_or_default();
         println!("the slowest PUBACK of a bystander took {slowest:?}");
         assert!(
-            slowest < Duration::from_secs(5),
+            slowest < Duration::from_secs(25),
             "a bystander waited {slowest:?} for a PUBACK"
         );
         assert!(host.process.is_running());
@@ -626,7 +626,7 @@ async fn half_open_connections() {
     let grown = town.host.resident().saturating_sub(before);
     println!("{count} half-open connections in {opened:?}, {grown} kB; a newcomer was served in {newcomer_took:?}");
     assert!(
-        newcomer_took < Duration::from_secs(10),
+        newcomer_took < Duration::from_secs(25),
         "a newcomer waited {newcomer_took:?}"
     );
     assert!(grown < 300_000, "grown by {grown} kB");
@@ -646,7 +646,7 @@ async fn clients_that_never_read() {
     // Messages pile up for a client that does not read, up to a limit, until it is given up.
     let setup = setup
         .env("HOOKHOST_MQTT__MAX_MQUEUE_BYTES", "16MiB")
-        .env("HOOKHOST_MQTT__SEND_TIMEOUT", "3s");
+        .env("HOOKHOST_MQTT__SEND_TIMEOUT", "10s");
     let host = setup.webhook_config(&config).start().await;
     let flow = Flow::start(host.address, "bystander", 2, 100, "bystander").await;
     let town = Town { host, sink, flow };

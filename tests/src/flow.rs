@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::packet::{self, kind};
 use crate::raw::Raw;
-use crate::sink::Received;
+use crate::sink::{Received, Sink};
 use crate::{PATIENCE, Version, body};
 
 /// Clients that publish at QoS 1 with the payload `CLIENT NUMBER`, numbers from 1 on, at a rate.
@@ -22,6 +22,9 @@ pub struct Flow {
     acknowledged: Arc<AtomicU32>,
     clients: Vec<JoinHandle<Sent>>,
 }
+
+/// How far a stream that waits for a sink may be ahead of it.
+pub const LEAD: usize = 2_000;
 
 /// What one client has sent, all of it acknowledged.
 #[derive(Debug, Clone)]
@@ -37,6 +40,24 @@ pub struct Sent {
 impl Flow {
     /// Starts so many clients `NAME-N`, which publish to `TOPIC/N` at a rate per second that they share.
     pub async fn start(to: SocketAddr, name: &str, clients: u32, rate: u32, topic: &str) -> Flow {
+        Flow::open(to, name, clients, rate, topic, None).await
+    }
+
+    /// The same, but at most [`LEAD`] messages ahead of what arrives at a sink: on a machine that cannot keep up with the
+    /// rate the stream is slower, and nothing piles up. Each message must cause a request.
+    pub async fn before(sink: &Sink, to: SocketAddr, name: &str, clients: u32, rate: u32, topic: &str) -> Flow {
+        Flow::open(to, name, clients, rate, topic, Some(sink.arrivals())).await
+    }
+
+    async fn open(
+        to: SocketAddr,
+        name: &str,
+        clients: u32,
+        rate: u32,
+        topic: &str,
+        arrivals: Option<watch::Receiver<usize>>,
+    ) -> Flow {
+        let sent = Arc::new(AtomicU32::new(0));
         let (stop, stopped) = watch::channel(false);
         let acknowledged = Arc::new(AtomicU32::new(0));
         let mut tasks = Vec::new();
@@ -49,6 +70,8 @@ impl Flow {
                 rate: f64::from(rate) / f64::from(clients),
                 stopped: stopped.clone(),
                 acknowledged: acknowledged.clone(),
+                sent: sent.clone(),
+                arrivals: arrivals.clone(),
             };
             tasks.push(tokio::spawn(publisher.run(raw)));
         }
@@ -100,9 +123,21 @@ struct Publisher {
     rate: f64,
     stopped: watch::Receiver<bool>,
     acknowledged: Arc<AtomicU32>,
+    /// By all clients.
+    sent: Arc<AtomicU32>,
+    /// How many requests have arrived where they must not pile up.
+    arrivals: Option<watch::Receiver<usize>>,
 }
 
 impl Publisher {
+    /// Whether another message is not too many.
+    fn is_free(&self) -> bool {
+        let sent = self.sent.load(Ordering::Relaxed) as usize;
+        self.arrivals
+            .as_ref()
+            .is_none_or(|arrivals| sent < *arrivals.borrow() + LEAD)
+    }
+
     async fn run(mut self, raw: Raw) -> Sent {
         let (mut reader, mut writer) = raw.into_stream().into_split();
         let start = Instant::now();
@@ -115,8 +150,9 @@ impl Publisher {
                 _ = tick.tick(), if !stopping => {
                     let due = (start.elapsed().as_secs_f64() * self.rate) as u32;
                     output.clear();
-                    while count < due && in_flight.len() < 1000 {
+                    while count < due && in_flight.len() < 1000 && self.is_free() {
                         count += 1;
+                        self.sent.fetch_add(1, Ordering::Relaxed);
                         let id = ((count - 1) % 65_535 + 1) as u16;
                         let payload = format!("{} {count}", self.id);
                         let publish = packet::publish(Version::V311, &self.topic, 1, id, payload.as_bytes());

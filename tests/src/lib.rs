@@ -28,7 +28,7 @@ pub mod tls;
 use std::time::Duration;
 
 /// How long a test waits for something that takes milliseconds on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The two protocol versions that every step of a client's life is tried with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

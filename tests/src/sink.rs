@@ -181,6 +181,11 @@ impl Sink {
         *self.shared.count.borrow()
     }
 
+    /// How many have arrived, as it grows.
+    pub(crate) fn arrivals(&self) -> watch::Receiver<usize> {
+        self.shared.count.subscribe()
+    }
+
     /// Waits until `enough` says so about all that has arrived, which it then returns.
     pub async fn wait_until(
         &self,

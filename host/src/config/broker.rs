@@ -90,7 +90,11 @@ fn gateway(at: &mut Section<'_>) -> GatewaySettings {
         publishers: at.choice(
             "publishers",
             d.publishers,
-            &[("content", Publishers::Content), ("unknown", Publishers::Unknown)],
+            &[
+                ("content", Publishers::Content),
+                ("user-property", Publishers::UserProperty),
+                ("unknown", Publishers::Unknown),
+            ],
         ),
         sees_all_clients: at.boolean("sees_all_clients", d.sees_all_clients),
         upstreams,

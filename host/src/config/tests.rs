@@ -540,6 +540,15 @@ fn a_gateway() {
         ]),
         ..Inputs::default()
     };
+    let by_property = "[broker]\nengine = \"gateway\"\nupstream = \"rumqttd\"\npublishers = \"user-property\"";
+    let expected = GatewaySettings {
+        publishers: Publishers::UserProperty,
+        ..GatewaySettings::rumqttd()
+    };
+    assert_eq!(
+        config(&self::inputs(by_property)).broker,
+        EngineSettings::Gateway(expected)
+    );
     let expected = GatewaySettings {
         publishers: Publishers::Unknown,
         ..GatewaySettings::new(vec!["mqtt://a".parse().unwrap(), "mqtt://b".parse().unwrap()])

@@ -46,7 +46,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         queue: QueueLimits::default(),
         instances: Instances::UpTo(2),
         limits: wasm::Limits::default(),
-        compile_time: Duration::from_secs(60),
+        compile_time: Duration::from_secs(600),
         module_size: 256 << 20,
         shelf: Shelf::in_memory(),
         batch: 64,
@@ -206,7 +206,7 @@ fn emit(bus: &Bus, client: &str, number: u32) -> bool {
 }
 
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(300);
     while !condition() {
         assert!(Instant::now() < end, "waited in vain for {what}");
         std::thread::yield_now();

@@ -20,6 +20,7 @@ use super::packet::{self, Unreadable, kind};
 use super::relay::{Ahead, Relay, linger};
 use super::rumqttd::shield::Shield;
 use super::shared::{Guard, Shared, Teller};
+use super::stamp;
 use super::stream::Stream;
 use super::turns::Turn;
 
@@ -52,6 +53,10 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
         }
     };
     let rest = bytes.split_off(length);
+    let stamps = shared.stamps() && shared.upstreams.rumqttd().is_none();
+    if stamps && let Some(clean) = stamp::take_from_will(&bytes) {
+        bytes = clean;
+    }
     let mut teller = Teller::new(&shared);
     let facts = Facts {
         number: guard.number,
@@ -80,7 +85,19 @@ pub(super) async fn serve(guard: Guard, mut client: TcpStream, peer: SocketAddr)
                     Err(code) => refusal = Some(code),
                 }
             }
-            Some(Machine::connect(facts, connect, &teller))
+            let mut machine = Machine::connect(facts, connect, &teller);
+            if stamps
+                && let Some(stamp) = machine.stamp_will(&teller)
+                && let Some(stamped) = stamp::put_into_will(&ask.connect, &stamp, longest)
+            {
+                ask.connect = stamped;
+            }
+            Some(machine)
+        }
+        // What it publishes could not be looked at.
+        (_, None) if stamps => {
+            teller.count(Counted::Unreadable);
+            return;
         }
         // Somebody else may understand it; nothing can be told about it.
         (_, None) => {

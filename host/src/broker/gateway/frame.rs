@@ -11,6 +11,8 @@ pub(super) struct Framer {
     /// Body of the packet that is being put together.
     body: Vec<u8>,
     longest: usize,
+    /// Type and length as they came of what is let pass unseen, and how many bytes they are.
+    head: ([u8; 5], usize),
 }
 
 enum State {
@@ -49,6 +51,19 @@ impl Frame<'_> {
     pub(super) fn kind(&self) -> u8 {
         self.first >> 4
     }
+
+    /// The whole packet.
+    pub(super) fn packet(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(5 + self.body.len());
+        self.write(&mut out);
+        out
+    }
+
+    /// Writes the whole packet to the end of `out`.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        header(out, self.first, self.body.len());
+        out.extend_from_slice(self.body);
+    }
 }
 
 const START: State = State::Header { bytes: [0; 5], have: 0 };
@@ -60,6 +75,7 @@ impl Framer {
             state: START,
             body: Vec::new(),
             longest,
+            head: ([0; 5], 0),
         }
     }
 
@@ -112,6 +128,7 @@ impl Framer {
                     if *have < 2 || *byte & 0x80 != 0 && *have < 5 {
                         continue;
                     }
+                    self.head = (*bytes, *have);
                     if *byte & 0x80 != 0 {
                         self.state = State::Broken;
                         return Some(Piece::Broken);
@@ -130,6 +147,31 @@ impl Framer {
                 }
             }
         }
+    }
+
+    /// How the packet begins that was found last, as it came.
+    pub(super) fn head(&self) -> &[u8] {
+        self.head.0.get(..self.head.1).unwrap_or_default()
+    }
+
+    /// Takes from the front of `input` what belongs to a packet that is let pass unseen, or to no packet at all. For
+    /// those who write packet by packet; `next` passes it over.
+    pub(super) fn unseen<'i>(&mut self, input: &mut &'i [u8]) -> &'i [u8] {
+        let length = match &mut self.state {
+            State::Broken => input.len(),
+            State::Pass { missing } => {
+                let length = (*missing).min(input.len());
+                *missing -= length;
+                if *missing == 0 {
+                    self.state = START;
+                }
+                length
+            }
+            State::Header { .. } | State::Collect { .. } => 0,
+        };
+        let (unseen, rest) = input.split_at(length);
+        *input = rest;
+        unseen
     }
 
     /// Whether the last byte seen was the last one of a packet, so that another packet may be put after it.
@@ -252,6 +294,31 @@ mod tests {
                 body: b"ok"
             }))
         );
+    }
+
+    #[test]
+    fn what_is_too_long_can_be_written_on_as_it_came() {
+        let bytes = [
+            packet(0x30, &[7; 300]),
+            packet(0x40, b"ok"),
+            vec![0x30, 0xff, 0xff, 0xff, 0xff, 1, 2],
+        ]
+        .concat();
+        for cut in 1..bytes.len() {
+            let mut framer = Framer::new(299);
+            let mut out = Vec::new();
+            for mut input in [&bytes[..cut], &bytes[cut..]] {
+                loop {
+                    out.extend_from_slice(framer.unseen(&mut input));
+                    match framer.next(&mut input) {
+                        None => break,
+                        Some(Piece::Packet(frame)) => out.extend(packet(frame.first, frame.body)),
+                        Some(Piece::TooLong | Piece::Broken) => out.extend_from_slice(framer.head()),
+                    }
+                }
+            }
+            assert_eq!(out, bytes, "cut at {cut}");
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! [`Broker`] listens and stops. Each client has one task: `connection` takes it from its first byte to CONNACK with the
 //! help of `upstream` (with `stream`, `tls`, `proxy`), `relay` moves bytes from then on. Bytes go on unchanged; `frame`
 //! finds the packets in them and `packet` reads those that matter. What they mean is the work of `machine`, which is
-//! pure: packets in, events out. `rumqttd` is a broker in this process for those who have none, and the one upstream for
-//! which packets are changed. What concerns more than one connection is in `sessions` (whose entries share their
-//! `memory`) and `publishers`; `shared` holds all of it and brings events to the bus.
+//! pure: packets in, events out. Packets are changed in two cases only: `rumqttd` is a broker in this process for those
+//! who have none, and needs it; and `stamp` has messages say who published them, if that is wanted. What concerns more
+//! than one connection is in `sessions` (whose entries share their `memory`) and `publishers`; `shared` holds all of it
+//! and brings events to the bus.
 //!
 //! Gateways share nothing, so any number of them may stand before one broker or one cluster. Whatever a client or an
 //! upstream does is bounded in memory per connection, and a panic ends the one connection that it happened in.
@@ -25,6 +26,7 @@ mod rumqttd;
 mod sessions;
 mod settings;
 mod shared;
+mod stamp;
 mod stream;
 mod tls;
 mod turns;

@@ -16,8 +16,8 @@ use smallvec::SmallVec;
 use crate::event::{Message, Millis};
 
 const SHARDS: usize = 32;
-/// How long a publish may take to its receivers.
-const WINDOW: u64 = 30_000;
+/// How long a publish may take to its receivers, in milliseconds.
+pub(super) const WINDOW: u64 = 30_000;
 /// Publishes in one shard.
 const MOST: usize = 4_096;
 /// Publishes of the same content: more than any receiver is behind.

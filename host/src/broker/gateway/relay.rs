@@ -18,12 +18,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::frame::{Framer, Piece};
+use super::frame::{self, Frame, Framer, Piece};
 use super::machine::{Cause, Machine, Side};
 use super::packet::{self, Unreadable, kind};
 use super::rumqttd::shield::{Out, Shield};
 use super::sessions::Handle;
 use super::shared::{Shared, Teller};
+use super::stamp;
 use super::stream::Stream;
 use super::turns::Turn;
 use super::watch::Watch;
@@ -62,7 +63,9 @@ pub(super) struct Relay {
     from_client: Way,
     from_upstream: Way,
     watch: Watch,
-    /// The client has sent what the shield does not let pass.
+    /// Whether messages say who has published them.
+    stamps: bool,
+    /// The client has sent what cannot be let pass.
     unfit: Option<u8>,
 }
 
@@ -122,6 +125,8 @@ impl Relay {
         ahead: Ahead,
     ) -> Relay {
         let longest = shared.limits.max_packet_size as usize;
+        let stamps = shared.stamps() && machine.as_ref().is_some_and(|machine| machine.version() == 5);
+        let slack = if stamps { stamp::LONGEST } else { 0 };
         let keep_alive = machine.as_ref().map_or(0, Machine::keep_alive);
         let watch = Watch::new(Instant::now(), keep_alive, shared.limits.keepalive_backoff);
         let (shield, lease) = shielded.map_or((None, None), |(shield, lease)| (Some(shield), lease));
@@ -133,9 +138,10 @@ impl Relay {
             client,
             upstream,
             shield,
+            stamps,
             unfit: None,
             from_client: Way::new(longest),
-            from_upstream: Way::new(longest),
+            from_upstream: Way::new(longest + slack),
             watch,
         };
         relay.from_upstream.out = ahead.connack;
@@ -201,9 +207,7 @@ impl Relay {
         if self.upstream.shutdown().await.is_err() {
             return;
         }
-        let mut rest = [0; 1024];
-        let drain = async { while matches!(self.upstream.read(&mut rest).await, Ok(count) if count > 0) {} };
-        drop(timeout(LINGER, drain).await);
+        drop(timeout(LINGER, drained(&mut self.upstream)).await);
         drop(lease);
     }
 
@@ -353,23 +357,40 @@ impl Relay {
         let Some(machine) = &mut self.machine else { return true };
         let mut changed = Out::default();
         let mut input = piece;
-        while let Some(found) = way.framer.next(&mut input) {
+        let whole = self.stamps || self.shield.is_some();
+        loop {
+            if whole && from == Side::Upstream {
+                changed.down.extend_from_slice(way.framer.unseen(&mut input));
+            }
+            let Some(found) = way.framer.next(&mut input) else {
+                break;
+            };
             match (found, &mut self.shield) {
                 (Piece::Packet(frame), Some(shield)) => {
-                    let before = changed.down.len();
+                    let mut shielded = Out::default();
                     let passed = match from {
+                        Side::Client if self.stamps => {
+                            let mut packet = Vec::new();
+                            stamped(machine, frame, &self.teller, &mut packet);
+                            match frame::parse(&packet) {
+                                Some(frame) => shield.up(frame, &mut shielded),
+                                None => Ok(()),
+                            }
+                        }
                         Side::Client => {
                             machine.packet(from, frame, &self.teller);
-                            shield.up(frame, &mut changed)
+                            shield.up(frame, &mut shielded)
                         }
-                        Side::Upstream => shield.down(frame, &mut changed),
+                        Side::Upstream => shield.down(frame, &mut shielded),
                     };
                     // The client's side of it is what is told.
                     let mut told = Framer::new(usize::MAX);
-                    let mut down = changed.down.get(before..).unwrap_or_default();
+                    let mut down = &shielded.down[..];
                     while let Some(Piece::Packet(frame)) = told.next(&mut down) {
-                        machine.packet(Side::Upstream, frame, &self.teller);
+                        unstamped(machine, frame, self.stamps, &self.teller, &mut changed.down);
                     }
+                    changed.up.append(&mut shielded.up);
+                    changed.close |= shielded.close;
                     if let Err(Unreadable(code)) = passed {
                         self.unfit = Some(code);
                     }
@@ -380,10 +401,22 @@ impl Relay {
                     if from == Side::Client && frame.kind() == kind::PINGREQ && self.watch.pinged.is_none() {
                         self.watch.pinged = Some(Instant::now());
                     }
-                    machine.packet(from, frame, &self.teller);
+                    match from {
+                        _ if !self.stamps => machine.packet(from, frame, &self.teller),
+                        Side::Client => stamped(machine, frame, &self.teller, &mut changed.up),
+                        Side::Upstream => unstamped(machine, frame, true, &self.teller, &mut changed.down),
+                    }
                 }
-                (Piece::TooLong, None) => machine.too_long(from, &self.teller),
-                (Piece::Broken, None) => machine.broken(from, &self.teller),
+                (Piece::TooLong, None) => {
+                    machine.too_long(from, &self.teller);
+                    self.unfit = self.unfit.or((self.stamps && from == Side::Client).then_some(149));
+                    changed.down.extend_from_slice(way.framer.head());
+                }
+                (Piece::Broken, None) => {
+                    machine.broken(from, &self.teller);
+                    self.unfit = self.unfit.or((self.stamps && from == Side::Client).then_some(129));
+                    changed.down.extend_from_slice(way.framer.head());
+                }
             }
             if self.unfit.is_some() {
                 break;
@@ -392,7 +425,7 @@ impl Relay {
         if machine.is_leaving() && self.watch.closing.is_none() {
             self.watch.closing = Some(Instant::now() + LINGER);
         }
-        if self.shield.is_none() {
+        if !whole {
             return true;
         }
         if changed.close {
@@ -447,6 +480,8 @@ impl Relay {
             let last = self.from_client.out.split_off(self.from_client.sent);
             drop(timeout(FAREWELL, self.upstream.write_all(&last)).await);
             drop(timeout(FAREWELL, self.upstream.shutdown()).await);
+            // When the upstream has closed, it has acted on it: then the client may come back.
+            drop(timeout(FAREWELL, drained(&mut self.upstream)).await);
         }
         self.settle().await;
         if reaches_client {
@@ -529,6 +564,42 @@ impl Relay {
     }
 }
 
+/// A packet of the client passes; whoever published it is put in, and whatever the client says about that is taken out.
+fn stamped(machine: &mut Machine, frame: Frame<'_>, teller: &Teller, out: &mut Vec<u8>) {
+    if frame.kind() != kind::PUBLISH {
+        machine.packet(Side::Client, frame, teller);
+        return frame.write(out);
+    }
+    let taken = stamp::take(frame);
+    let clean = Frame {
+        body: taken.as_ref().map_or(frame.body, |taken| &taken.body),
+        ..frame
+    };
+    let stamp = machine.stamp(clean, teller);
+    match stamp.and_then(|(stamp, longest)| stamp::put(clean, &stamp, longest)) {
+        Some(packet) => out.extend(packet),
+        None => clean.write(out),
+    }
+}
+
+/// A packet of the upstream passes; what it says about its publisher is taken out, if `stamps`.
+fn unstamped(machine: &mut Machine, frame: Frame<'_>, stamps: bool, teller: &Teller, out: &mut Vec<u8>) {
+    let is_publish = stamps && frame.kind() == kind::PUBLISH;
+    let Some(taken) = is_publish.then(|| stamp::take(frame)).flatten() else {
+        machine.packet(Side::Upstream, frame, teller);
+        return frame.write(out);
+    };
+    let clean = Frame {
+        body: &taken.body,
+        ..frame
+    };
+    match taken.stamp {
+        Some(stamp) => machine.stamped(clean, stamp, teller),
+        None => machine.packet(Side::Upstream, clean, teller),
+    }
+    clean.write(out);
+}
+
 fn to(from: Side) -> Side {
     match from {
         Side::Client => Side::Upstream,
@@ -564,7 +635,11 @@ pub(super) async fn linger(client: &mut TcpStream) {
     if client.shutdown().await.is_err() {
         return;
     }
+    drop(timeout(FAREWELL, drained(client)).await);
+}
+
+/// Reads until the other side has closed.
+async fn drained(stream: &mut (impl AsyncRead + Unpin)) {
     let mut rest = [0; 1024];
-    let drain = async { while matches!(client.read(&mut rest).await, Ok(count) if count > 0) {} };
-    drop(timeout(FAREWELL, drain).await);
+    while matches!(stream.read(&mut rest).await, Ok(count) if count > 0) {}
 }

@@ -67,6 +67,9 @@ pub enum Publishers {
     /// By topic and payload: the one client that published both through this gateway in the last half minute.
     #[default]
     Content,
+    /// By a user property that this gateway and others add to publishes of MQTT 5 and take away from deliveries; by
+    /// content where there is none.
+    UserProperty,
 }
 
 /// Address of an upstream broker: `mqtt://HOST[:PORT]` or `mqtts://HOST[:PORT]`.

@@ -71,7 +71,7 @@ impl Shared {
         bus: Option<Bus>,
     ) -> Shared {
         Shared {
-            publishers: (settings.publishers == HowPublishers::Content && bus.is_some()).then(Publishers::new),
+            publishers: (settings.publishers != HowPublishers::Unknown && bus.is_some()).then(Publishers::new),
             sessions: Sessions::new(settings.sees_all_clients),
             settings,
             limits,
@@ -128,6 +128,11 @@ impl Shared {
     /// The time.
     pub(super) fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// Whether messages say who has published them.
+    pub(super) fn stamps(&self) -> bool {
+        self.settings.publishers == HowPublishers::UserProperty
     }
 }
 

@@ -14,7 +14,7 @@ use crate::event::{Authorization, Connack, Delivery, Detail, End, Event, Hook, M
 use crate::hooks::{Attachment, Bus, Interest, Interests, Overflow, QueueLimits};
 
 /// More than anything here takes.
-pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// An engine and everything that it told.
 pub(super) struct Host {

@@ -17,7 +17,7 @@ fn settings() -> Settings {
     Settings {
         threads: 1,
         concurrency_limit: 16,
-        http_timeout: Duration::from_secs(20),
+        http_timeout: Duration::from_secs(60),
         retry_initial_interval: Duration::from_millis(1),
         retry_multiplier: 1.5,
         retry_max_interval: Duration::from_millis(50),
@@ -47,7 +47,7 @@ fn request(url: &str, key: &str, body: &str) -> Request {
 
 /// Waits for the counters to be as wanted.
 fn wait(delivery: &Delivery, what: &str, condition: impl Fn(&Counters) -> bool) -> Counters {
-    let end = Clock::now() + Duration::from_secs(20);
+    let end = Clock::now() + Duration::from_secs(120);
     loop {
         let counters = delivery.counters();
         if condition(&counters) {
@@ -244,7 +244,8 @@ fn a_key_that_fails_holds_no_other() {
 fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
     let sink = Sink::start(|received| Reply::Status(if received.body == "k 0" { 400 } else { 200 }));
     let settings = Settings {
-        retry_max_elapsed_time: Duration::from_millis(30),
+        // Long enough for a second attempt, however slow the first one is.
+        retry_max_elapsed_time: Duration::from_secs(2),
         ..settings()
     };
     let delivery = Delivery::start(&settings).unwrap();
@@ -263,7 +264,8 @@ fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
 fn a_late_answer_is_a_failure() {
     let sink = Sink::start(|_| Reply::Silence);
     let settings = Settings {
-        http_timeout: Duration::from_millis(20),
+        // Each attempt must reach the receiver before.
+        http_timeout: Duration::from_millis(500),
         ..settings()
     };
     let delivery = Delivery::start(&settings).unwrap();

@@ -103,7 +103,7 @@ impl Sink {
 
     /// Waits until so many requests have arrived.
     pub(super) fn wait_for(&self, count: usize) -> Vec<Received> {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(120);
         let mut list = self.log.list.lock().unwrap();
         while list.len() < count {
             let left = end.saturating_duration_since(Instant::now());

@@ -5,7 +5,6 @@ use super::*;
 fn short() -> Limits {
     Limits {
         deadline: Duration::from_millis(200),
-        start_deadline: Duration::from_millis(200),
         ..Limits::default()
     }
 }

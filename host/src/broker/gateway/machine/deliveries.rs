@@ -1,7 +1,7 @@
 //! PUBLISH of the upstream, and what the client answers.
 //!
-//! The packet does not say who published the message: that is known if the publish passed this gateway (see
-//! [`Publishers`]). A delivery above QoS 0 is kept until it is confirmed, in the memory of its session, so that one that
+//! The packet does not say who published the message: that is known if a gateway has written it into it (see
+//! [`Stamp`]), or if the publish passed this gateway (see [`Publishers`]). A delivery above QoS 0 is kept until it is confirmed, in the memory of its session, so that one that
 //! is repeated after the client has come back is the same message.
 
 use std::sync::atomic::Ordering;
@@ -10,10 +10,17 @@ use super::aliases::Resolved;
 use super::*;
 use crate::broker::gateway::memory::Unconfirmed;
 use crate::broker::gateway::packet::{Publish, topic};
-use crate::event::{Acknowledgement, Delivery, DeliveryDrop, DropReason, Origin, Properties};
+use crate::broker::gateway::publishers::WINDOW;
+use crate::event::{Acknowledgement, Delivery, DeliveryDrop, DropReason, Properties};
 
 impl Machine {
-    pub(super) fn delivery(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
+    /// `stamp`: what the packet has said about itself.
+    pub(super) fn delivery(
+        &mut self,
+        frame: Frame<'_>,
+        stamp: Option<Stamp>,
+        host: &impl Host,
+    ) -> Result<(), Unreadable> {
         let sent = topic(frame.body).ok_or(Unreadable(129))?;
         let (qos, dup) = (frame.first >> 1 & 3, frame.first & 8 != 0);
         if qos > 0 && !dup {
@@ -28,18 +35,18 @@ impl Machine {
         };
         let aliases = &mut self.upstream_aliases;
         match aliases.resolve(publish.topic.clone(), publish.alias, &mut self.budget) {
-            Resolved::Topic(topic) => self.delivered(topic, publish, host),
+            Resolved::Topic(topic) => self.delivered(topic, publish, stamp, host),
             Resolved::OutOfRange => return Err(Unreadable(148)),
             Resolved::Unknown => return Err(Unreadable(130)),
         }
         Ok(())
     }
 
-    fn delivered(&mut self, topic: ByteString, publish: Publish, host: &impl Host) {
+    fn delivered(&mut self, topic: ByteString, publish: Publish, stamp: Option<Stamp>, host: &impl Host) {
         if !is_followed(&topic, publish.qos, host) {
             return;
         }
-        let (message, is_live) = self.origin(&topic, &publish, host);
+        let (message, is_live) = self.origin(&topic, &publish, stamp, host);
         let (group, keeps_retain) = {
             let memory = self.memory();
             (memory.group(&topic), memory.keeps_retain())
@@ -66,14 +73,38 @@ impl Machine {
         }
     }
 
-    /// The message as it was published, as far as that is known, and whether it was found among recent publishes.
-    fn origin(&mut self, topic: &ByteString, publish: &Publish, host: &impl Host) -> (Message, bool) {
+    /// The message as it was published, as far as that is known, and whether that was a moment ago.
+    fn origin(
+        &mut self,
+        topic: &ByteString,
+        publish: &Publish,
+        stamp: Option<Stamp>,
+        host: &impl Host,
+    ) -> (Message, bool) {
         if let Some(id) = publish.id.filter(|_| publish.dup)
             && let Some(before) = self.memory().unconfirmed(id)
             && before.delivery.message.topic == *topic
             && before.delivery.message.payload == publish.payload
         {
             return (before.delivery.message.clone(), true);
+        }
+        let as_it_comes = |stamp: Stamp| Message {
+            id: stamp.id,
+            publisher: stamp.publisher,
+            origin: stamp.origin,
+            topic: topic.clone(),
+            payload: publish.payload.clone(),
+            qos: stamp.qos,
+            retain: stamp.retain,
+            dup: false,
+            packet_id: None,
+            received_at: stamp.received_at,
+            properties: publish.properties.clone(),
+        };
+        if let Some(stamp) = stamp {
+            // The clock may be another gateway's.
+            let is_live = stamp.received_at.0.abs_diff(host.now().0) < WINDOW;
+            return (as_it_comes(stamp), is_live);
         }
         let found = host
             .publishers()
@@ -86,20 +117,15 @@ impl Machine {
             };
             return (message, true);
         }
-        let message = Message {
+        let unknown = Stamp {
             id: host.id(),
             publisher: Client::default(),
             origin: Origin::Client,
-            topic: topic.clone(),
-            payload: publish.payload.clone(),
             qos: publish.qos,
             retain: publish.retain,
-            dup: false,
-            packet_id: None,
             received_at: host.now(),
-            properties: publish.properties.clone(),
         };
-        (message, false)
+        (as_it_comes(unknown), false)
     }
 
     /// PUBACK, PUBREC or PUBCOMP of the client.

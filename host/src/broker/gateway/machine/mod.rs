@@ -24,7 +24,8 @@ use super::memory::Memory;
 use super::packet::{self, Connect, Packet, Unreadable, kind};
 use super::publishers::Publishers;
 use super::sessions::{Handle, Sessions};
-use crate::event::{ByteString, Client, Connection, Detail, End, Hook, Id, Message, Millis, OtherEvent};
+use super::stamp::Stamp;
+use crate::event::{ByteString, Client, Connection, Detail, End, Hook, Id, Message, Millis, Origin, OtherEvent};
 
 use self::aliases::Aliases;
 pub(super) use self::ending::{Cause, publish_will};
@@ -105,6 +106,10 @@ pub(super) struct Machine {
     memory: Arc<Mutex<Memory>>,
     handle: Arc<Handle>,
     will: Option<Arc<Message>>,
+    /// The will's id, if CONNECT says it to the upstream.
+    will_id: Option<Id>,
+    /// The longest packet that the upstream takes, in bytes.
+    longest: usize,
     /// Keep alive in seconds as in force.
     keep_alive: u16,
     /// Aliases that the client sets, and those that the upstream sets.
@@ -150,6 +155,51 @@ fn weight(message: &Message) -> usize {
 impl Machine {
     /// A packet passes. One that is none of ours is ignored.
     pub(super) fn packet(&mut self, from: Side, frame: Frame<'_>, host: &impl Host) {
+        self.pass(from, frame, None, host);
+    }
+
+    /// A PUBLISH of the upstream passes that says itself who has published it.
+    pub(super) fn stamped(&mut self, frame: Frame<'_>, stamp: Stamp, host: &impl Host) {
+        self.pass(Side::Upstream, frame, Some(stamp), host);
+    }
+
+    /// A PUBLISH of the client passes; gives what it is to say about its publisher, and how long it may be with that.
+    pub(super) fn stamp(&mut self, frame: Frame<'_>, host: &impl Host) -> Option<(Stamp, usize)> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        let stamp = Stamp {
+            id: host.id(),
+            publisher: self.client(),
+            origin: Origin::Client,
+            qos: frame.first >> 1 & 3,
+            retain: frame.first & 1 != 0,
+            received_at: host.now(),
+        };
+        self.pass(Side::Client, frame, Some(stamp.clone()), host);
+        Some((stamp, self.longest))
+    }
+
+    /// What the client's will is to say about its publisher, if there is a will and a name.
+    pub(super) fn stamp_will(&mut self, host: &impl Host) -> Option<Stamp> {
+        let will = self
+            .asked
+            .will
+            .as_ref()
+            .filter(|_| !self.connection.client.id.is_empty())?;
+        let id = host.id();
+        self.will_id = Some(id);
+        Some(Stamp {
+            id,
+            publisher: self.client(),
+            origin: Origin::Will,
+            qos: will.qos,
+            retain: will.retain,
+            received_at: host.now(),
+        })
+    }
+
+    fn pass(&mut self, from: Side, frame: Frame<'_>, stamp: Option<Stamp>, host: &impl Host) {
         if self.phase != Phase::Open {
             return;
         }
@@ -159,8 +209,8 @@ impl Machine {
             self.fault = None;
         }
         let read = match (from, kind) {
-            (Side::Client, kind::PUBLISH) => self.publish(frame, host),
-            (Side::Upstream, kind::PUBLISH) => self.delivery(frame, host),
+            (Side::Client, kind::PUBLISH) => self.publish(frame, stamp, host),
+            (Side::Upstream, kind::PUBLISH) => self.delivery(frame, stamp, host),
             (Side::Client, kind::PUBACK | kind::PUBREC | kind::PUBCOMP) => self.confirmation(frame, host),
             (Side::Upstream, kind::PUBACK | kind::PUBREC | kind::PUBCOMP) => self.answer(frame, host),
             (_, kind::PUBREL) | (Side::Upstream, kind::PINGRESP) => Ok(()),

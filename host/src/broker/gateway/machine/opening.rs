@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::broker::gateway::packet::Connack as Answer;
 use crate::broker::gateway::sessions::{Live, Presence};
-use crate::event::{Authentication, Connack, Disconnection, EndReason, Origin, Session, Termination, Transport};
+use crate::event::{Authentication, Connack, Disconnection, EndReason, Session, Termination, Transport};
 
 /// What a connection knows before its client has said anything.
 #[derive(Debug, Clone)]
@@ -61,6 +61,8 @@ impl Machine {
             memory: host.sessions().memory(),
             handle: Arc::default(),
             will: None,
+            will_id: None,
+            longest: usize::MAX,
             keep_alive: connect.keep_alive,
             client_aliases: Aliases::default(),
             upstream_aliases: Aliases::new(connect.topic_alias_maximum),
@@ -163,6 +165,9 @@ impl Machine {
         }
         self.keep_alive = answer.keep_alive.unwrap_or(self.asked.keep_alive);
         self.client_aliases = Aliases::new(answer.topic_alias_maximum);
+        self.longest = answer
+            .maximum_packet_size
+            .map_or(usize::MAX, |longest| longest as usize);
         self.will = self.will(host);
 
         let client_id = self.connection.client.id.clone();
@@ -234,7 +239,7 @@ impl Machine {
     fn will(&self, host: &impl Host) -> Option<Arc<Message>> {
         let will = self.asked.will.as_ref()?;
         Some(Arc::new(Message {
-            id: host.id(),
+            id: self.will_id.unwrap_or_else(|| host.id()),
             publisher: self.client(),
             origin: Origin::Will,
             topic: will.topic.clone(),

@@ -7,7 +7,7 @@
 use super::aliases::Resolved;
 use super::*;
 use crate::broker::gateway::packet::{Publish, is_topic, publish_id, topic};
-use crate::event::{Access, Authorization, DropReason, MessageDrop, Origin};
+use crate::event::{Access, Authorization, DropReason, MessageDrop};
 
 /// Hooks that want to know who published a message.
 const FOLLOWING: [Hook; 4] = [
@@ -18,7 +18,13 @@ const FOLLOWING: [Hook; 4] = [
 ];
 
 impl Machine {
-    pub(super) fn publish(&mut self, frame: Frame<'_>, host: &impl Host) -> Result<(), Unreadable> {
+    /// `stamp`: what the packet will say about itself.
+    pub(super) fn publish(
+        &mut self,
+        frame: Frame<'_>,
+        stamp: Option<Stamp>,
+        host: &impl Host,
+    ) -> Result<(), Unreadable> {
         let sent = topic(frame.body).ok_or(Unreadable(129))?;
         let qos = frame.first >> 1 & 3;
         if qos == 2
@@ -37,7 +43,7 @@ impl Machine {
         };
         let aliases = &mut self.client_aliases;
         match aliases.resolve(publish.topic.clone(), publish.alias, &mut self.budget) {
-            Resolved::Topic(topic) => self.published(topic, publish, host),
+            Resolved::Topic(topic) => self.published(topic, publish, stamp, host),
             Resolved::OutOfRange => return Err(Unreadable(148)),
             Resolved::Unknown => return Err(Unreadable(130)),
         }
@@ -53,12 +59,16 @@ impl Machine {
             || host.publishers().is_some() && FOLLOWING.into_iter().any(wants)
     }
 
-    fn published(&mut self, topic: ByteString, publish: Publish, host: &impl Host) {
+    fn published(&mut self, topic: ByteString, publish: Publish, stamp: Option<Stamp>, host: &impl Host) {
         if !self.is_followed(&topic, publish.qos, host) {
             return;
         }
+        let (id, received_at) = match stamp {
+            Some(stamp) => (stamp.id, stamp.received_at),
+            None => (host.id(), host.now()),
+        };
         let message = Message {
-            id: host.id(),
+            id,
             publisher: self.client(),
             origin: Origin::Client,
             topic,
@@ -67,7 +77,7 @@ impl Machine {
             retain: publish.retain,
             dup: publish.dup,
             packet_id: publish.id,
-            received_at: host.now(),
+            received_at,
             properties: publish.properties,
         };
         if !is_topic(&message.topic) {

@@ -91,6 +91,8 @@ pub(super) struct Connack {
     pub(super) session_expiry: Option<u32>,
     pub(super) keep_alive: Option<u16>,
     pub(super) topic_alias_maximum: u16,
+    /// The longest packet that the upstream takes, in bytes.
+    pub(super) maximum_packet_size: Option<u32>,
     pub(super) properties: Option<Box<Properties>>,
 }
 

@@ -153,6 +153,7 @@ pub(in crate::broker::gateway) fn connack(version: u8, body: &[u8]) -> Result<Co
                 session_expiry: connack.session_expiry_interval_secs,
                 keep_alive: connack.server_keepalive_sec,
                 topic_alias_maximum: connack.topic_alias_max,
+                maximum_packet_size: connack.max_packet_size,
             }),
             _ => Err(Unreadable(130)),
         };

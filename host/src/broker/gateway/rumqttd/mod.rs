@@ -29,6 +29,7 @@ use tokio::time::{sleep, timeout};
 
 use self::shield::USER;
 use super::packet::kind;
+use super::stamp;
 use crate::broker::Limits;
 
 /// How often it is asked whether it is there.
@@ -71,7 +72,7 @@ impl Rumqttd {
         let shared = Arc::new(Shared {
             address: ArcSwap::from_pointee(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             password: format!("{:016x}{:016x}", chance(), chance()),
-            longest: limits.max_packet_size as usize + 1024,
+            longest: limits.max_packet_size as usize + 1024 + stamp::LONGEST,
             deaths: AtomicU64::new(0),
         });
         let life = shared.begin().await?;

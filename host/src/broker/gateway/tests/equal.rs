@@ -3,7 +3,7 @@
 //! [`expected`] has the differences, each with its reason; `docs/gateway.md` lists the same ones for users. Events are
 //! compared per client, because only that order is promised, and without what differs from run to run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -88,19 +88,24 @@ fn show(detail: &Detail) -> String {
 /// The events of each client, clients by name, without what differs from run to run.
 fn by_client(events: &[Arc<Event>], change: impl Fn(Detail) -> Option<Detail>) -> Vec<(String, Vec<Detail>)> {
     let mut names = Names::default();
-    let mut clients: HashMap<String, Vec<Detail>> = HashMap::new();
+    let mut clients: BTreeMap<String, Vec<Detail>> = BTreeMap::new();
     for event in events {
-        let mut detail = event.detail.clone();
-        names.settle(&mut detail);
-        let Some(detail) = change(detail) else { continue };
-        let Some(id) = detail.client().map(|client| client.id.to_string()) else {
+        let Some(id) = event.detail.client().map(|client| names.client(&client.id)) else {
             continue;
         };
-        clients.entry(id).or_default().push(detail);
+        clients.entry(id).or_default().push(event.detail.clone());
     }
-    let mut clients: Vec<_> = clients.into_iter().collect();
-    clients.sort_by(|a, b| a.0.cmp(&b.0));
-    clients
+    // Numbers are given client by client, as the order between clients differs from run to run.
+    for details in clients.values_mut() {
+        let settled = std::mem::take(details).into_iter().filter_map(|mut detail| {
+            names.settle(&mut detail);
+            change(detail)
+        });
+        *details = settled.collect();
+    }
+    // An id that is known only later is another client before.
+    clients.retain(|_, details| !details.is_empty());
+    clients.into_iter().collect()
 }
 
 /// In place of an id that the broker has chosen.

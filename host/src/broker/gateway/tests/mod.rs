@@ -4,6 +4,7 @@
 mod equal;
 mod plain;
 mod rumqttd;
+mod stamps;
 mod tls;
 mod trouble;
 

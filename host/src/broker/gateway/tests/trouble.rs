@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::client::{Client, Connect, clean, packet};
@@ -58,18 +58,37 @@ async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// A gateway to these addresses that loses no time.
+/// A gateway to these addresses. What an upstream may take is more than anything here takes, unless a test waits for it.
 async fn gateway(upstreams: &[SocketAddr], change: impl FnOnce(&mut GatewaySettings, &mut Limits)) -> Host {
     let mut limits = Limits::default();
     let mut gateway = GatewaySettings::new(upstreams.iter().copied().map(at).collect());
-    gateway.connect_timeout = Duration::from_millis(500);
+    gateway.connect_timeout = DEADLINE;
     change(&mut gateway, &mut limits);
     Host::with(&with_gateway(limits, gateway), &Hook::ALL).await
 }
 
-/// An address where nobody listens.
-async fn nobody() -> SocketAddr {
-    Fake::listen().await.address()
+/// An address where nobody listens, nor anybody else can as long as this is kept.
+struct Nobody {
+    address: SocketAddr,
+    _kept: TcpSocket,
+}
+
+impl Nobody {
+    /// At an address of the system's choice.
+    fn anywhere() -> Nobody {
+        Nobody::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// At an address that is free. Whoever wants to listen there again can, with `SO_REUSEADDR`.
+    fn at(address: SocketAddr) -> Nobody {
+        let kept = TcpSocket::new_v4().unwrap();
+        kept.set_reuseaddr(true).unwrap();
+        kept.bind(address).unwrap();
+        Nobody {
+            address: kept.local_addr().unwrap(),
+            _kept: kept,
+        }
+    }
 }
 
 /// Connects, and gets so many bytes as an answer before the end.
@@ -86,7 +105,8 @@ async fn refused(host: &Host, version: u8, id: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_cannot_be_reached_or_is_none() {
-    let host = gateway(&[nobody().await], |_, _| {}).await;
+    let nobody = Nobody::anywhere();
+    let host = gateway(&[nobody.address], |_, _| {}).await;
     for version in [4, 5] {
         refused(&host, version, "c").await;
     }
@@ -98,7 +118,10 @@ async fn an_upstream_that_cannot_be_reached_or_is_none() {
         b"\x30\0",
     ] {
         let fake = Fake::listen().await;
-        let host = gateway(&[fake.address()], |_, _| {}).await;
+        // Some of these answers never end.
+        let brief =
+            |gateway: &mut GatewaySettings, _: &mut Limits| gateway.connect_timeout = Duration::from_millis(500);
+        let host = gateway(&[fake.address()], brief).await;
         let upstream = tokio::spawn(async move {
             for _ in 0..2 {
                 let mut stream = fake.accept().await;
@@ -121,7 +144,13 @@ async fn an_upstream_that_cannot_be_reached_or_is_none() {
 async fn the_next_upstream_is_tried() {
     let silent = Fake::listen().await;
     let last = start(&settings(Limits::default()), None).await.unwrap();
-    let host = gateway(&[nobody().await, silent.address(), last.address()], |_, _| {}).await;
+    let nobody = Nobody::anywhere();
+    let upstreams = [nobody.address, silent.address(), last.address()];
+    // The silent one takes all of this, and the last one must not.
+    let host = gateway(&upstreams, |gateway, _| {
+        gateway.connect_timeout = Duration::from_secs(5)
+    })
+    .await;
     for id in ["a", "b"] {
         clean(4, id).join(host.address()).await.ping_and_leave().await;
     }
@@ -150,12 +179,14 @@ async fn an_upstream_that_goes_and_comes_back() {
         host.sees(&format!("client.disconnected {id} Other")).await;
     }
     host.forget();
+    let nobody = Nobody::at(address);
     refused(&host, 5, "meanwhile").await;
     let again = Settings {
         listen: address,
         ..settings(Limits::default())
     };
     let _upstream = start(&again, None).await.unwrap();
+    drop(nobody);
     clean(5, "new").join(host.address()).await.ping_and_leave().await;
     host.sees("session.terminated new Disconnect 0").await;
 }
