@@ -56,7 +56,6 @@ impl Sender {
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
         let (stop, stopped) = oneshot::channel();
-        let http = Http::new(settings.connect_timeout)?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name("delivery-io")
@@ -69,7 +68,7 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 lower_priority(settings.nice);
-                run(runtime, Desk::new(http, &settings, room, counts), batches, stopped);
+                run(runtime, Desk::new(&settings, room, counts), batches, stopped);
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -168,12 +167,12 @@ struct Notices {
 }
 
 impl Desk {
-    fn new(http: Http, settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
+    fn new(settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
         let threads = settings.threads.max(1);
         let limit = (settings.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
         Desk {
-            http,
+            http: Http::new(settings.connect_timeout),
             targets: RefCell::new(Targets::new(settings.destinations.clone())),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             idle: RefCell::default(),

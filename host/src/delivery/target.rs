@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::destination::{Destinations, Terms, Via};
-use super::direct::Pool;
+use super::endpoint::{Endpoint, Link, Prepared};
 use super::file::Appending;
-use super::http::{Endpoint, Http, Prepared};
+use super::http::Http;
 use super::lines::Lines;
 use super::queue::DestinationId;
 use super::request::shown;
@@ -58,9 +58,8 @@ pub(super) struct Destination {
 }
 
 enum Means {
-    /// Scheme, host, port, and the configured destination if there is one; with a pool of connections unless they need
-    /// TLS.
-    Http(Option<Rc<Pool>>),
+    /// Scheme, host, port, and the configured destination if there is one.
+    Http(Link),
     /// A file or standard output.
     Lines(Rc<Lines>),
 }
@@ -107,12 +106,12 @@ impl Targets {
             ),
             "stdout" => return Err("nothing may follow `stdout:`".into()),
             _ => {
-                let endpoint = Endpoint::parse(http, url, |url| self.configured.find(via, url).cloned())?;
+                let endpoint = Endpoint::parse(url, |url| self.configured.find(via, url).cloned())?;
                 let name = match endpoint.destination() {
                     Some(destination) => format!("{} {}", endpoint.origin(), destination.name),
                     None => endpoint.origin(),
                 };
-                let means = || Means::Http(endpoint.pool(http));
+                let means = || Means::Http(endpoint.link(http.connect_timeout, &http.clients));
                 (self.destination(name, means), Some(endpoint))
             }
         };
@@ -153,16 +152,16 @@ impl Target {
 
     /// Checks headers for this target; where lines go they have no meaning and are not looked at.
     pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
-        let (endpoint, pool) = match (&self.endpoint, &self.destination.means) {
+        let (endpoint, link) = match (&self.endpoint, &self.destination.means) {
             (_, Means::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
-            (Some(endpoint), Means::Http(pool)) => (endpoint, pool.as_ref()),
+            (Some(endpoint), Means::Http(link)) => (endpoint, link),
             (None, Means::Http(_)) => return Err("URL has no host".into()),
         };
         let mut known = self.prepared.borrow_mut();
         if let Some((_, found)) = known.iter().find(|(list, _)| *list == headers) {
             return Ok(Route::Http(Rc::clone(found)));
         }
-        let prepared = Rc::new(endpoint.prepare(&headers, pool)?);
+        let prepared = Rc::new(endpoint.prepare(&headers, link)?);
         if known.len() < HEADERS {
             known.push((headers, Rc::clone(&prepared)));
         } else if let Some(place) = known.get_mut(self.oldest.get() % HEADERS) {
@@ -190,7 +189,7 @@ mod tests {
 
     #[test]
     fn one_receiver_is_one_destination() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new(Destinations::default());
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
@@ -210,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_configured_destination_is_a_receiver_of_its_own() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let configured = destination("hook", &["http://h/hook"]);
         let mut targets = Targets::new([configured].into_iter().collect());
         let mut id = |url: &str, via: Via| targets.target(&http, url, &via).ok().unwrap().destination.id;
@@ -225,7 +224,7 @@ mod tests {
 
     #[test]
     fn invalid_urls_are_refused_without_showing_them() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new(Destinations::default());
         for url in [
             "",
@@ -247,7 +246,7 @@ mod tests {
 
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new(Destinations::default());
         let held = targets.target(&http, "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
@@ -259,7 +258,7 @@ mod tests {
 
     #[test]
     fn header_sets_are_remembered_within_bounds() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let target = Targets::new(Destinations::default())
             .target(&http, "http://h/", &Via::Url)
             .ok()
