@@ -10,9 +10,10 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 
-use super::clients::{Clients, Secure};
+use super::clients::Secure;
 use super::destination::Destination;
 use super::direct::{Direct, Pool, authority};
+use super::http::Http;
 use super::signing::signatures;
 use super::tls::Tls;
 
@@ -39,6 +40,8 @@ pub(super) struct Endpoint {
     url: Url,
     authorization: Option<HeaderValue>,
     own: Option<Own>,
+    /// None: for `http:`.
+    secure: Option<Rc<Secure>>,
 }
 
 /// What the configured destination of an endpoint gives.
@@ -46,14 +49,6 @@ pub(super) struct Endpoint {
 struct Own {
     destination: Arc<Destination>,
     headers: HeaderMap,
-}
-
-/// How connections to an origin and destination are made; all their endpoints share it.
-pub(super) enum Link {
-    /// Without TLS.
-    Plain(Rc<Pool>),
-    /// With TLS.
-    Secure(Rc<Secure>),
 }
 
 /// Checked headers together with the endpoint they are for.
@@ -78,6 +73,7 @@ impl Endpoint {
     /// Checks a URL; the error says what is wrong with it, without the URL. `destination` says which configured one it
     /// belongs to.
     pub(super) fn parse(
+        http: &Http,
         url: &str,
         destination: impl FnOnce(&Url) -> Option<Arc<Destination>>,
     ) -> Result<Endpoint, String> {
@@ -96,11 +92,18 @@ impl Endpoint {
             }),
             None => None,
         };
-        Ok(Endpoint {
+        let mut endpoint = Endpoint {
             url,
             authorization,
             own,
-        })
+            secure: None,
+        };
+        if endpoint.url.scheme() == "https" {
+            let common = Tls::default();
+            let tls = endpoint.destination().map_or(&common, |own| &own.tls);
+            endpoint.secure = Some(http.clients.secure(tls, endpoint.connect_timeout(http)));
+        }
+        Ok(endpoint)
     }
 
     /// The configured destination that it belongs to.
@@ -108,18 +111,14 @@ impl Endpoint {
         Some(&self.own.as_ref()?.destination)
     }
 
-    /// Its origin and destination are linked so; `connect_timeout` is that of receivers without a destination, `secure`
-    /// gives a client.
-    pub(super) fn link(&self, connect_timeout: Duration, clients: &Clients) -> Link {
+    /// A pool of connections for requests to this origin and destination; none if they need TLS.
+    pub(super) fn pool(&self, http: &Http) -> Option<Rc<Pool>> {
+        Pool::for_url(&self.url, self.connect_timeout(http)).map(Rc::new)
+    }
+
+    fn connect_timeout(&self, http: &Http) -> Duration {
         let own = self.destination();
-        let timeout = own.map_or(connect_timeout, |destination| destination.terms.connect_timeout);
-        match Pool::for_url(&self.url, timeout) {
-            Some(pool) => Link::Plain(Rc::new(pool)),
-            None => {
-                let common = Tls::default();
-                Link::Secure(clients.secure(own.map_or(&common, |destination| &destination.tls), timeout))
-            }
-        }
+        own.map_or(http.connect_timeout, |own| own.terms.connect_timeout)
     }
 
     /// Scheme, host and port: what requests must share to be for one destination.
@@ -127,9 +126,9 @@ impl Endpoint {
         self.url.origin().ascii_serialization()
     }
 
-    /// Checks headers for requests to this endpoint, which go over the link of its origin and destination. An
-    /// `authorization` among them replaces that of the URL, and what the configured destination gives replaces both.
-    pub(super) fn prepare(&self, list: &[(String, String)], link: &Link) -> Result<Prepared, String> {
+    /// Checks headers for requests to this endpoint, which go over the pool unless they need TLS. An `authorization`
+    /// among them replaces that of the URL, and what the configured destination gives replaces both.
+    pub(super) fn prepare(&self, list: &[(String, String)], pool: Option<&Rc<Pool>>) -> Result<Prepared, String> {
         let mut map = HeaderMap::with_capacity(list.len() + 2);
         for (name, text) in list {
             let (name, value) = header(name, text)?;
@@ -147,9 +146,8 @@ impl Endpoint {
             map.insert(AUTHORIZATION, authorization.clone());
         }
         let mut url = self.url.clone();
-        let way = match link {
-            Link::Plain(pool) => Way::Direct(Direct::new(&self.url, pool, &mut map)?),
-            Link::Secure(secure) => {
+        let way = match (&self.secure, pool) {
+            (Some(secure), _) => {
                 if let Some(name) = secure.server_name() {
                     // The client asks for the name that it is given; where that leads is said by its resolver.
                     map.insert(HOST, authority(&self.url)?);
@@ -158,6 +156,8 @@ impl Endpoint {
                 }
                 Way::Secure(Rc::clone(secure))
             }
+            (None, Some(pool)) => Way::Direct(Direct::new(&self.url, pool, &mut map)?),
+            (None, None) => return Err("URL has no host".to_owned()),
         };
         Ok(Prepared {
             url,
@@ -256,11 +256,12 @@ mod tests {
     use super::super::tls::ServerName;
     use super::*;
 
+    fn http() -> Http {
+        Http::new(Duration::from_secs(1))
+    }
+
     fn prepare(endpoint: &Endpoint, list: &[(&str, &str)]) -> Result<Prepared, String> {
-        endpoint.prepare(
-            &pairs(list),
-            &endpoint.link(Duration::from_secs(1), &Clients::default()),
-        )
+        endpoint.prepare(&pairs(list), endpoint.pool(&http()).as_ref())
     }
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -277,7 +278,7 @@ mod tests {
             ("https://[::1]/a b", "https://[::1]"),
             ("http://user:secret@host/", "http://host"),
         ] {
-            let endpoint = Endpoint::parse(url, |_| None).unwrap();
+            let endpoint = Endpoint::parse(&http(), url, |_| None).unwrap();
             assert_eq!(endpoint.origin(), origin);
         }
         for url in [
@@ -290,7 +291,7 @@ mod tests {
             "http://h:99999/",
             "http://[::1",
         ] {
-            let error = Endpoint::parse(url, |_| None)
+            let error = Endpoint::parse(&http(), url, |_| None)
                 .err()
                 .unwrap_or_else(|| panic!("{url} is not valid"));
             assert!(error.contains("URL"), "{url}: {error}");
@@ -299,7 +300,7 @@ mod tests {
 
     #[test]
     fn user_and_password_become_a_header_that_an_own_one_replaces() {
-        let endpoint = Endpoint::parse("https://me:p%40ss@host/", |_| None).unwrap();
+        let endpoint = Endpoint::parse(&http(), "https://me:p%40ss@host/", |_| None).unwrap();
         assert_eq!(endpoint.url.as_str(), "https://host/");
         let prepared = prepare(&endpoint, &[]).unwrap();
         assert_eq!(prepared.headers[AUTHORIZATION], "Basic bWU6cEBzcw==");
@@ -310,7 +311,7 @@ mod tests {
     }
 
     fn configured(destination: Destination, url: &str) -> Endpoint {
-        Endpoint::parse(url, |_| Some(Arc::new(destination))).unwrap()
+        Endpoint::parse(&http(), url, |_| Some(Arc::new(destination))).unwrap()
     }
 
     #[test]
@@ -379,7 +380,7 @@ mod tests {
 
     #[test]
     fn headers_are_checked_and_those_of_the_connection_left_out() {
-        let endpoint = Endpoint::parse("https://host/", |_| None).unwrap();
+        let endpoint = Endpoint::parse(&http(), "https://host/", |_| None).unwrap();
         let list = [
             ("Content-Type", "a/b"),
             ("x", "1"),

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::destination::{Destinations, Terms, Via};
-use super::endpoint::{Endpoint, Link, Prepared};
+use super::direct::Pool;
+use super::endpoint::{Endpoint, Prepared};
 use super::file::Appending;
 use super::http::Http;
 use super::lines::Lines;
@@ -58,8 +59,9 @@ pub(super) struct Destination {
 }
 
 enum Means {
-    /// Scheme, host, port, and the configured destination if there is one.
-    Http(Link),
+    /// Scheme, host, port, and the configured destination if there is one; with a pool of connections unless they need
+    /// TLS.
+    Http(Option<Rc<Pool>>),
     /// A file or standard output.
     Lines(Rc<Lines>),
 }
@@ -106,12 +108,12 @@ impl Targets {
             ),
             "stdout" => return Err("nothing may follow `stdout:`".into()),
             _ => {
-                let endpoint = Endpoint::parse(url, |url| self.configured.find(via, url).cloned())?;
+                let endpoint = Endpoint::parse(http, url, |url| self.configured.find(via, url).cloned())?;
                 let name = match endpoint.destination() {
                     Some(destination) => format!("{} {}", endpoint.origin(), destination.name),
                     None => endpoint.origin(),
                 };
-                let means = || Means::Http(endpoint.link(http.connect_timeout, &http.clients));
+                let means = || Means::Http(endpoint.pool(http));
                 (self.destination(name, means), Some(endpoint))
             }
         };
@@ -152,16 +154,16 @@ impl Target {
 
     /// Checks headers for this target; where lines go they have no meaning and are not looked at.
     pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
-        let (endpoint, link) = match (&self.endpoint, &self.destination.means) {
+        let (endpoint, pool) = match (&self.endpoint, &self.destination.means) {
             (_, Means::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
-            (Some(endpoint), Means::Http(link)) => (endpoint, link),
+            (Some(endpoint), Means::Http(pool)) => (endpoint, pool.as_ref()),
             (None, Means::Http(_)) => return Err("URL has no host".into()),
         };
         let mut known = self.prepared.borrow_mut();
         if let Some((_, found)) = known.iter().find(|(list, _)| *list == headers) {
             return Ok(Route::Http(Rc::clone(found)));
         }
-        let prepared = Rc::new(endpoint.prepare(&headers, link)?);
+        let prepared = Rc::new(endpoint.prepare(&headers, pool)?);
         if known.len() < HEADERS {
             known.push((headers, Rc::clone(&prepared)));
         } else if let Some(place) = known.get_mut(self.oldest.get() % HEADERS) {
