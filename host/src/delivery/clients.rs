@@ -38,7 +38,7 @@ impl Clients {
         let known = all
             .iter()
             .find(|known| known.connect_timeout == connect_timeout && known.tls == *tls);
-        let secure = known.cloned().unwrap_or_else(|| {
+        known.cloned().unwrap_or_else(|| {
             let secure = Rc::new(Secure {
                 tls: tls.clone(),
                 connect_timeout,
@@ -46,8 +46,7 @@ impl Clients {
             });
             all.push(Rc::clone(&secure));
             secure
-        });
-        secure
+        })
     }
 }
 
