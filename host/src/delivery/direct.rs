@@ -38,10 +38,7 @@ impl Direct {
     /// Requests to `url` over a pool of its origin; adds the headers that are the client's to set.
     pub(super) fn new(url: &Url, pool: &Rc<Pool>, headers: &mut HeaderMap) -> Result<Direct, String> {
         if !headers.contains_key(HOST) {
-            let host = url.host_str().unwrap_or_default();
-            let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
-            let host = host.parse::<HeaderValue>().map_err(|_| "URL is not valid: its host")?;
-            headers.insert(HOST, host);
+            headers.insert(HOST, authority(url)?);
         }
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         let path = match url.query() {
@@ -211,6 +208,13 @@ impl Answer {
         }
         self.pool.keep(self.connection);
     }
+}
+
+/// Host and port of a URL, as `host` has them.
+pub(super) fn authority(url: &Url) -> Result<HeaderValue, String> {
+    let host = url.host_str().unwrap_or_default();
+    let text = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+    text.parse().map_err(|_| "URL is not valid: its host".to_owned())
 }
 
 /// An error and its sources in one line.

@@ -32,10 +32,12 @@
 //! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
 
 mod address;
+mod clients;
 mod counters;
 mod deadline;
 mod destination;
 mod direct;
+mod endpoint;
 mod file;
 mod guard;
 mod http;
@@ -66,9 +68,10 @@ use counters::Counts;
 use outbox::{Memory, Room};
 use sender::Sender;
 
+pub use clients::check_tls;
 pub use counters::{Counters, Dropped};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
-pub use http::{check_header, check_tls};
+pub use endpoint::check_header;
 pub use outbox::{Outbox, OutboxClosed};
 pub(crate) use prefix::below;
 pub use prefix::{UrlPrefix, UrlPrefixError};
@@ -138,9 +141,6 @@ pub enum StartError {
     /// A sender thread or its runtime could not be made.
     #[error("cannot start a sender thread")]
     Thread(#[source] std::io::Error),
-    /// The HTTP client could not be made.
-    #[error("cannot set up the HTTP client")]
-    Http(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// The running senders. Dropping it instead of calling [`Delivery::stop`] stops them without any grace.
@@ -156,7 +156,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the system refuses threads or the HTTP client cannot be made; nothing runs then.
+    /// [`StartError`] if the system refuses threads; nothing runs then.
     pub fn start(settings: &Settings) -> Result<Delivery, StartError> {
         let room = Arc::new(Room::new(settings.queue_requests, settings.queue_bytes));
         let counts = Arc::new(Counts::default());

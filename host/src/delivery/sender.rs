@@ -57,7 +57,6 @@ impl Sender {
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
         let (stop, stopped) = oneshot::channel();
-        let http = Http::new(settings.connect_timeout)?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name("delivery-io")
@@ -70,7 +69,7 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 priority::lower(settings.nice);
-                run(runtime, Desk::new(http, &settings, room, counts), batches, stopped);
+                run(runtime, Desk::new(&settings, room, counts), batches, stopped);
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -155,12 +154,12 @@ struct Notices {
 }
 
 impl Desk {
-    fn new(http: Http, settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
+    fn new(settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
         let threads = settings.threads.max(1);
         let limit = (settings.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
         Desk {
-            http,
+            http: Http::new(settings.connect_timeout),
             receivers: Arc::new(Receivers::from(settings)),
             targets: RefCell::new(Targets::new()),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),

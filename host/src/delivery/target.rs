@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use super::destination::{Receivers, Terms, Via};
 use super::direct::Pool;
+use super::endpoint::{Endpoint, Prepared};
 use super::file::Appending;
-use super::http::{Endpoint, Http, Prepared};
+use super::http::Http;
 use super::lines::Lines;
 use super::queue::DestinationId;
 use super::request::shown;
@@ -98,7 +99,7 @@ impl Targets {
         if !Arc::ptr_eq(&self.receivers, receivers) {
             self.receivers = Arc::clone(receivers);
             self.forget();
-            http.forget_unused();
+            http.clients.forget_unused();
         }
         let key: Cow<'_, str> = match via {
             Via::Url => url.into(),
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn one_receiver_is_one_destination() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new();
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_configured_destination_is_a_receiver_of_its_own() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let configured = receivers([destination("hook", &["http://h/hook"])]);
         let mut targets = Targets::new();
         let mut id = |url: &str, via: Via| {
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn receivers_that_change_leave_the_order_and_change_the_terms() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new();
         let hook = |timeout: u64| {
             let mut hook = destination("hook", &["http://h/hook", "https://h/hook"]);
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn invalid_urls_are_refused_without_showing_them() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new();
         for url in [
             "",
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let mut targets = Targets::new();
         let held = targets.target(&http, &usual(), "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
@@ -334,7 +335,7 @@ mod tests {
 
     #[test]
     fn header_sets_are_remembered_within_bounds() {
-        let http = Http::new(Duration::from_secs(1)).unwrap();
+        let http = Http::new(Duration::from_secs(1));
         let target = Targets::new()
             .target(&http, &usual(), "http://h/", &Via::Url)
             .ok()
