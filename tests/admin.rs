@@ -291,6 +291,45 @@ async fn sighup_without_a_folder_is_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_says_how_it_is_doing() {
+    let host = Setup::new().start().await;
+    let persistent = Options::persistent(Version::V311, "away");
+    Client::open(host.address, persistent).await.disconnect().await;
+    let _here = Raw::client(host.address, Version::V5, "here").await;
+    let expected = json!({
+        "engine": "rmqtt", "listen": host.address.to_string(), "sessions": 2, "connected": 1, "counters": {},
+    });
+    // DISCONNECT has no answer, so it may take a moment.
+    let asked = async { while ask(&host, "GET /api/v1/broker", "").await != (200, expected.clone()) {} };
+    let seen = tokio::time::timeout(PATIENCE, asked).await;
+    assert!(seen.is_ok(), "{:?}", ask(&host, "GET /api/v1/broker", "").await);
+
+    let gateway = Setup::new()
+        .env("HOOKHOST_BROKER__ENGINE", "gateway")
+        .env("HOOKHOST_BROKER__UPSTREAM", "rumqttd")
+        .start()
+        .await;
+    let mut stranger = Raw::open(gateway.address).await;
+    stranger.send(b"GET / HTTP/1.1\r\n\r\n").await;
+    stranger.closed().await;
+    let _here = Raw::client(gateway.address, Version::V5, "here").await;
+    let (status, broker) = ask(&gateway, "GET /api/v1/broker", "").await;
+    assert_eq!(
+        (status, broker),
+        (
+            200,
+            json!({
+                "engine": "gateway", "listen": gateway.address.to_string(), "sessions": 1, "connected": 1,
+                "counters": {
+                    "accepted": 2, "not_mqtt": 1, "unanswered": 0, "unreadable": 0, "too_long": 0, "unexpected": 0,
+                    "forgotten": 0, "deaths_of_rumqttd": 0,
+                },
+            })
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_are_kicked_whatever_their_ids_are() {
     for upstream in [None, Some("rumqttd")] {
         let mut setup = Setup::new();

@@ -321,3 +321,53 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     client.publish("t", 1, "3").await;
     assert_eq!(tokens(&sink.wait_for(6, PATIENCE).await[4..]), both("three"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_was_refused_is_in_force_when_its_module_can_take_it() {
+    let sink = Sink::start().await;
+    let config = |path: &str| {
+        let url = sink.url(path);
+        format!("[webhook]\nurls = [\"{url}\"]\nrule.message_publish = [{{ action = \"x\" }}]\n")
+    };
+    let host = Setup::new().modules().config(&config("/a")).start().await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    let settings = host.dir().join("modules").join("webhook.toml");
+    let mark = host.log().mark();
+    replace(&settings, "[limits]\nmemory = \"much\"\n");
+    lines_until(&host, mark, "memory").await;
+    let mark = host.log().mark();
+    replace(&host.dir().join("hookhost.toml"), &config("/b"));
+    lines_until(&host, mark, "is refused; what is in force stays").await;
+    client.publish("t", 1, "1").await;
+    last_at(&sink, "/a").await;
+
+    let mark = host.log().mark();
+    replace(&settings, "[limits]\nmemory = \"64 MiB\"\n");
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    client.publish("t", 1, "2").await;
+    last_at(&sink, "/b").await;
+    // Answered when the look is over.
+    host.ask(&["modules", "rescan"]).await;
+    let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+    assert_eq!(state["modules"][0]["problem"], Value::Null);
+
+    // And what is wrong with a configuration stays said, whatever else changes.
+    let mark = host.log().mark();
+    replace(&host.dir().join("hookhost.toml"), "[webhook]\nurls = 1\n");
+    lines_until(&host, mark, "is refused; what is in force stays").await;
+    let mark = host.log().mark();
+    replace(&settings, "[limits]\nmemory = \"65 MiB\"\n");
+    lines_until(&host, mark, "module in force").await;
+    let said = async {
+        loop {
+            let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+            if state["modules"][0]["problem"]
+                .as_str()
+                .is_some_and(|problem| problem.contains("urls"))
+            {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, said).await.unwrap();
+}

@@ -52,7 +52,10 @@ type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The whole API.
 pub(super) fn router(modules: Handle, clients: Clients, guard: Guard) -> Router {
-    let of_clients = Router::new().route("/clients/{id}", delete(kick)).with_state(clients);
+    let of_broker = Router::new()
+        .route("/broker", get(broker))
+        .route("/clients/{id}", delete(kick))
+        .with_state(clients);
     let api = Router::new()
         .route("/health", get(health))
         .route("/modules", get(list))
@@ -67,7 +70,7 @@ pub(super) fn router(modules: Handle, clients: Clients, guard: Guard) -> Router 
         .route("/quarantine/{id}", get(entry).delete(drop_one))
         .route("/quarantine/{id}/replay", post(replay_one))
         .with_state(modules)
-        .merge(of_clients);
+        .merge(of_broker);
     Router::new()
         .nest("/api/v1", api)
         .fallback(async || Error::new(StatusCode::NOT_FOUND, "there is nothing here; the API is below /api/v1"))
@@ -110,6 +113,13 @@ async fn rescan(State(modules): State<Handle>) -> Answer<shape::Rescan> {
             StatusCode::INTERNAL_SERVER_ERROR,
             "the host is stopping, or has failed to look",
         )),
+    }
+}
+
+async fn broker(State(clients): State<Clients>) -> Answer<shape::Broker> {
+    match clients.state().await {
+        Ok(state) => Ok(Json(state.into())),
+        Err(error @ NotRunning) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }
 

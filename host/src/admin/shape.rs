@@ -1,12 +1,15 @@
 //! What the API's answers look like. `docs/admin.md` says what each field means; a field keeps its name and meaning, and
 //! others may come beside it.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::broker::EngineState;
 use crate::event::{Millis, json};
 use crate::modules::{self, Entry, ModuleState, Origin};
 
@@ -174,6 +177,34 @@ pub struct Rejected {
     pub name: String,
     /// Why.
     pub problem: String,
+}
+
+/// `GET /broker`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broker {
+    /// The engine: `rmqtt` or `gateway`.
+    pub engine: String,
+    /// Where MQTT is served.
+    pub listen: SocketAddr,
+    /// Sessions that the engine can see, those of clients that are away included.
+    pub sessions: usize,
+    /// How many of them are connected.
+    pub connected: usize,
+    /// What the engine counts since its start.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl From<EngineState> for Broker {
+    fn from(state: EngineState) -> Broker {
+        let counters = state.counters.into_iter();
+        Broker {
+            engine: state.engine.to_owned(),
+            listen: state.listen,
+            sessions: state.sessions,
+            connected: state.connected,
+            counters: counters.map(|(name, count)| (name.to_owned(), count)).collect(),
+        }
+    }
 }
 
 /// `DELETE /clients/{id}`.

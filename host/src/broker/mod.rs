@@ -138,6 +138,21 @@ pub struct ClientState {
     pub unconfirmed: usize,
 }
 
+/// How an engine is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineState {
+    /// `rmqtt` or `gateway`.
+    pub engine: &'static str,
+    /// Where MQTT is served.
+    pub listen: SocketAddr,
+    /// Sessions, of connected clients and of those that are away; as many as the engine can see.
+    pub sessions: usize,
+    /// How many of them are connected.
+    pub connected: usize,
+    /// What the engine counts itself since its start, by name.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
 /// An engine at work. Dropping it without [`Running::stop`] closes the listener and leaves the clients connected.
 pub struct Running(Engine);
 
@@ -172,6 +187,22 @@ impl Running {
         match &self.0 {
             Engine::Rmqtt(broker) => broker.clients().await,
             Engine::Gateway(broker) => broker.clients(),
+        }
+    }
+
+    /// How it is doing. Takes longer the more sessions there are.
+    pub async fn state(&self) -> EngineState {
+        let (engine, counters) = match &self.0 {
+            Engine::Rmqtt(_) => ("rmqtt", Vec::new()),
+            Engine::Gateway(broker) => ("gateway", broker.counters()),
+        };
+        let clients = self.clients().await;
+        EngineState {
+            engine,
+            listen: self.address(),
+            sessions: clients.len(),
+            connected: clients.iter().filter(|client| client.connected).count(),
+            counters,
         }
     }
 

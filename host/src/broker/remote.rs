@@ -5,18 +5,18 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Running;
+use super::{EngineState, Running};
 
 /// Questions that wait.
 const WAITING: usize = 64;
 
-/// The clients of an engine. Clones ask the same one.
+/// An engine and its clients, for whoever has a question. Clones ask the same one.
 #[derive(Debug, Clone)]
-pub struct Clients(mpsc::Sender<Disconnect>);
+pub struct Clients(mpsc::Sender<Question>);
 
 /// What was asked and is not answered yet.
 #[derive(Debug)]
-pub struct Questions(mpsc::Receiver<Disconnect>);
+pub struct Questions(mpsc::Receiver<Question>);
 
 /// There is no engine: it has not started or has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,9 +24,12 @@ pub struct Questions(mpsc::Receiver<Disconnect>);
 pub struct NotRunning;
 
 #[derive(Debug)]
-struct Disconnect {
-    client_id: String,
-    answer: oneshot::Sender<bool>,
+enum Question {
+    Disconnect {
+        client_id: String,
+        answer: oneshot::Sender<bool>,
+    },
+    State(oneshot::Sender<EngineState>),
 }
 
 /// Both ends.
@@ -42,9 +45,21 @@ impl Clients {
     ///
     /// [`NotRunning`] if the engine stops before it has answered.
     pub async fn disconnect(&self, client_id: String) -> Result<bool, NotRunning> {
+        self.ask(|answer| Question::Disconnect { client_id, answer }).await
+    }
+
+    /// How the engine is doing. Waits until it has started.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRunning`] if the engine stops before it has answered.
+    pub async fn state(&self) -> Result<EngineState, NotRunning> {
+        self.ask(Question::State).await
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, NotRunning> {
         let (answer, answered) = oneshot::channel();
-        let question = Disconnect { client_id, answer };
-        self.0.send(question).await.map_err(|_| NotRunning)?;
+        self.0.send(question(answer)).await.map_err(|_| NotRunning)?;
         answered.await.map_err(|_| NotRunning)
     }
 }
@@ -52,9 +67,12 @@ impl Clients {
 impl Questions {
     /// Has an engine answer for as long as this is polled; never ends.
     pub async fn answer(&mut self, engine: &Running) {
-        while let Some(Disconnect { client_id, answer }) = self.0.recv().await {
+        while let Some(question) = self.0.recv().await {
             // Whoever asked may be gone.
-            answer.send(engine.disconnect(&client_id).await).ok();
+            match question {
+                Question::Disconnect { client_id, answer } => drop(answer.send(engine.disconnect(&client_id).await)),
+                Question::State(answer) => drop(answer.send(engine.state().await)),
+            }
         }
         std::future::pending().await
     }

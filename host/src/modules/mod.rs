@@ -204,7 +204,7 @@ impl Modules {
             let look = move |reason| {
                 let fresh = source
                     .as_mut()
-                    .filter(|_| reason != Reason::Noticed)
+                    .filter(|_| reason != Reason::Noticed || registry.has_refused())
                     .map(Followed::read);
                 registry.look(reason == Reason::Asked, fresh)
             };

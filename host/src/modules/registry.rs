@@ -72,6 +72,8 @@ struct Seen {
     unlisted: bool,
     /// A configuration that waits for the folder.
     fresh: Option<Fresh>,
+    /// What was wrong with the configuration when it was last read, if it was refused.
+    refused: Option<Vec<String>>,
 }
 
 /// What is known under one name.
@@ -197,7 +199,20 @@ impl Registry {
         let prints = scan.files.prints();
         let mut changes = seen.files.changes(&prints);
         let fresh = seen.fresh.take();
-        let refused = fresh.and_then(|fresh| self.configure(fresh, &scan, &mut changes, &mut found));
+        let told = seen.refused.take();
+        let refused = match fresh {
+            Some(fresh) => {
+                let known = told.filter(|_| !again);
+                self.configure(fresh, &scan, &mut changes, &mut found, known.as_deref())
+            }
+            None => {
+                seen.refused = told;
+                None
+            }
+        };
+        if let (Some(_), Some(reread)) = (&refused, &found.configuration) {
+            seen.refused = Some(reread.problems.clone());
+        }
         if again {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
             // Another try does not change what is wrong with the configuration.
@@ -236,15 +251,22 @@ impl Registry {
         found
     }
 
+    /// Whether the configuration was refused when it was last read: then whatever changes may be what it lacked, and it
+    /// is to be read again.
+    pub(super) fn has_refused(&self) -> bool {
+        lock(&self.seen).refused.is_some()
+    }
+
     /// Has the default module take what a configuration gives now, and with it the folder's files that are its own. If
     /// it does, what all modules are given counts as changed. Changes that are carried out are taken out of the list. Gives
-    /// the reason if it was refused.
+    /// the reason if it was refused; the log has it unless these mistakes are known already.
     fn configure(
         &self,
         fresh: Fresh,
         scan: &folder::Scan,
         changes: &mut Vec<(ModuleName, Change)>,
         found: &mut Rescan,
+        known: Option<&[String]>,
     ) -> Option<String> {
         let webhook = ModuleName::webhook();
         let Fresh { given, warnings } = fresh;
@@ -262,6 +284,7 @@ impl Registry {
         match outcome {
             Outcome::Unchanged => {}
             Outcome::InForce => info!("the configuration was read again and is in force"),
+            Outcome::Refused if known == Some(&problems[..]) => {}
             Outcome::Refused => {
                 problems.iter().for_each(|problem| error!("{problem}"));
                 let mistakes = problems.len();
@@ -283,7 +306,7 @@ impl Registry {
     fn give(
         &self,
         webhook: &ModuleName,
-        given: Given,
+        mut given: Given,
         scan: &folder::Scan,
         changes: &mut Vec<(ModuleName, Change)>,
         found: &mut Rescan,
@@ -297,6 +320,10 @@ impl Registry {
             return Ok(Outcome::Unchanged);
         }
         let others = given.receivers != before.receivers;
+        if !others {
+            // The very same: delivery tells by that whether anything has changed.
+            given.receivers = Arc::clone(&before.receivers);
+        }
         self.loader.give(given);
         let files = scan.files.0.get(webhook).cloned().unwrap_or_default();
         changes.retain(|(name, _)| name != webhook);

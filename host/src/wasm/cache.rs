@@ -55,6 +55,13 @@ impl Cache {
     pub(super) fn find(&self, engine: &Engine, wasm: &Digest) -> Option<Code> {
         let path = self.path(wasm);
         let file = File::open(&path).ok()?;
+        let found = file.metadata().ok()?;
+        // The folder may have been open to others before it was ours.
+        if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 {
+            warn!(file = %path.display(), "compiled code that others could have written is removed");
+            fs::remove_file(&path).ok();
+            return None;
+        }
         // It was used now; a cache on a disk that cannot be written to is one all the same.
         file.set_modified(SystemTime::now()).ok();
         let code = native::mapped(engine, &path);
@@ -69,7 +76,12 @@ impl Cache {
     pub(super) fn keep(&self, wasm: &Digest, code: &[u8]) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let new = self.dir.join(format!("{}-{number}.new", std::process::id()));
+        // Hosts in containers have the same number of a process.
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let new = format!("{}-{}-{number}.new", std::process::id(), now.as_nanos());
+        let new = self.dir.join(new);
         let written = write(&new, code).and_then(|()| fs::rename(&new, self.path(wasm)));
         if written.is_err() {
             fs::remove_file(&new).ok();
@@ -199,6 +211,20 @@ mod tests {
             assert!(cache.find(&engine, &[1; 32]).is_none());
             assert_eq!(files(temp.path()), [] as [PathBuf; 0]);
         }
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let engine = engine(false);
+        let cache = Cache::open(temp.path(), &engine).unwrap();
+        cache.keep(&[1; 32], &code(false)).unwrap();
+        let [file] = &files(temp.path())[..] else {
+            panic!("one file")
+        };
+        fs::set_permissions(file, Permissions::from_mode(0o620)).unwrap();
+        assert!(cache.find(&engine, &[1; 32]).is_none());
+        assert_eq!(files(temp.path()), [] as [PathBuf; 0]);
     }
 
     #[test]

@@ -42,7 +42,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use self::machine::{expired, terminated};
-use self::rumqttd::Rumqttd;
 use self::sessions::{Live, Presence};
 use self::shared::{Shared, Teller};
 use self::upstream::Upstreams;
@@ -145,19 +144,21 @@ impl Broker {
         if timeout_at(deadline, self.shared.empty()).await.is_err() {
             tracing::warn!(?grace, "clients were still connected when the time to stop was up");
         }
-        let counts = &self.shared.counts;
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        tracing::info!(
-            accepted = count(&counts.accepted),
-            not_mqtt = count(&counts.not_mqtt),
-            unanswered = count(&counts.unanswered),
-            unreadable = count(&counts.unreadable),
-            too_long = count(&counts.too_long),
-            unexpected = count(&counts.unexpected),
-            forgotten = count(&counts.forgotten),
-            deaths_of_rumqttd = self.shared.upstreams.rumqttd().map(Rumqttd::deaths),
-            "the gateway has stopped"
-        );
+        let counters: Vec<String> = self
+            .counters()
+            .iter()
+            .map(|(name, count)| format!("{name}={count}"))
+            .collect();
+        tracing::info!(counters = counters.join(" "), "the gateway has stopped");
+    }
+
+    /// What it has counted since its start.
+    pub(super) fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut counters = self.shared.counts.all();
+        if let Some(rumqttd) = self.shared.upstreams.rumqttd() {
+            counters.push(("deaths_of_rumqttd", rumqttd.deaths()));
+        }
+        counters
     }
 }
 

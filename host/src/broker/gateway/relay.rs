@@ -31,6 +31,9 @@ use super::watch::Watch;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
+
+/// The same for what becomes longer on its way: at most some 700 messages, which become 750 kB.
+const STAMPED: usize = 4 << 10;
 /// How long one side may stay when the other one has closed.
 const LINGER: Duration = Duration::from_secs(10);
 /// How long the last bytes may take to a client.
@@ -305,8 +308,14 @@ impl Relay {
             // What the gateway answers itself waits for the client as well.
             return Ok(false);
         }
+        // Small packets become much longer when they say who published them.
+        let most = if self.stamps && from == Side::Client {
+            STAMPED
+        } else {
+            PIECE
+        };
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
+            let mut buffer = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
             let poll = match from {
                 Side::Client => Pin::new(&mut self.client).poll_read(cx, &mut buffer),
                 Side::Upstream => Pin::new(&mut self.upstream).poll_read(cx, &mut buffer),
@@ -371,11 +380,10 @@ impl Relay {
                     let passed = match from {
                         Side::Client if self.stamps => {
                             let mut packet = Vec::new();
-                            stamped(machine, frame, &self.teller, &mut packet);
-                            match frame::parse(&packet) {
-                                Some(frame) => shield.up(frame, &mut shielded),
-                                None => Ok(()),
-                            }
+                            stamped(machine, frame, &self.teller, &mut packet).and_then(|()| {
+                                let frame = frame::parse(&packet);
+                                frame.map_or(Ok(()), |frame| shield.up(frame, &mut shielded))
+                            })
                         }
                         Side::Client => {
                             machine.packet(from, frame, &self.teller);
@@ -403,19 +411,27 @@ impl Relay {
                     }
                     match from {
                         _ if !self.stamps => machine.packet(from, frame, &self.teller),
-                        Side::Client => stamped(machine, frame, &self.teller, &mut changed.up),
+                        Side::Client => {
+                            if let Err(Unreadable(code)) = stamped(machine, frame, &self.teller, &mut changed.up) {
+                                self.unfit = Some(code);
+                            }
+                        }
                         Side::Upstream => unstamped(machine, frame, true, &self.teller, &mut changed.down),
                     }
                 }
                 (Piece::TooLong, None) => {
                     machine.too_long(from, &self.teller);
-                    self.unfit = self.unfit.or((self.stamps && from == Side::Client).then_some(149));
-                    changed.down.extend_from_slice(way.framer.head());
+                    match from {
+                        Side::Client => self.unfit = self.unfit.or(self.stamps.then_some(149)),
+                        Side::Upstream => changed.down.extend_from_slice(way.framer.head()),
+                    }
                 }
                 (Piece::Broken, None) => {
                     machine.broken(from, &self.teller);
-                    self.unfit = self.unfit.or((self.stamps && from == Side::Client).then_some(129));
-                    changed.down.extend_from_slice(way.framer.head());
+                    match from {
+                        Side::Client => self.unfit = self.unfit.or(self.stamps.then_some(129)),
+                        Side::Upstream => changed.down.extend_from_slice(way.framer.head()),
+                    }
                 }
             }
             if self.unfit.is_some() {
@@ -565,10 +581,16 @@ impl Relay {
 }
 
 /// A packet of the client passes; whoever published it is put in, and whatever the client says about that is taken out.
-fn stamped(machine: &mut Machine, frame: Frame<'_>, teller: &Teller, out: &mut Vec<u8>) {
+/// A PUBLISH in which nobody can look for that does not pass.
+fn stamped(machine: &mut Machine, frame: Frame<'_>, teller: &Teller, out: &mut Vec<u8>) -> Result<(), Unreadable> {
     if frame.kind() != kind::PUBLISH {
         machine.packet(Side::Client, frame, teller);
-        return frame.write(out);
+        frame.write(out);
+        return Ok(());
+    }
+    if !stamp::is_readable(frame) {
+        machine.broken(Side::Client, teller);
+        return Err(Unreadable(129));
     }
     let taken = stamp::take(frame);
     let clean = Frame {
@@ -580,6 +602,7 @@ fn stamped(machine: &mut Machine, frame: Frame<'_>, teller: &Teller, out: &mut V
         Some(packet) => out.extend(packet),
         None => clean.write(out),
     }
+    Ok(())
 }
 
 /// A packet of the upstream passes; what it says about its publisher is taken out, if `stamps`.

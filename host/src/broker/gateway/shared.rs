@@ -61,6 +61,23 @@ pub(super) struct Counts {
     pub(super) forgotten: AtomicU64,
 }
 
+impl Counts {
+    /// All of them, by name.
+    pub(super) fn all(&self) -> Vec<(&'static str, u64)> {
+        [
+            ("accepted", &self.accepted),
+            ("not_mqtt", &self.not_mqtt),
+            ("unanswered", &self.unanswered),
+            ("unreadable", &self.unreadable),
+            ("too_long", &self.too_long),
+            ("unexpected", &self.unexpected),
+            ("forgotten", &self.forgotten),
+        ]
+        .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+        .to_vec()
+    }
+}
+
 impl Shared {
     pub(super) fn new(
         settings: GatewaySettings,

@@ -4,8 +4,8 @@
 //! A gateway takes the property out of whatever its clients publish, wills included, so that nobody can speak in another
 //! one's name, and puts its own in. It takes it out again of whatever the upstream delivers, so that no client sees it.
 //! MQTT 5 only; the upstream takes user properties away from older receivers itself. Pure: packets in, packets out. Only
-//! the list of properties is looked at, so the rest of a packet may be anything; one whose list cannot be read stays as it
-//! is, and no broker takes it.
+//! the list of properties is looked at, so the rest of a packet may be anything. One whose list cannot be read must not be
+//! let in: brokers differ in what they can read ([`is_readable`]). A gateway's own property is the last one of a list.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ pub(super) const NAME: &str = "hookhost-publisher";
 const VALUE: usize = 1024;
 /// By how much a packet becomes longer at most: the property, and the lengths that have to say so.
 pub(super) const LONGEST: usize = 5 + NAME.len() + VALUE + 6;
+/// The longest body that a packet can have.
+const MOST: usize = 268_435_455;
 /// Identifier of user properties.
 const USER: u8 = 0x26;
 
@@ -138,6 +140,17 @@ pub(super) fn take(publish: Frame<'_>) -> Option<Taken> {
     take_from(publish.body, of_publish(publish)?)
 }
 
+/// Whether the properties of a PUBLISH of MQTT 5 can be read to their end, and are such as a PUBLISH may have.
+pub(super) fn is_readable(publish: Frame<'_>) -> bool {
+    let list = of_publish(publish).and_then(|place| publish.body.get(place.list));
+    list.is_some_and(|mut list| {
+        while let Some((_, rest)) = length_of(list).and_then(|length| list.split_at_checked(length)) {
+            list = rest;
+        }
+        list.is_empty()
+    })
+}
+
 /// Puts the property into a PUBLISH of MQTT 5 that has none; gives the whole packet. None if it cannot be read or would
 /// become longer than `most` bytes.
 pub(super) fn put(publish: Frame<'_>, stamp: &Stamp, most: usize) -> Option<Vec<u8>> {
@@ -251,7 +264,7 @@ fn take_from(body: &[u8], place: Place) -> Option<Taken> {
     while !list.is_empty() {
         let (property, rest) = list.split_at_checked(length_of(list)?)?;
         match ours(property) {
-            Some(found) => value = value.or(Some(found)),
+            Some(found) => value = Some(found),
             None => kept.push(property),
         }
         list = rest;
@@ -266,6 +279,9 @@ fn take_from(body: &[u8], place: Place) -> Option<Taken> {
 fn put_into(first: u8, body: &[u8], place: &Place, stamp: &Stamp, most: usize) -> Option<Vec<u8>> {
     let list = body.get(place.list.clone())?;
     let body = &replaced(body, place, &[list, &stamp.property()?]);
+    if body.len() > MOST {
+        return None;
+    }
     let packet = Frame { first, body }.packet();
     (packet.len() <= most).then_some(packet)
 }
@@ -377,6 +393,33 @@ mod tests {
     }
 
     #[test]
+    fn lists_that_no_publish_may_have_are_not_readable() {
+        for qos in [0, 1] {
+            for list in [Vec::new(), all(), user(NAME, "")] {
+                assert!(is_readable(frame(&publish(qos, &list))));
+            }
+            for stray in [&[0x11, 0, 0, 0, 9][..], &[0x99, 0], &[0x01], &[0x26, 0, 9]] {
+                for list in [
+                    stray.to_vec(),
+                    [&all(), stray].concat(),
+                    [stray, &user(NAME, "")].concat(),
+                ] {
+                    assert!(!is_readable(frame(&publish(qos, &list))), "{list:02x?}");
+                }
+            }
+        }
+        for body in [
+            &b""[..],
+            b"\0",
+            b"\0\x01t",
+            b"\0\x01t\x09x",
+            b"\0\x01t\xff\xff\xff\xff\x01",
+        ] {
+            assert!(!is_readable(Frame { first: 0x30, body }));
+        }
+    }
+
+    #[test]
     fn what_others_have_put_in_goes_in_any_case() {
         let value = "{\"id\":\"1\",\"publisher\":{\"id\":\"a\",\"protocol_version\":4},\"origin\":\"will\",\"qos\":2,\"retain\":false,\"received_at\":1,\"later\":[]}";
         for (first, read) in [
@@ -388,7 +431,7 @@ mod tests {
             (&value.replace("will", "admin"), false),
             (&value.replace("\"1\"", "\"x\""), false),
         ] {
-            let list = [user(NAME, first), user("k", "v"), user(NAME, value)].concat();
+            let list = [user(NAME, value), user("k", "v"), user(NAME, first)].concat();
             let taken = take(frame(&publish(0, &list))).unwrap();
             assert_eq!(taken.body, publish(0, &user("k", "v")).1);
             assert_eq!(taken.stamp.map(|stamp| stamp.id), read.then_some(Id(1)), "{first}");

@@ -162,8 +162,7 @@ impl Broker {
         let Some(held) = self.engine.extends.shared().await.entry(any).session() else {
             return false;
         };
-        kick(&self.engine, self.watch.as_deref(), held.id.clone()).await;
-        true
+        kick(&self.engine, self.watch.as_deref(), held.id.clone()).await
     }
 
     /// Publishes a message of the host's own.
@@ -293,17 +292,17 @@ async fn state(held: &Held) -> Option<ClientState> {
     })
 }
 
-/// Ends a session in the name of an administrator.
+/// Ends a session in the name of an administrator; whether it could be done.
 ///
 /// Under the lock that a CONNECT of the client takes: RMQTT removes whatever session is there when the kicked one has
 /// answered, and a newer one would be left connected and unknown.
-async fn kick(engine: &ServerContext, watch: Option<&Watch>, key: ClientKey) {
+async fn kick(engine: &ServerContext, watch: Option<&Watch>, key: ClientKey) -> bool {
     let entry = engine.extends.shared().await.entry(key.clone());
     let mut entry = match entry.try_lock().await {
         Ok(entry) => entry,
         Err(error) => {
             tracing::warn!(client = %key.client_id, %error, "a client that is being accepted cannot be disconnected");
-            return;
+            return false;
         }
     };
     let online = entry.is_connected().await;
@@ -314,6 +313,7 @@ async fn kick(engine: &ServerContext, watch: Option<&Watch>, key: ClientKey) {
     if let Some(watch) = watch.filter(|_| !online) {
         watch.lost(&key, &Reason::ConnectKicked(true)).await;
     }
+    true
 }
 
 /// Ends all sessions that there are; how many.
@@ -326,7 +326,9 @@ async fn disconnect_all(engine: &ServerContext, watch: Option<&Arc<Watch>>) -> u
             kicks.join_next().await;
         }
         let (engine, watch) = (engine.clone(), watch.cloned());
-        kicks.spawn(async move { kick(&engine, watch.as_deref(), key).await });
+        kicks.spawn(async move {
+            kick(&engine, watch.as_deref(), key).await;
+        });
     }
     while kicks.join_next().await.is_some() {}
     count

@@ -135,9 +135,29 @@ async fn packets_of_each_size_come_whole_and_too_long_ones_end_their_connection(
     assert_eq!(s.receive().await.payload, "short");
     let bytes = p.publish_bytes("t", &[b'x'; 200_000], 0, false, [0, 0]);
     drop(p.write_unchecked(&bytes).await);
-    p.closed().await;
+    let kinds = p.closed().await;
+    assert!(kinds.iter().all(|kind| *kind == 0xe0), "{kinds:02x?}");
     host.sees("client.disconnected p ProtocolError 149").await;
     s.ping().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publish_in_which_nobody_can_look_is_not_let_in() {
+    let upstream = start(&settings(Limits::default()), None).await.unwrap();
+    let host = stamping(upstream.address(), Limits::default()).await;
+    let mut s = clean(5, "s").join(host.address()).await;
+    s.subscribe("t", 0).await;
+    let mut p = clean(5, "p").join(host.address()).await;
+    // A session expiry interval is no property of a PUBLISH, but some brokers read over it.
+    p.write(&packet(0x30, b"\0\x01t\x05\x11\0\0\0\x09x")).await;
+    assert_eq!(p.read().await, (0xe0, vec![129, 0]));
+    host.sees("client.disconnected p ProtocolError 129").await;
+    s.ping().await;
+    assert!(
+        host.events()
+            .iter()
+            .all(|event| event.detail.hook() != Hook::MessageDelivered)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
