@@ -297,10 +297,8 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     let mark = host.log().mark();
     replace(&path, &config("two", "5"));
     let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
-    assert!(
-        lines.iter().any(|line| line.contains("rule.message_publish.0.action")),
-        "{lines:#?}"
-    );
+    let place = format!("{}:3: webhook.rule.message_publish.0.action: ", path.display());
+    assert!(lines.iter().any(|line| line.contains(&place)), "{lines:#?}");
     client.publish("t", 1, "2").await;
     assert_eq!(tokens(&sink.wait_for(4, PATIENCE).await[2..]), both("one"));
 

@@ -41,6 +41,7 @@ impl Origin {
 pub(crate) fn given(config: &Config) -> Given {
     Given {
         webhook_config: config.webhook.config.clone(),
+        places: Arc::new(config.webhook.places.clone()),
         receivers: Arc::new(Receivers::from(&config.delivery)),
     }
 }

@@ -617,6 +617,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let webhook = Webhook {
         rules: RulesFrom::Default,
         urls_missing: true,
+        places: Default::default(),
         ..example.webhook.clone()
     };
     assert_eq!(Config { webhook, ..example }, defaults);

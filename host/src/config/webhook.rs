@@ -3,14 +3,16 @@
 //! What the rules mean is the module's business, and it reports their mistakes with their keys. Here they become JSON,
 //! and destinations are checked, because the host sends to them.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hookhost_guest::webhook as bodies;
 use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Value};
 use super::formats::Format;
+use super::problem::Source;
 use super::reader::{Given, Place, Section};
 use super::url;
 
@@ -43,6 +45,9 @@ pub struct Webhook {
     /// and what else holds for all of them.
     /// URLs are checked; the rest is for the module to check.
     pub config: Json,
+    /// Where in a file each key of [`config`](Webhook::config) stands, for its mistakes: keys and indices joined by dots,
+    /// and `FILE:LINE`. What no file has given is not there.
+    pub places: BTreeMap<String, String>,
     /// Where the rules come from.
     pub rules: RulesFrom,
     /// Nobody has given a URL, so that webhooks go to the terminal: worth a hint.
@@ -91,6 +96,7 @@ impl Webhook {
             None,
             &Format::ALL.map(|format| (format.name(), Some(format))),
         );
+        let mut places = BTreeMap::new();
         let urls = at.list("urls", |text| url::check(text).map(str::to_owned));
         let bodies = bodies::Format::ALL.map(|format| (format.name(), Some(format)));
         let format = at.choice("format", None, &bodies);
@@ -98,6 +104,7 @@ impl Webhook {
         let urls = urls.map_or_else(|| vec![TERMINAL.to_owned()], |(_, urls)| urls);
         let (rule, from) = match at.table("rule") {
             Some((place, Given::Node(node))) => {
+                locate(&mut places, "rule", &place, &node);
                 let rule = rules(&mut at, &place, node, urls.is_empty());
                 (
                     rule,
@@ -108,10 +115,11 @@ impl Webhook {
         };
         let mut config = Map::from_iter([("urls".to_owned(), json!(urls)), ("rule".to_owned(), rule)]);
         config.extend(format.map(|format| ("format".to_owned(), Json::from(format.name()))));
-        config.extend(shared(&mut at));
+        config.extend(shared(&mut at, &mut places));
         let config = Json::Object(config);
         Webhook {
             config,
+            places,
             rules: from,
             urls_missing,
         }
@@ -119,7 +127,7 @@ impl Webhook {
 }
 
 /// What else holds for all rules; the module checks it.
-fn shared(at: &mut Section<'_>) -> Map<String, Json> {
+fn shared(at: &mut Section<'_>, places: &mut BTreeMap<String, String>) -> Map<String, Json> {
     let mut shared = Map::new();
     let given = at.is_given("as_documented");
     let as_documented = at.boolean("as_documented", false);
@@ -127,16 +135,41 @@ fn shared(at: &mut Section<'_>) -> Map<String, Json> {
         shared.insert("as_documented".to_owned(), as_documented.into());
     }
     for key in ["payload_encoding", "method", "body", "cloudevents_mode"] {
-        let text = at.text(key, None, |text| Ok(Some(text.to_owned())));
-        shared.extend(text.map(|text| (key.to_owned(), Json::from(text))));
+        if let Some((place, text)) = at.text_at(key, |text| Ok(text.to_owned())) {
+            if let Source::File { path, line: Some(line) } = &place.source {
+                places.insert(key.to_owned(), format!("{}:{line}", path.display()));
+            }
+            shared.insert(key.to_owned(), Json::from(text));
+        }
     }
     for key in ["headers", "cloudevents_extensions"] {
         if let Some((place, Given::Node(node))) = at.table(key) {
+            locate(places, key, &place, &node);
             let table = to_json(at, &place, node);
             shared.insert(key.to_owned(), table);
         }
     }
     shared
+}
+
+/// Notes where a key stands and all that is below it.
+fn locate(places: &mut BTreeMap<String, String>, key: &str, place: &Place, node: &Node) {
+    fn below(places: &mut BTreeMap<String, String>, key: String, path: &Path, node: &Node) {
+        match &node.value {
+            Value::Table(entries) => entries
+                .iter()
+                .for_each(|(name, node)| below(places, format!("{key}.{name}"), path, node)),
+            Value::List(entries) => entries
+                .iter()
+                .enumerate()
+                .for_each(|(index, node)| below(places, format!("{key}.{index}"), path, node)),
+            _ => {}
+        }
+        places.insert(key, format!("{}:{}", path.display(), node.line));
+    }
+    if let Source::File { path, .. } = &place.source {
+        below(places, key.to_owned(), path, node);
+    }
 }
 
 /// A rule for each event that the broker tells, under its own name and for all topics.

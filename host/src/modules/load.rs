@@ -7,6 +7,7 @@
 //! bus.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -298,7 +299,9 @@ impl Loader {
         compiled: Option<&Compiled>,
     ) -> Result<Loaded, LoadError> {
         let given = self.given();
+        let places = Arc::clone(&given.places);
         let (own, config) = self.configuration(name, files, given.webhook_config)?;
+        let is_given = name.is_webhook() && own.config.is_none();
         let mut allowance = own.over(Allowance {
             limits: self.settings.limits.clone(),
             queue: self.settings.queue,
@@ -334,10 +337,15 @@ impl Loader {
                 .instantiate(&identity, &allowance.limits, kv)
                 .map_err(not_code)?;
             let interests = instance.configure(&text).map_err(|error| match error {
-                ConfigureError::Refused(problems) => LoadError::Refused {
-                    file: file.clone(),
-                    problems,
-                },
+                ConfigureError::Refused(mut problems) => {
+                    if is_given {
+                        problems.iter_mut().for_each(|problem| locate(problem, &places));
+                    }
+                    LoadError::Refused {
+                        file: file.clone(),
+                        problems,
+                    }
+                }
                 ConfigureError::Call(source) => LoadError::Configure {
                     file: file.clone(),
                     source,
@@ -491,6 +499,20 @@ impl Loader {
             )
         });
         misnamed.chain(orphans).collect()
+    }
+}
+
+/// Says where a mistake in what the host's configuration gives stands: at its key, or at what the key belongs in.
+fn locate(problem: &mut Problem, places: &BTreeMap<String, String>) {
+    let mut known = problem.key.as_str();
+    while !places.contains_key(known) {
+        match known.rsplit_once('.') {
+            Some((above, _)) => known = above,
+            None => return,
+        }
+    }
+    if let Some(place) = places.get(known) {
+        problem.key = format!("{place}: webhook.{}", problem.key);
     }
 }
 

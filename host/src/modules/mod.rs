@@ -52,6 +52,7 @@ pub mod trial;
 mod watch;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,12 +104,21 @@ pub struct Settings {
 }
 
 /// What a host's configuration gives to modules, and may give anew while they run ([`Source`]).
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Given {
     /// Configuration of the default module unless `webhook.toml` has a `[config]`.
     pub webhook_config: serde_json::Value,
+    /// Where its keys stand, as `FILE:LINE`, to be told with their mistakes; keys and indices joined by dots.
+    pub places: Arc<BTreeMap<String, String>>,
     /// Who gets requests, and which destinations these may name.
     pub receivers: Arc<Receivers>,
+}
+
+/// Where something stands makes no difference.
+impl PartialEq for Given {
+    fn eq(&self, other: &Given) -> bool {
+        self.webhook_config == other.webhook_config && self.receivers == other.receivers
+    }
 }
 
 /// A configuration that was read again.

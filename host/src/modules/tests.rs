@@ -41,6 +41,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         },
         given: Given {
             webhook_config,
+            places: Default::default(),
             receivers: Arc::default(),
         },
         queue: QueueLimits::default(),

@@ -92,6 +92,7 @@ impl Subject {
             dir: self.wasm.0.parent().map(Path::to_owned),
             given: Given {
                 webhook_config: Value::Object(serde_json::Map::new()),
+                places: Default::default(),
                 ..settings.given
             },
             ..settings
