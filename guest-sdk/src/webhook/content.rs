@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::columns::Row;
-use super::event_fields::EventFields;
 use super::fields::Fields;
 use super::format::Format;
 use super::key::RuleKey;
@@ -44,7 +43,7 @@ impl Content {
         row: &Row<'_>,
         selected: Option<&Value<'_>>,
     ) -> Option<Content> {
-        let fields = EventFields::new(event, node, &rule.action);
+        let fields = row.fields();
         match rule.shape.format {
             Format::Rmqtt => {
                 let body = rmqtt::body(key, event, node.id, &rule.action, rule.shape.as_documented)?;
@@ -54,7 +53,7 @@ impl Content {
             Format::Nanomq => nanomq::body(key, rule, event).map(Content::json),
             Format::Emqx5 => Some(emqx5(rule, row, selected)),
             Format::Cloudevents => {
-                let encoded = rule.shape.cloudevents.encode(&fields);
+                let encoded = rule.shape.cloudevents.encode(fields);
                 Some(Content {
                     headers: encoded.headers,
                     body: encoded.body,
@@ -63,7 +62,7 @@ impl Content {
             Format::Template => {
                 let body = rule.shape.body.as_ref()?;
                 let payload = event.message().map(|message| message.payload.as_slice());
-                Some(Content::new(body.render(&fields, payload), body.content_type()))
+                Some(Content::new(body.render(fields, payload), body.content_type()))
             }
         }
     }

@@ -46,22 +46,26 @@ mod format;
 mod key;
 mod nanomq;
 mod parse;
+mod parts;
+mod property;
 mod reason;
 pub mod rmqtt;
 mod rules;
 mod shape;
 pub mod sql;
 mod template;
+mod words;
 
 pub use cloudevents::{CloudEvents, CloudEventsMode};
 pub use encoding::Encoding;
-pub use event_fields::{EventFields, event_name};
+pub use event_fields::EventFields;
 pub use fields::{Fields, Lookup, Path};
 pub use format::Format;
 pub use key::RuleKey;
 pub use rules::{Rule, Rules};
 pub use shape::{BodyText, Method, Shape};
 pub use template::{BodyTemplate, DotSegment, HeaderTemplate, Template, TemplateError, UrlTemplate};
+pub use words::event_name;
 
 use serde_json::Value;
 

@@ -6,7 +6,6 @@
 
 use super::columns::Row;
 use super::content::{Content, Selected};
-use super::event_fields::EventFields;
 use super::fields::Fields;
 use super::format::Format;
 use super::key::RuleKey;
@@ -169,7 +168,7 @@ impl Rules {
     ) -> Outcome {
         let mut requests = Vec::new();
         for (key, rule) in self.matching(event) {
-            let row = Row::new(key, rule, event, &self.node.name);
+            let row = Row::new(key, rule, event, &self.node);
             let scope = Scope::new(&row);
             let selected = match evaluate(rule, &scope) {
                 Ok(Some(selected)) => selected,
@@ -188,10 +187,7 @@ impl Rules {
                     let selected = selected.unwrap_or_else(|| Value::object(row.all()));
                     push(&mut requests, rule, content, &Selected(&selected));
                 }
-                _ => {
-                    let fields = EventFields::new(event, &self.node, &rule.action);
-                    push(&mut requests, rule, content, &fields);
-                }
+                _ => push(&mut requests, rule, content, row.fields()),
             }
         }
         requests.into()

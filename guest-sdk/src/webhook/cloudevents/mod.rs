@@ -17,9 +17,10 @@ mod publish;
 
 use serde_json::{Map, Value};
 
-use super::event_fields::{EventFields, event_name};
+use super::event_fields::EventFields;
 use super::fields::Fields;
 use super::template::{Template, push_percent};
+use super::words::event_name;
 use crate::event::{Detail, Message, Property};
 use crate::json::{push_escaped, push_string};
 use crate::request::Body;

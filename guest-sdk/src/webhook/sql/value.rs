@@ -228,26 +228,32 @@ impl<'a> From<&'a Json> for Value<'a> {
 }
 
 /// For templates; something missing is null, and a number that JSON cannot hold is a float.
-impl From<&Value<'_>> for Json {
-    fn from(value: &Value<'_>) -> Json {
+impl From<Value<'_>> for Json {
+    fn from(value: Value<'_>) -> Json {
         match value {
             Value::Undefined | Value::Null => Json::Null,
-            Value::Bool(truth) => Json::from(*truth),
-            Value::Integer(number) => match (u64::try_from(*number), i64::try_from(*number)) {
+            Value::Bool(truth) => Json::from(truth),
+            Value::Integer(number) => match (u64::try_from(number), i64::try_from(number)) {
                 (Ok(number), _) => Json::from(number),
                 (_, Ok(number)) => Json::from(number),
-                _ => Json::from(*number as f64),
+                _ => Json::from(number as f64),
             },
-            Value::Float(number) => Json::from(*number),
-            Value::Text(text) => Json::from(text.as_ref()),
-            Value::List(list) => Json::Array(list.iter().map(Json::from).collect()),
+            Value::Float(number) => Json::from(number),
+            Value::Text(text) => Json::from(text),
+            Value::List(list) => Json::Array(list.into_iter().map(Json::from).collect()),
             Value::Object(object) => Json::Object(
                 object
-                    .iter()
-                    .map(|(name, value)| (name.as_ref().to_owned(), Json::from(value)))
+                    .into_iter()
+                    .map(|(name, value)| (name.into_owned(), Json::from(value)))
                     .collect(),
             ),
         }
+    }
+}
+
+impl From<&Value<'_>> for Json {
+    fn from(value: &Value<'_>) -> Json {
+        Json::from(value.clone())
     }
 }
 
@@ -266,5 +272,30 @@ from_integers!(u8, u16, u32, u64);
 impl From<bool> for Value<'_> {
     fn from(truth: bool) -> Self {
         Value::Bool(truth)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Value::text(text)
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Value::Text(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Value::Text(text)
+    }
+}
+
+/// None is [`Value::Undefined`].
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Undefined, Into::into)
     }
 }
