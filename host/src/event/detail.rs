@@ -5,121 +5,147 @@ use super::{
     DeliveryLoss, Disconnection, Message, MessageDrop, Session, Subscription, Termination, Unsubscription,
 };
 
-/// A kind of event, as a module asks for it; [`Detail`] has a variant of the same name for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Hook {
+/// Writes [`Hook`] and [`Detail`] down once: what a kind is, its dotted name, and which record says what of it.
+macro_rules! kinds {
+    ($($(#[$kind_doc:meta])* $kind:ident = $name:literal, $(#[$record_doc:meta])* $record:ty;)*) => {
+        /// A kind of event, as a module asks for it; [`Detail`] has a variant of the same name for each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Hook {
+            $($(#[$kind_doc])* $kind,)*
+        }
+
+        impl Hook {
+            /// All kinds, in the order of the contract.
+            pub const ALL: [Hook; Hook::COUNT] = [$(Hook::$kind),*];
+
+            /// The dotted name: `message.publish`.
+            pub fn name(self) -> &'static str {
+                match self { $(Hook::$kind => $name,)* }
+            }
+        }
+
+        /// What happened; the variants are those of [`Hook`].
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "an event is built once and lives behind one Arc; a Box would be a second allocation"
+        )]
+        pub enum Detail {
+            $($(#[$record_doc])* $kind($record),)*
+        }
+
+        impl Detail {
+            /// The kind of the event.
+            pub fn hook(&self) -> Hook {
+                match self { $(Detail::$kind(_) => Hook::$kind,)* }
+            }
+        }
+    };
+}
+
+kinds! {
     /// CONNECT was read; authentication is still to come.
-    ClientConnect,
+    ClientConnect = "client.connect",
+        /// The connection that is asked for.
+        Connection;
     /// CONNACK is about to be sent, success or refusal.
-    ClientConnack,
+    ClientConnack = "client.connack",
+        /// The answer.
+        Connack;
     /// The connection is accepted and has its session.
-    ClientConnected,
+    ClientConnected = "client.connected",
+        /// The answer that was given.
+        Connack;
     /// An accepted connection has ended.
-    ClientDisconnected,
+    ClientDisconnected = "client.disconnected",
+        /// The connection and its end.
+        Disconnection;
     /// Authentication has decided.
-    ClientAuthenticated,
+    ClientAuthenticated = "client.authenticated",
+        /// The decision.
+        Authentication;
     /// Authorisation has decided about one publish or one filter.
-    ClientAuthorized,
+    ClientAuthorized = "client.authorized",
+        /// The decision.
+        Authorization;
     /// One filter of a SUBSCRIBE was asked for; refused ones too.
-    ClientSubscribe,
+    ClientSubscribe = "client.subscribe",
+        /// The subscription that is asked for.
+        Subscription;
     /// One filter of an UNSUBSCRIBE was asked for.
-    ClientUnsubscribe,
+    ClientUnsubscribe = "client.unsubscribe",
+        /// The subscription to give up.
+        Unsubscription;
     /// A new session exists.
-    SessionCreated,
+    SessionCreated = "session.created",
+        /// The new session.
+        Session;
     /// A connection has found its session again.
-    SessionResumed,
+    SessionResumed = "session.resumed",
+        /// The session as found.
+        Session;
     /// A subscription is in force.
-    SessionSubscribed,
+    SessionSubscribed = "session.subscribed",
+        /// The subscription in force.
+        Subscription;
     /// A subscription was given up by UNSUBSCRIBE.
-    SessionUnsubscribed,
+    SessionUnsubscribed = "session.unsubscribed",
+        /// The subscription given up.
+        Unsubscription;
     /// A session was thrown away because its client connected with clean start.
-    SessionDiscarded,
+    SessionDiscarded = "session.discarded",
+        /// The session thrown away.
+        Session;
     /// A session has moved to another connection of its client.
-    SessionTakenOver,
+    SessionTakenOver = "session.taken-over",
+        /// The session that moved.
+        Session;
     /// A session has ended for any other reason.
-    SessionTerminated,
+    SessionTerminated = "session.terminated",
+        /// The session and its end.
+        Termination;
     /// A publish was accepted, before it is routed.
-    MessagePublish,
+    MessagePublish = "message.publish",
+        /// The message.
+        Message;
     /// A message is about to be written to one receiver.
-    MessageDelivered,
+    MessageDelivered = "message.delivered",
+        /// The message and its receiver.
+        Delivery;
     /// A receiver has confirmed a message.
-    MessageAcked,
+    MessageAcked = "message.acked",
+        /// The delivery and its confirmation.
+        Acknowledgement;
     /// A publish was accepted and nobody subscribes to its topic.
-    MessageDropped,
+    MessageDropped = "message.dropped",
+        /// The message and the reason.
+        MessageDrop;
     /// A publish was refused.
-    MessageRefused,
+    MessageRefused = "message.refused",
+        /// The message and the reason.
+        MessageDrop;
     /// A message was dropped for one receiver.
-    DeliveryDropped,
+    DeliveryDropped = "delivery.dropped",
+        /// The delivery and the reason.
+        DeliveryDrop;
     /// A message was stored for a receiver that is away.
-    MessageQueued,
+    MessageQueued = "message.queued",
+        /// The message and its receiver.
+        Delivery;
     /// Messages for one receiver were lost unseen.
-    DeliveryLost,
+    DeliveryLost = "delivery.lost",
+        /// The receiver and the number.
+        DeliveryLoss;
     /// Everything that has no case of its own.
-    Other,
+    Other = "other",
+        /// Name and content.
+        OtherEvent;
 }
 
 impl Hook {
     /// How many kinds there are.
     pub const COUNT: usize = Hook::Other as usize + 1;
-
-    /// All kinds, in the order of the contract.
-    pub const ALL: [Hook; Hook::COUNT] = [
-        Hook::ClientConnect,
-        Hook::ClientConnack,
-        Hook::ClientConnected,
-        Hook::ClientDisconnected,
-        Hook::ClientAuthenticated,
-        Hook::ClientAuthorized,
-        Hook::ClientSubscribe,
-        Hook::ClientUnsubscribe,
-        Hook::SessionCreated,
-        Hook::SessionResumed,
-        Hook::SessionSubscribed,
-        Hook::SessionUnsubscribed,
-        Hook::SessionDiscarded,
-        Hook::SessionTakenOver,
-        Hook::SessionTerminated,
-        Hook::MessagePublish,
-        Hook::MessageDelivered,
-        Hook::MessageAcked,
-        Hook::MessageDropped,
-        Hook::MessageRefused,
-        Hook::DeliveryDropped,
-        Hook::MessageQueued,
-        Hook::DeliveryLost,
-        Hook::Other,
-    ];
-
-    /// The dotted name: `message.publish`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hook::ClientConnect => "client.connect",
-            Hook::ClientConnack => "client.connack",
-            Hook::ClientConnected => "client.connected",
-            Hook::ClientDisconnected => "client.disconnected",
-            Hook::ClientAuthenticated => "client.authenticated",
-            Hook::ClientAuthorized => "client.authorized",
-            Hook::ClientSubscribe => "client.subscribe",
-            Hook::ClientUnsubscribe => "client.unsubscribe",
-            Hook::SessionCreated => "session.created",
-            Hook::SessionResumed => "session.resumed",
-            Hook::SessionSubscribed => "session.subscribed",
-            Hook::SessionUnsubscribed => "session.unsubscribed",
-            Hook::SessionDiscarded => "session.discarded",
-            Hook::SessionTakenOver => "session.taken-over",
-            Hook::SessionTerminated => "session.terminated",
-            Hook::MessagePublish => "message.publish",
-            Hook::MessageDelivered => "message.delivered",
-            Hook::MessageAcked => "message.acked",
-            Hook::MessageDropped => "message.dropped",
-            Hook::MessageRefused => "message.refused",
-            Hook::DeliveryDropped => "delivery.dropped",
-            Hook::MessageQueued => "message.queued",
-            Hook::DeliveryLost => "delivery.lost",
-            Hook::Other => "other",
-        }
-    }
 }
 
 /// An event that has no case of its own.
@@ -133,94 +159,7 @@ pub struct OtherEvent {
     pub data: ByteString,
 }
 
-/// What happened; the variants are those of [`Hook`].
-#[derive(Debug, Clone, PartialEq)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an event is built once and lives behind one Arc; a Box would be a second allocation"
-)]
-pub enum Detail {
-    /// The connection that is asked for.
-    ClientConnect(Connection),
-    /// The answer.
-    ClientConnack(Connack),
-    /// The answer that was given.
-    ClientConnected(Connack),
-    /// The connection and its end.
-    ClientDisconnected(Disconnection),
-    /// The decision.
-    ClientAuthenticated(Authentication),
-    /// The decision.
-    ClientAuthorized(Authorization),
-    /// The subscription that is asked for.
-    ClientSubscribe(Subscription),
-    /// The subscription to give up.
-    ClientUnsubscribe(Unsubscription),
-    /// The new session.
-    SessionCreated(Session),
-    /// The session as found.
-    SessionResumed(Session),
-    /// The subscription in force.
-    SessionSubscribed(Subscription),
-    /// The subscription given up.
-    SessionUnsubscribed(Unsubscription),
-    /// The session thrown away.
-    SessionDiscarded(Session),
-    /// The session that moved.
-    SessionTakenOver(Session),
-    /// The session and its end.
-    SessionTerminated(Termination),
-    /// The message.
-    MessagePublish(Message),
-    /// The message and its receiver.
-    MessageDelivered(Delivery),
-    /// The delivery and its confirmation.
-    MessageAcked(Acknowledgement),
-    /// The message and the reason.
-    MessageDropped(MessageDrop),
-    /// The message and the reason.
-    MessageRefused(MessageDrop),
-    /// The delivery and the reason.
-    DeliveryDropped(DeliveryDrop),
-    /// The message and its receiver.
-    MessageQueued(Delivery),
-    /// The receiver and the number.
-    DeliveryLost(DeliveryLoss),
-    /// Name and content.
-    Other(OtherEvent),
-}
-
 impl Detail {
-    /// The kind of the event.
-    pub fn hook(&self) -> Hook {
-        match self {
-            Detail::ClientConnect(_) => Hook::ClientConnect,
-            Detail::ClientConnack(_) => Hook::ClientConnack,
-            Detail::ClientConnected(_) => Hook::ClientConnected,
-            Detail::ClientDisconnected(_) => Hook::ClientDisconnected,
-            Detail::ClientAuthenticated(_) => Hook::ClientAuthenticated,
-            Detail::ClientAuthorized(_) => Hook::ClientAuthorized,
-            Detail::ClientSubscribe(_) => Hook::ClientSubscribe,
-            Detail::ClientUnsubscribe(_) => Hook::ClientUnsubscribe,
-            Detail::SessionCreated(_) => Hook::SessionCreated,
-            Detail::SessionResumed(_) => Hook::SessionResumed,
-            Detail::SessionSubscribed(_) => Hook::SessionSubscribed,
-            Detail::SessionUnsubscribed(_) => Hook::SessionUnsubscribed,
-            Detail::SessionDiscarded(_) => Hook::SessionDiscarded,
-            Detail::SessionTakenOver(_) => Hook::SessionTakenOver,
-            Detail::SessionTerminated(_) => Hook::SessionTerminated,
-            Detail::MessagePublish(_) => Hook::MessagePublish,
-            Detail::MessageDelivered(_) => Hook::MessageDelivered,
-            Detail::MessageAcked(_) => Hook::MessageAcked,
-            Detail::MessageDropped(_) => Hook::MessageDropped,
-            Detail::MessageRefused(_) => Hook::MessageRefused,
-            Detail::DeliveryDropped(_) => Hook::DeliveryDropped,
-            Detail::MessageQueued(_) => Hook::MessageQueued,
-            Detail::DeliveryLost(_) => Hook::DeliveryLost,
-            Detail::Other(_) => Hook::Other,
-        }
-    }
-
     /// The client that the event is about: the one that did something, or the receiver where there is one.
     ///
     /// Events of one client are handled in the order in which they happened; this says whose order that is.
