@@ -7,6 +7,7 @@
 //! [`Running`] is where a further one goes.
 
 mod clock;
+mod decode_error;
 mod gateway;
 mod properties;
 mod remote;

@@ -1,7 +1,7 @@
 //! Why connections, sessions and messages end: RMQTT's reasons in neutral words.
 //!
 //! Every variant of RMQTT's `Reason` is translated here and nowhere else. One fault of RMQTT needs care: it turns what
-//! its decoder complains about into text before the hook sees it. [`decode_error`] turns that text back by asking the
+//! its decoder complains about into text before the hook sees it. [`decoding_text`] turns that text back by asking the
 //! decoder's own errors for their texts, so nothing here depends on how they are worded.
 //!
 //! Codes are those that MQTT 5 has for the reason. RMQTT itself tells a client that was taken over 135 and not 142.
@@ -10,7 +10,7 @@ use std::io;
 
 use bytestring::ByteString;
 
-use crate::broker::properties;
+use crate::broker::{decode_error, properties};
 use crate::event::{DropReason, End, EndReason};
 
 use ::rmqtt::codec::error::{DecodeError, EncodeError, HandshakeError, ProtocolError, SendPacketError};
@@ -57,7 +57,7 @@ pub(super) fn end(reason: &Reason, context: Context) -> End {
         Reason::MessageExpiration => plain(E::Expired, None, None),
         Reason::InflightWindowFull => plain(E::LimitExceeded, 147, None),
         Reason::ProtocolError(text) => plain(E::ProtocolError, 130, Some(text.clone())),
-        Reason::Error(text) => match decode_error(text) {
+        Reason::Error(text) => match decoding_text(text) {
             Some(end) => end,
             None => plain(E::Other, 128, Some(shown(text))),
         },
@@ -173,22 +173,14 @@ fn protocol_error(error: &ProtocolError) -> End {
 
 /// What the decoder says about a packet of the client.
 fn decoding(error: &DecodeError) -> End {
-    let code = match error {
-        DecodeError::Io(text) => return socket(text),
-        DecodeError::InvalidProtocol | DecodeError::UnsupportedPacketType | DecodeError::PacketIdRequired => 130,
-        DecodeError::UnsupportedProtocolLevel => 132,
-        DecodeError::InvalidClientId => 133,
-        DecodeError::InvalidTopicFilter => 143,
-        DecodeError::InvalidTopicName => 144,
-        DecodeError::MaxSizeExceeded { .. } => 149,
-        DecodeError::InvalidLength
-        | DecodeError::MalformedPacket
-        | DecodeError::ConnectReservedFlagSet
-        | DecodeError::InvalidConnectFlags
-        | DecodeError::ConnAckReservedFlagSet
-        | DecodeError::Utf8Error => 129,
-    };
-    plain(EndReason::ProtocolError, code, Some(error.to_string().into()))
+    match error {
+        DecodeError::Io(text) => socket(text),
+        error => plain(
+            EndReason::ProtocolError,
+            decode_error::code(error),
+            Some(error.to_string().into()),
+        ),
+    }
 }
 
 /// What the encoder says about a packet for the client.
@@ -224,7 +216,7 @@ fn socket(text: &str) -> End {
 }
 
 /// The decoder's error behind a text, found by asking each error for its text.
-fn decode_error(text: &str) -> Option<End> {
+fn decoding_text(text: &str) -> Option<End> {
     const PLAIN: [DecodeError; 13] = [
         DecodeError::InvalidProtocol,
         DecodeError::InvalidLength,

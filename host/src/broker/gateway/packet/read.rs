@@ -2,32 +2,13 @@
 
 use bytes::BytesMut;
 use bytestring::ByteString;
-use rmqtt_codec::error::DecodeError;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder;
 
 use super::{Asked, Connack, Connect, Packet, Publish, Unreadable, Will, kind};
 use crate::broker::gateway::frame::{Frame, header};
-use crate::broker::properties;
+use crate::broker::{decode_error, properties};
 use crate::event::Property;
-
-fn why(error: &DecodeError) -> Unreadable {
-    Unreadable(match error {
-        DecodeError::InvalidProtocol | DecodeError::UnsupportedPacketType | DecodeError::PacketIdRequired => 130,
-        DecodeError::UnsupportedProtocolLevel => 132,
-        DecodeError::InvalidClientId => 133,
-        DecodeError::InvalidTopicFilter => 143,
-        DecodeError::InvalidTopicName => 144,
-        DecodeError::MaxSizeExceeded { .. } => 149,
-        DecodeError::InvalidLength
-        | DecodeError::MalformedPacket
-        | DecodeError::ConnectReservedFlagSet
-        | DecodeError::InvalidConnectFlags
-        | DecodeError::ConnAckReservedFlagSet
-        | DecodeError::Utf8Error
-        | DecodeError::Io(_) => 129,
-    })
-}
 
 /// The packet in a buffer of its own, as the codec wants it, with room for what the codec reserves after it.
 fn copied(first: u8, body: &[u8]) -> BytesMut {
@@ -44,7 +25,7 @@ pub(in crate::broker::gateway) fn decode_v3(first: u8, body: &[u8]) -> Result<v3
     match v3::Codec::new(0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
         Ok(None) => Err(Unreadable(129)),
-        Err(error) => Err(why(&error)),
+        Err(error) => Err(Unreadable(decode_error::code(&error))),
     }
 }
 
@@ -53,7 +34,7 @@ pub(in crate::broker::gateway) fn decode_v5(first: u8, body: &[u8]) -> Result<v5
     match v5::Codec::new(0, 0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
         Ok(None) => Err(Unreadable(129)),
-        Err(error) => Err(why(&error)),
+        Err(error) => Err(Unreadable(decode_error::code(&error))),
     }
 }
 
