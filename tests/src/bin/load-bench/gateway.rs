@@ -10,8 +10,8 @@ use hookhost_tests::packet::{self, Connect};
 use hookhost_tests::raw::Raw;
 use hookhost_tests::{Version, raise_file_limit};
 
-use crate::rounds::{Published, megabytes, micros, part};
-use crate::table::Table;
+use crate::publishing::Publishing;
+use crate::table::{Table, megabytes, micros};
 
 /// Connections that are opened at a time.
 const AT_ONCE: usize = 100;
@@ -21,21 +21,8 @@ const ROUND_TRIPS: u16 = 10_000;
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Settings {
-    /// Clients that publish
-    #[arg(long, default_value_t = 10)]
-    publishers: u16,
-    /// Bytes of each payload, at least 18
-    #[arg(long, default_value_t = 64)]
-    payload: usize,
-    /// Unconfirmed publishes of each publisher
-    #[arg(long, default_value_t = 100)]
-    window: u32,
-    /// Length of each measurement
-    #[arg(long, default_value_t = 4.0)]
-    seconds: f64,
-    /// How often everything is measured
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    #[command(flatten)]
+    publishing: Publishing,
     /// Connections without traffic whose memory is measured
     #[arg(long, default_value_t = 10_000)]
     idle: usize,
@@ -49,14 +36,14 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         eprintln!("only {idle} idle connections: no process here may have more than {files} open files");
     }
     let mut table = Table::default();
-    for round in 1..=settings.rounds {
-        eprintln!("round {round} of {}", settings.rounds);
+    for round in 1..=settings.publishing.rounds {
+        eprintln!("round {round} of {}", settings.publishing.rounds);
         // Nothing waits for a client that reads at its own pace.
         let mosquitto = Mosquitto::start("max_queued_messages 0\npersistence false")
             .await
             .context("mosquitto is needed: apt-get install mosquitto")?;
         let before = mosquitto.process.cpu_time();
-        let alone = publish(&settings, mosquitto.address).await?;
+        let alone = settings.publishing.publish(mosquitto.address, 0, 0).await?;
         table.add("mosquitto alone: publishes/s", alone.per_second());
         table.add(
             "mosquitto alone: processor µs per publish",
@@ -67,7 +54,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
         let host = gateway(mosquitto.address).await;
         let before = host.process.cpu_time();
-        let behind = publish(&settings, host.address).await?;
+        let behind = settings.publishing.publish(host.address, 0, 0).await?;
         table.add("gateway: publishes/s, no rule matches", behind.per_second());
         table.add(
             "gateway: processor µs per publish",
@@ -89,17 +76,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         );
         drop(connections);
     }
-    let Settings {
-        publishers,
-        payload,
-        window,
-        seconds,
-        ..
-    } = settings;
-    println!(
-        "{publishers} publishers, QoS 1, {payload} bytes, window {window}, {seconds} s each, {} processors\n",
-        std::thread::available_parallelism().map_or(0, usize::from),
-    );
+    println!("{}\n", settings.publishing);
     print!("{table}");
     Ok(())
 }
@@ -114,22 +91,6 @@ async fn gateway(upstream: SocketAddr) -> Host {
         )
         .start()
         .await
-}
-
-async fn publish(settings: &Settings, to: SocketAddr) -> anyhow::Result<Published> {
-    part(
-        "publish",
-        &[
-            ("to", to.to_string()),
-            ("run", "0".to_owned()),
-            ("publishers", settings.publishers.to_string()),
-            ("payload", settings.payload.to_string()),
-            ("window", settings.window.to_string()),
-            ("seconds", settings.seconds.to_string()),
-            ("rate", "0".to_owned()),
-        ],
-    )
-    .await
 }
 
 /// The median time from a publish to its PUBACK, one after the other, in microseconds.

@@ -18,7 +18,9 @@
 mod baseline;
 mod gateway;
 mod load;
+mod parts;
 mod posts;
+mod publishing;
 mod rounds;
 mod sink;
 mod stamp;

@@ -2,42 +2,28 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::process::Process;
 use hookhost_tests::{PATIENCE, raise_file_limit};
 use serde_json::Value;
 
-use crate::table::Table;
+use crate::parts::{Published, part, this};
+use crate::publishing::Publishing;
+use crate::table::{Table, megabytes, micros};
 
 /// How long the sink may be silent before what has not come counts as lost.
 const SILENCE: Duration = Duration::from_secs(3);
-/// How long one part may take in all.
-const LONGEST_PART: Duration = Duration::from_secs(120);
 /// Connections of the raw generator, as many as the host opens by default.
 const CONNECTIONS: u16 = 128;
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Settings {
-    /// Clients that publish
-    #[arg(long, default_value_t = 10)]
-    publishers: u16,
-    /// Bytes of each payload, at least 18
-    #[arg(long, default_value_t = 64)]
-    payload: usize,
-    /// Unconfirmed publishes of each publisher
-    #[arg(long, default_value_t = 100)]
-    window: u32,
-    /// Length of each measurement
-    #[arg(long, default_value_t = 4.0)]
-    seconds: f64,
-    /// How often everything is measured
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    #[command(flatten)]
+    publishing: Publishing,
     /// Publishes a second at which latency is measured
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 5000])]
     rates: Vec<u32>,
@@ -56,10 +42,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         run: 0,
         table: Table::default(),
     };
-    for round in 1..=bench.settings.rounds {
+    for round in 1..=bench.settings.publishing.rounds {
         eprintln!(
             "round {round} of {} ({:.0?} so far)",
-            bench.settings.rounds,
+            bench.settings.publishing.rounds,
             began.elapsed()
         );
         bench.sink_alone().await?;
@@ -68,19 +54,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         bench.everything_matches().await?;
     }
     let Settings {
-        publishers,
-        payload,
-        window,
-        seconds,
-        overflow,
-        ..
+        publishing, overflow, ..
     } = &bench.settings;
-    println!(
-        "{publishers} publishers, QoS 1, {payload} bytes, window {window}, {seconds} s each, {} processors, overflow: \
-         {overflow}, took {:.0?}\n",
-        std::thread::available_parallelism().map_or(0, usize::from),
-        began.elapsed()
-    );
+    println!("{publishing}, overflow: {overflow}, took {:.0?}\n", began.elapsed());
     print!("{}", bench.table);
     Ok(())
 }
@@ -92,19 +68,6 @@ struct Bench {
     table: Table,
 }
 
-/// What publishers report.
-pub(crate) struct Published {
-    pub(crate) confirmed: u64,
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-}
-
-impl Published {
-    pub(crate) fn per_second(&self) -> f64 {
-        self.confirmed as f64 * 1e9 / (self.last - self.first).max(1) as f64
-    }
-}
-
 impl Bench {
     async fn sink_alone(&mut self) -> anyhow::Result<()> {
         self.begin(CONNECTIONS)?;
@@ -114,8 +77,8 @@ impl Bench {
                 ("to", self.sink.1.to_string()),
                 ("run", self.run.to_string()),
                 ("connections", CONNECTIONS.to_string()),
-                ("payload", self.settings.payload.to_string()),
-                ("seconds", (self.settings.seconds / 2.0).to_string()),
+                ("payload", self.settings.publishing.payload.to_string()),
+                ("seconds", (self.settings.publishing.seconds / 2.0).to_string()),
             ],
         )
         .await?;
@@ -131,7 +94,7 @@ impl Bench {
             .await;
         let address = line.trim_start_matches("ready ").parse()?;
         let before = baseline.cpu_time();
-        self.begin(self.settings.publishers)?;
+        self.begin(self.settings.publishing.publishers)?;
         let done = self.publish(address, 0).await?;
         self.table.add("engine alone: publishes/s", done.per_second());
         self.table.add(
@@ -146,7 +109,7 @@ impl Bench {
     async fn nothing_matches(&mut self) -> anyhow::Result<()> {
         let mut host = self.host("nothing/here").await;
         let before = host.process.cpu_time();
-        self.begin(self.settings.publishers)?;
+        self.begin(self.settings.publishing.publishers)?;
         let done = self.publish(host.address, 0).await?;
         self.table.add("no rule matches: publishes/s", done.per_second());
         self.table.add(
@@ -163,7 +126,7 @@ impl Bench {
         self.table
             .add("all match: memory after the start, MB", megabytes(host.resident()));
         for rate in self.settings.rates.clone() {
-            self.begin(self.settings.publishers)?;
+            self.begin(self.settings.publishing.publishers)?;
             let done = self.publish(host.address, rate).await?;
             let report = self.drain(&done).await?;
             let millis = |field: &str| report[field].as_f64().unwrap_or(f64::NAN) / 1000.0;
@@ -175,7 +138,7 @@ impl Bench {
                 .add(format!("all match: publishes/s at {rate}/s"), done.per_second());
             self.account(&done, &report, &format!("at {rate}/s"));
         }
-        self.begin(self.settings.publishers)?;
+        self.begin(self.settings.publishing.publishers)?;
         let before = host.process.cpu_time();
         let done = self.publish(host.address, 0).await?;
         let after = self.report(done.first + (done.last - done.first) / 5, done.last)?;
@@ -230,19 +193,7 @@ impl Bench {
 
     /// Publishes for the time set; at a rate, or as fast as it goes if that is 0.
     async fn publish(&self, to: SocketAddr, rate: u32) -> anyhow::Result<Published> {
-        part(
-            "publish",
-            &[
-                ("to", to.to_string()),
-                ("run", self.run.to_string()),
-                ("publishers", self.settings.publishers.to_string()),
-                ("payload", self.settings.payload.to_string()),
-                ("window", self.settings.window.to_string()),
-                ("seconds", self.settings.seconds.to_string()),
-                ("rate", rate.to_string()),
-            ],
-        )
-        .await
+        self.settings.publishing.publish(to, self.run, rate).await
     }
 
     /// Opens a new page in the sink's book.
@@ -293,13 +244,6 @@ impl Bench {
     }
 }
 
-/// This program as one of its parts.
-fn this(part: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("a running executable has a path"));
-    command.arg(part);
-    command
-}
-
 async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
     let sink = Process::start(this("sink"));
     let line = sink
@@ -308,28 +252,6 @@ async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
         .await;
     let address = line.trim_start_matches("listening on ").parse()?;
     Ok((sink, address))
-}
-
-/// Runs a part to its end and reads the line that it prints.
-pub(crate) async fn part(name: &str, arguments: &[(&str, String)]) -> anyhow::Result<Published> {
-    let mut command = this(name);
-    for (argument, value) in arguments {
-        command.arg(format!("--{argument}")).arg(value);
-    }
-    let mut process = Process::start(command);
-    let code = process.wait(LONGEST_PART).await;
-    ensure!(code == Some(0), "{name} failed: {}", process.stderr.tail());
-    let line = process
-        .stdout
-        .wait("its result", PATIENCE, |line| line.starts_with('{'))
-        .await;
-    let result: Value = serde_json::from_str(&line)?;
-    let field = |name: &str| result[name].as_u64().with_context(|| format!("no {name} in {line}"));
-    Ok(Published {
-        confirmed: field("confirmed")?,
-        first: field("first")?,
-        last: field("last")?,
-    })
 }
 
 /// One HTTP request on a connection of its own; the answer's body.
@@ -351,12 +273,4 @@ fn ask(to: SocketAddr, request: &str) -> anyhow::Result<String> {
         }
         ensure!(read > 0, "the sink closed the connection");
     }
-}
-
-pub(crate) fn micros(time: Duration, count: u64) -> f64 {
-    time.as_secs_f64() * 1e6 / count.max(1) as f64
-}
-
-pub(crate) fn megabytes(kilobytes: u64) -> f64 {
-    kilobytes as f64 / 1024.0
 }

@@ -1,6 +1,7 @@
 //! The result: one row for each figure with the median, its ratio to the figure that it is held against, and all rounds.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Which row is divided by which.
 const RATIOS: [(&str, &str); 6] = [
@@ -65,6 +66,16 @@ fn figure(value: f64) -> String {
         value if value >= 10.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
     }
+}
+
+/// Microseconds for each of so many.
+pub(crate) fn micros(time: Duration, count: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / count.max(1) as f64
+}
+
+/// Megabytes of so many kilobytes.
+pub(crate) fn megabytes(kilobytes: u64) -> f64 {
+    kilobytes as f64 / 1024.0
 }
 
 #[cfg(test)]

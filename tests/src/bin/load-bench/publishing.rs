@@ -1,0 +1,63 @@
+//! What is published, in both benches: the settings of the publishers, who are a process of their own.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::parts::{Published, part};
+
+/// How much is published at a time, and how often it is measured.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Publishing {
+    /// Clients that publish
+    #[arg(long, default_value_t = 10)]
+    pub(crate) publishers: u16,
+    /// Bytes of each payload, at least 18
+    #[arg(long, default_value_t = 64)]
+    pub(crate) payload: usize,
+    /// Unconfirmed publishes of each publisher
+    #[arg(long, default_value_t = 100)]
+    window: u32,
+    /// Length of each measurement
+    #[arg(long, default_value_t = 4.0)]
+    pub(crate) seconds: f64,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: usize,
+}
+
+impl Publishing {
+    /// Publishes for the time set; at a rate, or as fast as it goes if that is 0.
+    pub(crate) async fn publish(&self, to: SocketAddr, run: u16, rate: u32) -> anyhow::Result<Published> {
+        part(
+            "publish",
+            &[
+                ("to", to.to_string()),
+                ("run", run.to_string()),
+                ("publishers", self.publishers.to_string()),
+                ("payload", self.payload.to_string()),
+                ("window", self.window.to_string()),
+                ("seconds", self.seconds.to_string()),
+                ("rate", rate.to_string()),
+            ],
+        )
+        .await
+    }
+}
+
+/// What stands above the table.
+impl fmt::Display for Publishing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Publishing {
+            publishers,
+            payload,
+            window,
+            seconds,
+            ..
+        } = self;
+        let processors = std::thread::available_parallelism().map_or(0, usize::from);
+        write!(
+            f,
+            "{publishers} publishers, QoS 1, {payload} bytes, window {window}, {seconds} s each, {processors} processors"
+        )
+    }
+}
