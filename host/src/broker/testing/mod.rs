@@ -1,7 +1,8 @@
-//! What the tests of both engines stand on: an engine that keeps what it tells, and a client that speaks MQTT byte by
-//! byte, so that what is tested is not tested with its own codec.
+//! What the tests of both engines stand on: an engine that keeps what it tells, a client that speaks MQTT byte by byte,
+//! so that what is tested is not tested with its own codec, and scripts of what clients do before either engine.
 
 pub(super) mod client;
+pub(super) mod scripts;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ pub(super) struct Host {
     /// The engine.
     pub(super) running: Running,
     /// What it told.
-    pub(super) seen: Arc<Seen>,
+    seen: Arc<Seen>,
     _attachment: Attachment,
 }
 
@@ -29,9 +30,9 @@ pub(super) struct Host {
 #[derive(Default)]
 pub(super) struct Seen {
     /// In the order in which they came.
-    pub(super) events: Mutex<Vec<Arc<Event>>>,
+    events: Mutex<Vec<Arc<Event>>>,
     /// There are more.
-    pub(super) more: Notify,
+    more: Notify,
 }
 
 impl Host {
@@ -92,39 +93,17 @@ impl Host {
 
     /// All events so far.
     pub(super) fn events(&self) -> Vec<Arc<Event>> {
-        self.seen.events.lock().unwrap().clone()
+        self.seen.events()
     }
 
-    /// All lines so far, once there are as many; panics with what there is when the time is up.
-    pub(super) async fn lines(&self, count: usize) -> Vec<String> {
-        self.until(|events| events.len() >= count)
-            .await
-            .iter()
-            .map(|event| line(event))
-            .collect()
-    }
-
-    /// All events, once they are as wanted; panics with what there is when the time is up.
+    /// See [`Seen::until`].
     pub(super) async fn until(&self, done: impl Fn(&[Arc<Event>]) -> bool) -> Vec<Arc<Event>> {
-        let wait = async {
-            loop {
-                let events = self.events();
-                if done(&events) {
-                    return events;
-                }
-                self.seen.more.notified().await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| {
-            panic!(
-                "told only:\n{}",
-                self.events()
-                    .iter()
-                    .map(|event| line(event))
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            )
-        })
+        self.seen.until(done).await
+    }
+
+    /// See [`Seen::lines`].
+    pub(super) async fn lines(&self, count: usize) -> Vec<String> {
+        self.seen.lines(count).await
     }
 
     /// Waits until these lines were told, in this order, and forgets them; nothing else may have been told.
@@ -144,6 +123,45 @@ impl Host {
     /// Forgets what was told.
     pub(super) fn forget(&self) {
         self.seen.events.lock().unwrap().clear();
+    }
+}
+
+impl Seen {
+    /// All events so far.
+    fn events(&self) -> Vec<Arc<Event>> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// All lines so far, once there are as many; panics with what there is when the time is up.
+    pub(super) async fn lines(&self, count: usize) -> Vec<String> {
+        self.until(|events| events.len() >= count)
+            .await
+            .iter()
+            .map(|event| line(event))
+            .collect()
+    }
+
+    /// All events, once they are as wanted; panics with what there is when the time is up.
+    pub(super) async fn until(&self, done: impl Fn(&[Arc<Event>]) -> bool) -> Vec<Arc<Event>> {
+        let wait = async {
+            loop {
+                let events = self.events();
+                if done(&events) {
+                    return events;
+                }
+                self.more.notified().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| {
+            panic!(
+                "told only:\n{}",
+                self.events()
+                    .iter()
+                    .map(|event| line(event))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            )
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //! misbehave.
 
 mod equal;
+mod fake;
+mod passing;
 mod plain;
 mod rumqttd;
 mod stamps;

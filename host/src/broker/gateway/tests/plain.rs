@@ -1,50 +1,16 @@
 //! What any client does, through the gateway.
 
-use std::time::Duration;
-
 use super::client::{Client, Connect, clean, packet, persistent};
 use super::*;
+use crate::broker::testing::scripts;
 use crate::event::EndReason;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_life_without_messages() {
     for version in [3, 4, 5] {
         let pair = Pair::start().await;
-        let host = &pair.host;
-        let mut c = clean(version, "c").join(pair.address()).await;
-        host.told(&[
-            "client.connect c",
-            "client.authenticated c 0 anonymous",
-            "session.created c",
-            "client.connack c 0 new",
-            "client.connected c 0 new",
-        ])
-        .await;
-        assert_eq!(c.subscribe("t/1", 1).await, 1);
-        host.told(&[
-            "client.authorized c Subscribe t/1 allowed",
-            "client.subscribe c t/1 q1 1 new",
-            "session.subscribed c t/1 q1 1 new",
-        ])
-        .await;
-        c.subscribe("t/1", 2).await;
-        host.told(&[
-            "client.authorized c Subscribe t/1 allowed",
-            "client.subscribe c t/1 q2 2 again",
-            "session.subscribed c t/1 q2 2 again",
-        ])
-        .await;
-        c.unsubscribe("t/1").await;
-        host.told(&["client.unsubscribe c t/1 q2 0", "session.unsubscribed c t/1 q2 0"])
-            .await;
-        c.ping().await;
-        host.told(&["other c client.ping"]).await;
-        c.disconnect().await;
-        host.told(&[
-            "client.disconnected c Disconnect 0",
-            "session.terminated c Disconnect 0",
-        ])
-        .await;
+        let c = scripts::comes_and_subscribes(&pair.host, version).await;
+        scripts::pings_and_leaves(&pair.host, c).await;
     }
 }
 
@@ -177,17 +143,9 @@ async fn connect_and_more_in_one_write() {
 async fn silence_ends_a_connection() {
     for version in [4, 5] {
         let pair = Pair::start().await;
-        let mut c = Connect {
-            keep_alive: 1,
-            ..clean(version, "c")
-        }
-        .join(pair.address())
-        .await;
-        let kinds = c.closed().await;
+        let kinds = scripts::is_silent(&pair.host, version).await;
         // MQTT 5 says why.
         assert_eq!(kinds, if version == 5 { vec![0xe0] } else { Vec::new() });
-        pair.host.sees("client.disconnected c KeepAliveTimeout 141").await;
-        pair.host.sees("session.terminated c KeepAliveTimeout 141").await;
     }
 }
 
@@ -195,30 +153,11 @@ async fn silence_ends_a_connection() {
 async fn an_administrator_can_ask_and_disconnect() {
     let pair = Pair::start().await;
     let host = &pair.host;
-    let mut c = persistent(5, "c").join(pair.address()).await;
-    c.subscribe("t", 1).await;
-    persistent(5, "away").join(pair.address()).await.disconnect().await;
-    host.sees("client.disconnected away Disconnect 0").await;
-    let mut states = host.running.clients().await;
-    states.sort_by_key(|state| state.connected);
-    assert_eq!((states[0].client.id.as_ref(), states[0].connected), ("away", false));
-    assert_eq!(
-        (
-            states[1].client.id.as_ref(),
-            states[1].connected,
-            states[1].subscriptions
-        ),
-        ("c", true, 1)
-    );
-    assert!(host.running.disconnect("c").await);
-    host.sees("client.disconnected c Kicked 152").await;
-    assert_eq!(c.closed().await, [0xe0]);
+    assert_eq!(scripts::is_kicked(host, persistent(5, "c")).await, [0xe0]);
     // The upstream was told to forget the session.
     let (_, found) = persistent(5, "c").open(pair.address()).await;
     assert!(!found);
-    assert!(host.running.disconnect("away").await);
-    host.sees("session.terminated away Kicked 152").await;
-    assert!(!host.running.disconnect("nobody").await);
+    scripts::is_kicked_while_away(host).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,44 +199,15 @@ async fn the_host_publishes_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_ends_everything() {
     let pair = Pair::start().await;
-    let address = pair.address();
-    let mut old = clean(4, "a").join(address).await;
-    let mut new = clean(5, "b").join(address).await;
-    let mut silent = Client::raw(address, 4).await;
-    persistent(4, "away").join(address).await.disconnect().await;
-    pair.host.sees("client.disconnected away Disconnect 0").await;
-    pair.host.forget();
-    pair.host.running.stop(DEADLINE).await;
-    assert_eq!(old.closed().await, Vec::<u8>::new());
-    assert_eq!(new.closed().await, [0xe0]);
+    let told = [
+        "client.disconnected a Shutdown 139",
+        "client.disconnected b Shutdown 139",
+        "session.terminated a Shutdown 139",
+        "session.terminated b Shutdown 139",
+    ];
+    let (kinds, mut silent) = scripts::stops(pair.host, &[clean(4, "a"), clean(5, "b")], &told).await;
+    assert_eq!(kinds, [vec![], vec![0xe0]]);
     silent.closed().await;
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
-    let told = || {
-        pair.host
-            .seen
-            .events
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|event| line(event))
-            .collect::<Vec<_>>()
-    };
-    while told().len() < 4 {
-        tokio::time::timeout(DEADLINE, pair.host.seen.more.notified())
-            .await
-            .unwrap();
-    }
-    let mut lines = told();
-    lines.sort();
-    assert_eq!(
-        lines,
-        [
-            "client.disconnected a Shutdown 139",
-            "client.disconnected b Shutdown 139",
-            "session.terminated a Shutdown 139",
-            "session.terminated b Shutdown 139",
-        ]
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -335,41 +245,5 @@ async fn a_gateway_that_sees_everybody_knows_who_is_missing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_take_overs_leave_one_session_and_a_true_story() {
     let pair = Pair::start().await;
-    let address = pair.address();
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..20 {
-        tasks.spawn(async move {
-            let connect = if n % 2 == 0 { clean(4, "c") } else { persistent(5, "c") };
-            let mut c = Client::raw(address, connect.version).await;
-            c.write(&connect.bytes()).await;
-            c.closed().await;
-        });
-    }
-    while !tasks.is_empty() {
-        pair.host.running.disconnect("c").await;
-        while let Some(ended) = tasks.try_join_next() {
-            ended.unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let balanced = |events: &[Arc<Event>]| {
-        let count = |hook| events.iter().filter(|event| event.detail.hook() == hook).count();
-        count(Hook::ClientConnected) == count(Hook::ClientDisconnected)
-    };
-    let events = pair.host.until(balanced).await;
-    let mut connected = false;
-    for event in &events {
-        match &event.detail {
-            Detail::ClientConnected(_) => {
-                assert!(!connected, "two connections at a time");
-                connected = true;
-            }
-            Detail::ClientDisconnected(disconnection) => {
-                assert!(connected);
-                connected = false;
-                assert_ne!(disconnection.end.reason, EndReason::InternalError);
-            }
-            _ => {}
-        }
-    }
+    scripts::takes_over_again_and_again(&pair.host, EndReason::InternalError).await;
 }

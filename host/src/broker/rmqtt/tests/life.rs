@@ -2,48 +2,17 @@
 
 use super::client::{Client, Connect, clean, packet, persistent, text};
 use super::*;
+use crate::broker::testing::scripts;
 use crate::event::{EndReason, Property};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_life_without_messages() {
     for version in [3, 4, 5] {
         let host = Host::start(Limits::default()).await;
-        let mut c = clean(version, "c").join(host.address()).await;
-        host.told(&[
-            "client.connect c",
-            "client.authenticated c 0 anonymous",
-            "session.created c",
-            "client.connack c 0 new",
-            "client.connected c 0 new",
-        ])
-        .await;
-        assert_eq!(c.subscribe("t/1", 1).await, 1);
-        host.told(&[
-            "client.authorized c Subscribe t/1 allowed",
-            "client.subscribe c t/1 q1 1 new",
-            "session.subscribed c t/1 q1 1 new",
-        ])
-        .await;
-        c.subscribe("t/1", 2).await;
-        host.told(&[
-            "client.authorized c Subscribe t/1 allowed",
-            "client.subscribe c t/1 q2 2 again",
-            "session.subscribed c t/1 q2 2 again",
-        ])
-        .await;
-        c.unsubscribe("t/1").await;
-        host.told(&["client.unsubscribe c t/1 q2 0", "session.unsubscribed c t/1 q2 0"])
-            .await;
+        let mut c = scripts::comes_and_subscribes(&host, version).await;
         c.unsubscribe("t/2").await;
         host.told(&["client.unsubscribe c t/2 q0 17"]).await;
-        c.ping().await;
-        host.told(&["other c client.ping"]).await;
-        c.disconnect().await;
-        host.told(&[
-            "client.disconnected c Disconnect 0",
-            "session.terminated c Disconnect 0",
-        ])
-        .await;
+        scripts::pings_and_leaves(&host, c).await;
     }
 }
 
@@ -188,15 +157,7 @@ async fn a_session_expires() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_ends_a_connection() {
     let host = Host::start(Limits::default()).await;
-    let mut c = Connect {
-        keep_alive: 1,
-        ..clean(4, "c")
-    }
-    .join(host.address())
-    .await;
-    c.closed().await;
-    host.sees("client.disconnected c KeepAliveTimeout 141").await;
-    host.sees("session.terminated c KeepAliveTimeout 141").await;
+    scripts::is_silent(&host, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -339,27 +300,9 @@ async fn nobody_gets_in_without_credentials_unless_allowed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_administrator_can_ask_and_disconnect() {
     let host = Host::start(Limits::default()).await;
-    let mut c = clean(4, "c").join(host.address()).await;
-    c.subscribe("t", 1).await;
-    persistent(5, "away").join(host.address()).await.disconnect().await;
-    host.sees("client.disconnected away Disconnect 0").await;
-    let mut states = host.running.clients().await;
-    states.sort_by_key(|state| state.connected);
-    assert_eq!((states[0].client.id.as_ref(), states[0].connected), ("away", false));
-    assert_eq!(
-        (
-            states[1].client.id.as_ref(),
-            states[1].connected,
-            states[1].subscriptions
-        ),
-        ("c", true, 1)
-    );
-    assert!(host.running.disconnect("c").await);
-    host.sees("client.disconnected c Kicked 152").await;
+    scripts::is_kicked(&host, clean(4, "c")).await;
     host.sees("session.terminated c Kicked 152").await;
-    c.closed().await;
-    assert!(host.running.disconnect("away").await);
-    host.sees("session.terminated away Kicked 152").await;
+    scripts::is_kicked_while_away(&host).await;
     assert!(!host.running.disconnect("c").await);
     assert_eq!(host.running.clients().await, []);
 }
@@ -367,46 +310,16 @@ async fn an_administrator_can_ask_and_disconnect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_ends_everything() {
     let host = Host::start(Limits::default()).await;
-    let address = host.address();
-    let mut clients = Vec::new();
-    for (version, id) in [(4, "a"), (5, "b"), (3, "d")] {
-        clients.push(clean(version, id).join(address).await);
-    }
-    persistent(4, "away").join(address).await.disconnect().await;
-    host.sees("client.disconnected away Disconnect 0").await;
-    let _silent = Client::raw(address, 4).await;
-    host.forget();
-    host.running.stop(DEADLINE).await;
-    for client in &mut clients {
-        client.closed().await;
-    }
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
-    let told = || {
-        host.seen
-            .events
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|event| line(event))
-            .collect::<Vec<_>>()
-    };
-    while told().len() < 7 {
-        tokio::time::timeout(DEADLINE, host.seen.more.notified()).await.unwrap();
-    }
-    let mut lines = told();
-    lines.sort();
-    assert_eq!(
-        lines,
-        [
-            "client.disconnected a Shutdown 139",
-            "client.disconnected b Shutdown 139",
-            "client.disconnected d Shutdown 139",
-            "session.terminated a Shutdown 139",
-            "session.terminated away Shutdown 139",
-            "session.terminated b Shutdown 139",
-            "session.terminated d Shutdown 139",
-        ]
-    );
+    let told = [
+        "client.disconnected a Shutdown 139",
+        "client.disconnected b Shutdown 139",
+        "client.disconnected d Shutdown 139",
+        "session.terminated a Shutdown 139",
+        "session.terminated away Shutdown 139",
+        "session.terminated b Shutdown 139",
+        "session.terminated d Shutdown 139",
+    ];
+    scripts::stops(host, &[clean(4, "a"), clean(5, "b"), clean(3, "d")], &told).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -463,43 +376,5 @@ async fn a_client_that_comes_straight_back_is_let_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_take_overs_leave_one_session_and_a_true_story() {
     let host = Host::start(Limits::default()).await;
-    let address = host.address();
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..20 {
-        tasks.spawn(async move {
-            let connect = if n % 2 == 0 { clean(4, "c") } else { persistent(5, "c") };
-            let mut c = Client::raw(address, connect.version).await;
-            c.write(&connect.bytes()).await;
-            c.closed().await;
-        });
-    }
-    // Each connection ends when the next one is accepted; the last one by hand.
-    while !tasks.is_empty() {
-        host.running.disconnect("c").await;
-        while let Some(ended) = tasks.try_join_next() {
-            ended.unwrap();
-        }
-        tokio::task::yield_now().await;
-    }
-    // Each connection that was accepted has ended once, and before the next one was accepted.
-    let balanced = |events: &[Arc<Event>]| {
-        let count = |hook| events.iter().filter(|event| event.detail.hook() == hook).count();
-        count(Hook::ClientConnected) == count(Hook::ClientDisconnected)
-    };
-    let events = host.until(balanced).await;
-    let mut connected = false;
-    for event in &events {
-        match &event.detail {
-            Detail::ClientConnected(_) => {
-                assert!(!connected, "two connections at a time");
-                connected = true;
-            }
-            Detail::ClientDisconnected(disconnection) => {
-                assert!(connected);
-                connected = false;
-                assert_ne!(disconnection.end.reason, EndReason::Other);
-            }
-            _ => {}
-        }
-    }
+    scripts::takes_over_again_and_again(&host, EndReason::Other).await;
 }
