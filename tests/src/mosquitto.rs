@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
 use crate::PATIENCE;
 use crate::process::Process;
@@ -46,18 +45,17 @@ impl Mosquitto {
             std::fs::write(&config, text).expect("the directory is ours");
             let mut command = Command::new(program);
             command.arg("-c").arg(&config);
-            let process = Process::start(command);
-            let deadline = tokio::time::Instant::now() + PATIENCE;
-            while process.is_running() && tokio::time::Instant::now() < deadline {
-                if TcpStream::connect(address).await.is_ok() {
-                    return Some(Mosquitto {
-                        process,
-                        address,
-                        _dir: dir,
-                    });
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            let mut process = Process::start(command);
+            // It says so once it listens.
+            let running = process.stderr.find(PATIENCE, |line| line.ends_with(" running"));
+            if running.await.is_some() {
+                return Some(Mosquitto {
+                    process,
+                    address,
+                    _dir: dir,
+                });
             }
+            process.wait(PATIENCE).await;
             eprintln!("mosquitto did not start at {address}:\n{}", process.stderr.tail());
         }
         panic!("mosquitto does not start");

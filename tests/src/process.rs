@@ -59,27 +59,37 @@ impl Log {
         patience: Duration,
         wanted: impl Fn(&str) -> bool,
     ) -> String {
-        let mut length = self.length.clone();
-        let mut next = mark;
-        let search = async {
-            loop {
-                length.mark_unchanged();
-                {
-                    let lines = self.lines.lock().unwrap();
-                    if let Some(line) = lines[next.min(lines.len())..].iter().find(|line| wanted(line)) {
-                        return Some(line.clone());
-                    }
-                    next = lines.len();
-                }
-                if length.changed().await.is_err() && next == self.mark() {
-                    return None;
-                }
-            }
-        };
-        match tokio::time::timeout(patience, search).await {
+        match tokio::time::timeout(patience, self.search(mark, wanted)).await {
             Ok(Some(line)) => line,
             Ok(None) => panic!("the output ended without {what}:\n{}", self.tail()),
             Err(_) => panic!("no {what} within {patience:?}:\n{}", self.tail()),
+        }
+    }
+
+    /// The first line that `wanted` accepts; none if the stream ends without it or the time is up.
+    pub async fn find(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        tokio::time::timeout(patience, self.search(0, wanted))
+            .await
+            .ok()
+            .flatten()
+    }
+
+    /// Waits for a line after a mark; none if the stream ends without it.
+    async fn search(&self, mark: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let mut length = self.length.clone();
+        let mut next = mark;
+        loop {
+            length.mark_unchanged();
+            {
+                let lines = self.lines.lock().unwrap();
+                if let Some(line) = lines[next.min(lines.len())..].iter().find(|line| wanted(line)) {
+                    return Some(line.clone());
+                }
+                next = lines.len();
+            }
+            if length.changed().await.is_err() && next == self.mark() {
+                return None;
+            }
         }
     }
 
