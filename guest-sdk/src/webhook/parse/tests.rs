@@ -3,6 +3,7 @@
 use super::*;
 use crate::event::{Detail, Hook, Interest};
 use crate::testing;
+use crate::webhook::{Encoding, Method};
 use serde_json::json;
 
 fn rules(config: Value) -> Rules {

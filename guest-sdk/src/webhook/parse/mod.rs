@@ -1,20 +1,19 @@
 //! Reading rules: all mistakes at once, each with the key where it is.
 
+mod keys;
+mod values;
+
 use serde_json::{Map, Value};
 
-use super::cloudevents::{CloudEvents, CloudEventsMode};
-use super::encoding::Encoding;
-use super::event_fields::EventFields;
+use super::cloudevents::CloudEventsMode;
 use super::format::Format;
 use super::key::RuleKey;
 use super::rules::{Rule, Rules};
-use super::shape::{BodyText, Method, Shape};
+use super::shape::Shape;
 use super::sql::{Condition, Select};
-use super::template::{HeaderTemplate, Template, TemplateError, UrlTemplate};
 use crate::module::Host;
-use crate::nearest::nearest;
 use crate::problems::Problems;
-use crate::topic::TopicFilter;
+use values::{is_empty, object, sql, text, topics, unknown};
 
 /// Keys that stand for all rules, and in a rule for that one.
 const SHARED: [&str; 9] = [
@@ -43,9 +42,10 @@ impl Rules {
     /// }
     /// ```
     ///
-    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`, `payload_encoding`, `method`, `headers`, `body`,
-    /// `cloudevents_mode` and `cloudevents_extensions` stand for all rules, and in a rule in place of that; `action`, `topics`, `select` and `where`
-    /// belong to a rule. `docs/webhook.md` says what each does.
+    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`,
+    /// `payload_encoding`, `method`, `headers`, `body`, `cloudevents_mode` and `cloudevents_extensions` stand for all
+    /// rules, and in a rule in place of that; `action`, `topics`, `select` and `where` belong to a rule. `docs/webhook.md`
+    /// says what each does.
     pub fn parse(config: &Value, host: &Host) -> Result<Rules, Problems> {
         let mut problems = Problems::new();
         let Some(table) = object("", config, &mut problems) else {
@@ -287,193 +287,6 @@ impl<'a> Reader<'a> {
             self.cloudevents(CloudEventsMode::default(), Some(&found));
         }
     }
-
-    fn format(&mut self, found: &Found<'_>) -> Option<Format> {
-        self.choice(found, &Format::ALL.map(Format::name), Format::from_name)
-    }
-
-    fn encoding(&mut self, found: &Found<'_>, format: Format) -> Option<Encoding> {
-        self.choice(found, &Encoding::NAMES, |name| Encoding::from_name(name, format))
-    }
-
-    fn method(&mut self, found: &Found<'_>) -> Option<Method> {
-        self.choice(found, &["post", "put", "patch", "get", "delete"], Method::from_name)
-    }
-
-    fn mode(&mut self, found: &Found<'_>) -> Option<CloudEventsMode> {
-        let modes = CloudEventsMode::NAMES;
-        self.choice(found, &modes.map(|(name, _)| name), |name| {
-            modes
-                .into_iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, mode)| mode)
-        })
-    }
-
-    /// CloudEvents in a mode, with the attributes that were asked for.
-    fn cloudevents(&mut self, mode: CloudEventsMode, extensions: Option<&Found<'a>>) -> CloudEvents {
-        let mut events = CloudEvents::new(mode);
-        let Some(found) = extensions else { return events };
-        let Some(table) = object(&found.at, found.value, &mut self.problems) else {
-            return events;
-        };
-        for (name, value) in table {
-            let at = format!("{}.{name}", found.at);
-            let Some(text) = text(&at, value, &mut self.problems) else {
-                continue;
-            };
-            let template = Template::parse(text).and_then(|template| {
-                known_fields(&template, Format::Cloudevents)?;
-                Ok(template)
-            });
-            let added = template.map_err(|error| error.to_string());
-            match added.and_then(|template| events.clone().extension(name, template)) {
-                Ok(more) => events = more,
-                Err(error) => once(&at, error, &mut self.problems),
-            }
-        }
-        events
-    }
-
-    /// A header of the rule must not call the body of a CloudEvent something else than it is.
-    fn content_type(&mut self, headers: &Found<'a>, mode: CloudEventsMode) {
-        let Some(table) = headers.value.as_object() else {
-            return;
-        };
-        let given = table
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        for (name, text) in given.filter_map(|(name, value)| Some((name, value.as_str()?))) {
-            if mode.allows(text) {
-                continue;
-            }
-            let at = format!("{}.{name}", headers.at);
-            let text = match mode.media_type() {
-                Some(media_type) => format!(
-                    "contradicts cloudevents_mode \"{}\", whose bodies are {media_type}; leave it out",
-                    mode.name()
-                ),
-                None => "contradicts cloudevents_mode \"binary\": a receiver would look for the event in the body; leave it \
-                         out, or choose \"structured\" or \"batched\""
-                    .to_owned(),
-            };
-            once(&at, text, &mut self.problems);
-        }
-    }
-
-    fn choice<T>(&mut self, found: &Found<'_>, names: &[&str], choose: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let name = text(&found.at, found.value, &mut self.problems)?;
-        let chosen = choose(name);
-        if chosen.is_none() {
-            self.problem(found, unknown_choice(name, names));
-        }
-        chosen
-    }
-
-    fn truth(&mut self, found: &Found<'_>) -> bool {
-        let truth = found.value.as_bool();
-        if truth.is_none() {
-            self.problem(found, "true or false was expected".to_owned());
-        }
-        truth.unwrap_or_default()
-    }
-
-    fn body(&mut self, found: &Found<'_>, format: Format) -> Option<BodyText> {
-        let text = text(&found.at, found.value, &mut self.problems)?;
-        let body = BodyText::parse(text, format).and_then(|body| {
-            known_fields(body.template(), format)?;
-            Ok(body)
-        });
-        match body {
-            Ok(body) => Some(body),
-            Err(error) => {
-                self.problem(found, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn headers(&mut self, found: &Found<'a>, format: Format) -> Vec<(String, HeaderTemplate)> {
-        let mut headers: Vec<(String, HeaderTemplate)> = Vec::new();
-        let Some(table) = object(&found.at, found.value, &mut self.problems) else {
-            return headers;
-        };
-        for (name, value) in table {
-            let at = format!("{}.{name}", found.at);
-            let Some(text) = text(&at, value, &mut self.problems) else {
-                continue;
-            };
-            let inner = Found {
-                at,
-                value,
-                own: found.own,
-            };
-            let name = name.to_ascii_lowercase();
-            if name.is_empty() || !name.bytes().all(is_token) {
-                self.problem(&inner, "is no name of an HTTP header".to_owned());
-            } else if ["content-length", "host", "transfer-encoding", "connection"].contains(&name.as_str()) {
-                self.problem(&inner, "is a header that the host writes by itself".to_owned());
-            }
-            let template = HeaderTemplate::parse(text).and_then(|template| {
-                known_fields(template.template(), format)?;
-                Ok(template)
-            });
-            match template {
-                Ok(template) => headers.push((name, template)),
-                Err(error) => self.problem(&inner, error.to_string()),
-            }
-        }
-        headers.sort_by(|(one, _), (other, _)| one.cmp(other));
-        headers
-    }
-
-    fn urls(&mut self, found: &Found<'a>, format: Format) -> Vec<UrlTemplate> {
-        let mut urls = Vec::new();
-        let Some(list) = texts(&found.at, found.value, &mut self.problems) else {
-            return urls;
-        };
-        for (at, url) in list {
-            let url = url.trim();
-            let inner = Found {
-                at,
-                value: found.value,
-                own: found.own,
-            };
-            let known = ["http://", "https://", "file://", "stdout:"];
-            if !known.iter().any(|scheme| url.starts_with(scheme)) {
-                // The URL itself may hold a password.
-                let text = "a URL begins with 'http://', 'https://', 'file://' or 'stdout:'";
-                self.problem(&inner, text.to_owned());
-                continue;
-            }
-            let template = match format {
-                Format::Emqx5 => UrlTemplate::parse_emqx5(url),
-                _ => UrlTemplate::parse(url),
-            };
-            let template = template.and_then(|template| {
-                known_fields(template.template(), format)?;
-                Ok(template)
-            });
-            match template {
-                Ok(url) => urls.push(url),
-                Err(error) => self.problem(&inner, error.to_string()),
-            }
-        }
-        urls
-    }
-
-    /// A problem once: a value for all rules is read for each of them.
-    fn problem(&mut self, found: &Found<'_>, text: String) {
-        once(&found.at, text, &mut self.problems);
-    }
-}
-
-/// Whether an event may have every field of a template. In EMQX 5's format the fields are what was selected.
-fn known_fields(template: &Template, format: Format) -> Result<(), TemplateError> {
-    match format {
-        Format::Emqx5 => Ok(()),
-        _ => template.check(&EventFields::names()),
-    }
 }
 
 /// Whether rules of a format have a use for a key that not all have a use for.
@@ -502,79 +315,5 @@ fn refusal(format: Format, name: &str) -> String {
     }
 }
 
-fn is_empty(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty)
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-fn topics(at: &str, value: &Value, problems: &mut Problems) -> Vec<TopicFilter> {
-    let mut topics = Vec::new();
-    for (at, topic) in texts(at, value, problems).unwrap_or_default() {
-        match topic.parse() {
-            Ok(filter) => topics.push(filter),
-            Err(error) => problems.add(at, format_args!("'{topic}': {error}")),
-        }
-    }
-    topics
-}
-
-fn sql<T, E: std::fmt::Display>(at: &str, parsed: Result<T, E>, problems: &mut Problems) -> Option<T> {
-    parsed.map_err(|error| problems.add(at, error)).ok()
-}
-
-/// The texts of a list, each with its key.
-fn texts<'a>(at: &str, value: &'a Value, problems: &mut Problems) -> Option<Vec<(String, &'a str)>> {
-    let Some(list) = value.as_array() else {
-        once(at, "a list of strings was expected".to_owned(), problems);
-        return None;
-    };
-    let mut texts = Vec::new();
-    for (index, value) in list.iter().enumerate() {
-        let at = format!("{at}.{index}");
-        texts.extend(text(&at, value, problems).map(|text| (at, text)));
-    }
-    Some(texts)
-}
-
-fn text<'a>(at: &str, value: &'a Value, problems: &mut Problems) -> Option<&'a str> {
-    let text = value.as_str();
-    if text.is_none() {
-        once(at, "a string was expected".to_owned(), problems);
-    }
-    text
-}
-
-fn object<'a>(at: &str, value: &'a Value, problems: &mut Problems) -> Option<&'a Map<String, Value>> {
-    let object = value.as_object();
-    if object.is_none() {
-        once(at, "a table was expected".to_owned(), problems);
-    }
-    object
-}
-
-fn once(at: &str, text: String, problems: &mut Problems) {
-    if !problems.iter().any(|known| known.key == at && known.text == text) {
-        problems.add(at, text);
-    }
-}
-
-fn unknown(at: &str, name: &str, known: &[&str], problems: &mut Problems) {
-    match nearest(name, known.iter().copied()) {
-        Some(near) => problems.add(at, format_args!("is not known; is '{near}' meant?")),
-        None => problems.add(at, format_args!("is not known; known are {}", known.join(", "))),
-    }
-}
-
-fn unknown_choice(name: &str, names: &[&str]) -> String {
-    match nearest(name, names.iter().copied()) {
-        Some(near) => format!("\"{name}\" is not known; is \"{near}\" meant?"),
-        None => format!("\"{name}\" is not known; known are \"{}\"", names.join("\", \"")),
-    }
-}
-
 #[cfg(test)]
-#[path = "parse_tests.rs"]
 mod tests;
