@@ -3,7 +3,8 @@
 //! One [`Event`] is built by a broker engine when somebody is interested, shared by `Arc`, and never changed.
 //! The types mirror the records of `wit/hook.wit` one to one, and that file says what each field means; here stands
 //! only what differs. Text is [`ByteString`] and payloads are [`Bytes`], because engines hold both already and a
-//! clone is a reference count. [`json`] has their one textual form. Nothing here does I/O, looks at a clock or knows an engine, a module or HTTP.
+//! clone is a reference count. [`json`] has their one textual form. Nothing here does I/O, looks at a clock or knows an
+//! engine, a module or HTTP.
 
 mod client;
 mod detail;

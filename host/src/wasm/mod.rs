@@ -22,8 +22,8 @@
 //! numbers work.
 //!
 //! Calls are synchronous. They must come from a thread of the caller's own (or `spawn_blocking`), never from inside an
-//! async task, and that thread needs the usual 2 MiB of stack, or [`STACK`] for code that was compiled quickly. Nothing outside this directory sees a type of wasmtime
-//! or of the generated bindings.
+//! async task, and that thread needs the usual 2 MiB of stack, or [`STACK`] for code that was compiled quickly. Nothing
+//! outside this directory sees a type of wasmtime or of the generated bindings.
 
 mod bindings;
 mod cache;

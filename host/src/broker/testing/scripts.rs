@@ -94,8 +94,8 @@ pub(in crate::broker) async fn is_kicked_while_away(host: &Host) {
     assert!(!host.running.disconnect("nobody").await);
 }
 
-/// The engine stops while these clients are there, another is away and one has said nothing, and these lines are told, if
-/// they are sorted. The kinds of packets that each client gets, and the one that has said nothing.
+/// The engine stops while these clients are there, another is away and one has said nothing; these lines, in the order of
+/// their letters, are told. The kinds of packets that each client gets, and the client that has said nothing.
 pub(in crate::broker) async fn stops(host: Host, clients: &[Connect], told: &[&str]) -> (Vec<Vec<u8>>, Client) {
     let address = host.address();
     let mut joined = Vec::new();
