@@ -1,0 +1,80 @@
+//! `select` and `where` with EMQX 5's columns.
+
+use hookhost_tests::host::Setup;
+use hookhost_tests::raw::Raw;
+use hookhost_tests::scene::Scene;
+use hookhost_tests::{PATIENCE, Version};
+
+/// A client id for each version.
+fn id(version: Version) -> &'static str {
+    match version {
+        Version::V311 => "v311",
+        Version::V5 => "v5",
+    }
+}
+
+#[tokio::test]
+async fn clauses_of_sql_choose_events_and_columns() {
+    let rules = r#"
+        [webhook]
+        format = "emqx5"
+
+        [[webhook.rule.message_publish]]
+        action = "hot"
+        topics = ["sensors/+/temp"]
+        select = "payload.t as temperature, clientid, topic, metadata.rule_id as rule"
+        where = "temperature > 30 and topic =~ 'sensors/#'"
+        headers = { "X-Temp" = "${temperature} C" }
+
+        [[webhook.rule.message_publish]]
+        where = "payload.t <= 30"
+        body = '{"cold": "${clientid}", "t": ${payload.t}, "none": "${payload.x}"}'
+        method = "put"
+
+        [[webhook.rule.client_disconnected]]
+        format = "nanomq"
+        action = "gone"
+        where = "reason = 'normal' and proto_ver = 5"
+    "#;
+    let mut scene = Scene::with(Setup::new().config(rules)).await;
+    for version in [Version::V311, Version::V5] {
+        let mut client = Raw::client(scene.host.address, version, id(version)).await;
+        // The third is no JSON: whoever asks what is inside gets nothing.
+        for (id, payload) in [(1, r#"{"t": 31.5}"#), (2, r#"{"t": 3}"#), (3, "cold"), (4, "{}")] {
+            client.publish(version, "sensors/k/temp", id, payload.as_bytes()).await;
+        }
+        client.publish(version, "other", 5, br#"{"t": 99}"#).await;
+        client.disconnect().await;
+    }
+    // A DISCONNECT that the host has not read when it stops would not be the reason of the end.
+    scene.sink.wait_for(5, PATIENCE).await;
+    scene.host.stop().await;
+    let sent = |version: Version| -> Vec<(String, String)> {
+        let requests = scene.sink.requests();
+        let of_version = requests.iter().filter(|request| request.body.contains(id(version)));
+        of_version
+            .map(|request| (request.method.clone(), request.body.clone()))
+            .collect()
+    };
+    for version in [Version::V311, Version::V5] {
+        let mut expected = vec![
+            (
+                "POST",
+                r#"{"topic":"sensors/k/temp","temperature":31.5,"rule":"hot","clientid":"$id"}"#,
+            ),
+            ("PUT", r#"{"cold": "$id", "t": 3, "none": "undefined"}"#),
+        ];
+        if version == Version::V5 {
+            let gone = r#"{"reason":"normal","username":"undefined","clientid":"$id","action":"gone"}"#;
+            expected.push(("POST", gone));
+        }
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(method, body)| (method.to_owned(), body.replace("$id", id(version))))
+            .collect();
+        assert_eq!(sent(version), expected);
+    }
+    let hot = scene.sink.requests();
+    let hot = hot.iter().find(|request| request.body.contains("31.5")).unwrap();
+    assert_eq!(hot.header("x-temp"), Some("31.5 C"));
+}
