@@ -203,7 +203,7 @@ impl Modules {
             .transpose()
             .map_err(StartError::Watch)?;
         let quarantine = Arc::new(Quarantine::new(settings.quarantine));
-        let registry = Registry::new(Loader::new(engine, settings), bus, outbox, quarantine);
+        let registry = Registry::new(Loader::new(&engine, settings), bus, outbox, quarantine);
         // From here on dropping it stops what has been started.
         let mut modules = Modules {
             registry: Arc::clone(&registry),
@@ -226,7 +226,7 @@ impl Modules {
     /// Loads everything as [`start`](Modules::start) would, and starts nothing. Files in the folder that can have no
     /// effect are reported as well.
     pub fn check(settings: Settings, engine: Engine) -> Vec<Report> {
-        let loader = Loader::new(engine, settings);
+        let loader = Loader::new(&engine, settings);
         let scan = match loader.dir().map(|dir| (dir, folder::scan(dir))) {
             None => folder::Scan::default(),
             Some((_, Ok(scan))) => scan,

@@ -102,7 +102,7 @@ impl Subject {
             toml: self.settings.as_ref().map(|(_, content)| content.clone()),
         };
         let compiled = Compiled::of(&self.wasm.1, component);
-        let loader = Loader::new(engine, settings);
+        let loader = Loader::new(&engine, settings);
         let start = Instant::now();
         let loaded = loader.load(&self.name, &files, 1, &Kv::new(KvBounds::default()), Some(&compiled));
         let loaded = loaded.map_err(|error| self.renamed(error))?;
