@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Setup};
-use hookhost_tests::languages::{Example, JAVASCRIPT, PYTHON};
+use hookhost_tests::languages::{C, Example, JAVASCRIPT, PYTHON};
 use hookhost_tests::sink::Sink;
 use hookhost_tests::{PATIENCE, Version, binary};
 use serde_json::{Value, json};
@@ -285,6 +285,16 @@ fn a_new_module_in_python() {
         ..PYTHON
     };
     project_in("python", &example);
+}
+
+#[test]
+fn a_new_module_in_c() {
+    let example = Example {
+        name: "new-in-c",
+        wasm: "new-in-c.wasm",
+        ..C
+    };
+    project_in("c", &example);
 }
 
 #[test]
