@@ -277,6 +277,7 @@ fn a_new_module_in_python() {
     let example = Example {
         name: "new-in-python",
         test: &[
+            "rm -rf build/bindings",
             "build/venv/bin/componentize-py -d wit -w hook-module bindings build/bindings",
             "PYTHONPATH=src:build/bindings build/venv/bin/python -m unittest discover tests",
         ],

@@ -25,7 +25,7 @@ use tracing::info;
 use super::builtin;
 use super::compiler::{Compile, CompileError, Compiler, PATIENCE};
 use super::egress::Egress;
-use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
+use super::folder::{Content, Files, Lost, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation, lock};
 use super::optimiser::Task;
 use super::settings::{Allowance, ModuleSettings};
@@ -71,6 +71,12 @@ pub enum LoadError {
         file: String,
         /// Why.
         kind: std::io::ErrorKind,
+    },
+    /// A file has changed after it was looked at.
+    #[error("{file} was changed while it was being loaded; it is loaded as it is then")]
+    Changed {
+        /// The file.
+        file: String,
     },
     /// A file is too large.
     #[error("{file} has {bytes} bytes, at most {limit} are read")]
@@ -243,18 +249,23 @@ pub(super) struct Loader {
     given: Mutex<Given>,
 }
 
-/// The two ways to compile.
+/// How compiled code is come by.
 #[derive(Clone)]
 pub(super) struct Ways {
+    /// What there is already of a content.
+    pub(super) kept: Arc<Kept>,
     /// What this makes may be better than asked for.
     pub(super) quick: Arc<Compile<Component>>,
     pub(super) well: Arc<Compile<Component>>,
 }
 
+type Kept = dyn Fn([u8; 32]) -> Option<Result<Component, wasm::LoadError>> + Send + Sync;
+
 impl Ways {
     fn of(engine: &Engine) -> Ways {
-        let (quick, well) = (engine.clone(), engine.clone());
+        let (kept, quick, well) = (engine.clone(), engine.clone(), engine.clone());
         Ways {
+            kept: Arc::new(move |hash| kept.kept_of(hash)),
             quick: Arc::new(move |code, wasm, limit| quick.compile_quickly(wasm, hash(code, wasm), limit)),
             well: Arc::new(move |code, wasm, limit| well.optimise(wasm, hash(code, wasm), limit)),
         }
@@ -301,12 +312,16 @@ impl Loader {
 
     /// What is left to be done for a module that was loaded from these files.
     pub(super) fn task(&self, name: &ModuleName, files: &Files<Content>, loaded: &Loaded) -> Option<Task> {
+        let code = loaded.compiled.from;
+        if !loaded.compiled.is_improved_by(code) {
+            return None;
+        }
         let bytes = match &files.wasm {
-            Some(content) => content.bytes.clone(),
+            // What has changed meanwhile is about to be loaded, and has its own task then.
+            Some(content) => content.bytes().ok()?.clone(),
             None => Bytes::from_static(builtin::WEBHOOK),
         };
-        let code = loaded.compiled.from;
-        loaded.compiled.is_improved_by(code).then(|| Task {
+        Some(Task {
             name: name.clone(),
             code,
             bytes,
@@ -490,13 +505,21 @@ impl Loader {
         let from = wasm.map(|content| content.print);
         let bytes = match wasm {
             Some(content) => {
-                readable(content, file, MOST_WASM)?;
-                let (bytes, limit) = (content.bytes.len() as u64, self.settings.module_size);
-                if bytes > limit {
+                let (bytes, limit) = (content.size, self.settings.module_size);
+                if bytes > limit && matches!(content.print, Print::Content(_)) {
                     let file = file.to_owned();
                     return Err(LoadError::TooLarge { file, bytes, limit });
                 }
-                content.bytes.clone()
+                if let Print::Content(hash) = content.print
+                    && let Some(kept) = (self.ways.kept)(hash)
+                {
+                    let component = kept.map_err(|source| {
+                        let file = file.to_owned();
+                        LoadError::Code { file, source }
+                    })?;
+                    return Ok(Compiled { from, component });
+                }
+                readable(content, file, MOST_WASM)?.clone()
             }
             None if name.is_webhook() => Bytes::from_static(builtin::WEBHOOK),
             None => {
@@ -588,9 +611,15 @@ fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
     }
 }
 
-fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a [u8], LoadError> {
+fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a Bytes, LoadError> {
     match content.print {
-        Print::Content(_) => Ok(&content.bytes),
+        Print::Content(_) => content.bytes().map_err(|lost| {
+            let file = file.to_owned();
+            match lost {
+                Lost::Changed => LoadError::Changed { file },
+                Lost::Unreadable(kind) => LoadError::Unreadable { file, kind },
+            }
+        }),
         Print::TooLarge(bytes) => Err(LoadError::TooLarge {
             file: file.to_owned(),
             bytes,

@@ -64,7 +64,7 @@ pub use load::LoadError;
 pub use quarantine::{Bounds, Entry, Fault, Held};
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
-use folder::ModuleName;
+use folder::{Known, ModuleName};
 use load::Loader;
 use quarantine::Quarantine;
 use registry::Registry;
@@ -227,7 +227,7 @@ impl Modules {
     /// effect are reported as well.
     pub fn check(settings: Settings, engine: Engine) -> Vec<Report> {
         let loader = Loader::new(&engine, settings);
-        let scan = match loader.dir().map(|dir| (dir, folder::scan(dir))) {
+        let scan = match loader.dir().map(|dir| (dir, folder::scan(dir, &mut Known::default()))) {
             None => folder::Scan::default(),
             Some((_, Ok(scan))) => scan,
             Some((dir, Err(source))) => {

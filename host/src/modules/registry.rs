@@ -25,7 +25,7 @@ use tracing::{debug, error, info, warn};
 
 use super::crew::Crew;
 use super::explain;
-use super::folder::{self, Change, Content, Files, Listing, ModuleName, Print};
+use super::folder::{self, Change, Content, Files, Known, Listing, ModuleName, Print};
 use super::generation::{Blueprint, Generation, Slot, lock};
 use super::health::Standing;
 use super::load::{Compiled, LoadError, Loaded, Loader};
@@ -67,6 +67,8 @@ struct Roll {
 #[derive(Default)]
 struct Seen {
     files: Listing<Print>,
+    /// Code that need not be read again.
+    known: Known,
     /// Files that were reported as strays.
     strays: Vec<Arc<str>>,
     /// Whether the folder could not be listed, so that this is said once.
@@ -147,7 +149,7 @@ impl Registry {
     /// If the folder cannot be listed, or if the default module in the binary is wanted and does not load.
     pub(super) fn start(&self) -> Result<(), LoadError> {
         let mut seen = lock(&self.seen);
-        let scan = self.scan()?;
+        let scan = self.scan(&mut seen.known)?;
         let webhook = ModuleName::webhook();
         let files = scan.files.0.get(&webhook).cloned().unwrap_or_default();
         if let Err(error) = self.put(&webhook, &files) {
@@ -188,7 +190,11 @@ impl Registry {
         if fresh.is_some() {
             seen.fresh = fresh;
         }
-        let scan = match self.scan() {
+        if again {
+            // Whoever asks wants to know.
+            seen.known = Known::default();
+        }
+        let scan = match self.scan(&mut seen.known) {
             Ok(scan) => scan,
             Err(error) => {
                 let reason = explain(&error);
@@ -396,11 +402,11 @@ impl Registry {
         used.collect()
     }
 
-    fn scan(&self) -> Result<folder::Scan, LoadError> {
+    fn scan(&self, known: &mut Known) -> Result<folder::Scan, LoadError> {
         let Some(dir) = self.loader.dir() else {
             return Ok(folder::Scan::default());
         };
-        folder::scan(dir).map_err(|source| LoadError::Folder {
+        folder::scan(dir, known).map_err(|source| LoadError::Folder {
             folder: dir.display().to_string(),
             source,
         })

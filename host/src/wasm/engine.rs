@@ -116,6 +116,12 @@ impl Engine {
         self.examine(wasm)?.component
     }
 
+    /// The module whose code has this SHA-256, if it was compiled well once and the cache has it.
+    pub fn kept_of(&self, hash: [u8; 32]) -> Option<Result<Component, LoadError>> {
+        let code = self.cache.as_ref()?.find(&self.good.engine, &hash)?;
+        Some(Component::examine(&self.good.linker, &code, true).component)
+    }
+
     /// As [`compile`](Engine::compile), in a quarter of the time and to slower code that is not kept, unless the cache
     /// has better: [`Component::is_optimised`] tells. If it is not, its instances are made and called on threads with
     /// [`STACK`] only; with less the process may end. `hash` is the SHA-256 of `wasm`.

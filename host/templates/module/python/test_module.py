@@ -1,5 +1,6 @@
 """Native tests: they need neither WebAssembly nor a broker, only the types that componentize-py makes of the contract.
 
+    rm -rf build/bindings
     componentize-py -d wit -w hook-module bindings build/bindings
     PYTHONPATH=src:build/bindings python -m unittest discover tests
 """
