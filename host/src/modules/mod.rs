@@ -28,8 +28,8 @@
 //!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
 //! by second, compiling by time, the quarantine by events and bytes for each module. Threads: one per instance, one that
-//! watches the folder and loads, at most two that compile, and as many that compile once more what was compiled
-//! quickly to be in force soon.
+//! watches the folder and loads, at most two that compile quickly, as many that compile well what is too slow otherwise,
+//! and as many that compile once more what was compiled quickly to be in force soon.
 
 mod builtin;
 mod compiler;
