@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Setup};
-use hookhost_tests::languages::{Example, JAVASCRIPT, PYTHON};
+use hookhost_tests::languages::{C, Example, JAVASCRIPT, PYTHON};
 use hookhost_tests::sink::Sink;
 use hookhost_tests::{PATIENCE, Version, binary};
 use serde_json::{Value, json};
@@ -277,6 +277,7 @@ fn a_new_module_in_python() {
     let example = Example {
         name: "new-in-python",
         test: &[
+            "rm -rf build/bindings",
             "build/venv/bin/componentize-py -d wit -w hook-module bindings build/bindings",
             "PYTHONPATH=src:build/bindings build/venv/bin/python -m unittest discover tests",
         ],
@@ -285,6 +286,16 @@ fn a_new_module_in_python() {
         ..PYTHON
     };
     project_in("python", &example);
+}
+
+#[test]
+fn a_new_module_in_c() {
+    let example = Example {
+        name: "new-in-c",
+        wasm: "new-in-c.wasm",
+        ..C
+    };
+    project_in("c", &example);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 #include "hookhost.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,23 @@ static bool read_whole(rest *json, int64_t *to) {
   return len > 0 && *end == 0 && strchr(",} \t\r\n", peek(json)) != NULL;
 }
 
+/// A number, of which a few forms more than those of JSON are read, such as `007`.
+static bool read_double(rest *json, double *to) {
+  char digits[64] = {0};
+  size_t len = 0;
+  char first = peek(json);
+  while (json->at < json->end && len < 63 && strchr("+-.0123456789eE", *json->at) != NULL) digits[len++] = *json->at++;
+  char *end;
+  *to = strtod(digits, &end);
+  return (first == '-' || (first >= '0' && first <= '9')) && *end == 0 && isfinite(*to) &&
+         strchr(",} \t\r\n", peek(json)) != NULL;
+}
+
+bool read_number(hook_list_u8_t payload, double *to) {
+  rest left = {(const char *)payload.ptr, (const char *)payload.ptr + payload.len};
+  return read_double(&left, to) && left.at == left.end;
+}
+
 /// Goes past a value of any kind.
 static void skip(rest *json) {
   size_t depth = 0;
@@ -172,6 +190,7 @@ static const char *read_value(rest *json, const setting *wanted) {
     free(string.ptr);
     return "a text was expected";
   }
+  if (wanted->number != NULL) return read_double(json, wanted->number) ? NULL : "a number was expected";
   if (!read_whole(json, wanted->whole)) return "a whole number was expected";
   return *wanted->whole < wanted->least ? "is too small" : NULL;
 }
@@ -201,6 +220,42 @@ bool read_settings(hook_string_t json, const setting *settings, size_t count, pr
     if (!found[n]) add_problem(wrong, settings[n].key, "is missing");
   }
   return wrong->len == before;
+}
+
+// Topics.
+
+/// Goes past the next level of a topic; returns whether there was one.
+static bool next_level(rest *topic, hook_string_t *level) {
+  if (topic->at == NULL) return false;
+  const char *slash = memchr(topic->at, '/', (size_t)(topic->end - topic->at));
+  *level = (hook_string_t){(uint8_t *)topic->at, (size_t)((slash != NULL ? slash : topic->end) - topic->at)};
+  topic->at = slash != NULL ? slash + 1 : NULL;
+  return true;
+}
+
+static bool has_name(hook_string_t level) {
+  return level.len > 2 && level.ptr[0] == '{' && level.ptr[level.len - 1] == '}';
+}
+
+char *filter_of(const char *pattern) {
+  rest levels = {pattern, pattern + strlen(pattern)};
+  text filter = {0};
+  const char *between = "";
+  for (hook_string_t level; next_level(&levels, &level); between = "/") {
+    if (has_name(level)) level = lent("+");
+    put(&filter, "%s%.*s", between, SHOWN(level));
+  }
+  return filter.ptr;
+}
+
+bool level_of(const char *pattern, const char *name, hook_string_t topic, hook_string_t *level) {
+  rest levels = {pattern, pattern + strlen(pattern)};
+  rest parts = {(const char *)topic.ptr, (const char *)topic.ptr + topic.len};
+  hook_string_t wanted;
+  while (next_level(&levels, &wanted) && next_level(&parts, level)) {
+    if (has_name(wanted) && wanted.len - 2 == strlen(name) && memcmp(wanted.ptr + 1, name, wanted.len - 2) == 0) return true;
+  }
+  return false;
 }
 
 // Answers.

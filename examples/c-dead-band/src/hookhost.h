@@ -1,5 +1,5 @@
-// What a module in C needs beside the types of the contract: text that grows, its settings, outcomes, lines for the
-// host's log. Copy it into your module; nothing in it is about one module.
+// What a module in C needs beside the types of the contract: text that grows, its settings, topic patterns, outcomes,
+// lines for the host's log. Copy it into your module; nothing in it is about one module.
 //
 // The types are those of `bindings/hook.h`, which wit-bindgen makes of `hook.wit`. What a module returns is freed with
 // `free` once the host has read it, each text and each list on its own: give it only what the functions here make.
@@ -39,6 +39,7 @@ hook_string_t lent(const char *string);
 typedef struct {
   const char *key;
   char **string;   // either a string,
+  double *number;  // or a number,
   int64_t *whole;  // or a whole number
   int64_t least;   // that is not below this one
 } setting;
@@ -46,6 +47,17 @@ typedef struct {
 /// Reads `[config]`, a JSON object. Every key must be there and no other may be; all mistakes are added to `wrong`.
 /// Returns whether there were none.
 bool read_settings(hook_string_t json, const setting *settings, size_t count, problems *wrong);
+
+/// Reads a payload that is a number as JSON has it, of at most 63 characters; returns whether it is one.
+bool read_number(hook_list_u8_t payload, double *to);
+
+/// The topic filter of a pattern in which levels have names: of `devices/{device}/temp` it is `devices/+/temp`. To be
+/// freed with `free`.
+char *filter_of(const char *pattern);
+
+/// Finds the level of a topic that stands where the pattern has `{name}`; returns whether there is one. It lies within the
+/// topic.
+bool level_of(const char *pattern, const char *name, hook_string_t topic, hook_string_t *level);
 
 /// Adds a mistake of a key; an empty key stands for the whole.
 void add_problem(problems *wrong, const char *key, const char *what);

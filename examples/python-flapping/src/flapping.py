@@ -20,7 +20,8 @@ class Flapping:
         if not isinstance(config.get("url"), str):
             problems.append(("url", "a URL was expected"))
         for key in ("ends", "within"):
-            if not isinstance(config.get(key), int) or config[key] < 1:
+            # True is an int to Python.
+            if type(config.get(key)) is not int or config[key] < 1:
                 problems.append((key, "a whole number above 0 was expected"))
         if problems:
             raise Refused(problems)

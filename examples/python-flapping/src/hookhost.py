@@ -73,7 +73,8 @@ _METHODS = {
 
 def post(url, value, headers=(), ordering_key=None, destination=None):
     """A POST of a value as JSON; a `Request`, whose fields can be changed."""
-    body = Body_Text(_json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    # Infinity and NaN would not be JSON: they raise ValueError.
+    body = Body_Text(_json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
     headers = [("content-type", "application/json"), *headers]
     return Request(Method.POST, url, headers, body, ordering_key, destination, [])
 

@@ -126,6 +126,9 @@ class FlappingTest(unittest.TestCase):
         with self.assertRaises(Err) as refused:
             self.configure(url=1, ends=0, within="60", color="red")
         self.assertEqual([problem.key for problem in refused.exception.value], ["color", "url", "ends", "within"])
+        with self.assertRaises(Err) as refused:
+            self.configure(ends=True)
+        self.assertEqual([problem.key for problem in refused.exception.value], ["ends"])
 
 
 class PatternTest(unittest.TestCase):

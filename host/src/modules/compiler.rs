@@ -1,9 +1,10 @@
-//! Compiling on threads of its own, because nothing can interrupt a compiler.
+//! Compiling on threads of its own, because it may take longer than anybody can wait.
 //!
 //! A module is anybody's file, and some take a compiler minutes. So each is compiled on a thread that nobody waits for
-//! longer than the module's time limit. A thread that takes longer goes on to its end; what it makes is kept for the
-//! next attempt with the same code, so that the work is not done twice. At most [`AT_A_TIME`] run at once: more files
-//! that take long wait for a thread, within their own time limit, and everything else of the host goes on.
+//! longer than the module's time limit. A thread that takes longer goes on; what it makes is kept for the
+//! next attempt with the same code, so that the work is not done twice. After a multiple of the time limit it is told to
+//! give up, so that code on which a compiler hangs does not hold a thread for ever. At most [`AT_A_TIME`] run at once: more
+//! files that take long wait for a thread, within their own time limit, and everything else of the host goes on.
 //!
 //! The threads share nothing with a [`Compiler`] but the list of jobs, and outlive it if they must.
 
@@ -22,12 +23,15 @@ use crate::wasm::LoadError;
 /// Modules that are compiled at the same time. One of them takes all processors where it can.
 const AT_A_TIME: usize = 2;
 
+/// So many times a module's time limit a compiler may take while nobody waits for it.
+pub(super) const PATIENCE: u32 = 10;
+
 /// Why there is no compiled code.
 #[derive(Debug)]
 pub(super) enum CompileError {
     /// The compiler has refused it.
     Refused(LoadError),
-    /// It takes longer than it may. It goes on, for the next attempt.
+    /// It takes longer than anybody waits. It goes on, for the next attempt.
     TooSlow,
     /// Others that take too long use all threads.
     Busy,
@@ -35,11 +39,13 @@ pub(super) enum CompileError {
     Thread(io::Error),
 }
 
-type Compile<C> = dyn Fn(Option<Print>, &[u8]) -> Result<C, LoadError> + Send + Sync;
+/// Compiles code, known as what it is, and gives up after a time.
+pub(super) type Compile<C> = dyn Fn(Option<Print>, &[u8], Duration) -> Result<C, LoadError> + Send + Sync;
 
 /// Compiles modules to `C`.
 pub(super) struct Compiler<C> {
     compile: Arc<Compile<C>>,
+    patience: u32,
     jobs: Arc<Jobs<C>>,
 }
 
@@ -57,12 +63,12 @@ struct Job<C> {
 }
 
 impl<C: Send + 'static> Compiler<C> {
-    /// `compile` is called on threads of their own, each of which ends with the call.
-    pub(super) fn new(
-        compile: impl Fn(Option<Print>, &[u8]) -> Result<C, LoadError> + Send + Sync + 'static,
-    ) -> Compiler<C> {
+    /// `compile` is called on threads of their own, each of which ends with the call. It has `patience` times as long as
+    /// somebody waits for it.
+    pub(super) fn new(patience: u32, compile: Arc<Compile<C>>) -> Compiler<C> {
         Compiler {
-            compile: Arc::new(compile),
+            compile,
+            patience,
             jobs: Arc::new(Jobs {
                 list: Mutex::default(),
                 changed: Condvar::new(),
@@ -83,7 +89,7 @@ impl<C: Send + 'static> Compiler<C> {
                     }
                 }
                 None if list.iter().filter(|job| job.result.is_none()).count() < AT_A_TIME => {
-                    self.start(&mut list, code, bytes.clone())?;
+                    self.start(&mut list, code, bytes.clone(), limit * self.patience)?;
                     continue;
                 }
                 None => {}
@@ -106,7 +112,13 @@ impl<C: Send + 'static> Compiler<C> {
         }
     }
 
-    fn start(&self, list: &mut VecDeque<Job<C>>, code: Option<Print>, bytes: Bytes) -> Result<(), CompileError> {
+    fn start(
+        &self,
+        list: &mut VecDeque<Job<C>>,
+        code: Option<Print>,
+        bytes: Bytes,
+        limit: Duration,
+    ) -> Result<(), CompileError> {
         // What nobody has come back for makes room.
         while list.len() >= AT_A_TIME {
             let Some(left) = list.iter().position(|job| job.result.is_some()) else {
@@ -121,7 +133,7 @@ impl<C: Send + 'static> Compiler<C> {
                 code,
                 result: Some(Err(LoadError::Invalid("the compiler has failed on it".to_owned()))),
             };
-            done.result = Some(compile(code, &bytes));
+            done.result = Some(compile(code, &bytes, limit));
         };
         thread::Builder::new()
             .name("compiler".to_owned())
@@ -176,7 +188,7 @@ mod tests {
             let open = Arc::<Gates>::default();
             let begun = Arc::new(AtomicUsize::new(0));
             let (gates, count) = (Arc::clone(&open), Arc::clone(&begun));
-            let compiler = Compiler::new(move |_, code| {
+            let compile = move |_, code: &[u8], limit| {
                 count.fetch_add(1, Ordering::SeqCst);
                 if code.starts_with(b"held") {
                     let open = gates.0.lock().unwrap();
@@ -185,9 +197,11 @@ mod tests {
                 match code {
                     b"bad" => Err(LoadError::CoreModule),
                     b"panic" => panic!("told to panic"),
+                    b"endless" => Err(LoadError::CompilerKilled { limit }),
                     code => Ok(Bytes::copy_from_slice(code)),
                 }
-            });
+            };
+            let compiler = Compiler::new(3, Arc::new(compile));
             Held { compiler, open, begun }
         }
 
@@ -218,6 +232,17 @@ mod tests {
         }
         assert_eq!(held.compile("good", LONG).unwrap(), "good", "again, from the beginning");
         assert_eq!(held.begun.load(Ordering::SeqCst), 4);
+    }
+
+    #[test]
+    fn a_compiler_may_take_a_multiple_of_the_time_that_somebody_waits() {
+        for _ in 0..3 {
+            let error = Held::new().compile("endless", LONG).unwrap_err();
+            assert!(
+                matches!(error, CompileError::Refused(LoadError::CompilerKilled { limit }) if limit == 3 * LONG),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

@@ -2,19 +2,24 @@
 //!
 //! `NAME.wasm` is a module and `NAME.toml` its settings; names are letters, digits, `_` and `-`. Hidden and temporary
 //! files, folders and all other files play no part. [`scan`] reads the folder; [`Listing::changes`] compares two scans
-//! by content and is pure, so that touching a file changes nothing. Content is held while it is loaded and then
-//! forgotten: what is remembered of a file is its hash.
+//! by content and is pure, so that touching a file changes nothing. What is remembered of a file is its hash.
+//!
+//! Code may have tens of megabytes, and most of it is known already. So a scan hashes it without holding it; who wants the
+//! content reads it once more, and gets it if it still has that hash ([`Content::bytes`]). Code that has not been touched
+//! since it was hashed is not read again ([`Known`]).
 //!
 //! The default module `webhook` is always there: its `.wasm` takes the place of the one in the binary.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -23,6 +28,12 @@ use sha2::{Digest, Sha256};
 pub(super) const MOST_WASM: u64 = 256 << 20;
 /// Largest `.toml` that is read.
 pub(super) const MOST_TOML: u64 = 1 << 20;
+
+/// So much of a file is hashed at a time: it stays in the processor's cache.
+const CHUNK: usize = 256 << 10;
+/// So long a file must have been left alone before it was hashed for its times to tell whether it was touched since: clocks
+/// of files are coarse, and what is written through memory is dated late.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Name of a module.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,20 +101,96 @@ pub(super) enum Print {
 }
 
 /// A file of a scan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) print: Print,
-    /// The content; empty unless the print is [`Print::Content`].
-    pub(super) bytes: Bytes,
+    /// Bytes of what the print stands for.
+    pub(super) size: u64,
+    /// Where it can be read, if it was not held.
+    path: Option<PathBuf>,
+    /// The content, if it was read; empty unless the print is [`Print::Content`].
+    bytes: OnceLock<Bytes>,
+}
+
+/// Why content cannot be had that was there a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The file is another one by now, or gone.
+    Changed,
+    /// It cannot be read.
+    Unreadable(io::ErrorKind),
 }
 
 impl Content {
     /// Content that was read.
     pub(super) fn of(bytes: Bytes) -> Content {
+        Content::new(Print::Content(Sha256::digest(&bytes).into()), bytes)
+    }
+
+    fn new(print: Print, bytes: Bytes) -> Content {
         Content {
-            print: Print::Content(Sha256::digest(&bytes).into()),
-            bytes,
+            print,
+            size: bytes.len() as u64,
+            path: None,
+            bytes: OnceLock::from(bytes),
         }
+    }
+
+    /// Content that was read, as by [`read`]; empty if it was not.
+    pub(super) fn held(&self) -> Bytes {
+        self.bytes.get().cloned().unwrap_or_default()
+    }
+
+    /// Exactly what the print says. Reads the file if that was not done before; what it is by now is no concern of
+    /// whoever has seen the print, so another content is none.
+    pub(super) fn bytes(&self) -> Result<&Bytes, Lost> {
+        if let Some(bytes) = self.bytes.get() {
+            return Ok(bytes);
+        }
+        let now = self.path.as_deref().and_then(|path| read(path, MOST_WASM));
+        let now = now.ok_or(Lost::Changed)?;
+        match now.print {
+            Print::Unreadable(kind) => Err(Lost::Unreadable(kind)),
+            print if print == self.print => Ok(self.bytes.get_or_init(|| now.bytes.into_inner().unwrap_or_default())),
+            _ => Err(Lost::Changed),
+        }
+    }
+}
+
+/// What a scan passes on to the next: code files that need not be read again as long as nobody touches them.
+#[derive(Debug, Default)]
+pub(super) struct Known(BTreeMap<PathBuf, (Stamp, Hashed)>);
+
+/// What a code file is: its print, and how many bytes that is of.
+type Hashed = (Print, u64);
+
+/// Tells a file from what it was before: which it is, its size, and when it was changed. Only the system sets the last of
+/// its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Stamp {
+        Stamp {
+            file: (file.dev(), file.ino()),
+            size: file.len(),
+            written: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    /// Whether it had been left alone for long enough to tell whether it was touched since.
+    fn is_quiet(&self, now: SystemTime) -> bool {
+        let since = now
+            .checked_sub(QUIET)
+            .and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+        let since = since.and_then(|since| i64::try_from(since.as_secs()).ok());
+        since.is_some_and(|since| self.written.0 < since && self.changed.0 < since)
     }
 }
 
@@ -204,12 +291,18 @@ impl Listing<Print> {
     }
 }
 
-/// Reads the folder. One that does not exist is an empty one.
+/// Reads the folder, but for what is known. One that does not exist is an empty one.
 ///
 /// # Errors
 ///
 /// That of the system if the folder cannot be listed. A file that cannot be read is no error but a [`Print`].
-pub(super) fn scan(dir: &Path) -> io::Result<Scan> {
+pub(super) fn scan(dir: &Path, known: &mut Known) -> io::Result<Scan> {
+    scan_at(dir, known, SystemTime::now())
+}
+
+/// The same at another time.
+fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
+    let before = std::mem::take(known);
     let mut scan = Scan::default();
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(scan),
@@ -221,22 +314,31 @@ pub(super) fn scan(dir: &Path) -> io::Result<Scan> {
             continue;
         };
         let kind = kind(file_name);
-        let limit = if matches!(kind, Kind::Wasm(_)) {
-            MOST_WASM
-        } else {
-            MOST_TOML
-        };
         match kind {
             Kind::Other => {}
             Kind::Misnamed => scan.misnamed.push(file_name.to_owned()),
-            Kind::Wasm(ref name) | Kind::Toml(ref name) => {
-                let Some(content) = read(&path, limit) else { continue };
-                let files = scan.files.0.entry(name.clone()).or_default();
-                *if matches!(kind, Kind::Wasm(_)) {
-                    &mut files.wasm
-                } else {
-                    &mut files.toml
-                } = Some(content);
+            Kind::Toml(name) => {
+                if let Some(content) = read(&path, MOST_TOML) {
+                    scan.files.0.entry(name).or_default().toml = Some(content);
+                }
+            }
+            Kind::Wasm(name) => {
+                let Some((stamp, hashed)) = hashed(&path, &before) else {
+                    continue;
+                };
+                let (print, size) = hashed;
+                if let Some(stamp) = stamp.filter(|stamp| stamp.is_quiet(now)) {
+                    known.0.insert(path.clone(), (stamp, hashed));
+                }
+                scan.files.0.entry(name).or_default().wasm = Some(match print {
+                    Print::Content(_) => Content {
+                        print,
+                        size,
+                        path: Some(path),
+                        bytes: OnceLock::new(),
+                    },
+                    none => Content::new(none, Bytes::new()),
+                });
             }
         }
     }
@@ -257,14 +359,41 @@ fn kind(file_name: &str) -> Kind {
     }
 }
 
+/// What a code file is, and what tells whether it is touched from then on; none if there is no such file (any more), or if
+/// it is a folder.
+fn hashed(path: &Path, known: &Known) -> Option<(Option<Stamp>, Hashed)> {
+    let hashed = File::open(path).and_then(|file| {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        // From before it is read: what happens meanwhile is a touch.
+        let stamp = Stamp::of(&metadata);
+        if let Some((_, hashed)) = known.0.get(path).filter(|(before, _)| *before == stamp) {
+            return Ok(Some((stamp, *hashed)));
+        }
+        let mut hash = Sha256::new();
+        let read = io::copy(
+            &mut BufReader::with_capacity(CHUNK, file.take(MOST_WASM + 1)),
+            &mut hash,
+        )?;
+        let print = if read > MOST_WASM {
+            Print::TooLarge(metadata.len().max(read))
+        } else {
+            Print::Content(hash.finalize().into())
+        };
+        Ok(Some((stamp, (print, read))))
+    });
+    match hashed {
+        Ok(hashed) => hashed.map(|(stamp, hashed)| (Some(stamp), hashed)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some((None, (Print::Unreadable(error.kind()), 0))),
+    }
+}
+
 /// None if there is no such file (any more), or if it is a folder.
 pub(super) fn read(path: &Path, limit: u64) -> Option<Content> {
-    let without = |print| {
-        Some(Content {
-            print,
-            bytes: Bytes::new(),
-        })
-    };
+    let without = |print| Some(Content::new(print, Bytes::new()));
     let content = File::open(path).and_then(|file| {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -408,6 +537,7 @@ mod tests {
     #[test]
     fn a_folder_is_read() {
         let dir = tempfile::tempdir().unwrap();
+        let scan = |dir: &Path| scan(dir, &mut Known::default());
         assert!(scan(&dir.path().join("none")).unwrap().files.0.is_empty());
         std::fs::write(dir.path().join("a.wasm"), "code").unwrap();
         std::fs::write(dir.path().join("a.toml"), "").unwrap();
@@ -417,7 +547,10 @@ mod tests {
         let first = scan(dir.path()).unwrap();
         assert_eq!(first.misnamed, ["b c.wasm"]);
         assert_eq!(first.files.0.keys().collect::<Vec<_>>(), [&name("a"), &name("big")]);
-        assert_eq!(&first.files.0[&name("a")].wasm.as_ref().unwrap().bytes[..], b"code");
+        assert_eq!(
+            &first.files.0[&name("a")].wasm.as_ref().unwrap().bytes().unwrap()[..],
+            b"code"
+        );
         let big = first.files.0[&name("big")].toml.as_ref().unwrap();
         assert_eq!(big.print, Print::TooLarge(MOST_TOML + 1));
 
@@ -426,6 +559,78 @@ mod tests {
         let second = scan(dir.path()).unwrap();
         assert_eq!(first.files.prints().changes(&second.files.prints()), []);
         assert!(scan(&dir.path().join("a.wasm")).is_err());
+    }
+
+    #[test]
+    fn content_is_what_its_print_says_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wasm");
+        let code = || {
+            let scan = scan(dir.path(), &mut Known::default()).unwrap();
+            scan.files.0[&name("a")].wasm.clone().unwrap()
+        };
+        std::fs::write(&path, "code").unwrap();
+        let (kept, late, gone) = (code(), code(), code());
+        assert_eq!(kept.print, Content::of(Bytes::from_static(b"code")).print);
+        assert_eq!(kept.bytes().unwrap(), "code");
+        std::fs::write(&path, "coda").unwrap();
+        assert_eq!(late.bytes(), Err(Lost::Changed));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(gone.bytes(), Err(Lost::Changed));
+        assert_eq!(kept.bytes().unwrap(), "code", "it was read");
+        let large = File::create(&path).unwrap();
+        large.set_len(MOST_WASM + 5).unwrap();
+        assert_eq!(code().print, Print::TooLarge(MOST_WASM + 5));
+        assert_eq!(code().bytes().unwrap(), "");
+    }
+
+    /// What is known is made another print here, so that it can be told from what was read.
+    #[test]
+    fn code_is_read_again_when_it_was_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wasm");
+        std::fs::write(&path, "code").unwrap();
+        let content = Content::of(Bytes::from_static(b"code")).print;
+        let mut known = Known::default();
+        let (now, later) = (SystemTime::now(), SystemTime::now() + QUIET + Duration::from_secs(5));
+        let seen = |known: &mut Known, now| {
+            scan_at(dir.path(), known, now)
+                .unwrap()
+                .files
+                .prints()
+                .of(&name("a"))
+                .wasm
+        };
+        assert_eq!(seen(&mut known, now), Some(content));
+        assert!(known.0.is_empty(), "it was written a moment ago");
+        assert_eq!(seen(&mut known, later), Some(content));
+        known.0.get_mut(&path).unwrap().1 = (print(7), 4);
+        for _ in 0..2 {
+            assert_eq!(seen(&mut known, later), Some(print(7)), "it is not read again");
+        }
+        // The same content, size and time of writing: the system dates it all the same.
+        let before = std::fs::metadata(&path).unwrap();
+        while Stamp::of(&std::fs::metadata(&path).unwrap()) == Stamp::of(&before) {
+            std::fs::write(&path, "code").unwrap();
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(before.modified().unwrap())
+                .unwrap();
+        }
+        assert_eq!(seen(&mut known, later), Some(content));
+        known.0.get_mut(&path).unwrap().1 = (print(7), 4);
+        let other = dir.path().join("b");
+        std::fs::write(&other, "coda").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!(
+            seen(&mut known, later),
+            Some(Content::of(Bytes::from_static(b"coda")).print)
+        );
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(seen(&mut known, later), None);
+        assert!(known.0.is_empty(), "it is forgotten");
     }
 
     proptest! {

@@ -35,6 +35,16 @@ pub(super) enum CreateError {
     Configure(#[from] ConfigureError),
 }
 
+impl CreateError {
+    /// Whether an instance may well be made at another time: the machine may have been busy, or the code slow.
+    pub(super) fn depends_on_time(&self) -> bool {
+        match self {
+            CreateError::Instantiate(error) => error.depends_on_time(),
+            CreateError::Configure(error) => error.depends_on_time(),
+        }
+    }
+}
+
 /// All that instances of one generation are made from.
 pub(super) struct Blueprint {
     pub(super) component: Component,

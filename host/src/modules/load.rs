@@ -2,7 +2,10 @@
 //!
 //! Settings are read, the code is compiled, an instance is made and configured, and what it is interested in is
 //! checked. Code that is not in the cache is compiled quickly, so that it can be in force soon; who puts it in force
-//! has it compiled well afterwards ([`Loader::task`]). Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
+//! has it compiled well afterwards ([`Loader::task`]). A module that does not start in time in quickly compiled code is
+//! compiled well first and started again: only what that code does not do in time is refused for it.
+//!
+//! Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
 //! says which file and why, and nothing has changed. Nothing here starts a thread, but for the compiler's, or touches the
 //! bus.
 
@@ -17,11 +20,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tracing::info;
 
 use super::builtin;
-use super::compiler::{CompileError, Compiler};
+use super::compiler::{Compile, CompileError, Compiler, PATIENCE};
 use super::egress::Egress;
-use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
+use super::folder::{Content, Files, Lost, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation, lock};
 use super::optimiser::Task;
 use super::settings::{Allowance, ModuleSettings};
@@ -67,6 +71,12 @@ pub enum LoadError {
         file: String,
         /// Why.
         kind: std::io::ErrorKind,
+    },
+    /// A file has changed after it was looked at.
+    #[error("{file} was changed while it was being loaded; it is loaded as it is then")]
+    Changed {
+        /// The file.
+        file: String,
     },
     /// A file is too large.
     #[error("{file} has {bytes} bytes, at most {limit} are read")]
@@ -157,6 +167,15 @@ impl LoadError {
             _ => &[],
         }
     }
+
+    /// Whether the module took too long: faster code, or a machine with less to do, may be all that it needs.
+    pub fn depends_on_time(&self) -> bool {
+        match self {
+            LoadError::Configure { source, .. } => source.depends_on_time(),
+            LoadError::Code { source, .. } => source.depends_on_time(),
+            _ => false,
+        }
+    }
 }
 
 /// `first; second; and 3 more`: the whole list is there as data, and a module may give one of any length.
@@ -211,6 +230,10 @@ impl Compiled {
         }
     }
 
+    fn is_from(&self, file: Option<&Content>) -> bool {
+        self.from == file.map(|content| content.print)
+    }
+
     /// Whether this can still give way to better code from the same file.
     pub(super) fn is_improved_by(&self, from: Option<Print>) -> bool {
         self.from == from && !self.component.is_optimised()
@@ -219,20 +242,48 @@ impl Compiled {
 
 /// Loads modules, always with the same engine and the same settings of the host, but for what is [`Given`] anew.
 pub(super) struct Loader {
-    engine: Engine,
-    compiler: Compiler<Component>,
+    ways: Ways,
+    quick: Compiler<Component>,
+    well: Compiler<Component>,
     settings: Settings,
     given: Mutex<Given>,
 }
 
+/// How compiled code is come by.
+#[derive(Clone)]
+pub(super) struct Ways {
+    /// What there is already of a content.
+    pub(super) kept: Arc<Kept>,
+    /// What this makes may be better than asked for.
+    pub(super) quick: Arc<Compile<Component>>,
+    pub(super) well: Arc<Compile<Component>>,
+}
+
+type Kept = dyn Fn([u8; 32]) -> Option<Result<Component, wasm::LoadError>> + Send + Sync;
+
+impl Ways {
+    fn of(engine: &Engine) -> Ways {
+        let (kept, quick, well) = (engine.clone(), engine.clone(), engine.clone());
+        Ways {
+            kept: Arc::new(move |hash| kept.kept_of(hash)),
+            quick: Arc::new(move |code, wasm, limit| quick.compile_quickly(wasm, hash(code, wasm), limit)),
+            well: Arc::new(move |code, wasm, limit| well.optimise(wasm, hash(code, wasm), limit)),
+        }
+    }
+}
+
 impl Loader {
-    pub(super) fn new(engine: Engine, settings: Settings) -> Loader {
-        let quick = engine.clone();
-        let compiler = Compiler::new(move |code, wasm| quick.compile_quickly(wasm, hash(code, wasm)));
+    pub(super) fn new(engine: &Engine, settings: Settings) -> Loader {
+        Loader::with(Ways::of(engine), settings)
+    }
+
+    /// A loader that compiles in its own ways.
+    pub(super) fn with(ways: Ways, settings: Settings) -> Loader {
         let given = Mutex::new(settings.given.clone());
         Loader {
-            engine,
-            compiler,
+            quick: Compiler::new(PATIENCE, Arc::clone(&ways.quick)),
+            well: Compiler::new(PATIENCE, Arc::clone(&ways.well)),
+            ways,
             settings,
             given,
         }
@@ -250,21 +301,27 @@ impl Loader {
 
     /// Compiles as well as it can be done, after all other work.
     pub(super) fn optimising(&self) -> Compiler<Component> {
-        let engine = self.engine.clone();
-        Compiler::new(move |code, wasm| {
+        let well = Arc::clone(&self.ways.well);
+        let compile = move |code, wasm: &[u8], limit| {
             priority::lower(NICE);
-            engine.optimise(wasm, hash(code, wasm))
-        })
+            well(code, wasm, limit)
+        };
+        // It waits for as long as it lets the compiler work.
+        Compiler::new(1, Arc::new(compile))
     }
 
     /// What is left to be done for a module that was loaded from these files.
     pub(super) fn task(&self, name: &ModuleName, files: &Files<Content>, loaded: &Loaded) -> Option<Task> {
+        let code = loaded.compiled.from;
+        if !loaded.compiled.is_improved_by(code) {
+            return None;
+        }
         let bytes = match &files.wasm {
-            Some(content) => content.bytes.clone(),
+            // What has changed meanwhile is about to be loaded, and has its own task then.
+            Some(content) => content.bytes().ok()?.clone(),
             None => Bytes::from_static(builtin::WEBHOOK),
         };
-        let code = loaded.compiled.from;
-        loaded.compiled.is_improved_by(code).then(|| Task {
+        Some(Task {
             name: name.clone(),
             code,
             bytes,
@@ -289,7 +346,8 @@ impl Loader {
     /// Loads a module from its files; the default module from the binary if it has no code among them.
     ///
     /// `compiled` is what is in force: code that has not changed is not compiled again. Takes as long as compiling
-    /// does, seconds for a large module.
+    /// does, seconds for a large module, and twice that and a start deadline for one that is too slow in quickly
+    /// compiled code.
     pub(super) fn load(
         &self,
         name: &ModuleName,
@@ -323,16 +381,19 @@ impl Loader {
             file: file.clone(),
             source,
         };
-        let compiled = self.compile(name, files.wasm.as_ref(), compiled, allowance.compile_time, &file)?;
+        let (wasm, limit) = (files.wasm.as_ref(), allowance.compile_time);
+        let mut compiled = match compiled.filter(|compiled| compiled.is_from(wasm)) {
+            Some(compiled) => compiled.clone(),
+            None => self.compile(&self.quick, name, wasm, limit, &file)?,
+        };
 
         let identity = Identity {
             node: self.settings.node.clone(),
             module: name.shared(),
             generation: number,
         };
-        let component = compiled.component.clone();
         let text = config.to_string();
-        let start = || {
+        let start = |component: &Component| {
             let mut instance = component
                 .instantiate(&identity, &allowance.limits, kv)
                 .map_err(not_code)?;
@@ -351,17 +412,27 @@ impl Loader {
                     source,
                 },
             })?;
-            Ok((instance, interests))
+            Ok::<_, LoadError>((instance, interests))
         };
-        let started = if component.is_optimised() {
-            start()
-        } else {
-            on_large_stack(start).map_err(|source| LoadError::Threads {
+        let start = |component: &Component| {
+            if component.is_optimised() {
+                return start(component);
+            }
+            let started = on_large_stack(|| start(component));
+            started.map_err(|source| LoadError::Threads {
                 module: name.shared(),
                 source,
             })?
         };
-        let (instance, interests) = started?;
+        let (instance, interests) = match start(&compiled.component) {
+            Err(error) if error.depends_on_time() && !compiled.component.is_optimised() => {
+                let reason = super::explain(&error);
+                info!(module = %name, reason, "module is too slow in quickly compiled code and is compiled well first");
+                compiled = self.compile(&self.well, name, wasm, limit, &file)?;
+                start(&compiled.component)?
+            }
+            started => started?,
+        };
         if !own.has_instances() {
             allowance.instances = self.settings.instances.number(instance.memory());
         }
@@ -377,7 +448,7 @@ impl Loader {
         let egress = Egress::new(&config, &own.allow).with(given.receivers);
         let (limits, kv, spare) = (allowance.limits.clone(), Arc::clone(kv), Mutex::new(Some(instance)));
         let template = Blueprint {
-            component,
+            component: compiled.component.clone(),
             identity,
             limits,
             kv,
@@ -425,25 +496,30 @@ impl Loader {
 
     fn compile(
         &self,
+        compiler: &Compiler<Component>,
         name: &ModuleName,
         wasm: Option<&Content>,
-        before: Option<&Compiled>,
         limit: Duration,
         file: &str,
     ) -> Result<Compiled, LoadError> {
         let from = wasm.map(|content| content.print);
-        if let Some(before) = before.filter(|before| before.from == from) {
-            return Ok(before.clone());
-        }
         let bytes = match wasm {
             Some(content) => {
-                readable(content, file, MOST_WASM)?;
-                let (bytes, limit) = (content.bytes.len() as u64, self.settings.module_size);
-                if bytes > limit {
+                let (bytes, limit) = (content.size, self.settings.module_size);
+                if bytes > limit && matches!(content.print, Print::Content(_)) {
                     let file = file.to_owned();
                     return Err(LoadError::TooLarge { file, bytes, limit });
                 }
-                content.bytes.clone()
+                if let Print::Content(hash) = content.print
+                    && let Some(kept) = (self.ways.kept)(hash)
+                {
+                    let component = kept.map_err(|source| {
+                        let file = file.to_owned();
+                        LoadError::Code { file, source }
+                    })?;
+                    return Ok(Compiled { from, component });
+                }
+                readable(content, file, MOST_WASM)?.clone()
             }
             None if name.is_webhook() => Bytes::from_static(builtin::WEBHOOK),
             None => {
@@ -453,7 +529,7 @@ impl Loader {
                 });
             }
         };
-        let compiled = self.compiler.compile(from, &bytes, limit);
+        let compiled = compiler.compile(from, &bytes, limit);
         let component = compiled.map_err(|error| {
             let file = file.to_owned();
             match error {
@@ -535,9 +611,15 @@ fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
     }
 }
 
-fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a [u8], LoadError> {
+fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a Bytes, LoadError> {
     match content.print {
-        Print::Content(_) => Ok(&content.bytes),
+        Print::Content(_) => content.bytes().map_err(|lost| {
+            let file = file.to_owned();
+            match lost {
+                Lost::Changed => LoadError::Changed { file },
+                Lost::Unreadable(kind) => LoadError::Unreadable { file, kind },
+            }
+        }),
         Print::TooLarge(bytes) => Err(LoadError::TooLarge {
             file: file.to_owned(),
             bytes,

@@ -28,8 +28,8 @@
 //!
 //! **Bounds.** Queues by events and bytes, instances by memory and time, batches by number, files by size, log lines
 //! by second, compiling by time, the quarantine by events and bytes for each module. Threads: one per instance, one that
-//! watches the folder and loads, at most two that compile, and as many that compile once more what was compiled
-//! quickly to be in force soon.
+//! watches the folder and loads, at most two that compile quickly, as many that compile well what is too slow otherwise,
+//! and as many that compile once more what was compiled quickly to be in force soon.
 
 mod builtin;
 mod compiler;
@@ -64,7 +64,7 @@ pub use load::LoadError;
 pub use quarantine::{Bounds, Entry, Fault, Held};
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
-use folder::ModuleName;
+use folder::{Known, ModuleName};
 use load::Loader;
 use quarantine::Quarantine;
 use registry::Registry;
@@ -203,7 +203,7 @@ impl Modules {
             .transpose()
             .map_err(StartError::Watch)?;
         let quarantine = Arc::new(Quarantine::new(settings.quarantine));
-        let registry = Registry::new(Loader::new(engine, settings), bus, outbox, quarantine);
+        let registry = Registry::new(Loader::new(&engine, settings), bus, outbox, quarantine);
         // From here on dropping it stops what has been started.
         let mut modules = Modules {
             registry: Arc::clone(&registry),
@@ -226,8 +226,8 @@ impl Modules {
     /// Loads everything as [`start`](Modules::start) would, and starts nothing. Files in the folder that can have no
     /// effect are reported as well.
     pub fn check(settings: Settings, engine: Engine) -> Vec<Report> {
-        let loader = Loader::new(engine, settings);
-        let scan = match loader.dir().map(|dir| (dir, folder::scan(dir))) {
+        let loader = Loader::new(&engine, settings);
+        let scan = match loader.dir().map(|dir| (dir, folder::scan(dir, &mut Known::default()))) {
             None => folder::Scan::default(),
             Some((_, Ok(scan))) => scan,
             Some((dir, Err(source))) => {

@@ -3,23 +3,25 @@
 //! One thread takes one module after the other and hands the code back; the compiler itself works on a thread of the
 //! lowest priority, so that events come first. Nobody waits for it, so it gets [`PATIENCE`] times the time that a module
 //! may take to compile; one that takes longer stays as it is until it is loaded the next time.
+//!
+//! What waits is bounded by what is used: a content waits once, and one that nobody uses any more, because a newer file
+//! has taken its place, makes room for the next.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tracing::warn;
 
-use super::compiler::{CompileError, Compiler};
+use super::compiler::{CompileError, Compiler, PATIENCE};
 use super::folder::{ModuleName, Print};
-use crate::wasm::Component;
-
-/// So many times the time limit of compiling.
-const PATIENCE: u32 = 10;
+use super::generation::lock;
 
 /// What is to be compiled once more.
+#[derive(Debug)]
 pub(super) struct Task {
     /// The module that it was loaded for.
     pub(super) name: ModuleName,
@@ -31,47 +33,104 @@ pub(super) struct Task {
 }
 
 /// The thread that does it; it ends after the task that it is about when this is dropped.
-pub(super) struct Optimiser(Sender<Task>);
+pub(super) struct Optimiser {
+    shared: Arc<Shared>,
+    wanted: Arc<Wanted>,
+}
+
+/// Whether anybody waits for a task.
+type Wanted = dyn Fn(&Task) -> bool + Send + Sync;
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Waiting,
+    over: bool,
+}
+
+/// Tasks, oldest first, each content once.
+#[derive(Debug, Default)]
+struct Waiting(VecDeque<Task>);
+
+impl Waiting {
+    /// Adds a task, in the place of one with the same content if there is one, and drops what nobody wants any more.
+    fn add(&mut self, task: Task, wanted: impl Fn(&Task) -> bool) {
+        self.0.retain(|other| other.code == task.code || wanted(other));
+        match self.0.iter_mut().find(|other| other.code == task.code) {
+            Some(other) => *other = task,
+            None => self.0.push_back(task),
+        }
+    }
+}
 
 impl Optimiser {
-    /// Starts the thread. `wanted` is asked before each task whether anybody still waits for it, and `done` gets what
-    /// came of it.
+    /// Starts the thread. `wanted` is asked whether anybody still waits for a task, and `done` gets what came of each that
+    /// was tried: none if there is no better code.
     ///
     /// # Errors
     ///
     /// That of the system if it refuses a thread.
-    pub(super) fn start(
-        compiler: Compiler<Component>,
-        wanted: impl Fn(&Task) -> bool + Send + 'static,
-        done: impl Fn(&Task, Component) + Send + 'static,
+    pub(super) fn start<C: Send + 'static>(
+        compiler: Compiler<C>,
+        wanted: impl Fn(&Task) -> bool + Send + Sync + 'static,
+        done: impl Fn(&Task, Option<C>) + Send + 'static,
     ) -> io::Result<Optimiser> {
-        let (sender, tasks) = channel::<Task>();
+        let optimiser = Optimiser {
+            shared: Arc::default(),
+            wanted: Arc::new(wanted),
+        };
+        let (shared, wanted) = (Arc::clone(&optimiser.shared), Arc::clone(&optimiser.wanted));
         let work = move || {
-            for task in tasks {
-                if !wanted(&task) {
-                    continue;
-                }
-                let Task {
-                    name,
-                    code,
-                    bytes,
-                    limit,
-                } = &task;
-                match compiler.compile(*code, bytes, *limit * PATIENCE) {
-                    Ok(component) => done(&task, component),
-                    Err(error) => warn!(module = %name, reason = why(&error), "module stays in quickly compiled code"),
+            while let Some(task) = shared.next() {
+                if wanted(&task) {
+                    done(&task, compile(&compiler, &task));
                 }
             }
         };
         thread::Builder::new().name("optimiser".to_owned()).spawn(work)?;
-        Ok(Optimiser(sender))
+        Ok(optimiser)
     }
 
     /// Has a task done when those before it are.
     pub(super) fn add(&self, task: Task) {
-        // The thread ends with this only.
-        self.0.send(task).ok();
+        lock(&self.shared.queue).waiting.add(task, &*self.wanted);
+        self.shared.changed.notify_all();
     }
+}
+
+impl Drop for Optimiser {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).over = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    /// Waits for the next task; none when it is over.
+    fn next(&self) -> Option<Task> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.over {
+                return None;
+            }
+            if let Some(task) = queue.waiting.0.pop_front() {
+                return Some(task);
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn compile<C: Send + 'static>(compiler: &Compiler<C>, task: &Task) -> Option<C> {
+    let compiled = compiler.compile(task.code, &task.bytes, task.limit * PATIENCE);
+    compiled
+        .inspect_err(|error| warn!(module = %task.name, reason = why(error), "module stays in quickly compiled code"))
+        .ok()
 }
 
 fn why(error: &CompileError) -> String {
@@ -80,5 +139,80 @@ fn why(error: &CompileError) -> String {
         CompileError::TooSlow => "compiling it well takes too long".to_owned(),
         CompileError::Busy => "others take too long to compile".to_owned(),
         CompileError::Thread(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::wasm::LoadError;
+
+    fn task(name: &str, code: u8) -> Task {
+        Task {
+            name: name.parse().unwrap(),
+            code: Some(Print::Content([code; 32])),
+            bytes: Bytes::copy_from_slice(&[code]),
+            limit: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn what_waits_is_what_is_used() {
+        let mut waiting = Waiting::default();
+        let mut seen = |name: &str, code: u8, used: &[u8]| {
+            waiting.add(task(name, code), |task| used.contains(&task.bytes[0]));
+            let list = waiting.0.iter().map(|task| format!("{}{}", task.name, task.bytes[0]));
+            list.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(seen("a", 1, &[]), "a1", "nobody is asked about what comes");
+        assert_eq!(seen("b", 2, &[1]), "a1 b2");
+        assert_eq!(seen("a", 3, &[1, 2]), "a1 b2 a3", "1 can be gone back to");
+        assert_eq!(seen("a", 4, &[2, 3]), "b2 a3 a4");
+        assert_eq!(seen("c", 2, &[3, 4]), "c2 a3 a4", "the same content in its place");
+        assert_eq!(seen("d", 5, &[]), "d5");
+    }
+
+    #[test]
+    fn tasks_are_done_in_order_and_those_that_nobody_wants_are_not() {
+        let (asked, codes) = channel();
+        let (open, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let compile = move |_, code: &[u8], _| {
+            asked.send(code[0]).unwrap();
+            lock(&gate).recv().unwrap();
+            match code {
+                [2] => Err(LoadError::CoreModule),
+                code => Ok(code[0]),
+            }
+        };
+        let used = Arc::new(Mutex::new(vec![1, 2, 3]));
+        let (told, done) = channel();
+        let wanted = Arc::clone(&used);
+        let optimiser = Optimiser::start(
+            Compiler::new(1, Arc::new(compile)),
+            move |task| lock(&wanted).contains(&task.bytes[0]),
+            move |task, code| told.send((task.bytes[0], code)).unwrap(),
+        )
+        .unwrap();
+        for code in 1..=3 {
+            optimiser.add(task("a", code));
+        }
+        assert_eq!(codes.recv(), Ok(1));
+        // While the first is being compiled, most of what waits loses its use.
+        for code in 4..100 {
+            *lock(&used) = vec![2, code];
+            optimiser.add(task("a", code));
+            assert!(lock(&optimiser.shared.queue).waiting.0.len() <= 2);
+        }
+        for _ in 0..3 {
+            open.send(()).unwrap();
+        }
+        let done: Vec<_> = done.iter().take(3).collect();
+        assert_eq!(done, [(1, Some(1)), (2, None), (99, Some(99))]);
+        assert_eq!(codes.try_iter().collect::<Vec<_>>(), [2, 99]);
+        drop(optimiser);
+        assert!(codes.recv().is_err(), "its thread ends");
     }
 }

@@ -10,7 +10,8 @@
 //! any generation. What the files are was seen already: they are loaded again when they change, or when somebody asks.
 //!
 //! A module that was compiled quickly is compiled once more when it is in force. [`Registry::improve`] then has the same
-//! generation go on in the better code, in one step and with new instances, as for a reload.
+//! generation go on in the better code, in one step and with new instances, as for a reload. Until then it is not given up
+//! for being slow.
 //!
 //! A module's queues stay when its generation changes. If its number of instances or its bounds change as well, new
 //! queues take over in one step, and their workers begin when the old ones have emptied theirs, so that the order of
@@ -24,7 +25,7 @@ use tracing::{debug, error, info, warn};
 
 use super::crew::Crew;
 use super::explain;
-use super::folder::{self, Change, Content, Files, Listing, ModuleName, Print};
+use super::folder::{self, Change, Content, Files, Known, Listing, ModuleName, Print};
 use super::generation::{Blueprint, Generation, Slot, lock};
 use super::health::Standing;
 use super::load::{Compiled, LoadError, Loaded, Loader};
@@ -66,6 +67,8 @@ struct Roll {
 #[derive(Default)]
 struct Seen {
     files: Listing<Print>,
+    /// Code that need not be read again.
+    known: Known,
     /// Files that were reported as strays.
     strays: Vec<Arc<str>>,
     /// Whether the folder could not be listed, so that this is said once.
@@ -126,9 +129,12 @@ impl Registry {
     fn optimiser(me: &Weak<Registry>, loader: &Loader) -> Option<Optimiser> {
         let (asked, told) = (me.clone(), me.clone());
         let wanted = move |task: &Task| asked.upgrade().is_some_and(|registry| registry.can_improve(task.code));
-        let done = move |task: &Task, component: Component| {
+        let done = move |task: &Task, component: Option<Component>| {
             if let Some(registry) = told.upgrade() {
-                registry.improve(task.code, &component);
+                match component {
+                    Some(component) => registry.improve(task.code, &component),
+                    None => registry.leave(task.code),
+                }
             }
         };
         Optimiser::start(loader.optimising(), wanted, done)
@@ -143,7 +149,7 @@ impl Registry {
     /// If the folder cannot be listed, or if the default module in the binary is wanted and does not load.
     pub(super) fn start(&self) -> Result<(), LoadError> {
         let mut seen = lock(&self.seen);
-        let scan = self.scan()?;
+        let scan = self.scan(&mut seen.known)?;
         let webhook = ModuleName::webhook();
         let files = scan.files.0.get(&webhook).cloned().unwrap_or_default();
         if let Err(error) = self.put(&webhook, &files) {
@@ -184,7 +190,11 @@ impl Registry {
         if fresh.is_some() {
             seen.fresh = fresh;
         }
-        let scan = match self.scan() {
+        if again {
+            // Whoever asks wants to know.
+            seen.known = Known::default();
+        }
+        let scan = match self.scan(&mut seen.known) {
             Ok(scan) => scan,
             Err(error) => {
                 let reason = explain(&error);
@@ -392,11 +402,11 @@ impl Registry {
         used.collect()
     }
 
-    fn scan(&self) -> Result<folder::Scan, LoadError> {
+    fn scan(&self, known: &mut Known) -> Result<folder::Scan, LoadError> {
         let Some(dir) = self.loader.dir() else {
             return Ok(folder::Scan::default());
         };
-        folder::scan(dir).map_err(|source| LoadError::Folder {
+        folder::scan(dir, known).map_err(|source| LoadError::Folder {
             folder: dir.display().to_string(),
             source,
         })
@@ -415,11 +425,12 @@ impl Registry {
         let loaded = self.loader.load(name, files, number, &kv, compiled.as_ref())?;
         let (origin, hooks) = (loaded.origin, loaded.generation.interests.hooks().count());
         let task = self.loader.task(name, files, &loaded);
-        self.publish(name, loaded)?;
+        let better = self.optimiser.as_ref().zip(task);
+        self.publish(name, loaded, better.is_some())?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(module = %name, generation = number, ?origin, hooks, took_ms, "module in force");
         // Not before it is in force, so that it is found there.
-        if let (Some(optimiser), Some(task)) = (&self.optimiser, task) {
+        if let Some((optimiser, task)) = better {
             optimiser.add(task);
         }
         Ok(number)
@@ -455,7 +466,21 @@ impl Registry {
                 Err(error) => {
                     let reason = explain(&error);
                     warn!(module = %name, generation, reason, "module stays in quickly compiled code");
+                    if let Some(module) = lock(&self.roll).modules.get(&name) {
+                        module.common.supervisor.not_improved(generation);
+                    }
                 }
+            }
+        }
+    }
+
+    /// There will be no better code of this content.
+    fn leave(&self, code: Option<Print>) {
+        let roll = lock(&self.roll);
+        for module in roll.modules.values() {
+            let running = module.running.as_ref().map(|running| &running.release);
+            if let Some(release) = running.filter(|release| release.compiled.is_improved_by(code)) {
+                module.common.supervisor.not_improved(release.generation.number);
             }
         }
     }
@@ -497,14 +522,19 @@ impl Registry {
             && exchange(release)
         {
             let interests = new.interests.clone();
-            crew.slot
-                .publish(Arc::clone(&new), || attachment.set_interests(interests));
+            let supervisor = &module.common.supervisor;
+            crew.slot.publish(Arc::clone(&new), || {
+                // Before the first report about what the new code does.
+                supervisor.improved(new.number);
+                attachment.set_interests(interests)
+            });
         }
         found
     }
 
-    /// Puts what was loaded in force, and remembers what was in force before if that is worth going back to.
-    fn publish(&self, name: &ModuleName, loaded: Loaded) -> Result<(), LoadError> {
+    /// Puts what was loaded in force, and remembers what was in force before if that is worth going back to. `improving`:
+    /// better code will come, or [`leave`](Registry::leave) says that it does not.
+    fn publish(&self, name: &ModuleName, loaded: Loaded, improving: bool) -> Result<(), LoadError> {
         let mut roll = lock(&self.roll);
         if roll.stopped {
             return Ok(());
@@ -528,6 +558,7 @@ impl Registry {
             generation: release.generation.number,
             proven: false,
             predecessor: last_good.is_some(),
+            improving,
         };
         self.put_in_force(name, module, release, standing)?;
         module.number += 1;
@@ -552,6 +583,8 @@ impl Registry {
             generation,
             proven: true,
             predecessor: false,
+            // If it comes, it is welcome. There is nothing to go back to, so nothing depends on it.
+            improving: false,
         };
         if let Err(error) = self.put_in_force(name, module, release, standing) {
             let cause = explain(&error);

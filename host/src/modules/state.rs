@@ -99,7 +99,8 @@ pub struct Counts {
     pub timed_out: u64,
     /// A newer generation did not want them any more.
     pub skipped: u64,
-    /// Taken back out of the quarantine after a rollback, to be handled by the generation before.
+    /// Taken back out of the quarantine: after a rollback, to be handled by the generation before, or when a module that
+    /// was too slow in quickly compiled code goes on in better code.
     pub taken_back: u64,
     /// Not handled when the host stopped, or when a module was removed that could not run.
     pub abandoned: u64,

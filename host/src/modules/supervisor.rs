@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::generation::lock;
 use super::health::{Health, Standing, Verdict};
@@ -38,6 +38,7 @@ impl Supervisor {
             generation: 0,
             proven: false,
             predecessor: false,
+            improving: false,
         };
         Supervisor {
             module,
@@ -54,6 +55,20 @@ impl Supervisor {
     pub(super) fn begin(&self, standing: Standing) {
         let mut state = lock(&self.state);
         state.health = Health::new(standing);
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+    }
+
+    /// A generation is about to go on in better code: its book begins anew.
+    pub(super) fn improved(&self, generation: u32) {
+        let mut state = lock(&self.state);
+        state.health.improved(generation);
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+    }
+
+    /// A generation stays in the code that it has.
+    pub(super) fn not_improved(&self, generation: u32) {
+        let mut state = lock(&self.state);
+        state.health.not_improved(generation);
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
     }
 
@@ -81,13 +96,13 @@ impl Supervisor {
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
     }
 
-    /// A generation has failed on an event, alone and in a new instance.
-    pub(super) fn failed(&self, generation: u32, event: &Event, why: &str) {
+    /// A generation has failed on an event, alone and in a new instance; `late`: it did not answer in time.
+    pub(super) fn failed(&self, generation: u32, event: &Event, why: &str, late: bool) {
         let nobody = ByteString::new();
         let client = event.detail.client().map_or(&nobody, |client| &client.id);
         let mut state = lock(&self.state);
         let events = state.health.run() + 1;
-        let verdict = state.health.failed(generation, client, Instant::now());
+        let verdict = state.health.failed(generation, client, late, Instant::now());
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
         let reason = || format!("it failed on {events} events in a row, the last time because {why}");
         match verdict {
@@ -97,6 +112,12 @@ impl Supervisor {
                 let reason = &state.reason;
                 error!(module = %self.module, generation, reason, retry_in = ?time, "module backs off, its events wait");
             }
+            Verdict::Wait(time) => {
+                state.reason = format!("{}; it is being compiled well", reason());
+                let reason = &state.reason;
+                warn!(module = %self.module, generation, reason, retry_in = ?time, "module waits for better code, and its \
+                    events with it");
+            }
             Verdict::RollBack => {
                 drop(state);
                 (self.roll_back)(generation, reason());
@@ -104,9 +125,9 @@ impl Supervisor {
         }
     }
 
-    /// A worker could not make an instance, so many times in a row.
-    pub(super) fn unmade(&self, generation: u32, attempts: u32, why: &str) {
-        let verdict = lock(&self.state).health.unmade(generation, attempts);
+    /// A worker could not make an instance, so many times in a row; `late`: not in time.
+    pub(super) fn unmade(&self, generation: u32, attempts: u32, why: &str, late: bool) {
+        let verdict = lock(&self.state).health.unmade(generation, attempts, late);
         if verdict == Verdict::RollBack {
             let reason = format!("no instance could be made {attempts} times in a row, the last time because {why}");
             (self.roll_back)(generation, reason);

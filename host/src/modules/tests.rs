@@ -1,6 +1,7 @@
 //! Whole modules: real folders, the real engine, the default module and small ones of WebAssembly text.
 
 mod limits;
+mod slow;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +84,11 @@ fn guest(data: &str, handle: &str) -> Vec<u8> {
 fn guest_with(pages: u32, data: &str, handle: &str) -> Vec<u8> {
     let configure = "(i32.store (i32.const 20) (i32.const 128)) (i32.store (i32.const 24) (i32.const 1)) \
                      (i32.store8 (i32.const 128) (i32.const 15)) (i32.const 16)";
+    guest_that(pages, data, configure, handle)
+}
+
+/// The same with a `configure` of its own.
+fn guest_that(pages: u32, data: &str, configure: &str, handle: &str) -> Vec<u8> {
     let text = include_str!("../wasm/tests/guest.wat")
         .lines()
         .filter(|line| !line.starts_with(";;"));
@@ -146,6 +152,17 @@ impl Host {
             bus,
             outbox,
         }
+    }
+
+    /// Modules that a loader of its own loads; what changes in the folder takes effect when somebody asks.
+    fn start_loader(loader: Loader, quarantine: Bounds) -> Host {
+        let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
+        let quarantine = Arc::new(Quarantine::new(quarantine));
+        let to = Arc::clone(&outbox) as Arc<dyn Outbox>;
+        let registry = Registry::new(loader, bus.clone(), to, quarantine);
+        registry.start().unwrap_or_else(|error| panic!("{}", explain(&error)));
+        let modules = Modules { registry, watch: None };
+        Host { modules, bus, outbox }
     }
 
     fn state(&self, name: &str) -> Option<ModuleState> {

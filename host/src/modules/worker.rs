@@ -11,7 +11,8 @@
 //!
 //! After a rollback the worker takes back out of the quarantine what the bad generation has failed on since it last
 //! handled an event, and begins with that: nothing was sent for these events or for later ones, so nothing is lost or
-//! out of order.
+//! out of order. The same holds for a generation that goes on in better code, and what was not done in time by the code
+//! that it had.
 //!
 //! Blocking is meant: while the outbox is full the worker waits in it, its queue fills, and the queue's policy rules.
 
@@ -57,8 +58,8 @@ pub(super) struct Worker<T: Template> {
     pending: VecDeque<Queued>,
     /// So many of them, the first ones, get a call of their own each.
     alone: usize,
-    /// What the generation has failed on since it last handled an event, as numbers in the quarantine.
-    doubtful: VecDeque<u64>,
+    /// What the generation has failed on since it last handled an event.
+    doubtful: VecDeque<Doubt>,
     events: Vec<Arc<Event>>,
 }
 
@@ -66,6 +67,14 @@ pub(super) struct Worker<T: Template> {
 struct Seat<T: Template> {
     current: Current<T>,
     instance: Option<T::Handler>,
+}
+
+/// An event that is perhaps not to blame for its failure.
+struct Doubt {
+    /// Its number in the quarantine.
+    id: u64,
+    /// Whether it was not done in time.
+    late: bool,
 }
 
 /// Attempts to make an instance.
@@ -188,11 +197,16 @@ impl<T: Template> Worker<T> {
                 self.seat = None;
                 self.recover();
                 self.unmade = Unmade::new();
-                // The same number: only the code is other, and all that is known of the generation still holds.
-                if current.generation.number != before {
+                let doubtful = std::mem::take(&mut self.doubtful);
+                // The same number: only the code is other, and all that is known of the generation still holds, but for
+                // what it was too slow for.
+                if current.generation.number == before {
+                    let (late, others) = doubtful.into_iter().partition(|doubt| doubt.late);
+                    self.doubtful = others;
+                    self.take_back(late);
+                } else {
                     self.most = current.generation.batch;
                     self.alone = 0;
-                    let doubtful = std::mem::take(&mut self.doubtful);
                     // Numbers go down by rollbacks only.
                     if current.generation.number < before {
                         self.take_back(doubtful);
@@ -207,11 +221,12 @@ impl<T: Template> Worker<T> {
         Ok(())
     }
 
-    /// Puts events that are still in the quarantine before all others.
-    fn take_back(&mut self, doubtful: VecDeque<u64>) {
-        for id in doubtful.into_iter().rev() {
+    /// Puts events that are still in the quarantine before all others. Those begin anew, with company.
+    fn take_back(&mut self, doubtful: VecDeque<Doubt>) {
+        for Doubt { id, .. } in doubtful.into_iter().rev() {
             if let Some(entry) = self.common.quarantine.take(id) {
                 add(&self.common.record.taken_back, 1);
+                self.alone = 0;
                 self.pending.push_front(Queued {
                     event: entry.event,
                     // Whoever chose it then: what counts is what the generation in force wants.
@@ -238,7 +253,8 @@ impl<T: Template> Worker<T> {
         self.unmade.attempts += 1;
         error!(module = %self.common.module, generation, reason, retry_in = ?time, "no instance of the module can be made");
         let attempts = self.unmade.attempts;
-        self.common.supervisor.unmade(generation, attempts, &reason);
+        let late = error.depends_on_time();
+        self.common.supervisor.unmade(generation, attempts, &reason, late);
         if attempts == 1 {
             self.common.record.back_off(reason);
         }
@@ -363,7 +379,8 @@ impl<T: Template> Worker<T> {
             return;
         };
         let record = &self.common.record;
-        let (counter, fault) = if error.depends_on_time() {
+        let late = error.depends_on_time();
+        let (counter, fault) = if late {
             (&record.timed_out, Fault::TimedOut)
         } else {
             (&record.trapped, Fault::Trapped)
@@ -374,8 +391,10 @@ impl<T: Template> Worker<T> {
         if self.doubtful.len() == EVENTS_OF_FEW {
             self.doubtful.pop_front();
         }
-        self.doubtful.push_back(id);
-        self.common.supervisor.failed(self.generation(), &event, cut(&why));
+        self.doubtful.push_back(Doubt { id, late });
+        self.common
+            .supervisor
+            .failed(self.generation(), &event, cut(&why), late);
     }
 
     /// Puts an event into the quarantine; gives its number there.

@@ -241,6 +241,17 @@ impl Stage {
             generation,
             proven: false,
             predecessor,
+            improving: false,
+        });
+    }
+
+    /// The generation in force has a predecessor, and its code is slow until better code is there.
+    fn begin_improving(&self, generation: u32) {
+        self.common.supervisor.begin(Standing {
+            generation,
+            proven: false,
+            predecessor: true,
+            improving: true,
         });
     }
 
@@ -587,6 +598,78 @@ fn a_generation_in_other_code_is_still_the_same() {
     worker.run();
     assert_eq!(outbox.numbers(), (0..trapped as u32).collect::<Vec<_>>());
     assert_eq!(quarantined(&common), [] as [u32; 0]);
+}
+
+/// What was not done in time by the code that a generation had is done by better code, in order; what it trapped on is
+/// not, nor what came before an event that was handled.
+#[test]
+fn better_code_gets_what_was_not_done_in_time() {
+    let (sound, slow) = (
+        Arc::new(Script::default()),
+        Arc::new(Script {
+            acts: vec![Act::Hang, Act::Answer, Act::Hang, Act::Trap, Act::Hang],
+            ..Script::default()
+        }),
+    );
+    let slot = Arc::new(Slot::new(generation(2, &slow, 8)));
+    let (stage, mut worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| panic!("it is not given up")));
+    stage.begin_improving(2);
+    (0..5).for_each(|number| stage.emit(testing::numbered("c", number)));
+    let mut batch = Vec::new();
+    while quarantined(&stage.common).len() < 4 {
+        worker.inbox.next_batch(&mut batch, 8);
+        worker.pending.extend(batch.drain(..));
+        assert!(worker.work().is_ok());
+    }
+    slot.publish(generation(2, &sound, 8), Version::default);
+    assert!(worker.follow().is_ok());
+    assert_eq!(quarantined(&stage.common), [0, 3]);
+    stage.emit(testing::numbered("c", 5));
+    let (outbox, common) = stage.finish();
+    worker.run();
+    assert_eq!(outbox.numbers(), [1, 2, 4, 5]);
+    assert_eq!(quarantined(&common), [0, 3]);
+    let counts = common.record.counts();
+    assert_eq!((counts.timed_out, counts.taken_back, counts.trapped), (3, 2, 1));
+}
+
+/// Nothing is in time in the code that a generation has: it pauses and is not given up, and better code, which ends the
+/// pause, handles everything.
+#[test]
+fn a_generation_that_is_too_slow_waits_for_better_code() {
+    let (sound, slow) = (
+        Arc::new(Script::default()),
+        Arc::new(Script {
+            acts: vec![Act::Hang; 20],
+            ..Script::default()
+        }),
+    );
+    let slot = Arc::new(Slot::new(generation(2, &slow, 8)));
+    let (stage, worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| panic!("it is not given up")));
+    stage.begin_improving(2);
+    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
+    let thread = std::thread::spawn(move || worker.run());
+    let end = Instant::now() + Duration::from_secs(300);
+    let why = loop {
+        if let Some(why) = stage.common.supervisor.backing_off() {
+            break why;
+        }
+        assert!(Instant::now() < end && !thread.is_finished(), "it does not pause");
+        std::thread::yield_now();
+    };
+    assert!(
+        why.contains("within 1s") && why.ends_with("it is being compiled well"),
+        "{why}"
+    );
+    slot.publish(generation(2, &sound, 8), || {
+        stage.common.supervisor.improved(2);
+        Version::default()
+    });
+    let (outbox, common) = stage.finish();
+    thread.join().unwrap();
+    assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
+    assert_eq!(quarantined(&common), [] as [u32; 0]);
+    assert_eq!(common.supervisor.backing_off(), None);
 }
 
 #[test]

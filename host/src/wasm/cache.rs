@@ -162,7 +162,7 @@ mod tests {
 
     fn code(metered: bool) -> Vec<u8> {
         let wasm = wat::parse_bytes(WASM).unwrap();
-        compile(&wasm, Compiling { quick: false, metered }, false).unwrap()
+        compile(&wasm, Compiling { quick: false, metered }, None).unwrap()
     }
 
     fn files(dir: &Path) -> Vec<PathBuf> {

@@ -1,19 +1,22 @@
 //! From WebAssembly to machine code, in a process of its own where that can be had.
 //!
-//! A compiler takes bytes of anybody's, and nothing can interrupt it; for a moment it takes hundreds of megabytes, of
-//! which the allocator of a process keeps a part for ever. So hookhost starts itself once more for each module: that
-//! process reads WebAssembly, writes machine code, and ends. Its memory ends with it, and should it crash, or be killed
-//! because memory is short, one module is refused and the host goes on. It gets no argument but how to compile, and
-//! nothing of the environment.
+//! A compiler takes bytes of anybody's, and nothing in its own process can interrupt it; for a moment it takes hundreds of
+//! megabytes, of which the allocator of a process keeps a part for ever. So hookhost starts itself once more for each
+//! module: that process reads WebAssembly, writes machine code, and ends. Its memory ends with it, and should it crash, be
+//! killed because memory is short, or take longer than it may, one module is refused and the host goes on. It gets no
+//! argument but how to compile, and nothing of the environment.
 //!
 //! Programs that are not hookhost, such as tests, call the same function in place; so does hookhost where it can start
-//! no process.
+//! no process. There it takes as long as it takes.
 
 use std::io::{self, Read, Write};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use wasmtime::{Config, OptLevel, RegallocAlgorithm, WasmBacktraceDetails};
 
+use super::child::{self, Ended};
+use super::error::LoadError;
 use super::lines::clean;
 
 /// The command of the program that compiles.
@@ -45,15 +48,16 @@ pub(super) fn config(metered: bool) -> Config {
     config
 }
 
-/// Compiles a component; the error says what is wrong with it. `apart`: in another process if there can be one.
-pub(super) fn compile(wasm: &[u8], how: Compiling, apart: bool) -> Result<Vec<u8>, String> {
-    if apart {
-        match elsewhere(wasm, how) {
+/// Compiles a component; the error says what is wrong with it. `apart`: in another process if there can be one, which is
+/// killed if it takes longer than that.
+pub(super) fn compile(wasm: &[u8], how: Compiling, apart: Option<Duration>) -> Result<Vec<u8>, LoadError> {
+    if let Some(limit) = apart {
+        match elsewhere(&mut command(how), wasm, limit) {
             Ok(result) => return result,
             Err(error) => tracing::warn!(%error, "no process can be started to compile a module; it is compiled here"),
         }
     }
-    here(wasm, how)
+    here(wasm, how).map_err(LoadError::Invalid)
 }
 
 fn here(wasm: &[u8], how: Compiling) -> Result<Vec<u8>, String> {
@@ -69,25 +73,25 @@ fn here(wasm: &[u8], how: Compiling) -> Result<Vec<u8>, String> {
 }
 
 /// In another process; the outer error says why there is none.
-fn elsewhere(wasm: &[u8], how: Compiling) -> io::Result<Result<Vec<u8>, String>> {
-    let mut child = command(how)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<Result<Vec<u8>, LoadError>> {
+    let Some(ended) = child::run(command.env_clear(), wasm, limit)? else {
+        return Ok(Err(LoadError::CompilerKilled { limit }));
+    };
+    let Ended {
+        status,
+        has_read,
+        output,
+        words,
+    } = ended;
     // It reads to the end before it writes. If it ends before, what it has to say tells more than a broken pipe.
-    let sent = child.stdin.take().map(|mut stdin| stdin.write_all(wasm));
-    let ended = child.wait_with_output()?;
-    Ok(match (ended.status.success(), sent) {
-        (true, Some(Ok(()))) => Ok(ended.stdout),
-        _ => {
-            let words = clean(&ended.stderr, WORDS_BYTES);
-            Err(match ended.status.code() {
-                Some(1) => words,
-                _ => format!("the compiler has failed on it ({}): {words}", ended.status),
-            })
-        }
+    Ok(if status.success() && has_read {
+        Ok(output)
+    } else {
+        let words = clean(&words, WORDS_BYTES);
+        Err(LoadError::Invalid(match status.code() {
+            Some(1) => words,
+            _ => format!("the compiler has failed on it ({status}): {words}"),
+        }))
     })
 }
 
@@ -123,5 +127,42 @@ pub fn compile_standard_input(how: Compiling) -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs in the place of the compiler: what it says when it refuses, fails or hangs.
+    #[test]
+    fn compilers_that_give_nothing() {
+        let outcome = |script: &str, limit| {
+            let mut command = Command::new("/bin/sh");
+            let outcome = elsewhere(command.args(["-c", script]), b"wasm", limit).unwrap();
+            outcome.map_err(|error| error.to_string())
+        };
+        let long = Duration::from_secs(600);
+        for (script, expected) in [
+            ("/bin/cat", Ok(b"wasm".to_vec())),
+            (
+                "/bin/cat >/dev/null; echo no such thing >&2; exit 1",
+                Err("this component cannot be compiled: no such thing".to_owned()),
+            ),
+            (
+                "/bin/cat >/dev/null; echo help >&2; exit 7",
+                Err(
+                    "this component cannot be compiled: the compiler has failed on it (exit status: 7): help"
+                        .to_owned(),
+                ),
+            ),
+        ] {
+            assert_eq!(outcome(script, long), expected, "{script}");
+        }
+        let limit = Duration::from_millis(20);
+        assert_eq!(
+            outcome("exec /bin/sleep 1000000", limit).unwrap_err(),
+            "this component cannot be compiled: the compiler took longer than 20ms and was killed"
+        );
     }
 }

@@ -116,16 +116,24 @@ impl Engine {
         self.examine(wasm)?.component
     }
 
+    /// The module whose code has this SHA-256, if it was compiled well once and the cache has it.
+    pub fn kept_of(&self, hash: [u8; 32]) -> Option<Result<Component, LoadError>> {
+        let code = self.cache.as_ref()?.find(&self.good.engine, &hash)?;
+        Some(Component::examine(&self.good.linker, &code, true).component)
+    }
+
     /// As [`compile`](Engine::compile), in a quarter of the time and to slower code that is not kept, unless the cache
     /// has better: [`Component::is_optimised`] tells. If it is not, its instances are made and called on threads with
     /// [`STACK`] only; with less the process may end. `hash` is the SHA-256 of `wasm`.
-    pub fn compile_quickly(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
-        self.examine_hashed(wasm, &hash, true)?.component
+    ///
+    /// A compiler in another process that takes longer than `limit` is killed.
+    pub fn compile_quickly(&self, wasm: &[u8], hash: [u8; 32], limit: Duration) -> Result<Component, LoadError> {
+        self.examine_hashed(wasm, &hash, true, limit)?.component
     }
 
-    /// As [`compile`](Engine::compile), for a caller that has the SHA-256 of `wasm`.
-    pub fn optimise(&self, wasm: &[u8], hash: [u8; 32]) -> Result<Component, LoadError> {
-        self.examine_hashed(wasm, &hash, false)?.component
+    /// As [`compile`](Engine::compile), for a caller that has the SHA-256 of `wasm`, and with a `limit` as there.
+    pub fn optimise(&self, wasm: &[u8], hash: [u8; 32], limit: Duration) -> Result<Component, LoadError> {
+        self.examine_hashed(wasm, &hash, false, limit)?.component
     }
 
     /// Compiles a component and says what it exports and imports, also if that makes it no module.
@@ -134,17 +142,17 @@ impl Engine {
     ///
     /// What is no component or does not compile.
     pub fn examine(&self, wasm: &[u8]) -> Result<Anatomy, LoadError> {
-        self.examine_hashed(wasm, &Sha256::digest(wasm).into(), false)
+        self.examine_hashed(wasm, &Sha256::digest(wasm).into(), false, Duration::MAX)
     }
 
-    fn examine_hashed(&self, wasm: &[u8], hash: &Digest, quick: bool) -> Result<Anatomy, LoadError> {
+    fn examine_hashed(&self, wasm: &[u8], hash: &Digest, quick: bool, limit: Duration) -> Result<Anatomy, LoadError> {
         check_header(wasm)?;
         let good = &self.good;
         if let Some(code) = self.cache.as_ref().and_then(|cache| cache.find(&good.engine, hash)) {
             return Ok(Component::examine(&good.linker, &code, true));
         }
         let metered = self.metered;
-        let code = compile(wasm, Compiling { quick, metered }, self.apart).map_err(LoadError::Invalid)?;
+        let code = compile(wasm, Compiling { quick, metered }, self.apart.then_some(limit))?;
         if quick {
             let code = native::compiled(&self.quick.engine, &code)?;
             return Ok(Component::examine(&self.quick.linker, &code, false));

@@ -36,6 +36,12 @@ pub enum LoadError {
     /// WebAssembly that does not validate or does not compile.
     #[error("this component cannot be compiled: {0}")]
     Invalid(String),
+    /// The compiler took so long that it was killed.
+    #[error("this component cannot be compiled: the compiler took longer than {limit:?} and was killed")]
+    CompilerKilled {
+        /// The limit that was in force.
+        limit: Duration,
+    },
     /// A component that is no module for this host.
     #[error(
         "this component does not export hookhost:hook/handler@0.1.0{}; build it against the world hookhost:hook/hook-module",
@@ -78,6 +84,13 @@ pub enum LoadError {
     /// Its start code failed.
     #[error("this module fails while it starts")]
     Start(#[source] CallError),
+}
+
+impl LoadError {
+    /// Whether it may well start at another time: the machine may have been busy, or the code slow.
+    pub fn depends_on_time(&self) -> bool {
+        matches!(self, LoadError::Start(error) if error.depends_on_time())
+    }
 }
 
 /// `, only a, b`, or what to say if there is nothing.
@@ -177,6 +190,13 @@ pub enum ConfigureError {
     /// The call gave no answer.
     #[error("the module failed while it was configured")]
     Call(#[source] CallError),
+}
+
+impl ConfigureError {
+    /// Whether it may well go through at another time: the machine may have been busy, or the code slow.
+    pub fn depends_on_time(&self) -> bool {
+        matches!(self, ConfigureError::Call(error) if error.depends_on_time())
+    }
 }
 
 /// `: key: text; key: text`, shortened: the problems are there as data.

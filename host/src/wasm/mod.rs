@@ -27,6 +27,7 @@
 
 mod bindings;
 mod cache;
+mod child;
 mod compile;
 mod component;
 mod contract;

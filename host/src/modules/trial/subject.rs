@@ -51,7 +51,7 @@ impl Subject {
 
     /// Bytes of the `.wasm`.
     pub fn size(&self) -> usize {
-        self.wasm.1.bytes.len()
+        usize::try_from(self.wasm.1.size).unwrap_or(usize::MAX)
     }
 
     /// Name under which the module is loaded: that of its file, fit for a module's name.
@@ -71,7 +71,7 @@ impl Subject {
     /// What is no component or does not compile.
     pub fn examine(&self, engine: &Engine) -> Result<Anatomy, LoadError> {
         engine
-            .examine(&self.wasm.1.bytes)
+            .examine(&self.wasm.1.held())
             .map_err(|source| self.code_error(source))
     }
 
@@ -102,7 +102,7 @@ impl Subject {
             toml: self.settings.as_ref().map(|(_, content)| content.clone()),
         };
         let compiled = Compiled::of(&self.wasm.1, component);
-        let loader = Loader::new(engine, settings);
+        let loader = Loader::new(&engine, settings);
         let start = Instant::now();
         let loaded = loader.load(&self.name, &files, 1, &Kv::new(KvBounds::default()), Some(&compiled));
         let loaded = loaded.map_err(|error| self.renamed(error))?;
@@ -173,7 +173,7 @@ fn from_json(path: &Path, content: &Content) -> Result<Content, LoadError> {
         }],
     };
     let config: Value =
-        serde_json::from_slice(&content.bytes).map_err(|error| problem(format!("is not JSON: {error}")))?;
+        serde_json::from_slice(&content.held()).map_err(|error| problem(format!("is not JSON: {error}")))?;
     if !config.is_object() {
         return Err(problem("must be an object, the module's configuration".to_owned()));
     }
@@ -211,7 +211,7 @@ mod tests {
             )
         };
         let content = read(r#"{"url":"http://h/","n":1.5,"deep":[{"a":true}]}"#).unwrap();
-        let table: toml::Table = std::str::from_utf8(&content.bytes).unwrap().parse().unwrap();
+        let table: toml::Table = std::str::from_utf8(&content.held()).unwrap().parse().unwrap();
         assert_eq!(table["config"]["url"].as_str(), Some("http://h/"));
         assert_eq!(table["config"]["deep"][0]["a"].as_bool(), Some(true));
         for (text, words) in [

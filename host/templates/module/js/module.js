@@ -21,7 +21,7 @@ export function makeModule(config) {
     // There may be such a method for each hook. If it throws, the host sets the event aside with the error's text.
     "message-publish"(message) {
       const celsius = json(message);
-      if (typeof celsius !== "number") throw new Error(`${message.topic} is no temperature`);
+      if (!Number.isFinite(celsius)) throw new Error(`${message.topic} is no temperature`);
       if (celsius <= above) return null;
       const { device } = pattern.match(message.topic);
       return post(url, { device, celsius, at: Number(message.receivedAt) });

@@ -30,7 +30,9 @@ test("what is not above goes nowhere", () => {
 
 test("what is no number is set aside", () => {
   assert.equal(outcome("hot").tag, "fail");
-  assert.match(outcome('"hot"').val, /devices\/k7\/temp is no temperature/);
+  for (const payload of ['"hot"', "true", "1e999"]) {
+    assert.match(outcome(payload).val, /devices\/k7\/temp is no temperature/);
+  }
 });
 
 test("only temperatures are asked for", () => {

@@ -15,7 +15,8 @@ class TheModule:
         problems = [(key, "is not known") for key in config if key not in ("url", "topic", "above")]
         if not isinstance(config.get("url"), str):
             problems.append(("url", "a URL was expected"))
-        if not isinstance(config.get("above"), (int, float)):
+        # True and False are numbers to Python.
+        if type(config.get("above")) not in (int, float):
             problems.append(("above", "a number was expected"))
         self.pattern = Pattern(str(config.get("topic")))
         if "device" not in self.pattern.names:
@@ -29,7 +30,7 @@ class TheModule:
     def on_message_publish(self, message, event):
         """There may be such a method for each hook. If it raises, the host sets the event aside with the error."""
         celsius = json(message)
-        if not isinstance(celsius, (int, float)):
+        if type(celsius) not in (int, float):
             raise ValueError(f"{message.topic} is no temperature")
         if celsius <= self.above:
             return None

@@ -1,5 +1,6 @@
 """Native tests: they need neither WebAssembly nor a broker, only the types that componentize-py makes of the contract.
 
+    rm -rf build/bindings
     componentize-py -d wit -w hook-module bindings build/bindings
     PYTHONPATH=src:build/bindings python -m unittest discover tests
 """
@@ -67,7 +68,7 @@ class ModuleTest(unittest.TestCase):
             self.assertEqual(self.outcome(payload), Outcome_Ignore())
 
     def test_what_is_no_number_is_set_aside(self):
-        for payload in (b"hot", b'"hot"', b"\xff"):
+        for payload in (b"hot", b'"hot"', b"\xff", b"true", b"null", b"NaN", b"1e999"):
             self.assertIsInstance(self.outcome(payload), Outcome_Fail)
 
     def test_only_temperatures_are_asked_for(self):
@@ -77,6 +78,11 @@ class ModuleTest(unittest.TestCase):
         with self.assertRaises(Err) as refused:
             self.configure(url=1, topic=5, above="20", color="red")
         self.assertEqual([problem.key for problem in refused.exception.value], ["color", "url", "above", "topic"])
+        for above in (True, None, [20]):
+            with self.assertRaises(Err) as refused:
+                self.configure(above=above)
+            (problem,) = refused.exception.value
+            self.assertEqual((problem.key, problem.text), ("above", "a number was expected"))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ pub(super) enum Language {
     Js,
     /// Python, in CPython
     Python,
+    /// C, with clang
+    C,
 }
 
 /// A name that does for a module, a folder and a package of each language: `too-hot`.
@@ -95,9 +97,37 @@ macro_rules! example {
 
 use {example, template};
 
-const JS_LOCK: &str = example!("js-vehicle-position/package-lock.json");
-/// The name that `JS_LOCK` has for its own package.
-const JS_LOCK_NAME: &str = "vehicle-position";
+/// A lock file of npm, and the name that it has for its own package.
+struct Lock {
+    text: &'static str,
+    name: &'static str,
+}
+
+const JS_LOCK: Lock = Lock {
+    text: example!("js-vehicle-position/package-lock.json"),
+    name: "vehicle-position",
+};
+
+const C_LOCK: Lock = Lock {
+    text: example!("c-dead-band/package-lock.json"),
+    name: "dead-band",
+};
+
+impl Lock {
+    /// The lock file of another package with the same dependencies.
+    fn of(&self, name: &ModuleName) -> String {
+        let own = format!("\"name\": \"{}\"", self.name);
+        self.text.replace(&own, &format!("\"name\": \"{name}\""))
+    }
+
+    /// The version of a dependency that is locked.
+    fn version(&self, dependency: &str) -> String {
+        let lock: serde_json::Value = serde_json::from_str(self.text).unwrap_or_default();
+        let dependencies = lock.pointer("/packages//devDependencies");
+        let version = dependencies.and_then(|dependencies| dependencies.get(dependency));
+        version.and_then(serde_json::Value::as_str).unwrap_or("*").to_owned()
+    }
+}
 
 /// The files of a project.
 ///
@@ -115,19 +145,17 @@ pub(super) fn project(name: &ModuleName, language: Language) -> Result<Vec<File>
         Language::Rust => files.extend(rust::files(name)?),
         Language::Js => files.extend(js(name)),
         Language::Python => files.extend(python(name)),
+        Language::C => files.extend(c(name)),
     }
     Ok(files)
 }
 
 fn js(name: &ModuleName) -> Vec<File> {
-    let package = fill(template!("js/package.json"), name).replace("{{componentize-qjs}}", &locked_qjs());
-    let lock = JS_LOCK.replace(
-        &format!("\"name\": \"{JS_LOCK_NAME}\""),
-        &format!("\"name\": \"{name}\""),
-    );
+    let package = fill(template!("js/package.json"), name);
+    let package = package.replace("{{componentize-qjs}}", &JS_LOCK.version("componentize-qjs"));
     vec![
         file("package.json", &package),
-        file("package-lock.json", &lock),
+        file("package-lock.json", &JS_LOCK.of(name)),
         file(".gitignore", template!("js/gitignore")),
         file("README.md", &fill(template!("js/README.md"), name)),
         file("src/main.js", template!("js/main.js")),
@@ -135,13 +163,6 @@ fn js(name: &ModuleName) -> Vec<File> {
         file("src/hookhost.js", example!("js-vehicle-position/src/hookhost.js")),
         file("test/module.test.js", &fill(template!("js/module.test.js"), name)),
     ]
-}
-
-/// The version of the compiler that is locked.
-fn locked_qjs() -> String {
-    let lock: serde_json::Value = serde_json::from_str(JS_LOCK).unwrap_or_default();
-    let version = lock.pointer("/packages//devDependencies/componentize-qjs");
-    version.and_then(serde_json::Value::as_str).unwrap_or("*").to_owned()
 }
 
 fn python(name: &ModuleName) -> Vec<File> {
@@ -153,6 +174,26 @@ fn python(name: &ModuleName) -> Vec<File> {
         file("src/module.py", &fill(template!("python/module.py"), name)),
         file("src/hookhost.py", example!("python-flapping/src/hookhost.py")),
         file("tests/test_module.py", &fill(template!("python/test_module.py"), name)),
+    ]
+}
+
+fn c(name: &ModuleName) -> Vec<File> {
+    let package = fill(template!("c/package.json"), name);
+    let version = C_LOCK.version("@bytecodealliance/jco-transpile");
+    vec![
+        file("package.json", &package.replace("{{jco-transpile}}", &version)),
+        file("package-lock.json", &C_LOCK.of(name)),
+        file("requirements.txt", example!("c-dead-band/requirements.txt")),
+        file("componentize.mjs", example!("c-dead-band/componentize.mjs")),
+        file(".gitignore", template!("c/gitignore")),
+        file("README.md", &fill(template!("c/README.md"), name)),
+        file("bindings/hook.h", example!("c-dead-band/bindings/hook.h")),
+        file("bindings/hook.c", example!("c-dead-band/bindings/hook.c")),
+        file("src/module.c", &fill(template!("c/module.c"), name)),
+        file("src/hookhost.h", example!("c-dead-band/src/hookhost.h")),
+        file("src/hookhost.c", example!("c-dead-band/src/hookhost.c")),
+        file("src/world.c", example!("c-dead-band/src/world.c")),
+        file("tests/module_test.c", &fill(template!("c/module_test.c"), name)),
     ]
 }
 
@@ -210,7 +251,7 @@ mod tests {
 
     #[test]
     fn everything_is_filled_in_and_each_file_is_there_once() {
-        for language in [Language::Rust, Language::Js, Language::Python] {
+        for language in [Language::Rust, Language::Js, Language::Python, Language::C] {
             let files = project(&name("too-hot"), language).unwrap();
             let mut paths: Vec<_> = files.iter().map(|(path, _)| path).collect();
             paths.sort();
@@ -235,22 +276,26 @@ mod tests {
 
     #[test]
     fn versions_are_pinned_as_in_the_examples() {
-        let files = js(&name("too-hot"));
-        let json = |wanted: &str| -> serde_json::Value {
-            let (_, content) = files.iter().find(|(path, _)| path == wanted).unwrap();
-            serde_json::from_str(content).unwrap()
-        };
-        let (package, lock) = (json("package.json"), json("package-lock.json"));
-        assert!(
-            locked_qjs().starts_with(|digit: char| digit.is_ascii_digit()),
-            "{}",
-            locked_qjs()
-        );
-        assert_eq!(package["devDependencies"], lock["packages"][""]["devDependencies"]);
-        assert_eq!(package["engines"], lock["packages"][""]["engines"]);
-        assert_eq!(lock["name"], "too-hot");
-        assert_eq!(lock["packages"][""]["name"], "too-hot");
-        assert!(!lock.to_string().contains(JS_LOCK_NAME));
+        let name = name("too-hot");
+        for (files, lock, pinned) in [
+            (js(&name), JS_LOCK, "componentize-qjs"),
+            (c(&name), C_LOCK, "@bytecodealliance/jco-transpile"),
+        ] {
+            let version = lock.version(pinned);
+            assert!(version.starts_with(|digit: char| digit.is_ascii_digit()), "{version}");
+            let json = |wanted: &str| -> serde_json::Value {
+                let (_, content) = files.iter().find(|(path, _)| path == wanted).unwrap();
+                serde_json::from_str(content).unwrap()
+            };
+            let (package, locked) = (json("package.json"), json("package-lock.json"));
+            assert_eq!(package["devDependencies"][pinned], version);
+            assert_eq!(package["devDependencies"], locked["packages"][""]["devDependencies"]);
+            assert_eq!(package["engines"], locked["packages"][""]["engines"]);
+            assert_eq!(locked["name"], "too-hot");
+            assert_eq!(locked["packages"][""]["name"], "too-hot");
+            assert!(!locked.to_string().contains(lock.name));
+        }
         assert!(example!("python-flapping/requirements.txt").contains("componentize-py=="));
+        assert!(example!("c-dead-band/requirements.txt").contains("ziglang=="));
     }
 }

@@ -1,0 +1,140 @@
+//! One run of another program: bytes in, bytes out, within a time.
+//!
+//! A program that takes longer is killed, whatever it is about: reading, writing, or nothing at all. When a run is over,
+//! so is its process.
+
+use std::io::{self, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+
+/// What came of a run.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    /// Whether it has read all that it was given.
+    pub(super) has_read: bool,
+    /// What it wrote to its standard output.
+    pub(super) output: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub(super) words: Vec<u8>,
+}
+
+/// A process that does not outlive this.
+struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Of no effect if it has ended.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Hands `input` to a program and takes what it writes; none if it had to be killed because `limit` was over.
+///
+/// # Errors
+///
+/// If the process or the threads that serve it cannot be started, or if its answer cannot be read.
+pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> io::Result<Option<Ended>> {
+    thread::scope(|scope| {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Dropped before the threads are waited for: they end when it does.
+        let mut child = Held(child.stderr(Stdio::piped()).spawn()?);
+        let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
+        // Nothing is sent: it is over when the threads that read have dropped it.
+        let (reading, over) = channel::<()>();
+        let sender = thread::Builder::new();
+        // A program that ends before it has read everything has its reasons, and says them.
+        let sender = sender.spawn_scoped(scope, move || {
+            stdin.is_some_and(|mut stdin| stdin.write_all(input).is_ok())
+        })?;
+        let held = reading.clone();
+        let output = thread::Builder::new().spawn_scoped(scope, move || read(stdout, held))?;
+        let words = thread::Builder::new().spawn_scoped(scope, move || read(stderr, reading))?;
+        if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            return Ok(None);
+        }
+        // It has nothing more to say, so it ends.
+        Ok(Some(Ended {
+            status: child.0.wait()?,
+            has_read: joined(sender),
+            output: joined(output)?,
+            words: joined(words)?,
+        }))
+    })
+}
+
+fn read<T>(pipe: Option<impl Read>, held: T) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes));
+    drop(held);
+    read.map(|_| bytes)
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// More than a pipe holds.
+    fn input() -> Vec<u8> {
+        (0..1 << 20).map(|number: u32| number.to_le_bytes()[1]).collect()
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let ended = run(&mut shell("echo words >&2; exec cat"), &input(), LONG);
+        let ended = ended.unwrap().unwrap();
+        assert!(ended.status.success() && ended.has_read);
+        assert_eq!(ended.output, input());
+        assert_eq!(ended.words, b"words\n");
+    }
+
+    #[test]
+    fn a_program_may_end_as_it_likes() {
+        let ended = run(&mut shell("echo no >&2; exit 3"), &input(), LONG).unwrap().unwrap();
+        assert_eq!((ended.status.code(), ended.has_read), (Some(3), false));
+        assert_eq!(ended.words, b"no\n");
+        assert!(run(&mut Command::new("/nowhere"), &[], LONG).is_err());
+    }
+
+    /// Would take as long as the program otherwise. The number of its process is nobody's afterwards.
+    #[test]
+    fn a_program_that_hangs_is_killed() {
+        for (what, script) in [
+            ("reads nothing", "echo $$ >$0; exec sleep 1000000"),
+            (
+                "reads and never answers",
+                "echo $$ >$0; cat >/dev/null; exec sleep 1000000",
+            ),
+            ("writes without end", "echo $$ >$0; exec cat /dev/zero"),
+            ("stops itself", "echo $$ >$0; kill -STOP $$"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let mut limit = Duration::from_millis(50);
+            let pid = loop {
+                let ended = run(shell(script).arg(file.path()), &input(), limit).unwrap();
+                assert!(ended.is_none(), "{what}: {ended:?}");
+                // A busy machine may not have come to starting it.
+                match std::fs::read_to_string(file.path()).unwrap().trim().parse::<u32>() {
+                    Ok(pid) => break pid,
+                    Err(_) => limit *= 2,
+                }
+            };
+            assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{what}");
+        }
+    }
+}
