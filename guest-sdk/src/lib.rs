@@ -110,6 +110,8 @@
 //!
 //! The crate builds for every target, so that tests are native; only on `wasm32-wasip2` is there a host behind it.
 
+#[doc(hidden)]
+pub mod abi;
 pub mod alloc;
 #[doc(hidden)]
 pub mod bindings;

@@ -281,7 +281,7 @@ macro_rules! export {
             }
 
             #[cfg(target_arch = "wasm32")]
-    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Component with_types_in $crate::abi);
 
             // Natively nothing is exported. Without a use of it the compiler would call the whole module dead code.
             #[cfg(not(target_arch = "wasm32"))]

@@ -140,12 +140,27 @@ impl<'a> Captures<'a> {
     }
 
     fn at(&self, level: usize) -> &'a str {
-        if self.pattern.rest == Some(level) {
-            // Nothing at all where `a/#` matches `a`.
-            return self.topic.splitn(level + 1, '/').nth(level).unwrap_or_default();
+        let mut rest = self.topic;
+        for _ in 0..level {
+            match split_level(rest).1 {
+                Some(after) => rest = after,
+                // Nothing at all where `a/#` matches `a`.
+                None => return "",
+            }
         }
-        self.topic.split('/').nth(level).unwrap_or_default()
+        if self.pattern.rest == Some(level) {
+            return rest;
+        }
+        split_level(rest).0
     }
+}
+
+/// The first level and what follows its slash. Levels are short, and the searches of the standard library are made for
+/// long texts.
+fn split_level(topic: &str) -> (&str, Option<&str>) {
+    let slash = topic.bytes().position(|byte| byte == b'/');
+    let split = slash.and_then(|at| Some((topic.get(..at)?, topic.get(at + 1..)?)));
+    split.map_or((topic, None), |(level, rest)| (level, Some(rest)))
 }
 
 #[cfg(test)]

@@ -83,21 +83,39 @@ impl TopicFilter {
         }
     }
 
+    /// Byte by byte: levels are short, and the searches of the standard library are made for long texts.
     fn matches_levels(&self, topic: &str) -> bool {
         if topic.starts_with('$') && self.text.starts_with(['+', '#']) {
             return false;
         }
-        let mut levels = topic.split('/');
-        for wanted in self.text.split('/') {
-            if wanted == "#" {
-                return true;
+        let (mut filter, mut topic) = (self.text.as_bytes(), topic.as_bytes());
+        loop {
+            // Both begin a level here. A wildcard is the whole level, and what follows `#` is nothing.
+            match filter {
+                [b'#', ..] => return true,
+                [b'+', rest @ ..] => {
+                    filter = rest;
+                    while let [byte, rest @ ..] = topic
+                        && *byte != b'/'
+                    {
+                        topic = rest;
+                    }
+                }
+                _ => {
+                    while let ([wanted, filter_rest @ ..], [byte, topic_rest @ ..]) = (filter, topic)
+                        && wanted == byte
+                        && *byte != b'/'
+                    {
+                        (filter, topic) = (filter_rest, topic_rest);
+                    }
+                }
             }
-            match levels.next() {
-                Some(level) if wanted == "+" || wanted == level => {}
+            match (filter, topic) {
+                ([], []) | ([b'/', b'#'], []) => return true,
+                ([b'/', filter_rest @ ..], [b'/', topic_rest @ ..]) => (filter, topic) = (filter_rest, topic_rest),
                 _ => return false,
             }
         }
-        levels.next().is_none()
     }
 }
 

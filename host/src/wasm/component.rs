@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component as Code, InstancePre, Linker};
 
+use super::bindings::Handler;
 use super::contract::Identity;
 use super::error::LoadError;
 use super::host::State;
@@ -35,7 +36,10 @@ const PROVIDED: [(&str, &str); 9] = [
 #[derive(Clone)]
 pub struct Component {
     pre: InstancePre<State>,
+    handler: Arc<Handler>,
     optimised: bool,
+    /// Whether the engine counts what instances execute.
+    metered: bool,
 }
 
 /// What a component is from outside.
@@ -49,8 +53,8 @@ pub struct Anatomy {
 }
 
 impl Component {
-    /// Says what compiled code is.
-    pub(super) fn examine(linker: &Linker<State>, code: &Code, optimised: bool) -> Anatomy {
+    /// Says what compiled code is; `metered`: in an engine that counts.
+    pub(super) fn examine(linker: &Linker<State>, code: &Code, optimised: bool, metered: bool) -> Anatomy {
         let engine = linker.engine();
         let names = code.component_type();
         let exports: Vec<String> = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -65,7 +69,14 @@ impl Component {
             check_imports(imports.iter().map(String::as_str))?;
             let pre = linker.instantiate_pre(code);
             let pre = pre.map_err(|error| LoadError::OtherTypes(format!("{error:#}")))?;
-            Ok(Component { pre, optimised })
+            let handler = Handler::find(code);
+            let handler = handler.ok_or_else(|| LoadError::OtherTypes("the handler has no functions".to_owned()))?;
+            Ok(Component {
+                pre,
+                handler: Arc::new(handler),
+                optimised,
+                metered,
+            })
         };
         let component = check();
         Anatomy {
@@ -80,11 +91,23 @@ impl Component {
         self.optimised
     }
 
+    pub(super) fn pre(&self) -> &InstancePre<State> {
+        &self.pre
+    }
+
+    pub(super) fn handler(&self) -> &Handler {
+        &self.handler
+    }
+
+    pub(super) fn is_metered(&self) -> bool {
+        self.metered
+    }
+
     /// Makes an instance and runs its start code. [`Instance::configure`] comes next.
     ///
     /// The call may take up to [`Limits::start_deadline`] of the calling thread's time.
     pub fn instantiate(&self, identity: &Identity, limits: &Limits, kv: &Arc<Kv>) -> Result<Instance, LoadError> {
-        Instance::new(&self.pre, identity, limits, kv)
+        Instance::new(self, identity, limits, kv)
     }
 }
 

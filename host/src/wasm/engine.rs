@@ -149,20 +149,20 @@ impl Engine {
         check_header(wasm)?;
         let good = &self.good;
         if let Some(code) = self.cache.as_ref().and_then(|cache| cache.find(&good.engine, hash)) {
-            return Ok(Component::examine(&good.linker, &code, true));
+            return Ok(Component::examine(&good.linker, &code, true, self.metered));
         }
         let metered = self.metered;
         let code = compile(wasm, Compiling { quick, metered }, self.apart.then_some(limit))?;
         if quick {
             let code = native::compiled(&self.quick.engine, &code)?;
-            return Ok(Component::examine(&self.quick.linker, &code, false));
+            return Ok(Component::examine(&self.quick.linker, &code, false, metered));
         }
         // What is mapped takes no memory of the process's own.
         let code = match self.kept(hash, &code) {
             Some(code) => code,
             None => native::compiled(&good.engine, &code)?,
         };
-        Ok(Component::examine(&good.linker, &code, true))
+        Ok(Component::examine(&good.linker, &code, true, self.metered))
     }
 
     /// Puts code into the cache and takes it from there, if there is one that works.

@@ -42,7 +42,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(source: Source, limits: &Limits, kv: &Arc<Kv>, now: Instant) -> State {
+    pub(super) fn new(source: Source, limits: &Limits, kv: &Arc<Kv>, metered: bool, now: Instant) -> State {
         let output = Arc::new(Mutex::new(Output::new(source, now)));
         let wasi = WasiCtx::builder()
             .stdout(GuestStream::new(&output, Stream::Out))
@@ -60,7 +60,7 @@ impl State {
             kv: Access::new(Arc::clone(kv)),
             output,
             deadline: now + limits.start_deadline,
-            metered: false,
+            metered,
             wasi,
             resources,
         }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bumpalo::Bump;
-use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::bindings::HookModule;
+use super::bindings::Functions;
 use super::bindings::hookhost::hook::types::HostInfo;
+use super::component::Component;
 use super::contract::{Identity, Interest, Outcome, Problem};
 use super::error::{CallError, ConfigureError, LoadError};
 use super::host::{DeadlineReached, State};
@@ -37,7 +37,7 @@ const FRAME_BYTES: usize = 120;
 /// [`CallError::Dead`], and all that is left to do is to drop it and make another.
 pub struct Instance {
     store: Store<State>,
-    module: HookModule,
+    functions: Functions,
     identity: Identity,
     limits: Limits,
     /// For the texts of a batch that are not lent; reset after each.
@@ -57,7 +57,7 @@ impl fmt::Debug for Instance {
 
 impl Instance {
     pub(super) fn new(
-        pre: &InstancePre<State>,
+        component: &Component,
         identity: &Identity,
         limits: &Limits,
         kv: &Arc<Kv>,
@@ -66,7 +66,10 @@ impl Instance {
             module: Arc::clone(&identity.module),
             generation: identity.generation,
         };
-        let mut store = Store::new(pre.engine(), State::new(source, limits, kv, Instant::now()));
+        let mut store = Store::new(
+            component.pre().engine(),
+            State::new(source, limits, kv, component.is_metered(), Instant::now()),
+        );
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(HANDLES);
         store.set_hostcall_fuel(CONFIGURE_BYTES);
@@ -77,22 +80,20 @@ impl Instance {
             }
             Ok(UpdateDeadline::Continue(1))
         });
-        // Only an engine that counts takes it.
-        store.data_mut().metered = store.set_fuel(u64::MAX).is_ok();
         start_call(&mut store, limits.start_deadline, CONFIGURE_BYTES);
-        let instance = match pre.instantiate(&mut store) {
+        let instance = match component.pre().instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(start_error(&mut store, &error, limits)),
         };
-        let module = match HookModule::new(&mut store, &instance) {
-            Ok(module) => module,
+        let functions = match component.handler().functions(&mut store, &instance) {
+            Ok(functions) => functions,
             Err(error) => return Err(LoadError::OtherTypes(format!("{error:#}"))),
         };
         store.data_mut().kv.commit();
         let (identity, limits) = (identity.clone(), limits.clone());
         Ok(Instance {
             store,
-            module,
+            functions,
             identity,
             limits,
             arena: Bump::new(),
@@ -115,10 +116,7 @@ impl Instance {
             module: &self.identity.module,
             generation: self.identity.generation,
         };
-        let answer = self
-            .module
-            .hookhost_hook_handler()
-            .call_configure(&mut self.store, host, config);
+        let answer = self.functions.configure(&mut self.store, host, config);
         match answer {
             Ok(answer) => {
                 self.store.data_mut().kv.commit();
@@ -147,7 +145,7 @@ impl Instance {
         let answer_bytes = self.limits.answer_bytes(events.len());
         start_call(&mut self.store, self.limits.deadline, answer_bytes);
         let batch = lower::events(&self.arena, events);
-        let answer = self.module.hookhost_hook_handler().call_handle(&mut self.store, batch);
+        let answer = self.functions.handle(&mut self.store, batch);
         self.arena.reset();
         let outcomes = match answer {
             Ok(outcomes) => outcomes,
