@@ -119,7 +119,7 @@ impl Engine {
     /// The module whose code has this SHA-256, if it was compiled well once and the cache has it.
     pub fn kept_of(&self, hash: [u8; 32]) -> Option<Result<Component, LoadError>> {
         let code = self.cache.as_ref()?.find(&self.good.engine, &hash)?;
-        Some(Component::examine(&self.good.linker, &code, true).component)
+        Some(Component::examine(&self.good.linker, &code, true, self.metered).component)
     }
 
     /// As [`compile`](Engine::compile), in a quarter of the time and to slower code that is not kept, unless the cache
