@@ -48,6 +48,7 @@ fn read_text(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, Vec<Pro
     read_with(&inputs, &|path| {
         files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     })
+    .map_err(|refused| refused.problems)
 }
 
 fn loaded(text: &str, environment: &[(&str, &str)]) -> Vec<Destination> {

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::config::file::must_be_regular;
+
 /// Largest `.wasm` that is read. Python modules have some 40 MB; more than this would take minutes to compile.
 pub(super) const MOST_WASM: u64 = 256 << 20;
 /// Largest `.toml` that is read.
@@ -230,7 +232,15 @@ pub(super) fn scan(dir: &Path) -> io::Result<Scan> {
             Kind::Other => {}
             Kind::Misnamed => scan.misnamed.push(file_name.to_owned()),
             Kind::Wasm(ref name) | Kind::Toml(ref name) => {
-                let Some(content) = read(&path, limit) else { continue };
+                // Opening a pipe waits for somebody who writes, perhaps forever.
+                let content = match must_be_regular(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => Some(Content {
+                        print: Print::Unreadable(error.kind()),
+                        bytes: Bytes::new(),
+                    }),
+                    _ => read(&path, limit),
+                };
+                let Some(content) = content else { continue };
                 let files = scan.files.0.entry(name.clone()).or_default();
                 *if matches!(kind, Kind::Wasm(_)) {
                     &mut files.wasm
@@ -287,6 +297,22 @@ pub(super) fn read(path: &Path, limit: u64) -> Option<Content> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("pipe.wasm");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let scan = scan(dir.path()).unwrap();
+        let print = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().print;
+        assert_eq!(print, Print::Unreadable(io::ErrorKind::InvalidInput));
+    }
 
     fn name(text: &str) -> ModuleName {
         text.parse().unwrap()

@@ -654,7 +654,7 @@ fn words_of_a_rule_that_were_mistyped_are_named() {
         ),
         (
             "urls = [\"http://h/\"]\nrule.client_connect = [{acton = \"a\"}]\n",
-            vec!["f:2: rule.client_connect[0]: needs an action; acton is not known, is action meant?"],
+            vec!["f:2: rule.client_connect[0].action: is missing; acton is not known, is action meant?"],
             vec![],
         ),
         (
