@@ -24,6 +24,7 @@ macro_rules! in_both_versions {
 
 in_both_versions!(
     connect_and_disconnect,
+    a_connect_that_is_refused,
     a_user_name_is_told,
     subscribe_and_unsubscribe,
     publish_to_a_subscriber,
@@ -35,6 +36,7 @@ in_both_versions!(
     a_session_that_outlives_its_connection,
     closing_the_socket,
     keep_alive_timeout,
+    a_kick,
     a_retained_message,
     a_shared_subscription,
     qos_2_is_acknowledged_at_pubcomp,
@@ -76,6 +78,30 @@ async fn connect_and_disconnect(version: Version) {
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"$bye","time":"<time>","action":"client_disconnected"}
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"$bye","time":"<time>","action":"session_terminated"}
             "#,
+        )
+        .await;
+    scene.finish().await;
+}
+
+async fn a_connect_that_is_refused(version: Version) {
+    let mut scene = Scene::with(Setup::new().config("[mqtt]\nmax_clientid_len = 8\n")).await;
+    let mut client = Raw::open(scene.host.address).await;
+    client.send(&Connect::new(version, "clientid-too-long").encode()).await;
+    let words = match version {
+        Version::V311 => "Connection Refused, identifier rejected",
+        Version::V5 => "client identifier is invalid",
+    };
+    client.expect(kind::CONNACK).await;
+    client.closed().await;
+    scene
+        .expect(
+            version,
+            "clientid-too-long",
+            &r#"
+            {"node":1,"ipaddress":"<addr>","clientid":"clientid-too-long","username":"undefined","keepalive":60,$proto:true,"time":"<time>","action":"client_connect"}
+            {"node":1,"ipaddress":"<addr>","clientid":"clientid-too-long","username":"undefined","keepalive":60,$proto:true,"conn_ack":"$words","time":"<time>","action":"client_connack"}
+            "#
+            .replace("$words", words),
         )
         .await;
     scene.finish().await;
@@ -507,6 +533,31 @@ async fn keep_alive_timeout(version: Version) {
             r#"
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"KeepaliveTimeout","time":"<time>","action":"client_disconnected"}
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"KeepaliveTimeout","time":"<time>","action":"session_terminated"}
+            "#,
+        )
+        .await;
+    scene.finish().await;
+}
+
+async fn a_kick(version: Version) {
+    let mut scene = Scene::start().await;
+    // Without clean start: a kick ends such a session, too.
+    let connect = Connect {
+        clean: false,
+        ..Connect::new(version, "c1")
+    };
+    let mut client = Raw::connect(scene.host.address, &connect).await;
+    scene.skip_connect("c1").await;
+    assert_eq!(scene.host.ask(&["clients", "kick", "c1"]).await, "c1: kicked\n");
+    let told = client.read().await;
+    assert!(told.is_none(), "{told:?}");
+    scene
+        .expect(
+            version,
+            "c1",
+            r#"
+            {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"ByAdminKick","time":"<time>","action":"client_disconnected"}
+            {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"ByAdminKick","time":"<time>","action":"session_terminated"}
             "#,
         )
         .await;
