@@ -109,7 +109,7 @@ async fn serve(
     };
     let broker = broker::start(&settings, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");
-    if config.webhook.urls_missing {
+    if config.webhook.urls_missing && is_printing(&modules) {
         info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
     }
     let mut answering = Box::pin(questions.answer(&broker));
@@ -131,6 +131,12 @@ async fn serve(
     let end = Instant::now() + config.shutdown.grace;
     broker.stop(config.shutdown.grace).await;
     Ok(end)
+}
+
+/// Whether the default module may print: settings of its own, or another one in its place, may have it do something else.
+fn is_printing(modules: &modules::Handle) -> bool {
+    let webhook = modules.state("webhook").and_then(|state| state.generation);
+    webhook.is_some_and(|generation| generation.egress.iter().any(|grant| grant == "stdout:"))
 }
 
 /// Says what a look at the modules folder has found. Why a module was not loaded has been said already.

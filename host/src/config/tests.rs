@@ -663,6 +663,28 @@ fn urls_that_rules_of_emqx_5_pass_over_are_told() {
         config.webhook.config["rule"]["message_publish"][0]["urls"],
         json!(["http://h/"])
     );
+    let without = Inputs {
+        flags: Flags::default(),
+        ..inputs
+    };
+    assert!(!super::read(&without).unwrap().config.webhook.urls_missing);
+}
+
+#[test]
+fn urls_are_missing_where_a_rule_has_none() {
+    for (rules, missing) in [
+        ("", true),
+        ("[webhook.rule]", false),
+        ("webhook.rule.client_connect = [{ action = \"x\" }]", true),
+        ("webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }]", false),
+        (
+            "webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }, { action = \"x\", urls = [] }]",
+            true,
+        ),
+        ("[webhook]\nurls = [\"http://h/\"]", false),
+    ] {
+        assert_eq!(config(&inputs(rules)).webhook.urls_missing, missing, "{rules}");
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub struct Webhook {
     pub places: Places,
     /// Where the rules come from.
     pub rules: RulesFrom,
-    /// Nobody has given a URL, so that webhooks go to the terminal: worth a hint.
+    /// There are rules for which nobody has given a URL, so that their webhooks go to the terminal: worth a hint.
     pub urls_missing: bool,
 }
 
@@ -113,7 +113,7 @@ impl Webhook {
         let urls = at.given("urls").map(|(_, given)| urls(&given));
         let bodies = bodies::Format::ALL.map(|format| (format.name(), Some(format)));
         let format = at.choice("format", None, &bodies);
-        let urls_missing = urls.is_none();
+        let none_given = urls.is_none();
         let urls = urls.unwrap_or_else(|| json!([TERMINAL]));
         let is_empty = urls.as_array().is_some_and(Vec::is_empty);
         let (rule, from) = match at.table("rule") {
@@ -123,6 +123,7 @@ impl Webhook {
             ),
             _ => (every_event(format.unwrap_or_default()), RulesFrom::Default),
         };
+        let urls_missing = none_given && needs_urls(&rule);
         let mut config = Map::from_iter([("urls".to_owned(), urls), ("rule".to_owned(), rule)]);
         let name = at.given("format").map(|(_, given)| match format {
             Some(format) => Json::from(format.name()),
@@ -137,6 +138,16 @@ impl Webhook {
             urls_missing,
         }
     }
+}
+
+/// Whether any rule has no URLs of its own.
+fn needs_urls(rules: &Json) -> bool {
+    let lists = rules.as_object().into_iter().flat_map(Map::values);
+    let mut rules = lists.filter_map(Json::as_array).flatten();
+    rules.any(|rule| {
+        let own = rule.get("urls").and_then(Json::as_array);
+        own.is_none_or(Vec::is_empty)
+    })
 }
 
 /// What else holds for all rules; the module checks it.
