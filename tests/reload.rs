@@ -446,3 +446,31 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     client.disconnect().await;
     host.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_in_the_place_of_a_configuration_file_is_not_waited_for() {
+    let sink = Sink::start().await;
+    let config = |path: &str| {
+        let url = sink.url(path);
+        format!("[webhook]\nurls = [\"{url}\"]\nrule.message_publish = [{{ action = \"x\" }}]\n")
+    };
+    let host = Setup::new().config(&config("/a")).start().await;
+    let path = host.dir().join("hookhost.toml");
+    let pipe = host.dir().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mark = host.log().mark();
+    // Nobody will ever write to it.
+    std::fs::rename(&pipe, &path).unwrap();
+    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let words = format!("cannot read {}: it is no regular file", path.display());
+    assert!(lines.iter().any(|line| line.contains(&words)), "{lines:#?}");
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "1").await;
+    last_at(&sink, "/a").await;
+    let mark = host.log().mark();
+    replace(&path, &config("/b"));
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    client.publish("t", 1, "2").await;
+    last_at(&sink, "/b").await;
+}

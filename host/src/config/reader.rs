@@ -33,6 +33,17 @@ pub(crate) struct Place {
     pub(crate) key: String,
 }
 
+impl Given {
+    /// Whether it is a text of blanks or a list of nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Given::Text(text) => text.trim().is_empty(),
+            Given::Texts(texts) => texts.is_empty(),
+            Given::Node(node) => matches!(&node.value, Value::List(list) if list.is_empty()),
+        }
+    }
+}
+
 impl Place {
     /// A problem of this place.
     pub(crate) fn problem(&self, text: impl Into<String>) -> Problem {

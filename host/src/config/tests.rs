@@ -676,7 +676,10 @@ fn urls_are_missing_where_a_rule_has_none() {
         ("", true),
         ("[webhook.rule]", false),
         ("webhook.rule.client_connect = [{ action = \"x\" }]", true),
-        ("webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }]", false),
+        (
+            "webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }]",
+            false,
+        ),
         (
             "webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }, { action = \"x\", urls = [] }]",
             true,
