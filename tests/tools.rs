@@ -377,8 +377,18 @@ fn what_is_no_module_is_explained() {
         0,
         &words,
     );
+    // Its lines are not those of the settings that it becomes.
+    write(temp.path(), "wrong.json", "{\n\"urlz\":[]}");
+    expect(
+        &hookhost(
+            temp.path(),
+            &["module", "inspect", "good.wasm", "--config", "wrong.json"],
+        ),
+        1,
+        &["good.wasm refuses its configuration: wrong.json: config.urlz: is not known; is 'urls' meant?"],
+    );
     write(temp.path(), "wrong.toml", "[limit]\nmemory = '1MiB'\n");
-    let words = ["wrong.toml: limit: is not a key", "did you mean limits?"];
+    let words = ["wrong.toml:1: limit: is not a key", "did you mean limits?"];
     expect(
         &hookhost(
             temp.path(),
