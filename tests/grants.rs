@@ -76,10 +76,12 @@ async fn an_open_grant_is_written_as_such_or_refused() {
     .await;
     let line = host
         .log()
-        .wait("the mistake", PATIENCE, |line| line.contains("egress.allow.0"))
+        .wait("the mistake", PATIENCE, |line| {
+            line.contains("probe.toml:6: egress.allow[0]: ")
+        })
         .await;
     assert!(
-        line.contains("https://*.example.com/") && !line.contains("egress.allow.1"),
+        line.contains("https://*.example.com/") && !line.contains("egress.allow[1]"),
         "{line}"
     );
 }

@@ -297,7 +297,7 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     let mark = host.log().mark();
     replace(&path, &config("two", "5"));
     let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
-    let place = format!("{}:3: webhook.rule.message_publish.0.action: ", path.display());
+    let place = format!("{}:3: webhook.rule.message_publish[0].action: ", path.display());
     assert!(lines.iter().any(|line| line.contains(&place)), "{lines:#?}");
     client.publish("t", 1, "2").await;
     assert_eq!(tokens(&sink.wait_for(4, PATIENCE).await[2..]), both("one"));
@@ -368,4 +368,109 @@ async fn a_configuration_that_was_refused_is_in_force_when_its_module_can_take_i
         }
     };
     tokio::time::timeout(PATIENCE, said).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_effect() {
+    let sink = Sink::start().await;
+    let config = |path: &str| {
+        let url = sink.url(path);
+        format!("[webhook]\nurls = [\"{url}\"]\nrule.message_publish = [{{ action = \"x\" }}]\n")
+    };
+    // As at a start: the module in the binary takes the place of a file that has never been in force.
+    let setup = Setup::new().modules().module_file("webhook.wasm", "no module");
+    let mut host = setup.config(&config("/a")).start().await;
+    let path = host.dir().join("hookhost.toml");
+    let mut client = Client::connect(host.address, V, "c1").await;
+    let state = async |host: &Host| -> Value {
+        // Answered when the look is over; what does not load is told by the exit code.
+        host.try_ask(&["modules", "rescan"]).await;
+        let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
+        state["modules"][0].clone()
+    };
+    client.publish("t", 1, "1").await;
+    last_at(&sink, "/a").await;
+    let mark = host.log().mark();
+    replace(&path, &config("/b"));
+    let lines = lines_until(&host, mark, "the configuration was read again and is in force").await;
+    for words in [
+        "configuration in force in the code that was there; the module's file does not load",
+        "webhook.wasm cannot be loaded",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(words)), "{words}: {lines:#?}");
+    }
+    client.publish("t", 1, "2").await;
+    last_at(&sink, "/b").await;
+    let shown = state(&host).await;
+    assert!(
+        shown["problem"]
+            .as_str()
+            .unwrap()
+            .contains("webhook.wasm cannot be loaded"),
+        "{shown}"
+    );
+    assert_eq!(shown["generation"]["origin"], "built-in", "{shown}");
+
+    // A file that was in force goes on when another that does not load lies in its place; and in it the configuration
+    // takes effect.
+    let builtin = std::fs::read(hookhost_tests::binary::builtin_module()).unwrap();
+    let mark = host.log().mark();
+    host.drop_module("webhook.wasm", &builtin);
+    lines_until(&host, mark, "module in force").await;
+    let mark = host.log().mark();
+    host.drop_module("webhook.wasm", "no module again");
+    lines_until(&host, mark, "module not loaded").await;
+    let mark = host.log().mark();
+    replace(&path, &config("/c"));
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    client.publish("t", 1, "3").await;
+    last_at(&sink, "/c").await;
+    assert_eq!(state(&host).await["generation"]["origin"], "file");
+
+    // What that code does not take is refused as ever, and the file is not to blame for it.
+    let mark = host.log().mark();
+    replace(&path, &config("/d").replace("\"x\"", "5"));
+    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let place = format!("{}:3: webhook.rule.message_publish[0].action: ", path.display());
+    assert!(lines.iter().any(|line| line.contains(&place)), "{lines:#?}");
+    client.publish("t", 1, "4").await;
+    last_at(&sink, "/c").await;
+
+    host.drop_module("webhook.wasm", &builtin);
+    let mark = host.log().mark();
+    replace(&path, &config("/e"));
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    assert_eq!(state(&host).await["problem"], Value::Null);
+    client.publish("t", 1, "5").await;
+    last_at(&sink, "/e").await;
+    client.disconnect().await;
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_in_the_place_of_a_configuration_file_is_not_waited_for() {
+    let sink = Sink::start().await;
+    let config = |path: &str| {
+        let url = sink.url(path);
+        format!("[webhook]\nurls = [\"{url}\"]\nrule.message_publish = [{{ action = \"x\" }}]\n")
+    };
+    let host = Setup::new().config(&config("/a")).start().await;
+    let path = host.dir().join("hookhost.toml");
+    let pipe = host.dir().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let mark = host.log().mark();
+    // Nobody will ever write to it.
+    std::fs::rename(&pipe, &path).unwrap();
+    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let words = format!("cannot read {}: it is no regular file", path.display());
+    assert!(lines.iter().any(|line| line.contains(&words)), "{lines:#?}");
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "1").await;
+    last_at(&sink, "/a").await;
+    let mark = host.log().mark();
+    replace(&path, &config("/b"));
+    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    client.publish("t", 1, "2").await;
+    last_at(&sink, "/b").await;
 }

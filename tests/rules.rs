@@ -279,6 +279,11 @@ async fn the_modules_folder_configures_the_default_module() {
     ));
     let host = Setup::new().modules().module_file("webhook.toml", config).start().await;
     publish(&host, &["t/1", "u"]).await;
+    let log = host.log().lines().join("\n");
+    assert!(
+        !log.contains("no URL is given"),
+        "these webhooks are not printed:\n{log}"
+    );
     let requests = all(host, &sink).await;
     assert_eq!(targets(&requests), pairs(&[("/hook", "t/1")]));
     assert_eq!(requests[0].json()["action"], "from the folder");

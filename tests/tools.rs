@@ -189,7 +189,8 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     host.drop_module("too-hot.toml", settings.replace("above =", "abov ="));
     host.log()
         .wait_after(mark, "the mistake", PATIENCE, |line| {
-            line.contains("the generation in force stays") && line.contains("unknown field `abov`")
+            line.contains("the generation in force stays")
+                && line.contains("too-hot.toml:8: config.abov: unknown field `abov`")
         })
         .await;
 }
@@ -387,8 +388,18 @@ fn what_is_no_module_is_explained() {
         0,
         &words,
     );
+    // Its lines are not those of the settings that it becomes.
+    write(temp.path(), "wrong.json", "{\n\"urlz\":[]}");
+    expect(
+        &hookhost(
+            temp.path(),
+            &["module", "inspect", "good.wasm", "--config", "wrong.json"],
+        ),
+        1,
+        &["good.wasm refuses its configuration: wrong.json: config.urlz: is not known; is 'urls' meant?"],
+    );
     write(temp.path(), "wrong.toml", "[limit]\nmemory = '1MiB'\n");
-    let words = ["wrong.toml: limit: is not a key", "did you mean limits?"];
+    let words = ["wrong.toml:1: limit: is not a key", "did you mean limits?"];
     expect(
         &hookhost(
             temp.path(),

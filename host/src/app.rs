@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::config::{Config, Loaded, Problem, Source};
+use crate::config::{Config, Loaded, Problem, Refused, Source};
 use crate::delivery::Delivery;
 use crate::hooks::Bus;
 use crate::modules::{self, LoadError, Modules, explain};
@@ -109,7 +109,7 @@ async fn serve(
     };
     let broker = broker::start(&settings, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");
-    if config.webhook.urls_missing {
+    if config.webhook.urls_missing && is_printing(&modules) {
         info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
     }
     let mut answering = Box::pin(questions.answer(&broker));
@@ -131,6 +131,12 @@ async fn serve(
     let end = Instant::now() + config.shutdown.grace;
     broker.stop(config.shutdown.grace).await;
     Ok(end)
+}
+
+/// Whether the default module may print: settings of its own, or another one in its place, may have it do something else.
+fn is_printing(modules: &modules::Handle) -> bool {
+    let webhook = modules.state("webhook").and_then(|state| state.generation);
+    webhook.is_some_and(|generation| generation.egress.iter().any(|grant| grant == "stdout:"))
 }
 
 /// Says what a look at the modules folder has found. Why a module was not loaded has been said already.
@@ -171,34 +177,45 @@ fn raise_file_limit() {
 
 /// Loads every module as [`run`] would and says what is wrong with them; starts nothing.
 pub fn check(config: &Config) -> Vec<Problem> {
+    mistakes(config, true)
+}
+
+/// Adds what modules find wrong to a configuration that has mistakes already, so that all are told at once.
+pub fn complete(refused: &mut Refused) {
+    let more = mistakes(refused.rest(), refused.has_rules());
+    refused.add(more);
+}
+
+/// What is wrong with modules and with what they are given; of the latter nothing if the host's rules are not those that
+/// somebody meant.
+fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     let engine = match wasm::Engine::new(&engine_settings(config)) {
         Ok(engine) => engine,
-        Err(error) => return vec![problem("the engine", "", explain(&error))],
+        Err(error) => return vec![problem("the engine", explain(&error))],
     };
     // What modules keep belongs to the host that runs.
     let reports = Modules::check(module_settings(config, &wasm::Shelf::in_memory()), engine);
-    reports
+    let failed = reports
         .into_iter()
-        .filter_map(|report| Some(problems(&report.module, &report.result.err()?)))
-        .flatten()
-        .collect()
+        .filter_map(|report| Some((report.module, report.result.err()?)));
+    let told = failed.filter(|(_, error)| has_rules || !matches!(error, LoadError::Refused { given: true, .. }));
+    let mut problems: Vec<Problem> = told.flat_map(|(module, error)| problems(&module, &error)).collect();
+    problems.sort();
+    problems
 }
 
 /// Wrong settings are as many problems as there are mistakes; anything else is one.
 fn problems(module: &str, error: &LoadError) -> Vec<Problem> {
     match error.problems() {
-        [] => vec![problem(module, "", explain(error))],
-        mistakes => mistakes
-            .iter()
-            .map(|mistake| problem(module, &mistake.key, mistake.text.clone()))
-            .collect(),
+        [] => vec![problem(module, explain(error))],
+        mistakes => mistakes.to_vec(),
     }
 }
 
-fn problem(module: &str, key: &str, text: String) -> Problem {
+fn problem(module: &str, text: String) -> Problem {
     Problem {
         source: Source::Module(module.to_owned()),
-        key: key.to_owned(),
+        key: String::new(),
         text,
     }
 }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem};
+use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused};
 use crate::delivery::Receivers;
-use crate::modules::{Fresh, Given, Source};
+use crate::modules::{Flawed, Fresh, Given, Source};
 
 /// Where a configuration comes from.
 #[derive(Clone)]
@@ -32,8 +32,17 @@ impl Origin {
     /// # Errors
     ///
     /// All mistakes.
-    pub fn load(&self) -> Result<Loaded, Vec<Problem>> {
+    pub fn load(&self) -> Result<Loaded, Refused> {
         config::load(self.flags.clone(), self.environment.clone())
+    }
+
+    /// Reads everything once more, from regular files only. Blocks, but never for long.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes.
+    pub fn load_again(&self) -> Result<Loaded, Refused> {
+        config::load_again(self.flags.clone(), self.environment.clone())
     }
 }
 
@@ -94,9 +103,15 @@ impl Source for Configuration {
             mut warnings,
             fixed,
             files,
-        } = match self.origin.load() {
+        } = match self.origin.load_again() {
             Ok(loaded) => loaded,
-            Err(problems) => return refused(&problems),
+            Err(refused) => {
+                let rest = refused.has_rules().then(|| given(refused.rest()));
+                return Fresh {
+                    given: Err(Flawed { refused, rest }),
+                    warnings: Vec::new(),
+                };
+            }
         };
         warnings.extend(fixed.differences(&self.started));
         for warning in warnings.iter().filter(|warning| !self.warned.contains(warning)) {
@@ -109,13 +124,6 @@ impl Source for Configuration {
             given: Ok(given(&config)),
             warnings: texts,
         }
-    }
-}
-
-fn refused(problems: &[Problem]) -> Fresh {
-    Fresh {
-        given: Err(problems.iter().map(Problem::to_string).collect()),
-        warnings: Vec::new(),
     }
 }
 
@@ -146,7 +154,8 @@ mod tests {
         assert_eq!(configuration.files(), std::slice::from_ref(&path));
         let read = |configuration: &mut Configuration| {
             let Fresh { given, warnings } = configuration.read();
-            (given.map(|given| given == first), warnings)
+            let given = given.map(|given| given == first);
+            (given.map_err(|flawed| flawed.refused.problems.len()), warnings)
         };
         assert_eq!(read(&mut configuration), (Ok(true), vec![]));
         write("[webhook]\nurls = [\"http://two/\"]\n[hooks]\nbatch = 3\n");
@@ -157,7 +166,7 @@ mod tests {
         assert_eq!(read(&mut configuration), (Ok(false), vec![restart]));
         write("[webhook]\nurls = 1\nformt = \"x\"\n");
         let (problems, warnings) = read(&mut configuration);
-        assert_eq!((problems.unwrap_err().len(), warnings), (2, vec![]));
+        assert_eq!((problems, warnings), (Err(2), vec![]));
 
         // A pipe is empty the second time.
         loaded.files = vec!["/dev/null".into()];

@@ -2,16 +2,19 @@
 
 use hookhost_tests::Version;
 use hookhost_tests::client::{Client, Options};
+use hookhost_tests::host::Setup;
 use hookhost_tests::packet::{self, Connect, kind};
 use hookhost_tests::raw::Raw;
 use hookhost_tests::scene::Scene;
 
 in_both_versions!(
     connect_and_disconnect,
+    a_connect_that_is_refused,
     a_user_name_is_told,
     a_will,
     closing_the_socket,
     keep_alive_timeout,
+    a_kick,
     an_assigned_client_id,
     a_host_that_stops,
 );
@@ -49,6 +52,30 @@ async fn connect_and_disconnect(version: Version) {
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"$bye","time":"<time>","action":"client_disconnected"}
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"$bye","time":"<time>","action":"session_terminated"}
             "#,
+        )
+        .await;
+    scene.finish().await;
+}
+
+async fn a_connect_that_is_refused(version: Version) {
+    let mut scene = Scene::with(Setup::new().config("[mqtt]\nmax_clientid_len = 8\n")).await;
+    let mut client = Raw::open(scene.host.address).await;
+    client.send(&Connect::new(version, "clientid-too-long").encode()).await;
+    let words = match version {
+        Version::V311 => "Connection Refused, identifier rejected",
+        Version::V5 => "client identifier is invalid",
+    };
+    client.expect(kind::CONNACK).await;
+    client.closed().await;
+    scene
+        .expect(
+            version,
+            "clientid-too-long",
+            &r#"
+            {"node":1,"ipaddress":"<addr>","clientid":"clientid-too-long","username":"undefined","keepalive":60,$proto:true,"time":"<time>","action":"client_connect"}
+            {"node":1,"ipaddress":"<addr>","clientid":"clientid-too-long","username":"undefined","keepalive":60,$proto:true,"conn_ack":"$words","time":"<time>","action":"client_connack"}
+            "#
+            .replace("$words", words),
         )
         .await;
     scene.finish().await;
@@ -170,6 +197,31 @@ async fn keep_alive_timeout(version: Version) {
             r#"
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"KeepaliveTimeout","time":"<time>","action":"client_disconnected"}
             {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"KeepaliveTimeout","time":"<time>","action":"session_terminated"}
+            "#,
+        )
+        .await;
+    scene.finish().await;
+}
+
+async fn a_kick(version: Version) {
+    let mut scene = Scene::start().await;
+    // Without clean start: a kick ends such a session, too.
+    let connect = Connect {
+        clean: false,
+        ..Connect::new(version, "c1")
+    };
+    let mut client = Raw::connect(scene.host.address, &connect).await;
+    scene.skip_connect("c1").await;
+    assert_eq!(scene.host.ask(&["clients", "kick", "c1"]).await, "c1: kicked\n");
+    let told = client.read().await;
+    assert!(told.is_none(), "{told:?}");
+    scene
+        .expect(
+            version,
+            "c1",
+            r#"
+            {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","disconnected_at":<ms>,"reason":"ByAdminKick","time":"<time>","action":"client_disconnected"}
+            {"node":1,"ipaddress":"<addr>","clientid":"c1","username":"undefined","reason":"ByAdminKick","time":"<time>","action":"session_terminated"}
             "#,
         )
         .await;

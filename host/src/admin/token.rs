@@ -7,6 +7,8 @@ use std::{fmt, fs};
 
 use sha2::{Digest, Sha256};
 
+use crate::config::file::must_be_regular;
+
 /// A token, of which only the hash is kept: nothing can show what it was.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
@@ -57,7 +59,9 @@ impl TokenFrom {
         match self {
             TokenFrom::Given(token) => Ok(token.clone()),
             TokenFrom::File(path) => {
-                let text = read_text(path).map_err(|source| TokenError::Unreadable {
+                // It is read again with the configuration, and nothing may wait for a pipe then.
+                let text = must_be_regular(path).and_then(|()| read_text(path));
+                let text = text.map_err(|source| TokenError::Unreadable {
                     path: path.clone(),
                     source,
                 })?;

@@ -12,7 +12,7 @@ use crate::event::json::hook_name;
 use crate::event::{Hook, TopicFilter};
 use crate::logging::Filter;
 use crate::reload::Origin;
-use crate::{app, record};
+use crate::{app, modules, record};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct HostArguments {
@@ -138,7 +138,16 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    finish(app::run(loaded, origin, record.settings()))
+    let config = loaded.config.clone();
+    let ended = app::run(loaded, origin, record.settings());
+    if ended.as_ref().is_err_and(|error| error.is::<modules::StartError>()) {
+        // The default module is not alone in what may be wrong.
+        let problems = app::check(&config);
+        if !problems.is_empty() {
+            return refuse(&problems);
+        }
+    }
+    finish(ended)
 }
 
 pub(super) fn check(arguments: HostArguments) -> ExitCode {
@@ -168,18 +177,23 @@ fn summary(config: &Config) -> String {
     format!("configuration is fine: MQTT at {}{modules}", config.mqtt.listen)
 }
 
-/// Filter and configuration and where that comes from, or everything that is wrong with both.
+/// Filter and configuration and where that comes from, or everything that is wrong with both and with what modules are
+/// given.
 fn load(arguments: HostArguments) -> Result<(Filter, Origin, Loaded), Vec<Problem>> {
     let environment = config::environment();
     let filter = Filter::read(&environment);
     let origin = Origin::new(arguments.into(), environment);
+    let (filter, mut problems) = match filter {
+        Ok(filter) => (Some(filter), Vec::new()),
+        Err(problem) => (None, vec![problem]),
+    };
     match (filter, origin.load()) {
-        (Ok(filter), Ok(loaded)) => Ok((filter, origin, loaded)),
-        (Ok(_), Err(problems)) => Err(problems),
-        (Err(problem), Ok(_)) => Err(vec![problem]),
-        (Err(problem), Err(mut problems)) => {
-            problems.insert(0, problem);
-            Err(problems)
+        (Some(filter), Ok(loaded)) => return Ok((filter, origin, loaded)),
+        (None, Ok(loaded)) => problems.extend(app::check(&loaded.config)),
+        (_, Err(mut refused)) => {
+            app::complete(&mut refused);
+            problems.extend(refused.problems);
         }
     }
+    Err(problems)
 }

@@ -220,7 +220,7 @@ impl Text {
             Value::Integer(number) => number.to_string(),
             Value::Float(number) => toml::Value::Float(*number).to_string(),
             Value::Boolean(truth) => truth.to_string(),
-            Value::Date => quoted(""),
+            Value::Date(_) => quoted(""),
             Value::List(nodes) => list(nodes.iter().map(|node| self.value(key, &node.value))),
             Value::Table(table) => {
                 let entry =
@@ -278,7 +278,7 @@ fn one_line(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Config, Inputs, RulesFrom, document, read, reader::file_layer};
+    use super::super::{Config, Inputs, Places, RulesFrom, document, read, reader::file_layer};
     use super::*;
 
     const CASES: [(&str, &str); 9] = [
@@ -357,7 +357,7 @@ mod tests {
             let config = |inputs: &Inputs| -> Config {
                 let mut config = read(inputs).unwrap_or_else(|problems| panic!("{problems:?}")).config;
                 config.webhook.rules = RulesFrom::Default;
-                config.webhook.places.clear();
+                config.webhook.places = Places::default();
                 // The broker's own default is written out.
                 if let Some(config) = config.webhook.config.as_object_mut() {
                     config

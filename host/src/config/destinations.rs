@@ -116,7 +116,8 @@ impl Reading<'_, '_> {
         match self.at.list("urls", prefix) {
             Some((_, urls)) => {
                 // One that was wrong is a problem already.
-                if urls.is_empty() {
+                let any_given = self.at.given("urls").is_some_and(|(_, given)| !given.is_empty());
+                if urls.is_empty() && !any_given {
                     self.at.problem_of(
                         "urls",
                         "should be at least one beginning of a URL, such as https://example.com/hooks",

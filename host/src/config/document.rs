@@ -9,35 +9,36 @@ use toml::de::{DeTable, DeValue};
 
 /// A value and the line of its key, or of itself if it has none, counted from 1.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) line: usize,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) line: usize,
+    pub(crate) value: Value,
 }
 
 /// Names and their values.
-pub(super) type Table = BTreeMap<String, Node>;
+pub(crate) type Table = BTreeMap<String, Node>;
 
-/// A TOML value. Dates have no use here and are only told apart.
+/// A TOML value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     Integer(i64),
     Float(f64),
     Boolean(bool),
-    Date,
+    /// A date, a time or both, as it is written; the host's own settings have no use for one.
+    Date(String),
     List(Vec<Node>),
     Table(Table),
 }
 
 impl Value {
     /// What it is, with its article.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Value::Text(_) => "a string",
             Value::Integer(_) => "an integer",
             Value::Float(_) => "a float",
             Value::Boolean(_) => "a boolean",
-            Value::Date => "a date",
+            Value::Date(_) => "a date",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
         }
@@ -46,7 +47,7 @@ impl Value {
 
 impl Node {
     /// The same as JSON; tells the line and the kind of the first value that JSON does not have.
-    pub(super) fn to_json(&self) -> Result<serde_json::Value, (usize, &'static str)> {
+    pub(crate) fn to_json(&self) -> Result<serde_json::Value, (usize, &'static str)> {
         use serde_json::Value as Json;
         Ok(match &self.value {
             Value::Text(text) => Json::from(text.as_str()),
@@ -54,7 +55,7 @@ impl Node {
             Value::Float(number) if number.is_finite() => Json::from(*number),
             Value::Float(_) => return Err((self.line, "a float without a value")),
             Value::Boolean(truth) => Json::from(*truth),
-            Value::Date => return Err((self.line, self.value.kind())),
+            Value::Date(_) => return Err((self.line, self.value.kind())),
             Value::List(nodes) => Json::Array(nodes.iter().map(Node::to_json).collect::<Result<_, _>>()?),
             Value::Table(table) => {
                 let entries = table.iter().map(|(key, node)| Ok((key.clone(), node.to_json()?)));
@@ -65,7 +66,7 @@ impl Node {
 }
 
 /// Reads a whole document; what is wrong comes with its line. The table then holds what could be read.
-pub(super) fn parse(text: &str) -> (Table, Vec<(usize, String)>) {
+pub(crate) fn parse(text: &str) -> (Table, Vec<(usize, String)>) {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut reading = Reading {
         newlines: text.match_indices('\n').map(|(at, _)| at).collect(),
@@ -126,7 +127,7 @@ impl Reading {
             // The reader has checked the spelling; what overflows becomes infinite and is refused where it is used.
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Boolean(truth) => Value::Boolean(truth),
-            DeValue::Datetime(_) => Value::Date,
+            DeValue::Datetime(date) => Value::Date(date.to_string()),
             DeValue::Array(list) => Value::List(list.into_iter().map(|element| self.element(element)).collect()),
             DeValue::Table(table) => Value::Table(self.table(table)),
         }
@@ -160,7 +161,7 @@ mod tests {
                 Value::Table(Table::from([("e".to_owned(), node(7, Value::Boolean(true)))]))
             )
         );
-        assert_eq!(b["f"], node(8, Value::Date));
+        assert_eq!(b["f"], node(8, Value::Date("2020-01-01".to_owned())));
         assert_eq!(table["a"].to_json(), Ok(serde_json::json!(1)));
         assert_eq!(table["b"].to_json(), Err((8, "a date")));
     }

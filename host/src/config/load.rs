@@ -1,17 +1,14 @@
 //! The files of a configuration, read for [`super::read`].
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::document::{self, Node, Value};
+use super::file::{self, Time};
 use super::reader::{Given, Place, file_layer};
-use super::{Environment, Flags, Inputs, Loaded, Problem, Source, TextFile, read_with};
+use super::{Environment, Flags, Inputs, Loaded, Problem, Refused, Source, TextFile, read_with};
 use crate::modules::explain;
-
-/// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
-const FILE_LIMIT: u64 = 4 << 20;
 
 /// Reads the files that flags, environment (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) or the configuration file
 /// itself (`webhook.config`) name and makes a configuration of everything. Blocks while it reads.
@@ -19,37 +16,64 @@ const FILE_LIMIT: u64 = 4 << 20;
 /// # Errors
 ///
 /// All mistakes, those of [`read`](super::read) and files that cannot be read.
-pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Vec<Problem>> {
+pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
+    load_at(Time::Start, flags, environment)
+}
+
+/// As [`load`], in a process that does other things meanwhile: all files must be regular ones, because opening others
+/// may take forever.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_again(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
+    load_at(Time::Running, flags, environment)
+}
+
+fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
     let mut problems = Vec::new();
     let config = named(&flags.config, "--config", &["HOOKHOST_CONFIG"], &environment);
-    let config = config.and_then(|(place, path)| file(&place, path, &mut problems));
+    let config = config.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
     let variables = ["HOOKHOST_WEBHOOK_CONFIG", "HOOKHOST_WEBHOOK__CONFIG"];
     let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, &environment);
     let webhook_file = webhook_file.or_else(|| named_in(config.as_ref()?));
-    let webhook_file = webhook_file.and_then(|(place, path)| file(&place, path, &mut problems));
+    let webhook_file = webhook_file.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
+    let all_read = problems.is_empty();
     let inputs = Inputs {
         flags,
         environment,
         file: config,
         webhook_file,
     };
-    match read_with(&inputs, &read_bytes) {
-        // What is secret is read again when it is needed; here it counts that it can be.
-        Ok(loaded) if problems.is_empty() => match loaded.config.admin.token() {
-            Ok(_) => Ok(loaded),
-            Err(error) => Err(vec![Problem {
-                source: Source::File {
-                    path: error.path().to_owned(),
-                    line: None,
-                },
-                key: "admin.token_file".to_owned(),
-                text: explain(&error),
-            }]),
+    let read = read_with(&inputs, &|path| file::read(path, time));
+    // What is secret is read again when it is needed; here it counts that it can be.
+    let token = read
+        .as_ref()
+        .map_or_else(Refused::rest, |loaded| &loaded.config)
+        .admin
+        .token();
+    problems.extend(token.err().map(|error| Problem {
+        source: Source::File {
+            path: error.path().to_owned(),
+            line: None,
         },
-        Ok(_) => Err(problems),
-        Err(mut more) => {
-            problems.append(&mut more);
-            Err(problems)
+        key: "admin.token_file".to_owned(),
+        text: explain(&error),
+    }));
+    match read {
+        Ok(loaded) if problems.is_empty() => Ok(loaded),
+        Ok(Loaded { config, .. }) => Err(Refused {
+            problems,
+            rest: Box::new(config),
+            has_rules: all_read,
+        }),
+        Err(refused) => {
+            problems.extend(refused.problems);
+            Err(Refused {
+                problems,
+                has_rules: refused.has_rules && all_read,
+                ..refused
+            })
         }
     }
 }
@@ -88,10 +112,11 @@ fn named_in(config: &TextFile) -> Option<(Place, PathBuf)> {
     }
 }
 
-fn file(place: &Place, path: PathBuf, problems: &mut Vec<Problem>) -> Option<TextFile> {
-    let read = read_text(path.clone());
+fn text_file(place: &Place, path: PathBuf, time: Time, problems: &mut Vec<Problem>) -> Option<TextFile> {
+    let read = read_utf8(&path, time);
     let cannot = |error| place.problem(format!("cannot read {}: {error}", path.display()));
-    read.map_err(|error| problems.push(cannot(error))).ok()
+    let text = read.map_err(|error| problems.push(cannot(error))).ok()?;
+    Some(TextFile { path, text })
 }
 
 /// Reads a configuration file, which is UTF-8 and at most 4 MiB. Blocks.
@@ -100,7 +125,7 @@ fn file(place: &Place, path: PathBuf, problems: &mut Vec<Problem>) -> Option<Tex
 ///
 /// Why it cannot be read.
 pub fn read_text(path: PathBuf) -> io::Result<TextFile> {
-    let text = read_file(&path)?;
+    let text = read_utf8(&path, Time::Start)?;
     Ok(TextFile { path, text })
 }
 
@@ -112,17 +137,8 @@ pub fn environment() -> Environment {
         .collect()
 }
 
-fn read_file(path: &Path) -> io::Result<String> {
-    String::from_utf8(read_bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
-    }
-    Ok(bytes)
+fn read_utf8(path: &Path, time: Time) -> io::Result<String> {
+    String::from_utf8(file::read(path, time)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
 #[cfg(test)]
@@ -132,6 +148,7 @@ mod tests {
     fn problems(flags: Flags, environment: Environment) -> Vec<String> {
         load(flags, environment)
             .unwrap_err()
+            .problems
             .iter()
             .map(Problem::to_string)
             .collect()
@@ -189,7 +206,7 @@ mod tests {
         };
         assert_eq!(
             problems(flags, Environment::default()),
-            ["--config: cannot read /dev/zero: larger than 4 MiB"]
+            ["--config: cannot read /dev/zero: it is no regular file"]
         );
     }
 }

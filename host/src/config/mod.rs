@@ -12,13 +12,16 @@
 mod broker;
 mod convert;
 mod destinations;
-mod document;
+pub(crate) mod document;
+pub(crate) mod file;
 mod formats;
 mod hocon;
 mod load;
 mod mqtt;
+mod places;
 mod problem;
 mod reader;
+mod refused;
 mod restart;
 mod sections;
 #[cfg(test)]
@@ -34,9 +37,11 @@ use std::path::PathBuf;
 pub use convert::Convert;
 pub use destinations::Files;
 pub use formats::Format;
-pub use load::{environment, load, read_text};
+pub use load::{environment, load, load_again, read_text};
 pub use mqtt::Mqtt;
+pub use places::Places;
 pub use problem::{Problem, Source};
+pub use refused::Refused;
 pub use restart::Fixed;
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
@@ -45,7 +50,8 @@ pub use webhook::{RulesFrom, Webhook};
 use crate::broker::EngineSettings;
 use crate::{admin, delivery, event, modules, wasm};
 use destinations::Sources;
-use reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
+pub(crate) use reader::{Given, Place};
+use reader::{Layer, Reader, environment_layer, file_layer};
 
 /// Everything that can be configured, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,7 +153,7 @@ pub struct Inputs {
 /// assert_eq!(read(&inputs).unwrap().config.node.id, 7);
 /// ```
 pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
-    read_with(inputs, &|_| Err(io::ErrorKind::Unsupported.into()))
+    read_with(inputs, &|_| Err(io::ErrorKind::Unsupported.into())).map_err(|refused| refused.problems)
 }
 
 /// As [`read`], with the files of secrets and certificates that the configuration names.
@@ -155,8 +161,8 @@ pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 ///
 /// As [`read`], and files that cannot be read, each with the key that names it.
-pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Vec<Problem>> {
-    let (config, mut reader) = read_layers(inputs, files);
+pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> {
+    let (config, mut reader, has_rules) = read_layers(inputs, files);
     reader.finish();
     if reader.problems.is_empty() {
         return Ok(Loaded {
@@ -174,11 +180,15 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Vec<Probl
     // One value may stand for two settings, and is then wrong twice.
     reader.problems.sort();
     reader.problems.dedup();
-    Err(reader.problems)
+    Err(Refused {
+        problems: reader.problems,
+        rest: Box::new(config),
+        has_rules,
+    })
 }
 
-/// The reading itself; unknown keys are not yet looked for.
-fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
+/// The reading itself; unknown keys are not yet looked for. Tells, too, whether the rules are those that were meant.
+fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader, bool) {
     let variables = || {
         inputs
             .environment
@@ -186,6 +196,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     };
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let mut has_rules = true;
 
     let mut file = Layer::new();
     if let Some(TextFile { path, text }) = &inputs.file {
@@ -198,6 +209,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
         if errors.is_empty() {
             file = file_layer(path, table);
         }
+        has_rules = errors.is_empty();
         problems.extend(errors.into_iter().map(|(line, text)| Problem {
             source: at(line),
             key: String::new(),
@@ -237,6 +249,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
         problems.append(&mut reading.problems);
         warnings.append(&mut reading.warnings);
         broker = reading.layer;
+        has_rules &= inputs.webhook_file.is_none() || broker.contains_key("webhook.rule");
         if let Some((place, _)) = file.get("webhook.rule").filter(|_| broker.contains_key("webhook.rule")) {
             warnings.push(place.problem(format!("is not used: rules come from {whence}")));
         }
@@ -275,7 +288,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader) {
     reader.problems.append(&mut problems);
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;
-    (config, reader)
+    (config, reader, has_rules)
 }
 
 /// The URLs for all rules that flags or environment give.

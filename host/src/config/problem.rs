@@ -50,6 +50,15 @@ impl Problem {
             text: text.into(),
         }
     }
+
+    /// The same where it is clear which module is meant, and only the place in a file is worth telling.
+    pub fn without_module(&self) -> String {
+        match &self.source {
+            Source::Module(_) if self.key.is_empty() => self.text.clone(),
+            Source::Module(_) => format!("{}: {}", self.key, self.text),
+            _ => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -17,7 +17,7 @@ use super::units::{UnitError, format_duration, format_size, parse_duration, pars
 
 /// What was given for a key.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Given {
+pub(crate) enum Given {
     /// By the environment or a flag: a text that is read as whatever is wanted; a list is separated by blanks.
     Text(String),
     /// By a flag that may be repeated.
@@ -28,14 +28,25 @@ pub(super) enum Given {
 
 /// Where a value was given and what the key is called there.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place {
-    pub(super) source: Source,
-    pub(super) key: String,
+pub(crate) struct Place {
+    pub(crate) source: Source,
+    pub(crate) key: String,
+}
+
+impl Given {
+    /// Whether it is a text of blanks or a list of nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Given::Text(text) => text.trim().is_empty(),
+            Given::Texts(texts) => texts.is_empty(),
+            Given::Node(node) => matches!(&node.value, Value::List(list) if list.is_empty()),
+        }
+    }
 }
 
 impl Place {
     /// A problem of this place.
-    pub(super) fn problem(&self, text: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, text: impl Into<String>) -> Problem {
         Problem {
             source: self.source.clone(),
             key: self.key.clone(),
@@ -44,7 +55,7 @@ impl Place {
     }
 
     /// A place inside this one; `below` is appended to the key, `line` counts if this is a file.
-    pub(super) fn inside(&self, below: &str, line: usize) -> Place {
+    pub(crate) fn inside(&self, below: &str, line: usize) -> Place {
         let source = match &self.source {
             Source::File { path, .. } => Source::File {
                 path: path.clone(),
@@ -281,6 +292,11 @@ impl Section<'_> {
         self.place(key).is_some()
     }
 
+    /// What the strongest layer says about a key, as it stands there; whether that is right is not asked.
+    pub(super) fn given(&self, key: &str) -> Option<(Place, Given)> {
+        Reader::find(&self.reader.layers, &format!("{}.{key}", self.name))
+    }
+
     /// A problem found after reading; none if the key was not given, because a default is never wrong.
     pub(super) fn problem_of(&mut self, key: &str, text: &str) {
         if let Some(place) = self.place(key) {
@@ -289,7 +305,7 @@ impl Section<'_> {
     }
 
     fn place(&self, key: &str) -> Option<Place> {
-        Reader::find(&self.reader.layers, &format!("{}.{key}", self.name)).map(|(place, _)| place)
+        self.given(key).map(|(place, _)| place)
     }
 
     fn optional<T>(&mut self, key: &str, read: impl FnOnce(&Given) -> Result<T, String>) -> Option<T> {

@@ -171,7 +171,7 @@ fn each_mistake_names_its_key() {
         ),
         (
             "webhook.rule.client_connect = 1979-05-27",
-            "webhook.rule: holds a date, which has no meaning here",
+            "webhook.rule.client_connect: is a date, which has no meaning here",
         ),
         (
             "webhook.format = \"emqx\"",
@@ -187,7 +187,7 @@ fn each_mistake_names_its_key() {
         ),
         (
             "webhook.headers.x = 1979-05-27",
-            "webhook.headers: holds a date, which has no meaning here",
+            "webhook.headers.x: is a date, which has no meaning here",
         ),
         (
             "mqtt.lisen = 1",
@@ -605,7 +605,7 @@ const EXAMPLE: &str = include_str!("../../../hookhost.example.toml");
 #[test]
 fn the_example_file_holds_every_key_with_its_default() {
     let example = inputs(EXAMPLE);
-    let (_, mut reader) = read_layers(&example, &|_| Err(io::ErrorKind::Unsupported.into()));
+    let (_, mut reader, _) = read_layers(&example, &|_| Err(io::ErrorKind::Unsupported.into()));
     let known = reader.finish();
     let Loaded {
         config: example,
@@ -663,6 +663,31 @@ fn urls_that_rules_of_emqx_5_pass_over_are_told() {
         config.webhook.config["rule"]["message_publish"][0]["urls"],
         json!(["http://h/"])
     );
+    let without = Inputs {
+        flags: Flags::default(),
+        ..inputs
+    };
+    assert!(!super::read(&without).unwrap().config.webhook.urls_missing);
+}
+
+#[test]
+fn urls_are_missing_where_a_rule_has_none() {
+    for (rules, missing) in [
+        ("", true),
+        ("[webhook.rule]", false),
+        ("webhook.rule.client_connect = [{ action = \"x\" }]", true),
+        (
+            "webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }]",
+            false,
+        ),
+        (
+            "webhook.rule.client_connect = [{ action = \"x\", urls = [\"http://h/\"] }, { action = \"x\", urls = [] }]",
+            true,
+        ),
+        ("[webhook]\nurls = [\"http://h/\"]", false),
+    ] {
+        assert_eq!(config(&inputs(rules)).webhook.urls_missing, missing, "{rules}");
+    }
 }
 
 #[test]

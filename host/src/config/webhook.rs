@@ -3,16 +3,15 @@
 //! What the rules mean is the module's business, and it reports their mistakes with their keys. Here they become JSON,
 //! and destinations are checked, because the host sends to them.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hookhost_guest::webhook as bodies;
 use serde_json::{Map, Value as Json, json};
 
 use super::document::{Node, Value};
 use super::formats::Format;
-use super::problem::Source;
+use super::places::Places;
 use super::reader::{Given, Place, Section};
 use super::url;
 
@@ -45,12 +44,11 @@ pub struct Webhook {
     /// and what else holds for all of them.
     /// URLs are checked; the rest is for the module to check.
     pub config: Json,
-    /// Where in a file each key of [`config`](Webhook::config) stands, for its mistakes: keys and indices joined by dots,
-    /// and `FILE:LINE`. What no file has given is not there.
-    pub places: BTreeMap<String, String>,
+    /// Where each key of [`config`](Webhook::config) was given, for its mistakes.
+    pub places: Places,
     /// Where the rules come from.
     pub rules: RulesFrom,
-    /// Nobody has given a URL, so that webhooks go to the terminal: worth a hint.
+    /// There are rules for which nobody has given a URL, so that their webhooks go to the terminal: worth a hint.
     pub urls_missing: bool,
 }
 
@@ -87,7 +85,15 @@ impl fmt::Debug for Webhook {
     }
 }
 
+/// Settings for all rules that are texts; what they may be is for the module to say.
+const TEXTS: [&str; 4] = ["payload_encoding", "method", "body", "cloudevents_mode"];
+
+/// Those that are tables.
+const TABLES: [&str; 2] = ["headers", "cloudevents_extensions"];
+
 impl Webhook {
+    /// Reads the section. What is wrong is reported and handed on as it stands, so that the module, asked for its own
+    /// mistakes, finds nothing missing that is there.
     pub(super) fn read(mut at: Section<'_>, broker: Option<(Format, Option<PathBuf>)>) -> Webhook {
         // Both have been followed before; here they become known.
         at.path("config");
@@ -96,29 +102,37 @@ impl Webhook {
             None,
             &Format::ALL.map(|format| (format.name(), Some(format))),
         );
-        let mut places = BTreeMap::new();
-        let urls = at.list("urls", |text| url::check(text).map(str::to_owned));
+        let mut places = Places::default();
+        let keys = ["urls", "rule", "format", "as_documented"];
+        for key in keys.into_iter().chain(TEXTS).chain(TABLES) {
+            if let Some((place, given)) = at.given(key) {
+                places.note(key, &place, &given);
+            }
+        }
+        at.list("urls", |text| url::check(text).map(drop));
+        let urls = at.given("urls").map(|(_, given)| urls(&given));
         let bodies = bodies::Format::ALL.map(|format| (format.name(), Some(format)));
         let format = at.choice("format", None, &bodies);
-        let urls_missing = urls.is_none();
-        let urls = urls.map_or_else(|| vec![TERMINAL.to_owned()], |(_, urls)| urls);
+        let none_given = urls.is_none();
+        let urls = urls.unwrap_or_else(|| json!([TERMINAL]));
+        let is_empty = urls.as_array().is_some_and(Vec::is_empty);
         let (rule, from) = match at.table("rule") {
-            Some((place, Given::Node(node))) => {
-                locate(&mut places, "rule", &place, &node);
-                let rule = rules(&mut at, &place, node, urls.is_empty());
-                (
-                    rule,
-                    broker.map_or(RulesFrom::File, |(format, path)| RulesFrom::Broker { format, path }),
-                )
-            }
+            Some((place, Given::Node(node))) => (
+                rules(&mut at, &place, node, is_empty),
+                broker.map_or(RulesFrom::File, |(format, path)| RulesFrom::Broker { format, path }),
+            ),
             _ => (every_event(format.unwrap_or_default()), RulesFrom::Default),
         };
-        let mut config = Map::from_iter([("urls".to_owned(), json!(urls)), ("rule".to_owned(), rule)]);
-        config.extend(format.map(|format| ("format".to_owned(), Json::from(format.name()))));
-        config.extend(shared(&mut at, &mut places));
-        let config = Json::Object(config);
+        let urls_missing = none_given && needs_urls(&rule);
+        let mut config = Map::from_iter([("urls".to_owned(), urls), ("rule".to_owned(), rule)]);
+        let name = at.given("format").map(|(_, given)| match format {
+            Some(format) => Json::from(format.name()),
+            None => as_it_stands(&given),
+        });
+        config.extend(name.map(|name| ("format".to_owned(), name)));
+        config.extend(shared(&mut at));
         Webhook {
-            config,
+            config: Json::Object(config),
             places,
             rules: from,
             urls_missing,
@@ -126,25 +140,33 @@ impl Webhook {
     }
 }
 
+/// Whether any rule has no URLs of its own.
+fn needs_urls(rules: &Json) -> bool {
+    let lists = rules.as_object().into_iter().flat_map(Map::values);
+    let mut rules = lists.filter_map(Json::as_array).flatten();
+    rules.any(|rule| {
+        let own = rule.get("urls").and_then(Json::as_array);
+        own.is_none_or(Vec::is_empty)
+    })
+}
+
 /// What else holds for all rules; the module checks it.
-fn shared(at: &mut Section<'_>, places: &mut BTreeMap<String, String>) -> Map<String, Json> {
+fn shared(at: &mut Section<'_>) -> Map<String, Json> {
     let mut shared = Map::new();
     let given = at.is_given("as_documented");
-    let as_documented = at.boolean("as_documented", false);
+    // If that is wrong: with the documented bodies rules may lack more, and no mistake is told that is none.
+    let as_documented = at.boolean("as_documented", true);
     if given {
         shared.insert("as_documented".to_owned(), as_documented.into());
     }
-    for key in ["payload_encoding", "method", "body", "cloudevents_mode"] {
-        if let Some((place, text)) = at.text_at(key, |text| Ok(text.to_owned())) {
-            if let Source::File { path, line: Some(line) } = &place.source {
-                places.insert(key.to_owned(), format!("{}:{line}", path.display()));
-            }
-            shared.insert(key.to_owned(), Json::from(text));
+    for key in TEXTS {
+        at.text(key, (), |_| Ok(()));
+        if let Some((_, given)) = at.given(key) {
+            shared.insert(key.to_owned(), as_it_stands(&given));
         }
     }
-    for key in ["headers", "cloudevents_extensions"] {
+    for key in TABLES {
         if let Some((place, Given::Node(node))) = at.table(key) {
-            locate(places, key, &place, &node);
             let table = to_json(at, &place, node);
             shared.insert(key.to_owned(), table);
         }
@@ -152,24 +174,27 @@ fn shared(at: &mut Section<'_>, places: &mut BTreeMap<String, String>) -> Map<St
     shared
 }
 
-/// Notes where a key stands and all that is below it.
-fn locate(places: &mut BTreeMap<String, String>, key: &str, place: &Place, node: &Node) {
-    fn below(places: &mut BTreeMap<String, String>, key: String, path: &Path, node: &Node) {
-        match &node.value {
-            Value::Table(entries) => entries
-                .iter()
-                .for_each(|(name, node)| below(places, format!("{key}.{name}"), path, node)),
-            Value::List(entries) => entries
-                .iter()
-                .enumerate()
-                .for_each(|(index, node)| below(places, format!("{key}.{index}"), path, node)),
-            _ => {}
+/// A value that has been checked, or whose mistakes have been told.
+fn as_it_stands(given: &Given) -> Json {
+    match given {
+        Given::Text(text) => json!(text),
+        Given::Texts(texts) => json!(texts),
+        Given::Node(node) => node.to_json().unwrap_or_default(),
+    }
+}
+
+/// URLs without blanks around them.
+fn urls(given: &Given) -> Json {
+    let mut urls = match given {
+        Given::Text(text) => json!(text.split_whitespace().collect::<Vec<_>>()),
+        other => as_it_stands(other),
+    };
+    for url in urls.as_array_mut().into_iter().flatten() {
+        if let Json::String(text) = url {
+            *text = text.trim().to_owned();
         }
-        places.insert(key, format!("{}:{}", path.display(), node.line));
     }
-    if let Source::File { path, .. } = &place.source {
-        below(places, key.to_owned(), path, node);
-    }
+    urls
 }
 
 /// A rule for each event that the broker tells, under its own name and for all topics.
@@ -207,15 +232,29 @@ fn rules(at: &mut Section<'_>, place: &Place, mut node: Node, urls_needed: bool)
     to_json(at, place, node)
 }
 
+/// A value as JSON; what JSON does not have is a mistake where it stands.
 fn to_json(at: &mut Section<'_>, place: &Place, node: Node) -> Json {
-    node.to_json().unwrap_or_else(|(line, kind)| {
-        at.problem(
-            place
-                .inside("", line)
-                .problem(format!("holds {kind}, which has no meaning here")),
-        );
-        Json::Null
-    })
+    match node.value {
+        Value::Table(entries) => {
+            let entries = entries.into_iter().map(|(name, node)| {
+                let place = place.inside(&format!(".{name}"), node.line);
+                (name, to_json(at, &place, node))
+            });
+            Json::Object(entries.collect())
+        }
+        Value::List(entries) => {
+            let entries = entries.into_iter().enumerate();
+            let entries = entries.map(|(index, node)| {
+                let place = place.inside(&format!("[{index}]"), node.line);
+                to_json(at, &place, node)
+            });
+            Json::Array(entries.collect())
+        }
+        _ => node.to_json().unwrap_or_else(|(_, kind)| {
+            at.problem(place.problem(format!("is {kind}, which has no meaning here")));
+            Json::Null
+        }),
+    }
 }
 
 fn check_urls(at: &mut Section<'_>, place: &Place, urls: &mut [Node]) -> usize {

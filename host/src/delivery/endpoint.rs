@@ -58,6 +58,8 @@ pub(super) struct Prepared {
     pub(super) url: Url,
     /// How it is sent, unless a module chose its host.
     pub(super) way: Way,
+    /// Longest time for making a connection to a host that a module chose.
+    pub(super) connect_timeout: Duration,
     headers: HeaderMap,
     own: Option<Own>,
 }
@@ -166,6 +168,7 @@ impl Endpoint {
         Ok(Prepared {
             url,
             way,
+            connect_timeout: self.connect_timeout,
             headers: map,
             own: self.own.clone(),
         })
@@ -261,7 +264,7 @@ mod tests {
     use super::*;
 
     fn http() -> Http {
-        Http::new(Duration::from_secs(1))
+        Http::new()
     }
 
     fn prepare(endpoint: &Endpoint, list: &[(&str, &str)]) -> Result<Prepared, String> {

@@ -9,10 +9,11 @@
 //!
 //! The pools are not shared with other requests: a connection that was made without the check is not used with it.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, ClientBuilder, Url};
@@ -33,11 +34,22 @@ pub(super) struct NotPublic {
     kind: &'static str,
 }
 
+/// Guarded clients kept per sender thread: a configuration has one or two connect timeouts, for both schemes, and while
+/// another takes its place there are twice as many.
+const CLIENTS: usize = 8;
+
 /// The guarded clients of one sender thread, made when they are first needed.
 pub(super) struct Guard {
-    plain: OnceCell<Client>,
-    secure: OnceCell<Client>,
+    /// The one that was used last is the last.
+    clients: RefCell<Vec<Guarded>>,
     resolver: Arc<PublicOnly>,
+}
+
+/// A client and what it was made for.
+struct Guarded {
+    is_secure: bool,
+    connect_timeout: Duration,
+    client: Client,
 }
 
 impl Guard {
@@ -52,22 +64,40 @@ impl Guard {
 
     fn with(resolver: PublicOnly) -> Guard {
         Guard {
-            plain: OnceCell::new(),
-            secure: OnceCell::new(),
+            clients: RefCell::default(),
             resolver: Arc::new(resolver),
         }
     }
 
-    /// The client for a URL. `builder` gives a client for `http:` or, if true, for `https:` that follows no redirects
-    /// and uses no proxies.
-    pub(super) fn client(&self, url: &Url, builder: impl FnOnce(bool) -> ClientBuilder) -> reqwest::Result<&Client> {
+    /// The client for a URL that takes no longer for making a connection. `builder` gives one that does not, for `http:`
+    /// or, if true, for `https:`, and that follows no redirects and uses no proxies.
+    pub(super) fn client(
+        &self,
+        url: &Url,
+        connect_timeout: Duration,
+        builder: impl FnOnce(bool, Duration) -> ClientBuilder,
+    ) -> reqwest::Result<Client> {
         let is_secure = url.scheme() != "http";
-        let cell = if is_secure { &self.secure } else { &self.plain };
-        if let Some(client) = cell.get() {
-            return Ok(client);
+        let mut clients = self.clients.borrow_mut();
+        let known = clients
+            .iter()
+            .position(|known| (known.is_secure, known.connect_timeout) == (is_secure, connect_timeout));
+        let guarded = match known {
+            Some(known) => clients.remove(known),
+            None => Guarded {
+                is_secure,
+                connect_timeout,
+                client: builder(is_secure, connect_timeout)
+                    .dns_resolver(Arc::clone(&self.resolver))
+                    .build()?,
+            },
+        };
+        if clients.len() >= CLIENTS {
+            clients.remove(0);
         }
-        let client = builder(is_secure).dns_resolver(Arc::clone(&self.resolver)).build()?;
-        Ok(cell.get_or_init(|| client))
+        let client = guarded.client.clone();
+        clients.push(guarded);
+        Ok(client)
     }
 
     /// Whether the URL's host is an address, in whatever spelling, that is not public.
@@ -197,9 +227,39 @@ mod tests {
         assert!(error.contains("10.0.0.1 is private"), "{error}");
     }
 
-    fn builder(_: bool) -> ClientBuilder {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn builder(_: bool, connect_timeout: Duration) -> ClientBuilder {
         rustls::crypto::ring::default_provider().install_default().ok();
-        Client::builder().no_proxy().tls_certs_only([])
+        Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .connect_timeout(connect_timeout)
+    }
+
+    #[test]
+    fn clients_are_made_once_for_each_time_that_a_connection_may_take() {
+        let guard = Guard::new();
+        let made = std::cell::RefCell::new(Vec::new());
+        let client = |text: &str, seconds: u32| {
+            let builder = |is_secure, timeout| {
+                made.borrow_mut().push((is_secure, timeout));
+                builder(is_secure, timeout)
+            };
+            guard.client(&url(text), seconds * SECOND, builder).unwrap();
+            std::mem::take(&mut *made.borrow_mut())
+        };
+        assert_eq!(client("http://a/", 1), [(false, SECOND)]);
+        assert_eq!(client("http://b/x", 1), []);
+        assert_eq!(client("https://a/", 1), [(true, SECOND)]);
+        // A configuration that was read again says another time, and what is under way comes with the former.
+        assert_eq!(client("http://a/", 2), [(false, 2 * SECOND)]);
+        assert_eq!(client("http://a/", 1), []);
+        for seconds in 3..50 {
+            assert_eq!(client("http://a/", seconds), [(false, seconds * SECOND)]);
+            assert_eq!(client("http://a/", 1), [], "it is in use");
+        }
+        assert_eq!(guard.clients.borrow().len(), CLIENTS);
     }
 
     fn run<T>(work: impl Future<Output = T>) -> T {
@@ -230,7 +290,7 @@ mod tests {
         let guard = Guard::new();
         run(async {
             let url = url(&format!("http://localhost:{port}/"));
-            let client = guard.client(&url, builder).unwrap();
+            let client = guard.client(&url, SECOND, builder).unwrap();
             let error = client.get(url).send().await.unwrap_err();
             assert_eq!(cause(&error).unwrap().kind, "loopback");
         });
@@ -255,7 +315,7 @@ mod tests {
         });
         run(async {
             let at = |name: &str| url(&format!("http://{name}:{port}/"));
-            let client = guard.client(&at("both.test"), builder).unwrap();
+            let client = guard.client(&at("both.test"), SECOND, builder).unwrap();
             assert!(client.get(at("both.test")).send().await.unwrap().status().is_success());
             let error = client.get(at("none.test")).send().await.unwrap_err();
             assert!(cause(&error).is_some());

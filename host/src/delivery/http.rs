@@ -24,8 +24,6 @@ const ANSWER_BYTES: usize = 64 << 10;
 
 /// The HTTP client of one sender thread.
 pub(super) struct Http {
-    /// Longest time for making a connection to a host that a module chose.
-    connect_timeout: Duration,
     /// Those with TLS.
     pub(super) clients: Clients,
     guard: Guard,
@@ -33,9 +31,8 @@ pub(super) struct Http {
 
 impl Http {
     /// A client without connections.
-    pub(super) fn new(connect_timeout: Duration) -> Http {
+    pub(super) fn new() -> Http {
         Http {
-            connect_timeout,
             clients: Clients::default(),
             guard: Guard::new(),
         }
@@ -61,11 +58,12 @@ impl Http {
                 if let Err(error) = self.guard.literal(&to.url) {
                     return Outcome::Barred(error.to_string());
                 }
-                let builder = |is_secure| match is_secure {
-                    true => clients::builder(self.connect_timeout),
-                    false => clients::plain(self.connect_timeout),
+                let builder = |is_secure, connect_timeout| match is_secure {
+                    true => clients::builder(connect_timeout),
+                    false => clients::plain(connect_timeout),
                 };
-                self.guard.client(&to.url, builder).map_err(reasons)
+                let client = self.guard.client(&to.url, to.connect_timeout, builder);
+                client.map_err(reasons)
             }
             (Reach::Anywhere, Way::Direct(direct)) => {
                 return match direct.send(method.into(), headers, body).await {
@@ -77,7 +75,7 @@ impl Http {
                     Err(error) => Outcome::Failed(error),
                 };
             }
-            (Reach::Anywhere, Way::Secure(secure)) => secure.client(),
+            (Reach::Anywhere, Way::Secure(secure)) => secure.client().cloned(),
         };
         let client = match client {
             Ok(client) => client,

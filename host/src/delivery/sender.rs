@@ -159,7 +159,7 @@ impl Desk {
         let limit = (settings.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
         Desk {
-            http: Http::new(settings.connect_timeout),
+            http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
             targets: RefCell::new(Targets::new()),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),

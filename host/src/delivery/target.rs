@@ -2,6 +2,7 @@
 //!
 //! The usual host has a handful of URLs and one set of headers for each, so both are looked up, not parsed, per
 //! request. Modules may also make a URL per event; then the tables, which are bounded, are emptied when they are full.
+//! There is one for each configuration that requests come under.
 //! A [`Destination`] is what limits and order refer to. Its identity outlives the tables as long as a request refers
 //! to it, or two destinations would serve one receiver.
 
@@ -27,14 +28,26 @@ const URLS: usize = 1024;
 /// Sets of headers remembered per URL.
 const HEADERS: usize = 4;
 
+/// Configurations under which URLs are remembered: the one in force, the one before it, whose requests are still coming
+/// when the configuration changes, and those of modules that could not follow, which go on as they were.
+const CONFIGURATIONS: usize = 4;
+
 /// The targets that a sender thread knows.
 pub(super) struct Targets {
-    /// Those that `urls` were worked out under: the last that a request came with.
-    receivers: Arc<Receivers>,
-    /// By URL, after a blank and what [`Via`] says unless the URL alone decides.
-    urls: HashMap<String, Rc<Target>>,
+    /// By what they were worked out under; what a request came with last is the last.
+    tables: Vec<Table>,
+    /// In which order the tables began.
+    begun: u64,
     destinations: HashMap<String, Rc<Destination>>,
     next: u64,
+}
+
+/// What URLs mean under one configuration.
+struct Table {
+    receivers: Arc<Receivers>,
+    begun: u64,
+    /// By URL, after a blank and what [`Via`] says unless the URL alone decides.
+    urls: HashMap<String, Rc<Target>>,
 }
 
 /// A checked URL.
@@ -81,8 +94,8 @@ impl Targets {
     /// Knows nothing yet.
     pub(super) fn new() -> Targets {
         Targets {
-            receivers: Arc::default(),
-            urls: HashMap::new(),
+            tables: Vec::new(),
+            begun: 0,
             destinations: HashMap::new(),
             next: 0,
         }
@@ -96,17 +109,42 @@ impl Targets {
         url: &str,
         via: &Via,
     ) -> Result<Rc<Target>, String> {
-        if !Arc::ptr_eq(&self.receivers, receivers) {
-            self.receivers = Arc::clone(receivers);
-            self.forget();
+        let mut table = self.table(http, receivers);
+        let found = self.find(&mut table, http, url, via);
+        self.tables.push(table);
+        found
+    }
+
+    /// Takes out the table of these receivers, or a new one.
+    fn table(&mut self, http: &Http, receivers: &Arc<Receivers>) -> Table {
+        let known = self
+            .tables
+            .iter()
+            .rposition(|table| Arc::ptr_eq(&table.receivers, receivers));
+        if let Some(known) = known {
+            return self.tables.remove(known);
+        }
+        if self.tables.len() >= CONFIGURATIONS {
+            self.tables.remove(0);
+            self.forget_unused();
             http.clients.forget_unused();
         }
+        self.begun += 1;
+        Table {
+            receivers: Arc::clone(receivers),
+            begun: self.begun,
+            urls: HashMap::new(),
+        }
+    }
+
+    fn find(&mut self, table: &mut Table, http: &Http, url: &str, via: &Via) -> Result<Rc<Target>, String> {
+        let receivers = &table.receivers;
         let key: Cow<'_, str> = match via {
             Via::Url => url.into(),
             Via::Named(name) => format!("{name} {url}").into(),
             Via::Nothing => format!(" {url}").into(),
         };
-        if let Some(known) = self.urls.get(&*key) {
+        if let Some(known) = table.urls.get(&*key) {
             return Ok(Rc::clone(known));
         }
         let (scheme, rest) = url.split_once(':').ok_or("URL has no scheme")?;
@@ -129,7 +167,10 @@ impl Targets {
                     None => endpoint.origin(),
                 };
                 let destination = self.destination(name, || Means::Http(endpoint.pool()));
-                if let Means::Http(Some(pool)) = &destination.means {
+                // A late request of the configuration before does not bring its time back.
+                if let Means::Http(Some(pool)) = &destination.means
+                    && table.begun == self.begun
+                {
                     pool.connect_within(endpoint.terms(&receivers.terms).connect_timeout);
                 }
                 (destination, Some(endpoint))
@@ -144,16 +185,16 @@ impl Targets {
             oldest: Cell::new(0),
         };
         let target = Rc::new(target);
-        if self.urls.len() >= URLS {
-            self.forget();
+        if table.urls.len() >= URLS {
+            table.urls.clear();
+            self.forget_unused();
         }
-        self.urls.insert(key.into_owned(), Rc::clone(&target));
+        table.urls.insert(key.into_owned(), Rc::clone(&target));
         Ok(target)
     }
 
-    /// Forgets all URLs, and destinations that no request under way refers to.
-    fn forget(&mut self) {
-        self.urls.clear();
+    /// Forgets destinations that no URL and no request under way refers to.
+    fn forget_unused(&mut self) {
         self.destinations
             .retain(|_, destination| Rc::strong_count(destination) > 1);
     }
@@ -230,7 +271,7 @@ mod tests {
 
     #[test]
     fn one_receiver_is_one_destination() {
-        let http = Http::new(Duration::from_secs(1));
+        let http = Http::new();
         let mut targets = Targets::new();
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
@@ -250,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_configured_destination_is_a_receiver_of_its_own() {
-        let http = Http::new(Duration::from_secs(1));
+        let http = Http::new();
         let configured = receivers([destination("hook", &["http://h/hook"])]);
         let mut targets = Targets::new();
         let mut id = |url: &str, via: Via| {
@@ -268,7 +309,7 @@ mod tests {
 
     #[test]
     fn receivers_that_change_leave_the_order_and_change_the_terms() {
-        let http = Http::new(Duration::from_secs(1));
+        let http = Http::new();
         let mut targets = Targets::new();
         let hook = |timeout: u64| {
             let mut hook = destination("hook", &["http://h/hook", "https://h/hook"]);
@@ -300,8 +341,40 @@ mod tests {
     }
 
     #[test]
+    fn modules_under_different_configurations_do_not_drive_each_other_out() {
+        let http = Http::new();
+        let mut targets = Targets::new();
+        let own = |token: &str| {
+            let mut own = destination("own", &["http://h/", "https://h/"]);
+            own.headers = vec![("x-token".to_owned(), super::super::Secret::new(token))];
+            receivers([own])
+        };
+        let (old, new) = (own("old"), own("new"));
+        for url in ["http://h/a", "https://h/a"] {
+            let mut target = |under: &Arc<Receivers>| targets.target(&http, under, url, &Via::Url).ok().unwrap();
+            let (of_old, of_new) = (target(&old), target(&new));
+            assert_eq!(of_old.destination.id, of_new.destination.id);
+            for _ in 0..3 {
+                assert!(
+                    Rc::ptr_eq(&target(&old), &of_old) && Rc::ptr_eq(&target(&new), &of_new),
+                    "{url}"
+                );
+            }
+        }
+        // Many configurations one after the other leave those in use, and no more than a few of the others.
+        for number in 0..50 {
+            let next = own(&number.to_string());
+            targets.target(&http, &next, "https://h/a", &Via::Url).ok().unwrap();
+            targets.target(&http, &old, "https://h/a", &Via::Url).ok().unwrap();
+        }
+        assert_eq!(targets.tables.len(), CONFIGURATIONS);
+        assert!(targets.tables.iter().any(|table| Arc::ptr_eq(&table.receivers, &old)));
+        assert_eq!(targets.destinations.len(), 2);
+    }
+
+    #[test]
     fn invalid_urls_are_refused_without_showing_them() {
-        let http = Http::new(Duration::from_secs(1));
+        let http = Http::new();
         let mut targets = Targets::new();
         for url in [
             "",
@@ -318,24 +391,24 @@ mod tests {
                 .unwrap_or_else(|| panic!("{url} was taken"));
             assert!(!error.contains("secret"), "{error}");
         }
-        assert!(targets.urls.is_empty());
+        assert!(targets.tables.iter().all(|table| table.urls.is_empty()));
     }
 
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
-        let http = Http::new(Duration::from_secs(1));
+        let http = Http::new();
         let mut targets = Targets::new();
         let held = targets.target(&http, &usual(), "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
             id(&mut targets, &http, &format!("http://h{number}/"));
         }
-        assert!(targets.urls.len() <= URLS && targets.destinations.len() <= 2 * URLS);
+        assert!(targets.tables[0].urls.len() <= URLS && targets.destinations.len() <= 2 * URLS);
         assert_eq!(id(&mut targets, &http, "http://held/other"), held.destination.id);
     }
 
     #[test]
     fn header_sets_are_remembered_within_bounds() {
-        let http = Http::new(Duration::from_secs(1));
+        let http = Http::new();
         let target = Targets::new()
             .target(&http, &usual(), "http://h/", &Via::Url)
             .ok()

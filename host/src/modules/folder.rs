@@ -24,6 +24,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::config::file::must_be_regular;
+
 /// Largest `.wasm` that is read. Python modules have some 40 MB; more than this would take minutes to compile.
 pub(super) const MOST_WASM: u64 = 256 << 20;
 /// Largest `.toml` that is read.
@@ -127,7 +129,8 @@ impl Content {
         Content::new(Print::Content(Sha256::digest(&bytes).into()), bytes)
     }
 
-    fn new(print: Print, bytes: Bytes) -> Content {
+    /// Content under a print that is known.
+    pub(super) fn new(print: Print, bytes: Bytes) -> Content {
         Content {
             print,
             size: bytes.len() as u64,
@@ -317,6 +320,16 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
         match kind {
             Kind::Other => {}
             Kind::Misnamed => scan.misnamed.push(file_name.to_owned()),
+            // Opening a pipe waits for somebody who writes, perhaps forever.
+            Kind::Wasm(ref name) | Kind::Toml(ref name) if is_irregular(&path) => {
+                let none = Content::new(Print::Unreadable(io::ErrorKind::InvalidInput), Bytes::new());
+                let files = scan.files.0.entry(name.clone()).or_default();
+                *if matches!(kind, Kind::Wasm(_)) {
+                    &mut files.wasm
+                } else {
+                    &mut files.toml
+                } = Some(none);
+            }
             Kind::Toml(name) => {
                 if let Some(content) = read(&path, MOST_TOML) {
                     scan.files.0.entry(name).or_default().toml = Some(content);
@@ -344,6 +357,11 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
     }
     scan.misnamed.sort();
     Ok(scan)
+}
+
+/// Whether it is there and no file that ends.
+fn is_irregular(path: &Path) -> bool {
+    must_be_regular(path).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput)
 }
 
 fn kind(file_name: &str) -> Kind {
@@ -416,6 +434,22 @@ pub(super) fn read(path: &Path, limit: u64) -> Option<Content> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("pipe.wasm");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let scan = scan(dir.path(), &mut Known::default()).unwrap();
+        let print = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().print;
+        assert_eq!(print, Print::Unreadable(io::ErrorKind::InvalidInput));
+    }
 
     fn name(text: &str) -> ModuleName {
         text.parse().unwrap()

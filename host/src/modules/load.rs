@@ -10,9 +10,8 @@
 //! bus.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -28,12 +27,13 @@ use super::egress::Egress;
 use super::folder::{Content, Files, Lost, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation, lock};
 use super::optimiser::Task;
-use super::settings::{Allowance, ModuleSettings};
+use super::settings::{Allowance, ModuleSettings, Wrong};
 use super::state::Origin;
 use super::{Given, Plan, Settings};
+use crate::config::{Places, Problem, Source};
 use crate::hooks::{Interest, InterestError, Interests};
 use crate::priority;
-use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, Problem};
+use crate::wasm::{self, CallError, Component, ConfigureError, Engine, Identity, Kv, KvBounds};
 
 /// Niceness of the compiler when nobody waits for it: all that there is.
 const NICE: i32 = 19;
@@ -65,7 +65,7 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// A file cannot be read.
-    #[error("{file} cannot be read: {kind}")]
+    #[error("{file} cannot be read: {}", unreadable(*.kind))]
     Unreadable {
         /// The file.
         file: String,
@@ -89,11 +89,9 @@ pub enum LoadError {
         limit: u64,
     },
     /// The settings are wrong.
-    #[error("{file}: {}", joined(.problems))]
+    #[error("{}", joined(.problems))]
     Settings {
-        /// The file.
-        file: String,
-        /// All mistakes.
+        /// All mistakes, each with the file.
         problems: Vec<Problem>,
     },
     /// The code is no module for this host, or cannot be started.
@@ -126,12 +124,14 @@ pub enum LoadError {
         limit: Duration,
     },
     /// The module does not take its configuration.
-    #[error("{file} refuses its configuration{}{}", if .problems.is_empty() { "" } else { ": " }, joined(.problems))]
+    #[error("{file} refuses its configuration{}{}", if .problems.is_empty() { "" } else { ": " }, in_words(.problems))]
     Refused {
         /// The module's file.
         file: String,
-        /// All mistakes, in the module's words; perhaps none.
+        /// All mistakes, in the module's words and where they stand; perhaps none.
         problems: Vec<Problem>,
+        /// Whether the configuration is that of the host, and not the module's own.
+        given: bool,
     },
     /// The module failed while it was configured.
     #[error("{file} fails while it is configured")]
@@ -163,7 +163,7 @@ impl LoadError {
     /// The mistakes one by one, each with its key; empty if the error is none of the settings.
     pub fn problems(&self) -> &[Problem] {
         match self {
-            LoadError::Settings { problems, .. } | LoadError::Refused { problems, .. } => problems,
+            LoadError::Settings { problems } | LoadError::Refused { problems, .. } => problems,
             _ => &[],
         }
     }
@@ -186,6 +186,18 @@ fn joined(list: &[impl std::fmt::Display]) -> String {
         texts.push(format!("and {} more", list.len() - SHOWN));
     }
     texts.join("; ")
+}
+
+fn unreadable(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::InvalidInput => "it is no regular file".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+/// Mistakes of a module that has been named.
+fn in_words(problems: &[Problem]) -> String {
+    joined(&problems.iter().map(Problem::without_module).collect::<Vec<_>>())
 }
 
 /// A module that is ready to run.
@@ -232,6 +244,11 @@ impl Compiled {
 
     fn is_from(&self, file: Option<&Content>) -> bool {
         self.from == file.map(|content| content.print)
+    }
+
+    /// The file that it was compiled from; none: the default module in the binary.
+    pub(super) fn file(&self) -> Option<Print> {
+        self.from
     }
 
     /// Whether this can still give way to better code from the same file.
@@ -317,8 +334,9 @@ impl Loader {
             return None;
         }
         let bytes = match &files.wasm {
-            // What has changed meanwhile is about to be loaded, and has its own task then.
-            Some(content) => content.bytes().ok()?.clone(),
+            // What has changed meanwhile is about to be loaded, and has its own task then; without bytes it was compiled
+            // before, and this was asked for then.
+            Some(content) => content.bytes().ok().filter(|bytes| !bytes.is_empty())?.clone(),
             None => Bytes::from_static(builtin::WEBHOOK),
         };
         Some(Task {
@@ -356,10 +374,71 @@ impl Loader {
         kv: &Arc<Kv>,
         compiled: Option<&Compiled>,
     ) -> Result<Loaded, LoadError> {
-        let given = self.given();
-        let places = Arc::clone(&given.places);
-        let (own, config) = self.configuration(name, files, given.webhook_config)?;
+        self.load_with(self.given(), name, files, number, kv, compiled)
+    }
+
+    /// What the module of that name finds wrong with what a configuration would give it.
+    pub(super) fn mistakes_in(
+        &self,
+        given: Given,
+        name: &ModuleName,
+        files: &Files<Content>,
+        compiled: Option<&Compiled>,
+    ) -> Vec<Problem> {
+        let kv = Kv::new(KvBounds::default());
+        match self.load_with(given, name, files, 1, &kv, compiled) {
+            Err(LoadError::Refused { problems, given, .. }) if given => problems,
+            // What is wrong with its own files is told with them.
+            _ => Vec::new(),
+        }
+    }
+
+    fn load_with(
+        &self,
+        given: Given,
+        name: &ModuleName,
+        files: &Files<Content>,
+        number: u32,
+        kv: &Arc<Kv>,
+        compiled: Option<&Compiled>,
+    ) -> Result<Loaded, LoadError> {
+        let (own, wrong) = self.settings(name, files)?;
+        let loaded = self.load_settled(given, &own, name, files, number, kv, compiled);
+        if wrong.is_empty() {
+            return loaded;
+        }
+        // With wrong settings nothing is loaded; what the module finds wrong besides is told with them.
+        let mut problems = wrong;
+        if let (Some(_), Err(LoadError::Refused { problems: more, .. })) = (&own.config, loaded) {
+            let is_told = |problem: &Problem| problems.iter().any(|told| told.key == problem.key);
+            let more: Vec<_> = more.into_iter().filter(|problem| !is_told(problem)).collect();
+            problems.extend(more);
+            problems.sort();
+        }
+        Err(LoadError::Settings { problems })
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what one load needs, put together in the two functions above"
+    )]
+    fn load_settled(
+        &self,
+        given: Given,
+        own: &ModuleSettings,
+        name: &ModuleName,
+        files: &Files<Content>,
+        number: u32,
+        kv: &Arc<Kv>,
+        compiled: Option<&Compiled>,
+    ) -> Result<Loaded, LoadError> {
+        let config = match &own.config {
+            Some(config) => Value::Object(config.clone()),
+            None if name.is_webhook() => given.webhook_config,
+            None => Value::Object(serde_json::Map::new()),
+        };
         let is_given = name.is_webhook() && own.config.is_none();
+        let places = if is_given { &*given.places } else { &own.places };
         let mut allowance = own.over(Allowance {
             limits: self.settings.limits.clone(),
             queue: self.settings.queue,
@@ -398,15 +477,14 @@ impl Loader {
                 .instantiate(&identity, &allowance.limits, kv)
                 .map_err(not_code)?;
             let interests = instance.configure(&text).map_err(|error| match error {
-                ConfigureError::Refused(mut problems) => {
-                    if is_given {
-                        problems.iter_mut().for_each(|problem| locate(problem, &places));
-                    }
-                    LoadError::Refused {
-                        file: file.clone(),
-                        problems,
-                    }
-                }
+                ConfigureError::Refused(problems) => LoadError::Refused {
+                    file: file.clone(),
+                    problems: problems
+                        .into_iter()
+                        .map(|problem| located(problem, name, places))
+                        .collect(),
+                    given: is_given,
+                },
                 ConfigureError::Call(source) => LoadError::Configure {
                     file: file.clone(),
                     source,
@@ -470,28 +548,17 @@ impl Loader {
         })
     }
 
-    /// The module's settings and the configuration that it gets: its own if it has one, for the default module else
-    /// that of the host.
-    fn configuration(
-        &self,
-        name: &ModuleName,
-        files: &Files<Content>,
-        webhook_config: Value,
-    ) -> Result<(ModuleSettings, Value), LoadError> {
-        let own = match &files.toml {
-            None => ModuleSettings::default(),
-            Some(content) => {
-                let file = self.path(name, "toml");
-                let content = readable(content, &file, MOST_TOML)?;
-                ModuleSettings::parse(content).map_err(|problems| LoadError::Settings { file, problems })?
-            }
+    /// The module's settings, and what is wrong with them.
+    fn settings(&self, name: &ModuleName, files: &Files<Content>) -> Result<(ModuleSettings, Vec<Problem>), LoadError> {
+        let Some(content) = &files.toml else {
+            return Ok(Default::default());
         };
-        let config = match &own.config {
-            Some(config) => Value::Object(config.clone()),
-            None if name.is_webhook() => webhook_config,
-            None => Value::Object(serde_json::Map::new()),
-        };
-        Ok((own, config))
+        let file = self.path(name, "toml");
+        let content = readable(content, &file, MOST_TOML)?;
+        Ok(match ModuleSettings::parse(content, Path::new(&file)) {
+            Ok(settings) => (settings, Vec::new()),
+            Err(Wrong { problems, rest }) => (*rest, problems),
+        })
     }
 
     fn compile(
@@ -578,18 +645,14 @@ impl Loader {
     }
 }
 
-/// Says where a mistake in what the host's configuration gives stands: at its key, or at what the key belongs in.
-fn locate(problem: &mut Problem, places: &BTreeMap<String, String>) {
-    let mut known = problem.key.as_str();
-    while !places.contains_key(known) {
-        match known.rsplit_once('.') {
-            Some((above, _)) => known = above,
-            None => return,
-        }
-    }
-    if let Some(place) = places.get(known) {
-        problem.key = format!("{place}: webhook.{}", problem.key);
-    }
+/// What a module says about its configuration, where that stands; in the module's own words if nobody gave such a thing.
+fn located(problem: wasm::Problem, module: &ModuleName, places: &Places) -> Problem {
+    let wasm::Problem { key, text } = problem;
+    places.problem(&key, &text).unwrap_or_else(|| Problem {
+        source: Source::Module(module.to_string()),
+        key,
+        text,
+    })
 }
 
 /// Does what runs quickly compiled code on a thread that has the stack for it.

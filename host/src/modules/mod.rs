@@ -52,7 +52,6 @@ pub mod trial;
 mod watch;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,6 +69,7 @@ use quarantine::Quarantine;
 use registry::Registry;
 use watch::{Reason, Watch, Watched};
 
+use crate::config::{self, Places};
 use crate::delivery::{Outbox, Receivers};
 use crate::event::{Hook, Node};
 use crate::hooks::{Bus, QueueLimits};
@@ -108,8 +108,8 @@ pub struct Settings {
 pub struct Given {
     /// Configuration of the default module unless `webhook.toml` has a `[config]`.
     pub webhook_config: serde_json::Value,
-    /// Where its keys stand, as `FILE:LINE`, to be told with their mistakes; keys and indices joined by dots.
-    pub places: Arc<BTreeMap<String, String>>,
+    /// Where its keys stand, to be told with their mistakes.
+    pub places: Arc<Places>,
     /// Who gets requests, and which destinations these may name.
     pub receivers: Arc<Receivers>,
 }
@@ -123,10 +123,18 @@ impl PartialEq for Given {
 
 /// A configuration that was read again.
 pub struct Fresh {
-    /// What it gives, or everything that is wrong with it: then what is in force stays.
-    pub given: Result<Given, Vec<String>>,
+    /// What it gives, or what is wrong with it: then what is in force stays.
+    pub given: Result<Given, Flawed>,
     /// What an operator should know although nothing is wrong.
     pub warnings: Vec<String>,
+}
+
+/// A configuration that was read again and has mistakes.
+pub struct Flawed {
+    /// The mistakes.
+    pub refused: config::Refused,
+    /// What it gives apart from them, for the default module to look for more; none if that is not what was meant.
+    pub rest: Option<Given>,
 }
 
 /// Where the configuration can be read again.

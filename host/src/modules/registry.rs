@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tracing::{debug, error, info, warn};
 
 use super::crew::Crew;
@@ -34,7 +35,7 @@ use super::quarantine::{Entry, Quarantine};
 use super::state::{GenerationState, ModuleState, Origin, Record, Status};
 use super::supervisor::Supervisor;
 use super::worker::{Common, Worker};
-use super::{Fresh, Given, Outcome, ReplayError, Reread, Rescan};
+use super::{Flawed, Fresh, Given, Outcome, ReplayError, Reread, Rescan};
 use crate::delivery::Outbox;
 use crate::hooks::{Attachment, Bus, QueueLimits, Version};
 use crate::wasm::Component;
@@ -228,7 +229,8 @@ impl Registry {
             // Another try does not change what is wrong with the configuration.
             let is_hopeless = |name: &ModuleName| refused.is_some() && name.is_webhook();
             let more = self.not_in_force().into_iter();
-            let more = more.filter(|name| !changed.contains(name) && !is_hopeless(name));
+            let was_tried = |name: &ModuleName| found.rejected.iter().any(|(tried, _)| **tried == *name.shared());
+            let more = more.filter(|name| !changed.contains(name) && !is_hopeless(name) && !was_tried(name));
             changes.extend(more.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
         }
         for (name, change) in changes {
@@ -282,7 +284,12 @@ impl Registry {
         let Fresh { given, warnings } = fresh;
         let carried_out = match given {
             Ok(given) => self.give(&webhook, given, scan, changes, found),
-            Err(problems) => {
+            Err(Flawed { mut refused, rest }) => {
+                let files = scan.files.0.get(&webhook).cloned().unwrap_or_default();
+                let compiled = self.compiled(&webhook);
+                let mistakes = |rest| self.loader.mistakes_in(rest, &webhook, &files, compiled.as_ref());
+                refused.add(rest.map(mistakes).unwrap_or_default());
+                let problems: Vec<String> = refused.problems.iter().map(ToString::to_string).collect();
                 let reason = format!("the configuration has mistakes: {}", problems.join("; "));
                 Err((problems, reason))
             }
@@ -340,17 +347,23 @@ impl Registry {
         match self.put(webhook, &files) {
             Ok(generation) => found.loaded.push((webhook.shared(), generation)),
             Err(error) => {
-                self.loader.give(before);
+                let other = self.put_in_same_code(webhook, &files);
+                if !matches!(other, Some(Ok(_))) {
+                    self.loader.give(before);
+                }
                 let reason = self.reject(webhook, &error);
-                let problems = match error.problems() {
-                    [] => vec![reason.clone()],
-                    mistakes => mistakes
-                        .iter()
-                        .map(|mistake| format!("module {webhook}: {mistake}"))
-                        .collect(),
-                };
                 found.rejected.push((webhook.shared(), reason.clone()));
-                return Err((problems, reason));
+                // If there is other code, that is what refuses the configuration.
+                match other.map_or(Err(error), |other| other) {
+                    Ok(generation) => found.loaded.push((webhook.shared(), generation)),
+                    Err(error) => {
+                        let problems = match error.problems() {
+                            [] => vec![explain(&error)],
+                            mistakes => mistakes.iter().map(ToString::to_string).collect(),
+                        };
+                        return Err((problems, reason));
+                    }
+                }
             }
         }
         if others {
@@ -410,6 +423,35 @@ impl Registry {
             folder: dir.display().to_string(),
             source,
         })
+    }
+
+    /// The code that is in force.
+    fn compiled(&self, name: &ModuleName) -> Option<Compiled> {
+        let roll = lock(&self.roll);
+        let running = roll.modules.get(name).and_then(|module| module.running.as_ref());
+        running.map(|running| running.release.compiled.clone())
+    }
+
+    /// As [`put`](Registry::put), with the code that is in force, because the file beside these settings has never been:
+    /// as at a start, a file that does not load keeps nothing else from taking effect. None if it is that file's code
+    /// that is in force, or if there is no file.
+    fn put_in_same_code(&self, name: &ModuleName, files: &Files<Content>) -> Option<Result<u32, LoadError>> {
+        let file = files.wasm.as_ref()?.print;
+        let from = self.compiled(name).and_then(|compiled| compiled.file());
+        if from == Some(file) {
+            return None;
+        }
+        // Compiled already; the content is not needed, and no longer there.
+        let in_force = from.map(|print| Content::new(print, Bytes::new()));
+        let files = Files {
+            wasm: in_force,
+            toml: files.toml.clone(),
+        };
+        let put = self.put(name, &files);
+        if let Ok(generation) = put {
+            info!(module = %name, generation, "configuration in force in the code that was there; the module's file does not load");
+        }
+        Some(put)
     }
 
     /// Loads a module and puts it in force; gives the number of its generation.

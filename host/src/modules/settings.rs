@@ -12,29 +12,43 @@
 //! allow = ["https://example.com/hooks"]
 //! ```
 //!
-//! [`ModuleSettings::parse`] is pure and reports all mistakes at once, each with its key; a key that nobody knows is a
-//! mistake. What is not said stays as the host has it ([`ModuleSettings::over`]). Values are never repeated in a
+//! [`ModuleSettings::parse`] is pure and reports all mistakes at once, each with its line and key; a key that nobody knows
+//! is a mistake. What is not said stays as the host has it ([`ModuleSettings::over`]). Values are never repeated in a
 //! problem: they may be secrets.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use hookhost_guest::nearest::nearest;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 
 use super::egress::Grant;
+use crate::config::document::{self, Node, Table, Value};
 use crate::config::units::{parse_duration, parse_size};
+use crate::config::{Given, Place, Places, Problem, Source};
 use crate::hooks::{Overflow, QueueLimits};
-use crate::wasm::{Limits, Problem};
+use crate::wasm::Limits;
 
 /// The settings of one module, checked.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct ModuleSettings {
     /// `[config]` as JSON; none if there is no such section.
-    pub(super) config: Option<Map<String, Value>>,
+    pub(super) config: Option<Map<String, Json>>,
+    /// Where its keys stand.
+    pub(super) places: Places,
     /// `[egress] allow`.
     pub(super) allow: Vec<Grant>,
     limits: Overrides,
+}
+
+/// Settings with mistakes.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// All of them.
+    pub(super) problems: Vec<Problem>,
+    /// The settings without them, to ask the module for its own mistakes.
+    pub(super) rest: Box<ModuleSettings>,
 }
 
 /// Leaves out the configuration: it may hold secrets.
@@ -101,39 +115,56 @@ const MOST_EVENTS: usize = 100_000_000;
 const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 
 impl ModuleSettings {
-    /// Reads the file's content.
+    /// Reads the content of a file, whose path is for its mistakes.
     ///
     /// # Errors
     ///
-    /// All mistakes, in the order of the file's sections.
-    pub(super) fn parse(content: &[u8]) -> Result<ModuleSettings, Vec<Problem>> {
-        let whole = |text: String| {
-            vec![Problem {
-                key: String::new(),
-                text,
-            }]
+    /// All mistakes, in the order of the file, and what holds apart from them.
+    pub(super) fn parse(content: &[u8], path: &Path) -> Result<ModuleSettings, Wrong> {
+        let text = std::str::from_utf8(content).map_err(|_| Wrong {
+            problems: vec![Problem::of_file(path, "is not UTF-8")],
+            rest: Box::default(),
+        })?;
+        let (file, errors) = document::parse(text);
+        let mut reader = Reader {
+            path,
+            problems: Vec::new(),
         };
-        let text = std::str::from_utf8(content).map_err(|_| whole("is not UTF-8".to_owned()))?;
-        let file: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| whole(syntax(text, &error)))?;
-        let mut reader = Reader { problems: Vec::new() };
         let mut settings = ModuleSettings::default();
-        for (key, value) in file {
-            match (key.as_str(), value) {
-                ("config", toml::Value::Table(table)) => settings.config = Some(reader.json_table("config", table)),
-                ("limits", toml::Value::Table(table)) => settings.limits = reader.limits(table),
-                ("egress", toml::Value::Table(table)) => settings.allow = reader.egress(table),
-                (known, other) if SECTIONS.contains(&known) => {
-                    reader.problem(known, format!("is {}, but must be a table", kind(&other)));
+        // What a broken file seems to say would only add mistakes that are none.
+        for (line, error) in &errors {
+            reader.problem("", *line, format!("is not TOML: {error}"));
+        }
+        for (key, node) in file.into_iter().filter(|_| errors.is_empty()) {
+            match (key.as_str(), node.value) {
+                ("config", value @ Value::Table(_)) => {
+                    let given = Given::Node(Node { line: node.line, value });
+                    // A module names keys inside of its configuration, which it knows as a whole.
+                    settings.places.note("", &reader.place("config", node.line), &given);
+                    if let Given::Node(Node {
+                        value: Value::Table(table),
+                        ..
+                    }) = given
+                    {
+                        settings.config = Some(reader.json_table("config", table));
+                    }
                 }
-                (unknown, _) => reader.unknown("", unknown, &SECTIONS),
+                ("limits", Value::Table(table)) => settings.limits = reader.limits(table),
+                ("egress", Value::Table(table)) => settings.allow = reader.egress(table),
+                (known, other) if SECTIONS.contains(&known) => {
+                    reader.problem(known, node.line, format!("is {}, but must be a table", other.kind()));
+                }
+                (unknown, _) => reader.unknown("", unknown, node.line, &SECTIONS),
             }
         }
+        reader.problems.sort();
         if reader.problems.is_empty() {
             Ok(settings)
         } else {
-            Err(reader.problems)
+            Err(Wrong {
+                problems: reader.problems,
+                rest: Box::new(settings),
+            })
         }
     }
 
@@ -165,41 +196,29 @@ impl ModuleSettings {
     }
 }
 
-/// Where a TOML error is and what it says; not the line itself, which may hold a secret.
-fn syntax(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map(|before| before.matches('\n').count() + 1);
-    match line {
-        Some(line) => format!("line {line} is not TOML: {}", error.message()),
-        None => format!("is not TOML: {}", error.message()),
-    }
-}
-
-fn kind(value: &toml::Value) -> &'static str {
-    match value {
-        toml::Value::String(_) => "a text",
-        toml::Value::Integer(_) | toml::Value::Float(_) => "a number",
-        toml::Value::Boolean(_) => "true or false",
-        toml::Value::Datetime(_) => "a date or time",
-        toml::Value::Array(_) => "a list",
-        toml::Value::Table(_) => "a table",
-    }
-}
-
 /// Collects what is wrong.
-struct Reader {
+struct Reader<'p> {
+    path: &'p Path,
     problems: Vec<Problem>,
 }
 
-impl Reader {
-    fn problem(&mut self, key: &str, text: impl Into<String>) {
-        self.problems.push(Problem {
+impl Reader<'_> {
+    fn place(&self, key: &str, line: usize) -> Place {
+        Place {
+            source: Source::File {
+                path: self.path.to_owned(),
+                line: Some(line),
+            },
             key: key.to_owned(),
-            text: text.into(),
-        });
+        }
     }
 
-    fn unknown(&mut self, section: &str, key: &str, known: &[&str]) {
+    fn problem(&mut self, key: &str, line: usize, text: impl Into<String>) {
+        let problem = self.place(key, line).problem(text);
+        self.problems.push(problem);
+    }
+
+    fn unknown(&mut self, section: &str, key: &str, line: usize, known: &[&str]) {
         let path = if section.is_empty() {
             key.to_owned()
         } else {
@@ -209,107 +228,122 @@ impl Reader {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("known are {}", known.join(", ")),
         };
-        self.problem(&path, format!("is not a key of a module's settings; {hint}"));
+        self.problem(&path, line, format!("is not a key of a module's settings; {hint}"));
     }
 
-    fn limits(&mut self, table: toml::Table) -> Overrides {
+    fn limits(&mut self, table: Table) -> Overrides {
         let mut limits = Overrides::default();
-        for (key, value) in table {
+        for (key, node) in table {
             let path = format!("limits.{key}");
             match key.as_str() {
-                "memory" => limits.memory = self.size(&path, &value, LEAST_MEMORY..=MOST_MEMORY),
-                "outcome_bytes" => limits.outcome_bytes = self.size(&path, &value, 1..=MOST_MEMORY),
-                "queue_bytes" => limits.queue_bytes = self.size(&path, &value, 1..=usize::MAX),
-                "deadline" => limits.deadline = self.duration(&path, &value),
-                "start_deadline" => limits.start_deadline = self.duration(&path, &value),
-                "compile_time" => limits.compile_time = self.duration(&path, &value),
-                "table_elements" => limits.table_elements = self.number(&path, &value, 1..=u32::MAX as usize),
-                "instances" => limits.instances = self.number(&path, &value, 1..=MOST_INSTANCES),
-                "batch" => limits.batch = self.number(&path, &value, 1..=MOST_BATCH),
-                "queue_events" => limits.queue_events = self.number(&path, &value, 1..=MOST_EVENTS),
-                "overflow" => limits.overflow = self.overflow(&path, &value),
-                unknown => self.unknown("limits", unknown, &LIMITS),
+                "memory" => limits.memory = self.size(&path, &node, LEAST_MEMORY..=MOST_MEMORY),
+                "outcome_bytes" => limits.outcome_bytes = self.size(&path, &node, 1..=MOST_MEMORY),
+                "queue_bytes" => limits.queue_bytes = self.size(&path, &node, 1..=usize::MAX),
+                "deadline" => limits.deadline = self.duration(&path, &node),
+                "start_deadline" => limits.start_deadline = self.duration(&path, &node),
+                "compile_time" => limits.compile_time = self.duration(&path, &node),
+                "table_elements" => limits.table_elements = self.number(&path, &node, 1..=u32::MAX as usize),
+                "instances" => limits.instances = self.number(&path, &node, 1..=MOST_INSTANCES),
+                "batch" => limits.batch = self.number(&path, &node, 1..=MOST_BATCH),
+                "queue_events" => limits.queue_events = self.number(&path, &node, 1..=MOST_EVENTS),
+                "overflow" => limits.overflow = self.overflow(&path, &node),
+                unknown => self.unknown("limits", unknown, node.line, &LIMITS),
             }
         }
         limits
     }
 
-    fn egress(&mut self, table: toml::Table) -> Vec<Grant> {
+    fn egress(&mut self, table: Table) -> Vec<Grant> {
         let mut allow = Vec::new();
-        for (key, value) in table {
-            match (key.as_str(), value) {
-                ("allow", toml::Value::Array(prefixes)) => {
+        for (key, node) in table {
+            match (key.as_str(), node.value) {
+                ("allow", Value::List(prefixes)) => {
                     for (index, prefix) in prefixes.iter().enumerate() {
-                        let path = format!("egress.allow.{index}");
-                        match prefix.as_str().map(str::parse::<Grant>) {
-                            Some(Ok(grant)) => allow.push(grant),
-                            Some(Err(error)) => self.problem(&path, error.to_string()),
-                            None => self.problem(&path, format!("is {}, but must be a URL", kind(prefix))),
+                        let path = format!("egress.allow[{index}]");
+                        let Value::Text(text) = &prefix.value else {
+                            let text = format!("is {}, but must be a URL", prefix.value.kind());
+                            self.problem(&path, prefix.line, text);
+                            continue;
+                        };
+                        match text.parse::<Grant>() {
+                            Ok(grant) => allow.push(grant),
+                            Err(error) => self.problem(&path, prefix.line, error.to_string()),
                         }
                     }
                 }
                 ("allow", other) => {
-                    self.problem(
-                        "egress.allow",
-                        format!("is {}, but must be a list of URLs", kind(&other)),
-                    );
+                    let text = format!("is {}, but must be a list of URLs", other.kind());
+                    self.problem("egress.allow", node.line, text);
                 }
-                (unknown, _) => self.unknown("egress", unknown, &EGRESS),
+                (unknown, _) => self.unknown("egress", unknown, node.line, &EGRESS),
             }
         }
         allow
     }
 
-    fn size(&mut self, key: &str, value: &toml::Value, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
-        let Some(text) = value.as_str() else {
-            self.problem(key, format!("is {}, but must be a size such as \"64MiB\"", kind(value)));
-            return None;
-        };
-        match parse_size(text) {
-            Ok(size) if range.contains(&size) => return Some(size),
-            Ok(size) if size < *range.start() => self.problem(key, format!("must be at least {} bytes", range.start())),
-            Ok(_) => self.problem(key, format!("must be at most {} bytes", range.end())),
-            Err(error) => self.problem(key, error.to_string()),
-        }
-        None
-    }
-
-    fn duration(&mut self, key: &str, value: &toml::Value) -> Option<Duration> {
-        let Some(text) = value.as_str() else {
+    fn size(&mut self, key: &str, node: &Node, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
+        let Value::Text(text) = &node.value else {
+            let kind = node.value.kind();
             self.problem(
                 key,
-                format!("is {}, but must be a duration such as \"500ms\"", kind(value)),
+                node.line,
+                format!("is {kind}, but must be a size such as \"64MiB\""),
             );
             return None;
         };
-        match parse_duration(text) {
-            Ok(Duration::ZERO) => self.problem(key, "must be longer than nothing"),
-            Ok(duration) if duration > LONGEST_DEADLINE => self.problem(key, "must be at most an hour"),
-            Ok(duration) => return Some(duration),
-            Err(error) => self.problem(key, error.to_string()),
-        }
+        let problem = match parse_size(text) {
+            Ok(size) if range.contains(&size) => return Some(size),
+            Ok(size) if size < *range.start() => format!("must be at least {} bytes", range.start()),
+            Ok(_) => format!("must be at most {} bytes", range.end()),
+            Err(error) => error.to_string(),
+        };
+        self.problem(key, node.line, problem);
         None
     }
 
-    fn number(&mut self, key: &str, value: &toml::Value, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
-        let number = value.as_integer().and_then(|number| usize::try_from(number).ok());
-        let number = number.filter(|number| range.contains(number));
+    fn duration(&mut self, key: &str, node: &Node) -> Option<Duration> {
+        let Value::Text(text) = &node.value else {
+            let kind = node.value.kind();
+            self.problem(
+                key,
+                node.line,
+                format!("is {kind}, but must be a duration such as \"500ms\""),
+            );
+            return None;
+        };
+        let problem = match parse_duration(text) {
+            Ok(Duration::ZERO) => "must be longer than nothing".to_owned(),
+            Ok(duration) if duration > LONGEST_DEADLINE => "must be at most an hour".to_owned(),
+            Ok(duration) => return Some(duration),
+            Err(error) => error.to_string(),
+        };
+        self.problem(key, node.line, problem);
+        None
+    }
+
+    fn number(&mut self, key: &str, node: &Node, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
+        let number = match node.value {
+            Value::Integer(number) => usize::try_from(number).ok().filter(|number| range.contains(number)),
+            _ => None,
+        };
         if number.is_none() {
             self.problem(
                 key,
+                node.line,
                 format!("must be a whole number from {} to {}", range.start(), range.end()),
             );
         }
         number
     }
 
-    fn overflow(&mut self, key: &str, value: &toml::Value) -> Option<Overflow> {
-        match value.as_str() {
-            Some("drop") => Some(Overflow::Drop),
-            Some("wait") => Some(Overflow::Wait),
+    fn overflow(&mut self, key: &str, node: &Node) -> Option<Overflow> {
+        match &node.value {
+            Value::Text(text) if text == "drop" => Some(Overflow::Drop),
+            Value::Text(text) if text == "wait" => Some(Overflow::Wait),
             _ => {
                 self.problem(
                     key,
+                    node.line,
                     "must be \"drop\" (a full queue drops new events) or \"wait\" (clients wait for room)",
                 );
                 None
@@ -317,36 +351,30 @@ impl Reader {
         }
     }
 
-    fn json_table(&mut self, key: &str, table: toml::Table) -> Map<String, Value> {
-        let entries = table.into_iter().map(|(name, value)| {
-            let value = self.json(&format!("{key}.{name}"), value);
+    fn json_table(&mut self, key: &str, table: Table) -> Map<String, Json> {
+        let entries = table.into_iter().map(|(name, node)| {
+            let value = self.json(&format!("{key}.{name}"), node);
             (name, value)
         });
         entries.collect()
     }
 
-    fn json(&mut self, key: &str, value: toml::Value) -> Value {
-        match value {
-            toml::Value::String(text) => Value::String(text),
-            toml::Value::Integer(number) => Value::from(number),
-            toml::Value::Boolean(flag) => Value::Bool(flag),
-            toml::Value::Datetime(time) => Value::String(time.to_string()),
-            toml::Value::Float(number) => serde_json::Number::from_f64(number).map_or_else(
-                || {
-                    self.problem(key, "is no number that JSON knows");
-                    Value::Null
-                },
-                Value::Number,
-            ),
-            toml::Value::Array(values) => {
-                let values = values.into_iter().enumerate();
-                Value::Array(
-                    values
-                        .map(|(index, value)| self.json(&format!("{key}.{index}"), value))
+    fn json(&mut self, key: &str, node: Node) -> Json {
+        match node.value {
+            Value::Date(date) => Json::String(date),
+            Value::List(nodes) => {
+                let nodes = nodes.into_iter().enumerate();
+                Json::Array(
+                    nodes
+                        .map(|(index, node)| self.json(&format!("{key}[{index}]"), node))
                         .collect(),
                 )
             }
-            toml::Value::Table(table) => Value::Object(self.json_table(key, table)),
+            Value::Table(table) => Json::Object(self.json_table(key, table)),
+            _ => node.to_json().unwrap_or_else(|(line, _)| {
+                self.problem(key, line, "is no number that JSON knows");
+                Json::Null
+            }),
         }
     }
 }
@@ -367,8 +395,9 @@ mod tests {
     }
 
     fn problems(text: &str) -> Vec<String> {
-        ModuleSettings::parse(text.as_bytes())
+        ModuleSettings::parse(text.as_bytes(), Path::new("m.toml"))
             .unwrap_err()
+            .problems
             .iter()
             .map(ToString::to_string)
             .collect()
@@ -376,7 +405,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_changes_nothing() {
-        let settings = ModuleSettings::parse(b"").unwrap();
+        let settings = ModuleSettings::parse(b"", Path::new("m.toml")).unwrap();
         assert_eq!((settings.config.as_ref(), settings.allow.len()), (None, 0));
         assert_eq!(settings.over(host()), host());
     }
@@ -404,10 +433,11 @@ mod tests {
             [egress]
             allow = ["https://example.com/hooks", "stdout:"]
             "#,
+            Path::new("m.toml"),
         )
         .unwrap();
         let config = json!({"name": "x", "at": "2024-02-03T04:05:06Z", "deep": {"list": [1, 2.5, true, {}]}});
-        assert_eq!(settings.config.clone().map(Value::Object), Some(config));
+        assert_eq!(settings.config.clone().map(Json::Object), Some(config));
         assert_eq!(settings.allow.len(), 2);
         let queue = QueueLimits {
             events: 100,
@@ -448,45 +478,47 @@ mod tests {
             queue_bytes = "0B"
             overflow = "panic"
             [egress]
-            allow = ["not a url", 5, "https://ok.example"]
+            allow = ["not a url",
+                5, "https://ok.example"]
             deny = []
         "#;
         let got = problems(text);
-        for expected in [
-            "egres: is not a key of a module's settings; did you mean egress?",
-            "config: is a text, but must be a table",
-            "limits.memory: is a number, but must be a size such as \"64MiB\"",
-            "limits.memry: is not a key of a module's settings; did you mean memory?",
-            "limits.deadline: must be longer than nothing",
-            "limits.start_deadline: ",
-            "limits.instances: must be a whole number from 1 to 256",
-            "limits.batch: must be a whole number from 1 to 4096",
-            "limits.queue_bytes: must be at least 1 bytes",
-            "limits.overflow: must be \"drop\"",
-            "egress.allow.0: ",
-            "egress.allow.1: is a number, but must be a URL",
-            "egress.deny: is not a key of a module's settings; known are allow",
-        ] {
-            assert!(
-                got.iter().any(|problem| problem.starts_with(expected)),
-                "{expected} in {got:#?}"
-            );
+        let expected = [
+            "m.toml:2: egres: is not a key of a module's settings; did you mean egress?",
+            "m.toml:3: config: is a string, but must be a table",
+            "m.toml:5: limits.memory: is an integer, but must be a size such as \"64MiB\"",
+            "m.toml:6: limits.memry: is not a key of a module's settings; did you mean memory?",
+            "m.toml:7: limits.deadline: must be longer than nothing",
+            "m.toml:8: limits.start_deadline: ",
+            "m.toml:9: limits.instances: must be a whole number from 1 to 256",
+            "m.toml:10: limits.batch: must be a whole number from 1 to 4096",
+            "m.toml:11: limits.queue_bytes: must be at least 1 bytes",
+            "m.toml:12: limits.overflow: must be \"drop\"",
+            "m.toml:14: egress.allow[0]: ",
+            "m.toml:15: egress.allow[1]: is an integer, but must be a URL",
+            "m.toml:16: egress.deny: is not a key of a module's settings; known are allow",
+        ];
+        assert_eq!(got.len(), expected.len(), "{got:#?}");
+        for (got, expected) in got.iter().zip(expected) {
+            assert!(got.starts_with(expected), "{expected} in {got:#?}");
         }
-        assert_eq!(got.len(), 13, "{got:#?}");
         assert!(!got.concat().contains("secret"));
     }
 
     #[test]
     fn what_is_no_toml_is_told_with_its_line_but_not_its_content() {
         assert_eq!(
-            problems("a = 1\ntoken = \"hidden")[0].find("line 2 is not TOML: "),
-            Some(0)
+            problems("[limits]\nmemry = \"hidden\nbatch = 1\nbatch = 2\n"),
+            [
+                "m.toml:2: is not TOML: invalid basic string, expected `\"`",
+                "m.toml:4: is not TOML: duplicate key",
+            ]
         );
-        assert!(!problems("a = 1\ntoken = \"hidden")[0].contains("hidden"));
-        assert_eq!(ModuleSettings::parse(b"\xff").unwrap_err()[0].text, "is not UTF-8");
+        let binary = ModuleSettings::parse(b"\xff", Path::new("m.toml")).unwrap_err();
+        assert_eq!(binary.problems[0].to_string(), "m.toml: is not UTF-8");
         assert_eq!(
             problems("[config]\nx = nan"),
-            ["config.x: is no number that JSON knows"]
+            ["m.toml:2: config.x: is no number that JSON knows"]
         );
     }
 
@@ -500,7 +532,7 @@ mod tests {
 
     #[test]
     fn debug_keeps_the_configuration() {
-        let settings = ModuleSettings::parse(b"[config]\ntoken = 'hidden'").unwrap();
+        let settings = ModuleSettings::parse(b"[config]\ntoken = 'hidden'", Path::new("m.toml")).unwrap();
         assert!(!format!("{settings:?}").contains("hidden"));
     }
 }

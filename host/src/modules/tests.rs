@@ -278,7 +278,7 @@ fn a_default_module_that_cannot_be_configured_stops_the_start() {
     put(dir.path(), "webhook.toml", "[limit]");
     let error = start_error(settings(Some(dir.path()), rules("http://h/")));
     assert!(
-        error.contains("webhook.toml: limit: ") && error.contains("did you mean limits?"),
+        error.contains("webhook.toml:1: limit: ") && error.contains("did you mean limits?"),
         "{error}"
     );
     let error = start_error(settings(Some(&dir.path().join("webhook.toml")), rules("http://h/")));
@@ -323,16 +323,16 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
         ("a.wasm", wat::parse_str("(module)").unwrap(), "core WebAssembly module"),
         ("a.wasm", other_world, "does not export hookhost:hook/handler@0.1.0"),
         ("a.wasm", WEBHOOK[..WEBHOOK.len() / 2].to_vec(), "cannot be compiled"),
-        ("a.toml", b"x = ".to_vec(), "a.toml: line 1 is not TOML"),
+        ("a.toml", b"x = ".to_vec(), "a.toml:1: is not TOML: "),
         (
             "a.toml",
             b"[limits]\nmemory = '1GiBB'".to_vec(),
-            "a.toml: limits.memory: ",
+            "a.toml:2: limits.memory: ",
         ),
         (
             "a.toml",
             b"[config]\nurlz = []".to_vec(),
-            "refuses its configuration: urlz: ",
+            "a.toml:2: config.urlz: is not known",
         ),
         (
             "a.toml",
@@ -698,7 +698,7 @@ fn check_reports_everything_and_starts_nothing() {
     let bad = reports.iter().find(|report| &*report.module == "bad").unwrap();
     let problems = bad.result.as_ref().unwrap_err().problems();
     let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
-    assert_eq!(keys, ["rules", "urlz"], "all at once");
+    assert_eq!(keys, ["config.rules", "config.urlz"], "all at once");
     assert_eq!(reports.len(), 5);
     let missing = Modules::check(settings(Some(&dir.path().join("none")), json!({})), engine());
     assert_eq!(missing.len(), 1, "the default module");

@@ -7,7 +7,7 @@
 //! The files, those of the configuration, are watched by way of the folders that they are in; what else happens there is
 //! not looked at. A file may be a link, or lie on a system that tells nothing, so its size and time are compared as well.
 //! Every two seconds the thread makes sure that it still watches the right folders; where the system cannot watch, it
-//! looks.
+//! looks. A file that is found to be another one without having been told of is given time to become whole, too.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,6 +27,9 @@ use super::generation::lock;
 const QUIET: Duration = Duration::from_millis(50);
 /// So long if files were only renamed into the folder or out of it: they are whole, and perhaps another one follows.
 const QUIET_RENAMED: Duration = Duration::from_millis(10);
+/// So long a file may not change on a system that tells nothing, where it is looked at twice: longer than whoever writes it
+/// pauses, and than such systems take to show it.
+const QUIET_UNTOLD: Duration = Duration::from_millis(200);
 /// So long a look is put off while things go on happening.
 const LONGEST: Duration = Duration::from_millis(500);
 /// How often to look after what the system does not tell.
@@ -78,6 +81,8 @@ struct Eyes {
     files: Watched,
     /// What the files were when they were looked at last.
     stamps: Vec<(PathBuf, Option<Stamp>)>,
+    /// The same for a glance, which is only to see whether somebody is writing.
+    glanced: Vec<(PathBuf, Option<Stamp>)>,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, Identity>,
     /// That something cannot be watched was said already.
@@ -120,6 +125,7 @@ pub(super) fn prepare<T: Send + 'static>(dir: Option<&Path>, files: Watched) -> 
         files,
         // The first look compares: somebody may have written since the files were read.
         stamps: Vec::new(),
+        glanced: Vec::new(),
         watcher,
         watched: BTreeMap::new(),
         complained: false,
@@ -197,8 +203,20 @@ fn run<T>(mut eyes: Eyes, signals: &Receiver<Signal<T>>, mut look: impl FnMut(Re
                 done.send(look(Reason::Asked)).ok();
                 continue;
             }
-            Err(RecvTimeoutError::Timeout) if changes.is_none() && eyes.are_open() && !eyes.differ() => continue,
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                // Nobody has told of it, so nobody tells when it is over, either.
+                if changes.as_ref().is_none_or(|changes| changes.untold) && eyes.glance() {
+                    let now = Instant::now();
+                    let changes = changes.get_or_insert(Changes::new(now));
+                    changes.add(now, QUIET_UNTOLD);
+                    (changes.file, changes.untold) = (true, true);
+                    if now < changes.due() {
+                        continue;
+                    }
+                } else if changes.is_none() && eyes.are_open() {
+                    continue;
+                }
+            }
             Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
         let file = changes.take().is_some_and(|changes| changes.file);
@@ -220,6 +238,8 @@ struct Changes {
     quiet: Duration,
     /// Whether a file was among it.
     file: bool,
+    /// The system did not tell; the files were found to be others.
+    untold: bool,
 }
 
 impl Changes {
@@ -229,6 +249,7 @@ impl Changes {
             last: first,
             quiet: Duration::ZERO,
             file: false,
+            untold: false,
         }
     }
 
@@ -307,15 +328,19 @@ impl Eyes {
         files.iter().map(|file| (file.clone(), stamp(file))).collect()
     }
 
-    /// Whether a file is not what it was when it was looked at last.
-    fn differ(&self) -> bool {
-        self.stamps() != self.stamps
+    /// Whether a file is not what it was at the last glance or look.
+    fn glance(&mut self) -> bool {
+        let stamps = self.stamps();
+        let differ = stamps != self.glanced;
+        self.glanced = stamps;
+        differ
     }
 
-    /// The same, and what the files are now is what counts from now on.
+    /// Whether a file is not what it was when it was looked at last; what the files are now is what counts from now on.
     fn compare(&mut self) -> bool {
         let stamps = self.stamps();
         let differ = stamps != self.stamps;
+        self.glanced.clone_from(&stamps);
         self.stamps = stamps;
         differ
     }

@@ -220,3 +220,45 @@ fn a_folder_settles_after_a_quiet_time_or_the_longest_wait() {
         assert_eq!(changes.due(), after(expected), "{list:?}");
     }
 }
+
+#[test]
+fn a_file_of_which_nobody_tells_is_looked_at_until_it_rests() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("hookhost.toml");
+    fs::write(&file, "one").unwrap();
+    let mut eyes = prepare::<()>(None, Arc::new(Mutex::new(vec![file.clone()])))
+        .unwrap()
+        .eyes;
+    // As on a system that tells nothing.
+    eyes.watcher = None;
+    assert!(eyes.glance() && !eyes.glance(), "once for each change");
+    assert!(eyes.compare() && !eyes.compare());
+    fs::write(&file, "half").unwrap();
+    assert!(eyes.glance());
+    fs::write(&file, "the whole").unwrap();
+    assert!(
+        eyes.glance() && !eyes.glance(),
+        "written to between two glances, and then at rest"
+    );
+    assert!(
+        eyes.compare() && !eyes.glance(),
+        "that it was seen keeps no look from finding it changed"
+    );
+    fs::write(&file, "another").unwrap();
+    assert!(
+        eyes.compare() && !eyes.glance(),
+        "nor does a look leave anything to be seen"
+    );
+
+    let (sender, reports) = mpsc::channel();
+    let files = Arc::new(Mutex::new(vec![file.clone()]));
+    let mut prepared = prepare::<()>(None, files).unwrap();
+    prepared.eyes.watcher = None;
+    let _watch = prepared
+        .start(move |reason| sender.send(reason).unwrap_or_default())
+        .unwrap();
+    let until_file = || while reports.recv_timeout(SOON).unwrap() != Reason::File {};
+    until_file();
+    fs::write(&file, "something else").unwrap();
+    until_file();
+}

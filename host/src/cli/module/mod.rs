@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::refuse;
-use crate::config::{self, Config, Flags};
+use crate::config::{self, Config, Flags, Problem};
 use crate::logging::Filter;
 use crate::modules::{LoadError, explain};
 
@@ -42,7 +42,7 @@ pub(super) fn main(command: ModuleCommand) -> ExitCode {
 fn host_config() -> Result<Config, ExitCode> {
     let environment = config::environment();
     let filter = Filter::read(&environment).map_err(|problem| refuse(&[problem]))?;
-    let loaded = config::load(Flags::default(), environment).map_err(|problems| refuse(&problems))?;
+    let loaded = config::load(Flags::default(), environment).map_err(|refused| refuse(&refused.problems))?;
     filter.install();
     Ok(loaded.config)
 }
@@ -50,14 +50,14 @@ fn host_config() -> Result<Config, ExitCode> {
 /// Says why there is no module; a mistake in it ends with 1, a file that is not there or settings that are wrong with 2.
 fn not_loaded(error: &LoadError) -> ExitCode {
     let (told, code): (Vec<String>, _) = match error {
-        LoadError::Settings { file, problems } => {
-            let told = problems.iter().map(|problem| format!("{file}: {problem}"));
+        LoadError::Settings { problems } => {
+            let told = problems.iter().map(Problem::to_string);
             (told.collect(), ExitCode::from(2))
         }
-        LoadError::Refused { file, problems } if !problems.is_empty() => {
+        LoadError::Refused { file, problems, .. } if !problems.is_empty() => {
             let told = problems
                 .iter()
-                .map(|problem| format!("{file} refuses its configuration: {problem}"));
+                .map(|problem| format!("{file} refuses its configuration: {}", problem.without_module()));
             (told.collect(), ExitCode::FAILURE)
         }
         LoadError::Unreadable { .. } | LoadError::TooLarge { .. } => (vec![explain(error)], ExitCode::from(2)),

@@ -19,6 +19,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hookhost_guest::nearest::nearest;
+
 use super::super::document::Value;
 use super::super::hocon;
 use super::super::units::format_duration;
@@ -95,14 +97,21 @@ fn from_hocon(path: &Path, text: &str, report: &mut Report, sources: &Sources<'_
         .take_either("events", "rules")
         .and_then(|said| said.into_list(report));
     for said in listed.unwrap_or_default() {
+        let mistyped = match &said.what {
+            What::Table(table) => table.keys().find(|key| nearest(key, ["event"]).is_some()).cloned(),
+            _ => None,
+        };
         match &said.what {
             // Settings among the rules, as the page has them.
-            What::Table(table) if !table.contains_key("event") && table.keys().any(|key| key != "topic") => {
+            What::Table(table) if mistyped.is_none() && table.keys().any(|key| key != "topic") => {
                 if let What::Table(table) = said.what {
                     misplaced.extend(table);
                 }
             }
-            _ => rules.extend(said.into_fields(report).and_then(|fields| rule(report, fields))),
+            _ => rules.extend(
+                said.into_fields(report)
+                    .and_then(|fields| rule(report, fields, mistyped.as_deref())),
+            ),
         }
     }
     if !misplaced.is_empty() {
@@ -121,13 +130,18 @@ fn from_hocon(path: &Path, text: &str, report: &mut Report, sources: &Sources<'_
     (Some(fields), rules)
 }
 
-fn rule(report: &mut Report, mut fields: Fields) -> Option<Rule> {
+/// `key` is `event`, or what may have been meant to be.
+fn rule(report: &mut Report, mut fields: Fields, key: Option<&str>) -> Option<Rule> {
     let place = fields.place.clone();
     let said = fields.take("event");
     let topic = fields.take("topic");
     fields.finish(report, false);
     let Some(said) = said else {
-        report.problem(&place, "needs an event, such as \"on_message_publish\"");
+        let mistyped = key.map_or_else(String::new, |key| format!("; {key} is not known, is event meant?"));
+        report.problem(
+            &place,
+            format!("needs an event, such as \"on_message_publish\"{mistyped}"),
+        );
         return None;
     };
     let name = said.as_text(report)?.trim().to_ascii_lowercase();

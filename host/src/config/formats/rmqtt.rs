@@ -194,7 +194,7 @@ fn rules(reading: &mut Reading, place: &Place, node: Node) -> Node {
                 .problems
                 .push(place.problem(format!("unknown event; {suggestion}")));
         } else if let Value::List(list) = rules.value {
-            let list = list.into_iter().enumerate().filter_map(|(index, node)| {
+            let list = list.into_iter().enumerate().map(|(index, node)| {
                 let place = place.inside(&format!("[{index}]"), node.line);
                 let origin = format!("webhook.rule.{event}.{index}");
                 reading.origins.insert(origin, place.clone());
@@ -219,19 +219,21 @@ fn rules(reading: &mut Reading, place: &Place, node: Node) -> Node {
     }
 }
 
-fn rule(reading: &mut Reading, place: &Place, node: Node) -> Option<Node> {
+fn rule(reading: &mut Reading, place: &Place, node: Node) -> Node {
     let Value::Table(mut fields) = node.value else {
         reading
             .problems
             .push(place.problem(format!("should be a table, not {}", node.value.kind())));
-        return None;
+        return node;
     };
     if !fields.contains_key("action") {
         let mistyped = fields.keys().find(|key| nearest(key, ["action"]).is_some());
         let mistyped = mistyped.map_or_else(String::new, |key| format!("; {key} is not known, is action meant?"));
-        reading
-            .problems
-            .push(place.problem(format!("needs an action{mistyped}")));
+        reading.problems.push(
+            place
+                .inside(".action", node.line)
+                .problem(format!("is missing{mistyped}")),
+        );
     }
     fields.retain(|field, node| {
         let place = place.inside(&format!(".{field}"), node.line);
@@ -265,10 +267,10 @@ fn rule(reading: &mut Reading, place: &Place, node: Node) -> Option<Node> {
         reading.problems.extend(problem);
         true
     });
-    Some(Node {
+    Node {
         line: node.line,
         value: Value::Table(fields),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -294,7 +296,7 @@ mod tests {
             (
                 "rule.client_connect = [\n{},\n{action = 1},\n{action = \"a\", urls = \"x\", topics = [1, \"a#\"]}]",
                 &[
-                    "f:2: rule.client_connect[0]: needs an action",
+                    "f:2: rule.client_connect[0].action: is missing",
                     "f:3: rule.client_connect[1].action: should be a string, not an integer",
                     "f:4: rule.client_connect[2].topics[0]: should be a string, not an integer",
                     "f:4: rule.client_connect[2].topics[1]: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",

@@ -54,11 +54,13 @@ impl Report {
         self.notes.push(place.problem(text));
     }
 
-    /// Names parts of a broker's configuration that have nothing to do with webhooks, all at once.
+    /// Names parts of a broker's configuration that have nothing to do with webhooks, all at once and as they stand there.
     pub(super) fn elsewhere(&mut self, parts: &BTreeMap<String, Said>) {
-        let Some(first) = parts.values().next() else { return };
+        let mut parts: Vec<(&String, &Said)> = parts.iter().collect();
+        parts.sort_by_key(|(_, said)| &said.place.source);
+        let Some((_, first)) = parts.first() else { return };
         let place = Place {
-            key: parts.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            key: parts.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", "),
             ..first.place.clone()
         };
         let text = match parts.len() {

@@ -388,6 +388,22 @@ fn emqx5_by_variables_alone() {
 }
 
 #[test]
+fn what_only_the_module_knows_is_told_beside_other_mistakes() {
+    check(
+        "f",
+        "web.hook.url = http://h/${topc}\nweb.hook.pool_sise = 1\n\
+         web.hook.rule.message.publish.1 = {\"action\": \"on_message_publish\", \"topic\": \"a#\"}\n",
+        &[],
+        &[
+            "f:2: web.hook.pool_sise: unknown key; the nearest known one is web.hook.pool_size",
+            "f:3: web.hook.rule.message.publish.1: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
+            "f:1: web.hook.url: '${topc}': there is no field 'topc'; is 'topic' meant?",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn emqx5_mistakes_come_all_at_once() {
     check(
         "f",
@@ -396,7 +412,7 @@ fn emqx5_mistakes_come_all_at_once() {
          actions.http.a { connector = cc, parameters { method = patch, headers { \"a b\" = 1 } } }\n\
          actions.http.b { connector = c }\n\
          rule_engine.rules.r { sql = \"SELECT * FROM \\\"$events/client_conected\\\", \\\"a#\\\"\", actions = [\"http:x\", 1] }\n\
-         rule_engine.rules.s { sql = \"FOREACH a FROM b\" }\n\
+         rule_engine.rules.s { sql = \"FOREACH a FROM b\", actions = [\"http:z\"] }\n\
          rule_engine.rules.t { actions = [] }\n",
         &[],
         &[
@@ -414,6 +430,7 @@ fn emqx5_mistakes_come_all_at_once() {
             "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
             "f:5: rule_engine.rules.r.actions[0]: there is no action `http:x`; the nearest known one is http:a",
             "f:5: rule_engine.rules.r.actions[1]: should be the name of an action, such as \"http:NAME\"",
+            "f:6: rule_engine.rules.s.actions[0]: there is no action `http:z`; the nearest known one is http:a",
         ],
         &["f:5: rule_engine.rules.r: sends nothing: none of its actions is a webhook that is switched on"],
     );
@@ -527,17 +544,18 @@ fn nanomq_in_its_forms() {
 fn nanomq_mistakes_come_all_at_once() {
     check(
         "f",
-        "webhook {\n url = \"tcp://h\"\n pool_size = 0\n events = [\n { event = on_message_publsh }\n { topic = \"a\" }\n { event = on_message_publish, topic = \"a/#/b\" }\n { event = on_message_dropped }\n]\n}",
+        "webhook {\n url = \"tcp://h\"\n pool_size = 0\n events = [\n { event = on_message_publsh }\n { topic = \"a\" }\n { event = on_message_publish, topic = \"a/#/b\" }\n { event = on_message_dropped }\n { evnt = on_client_connack }\n]\n}",
         &[],
         &[
             "f:5: webhook.events[0].event: unknown event; the nearest known one is on_message_publish",
             "f:6: webhook.events[1]: needs an event, such as \"on_message_publish\"",
             "f:7: webhook.events[2].topic: `a/#/b` is not a topic filter: '#' must be the whole last level of a topic filter",
             "f:8: webhook.events[3].event: unknown event; the nearest known one is on_message_acked",
+            "f:9: webhook.events[4]: needs an event, such as \"on_message_publish\"; evnt is not known, is event meant?",
             "f:2: webhook.url: `tcp://h` is not a URL of a web service: only http:// and https:// can be posted to",
             "f:3: webhook.pool_size: should be between 1 and 65535",
         ],
-        &[],
+        &["f:9: webhook.events[4].evnt: is not known and is ignored; the nearest known one is event"],
     );
 }
 
@@ -654,7 +672,7 @@ fn words_of_a_rule_that_were_mistyped_are_named() {
         ),
         (
             "urls = [\"http://h/\"]\nrule.client_connect = [{acton = \"a\"}]\n",
-            vec!["f:2: rule.client_connect[0]: needs an action; acton is not known, is action meant?"],
+            vec!["f:2: rule.client_connect[0].action: is missing; acton is not known, is action meant?"],
             vec![],
         ),
         (

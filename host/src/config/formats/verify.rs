@@ -9,13 +9,11 @@ use hookhost_guest::{Host, event};
 use serde_json::{Map, Value as Json};
 
 use super::Reading;
+use crate::config::Problem;
 use crate::config::reader::{Given, Place};
 
 /// Adds what the module would refuse.
 pub(super) fn verify(reading: &mut Reading) {
-    if !reading.problems.is_empty() {
-        return;
-    }
     let mut config = Map::new();
     for (path, (_, given)) in &reading.layer {
         let Some(key) = path.strip_prefix("webhook.") else {
@@ -39,9 +37,15 @@ pub(super) fn verify(reading: &mut Reading) {
     let Err(problems) = Rules::parse(&Json::Object(config), &host) else {
         return;
     };
+    let told = reading.problems.len();
     for problem in problems.iter() {
         if let Some((place, below)) = place_of(reading, &problem.key) {
             let mut place = place.clone();
+            // Something is wrong there already, and this may only follow from it.
+            let is_it = |known: &Problem| known.source == place.source && known.key.starts_with(&place.key);
+            if reading.problems.iter().take(told).any(is_it) {
+                continue;
+            }
             if !below.is_empty() {
                 place.key = format!("{} ({below})", place.key);
             }

@@ -270,6 +270,6 @@ fn written(value: &Value) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(truth) => truth.to_string(),
-        Value::Date | Value::List(_) | Value::Table(_) => String::new(),
+        Value::Date(_) | Value::List(_) | Value::Table(_) => String::new(),
     }
 }

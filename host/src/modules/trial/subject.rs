@@ -9,10 +9,11 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Trial;
+use crate::config::{Problem, Source};
 use crate::modules::folder::{self, Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use crate::modules::load::{Compiled, LoadError, Loader};
 use crate::modules::{Given, Settings};
-use crate::wasm::{Anatomy, Component, Engine, Kv, KvBounds, Problem};
+use crate::wasm::{Anatomy, Component, Engine, Kv, KvBounds};
 
 /// A module's file and its settings, read.
 pub struct Subject {
@@ -33,8 +34,11 @@ impl Subject {
         let settings = match settings {
             Some(path) => {
                 let content = read(path, MOST_TOML)?;
-                let is_json = path.extension() == Some(OsStr::new("json"));
-                let content = if is_json { from_json(path, &content)? } else { content };
+                let content = if is_json(path) {
+                    from_json(path, &content)?
+                } else {
+                    content
+                };
                 Some((path.to_owned(), content))
             }
             None => {
@@ -112,18 +116,28 @@ impl Subject {
     /// The loader names the files after the module; these may have other names.
     fn renamed(&self, mut error: LoadError) -> LoadError {
         match &mut error {
-            LoadError::Settings { file, .. } => {
-                if let Some((path, _)) = &self.settings {
-                    *file = path.display().to_string();
-                }
+            LoadError::Settings { problems } => self.replaced(problems),
+            LoadError::Refused { file, problems, .. } => {
+                *file = self.wasm.0.display().to_string();
+                self.replaced(problems);
             }
-            LoadError::Code { file, .. }
-            | LoadError::Refused { file, .. }
-            | LoadError::Configure { file, .. }
-            | LoadError::Interests { file, .. } => *file = self.wasm.0.display().to_string(),
+            LoadError::Code { file, .. } | LoadError::Configure { file, .. } | LoadError::Interests { file, .. } => {
+                *file = self.wasm.0.display().to_string()
+            }
             _ => {}
         }
         error
+    }
+
+    /// Mistakes in settings stand in the file that was given. If that is JSON, its lines are not those that were read.
+    fn replaced(&self, problems: &mut [Problem]) {
+        let Some((given, _)) = &self.settings else { return };
+        for problem in problems {
+            if let Source::File { path, line } = &mut problem.source {
+                path.clone_from(given);
+                *line = line.filter(|_| !is_json(given));
+            }
+        }
     }
 }
 
@@ -139,6 +153,10 @@ fn name(wasm: &Path) -> ModuleName {
     let name: String = stem.chars().map(fit).collect();
     // It is the default module's name that would do in any case.
     name.parse().unwrap_or_else(|_| ModuleName::webhook())
+}
+
+fn is_json(settings: &Path) -> bool {
+    settings.extension() == Some(OsStr::new("json"))
 }
 
 fn read(path: &Path, limit: u64) -> Result<Content, LoadError> {
@@ -166,11 +184,7 @@ fn read(path: &Path, limit: u64) -> Result<Content, LoadError> {
 /// Settings with a `[config]` that was written as JSON.
 fn from_json(path: &Path, content: &Content) -> Result<Content, LoadError> {
     let problem = |text: String| LoadError::Settings {
-        file: path.display().to_string(),
-        problems: vec![Problem {
-            key: String::new(),
-            text,
-        }],
+        problems: vec![Problem::of_file(path, text)],
     };
     let config: Value =
         serde_json::from_slice(&content.held()).map_err(|error| problem(format!("is not JSON: {error}")))?;

@@ -18,8 +18,8 @@ use crate::config::reader::Place;
 pub(super) struct RuleOf {
     id: String,
     place: Place,
-    /// Has been read once without a mistake.
-    sql: (Place, String),
+    /// Has been read once without a mistake; none: there was one.
+    sql: Option<(Place, String)>,
     actions: Vec<Said>,
 }
 
@@ -85,8 +85,18 @@ fn one(report: &mut Report, id: String, mut fields: Fields) -> Option<RuleOf> {
         report.note(&place, "is switched off");
         return None;
     }
+    let sql = read_sql(report, &place, sql);
+    Some(RuleOf {
+        id,
+        place,
+        sql,
+        actions,
+    })
+}
+
+fn read_sql(report: &mut Report, rule: &Place, sql: Option<Said>) -> Option<(Place, String)> {
     let Some(said) = sql else {
-        report.problem(&place, "needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"");
+        report.problem(rule, "needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"");
         return None;
     };
     let text = said.as_text(report)?;
@@ -94,12 +104,7 @@ fn one(report: &mut Report, id: String, mut fields: Fields) -> Option<RuleOf> {
         report.problem(&said.place, error.to_string());
         return None;
     }
-    Some(RuleOf {
-        id,
-        place,
-        sql: (said.place, text),
-        actions,
-    })
+    Some((said.place, text))
 }
 
 /// What FROM says: for each rule key its topics.
@@ -145,7 +150,15 @@ pub(super) fn canonical(
     known: &[String],
 ) {
     for rule in rules {
-        let (sql_place, sql) = &rule.sql;
+        let Some((sql_place, sql)) = &rule.sql else {
+            // Its actions may be wrong as well.
+            for said in &rule.actions {
+                if let Some(Sends::To(target)) = sends_to(report, said, targets, known) {
+                    target.used = true;
+                }
+            }
+            continue;
+        };
         let Ok(statement) = Statement::parse(sql) else { continue };
         let keys = sources(report, sql_place, &statement);
         let mut sends = false;

@@ -1,0 +1,119 @@
+//! Reading the files of a configuration: regular ones, of a size that a configuration can have.
+//!
+//! Opening anything else may take forever: a named pipe waits for somebody who writes to it, and while the host runs
+//! nothing may wait for that. What the process was started with (`/dev/stdin`, `/dev/fd/3` as a shell makes it of
+//! `<(…)`) has somebody who writes, but only once.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+/// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
+const LIMIT: u64 = 4 << 20;
+
+/// When a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// At the start of the process, which may have been given open files.
+    Start,
+    /// Later.
+    Running,
+}
+
+/// Reads a file whole. Blocks.
+///
+/// # Errors
+///
+/// Why it cannot be read; also if it is no regular file, or larger than 4 MiB.
+pub(super) fn read(path: &Path, time: Time) -> io::Result<Vec<u8>> {
+    if time == Time::Running || !is_inherited(path) {
+        must_be_regular(path)?;
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 4 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// Refuses what is no regular file, without opening it.
+///
+/// # Errors
+///
+/// That it is none, or why it cannot be told.
+pub(crate) fn must_be_regular(path: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    Ok(())
+}
+
+/// Whether a path stands for a file that was open when the process began.
+fn is_inherited(path: &Path) -> bool {
+    path == Path::new("/dev/stdin")
+        || ["/dev/fd", "/proc/self/fd"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_before_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let file = dir.path().join("file");
+        fs::write(&file, "text").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for time in [Time::Start, Time::Running] {
+            let error = |path: &Path| read(path, time).unwrap_err().to_string();
+            // Whoever opens it waits until somebody writes.
+            assert_eq!(error(&fifo), "it is no regular file");
+            assert_eq!(error(dir.path()), "it is a folder");
+            assert_eq!(error(Path::new("/dev/zero")), "it is no regular file");
+            assert_eq!(
+                error(&dir.path().join("none")),
+                "No such file or directory (os error 2)"
+            );
+            assert_eq!(read(&link, time).unwrap(), b"text");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_at_the_start() {
+        use std::io::Write as _;
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"node.id = 2").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let path = Path::new(&path);
+        let refused = read(path, Time::Running).unwrap_err();
+        assert_eq!(refused.to_string(), "it is no regular file");
+        assert_eq!(read(path, Time::Start).unwrap(), b"node.id = 2");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("large");
+        File::create(&path).unwrap().set_len(LIMIT + 1).unwrap();
+        assert_eq!(read(&path, Time::Running).unwrap_err().to_string(), "larger than 4 MiB");
+    }
+}
