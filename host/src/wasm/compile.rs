@@ -28,7 +28,7 @@ const WORDS_BYTES: usize = 1000;
 /// How code is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compiling {
-    /// Quickly, in a quarter of the time, to slower code of three to five times the size; else as well as the compiler
+    /// Quickly, in less than half of the time, to slower code of two to five times the size; else as well as the compiler
     /// can.
     pub quick: bool,
     /// For an engine that counts what is executed.
