@@ -592,19 +592,24 @@ unsafe impl Lower for Outcome {
 ///
 /// `to` can be written.
 unsafe fn lower_list<T: Lower>(list: Vec<T>, to: *mut u8) {
+    const {
+        assert!(
+            T::SIZE <= size_of::<T>(),
+            "what is lowered takes no more room than in Rust"
+        )
+    };
     let len = list.len();
-    // A list that is there is a layout, and what is lowered is not larger than what Rust makes of it by more than
-    // the padding of few words; should it be too large all the same, allocating says so.
-    let memory = match Layout::from_size_align(len * T::SIZE, T::ALIGN) {
-        Ok(layout) if layout.size() > 0 => {
-            // SAFETY: the size is not zero.
-            let memory = unsafe { alloc(layout) };
-            if memory.is_null() {
-                handle_alloc_error(layout);
-            }
-            memory
+    let memory = if len == 0 {
+        ptr::without_provenance_mut(T::ALIGN)
+    } else {
+        // SAFETY: the list itself is a layout, and this one is not larger.
+        let layout = unsafe { Layout::from_size_align_unchecked(len * T::SIZE, T::ALIGN) };
+        // SAFETY: the size is not zero.
+        let memory = unsafe { alloc(layout) };
+        if memory.is_null() {
+            handle_alloc_error(layout);
         }
-        _ => ptr::without_provenance_mut(T::ALIGN),
+        memory
     };
     for (index, value) in list.into_iter().enumerate() {
         // SAFETY: there is room for `len` values.
@@ -633,6 +638,9 @@ unsafe fn write_list(to: *mut u8, list: *mut u8, len: usize) {
 /// is taken back by the generated `__post_return_handle`.
 #[doc(hidden)]
 pub unsafe fn handle<T: Guest>(events: *mut u8, len: usize) -> *mut u8 {
+    // As each generated export does first; it does something once, and for guests with constructors of C alone.
+    #[cfg(target_arch = "wasm32")]
+    wit_bindgen::rt::run_ctors_once();
     static mut ANSWER: [usize; 2] = [0; 2];
     let answer = (&raw mut ANSWER).cast::<u8>();
     // SAFETY: the caller's promise; there is one thread, and the host has read the last answer.

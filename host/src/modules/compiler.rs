@@ -77,19 +77,25 @@ impl<C: Send + 'static> Compiler<C> {
     }
 
     /// Compiles `bytes`, known as `code`, or takes what an earlier attempt has left. Waits for at most `limit`.
+    ///
+    /// That an earlier attempt was given up after less time than this one would get says nothing about this one.
     pub(super) fn compile(&self, code: Option<Print>, bytes: &Bytes, limit: Duration) -> Result<C, CompileError> {
         let end = Instant::now() + limit;
+        let most = limit * self.patience;
         let mut list = lock(&self.jobs.list);
         loop {
             match list.iter().position(|job| job.code == code) {
                 Some(at) => {
                     if let Some(result) = list.get_mut(at).and_then(|job| job.result.take()) {
                         list.remove(at);
+                        if matches!(&result, Err(LoadError::CompilerKilled { limit }) if *limit < most) {
+                            continue;
+                        }
                         return result.map_err(CompileError::Refused);
                     }
                 }
                 None if list.iter().filter(|job| job.result.is_none()).count() < AT_A_TIME => {
-                    self.start(&mut list, code, bytes.clone(), limit * self.patience)?;
+                    self.start(&mut list, code, bytes.clone(), most)?;
                     continue;
                 }
                 None => {}
@@ -198,6 +204,7 @@ mod tests {
                     b"bad" => Err(LoadError::CoreModule),
                     b"panic" => panic!("told to panic"),
                     b"endless" => Err(LoadError::CompilerKilled { limit }),
+                    b"held slow" if limit < LONG => Err(LoadError::CompilerKilled { limit }),
                     code => Ok(Bytes::copy_from_slice(code)),
                 }
             };
@@ -215,6 +222,16 @@ mod tests {
         fn open(&self, code: &str) {
             self.open.0.lock().unwrap().insert(code.into());
             self.open.1.notify_all();
+        }
+
+        /// Opens as soon as somebody waits for what has been begun; waiting or not makes no difference to what is tested.
+        fn opener(&self, code: &'static str) -> thread::JoinHandle<()> {
+            let open = Arc::clone(&self.open);
+            thread::spawn(move || {
+                thread::yield_now();
+                open.0.lock().unwrap().insert(code.into());
+                open.1.notify_all();
+            })
         }
     }
 
@@ -258,6 +275,30 @@ mod tests {
         held.open("held");
         assert_eq!(held.compile("held", LONG).unwrap(), "held");
         assert_eq!(held.begun.load(Ordering::SeqCst), 2, "compiled once");
+    }
+
+    /// Whether the first attempt is over by then or not.
+    #[test]
+    fn what_was_killed_in_less_time_is_compiled_again() {
+        for is_over in [false, true] {
+            let held = Held::new();
+            assert!(matches!(
+                held.compile("held slow", Duration::ZERO),
+                Err(CompileError::TooSlow)
+            ));
+            if is_over {
+                held.open("held slow");
+                let list = lock(&held.compiler.jobs.list);
+                let running = |list: &mut VecDeque<Job<Bytes>>| list.iter().any(|job| job.result.is_none());
+                drop(held.compiler.jobs.changed.wait_while(list, running).unwrap());
+            }
+            let opener = (!is_over).then(|| held.opener("held slow"));
+            assert_eq!(held.compile("held slow", LONG).unwrap(), "held slow");
+            assert_eq!(held.begun.load(Ordering::SeqCst), 2);
+            if let Some(opener) = opener {
+                opener.join().unwrap();
+            }
+        }
     }
 
     #[test]

@@ -15,16 +15,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
-
-use crate::config::file::must_be_regular;
 
 /// Largest `.wasm` that is read. Python modules have some 40 MB; more than this would take minutes to compile.
 pub(super) const MOST_WASM: u64 = 256 << 20;
@@ -129,8 +128,17 @@ impl Content {
         Content::new(Print::Content(Sha256::digest(&bytes).into()), bytes)
     }
 
-    /// Content under a print that is known.
-    pub(super) fn new(print: Print, bytes: Bytes) -> Content {
+    /// Content that is known already and that nobody can have any more.
+    pub(super) fn known(print: Print) -> Content {
+        Content {
+            print,
+            size: 0,
+            path: None,
+            bytes: OnceLock::new(),
+        }
+    }
+
+    fn new(print: Print, bytes: Bytes) -> Content {
         Content {
             print,
             size: bytes.len() as u64,
@@ -320,16 +328,6 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
         match kind {
             Kind::Other => {}
             Kind::Misnamed => scan.misnamed.push(file_name.to_owned()),
-            // Opening a pipe waits for somebody who writes, perhaps forever.
-            Kind::Wasm(ref name) | Kind::Toml(ref name) if is_irregular(&path) => {
-                let none = Content::new(Print::Unreadable(io::ErrorKind::InvalidInput), Bytes::new());
-                let files = scan.files.0.entry(name.clone()).or_default();
-                *if matches!(kind, Kind::Wasm(_)) {
-                    &mut files.wasm
-                } else {
-                    &mut files.toml
-                } = Some(none);
-            }
             Kind::Toml(name) => {
                 if let Some(content) = read(&path, MOST_TOML) {
                     scan.files.0.entry(name).or_default().toml = Some(content);
@@ -359,11 +357,6 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
     Ok(scan)
 }
 
-/// Whether it is there and no file that ends.
-fn is_irregular(path: &Path) -> bool {
-    must_be_regular(path).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput)
-}
-
 fn kind(file_name: &str) -> Kind {
     // What editors and copying programs leave: `.x.wasm.swp`, `.x.wasm.Ab12`, `#x.toml#`, `x.toml~`; the last two do not
     // end as they would have to.
@@ -377,14 +370,29 @@ fn kind(file_name: &str) -> Kind {
     }
 }
 
+/// Opens a regular file; none if it is a folder. What else there is, such as a pipe, is an error and is not waited for.
+fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    let mut options = File::options();
+    // A pipe would otherwise be open when somebody writes to it, which may be never. Regular files do not care.
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Ok(None);
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    Ok(Some((file, metadata)))
+}
+
 /// What a code file is, and what tells whether it is touched from then on; none if there is no such file (any more), or if
 /// it is a folder.
 fn hashed(path: &Path, known: &Known) -> Option<(Option<Stamp>, Hashed)> {
-    let hashed = File::open(path).and_then(|file| {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+    let hashed = open(path).and_then(|opened| {
+        let Some((file, metadata)) = opened else {
             return Ok(None);
-        }
+        };
         // From before it is read: what happens meanwhile is a touch.
         let stamp = Stamp::of(&metadata);
         if let Some((_, hashed)) = known.0.get(path).filter(|(before, _)| *before == stamp) {
@@ -412,11 +420,10 @@ fn hashed(path: &Path, known: &Known) -> Option<(Option<Stamp>, Hashed)> {
 /// None if there is no such file (any more), or if it is a folder.
 pub(super) fn read(path: &Path, limit: u64) -> Option<Content> {
     let without = |print| Some(Content::new(print, Bytes::new()));
-    let content = File::open(path).and_then(|file| {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+    let content = open(path).and_then(|opened| {
+        let Some((file, metadata)) = opened else {
             return Ok(None);
-        }
+        };
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
         file.take(limit + 1).read_to_end(&mut bytes)?;
         Ok(Some((bytes, metadata.len())))
@@ -449,6 +456,17 @@ mod tests {
         let scan = scan(dir.path(), &mut Known::default()).unwrap();
         let print = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().print;
         assert_eq!(print, Print::Unreadable(io::ErrorKind::InvalidInput));
+
+        // Nor one that has taken the place of a file since it was looked at.
+        let file = dir.path().join("file.wasm");
+        std::fs::write(&file, "code").unwrap();
+        let scan = super::scan(dir.path(), &mut Known::default()).unwrap();
+        std::fs::rename(&fifo, &file).unwrap();
+        let content = scan.files.0[&name("file")].wasm.as_ref().unwrap();
+        assert_eq!(
+            content.bytes().unwrap_err(),
+            Lost::Unreadable(io::ErrorKind::InvalidInput)
+        );
     }
 
     fn name(text: &str) -> ModuleName {

@@ -334,9 +334,9 @@ impl Loader {
             return None;
         }
         let bytes = match &files.wasm {
-            // What has changed meanwhile is about to be loaded, and has its own task then; without bytes it was compiled
-            // before, and this was asked for then.
-            Some(content) => content.bytes().ok().filter(|bytes| !bytes.is_empty())?.clone(),
+            // What has changed meanwhile is about to be loaded, and has its own task then; what is only known was
+            // compiled before, and this was asked for then.
+            Some(content) => content.bytes().ok()?.clone(),
             None => Bytes::from_static(builtin::WEBHOOK),
         };
         Some(Task {

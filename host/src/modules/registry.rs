@@ -21,7 +21,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tracing::{debug, error, info, warn};
 
 use super::crew::Crew;
@@ -442,7 +441,7 @@ impl Registry {
             return None;
         }
         // Compiled already; the content is not needed, and no longer there.
-        let in_force = from.map(|print| Content::new(print, Bytes::new()));
+        let in_force = from.map(Content::known);
         let files = Files {
             wasm: in_force,
             toml: files.toml.clone(),
