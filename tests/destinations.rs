@@ -382,10 +382,10 @@ async fn a_module_names_a_destination_and_a_path_below_it() {
     for request in all.iter().filter(is_probe) {
         told.push((request.path.as_str(), request.header("x-key")));
     }
-    assert_eq!(
-        told,
-        [("/crm/a?b=c", Some("k1")), ("/crm/whole", Some("k1")), ("/", None)]
-    );
+    // What goes to a destination and what does not have no common order.
+    let (named, own): (Vec<_>, Vec<_>) = told.into_iter().partition(|(path, _)| path.starts_with("/crm"));
+    assert_eq!(named, [("/crm/a?b=c", Some("k1")), ("/crm/whole", Some("k1"))]);
+    assert_eq!(own, [("/", None)]);
     let state: serde_json::Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
     let modules = state["modules"].as_array().unwrap();
     let probe = modules.iter().find(|module| module["name"] == "probe").unwrap();
