@@ -1,7 +1,5 @@
-//! Handlers for what happens with every packet or every delivery.
-//!
-//! Calling a handler costs RMQTT more than the handler itself: a lock that all clients share, and two allocations. So
-//! these are registered when the first one wants to know what they tell, and then stay.
+//! Handlers for what happens with every packet or every delivery: registered when the first one wants to know what they
+//! tell, because RMQTT's calls cost something, and then they stay.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,7 +8,7 @@ use futures::executor::block_on;
 use ::rmqtt::hook::{Handler, Type};
 
 use super::handler::Watch;
-use super::messages::{Deliveries, Drops, Packets};
+use super::messages::{Deliveries, Pings, Tagging};
 use crate::event::Hook;
 
 /// Registers them.
@@ -46,8 +44,8 @@ impl Frequent {
 async fn register(watch: &Arc<Watch>, kind: Type) {
     let share = Arc::clone(watch);
     let handler: Box<dyn Handler> = match kind {
-        Type::ClientKeepalive => Box::new(Packets(share)),
-        Type::MessageNonsubscribed => Box::new(Drops(share)),
+        Type::ClientKeepalive => Box::new(Pings(share)),
+        Type::MessagePublish => Box::new(Tagging(share)),
         _ => Box::new(Deliveries(share)),
     };
     let hooks = watch.engine.extends.hook_mgr().register();
@@ -58,10 +56,10 @@ async fn register(watch: &Arc<Watch>, kind: Type) {
 /// What RMQTT has to call for a hook.
 fn kinds(hook: Hook) -> &'static [Type] {
     match hook {
-        Hook::MessageDelivered => &[Type::MessageDelivered],
-        Hook::MessageAcked => &[Type::MessageAcked],
-        Hook::MessageQueued => &[Type::OfflineMessage],
-        Hook::MessageDropped => &[Type::MessageNonsubscribed, Type::ClientKeepalive],
+        Hook::MessageDelivered => &[Type::MessagePublish, Type::MessageDelivered],
+        Hook::MessageAcked => &[Type::MessagePublish, Type::MessageAcked],
+        Hook::MessageQueued => &[Type::MessagePublish, Type::OfflineMessage],
+        Hook::DeliveryDropped => &[Type::MessagePublish],
         Hook::Other => &[Type::ClientKeepalive],
         _ => &[],
     }

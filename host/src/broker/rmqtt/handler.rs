@@ -18,9 +18,8 @@ use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use ::rmqtt::session::Session as Held;
 use ::rmqtt::types::{AuthResult, ConnectInfo, Id as ClientKey, Reason};
 
-use super::awaiting::Awaiting;
 use super::frequent::Frequent;
-use super::messages::{Authorizing, Drops, Publishes};
+use super::messages::{Authorizing, Drops};
 use super::oversize::Oversize;
 use super::reason::{self, Context};
 use super::sessions::{Live, Presence, Sessions};
@@ -37,7 +36,6 @@ pub(super) struct Watch {
     pub(super) clock: Clock,
     pub(super) numbers: Numbers,
     pub(super) sessions: Sessions,
-    pub(super) awaiting: Awaiting,
     pub(super) oversize: Oversize,
     pub(super) listening: Listening,
     /// Whether the node is stopping: then a kick by an administrator is none.
@@ -57,7 +55,6 @@ impl Watch {
             numbers: Numbers::new(clock.epoch()),
             clock,
             sessions: Sessions::new(),
-            awaiting: Awaiting::new(),
             oversize: Oversize::new(engine.clone()),
             engine,
             listening,
@@ -85,9 +82,6 @@ impl Watch {
         ] {
             hooks.add(kind, Box::new(Clients(Arc::clone(self)))).await;
         }
-        hooks
-            .add(Type::MessagePublish, Box::new(Publishes(Arc::clone(self))))
-            .await;
         hooks
             .add(Type::MessagePublishCheckAcl, Box::new(Authorizing(Arc::clone(self))))
             .await;
@@ -205,7 +199,6 @@ impl Watch {
 
     /// What became of the session that a client had, and of the connection that held it.
     async fn replaced(&self, old: Live, resumed: bool) {
-        drop(self.awaiting.take(&old.key));
         if old.presence == Presence::Online {
             let end = reason::end(&Reason::ConnectKicked(false), self.context(!resumed));
             self.disconnected(&old.info, end, old.connected_at, self.clock.now())
@@ -237,7 +230,6 @@ impl Watch {
     }
 
     async fn connection_ended(&self, held: &Held, reason: &Reason) {
-        drop(self.awaiting.take(&held.id));
         let presence = if is_superseded(reason) {
             Presence::Superseded
         } else {
@@ -267,7 +259,6 @@ impl Watch {
     }
 
     async fn session_ended(&self, key: &ClientKey, reason: &Reason) {
-        drop(self.awaiting.take(key));
         if let Some(live) = self.sessions.end(key) {
             self.terminated(&live, reason).await;
         }

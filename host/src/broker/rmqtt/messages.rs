@@ -1,11 +1,10 @@
-//! What RMQTT's hooks say about messages, turned into events.
+//! What RMQTT says about messages, turned into events.
 //!
-//! These handlers run for every packet and every delivery. Without anybody interested they cost the lookups and what
-//! RMQTT spends on calling them; with somebody, an event whose texts and payload are shared with RMQTT, not copied.
-//!
-//! RMQTT tells of a publish before it asks whether the client may; a refused publish is an event of its own here, so
-//! `message.publish` is told by the hook of authorisation, the last one before routing. Wills, messages of the host
-//! and superusers do not come by there and are told at once.
+//! A call of a handler costs RMQTT more than most handlers do: a lock that all clients share, and two allocations. So
+//! only authorisation has one for every publish, because that is where a topic can be refused. `message.publish`, and
+//! whether nobody was subscribed, is told where messages are routed ([`Peers`](super::peers::Peers)): once for each
+//! publish that is accepted, of whatever kind its sender is. All other handlers are there only while somebody asks
+//! (`frequent`). Events share their texts and payload with RMQTT's messages, nothing is copied.
 
 use std::sync::Arc;
 
@@ -23,10 +22,9 @@ use super::{oversize, translate};
 use crate::event::{Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop};
 
 /// The hooks that tell about copies of a message, which have to be recognised as such.
-const FOLLOWING: [Hook; 5] = [
+const FOLLOWING: [Hook; 4] = [
     Hook::MessageDelivered,
     Hook::MessageAcked,
-    Hook::MessageDropped,
     Hook::DeliveryDropped,
     Hook::MessageQueued,
 ];
@@ -48,28 +46,37 @@ impl Watch {
         }
     }
 
-    /// A publish is accepted and will be routed.
-    async fn published(&self, held: Option<&Held>, sender: &Sender, publish: &Publish) {
+    /// A publish is accepted and about to be handed to its receivers, if there is one.
+    pub(super) async fn routed(self: &Arc<Watch>, sender: &Sender, publish: &Publish, anybody: bool) {
+        if oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
+            self.oversize.look(self).await;
+        }
         let to = self
             .bus
             .interested(Hook::MessagePublish, Some(&publish.topic))
             .with_room(&sender.client_id);
-        let awaited = self.bus.wants(&[Hook::MessageDropped], Some(&publish.topic));
-        if to.is_empty() && !awaited {
+        let unwanted = !anybody && self.bus.wants(&[Hook::MessageDropped], Some(&publish.topic));
+        if to.is_empty() && !unwanted {
             return;
         }
-        let version = match held {
-            Some(held) => held.protocol().await.unwrap_or(0),
-            None => 0,
-        };
+        let version = self.sessions.protocol_version(&sender.client_id);
         let message = translate::message(&self.numbers, sender, version, publish, true);
-        if awaited {
-            self.awaiting.put(&sender.id, message.clone());
-        }
+        let dropped = unwanted.then(|| message.clone());
         if !to.is_empty() {
             self.bus
                 .emit(to, self.clock.event(Detail::MessagePublish(message)))
                 .await;
+        }
+        if let Some(message) = dropped {
+            self.tell(Hook::MessageDropped, Some(&publish.topic), || {
+                Detail::MessageDropped(MessageDrop {
+                    message,
+                    reason: DropReason::NoSubscribers,
+                    code: 16,
+                    text: None,
+                })
+            })
+            .await;
         }
     }
 
@@ -119,54 +126,20 @@ impl Watch {
         })
         .await;
     }
-
-    async fn unwanted(&self, sender: &Sender) {
-        let Some(message) = self.awaiting.take(&sender.id) else {
-            return;
-        };
-        let topic = message.topic.clone();
-        self.tell(Hook::MessageDropped, Some(&topic), || {
-            Detail::MessageDropped(MessageDrop {
-                message,
-                reason: DropReason::NoSubscribers,
-                code: 16,
-                text: None,
-            })
-        })
-        .await;
-    }
 }
 
-/// Before authorisation: gives the message its tag.
-pub(super) struct Publishes(pub(super) Arc<Watch>);
+/// Gives messages their tags, before they are routed or kept.
+pub(super) struct Tagging(pub(super) Arc<Watch>);
 
 #[async_trait]
-impl Handler for Publishes {
+impl Handler for Tagging {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        let Parameter::MessagePublish(held, sender, publish) = parameter else {
-            return (true, acc);
-        };
-        let watch = &*self.0;
-        if oversize::nearly_fills(publish, watch.listening.limits.max_packet_size) {
-            watch.oversize.look(&self.0).await;
+        match parameter {
+            Parameter::MessagePublish(_, _, publish) if self.0.bus.wants(&FOLLOWING, Some(&publish.topic)) => {
+                (true, self.0.tagged(publish, acc))
+            }
+            _ => (true, acc),
         }
-        let acc = if watch.bus.wants(&FOLLOWING, Some(&publish.topic)) {
-            watch.tagged(publish, acc)
-        } else {
-            acc
-        };
-        let judged_later = match held {
-            Some(held) => sender.is_custom() && !watch.is_superuser(held).await,
-            None => false,
-        };
-        if !judged_later {
-            let publish = match &acc {
-                Some(HookResult::Publish(changed)) => changed,
-                _ => *publish,
-            };
-            watch.published(*held, sender, publish).await;
-        }
-        (true, acc)
     }
 }
 
@@ -192,26 +165,18 @@ impl Handler for Authorizing {
         watch
             .authorized(held, Access::Publish, &publish.topic, allowed, judged)
             .await;
-        if allowed {
-            watch
-                .published(Some(held), &Sender::from_custom(held.id.clone()), publish)
-                .await;
-        }
         (true, acc)
     }
 }
 
-/// The end of the work on any packet.
-pub(super) struct Packets(pub(super) Arc<Watch>);
+/// The end of the work on any packet, of which PINGREQ is told.
+pub(super) struct Pings(pub(super) Arc<Watch>);
 
 #[async_trait]
-impl Handler for Packets {
+impl Handler for Pings {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        if let Parameter::ClientKeepalive(held, ping) = parameter {
-            drop(self.0.awaiting.take(&held.id));
-            if *ping {
-                self.0.pinged(held).await;
-            }
+        if let Parameter::ClientKeepalive(held, true) = parameter {
+            self.0.pinged(held).await;
         }
         (true, acc)
     }
@@ -265,7 +230,6 @@ impl Handler for Drops {
             Parameter::MessageDropped(None, sender, publish, reason) => {
                 self.0.refused(sender, publish, reason).await;
             }
-            Parameter::MessageNonsubscribed(sender) => self.0.unwanted(sender).await,
             _ => {}
         }
         (true, acc)

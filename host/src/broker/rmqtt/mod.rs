@@ -5,10 +5,9 @@
 //! it was being accepted, and retained messages whose time is up.
 //!
 //! `limits` has the settings, `handler` and `messages` turn hooks into events with what `translate` and `reason` say,
-//! `sessions`, `awaiting`, `tag` and `oversize` remember what RMQTT does not, `retained` is its store of retained
+//! `sessions`, `tag` and `oversize` remember what RMQTT does not, `retained` is its store of retained
 //! messages, `peers` and `backlog` bound what waits for a client.
 
-mod awaiting;
 mod backlog;
 mod frequent;
 mod handler;
@@ -90,7 +89,6 @@ impl Broker {
                 .map_err(refused)?;
         }
         let backlogs = Arc::new(Backlogs::new(limits));
-        *engine.extends.shared_mut().await = Box::new(Peers::new(engine.clone(), Arc::clone(&backlogs)));
         let retained = Retained::new(limits);
         *engine.extends.retain_mut().await = Box::new(retained.clone());
 
@@ -118,6 +116,8 @@ impl Broker {
             }
             None => None,
         };
+        let peers = Peers::new(engine.clone(), Arc::clone(&backlogs), watch.clone());
+        *engine.extends.shared_mut().await = Box::new(peers);
         let server = MqttServer::new(engine.clone())
             .listener_by_id(listener, LISTENER_ID)
             .build();
@@ -209,9 +209,6 @@ impl Broker {
             .await
             .unwrap_or(publish);
         let routed = SessionState::forwards(&self.engine, sender.clone(), publish, false, None).await;
-        if let Some(watch) = &self.watch {
-            drop(watch.awaiting.take(&sender.id));
-        }
         routed.map_err(|_| PublishError::Engine)
     }
 

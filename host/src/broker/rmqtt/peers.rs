@@ -6,7 +6,7 @@
 //!   answered, is not refused.
 //! - A subscription identifier reaches its subscriber even if the publisher speaks MQTT 3.
 //!
-//! Everything else is RMQTT's.
+//! Everything else is RMQTT's. Each publish that is accepted comes by here once, so this is also where it is told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use ::rmqtt::types::{
 };
 
 use super::backlog::Backlogs;
+use super::handler::Watch;
 
 /// How long a retained message waits for room, and a CONNECT for another one of the same client.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,15 +40,17 @@ pub(super) struct Peers {
     inner: DefaultShared,
     engine: ServerContext,
     backlogs: Arc<Backlogs>,
+    watch: Option<Arc<Watch>>,
 }
 
 impl Peers {
-    /// A table without clients, for this engine.
-    pub(super) fn new(engine: ServerContext, backlogs: Arc<Backlogs>) -> Peers {
+    /// A table without clients, for this engine; `watch` is told of what is routed.
+    pub(super) fn new(engine: ServerContext, backlogs: Arc<Backlogs>, watch: Option<Arc<Watch>>) -> Peers {
         Peers {
             inner: DefaultShared::new(Some(engine.clone())),
             engine,
             backlogs,
+            watch,
         }
     }
 
@@ -147,6 +150,9 @@ impl Shared for Peers {
         publish: Publish,
     ) -> Result<ForwardedCount, (ForwardedCount, Vec<Failed>)> {
         let receivers = self.receivers(&sender, &publish).await;
+        if let Some(watch) = &self.watch {
+            watch.routed(&sender, &publish, !receivers.is_empty()).await;
+        }
         match self.forwards_to(sender, &publish, receivers, id).await {
             Ok(reached) => Ok(reached.len()),
             Err((reached, failed)) => Err((reached.len(), failed)),
