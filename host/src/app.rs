@@ -242,5 +242,6 @@ pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::
         shelf: shelf.clone(),
         batch: config.hooks.batch,
         quarantine: config.quarantine,
+        nice: config.wasm.nice,
     }
 }

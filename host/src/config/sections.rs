@@ -84,6 +84,10 @@ pub struct Wasm {
     pub compile_time: Duration,
     /// Bytes of a `.wasm`. 256 MiB, and no more can be set: Python has 40 MB, and more would take minutes to compile.
     pub module_size: usize,
+    /// Niceness of the threads of modules. 10: a tenth of a usual thread's share when both want the same processor. MQTT
+    /// clients and requests that are under way go first: an event waits in a bounded queue, a late PUBACK is a client
+    /// that connects again.
+    pub nice: i32,
     /// Where compiled modules are kept, so that a start takes milliseconds: by default `hookhost` in the user's cache
     /// folder; nowhere if the user has none.
     pub cache_dir: Option<PathBuf>,
@@ -107,6 +111,7 @@ impl Wasm {
             },
             compile_time: at.duration("compile_time", 60 * SECOND, 10 * MILLISECOND..=HOUR),
             module_size: at.size("module_size", 256 << 20, 1 << 10..=256 << 20),
+            nice: at.count("nice", 10, 0..=19),
             cache_dir: at.path("cache_dir").or_else(|| Some(user_cache?.join("hookhost"))),
         }
     }

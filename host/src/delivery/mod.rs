@@ -17,9 +17,9 @@
 //! all destinations (sixteen times that); the time of one attempt and of all of them; how much of an answer is read.
 //!
 //! **Threads.** A few threads of its own, each with its own runtime, connections and queue, which share nothing but
-//! counters: an ordering key belongs to one thread. They run at a lower priority (`nice`), because what makes the
-//! requests and what serves MQTT clients must go first when the processors do not suffice: a late webhook waits in a
-//! bounded queue, a late PUBACK is a client that reconnects.
+//! counters: an ordering key belongs to one thread. Their priority is that of the threads which serve MQTT clients, unless
+//! set (`nice`): a thread that gives way to every receiver on the same machine sends one request at a time and costs
+//! twice as much. What comes last when the processors do not suffice are the modules, before requests are made.
 //!
 //! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
 //! holds them.
@@ -127,8 +127,7 @@ impl Default for Settings {
             // Some seconds of a full load, or a minute of a modest one with its receiver down.
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
-            // A third of a usual thread's share when both want the same processor.
-            nice: 5,
+            nice: 0,
             destinations: Destinations::default(),
         }
     }

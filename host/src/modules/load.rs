@@ -294,6 +294,11 @@ impl Loader {
         Loader::with(Ways::of(engine), settings)
     }
 
+    /// Niceness of the threads that modules run in.
+    pub(super) fn nice(&self) -> i32 {
+        self.settings.nice
+    }
+
     /// A loader that compiles in its own ways.
     pub(super) fn with(ways: Ways, settings: Settings) -> Loader {
         let given = Mutex::new(settings.given.clone());

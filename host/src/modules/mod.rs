@@ -101,6 +101,8 @@ pub struct Settings {
     pub batch: usize,
     /// What the quarantine may hold for each module.
     pub quarantine: Bounds,
+    /// Niceness of the threads of modules, one for each instance; 0 leaves them as they are.
+    pub nice: i32,
 }
 
 /// What a host's configuration gives to modules, and may give anew while they run ([`Source`]).

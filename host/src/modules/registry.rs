@@ -717,6 +717,7 @@ impl Registry {
             record: Record::new(),
             supervisor: Supervisor::new(name.shared(), Box::new(roll_back)),
             quarantine: Arc::clone(&self.quarantine),
+            nice: self.loader.nice(),
         })
     }
 

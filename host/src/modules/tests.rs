@@ -53,6 +53,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         shelf: Shelf::in_memory(),
         batch: 64,
         quarantine: Bounds::default(),
+        nice: 0,
     }
 }
 

@@ -31,6 +31,7 @@ use super::supervisor::Supervisor;
 use crate::delivery::Outbox;
 use crate::event::{Event, Millis};
 use crate::hooks::{Inbox, Queued, Version};
+use crate::priority;
 use crate::wasm::{CallError, Outcome};
 
 /// How much of a text that a module gives goes into the log.
@@ -43,6 +44,8 @@ pub(super) struct Common {
     pub(super) record: Record,
     pub(super) supervisor: Supervisor,
     pub(super) quarantine: Arc<Quarantine>,
+    /// Niceness of their threads.
+    pub(super) nice: i32,
 }
 
 /// What one thread works with.
@@ -105,6 +108,7 @@ impl<T: Template> Worker<T> {
 
     /// Works until the queue has ended and is empty, or until the slot says that it is over.
     pub(super) fn run(mut self) {
+        priority::lower(self.common.nice);
         let mut batch = Vec::new();
         loop {
             let allowed = self

@@ -217,6 +217,7 @@ impl Stage {
             record: Record::new(),
             supervisor: Supervisor::new("m".into(), roll_back),
             quarantine: Arc::new(Quarantine::new(Bounds::default())),
+            nice: 0,
         });
         let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&slot));
         let stage = Stage {
