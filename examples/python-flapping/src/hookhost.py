@@ -6,6 +6,7 @@ Copy it into your module; nothing in it is about one module. `wit_world` is made
 import json as _json
 import re
 import traceback
+from itertools import accumulate
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -80,8 +81,28 @@ def post(url, value, headers=(), ordering_key=None, destination=None):
 
 
 def json(message):
-    """The payload of a message, read as JSON; raises ValueError if it is none."""
-    return _json.loads(message.payload)
+    """The payload of a message, read as JSON, which is UTF-8; raises ValueError if it is none, or nested too deeply."""
+    text = str(message.payload, "utf-8")
+    if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} levels deep")
+    return _decoder.decode(text)
+
+
+def _depth(text):
+    brackets = _NO_BRACKETS.sub("", text)
+    return max(accumulate(map({"[": 1, "{": 1, "]": -1, "}": -1}.get, brackets)), default=0)
+
+
+def _constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+# Python would go on until the stack of the component is exhausted, at some 800 levels: a trap, and no exception.
+_DEEPEST = 256
+# A string, which may have no end, or what else is between brackets.
+_NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^][{}"]+', re.DOTALL)
+# By itself Python takes NaN and Infinity for numbers.
+_decoder = _json.JSONDecoder(parse_constant=_constant)
 
 
 class Pattern:

@@ -4,8 +4,11 @@ The README has the commands.
 """
 
 import json
+import types
 import unittest
 from unittest import mock
+
+import hookhost
 
 from componentize_py_types import Err
 from hookhost import Pattern, exported
@@ -137,6 +140,25 @@ class PatternTest(unittest.TestCase):
         self.assertEqual(pattern.filter, "a/+/+/#")
         self.assertEqual(pattern.match("a/1/2/3/4"), {"b": "1", "rest": "3/4"})
         self.assertEqual(pattern.match("a/1/2"), {"b": "1", "rest": ""})
+
+
+class JsonTest(unittest.TestCase):
+    """Natively Python reads more than UTF-8, and in a component it does not have the codecs which it tries."""
+
+    def json(self, payload):
+        return hookhost.json(types.SimpleNamespace(payload=payload))
+
+    def test_json_is_utf_8(self):
+        flat = "[" + ",".join(['{"\\"[[":[]}'] * 1000) + "]"
+        for text in ("1", '{"ort":"Köln"}', '"\U0001f321"', " [null] ", "[" * 256 + "]" * 256, flat):
+            self.assertEqual(self.json(text.encode()), json.loads(text))
+
+    def test_all_else_is_one_kind_of_error(self):
+        deep = [b"[" * 257 + b"]" * 257, b'{"a":' * 1000, b"[" * 1_000_000, b'"[' * 1000]
+        others = ['{"a":1}'.encode(name) for name in ("utf-16-be", "utf-16-le", "utf-32-be", "utf-32-le", "utf-8-sig")]
+        for payload in [b"", b"hot", b"NaN", b"\xff", b"\0\0\1{}", b"\0{", b"{\0", *deep, *others]:
+            with self.subTest(payload=payload[:20]), self.assertRaises(ValueError):
+                self.json(payload)
 
 
 if __name__ == "__main__":
