@@ -69,9 +69,30 @@ export function bytes(text) {
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-/** The payload of a message, read as JSON; throws if it is none. */
+/** The payload of a message, read as JSON; throws if it is none, or nested too deeply. */
 export function json(message) {
-  return JSON.parse(text(message.payload));
+  const json = text(message.payload);
+  const opened = json.split("[").length + json.split("{").length;
+  if (opened > DEEPEST && isDeep(message.payload)) throw new SyntaxError(`nested more than ${DEEPEST} levels deep`);
+  return JSON.parse(json);
+}
+
+// QuickJS would go on until the stack of the component is exhausted, at some 2,500 levels: a trap, and no error.
+const DEEPEST = 256;
+
+function isDeep(json) {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (byte === 0x22 /* " */) quoted = !quoted;
+    else if (byte === 0x5c /* \ */) at++;
+    else if (quoted) continue;
+    else if (byte === 0x5b /* [ */ || byte === 0x7b /* { */) {
+      if (++depth > DEEPEST) return true;
+    } else if (byte === 0x5d /* ] */ || byte === 0x7d /* } */) depth--;
+  }
+  return false;
 }
 
 /** Milliseconds since 1970 as ISO 8601. StarlingMonkey has a BigInt for them, QuickJS a number. */

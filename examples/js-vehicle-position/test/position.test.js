@@ -1,7 +1,7 @@
 // Native tests: they need neither WebAssembly nor a broker.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Pattern, bytes, exported, text } from "../src/hookhost.js";
+import { Pattern, bytes, exported, json, text } from "../src/hookhost.js";
 import { vehiclePosition } from "../src/position.js";
 
 const settings = { url: "http://sink/", topic: "fleet/{vehicle}/position", slowest_kmh: 5 };
@@ -62,6 +62,17 @@ test("text is UTF-8", () => {
     assert.deepEqual(bytes(sample), new TextEncoder().encode(sample));
   }
   assert.throws(() => text(new Uint8Array([0x61, 0xff])), URIError);
+});
+
+test("JSON may be nested, but not so deeply that a component's stack is exhausted", () => {
+  const read = (sample) => json({ payload: bytes(sample) });
+  const flat = `[${Array(1000).fill('{"\\"[[":[]}').join()}]`;
+  for (const sample of ["1", " [null] ", "[".repeat(256) + "]".repeat(256), flat]) {
+    assert.deepEqual(read(sample), JSON.parse(sample));
+  }
+  for (const sample of ["[".repeat(257) + "]".repeat(257), '{"a":'.repeat(5000), "[".repeat(1_000_000), '"['.repeat(1000)]) {
+    assert.throws(() => read(sample), SyntaxError);
+  }
 });
 
 test("patterns name levels", () => {
