@@ -5,7 +5,8 @@
 //! by content and is pure, so that touching a file changes nothing. What is remembered of a file is its hash.
 //!
 //! Code may have tens of megabytes, and most of it is known already. So a scan hashes it without holding it; who wants the
-//! content reads it once more, and gets it if it still has that hash ([`Content::bytes`]). Code that has not been touched
+//! content reads it once more, holds it for as long as it is needed, and gets it if it still has that hash
+//! ([`Content::bytes`]). Code that has not been touched
 //! since it was hashed is not read again ([`Known`]).
 //!
 //! The default module `webhook` is always there: its `.wasm` takes the place of the one in the binary.
@@ -18,7 +19,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -107,10 +108,10 @@ pub(super) struct Content {
     pub(super) print: Print,
     /// Bytes of what the print stands for.
     pub(super) size: u64,
-    /// Where it can be read, if it was not held.
+    /// Where it can be read, if it is not held.
     path: Option<PathBuf>,
-    /// The content, if it was read; empty unless the print is [`Print::Content`].
-    bytes: OnceLock<Bytes>,
+    /// The content, if it is held; empty unless the print is [`Print::Content`].
+    bytes: Option<Bytes>,
 }
 
 /// Why content cannot be had that was there a moment ago.
@@ -128,41 +129,30 @@ impl Content {
         Content::new(Print::Content(Sha256::digest(&bytes).into()), bytes)
     }
 
-    /// Content that is known already and that nobody can have any more.
-    pub(super) fn known(print: Print) -> Content {
-        Content {
-            print,
-            size: 0,
-            path: None,
-            bytes: OnceLock::new(),
-        }
-    }
-
     fn new(print: Print, bytes: Bytes) -> Content {
         Content {
             print,
             size: bytes.len() as u64,
             path: None,
-            bytes: OnceLock::from(bytes),
+            bytes: Some(bytes),
         }
     }
 
     /// Content that was read, as by [`read`]; empty if it was not.
     pub(super) fn held(&self) -> Bytes {
-        self.bytes.get().cloned().unwrap_or_default()
+        self.bytes.clone().unwrap_or_default()
     }
 
-    /// Exactly what the print says. Reads the file if that was not done before; what it is by now is no concern of
-    /// whoever has seen the print, so another content is none.
-    pub(super) fn bytes(&self) -> Result<&Bytes, Lost> {
-        if let Some(bytes) = self.bytes.get() {
-            return Ok(bytes);
-        }
-        let now = self.path.as_deref().and_then(|path| read(path, MOST_WASM));
-        let now = now.ok_or(Lost::Changed)?;
+    /// Exactly what the print says. What a scan did not hold is read from the file each time; what the file is by now is no
+    /// concern of whoever has seen the print, so another content is none.
+    pub(super) fn bytes(&self) -> Result<Bytes, Lost> {
+        let Some(path) = &self.path else {
+            return Ok(self.held());
+        };
+        let now = read(path, MOST_WASM).ok_or(Lost::Changed)?;
         match now.print {
             Print::Unreadable(kind) => Err(Lost::Unreadable(kind)),
-            print if print == self.print => Ok(self.bytes.get_or_init(|| now.bytes.into_inner().unwrap_or_default())),
+            print if print == self.print => Ok(now.held()),
             _ => Err(Lost::Changed),
         }
     }
@@ -346,7 +336,7 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
                         print,
                         size,
                         path: Some(path),
-                        bytes: OnceLock::new(),
+                        bytes: None,
                     },
                     none => Content::new(none, Bytes::new()),
                 });
@@ -622,14 +612,16 @@ mod tests {
             scan.files.0[&name("a")].wasm.clone().unwrap()
         };
         std::fs::write(&path, "code").unwrap();
-        let (kept, late, gone) = (code(), code(), code());
-        assert_eq!(kept.print, Content::of(Bytes::from_static(b"code")).print);
-        assert_eq!(kept.bytes().unwrap(), "code");
+        let content = code();
+        assert_eq!(content.print, Content::of(Bytes::from_static(b"code")).print);
+        assert_eq!(content.bytes().unwrap(), "code");
+        assert_eq!(content.held(), "", "tens of megabytes for each file");
         std::fs::write(&path, "coda").unwrap();
-        assert_eq!(late.bytes(), Err(Lost::Changed));
+        assert_eq!(content.bytes(), Err(Lost::Changed));
+        std::fs::write(&path, "code").unwrap();
+        assert_eq!(content.bytes().unwrap(), "code");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(gone.bytes(), Err(Lost::Changed));
-        assert_eq!(kept.bytes().unwrap(), "code", "it was read");
+        assert_eq!(content.bytes(), Err(Lost::Changed));
         let large = File::create(&path).unwrap();
         large.set_len(MOST_WASM + 5).unwrap();
         assert_eq!(code().print, Print::TooLarge(MOST_WASM + 5));

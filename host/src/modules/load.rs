@@ -207,6 +207,8 @@ pub(super) struct Loaded {
     pub(super) origin: Origin,
     /// To load the same code again with other settings.
     pub(super) compiled: Compiled,
+    /// What it was loaded from.
+    pub(super) files: Files<Content>,
 }
 
 impl Loaded {
@@ -244,11 +246,6 @@ impl Compiled {
 
     fn is_from(&self, file: Option<&Content>) -> bool {
         self.from == file.map(|content| content.print)
-    }
-
-    /// The file that it was compiled from; none: the default module in the binary.
-    pub(super) fn file(&self) -> Option<Print> {
-        self.from
     }
 
     /// Whether this can still give way to better code from the same file.
@@ -332,22 +329,12 @@ impl Loader {
         Compiler::new(1, Arc::new(compile))
     }
 
-    /// What is left to be done for a module that was loaded from these files.
-    pub(super) fn task(&self, name: &ModuleName, files: &Files<Content>, loaded: &Loaded) -> Option<Task> {
-        let code = loaded.compiled.from;
-        if !loaded.compiled.is_improved_by(code) {
-            return None;
-        }
-        let bytes = match &files.wasm {
-            // What has changed meanwhile is about to be loaded, and has its own task then; what is only known was
-            // compiled before, and this was asked for then.
-            Some(content) => content.bytes().ok()?.clone(),
-            None => Bytes::from_static(builtin::WEBHOOK),
-        };
-        Some(Task {
+    /// What is left to be done for a module that was loaded.
+    pub(super) fn task(&self, name: &ModuleName, loaded: &Loaded) -> Option<Task> {
+        let is_left = loaded.compiled.is_improved_by(loaded.compiled.from);
+        is_left.then(|| Task {
             name: name.clone(),
-            code,
-            bytes,
+            wasm: loaded.files.wasm.clone(),
             limit: loaded.allowance.compile_time,
         })
     }
@@ -550,6 +537,7 @@ impl Loader {
             allowance,
             origin,
             compiled,
+            files: files.clone(),
         })
     }
 
@@ -560,7 +548,7 @@ impl Loader {
         };
         let file = self.path(name, "toml");
         let content = readable(content, &file, MOST_TOML)?;
-        Ok(match ModuleSettings::parse(content, Path::new(&file)) {
+        Ok(match ModuleSettings::parse(&content, Path::new(&file)) {
             Ok(settings) => (settings, Vec::new()),
             Err(Wrong { problems, rest }) => (*rest, problems),
         })
@@ -591,7 +579,7 @@ impl Loader {
                     })?;
                     return Ok(Compiled { from, component });
                 }
-                readable(content, file, MOST_WASM)?.clone()
+                readable(content, file, MOST_WASM)?
             }
             None if name.is_webhook() => Bytes::from_static(builtin::WEBHOOK),
             None => {
@@ -679,7 +667,7 @@ fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
     }
 }
 
-fn readable<'a>(content: &'a Content, file: &str, limit: u64) -> Result<&'a Bytes, LoadError> {
+fn readable(content: &Content, file: &str, limit: u64) -> Result<Bytes, LoadError> {
     match content.print {
         Print::Content(_) => content.bytes().map_err(|lost| {
             let file = file.to_owned();

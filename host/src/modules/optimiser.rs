@@ -5,7 +5,8 @@
 //! may take to compile; one that takes longer stays as it is until it is loaded the next time.
 //!
 //! What waits is bounded by what is used: a content waits once, and one that nobody uses any more, because a newer file
-//! has taken its place, makes room for the next.
+//! has taken its place, makes room for the next. Code is read when its turn comes, so that what waits takes no memory. If the
+//! file is another one by then, what uses that code stays as it is.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,8 +17,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tracing::warn;
 
+use super::builtin;
 use super::compiler::{CompileError, Compiler, PATIENCE};
-use super::folder::{ModuleName, Print};
+use super::folder::{Content, Lost, ModuleName, Print};
 use super::generation::lock;
 
 /// What is to be compiled once more.
@@ -25,11 +27,17 @@ use super::generation::lock;
 pub(super) struct Task {
     /// The module that it was loaded for.
     pub(super) name: ModuleName,
-    /// What the code is; none: that in the binary.
-    pub(super) code: Option<Print>,
-    pub(super) bytes: Bytes,
+    /// The code; none: that in the binary.
+    pub(super) wasm: Option<Content>,
     /// The module's time limit.
     pub(super) limit: Duration,
+}
+
+impl Task {
+    /// What the code is; none: that in the binary.
+    pub(super) fn code(&self) -> Option<Print> {
+        self.wasm.as_ref().map(|content| content.print)
+    }
 }
 
 /// The thread that does it; it ends after the task that it is about when this is dropped.
@@ -60,8 +68,8 @@ struct Waiting(VecDeque<Task>);
 impl Waiting {
     /// Adds a task, in the place of one with the same content if there is one, and drops what nobody wants any more.
     fn add(&mut self, task: Task, wanted: impl Fn(&Task) -> bool) {
-        self.0.retain(|other| other.code == task.code || wanted(other));
-        match self.0.iter_mut().find(|other| other.code == task.code) {
+        self.0.retain(|other| other.code() == task.code() || wanted(other));
+        match self.0.iter_mut().find(|other| other.code() == task.code()) {
             Some(other) => *other = task,
             None => self.0.push_back(task),
         }
@@ -127,10 +135,23 @@ impl Shared {
 }
 
 fn compile<C: Send + 'static>(compiler: &Compiler<C>, task: &Task) -> Option<C> {
-    let compiled = compiler.compile(task.code, &task.bytes, task.limit * PATIENCE);
+    let compiled = bytes(task).and_then(|bytes| {
+        let compiled = compiler.compile(task.code(), &bytes, task.limit * PATIENCE);
+        compiled.map_err(|error| why(&error))
+    });
     compiled
-        .inspect_err(|error| warn!(module = %task.name, reason = why(error), "module stays in quickly compiled code"))
+        .inspect_err(|reason| warn!(module = %task.name, reason, "module stays in quickly compiled code"))
         .ok()
+}
+
+fn bytes(task: &Task) -> Result<Bytes, String> {
+    let Some(wasm) = &task.wasm else {
+        return Ok(Bytes::from_static(builtin::WEBHOOK));
+    };
+    wasm.bytes().map_err(|lost| match lost {
+        Lost::Changed => "its file is another one by now".to_owned(),
+        Lost::Unreadable(kind) => format!("its file cannot be read any more: {kind}"),
+    })
 }
 
 fn why(error: &CompileError) -> String {
@@ -152,18 +173,21 @@ mod tests {
     fn task(name: &str, code: u8) -> Task {
         Task {
             name: name.parse().unwrap(),
-            code: Some(Print::Content([code; 32])),
-            bytes: Bytes::copy_from_slice(&[code]),
+            wasm: Some(Content::of(Bytes::copy_from_slice(&[code]))),
             limit: Duration::from_secs(60),
         }
+    }
+
+    fn code(task: &Task) -> u8 {
+        task.wasm.as_ref().unwrap().held()[0]
     }
 
     #[test]
     fn what_waits_is_what_is_used() {
         let mut waiting = Waiting::default();
         let mut seen = |name: &str, code: u8, used: &[u8]| {
-            waiting.add(task(name, code), |task| used.contains(&task.bytes[0]));
-            let list = waiting.0.iter().map(|task| format!("{}{}", task.name, task.bytes[0]));
+            waiting.add(task(name, code), |task| used.contains(&self::code(task)));
+            let list = waiting.0.iter().map(|task| format!("{}{}", task.name, self::code(task)));
             list.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(seen("a", 1, &[]), "a1", "nobody is asked about what comes");
@@ -192,8 +216,8 @@ mod tests {
         let wanted = Arc::clone(&used);
         let optimiser = Optimiser::start(
             Compiler::new(1, Arc::new(compile)),
-            move |task| lock(&wanted).contains(&task.bytes[0]),
-            move |task, code| told.send((task.bytes[0], code)).unwrap(),
+            move |task| lock(&wanted).contains(&self::code(task)),
+            move |task, code| told.send((self::code(task), code)).unwrap(),
         )
         .unwrap();
         for code in 1..=3 {

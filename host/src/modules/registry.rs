@@ -107,6 +107,8 @@ struct Running {
 struct Release {
     generation: Arc<Generation<Blueprint>>,
     compiled: Compiled,
+    /// The code may be elsewhere by now.
+    files: Files<Content>,
     origin: Origin,
     instances: usize,
     queue: QueueLimits,
@@ -128,12 +130,12 @@ impl Registry {
 
     fn optimiser(me: &Weak<Registry>, loader: &Loader) -> Option<Optimiser> {
         let (asked, told) = (me.clone(), me.clone());
-        let wanted = move |task: &Task| asked.upgrade().is_some_and(|registry| registry.can_improve(task.code));
+        let wanted = move |task: &Task| asked.upgrade().is_some_and(|registry| registry.can_improve(task.code()));
         let done = move |task: &Task, component: Option<Component>| {
             if let Some(registry) = told.upgrade() {
                 match component {
-                    Some(component) => registry.improve(task.code, &component),
-                    None => registry.leave(task.code),
+                    Some(component) => registry.improve(task.code(), &component),
+                    None => registry.leave(task.code()),
                 }
             }
         };
@@ -260,6 +262,12 @@ impl Registry {
         let names = roll.modules.keys().map(ModuleName::shared);
         found.unchanged = names.filter(|name| !touched(name)).collect();
         found
+    }
+
+    /// What modules are given now.
+    #[cfg(test)]
+    pub(super) fn given(&self) -> Given {
+        self.loader.given()
     }
 
     /// Whether the configuration was refused when it was last read: then whatever changes may be what it lacked, and it
@@ -431,17 +439,22 @@ impl Registry {
         running.map(|running| running.release.compiled.clone())
     }
 
+    /// What was loaded to be what is in force; the code may be elsewhere by now.
+    fn files_in_force(&self, name: &ModuleName) -> Option<Files<Content>> {
+        let roll = lock(&self.roll);
+        let running = roll.modules.get(name)?.running.as_ref()?;
+        Some(running.release.files.clone())
+    }
+
     /// As [`put`](Registry::put), with the code that is in force, because the file beside these settings has never been:
     /// as at a start, a file that does not load keeps nothing else from taking effect. None if it is that file's code
     /// that is in force, or if there is no file.
     fn put_in_same_code(&self, name: &ModuleName, files: &Files<Content>) -> Option<Result<u32, LoadError>> {
         let file = files.wasm.as_ref()?.print;
-        let from = self.compiled(name).and_then(|compiled| compiled.file());
-        if from == Some(file) {
+        let in_force = self.files_in_force(name).unwrap_or_default().wasm;
+        if in_force.as_ref().map(|content| content.print) == Some(file) {
             return None;
         }
-        // Compiled already; the content is not needed, and no longer there.
-        let in_force = from.map(Content::known);
         let files = Files {
             wasm: in_force,
             toml: files.toml.clone(),
@@ -465,7 +478,7 @@ impl Registry {
         };
         let loaded = self.loader.load(name, files, number, &kv, compiled.as_ref())?;
         let (origin, hooks) = (loaded.origin, loaded.generation.interests.hooks().count());
-        let task = self.loader.task(name, files, &loaded);
+        let task = self.loader.task(name, &loaded);
         let better = self.optimiser.as_ref().zip(task);
         self.publish(name, loaded, better.is_some())?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -586,10 +599,12 @@ impl Registry {
             allowance,
             origin,
             compiled,
+            files,
         } = loaded;
         let release = Release {
             generation: Arc::new(generation),
             compiled,
+            files,
             origin,
             instances: allowance.instances,
             queue: allowance.queue,

@@ -129,6 +129,47 @@ fn a_module_that_is_too_slow_waits_for_better_code_and_loses_nothing() {
     assert_eq!(handled, expected, "each once, and in order");
 }
 
+/// What the host's configuration gives changes meanwhile, and the module's file is another by then, which does not load: the
+/// same code goes on in the new configuration, and better code is still on its way.
+#[test]
+fn a_module_that_waits_for_better_code_may_be_configured_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = marked(counter(), 1);
+    put(dir.path(), "webhook.wasm", counter());
+    put(dir.path(), "webhook.toml", GRANT);
+    let (open, gate) = channel();
+    let (ways, asked) = ways(&newer, guest("", ENDLESS), Some(gate));
+    let settings = with_deadlines(dir.path(), Duration::from_secs(60), Duration::from_millis(500));
+    let host = Host::start_loader(Loader::with(ways, settings), Bounds::default());
+    let registry = &host.modules.registry;
+    assert_eq!(host.answer("c", 0).generation, 1);
+    put(dir.path(), "webhook.wasm", &newer);
+    registry.look(false, None);
+    until("the compiler", || asked.load(Ordering::SeqCst) == 1);
+    put(dir.path(), "webhook.wasm", "no module");
+    let given = Given {
+        webhook_config: json!({ "other": 1 }),
+        ..registry.given()
+    };
+    let fresh = Fresh {
+        given: Ok(given),
+        warnings: Vec::new(),
+    };
+    registry.look(false, Some(fresh));
+    assert_eq!(host.number("webhook"), Some(3));
+    (1..8).for_each(|number| assert!(host.emit("c", number)));
+    until("the pause", || {
+        host.state("webhook").unwrap().status == Status::BackingOff
+    });
+    assert_eq!(host.number("webhook"), Some(3), "it is not rolled back");
+    let problem = host.problem("webhook");
+    assert!(problem.ends_with("it is being compiled well"), "{problem}");
+    open.send(()).unwrap();
+    until("all requests", || host.requests().len() == 8);
+    assert_eq!(host.state("webhook").unwrap().held.events, 0);
+    assert!(host.requests()[1..].iter().all(|request| request.generation == 3));
+}
+
 /// Where no better code comes, slow code is given up as any other.
 #[test]
 fn a_module_that_stays_too_slow_is_rolled_back() {
