@@ -248,17 +248,8 @@ impl<T> Default for Listing<T> {
 impl Listing<Content> {
     /// The listing without the bytes.
     pub(super) fn prints(&self) -> Listing<Print> {
-        let print = |content: &Option<Content>| content.as_ref().map(|content| content.print);
-        let prints = |files: &Files<Content>| Files {
-            wasm: print(&files.wasm),
-            toml: print(&files.toml),
-        };
-        Listing(
-            self.0
-                .iter()
-                .map(|(name, files)| (name.clone(), prints(files)))
-                .collect(),
-        )
+        let prints = |(name, files): (&ModuleName, &Files<Content>)| (name.clone(), files.prints());
+        Listing(self.0.iter().map(prints).collect())
     }
 }
 
@@ -286,9 +277,30 @@ impl Listing<Print> {
         let orphan = |(name, files): &(&ModuleName, &Files<Print>)| files.wasm.is_none() && !name.is_webhook();
         self.0.iter().filter(orphan).map(|(name, _)| name)
     }
+}
 
-    fn of(&self, name: &ModuleName) -> Files<Print> {
+impl<T: Clone> Listing<T> {
+    /// The files of one module; the default module may have none.
+    pub(super) fn of(&self, name: &ModuleName) -> Files<T> {
         self.0.get(name).cloned().unwrap_or_default()
+    }
+}
+
+impl Files<Content> {
+    /// What is remembered of them.
+    pub(super) fn prints(&self) -> Files<Print> {
+        let print = |content: &Option<Content>| content.as_ref().map(|content| content.print);
+        Files {
+            wasm: print(&self.wasm),
+            toml: print(&self.toml),
+        }
+    }
+}
+
+impl Scan {
+    /// The modules that have code in the folder.
+    pub(super) fn modules(&self) -> impl Iterator<Item = (&ModuleName, &Files<Content>)> {
+        self.files.0.iter().filter(|(_, files)| files.wasm.is_some())
     }
 }
 

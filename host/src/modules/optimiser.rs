@@ -187,7 +187,10 @@ mod tests {
         let mut waiting = Waiting::default();
         let mut seen = |name: &str, code: u8, used: &[u8]| {
             waiting.add(task(name, code), |task| used.contains(&self::code(task)));
-            let list = waiting.0.iter().map(|task| format!("{}{}", task.name, self::code(task)));
+            let list = waiting
+                .0
+                .iter()
+                .map(|task| format!("{}{}", task.name, self::code(task)));
             list.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(seen("a", 1, &[]), "a1", "nobody is asked about what comes");

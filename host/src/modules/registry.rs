@@ -9,6 +9,9 @@
 //! (see `health.rs`), [`Registry::roll_back`] puts the former in force again, under its own number and in one step, as
 //! any generation. What the files are was seen already: they are loaded again when they change, or when somebody asks.
 //!
+//! What the host's configuration gives to modules is new to all of them. One whose files are not in force, because they do
+//! not load or were rolled back, goes on as it is, loaded once more from what it was loaded from.
+//!
 //! A module that was compiled quickly is compiled once more when it is in force. [`Registry::improve`] then has the same
 //! generation go on in the better code, in one step and with new instances, as for a reload. Until then it is not given up
 //! for being slow.
@@ -130,7 +133,11 @@ impl Registry {
 
     fn optimiser(me: &Weak<Registry>, loader: &Loader) -> Option<Optimiser> {
         let (asked, told) = (me.clone(), me.clone());
-        let wanted = move |task: &Task| asked.upgrade().is_some_and(|registry| registry.can_improve(task.code()));
+        let wanted = move |task: &Task| {
+            asked
+                .upgrade()
+                .is_some_and(|registry| registry.can_improve(task.code()))
+        };
         let done = move |task: &Task, component: Option<Component>| {
             if let Some(registry) = told.upgrade() {
                 match component {
@@ -153,7 +160,7 @@ impl Registry {
         let mut seen = lock(&self.seen);
         let scan = self.scan(&mut seen.known)?;
         let webhook = ModuleName::webhook();
-        let files = scan.files.0.get(&webhook).cloned().unwrap_or_default();
+        let files = scan.files.of(&webhook);
         if let Err(error) = self.put(&webhook, &files) {
             if files.wasm.is_none() {
                 return Err(error);
@@ -165,12 +172,7 @@ impl Registry {
             }
             self.reject(&webhook, &error);
         }
-        for (name, files) in scan
-            .files
-            .0
-            .iter()
-            .filter(|(name, files)| !name.is_webhook() && files.wasm.is_some())
-        {
+        for (name, files) in scan.modules().filter(|(name, _)| !name.is_webhook()) {
             if let Err(error) = self.put(name, files) {
                 self.reject(name, &error);
             }
@@ -210,12 +212,13 @@ impl Registry {
         seen.unlisted = false;
         let prints = scan.files.prints();
         let mut changes = seen.files.changes(&prints);
+        let given_before = self.loader.given().receivers;
         let fresh = seen.fresh.take();
         let told = seen.refused.take();
         let refused = match fresh {
             Some(fresh) => {
                 let known = told.filter(|_| !again);
-                self.configure(fresh, &scan, &mut changes, &mut found, known.as_deref())
+                self.configure(fresh, &scan, again, &mut changes, &mut found, known.as_deref())
             }
             None => {
                 seen.refused = told;
@@ -225,6 +228,7 @@ impl Registry {
         if let (Some(_), Some(reread)) = (&refused, &found.configuration) {
             seen.refused = Some(reread.problems.clone());
         }
+        let given_anew = self.loader.given().receivers != given_before;
         if again {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
             // Another try does not change what is wrong with the configuration.
@@ -234,17 +238,27 @@ impl Registry {
             let more = more.filter(|name| !changed.contains(name) && !is_hopeless(name) && !was_tried(name));
             changes.extend(more.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
         }
-        for (name, change) in changes {
-            let files = scan.files.0.get(&name).cloned().unwrap_or_default();
+        for (name, change) in &changes {
+            let files = scan.files.of(name);
             match change {
                 Change::Removed => {
-                    self.remove(&name);
+                    self.remove(name);
                     found.removed.push(name.shared());
                 }
-                Change::New | Change::Replaced => match self.put(&name, &files) {
-                    Ok(generation) => found.loaded.push((name.shared(), generation)),
-                    Err(error) => found.rejected.push((name.shared(), self.reject(&name, &error))),
-                },
+                Change::New | Change::Replaced => self.take_up(name, &files, given_anew, &mut found),
+            }
+        }
+        if given_anew {
+            for (name, files) in scan.modules() {
+                let is_changed = changes.iter().any(|(changed, _)| changed == name);
+                if name.is_webhook() || is_changed {
+                    continue;
+                }
+                if self.has_given_way(name, files) {
+                    self.renew(name, &mut found);
+                } else {
+                    self.take_up(name, files, true, &mut found);
+                }
             }
         }
         if let Some(reason) = refused {
@@ -277,12 +291,13 @@ impl Registry {
     }
 
     /// Has the default module take what a configuration gives now, and with it the folder's files that are its own. If
-    /// it does, what all modules are given counts as changed. Changes that are carried out are taken out of the list. Gives
+    /// it does, all others are given the same. Changes that are carried out are taken out of the list. Gives
     /// the reason if it was refused; the log has it unless these mistakes are known already.
     fn configure(
         &self,
         fresh: Fresh,
         scan: &folder::Scan,
+        again: bool,
         changes: &mut Vec<(ModuleName, Change)>,
         found: &mut Rescan,
         known: Option<&[String]>,
@@ -290,9 +305,9 @@ impl Registry {
         let webhook = ModuleName::webhook();
         let Fresh { given, warnings } = fresh;
         let carried_out = match given {
-            Ok(given) => self.give(&webhook, given, scan, changes, found),
+            Ok(given) => self.give(&webhook, given, scan, again, changes, found),
             Err(Flawed { mut refused, rest }) => {
-                let files = scan.files.0.get(&webhook).cloned().unwrap_or_default();
+                let files = scan.files.of(&webhook);
                 let compiled = self.compiled(&webhook);
                 let mistakes = |rest| self.loader.mistakes_in(rest, &webhook, &files, compiled.as_ref());
                 refused.add(rest.map(mistakes).unwrap_or_default());
@@ -332,6 +347,7 @@ impl Registry {
         webhook: &ModuleName,
         mut given: Given,
         scan: &folder::Scan,
+        again: bool,
         changes: &mut Vec<(ModuleName, Change)>,
         found: &mut Rescan,
     ) -> Result<Outcome, (Vec<String>, String)> {
@@ -343,18 +359,26 @@ impl Registry {
             }
             return Ok(Outcome::Unchanged);
         }
-        let others = given.receivers != before.receivers;
-        if !others {
+        if given.receivers == before.receivers {
             // The very same: delivery tells by that whether anything has changed.
             given.receivers = Arc::clone(&before.receivers);
         }
         self.loader.give(given);
-        let files = scan.files.0.get(webhook).cloned().unwrap_or_default();
+        let files = scan.files.of(webhook);
+        let is_changed = changes.iter().any(|(name, _)| name == webhook);
         changes.retain(|(name, _)| name != webhook);
-        match self.put(webhook, &files) {
+        let stays = !again && !is_changed && self.has_given_way(webhook, &files);
+        let (put, other) = if stays {
+            let put = self.put_again(webhook);
+            (put.unwrap_or_else(|| self.put(webhook, &files)), None)
+        } else {
+            let put = self.put(webhook, &files);
+            let other = put.is_err().then(|| self.put_in_same_code(webhook, &files)).flatten();
+            (put, other)
+        };
+        match put {
             Ok(generation) => found.loaded.push((webhook.shared(), generation)),
             Err(error) => {
-                let other = self.put_in_same_code(webhook, &files);
                 if !matches!(other, Some(Ok(_))) {
                     self.loader.give(before);
                 }
@@ -373,20 +397,40 @@ impl Registry {
                 }
             }
         }
-        if others {
-            let named = |name: &ModuleName| changes.iter().any(|(changed, _)| changed == name);
-            let all = scan
-                .files
-                .0
-                .iter()
-                .filter(|(name, files)| !name.is_webhook() && files.wasm.is_some());
-            let rest: Vec<_> = all
-                .filter(|(name, _)| !named(name))
-                .map(|(name, _)| name.clone())
-                .collect();
-            changes.extend(rest.into_iter().map(|name| (name, Change::Replaced)));
-        }
         Ok(Outcome::InForce)
+    }
+
+    /// Loads a module from files that have changed, or because of what modules are `given_anew`: if they do not load, what
+    /// is in force is given that.
+    fn take_up(&self, name: &ModuleName, files: &Files<Content>, given_anew: bool, found: &mut Rescan) {
+        match self.put(name, files) {
+            Ok(generation) => found.loaded.push((name.shared(), generation)),
+            Err(error) => {
+                // The same files again would be no better.
+                let in_force = self.files_in_force(name).filter(|_| given_anew);
+                if in_force.is_some_and(|in_force| in_force.prints() != files.prints()) {
+                    self.renew(name, found);
+                }
+                found.rejected.push((name.shared(), self.reject(name, &error)));
+            }
+        }
+    }
+
+    /// Gives what is in force what modules are given anew.
+    fn renew(&self, name: &ModuleName, found: &mut Rescan) {
+        match self.put_again(name) {
+            None => {}
+            Some(Ok(generation)) => found.loaded.push((name.shared(), generation)),
+            Some(Err(error)) => found.rejected.push((name.shared(), self.reject(name, &error))),
+        }
+    }
+
+    /// Whether a module was rolled back from these files to others.
+    fn has_given_way(&self, name: &ModuleName, files: &Files<Content>) -> bool {
+        let roll = lock(&self.roll);
+        let module = roll.modules.get(name).filter(|module| module.rolled_back.is_some());
+        let running = module.and_then(|module| module.running.as_ref());
+        running.is_some_and(|running| running.release.files.prints() != files.prints())
     }
 
     /// Detaches all modules, lets their workers empty their queues until `until`, and waits for them.
@@ -466,8 +510,20 @@ impl Registry {
         Some(put)
     }
 
+    /// Loads what is in force once more, for what modules are given by now; none if nothing is in force. What is known of
+    /// the files in the folder stays.
+    fn put_again(&self, name: &ModuleName) -> Option<Result<u32, LoadError>> {
+        let files = self.files_in_force(name)?;
+        Some(self.put_from(name, &files, false))
+    }
+
     /// Loads a module and puts it in force; gives the number of its generation.
     fn put(&self, name: &ModuleName, files: &Files<Content>) -> Result<u32, LoadError> {
+        self.put_from(name, files, true)
+    }
+
+    /// The same, whether these are the `latest` files or not.
+    fn put_from(&self, name: &ModuleName, files: &Files<Content>, latest: bool) -> Result<u32, LoadError> {
         let began = Instant::now();
         let kv = self.loader.kv(name);
         let (number, compiled) = {
@@ -480,7 +536,7 @@ impl Registry {
         let (origin, hooks) = (loaded.origin, loaded.generation.interests.hooks().count());
         let task = self.loader.task(name, &loaded);
         let better = self.optimiser.as_ref().zip(task);
-        self.publish(name, loaded, better.is_some())?;
+        self.publish(name, loaded, better.is_some(), latest)?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(module = %name, generation = number, ?origin, hooks, took_ms, "module in force");
         // Not before it is in force, so that it is found there.
@@ -587,8 +643,9 @@ impl Registry {
     }
 
     /// Puts what was loaded in force, and remembers what was in force before if that is worth going back to. `improving`:
-    /// better code will come, or [`leave`](Registry::leave) says that it does not.
-    fn publish(&self, name: &ModuleName, loaded: Loaded, improving: bool) -> Result<(), LoadError> {
+    /// better code will come, or [`leave`](Registry::leave) says that it does not. With the `latest` files, nothing is amiss
+    /// with them any more.
+    fn publish(&self, name: &ModuleName, loaded: Loaded, improving: bool, latest: bool) -> Result<(), LoadError> {
         let mut roll = lock(&self.roll);
         if roll.stopped {
             return Ok(());
@@ -618,7 +675,10 @@ impl Registry {
         };
         self.put_in_force(name, module, release, standing)?;
         module.number += 1;
-        (module.last_good, module.rolled_back, module.rejected) = (last_good, None, None);
+        module.last_good = last_good;
+        if latest {
+            (module.rolled_back, module.rejected) = (None, None);
+        }
         Ok(())
     }
 

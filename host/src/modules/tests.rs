@@ -1,6 +1,7 @@
 //! Whole modules: real folders, the real engine, the default module and small ones of WebAssembly text.
 
 mod limits;
+mod reread;
 mod slow;
 
 use std::collections::BTreeMap;
