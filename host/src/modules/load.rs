@@ -24,7 +24,7 @@ use tracing::info;
 use super::builtin;
 use super::compiler::{Compile, CompileError, Compiler, PATIENCE};
 use super::egress::Egress;
-use super::folder::{Content, Files, Lost, MOST_TOML, MOST_WASM, ModuleName, Print};
+use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
 use super::generation::{Blueprint, Generation, lock};
 use super::optimiser::Task;
 use super::settings::{Allowance, ModuleSettings, Wrong};
@@ -669,13 +669,10 @@ fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
 
 fn readable(content: &Content, file: &str, limit: u64) -> Result<Bytes, LoadError> {
     match content.print {
-        Print::Content(_) => content.bytes().map_err(|lost| {
-            let file = file.to_owned();
-            match lost {
-                Lost::Changed => LoadError::Changed { file },
-                Lost::Unreadable(kind) => LoadError::Unreadable { file, kind },
-            }
-        }),
+        // It could be read a moment ago.
+        Print::Content(_) => content
+            .bytes()
+            .map_err(|_| LoadError::Changed { file: file.to_owned() }),
         Print::TooLarge(bytes) => Err(LoadError::TooLarge {
             file: file.to_owned(),
             bytes,

@@ -96,6 +96,8 @@ struct Module {
     rolled_back: Option<(u32, String)>,
     /// Why the files are not in force.
     rejected: Option<String>,
+    /// They were not loaded as they had been seen: if they are so again, nothing seems to have changed.
+    missed: bool,
 }
 
 /// What is in force.
@@ -212,6 +214,10 @@ impl Registry {
         seen.unlisted = false;
         let prints = scan.files.prints();
         let mut changes = seen.files.changes(&prints);
+        let missed = self.names_of(|module| module.missed).into_iter();
+        let is_listed = |name: &ModuleName| changes.iter().any(|(changed, _)| changed == name);
+        let missed: Vec<_> = missed.filter(|name| !is_listed(name)).collect();
+        changes.extend(missed.into_iter().map(|name| (name, Change::Replaced)));
         let given_before = self.loader.given().receivers;
         let fresh = seen.fresh.take();
         let told = seen.refused.take();
@@ -233,7 +239,8 @@ impl Registry {
             let changed: Vec<_> = changes.iter().map(|(name, _)| name.clone()).collect();
             // Another try does not change what is wrong with the configuration.
             let is_hopeless = |name: &ModuleName| refused.is_some() && name.is_webhook();
-            let more = self.not_in_force().into_iter();
+            let not_in_force = |module: &Module| module.rejected.is_some() || module.rolled_back.is_some();
+            let more = self.names_of(not_in_force).into_iter();
             let was_tried = |name: &ModuleName| found.rejected.iter().any(|(tried, _)| **tried == *name.shared());
             let more = more.filter(|name| !changed.contains(name) && !is_hopeless(name) && !was_tried(name));
             changes.extend(more.map(|name| (name, Change::Replaced)).collect::<Vec<_>>());
@@ -677,7 +684,7 @@ impl Registry {
         module.number += 1;
         module.last_good = last_good;
         if latest {
-            (module.rolled_back, module.rejected) = (None, None);
+            (module.rolled_back, module.rejected, module.missed) = (None, None, false);
         }
         Ok(())
     }
@@ -836,6 +843,7 @@ impl Registry {
             return;
         };
         (module.last_good, module.rolled_back, module.rejected) = (None, None, None);
+        module.missed = false;
         if let Some(Running {
             attachment,
             crew,
@@ -862,6 +870,7 @@ impl Registry {
             None => error!(module = %name, reason, "module not loaded"),
         }
         module.rejected = Some(reason.clone());
+        module.missed = matches!(error, LoadError::Changed { .. });
         reason
     }
 
@@ -875,14 +884,10 @@ impl Registry {
         roll.modules.get(name).is_some_and(|module| module.rejected.is_some())
     }
 
-    /// Modules whose files are not what is in force.
-    fn not_in_force(&self) -> Vec<ModuleName> {
+    fn names_of(&self, chosen: impl Fn(&Module) -> bool) -> Vec<ModuleName> {
         let roll = lock(&self.roll);
-        roll.modules
-            .iter()
-            .filter(|(_, module)| module.rejected.is_some() || module.rolled_back.is_some())
-            .map(|(name, _)| name.clone())
-            .collect()
+        let modules = roll.modules.iter().filter(|(_, module)| chosen(module));
+        modules.map(|(name, _)| name.clone()).collect()
     }
 
     /// Says once of each stray file that it is one; gives what is to be said of all.
@@ -916,6 +921,7 @@ impl Module {
             last_good: None,
             rolled_back: None,
             rejected: None,
+            missed: false,
         }
     }
 

@@ -369,6 +369,58 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
     }
 }
 
+/// What a file was when it was looked at, and what it is afterwards, may be the same although it was not in between.
+#[test]
+fn a_file_that_was_another_while_it_was_loaded_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, webhook) = (dir.path().join("a.wasm"), dir.path().join("webhook.wasm"));
+    for (file, variants) in [(a, [1, 2]), (webhook, [3, 4])] {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut current = variant(variants[0]);
+        fs::write(&file, &current).unwrap();
+        put(dir.path(), &format!("{name}.toml"), rules_toml("http://h/"));
+        // The loader asks for what is kept between the look at the file and reading it.
+        let meddles = Arc::new(AtomicBool::new(true));
+        let (engine, meddler, meddled) = (engine(), Arc::clone(&meddles), file.clone());
+        let (quick, well) = (engine.clone(), engine.clone());
+        let ways = load::Ways {
+            kept: Arc::new(move |_| {
+                if meddler.load(Ordering::SeqCst) {
+                    fs::write(&meddled, "half a mod").unwrap();
+                }
+                None
+            }),
+            quick: Arc::new(move |_, wasm, _| quick.compile(wasm)),
+            well: Arc::new(move |_, wasm, _| well.compile(wasm)),
+        };
+        let loader = Loader::with(ways, settings(Some(dir.path()), json!({})));
+        let host = Host::start_loader(loader, Bounds::default());
+        let look = || host.modules.registry.look(false, None);
+        for number in variants {
+            let expected = format!("{name}.wasm was changed while it was being loaded");
+            assert!(host.problem(&name).contains(&expected), "{}", host.problem(&name));
+            let before = host.number(&name);
+            fs::write(&file, &current).unwrap();
+            meddles.store(false, Ordering::SeqCst);
+            look();
+            assert_eq!(host.problem(&name), "");
+            assert_eq!(host.number(&name), before.map_or(Some(1), |before| Some(before + 1)));
+            assert_eq!(look().loaded, [], "it is what it was");
+            // Once more, in the place of what is in force.
+            current = variant(number + 10);
+            fs::write(&file, &current).unwrap();
+            meddles.store(true, Ordering::SeqCst);
+            look();
+        }
+        // What is gone by then is gone.
+        fs::remove_file(&file).unwrap();
+        look();
+        assert_eq!(host.problem(&name), "");
+        assert_eq!(host.number(&name).is_some(), name == "webhook");
+        fs::remove_file(dir.path().join(format!("{name}.toml"))).unwrap();
+    }
+}
+
 #[test]
 fn at_the_start_bad_files_are_reported_and_the_rest_runs() {
     let dir = tempfile::tempdir().unwrap();
