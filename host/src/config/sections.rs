@@ -80,9 +80,9 @@ pub struct Wasm {
     pub instances: Instances,
     /// What one instance may use.
     pub limits: wasm::Limits,
-    /// How long compiling a module may take. 60 s: eight times what Python takes on two processors.
+    /// How long compiling a module may take. 60 s: ten times what Python takes on two processors.
     pub compile_time: Duration,
-    /// Bytes of a `.wasm`. 256 MiB, and no more can be set: Python has 40 MB, and more would take minutes to compile.
+    /// Bytes of a `.wasm`. 256 MiB, and no more can be set: Python has 19 MB, and more would take minutes to compile.
     pub module_size: usize,
     /// Niceness of the threads of modules. 10: a tenth of a usual thread's share when both want the same processor. MQTT
     /// clients and requests that are under way go first: an event waits in a bounded queue, a late PUBACK is a client

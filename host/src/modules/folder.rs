@@ -26,7 +26,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-/// Largest `.wasm` that is read. Python modules have some 40 MB; more than this would take minutes to compile.
+/// Largest `.wasm` that is read. Python modules have some 19 MB; more than this would take minutes to compile.
 pub(super) const MOST_WASM: u64 = 256 << 20;
 /// Largest `.toml` that is read.
 pub(super) const MOST_TOML: u64 = 1 << 20;

@@ -90,7 +90,7 @@ pub struct Settings {
     pub instances: Instances,
     /// What an instance may use.
     pub limits: wasm::Limits,
-    /// How long compiling a module may take. 60 s: eight times what Python takes on two processors.
+    /// How long compiling a module may take. 60 s: ten times what Python takes on two processors.
     pub compile_time: Duration,
     /// Bytes of a `.wasm`; more than 256 MiB are never read.
     pub module_size: u64,
