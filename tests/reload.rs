@@ -318,6 +318,16 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     );
     client.publish("t", 1, "3").await;
     assert_eq!(tokens(&sink.wait_for(6, PATIENCE).await[4..]), both("three"));
+
+    // Also if what lies in the place of a module's file by then does not load.
+    let mark = host.log().mark();
+    host.drop_module("second.wasm", "no module");
+    lines_until(&host, mark, "module not loaded").await;
+    replace(&path, &config("four", "\"x\""));
+    let given = async { while generation_of("second").await != json!(3) {} };
+    tokio::time::timeout(PATIENCE, given).await.unwrap();
+    client.publish("t", 1, "4").await;
+    assert_eq!(tokens(&sink.wait_for(8, PATIENCE).await[6..]), both("four"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
