@@ -41,7 +41,6 @@ mod handle;
 mod health;
 mod instances;
 mod load;
-mod load_error;
 mod optimiser;
 mod quarantine;
 mod registry;
@@ -60,7 +59,7 @@ use std::time::{Duration, Instant};
 pub use egress::Refusal;
 pub use handle::{Handle, Outcome, ReplayError, Reread, Rescan};
 pub use instances::Instances;
-pub use load_error::LoadError;
+pub use load::LoadError;
 pub use quarantine::{Bounds, Entry, Fault, Held};
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 

@@ -8,7 +8,7 @@ use super::Registry;
 use crate::modules::explain;
 use crate::modules::folder::{self, Change, Content, Files, ModuleName};
 use crate::modules::generation::lock;
-use crate::modules::load_error::LoadError;
+use crate::modules::load::LoadError;
 use crate::modules::{Flawed, Fresh, Given, Outcome, Reread, Rescan};
 
 impl Registry {

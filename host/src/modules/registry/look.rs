@@ -9,7 +9,7 @@ use super::roll::Module;
 use crate::modules::explain;
 use crate::modules::folder::{self, Change, Files, Known, Listing, ModuleName, Print};
 use crate::modules::generation::lock;
-use crate::modules::load_error::LoadError;
+use crate::modules::load::LoadError;
 use crate::modules::{Fresh, Rescan};
 
 #[derive(Default)]

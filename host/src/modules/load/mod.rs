@@ -9,35 +9,32 @@
 //! says which file and why, and nothing has changed. Nothing here starts a thread, but for the compiler's, or touches the
 //! bus.
 
+mod code;
+mod error;
+
 use std::borrow::Borrow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tracing::info;
 
-use super::builtin;
-use super::compiler::{Compile, CompileError, Compiler, PATIENCE};
+pub(super) use code::{Compiled, Ways};
+pub use error::LoadError;
+
+use super::compiler::{Compiler, PATIENCE};
 use super::egress::Egress;
-use super::folder::{Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
+use super::folder::{Content, Files, MOST_TOML, ModuleName};
 use super::generation::{Blueprint, Generation, lock};
-use super::load_error::LoadError;
-use super::optimiser::Task;
 use super::settings::{Allowance, ModuleSettings, Wrong};
 use super::state::Origin;
 use super::{Given, Plan, Settings};
 use crate::config::{Places, Problem, Source};
 use crate::hooks::{Interest, Interests};
-use crate::priority;
 use crate::wasm::{self, Component, ConfigureError, Engine, Identity, Kv, KvBounds};
-
-/// Niceness of the compiler when nobody waits for it: all that there is.
-const NICE: i32 = 19;
+use code::readable;
 
 /// A module that is ready to run.
 pub(super) struct Loaded {
@@ -67,32 +64,6 @@ impl Loaded {
     }
 }
 
-/// Compiled code and what it was compiled from; none: the default module in the binary.
-#[derive(Clone)]
-pub(super) struct Compiled {
-    from: Option<Print>,
-    pub(super) component: Component,
-}
-
-impl Compiled {
-    /// Code that somebody else has compiled from a file.
-    pub(super) fn of(file: &Content, component: Component) -> Compiled {
-        Compiled {
-            from: Some(file.print),
-            component,
-        }
-    }
-
-    fn is_from(&self, file: Option<&Content>) -> bool {
-        self.from == file.map(|content| content.print)
-    }
-
-    /// Whether this can still give way to better code from the same file.
-    pub(super) fn is_improved_by(&self, from: Option<Print>) -> bool {
-        self.from == from && !self.component.is_optimised()
-    }
-}
-
 /// Loads modules, always with the same engine and the same settings of the host, but for what is [`Given`] anew.
 pub(super) struct Loader {
     ways: Ways,
@@ -100,29 +71,6 @@ pub(super) struct Loader {
     well: Compiler<Component>,
     settings: Settings,
     given: Mutex<Given>,
-}
-
-/// How compiled code is come by.
-#[derive(Clone)]
-pub(super) struct Ways {
-    /// What there is already of a content.
-    pub(super) kept: Arc<Kept>,
-    /// What this makes may be better than asked for.
-    pub(super) quick: Arc<Compile<Component>>,
-    pub(super) well: Arc<Compile<Component>>,
-}
-
-type Kept = dyn Fn([u8; 32]) -> Option<Result<Component, wasm::LoadError>> + Send + Sync;
-
-impl Ways {
-    fn of(engine: &Engine) -> Ways {
-        let (kept, quick, well) = (engine.clone(), engine.clone(), engine.clone());
-        Ways {
-            kept: Arc::new(move |hash| kept.kept_of(hash)),
-            quick: Arc::new(move |code, wasm, limit| quick.compile_quickly(wasm, hash(code, wasm), limit)),
-            well: Arc::new(move |code, wasm, limit| well.optimise(wasm, hash(code, wasm), limit)),
-        }
-    }
 }
 
 impl Loader {
@@ -155,27 +103,6 @@ impl Loader {
     /// From now on modules are loaded with this.
     pub(super) fn give(&self, given: Given) {
         *lock(&self.given) = given;
-    }
-
-    /// Compiles as well as it can be done, after all other work.
-    pub(super) fn optimising(&self) -> Compiler<Component> {
-        let well = Arc::clone(&self.ways.well);
-        let compile = move |code, wasm: &[u8], limit| {
-            priority::lower(NICE);
-            well(code, wasm, limit)
-        };
-        // It waits for as long as it lets the compiler work.
-        Compiler::new(1, Arc::new(compile))
-    }
-
-    /// What is left to be done for a module that was loaded.
-    pub(super) fn task(&self, name: &ModuleName, loaded: &Loaded) -> Option<Task> {
-        let is_left = loaded.compiled.is_improved_by(loaded.compiled.from);
-        is_left.then(|| Task {
-            name: name.clone(),
-            wasm: loaded.files.wasm.clone(),
-            limit: loaded.allowance.compile_time,
-        })
     }
 
     /// What the module of that name keeps.
@@ -393,57 +320,6 @@ impl Loader {
         })
     }
 
-    fn compile(
-        &self,
-        compiler: &Compiler<Component>,
-        name: &ModuleName,
-        wasm: Option<&Content>,
-        limit: Duration,
-        file: &str,
-    ) -> Result<Compiled, LoadError> {
-        let from = wasm.map(|content| content.print);
-        let bytes = match wasm {
-            Some(content) => {
-                let (bytes, limit) = (content.size, self.settings.module_size);
-                if bytes > limit && matches!(content.print, Print::Content(_)) {
-                    let file = file.to_owned();
-                    return Err(LoadError::TooLarge { file, bytes, limit });
-                }
-                if let Print::Content(hash) = content.print
-                    && let Some(kept) = (self.ways.kept)(hash)
-                {
-                    let component = kept.map_err(|source| {
-                        let file = file.to_owned();
-                        LoadError::Code { file, source }
-                    })?;
-                    return Ok(Compiled { from, component });
-                }
-                readable(content, file, MOST_WASM)?
-            }
-            None if name.is_webhook() => Bytes::from_static(builtin::WEBHOOK),
-            None => {
-                return Err(LoadError::Unreadable {
-                    file: file.to_owned(),
-                    kind: std::io::ErrorKind::NotFound,
-                });
-            }
-        };
-        let compiled = compiler.compile(from, &bytes, limit);
-        let component = compiled.map_err(|error| {
-            let file = file.to_owned();
-            match error {
-                CompileError::Refused(source) => LoadError::Code { file, source },
-                CompileError::TooSlow => LoadError::TooSlow { file, limit },
-                CompileError::Busy => LoadError::CompilersBusy { file, limit },
-                CompileError::Thread(source) => LoadError::Threads {
-                    module: name.shared(),
-                    source,
-                },
-            }
-        })?;
-        Ok(Compiled { from, component })
-    }
-
     /// The path of one of a module's files, as it is shown.
     pub(super) fn path(&self, name: &ModuleName, extension: &str) -> String {
         let file = format!("{name}.{extension}");
@@ -496,30 +372,4 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
         let ended = builder.spawn_scoped(scope, work)?.join();
         Ok(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
-}
-
-/// SHA-256 of code, which most have brought along.
-fn hash(code: Option<Print>, wasm: &[u8]) -> [u8; 32] {
-    match code {
-        Some(Print::Content(hash)) => hash,
-        _ => Sha256::digest(wasm).into(),
-    }
-}
-
-fn readable(content: &Content, file: &str, limit: u64) -> Result<Bytes, LoadError> {
-    match content.print {
-        // It could be read a moment ago.
-        Print::Content(_) => content
-            .bytes()
-            .map_err(|_| LoadError::Changed { file: file.to_owned() }),
-        Print::TooLarge(bytes) => Err(LoadError::TooLarge {
-            file: file.to_owned(),
-            bytes,
-            limit,
-        }),
-        Print::Unreadable(kind) => Err(LoadError::Unreadable {
-            file: file.to_owned(),
-            kind,
-        }),
-    }
 }
