@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::Trial;
 use crate::config::{Problem, Source};
 use crate::modules::folder::{self, Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
-use crate::modules::load::LoadError;
-use crate::modules::load::{Compiled, Loader};
+use crate::modules::load::{Compiled, LoadError, Loader};
 use crate::modules::{Given, Settings};
 use crate::wasm::{Anatomy, Component, Engine, Kv, KvBounds};
 
