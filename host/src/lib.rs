@@ -18,3 +18,9 @@ pub mod record;
 pub mod reload;
 pub mod sink;
 pub mod wasm;
+
+/// Events are made in one thread, requests in a second one, and both end in a third: what is freed in another thread than
+/// it was allocated in is what this allocator is good at. Beside glibc's a webhook takes a quarter less processor time.
+/// Here, so that benches and tests have it as well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

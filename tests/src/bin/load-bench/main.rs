@@ -27,11 +27,6 @@ mod stamp;
 mod table;
 
 use clap::{Parser, Subcommand};
-use mimalloc::MiMalloc;
-
-/// The baseline has what the host has.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures publishes, webhooks, latency and memory of the host beside their baselines.
 #[derive(Debug, Parser)]

@@ -30,6 +30,10 @@ pub(crate) struct Settings {
     /// What the host does with an event for which there is no room: drop or wait
     #[arg(long, default_value = "drop")]
     overflow: String,
+    /// Niceness of the threads that modules run in, by default the host's: more lets more publishes through, and more
+    /// events are dropped
+    #[arg(long)]
+    nice: Option<u8>,
 }
 
 /// Measures everything and prints the table.
@@ -54,9 +58,16 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         bench.everything_matches().await?;
     }
     let Settings {
-        publishing, overflow, ..
+        publishing,
+        overflow,
+        nice,
+        ..
     } = &bench.settings;
-    println!("{publishing}, overflow: {overflow}, took {:.0?}\n", began.elapsed());
+    let nice = nice.map_or(String::new(), |nice| format!(", niceness of modules: {nice}"));
+    println!(
+        "{publishing}, overflow: {overflow}{nice}, took {:.0?}\n",
+        began.elapsed()
+    );
     print!("{}", bench.table);
     Ok(())
 }
@@ -184,11 +195,12 @@ impl Bench {
             "urls = [\"http://{}/hook\"]\nrule.message_publish = [{{ action = \"message_publish\", topics = [{topics:?}] }}]\n",
             self.sink.1
         );
-        Setup::new()
-            .env("HOOKHOST_HOOKS__OVERFLOW", &self.settings.overflow)
-            .webhook_config(&config)
-            .start()
-            .await
+        let setup = Setup::new().env("HOOKHOST_HOOKS__OVERFLOW", &self.settings.overflow);
+        let setup = match self.settings.nice {
+            Some(nice) => setup.env("HOOKHOST_WASM__NICE", &nice.to_string()),
+            None => setup,
+        };
+        setup.webhook_config(&config).start().await
     }
 
     /// Publishes for the time set; at a rate, or as fast as it goes if that is 0.
