@@ -1,11 +1,11 @@
 //! How many instances a module gets.
 //!
-//! Each instance has a memory of its own, and languages differ by a factor of fifty in what an idle one takes: Rust
-//! 2 MiB, JavaScript 26, Python 110. Code is shared and plays no part. So the number follows from what the first
+//! Each instance has a memory of its own, and an idle one takes what its language and its module like: Rust and QuickJS
+//! 1 MiB, Python 13, others a hundred. Code is shared and plays no part. So the number follows from what the first
 //! instance takes once it is configured, unless somebody has said a number.
 
-/// What the instances of one module may take together when nobody has said how many there are to be. 128 MiB: one
-/// instance of Python, four of JavaScript, and of Rust as many as there are processors for.
+/// What the instances of one module may take together when nobody has said how many there are to be. 128 MiB: nine
+/// instances of Python, and of Rust as many as there are processors for.
 const TOGETHER: usize = 128 << 20;
 
 /// The number of instances of a module whose own settings name none.

@@ -7,7 +7,7 @@ use wasmtime::ResourceLimiter;
 /// What one instance may use. The defaults fit guests from Rust to Python.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory, all memories of the instance together. 256 MiB: Python needs 110, JavaScript 26, Rust 2.
+    /// Bytes of linear memory, all memories of the instance together. 256 MiB: Python begins with 13, and may read large payloads.
     pub memory: usize,
     /// Elements of all tables together. 200,000: Python has some 30,000; each costs the host up to 16 bytes.
     pub table_elements: usize,
