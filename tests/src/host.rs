@@ -29,6 +29,9 @@ pub fn command(dir: &Path) -> Command {
             "RMQTT_",
             "EMQX_",
             "NANOMQ_",
+            // With backtraces the host reads the symbols of its binary, some 80 MB, into its memory.
+            "RUST_BACKTRACE",
+            "RUST_LIB_BACKTRACE",
             "RUST_LOG",
             "HTTP_PROXY",
             "http_proxy",
