@@ -18,8 +18,7 @@
 //!
 //! **Threads.** A few threads of its own, each with its own runtime, connections and queue, which share nothing but
 //! counters: an ordering key belongs to one thread. Their priority is that of the threads which serve MQTT clients, unless
-//! set (`nice`): a thread that gives way to every receiver on the same machine sends one request at a time and costs
-//! twice as much. What comes last when the processors do not suffice are the modules, before requests are made.
+//! set (`nice`): a thread that gives way to a receiver on the same machine after each request sends half as many.
 //!
 //! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
 //! holds them.
