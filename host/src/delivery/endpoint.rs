@@ -135,7 +135,8 @@ impl Endpoint {
     /// Checks headers for requests to this endpoint, which go over the pool unless they need TLS. An `authorization`
     /// among them replaces that of the URL, and what the configured destination gives replaces both.
     pub(super) fn prepare(&self, list: &[(String, String)], pool: Option<&Rc<Pool>>) -> Result<Prepared, String> {
-        let mut map = HeaderMap::with_capacity(list.len() + 2);
+        // With room for what the connection adds to each copy.
+        let mut map = HeaderMap::with_capacity(list.len() + 4);
         for (name, text) in list {
             let (name, value) = header(name, text)?;
             if OWN_HEADERS.contains(&name.as_str()) || self.own.as_ref().is_some_and(|own| own.takes(&name)) {

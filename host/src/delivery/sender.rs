@@ -107,7 +107,7 @@ struct Desk {
     /// For requests that bring none.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
-    queue: RefCell<Queue<Job>>,
+    queue: RefCell<Queue<Box<Job>>>,
     idle: RefCell<Vec<Rc<Seat>>>,
     most_idle: usize,
     threads: usize,
@@ -122,7 +122,7 @@ struct Desk {
     notices: Notices,
 }
 
-/// A request, taken apart.
+/// A request, taken apart. In a box, because it changes hands several times.
 struct Job {
     target: Rc<Target>,
     route: Route,
@@ -142,7 +142,7 @@ struct Job {
 
 /// Where a worker waits for a job.
 struct Seat {
-    job: Cell<Option<(Taken, Job)>>,
+    job: Cell<Option<(Taken, Box<Job>)>>,
     called: Notify,
 }
 
@@ -244,7 +244,7 @@ impl Desk {
                     Route::Http(to) if to.is_signed() => Some(message_id(&id, &source, method, &url, &body)),
                     _ => None,
                 };
-                let job = Job {
+                let job = Box::new(Job {
                     target,
                     route,
                     method,
@@ -257,7 +257,7 @@ impl Desk {
                     message_id,
                     source,
                     generation,
-                };
+                });
                 self.queue.borrow_mut().push(destination, limit, &ordering_key, job);
             }
             Err(error) => {
@@ -285,7 +285,7 @@ impl Desk {
         }
     }
 
-    fn next_job(&self) -> Option<(Taken, Job)> {
+    fn next_job(&self) -> Option<(Taken, Box<Job>)> {
         self.queue.borrow_mut().next()
     }
 
@@ -314,7 +314,7 @@ impl Desk {
     }
 
     /// Draws the conclusion from an attempt.
-    fn settle(&self, taken: Taken, job: Job, outcome: Outcome) {
+    fn settle(&self, taken: Taken, job: Box<Job>, outcome: Outcome) {
         if outcome == Outcome::Taken {
             self.counts.delivered();
             return self.end(taken, &job);
@@ -329,7 +329,7 @@ impl Desk {
                 if let Some(left_out) = self.notices.retry.due(now) {
                     let Job {
                         id, source, attempts, ..
-                    } = &job;
+                    } = &*job;
                     let (url, wait) = (&job.target.shown, at.saturating_duration_since(now));
                     let what = "request failed, will be tried again";
                     warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
@@ -357,7 +357,7 @@ impl Desk {
                         generation,
                         attempts,
                         ..
-                    } = &job;
+                    } = &*job;
                     let url = &job.target.shown;
                     warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
                 }
@@ -394,19 +394,19 @@ async fn work(desk: Rc<Desk>, seat: Rc<Seat>) {
 }
 
 impl Seat {
-    fn with(job: (Taken, Job)) -> Seat {
+    fn with(job: (Taken, Box<Job>)) -> Seat {
         Seat {
             job: Cell::new(Some(job)),
             called: Notify::new(),
         }
     }
 
-    fn call(&self, job: (Taken, Job)) {
+    fn call(&self, job: (Taken, Box<Job>)) {
         self.job.set(Some(job));
         self.called.notify_one();
     }
 
-    async fn job(&self) -> (Taken, Job) {
+    async fn job(&self) -> (Taken, Box<Job>) {
         loop {
             if let Some(job) = self.job.take() {
                 return job;

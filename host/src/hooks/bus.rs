@@ -163,11 +163,21 @@ impl Bus {
     ///
     /// Costs a table read if nobody is interested in the hook, and never allocates for up to four modules.
     pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
+        self.choose(hook, subject, |_| true)
+    }
+
+    /// The same without the modules that would drop any event of this client, because their queue for it is full; it
+    /// is counted as dropped for them. So an event that nobody has room for is not even built.
+    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Interested {
+        self.choose(hook, subject, |target| target.has_room(client_id))
+    }
+
+    fn choose(&self, hook: Hook, subject: Option<&str>, takes: impl Fn(&Target) -> bool) -> Interested {
         let table = self.0.table.load();
         let wanting = table
             .of(hook)
             .iter()
-            .filter(|entry| entry.interests.wants(hook, subject));
+            .filter(|entry| entry.interests.wants(hook, subject) && takes(&entry.target));
         Interested(
             wanting
                 .map(|entry| Chosen {
@@ -298,13 +308,6 @@ impl Interested {
     /// Whether nobody is: then there is no need to build the event.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// Leaves out the modules that would drop any event of this client, because their queue for it is full, and counts
-    /// it as dropped for them. So an event that nobody has room for is not even built.
-    pub fn with_room(mut self, client_id: &str) -> Interested {
-        self.0.retain(|chosen| chosen.target.has_room(client_id));
-        self
     }
 }
 

@@ -364,7 +364,7 @@ fn a_full_queue_of_its_client_is_known_before_the_event_is_built() {
     // The wake-up after setting interests fills every queue of one.
     let (waits, _full) = attach("waits", Overflow::Wait);
     let wanting = |client: &str| {
-        let to = bus.interested(Hook::MessagePublish, Some("a")).with_room(client);
+        let to = bus.interested_with_room(Hook::MessagePublish, Some("a"), client);
         to.0.iter()
             .map(|chosen| chosen.target.module.to_string())
             .collect::<Vec<_>>()

@@ -27,7 +27,7 @@ pub(super) fn prepare(
         None => event
             .detail
             .client()
-            .map_or_else(String::new, |client| client.id.to_string()),
+            .map_or_else(String::new, |client| String::from(&*client.id)),
     };
     let (url, named) = match request.destination {
         Some(name) => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
+use futures::future::BoxFuture;
 
 use ::rmqtt::codec::v5::PublishAckReason;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
@@ -20,6 +21,7 @@ use super::handler::Watch;
 use super::reason::drop_reason;
 use super::{oversize, translate};
 use crate::event::{Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop};
+use crate::hooks::Interested;
 
 /// The hooks that tell about copies of a message, which have to be recognised as such.
 const FOLLOWING: [Hook; 4] = [
@@ -46,28 +48,46 @@ impl Watch {
         }
     }
 
-    /// A publish is accepted and about to be handed to its receivers, if there is one.
-    pub(super) async fn routed(self: &Arc<Watch>, sender: &Sender, publish: &Publish, anybody: bool) {
+    /// A publish is accepted and about to be handed to its receivers, if there is one. What is left to wait for, if
+    /// anything: this is done for every publish, so the usual case costs no future.
+    pub(super) fn routed<'a>(
+        self: &'a Arc<Watch>,
+        sender: &'a Sender,
+        publish: &'a Publish,
+        anybody: bool,
+    ) -> Option<BoxFuture<'a, ()>> {
+        let topic = Some(&*publish.topic);
+        let unwanted = !anybody && self.bus.wants(&[Hook::MessageDropped], topic);
+        if unwanted || oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
+            return Some(Box::pin(self.routed_unusually(sender, publish, unwanted)));
+        }
+        let to = self.wanting(sender, publish);
+        if to.is_empty() {
+            return None;
+        }
+        let event = self
+            .clock
+            .event(Detail::MessagePublish(self.accepted(sender, publish)));
+        let waiting = self.bus.offer(to, event)?;
+        Some(Box::pin(waiting.finish()))
+    }
+
+    /// The same for a publish that nobody gets and somebody wants to know of, or that may be too long for a receiver.
+    async fn routed_unusually(self: &Arc<Watch>, sender: &Sender, publish: &Publish, unwanted: bool) {
         if oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
             self.oversize.look(self).await;
         }
-        let to = self
-            .bus
-            .interested(Hook::MessagePublish, Some(&publish.topic))
-            .with_room(&sender.client_id);
-        let unwanted = !anybody && self.bus.wants(&[Hook::MessageDropped], Some(&publish.topic));
+        let to = self.wanting(sender, publish);
         if to.is_empty() && !unwanted {
             return;
         }
-        let version = self.sessions.protocol_version(&sender.client_id);
-        let message = translate::message(&self.numbers, sender, version, publish, true);
-        let dropped = unwanted.then(|| message.clone());
+        // Both events are about one message, with one id.
+        let message = self.accepted(sender, publish);
         if !to.is_empty() {
-            self.bus
-                .emit(to, self.clock.event(Detail::MessagePublish(message)))
-                .await;
+            let event = self.clock.event(Detail::MessagePublish(message.clone()));
+            self.bus.emit(to, event).await;
         }
-        if let Some(message) = dropped {
+        if unwanted {
             self.tell(Hook::MessageDropped, Some(&publish.topic), || {
                 Detail::MessageDropped(MessageDrop {
                     message,
@@ -78,6 +98,18 @@ impl Watch {
             })
             .await;
         }
+    }
+
+    /// Who wants to know that a publish is accepted, and has room.
+    fn wanting(&self, sender: &Sender, publish: &Publish) -> Interested {
+        self.bus
+            .interested_with_room(Hook::MessagePublish, Some(&publish.topic), &sender.client_id)
+    }
+
+    /// A message as it is accepted.
+    fn accepted(&self, sender: &Sender, publish: &Publish) -> Message {
+        let version = self.sessions.protocol_version(&sender.client_id);
+        translate::message(&self.numbers, sender, version, publish, true)
     }
 
     /// A message on its way, as its publisher's session, if there is one, lets it be told.
@@ -93,11 +125,9 @@ impl Watch {
 
     async fn refused(&self, sender: &Sender, publish: &Publish, reason: &Reason) {
         self.tell(Hook::MessageRefused, Some(&publish.topic), || {
-            let version = self.sessions.protocol_version(&sender.client_id);
-            let message = translate::message(&self.numbers, sender, version, publish, true);
             let (reason, code, text) = drop_reason(reason, false);
             Detail::MessageRefused(MessageDrop {
-                message,
+                message: self.accepted(sender, publish),
                 reason,
                 code,
                 text,
@@ -162,9 +192,10 @@ impl Handler for Authorizing {
             let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), true);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
         }
-        watch
-            .authorized(held, Access::Publish, &publish.topic, allowed, judged)
-            .await;
+        if watch.bus.wants(&[Hook::ClientAuthorized], Some(&publish.topic)) {
+            // In a box, because this is done for every publish and its future would be ten times as large.
+            Box::pin(watch.authorized(held, Access::Publish, &publish.topic, allowed, judged)).await;
+        }
         (true, acc)
     }
 }
@@ -195,10 +226,8 @@ impl Handler for Deliveries {
             _ => return (true, acc),
         };
         let watch = &*self.0;
-        let to = watch
-            .bus
-            .interested(hook, Some(&publish.topic))
-            .with_room(&held.id.client_id);
+        let topic = Some(&*publish.topic);
+        let to = watch.bus.interested_with_room(hook, topic, &held.id.client_id);
         if !to.is_empty() {
             let delivery = watch.delivery(held, sender, publish).await;
             let detail = match hook {

@@ -150,8 +150,10 @@ impl Shared for Peers {
         publish: Publish,
     ) -> Result<ForwardedCount, (ForwardedCount, Vec<Failed>)> {
         let receivers = self.receivers(&sender, &publish).await;
-        if let Some(watch) = &self.watch {
-            watch.routed(&sender, &publish, !receivers.is_empty()).await;
+        if let Some(watch) = &self.watch
+            && let Some(rest) = watch.routed(&sender, &publish, !receivers.is_empty())
+        {
+            rest.await;
         }
         match self.forwards_to(sender, &publish, receivers, id).await {
             Ok(reached) => Ok(reached.len()),
