@@ -65,9 +65,7 @@ impl Watch {
         if to.is_empty() {
             return None;
         }
-        let event = self
-            .clock
-            .event(Detail::MessagePublish(self.accepted(sender, publish)));
+        let event = self.clock.event(Detail::MessagePublish(self.accepted(sender, publish)));
         let waiting = self.bus.offer(to, event)?;
         Some(Box::pin(waiting.finish()))
     }
