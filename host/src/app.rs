@@ -48,6 +48,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let (clients, questions) = broker::remote();
     let admin = admin::start(&config.admin, handle.clone(), clients)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.mqtt.threads)
         .thread_name("broker")
         .enable_all()
         .build()

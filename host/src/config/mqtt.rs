@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use super::reader::Section;
 use super::units::parse_duration;
-use crate::broker::{Limits, SharedStrategy};
+use crate::broker::{Limits, SharedStrategy, default_threads};
 
 /// The listener and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
     /// Address of the MQTT listener; port 0 takes a free one. Loopback by default, because anybody may connect.
     pub listen: SocketAddr,
+    /// Threads that serve clients, by default [`default_threads`]: more of them leave modules and delivery less of the
+    /// processors when those are short.
+    pub threads: usize,
     /// What clients may ask for.
     pub limits: Limits,
 }
@@ -20,6 +23,7 @@ impl Default for Mqtt {
     fn default() -> Mqtt {
         Mqtt {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            threads: default_threads(),
             limits: Limits::default(),
         }
     }
@@ -42,9 +46,10 @@ const STRATEGIES: [(&str, SharedStrategy); 7] = [
 
 impl Mqtt {
     pub(super) fn read(mut at: Section<'_>) -> Mqtt {
-        let listen = at.address("listen", Mqtt::default().listen);
+        let d = Mqtt::default();
         Mqtt {
-            listen,
+            listen: at.address("listen", d.listen),
+            threads: at.count("threads", d.threads, 1..=1_024),
             limits: limits(&mut at),
         }
     }

@@ -257,7 +257,7 @@ fn all_mistakes_come_at_once() {
 fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defaults() {
     let mut inputs = inputs(
         "mqtt.listen = \"1.1.1.1:1\"\nwebhook.urls = [\"http://file\"]\nmodules.dir = \"file\"\n\
-         [delivery]\nhttp_timeout = \"1s\"\nconcurrency_limit = 1\nnice = 1\nretry_multiplier = 1",
+         [delivery]\nhttp_timeout = \"1s\"\nconcurrency_limit = 1\nnice = 6\nretry_multiplier = 1",
     );
     let seen = |inputs: &Inputs| {
         let config = config(inputs);
@@ -276,12 +276,12 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
         )
     };
     let text = str::to_owned;
-    assert_eq!(seen(&inputs), (1, text("http://file"), text("file"), (1, 1, 1, 1.0)));
+    assert_eq!(seen(&inputs), (1, text("http://file"), text("file"), (1, 1, 6, 1.0)));
     inputs.webhook_file = file(
         "g",
         "urls = [\"http://broker\"]\nhttp_timeout = \"2s\"\nconcurrency_limit = 2",
     );
-    assert_eq!(seen(&inputs), (1, text("http://broker"), text("file"), (2, 2, 1, 1.0)));
+    assert_eq!(seen(&inputs), (1, text("http://broker"), text("file"), (2, 2, 6, 1.0)));
     inputs.environment = environment(&[
         ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_HTTP_TIMEOUT", "3s"),
         ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_CONCURRENCY_LIMIT", "3"),
@@ -292,7 +292,7 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
     ]);
     assert_eq!(
         seen(&inputs),
-        (1, text("http://broker-environment"), text("file"), (3, 3, 1, 1.0))
+        (1, text("http://broker-environment"), text("file"), (3, 3, 6, 1.0))
     );
     inputs.environment.extend(environment(&[
         ("HOOKHOST_MQTT__LISTEN", "4.4.4.4:4"),
@@ -304,7 +304,7 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
     ]));
     assert_eq!(
         seen(&inputs),
-        (4, text("http://environment"), text("environment"), (3, 4, 1, 4.5))
+        (4, text("http://environment"), text("environment"), (3, 4, 6, 4.5))
     );
     inputs.flags = Flags {
         listen: Some("5.5.5.5:5".into()),
@@ -312,7 +312,7 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
         modules: Some("flag".into()),
         ..Flags::default()
     };
-    assert_eq!(seen(&inputs), (5, text("http://flag"), text("flag"), (3, 4, 1, 4.5)));
+    assert_eq!(seen(&inputs), (5, text("http://flag"), text("flag"), (3, 4, 6, 4.5)));
 }
 
 #[test]
@@ -332,6 +332,7 @@ fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
     let inputs = Inputs {
         environment: environment(&[
             ("HOOKHOST_MQTT__NODELAY", "false"),
+            ("HOOKHOST_MQTT__THREADS", "7"),
             ("HOOKHOST_MQTT__MAX_PACKET_SIZE", "2MiB"),
             ("HOOKHOST_MQTT__MQUEUE_RATE_LIMIT", "1_000/1m"),
             ("HOOKHOST_HOOKS__OVERFLOW", "wait"),
@@ -345,6 +346,7 @@ fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
     };
     let config = config(&inputs);
     assert!(!config.mqtt.limits.nodelay);
+    assert_eq!(config.mqtt.threads, 7);
     assert_eq!(config.mqtt.limits.max_packet_size, 2 << 20);
     assert_eq!(config.mqtt.limits.mqueue_rate_limit, (1000, Duration::from_secs(60)));
     assert_eq!(

@@ -17,8 +17,9 @@
 //! all destinations (sixteen times that); the time of one attempt and of all of them; how much of an answer is read.
 //!
 //! **Threads.** A few threads of its own, each with its own runtime, connections and queue, which share nothing but
-//! counters: an ordering key belongs to one thread. Their priority is that of the threads which serve MQTT clients, unless
-//! set (`nice`): a thread that gives way to a receiver on the same machine after each request sends half as many.
+//! counters: an ordering key belongs to one thread. Their priority is a little below that of the threads which serve MQTT
+//! clients (`nice`) and not far below: a thread that gives way to a receiver on the same machine after each request sends
+//! half as many.
 //!
 //! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
 //! holds them.
@@ -103,7 +104,8 @@ pub struct Settings {
     pub queue_requests: usize,
     /// Their bytes, as [`Request::size`] counts.
     pub queue_bytes: usize,
-    /// Niceness of the sender threads; 0 leaves them as they are.
+    /// Niceness of the sender threads; 0 leaves them as they are. 1, so that MQTT clients get somewhat more when processors
+    /// are short. With more, a receiver on the same machine goes first and every request costs a wake-up.
     pub nice: i32,
     /// Receivers with credentials, TLS and terms of their own.
     pub destinations: Destinations,
@@ -126,7 +128,7 @@ impl Default for Settings {
             // Some seconds of a full load, or a minute of a modest one with its receiver down.
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
-            nice: 0,
+            nice: 1,
             destinations: Destinations::default(),
         }
     }

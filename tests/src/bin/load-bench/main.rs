@@ -61,7 +61,10 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Baseline) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
-    let runtime = runtime.enable_all().build()?;
+    let runtime = runtime
+        .worker_threads(hookhost::broker::default_threads())
+        .enable_all()
+        .build()?;
     match part {
         Some(Part::Gateway(settings)) => runtime.block_on(gateway::run(settings)),
         Some(Part::Sink) => runtime.block_on(sink::serve()),

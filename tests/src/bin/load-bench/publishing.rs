@@ -14,11 +14,11 @@ pub(crate) struct Publishing {
     /// Bytes of each payload, at least 18
     #[arg(long, default_value_t = 64)]
     pub(crate) payload: usize,
-    /// Unconfirmed publishes of each publisher
-    #[arg(long, default_value_t = 100)]
+    /// Unconfirmed publishes of each publisher; the default is that of mosquitto's and paho's clients
+    #[arg(long, default_value_t = 20)]
     window: u32,
-    /// Length of each measurement
-    #[arg(long, default_value_t = 4.0)]
+    /// Length of each measurement: long beside the second in which the queues fill
+    #[arg(long, default_value_t = 8.0)]
     pub(crate) seconds: f64,
     /// How often everything is measured
     #[arg(long, default_value_t = 3)]
