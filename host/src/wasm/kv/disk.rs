@@ -85,8 +85,9 @@ pub(super) struct Changed {
 /// The file, open and locked.
 pub(super) struct Disk {
     path: PathBuf,
-    /// None after an error, until it is opened again.
+    /// None after an error, until it is opened again, and once it is closed.
     database: Option<Database>,
+    closed: bool,
 }
 
 type Table<'n> = TableDefinition<'n, &'static str, (u64, &'static [u8])>;
@@ -105,11 +106,24 @@ impl Disk {
         })?;
         let path = dir.join(FILE);
         let database = Some(open(&path)?);
-        Ok(Disk { path, database })
+        Ok(Disk {
+            path,
+            database,
+            closed: false,
+        })
+    }
+
+    /// Lets go of the file, which another process may open from then on; everything else is an error afterwards.
+    pub(super) fn close(&mut self) {
+        self.database = None;
+        self.closed = true;
     }
 
     /// The open file; after an error it is opened again first.
     fn database(&mut self) -> Result<&Database, String> {
+        if self.closed {
+            return Err(format!("{} is closed", self.path.display()));
+        }
         if self.database.is_none() {
             self.database = Some(open(&self.path).map_err(|error| error.to_string())?);
         }

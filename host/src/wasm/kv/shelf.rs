@@ -175,7 +175,8 @@ impl Shelf {
         }
     }
 
-    /// Writes what has changed, and nothing from then on. Blocks the calling thread while it writes.
+    /// Writes what has changed, and nothing from then on. Blocks the calling thread while it writes. The folder is free
+    /// for another host afterwards, whoever still has a clone.
     pub fn close(&self) {
         self.0.end();
     }
@@ -217,6 +218,9 @@ impl Inner {
         if let Some(thread) = lock(&self.writer).take() {
             // A panic was reported when it happened.
             drop(thread.join());
+        }
+        if let Some(disk) = &self.shared.disk {
+            lock(disk).close();
         }
     }
 }

@@ -112,6 +112,24 @@ fn what_is_written_is_there_after_a_restart() {
     assert_eq!(mode & 0o777, 0o700, "closed to others");
 }
 
+/// Whoever still has a part of a host that has ended does not keep the next one from starting.
+#[test]
+fn a_closed_folder_is_free_whoever_still_has_the_shelf() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).unwrap();
+    let kv = first.kv("a");
+    write(&kv, "k", "1", None);
+    first.close();
+    let second = open(dir.path()).unwrap();
+    assert_eq!(read(&second.kv("a"), "k").as_deref(), Some("1"));
+    write(&kv, "k", "too late", None);
+    first.close();
+    assert_eq!(read(&first.kv("new"), "k"), None);
+    drop((first, kv));
+    second.close();
+    assert_eq!(on_disk(dir.path(), "a")["k"].value, "1");
+}
+
 #[test]
 fn changes_reach_the_disk_while_the_host_runs() {
     let dir = tempfile::tempdir().unwrap();
@@ -264,7 +282,8 @@ fn a_removed_module_finds_its_state_when_it_comes_back() {
     shelf.remove("a");
     assert!(Arc::ptr_eq(&held, &shelf.kv("a")));
     shelf.close();
-    assert_eq!(disk().modules().unwrap()["a"], None);
+    let mut disk = Disk::open(dir.path()).unwrap();
+    assert_eq!(disk.modules().unwrap()["a"], None);
 }
 
 #[test]
