@@ -8,7 +8,7 @@
 //! keeps small values between batches, such as a map that grows by an entry now and then, may hold up to 64 KiB for
 //! each: such a module stays with the allocator of the standard library, or keeps its state in [`kv`](crate::kv).
 //!
-//! The second file with unsafe code beside the bindings.
+//! With [`abi`](crate::abi), where unsafe code is beside the bindings.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
