@@ -1,14 +1,14 @@
 //! What the bus promises, alone and under concurrent changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Detail;
-use crate::hooks::{Interest, testing};
+use crate::hooks::target::shard;
+use crate::hooks::{Drops, Interest, Overflow, testing};
 
 fn all_publishes() -> Interests {
     Interests::compile(&[Interest {
@@ -163,29 +163,6 @@ fn a_module_that_waits_gets_everything_and_holds_up_no_other() {
     drop((slow, quick));
     assert_eq!(reader.join().unwrap(), 50);
     assert_eq!(drain(&mut quick_inboxes[0]).len(), 49);
-}
-
-#[test]
-fn a_client_stays_in_its_shard_and_clients_spread() {
-    let mut used = [0; 4];
-    for client in 0..100 {
-        let event = testing::publish(&format!("client-{client}"), "t", b"");
-        let place = shard(client_id(&event), 4);
-        assert_eq!(shard(client_id(&event), 4), place);
-        used[place] += 1;
-    }
-    assert!(used.iter().all(|count| *count > 10), "{used:?}");
-    let without = Detail::Other(crate::event::OtherEvent {
-        name: "x".into(),
-        client: None,
-        data: "{}".into(),
-    });
-    let event = Event {
-        detail: without,
-        ..testing::publish("c", "t", b"")
-    };
-    assert_eq!(client_id(&event), "");
-    assert_eq!(shard("c", 1), 0);
 }
 
 /// Producers emit while one thread keeps replacing attachments and interests of one module and another module comes

@@ -10,14 +10,16 @@
 mod bus;
 mod interests;
 mod queue;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
 mod weight;
 
-pub use bus::{Attachment, Bus, Drops, Interested, QueueState, Unqueued, Version, Waiting};
+pub use bus::{Attachment, Bus, Interested, Version, Waiting};
 pub(crate) use interests::has_topic;
 pub use interests::{Interest, InterestCause, InterestError, Interests};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
+pub use target::{Drops, QueueState, Unqueued};
 pub(crate) use throttle::Throttle;
 pub(crate) use weight::weight;
