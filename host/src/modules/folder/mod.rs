@@ -6,157 +6,33 @@
 //!
 //! Code may have tens of megabytes, and most of it is known already. So a scan hashes it without holding it; who wants the
 //! content reads it once more, holds it for as long as it is needed, and gets it if it still has that hash
-//! ([`Content::bytes`]). Code that has not been touched
-//! since it was hashed is not read again ([`Known`]).
+//! ([`Content::bytes`]). Code that has not been touched since it was hashed is not read again ([`Known`]).
 //!
 //! The default module `webhook` is always there: its `.wasm` takes the place of the one in the binary.
 
-use std::borrow::Borrow;
+mod content;
+mod listing;
+mod name;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-/// Largest `.wasm` that is read. Python modules have some 19 MB; more than this would take minutes to compile.
-pub(super) const MOST_WASM: u64 = 256 << 20;
-/// Largest `.toml` that is read.
-pub(super) const MOST_TOML: u64 = 1 << 20;
+use content::open;
+pub(super) use content::{Content, Lost, MOST_TOML, MOST_WASM, Print, read};
+pub(super) use listing::{Change, Files, Listing};
+pub(super) use name::ModuleName;
 
 /// So much of a file is hashed at a time: it stays in the processor's cache.
 const CHUNK: usize = 256 << 10;
 /// So long a file must have been left alone before it was hashed for its times to tell whether it was touched since: clocks
 /// of files are coarse, and what is written through memory is dated late.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// Name of a module.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ModuleName(Arc<str>);
-
-/// A text that cannot be a module's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a module's name consists of letters, digits, '_' and '-'")]
-pub(super) struct BadName;
-
-impl FromStr for ModuleName {
-    type Err = BadName;
-
-    fn from_str(text: &str) -> Result<ModuleName, BadName> {
-        let good = !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        if good {
-            Ok(ModuleName(text.into()))
-        } else {
-            Err(BadName)
-        }
-    }
-}
-
-impl ModuleName {
-    /// The default module.
-    pub(super) const WEBHOOK: &str = "webhook";
-
-    pub(super) fn webhook() -> ModuleName {
-        ModuleName(Self::WEBHOOK.into())
-    }
-
-    pub(super) fn is_webhook(&self) -> bool {
-        &*self.0 == Self::WEBHOOK
-    }
-
-    pub(super) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Borrow<str> for ModuleName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ModuleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What is remembered of a file: equal prints mean equal content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Print {
-    /// SHA-256 of the content.
-    Content([u8; 32]),
-    /// Larger than it may be; so many bytes.
-    TooLarge(u64),
-    /// It could not be read.
-    Unreadable(io::ErrorKind),
-}
-
-/// A file of a scan.
-#[derive(Debug, Clone)]
-pub(super) struct Content {
-    pub(super) print: Print,
-    /// Bytes of what the print stands for.
-    pub(super) size: u64,
-    /// Where it can be read, if it is not held.
-    path: Option<PathBuf>,
-    /// The content, if it is held; empty unless the print is [`Print::Content`].
-    bytes: Option<Bytes>,
-}
-
-/// Why content cannot be had that was there a moment ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// The file is another one by now, or gone.
-    Changed,
-    /// It cannot be read.
-    Unreadable(io::ErrorKind),
-}
-
-impl Content {
-    /// Content that was read.
-    pub(super) fn of(bytes: Bytes) -> Content {
-        Content::new(Print::Content(Sha256::digest(&bytes).into()), bytes)
-    }
-
-    fn new(print: Print, bytes: Bytes) -> Content {
-        Content {
-            print,
-            size: bytes.len() as u64,
-            path: None,
-            bytes: Some(bytes),
-        }
-    }
-
-    /// Content that was read, as by [`read`]; empty if it was not.
-    pub(super) fn held(&self) -> Bytes {
-        self.bytes.clone().unwrap_or_default()
-    }
-
-    /// Exactly what the print says. What a scan did not hold is read from the file each time; what the file is by now is no
-    /// concern of whoever has seen the print, so another content is none.
-    pub(super) fn bytes(&self) -> Result<Bytes, Lost> {
-        let Some(path) = &self.path else {
-            return Ok(self.held());
-        };
-        let now = read(path, MOST_WASM).ok_or(Lost::Changed)?;
-        match now.print {
-            Print::Unreadable(kind) => Err(Lost::Unreadable(kind)),
-            print if print == self.print => Ok(now.held()),
-            _ => Err(Lost::Changed),
-        }
-    }
-}
 
 /// What a scan passes on to the next: code files that need not be read again as long as nobody touches them.
 #[derive(Debug, Default)]
@@ -195,17 +71,6 @@ impl Stamp {
     }
 }
 
-/// The files of one module.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Files<T> {
-    pub(super) wasm: Option<T>,
-    pub(super) toml: Option<T>,
-}
-
-/// The files of all modules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listing<T>(pub(super) BTreeMap<ModuleName, Files<T>>);
-
 /// One look at the folder.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -214,87 +79,12 @@ pub(super) struct Scan {
     pub(super) misnamed: Vec<String>,
 }
 
-/// What has become of a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    /// It was not there before.
-    New,
-    /// It was there, and its code, its settings or both are different.
-    Replaced,
-    /// It is no longer there.
-    Removed,
-}
-
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Wasm(ModuleName),
     Toml(ModuleName),
     Misnamed,
     Other,
-}
-
-impl<T> Default for Files<T> {
-    fn default() -> Self {
-        Files { wasm: None, toml: None }
-    }
-}
-
-impl<T> Default for Listing<T> {
-    fn default() -> Self {
-        Listing(BTreeMap::new())
-    }
-}
-
-impl Listing<Content> {
-    /// The listing without the bytes.
-    pub(super) fn prints(&self) -> Listing<Print> {
-        let prints = |(name, files): (&ModuleName, &Files<Content>)| (name.clone(), files.prints());
-        Listing(self.0.iter().map(prints).collect())
-    }
-}
-
-impl Listing<Print> {
-    /// What has changed from this listing to a later one, by name.
-    pub(super) fn changes(&self, later: &Listing<Print>) -> Vec<(ModuleName, Change)> {
-        let names: std::collections::BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
-        let change = |name: &&ModuleName| {
-            let (before, now) = (self.of(name), later.of(name));
-            let there = |files: &Files<Print>| name.is_webhook() || files.wasm.is_some();
-            let change = match (there(&before), there(&now)) {
-                (false, false) => return None,
-                (false, true) => Change::New,
-                (true, false) => Change::Removed,
-                (true, true) if before == now => return None,
-                (true, true) => Change::Replaced,
-            };
-            Some(((*name).clone(), change))
-        };
-        names.iter().filter_map(change).collect()
-    }
-
-    /// Settings of modules that are not there.
-    pub(super) fn orphans(&self) -> impl Iterator<Item = &ModuleName> {
-        let orphan = |(name, files): &(&ModuleName, &Files<Print>)| files.wasm.is_none() && !name.is_webhook();
-        self.0.iter().filter(orphan).map(|(name, _)| name)
-    }
-}
-
-impl<T: Clone> Listing<T> {
-    /// The files of one module; the default module may have none.
-    pub(super) fn of(&self, name: &ModuleName) -> Files<T> {
-        self.0.get(name).cloned().unwrap_or_default()
-    }
-}
-
-impl Files<Content> {
-    /// What is remembered of them.
-    pub(super) fn prints(&self) -> Files<Print> {
-        let print = |content: &Option<Content>| content.as_ref().map(|content| content.print);
-        Files {
-            wasm: print(&self.wasm),
-            toml: print(&self.toml),
-        }
-    }
 }
 
 impl Scan {
@@ -343,15 +133,7 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
                 if let Some(stamp) = stamp.filter(|stamp| stamp.is_quiet(now)) {
                     known.0.insert(path.clone(), (stamp, hashed));
                 }
-                scan.files.0.entry(name).or_default().wasm = Some(match print {
-                    Print::Content(_) => Content {
-                        print,
-                        size,
-                        path: Some(path),
-                        bytes: None,
-                    },
-                    none => Content::new(none, Bytes::new()),
-                });
+                scan.files.0.entry(name).or_default().wasm = Some(Content::on_disk(print, size, path));
             }
         }
     }
@@ -370,22 +152,6 @@ fn kind(file_name: &str) -> Kind {
         Some((name, "toml")) => name.parse().map_or(Kind::Other, Kind::Toml),
         _ => Kind::Other,
     }
-}
-
-/// Opens a regular file; none if it is a folder. What else there is, such as a pipe, is an error and is not waited for.
-fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
-    let mut options = File::options();
-    // A pipe would otherwise be open when somebody writes to it, which may be never. Regular files do not care.
-    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Ok(None);
-    }
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-    }
-    Ok(Some((file, metadata)))
 }
 
 /// What a code file is, and what tells whether it is touched from then on; none if there is no such file (any more), or if
@@ -419,30 +185,13 @@ fn hashed(path: &Path, known: &Known) -> Option<(Option<Stamp>, Hashed)> {
     }
 }
 
-/// None if there is no such file (any more), or if it is a folder.
-pub(super) fn read(path: &Path, limit: u64) -> Option<Content> {
-    let without = |print| Some(Content::new(print, Bytes::new()));
-    let content = open(path).and_then(|opened| {
-        let Some((file, metadata)) = opened else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
-        file.take(limit + 1).read_to_end(&mut bytes)?;
-        Ok(Some((bytes, metadata.len())))
-    });
-    match content {
-        Ok(None) => None,
-        Ok(Some((bytes, length))) if bytes.len() as u64 > limit => without(Print::TooLarge(length.max(limit + 1))),
-        Ok(Some((bytes, _))) => Some(Content::of(bytes.into())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => without(Print::Unreadable(error.kind())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
+    use bytes::Bytes;
+
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn a_pipe_is_not_waited_for() {
@@ -479,19 +228,6 @@ mod tests {
         Print::Content([byte; 32])
     }
 
-    fn listing(files: &[(&str, Option<u8>, Option<u8>)]) -> Listing<Print> {
-        let files = files.iter().map(|(module, wasm, toml)| {
-            (
-                name(module),
-                Files {
-                    wasm: wasm.map(print),
-                    toml: toml.map(print),
-                },
-            )
-        });
-        Listing(files.collect())
-    }
-
     #[test]
     fn files_are_told_by_their_names() {
         for (file_name, expected) in [
@@ -515,77 +251,6 @@ mod tests {
         ] {
             assert_eq!(kind(file_name), expected, "{file_name}");
         }
-    }
-
-    #[test]
-    fn changes_are_found_by_content() {
-        for (before, now, expected) in [
-            (listing(&[]), listing(&[]), vec![]),
-            (listing(&[]), listing(&[("a", Some(1), None)]), vec![("a", Change::New)]),
-            (
-                listing(&[("a", Some(1), None)]),
-                listing(&[("a", Some(1), None)]),
-                vec![],
-            ),
-            (
-                listing(&[("a", Some(1), None)]),
-                listing(&[("a", Some(2), None)]),
-                vec![("a", Change::Replaced)],
-            ),
-            (
-                listing(&[("a", Some(1), None)]),
-                listing(&[("a", Some(1), Some(1))]),
-                vec![("a", Change::Replaced)],
-            ),
-            (
-                listing(&[("a", Some(1), Some(1))]),
-                listing(&[("a", Some(1), None)]),
-                vec![("a", Change::Replaced)],
-            ),
-            (
-                listing(&[("a", Some(1), Some(1))]),
-                listing(&[("a", None, Some(1))]),
-                vec![("a", Change::Removed)],
-            ),
-            (listing(&[]), listing(&[("a", None, Some(1))]), vec![]),
-            (
-                listing(&[("a", None, Some(1))]),
-                listing(&[("a", Some(1), Some(1))]),
-                vec![("a", Change::New)],
-            ),
-            // The default module is there without files.
-            (
-                listing(&[]),
-                listing(&[("webhook", Some(1), None)]),
-                vec![("webhook", Change::Replaced)],
-            ),
-            (
-                listing(&[("webhook", Some(1), None)]),
-                listing(&[]),
-                vec![("webhook", Change::Replaced)],
-            ),
-            (
-                listing(&[]),
-                listing(&[("webhook", None, Some(1))]),
-                vec![("webhook", Change::Replaced)],
-            ),
-        ] {
-            let expected: Vec<_> = expected
-                .into_iter()
-                .map(|(module, change)| (name(module), change))
-                .collect();
-            assert_eq!(before.changes(&now), expected, "{before:?} to {now:?}");
-        }
-    }
-
-    #[test]
-    fn settings_alone_are_orphans() {
-        let listing = listing(&[
-            ("a", None, Some(1)),
-            ("b", Some(1), Some(1)),
-            ("webhook", None, Some(1)),
-        ]);
-        assert_eq!(listing.orphans().collect::<Vec<_>>(), [&name("a")]);
     }
 
     #[test]
@@ -687,35 +352,5 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(seen(&mut known, later), None);
         assert!(known.0.is_empty(), "it is forgotten");
-    }
-
-    proptest! {
-        /// Carrying out the changes leads from one listing to the other.
-        #[test]
-        fn changes_lead_from_one_to_the_other(
-            before in proptest::collection::btree_map("[ab]|webhook", (0u8..3, 0u8..3), 0..4),
-            now in proptest::collection::btree_map("[ab]|webhook", (0u8..3, 0u8..3), 0..4),
-        ) {
-            let listing = |files: &BTreeMap<String, (u8, u8)>| -> Listing<Print> {
-                let file = |byte: u8| (byte > 0).then(|| print(byte));
-                Listing(files.iter().map(|(module, (wasm, toml))| (name(module), Files { wasm: file(*wasm), toml: file(*toml) })).collect())
-            };
-            let modules = |listing: &Listing<Print>| -> BTreeMap<ModuleName, Files<Print>> {
-                let mut modules = listing.0.clone();
-                modules.entry(ModuleName::webhook()).or_default();
-                modules.retain(|name, files| name.is_webhook() || files.wasm.is_some());
-                modules
-            };
-            let (before, now) = (listing(&before), listing(&now));
-            let mut carried_out = modules(&before);
-            for (name, change) in before.changes(&now) {
-                let gone = carried_out.remove(&name);
-                prop_assert_eq!(gone.is_none(), change == Change::New);
-                if change != Change::Removed {
-                    carried_out.insert(name.clone(), now.of(&name));
-                }
-            }
-            prop_assert_eq!(carried_out, modules(&now));
-        }
     }
 }
