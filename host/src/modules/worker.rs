@@ -466,5 +466,4 @@ fn cut(text: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "worker_tests.rs"]
 mod tests;

@@ -1,5 +1,6 @@
 //! The senders against a real HTTP receiver.
 
+mod failures;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -129,156 +130,6 @@ fn delivers_what_was_asked_for_over_kept_connections() {
             ..Counters::default()
         }
     );
-}
-
-#[test]
-fn order_per_key_survives_every_kind_of_failure() {
-    for threads in [1, 3] {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let record = Arc::clone(&taken);
-        let sink = Sink::start(move |received| match asked.fetch_add(1, SeqCst) % 23 {
-            0 => Reply::Status(500),
-            2 => Reply::Status(404),
-            4 => Reply::With(302, "location: /elsewhere\r\n"),
-            7 => Reply::Raw(b"220 smtp ready\r\n"),
-            9 => Reply::Raw(b""),
-            11 => Reply::Raw(b"HTTP/1.1 500 x\r\ncontent-length: 100\r\n\r\nhalf"),
-            13 => Reply::Status(999),
-            17 => Reply::With(204, "connection: close\r\n"),
-            n => {
-                record.lock().unwrap().push(received.body.clone());
-                if n == 19 {
-                    Reply::Raw(b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\nhalf")
-                } else {
-                    Reply::Status(200)
-                }
-            }
-        });
-        let delivery = Delivery::start(&Settings { threads, ..settings() }).unwrap();
-        for number in 0..20 {
-            let batch = (0..10).map(|key| request(&sink.url("/"), &format!("k{key}"), &format!("k{key} {number}")));
-            delivery.outbox().append(batch.collect()).unwrap();
-        }
-        wait(&delivery, "all delivered", nothing_left);
-        check_order(&sink.bodies(), 10, 20);
-        let list = sink.received();
-        assert!(
-            list.iter().all(|received| received.path == "/"),
-            "redirects are not followed"
-        );
-        let counters = delivery.stop(Duration::ZERO);
-        assert_eq!((counters.accepted, counters.delivered), (200, 200));
-        assert_eq!(counters.retried as usize, list.len() - 200);
-        let mut taken = taken.lock().unwrap().clone();
-        let count = taken.len();
-        taken.sort();
-        taken.dedup();
-        assert_eq!(taken.len(), count, "what was answered 2xx is not sent again");
-    }
-}
-
-#[test]
-fn nothing_is_lost_while_the_receiver_is_down() {
-    let sink = Sink::start(|_| Reply::Status(200));
-    let (address, url) = (sink.address, sink.url("/"));
-    let delivery = Delivery::start(&settings()).unwrap();
-    let append = |numbers: std::ops::Range<usize>| {
-        for number in numbers {
-            let batch = (0..5).map(|key| request(&url, &format!("k{key}"), &format!("k{key} {number}")));
-            delivery.outbox().append(batch.collect()).unwrap();
-        }
-    };
-    append(0..10);
-    wait(&delivery, "first part", nothing_left);
-    let mut bodies = sink.bodies();
-    sink.stop();
-    append(10..20);
-    wait(&delivery, "retries", |counters| counters.retried >= 50);
-    let sink = Sink::at(address, |_| Reply::Status(200));
-    append(20..30);
-    let counters = wait(&delivery, "second part", nothing_left);
-    bodies.extend(sink.bodies());
-    check_order(&bodies, 5, 30);
-    assert_eq!((counters.delivered, counters.dropped), (150, Dropped::default()));
-}
-
-#[test]
-fn a_key_that_fails_holds_no_other() {
-    let sink = Sink::start(|received| match received.body.split_once(' ') {
-        Some(("silent", _)) => Reply::Silence,
-        Some(("nonsense", _)) => Reply::Raw(b"\0\x01\x02 nonsense\r\n\r\n"),
-        _ => Reply::Status(200),
-    });
-    let settings = Settings {
-        http_timeout: Duration::from_secs(60),
-        concurrency_limit: 2,
-        ..settings()
-    };
-    let delivery = Delivery::start(&settings).unwrap();
-    for number in 0..20 {
-        let keys = ["silent", "nonsense", "good", ""];
-        let batch = keys
-            .iter()
-            .map(|key| request(&sink.url("/"), key, &format!("{key} {number}")));
-        delivery.outbox().append(batch.collect()).unwrap();
-    }
-    wait(&delivery, "the good ones", |counters| {
-        counters.delivered == 40 && counters.retried >= 10
-    });
-    let all = numbers_by_key(&sink.bodies());
-    assert_eq!(all["good"], (0..20).collect::<Vec<_>>());
-    assert_eq!(all["silent"], [0]);
-    assert_eq!(all["nonsense"], [0]);
-    let counters = delivery.stop(Duration::ZERO);
-    assert_eq!(
-        counters.dropped,
-        Dropped {
-            closed: 40,
-            ..Dropped::default()
-        }
-    );
-}
-
-#[test]
-fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
-    let sink = Sink::start(|received| Reply::Status(if received.body == "k 0" { 400 } else { 200 }));
-    let settings = Settings {
-        // Long enough for a second attempt, however slow the first one is.
-        retry_max_elapsed_time: Duration::from_secs(2),
-        ..settings()
-    };
-    let delivery = Delivery::start(&settings).unwrap();
-    let url = sink.url("/");
-    delivery
-        .outbox()
-        .append((0..3).map(|n| request(&url, "k", &format!("k {n}"))).collect())
-        .unwrap();
-    let counters = wait(&delivery, "all ended", nothing_left);
-    assert_eq!((counters.delivered, counters.dropped.gave_up), (2, 1));
-    assert!(counters.retried > 0);
-    check_order(&sink.bodies(), 1, 3);
-}
-
-#[test]
-fn a_late_answer_is_a_failure() {
-    let sink = Sink::start(|_| Reply::Silence);
-    let settings = Settings {
-        // Each attempt must reach the receiver before.
-        http_timeout: Duration::from_millis(500),
-        ..settings()
-    };
-    let delivery = Delivery::start(&settings).unwrap();
-    delivery
-        .outbox()
-        .append(vec![request(&sink.url("/"), "k", "k 0")])
-        .unwrap();
-    let list = sink.wait_for(3);
-    assert_ne!(
-        list[0].connection, list[1].connection,
-        "a connection that owes an answer is not used again"
-    );
-    assert!(delivery.stop(Duration::ZERO).retried >= 2);
 }
 
 #[test]
@@ -466,22 +317,6 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
     assert_eq!((early.len(), late.len()), (200, 50));
     check_order(&early, 4, 50);
     check_order(&late, 1, 50);
-}
-
-#[test]
-fn a_receiver_without_tls_fails_over_https() {
-    let sink = Sink::start(|_| Reply::Status(200));
-    let settings = Settings {
-        retry_max_elapsed_time: Duration::ZERO,
-        http_timeout: Duration::from_millis(300),
-        ..settings()
-    };
-    let delivery = Delivery::start(&settings).unwrap();
-    let url = sink.url("/").replace("http://", "https://");
-    delivery.outbox().append(vec![request(&url, "k", "k 0")]).unwrap();
-    let counters = wait(&delivery, "given up", nothing_left);
-    assert_eq!(counters.dropped.gave_up, 1);
-    assert!(sink.received().is_empty());
 }
 
 #[test]
