@@ -2,8 +2,8 @@
 //!
 //! What is read again is everything that a start reads: the configuration file, the webhook file of another broker, and
 //! the files of secrets and certificates that they name. Flags and environment are those of the process. Of what comes
-//! of it the modules are given what may change while they run ([`modules::Given`]); the rest is compared with what the
-//! host was started with, and named if it differs.
+//! of it the modules are given what may change while they run ([`Given`]); the rest is compared with what the host was
+//! started with, and named if it differs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What an event consists of, in the order of the contract.
 
-use super::lift::{Lift, aligned, enums, larger, lifted, records, variants};
+use super::lift::{Lift, aligned, enums, largest, lifted, records, variants};
 use crate::event::{
     Access, Acknowledgement, Address, Authentication, Authorization, Certificate, Client, Connack, Connection,
     Delivery, DeliveryDrop, DeliveryLoss, Detail, Disconnection, DropReason, End, EndReason, Event, Message,

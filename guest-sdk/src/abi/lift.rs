@@ -11,8 +11,16 @@ pub(super) const fn aligned(offset: usize, align: usize) -> usize {
     offset.next_multiple_of(align)
 }
 
-pub(super) const fn larger(one: usize, other: usize) -> usize {
-    if one > other { one } else { other }
+/// The largest of some sizes or alignments; 0 if there are none.
+pub(super) const fn largest(mut list: &[usize]) -> usize {
+    let mut largest = 0;
+    while let [first, rest @ ..] = list {
+        if *first > largest {
+            largest = *first;
+        }
+        list = rest;
+    }
+    largest
 }
 
 /// What the host passes in.
@@ -185,11 +193,7 @@ macro_rules! records {
         $(
             // SAFETY: the fields one after the other, each aligned, in the order of the contract.
             unsafe impl Lift for $name {
-                const ALIGN: usize = {
-                    let mut align = 1;
-                    $(align = larger(align, <$type as Lift>::ALIGN);)*
-                    align
-                };
+                const ALIGN: usize = largest(&[1, $(<$type as Lift>::ALIGN),*]);
                 const SIZE: usize = {
                     let mut end = 0;
                     $(end = aligned(end, <$type as Lift>::ALIGN) + <$type as Lift>::SIZE;)*
@@ -221,16 +225,8 @@ macro_rules! variants {
         $(
             // SAFETY: a byte with the number of the case, and its value, which is aligned as any case needs it.
             unsafe impl Lift for $name {
-                const ALIGN: usize = {
-                    let mut align = 1;
-                    $(align = larger(align, <$type as Lift>::ALIGN);)*
-                    align
-                };
-                const SIZE: usize = {
-                    let mut largest = 0;
-                    $(largest = larger(largest, <$type as Lift>::SIZE);)*
-                    aligned(Self::ALIGN + largest, Self::ALIGN)
-                };
+                const ALIGN: usize = largest(&[1, $(<$type as Lift>::ALIGN),*]);
+                const SIZE: usize = aligned(Self::ALIGN + largest(&[$(<$type as Lift>::SIZE),*]), Self::ALIGN);
 
                 #[inline(never)]
                 unsafe fn lift(from: *const u8, to: *mut $name) {

@@ -1,15 +1,17 @@
 //! The border of a component where events come in and outcomes go out, by the canonical ABI of the component model.
 //!
-//! The generated bindings have code for this too, but all of it in one function: with every case of [`Detail`] in it, a
-//! compiler makes 600 kB of machine code of that, which moves all fields of all cases for each event. That was half of
-//! a module's time for an event, and most of the time that it took to compile a module. Here each type is read by a
-//! function of its own, straight into the place where it stays. Everything else about the border remains the bindings'.
+//! The generated bindings have code for this too, but all of it in one function: with every case of
+//! [`Detail`](crate::event::Detail) in it, a compiler makes 600 kB of machine code of that, which moves all fields of all
+//! cases for each event. That was half of a module's time for an event, and most of the time that it took to compile a
+//! module. Here each type is read by a function of its own, straight into the place where it stays. Everything else about
+//! the border remains the bindings'.
 //!
-//! A type knows its size and alignment and how it is read ([`Lift`]) or written ([`Lower`]). Records and variants are
-//! listed in `events` as the contract has them: their offsets follow from the order, which a test compares with `wit/hook.wit`; that
-//! no field or case is missing and each has its type is seen by the compiler.
+//! A type knows its size and alignment and how it is read (`lift.rs`) or written (`lower.rs`). Records and variants are
+//! listed in `events.rs` as the contract has them: their offsets follow from the order, which a test compares with
+//! `wit/hook.wit`; that no field or case is missing and each has its type is seen by the compiler.
 //!
-//! With [`alloc`](crate::alloc), where unsafe code is beside the bindings: what it relies on is that the host obeys the canonical ABI, as wasmtime does.
+//! With [`alloc`](crate::alloc), where unsafe code is beside the bindings: what it relies on is that the host obeys the
+//! canonical ABI, as wasmtime does.
 #![allow(unsafe_code)]
 
 mod events;

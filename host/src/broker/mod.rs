@@ -44,10 +44,10 @@ pub struct Settings {
 
 /// Threads that serve clients if nobody says how many: two for each processor and at least eight.
 ///
-/// The system gives all threads that have work equal shares, and a module and delivery have up to one for each processor
-/// by default. If the broker had no more than that, webhooks would take half of the processors from clients as soon as
-/// more of them are wanted than can be sent. On two processors eight threads took a fifth more publishes than two then,
-/// and as many as two while no webhook was wanted.
+/// The system gives all threads that have work equal shares, and a module and delivery together have about one for each
+/// processor by default. If the broker had no more than that, webhooks would take half of the processors from clients as
+/// soon as more of them are wanted than can be sent. On two processors eight threads took a fifth more publishes than two
+/// then, and as many as two while no webhook was wanted.
 pub fn default_threads() -> usize {
     (2 * std::thread::available_parallelism().map_or(1, usize::from)).max(8)
 }

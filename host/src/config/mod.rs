@@ -7,7 +7,7 @@
 //!
 //! All mistakes are reported at once, each with its key and place and never with its value. Unknown keys are mistakes
 //! and name the nearest known one. What a [`Config`] holds needs no further checks, except rules, whose meaning belongs
-//! to the default module. [`read`] does no input of its own; [`load`] reads the files for it.
+//! to the default module. [`read`] does no input of its own; [`load()`] reads the files for it.
 
 mod broker;
 mod convert;

@@ -4,7 +4,7 @@
 //! payloads, reach what only this machine can: its own services, its neighbours, the metadata of its cloud. So such a
 //! request goes through clients of its own, whose resolver gives public addresses only ([`special`]): what was checked
 //! is what is connected to, and a name that means something else a moment later gains nothing. Hosts that are written
-//! as addresses never reach a resolver and are checked before the attempt ([`literal`]). Neither redirects nor proxies
+//! as addresses never reach a resolver and are checked before the attempt ([`Guard::literal`]). Neither redirects nor proxies
 //! lead past it: both are off.
 //!
 //! The pools are not shared with other requests: a connection that was made without the check is not used with it.

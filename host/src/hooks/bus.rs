@@ -152,7 +152,7 @@ impl Bus {
 
     /// Puts an event into the queues of those who want it.
     ///
-    /// Waits only for modules whose policy is [`Overflow::Wait`], and for them after all others were served. If the
+    /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait), and for them after all others were served. If the
     /// caller gives up waiting, the modules that are still waited for do not get the event.
     pub async fn emit(&self, to: Interested, event: Event) {
         if let Some(waiting) = self.offer(to, event) {

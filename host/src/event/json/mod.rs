@@ -4,7 +4,7 @@
 //! {"hook":"message-publish","message":{"topic":"devices/k7/temp","payload":"21.5"}}
 //! ```
 //!
-//! [`write`] and [`read`] are the two directions, and `read(write(event))` is `event`, for every event. The form is
+//! [`write()`] and [`read`] are the two directions, and `read(write(event))` is `event`, for every event. The form is
 //! that of `wit/hook.wit`: keys are its names with `_` for `-`, names of hooks, reasons and properties stand as they
 //! are there; `docs/events.md` has the whole of it for users. It is stable: a key keeps its meaning and its default.
 //!

@@ -104,14 +104,10 @@ impl Reader<'_> {
                 ("allow", Value::List(prefixes)) => {
                     for (index, prefix) in prefixes.iter().enumerate() {
                         let path = format!("egress.allow[{index}]");
-                        let Value::Text(text) = &prefix.value else {
-                            let text = format!("is {}, but must be a URL", prefix.value.kind());
-                            self.problem(&path, prefix.line, text);
-                            continue;
-                        };
-                        match text.parse::<Grant>() {
-                            Ok(grant) => allow.push(grant),
-                            Err(error) => self.problem(&path, prefix.line, error.to_string()),
+                        match self.text(&path, prefix, "a URL").map(str::parse::<Grant>) {
+                            Some(Ok(grant)) => allow.push(grant),
+                            Some(Err(error)) => self.problem(&path, prefix.line, error.to_string()),
+                            None => {}
                         }
                     }
                 }
@@ -125,17 +121,18 @@ impl Reader<'_> {
         allow
     }
 
+    /// A text; anything else is a problem.
+    fn text<'n>(&mut self, key: &str, node: &'n Node, expected: &str) -> Option<&'n str> {
+        if let Value::Text(text) = &node.value {
+            return Some(text);
+        }
+        let text = format!("is {}, but must be {expected}", node.value.kind());
+        self.problem(key, node.line, text);
+        None
+    }
+
     fn size(&mut self, key: &str, node: &Node, range: RangeInclusive<usize>) -> Option<usize> {
-        let Value::Text(text) = &node.value else {
-            let kind = node.value.kind();
-            self.problem(
-                key,
-                node.line,
-                format!("is {kind}, but must be a size such as \"64MiB\""),
-            );
-            return None;
-        };
-        let problem = match parse_size(text) {
+        let problem = match parse_size(self.text(key, node, "a size such as \"64MiB\"")?) {
             Ok(size) if range.contains(&size) => return Some(size),
             Ok(size) if size < *range.start() => format!("must be at least {} bytes", range.start()),
             Ok(_) => format!("must be at most {} bytes", range.end()),
@@ -146,16 +143,7 @@ impl Reader<'_> {
     }
 
     fn duration(&mut self, key: &str, node: &Node) -> Option<Duration> {
-        let Value::Text(text) = &node.value else {
-            let kind = node.value.kind();
-            self.problem(
-                key,
-                node.line,
-                format!("is {kind}, but must be a duration such as \"500ms\""),
-            );
-            return None;
-        };
-        let problem = match parse_duration(text) {
+        let problem = match parse_duration(self.text(key, node, "a duration such as \"500ms\"")?) {
             Ok(Duration::ZERO) => "must be longer than nothing".to_owned(),
             Ok(duration) if duration > LONGEST_DEADLINE => "must be at most an hour".to_owned(),
             Ok(duration) => return Some(duration),

@@ -85,9 +85,14 @@ pub(super) struct Changed {
 /// The file, open and locked.
 pub(super) struct Disk {
     path: PathBuf,
-    /// None after an error, until it is opened again, and once it is closed.
-    database: Option<Database>,
-    closed: bool,
+    state: State,
+}
+
+enum State {
+    Open(Database),
+    /// After an error: it is opened anew by whoever needs it next.
+    Failed,
+    Closed,
 }
 
 type Table<'n> = TableDefinition<'n, &'static str, (u64, &'static [u8])>;
@@ -105,36 +110,31 @@ impl Disk {
             source,
         })?;
         let path = dir.join(FILE);
-        let database = Some(open(&path)?);
-        Ok(Disk {
-            path,
-            database,
-            closed: false,
-        })
+        let state = State::Open(open(&path)?);
+        Ok(Disk { path, state })
     }
 
     /// Lets go of the file, which another process may open from then on; everything else is an error afterwards.
     pub(super) fn close(&mut self) {
-        self.database = None;
-        self.closed = true;
+        self.state = State::Closed;
     }
 
     /// The open file; after an error it is opened again first.
     fn database(&mut self) -> Result<&Database, String> {
-        if self.closed {
-            return Err(format!("{} is closed", self.path.display()));
+        if matches!(self.state, State::Failed) {
+            self.state = State::Open(open(&self.path).map_err(|error| error.to_string())?);
         }
-        if self.database.is_none() {
-            self.database = Some(open(&self.path).map_err(|error| error.to_string())?);
+        match &self.state {
+            State::Open(database) => Ok(database),
+            State::Failed | State::Closed => Err(format!("{} is closed", self.path.display())),
         }
-        self.database.as_ref().ok_or_else(String::new)
     }
 
     /// Does something with the file, which is opened anew the next time if it fails.
     fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, String> {
         let done = work(self.database()?);
         done.map_err(|error| {
-            self.database = None;
+            self.state = State::Failed;
             format!("{}: {error}", self.path.display())
         })
     }
@@ -289,7 +289,7 @@ fn about(database: &Database) -> Result<(), redb::Error> {
 impl Disk {
     /// As after an error, and the file to be opened next is this one.
     pub(super) fn lose(&mut self, path: &Path) {
-        self.database = None;
+        self.state = State::Failed;
         self.path = path.to_owned();
     }
 }

@@ -57,14 +57,12 @@ fn main() -> anyhow::Result<()> {
     let Cli { part, settings } = Cli::parse();
     // The parts are given one thread each, as more would take the processors away from what is measured; the baseline
     // has as many as the host.
-    let mut runtime = match part {
-        Some(Part::Baseline) => tokio::runtime::Builder::new_multi_thread(),
-        _ => tokio::runtime::Builder::new_current_thread(),
-    };
-    let runtime = runtime
-        .worker_threads(hookhost::broker::default_threads())
-        .enable_all()
-        .build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    if matches!(part, Some(Part::Baseline)) {
+        runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(hookhost::broker::default_threads());
+    }
+    let runtime = runtime.enable_all().build()?;
     match part {
         Some(Part::Gateway(settings)) => runtime.block_on(gateway::run(settings)),
         Some(Part::Sink) => runtime.block_on(sink::serve()),

@@ -14,7 +14,7 @@ pub(crate) struct Publishing {
     /// Bytes of each payload, at least 18
     #[arg(long, default_value_t = 64)]
     pub(crate) payload: usize,
-    /// Unconfirmed publishes of each publisher; the default is that of mosquitto's and paho's clients
+    /// Unconfirmed publishes of each publisher; the default is that of mosquitto's clients and of paho for Python
     #[arg(long, default_value_t = 20)]
     window: u32,
     /// Length of each measurement: long beside the second in which the queues fill
