@@ -51,7 +51,7 @@ fn steady(request: &Received) -> Value {
     body
 }
 
-const COMPOSE: &str = include_str!("../host/src/config/formats/testdata/emqx4-compose.env");
+const COMPOSE: &str = include_str!("../host/crates/import/src/testdata/emqx4-compose.env");
 
 const ACTIONS: [&str; 12] = [
     "client_connack",
@@ -242,7 +242,7 @@ async fn variables_of_emqx_5_without_any_file() {
 #[tokio::test]
 async fn a_file_of_nanomq_with_its_settings_in_the_list() {
     let sink = Sink::start().await;
-    let text = include_str!("../host/src/config/formats/testdata/nanomq-page.conf");
+    let text = include_str!("../host/crates/import/src/testdata/nanomq-page.conf");
     let host = with_file("nanomq.conf", text).url(&sink.url("/nano")).start().await;
     life(host, "a/b/c", "hello").await;
     let publish = about(&sink, "action", "message_publish");

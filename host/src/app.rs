@@ -14,12 +14,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::{Config, Loaded, Problem, Refused, Source};
-use crate::delivery::Delivery;
-use crate::hooks::Bus;
-use crate::modules::{self, LoadError, Modules, explain};
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin};
-use crate::{admin, broker, wasm};
+use crate::{admin, engine};
+use hookhost_delivery::Delivery;
+use hookhost_hooks::Bus;
+use hookhost_kv::Shelf;
+use hookhost_modules::{LoadError, Modules, explain};
+use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
 /// How long connections that have not ended in time may hold the process.
 const LEFTOVERS: Duration = Duration::from_millis(100);
@@ -35,8 +37,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let source = Box::new(Configuration::new(origin, &loaded));
     let config = loaded.config;
     let shelf = match &config.data {
-        Some(data) => wasm::Shelf::open(data)?,
-        None => wasm::Shelf::in_memory(),
+        Some(data) => Shelf::open(data)?,
+        None => Shelf::in_memory(),
     };
     let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
@@ -106,9 +108,8 @@ async fn serve(
         listen: config.mqtt.listen,
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
-        engine: config.broker.clone(),
     };
-    let broker = broker::start(&settings, Some(bus)).await?;
+    let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");
     if config.webhook.urls_missing && is_printing(&modules) {
         info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
@@ -182,9 +183,11 @@ pub fn check(config: &Config) -> Vec<Problem> {
 }
 
 /// Adds what modules find wrong to a configuration that has mistakes already, so that all are told at once.
-pub fn complete(refused: &mut Refused) {
+pub fn complete(refused: Refused) -> Vec<Problem> {
     let more = mistakes(refused.rest(), refused.has_rules());
-    refused.add(more);
+    let mut all = refused.mistakes();
+    all.add(more);
+    all.problems
 }
 
 /// What is wrong with modules and with what they are given; of the latter nothing if the host's rules are not those that
@@ -195,7 +198,7 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
         Err(error) => return vec![problem("the engine", explain(&error))],
     };
     // What modules keep belongs to the host that runs.
-    let reports = Modules::check(module_settings(config, &wasm::Shelf::in_memory()), engine);
+    let reports = Modules::check(module_settings(config, &Shelf::in_memory()), engine);
     let failed = reports
         .into_iter()
         .filter_map(|report| Some((report.module, report.result.err()?)));
@@ -230,7 +233,7 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
 }
 
 /// What modules need of the configuration.
-pub(crate) fn module_settings(config: &Config, shelf: &wasm::Shelf) -> modules::Settings {
+pub(crate) fn module_settings(config: &Config, shelf: &Shelf) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),

@@ -5,19 +5,13 @@
 
 pub mod admin;
 pub mod app;
-pub mod broker;
 pub mod cli;
 pub mod config;
-pub mod delivery;
-pub mod event;
-pub mod hooks;
+pub mod engine;
 pub mod logging;
-pub mod modules;
-mod priority;
 pub mod record;
 pub mod reload;
 pub mod sink;
-pub mod wasm;
 
 /// Events are made in one thread, requests in a second one, and both end in a third: what is freed in another thread than
 /// it was allocated in is what this allocator is good at. Beside glibc's a webhook takes a quarter less processor time.

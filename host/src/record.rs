@@ -1,4 +1,4 @@
-//! Live events in a file, as [JSON](crate::event::json): one line for each.
+//! Live events in a file, as [JSON](hookhost_event::json): one line for each.
 //!
 //! A recorder stands on the bus as a module does, with interests and a bounded queue of its own, so that events are
 //! built for it only if it wants them, and a slow disk costs it events (which the bus counts and says) and nobody
@@ -18,8 +18,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tracing::{error, info, warn};
 
-use crate::event::{Hook, json};
-use crate::hooks::{Attachment, Bus, Inbox, Interest, Interests, Overflow, QueueLimits, has_topic};
+use hookhost_event::{Hook, json};
+use hookhost_hooks::{Attachment, Bus, Inbox, Interest, Interests, Overflow, QueueLimits, has_topic};
 
 /// Name on the bus; no module can have it.
 const NAME: &str = "(record)";
@@ -169,7 +169,7 @@ impl Writer {
     }
 
     /// False if there is no room for the event.
-    fn write(&mut self, event: &crate::event::Event) -> io::Result<bool> {
+    fn write(&mut self, event: &hookhost_event::Event) -> io::Result<bool> {
         let mut line = json::write(event);
         line.push('\n');
         let Some(room) = self.room.checked_sub(line.len() as u64) else {
@@ -185,7 +185,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hooks::testing;
+    use hookhost_testing::events as testing;
 
     fn settings(file: &Path) -> Settings {
         Settings {

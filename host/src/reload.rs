@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused};
-use crate::delivery::Receivers;
-use crate::modules::{Flawed, Fresh, Given, Source};
+use hookhost_delivery::Receivers;
+use hookhost_modules::{Flawed, Fresh, Given, Source};
 
 /// Where a configuration comes from.
 #[derive(Clone)]
@@ -108,7 +108,10 @@ impl Source for Configuration {
             Err(refused) => {
                 let rest = refused.has_rules().then(|| given(refused.rest()));
                 return Fresh {
-                    given: Err(Flawed { refused, rest }),
+                    given: Err(Flawed {
+                        refused: refused.mistakes(),
+                        rest,
+                    }),
                     warnings: Vec::new(),
                 };
             }

@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::guard::{self, Guard};
 use super::shape;
-use crate::broker::{Clients, NotRunning};
-use crate::hooks::Unqueued;
-use crate::modules::{Handle, ReplayError};
+use hookhost_broker::{Clients, NotRunning};
+use hookhost_hooks::Unqueued;
+use hookhost_modules::{Handle, ReplayError};
 
 /// Entries of an answer, if no limit is given.
 const LIMIT: usize = 100;

@@ -29,7 +29,7 @@ pub use server::{Server, StartError};
 pub(crate) use token::read_text;
 pub use token::{BadToken, Token, TokenError, TokenFrom};
 
-use crate::{broker, modules};
+use {hookhost_broker as broker, hookhost_modules as modules};
 
 /// How the host is administered.
 #[derive(Debug, Clone, PartialEq, Eq)]

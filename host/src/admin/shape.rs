@@ -9,9 +9,10 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::broker::EngineState;
-use crate::event::{Millis, json};
-use crate::modules::{self, Entry, ModuleState, Origin};
+use hookhost_broker::EngineState;
+use hookhost_event::{Millis, json};
+use hookhost_modules as modules;
+use hookhost_modules::{Entry, ModuleState, Origin};
 
 /// Any answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,11 +8,11 @@ use hookhost_guest::nearest::nearest;
 
 use super::{finish, refuse};
 use crate::config::{self, Config, Flags, Loaded, Problem};
-use crate::event::json::hook_name;
-use crate::event::{Hook, TopicFilter};
 use crate::logging::Filter;
 use crate::reload::Origin;
-use crate::{app, modules, record};
+use crate::{app, record};
+use hookhost_event::json::hook_name;
+use hookhost_event::{Hook, TopicFilter};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct HostArguments {
@@ -140,7 +140,10 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     }
     let config = loaded.config.clone();
     let ended = app::run(loaded, origin, record.settings());
-    if ended.as_ref().is_err_and(|error| error.is::<modules::StartError>()) {
+    if ended
+        .as_ref()
+        .is_err_and(|error| error.is::<hookhost_modules::StartError>())
+    {
         // The default module is not alone in what may be wrong.
         let problems = app::check(&config);
         if !problems.is_empty() {
@@ -190,10 +193,7 @@ fn load(arguments: HostArguments) -> Result<(Filter, Origin, Loaded), Vec<Proble
     match (filter, origin.load()) {
         (Some(filter), Ok(loaded)) => return Ok((filter, origin, loaded)),
         (None, Ok(loaded)) => problems.extend(app::check(&loaded.config)),
-        (_, Err(mut refused)) => {
-            app::complete(&mut refused);
-            problems.extend(refused.problems);
-        }
+        (_, Err(refused)) => problems.extend(app::complete(refused)),
     }
     Err(problems)
 }

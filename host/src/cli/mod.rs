@@ -16,8 +16,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
-use crate::wasm;
 use clients::ClientsArguments;
+use hookhost_wasm as wasm;
 use host::{HostArguments, RunArguments};
 use module::ModuleCommand;
 use modules::ModulesArguments;

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::reader::Section;
-use crate::broker::{EngineSettings, GatewaySettings, Publishers, Upstream, UpstreamTls};
+use crate::engine::EngineSettings;
+use hookhost_gateway::{GatewaySettings, Publishers, Upstream, UpstreamTls};
+use hookhost_settings::reader::Section;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Engine {

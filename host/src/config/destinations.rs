@@ -12,13 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use super::Environment;
-use super::document::{Node, Value};
-use super::reader::{Given, Place, Reader, Section};
 use super::sections::terms;
-use crate::delivery::{
+use hookhost_delivery::{
     Certificates, Destination, Destinations, Identity, PrivateKey, Secret, ServerName, SigningKey, Terms, Tls,
     UrlPrefix, check_header, check_tls,
 };
+use hookhost_settings::document::{Node, Value};
+use hookhost_settings::reader::{Given, Place, Reader, Section};
 
 /// Reads a whole file; an error says why it cannot be read.
 pub type Files<'a> = dyn Fn(&Path) -> io::Result<Vec<u8>> + 'a;

@@ -6,7 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::super::{Inputs, Loaded, Problem, TextFile, read_with};
 use super::*;
-use crate::delivery::Destination;
+use hookhost_delivery::Destination;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::document::{self, Node, Value};
 use super::file::{self, Time};
-use super::reader::{Given, Place, file_layer};
 use super::{Environment, Flags, Inputs, Loaded, Problem, Refused, Source, TextFile, read_with};
-use crate::modules::explain;
+use hookhost_modules::explain;
+use hookhost_settings::document::{self, Node, Value};
+use hookhost_settings::reader::{Given, Place, file_layer};
 
 /// Reads the files that flags, environment (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) or the configuration file
 /// itself (`webhook.config`) name and makes a configuration of everything. Blocks while it reads.

@@ -10,48 +10,38 @@
 //! to the default module. [`read`] does no input of its own; [`load()`] reads the files for it.
 
 mod broker;
-mod convert;
 mod destinations;
-pub(crate) mod document;
 pub(crate) mod file;
-mod formats;
-mod hocon;
 mod load;
 mod mqtt;
-mod places;
-mod problem;
-mod reader;
 mod refused;
 mod restart;
 mod sections;
 #[cfg(test)]
 mod tests;
-pub mod units;
-mod url;
 mod webhook;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-pub use convert::Convert;
 pub use destinations::Files;
-pub use formats::Format;
+pub use hookhost_import::{Convert, Environment, Format, TextFile};
+pub use hookhost_settings::{Places, Problem, Source};
+pub use hookhost_settings::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use load::{environment, load, load_again, read_text};
 pub use mqtt::Mqtt;
-pub use places::Places;
-pub use problem::{Problem, Source};
 pub use refused::Refused;
 pub use restart::Fixed;
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
-pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use webhook::{RulesFrom, Webhook};
 
-use crate::broker::EngineSettings;
-use crate::{admin, delivery, event, modules, wasm};
+use crate::admin;
+use crate::engine::EngineSettings;
 use destinations::Sources;
-pub(crate) use reader::{Given, Place};
-use reader::{Layer, Reader, environment_layer, file_layer};
+use hookhost_settings::document;
+use hookhost_settings::reader::{Given, Layer, Place, Reader, environment_layer, file_layer};
+use {hookhost_delivery as delivery, hookhost_event as event, hookhost_modules as modules};
 
 /// Everything that can be configured, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +65,7 @@ pub struct Config {
     /// How requests are sent.
     pub delivery: delivery::Settings,
     /// Where the state of modules is kept; none: in memory.
-    pub data: Option<wasm::DataSettings>,
+    pub data: Option<hookhost_kv::DataSettings>,
     /// How the host is administered.
     pub admin: admin::Settings,
     /// How the host ends.
@@ -114,18 +104,6 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--admin`
     pub admin: Option<String>,
-}
-
-/// The environment; a map, so that a test can be one.
-pub type Environment = BTreeMap<String, String>;
-
-/// A file that has been read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextFile {
-    /// As it was named.
-    pub path: PathBuf,
-    /// What it holds.
-    pub text: String,
 }
 
 /// Everything that a configuration is made of.
@@ -220,7 +198,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader, bool) {
     let (flags, environment) = (flags_layer(&inputs.flags), environment_layer(variables()));
     let mut broker = Layer::new();
     let mut format = None;
-    let found = formats::read(&formats::Request {
+    let found = hookhost_import::read(&hookhost_import::Request {
         file: inputs
             .webhook_file
             .as_ref()
@@ -228,7 +206,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader, bool) {
         environment: &inputs.environment,
         format: [&flags, &environment, &file]
             .iter()
-            .find_map(|layer| formats::named(layer)),
+            .find_map(|layer| hookhost_import::named(layer)),
         urls: [&flags, &environment]
             .iter()
             .find_map(|layer| urls_of(layer))
@@ -260,7 +238,7 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader, bool) {
         .iter()
         .find_map(|layer| layer.get("webhook.format"));
     if let Some((_, given)) = other {
-        warnings.extend(formats::fit(&mut broker, given));
+        warnings.extend(hookhost_import::fit(&mut broker, given));
     }
 
     let layers = vec![flags, environment, broker, file, implied];

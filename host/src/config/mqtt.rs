@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::reader::Section;
-use super::units::parse_duration;
-use crate::broker::{Limits, SharedStrategy, default_threads};
+use hookhost_broker::{Limits, SharedStrategy, default_threads};
+use hookhost_settings::reader::Section;
+use hookhost_settings::units::parse_duration;
 
 /// The listener and its limits.
 #[derive(Debug, Clone, PartialEq)]

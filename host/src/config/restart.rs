@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::problem::Problem;
-use super::reader::{Given, Layer, Place};
+use hookhost_settings::Problem;
+use hookhost_settings::reader::{Given, Layer, Place};
 
 /// Sections that take effect at once.
 const SECTIONS: [&str; 2] = ["webhook.", "destinations."];
 
-/// Keys that do, beside those; what they hold is in [`Terms`](crate::delivery::Terms).
+/// Keys that do, beside those; what they hold is in [`Terms`](hookhost_delivery::Terms).
 const KEYS: [&str; 7] = [
     "delivery.concurrency_limit",
     "delivery.http_timeout",

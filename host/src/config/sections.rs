@@ -5,12 +5,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::reader::Section;
 use crate::admin::{self, TokenFrom};
-use crate::event::Node;
-use crate::hooks::{Overflow, QueueLimits};
-use crate::modules::Instances;
-use crate::{delivery, modules, wasm};
+use hookhost_event::Node;
+use hookhost_hooks::{Overflow, QueueLimits};
+use hookhost_modules::Instances;
+use hookhost_settings::reader::Section;
+use {hookhost_delivery as delivery, hookhost_modules as modules, hookhost_wasm as wasm};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -192,10 +192,10 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
 }
 
 /// `[data]`: what outlives the host. Without a folder nothing does.
-pub(super) fn data(mut at: Section<'_>) -> Option<wasm::DataSettings> {
+pub(super) fn data(mut at: Section<'_>) -> Option<hookhost_kv::DataSettings> {
     let keep_removed = at.duration("keep_removed", 7 * DAY, Duration::ZERO..=3650 * DAY);
     let dir = at.path("dir")?;
-    Some(wasm::DataSettings { dir, keep_removed })
+    Some(hookhost_kv::DataSettings { dir, keep_removed })
 }
 
 /// `[shutdown]`: how the host ends.

@@ -1,6 +1,7 @@
 //! The whole way from inputs to a configuration: mistakes, precedence, the formats, and the example file.
 
 mod brokers;
+mod convert;
 mod gateway;
 
 use std::time::Duration;
@@ -8,8 +9,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::hooks::Overflow;
-use crate::modules::Instances;
+use hookhost_delivery as delivery;
+use hookhost_hooks::Overflow;
+use hookhost_modules::Instances;
 
 fn file(path: &str, text: &str) -> Option<TextFile> {
     Some(TextFile {

@@ -9,30 +9,11 @@ use std::path::PathBuf;
 use hookhost_guest::webhook as bodies;
 use serde_json::{Map, Value as Json, json};
 
-use super::document::{Node, Value};
-use super::formats::Format;
-use super::places::Places;
-use super::reader::{Given, Place, Section};
-use super::url;
-
-/// The events of the RMQTT format: what a rule may be written for.
-pub(super) const EVENTS: [&str; 15] = [
-    "client_connect",
-    "client_connack",
-    "client_connected",
-    "client_disconnected",
-    "client_subscribe",
-    "client_unsubscribe",
-    "session_created",
-    "session_terminated",
-    "session_subscribed",
-    "session_unsubscribed",
-    "message_publish",
-    "message_delivered",
-    "message_acked",
-    "message_dropped",
-    "offline_message",
-];
+use hookhost_import::{EVENTS, Format};
+use hookhost_settings::Places;
+use hookhost_settings::document::{Node, Value};
+use hookhost_settings::reader::{Given, Place, Section};
+use hookhost_settings::url;
 
 /// Where webhooks go when nobody says where.
 const TERMINAL: &str = "stdout:";

@@ -10,7 +10,7 @@ use hookhost_guest::nearest::nearest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::modules::trial::{Fate, Tried};
+use hookhost_modules::trial::{Fate, Tried};
 
 const KEYS: [&str; 6] = ["event", "outcome", "text", "requests", "micros", "fuel"];
 const REQUEST_KEYS: [&str; 9] = [
@@ -204,8 +204,8 @@ impl fmt::Display for Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Id;
-    use crate::modules::trial::Answer;
+    use hookhost_event::Id;
+    use hookhost_modules::trial::Answer;
 
     fn tried() -> Tried {
         let answer = Answer {

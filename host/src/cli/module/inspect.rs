@@ -8,10 +8,12 @@ use clap::Args;
 
 use super::{host_config, not_loaded, put};
 use crate::app;
-use crate::event::json::hook_name;
-use crate::modules::LoadError;
-use crate::modules::trial::{Subject, Trial};
-use crate::wasm::{self, Engine, Shelf};
+use hookhost_event::json::hook_name;
+use hookhost_kv::Shelf;
+use hookhost_modules::LoadError;
+use hookhost_modules::trial::{Subject, Trial};
+use hookhost_wasm as wasm;
+use hookhost_wasm::Engine;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {

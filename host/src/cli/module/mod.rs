@@ -17,7 +17,7 @@ use clap::Subcommand;
 use super::refuse;
 use crate::config::{self, Config, Flags, Problem};
 use crate::logging::Filter;
-use crate::modules::{LoadError, explain};
+use hookhost_modules::{LoadError, explain};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModuleCommand {

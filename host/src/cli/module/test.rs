@@ -14,11 +14,12 @@ use super::inspect::time;
 use super::{host_config, not_loaded, put};
 use crate::app;
 use crate::config::Config;
-use crate::event::Event;
-use crate::event::json::{self, hook_name};
-use crate::modules::LoadError;
-use crate::modules::trial::{Answer, Fate, Subject, Trial, Tried};
-use crate::wasm::{Engine, EngineError, Shelf};
+use hookhost_event::Event;
+use hookhost_event::json::{self, hook_name};
+use hookhost_kv::Shelf;
+use hookhost_modules::LoadError;
+use hookhost_modules::trial::{Answer, Fate, Subject, Trial, Tried};
+use hookhost_wasm::{Engine, EngineError};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {

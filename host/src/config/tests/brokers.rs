@@ -1,6 +1,7 @@
 //! Files of other brokers as a part of the configuration.
 
 use super::*;
+use hookhost_delivery as delivery;
 
 #[test]
 fn a_brokers_environment_needs_no_file() {

@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn a_gateway() {
-    use crate::broker::{EngineSettings, GatewaySettings, Publishers};
+    use crate::engine::EngineSettings;
+    use hookhost_gateway::{GatewaySettings, Publishers};
     assert_eq!(config(&Inputs::default()).broker, EngineSettings::Rmqtt);
     let text =
         "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://a mqtts://b:1\"\nca = \"ca.pem\"\nproxy_protocol = true";

@@ -1,8 +1,8 @@
 //! The broker engine as the host runs it, with the host's limits, but without a single hook handler: what MQTT alone
 //! costs.
 
-use hookhost::broker::{self, EngineSettings, Limits, Settings};
-use hookhost::event::Node;
+use hookhost_broker::{Limits, Settings, start};
+use hookhost_event::Node;
 
 /// Serves until the process ends. Prints its address first.
 pub(crate) async fn serve() -> anyhow::Result<()> {
@@ -13,9 +13,8 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
             id: 1,
         },
         limits: Limits::default(),
-        engine: EngineSettings::Rmqtt,
     };
-    let running = broker::start(&settings, None).await?;
+    let running = start(&settings, None).await?;
     println!("ready {}", running.address());
     std::future::pending().await
 }

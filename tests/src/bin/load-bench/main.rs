@@ -15,6 +15,8 @@
     reason = "test code"
 )]
 
+use hookhost as _; // links its global allocator into this program
+
 mod baseline;
 mod gateway;
 mod load;
@@ -60,7 +62,7 @@ fn main() -> anyhow::Result<()> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     if matches!(part, Some(Part::Baseline)) {
         runtime = tokio::runtime::Builder::new_multi_thread();
-        runtime.worker_threads(hookhost::broker::default_threads());
+        runtime.worker_threads(hookhost_broker::default_threads());
     }
     let runtime = runtime.enable_all().build()?;
     match part {

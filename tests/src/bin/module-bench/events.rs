@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookhost::event::{
+use hookhost_event::{
     Bytes, Client, Connection, Detail, Disconnection, End, EndReason, Event, Id, Message, Millis, Origin, Transport,
 };
 use hookhost_guest::testing;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use hookhost::event::Node;
-use hookhost::wasm::{Component, Engine, EngineSettings, Identity, Instance, Kv, KvBounds, Limits, Outcome};
+use hookhost_event::Node;
+use hookhost_kv::{Kv, KvBounds};
+use hookhost_wasm::{Component, Engine, EngineSettings, Identity, Instance, Limits, Outcome};
 
 use crate::events::Sample;
 use crate::table::{Table, micros_per_round};

@@ -16,6 +16,8 @@
     reason = "test code"
 )]
 
+use hookhost as _; // links its global allocator into this program
+
 mod events;
 mod guest;
 mod idle;

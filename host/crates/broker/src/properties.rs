@@ -1,0 +1,149 @@
+//! Properties of MQTT 5 packets as `rmqtt-codec` reads them, in neutral words: the same for both engines.
+
+use bytestring::ByteString;
+use rmqtt_codec::v5::{Connect, ConnectAck, Disconnect, LastWill, PublishProperties, QoS};
+
+use hookhost_event::{Properties, Property};
+
+/// The properties of a packet; none if it has none.
+pub fn some(standard: Vec<Property>, user: Vec<(ByteString, ByteString)>) -> Option<Box<Properties>> {
+    (!standard.is_empty() || !user.is_empty()).then(|| Box::new(Properties { standard, user }))
+}
+
+/// The properties of CONNECT; the codec does not tell a default that was sent from one that was not.
+pub fn of_connect(connect: &Connect) -> Option<Box<Properties>> {
+    let mut standard = Vec::new();
+    if connect.session_expiry_interval_secs > 0 {
+        standard.push(Property::SessionExpiryInterval(connect.session_expiry_interval_secs));
+    }
+    if let Some(maximum) = connect.receive_max {
+        standard.push(Property::ReceiveMaximum(maximum.get()));
+    }
+    if let Some(size) = connect.max_packet_size {
+        standard.push(Property::MaximumPacketSize(size.get()));
+    }
+    if connect.topic_alias_max > 0 {
+        standard.push(Property::TopicAliasMaximum(connect.topic_alias_max));
+    }
+    if connect.request_response_info {
+        standard.push(Property::RequestResponseInformation(true));
+    }
+    if !connect.request_problem_info {
+        standard.push(Property::RequestProblemInformation(false));
+    }
+    if let Some(method) = &connect.auth_method {
+        standard.push(Property::AuthenticationMethod(method.clone()));
+    }
+    some(standard, connect.user_properties.clone())
+}
+
+/// The properties of CONNACK, with the same limitation.
+pub fn of_connack(connack: &ConnectAck) -> Option<Box<Properties>> {
+    let mut standard = Vec::new();
+    if let Some(interval) = connack.session_expiry_interval_secs {
+        standard.push(Property::SessionExpiryInterval(interval));
+    }
+    if connack.receive_max.get() < u16::MAX {
+        standard.push(Property::ReceiveMaximum(connack.receive_max.get()));
+    }
+    if connack.max_qos != QoS::ExactlyOnce {
+        standard.push(Property::MaximumQos(connack.max_qos.value()));
+    }
+    if !connack.retain_available {
+        standard.push(Property::RetainAvailable(false));
+    }
+    if let Some(size) = connack.max_packet_size {
+        standard.push(Property::MaximumPacketSize(size));
+    }
+    if let Some(id) = &connack.assigned_client_id {
+        standard.push(Property::AssignedClientIdentifier(id.clone()));
+    }
+    if connack.topic_alias_max > 0 {
+        standard.push(Property::TopicAliasMaximum(connack.topic_alias_max));
+    }
+    if let Some(reason) = &connack.reason_string {
+        standard.push(Property::ReasonString(reason.clone()));
+    }
+    if !connack.wildcard_subscription_available {
+        standard.push(Property::WildcardSubscriptionAvailable(false));
+    }
+    if !connack.subscription_identifiers_available {
+        standard.push(Property::SubscriptionIdentifierAvailable(false));
+    }
+    if !connack.shared_subscription_available {
+        standard.push(Property::SharedSubscriptionAvailable(false));
+    }
+    if let Some(keep_alive) = connack.server_keepalive_sec {
+        standard.push(Property::ServerKeepAlive(keep_alive));
+    }
+    if let Some(information) = &connack.response_info {
+        standard.push(Property::ResponseInformation(information.clone()));
+    }
+    if let Some(server) = &connack.server_reference {
+        standard.push(Property::ServerReference(server.clone()));
+    }
+    if let Some(method) = &connack.auth_method {
+        standard.push(Property::AuthenticationMethod(method.clone()));
+    }
+    some(standard, connack.user_properties.clone())
+}
+
+/// The properties of PUBLISH without the subscription identifiers, which belong to a delivery.
+pub fn of_publish(properties: &PublishProperties) -> Option<Box<Properties>> {
+    let mut standard = Vec::new();
+    if properties.is_utf8_payload {
+        standard.push(Property::PayloadFormatIndicator(1));
+    }
+    if let Some(interval) = properties.message_expiry_interval {
+        standard.push(Property::MessageExpiryInterval(interval.get()));
+    }
+    if let Some(kind) = &properties.content_type {
+        standard.push(Property::ContentType(kind.clone()));
+    }
+    if let Some(topic) = &properties.response_topic {
+        standard.push(Property::ResponseTopic(topic.clone()));
+    }
+    if let Some(data) = &properties.correlation_data {
+        standard.push(Property::CorrelationData(data.clone()));
+    }
+    if let Some(alias) = properties.topic_alias {
+        standard.push(Property::TopicAlias(alias.get()));
+    }
+    some(standard, properties.user_properties.clone())
+}
+
+/// The properties of a will.
+pub fn of_will(will: &LastWill) -> Option<Box<Properties>> {
+    let mut standard = Vec::new();
+    if will.is_utf8_payload == Some(true) {
+        standard.push(Property::PayloadFormatIndicator(1));
+    }
+    if let Some(interval) = will.message_expiry_interval {
+        standard.push(Property::MessageExpiryInterval(interval.get()));
+    }
+    if let Some(kind) = &will.content_type {
+        standard.push(Property::ContentType(kind.clone()));
+    }
+    if let Some(topic) = &will.response_topic {
+        standard.push(Property::ResponseTopic(topic.clone()));
+    }
+    if let Some(data) = &will.correlation_data {
+        standard.push(Property::CorrelationData(data.clone()));
+    }
+    some(standard, will.user_properties.clone())
+}
+
+/// The properties of DISCONNECT.
+pub fn of_disconnect(packet: &Disconnect) -> Option<Box<Properties>> {
+    let mut standard = Vec::new();
+    if let Some(interval) = packet.session_expiry_interval_secs {
+        standard.push(Property::SessionExpiryInterval(interval));
+    }
+    if let Some(server) = &packet.server_reference {
+        standard.push(Property::ServerReference(server.clone()));
+    }
+    if let Some(reason) = &packet.reason_string {
+        standard.push(Property::ReasonString(reason.clone()));
+    }
+    some(standard, packet.user_properties.clone())
+}

@@ -1,0 +1,262 @@
+//! Why connections, sessions and messages end: RMQTT's reasons in neutral words.
+//!
+//! Every variant of RMQTT's `Reason` is translated here and nowhere else. One fault of RMQTT needs care: it turns what
+//! its decoder complains about into text before the hook sees it. [`decoding_text`] turns that text back by asking the
+//! decoder's own errors for their texts, so nothing here depends on how they are worded.
+//!
+//! Codes are those that MQTT 5 has for the reason. RMQTT itself tells a client that was taken over 135 and not 142.
+
+use std::io;
+
+use bytestring::ByteString;
+
+use crate::{decode_error, properties};
+use hookhost_event::{DropReason, End, EndReason};
+
+use ::rmqtt::codec::error::{DecodeError, EncodeError, HandshakeError, ProtocolError, SendPacketError};
+use ::rmqtt::codec::v5::PublishAckReason;
+use ::rmqtt::net::MqttError;
+use ::rmqtt::types::{Disconnect, PublishResult, Reason};
+
+/// What RMQTT cannot tell about a kick, because the reason was known before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context {
+    /// The successor asked for a clean start.
+    pub(super) discarded: bool,
+    /// The node is stopping.
+    pub(super) stopping: bool,
+}
+
+/// Why a connection or a session has ended.
+pub(super) fn end(reason: &Reason, context: Context) -> End {
+    use EndReason as E;
+    match reason {
+        Reason::ConnectDisconnect(Some(Disconnect::V5(packet))) => End {
+            reason: E::Disconnect,
+            code: Some(packet.reason_code.into()),
+            text: packet.reason_string.clone(),
+            properties: properties::of_disconnect(packet),
+        },
+        Reason::ConnectDisconnect(Some(Disconnect::Other(text))) => plain(E::Disconnect, 0, Some(text.clone())),
+        Reason::ConnectDisconnect(Some(Disconnect::V3) | None) => plain(E::Disconnect, 0, None),
+        Reason::ConnectReadWriteTimeout => plain(E::IoTimeout, None, None),
+        Reason::ConnectReadWriteError => plain(E::SocketError, None, None),
+        Reason::ConnectRemoteClose => plain(E::Closed, None, None),
+        Reason::ConnectKeepaliveTimeout => plain(E::KeepAliveTimeout, 141, None),
+        Reason::ConnectKicked(true) if context.stopping => plain(E::Shutdown, 139, Some("Server shutting down".into())),
+        Reason::ConnectKicked(true) => plain(E::Kicked, 152, None),
+        Reason::ConnectKicked(false) if context.discarded => plain(E::Discarded, 142, None),
+        Reason::ConnectKicked(false) => plain(E::TakenOver, 142, None),
+        Reason::HandshakeRateExceeded => plain(E::LimitExceeded, 159, None),
+        Reason::SessionExpiration => plain(E::Expired, None, None),
+        Reason::SubscribeFailed(text) => plain(E::SubscribeFailed, 128, text.clone()),
+        Reason::UnsubscribeFailed(text) => plain(E::UnsubscribeFailed, 128, text.clone()),
+        Reason::PublishResult(result) => publish_refused(result.reason_code, result.reason_string.clone()),
+        Reason::SubscribeRefused => plain(E::NotAuthorized, 135, None),
+        Reason::DelayedPublishRefused | Reason::MessageQueueFull => plain(E::LimitExceeded, 151, None),
+        Reason::MessageExpiration => plain(E::Expired, None, None),
+        Reason::InflightWindowFull => plain(E::LimitExceeded, 147, None),
+        Reason::ProtocolError(text) => plain(E::ProtocolError, 130, Some(text.clone())),
+        Reason::Error(text) => match decoding_text(text) {
+            Some(end) => end,
+            None => plain(E::Other, 128, Some(shown(text))),
+        },
+        Reason::MqttError(error) => mqtt_error(error),
+        // The first one is the cause, the rest what followed from it: [DISCONNECT, socket closed].
+        Reason::Reasons(reasons) => reasons
+            .first()
+            .map_or_else(|| plain(E::Other, None, None), |r| end(r, context)),
+        Reason::Unknown => plain(E::Other, None, None),
+    }
+}
+
+/// Why a message was dropped, with its code and more detail in words; `receiver`: for one receiver.
+pub(super) fn drop_reason(reason: &Reason, receiver: bool) -> (DropReason, u8, Option<ByteString>) {
+    use DropReason as D;
+    match reason {
+        Reason::MessageExpiration => (D::Expired, 0, None),
+        Reason::MessageQueueFull => (D::QueueFull, 151, None),
+        Reason::InflightWindowFull if receiver => (D::WindowFull, 0, None),
+        Reason::InflightWindowFull => (D::ReceiveMaximumExceeded, 147, None),
+        Reason::DelayedPublishRefused => (D::LimitExceeded, 151, None),
+        Reason::PublishResult(result) => publish_result(result),
+        Reason::MqttError(MqttError::PacketIdInUse(_)) => (D::PacketIdInUse, 145, None),
+        // RMQTT has no variant for a receiver that has gone; all of its free texts about one receiver say so.
+        Reason::Error(text) if receiver => (D::Disconnected, 0, Some(shown(text))),
+        Reason::Error(text) => (D::Other, 128, Some(shown(text))),
+        Reason::MqttError(_) | Reason::Unknown if !receiver => (D::Other, 128, None),
+        Reason::ConnectDisconnect(_)
+        | Reason::ConnectReadWriteTimeout
+        | Reason::ConnectReadWriteError
+        | Reason::ConnectRemoteClose
+        | Reason::ConnectKeepaliveTimeout
+        | Reason::ConnectKicked(_)
+        | Reason::HandshakeRateExceeded
+        | Reason::SessionExpiration
+        | Reason::SubscribeFailed(_)
+        | Reason::UnsubscribeFailed(_)
+        | Reason::SubscribeRefused
+        | Reason::ProtocolError(_)
+        | Reason::MqttError(_)
+        | Reason::Reasons(_)
+        | Reason::Unknown => (D::SessionEnded, 0, None),
+    }
+}
+
+fn plain(reason: EndReason, code: impl Into<Option<u8>>, text: Option<ByteString>) -> End {
+    End {
+        reason,
+        code: code.into(),
+        text,
+        properties: None,
+    }
+}
+
+fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
+    let reason = match code {
+        PublishAckReason::NotAuthorized => EndReason::NotAuthorized,
+        PublishAckReason::QuotaExceeded => EndReason::LimitExceeded,
+        PublishAckReason::TopicNameInvalid
+        | PublishAckReason::PacketIdentifierInUse
+        | PublishAckReason::PayloadFormatInvalid
+        // What RMQTT says about a topic alias that is unknown or too high.
+        | PublishAckReason::ImplementationSpecificError => EndReason::ProtocolError,
+        PublishAckReason::Success | PublishAckReason::NoMatchingSubscribers | PublishAckReason::UnspecifiedError => {
+            EndReason::Other
+        }
+    };
+    plain(reason, u8::from(code), text.filter(|text| !text.is_empty()))
+}
+
+fn publish_result(result: &PublishResult) -> (DropReason, u8, Option<ByteString>) {
+    let reason = match result.reason_code {
+        PublishAckReason::NotAuthorized => DropReason::NotAuthorized,
+        PublishAckReason::QuotaExceeded => DropReason::LimitExceeded,
+        PublishAckReason::TopicNameInvalid | PublishAckReason::PayloadFormatInvalid => DropReason::Invalid,
+        PublishAckReason::PacketIdentifierInUse => DropReason::PacketIdInUse,
+        PublishAckReason::NoMatchingSubscribers => DropReason::NoSubscribers,
+        PublishAckReason::Success
+        | PublishAckReason::UnspecifiedError
+        | PublishAckReason::ImplementationSpecificError => DropReason::Other,
+    };
+    (reason, result.reason_code.into(), result.reason_string.clone())
+}
+
+fn mqtt_error(error: &MqttError) -> End {
+    match error {
+        MqttError::Handshake(HandshakeError::Protocol(error)) | MqttError::Protocol(error) => protocol_error(error),
+        MqttError::Handshake(HandshakeError::Timeout) => plain(EndReason::IoTimeout, 160, None),
+        MqttError::Decode(error) => decoding(error),
+        MqttError::Encode(error) | MqttError::SendPacket(SendPacketError::Encode(error)) => encoding(error),
+        MqttError::ReadTimeout | MqttError::CloseTimeout => plain(EndReason::IoTimeout, None, None),
+        // The packet lay in the client's socket until the time was up.
+        MqttError::WriteTimeout | MqttError::FlushTimeout => plain(EndReason::TooSlow, None, None),
+        MqttError::PublishAckReason(code, text) => publish_refused(*code, Some(text.clone())),
+        MqttError::ServiceUnavailable => plain(EndReason::Other, 136, None),
+        MqttError::InvalidProtocol => plain(EndReason::ProtocolError, 130, None),
+        MqttError::TooManySubscriptions => plain(EndReason::LimitExceeded, 151, None),
+        MqttError::TooManyTopicLevels => plain(EndReason::ProtocolError, 144, None),
+        MqttError::SubscribeLimited(_) => plain(EndReason::LimitExceeded, 151, None),
+        MqttError::IdentifierRejected => plain(EndReason::ProtocolError, 133, None),
+        MqttError::PacketIdInUse(_) => plain(EndReason::ProtocolError, 145, None),
+        MqttError::None => plain(EndReason::Other, 128, None),
+    }
+}
+
+fn protocol_error(error: &ProtocolError) -> End {
+    match error {
+        ProtocolError::Decode(error) => decoding(error),
+        ProtocolError::Encode(error) => encoding(error),
+        ProtocolError::KeepAliveTimeout => plain(EndReason::KeepAliveTimeout, 141, None),
+    }
+}
+
+/// What the decoder says about a packet of the client.
+fn decoding(error: &DecodeError) -> End {
+    match error {
+        DecodeError::Io(text) => socket(text),
+        error => plain(
+            EndReason::ProtocolError,
+            decode_error::code(error),
+            Some(error.to_string().into()),
+        ),
+    }
+}
+
+/// What the encoder says about a packet for the client.
+fn encoding(error: &EncodeError) -> End {
+    match error {
+        EncodeError::Io(text) => socket(text),
+        EncodeError::OverMaxPacketSize { .. } => plain(EndReason::LimitExceeded, 149, None),
+        EncodeError::InvalidLength
+        | EncodeError::MalformedPacket
+        | EncodeError::PacketIdRequired
+        | EncodeError::UnsupportedVersion => plain(EndReason::InternalError, 131, Some(error.to_string().into())),
+    }
+}
+
+/// The end of a socket, by what the system said; without a system error it closed in the middle of a packet.
+fn socket(text: &str) -> End {
+    const ERRORS: [(i32, &str); 9] = [
+        (32, "epipe"),
+        (100, "enetdown"),
+        (101, "enetunreach"),
+        (103, "econnaborted"),
+        (104, "econnreset"),
+        (107, "enotconn"),
+        (110, "etimedout"),
+        (112, "ehostdown"),
+        (113, "ehostunreach"),
+    ];
+    let named = |(number, _): &&(i32, &str)| text == io::Error::from_raw_os_error(*number).to_string();
+    match ERRORS.iter().find(named) {
+        Some((_, name)) => plain(EndReason::SocketError, None, Some(ByteString::from_static(name))),
+        None => plain(EndReason::Closed, None, None),
+    }
+}
+
+/// The decoder's error behind a text, found by asking each error for its text.
+fn decoding_text(text: &str) -> Option<End> {
+    const PLAIN: [DecodeError; 13] = [
+        DecodeError::InvalidProtocol,
+        DecodeError::InvalidLength,
+        DecodeError::MalformedPacket,
+        DecodeError::UnsupportedProtocolLevel,
+        DecodeError::ConnectReservedFlagSet,
+        DecodeError::InvalidConnectFlags,
+        DecodeError::ConnAckReservedFlagSet,
+        DecodeError::InvalidClientId,
+        DecodeError::UnsupportedPacketType,
+        DecodeError::PacketIdRequired,
+        DecodeError::InvalidTopicFilter,
+        DecodeError::InvalidTopicName,
+        DecodeError::Utf8Error,
+    ];
+    if let Some(error) = PLAIN.iter().find(|error| error.to_string() == text) {
+        return Some(decoding(error));
+    }
+    let too_large = DecodeError::MaxSizeExceeded { size: 0, max: 0 };
+    if text.starts_with(up_to(&too_large.to_string(), '0')) {
+        return Some(decoding(&too_large)).map(|end| End {
+            text: Some(text.into()),
+            ..end
+        });
+    }
+    let quoted = DecodeError::Io(ByteString::new()).to_string();
+    let io = text.strip_prefix(up_to(&quoted, '"'))?.strip_prefix('"')?;
+    Some(socket(io.strip_suffix('"').unwrap_or(io)))
+}
+
+fn up_to(text: &str, end: char) -> &str {
+    text.split(end).next().unwrap_or(text)
+}
+
+/// As much of a free text of RMQTT's as may be shown: what follows a bracket can be a packet with a password in it.
+fn shown(text: &str) -> ByteString {
+    let safe = text.split(['(', '{', '[', '"']).next().unwrap_or_default();
+    safe.chars().take(120).collect::<String>().trim_end().into()
+}
+
+#[cfg(test)]
+#[path = "reason_tests.rs"]
+mod tests;

@@ -1,0 +1,266 @@
+//! Retained messages, in memory.
+//!
+//! A store for RMQTT on RMQTT's own topic tree, with what its plugin for this lacks: a bound on memory, the expiry that
+//! the standard asks for, deletion when full, and a mark on every copy that leaves the store, so that a delivery says
+//! whether it comes from here. It holds no message whose topic nobody could publish to: the tree recurses once per
+//! level, and wildcards in it would never be found again.
+
+use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use ::rmqtt::retain::{RetainStorage, RetainTree};
+use ::rmqtt::topic::Topic;
+use ::rmqtt::types::{Retain, TimedValue, TopicFilter, TopicName};
+
+use super::limits::Limits;
+use super::tag::mark_stored;
+
+/// The store. A handle: clones share everything, because RMQTT owns one and the sweeper another.
+#[derive(Clone)]
+pub(super) struct Retained {
+    limits: Limits,
+    state: Arc<RwLock<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    tree: RetainTree<TimedValue<Retain>>,
+    messages: usize,
+    bytes: usize,
+    most: usize,
+}
+
+impl Retained {
+    /// An empty store within the limits.
+    pub(super) fn new(limits: &Limits) -> Retained {
+        Retained {
+            limits: limits.clone(),
+            state: Arc::default(),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the messages whose time is up; how many.
+    pub(super) fn sweep(&self) -> usize {
+        let mut state = self.write();
+        let mut freed = 0;
+        let removed = state.tree.retain(usize::MAX, |value| {
+            let keep = !value.is_expired();
+            if !keep {
+                freed += size(value.value());
+            }
+            keep
+        });
+        state.messages = state.messages.saturating_sub(removed);
+        state.bytes = state.bytes.saturating_sub(freed);
+        removed
+    }
+
+    fn expiry(&self, retain: &Retain) -> Option<Duration> {
+        let own = retain
+            .publish
+            .properties
+            .as_ref()
+            .and_then(|properties| properties.message_expiry_interval);
+        match own {
+            Some(seconds) => Some(Duration::from_secs(seconds.get().into())),
+            None => Some(self.limits.retained_message_ttl).filter(|ttl| !ttl.is_zero()),
+        }
+    }
+}
+
+fn size(retain: &Retain) -> usize {
+    retain.publish.topic.len() + retain.publish.payload.len()
+}
+
+#[async_trait]
+impl RetainStorage for Retained {
+    fn enable(&self) -> bool {
+        self.limits.retain
+    }
+
+    async fn set(&self, name: &TopicName, retain: Retain, _: Option<Duration>) -> ::rmqtt::Result<()> {
+        if !self.limits.is_topic(name) {
+            return Ok(());
+        }
+        let topic = Topic::from_str(name)?;
+        let expiry = self.expiry(&retain);
+        let added = size(&retain);
+        let mut state = self.write();
+        if let Some(old) = state.tree.remove(&topic) {
+            state.messages = state.messages.saturating_sub(1);
+            state.bytes = state.bytes.saturating_sub(size(old.value()));
+        }
+        if retain.publish.payload.is_empty() {
+            return Ok(());
+        }
+        if state.messages >= self.limits.max_retained_messages || state.bytes + added > self.limits.max_retained_bytes {
+            // Clients can cause this as often as they like, so it is no warning.
+            tracing::debug!(topic = %name, "the retained messages are full; this one is only routed");
+            return Ok(());
+        }
+        state.tree.insert(&topic, TimedValue::new(retain, expiry));
+        state.messages += 1;
+        state.bytes += added;
+        state.most = state.most.max(state.messages);
+        Ok(())
+    }
+
+    async fn get(&self, filter: &TopicFilter) -> ::rmqtt::Result<Vec<(TopicName, Retain)>> {
+        let filter = Topic::from_str(filter)?;
+        let found = self.read().tree.matches(&filter);
+        Ok(found
+            .into_iter()
+            .filter(|(_, value)| !value.is_expired())
+            .map(|(_, value)| {
+                let mut retain = value.into_value();
+                mark_stored(&mut retain.publish);
+                (retain.publish.topic.clone(), retain)
+            })
+            .collect())
+    }
+
+    async fn count(&self) -> isize {
+        isize::try_from(self.read().messages).unwrap_or(isize::MAX)
+    }
+
+    async fn max(&self) -> isize {
+        isize::try_from(self.read().most).unwrap_or(isize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use ::rmqtt::codec::types::QoS;
+    use ::rmqtt::codec::v5::PublishProperties;
+    use ::rmqtt::types::{CodecPublish, From as Sender, Id, Publish};
+
+    use super::*;
+    use crate::rmqtt::tag::Tag;
+
+    fn message(topic: &str, payload: &str, expiry: Option<u32>) -> Retain {
+        let publish = Publish::from(CodecPublish {
+            dup: false,
+            retain: true,
+            qos: QoS::AtLeastOnce,
+            topic: topic.into(),
+            packet_id: None,
+            payload: payload.to_owned().into(),
+            properties: Some(PublishProperties {
+                message_expiry_interval: expiry.and_then(NonZeroU32::new),
+                ..PublishProperties::default()
+            }),
+        });
+        Retain {
+            msg_id: None,
+            from: Sender::from_custom(Id::from(1, "p".into())),
+            publish,
+        }
+    }
+
+    async fn set(store: &Retained, topic: &str, payload: &str) {
+        store
+            .set(&topic.into(), message(topic, payload, None), None)
+            .await
+            .expect("a topic");
+    }
+
+    async fn found(store: &Retained, filter: &str) -> Vec<(String, String)> {
+        let mut found: Vec<_> = store
+            .get(&filter.into())
+            .await
+            .expect("a filter")
+            .into_iter()
+            .map(|(topic, retain)| {
+                assert!(Tag::of(&retain.publish).stored);
+                (
+                    topic.to_string(),
+                    String::from_utf8(retain.publish.payload.to_vec()).expect("text"),
+                )
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()
+    }
+
+    #[tokio::test]
+    async fn the_last_message_of_each_topic_is_kept() {
+        let store = Retained::new(&Limits::default());
+        set(&store, "a/1", "x").await;
+        set(&store, "a/1", "y").await;
+        set(&store, "a/2", "z").await;
+        set(&store, "$SYS/1", "s").await;
+        assert_eq!(found(&store, "a/+").await, pairs(&[("a/1", "y"), ("a/2", "z")]));
+        assert_eq!(found(&store, "#").await, pairs(&[("a/1", "y"), ("a/2", "z")]));
+        set(&store, "a/1", "").await;
+        assert_eq!(found(&store, "a/#").await, pairs(&[("a/2", "z")]));
+        assert_eq!((store.count().await, store.read().bytes), (2, 4 + "$SYS/1s".len()));
+    }
+
+    #[tokio::test]
+    async fn a_full_store_still_replaces_and_deletes() {
+        let store = Retained::new(&Limits {
+            max_retained_messages: 1,
+            ..Limits::default()
+        });
+        set(&store, "a", "1").await;
+        set(&store, "b", "1").await;
+        set(&store, "a", "2").await;
+        assert_eq!(found(&store, "#").await, pairs(&[("a", "2")]));
+        set(&store, "a", "").await;
+        set(&store, "b", "3").await;
+        assert_eq!(found(&store, "#").await, pairs(&[("b", "3")]));
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded() {
+        let store = Retained::new(&Limits {
+            max_retained_bytes: 10,
+            ..Limits::default()
+        });
+        set(&store, "a", "123456789").await;
+        set(&store, "b", "1").await;
+        assert_eq!(found(&store, "#").await, pairs(&[("a", "123456789")]));
+    }
+
+    #[tokio::test]
+    async fn an_expired_message_is_neither_found_nor_counted() {
+        let store = Retained::new(&Limits {
+            retained_message_ttl: Duration::from_nanos(1),
+            ..Limits::default()
+        });
+        set(&store, "a", "1").await;
+        store
+            .set(&"b".into(), message("b", "2", Some(1000)), None)
+            .await
+            .expect("a topic");
+        assert_eq!(found(&store, "#").await, pairs(&[("b", "2")]));
+        assert_eq!(store.sweep(), 1);
+        assert_eq!((store.count().await, store.read().bytes), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn topics_that_would_harm_the_tree_are_not_kept() {
+        let store = Retained::new(&Limits::default());
+        for topic in ["a/+", "#", &"/".repeat(60_000)] {
+            set(&store, topic, "1").await;
+        }
+        assert_eq!(store.count().await, 0);
+    }
+}

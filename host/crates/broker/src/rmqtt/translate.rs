@@ -1,0 +1,303 @@
+//! RMQTT's types in neutral words. No function here asks anybody or remembers anything.
+
+use std::net::SocketAddr;
+
+use bytestring::ByteString;
+
+use ::rmqtt::codec::types::Protocol;
+use ::rmqtt::codec::v5::RetainHandling;
+use ::rmqtt::types::{
+    ConnectInfo, From as Sender, FromType, Id as ClientKey, Publish, SubscriptionOptions, Unsubscribe,
+};
+
+use super::backlog;
+use super::limits::Limits;
+use super::tag::{Numbers, Tag};
+use crate::properties;
+use hookhost_event::{
+    Certificate, Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session,
+    Subscription, Transport, Unsubscription,
+};
+
+/// Listener number of messages that a module publishes: RMQTT has no kind of sender for them.
+pub(super) const MODULE_LISTENER: u16 = u16::MAX;
+
+/// What every translation of a connection needs to know about the listener.
+pub(super) struct Listening {
+    /// Its name.
+    pub(super) name: ByteString,
+    /// Where it listens, with the port that the system chose.
+    pub(super) address: SocketAddr,
+    /// Its limits.
+    pub(super) limits: Limits,
+}
+
+/// A client.
+pub(super) fn client(key: &ClientKey, protocol_version: u8) -> Client {
+    Client {
+        id: key.client_id.clone(),
+        username: key.username.clone(),
+        peer: key.remote_addr,
+        protocol_version,
+        node: None,
+        attributes: Vec::new(),
+    }
+}
+
+/// A session.
+pub(super) fn session(key: &ClientKey, protocol_version: u8, created_at: i64) -> Session {
+    Session {
+        client: client(key, protocol_version),
+        created_at: millis(created_at),
+    }
+}
+
+/// A time of RMQTT's; none if it is not set.
+pub(super) fn millis(time: i64) -> Option<Millis> {
+    u64::try_from(time).ok().filter(|time| *time > 0).map(Millis)
+}
+
+/// A connection, from its CONNECT and the listener's limits.
+pub(super) fn connection(info: &ConnectInfo, listening: &Listening) -> Connection {
+    let key = info.id();
+    let limits = &listening.limits;
+    let (session_expiry, receive_maximum, protocol_name, properties) = match info {
+        ConnectInfo::V3(_, connect) => {
+            let expiry = if connect.clean_session {
+                0
+            } else {
+                seconds(limits.session_expiry_interval)
+            };
+            (
+                cap_expiry(expiry, limits),
+                limits.max_inflight,
+                connect.protocol.name(),
+                None,
+            )
+        }
+        ConnectInfo::V5(_, connect) => (
+            cap_expiry(connect.session_expiry_interval_secs, limits),
+            connect
+                .receive_max
+                .map_or(limits.max_inflight, |max| limits.max_inflight.min(max.get())),
+            Protocol(5).name(),
+            properties::of_connect(connect),
+        ),
+    };
+    Connection {
+        client: client(key, info.proto_ver()),
+        listener: listening.name.clone(),
+        transport: Transport::Tcp,
+        local: Some(listening.address),
+        protocol_name: ByteString::from_static(protocol_name),
+        // The codec takes no protocol version with the bridge bit.
+        bridge: false,
+        keep_alive: info.keep_alive(),
+        clean_start: info.clean_start(),
+        session_expiry,
+        receive_maximum,
+        mountpoint: None,
+        certificate: info.cert().map(|cert| {
+            Box::new(Certificate {
+                common_name: cert.common_name.as_deref().unwrap_or_default().into(),
+                subject: cert.subject.as_str().into(),
+            })
+        }),
+        properties,
+    }
+}
+
+fn seconds(span: std::time::Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+}
+
+fn cap_expiry(asked: u32, limits: &Limits) -> u32 {
+    match seconds(limits.max_session_expiry_interval) {
+        0 => asked,
+        most => asked.min(most),
+    }
+}
+
+/// The code with which RMQTT will refuse a CONNECT whoever sends it, as far as its content says so.
+pub(super) fn refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
+    if info.client_id().len() > limits.max_clientid_len {
+        return Some(133);
+    }
+    if info.auth_method().is_some() {
+        return Some(140);
+    }
+    if !limits.retain && matches!(info, ConnectInfo::V5(..)) && info.last_will().is_some_and(|will| will.retain()) {
+        return Some(154);
+    }
+    None
+}
+
+/// The code with which RMQTT will refuse a CONNECT after it was authenticated.
+pub(super) fn late_refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
+    let fine = match info.keep_alive() {
+        0 => limits.allow_zero_keepalive,
+        // With MQTT 5 the broker imposes its own.
+        asked => matches!(info, ConnectInfo::V5(..)) || (limits.min_keepalive..=limits.max_keepalive).contains(&asked),
+    };
+    (!fine).then_some(136)
+}
+
+/// The answer to a CONNECT that was accepted.
+pub(super) fn accepted(
+    info: &ConnectInfo,
+    listening: &Listening,
+    session_present: bool,
+    connected_at: Option<Millis>,
+) -> Connack {
+    let connection = connection(info, listening);
+    let properties = matches!(info, ConnectInfo::V5(..)).then(|| connack_properties(&connection, &listening.limits));
+    Connack {
+        connection,
+        code: 0,
+        session_present,
+        connected_at,
+        properties,
+    }
+}
+
+/// The answer to a CONNECT that was refused.
+pub(super) fn refused(info: &ConnectInfo, listening: &Listening, code: u8) -> Connack {
+    Connack {
+        connection: connection(info, listening),
+        code,
+        session_present: false,
+        connected_at: None,
+        properties: None,
+    }
+}
+
+/// What RMQTT writes into a CONNACK of MQTT 5, but for a client id that it chose.
+fn connack_properties(connection: &Connection, limits: &Limits) -> Box<Properties> {
+    let mut standard = Vec::with_capacity(5);
+    if connection.session_expiry > 0 {
+        standard.push(Property::SessionExpiryInterval(connection.session_expiry));
+    }
+    standard.push(Property::ReceiveMaximum(connection.receive_maximum));
+    if limits.max_qos_allowed < 2 {
+        standard.push(Property::MaximumQos(limits.max_qos_allowed));
+    }
+    if !limits.retain {
+        standard.push(Property::RetainAvailable(false));
+    }
+    standard.push(Property::MaximumPacketSize(limits.max_packet_size));
+    if limits.max_topic_aliases > 0 {
+        standard.push(Property::TopicAliasMaximum(limits.max_topic_aliases));
+    }
+    if !limits.shared_subscription {
+        standard.push(Property::SharedSubscriptionAvailable(false));
+    }
+    let keep_alive = match connection.keep_alive {
+        0 => 0,
+        asked => asked.clamp(limits.min_keepalive, limits.max_keepalive),
+    };
+    standard.push(Property::ServerKeepAlive(keep_alive));
+    Box::new(Properties {
+        standard,
+        user: Vec::new(),
+    })
+}
+
+/// A subscription; `code` is that of SUBACK.
+pub(super) fn subscription(
+    client: Client,
+    filter: &ByteString,
+    options: &SubscriptionOptions,
+    code: u8,
+    is_new: bool,
+) -> Subscription {
+    let id = options.subscription_identifier().map(|id| id.get());
+    Subscription {
+        client,
+        filter: filter.clone(),
+        group: options.shared_group().cloned(),
+        qos: options.qos_value(),
+        no_local: options.no_local().unwrap_or(false),
+        retain_as_published: options.retain_as_published().unwrap_or(false),
+        retain_handling: match options.retain_handling() {
+            None | Some(RetainHandling::AtSubscribe) => 0,
+            Some(RetainHandling::AtSubscribeNew) => 1,
+            Some(RetainHandling::NoAtSubscribe) => 2,
+        },
+        id,
+        limit: options.limit_subs().and_then(|limit| u32::try_from(limit).ok()),
+        code,
+        is_new,
+        properties: id.and_then(|id| properties::some(vec![Property::SubscriptionIdentifier(id)], Vec::new())),
+    }
+}
+
+/// The end of a subscription that had this QoS, or none.
+pub(super) fn unsubscription(client: Client, unsubscribe: &Unsubscribe, had: Option<u8>) -> Unsubscription {
+    Unsubscription {
+        client,
+        filter: unsubscribe.topic_filter.clone(),
+        group: unsubscribe.shared_group.clone(),
+        qos: had.unwrap_or(0),
+        code: if had.is_some() { 0 } else { 17 },
+        properties: None,
+    }
+}
+
+/// A message as it was published, as far as a copy on its way still says so. `protocol_version` is the publisher's;
+/// `published` says that the copy is the publish itself, which alone has its packet identifier.
+pub(super) fn message(
+    numbers: &Numbers,
+    sender: &Sender,
+    protocol_version: u8,
+    publish: &Publish,
+    published: bool,
+) -> Message {
+    let tag = Tag::of(publish);
+    let (origin, protocol_version) = match sender.typ() {
+        FromType::Custom => (Origin::Client, protocol_version),
+        FromType::LastWill => (Origin::Will, protocol_version),
+        FromType::Admin if sender.lid == MODULE_LISTENER => (Origin::Module, 0),
+        FromType::Admin => (Origin::Admin, 0),
+        FromType::System => (Origin::System, 0),
+        FromType::Bridge => (Origin::Bridge, 0),
+    };
+    Message {
+        id: if published {
+            numbers.first_id(&sender.id, publish)
+        } else {
+            numbers.id(&sender.id, publish)
+        },
+        publisher: client(&sender.id, protocol_version),
+        origin,
+        topic: publish.topic.clone(),
+        payload: publish.payload.clone(),
+        qos: tag.qos,
+        retain: tag.retain,
+        dup: if published { publish.dup } else { tag.dup },
+        packet_id: publish.packet_id.filter(|_| published).map(|id| id.get()),
+        received_at: publish.create_time.and_then(millis).unwrap_or(Millis(0)),
+        properties: publish.properties.as_ref().and_then(properties::of_publish),
+    }
+}
+
+/// A message on its way to one receiver.
+pub(super) fn delivery(receiver: Client, message: Message, publish: &Publish) -> Delivery {
+    Delivery {
+        receiver,
+        message,
+        qos: publish.qos.value(),
+        retain: publish.retain,
+        dup: publish.dup,
+        packet_id: publish.packet_id.map(|id| id.get()),
+        retained: Tag::of(publish).stored,
+        group: backlog::group(publish),
+        subscription_ids: match &publish.properties {
+            Some(properties) => properties.subscription_ids.iter().map(|id| id.get()).collect(),
+            None => Vec::new(),
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "translate_tests.rs"]
+mod tests;

@@ -1,0 +1,14 @@
+//! The engine with real sockets: what each step of a client's life causes, in which order, and what hostile clients
+//! cannot do.
+
+mod hostile;
+mod life;
+mod messages;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookhost_broker::{Limits, Settings, start};
+use hookhost_event::{Detail, Event, Hook};
+use hookhost_testing::client;
+use hookhost_testing::engine::{DEADLINE, Host, line, settings};

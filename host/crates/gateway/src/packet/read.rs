@@ -1,0 +1,332 @@
+//! From bytes to packets, by `rmqtt-codec`.
+
+use bytes::BytesMut;
+use bytestring::ByteString;
+use rmqtt_codec::{v3, v5};
+use tokio_util::codec::Decoder;
+
+use super::{Asked, Connack, Connect, Packet, Publish, Unreadable, Will, kind};
+use crate::frame::{Frame, header};
+use hookhost_broker::{decode_error, properties};
+use hookhost_event::Property;
+
+/// The packet in a buffer of its own, as the codec wants it, with room for what the codec reserves after it.
+fn copied(first: u8, body: &[u8]) -> BytesMut {
+    let mut head = Vec::with_capacity(5);
+    header(&mut head, first, body.len());
+    let mut bytes = BytesMut::with_capacity(head.len() + body.len() + 8);
+    bytes.extend_from_slice(&head);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// Reads a packet of MQTT 3.
+pub(crate) fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, Unreadable> {
+    match v3::Codec::new(0).decode(&mut copied(first, body)) {
+        Ok(Some((packet, _))) => Ok(packet),
+        Ok(None) => Err(Unreadable(129)),
+        Err(error) => Err(Unreadable(decode_error::code(&error))),
+    }
+}
+
+/// Reads a packet of MQTT 5.
+pub(crate) fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, Unreadable> {
+    match v5::Codec::new(0, 0).decode(&mut copied(first, body)) {
+        Ok(Some((packet, _))) => Ok(packet),
+        Ok(None) => Err(Unreadable(129)),
+        Err(error) => Err(Unreadable(decode_error::code(&error))),
+    }
+}
+
+/// Reads CONNECT of any version.
+pub(crate) fn connect(body: &[u8]) -> Result<Connect, Unreadable> {
+    let first = kind::CONNECT << 4;
+    let name = usize::from(u16::from_be_bytes([
+        *body.first().ok_or(Unreadable(129))?,
+        *body.get(1).ok_or(Unreadable(129))?,
+    ]));
+    let level = *body.get(2 + name).ok_or(Unreadable(129))?;
+    // Bridges set the high bit, which the codec does not know.
+    let bridge = level & 0x80 != 0;
+    let mut masked = Vec::new();
+    let body = if bridge {
+        masked.extend_from_slice(body);
+        if let Some(level) = masked.get_mut(2 + name) {
+            *level &= 0x7f;
+        }
+        &masked[..]
+    } else {
+        body
+    };
+    if level & 0x7f == 5 {
+        match decode_v5(first, body)? {
+            v5::Packet::Connect(connect) => Ok(connect_v5(*connect, bridge)),
+            _ => Err(Unreadable(130)),
+        }
+    } else {
+        match decode_v3(first, body)? {
+            v3::Packet::Connect(connect) => Ok(connect_v3(*connect, bridge)),
+            _ => Err(Unreadable(130)),
+        }
+    }
+}
+
+fn connect_v3(connect: v3::Connect, bridge: bool) -> Connect {
+    Connect {
+        version: connect.protocol.level(),
+        bridge,
+        has_credentials: connect.username.is_some() || connect.password.is_some(),
+        authentication_method: false,
+        username: connect.username,
+        client_id: connect.client_id,
+        clean_start: connect.clean_session,
+        keep_alive: connect.keep_alive,
+        session_expiry: if connect.clean_session { 0 } else { u32::MAX },
+        receive_maximum: u16::MAX,
+        topic_alias_maximum: 0,
+        will: connect.last_will.map(|will| Will {
+            topic: will.topic,
+            payload: will.message,
+            qos: will.qos.value(),
+            retain: will.retain,
+            delay: 0,
+            properties: None,
+        }),
+        properties: None,
+    }
+}
+
+fn connect_v5(connect: v5::Connect, bridge: bool) -> Connect {
+    Connect {
+        version: 5,
+        bridge,
+        properties: properties::of_connect(&connect),
+        has_credentials: connect.username.is_some() || connect.password.is_some() || connect.auth_method.is_some(),
+        authentication_method: connect.auth_method.is_some(),
+        username: connect.username,
+        client_id: connect.client_id,
+        clean_start: connect.clean_start,
+        keep_alive: connect.keep_alive,
+        session_expiry: connect.session_expiry_interval_secs,
+        receive_maximum: connect.receive_max.map_or(u16::MAX, |maximum| maximum.get()),
+        topic_alias_maximum: connect.topic_alias_max,
+        will: connect.last_will.map(|will| Will {
+            delay: will.will_delay_interval_sec.unwrap_or(0),
+            properties: properties::of_will(&will),
+            topic: will.topic,
+            payload: will.message,
+            qos: will.qos.value(),
+            retain: will.retain,
+        }),
+    }
+}
+
+/// Reads CONNACK.
+pub(crate) fn connack(version: u8, body: &[u8]) -> Result<Connack, Unreadable> {
+    let first = kind::CONNACK << 4;
+    if version == 5 {
+        return match decode_v5(first, body)? {
+            v5::Packet::ConnectAck(connack) => Ok(Connack {
+                properties: properties::of_connack(&connack),
+                code: connack.reason_code.into(),
+                session_present: connack.session_present,
+                assigned_client_id: connack.assigned_client_id,
+                session_expiry: connack.session_expiry_interval_secs,
+                keep_alive: connack.server_keepalive_sec,
+                topic_alias_maximum: connack.topic_alias_max,
+                maximum_packet_size: connack.max_packet_size,
+            }),
+            _ => Err(Unreadable(130)),
+        };
+    }
+    match decode_v3(first, body)? {
+        v3::Packet::ConnectAck(connack) => Ok(Connack {
+            code: code_of_v3(connack.return_code.into()),
+            session_present: connack.session_present,
+            ..Connack::default()
+        }),
+        _ => Err(Unreadable(130)),
+    }
+}
+
+/// The code of MQTT 5 for a return code of CONNACK in 3.x.
+fn code_of_v3(code: u8) -> u8 {
+    match code {
+        0 => 0,
+        1 => 132,
+        2 => 133,
+        3 => 136,
+        4 => 134,
+        5 => 135,
+        _ => 128,
+    }
+}
+
+/// Reads a packet other than CONNECT, CONNACK and AUTH.
+pub(crate) fn read(version: u8, frame: Frame<'_>) -> Result<Packet, Unreadable> {
+    if let (kind::PUBACK..=kind::PUBCOMP, [high, low]) = (frame.kind(), frame.body) {
+        // What nearly every confirmation looks like.
+        let id = u16::from_be_bytes([*high, *low]);
+        return if id == 0 {
+            Err(Unreadable(129))
+        } else {
+            Ok(Packet::Ack {
+                id,
+                code: 0,
+                properties: None,
+            })
+        };
+    }
+    if version == 5 {
+        read_v5(decode_v5(frame.first, frame.body)?)
+    } else {
+        read_v3(decode_v3(frame.first, frame.body)?)
+    }
+}
+
+fn read_v3(packet: v3::Packet) -> Result<Packet, Unreadable> {
+    use v3::Packet as P;
+    Ok(match packet {
+        P::Publish(publish) => Packet::Publish(published(*publish)),
+        P::PublishAck { packet_id }
+        | P::PublishReceived { packet_id }
+        | P::PublishRelease { packet_id }
+        | P::PublishComplete { packet_id } => ack(packet_id.get(), 0, None, Vec::new()),
+        P::Subscribe {
+            packet_id,
+            topic_filters,
+        } => Packet::Subscribe {
+            id: packet_id.get(),
+            filters: topic_filters
+                .into_iter()
+                .map(|(filter, qos)| Asked {
+                    filter,
+                    qos: qos.value(),
+                    no_local: false,
+                    retain_as_published: false,
+                    retain_handling: 0,
+                })
+                .collect(),
+            identifier: None,
+            properties: None,
+        },
+        P::SubscribeAck { packet_id, status } => Packet::Suback {
+            id: packet_id.get(),
+            codes: status
+                .into_iter()
+                .map(|status| match status {
+                    v3::SubscribeReturnCode::Success(qos) => qos.value(),
+                    v3::SubscribeReturnCode::Failure => 128,
+                })
+                .collect(),
+        },
+        P::Unsubscribe {
+            packet_id,
+            topic_filters,
+        } => Packet::Unsubscribe {
+            id: packet_id.get(),
+            filters: topic_filters,
+            properties: None,
+        },
+        P::UnsubscribeAck { packet_id } => Packet::Unsuback {
+            id: packet_id.get(),
+            codes: Vec::new(),
+        },
+        P::Disconnect => Packet::Disconnect {
+            code: 0,
+            session_expiry: None,
+            text: None,
+            properties: None,
+        },
+        P::PingRequest | P::PingResponse => Packet::Ping,
+        P::Connect(_) | P::ConnectAck(_) => return Err(Unreadable(130)),
+    })
+}
+
+fn read_v5(packet: v5::Packet) -> Result<Packet, Unreadable> {
+    use v5::Packet as P;
+    Ok(match packet {
+        P::Publish(publish) => Packet::Publish(published(*publish)),
+        P::PublishAck(packet) | P::PublishReceived(packet) => ack(
+            packet.packet_id.get(),
+            packet.reason_code.into(),
+            packet.reason_string,
+            packet.properties,
+        ),
+        P::PublishRelease(packet) | P::PublishComplete(packet) => ack(
+            packet.packet_id.get(),
+            packet.reason_code.into(),
+            packet.reason_string,
+            packet.properties,
+        ),
+        P::Subscribe(packet) => {
+            let identifier = packet.id.map(|id| id.get());
+            let standard = identifier.map(Property::SubscriptionIdentifier).into_iter().collect();
+            Packet::Subscribe {
+                id: packet.packet_id.get(),
+                filters: packet
+                    .topic_filters
+                    .into_iter()
+                    .map(|(filter, options)| Asked {
+                        filter,
+                        qos: options.qos.value(),
+                        no_local: options.no_local,
+                        retain_as_published: options.retain_as_published,
+                        retain_handling: options.retain_handling.into(),
+                    })
+                    .collect(),
+                identifier,
+                properties: properties::some(standard, packet.user_properties),
+            }
+        }
+        P::SubscribeAck(packet) => Packet::Suback {
+            id: packet.packet_id.get(),
+            codes: packet.status.into_iter().map(u8::from).collect(),
+        },
+        P::Unsubscribe(packet) => Packet::Unsubscribe {
+            id: packet.packet_id.get(),
+            filters: packet.topic_filters,
+            properties: properties::some(Vec::new(), packet.user_properties),
+        },
+        P::UnsubscribeAck(packet) => Packet::Unsuback {
+            id: packet.packet_id.get(),
+            codes: packet.status.into_iter().map(u8::from).collect(),
+        },
+        P::Disconnect(packet) => Packet::Disconnect {
+            code: packet.reason_code.into(),
+            session_expiry: packet.session_expiry_interval_secs,
+            text: packet.reason_string.clone(),
+            properties: properties::of_disconnect(&packet),
+        },
+        P::PingRequest | P::PingResponse => Packet::Ping,
+        P::Connect(_) | P::ConnectAck(_) | P::Auth(_) => return Err(Unreadable(130)),
+    })
+}
+
+fn ack(id: u16, code: u8, reason: Option<ByteString>, user: Vec<(ByteString, ByteString)>) -> Packet {
+    let standard = reason.map(Property::ReasonString).into_iter().collect();
+    Packet::Ack {
+        id,
+        code,
+        properties: properties::some(standard, user),
+    }
+}
+
+fn published(publish: rmqtt_codec::types::Publish) -> Publish {
+    let properties = publish.properties.as_ref();
+    Publish {
+        alias: properties
+            .and_then(|properties| properties.topic_alias)
+            .map(|alias| alias.get()),
+        subscription_ids: properties.map_or_else(Vec::new, |properties| {
+            properties.subscription_ids.iter().map(|id| id.get()).collect()
+        }),
+        properties: properties.and_then(properties::of_publish),
+        topic: publish.topic,
+        payload: publish.payload,
+        qos: publish.qos.value(),
+        retain: publish.retain,
+        dup: publish.dup,
+        id: publish.packet_id.map(|id| id.get()),
+    }
+}

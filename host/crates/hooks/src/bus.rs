@@ -1,0 +1,336 @@
+//! The way of events from the broker to the queues of modules.
+//!
+//! A [`Bus`] holds one table: per hook, the modules that are interested. The table is never changed; attaching,
+//! changing interests and detaching replace it in one step, and whoever reads it takes no lock. An event is built only
+//! if [`Bus::interested`] finds somebody, is put behind one `Arc`, and goes into one queue per module: that of the
+//! shard which its client's id names, so that the order of one client is kept whatever the number of shards.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
+
+use super::interests::Interests;
+use super::queue::{Inbox, QueueLimits, Queued, queue};
+use super::target::{QueueState, Tally, Target, Unqueued};
+use super::weight::weight;
+use hookhost_event::{Event, Hook};
+
+/// Connects the broker with the queues of modules. Clones are the same bus.
+#[derive(Clone, Default)]
+pub struct Bus(Arc<Shared>);
+
+/// When interests were set: a later version is greater, on all attachments of one bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Version(pub(crate) u64);
+
+/// Who gets an event. Holds up to four modules without allocating.
+#[must_use = "an event that is wanted has to be emitted"]
+#[derive(Default)]
+pub struct Interested(SmallVec<[Chosen; 4]>);
+
+/// A module's queues on a bus. Dropping it detaches: later events pass by, queued ones stay readable.
+pub struct Attachment {
+    bus: Arc<Shared>,
+    id: u64,
+    target: Arc<Target>,
+}
+
+#[derive(Default)]
+struct Shared {
+    table: ArcSwap<Table>,
+    /// What the table is made of; locked by those who change it, never by those who emit.
+    registry: Mutex<Registry>,
+}
+
+#[derive(Default)]
+struct Table {
+    by_hook: [Vec<Entry>; Hook::COUNT],
+}
+
+impl Table {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "Hook::COUNT is one more than the number of the last hook"
+    )]
+    fn of(&self, hook: Hook) -> &[Entry] {
+        &self.by_hook[hook as usize]
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    target: Arc<Target>,
+    interests: Interests,
+    version: Version,
+}
+
+struct Chosen {
+    target: Arc<Target>,
+    version: Version,
+}
+
+/// Is told of hooks before they are wanted.
+type Prepare = Arc<dyn Fn(&[Hook]) + Send + Sync>;
+
+#[derive(Default)]
+struct Registry {
+    next_id: u64,
+    version: Version,
+    attached: Vec<Attached>,
+    tallies: HashMap<Arc<str>, Arc<Tally>>,
+    prepare: Option<Prepare>,
+}
+
+struct Attached {
+    id: u64,
+    target: Arc<Target>,
+    interests: Option<(Interests, Version)>,
+}
+
+impl Bus {
+    /// A bus without modules.
+    pub fn new() -> Bus {
+        Bus::default()
+    }
+
+    /// Who wants an event of this hook with this subject (see [`Detail::subject`](hookhost_event::Detail::subject)).
+    ///
+    /// Costs a table read if nobody is interested in the hook, and never allocates for up to four modules.
+    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
+        self.choose(hook, subject, |_| true)
+    }
+
+    /// The same without the modules that would drop any event of this client, because their queue for it is full; it
+    /// is counted as dropped for them. So an event that nobody has room for is not even built.
+    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Interested {
+        self.choose(hook, subject, |target| target.has_room(client_id))
+    }
+
+    fn choose(&self, hook: Hook, subject: Option<&str>, takes: impl Fn(&Target) -> bool) -> Interested {
+        let table = self.0.table.load();
+        let wanting = table
+            .of(hook)
+            .iter()
+            .filter(|entry| entry.interests.wants(hook, subject) && takes(&entry.target));
+        Interested(
+            wanting
+                .map(|entry| Chosen {
+                    target: Arc::clone(&entry.target),
+                    version: entry.version,
+                })
+                .collect(),
+        )
+    }
+
+    /// Whether anybody wants an event of any of these hooks with this subject.
+    pub fn wants(&self, hooks: &[Hook], subject: Option<&str>) -> bool {
+        let table = self.0.table.load();
+        hooks.iter().any(|hook| {
+            table
+                .of(*hook)
+                .iter()
+                .any(|entry| entry.interests.wants(*hook, subject))
+        })
+    }
+
+    /// Has `prepare` called with the hooks that somebody is about to want, before the first event of theirs is asked
+    /// for: at once with those that are wanted already, later in the thread that changes interests. Only one can be
+    /// had; a later call replaces it.
+    pub fn on_demand(&self, prepare: impl Fn(&[Hook]) + Send + Sync + 'static) {
+        let prepare: Prepare = Arc::new(prepare);
+        let mut registry = self.0.registry();
+        registry.prepare = Some(Arc::clone(&prepare));
+        let table = self.0.table.load();
+        let wanted: Vec<_> = Hook::ALL
+            .into_iter()
+            .filter(|hook| !table.of(*hook).is_empty())
+            .collect();
+        prepare(&wanted);
+    }
+
+    /// Puts an event into the queues of those who want it.
+    ///
+    /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait), and for them after all others were served. If the
+    /// caller gives up waiting, the modules that are still waited for do not get the event.
+    pub async fn emit(&self, to: Interested, event: Event) {
+        if let Some(waiting) = self.offer(to, event) {
+            waiting.finish().await;
+        }
+    }
+
+    /// The same without waiting: gives what is left to be waited for, if anything is.
+    pub fn offer(&self, to: Interested, event: Event) -> Option<Waiting> {
+        if to.is_empty() {
+            return None;
+        }
+        let weight = weight(&event);
+        let event = Arc::new(event);
+        let mut waiting = SmallVec::new();
+        for Chosen { target, version } in to.0 {
+            let shard = target.shard_of(&event);
+            if let Some(queued) = target.offer(
+                shard,
+                Queued {
+                    event: Arc::clone(&event),
+                    version,
+                },
+                weight,
+            ) {
+                waiting.push((target, shard, queued));
+            }
+        }
+        (!waiting.is_empty()).then_some(Waiting { waiting, weight })
+    }
+
+    /// Gives a module queues, one per shard, without any interests yet. One shard at least is made.
+    pub fn attach(&self, module: &str, shards: usize, limits: QueueLimits) -> (Attachment, Vec<Inbox>) {
+        let (senders, inboxes): (Vec<_>, Vec<_>) = (0..shards.max(1)).map(|_| queue(limits)).unzip();
+        let mut registry = self.0.registry();
+        let module: Arc<str> = module.into();
+        let tally = Arc::clone(registry.tallies.entry(Arc::clone(&module)).or_default());
+        let target = Arc::new(Target::new(module, limits.overflow, senders, tally));
+        let id = registry.next_id;
+        registry.next_id += 1;
+        registry.attached.push(Attached {
+            id,
+            target: Arc::clone(&target),
+            interests: None,
+        });
+        (
+            Attachment {
+                bus: Arc::clone(&self.0),
+                id,
+                target,
+            },
+            inboxes,
+        )
+    }
+
+    /// How full the queues of all attached modules are, in the order in which they were attached.
+    pub fn queues(&self) -> Vec<QueueState> {
+        self.0
+            .registry()
+            .attached
+            .iter()
+            .map(|attached| attached.target.state())
+            .collect()
+    }
+}
+
+/// An event for which some queues have no room yet.
+#[must_use = "the modules that are waited for do not get the event otherwise"]
+pub struct Waiting {
+    waiting: SmallVec<[(Arc<Target>, usize, Queued); 4]>,
+    weight: usize,
+}
+
+impl Waiting {
+    /// Waits for room in each of them.
+    pub async fn finish(self) {
+        for (target, shard, queued) in self.waiting {
+            target.wait(shard, queued, self.weight).await;
+        }
+    }
+}
+
+impl Interested {
+    /// Whether nobody is: then there is no need to build the event.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Attachment {
+    /// Sets what the module wants from now on, in one step, and lets the readers of its queues look round.
+    ///
+    /// The version is that of the events which these interests will choose.
+    pub fn set_interests(&self, interests: Interests) -> Version {
+        self.change(None, interests)
+    }
+
+    /// As [`set_interests`](Self::set_interests), and detaches `old` in the same step: each event goes to the one or
+    /// to the other, none to both or to neither. The queues of `old` end when it is dropped.
+    pub fn replace(&self, old: &Attachment, interests: Interests) -> Version {
+        self.change(Some(old.id), interests)
+    }
+
+    /// Puts one event into the queue that its client's events go into, behind what waits there. It counts among what
+    /// was accepted, and is of the oldest [`Version`]: no interests have chosen it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unqueued`] if there is no room; never waits for it.
+    pub fn offer(&self, event: Arc<Event>) -> Result<(), Unqueued> {
+        self.target.offer_alone(event)
+    }
+
+    /// How full the queues are.
+    pub fn state(&self) -> QueueState {
+        self.target.state()
+    }
+
+    fn change(&self, old: Option<u64>, interests: Interests) -> Version {
+        let mut registry = self.bus.registry();
+        if let Some(prepare) = &registry.prepare {
+            prepare(&interests.hooks().collect::<Vec<_>>());
+        }
+        registry.version.0 += 1;
+        let version = registry.version;
+        registry.attached.retain(|attached| Some(attached.id) != old);
+        if let Some(attached) = registry.attached.iter_mut().find(|attached| attached.id == self.id) {
+            attached.interests = Some((interests, version));
+        }
+        self.bus.table.store(Arc::new(registry.table()));
+        drop(registry);
+        self.target.wake();
+        version
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let mut registry = self.bus.registry();
+        let before = registry.attached.len();
+        registry.attached.retain(|attached| attached.id != self.id);
+        if registry.attached.len() != before {
+            self.bus.table.store(Arc::new(registry.table()));
+        }
+    }
+}
+
+impl Shared {
+    /// A panic while it was locked would have left it whole: each change is one assignment.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn table(&self) -> Table {
+        let mut table = Table::default();
+        for Attached { target, interests, .. } in &self.attached {
+            let Some((interests, version)) = interests else {
+                continue;
+            };
+            let entry = Entry {
+                target: Arc::clone(target),
+                interests: interests.clone(),
+                version: *version,
+            };
+            for hook in interests.hooks() {
+                #[expect(
+                    clippy::indexing_slicing,
+                    reason = "Hook::COUNT is one more than the number of the last hook"
+                )]
+                table.by_hook[hook as usize].push(entry.clone());
+            }
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+#[path = "bus_tests.rs"]
+mod tests;

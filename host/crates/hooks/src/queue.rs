@@ -1,0 +1,329 @@
+//! One queue of events: from the tasks of the broker to one OS thread of a module.
+//!
+//! Bounded by the number of events and by their bytes; the bytes of a batch count until the next one is taken, so
+//! the bound holds for what is waiting and what is being handled together. Putting an event in takes no lock and
+//! wakes the thread only if it sleeps. A queue ends when its last sender is gone: what it holds can still be read.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, TryAcquireError, mpsc};
+
+use super::bus::Version;
+use hookhost_event::Event;
+
+/// What happens to an event for which a queue has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// It is dropped and counted; MQTT clients never wait.
+    #[default]
+    Drop,
+    /// The task that emits it waits for room, and with it the client that caused it.
+    Wait,
+}
+
+/// Bounds of one queue. A module has a queue per instance, each with these bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Most events that wait; at least 1.
+    pub events: usize,
+    /// Most bytes that waiting events and the batch in hand keep: payloads, texts and a fixed cost for each event.
+    /// An event that is larger on its own is dropped and counted whatever the policy.
+    pub bytes: usize,
+    /// What happens beyond.
+    pub overflow: Overflow,
+}
+
+/// Ten thousand events are a second of a busy broker, so that a swap or a slow batch drops nothing; 64 MiB is what
+/// that many events of 6 KiB take.
+impl Default for QueueLimits {
+    fn default() -> Self {
+        QueueLimits {
+            events: 10_000,
+            bytes: 64 << 20,
+            overflow: Overflow::Drop,
+        }
+    }
+}
+
+/// An event in a queue.
+#[derive(Debug, Clone)]
+pub struct Queued {
+    /// The event, shared with the other queues that it is in.
+    pub event: Arc<Event>,
+    /// Version of the interests that chose it.
+    pub version: Version,
+}
+
+enum Item {
+    Event {
+        queued: Queued,
+        weight: u32,
+    },
+    /// Lets a sleeping thread look round; never waits for room.
+    Wake,
+}
+
+/// Why a queue did not take an event.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// No room just now.
+    Full(Queued),
+    /// Larger than the queue's bound in bytes.
+    Oversized,
+    /// Nobody reads the queue any more.
+    Closed,
+}
+
+/// The writing end; senders share one queue.
+pub(super) struct Sender {
+    items: mpsc::Sender<Item>,
+    /// A permit for each byte of room.
+    room: Arc<Semaphore>,
+    bytes: usize,
+}
+
+/// The reading end of one queue, for one OS thread.
+pub struct Inbox {
+    items: mpsc::Receiver<Item>,
+    room: Arc<Semaphore>,
+    taken: Vec<Item>,
+    /// Bytes of the batch that was handed out last.
+    held: usize,
+}
+
+/// A queue; only the bounds in events and bytes matter here, the policy is the caller's.
+pub(super) fn queue(limits: QueueLimits) -> (Sender, Inbox) {
+    let (sender, receiver) = mpsc::channel(limits.events.clamp(1, Semaphore::MAX_PERMITS));
+    let bytes = limits.bytes.min(Semaphore::MAX_PERMITS);
+    let room = Arc::new(Semaphore::new(bytes));
+    let inbox = Inbox {
+        items: receiver,
+        room: Arc::clone(&room),
+        taken: Vec::new(),
+        held: 0,
+    };
+    (
+        Sender {
+            items: sender,
+            room,
+            bytes,
+        },
+        inbox,
+    )
+}
+
+impl Sender {
+    /// Puts an event in if there is room.
+    pub(super) fn offer(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
+        let weight = self.fitting(weight)?;
+        match self.room.try_acquire_many(weight) {
+            Err(TryAcquireError::NoPermits) => Err(Refused::Full(queued)),
+            Err(TryAcquireError::Closed) => Err(Refused::Closed),
+            Ok(room) => match self.items.try_send(Item::Event { queued, weight }) {
+                Ok(()) => {
+                    room.forget();
+                    Ok(())
+                }
+                Err(TrySendError::Full(Item::Event { queued, .. })) => Err(Refused::Full(queued)),
+                Err(_) => Err(Refused::Closed),
+            },
+        }
+    }
+
+    /// Puts an event in as soon as there is room; senders that wait get it in the order in which they came.
+    pub(super) async fn send(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
+        let weight = self.fitting(weight)?;
+        let room = self.room.acquire_many(weight).await.map_err(|_| Refused::Closed)?;
+        let place = self.items.reserve().await.map_err(|_| Refused::Closed)?;
+        // Nothing is awaited from here on: a cancelled sender gives back what it has, or has sent.
+        room.forget();
+        place.send(Item::Event { queued, weight });
+        Ok(())
+    }
+
+    /// Whether an event of this weight would be taken just now. An event that can never be taken has room: why it is
+    /// refused is for [`offer`](Self::offer) to say.
+    pub(super) fn has_room_for(&self, weight: usize) -> bool {
+        let never = weight > self.bytes || self.items.is_closed();
+        never || (self.items.capacity() > 0 && self.room.available_permits() >= weight)
+    }
+
+    fn fitting(&self, weight: usize) -> Result<u32, Refused> {
+        if weight > self.bytes {
+            Err(Refused::Oversized)
+        } else {
+            u32::try_from(weight).map_err(|_| Refused::Oversized)
+        }
+    }
+
+    /// Lets the reader return from [`Inbox::next_batch`] even if there is no event. A full queue needs no help.
+    pub(super) fn wake(&self) {
+        // Full or closed: either way the reader is not asleep.
+        drop(self.items.try_send(Item::Wake));
+    }
+
+    /// Events and bytes that it holds.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        (
+            self.items.max_capacity() - self.items.capacity(),
+            self.bytes - self.room.available_permits(),
+        )
+    }
+}
+
+impl Inbox {
+    /// Waits for events and moves what there is to `batch`, at most `max`; never waits to fill it.
+    ///
+    /// Returns true with an empty batch when the interests have changed; false when the queue has ended and is empty.
+    /// What was in `batch` is thrown away. Blocks the thread; panics inside of an async task.
+    pub fn next_batch(&mut self, batch: &mut Vec<Queued>, max: usize) -> bool {
+        batch.clear();
+        self.release();
+        if self.items.blocking_recv_many(&mut self.taken, max.max(1)) == 0 {
+            return false;
+        }
+        for item in self.taken.drain(..) {
+            if let Item::Event { queued, weight } = item {
+                self.held += weight as usize;
+                batch.push(queued);
+            }
+        }
+        true
+    }
+
+    /// How many events still wait.
+    pub fn waiting(&self) -> usize {
+        self.items.len()
+    }
+
+    fn release(&mut self) {
+        self.room.add_permits(std::mem::take(&mut self.held));
+    }
+}
+
+/// Senders that wait for room are told that there will be none.
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookhost_testing::events as testing;
+
+    fn limits(events: usize, bytes: usize) -> QueueLimits {
+        QueueLimits {
+            events,
+            bytes,
+            overflow: Overflow::Drop,
+        }
+    }
+
+    fn queued(number: u32) -> Queued {
+        Queued {
+            event: Arc::new(testing::numbered("c", number)),
+            version: Version(0),
+        }
+    }
+
+    fn numbers(batch: &[Queued]) -> Vec<u32> {
+        batch.iter().map(|queued| testing::number(&queued.event)).collect()
+    }
+
+    #[test]
+    fn events_come_out_in_order_and_in_batches() {
+        let (sender, mut inbox) = queue(limits(10, 1000));
+        (0..5).for_each(|number| sender.offer(queued(number), 1).unwrap());
+        let mut batch = Vec::new();
+        assert!(inbox.next_batch(&mut batch, 3));
+        assert_eq!(numbers(&batch), [0, 1, 2]);
+        assert_eq!(inbox.waiting(), 2);
+        drop(sender);
+        assert!(inbox.next_batch(&mut batch, 3));
+        assert_eq!(numbers(&batch), [3, 4]);
+        assert!(!inbox.next_batch(&mut batch, 3));
+        assert!(batch.is_empty());
+    }
+
+    #[test]
+    fn both_bounds_hold() {
+        let (sender, mut inbox) = queue(limits(2, 100));
+        assert!(matches!(sender.offer(queued(0), 101), Err(Refused::Oversized)));
+        sender.offer(queued(1), 60).unwrap();
+        assert!(matches!(sender.offer(queued(2), 41), Err(Refused::Full(_))), "bytes");
+        sender.offer(queued(3), 40).unwrap();
+        assert_eq!(sender.depth(), (2, 100));
+        assert!(matches!(sender.offer(queued(4), 0), Err(Refused::Full(_))), "events");
+        assert!(!sender.has_room_for(0) && !sender.has_room_for(1));
+        assert!(sender.has_room_for(101), "it is refused for another reason");
+
+        let mut batch = Vec::new();
+        assert!(inbox.next_batch(&mut batch, 1));
+        assert_eq!(sender.depth(), (1, 100), "the batch in hand still counts");
+        assert!(matches!(sender.offer(queued(5), 1), Err(Refused::Full(_))));
+        assert_eq!(sender.depth(), (1, 100), "a refused event leaves nothing behind");
+        assert!(sender.has_room_for(0) && !sender.has_room_for(1));
+        assert!(inbox.next_batch(&mut batch, 1));
+        assert_eq!(sender.depth(), (0, 40));
+    }
+
+    #[test]
+    fn a_sender_waits_for_room_and_then_delivers() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (sender, mut inbox) = queue(limits(10, 100));
+        sender.offer(queued(0), 100).unwrap();
+        let waiting = std::thread::spawn(move || runtime.block_on(sender.send(queued(1), 1)).is_ok());
+        let mut batch = Vec::new();
+        let mut seen = Vec::new();
+        while inbox.next_batch(&mut batch, 10) {
+            seen.extend(numbers(&batch));
+        }
+        assert_eq!(seen, [0, 1]);
+        assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn a_sender_that_waits_for_nobody_is_told() {
+        for (events, bytes) in [(1, 1000), (10, 1)] {
+            let (sender, inbox) = queue(limits(events, bytes));
+            sender.offer(queued(0), 1).unwrap();
+            let waiting = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                matches!(runtime.block_on(sender.send(queued(1), 1)), Err(Refused::Closed))
+            });
+            drop(inbox);
+            assert!(waiting.join().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_cancelled_sender_leaves_nothing_behind() {
+        use std::future::Future;
+        use std::task::{Context, Poll, Waker};
+        let (sender, mut inbox) = queue(limits(1, 100));
+        sender.offer(queued(0), 10).unwrap();
+        let mut waiting = Box::pin(sender.send(queued(1), 50));
+        assert!(matches!(
+            waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+            Poll::Pending
+        ));
+        drop(waiting);
+        assert_eq!(sender.depth(), (1, 10));
+        drop(sender);
+        let mut batch = Vec::new();
+        assert!(inbox.next_batch(&mut batch, 10));
+        assert_eq!(numbers(&batch), [0]);
+        assert!(!inbox.next_batch(&mut batch, 10));
+    }
+
+    #[test]
+    fn a_wake_gives_an_empty_batch() {
+        let (sender, mut inbox) = queue(limits(1, 100));
+        sender.wake();
+        let mut batch = Vec::new();
+        assert!(inbox.next_batch(&mut batch, 10) && batch.is_empty());
+    }
+}

@@ -1,0 +1,246 @@
+//! The queues of one module on a bus, and what became of the events that they were offered.
+//!
+//! What a module did not get because its queue had no room is counted here, under its name and for as long as the
+//! process runs, and logged at most once a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::warn;
+
+use super::bus::Version;
+use super::queue::{Overflow, Queued, Refused, Sender};
+use super::throttle::Throttle;
+use super::weight::{LEAST, weight};
+use hookhost_event::Event;
+
+/// The queues of one attachment and what became of the events that it was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueState {
+    /// Name of the module.
+    pub module: Arc<str>,
+    /// Number of queues.
+    pub shards: usize,
+    /// Events that wait, in all queues.
+    pub events: usize,
+    /// Bytes that waiting events and the batches in hand keep, in all queues.
+    pub bytes: usize,
+    /// Events that a queue took since the process started.
+    pub accepted: u64,
+    /// Events that no queue took.
+    pub dropped: Drops,
+}
+
+/// Events that a module did not get since the process started, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drops {
+    /// Its queue was full.
+    pub full: u64,
+    /// The event was larger than its queue.
+    pub oversized: u64,
+    /// Nobody read the queue any more.
+    pub closed: u64,
+}
+
+/// Why a queue did not take an event that was offered to it alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unqueued {
+    /// No room just now.
+    #[error("the module's queue is full")]
+    Full,
+    /// Larger than the queue's bound in bytes.
+    #[error("the event is larger than the module's queue")]
+    Oversized,
+    /// Nobody reads the queue any more.
+    #[error("the module has ended")]
+    Closed,
+}
+
+/// The queues of an attachment.
+pub(super) struct Target {
+    pub(super) module: Arc<str>,
+    overflow: Overflow,
+    shards: Box<[Sender]>,
+    tally: Arc<Tally>,
+}
+
+/// Counts of one module, over all its attachments.
+pub(super) struct Tally {
+    accepted: AtomicU64,
+    full: AtomicU64,
+    oversized: AtomicU64,
+    closed: AtomicU64,
+    warning: Throttle,
+}
+
+impl Target {
+    pub(super) fn new(module: Arc<str>, overflow: Overflow, shards: Vec<Sender>, tally: Arc<Tally>) -> Target {
+        Target {
+            module,
+            overflow,
+            shards: shards.into(),
+            tally,
+        }
+    }
+
+    /// Which queue an event goes into.
+    pub(super) fn shard_of(&self, event: &Event) -> usize {
+        shard(client_id(event), self.shards.len())
+    }
+
+    /// Lets the readers of the queues look round.
+    pub(super) fn wake(&self) {
+        self.shards.iter().for_each(Sender::wake);
+    }
+
+    /// False if an event of this client is certain to be dropped; then it is counted.
+    pub(super) fn has_room(&self, client_id: &str) -> bool {
+        let shard = self.shards.get(shard(client_id, self.shards.len()));
+        if self.overflow == Overflow::Wait || shard.is_none_or(|sender| sender.has_room_for(LEAST)) {
+            return true;
+        }
+        self.tally.count_full(&self.module);
+        false
+    }
+
+    /// Gives the event back if it has to wait for room.
+    pub(super) fn offer(&self, shard: usize, queued: Queued, weight: usize) -> Option<Queued> {
+        let refused = match self.shards.get(shard).map(|sender| sender.offer(queued, weight)) {
+            Some(Err(Refused::Full(queued))) if self.overflow == Overflow::Wait => return Some(queued),
+            Some(Err(refused)) => Some(refused),
+            Some(Ok(())) | None => None,
+        };
+        self.tally.count(&self.module, refused);
+        None
+    }
+
+    /// Puts an event that nobody else gets into its queue, chosen by no interests; never waits for room.
+    pub(super) fn offer_alone(&self, event: Arc<Event>) -> Result<(), Unqueued> {
+        let weight = weight(&event);
+        let version = Version::default();
+        let shard = self.shards.get(self.shard_of(&event));
+        match shard.map(|shard| shard.offer(Queued { event, version }, weight)) {
+            Some(Ok(())) => {
+                self.tally.accepted.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Some(Err(Refused::Full(_))) => Err(Unqueued::Full),
+            Some(Err(Refused::Oversized)) => Err(Unqueued::Oversized),
+            Some(Err(Refused::Closed)) | None => Err(Unqueued::Closed),
+        }
+    }
+
+    /// Waits for room, and counts what came of it.
+    pub(super) async fn wait(&self, shard: usize, queued: Queued, weight: usize) {
+        if let Some(sender) = self.shards.get(shard) {
+            let refused = sender.send(queued, weight).await.err();
+            self.tally.count(&self.module, refused);
+        }
+    }
+
+    pub(super) fn state(&self) -> QueueState {
+        let depths = self.shards.iter().map(Sender::depth);
+        let (events, bytes) = depths.fold((0, 0), |sum, depth| (sum.0 + depth.0, sum.1 + depth.1));
+        QueueState {
+            module: Arc::clone(&self.module),
+            shards: self.shards.len(),
+            events,
+            bytes,
+            accepted: self.tally.accepted.load(Ordering::Relaxed),
+            dropped: Drops {
+                full: self.tally.full.load(Ordering::Relaxed),
+                oversized: self.tally.oversized.load(Ordering::Relaxed),
+                closed: self.tally.closed.load(Ordering::Relaxed),
+            },
+        }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let zero = || AtomicU64::new(0);
+        Tally {
+            accepted: zero(),
+            full: zero(),
+            oversized: zero(),
+            closed: zero(),
+            warning: Throttle::new(),
+        }
+    }
+}
+
+impl Tally {
+    fn count(&self, module: &str, refused: Option<Refused>) {
+        let (counter, reason) = match refused {
+            None => {
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Some(Refused::Full(_)) => return self.count_full(module),
+            Some(Refused::Oversized) => (&self.oversized, "event is larger than the queue"),
+            Some(Refused::Closed) => (&self.closed, "module has ended"),
+        };
+        self.dropped(module, counter, reason);
+    }
+
+    fn count_full(&self, module: &str) {
+        self.dropped(module, &self.full, "queue is full");
+    }
+
+    fn dropped(&self, module: &str, counter: &AtomicU64, reason: &str) {
+        let dropped = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(held_back) = self.warning.pass() {
+            warn!(module, reason, dropped, lines_held_back = held_back, "event dropped");
+        }
+    }
+}
+
+/// Whose event it is; events without a client share the shard of the empty client id.
+fn client_id(event: &Event) -> &str {
+    event.detail.client().map_or("", |client| &client.id)
+}
+
+/// The shard of a client.
+pub(super) fn shard(id: &str, shards: usize) -> usize {
+    if shards < 2 {
+        return 0;
+    }
+    // FNV-1a: the same in every run, and client ids are short. A client that picks its id to land in one shard makes
+    // that queue long, as it could by publishing more.
+    let fnv = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325, fnv);
+    // The last bytes, which tell numbered clients apart, have hardly reached the other bits yet: mix them.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed >> 32) as usize) % shards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookhost_event::{Detail, OtherEvent};
+    use hookhost_testing::events as testing;
+
+    #[test]
+    fn a_client_stays_in_its_shard_and_clients_spread() {
+        let mut used = [0; 4];
+        for client in 0..100 {
+            let event = testing::publish(&format!("client-{client}"), "t", b"");
+            let place = shard(client_id(&event), 4);
+            assert_eq!(shard(client_id(&event), 4), place);
+            used[place] += 1;
+        }
+        assert!(used.iter().all(|count| *count > 10), "{used:?}");
+        let without = Detail::Other(OtherEvent {
+            name: "x".into(),
+            client: None,
+            data: "{}".into(),
+        });
+        let event = Event {
+            detail: without,
+            ..testing::publish("c", "t", b"")
+        };
+        assert_eq!(client_id(&event), "");
+        assert_eq!(shard("c", 1), 0);
+    }
+}

@@ -1,0 +1,61 @@
+//! A bound on log lines that clients or modules can cause.
+//!
+//! A counter tells how often something happened; a log line tells that it does. [`Throttle`] lets one line through
+//! per second and says how many were held back since the last, so that nothing is said twice and nothing goes unsaid
+//! for long. Lock-free: the losing threads of a race count as held back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Lets through one log line per second.
+#[derive(Debug)]
+pub struct Throttle {
+    start: Instant,
+    /// Milliseconds after `start` from which the next line may be written.
+    next: AtomicU64,
+    held_back: AtomicU64,
+}
+
+impl Throttle {
+    const INTERVAL_MS: u64 = 1000;
+
+    pub fn new() -> Throttle {
+        Throttle {
+            start: Instant::now(),
+            next: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether to write a line now: then how many like it were held back since the last.
+    pub fn pass(&self) -> Option<u64> {
+        self.pass_at(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn pass_at(&self, now_ms: u64) -> Option<u64> {
+        let next = self.next.load(Ordering::Relaxed);
+        let after = now_ms.saturating_add(Self::INTERVAL_MS);
+        if now_ms < next
+            || self
+                .next
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            self.held_back.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.held_back.swap(0, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_per_second_and_a_count_of_the_rest() {
+        let throttle = Throttle::new();
+        let lines: Vec<_> = [0, 1, 999, 1000, 1001, 5000].map(|now| throttle.pass_at(now)).into();
+        assert_eq!(lines, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+}

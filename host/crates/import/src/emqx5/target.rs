@@ -1,0 +1,257 @@
+//! An action with its connector: what a rule sends to, and the destinations that come of all of them.
+
+use std::collections::BTreeMap;
+
+use super::super::Sources;
+use super::super::canonical::{Canonical, Destination, Entry, Tls, prefix};
+use super::super::said::{Report, Said};
+use super::action::Action;
+use super::by_name;
+use super::connector::{Connector, Headers, tls};
+use hookhost_settings::document::Value;
+use hookhost_settings::reader::Place;
+use hookhost_settings::units::parse_duration;
+
+/// Headers of connectors and actions that name none. Those about the connection itself are the host's business.
+const DEFAULT_HEADERS: [(&str, &str); 3] = [
+    ("accept", "application/json"),
+    ("cache-control", "no-cache"),
+    ("content-type", "application/json"),
+];
+
+/// Where an action sends, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) place: Place,
+    pub(super) url: String,
+    pub(super) method: Option<String>,
+    /// Headers of the rule: those with placeholders, and the content type.
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Option<String>,
+    pub(super) local_topic: Option<Said>,
+    /// Some rule uses it.
+    pub(super) used: bool,
+    fixed: Headers,
+    tls: Tls,
+    settings: BTreeMap<&'static str, Entry>,
+}
+
+/// An enabled action with its connector. Nothing: it is switched off, or wrong, which has been told.
+pub(super) fn of(
+    report: &mut Report,
+    name: &str,
+    action: Action,
+    connectors: &BTreeMap<String, Connector>,
+    sources: &Sources<'_>,
+) -> Option<Target> {
+    let (place, wanted) = action.connector.as_ref()?;
+    let Some((_, connector)) = by_name(connectors, wanted) else {
+        let known: Vec<&str> = connectors.keys().map(String::as_str).collect();
+        let near = hookhost_guest::nearest::nearest(wanted, known.iter().copied());
+        let known = match near {
+            Some(near) => format!("the nearest known one is {near}"),
+            None if known.is_empty() => "there is none".to_owned(),
+            None => format!("known are {}", known.join(", ")),
+        };
+        report.problem(
+            place,
+            format!("there is no connector `{wanted}` below connectors.http; {known}"),
+        );
+        return None;
+    };
+    if !action.enabled || !connector.enabled {
+        let off = if action.enabled {
+            &connector.place
+        } else {
+            &action.place
+        };
+        report.note(off, format!("is switched off, so nothing goes to {name}"));
+        return None;
+    }
+    let (url_place, base) = connector.url.as_ref()?;
+    let url = match &action.path {
+        Some((_, path)) => joined(base, path),
+        None => base.clone(),
+    };
+    let secure = url.to_ascii_lowercase().starts_with("https:");
+    let mut fixed = of_defaults(&connector.headers, url_place);
+    fixed.extend(of_defaults(&action.headers, &action.place));
+    let mut headers = BTreeMap::new();
+    fixed.retain(|name, (_, value)| {
+        // What EMQX sends without being told is no secret, and needs no destination.
+        let usual = DEFAULT_HEADERS.contains(&(name.as_str(), value.as_str()));
+        let templated = value.contains("${") || (usual && name != "content-type");
+        let needed = name == "content-type" && (value != "application/json" || action.body.is_some());
+        if templated || needed {
+            headers.insert(name.clone(), value.clone());
+        }
+        !templated && name != "content-type"
+    });
+    let variable = |name: &str| sources.environment(name);
+    let ssl = connector
+        .ssl
+        .clone()
+        .map(|fields| tls(report, fields, secure, &variable));
+    let mut settings = connector.settings.clone();
+    settings.extend(action.settings);
+    Some(Target {
+        place: action.place,
+        url,
+        method: action.method,
+        headers,
+        body: action.body.map(|(_, body)| body),
+        local_topic: action.local_topic,
+        used: false,
+        fixed,
+        tls: ssl.unwrap_or_default(),
+        settings,
+    })
+}
+
+fn of_defaults(headers: &Option<Headers>, place: &Place) -> Headers {
+    match headers {
+        Some(headers) => headers.clone(),
+        None => DEFAULT_HEADERS
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (place.clone(), (*value).to_owned())))
+            .collect(),
+    }
+}
+
+/// A connector's URL with an action's path: one slash between them, or none before a query.
+fn joined(base: &str, path: &str) -> String {
+    let (base, query) = base
+        .split_once('?')
+        .map_or((base, None), |(base, query)| (base, Some(query)));
+    let mut url = match path {
+        "" => base.to_owned(),
+        path if path.starts_with('?') => format!("{base}{path}"),
+        path => format!(
+            "{}/{}",
+            base.trim_end_matches('/'),
+            path.strip_prefix('/').unwrap_or(path)
+        ),
+    };
+    if let Some(query) = query {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(query);
+    }
+    url
+}
+
+/// Makes destinations of all targets that are used. What two of one URL say differently about headers goes into their
+/// rules, as long as it is no secret.
+pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targets: BTreeMap<String, Target>) {
+    let mut queue: Option<(Place, i64)> = None;
+    let mut groups: Vec<(String, Vec<(String, Target)>)> = Vec::new();
+    for (name, mut target) in targets {
+        if !target.used {
+            report.warning(&target.place, "is not used by any rule");
+            continue;
+        }
+        if let Some((place, Value::Integer(bytes))) = target.settings.remove("queue_bytes") {
+            let sum = queue.map_or(bytes, |(_, sum)| bytes.saturating_add(sum));
+            queue = Some((place, sum));
+        }
+        let prefix = prefix(&target.url);
+        match groups.iter_mut().find(|(known, _)| *known == prefix) {
+            Some((_, group)) => group.push((name, target)),
+            None => groups.push((prefix, vec![(name, target)])),
+        }
+    }
+    if let Some((place, bytes)) = queue {
+        canonical.set("delivery.queue_bytes", &place, Value::Integer(bytes));
+    }
+    for (prefix, group) in groups {
+        destination(report, canonical, prefix, group);
+    }
+}
+
+fn destination(report: &mut Report, canonical: &mut Canonical, prefix: String, group: Vec<(String, Target)>) {
+    let mut members = group.iter();
+    let Some((name, first)) = members.next() else { return };
+    let mut whole = Destination::new(first.place.clone(), name.clone());
+    whole.urls = vec![prefix];
+    whole.tls = first.tls.clone();
+    whole.settings = first.settings.clone();
+    let mut common = first.fixed.clone();
+    for (_, target) in members {
+        if target.tls.meaning() != whole.tls.meaning() {
+            let text = format!("has other TLS settings than {name}, which sends to the same URL");
+            report.problem(&target.place, text);
+        }
+        common.retain(|header, (_, value)| target.fixed.get(header).is_some_and(|(_, other)| other == value));
+        for (key, (place, value)) in &target.settings {
+            match whole.settings.get_mut(key) {
+                Some((_, known)) if known == value => {}
+                Some((_, known)) => {
+                    report.warning(
+                        place,
+                        format!("differs from that of {name}, which sends to the same URL: the larger one holds"),
+                    );
+                    if larger(value, known) {
+                        *known = value.clone();
+                    }
+                }
+                None => {
+                    whole.settings.insert(key, (place.clone(), value.clone()));
+                }
+            }
+        }
+    }
+    for (_, target) in &group {
+        for (header, (place, value)) in &target.fixed {
+            if common.contains_key(header) {
+                continue;
+            }
+            if is_secret(header) {
+                let text = format!(
+                    "differs among the actions that send to the same URL as {name}: such a header cannot be told apart there"
+                );
+                report.problem(place, text);
+            }
+            let own = |rule: &&mut super::super::canonical::Rule| {
+                rule.place.key.ends_with(&format!(" → {}", target.place.key))
+            };
+            for rule in canonical.rules.iter_mut().filter(own) {
+                rule.headers.insert(header.clone(), value.clone());
+            }
+        }
+    }
+    whole.headers = common.into_iter().map(|(name, (_, value))| (name, value)).collect();
+    canonical.destinations.push(whole);
+}
+
+fn larger(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Integer(one), Value::Integer(other)) => one > other,
+        (Value::Text(one), Value::Text(other)) => parse_duration(one).ok() > parse_duration(other).ok(),
+        _ => false,
+    }
+}
+
+/// Whether a header is the kind that holds a secret.
+fn is_secret(name: &str) -> bool {
+    ["auth", "cookie", "token", "key", "secret", "password", "signature"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined() {
+        for (base, path, url) in [
+            ("http://h", "a", "http://h/a"),
+            ("http://h/", "/a/", "http://h/a/"),
+            ("http://h/b", "/a", "http://h/b/a"),
+            ("http://h/b", "?q=${clientid}", "http://h/b?q=${clientid}"),
+            ("http://h/b", "", "http://h/b"),
+            ("http://h/b?t=1", "a?u=2", "http://h/b/a?u=2&t=1"),
+        ] {
+            assert_eq!(joined(base, path), url);
+        }
+    }
+}

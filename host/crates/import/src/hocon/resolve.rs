@@ -1,0 +1,275 @@
+//! From what was written to values: substitutions looked up, joined values joined.
+
+use super::DEPTH;
+use super::raw::{Fields, Item, Raw};
+use hookhost_settings::document::{Node, Table, Value};
+
+/// Values that one document may come to, substitutions unfolded. Each line of a real file is about one.
+const VALUES: usize = 200_000;
+/// Bytes of text that joining and substitution may make.
+const BYTES: usize = 16 << 20;
+
+type Errors = Vec<(usize, String)>;
+
+pub(super) fn document(fields: &Fields, variable: &dyn Fn(&str) -> Option<String>) -> (Table, Errors) {
+    let mut resolution = Resolution {
+        root: fields,
+        variable,
+        active: Vec::new(),
+        below: Vec::new(),
+        values: 0,
+        bytes: 0,
+        depth: 0,
+        full: false,
+        errors: Vec::new(),
+    };
+    let table = resolution.table(fields, &mut Vec::new());
+    (table, resolution.errors)
+}
+
+/// A value without substitutions.
+pub(super) fn value(item: &Item) -> Option<Node> {
+    let root = Fields::from([("value".to_owned(), item.clone())]);
+    let (mut table, errors) = document(&root, &|_| None);
+    table.remove("value").filter(|_| errors.is_empty())
+}
+
+struct Resolution<'a> {
+    root: &'a Fields,
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Paths being looked up.
+    active: Vec<&'a [String]>,
+    /// Keys being resolved, and what each held before: a value that refers to its own key means that.
+    below: Vec<(Vec<String>, &'a Item)>,
+    values: usize,
+    bytes: usize,
+    depth: usize,
+    /// A bound was passed; nothing more is read.
+    full: bool,
+    errors: Errors,
+}
+
+impl<'a> Resolution<'a> {
+    fn table(&mut self, fields: &'a Fields, path: &mut Vec<String>) -> Table {
+        let mut table = Table::new();
+        for (key, item) in fields {
+            path.push(key.clone());
+            if let Some(node) = self.item(item, path) {
+                table.insert(key.clone(), node);
+            }
+            path.pop();
+        }
+        table
+    }
+
+    /// Nothing: the value is `null`, is not defined although that is allowed, or is wrong, which has been told.
+    fn item(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Node> {
+        let line = item.line;
+        if self.full {
+            return None;
+        }
+        self.values += 1;
+        if self.values > VALUES || self.bytes > BYTES || self.depth > 4 * DEPTH {
+            self.full = true;
+            self.errors.push((line, "substitutions make this too large".to_owned()));
+            return None;
+        }
+        self.depth += 1;
+        let value = self.value(item, path);
+        self.depth -= 1;
+        Some(Node { line, value: value? })
+    }
+
+    fn value(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Value> {
+        let line = item.line;
+        Some(match &item.raw {
+            Raw::Text(text) => {
+                self.bytes += text.len();
+                Value::Text(text.clone())
+            }
+            Raw::Bare(text) => {
+                self.bytes += text.len();
+                bare(text)?
+            }
+            Raw::List(items) => {
+                let mut list = Vec::new();
+                for item in items {
+                    list.extend(self.item(item, path));
+                }
+                Value::List(list)
+            }
+            Raw::Object(fields) => Value::Table(self.table(fields, path)),
+            Raw::Substitution { path: target, optional } => self.substitution(line, target, *optional, path)?,
+            Raw::Joined(items) => self.joined(line, items, path)?,
+            Raw::Over(below, above) => {
+                self.below.push((path.clone(), below));
+                let above = self.item(above, path);
+                self.below.pop();
+                match above {
+                    None => return self.item(below, path).map(|below| below.value),
+                    Some(Node {
+                        value: Value::Table(table),
+                        ..
+                    }) => match self.item(below, path).map(|below| below.value) {
+                        Some(Value::Table(mut before)) => {
+                            merge(&mut before, table);
+                            Value::Table(before)
+                        }
+                        _ => Value::Table(table),
+                    },
+                    Some(above) => above.value,
+                }
+            }
+        })
+    }
+
+    fn substitution(&mut self, line: usize, target: &'a [String], optional: bool, at: &[String]) -> Option<Value> {
+        let own = self.below.iter().rposition(|(path, _)| path == target);
+        if let Some(own) = own {
+            // What was there before refers to what was there before that.
+            let later = self.below.split_off(own);
+            let found = later
+                .first()
+                .and_then(|(path, below)| self.item(below, &mut path.clone()));
+            self.below.extend(later);
+            return found.map(|node| node.value);
+        }
+        if self.active.contains(&target) || self.active.len() >= DEPTH {
+            if !optional {
+                let text = format!("${{{}}} refers to itself or through too many others", target.join("."));
+                self.errors.push((line, text));
+            }
+            return None;
+        }
+        // A value that is the first of its key and refers to itself refers to nothing.
+        let mut found = None;
+        if target != at {
+            self.active.push(target);
+            found = self.lookup(target);
+            self.active.pop();
+        }
+        let found = found.or_else(|| (self.variable)(&target.join(".")).and_then(|text| bare(&text)));
+        if found.is_none() && !optional {
+            let name = target.join(".");
+            let text = format!(
+                "${{{name}}} is defined neither in this file nor in the environment; ${{?{name}}} may be undefined"
+            );
+            self.errors.push((line, text));
+        }
+        found
+    }
+
+    fn lookup(&mut self, target: &'a [String]) -> Option<Value> {
+        let (mut fields, mut walked) = (self.root, Vec::new());
+        let mut parts = target.iter();
+        while let Some(part) = parts.next() {
+            let item = fields.get(part)?;
+            walked.push(part.clone());
+            match &item.raw {
+                Raw::Object(inner) if parts.len() > 0 => fields = inner,
+                _ => {
+                    let mut value = self.item(item, &mut walked)?.value;
+                    for part in parts.by_ref() {
+                        let Value::Table(mut table) = value else { return None };
+                        value = table.remove(part)?.value;
+                    }
+                    return Some(value);
+                }
+            }
+        }
+        None
+    }
+
+    fn joined(&mut self, line: usize, items: &'a [Item], path: &mut Vec<String>) -> Option<Value> {
+        let is_blank = |item: &Item| matches!(&item.raw, Raw::Bare(text) if text.trim().is_empty());
+        let mut whole: Option<Value> = None;
+        let mut text = String::new();
+        let mut texts = false;
+        for item in items {
+            if is_blank(item) {
+                if let Raw::Bare(blanks) = &item.raw {
+                    text.push_str(blanks);
+                }
+                continue;
+            }
+            // Bare words are joined as they were written: 1.0 stays 1.0.
+            let value = match &item.raw {
+                Raw::Bare(text) => Some(Value::Text(text.clone())),
+                _ => self.item(item, path).map(|node| node.value),
+            };
+            whole = match (whole, value) {
+                (whole, None) => whole,
+                (Some(Value::List(mut list)), Some(Value::List(mut more))) => {
+                    list.append(&mut more);
+                    Some(Value::List(list))
+                }
+                (Some(Value::Table(mut table)), Some(Value::Table(more))) => {
+                    merge(&mut table, more);
+                    Some(Value::Table(table))
+                }
+                (None, Some(value @ (Value::List(_) | Value::Table(_)))) if !texts => Some(value),
+                (None, Some(value)) if !matches!(value, Value::List(_) | Value::Table(_)) => {
+                    texts = true;
+                    text.push_str(&written(&value));
+                    None
+                }
+                _ => {
+                    let text = "strings, lists and objects cannot be joined with each other";
+                    self.errors.push((line, text.to_owned()));
+                    return None;
+                }
+            };
+        }
+        self.bytes += text.len();
+        whole.or_else(|| texts.then_some(Value::Text(text)))
+    }
+}
+
+/// The later one's values over those of the earlier one.
+fn merge(table: &mut Table, more: Table) {
+    for (key, node) in more {
+        match (table.get_mut(&key), node) {
+            (
+                Some(Node {
+                    value: Value::Table(inner),
+                    ..
+                }),
+                Node {
+                    value: Value::Table(more),
+                    ..
+                },
+            ) => merge(inner, more),
+            (_, node) => {
+                table.insert(key, node);
+            }
+        }
+    }
+}
+
+/// What a value without quotes is; `null` is nothing.
+fn bare(text: &str) -> Option<Value> {
+    let number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+    Some(match text.trim() {
+        "null" => return None,
+        "true" => Value::Boolean(true),
+        "false" => Value::Boolean(false),
+        word if word.contains(|c: char| c.is_ascii_digit()) && word.chars().all(number) => {
+            match (word.parse(), word.parse()) {
+                (Ok(integer), _) => Value::Integer(integer),
+                (_, Ok(float)) => Value::Float(float),
+                _ => Value::Text(word.to_owned()),
+            }
+        }
+        word => Value::Text(word.to_owned()),
+    })
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Date(_) | Value::List(_) | Value::Table(_) => String::new(),
+    }
+}

@@ -1,0 +1,202 @@
+//! `web.hook.…` settings, one `key = value` a line: EMQX 4's `emqx_web_hook.conf` and NanoMQ's old form.
+//!
+//! A value goes to the end of its line, `#` included; a comment is a line that begins with `#`. The last of repeated
+//! keys holds. The two brokers share the rules: `web.hook.rule.<hook>.<event>.<n> = {"action": …, "topic": …}`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hookhost_guest::nearest::nearest;
+use serde_json::Value as Json;
+
+use super::canonical::Rule;
+use super::checks;
+use super::events::{HookEvent, Meant, find};
+use super::said::{Report, Said, place_in};
+use hookhost_settings::reader::Place;
+
+/// Settings by key, as they were given.
+pub(super) type Settings = BTreeMap<String, Said>;
+
+/// What both brokers' rules begin with.
+pub(super) const RULE: &str = "web.hook.rule.";
+
+/// The settings of a file. Lines that are none are mistakes; keys that do not begin with `web.hook.` are given, too.
+pub(super) fn lines(path: &Path, text: &str, report: &mut Report) -> Settings {
+    let mut settings = Settings::new();
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let place = |key: &str| place_in(path, index + 1, key);
+        if let Some(file) = line.strip_prefix("include ") {
+            let text = format!("include is not followed: what {} says is not known here", file.trim());
+            report.warning(&place(""), text);
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            report.problem(&place(""), "should be `key = value`");
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() {
+            report.problem(&place(""), "has no key before the =");
+            continue;
+        }
+        if let Some(before) = settings.insert(key.to_owned(), Said::text(place(key), value)) {
+            report.warning(&before.place, format!("is not used: line {} sets it again", index + 1));
+        }
+    }
+    settings
+}
+
+/// One rule. `name` is what stands between `web.hook.rule.` and the end.
+pub(super) fn rule(
+    report: &mut Report,
+    name: &str,
+    said: &Said,
+    events: &'static [HookEvent],
+    broker: &str,
+) -> Option<Rule> {
+    let place = &said.place;
+    let mut parts: Vec<&str> = name.split('.').collect();
+    if parts.len() != 3 || parts.iter().any(|part| part.is_empty()) {
+        let example = "web.hook.rule.client.connected.1";
+        report.problem(
+            place,
+            format!("should be a hook, an event and a number, such as {example}"),
+        );
+        return None;
+    }
+    parts.truncate(2);
+    let event = match find(&parts.join("."), events, |event| event.dotted) {
+        Meant::Event(event) => {
+            if event.key == "message_dropped" {
+                let text = format!("works here; {broker} itself has no such event and does not start with it");
+                report.warning(place, text);
+            }
+            event
+        }
+        Meant::Misspelt(event) => {
+            let text = format!(
+                "works here; {broker} itself knows it as {} and ignores this",
+                event.dotted
+            );
+            report.warning(place, text);
+            event
+        }
+        Meant::Unknown(near) => {
+            report.problem(
+                place,
+                format!("unknown event; {}", nearest_or_all(near, events, |event| event.dotted)),
+            );
+            return None;
+        }
+    };
+    specification(report, said, event, events)
+}
+
+/// The name that was probably meant, or all that there are.
+pub(super) fn nearest_or_all(
+    near: Option<&str>,
+    events: &[HookEvent],
+    name: impl Fn(&HookEvent) -> &'static str,
+) -> String {
+    match near {
+        Some(near) => format!("the nearest known one is {near}"),
+        None => format!("known are {}", events.iter().map(name).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The JSON of a rule.
+fn specification(
+    report: &mut Report,
+    said: &Said,
+    event: &'static HookEvent,
+    events: &'static [HookEvent],
+) -> Option<Rule> {
+    let place = &said.place;
+    let text = said.as_text(report)?;
+    let example = || format!("{{\"action\": \"{}\"}}", event.action);
+    let object = match serde_json::from_str(&text) {
+        Ok(Json::Object(object)) => object,
+        Ok(_) => {
+            report.problem(place, format!("should be a JSON object such as {}", example()));
+            return None;
+        }
+        Err(error) => {
+            // The value is one line, so the column says it all.
+            let text = format!("the JSON is wrong at its column {}: {}", error.column(), cause(&error));
+            report.problem(place, text);
+            return None;
+        }
+    };
+    let mut rule = Rule::new(place.clone(), event.key);
+    let before = report.problems.len();
+    match object.get("action") {
+        None => {
+            let mistyped = object.keys().find(|key| nearest(key, ["action"]).is_some());
+            let mistyped = mistyped.map_or_else(String::new, |key| format!("; {key} is not known, is action meant?"));
+            report.problem(place, format!("needs an action: {}{mistyped}", example()));
+        }
+        Some(Json::String(action)) => action_fits(report, place, action, event, events),
+        Some(_) => report.problem(place, "action should be a string"),
+    }
+    match object.get("topic") {
+        None => {}
+        Some(Json::String(_)) if !event.topics => {
+            let text = format!("topic is ignored: {} has none", event.dotted);
+            report.warning(place, text);
+        }
+        Some(Json::String(topic)) => rule.topics.extend(checks::topic(report, place, topic)),
+        Some(_) => report.problem(place, "topic should be a string"),
+    }
+    for key in object.keys().filter(|key| !matches!(key.as_str(), "action" | "topic")) {
+        let meant = nearest(key, ["action", "topic"]).map_or_else(String::new, |meant| format!("; is {meant} meant?"));
+        report.warning(place, format!("{key} is not part of a rule and is ignored{meant}"));
+    }
+    (report.problems.len() == before).then_some(rule)
+}
+
+fn action_fits(
+    report: &mut Report,
+    place: &Place,
+    action: &str,
+    event: &'static HookEvent,
+    events: &'static [HookEvent],
+) {
+    match find(action, events, |event| event.action) {
+        Meant::Event(meant) | Meant::Misspelt(meant) if meant == event => {}
+        Meant::Event(_) | Meant::Misspelt(_) => {
+            let text = format!("action {action} does not fit {}; {} does", event.dotted, event.action);
+            report.problem(place, text);
+        }
+        Meant::Unknown(_) => {
+            let text = format!("unknown action `{action}`; {} fits {}", event.action, event.dotted);
+            report.problem(place, text);
+        }
+    }
+}
+
+/// What serde_json says without the position, which is that of a line that nobody sees.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Drops rules that say the same as an earlier one: the broker registers them once.
+pub(super) fn without_repetition(report: &mut Report, rules: Vec<Rule>) -> Vec<Rule> {
+    let mut kept: Vec<Rule> = Vec::new();
+    for rule in rules {
+        let same = |known: &&Rule| known.event == rule.event && known.topics == rule.topics;
+        match kept.iter().find(same) {
+            Some(known) => {
+                let text = format!("says the same as {} and is ignored", known.place.key);
+                report.warning(&rule.place, text);
+            }
+            None => kept.push(rule),
+        }
+    }
+    kept
+}

@@ -1,0 +1,109 @@
+//! The threads of one module that share a slot: started together, and waited for together.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::generation::{Slot, Template, lock};
+use super::worker::Worker;
+use hookhost_wasm as wasm;
+
+/// The workers of a module over one set of queues.
+pub(super) struct Crew<T: Template> {
+    pub(super) slot: Arc<Slot<T>>,
+    threads: Vec<JoinHandle<()>>,
+    ended: Arc<Ended>,
+}
+
+/// Tells when all threads of a crew have ended.
+struct Ended {
+    running: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// Counts a thread out however it ends.
+struct Leaving(Arc<Ended>);
+
+impl<T: Template> Crew<T> {
+    /// Starts a thread for each worker. They begin when those of the crews before them have ended: what these still
+    /// have in their queues is older.
+    ///
+    /// # Errors
+    ///
+    /// That of the system if it refuses a thread; threads that were started end when their queues do.
+    pub(super) fn start<'a>(
+        module: &str,
+        slot: Arc<Slot<T>>,
+        workers: Vec<Worker<T>>,
+        before: impl Iterator<Item = &'a Crew<T>>,
+    ) -> io::Result<Crew<T>> {
+        let ended = Arc::new(Ended {
+            running: Mutex::new(0),
+            changed: Condvar::new(),
+        });
+        let before: Vec<_> = before.map(|crew| Arc::clone(&crew.ended)).collect();
+        let start = |(number, worker): (usize, Worker<T>)| {
+            let before = before.clone();
+            *lock(&ended.running) += 1;
+            let leaving = Leaving(Arc::clone(&ended));
+            thread::Builder::new()
+                .name(format!("{module}/{number}"))
+                // For code that was compiled quickly.
+                .stack_size(wasm::STACK)
+                .spawn(move || {
+                    let _leaving = leaving;
+                    before.iter().for_each(|before| before.wait());
+                    worker.run();
+                })
+        };
+        let threads = workers.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        Ok(Crew { slot, threads, ended })
+    }
+
+    /// Whether all threads have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        *lock(&self.ended.running) == 0
+    }
+
+    /// Waits for the threads until `until`; gives the names of those that are still busy then.
+    pub(super) fn join(self, until: Instant) -> Vec<String> {
+        if self.ended.wait_until(until) {
+            for thread in self.threads {
+                // A panic was reported when it happened.
+                drop(thread.join());
+            }
+            return Vec::new();
+        }
+        let busy = self.threads.iter().filter(|thread| !thread.is_finished());
+        busy.map(|thread| thread.thread().name().unwrap_or_default().to_owned())
+            .collect()
+    }
+}
+
+impl Ended {
+    fn wait(&self) {
+        let running = lock(&self.running);
+        drop(
+            self.changed
+                .wait_while(running, |running| *running > 0)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    /// Whether all threads have ended in time.
+    fn wait_until(&self, until: Instant) -> bool {
+        let time = until.saturating_duration_since(Instant::now());
+        let waited = self
+            .changed
+            .wait_timeout_while(lock(&self.running), time, |running| *running > 0);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        *lock(&self.0.running) -= 1;
+        self.0.changed.notify_all();
+    }
+}

@@ -1,0 +1,314 @@
+//! Where a module may send: what its requests may name.
+//!
+//! A module may name the URLs that its own configuration names, and below them; an operator may grant more in
+//! `[egress] allow`. Nothing else: a module that is handed a payload must not be able to carry it elsewhere. URLs are
+//! compared after parsing, and what was compared is what is sent, so that no second reading of the text can lead
+//! to another place. Pure; whoever asks does the counting and the logging.
+//!
+//! A grant is scheme, host, port and the beginning of a path, by whole segments: `http://h/hook` grants
+//! `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not `http://h/hooks`. User names, passwords, queries
+//! and fragments of a grant play no part. A URL with placeholders (`http://h/${clientid}/x?t=${topic}`) grants what is
+//! below the last slash before the first of them, or its path if that stands in the query.
+//!
+//! A module may name one of the host's destinations and a path below it; that it is one does not grant it.
+//!
+//! An entry of `allow` may leave the host open: `https://*/` is every host, `https://*.example.com/` every host below
+//! that domain, for `http:` and `https:`. Then the module chooses, or whoever feeds it payloads, and what it chooses is
+//! sent to public addresses only ([`Reach::Public`]). A configuration opens nothing: a `*` in it is no host.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::Value;
+use url::Url;
+
+use hookhost_delivery::{DestinationError, Reach, Receivers, below};
+
+/// A place that a module may name, and everything below it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Grant {
+    scheme: Box<str>,
+    host: Host,
+    port: Option<u16>,
+    path: Box<str>,
+}
+
+/// The hosts of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Host {
+    /// The URL has none.
+    None,
+    /// This one, as the URL parser writes it.
+    Named(Box<str>),
+    /// Every host that ends so, with the dot that it begins with; empty: every host.
+    Open(Box<str>),
+}
+
+/// A request's URL, and what it may lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) url: String,
+    pub(super) reach: Reach,
+}
+
+/// Why a text grants nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum GrantError {
+    #[error("is no URL ({0}); a URL prefix such as https://example.com/hooks is expected")]
+    NotAUrl(url::ParseError),
+    #[error("begins with a scheme that cannot be sent to; http:, https:, file: and stdout: can")]
+    Scheme,
+    #[error("has a `*` where none can be; open hosts are written https://*/ (every host) or https://*.example.com/")]
+    Star,
+}
+
+/// What one module may name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Egress {
+    grants: Vec<Grant>,
+    /// URLs of the configuration in the form in which they are sent: most requests name one of these word by word.
+    verbatim: HashSet<Box<str>>,
+    /// Of whom requests may name the destinations, and by whom they are sent.
+    receivers: Arc<Receivers>,
+}
+
+/// Why a request may not be sent. Shows scheme, host and port at most: the rest of a URL may be secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The text is no URL.
+    #[error("the URL of the request cannot be read ({0})")]
+    NotAUrl(url::ParseError),
+    /// The scheme is none that the host sends to.
+    #[error("requests can go to http:, https:, file: and stdout:, not to {0}:")]
+    Scheme(String),
+    /// No grant covers the URL.
+    #[error("{0} (or that path there) is not granted; name it in the module's [config] or in [egress] allow")]
+    NotGranted(String),
+    /// The request names a destination that the host does not have.
+    #[error("there is no destination '{0}'")]
+    Destination(String),
+    /// The request names a destination and a URL that is not below it.
+    #[error("the URL is none of destination '{0}'")]
+    Outside(String),
+    /// The request names a destination that only an open host grants.
+    #[error(
+        "destination '{0}' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"
+    )]
+    Open(String),
+    /// The request has an option that the host does not know.
+    #[error("there is no option '{0}' for requests")]
+    Option(String),
+}
+
+const SCHEMES: [&str; 4] = ["http", "https", "file", "stdout"];
+
+impl FromStr for Grant {
+    type Err = GrantError;
+
+    fn from_str(text: &str) -> Result<Grant, GrantError> {
+        let url = Url::parse(text).map_err(GrantError::NotAUrl)?;
+        if !SCHEMES.contains(&url.scheme()) {
+            return Err(GrantError::Scheme);
+        }
+        let host = match url.host_str() {
+            Some(host) if host.contains('*') => Host::open(host)?,
+            _ => return Ok(Grant::of(&url)),
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(GrantError::Star);
+        }
+        Ok(Grant {
+            host,
+            ..Grant::of(&url)
+        })
+    }
+}
+
+impl Host {
+    fn of(url: &Url) -> Host {
+        url.host_str().map_or(Host::None, |host| Host::Named(host.into()))
+    }
+
+    /// Of a host in which there is a `*`.
+    fn open(host: &str) -> Result<Host, GrantError> {
+        match host.strip_prefix('*') {
+            Some("") => Ok(Host::Open("".into())),
+            Some(domain) if domain.len() > 1 && domain.starts_with('.') && !domain.contains('*') => {
+                Ok(Host::Open(domain.into()))
+            }
+            _ => Err(GrantError::Star),
+        }
+    }
+
+    fn covers(&self, url: &Url) -> bool {
+        match (self, url.host_str()) {
+            (Host::None, host) => host.is_none(),
+            (Host::Named(name), host) => host == Some(name),
+            // Not the domain itself, and no nameless host below it.
+            (Host::Open(domain), Some(host)) => {
+                let below = host.strip_suffix(&**domain).is_some_and(|rest| !rest.is_empty());
+                below && !host.contains('*')
+            }
+            (Host::Open(_), None) => false,
+        }
+    }
+}
+
+impl Grant {
+    fn of(url: &Url) -> Grant {
+        Grant {
+            scheme: url.scheme().into(),
+            host: Host::of(url),
+            port: url.port_or_known_default(),
+            path: url.path().into(),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        match self.host {
+            Host::None | Host::Named(_) => Reach::Anywhere,
+            Host::Open(_) => Reach::Public,
+        }
+    }
+
+    fn covers(&self, url: &Url) -> bool {
+        *self.scheme == *url.scheme()
+            && self.host.covers(url)
+            && self.port == url.port_or_known_default()
+            && below(&self.path, url.path())
+    }
+}
+
+/// Without anything that could be secret: no credentials and no query are kept in the first place.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_string())
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.scheme)?;
+        match &self.host {
+            Host::None => {}
+            Host::Named(host) => write!(f, "//{host}")?,
+            Host::Open(domain) => write!(f, "//*{domain}")?,
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(&self.path)
+    }
+}
+
+impl Egress {
+    /// The URLs that a configuration names, anywhere in it, and those that were allowed beside it.
+    pub(super) fn new(config: &Value, allow: &[Grant]) -> Egress {
+        let mut egress = Egress {
+            grants: allow.to_vec(),
+            verbatim: HashSet::new(),
+            receivers: Arc::default(),
+        };
+        egress.collect(config);
+        egress
+    }
+
+    /// With the receivers that requests are sent to.
+    pub(super) fn with(self, receivers: Arc<Receivers>) -> Egress {
+        Egress { receivers, ..self }
+    }
+
+    /// The receivers that requests are sent to.
+    pub(super) fn receivers(&self) -> &Arc<Receivers> {
+        &self.receivers
+    }
+
+    fn collect(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.add(text),
+            Value::Array(values) => values.iter().for_each(|value| self.collect(value)),
+            Value::Object(entries) => entries.iter().for_each(|(key, value)| {
+                self.add(key);
+                self.collect(value);
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn add(&mut self, text: &str) {
+        let fixed = fixed(text);
+        let Ok(url) = Url::parse(fixed) else { return };
+        if !SCHEMES.contains(&url.scheme()) {
+            return;
+        }
+        let grant = Grant::of(&url);
+        if !self.grants.contains(&grant) {
+            self.grants.push(grant);
+        }
+        if fixed.len() == text.len() {
+            self.verbatim.insert(String::from(url).into());
+        }
+    }
+
+    /// The whole URL for one that a module named together with a destination. Whether the module may name that URL is
+    /// for [`check`](Egress::check) to say.
+    pub(super) fn at_destination(&self, name: &str, url: &str) -> Result<String, DestinationError> {
+        self.receivers.destinations.url(name, url).map(String::from)
+    }
+
+    /// What a module may name, in the order in which it was found.
+    pub(super) fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// The URL to send to for one that a module named, and what it may lead to: anywhere if any grant names its host.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if it is none, or none that was granted.
+    pub(super) fn check(&self, text: String) -> Result<Granted, Refusal> {
+        if self.verbatim.contains(text.as_str()) {
+            let reach = Reach::Anywhere;
+            return Ok(Granted { url: text, reach });
+        }
+        let url = Url::parse(&text).map_err(Refusal::NotAUrl)?;
+        if !SCHEMES.contains(&url.scheme()) {
+            return Err(Refusal::Scheme(url.scheme().chars().take(20).collect()));
+        }
+        let mut covering = self.grants.iter().filter(|grant| grant.covers(&url)).map(Grant::reach);
+        let reach = match covering.next() {
+            Some(Reach::Public) if covering.any(|reach| reach == Reach::Anywhere) => Reach::Anywhere,
+            Some(reach) => reach,
+            None => {
+                let named = Grant {
+                    path: "".into(),
+                    ..Grant::of(&url)
+                };
+                return Err(Refusal::NotGranted(named.to_string()));
+            }
+        };
+        Ok(Granted { url: url.into(), reach })
+    }
+}
+
+/// The part of a URL that is the same whatever its placeholders stand for.
+fn fixed(text: &str) -> &str {
+    let Some((before, _)) = text.split_once("${") else {
+        return text;
+    };
+    match before.split_once(['?', '#']) {
+        Some((path, _)) => path,
+        None => before
+            .rfind('/')
+            .and_then(|slash| before.get(..=slash))
+            .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+#[path = "egress_tests.rs"]
+mod tests;

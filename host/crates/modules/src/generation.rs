@@ -1,0 +1,240 @@
+//! One loaded state of a module, and the place where its workers find the one in force.
+//!
+//! A [`Generation`] never changes. It is published into a [`Slot`] in one step, together with the interests on the
+//! bus; workers look into the slot before each call and follow. [`Template`] is the little that a worker needs to know
+//! about WebAssembly: how to make an instance, and how to hand it a batch.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::egress::Egress;
+use hookhost_event::Event;
+use hookhost_hooks::{Interests, Queued, Version};
+use hookhost_kv::Kv;
+use hookhost_wasm::{CallError, Component, ConfigureError, Identity, Instance, Limits, LoadError, Outcome};
+
+/// Makes instances that are ready for events.
+pub(super) trait Template: Send + Sync + 'static {
+    type Handler: Handler;
+
+    /// May take as long as a module may take to start.
+    fn create(&self) -> Result<Self::Handler, CreateError>;
+}
+
+/// Takes batches of events; of no use after an error.
+pub(super) trait Handler: Send {
+    /// Gives one outcome for each event.
+    fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError>;
+}
+
+/// Why there is no instance, although the module was loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CreateError {
+    #[error(transparent)]
+    Instantiate(#[from] LoadError),
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
+}
+
+impl CreateError {
+    /// Whether an instance may well be made at another time: the machine may have been busy, or the code slow.
+    pub(super) fn depends_on_time(&self) -> bool {
+        match self {
+            CreateError::Instantiate(error) => error.depends_on_time(),
+            CreateError::Configure(error) => error.depends_on_time(),
+        }
+    }
+}
+
+/// All that instances of one generation are made from.
+pub(super) struct Blueprint {
+    pub(super) component: Component,
+    pub(super) identity: Identity,
+    pub(super) limits: Limits,
+    pub(super) kv: Arc<Kv>,
+    /// JSON for `configure`.
+    pub(super) config: String,
+    /// The instance that was made to load the module, for the first worker that asks.
+    pub(super) spare: Mutex<Option<Instance>>,
+}
+
+impl Template for Blueprint {
+    type Handler = Instance;
+
+    fn create(&self) -> Result<Instance, CreateError> {
+        if let Some(instance) = lock(&self.spare).take() {
+            return Ok(instance);
+        }
+        let mut instance = self.component.instantiate(&self.identity, &self.limits, &self.kv)?;
+        // What it wants was settled when the module was loaded: the same settings give the same answer.
+        instance.configure(&self.config)?;
+        Ok(instance)
+    }
+}
+
+impl Handler for Instance {
+    fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
+        Instance::handle(self, events)
+    }
+}
+
+/// One loaded state of a module.
+pub(super) struct Generation<T> {
+    /// Counts the loads under the module's name, from 1.
+    pub(super) number: u32,
+    pub(super) interests: Interests,
+    pub(super) egress: Egress,
+    /// Most events of a call.
+    pub(super) batch: usize,
+    pub(super) template: T,
+}
+
+impl Generation<Blueprint> {
+    /// The same generation in other code of the same module, with an instance that is ready.
+    ///
+    /// # Errors
+    ///
+    /// If an instance of the code cannot be made or configured.
+    pub(super) fn in_other_code(&self, component: &Component) -> Result<Generation<Blueprint>, CreateError> {
+        let Blueprint {
+            identity,
+            limits,
+            kv,
+            config,
+            ..
+        } = &self.template;
+        let template = Blueprint {
+            component: component.clone(),
+            identity: identity.clone(),
+            limits: limits.clone(),
+            kv: Arc::clone(kv),
+            config: config.clone(),
+            spare: Mutex::new(None),
+        };
+        let spare = template.create()?;
+        *lock(&template.spare) = Some(spare);
+        Ok(Generation {
+            number: self.number,
+            interests: self.interests.clone(),
+            egress: self.egress.clone(),
+            batch: self.batch,
+            template,
+        })
+    }
+}
+
+/// The generation in force, as seen by a worker.
+pub(super) struct Current<T> {
+    pub(super) generation: Arc<Generation<T>>,
+    /// From which version on events were chosen by this generation's interests.
+    version: Version,
+}
+
+impl<T> Clone for Current<T> {
+    fn clone(&self) -> Self {
+        Current {
+            generation: Arc::clone(&self.generation),
+            version: self.version,
+        }
+    }
+}
+
+impl<T> Current<T> {
+    /// Whether the generation wants an event that perhaps an older one has asked for.
+    pub(super) fn wants(&self, queued: &Queued) -> bool {
+        let detail = &queued.event.detail;
+        queued.version >= self.version || self.generation.interests.wants(detail.hook(), detail.subject())
+    }
+
+    pub(super) fn is(&self, other: &Current<T>) -> bool {
+        Arc::ptr_eq(&self.generation, &other.generation)
+    }
+}
+
+/// When workers have to end.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: Instant,
+    /// Whether they also give up when all is well, only because time is up.
+    hard: bool,
+}
+
+/// Where the workers of a module find its generation in force.
+pub(super) struct Slot<T> {
+    state: Mutex<(Current<T>, Option<End>)>,
+    changed: Condvar,
+}
+
+impl<T> Slot<T> {
+    pub(super) fn new(generation: Arc<Generation<T>>) -> Slot<T> {
+        let current = Current {
+            generation,
+            version: Version::default(),
+        };
+        Slot {
+            state: Mutex::new((current, None)),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Puts a generation in force. `announce` sets its interests on the bus and gives their version.
+    ///
+    /// Whoever looks into the slot waits until both are done: a worker that has an event which the new interests
+    /// chose finds the new generation, never the one before.
+    pub(super) fn publish(&self, generation: Arc<Generation<T>>, announce: impl FnOnce() -> Version) {
+        let mut state = lock(&self.state);
+        state.0 = Current {
+            generation,
+            version: announce(),
+        };
+        self.changed.notify_all();
+    }
+
+    /// The generation in force; none if workers have to end now.
+    pub(super) fn current(&self) -> Option<Current<T>> {
+        let state = lock(&self.state);
+        let over = state.1.is_some_and(|end| end.hard && Instant::now() >= end.at);
+        (!over).then(|| state.0.clone())
+    }
+
+    /// Waits until another generation than `known` is in force or the time is up; false if workers have to end, or will
+    /// have to before the time is up: no other generation comes then.
+    pub(super) fn wait(&self, known: &Current<T>, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut state = lock(&self.state);
+        loop {
+            let now = Instant::now();
+            if state.1.is_some_and(|end| now.max(until) >= end.at) {
+                return false;
+            }
+            if !state.0.is(known) || now >= until {
+                return true;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, until - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// The module is leaving: workers empty their queues, but those that cannot make an instance give up at `at`.
+    pub(super) fn leave(&self, at: Instant) {
+        self.end(End { at, hard: false });
+    }
+
+    /// The host is stopping: workers end at `at`, wherever they are.
+    pub(super) fn stop(&self, at: Instant) {
+        self.end(End { at, hard: true });
+    }
+
+    fn end(&self, end: End) {
+        lock(&self.state).1 = Some(end);
+        self.changed.notify_all();
+    }
+}
+
+/// A panic while one of these locks was held leaves nothing half done: each change is one assignment.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

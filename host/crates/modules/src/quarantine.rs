@@ -1,0 +1,373 @@
+//! Events that a module could not handle, kept until somebody decides about them.
+//!
+//! An entry has the event itself, which module and generation failed on it, how, and in the module's own words. It
+//! stays until it is dropped, until it is taken to be handled again, or until there is no room: a module has so many
+//! entries and bytes ([`Bounds`]), and its oldest goes first and is counted. One module's entries never take the room
+//! of another's. In memory only: a restart empties it.
+//!
+//! Without clocks and threads; a lock makes it usable from all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use super::generation::lock;
+use hookhost_event::{Event, Millis};
+use hookhost_hooks::weight;
+
+/// Longest text of an entry, in bytes: a panic with its place and the functions on the stack.
+const LONGEST_TEXT: usize = 4096;
+
+/// What the quarantine may hold for each module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of their events and texts.
+    pub bytes: usize,
+}
+
+/// A thousand bad events are more than somebody looks at one by one, and 16 MiB of memory are little.
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            events: 1_000,
+            bytes: 16 << 20,
+        }
+    }
+}
+
+/// How a module failed on an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It trapped: a panic, too much memory, an answer that cannot be read.
+    Trapped,
+    /// It did not answer in time.
+    TimedOut,
+    /// It said that it could not handle the event.
+    Failed,
+}
+
+impl Fault {
+    /// As a word: `trapped`, `timed out`, `failed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::Trapped => "trapped",
+            Fault::TimedOut => "timed out",
+            Fault::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An event that was set aside.
+#[derive(Clone, PartialEq)]
+pub struct Entry {
+    /// Its number; later entries have greater ones.
+    pub id: u64,
+    /// The module that failed on it.
+    pub module: Arc<str>,
+    /// The generation of the module that failed.
+    pub generation: u32,
+    /// How it failed.
+    pub fault: Fault,
+    /// Why, in the module's words: a panic's text, the text of a `fail`.
+    pub text: String,
+    /// When.
+    pub at: Millis,
+    /// The event.
+    pub event: Arc<Event>,
+}
+
+/// Without the event, whose payload belongs in no log, and without the text, which may repeat it.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("id", &self.id)
+            .field("module", &self.module)
+            .field("generation", &self.generation)
+            .field("fault", &self.fault)
+            .field("event", &self.event.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the quarantine holds of one module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Entries.
+    pub events: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Entries that had to go because there was no room, since the host started.
+    pub evicted: u64,
+}
+
+/// All entries. Shared by those who set aside and those who look.
+#[derive(Debug)]
+pub(super) struct Quarantine {
+    bounds: Bounds,
+    store: Mutex<Store>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    last: u64,
+    entries: BTreeMap<u64, Arc<Entry>>,
+    shares: BTreeMap<Arc<str>, Share>,
+}
+
+#[derive(Debug, Default)]
+struct Share {
+    ids: BTreeSet<u64>,
+    bytes: usize,
+    evicted: u64,
+}
+
+impl Quarantine {
+    pub(super) fn new(bounds: Bounds) -> Quarantine {
+        Quarantine {
+            bounds,
+            store: Mutex::default(),
+        }
+    }
+
+    /// Keeps an event under a new number, which is the result. The entry's own number does not matter.
+    pub(super) fn put(&self, entry: Entry) -> u64 {
+        let mut store = lock(&self.store);
+        store.last += 1;
+        let id = store.last;
+        store.insert(Entry { id, ..entry }, self.bounds);
+        id
+    }
+
+    /// Keeps an entry again that was taken.
+    pub(super) fn put_back(&self, entry: Entry) {
+        lock(&self.store).insert(entry, self.bounds);
+    }
+
+    /// Takes an entry out.
+    pub(super) fn take(&self, id: u64) -> Option<Entry> {
+        lock(&self.store).remove(id).map(Arc::unwrap_or_clone)
+    }
+
+    /// An entry.
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Entry>> {
+        lock(&self.store).entries.get(&id).cloned()
+    }
+
+    /// Entries of a module or of all, newest first, those with lower numbers than `before` if that is given, and not
+    /// more than `limit`.
+    pub(super) fn list(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<Entry>> {
+        let store = lock(&self.store);
+        let below = ..before.unwrap_or(u64::MAX);
+        match module {
+            None => store
+                .entries
+                .range(below)
+                .rev()
+                .take(limit)
+                .map(|(_, entry)| Arc::clone(entry))
+                .collect(),
+            Some(module) => {
+                let ids = store.shares.get(module).map(|share| share.ids.range(below));
+                let ids = ids.into_iter().flatten().rev().take(limit);
+                ids.filter_map(|id| store.entries.get(id).cloned()).collect()
+            }
+        }
+    }
+
+    /// The numbers of all entries of a module, oldest first.
+    pub(super) fn ids(&self, module: &str) -> Vec<u64> {
+        let store = lock(&self.store);
+        let ids = store.shares.get(module).map(|share| share.ids.iter().copied());
+        ids.into_iter().flatten().collect()
+    }
+
+    /// What is held of a module.
+    pub(super) fn held(&self, module: &str) -> Held {
+        let store = lock(&self.store);
+        store.shares.get(module).map_or_else(Held::default, |share| Held {
+            events: share.ids.len(),
+            bytes: share.bytes,
+            evicted: share.evicted,
+        })
+    }
+}
+
+impl Store {
+    fn insert(&mut self, mut entry: Entry, bounds: Bounds) {
+        shorten(&mut entry.text);
+        let bytes = entry.bytes();
+        let share = self.shares.entry(Arc::clone(&entry.module)).or_default();
+        share.ids.insert(entry.id);
+        share.bytes += bytes;
+        self.entries.insert(entry.id, Arc::new(entry));
+        while share.ids.len() > bounds.events || share.bytes > bounds.bytes {
+            let Some(oldest) = share.ids.pop_first() else { break };
+            share.evicted += 1;
+            let gone = self.entries.remove(&oldest);
+            share.bytes -= gone.map_or(0, |gone| gone.bytes());
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Entry>> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(share) = self.shares.get_mut(&entry.module) {
+            share.ids.remove(&id);
+            share.bytes -= entry.bytes();
+        }
+        Some(entry)
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        size_of::<Entry>() + self.text.len() + weight(&self.event)
+    }
+}
+
+/// Cuts a text to its longest size, between two characters.
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookhost_testing::events as testing;
+    use proptest::prelude::*;
+
+    fn entry(module: &str, number: u32) -> Entry {
+        Entry {
+            id: 0,
+            module: module.into(),
+            generation: 1,
+            fault: Fault::Trapped,
+            text: "text".to_owned(),
+            at: Millis(0),
+            event: Arc::new(testing::numbered("c", number)),
+        }
+    }
+
+    fn quarantine(events: usize, bytes: usize) -> Quarantine {
+        Quarantine::new(Bounds { events, bytes })
+    }
+
+    fn ids(list: &[Arc<Entry>]) -> Vec<u64> {
+        list.iter().map(|entry| entry.id).collect()
+    }
+
+    #[test]
+    fn entries_are_listed_shown_and_taken() {
+        let quarantine = quarantine(100, 1 << 20);
+        for (number, module) in ["a", "b", "a", "a"].into_iter().enumerate() {
+            assert_eq!(quarantine.put(entry(module, number as u32)), number as u64 + 1);
+        }
+        assert_eq!(ids(&quarantine.list(None, None, 10)), [4, 3, 2, 1]);
+        assert_eq!(ids(&quarantine.list(Some("a"), None, 10)), [4, 3, 1]);
+        assert_eq!(ids(&quarantine.list(Some("a"), Some(3), 10)), [1]);
+        assert_eq!(ids(&quarantine.list(None, Some(4), 2)), [3, 2]);
+        assert!(quarantine.list(Some("c"), None, 10).is_empty());
+        assert_eq!(quarantine.ids("a"), [1, 3, 4]);
+        assert_eq!(testing::number(&quarantine.get(3).unwrap().event), 2);
+        let taken = quarantine.take(3).unwrap();
+        assert_eq!((quarantine.take(3), quarantine.get(3)), (None, None));
+        quarantine.put_back(taken);
+        assert_eq!(quarantine.ids("a"), [1, 3, 4]);
+        assert_eq!(quarantine.put(entry("a", 9)), 5, "numbers are used once");
+        assert!((1..=5).all(|id| quarantine.take(id).is_some()));
+        let held = Held::default();
+        assert_eq!(
+            (quarantine.held("a"), quarantine.held("b"), quarantine.held("c")),
+            (held, held, held)
+        );
+    }
+
+    #[test]
+    fn the_oldest_of_the_same_module_goes_first() {
+        let quarantine = quarantine(2, 1 << 20);
+        for module in ["a", "b", "a", "a", "a"] {
+            quarantine.put(entry(module, 0));
+        }
+        assert_eq!(ids(&quarantine.list(None, None, 10)), [5, 4, 2]);
+        assert_eq!((quarantine.held("a").evicted, quarantine.held("b").evicted), (2, 0));
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let one = entry("a", 0).bytes();
+        let quarantine = quarantine(100, 2 * one);
+        for number in 0..3 {
+            quarantine.put(entry("a", number));
+        }
+        let held = quarantine.held("a");
+        assert_eq!((held.events, held.bytes, held.evicted), (2, 2 * one, 1));
+        // One that is larger than everything cannot be kept, and is counted.
+        let large = Entry {
+            event: Arc::new(testing::publish("c", "t", &vec![0; 4 * one])),
+            ..entry("a", 3)
+        };
+        quarantine.put(large);
+        assert_eq!(
+            quarantine.held("a"),
+            Held {
+                events: 0,
+                bytes: 0,
+                evicted: 4
+            }
+        );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let quarantine = quarantine(10, 1 << 20);
+        let text = "é".repeat(LONGEST_TEXT);
+        let id = quarantine.put(Entry { text, ..entry("a", 0) });
+        assert_eq!(quarantine.get(id).unwrap().text, "é".repeat(LONGEST_TEXT / 2));
+    }
+
+    #[test]
+    fn a_payload_is_in_no_debug_output() {
+        let event = Arc::new(testing::publish("c", "t", b"secret"));
+        let text = format!("{:?}", Entry { event, ..entry("a", 0) });
+        assert!(!text.contains("secret") && !text.contains("text"), "{text}");
+    }
+
+    proptest! {
+        /// Whatever is put and taken, bounds and books are right.
+        #[test]
+        fn the_books_are_right(steps in proptest::collection::vec((0u64..30, 0usize..3), 0..100)) {
+            let one = entry("a", 0).bytes();
+            let quarantine = quarantine(5, 4 * one);
+            let mut put = [0; 2];
+            let mut taken = [0; 2];
+            for (id, step) in steps {
+                match step {
+                    2 => if let Some(entry) = quarantine.take(id) {
+                        taken[usize::from(&*entry.module == "b")] += 1;
+                    },
+                    module => {
+                        quarantine.put(entry(["a", "b"][module], 0));
+                        put[module] += 1;
+                    }
+                }
+            }
+            for (module, (put, taken)) in ["a", "b"].into_iter().zip(put.into_iter().zip(taken)) {
+                let held = quarantine.held(module);
+                prop_assert!(held.events <= 4 && held.bytes == held.events * one);
+                prop_assert_eq!(held.events as u64 + held.evicted + taken, put);
+                prop_assert_eq!(quarantine.list(Some(module), None, 100).len(), held.events);
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! From what a module returns to what is delivered.
+
+use std::sync::Arc;
+
+use super::egress::{Egress, Granted, Refusal};
+use hookhost_delivery as delivery;
+use hookhost_delivery::{DestinationError, Reach, Via};
+use hookhost_event::Event;
+use hookhost_wasm as wasm;
+
+/// The request to deliver for one that a module made of an event.
+///
+/// # Errors
+///
+/// [`Refusal`] if it names what was not granted or what the host does not have.
+pub(super) fn prepare(
+    request: wasm::Request,
+    event: &Event,
+    egress: &Egress,
+    module: &Arc<str>,
+    generation: u32,
+) -> Result<delivery::Request, Refusal> {
+    if let Some((option, _)) = request.options.first() {
+        return Err(Refusal::Option(excerpt(option)));
+    }
+    let ordering_key = match request.ordering_key {
+        Some(key) => key,
+        None => event
+            .detail
+            .client()
+            .map_or_else(String::new, |client| String::from(&*client.id)),
+    };
+    let (url, named) = match request.destination {
+        Some(name) => {
+            let url = egress
+                .at_destination(&name, &request.url)
+                .map_err(|error| match error {
+                    DestinationError::Unknown => Refusal::Destination(excerpt(&name)),
+                    _ => Refusal::Outside(excerpt(&name)),
+                })?;
+            (url, Some(name))
+        }
+        None => (request.url, None),
+    };
+    let Granted { url, reach } = egress.check(url)?;
+    // What an operator gives a destination is not for hosts that the module chooses.
+    let via = match (named, reach) {
+        (Some(name), Reach::Public) => return Err(Refusal::Open(excerpt(&name))),
+        (Some(name), Reach::Anywhere) => Via::Named(name.into()),
+        (None, Reach::Public) => Via::Nothing,
+        (None, Reach::Anywhere) => Via::Url,
+    };
+    Ok(delivery::Request {
+        id: event.id.to_string(),
+        source: Arc::clone(module),
+        generation,
+        method: method(request.method),
+        url,
+        receivers: Some(Arc::clone(egress.receivers())),
+        via,
+        reach,
+        headers: request.headers,
+        body: request.body,
+        ordering_key,
+    })
+}
+
+fn method(method: wasm::Method) -> delivery::Method {
+    match method {
+        wasm::Method::Get => delivery::Method::Get,
+        wasm::Method::Post => delivery::Method::Post,
+        wasm::Method::Put => delivery::Method::Put,
+        wasm::Method::Patch => delivery::Method::Patch,
+        wasm::Method::Delete => delivery::Method::Delete,
+    }
+}
+
+/// Enough of a name to recognise it, fit for a line of the log.
+fn excerpt(name: &str) -> String {
+    name.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookhost_testing::events as testing;
+    use serde_json::json;
+
+    fn request() -> wasm::Request {
+        wasm::Request {
+            method: wasm::Method::Put,
+            url: "http://h/a/b".into(),
+            headers: vec![("x".into(), "y".into())],
+            body: "body".into(),
+            ordering_key: None,
+            destination: None,
+            options: vec![],
+        }
+    }
+
+    fn receivers(list: impl IntoIterator<Item = delivery::Destination>) -> Arc<delivery::Receivers> {
+        Arc::new(delivery::Receivers {
+            destinations: list.into_iter().collect(),
+            ..Default::default()
+        })
+    }
+
+    fn prepared(request: wasm::Request) -> Result<delivery::Request, Refusal> {
+        let egress = Egress::new(&json!("http://h/a"), &[]);
+        prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
+    }
+
+    #[test]
+    fn a_request_is_told_apart_by_event_module_and_generation() {
+        let got = prepared(request()).unwrap();
+        assert_eq!(got.id, "0000000000000000000000000000000A");
+        assert_eq!(
+            (&*got.source, got.generation, got.method),
+            ("m", 7, delivery::Method::Put)
+        );
+        assert_eq!(
+            (got.url.as_str(), &got.body[..], got.headers.len()),
+            ("http://h/a/b", &b"body"[..], 1)
+        );
+    }
+
+    #[test]
+    fn order_is_that_of_the_client_unless_the_module_says_otherwise() {
+        for (key, expected) in [(None, "client"), (Some(""), ""), (Some("k"), "k")] {
+            let request = wasm::Request {
+                ordering_key: key.map(str::to_owned),
+                ..request()
+            };
+            assert_eq!(prepared(request).unwrap().ordering_key, expected);
+        }
+    }
+
+    #[test]
+    fn a_destination_may_be_named_and_grants_nothing() {
+        let destination = |name: &str, url: &str| delivery::Destination {
+            name: name.into(),
+            urls: vec![delivery::UrlPrefix::parse(url).unwrap()],
+            headers: vec![],
+            signing: vec![],
+            tls: Default::default(),
+            terms: (&delivery::Settings::default()).into(),
+        };
+        let all = [destination("near", "http://h/a/b"), destination("far", "http://far/")];
+        let egress = Egress::new(&json!("http://h/a"), &[]).with(receivers(all));
+        for (name, url, expected) in [
+            ("near", "", Ok("http://h/a/b")),
+            ("near", "c?d", Ok("http://h/a/b/c?d")),
+            ("near", "http://h/a/b/c", Ok("http://h/a/b/c")),
+            ("near", "http://h/a/c", Err("the URL is none of destination 'near'")),
+            (
+                "far",
+                "",
+                Err(
+                    "http://far:80 (or that path there) is not granted; name it in the module's [config] or in [egress] allow",
+                ),
+            ),
+        ] {
+            let request = wasm::Request {
+                url: url.into(),
+                destination: Some(name.into()),
+                ..request()
+            };
+            let got = prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7);
+            let got = got
+                .map(|request| (request.url, request.via))
+                .map_err(|refusal| refusal.to_string());
+            let expected = expected.map(|url| (url.to_owned(), delivery::Via::Named(name.into())));
+            assert_eq!(got, expected.map_err(str::to_owned), "{name} {url}");
+        }
+
+        // Of the destinations, only what the operator has named gets what the operator gave them.
+        let open = |text: &str, name: Option<&str>| {
+            let request = wasm::Request {
+                url: text.into(),
+                destination: name.map(str::to_owned),
+                ..request()
+            };
+            let all = [destination("far", "http://far/")];
+            let egress = Egress::new(&json!(null), &["http://*/".parse().unwrap()]).with(receivers(all));
+            prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
+        };
+        let chosen = open("http://far/x", None).unwrap();
+        assert_eq!((chosen.via, chosen.reach), (Via::Nothing, Reach::Public));
+        assert_eq!(
+            open("x", Some("far")).unwrap_err().to_string(),
+            "destination 'far' is not granted by an open host; name its URL in the module's [config] or in [egress] allow"
+        );
+    }
+
+    #[test]
+    fn what_the_host_does_not_have_is_refused() {
+        let elsewhere = wasm::Request {
+            url: "http://evil/".into(),
+            ..request()
+        };
+        assert_eq!(
+            prepared(elsewhere).unwrap_err(),
+            Refusal::NotGranted("http://evil:80".into())
+        );
+        let named = wasm::Request {
+            destination: Some("crm\n".into()),
+            ..request()
+        };
+        assert_eq!(
+            prepared(named).unwrap_err().to_string(),
+            "there is no destination 'crm\\n'"
+        );
+        let wish = wasm::Request {
+            options: vec![("sign".into(), "yes".into())],
+            ..request()
+        };
+        assert_eq!(
+            prepared(wish).unwrap_err().to_string(),
+            "there is no option 'sign' for requests"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! What can be seen of modules from outside, and the counters behind it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::generation::lock;
+use super::quarantine::Held;
+use hookhost_event::Hook;
+use hookhost_hooks::{QueueState, Throttle};
+
+/// One module as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModuleState {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is doing.
+    pub status: Status,
+    /// Why the files in the folder are not in force, and why it backs off.
+    pub problem: Option<String>,
+    /// What is in force; none if nothing is.
+    pub generation: Option<GenerationState>,
+    /// Its queues; none if nothing is in force.
+    pub queue: Option<QueueState>,
+    /// What became of its events since the host started, over all generations.
+    pub counts: Counts,
+    /// What the quarantine holds of it.
+    pub held: Held,
+}
+
+/// The generation of a module that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GenerationState {
+    /// Counts the loads under the module's name, from 1.
+    pub number: u32,
+    /// Where its code is from.
+    pub origin: Origin,
+    /// Number of instances, each with a thread and a queue of its own.
+    pub instances: usize,
+    /// The hooks it is interested in.
+    pub hooks: Vec<Hook>,
+    /// The URL prefixes that its requests may name.
+    pub egress: Vec<String>,
+}
+
+/// Where the code of a module is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From the host's own binary.
+    BuiltIn,
+    /// From the modules folder.
+    File,
+}
+
+impl Status {
+    /// As a word: `running`, `backing off`, `rolled back`, `draining`, `rejected`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::BackingOff => "backing off",
+            Status::RolledBack => "rolled back",
+            Status::Draining => "draining",
+            Status::Rejected => "rejected",
+        }
+    }
+}
+
+/// What a module is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It handles events.
+    Running,
+    /// An instance cannot be made, or it fails on everything; it is tried again, and events wait in the queue.
+    BackingOff,
+    /// It handles events in a generation before the one that the files are: that one failed.
+    RolledBack,
+    /// It was removed and handles what is left in its queue.
+    Draining,
+    /// Its files did not load and nothing else is in force.
+    Rejected,
+}
+
+/// Events by what became of them, and requests. Each event that was taken from the queue, or taken back, is counted
+/// once among `ignored`, `answered`, `failed`, `trapped`, `timed_out`, `skipped` and `abandoned`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// The module had nothing to send.
+    pub ignored: u64,
+    /// The module gave requests.
+    pub answered: u64,
+    /// The module said that it could not handle them: set aside.
+    pub failed: u64,
+    /// The module trapped on them, alone and in a new instance: set aside.
+    pub trapped: u64,
+    /// The module did not answer in time, alone and in a new instance: set aside.
+    pub timed_out: u64,
+    /// A newer generation did not want them any more.
+    pub skipped: u64,
+    /// Taken back out of the quarantine: after a rollback, to be handled by the generation before, or when a module that
+    /// was too slow in quickly compiled code goes on in better code.
+    pub taken_back: u64,
+    /// Not handled when the host stopped, or when a module was removed that could not run.
+    pub abandoned: u64,
+    /// Calls that trapped or took too long; the first of each batch costs its events nothing.
+    pub failed_calls: u64,
+    /// Requests that were handed to delivery.
+    pub requests: u64,
+    /// Requests that were refused, such as those to places which were not granted.
+    pub refused_requests: u64,
+}
+
+/// What the workers of one module report, over all its generations.
+pub(super) struct Record {
+    pub(super) ignored: AtomicU64,
+    pub(super) answered: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) trapped: AtomicU64,
+    pub(super) timed_out: AtomicU64,
+    pub(super) skipped: AtomicU64,
+    pub(super) taken_back: AtomicU64,
+    pub(super) abandoned: AtomicU64,
+    pub(super) failed_calls: AtomicU64,
+    pub(super) requests: AtomicU64,
+    pub(super) refused_requests: AtomicU64,
+    /// Bound the log lines about events that were set aside, requests that were refused, and failed calls.
+    pub(super) aside_lines: Throttle,
+    pub(super) refusal_lines: Throttle,
+    pub(super) call_lines: Throttle,
+    /// Workers that cannot make an instance just now, and why the last of them could not.
+    backing_off: AtomicUsize,
+    reason: Mutex<Option<String>>,
+}
+
+impl Record {
+    pub(super) fn new() -> Record {
+        let zero = || AtomicU64::new(0);
+        Record {
+            ignored: zero(),
+            answered: zero(),
+            failed: zero(),
+            trapped: zero(),
+            timed_out: zero(),
+            skipped: zero(),
+            taken_back: zero(),
+            abandoned: zero(),
+            failed_calls: zero(),
+            requests: zero(),
+            refused_requests: zero(),
+            aside_lines: Throttle::new(),
+            refusal_lines: Throttle::new(),
+            call_lines: Throttle::new(),
+            backing_off: AtomicUsize::new(0),
+            reason: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            ignored: read(&self.ignored),
+            answered: read(&self.answered),
+            failed: read(&self.failed),
+            trapped: read(&self.trapped),
+            timed_out: read(&self.timed_out),
+            skipped: read(&self.skipped),
+            taken_back: read(&self.taken_back),
+            abandoned: read(&self.abandoned),
+            failed_calls: read(&self.failed_calls),
+            requests: read(&self.requests),
+            refused_requests: read(&self.refused_requests),
+        }
+    }
+
+    /// A worker begins to back off, for this reason.
+    pub(super) fn back_off(&self, reason: String) {
+        *lock(&self.reason) = Some(reason);
+        self.backing_off.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A worker that backed off does so no longer.
+    pub(super) fn recover(&self) {
+        self.backing_off.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Why workers back off, if any do.
+    pub(super) fn backing_off(&self) -> Option<String> {
+        (self.backing_off.load(Ordering::Relaxed) > 0).then(|| lock(&self.reason).clone().unwrap_or_default())
+    }
+}
+
+/// Adds to a counter.
+pub(super) fn add(counter: &AtomicU64, amount: usize) {
+    counter.fetch_add(amount as u64, Ordering::Relaxed);
+}

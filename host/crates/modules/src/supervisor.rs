@@ -1,0 +1,144 @@
+//! What the workers of one module know together about its health, and what follows from it.
+//!
+//! Workers report what has become of events; [`Health`] decides. A rollback is carried out at once, on the thread of
+//! the worker whose report led to it; a pause holds for all workers of the module. While all is well a report costs one
+//! read of a flag and takes no lock.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::generation::lock;
+use super::health::{Health, Standing, Verdict};
+use hookhost_event::{ByteString, Event};
+
+/// Carries out a rollback from a generation, for a reason. Called without any lock.
+pub(super) type RollBack = Box<dyn Fn(u32, String) + Send + Sync>;
+
+/// Watches over one module, over all its generations.
+pub(super) struct Supervisor {
+    module: std::sync::Arc<str>,
+    state: Mutex<State>,
+    /// [`Health::is_calm`], to be read without the lock.
+    calm: AtomicBool,
+    roll_back: RollBack,
+}
+
+struct State {
+    health: Health,
+    /// Why it backs off, if it does.
+    reason: String,
+}
+
+impl Supervisor {
+    pub(super) fn new(module: std::sync::Arc<str>, roll_back: RollBack) -> Supervisor {
+        let nothing = Standing {
+            generation: 0,
+            proven: false,
+            predecessor: false,
+            improving: false,
+        };
+        Supervisor {
+            module,
+            state: Mutex::new(State {
+                health: Health::new(nothing),
+                reason: String::new(),
+            }),
+            calm: AtomicBool::new(false),
+            roll_back,
+        }
+    }
+
+    /// A generation is about to be put in force: its book begins.
+    pub(super) fn begin(&self, standing: Standing) {
+        let mut state = lock(&self.state);
+        state.health = Health::new(standing);
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+    }
+
+    /// A generation is about to go on in better code: its book begins anew.
+    pub(super) fn improved(&self, generation: u32) {
+        let mut state = lock(&self.state);
+        state.health.improved(generation);
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+    }
+
+    /// A generation stays in the code that it has.
+    pub(super) fn not_improved(&self, generation: u32) {
+        let mut state = lock(&self.state);
+        state.health.not_improved(generation);
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+    }
+
+    /// Whether the generation in force is one to come back to.
+    pub(super) fn is_good(&self) -> bool {
+        lock(&self.state).health.is_good()
+    }
+
+    /// Why the module backs off, if it does.
+    pub(super) fn backing_off(&self) -> Option<String> {
+        let state = lock(&self.state);
+        state.health.is_backing_off().then(|| state.reason.clone())
+    }
+
+    /// A generation has handled events.
+    pub(super) fn handled(&self, generation: u32) {
+        // A failure that another worker reports at this moment may be forgotten or not: either order is true.
+        if self.calm.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        if state.health.handled(generation, Instant::now()) {
+            info!(module = %self.module, generation, "module handles events again");
+        }
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+    }
+
+    /// A generation has failed on an event, alone and in a new instance; `late`: it did not answer in time.
+    pub(super) fn failed(&self, generation: u32, event: &Event, why: &str, late: bool) {
+        let nobody = ByteString::new();
+        let client = event.detail.client().map_or(&nobody, |client| &client.id);
+        let mut state = lock(&self.state);
+        let events = state.health.run() + 1;
+        let verdict = state.health.failed(generation, client, late, Instant::now());
+        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
+        let reason = || format!("it failed on {events} events in a row, the last time because {why}");
+        match verdict {
+            Verdict::GoOn => {}
+            Verdict::Pause(time) => {
+                state.reason = reason();
+                let reason = &state.reason;
+                error!(module = %self.module, generation, reason, retry_in = ?time, "module backs off, its events wait");
+            }
+            Verdict::Wait(time) => {
+                state.reason = format!("{}; it is being compiled well", reason());
+                let reason = &state.reason;
+                warn!(module = %self.module, generation, reason, retry_in = ?time, "module waits for better code, and its \
+                    events with it");
+            }
+            Verdict::RollBack => {
+                drop(state);
+                (self.roll_back)(generation, reason());
+            }
+        }
+    }
+
+    /// A worker could not make an instance, so many times in a row; `late`: not in time.
+    pub(super) fn unmade(&self, generation: u32, attempts: u32, why: &str, late: bool) {
+        let verdict = lock(&self.state).health.unmade(generation, attempts, late);
+        if verdict == Verdict::RollBack {
+            let reason = format!("no instance could be made {attempts} times in a row, the last time because {why}");
+            (self.roll_back)(generation, reason);
+        }
+    }
+
+    /// How long a worker has to wait before it may hand the next event to a generation.
+    pub(super) fn pause(&self, generation: u32) -> Option<Duration> {
+        if self.calm.load(Ordering::Relaxed) {
+            return None;
+        }
+        lock(&self.state).health.pause(generation, Instant::now())
+    }
+}

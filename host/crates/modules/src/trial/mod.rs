@@ -1,0 +1,196 @@
+//! One module outside of a host: what its file is, what it would be granted, and what it makes of events.
+//!
+//! A [`Subject`] is a `.wasm` with the settings that belong to it. It is loaded by the code that a host loads modules
+//! with, so that whatever a host would refuse is refused here, in the same words; what comes of it is a [`Trial`]. A
+//! trial hands over events one at a time and tells of each what would have become of it ([`Tried`]): the same interests,
+//! limits and grants are in force, an event that fails is handled a second time by a new instance, and state is kept
+//! between events. Nothing is sent, and state ends with the trial.
+
+mod subject;
+mod tried;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use subject::Subject;
+pub use tried::{Answer, Fate, Tried};
+
+use super::generation::{Blueprint, Generation, Template, lock};
+use super::load::Loaded;
+use super::requests::prepare;
+use super::settings::Allowance;
+use hookhost_event::{Event, Hook};
+use hookhost_hooks::Overflow;
+use hookhost_settings::units::{format_duration, format_size};
+use hookhost_wasm::{Instance, Outcome};
+
+/// How much longer a call may take whose instructions are counted.
+const PATIENCE: u32 = 10;
+
+/// A module that was loaded, with one instance.
+pub struct Trial {
+    module: Arc<str>,
+    generation: Generation<Blueprint>,
+    allowance: Allowance,
+    instance: Option<Instance>,
+    started: Duration,
+}
+
+/// Something that a module may use, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The key in `[limits]`.
+    pub key: &'static str,
+    /// Its value as it would be written there.
+    pub value: String,
+}
+
+impl Trial {
+    fn new(module: Arc<str>, loaded: Loaded, started: Duration) -> Trial {
+        let Loaded {
+            generation, allowance, ..
+        } = loaded;
+        let instance = lock(&generation.template.spare).take();
+        Trial {
+            module,
+            generation,
+            allowance,
+            instance,
+            started,
+        }
+    }
+
+    /// The same with ten times the time for each call: for an engine that counts, which is slower.
+    #[must_use]
+    pub fn patient(mut self) -> Trial {
+        let limits = &mut self.generation.template.limits;
+        limits.deadline = limits.deadline.saturating_mul(PATIENCE);
+        // It was made with the old limits.
+        self.instance = None;
+        self
+    }
+
+    /// What it wants to be told: hooks, each with its filters; no filters: everything.
+    pub fn interests(&self) -> impl Iterator<Item = (Hook, Vec<&str>)> {
+        let interests = &self.generation.interests;
+        interests.hooks().map(|hook| (hook, interests.filters(hook)))
+    }
+
+    /// The URL prefixes that its requests may name.
+    pub fn egress(&self) -> Vec<String> {
+        self.generation
+            .egress
+            .grants()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> Vec<Limit> {
+        let Allowance {
+            limits,
+            queue,
+            instances,
+            batch,
+            ..
+        } = &self.allowance;
+        let overflow = match queue.overflow {
+            Overflow::Drop => "drop",
+            Overflow::Wait => "wait",
+        };
+        [
+            ("memory", format_size(limits.memory)),
+            ("deadline", format_duration(limits.deadline)),
+            ("start_deadline", format_duration(limits.start_deadline)),
+            ("outcome_bytes", format_size(limits.outcome_bytes)),
+            ("table_elements", limits.table_elements.to_string()),
+            ("instances", instances.to_string()),
+            ("batch", batch.to_string()),
+            ("queue_events", queue.events.to_string()),
+            ("queue_bytes", format_size(queue.bytes)),
+            ("overflow", overflow.to_owned()),
+        ]
+        .map(|(key, value)| Limit { key, value })
+        .into()
+    }
+
+    /// How long it took to make the instance and to configure it.
+    pub fn started(&self) -> Duration {
+        self.started
+    }
+
+    /// Bytes of linear memory that the instance has; none if there is no instance just now.
+    pub fn memory(&self) -> Option<usize> {
+        self.instance.as_ref().map(Instance::memory)
+    }
+
+    /// Hands over one event and tells what would have become of it.
+    pub fn handle(&mut self, event: &Arc<Event>) -> Tried {
+        let detail = &event.detail;
+        if !self.generation.interests.wants(detail.hook(), detail.subject()) {
+            return Tried::without_call(event.id, Fate::NotWanted);
+        }
+        let mut is_again = false;
+        loop {
+            let mut instance = match self
+                .instance
+                .take()
+                .map_or_else(|| self.generation.template.create(), Ok)
+            {
+                Ok(instance) => instance,
+                Err(error) => return Tried::without_call(event.id, Fate::NoInstance(super::explain(&error))),
+            };
+            let start = Instant::now();
+            let outcomes = instance.handle(std::slice::from_ref(event));
+            let (time, fuel) = (start.elapsed(), instance.fuel());
+            let fate = match outcomes {
+                Ok(outcomes) => {
+                    self.instance = Some(instance);
+                    // One event, one outcome: anything else is an error of the call.
+                    self.fate(event, outcomes.into_iter().next().unwrap_or(Outcome::Ignore))
+                }
+                // Instances that have failed are not used again.
+                Err(_) if !is_again => {
+                    is_again = true;
+                    continue;
+                }
+                Err(error) if error.depends_on_time() => Fate::TimedOut(super::explain(&error)),
+                Err(error) => Fate::Trapped(super::explain(&error)),
+            };
+            return Tried {
+                event: event.id,
+                fate,
+                time: Some(time),
+                fuel,
+                is_again,
+            };
+        }
+    }
+
+    fn fate(&self, event: &Event, outcome: Outcome) -> Fate {
+        match outcome {
+            Outcome::Ignore => Fate::Ignored,
+            Outcome::Deliver(requests) if requests.is_empty() => Fate::Ignored,
+            Outcome::Fail(text) => Fate::Failed(text),
+            Outcome::Deliver(requests) => {
+                let Generation { egress, number, .. } = &self.generation;
+                let answers = requests.into_iter().map(|request| {
+                    let named = Answer::of(&request);
+                    match prepare(request, event, egress, &self.module, *number) {
+                        Ok(request) => Answer {
+                            url: request.url,
+                            ordering_key: Some(request.ordering_key),
+                            ..named
+                        },
+                        Err(refusal) => Answer {
+                            refused: Some(refusal.to_string()),
+                            ..named
+                        },
+                    }
+                });
+                Fate::Answered(answers.collect())
+            }
+        }
+    }
+}

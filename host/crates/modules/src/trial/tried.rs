@@ -1,0 +1,203 @@
+//! What became of an event in a trial, and its JSON form.
+//!
+//! ```json
+//! {"event":"…01","outcome":"deliver","requests":[{"method":"POST","url":"http://h/a","headers":[],"body":"x","ordering_key":"k7"}]}
+//! ```
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use hookhost_event::Id;
+use hookhost_wasm as wasm;
+
+/// What became of one event.
+#[derive(Debug, Clone)]
+pub struct Tried {
+    /// The event.
+    pub event: Id,
+    /// How it ended.
+    pub fate: Fate,
+    /// How long the call took, of two the second; none without a call.
+    pub time: Option<Duration>,
+    /// What the call has executed, in about one unit for each instruction, if the engine counts.
+    pub fuel: Option<u64>,
+    /// Whether a first call has failed, so that a new instance had to be made.
+    pub is_again: bool,
+}
+
+/// How an event ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The module has not asked for such events and was not called.
+    NotWanted,
+    /// The module had nothing to send.
+    Ignored,
+    /// The module gave requests.
+    Answered(Vec<Answer>),
+    /// The module said that it could not handle it; a host sets it aside.
+    Failed(String),
+    /// The module trapped on it, twice; a host sets it aside.
+    Trapped(String),
+    /// The module did not answer in time, twice; a host sets it aside.
+    TimedOut(String),
+    /// After a trap no new instance could be made; a host tries again later.
+    NoInstance(String),
+}
+
+/// A request, and what would have become of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The word in the request line.
+    pub method: &'static str,
+    /// Where it would go; if it is refused, what the module has named.
+    pub url: String,
+    /// Header names and values in the order given.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// What keeps requests in order; none if the module named nothing and it is refused.
+    pub ordering_key: Option<String>,
+    /// The destination that the module has named.
+    pub destination: Option<String>,
+    /// Further wishes by name.
+    pub options: Vec<(String, String)>,
+    /// Why a host would not send it.
+    pub refused: Option<String>,
+}
+
+/// Leaves out URL, header values and body: they may hold credentials and what devices say.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer")
+            .field("method", &self.method)
+            .field("body_len", &self.body.len())
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tried {
+    pub(super) fn without_call(event: Id, fate: Fate) -> Tried {
+        Tried {
+            event,
+            fate,
+            time: None,
+            fuel: None,
+            is_again: false,
+        }
+    }
+}
+
+impl Fate {
+    /// The names of all ends, as JSON has them.
+    pub const NAMES: [&str; 7] = [
+        "not-wanted",
+        "ignore",
+        "deliver",
+        "fail",
+        "trap",
+        "timeout",
+        "no-instance",
+    ];
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fate::NotWanted => "not-wanted",
+            Fate::Ignored => "ignore",
+            Fate::Answered(_) => "deliver",
+            Fate::Failed(_) => "fail",
+            Fate::Trapped(_) => "trap",
+            Fate::TimedOut(_) => "timeout",
+            Fate::NoInstance(_) => "no-instance",
+        }
+    }
+
+    /// What the module or the host says about it.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Fate::NotWanted | Fate::Ignored | Fate::Answered(_) => None,
+            Fate::Failed(text) | Fate::Trapped(text) | Fate::TimedOut(text) | Fate::NoInstance(text) => Some(text),
+        }
+    }
+
+    /// The requests that came of it.
+    pub fn answers(&self) -> &[Answer] {
+        match self {
+            Fate::Answered(answers) => answers,
+            _ => &[],
+        }
+    }
+
+    /// Whether the event, or a request for it, would not have got through.
+    pub fn is_bad(&self) -> bool {
+        self.text().is_some() || self.answers().iter().any(|answer| answer.refused.is_some())
+    }
+}
+
+impl Answer {
+    pub(super) fn of(request: &wasm::Request) -> Answer {
+        Answer {
+            method: request.method.as_str(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            ordering_key: request.ordering_key.clone(),
+            destination: request.destination.clone(),
+            options: request.options.clone(),
+            refused: None,
+        }
+    }
+
+    /// The body, if it is text.
+    pub fn body_text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.body).ok()
+    }
+}
+
+/// Without time and fuel: what a trial gives again and again.
+impl Serialize for Tried {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("event", &self.event.to_string())?;
+        object.serialize_entry("outcome", self.fate.name())?;
+        if let Some(text) = self.fate.text() {
+            object.serialize_entry("text", text)?;
+        }
+        if let Fate::Answered(answers) = &self.fate {
+            object.serialize_entry("requests", answers)?;
+        }
+        object.end()
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("method", self.method)?;
+        object.serialize_entry("url", &self.url)?;
+        object.serialize_entry("headers", &self.headers)?;
+        match self.body_text() {
+            Some(text) => object.serialize_entry("body", text)?,
+            None => object.serialize_entry("body_base64", &STANDARD.encode(&self.body))?,
+        }
+        if let Some(key) = &self.ordering_key {
+            object.serialize_entry("ordering_key", key)?;
+        }
+        if let Some(destination) = &self.destination {
+            object.serialize_entry("destination", destination)?;
+        }
+        if !self.options.is_empty() {
+            object.serialize_entry("options", &self.options)?;
+        }
+        if let Some(refused) = &self.refused {
+            object.serialize_entry("refused", refused)?;
+        }
+        object.end()
+    }
+}

@@ -1,0 +1,469 @@
+//! One OS thread of a module: its queue, its warm instance, and what to do when that fails.
+//!
+//! A worker takes what waits in its queue, hands it over in one call, and puts the requests that come back into the
+//! outbox. It follows the [`Slot`]: when another generation is in force, the old instance goes before the next call.
+//!
+//! After a call that failed the instance is thrown away and each event of the call is handled again, in a call of its
+//! own and by a new instance. An event that fails again is set aside into the quarantine; no outcome of a failed call
+//! is ever used, so each of the other events is handled exactly once. When no instance can be made the worker waits,
+//! 100 ms doubling to 30 s, and its events wait in the queue. So they do while the [`Supervisor`] has the module pause
+//! because it fails on everything.
+//!
+//! After a rollback the worker takes back out of the quarantine what the bad generation has failed on since it last
+//! handled an event, and begins with that: nothing was sent for these events or for later ones, so nothing is lost or
+//! out of order. The same holds for a generation that goes on in better code, and what was not done in time by the code
+//! that it had.
+//!
+//! Blocking is meant: while the outbox is full the worker waits in it, its queue fills, and the queue's policy rules.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tracing::{error, warn};
+
+use super::generation::{CreateError, Current, Handler, Slot, Template};
+use super::health::{Backoff, EVENTS_OF_FEW};
+use super::quarantine::{Entry, Fault, Quarantine};
+use super::requests::prepare;
+use super::state::{Record, add};
+use super::supervisor::Supervisor;
+use hookhost_delivery::Outbox;
+use hookhost_delivery::priority;
+use hookhost_event::{Event, Millis};
+use hookhost_hooks::{Inbox, Queued, Version};
+use hookhost_wasm::{CallError, Outcome};
+
+/// How much of a text that a module gives goes into the log.
+const LONGEST_TEXT: usize = 1000;
+
+/// What all workers of a module have in common.
+pub(super) struct Common {
+    pub(super) module: Arc<str>,
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) record: Record,
+    pub(super) supervisor: Supervisor,
+    pub(super) quarantine: Arc<Quarantine>,
+    /// Niceness of their threads.
+    pub(super) nice: i32,
+}
+
+/// What one thread works with.
+pub(super) struct Worker<T: Template> {
+    common: Arc<Common>,
+    inbox: Inbox,
+    slot: Arc<Slot<T>>,
+    seat: Option<Seat<T>>,
+    unmade: Unmade,
+    /// Most events that the next call gets: fewer than the generation allows after a call that took too long.
+    most: usize,
+    /// Taken from the queue and not yet brought to their ends, in order.
+    pending: VecDeque<Queued>,
+    /// So many of them, the first ones, get a call of their own each.
+    alone: usize,
+    /// What the generation has failed on since it last handled an event.
+    doubtful: VecDeque<Doubt>,
+    events: Vec<Arc<Event>>,
+}
+
+/// The generation that the worker has followed to, and its instance as long as that is alive.
+struct Seat<T: Template> {
+    current: Current<T>,
+    instance: Option<T::Handler>,
+}
+
+/// An event that is perhaps not to blame for its failure.
+struct Doubt {
+    /// Its number in the quarantine.
+    id: u64,
+    /// Whether it was not done in time.
+    late: bool,
+}
+
+/// Attempts to make an instance.
+struct Unmade {
+    /// So many have failed in a row.
+    attempts: u32,
+    backoff: Backoff,
+}
+
+/// The worker has to end: time is up, or nobody takes requests any more.
+struct Over;
+
+impl<T: Template> Worker<T> {
+    pub(super) fn new(common: Arc<Common>, inbox: Inbox, slot: Arc<Slot<T>>) -> Worker<T> {
+        Worker {
+            common,
+            inbox,
+            slot,
+            seat: None,
+            unmade: Unmade::new(),
+            most: usize::MAX,
+            pending: VecDeque::new(),
+            alone: 0,
+            doubtful: VecDeque::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Works until the queue has ended and is empty, or until the slot says that it is over.
+    pub(super) fn run(mut self) {
+        priority::lower(self.common.nice);
+        let mut batch = Vec::new();
+        loop {
+            let allowed = self
+                .seat
+                .as_ref()
+                .map_or(usize::MAX, |seat| seat.current.generation.batch);
+            // Before the first generation is known one event at a time is certainly allowed.
+            let most = if self.seat.is_some() { self.most.min(allowed) } else { 1 };
+            let more = self.inbox.next_batch(&mut batch, most);
+            self.pending.extend(batch.drain(..));
+            // After the last event there may still have been a rollback.
+            if !more && self.doubtful.is_empty() {
+                break;
+            }
+            if self.pending.is_empty() && self.look_round(more).is_err() || self.work().is_err() {
+                add(&self.common.record.abandoned, self.pending.len() + self.inbox.waiting());
+                break;
+            }
+            if !more {
+                break;
+            }
+        }
+        self.recover();
+    }
+
+    /// There may be a new generation: makes its instance now, so that the first event does not wait for it and the old
+    /// one does not keep its memory.
+    fn look_round(&mut self, more: bool) -> Result<(), Over> {
+        self.follow()?;
+        if more && let Err(error) = self.create() {
+            self.back_off(&error);
+        }
+        Ok(())
+    }
+
+    /// Brings every pending event to its end.
+    fn work(&mut self) -> Result<(), Over> {
+        while !self.pending.is_empty() {
+            self.ready()?;
+            let alone = self.alone > 0;
+            let count = if alone { 1 } else { self.pending.len().min(self.most) };
+            match self.call(count) {
+                Ok(outcomes) => {
+                    add(&self.common.record.skipped, count - self.events.len());
+                    self.done(count);
+                    self.settle(outcomes)?;
+                }
+                Err(_) if !alone => self.alone = count,
+                Err(error) => {
+                    self.done(count);
+                    self.set_aside_failed_call(&error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first events are no longer pending.
+    fn done(&mut self, count: usize) {
+        self.pending.drain(..count);
+        self.alone = self.alone.saturating_sub(count);
+    }
+
+    /// Follows to the generation in force and has an instance of it, however long that takes.
+    fn ready(&mut self) -> Result<(), Over> {
+        loop {
+            self.follow()?;
+            let time = match self.common.supervisor.pause(self.generation()) {
+                Some(time) => time,
+                None => match self.create() {
+                    Ok(()) => return Ok(()),
+                    Err(error) => self.back_off(&error),
+                },
+            };
+            let Some(seat) = &self.seat else { return Err(Over) };
+            if !self.slot.wait(&seat.current, time) {
+                return Err(Over);
+            }
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), Over> {
+        let current = self.slot.current().ok_or(Over)?;
+        match &mut self.seat {
+            // The version may be newer although the generation is the same.
+            Some(seat) if seat.current.is(&current) => seat.current = current,
+            _ => {
+                let before = self.generation();
+                // The old instance first: two at a time may be more than the machine has room for.
+                self.seat = None;
+                self.recover();
+                self.unmade = Unmade::new();
+                let doubtful = std::mem::take(&mut self.doubtful);
+                // The same number: only the code is other, and all that is known of the generation still holds, but for
+                // what it was too slow for.
+                if current.generation.number == before {
+                    let (late, others) = doubtful.into_iter().partition(|doubt| doubt.late);
+                    self.doubtful = others;
+                    self.take_back(late);
+                } else {
+                    self.most = current.generation.batch;
+                    self.alone = 0;
+                    // Numbers go down by rollbacks only.
+                    if current.generation.number < before {
+                        self.take_back(doubtful);
+                    }
+                }
+                self.seat = Some(Seat {
+                    current,
+                    instance: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts events that are still in the quarantine before all others. Those begin anew, with company.
+    fn take_back(&mut self, doubtful: VecDeque<Doubt>) {
+        for Doubt { id, .. } in doubtful.into_iter().rev() {
+            if let Some(entry) = self.common.quarantine.take(id) {
+                add(&self.common.record.taken_back, 1);
+                self.alone = 0;
+                self.pending.push_front(Queued {
+                    event: entry.event,
+                    // Whoever chose it then: what counts is what the generation in force wants.
+                    version: Version::default(),
+                });
+            }
+        }
+    }
+
+    fn create(&mut self) -> Result<(), CreateError> {
+        let Some(seat) = &mut self.seat else { return Ok(()) };
+        if seat.instance.is_none() {
+            seat.instance = Some(seat.current.generation.template.create()?);
+            self.recover();
+        }
+        Ok(())
+    }
+
+    /// Says why there is no instance and how long to wait for the next attempt.
+    fn back_off(&mut self, error: &CreateError) -> Duration {
+        let reason = super::explain(error);
+        let generation = self.generation();
+        let time = self.unmade.backoff.fail(Instant::now());
+        self.unmade.attempts += 1;
+        error!(module = %self.common.module, generation, reason, retry_in = ?time, "no instance of the module can be made");
+        let attempts = self.unmade.attempts;
+        let late = error.depends_on_time();
+        self.common.supervisor.unmade(generation, attempts, &reason, late);
+        if attempts == 1 {
+            self.common.record.back_off(reason);
+        }
+        time
+    }
+
+    fn recover(&mut self) {
+        if std::mem::take(&mut self.unmade.attempts) > 0 {
+            self.unmade.backoff.recover(Instant::now());
+            self.common.record.recover();
+        }
+    }
+
+    fn generation(&self) -> u32 {
+        self.seat.as_ref().map_or(0, |seat| seat.current.generation.number)
+    }
+
+    /// Hands over those of the first pending events that are wanted, and leaves them in `self.events`.
+    fn call(&mut self, count: usize) -> Result<Vec<Outcome>, CallError> {
+        self.events.clear();
+        let Some(seat) = &mut self.seat else {
+            return Err(CallError::Dead);
+        };
+        self.events.extend(
+            self.pending
+                .iter()
+                .take(count)
+                .filter(|queued| seat.current.wants(queued))
+                .map(|queued| Arc::clone(&queued.event)),
+        );
+        if self.events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let instance = seat.instance.as_mut().ok_or(CallError::Dead)?;
+        let outcomes = instance.handle(&self.events).and_then(|outcomes| {
+            let (events, got) = (self.events.len(), outcomes.len());
+            if events == got {
+                Ok(outcomes)
+            } else {
+                Err(CallError::WrongOutcomeCount { events, outcomes: got })
+            }
+        });
+        let (generation, record) = (seat.current.generation.number, &self.common.record);
+        if outcomes.is_ok() {
+            self.doubtful.clear();
+            self.common.supervisor.handled(generation);
+        }
+        match &outcomes {
+            Ok(_) if self.events.len() == self.most => self.most = (self.most + 1).min(seat.current.generation.batch),
+            Ok(_) => {}
+            Err(error) => {
+                seat.instance = None;
+                // The deadline is that of a call: a slow module gets through with fewer events at a time.
+                if error.depends_on_time() {
+                    self.most = (self.events.len() / 2).max(1);
+                }
+                add(&record.failed_calls, 1);
+                if let Some(held_back) = record.call_lines.pass() {
+                    let (module, events) = (&*self.common.module, self.events.len());
+                    let reason = super::explain(error);
+                    warn!(
+                        module,
+                        generation,
+                        events,
+                        reason = cut(&reason),
+                        lines_held_back = held_back,
+                        "call failed"
+                    );
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// Carries out what came of `self.events`.
+    fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
+        let Some(seat) = &self.seat else { return Err(Over) };
+        let (generation, record) = (&seat.current.generation, &self.common.record);
+        let module = &self.common.module;
+        let mut prepared = Vec::new();
+        let (mut ignored, mut answered) = (0, 0);
+        for (event, outcome) in self.events.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Ignore => ignored += 1,
+                Outcome::Fail(text) => {
+                    add(&record.failed, 1);
+                    self.set_aside(event, Fault::Failed, text);
+                }
+                Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
+                Outcome::Deliver(requests) => {
+                    answered += 1;
+                    for request in requests {
+                        match prepare(request, event, &generation.egress, module, generation.number) {
+                            Ok(request) => prepared.push(request),
+                            Err(refusal) => {
+                                add(&record.refused_requests, 1);
+                                if let Some(held_back) = record.refusal_lines.pass() {
+                                    let generation = generation.number;
+                                    warn!(module = &**module, generation, event = %event.id, reason = %refusal,
+                                        lines_held_back = held_back, "request refused");
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let requests = prepared.len();
+        add(&record.ignored, ignored);
+        if requests > 0 && self.common.outbox.append(prepared).is_err() {
+            add(&record.abandoned, answered);
+            return Err(Over);
+        }
+        add(&record.requests, requests);
+        add(&record.answered, answered);
+        Ok(())
+    }
+
+    /// The one event of the last call has failed twice, the second time alone.
+    fn set_aside_failed_call(&mut self, error: &CallError) {
+        let Some(event) = self.events.first().cloned() else {
+            return;
+        };
+        let record = &self.common.record;
+        let late = error.depends_on_time();
+        let (counter, fault) = if late {
+            (&record.timed_out, Fault::TimedOut)
+        } else {
+            (&record.trapped, Fault::Trapped)
+        };
+        add(counter, 1);
+        let why = super::explain(error);
+        let id = self.set_aside(&event, fault, told(&why, error));
+        if self.doubtful.len() == EVENTS_OF_FEW {
+            self.doubtful.pop_front();
+        }
+        self.doubtful.push_back(Doubt { id, late });
+        self.common
+            .supervisor
+            .failed(self.generation(), &event, cut(&why), late);
+    }
+
+    /// Puts an event into the quarantine; gives its number there.
+    fn set_aside(&self, event: &Arc<Event>, fault: Fault, text: String) -> u64 {
+        let Common {
+            module,
+            record,
+            quarantine,
+            ..
+        } = &*self.common;
+        let generation = self.generation();
+        let line = record
+            .aside_lines
+            .pass()
+            .map(|held_back| (held_back, cut(&text).to_owned()));
+        let id = quarantine.put(Entry {
+            id: 0,
+            module: Arc::clone(module),
+            generation,
+            fault,
+            text,
+            at: now(),
+            event: Arc::clone(event),
+        });
+        if let Some((held_back, text)) = line {
+            let hook = event.detail.hook().name();
+            error!(quarantine = id, event = %event.id, hook, module = &**module, generation, fault = fault.name(), text,
+                lines_held_back = held_back, "event set aside");
+        }
+        id
+    }
+}
+
+impl Unmade {
+    fn new() -> Unmade {
+        Unmade {
+            attempts: 0,
+            backoff: Backoff::new(),
+        }
+    }
+}
+
+/// What to remember of a failure: why, and where in the module as far as it carries names.
+fn told(why: &str, error: &CallError) -> String {
+    let mut text = why.to_owned();
+    if let CallError::Trap { frames, .. } = error {
+        for frame in frames {
+            text.push_str("\n  in ");
+            text.push_str(frame);
+        }
+    }
+    text
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices()
+        .nth(LONGEST_TEXT)
+        .and_then(|(end, _)| text.get(..end))
+        .unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests;

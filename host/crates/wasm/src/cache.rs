@@ -1,0 +1,258 @@
+//! Compiled code on disk, so that nothing is compiled twice.
+//!
+//! One file for each content and each way of compiling: `HASH-FIT.cwasm`, with the SHA-256 of the `.wasm` and a hash of all
+//! that decides whether code fits an engine, such as wasmtime's version, its settings and the processor's features. A
+//! file is written under another name, brought to the disk and renamed, so that one which is there is whole; it is
+//! never changed afterwards, only removed. It is mapped and not read: loading 6 MB takes half a millisecond, and
+//! its pages are no memory of the process's own, but the system's to share and to drop.
+//!
+//! What lies in the folder is run without a check. So the folder belongs to the user of the host and is closed to all
+//! others; where that cannot be had there is no cache. Only code that was compiled well is kept.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use tracing::warn;
+use wasmtime::Engine;
+use wasmtime::component::Component as Code;
+
+use super::native;
+
+/// SHA-256 of a `.wasm`.
+pub(super) type Digest = [u8; 32];
+
+/// Bytes in the folder. What was not used for longest goes first.
+const MOST: u64 = 512 << 20;
+
+/// A folder of compiled code for one engine.
+#[derive(Debug, Clone)]
+pub(super) struct Cache {
+    dir: PathBuf,
+    fit: u64,
+}
+
+impl Cache {
+    /// Makes the folder if it is not there, and closes it to others.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and for a folder that belongs to somebody else.
+    pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Cache> {
+        let mut fit = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut fit);
+        Ok(Cache {
+            dir: own(dir)?,
+            fit: fit.finish(),
+        })
+    }
+
+    /// The code that was compiled from a content, if it is there.
+    pub(super) fn find(&self, engine: &Engine, wasm: &Digest) -> Option<Code> {
+        let path = self.path(wasm);
+        let file = File::open(&path).ok()?;
+        let found = file.metadata().ok()?;
+        // The folder may have been open to others before it was ours.
+        if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 {
+            warn!(file = %path.display(), "compiled code that others could have written is removed");
+            fs::remove_file(&path).ok();
+            return None;
+        }
+        // It was used now; a cache on a disk that cannot be written to is one all the same.
+        file.set_modified(SystemTime::now()).ok();
+        let code = native::mapped(engine, &path);
+        let code = code.inspect_err(|error| {
+            warn!(file = %path.display(), error = format!("{error:#}"), "compiled code cannot be used and is removed");
+            fs::remove_file(&path).ok();
+        });
+        code.ok()
+    }
+
+    /// Keeps the code that was compiled from a content, and removes what there is no room for beside it.
+    pub(super) fn keep(&self, wasm: &Digest, code: &[u8]) -> io::Result<()> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Hosts in containers have the same number of a process.
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let new = format!("{}-{}-{number}.new", std::process::id(), now.as_nanos());
+        let new = self.dir.join(new);
+        let written = write(&new, code).and_then(|()| fs::rename(&new, self.path(wasm)));
+        if written.is_err() {
+            fs::remove_file(&new).ok();
+        }
+        shrink(&self.dir, MOST)?;
+        written
+    }
+
+    fn path(&self, wasm: &Digest) -> PathBuf {
+        let hash: String = wasm.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.dir.join(format!("{hash}-{:016x}.cwasm", self.fit))
+    }
+}
+
+/// Writes a new file that only this user can read; it is on the disk when this returns.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Removes files, oldest first, until there are at most so many bytes. Code that runs stays until it ends: its file has
+/// only lost its name.
+fn shrink(dir: &Path, most: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let is_ours = path
+            .extension()
+            .is_some_and(|extension| extension == "cwasm" || extension == "new");
+        // Another host may have removed it meanwhile.
+        if let (true, Ok(file)) = (is_ours, fs::metadata(&path)) {
+            files.push((file.modified()?, file.len(), path));
+        }
+    }
+    files.sort();
+    let mut bytes: u64 = files.iter().map(|(_, len, _)| len).sum();
+    for (_, len, path) in files {
+        if bytes <= most {
+            break;
+        }
+        fs::remove_file(path).ok();
+        bytes -= len;
+    }
+    Ok(())
+}
+
+/// Makes the folder, or closes to others the one that is there. What lies in it is run without a check, so a folder
+/// that belongs to somebody else is refused.
+fn own(dir: &Path) -> io::Result<PathBuf> {
+    let dir = std::path::absolute(dir)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    let found = fs::metadata(&dir)?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the folder belongs to another user",
+        ));
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(&dir, Permissions::from_mode(0o700))?;
+    }
+    Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::compile::{Compiling, compile, config};
+
+    const WASM: &[u8] = b"(component)";
+
+    fn engine(metered: bool) -> Engine {
+        Engine::new(&config(metered)).unwrap()
+    }
+
+    fn code(metered: bool) -> Vec<u8> {
+        let wasm = wat::parse_bytes(WASM).unwrap();
+        compile(&wasm, Compiling { quick: false, metered }, None).unwrap()
+    }
+
+    fn files(dir: &Path) -> Vec<PathBuf> {
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn the_folder_and_its_files_are_closed_to_others() {
+        let temp = tempfile::tempdir().unwrap();
+        let new = temp.path().join("a/b");
+        let open = temp.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        for dir in [new, open] {
+            let cache = Cache::open(&dir, &engine(false)).unwrap();
+            assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+            cache.keep(&[1; 32], &code(false)).unwrap();
+            let [file] = &files(&dir)[..] else { panic!("one file") };
+            assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_found_by_the_engines_that_it_fits() {
+        let temp = tempfile::tempdir().unwrap();
+        let (plain, metered) = (engine(false), engine(true));
+        let cache = Cache::open(temp.path(), &plain).unwrap();
+        let other = Cache::open(temp.path(), &metered).unwrap();
+        assert!(cache.find(&plain, &[1; 32]).is_none());
+        cache.keep(&[1; 32], &code(false)).unwrap();
+        assert!(cache.find(&plain, &[1; 32]).is_some());
+        assert!(cache.find(&plain, &[2; 32]).is_none(), "another content");
+        assert!(other.find(&metered, &[1; 32]).is_none(), "another engine");
+        other.keep(&[1; 32], &code(true)).unwrap();
+        assert!(other.find(&metered, &[1; 32]).is_some());
+        assert!(cache.find(&plain, &[1; 32]).is_some(), "beside it");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let engine = engine(false);
+        let cache = Cache::open(temp.path(), &engine).unwrap();
+        for bad in [&b""[..], b"no code", &code(true)] {
+            cache.keep(&[1; 32], bad).unwrap();
+            assert!(cache.find(&engine, &[1; 32]).is_none());
+            assert_eq!(files(temp.path()), [] as [PathBuf; 0]);
+        }
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let engine = engine(false);
+        let cache = Cache::open(temp.path(), &engine).unwrap();
+        cache.keep(&[1; 32], &code(false)).unwrap();
+        let [file] = &files(temp.path())[..] else {
+            panic!("one file")
+        };
+        fs::set_permissions(file, Permissions::from_mode(0o620)).unwrap();
+        assert!(cache.find(&engine, &[1; 32]).is_none());
+        assert_eq!(files(temp.path()), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let temp = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        for (name, age) in [
+            ("a.cwasm", 3),
+            ("b.new", 4),
+            ("c.cwasm", 1),
+            ("d.cwasm", 2),
+            ("e.txt", 9),
+        ] {
+            let path = temp.path().join(name);
+            write(&path, &[0; 100]).unwrap();
+            let file = File::open(path).unwrap();
+            file.set_modified(now - Duration::from_secs(age)).unwrap();
+        }
+        let left = |most| {
+            shrink(temp.path(), most).unwrap();
+            let files = files(temp.path());
+            let mut names: Vec<_> = files.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+            names.sort_unstable();
+            names.join(" ")
+        };
+        assert_eq!(left(400), "a.cwasm b.new c.cwasm d.cwasm e.txt");
+        assert_eq!(left(399), "a.cwasm c.cwasm d.cwasm e.txt");
+        assert_eq!(left(200), "c.cwasm d.cwasm e.txt");
+        assert_eq!(left(0), "e.txt", "which is nobody's");
+    }
+}

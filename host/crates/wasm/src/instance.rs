@@ -1,0 +1,278 @@
+//! One running copy of a module: configured once, then called with batches until it fails or is replaced.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bumpalo::Bump;
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::bindings::Functions;
+use super::bindings::hookhost::hook::types::HostInfo;
+use super::component::Component;
+use super::contract::{Identity, Interest, Outcome, Problem};
+use super::error::{CallError, ConfigureError, LoadError};
+use super::host::{DeadlineReached, State};
+use super::limits::{Limits, Refusal};
+use super::lines::{Source, clean};
+use super::lower;
+use super::stdio;
+use hookhost_event::Event;
+use hookhost_kv::Kv;
+
+/// Bytes that `configure` may return: interests with their filters, or problems.
+const CONFIGURE_BYTES: usize = 1 << 20;
+
+/// Handles of component resources that a guest may hold.
+const HANDLES: usize = 10_000;
+
+/// Functions of a guest's stack that an error names, and the length of each.
+const FRAMES: usize = 8;
+const FRAME_BYTES: usize = 120;
+
+/// A running module. One thread at a time; see the [module's page](super) for what it may do and what bounds it.
+///
+/// After any [`CallError`] it is dead: what the call wrote to [`Kv`] is undone, every later call fails with
+/// [`CallError::Dead`], and all that is left to do is to drop it and make another.
+pub struct Instance {
+    store: Store<State>,
+    functions: Functions,
+    identity: Identity,
+    limits: Limits,
+    /// For the texts of a batch that are not lent; reset after each.
+    arena: Bump,
+    dead: bool,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("module", &self.identity.module)
+            .field("generation", &self.identity.generation)
+            .field("dead", &self.dead)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    pub(super) fn new(
+        component: &Component,
+        identity: &Identity,
+        limits: &Limits,
+        kv: &Arc<Kv>,
+    ) -> Result<Instance, LoadError> {
+        let source = Source {
+            module: Arc::clone(&identity.module),
+            generation: identity.generation,
+        };
+        let mut store = Store::new(
+            component.pre().engine(),
+            State::new(source, limits, kv, component.is_metered(), Instant::now()),
+        );
+        store.limiter(|state| &mut state.limiter);
+        store.set_max_component_handles(HANDLES);
+        store.set_hostcall_fuel(CONFIGURE_BYTES);
+        // Every tick asks the clock: a deadline is a time, however late or often the ticker runs.
+        store.epoch_deadline_callback(|store| {
+            if Instant::now() >= store.data().deadline {
+                return Err(DeadlineReached.into());
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+        start_call(&mut store, limits.start_deadline, CONFIGURE_BYTES);
+        let instance = match component.pre().instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(start_error(&mut store, &error, limits)),
+        };
+        let functions = match component.handler().functions(&mut store, &instance) {
+            Ok(functions) => functions,
+            Err(error) => return Err(LoadError::OtherTypes(format!("{error:#}"))),
+        };
+        store.data_mut().kv.commit();
+        let (identity, limits) = (identity.clone(), limits.clone());
+        Ok(Instance {
+            store,
+            functions,
+            identity,
+            limits,
+            arena: Bump::new(),
+            dead: false,
+        })
+    }
+
+    /// Hands the module its settings, a JSON object, and learns what it wants to be told. Once, before
+    /// [`handle`](Instance::handle).
+    ///
+    /// May take up to [`Limits::start_deadline`]. A refusal leaves the instance alive, but of no use.
+    pub fn configure(&mut self, config: &str) -> Result<Vec<Interest>, ConfigureError> {
+        if self.dead {
+            return Err(ConfigureError::Call(CallError::Dead));
+        }
+        start_call(&mut self.store, self.limits.start_deadline, CONFIGURE_BYTES);
+        let host = HostInfo {
+            node: lower::node(&self.identity.node),
+            version: env!("CARGO_PKG_VERSION"),
+            module: &self.identity.module,
+            generation: self.identity.generation,
+        };
+        let answer = self.functions.configure(&mut self.store, host, config);
+        match answer {
+            Ok(answer) => {
+                self.store.data_mut().kv.commit();
+                let interests = answer
+                    .map_err(|problems| ConfigureError::Refused(problems.into_iter().map(Problem::from).collect()))?;
+                Ok(interests.into_iter().map(Interest::from).collect())
+            }
+            Err(error) => {
+                let error = call_error(&mut self.store, &error, self.limits.start_deadline, CONFIGURE_BYTES);
+                Err(ConfigureError::Call(self.fail(error)))
+            }
+        }
+    }
+
+    /// Hands over a batch; gives one outcome per event, in their order.
+    ///
+    /// May take up to [`Limits::deadline`] for the whole batch. If it fails, none of the events counts as handled:
+    /// a caller hands each to a new instance on its own, and sets aside the one that fails again.
+    pub fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
+        if self.dead {
+            return Err(CallError::Dead);
+        }
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer_bytes = self.limits.answer_bytes(events.len());
+        start_call(&mut self.store, self.limits.deadline, answer_bytes);
+        let batch = lower::events(&self.arena, events);
+        let answer = self.functions.handle(&mut self.store, batch);
+        self.arena.reset();
+        let outcomes = match answer {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                let error = call_error(&mut self.store, &error, self.limits.deadline, answer_bytes);
+                return Err(self.fail(error));
+            }
+        };
+        if outcomes.len() != events.len() {
+            return Err(self.fail(CallError::WrongOutcomeCount {
+                events: events.len(),
+                outcomes: outcomes.len(),
+            }));
+        }
+        let outcomes: Vec<Outcome> = outcomes.into_iter().map(Outcome::from).collect();
+        // Beside the bound on the whole answer, so that what fails does not depend on who else is in the batch.
+        let limit = self.limits.outcome_bytes;
+        let too_large = outcomes
+            .iter()
+            .map(Outcome::size)
+            .enumerate()
+            .find(|(_, bytes)| *bytes > limit);
+        if let Some((event, bytes)) = too_large {
+            return Err(self.fail(CallError::OutcomeTooLarge { event, bytes, limit }));
+        }
+        self.store.data_mut().kv.commit();
+        Ok(outcomes)
+    }
+
+    /// Bytes of linear memory that the instance has now. A guest's memory never shrinks.
+    pub fn memory(&self) -> usize {
+        self.store.data().limiter.memory()
+    }
+
+    /// What the last call has executed, in about one unit for each instruction; none unless the engine counts.
+    pub fn fuel(&self) -> Option<u64> {
+        let left = self.store.data().metered.then(|| self.store.get_fuel().ok())??;
+        Some(u64::MAX - left)
+    }
+
+    /// Whether a call has failed, so that nothing but dropping is left.
+    pub fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    fn fail(&mut self, error: CallError) -> CallError {
+        self.dead = true;
+        self.store.data_mut().kv.undo(Instant::now());
+        error
+    }
+}
+
+/// Sets the bounds of one call.
+fn start_call(store: &mut Store<State>, time: Duration, answer_bytes: usize) {
+    store.set_epoch_deadline(1);
+    store.set_hostcall_fuel(answer_bytes);
+    if store.data().metered {
+        // To be looked at; it does not run out. That the engine counts has been seen.
+        store.set_fuel(u64::MAX).ok();
+    }
+    let state = store.data_mut();
+    state.deadline = Instant::now() + time;
+    state.limiter.take_refusal();
+    stdio::lock(&state.output).start_call();
+}
+
+/// Why there is no instance.
+fn start_error(store: &mut Store<State>, error: &wasmtime::Error, limits: &Limits) -> LoadError {
+    let error = call_error(store, error, limits.start_deadline, CONFIGURE_BYTES);
+    store.data_mut().kv.undo(Instant::now());
+    match error {
+        // Nothing is returned from start code, so the guest has not run: there was no place to run it.
+        CallError::UnreadableAnswer { message, .. } => LoadError::NoRoom(message),
+        error => LoadError::Start(error),
+    }
+}
+
+/// Sorts what wasmtime says by type; texts are only passed on.
+fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration, answer_bytes: usize) -> CallError {
+    if error.is::<DeadlineReached>() {
+        return CallError::Deadline { limit: time };
+    }
+    let state = store.data_mut();
+    let words = stdio::lock(&state.output).last_words(Instant::now());
+    let message = words.unwrap_or_else(|| clean(error.root_cause().to_string().as_bytes(), stdio::WORDS_BYTES));
+    match state.limiter.take_refusal() {
+        Some(Refusal::Memory(wanted)) => {
+            return CallError::Memory {
+                wanted,
+                limit: state.limiter.memory_limit(),
+                message,
+            };
+        }
+        Some(Refusal::Table(wanted)) => {
+            return CallError::Table {
+                wanted,
+                limit: state.limiter.table_limit(),
+            };
+        }
+        None => {}
+    }
+    // An error in a host function, such as too long a text, has neither a trap nor an exit, but a guest's stack.
+    if error.is::<Trap>() || error.is::<I32Exit>() || error.is::<WasmBacktrace>() {
+        return CallError::Trap {
+            message,
+            frames: frames(error),
+        };
+    }
+    CallError::UnreadableAnswer {
+        limit: answer_bytes,
+        message,
+    }
+}
+
+/// The guest's own functions, innermost first; of Rust's, those of a panic on its way out are left out.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    const RUNTIME: [&str; 8] = [
+        "std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rust", "abort",
+    ];
+    let Some(stack) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    let names = stack.frames().iter().filter_map(|frame| frame.func_name());
+    let names = names.map(|name| format!("{:#}", rustc_demangle::demangle(name)));
+    let names = names.filter(|name| !RUNTIME.iter().any(|runtime| name.starts_with(runtime)));
+    names
+        .take(FRAMES)
+        .map(|name| clean(name.as_bytes(), FRAME_BYTES))
+        .collect()
+}
