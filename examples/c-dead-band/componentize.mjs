@@ -1,4 +1,4 @@
-// Makes a component of a core module: componentize.mjs WIT CORE.wasm COMPONENT.wasm
+// Turns a core module into a component: componentize.mjs WIT CORE.wasm COMPONENT.wasm
 import { readFile, writeFile } from "node:fs/promises";
 import { componentEmbed, componentNew } from "@bytecodealliance/jco-transpile/wasm-tools";
 

@@ -1,9 +1,9 @@
-// Readings of power meters that differ enough from the one sent last.
+// Sends readings of power meters that differ enough from the last one that was sent.
 //
-// Meters publish 8 bytes, least significant first: the energy in Wh as an unsigned and the power in W as a signed number
-// of 32 bits. A reading goes to a URL as {"topic":"meters/k7/power","watts":1250,"wh":48231,"at":1790000001000} if its
-// power is at least `band` W away from the one sent last for its topic, or if that was sent `repeat_after` seconds ago.
-// The host keeps what was sent last, so that it outlives this instance and a new version of this module.
+// Meters publish 8 bytes: the energy in Wh as an unsigned and the power in W as a signed number of 32 bits, little-endian.
+// The module sends {"topic":"meters/k7/power","watts":1250,"wh":48231,"at":1790000001000} to a URL if the power differs by
+// at least `band` W from the last one that was sent for the topic, or if that was sent `repeat_after` seconds ago.
+// The host stores the last reading, so it survives a restart and a new version of the module.
 #include "hookhost.h"
 
 #include <inttypes.h>
@@ -37,11 +37,11 @@ static uint32_t number(const uint8_t *bytes) {
   return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-/// Whether a power is inside of the band around the one that was sent last for its topic.
+/// Returns whether a power is inside the band around the last one that was sent for the topic.
 static bool is_close(hook_string_t *name, int32_t watts) {
   hook_list_u8_t sent;
   if (!hookhost_hook_kv_get(name, &sent)) return false;
-  // What another version of this module has kept may have another form.
+  // Another version of this module may have stored another form.
   bool close = sent.len == 4 && llabs((int64_t)watts - (int32_t)number(sent.ptr)) < band;
   hook_list_u8_free(&sent);
   return close;
@@ -58,9 +58,9 @@ static outcome on_message_publish(message *m) {
   hook_list_u8_t power = {m->payload.ptr + POWER, 4};
   uint32_t seconds = repeat_after < UINT32_MAX ? (uint32_t)repeat_after : UINT32_MAX;
   hook_string_t full;
-  // Without room a reading is sent too often rather than not at all.
+  // If the store is full, the reading is sent too often, but it is not lost.
   if (!hookhost_hook_kv_set(&m->topic, &power, &seconds, &full)) {
-    log_line(HOOKHOST_HOOK_LOG_LEVEL_WARN, "the power of %.*s is not kept: %.*s", SHOWN(m->topic), SHOWN(full));
+    log_line(HOOKHOST_HOOK_LOG_LEVEL_WARN, "the power of %.*s cannot be stored: %.*s", SHOWN(m->topic), SHOWN(full));
     hook_string_free(&full);
   }
   text body = {0};

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// `realloc` that does not fail: without memory the call traps, and the host says so.
+/// `realloc` that traps if there is no memory.
 static void *grown(void *ptr, size_t size) {
   ptr = realloc(ptr, size);
   if (ptr == NULL) __builtin_trap();
@@ -73,20 +73,20 @@ static hook_string_t copied(const char *string) {
   return (hook_string_t){memcpy(grown(NULL, len + 1), string, len), len};
 }
 
-// Settings. The host has read them already, so they are JSON for certain; what they hold is not.
+// Settings. The host has parsed them, so they are valid JSON, but their values are not checked.
 
-/// What is left of a document.
+/// The unread rest of a document.
 typedef struct {
   const char *at, *end;
 } rest;
 
-/// The next byte that is no space, and 0 at the end.
+/// Returns the next byte that is not a space, or 0 at the end.
 static char peek(rest *json) {
   while (json->at < json->end && strchr(" \t\r\n", *json->at) != NULL) json->at++;
   return json->at < json->end ? *json->at : 0;
 }
 
-/// Goes past a byte if it is the next one.
+/// Skips a byte if it is the next one.
 static bool accept(rest *json, char byte) {
   if (peek(json) != byte) return false;
   json->at++;
@@ -106,8 +106,8 @@ static void put_character(text *to, uint32_t c) {
   }
 }
 
-/// A string without its quotes, as a C string. The host escapes only quotes, backslashes and control characters, all
-/// else comes as UTF-8.
+/// Reads a string without its quotes, as a C string. The host escapes only quotes, backslashes and control characters; all
+/// other characters are UTF-8.
 static bool read_string(rest *json, text *to) {
   if (!accept(json, '"')) return false;
   while (json->at < json->end && *json->at != '"') {
@@ -133,7 +133,7 @@ static bool read_string(rest *json, text *to) {
   return accept(json, '"');
 }
 
-/// A whole number of up to 18 digits, and nothing that goes on behind it as `1.5` and `1e3` do.
+/// Reads a whole number of up to 18 digits; refuses forms such as `1.5` and `1e3`.
 static bool read_whole(rest *json, int64_t *to) {
   char digits[20] = {0};
   size_t len = 0;
@@ -144,7 +144,7 @@ static bool read_whole(rest *json, int64_t *to) {
   return len > 0 && *end == 0 && strchr(",} \t\r\n", peek(json)) != NULL;
 }
 
-/// A number, of which a few forms more than those of JSON are read, such as `007`.
+/// Reads a number; also accepts a few forms that JSON does not, such as `007`.
 static bool read_double(rest *json, double *to) {
   char digits[64] = {0};
   size_t len = 0;
@@ -161,7 +161,7 @@ bool read_number(hook_list_u8_t payload, double *to) {
   return read_double(&left, to) && left.at == left.end;
 }
 
-/// Goes past a value of any kind.
+/// Skips a value of any type.
 static void skip(rest *json) {
   size_t depth = 0;
   do {
@@ -179,7 +179,7 @@ static void skip(rest *json) {
   } while (json->at < json->end && (depth > 0 || strchr(",}", peek(json)) == NULL));
 }
 
-/// Reads the value of a setting; says what is wrong with it, or nothing.
+/// Reads the value of a setting; returns the problem, or NULL.
 static const char *read_value(rest *json, const setting *wanted) {
   if (wanted->string != NULL) {
     text string = {0};
@@ -224,7 +224,7 @@ bool read_settings(hook_string_t json, const setting *settings, size_t count, pr
 
 // Topics.
 
-/// Goes past the next level of a topic; returns whether there was one.
+/// Reads the next level of a topic; returns false at the end.
 static bool next_level(rest *topic, hook_string_t *level) {
   if (topic->at == NULL) return false;
   const char *slash = memchr(topic->at, '/', (size_t)(topic->end - topic->at));
@@ -258,7 +258,7 @@ bool level_of(const char *pattern, const char *name, hook_string_t topic, hook_s
   return false;
 }
 
-// Answers.
+// Outcomes.
 
 void add_problem(problems *wrong, const char *key, const char *what) {
   wrong->ptr = grown(wrong->ptr, (wrong->len + 1) * sizeof *wrong->ptr);

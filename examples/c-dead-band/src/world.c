@@ -1,3 +1,3 @@
-// `bindings/hook.c` wants this symbol of an object file that would hold the contract in binary form. Here it is
-// `componentize.mjs` that puts the contract into the module, from `hook.wit`.
+// `bindings/hook.c` refers to this symbol of an object file with the contract in binary form. Here `componentize.mjs` adds
+// the contract to the module instead, from `hook.wit`.
 void __component_type_object_force_link_hook(void) {}

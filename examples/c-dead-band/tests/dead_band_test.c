@@ -1,4 +1,4 @@
-// Native tests: they need neither WebAssembly nor a broker. The host is played by the functions at the end.
+// Native tests. They need neither WebAssembly nor a broker. The functions at the end of the file replace the host.
 #include "../src/hookhost.h"
 
 #include <stdio.h>
@@ -14,14 +14,14 @@ static void check(bool right, int line, const char *what, const char *got) {
 }
 #define CHECK(condition, got) check(condition, __LINE__, #condition, got)
 
-/// A string of the contract as one of C; never freed.
+/// Converts a string of the contract to a C string, which is never freed.
 static char *shown(hook_string_t string) {
   text copy = {0};
   put(&copy, "%.*s", SHOWN(string));
   return (char *)taken(&copy).ptr;
 }
 
-/// Configures the module: the filter that it asks for, or the problems.
+/// Configures the module and returns its topic filter, or the problems.
 static char *configured(const char *config) {
   exports_hookhost_hook_handler_host_info_t host = {0};
   hook_string_t json = lent(config);
@@ -33,7 +33,7 @@ static char *configured(const char *config) {
   return (char *)taken(&told).ptr;
 }
 
-/// What becomes of one message: the body of its request, `ignored`, or why it failed.
+/// Returns the outcome of one message: the body of its request, `ignored`, or the error.
 static char *answer(const char *topic, const void *payload, size_t len) {
   event e = {.detail.tag = HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_PUBLISH};
   e.detail.val.message_publish = (message){
@@ -122,7 +122,7 @@ int main(void) {
   return failed == 0 ? 0 : 1;
 }
 
-// The host. What it gives a module here is not allocated, so that freeing it does nothing.
+// The host. It allocates nothing for the module, so the functions that free memory do nothing.
 
 static struct {
   char key[64];

@@ -1,9 +1,9 @@
-// What a module in JavaScript needs beside the language: the exports of the contract, UTF-8 (QuickJS has no
-// TextDecoder), topic patterns and requests. Copy it into your module; nothing in it is about one module.
+// Helpers for modules in JavaScript: the exports of the contract, UTF-8 (QuickJS has no TextDecoder), topic patterns and
+// requests. Copy this file to your module; it is the same for every module.
 //
-// Works in QuickJS, StarlingMonkey and Node.
+// It works in QuickJS, StarlingMonkey and Node.js.
 
-/** Thrown while a module is made: its settings are refused. Each problem is { key, text }, as in `hook.wit`. */
+/** Throw this from the function that creates the module if its settings are wrong. Each problem is { key, text }. */
 export class Refused extends Error {
   constructor(problems) {
     super(problems.map(({ key, text }) => (key ? `${key}: ${text}` : text)).join("; "));
@@ -12,14 +12,13 @@ export class Refused extends Error {
 }
 
 /**
- * The interface `handler` of the contract for a function that makes a module: (config, host) => module.
+ * Returns the interface `handler` of the contract for a function that creates a module: (config, host) => module.
  *
- * `config` is `[config]` of the module's .toml. `host` is what the contract calls host-info, and with it whatever is
- * given here as `imports`: { kv, log }.
+ * `config` is `[config]` of the module's .toml. `host` is the host-info of the contract together with `imports`: { kv, log }.
  *
  * The module has `interests`, a list of { hook, filters }, and for each hook a method of its name, such as
- * "message-publish": (detail, event) => one request, a list of requests, or nothing. If it throws, its event fails with
- * the error's text and is set aside by the host; the other events of the batch are not affected.
+ * "message-publish": (detail, event) => one request, a list of requests, or nothing. If the method throws, the event fails,
+ * and the host quarantines it with the text of the error. The other events of the batch are not affected.
  */
 export function exported(make, imports = {}) {
   let module;
@@ -28,7 +27,7 @@ export function exported(make, imports = {}) {
       try {
         module = make(JSON.parse(config), { ...host, ...imports });
       } catch (error) {
-        // A list of problems is what the contract knows as a refusal.
+        // The contract expects a list of problems.
         throw error instanceof Refused ? error.problems : [{ key: "", text: describe(error) }];
       }
       return module.interests;
@@ -51,25 +50,25 @@ function describe(error) {
   return error instanceof Error && error.stack ? `${error}\n${error.stack}` : String(error);
 }
 
-/** The text that UTF-8 bytes stand for; throws if they are something else. */
+/** Decodes UTF-8 bytes; throws if they are not UTF-8. */
 export function text(bytes) {
   let binary = "";
-  // Engines bound the number of arguments.
+  // Engines limit the number of arguments.
   for (let at = 0; at < bytes.length; at += 8192) {
     binary += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192));
   }
-  // Each byte is a character now. `escape` and `decodeURIComponent` are native, which in an interpreter is five times as
-  // fast as a loop over the bytes.
+  // Each byte is a character now. `escape` and `decodeURIComponent` are native, five times as fast in an interpreter as a
+  // loop over the bytes.
   return /^[\x00-\x7f]*$/.test(binary) ? binary : decodeURIComponent(escape(binary));
 }
 
-/** The bytes of a text in UTF-8, for `kv` and for bodies of bytes. */
+/** Encodes a text as UTF-8, for `kv` and for binary bodies. */
 export function bytes(text) {
   const binary = unescape(encodeURIComponent(text));
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
 
-/** The payload of a message, read as JSON; throws if it is none, or nested too deeply. */
+/** Parses the payload of a message as JSON; throws if it is not JSON, or nested too deeply. */
 export function json(message) {
   const json = text(message.payload);
   const opened = json.split("[").length + json.split("{").length;
@@ -77,7 +76,7 @@ export function json(message) {
   return JSON.parse(json);
 }
 
-// QuickJS would go on until the stack of the component is exhausted, at some 2,500 levels: a trap, and no error.
+// Without this limit QuickJS exhausts the stack of the component at about 2,500 levels, which is a trap and not an error.
 const DEEPEST = 256;
 
 function isDeep(json) {
@@ -95,12 +94,12 @@ function isDeep(json) {
   return false;
 }
 
-/** Milliseconds since 1970 as ISO 8601. StarlingMonkey has a BigInt for them, QuickJS a number. */
+/** Formats milliseconds since 1970 as ISO 8601. They are a BigInt in StarlingMonkey and a number in QuickJS. */
 export function time(milliseconds) {
   return new Date(Number(milliseconds)).toISOString();
 }
 
-/** A topic filter whose wildcards may have names: `fleet/{vehicle}/{*rest}` is the filter `fleet/+/#`. */
+/** A topic filter with named wildcards: `fleet/{vehicle}/{*rest}` is the filter `fleet/+/#`. */
 export class Pattern {
   constructor(pattern) {
     this.levels = pattern.split("/").map((level) => {
@@ -111,7 +110,7 @@ export class Pattern {
     this.names = this.levels.flatMap(({ name }) => name ?? []);
   }
 
-  /** The values of the names in a topic that matches the filter, as an object. */
+  /** Returns the values of the names in a topic that matches the filter, as an object. */
   match(topic) {
     const parts = topic.split("/");
     const named = this.levels.flatMap(({ level, name }, at) =>
@@ -122,8 +121,8 @@ export class Pattern {
 }
 
 /**
- * A POST of a value as JSON. What else a request has can be set: `method`, `headers`, `orderingKey`, `destination`,
- * `options` and, in place of the value, `body`.
+ * A POST request with a value as JSON. `more` sets other fields of the request: `method`, `headers`, `orderingKey`,
+ * `destination`, `options`, or `body` instead of the value.
  */
 export function post(url, value, more = {}) {
   return {

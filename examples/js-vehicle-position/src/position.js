@@ -1,11 +1,11 @@
-// Positions of vehicles that move, under names of our own.
+// Sends the positions of moving vehicles, with other names.
 //
-// Vehicles publish {"lat": 52.52, "lon": 13.405, "speed": 12.5} on topics such as fleet/k7/position, the speed in m/s.
-// What is slower than a limit goes nowhere; the rest goes to a URL as
+// Vehicles publish {"lat": 52.52, "lon": 13.405, "speed": 12.5} on topics such as fleet/k7/position, with the speed in m/s.
+// The module ignores vehicles slower than a limit. It sends the others to a URL as
 // {"vehicleId": "k7", "position": [13.405, 52.52], "kmh": 45, "reportedAt": "2026-09-21T14:13:21.000Z"}.
 import { Pattern, Refused, json, post, time } from "./hookhost.js";
 
-/** Makes the module of `[config]` in `vehicle-position.toml`. */
+/** Creates the module for `[config]` in `vehicle-position.toml`. */
 export function vehiclePosition(config) {
   const { url, topic, slowest_kmh: slowest, ...unknown } = config;
   const problems = Object.keys(unknown).map((key) => ({ key, text: "is not known" }));

@@ -1,4 +1,4 @@
-// Native tests: they need neither WebAssembly nor a broker.
+// Native tests. They need neither WebAssembly nor a broker.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Pattern, bytes, exported, json, text } from "../src/hookhost.js";
@@ -17,7 +17,7 @@ function publish(topic, payload) {
   return { id: "E1", at: 1790000001002, detail: { tag: "message-publish", val: message } };
 }
 
-test("a vehicle that moves is reported under our own names", () => {
+test("a moving vehicle is sent with other names", () => {
   const event = publish("fleet/k7/position", '{"lat": 52.52, "lon": 13.405, "speed": 12.5, "fuel": 80}');
   const [outcome] = configured().handler.handle([event]);
   assert.equal(outcome.val[0].url, "http://sink/");
@@ -27,12 +27,12 @@ test("a vehicle that moves is reported under our own names", () => {
   );
 });
 
-test("a vehicle that stands goes nowhere", () => {
+test("a vehicle that does not move is ignored", () => {
   const event = publish("fleet/k7/position", '{"lat": 52.52, "lon": 13.405, "speed": 1}');
   assert.deepEqual(configured().handler.handle([event]), [{ tag: "ignore" }]);
 });
 
-test("what is no position is set aside, and nothing else of its batch", () => {
+test("a payload that is not a position fails, and no other event of its batch", () => {
   const good = '{"lat": 1, "lon": 2, "speed": 3}';
   const events = ["parked", '{"lat": "north"}', good].map((payload) => publish("fleet/k7/position", payload));
   const outcomes = configured().handler.handle(events);
@@ -41,11 +41,11 @@ test("what is no position is set aside, and nothing else of its batch", () => {
   assert.match(outcomes[1].val, /lat, lon and speed must be numbers/);
 });
 
-test("only positions are asked for", () => {
+test("only positions are wanted", () => {
   assert.deepEqual(configured().interests, [{ hook: "message-publish", filters: ["fleet/+/position"] }]);
 });
 
-test("all mistakes in the settings are told at once", () => {
+test("all errors in the settings are reported at once", () => {
   const wrong = { url: 1, topic: 5, slowest_kmh: "5", color: "red" };
   assert.throws(
     () => configured(wrong),

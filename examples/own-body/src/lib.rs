@@ -1,6 +1,6 @@
-//! The standard rules with a body of our own.
+//! The rules of the default module with another request body.
 //!
-//! Which events go where is said in the rule format of the default module; what is sent is
+//! The settings have the rule format of the default module. The body of each request is
 //! `{"event":"temperature","client":"k7","topic":"devices/k7/temp","text":"21.5","at":"2026-09-21 14:13:21.002"}`.
 
 use hookhost_guest::webhook::Rules;
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_sends_our_body() {
+    fn each_rule_sends_the_own_body() {
         assert_eq!(
             bodies(&testing::publish("devices/k7/temp", b"21.5")),
             [concat!(
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_rule_matches_goes_nowhere() {
+    fn an_event_that_no_rule_matches_is_ignored() {
         assert_eq!(bodies(&testing::publish("devices/k7/humidity", b"21.5")), [""; 0]);
     }
 }

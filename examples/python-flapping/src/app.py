@@ -1,4 +1,4 @@
-"""What the component exports: the module of `flapping.py` behind the interface of the contract."""
+"""The export of the component: the module in `flapping.py`, as the interface `handler` of the contract."""
 
 from flapping import Flapping
 from hookhost import exported

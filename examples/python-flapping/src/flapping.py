@@ -1,8 +1,8 @@
-"""Clients that lose their connection again and again.
+"""Reports clients that lose their connection again and again.
 
-A client that ends its connection without DISCONNECT several times within a window is reported once, as
+If a client ends several connections without DISCONNECT within a time window, the module sends one request:
 {"clientid": "k7", "ends": 3, "within": 60, "reason": "closed", "address": "10.0.0.5", "at": "2026-09-21T14:13:21Z"}.
-The count is kept by the host, so that it outlives this instance and a new version of this module.
+The host stores the count, so it survives a restart and a new version of the module.
 """
 
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ class Flapping:
         if not isinstance(config.get("url"), str):
             problems.append(("url", "a URL was expected"))
         for key in ("ends", "within"):
-            # True is an int to Python.
+            # In Python, True is an int.
             if type(config.get(key)) is not int or config[key] < 1:
                 problems.append((key, "a whole number above 0 was expected"))
         if problems:
@@ -30,12 +30,12 @@ class Flapping:
         log.info(f"reports clients with {self.ends} lost connections within {self.within} s")
 
     def on_client_disconnected(self, disconnection, event):
-        """One request for the end that is one too many."""
+        """Returns a request for the lost connection that reaches the limit."""
         end = disconnection.end
         if end.reason is EndReason.DISCONNECT:
             return None
         client = disconnection.connection.client
-        # Starts at 0 and is gone `within` seconds after its start.
+        # The counter starts at 0 and expires `within` seconds after its start.
         ends = kv.add(f"ends/{client.id}", 1, self.within)
         if ends != self.ends:
             return None

@@ -1,6 +1,6 @@
-"""What a module in Python needs beside the types of the contract: its export, topic patterns, requests and the log.
+"""Helpers for modules in Python: the export of the contract, topic patterns, requests and the log.
 
-Copy it into your module; nothing in it is about one module. `wit_world` is made of `hook.wit` by componentize-py.
+Copy this file to your module; it is the same for every module. componentize-py generates `wit_world` from `hook.wit`.
 """
 
 import json as _json
@@ -16,7 +16,7 @@ from wit_world.imports.types import Body_Text, Method, Outcome_Deliver, Outcome_
 
 
 class Refused(Exception):
-    """Raised while a module is made: its settings are refused. Takes pairs of a key and what is wrong with it."""
+    """Raise this while the module is created if its settings are wrong. Takes pairs of a key and a problem."""
 
     def __init__(self, problems):
         super().__init__("; ".join(f"{key}: {text}" if key else text for key, text in problems))
@@ -24,12 +24,12 @@ class Refused(Exception):
 
 
 def exported(make):
-    """The class `Handler` of a component, for a function or class that makes a module: `make(config, host)`.
+    """Returns the class `Handler` of a component for a function or class that creates a module: `make(config, host)`.
 
     `config` is `[config]` of the module's .toml as a dict, `host` the host-info of the contract. The module has
     `interests`, a list of `Interest`, and for each hook a method such as `on_message_publish(detail, event)`, which
-    returns a request, a list of requests or None. If it raises, its event fails with the traceback and is set aside by
-    the host; the other events of the batch are not affected.
+    returns a request, a list of requests or None. If the method raises, the event fails, and the host quarantines it with
+    the traceback. The other events of the batch are not affected.
     """
 
     class Handler(exports.Handler):
@@ -49,7 +49,7 @@ def exported(make):
     return Handler
 
 
-# componentize-py makes a new `Handler` for each call.
+# componentize-py creates a new `Handler` for each call.
 _module = None
 
 
@@ -64,7 +64,7 @@ def _outcome(module, event):
     return Outcome_Deliver(requests if isinstance(requests, list) else [requests])
 
 
-# `Detail_MessagePublish` is answered by `on_message_publish`.
+# `on_message_publish` handles `Detail_MessagePublish`.
 _METHODS = {
     case: "on" + re.sub("([A-Z])", r"_\1", name.removeprefix("Detail_")).lower()
     for name, case in vars(types).items()
@@ -73,15 +73,15 @@ _METHODS = {
 
 
 def post(url, value, headers=(), ordering_key=None, destination=None):
-    """A POST of a value as JSON; a `Request`, whose fields can be changed."""
-    # Infinity and NaN would not be JSON: they raise ValueError.
+    """A POST request with a value as JSON; a `Request`, whose fields you can change."""
+    # Infinity and NaN are not JSON and raise ValueError.
     body = Body_Text(_json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
     headers = [("content-type", "application/json"), *headers]
     return Request(Method.POST, url, headers, body, ordering_key, destination, [])
 
 
 def json(message):
-    """The payload of a message, read as JSON, which is UTF-8; raises ValueError if it is none, or nested too deeply."""
+    """Parses the payload of a message as JSON in UTF-8; raises ValueError if it is not JSON, or nested too deeply."""
     text = str(message.payload, "utf-8")
     if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
         raise ValueError(f"nested more than {_DEEPEST} levels deep")
@@ -97,16 +97,16 @@ def _constant(name):
     raise ValueError(f"{name} is not JSON")
 
 
-# Python would go on until the stack of the component is exhausted, at some 800 levels: a trap, and no exception.
+# Without this limit Python exhausts the stack of the component at about 800 levels, which is a trap and no exception.
 _DEEPEST = 256
-# A string, which may have no end, or what else is between brackets.
+# A string, which may be unterminated, or other text between brackets.
 _NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^][{}"]+', re.DOTALL)
-# By itself Python takes NaN and Infinity for numbers.
+# By default Python accepts NaN and Infinity as numbers.
 _decoder = _json.JSONDecoder(parse_constant=_constant)
 
 
 class Pattern:
-    """A topic filter whose wildcards may have names: `fleet/{vehicle}/{*rest}` is the filter `fleet/+/#`."""
+    """A topic filter with named wildcards: `fleet/{vehicle}/{*rest}` is the filter `fleet/+/#`."""
 
     def __init__(self, pattern):
         levels = [re.fullmatch(r"\{(\*?)(.+)\}", level) or level for level in pattern.split("/")]
@@ -116,13 +116,13 @@ class Pattern:
         self._names = names
 
     def match(self, topic):
-        """The values of the names in a topic that matches the filter, as a dict."""
+        """Returns the values of the names in a topic that matches the filter, as a dict."""
         parts = topic.split("/")
         return {name: "/".join(parts[at:]) if rest else parts[at] for at, name, rest in self._names}
 
 
 class log:
-    """Lines for the host's log."""
+    """Writes lines to the log of the host."""
 
     @staticmethod
     def error(line):

@@ -1,4 +1,4 @@
-"""Native tests: they need neither WebAssembly nor a broker, only the types that componentize-py makes of the contract.
+"""Native tests. They need neither WebAssembly nor a broker, only the types that componentize-py generates from the contract.
 
 The README has the commands.
 """
@@ -69,7 +69,7 @@ def disconnected(name, reason, peer=PEER):
 
 class FlappingTest(unittest.TestCase):
     def setUp(self):
-        """Stand-ins for what the host gives a module."""
+        """Test doubles for the interfaces of the host."""
         self.counts = {}
         self.spans = set()
         for patch in (mock.patch.object(kv, "add", self.add), mock.patch.object(log, "write", lambda *_: None)):
@@ -98,7 +98,7 @@ class FlappingTest(unittest.TestCase):
         )
         self.assertEqual(self.spans, {60})
 
-    def test_a_client_that_says_goodbye_is_not_counted(self):
+    def test_a_client_that_sends_disconnect_is_not_counted(self):
         self.configure()
         outcomes = self.handler.handle([disconnected("k7", EndReason.DISCONNECT)] * 5)
         self.assertEqual(outcomes, [Outcome_Ignore()] * 5)
@@ -110,11 +110,11 @@ class FlappingTest(unittest.TestCase):
         body = json.loads(outcome.value[0].body.value)
         self.assertEqual((body["address"], body["reason"]), (None, "keep_alive_timeout"))
 
-    def test_what_the_module_has_no_method_for_is_ignored(self):
+    def test_an_event_without_a_method_is_ignored(self):
         self.configure()
         self.assertEqual(self.handler.handle([event(Detail_SessionCreated(Session(client("k7"), None)))]), [Outcome_Ignore()])
 
-    def test_an_event_that_raises_is_set_aside_alone(self):
+    def test_an_event_that_raises_fails_alone(self):
         self.configure(ends=1)
         with mock.patch.object(kv, "add", side_effect=[Err("65536 keys"), 1]):
             outcomes = self.handler.handle([disconnected("k7", EndReason.CLOSED)] * 2)
@@ -122,10 +122,10 @@ class FlappingTest(unittest.TestCase):
         self.assertIn("65536 keys", outcomes[0].value)
         self.assertEqual(len(outcomes[1].value), 1)
 
-    def test_only_ends_of_connections_are_asked_for(self):
+    def test_only_ends_of_connections_are_wanted(self):
         self.assertEqual(self.configure(), [Interest(Hook.CLIENT_DISCONNECTED, [])])
 
-    def test_all_mistakes_in_the_settings_are_told_at_once(self):
+    def test_all_errors_in_the_settings_are_reported_at_once(self):
         with self.assertRaises(Err) as refused:
             self.configure(url=1, ends=0, within="60", color="red")
         self.assertEqual([problem.key for problem in refused.exception.value], ["color", "url", "ends", "within"])

@@ -1,8 +1,8 @@
-//! Values when they change, and now and then when they do not.
+//! Sends values when they change, and repeats an unchanged value after some time.
 //!
-//! Devices publish the same value over and over. A value goes to a URL as `{"topic":"plant/7/level","value":"12"}` if it
-//! is another than the one sent last for its topic, or if that was sent too long ago. The host keeps the values, so that
-//! they outlive a restart of this module and a new version of it.
+//! Devices publish the same value again and again. The module sends a value to a URL, with the body
+//! `{"topic":"plant/7/level","value":"12"}`, if it differs from the last one that was sent for the topic, or if that was
+//! sent too long ago. The host stores the last values, so they survive a restart and a new version of the module.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Where values go.
+    /// URL that receives the values.
     url: String,
     /// Topic filters.
     topics: Vec<String>,
-    /// Seconds after which a value is sent again although it is the same.
+    /// Seconds after which an unchanged value is sent again.
     repeat_after: u32,
 }
 
@@ -53,9 +53,9 @@ impl Module for ReportOnChange {
             Err(error) => return Outcome::fail(format!("the value of {topic} is no text: {error}")),
         };
         let time = Duration::from_secs(self.0.repeat_after.into());
-        // Without room a value is sent too often rather than not at all.
+        // If the store is full, the value is sent too often, but it is not lost.
         if let Err(full) = kv::set(topic, payload, Some(time)) {
-            warn!("the value of {topic} is not kept: {full}");
+            warn!("the value of {topic} cannot be stored: {full}");
         }
         Request::post(&self.0.url).json(&Change { topic, value }).into()
     }
@@ -74,7 +74,7 @@ mod tests {
         testing::configure(json!({"url": "http://sink/", "topics": ["plant/#"], "repeat_after": 60})).unwrap()
     }
 
-    /// The bodies that a value causes.
+    /// Publishes a value and returns the bodies of the requests.
     fn bodies(module: &mut ReportOnChange, topic: &str, value: &str) -> Vec<String> {
         let outcome = module.on_event(&testing::publish(topic, value.as_bytes()));
         let requests = outcome.requests().iter();
@@ -110,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_instance_knows_what_was_sent() {
+    fn a_new_instance_finds_the_last_value() {
         assert_eq!(bodies(&mut module(), "plant/7/level", "12").len(), 1);
         assert_eq!(bodies(&mut module(), "plant/7/level", "12").len(), 0);
     }
 
     #[test]
-    fn what_is_no_text_is_set_aside() {
+    fn a_payload_that_is_not_text_fails() {
         let outcome = module().on_event(&testing::publish("plant/7/level", b"\xff"));
         assert!(matches!(outcome, Outcome::Fail(text) if text.starts_with("the value of plant/7/level is no text: ")));
     }

@@ -1,7 +1,7 @@
-//! Alerts for temperatures above a limit.
+//! Sends alerts for temperatures above a limit.
 //!
-//! Devices publish `{"celsius": 41.5}` on topics such as `devices/k7/temp`. What is above the limit goes to a URL as a
-//! body of our own, `{"device":"k7","celsius":41.5,"at":1790000001000}`; all else goes nowhere.
+//! Devices publish `{"celsius": 41.5}` on topics such as `devices/k7/temp`. The module sends readings above the limit to a
+//! URL, with the body `{"device":"k7","celsius":41.5,"at":1790000001000}`. It ignores all other readings.
 
 use hookhost_guest::pattern::TopicPattern;
 use hookhost_guest::{Event, Hook, Host, Interest, Message, Module, Outcome, Problems, Request};
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Where alerts go.
+    /// URL that receives the alerts.
     url: String,
-    /// Degrees Celsius; an alert is above them.
+    /// Limit in degrees Celsius; higher readings are alerts.
     limit: f64,
-    /// Where devices publish; the name `device` stands for the level that names the device.
+    /// Topics of the devices; `{device}` is the level with the name of the device.
     topic: TopicPattern,
 }
 
-/// What a device publishes; more keys are allowed.
+/// Payload of a device; other keys are ignored.
 #[derive(Deserialize)]
 struct Reading {
     celsius: f64,
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn other_readings_go_nowhere() {
+    fn other_readings_are_ignored() {
         for (topic, payload) in [
             ("devices/k7/temp", r#"{"celsius": 40}"#),
             ("devices/k7/temp", r#"{"celsius": -3.5}"#),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reading_is_set_aside() {
+    fn a_payload_that_is_not_a_reading_fails() {
         let outcome = module().on_event(&testing::publish("devices/k7/temp", b"hot"));
         assert!(matches!(outcome, Outcome::Fail(text) if text.starts_with("devices/k7/temp is no reading: ")));
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_temperatures_are_asked_for() {
+    fn only_temperatures_are_wanted() {
         assert_eq!(
             module().interests(),
             [Interest::matching(Hook::MessagePublish, ["devices/+/temp"])]

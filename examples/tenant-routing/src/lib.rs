@@ -1,7 +1,7 @@
-//! Each tenant's messages to a URL of its own.
+//! Sends the messages of each tenant to the URL of that tenant.
 //!
-//! Devices publish below `tenants/acme/…`. The settings have a URL for each tenant; what is below the tenant's name and
-//! the payload go there as `{"path":"meters/7","payload":"12"}`. Messages of tenants without a URL go nowhere.
+//! Devices publish on topics such as `tenants/acme/meters/7`. The settings have one URL per tenant. The module sends the
+//! rest of the topic and the payload to that URL, as `{"path":"meters/7","payload":"12"}`. It ignores tenants without a URL.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Where tenants publish, with the names `tenant` and `path`.
+    /// Topics of the tenants, with the names `tenant` and `path`.
     topic: TopicPattern,
-    /// A URL for each tenant.
+    /// The URL of each tenant.
     tenants: BTreeMap<String, String>,
 }
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_tenants_publish_is_asked_for() {
+    fn only_topics_of_tenants_are_wanted() {
         assert_eq!(
             configure("tenants/{tenant}/{*path}").unwrap().interests(),
             [Interest::matching(Hook::MessagePublish, ["tenants/+/#"])]

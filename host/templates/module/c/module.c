@@ -1,7 +1,7 @@
-// {{name}}: temperatures above a limit, with a body of our own.
+// {{name}}: sends temperatures above a limit, with its own request body.
 //
-// Devices publish a number on topics such as devices/k7/temp. What is above the limit goes to a URL as
-// {"device":"k7","celsius":21.5,"at":1790000001000}; all else goes nowhere.
+// Devices publish a number on topics such as devices/k7/temp. The module sends values above the limit to a URL, with the body
+// {"device":"k7","celsius":21.5,"at":1790000001000}. It ignores all other events.
 #include "hookhost.h"
 
 #include <inttypes.h>
@@ -11,8 +11,7 @@
 static char *url, *topic;
 static double above;
 
-/// Reads the settings and says what the module wants to be told. Settings that are wrong are refused, all mistakes at
-/// once.
+/// Reads the settings and returns the events that the module wants. Reports all errors in the settings at once.
 bool exports_hookhost_hook_handler_configure(exports_hookhost_hook_handler_host_info_t *host, hook_string_t *config,
                                              interests *wanted, problems *wrong) {
   const setting settings[] = {
@@ -29,7 +28,7 @@ bool exports_hookhost_hook_handler_configure(exports_hookhost_hook_handler_host_
   }
   bool right = wrong->len == 0;
   if (right) {
-    // Events that the module does not ask for cost nothing.
+    // Events that the module does not want cost nothing.
     char *filter = filter_of(topic);
     add_interest(wanted, HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_PUBLISH, filter);
     free(filter);
@@ -52,7 +51,7 @@ static outcome on_message_publish(message *m) {
   return post(url, &body);
 }
 
-/// One outcome for each event, in their order.
+/// Returns one outcome for each event, in the same order.
 void exports_hookhost_hook_handler_handle(exports_hookhost_hook_handler_list_event_t *events,
                                           exports_hookhost_hook_handler_list_outcome_t *outcomes) {
   outcomes->len = events->len;

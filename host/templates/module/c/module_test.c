@@ -1,4 +1,4 @@
-// Native tests: they need neither WebAssembly nor a broker. The host is played by the functions at the end.
+// Native tests. They need neither WebAssembly nor a broker. The functions at the end of the file replace the host.
 #include "../src/hookhost.h"
 
 #include <stdio.h>
@@ -13,14 +13,14 @@ static void check(int line, const char *got, const char *expected) {
 }
 #define CHECK(got, expected) check(__LINE__, got, expected)
 
-/// A string of the contract as one of C; never freed.
+/// Converts a string of the contract to a C string, which is never freed.
 static char *shown(hook_string_t string) {
   text copy = {0};
   put(&copy, "%.*s", SHOWN(string));
   return (char *)taken(&copy).ptr;
 }
 
-/// Configures the module: the filter that it asks for, or the problems.
+/// Configures the module and returns its topic filter, or the problems.
 static char *configured(const char *config) {
   exports_hookhost_hook_handler_host_info_t host = {0};
   hook_string_t json = lent(config);
@@ -32,7 +32,7 @@ static char *configured(const char *config) {
   return (char *)taken(&told).ptr;
 }
 
-/// What becomes of one message: its request, `ignored`, or why it failed.
+/// Returns the outcome of one message: its request, `ignored`, or the error.
 static char *answer(const char *payload) {
   configured("{\"url\":\"http://sink/\",\"topic\":\"devices/{device}/temp\",\"above\":20.0}");
   event e = {.detail.tag = HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_PUBLISH};
@@ -51,17 +51,17 @@ static char *answer(const char *payload) {
   return (char *)taken(&request).ptr;
 }
 
-static void what_is_above_the_limit_is_sent(void) {
+static void a_value_above_the_limit_is_sent(void) {
   CHECK(answer("21.5"), "http://sink/ {\"device\":\"k7\",\"celsius\":21.5,\"at\":1790000001000}");
   CHECK(answer(" 2.05e1 "), "http://sink/ {\"device\":\"k7\",\"celsius\":20.5,\"at\":1790000001000}");
 }
 
-static void what_is_not_above_goes_nowhere(void) {
+static void other_values_are_ignored(void) {
   CHECK(answer("20"), "ignored");
   CHECK(answer("-3.5"), "ignored");
 }
 
-static void what_is_no_number_is_set_aside(void) {
+static void a_payload_that_is_not_a_number_fails(void) {
   const char *payloads[] = {"hot", "", "-", "\"21\"", "21,", "21 22", "0x20", "inf", "nan", "1e999", "true"};
   for (size_t n = 0; n < sizeof payloads / sizeof *payloads; n++) {
     CHECK(answer(payloads[n]), "devices/k7/temp is no temperature");
@@ -75,15 +75,15 @@ static void settings_are_checked(void) {
 }
 
 int main(void) {
-  what_is_above_the_limit_is_sent();
-  what_is_not_above_goes_nowhere();
-  what_is_no_number_is_set_aside();
+  a_value_above_the_limit_is_sent();
+  other_values_are_ignored();
+  a_payload_that_is_not_a_number_fails();
   settings_are_checked();
   puts(failed == 0 ? "all tests passed" : "tests failed");
   return failed == 0 ? 0 : 1;
 }
 
-// The host. What it gives a module here is not allocated, so that freeing it does nothing.
+// The host. It allocates nothing for the module, so the functions that free memory do nothing.
 
 bool hookhost_hook_log_enabled(hookhost_hook_log_level_t level) {
   (void)level;

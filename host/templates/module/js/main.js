@@ -1,4 +1,4 @@
-// What the component exports: the module of `module.js`, with the two interfaces that the host gives it.
+// The export of the component: the module in `module.js`, with the two interfaces of the host.
 import * as kv from "hookhost:hook/kv@0.1.0";
 import * as log from "hookhost:hook/log@0.1.0";
 import { exported } from "./hookhost.js";

@@ -1,10 +1,10 @@
-// {{name}}: temperatures above a limit, with a body of our own.
+// {{name}}: sends temperatures above a limit, with its own request body.
 //
-// Devices publish a number on topics such as devices/k7/temp. What is above the limit goes to a URL as
-// {"device":"k7","celsius":21.5,"at":1790000001000}; all else goes nowhere.
+// Devices publish a number on topics such as devices/k7/temp. The module sends values above the limit to a URL, with the body
+// {"device":"k7","celsius":21.5,"at":1790000001000}. It ignores all other events.
 import { Pattern, Refused, json, post } from "./hookhost.js";
 
-/** Makes the module of `[config]` in `{{name}}.toml`. Settings that are wrong are refused, all mistakes at once. */
+/** Creates the module for `[config]` in `{{name}}.toml`. Checks the settings and reports all errors at once. */
 export function makeModule(config) {
   const { url, topic, above, ...unknown } = config;
   const problems = Object.keys(unknown).map((key) => ({ key, text: "is not known" }));
@@ -15,10 +15,10 @@ export function makeModule(config) {
   if (problems.length > 0) throw new Refused(problems);
 
   return {
-    // What the module wants to be told. Events that it does not ask for cost nothing.
+    // The events that the module wants. Other events cost nothing.
     interests: [{ hook: "message-publish", filters: [pattern.filter] }],
 
-    // There may be such a method for each hook. If it throws, the host sets the event aside with the error's text.
+    // There can be one such method for each hook. If it throws, the host quarantines the event with the text of the error.
     "message-publish"(message) {
       const celsius = json(message);
       if (!Number.isFinite(celsius)) throw new Error(`${message.topic} is no temperature`);

@@ -1,4 +1,4 @@
-// Native tests: they need neither WebAssembly nor a broker.
+// Native tests. They need neither WebAssembly nor a broker.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, exported } from "../src/hookhost.js";
@@ -18,24 +18,24 @@ function outcome(payload) {
   return configured().handler.handle([event])[0];
 }
 
-test("what is above the limit is sent", () => {
+test("a value above the limit is sent", () => {
   const [request] = outcome("21.5").val;
   assert.equal(request.url, "http://sink/");
   assert.equal(request.body.val, '{"device":"k7","celsius":21.5,"at":1790000001000}');
 });
 
-test("what is not above goes nowhere", () => {
+test("other values are ignored", () => {
   for (const payload of ["20", "-3.5"]) assert.deepEqual(outcome(payload), { tag: "ignore" });
 });
 
-test("what is no number is set aside", () => {
+test("a payload that is not a number fails", () => {
   assert.equal(outcome("hot").tag, "fail");
   for (const payload of ['"hot"', "true", "1e999"]) {
     assert.match(outcome(payload).val, /devices\/k7\/temp is no temperature/);
   }
 });
 
-test("only temperatures are asked for", () => {
+test("only temperatures are wanted", () => {
   assert.deepEqual(configured().interests, [{ hook: "message-publish", filters: ["devices/+/temp"] }]);
 });
 

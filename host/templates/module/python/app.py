@@ -1,4 +1,4 @@
-"""What the component exports: the module of `module.py` behind the interface of the contract."""
+"""The export of the component: the module in `module.py`, as the interface `handler` of the contract."""
 
 from hookhost import exported
 from module import TheModule

@@ -1,7 +1,7 @@
-"""{{name}}: temperatures above a limit, with a body of our own.
+"""{{name}}: sends temperatures above a limit, with its own request body.
 
-Devices publish a number on topics such as devices/k7/temp. What is above the limit goes to a URL as
-{"device":"k7","celsius":21.5,"at":1790000001000}; all else goes nowhere.
+Devices publish a number on topics such as devices/k7/temp. The module sends values above the limit to a URL, with the body
+{"device":"k7","celsius":21.5,"at":1790000001000}. It ignores all other events.
 """
 
 from hookhost import Pattern, Refused, json, post
@@ -9,13 +9,13 @@ from wit_world.imports.types import Hook, Interest
 
 
 class TheModule:
-    """The module for `[config]` in `{{name}}.toml`. Settings that are wrong are refused, all mistakes at once."""
+    """The module for `[config]` in `{{name}}.toml`. The constructor checks the settings and reports all errors at once."""
 
     def __init__(self, config, host):
         problems = [(key, "is not known") for key in config if key not in ("url", "topic", "above")]
         if not isinstance(config.get("url"), str):
             problems.append(("url", "a URL was expected"))
-        # True and False are numbers to Python.
+        # In Python, True and False are numbers too.
         if type(config.get("above")) not in (int, float):
             problems.append(("above", "a number was expected"))
         self.pattern = Pattern(str(config.get("topic")))
@@ -24,11 +24,11 @@ class TheModule:
         if problems:
             raise Refused(problems)
         self.url, self.above = config["url"], config["above"]
-        # What the module wants to be told. Events that it does not ask for cost nothing.
+        # The events that the module wants. Other events cost nothing.
         self.interests = [Interest(Hook.MESSAGE_PUBLISH, [self.pattern.filter])]
 
     def on_message_publish(self, message, event):
-        """There may be such a method for each hook. If it raises, the host sets the event aside with the error."""
+        """There can be one such method for each hook. If it raises, the host quarantines the event with the error."""
         celsius = json(message)
         if type(celsius) not in (int, float):
             raise ValueError(f"{message.topic} is no temperature")

@@ -1,4 +1,4 @@
-"""Native tests: they need neither WebAssembly nor a broker, only the types that componentize-py makes of the contract.
+"""Native tests. They need neither WebAssembly nor a broker, only the types that componentize-py generates from the contract.
 
     rm -rf build/bindings
     componentize-py -d wit -w hook-module bindings build/bindings
@@ -58,20 +58,20 @@ class ModuleTest(unittest.TestCase):
         (outcome,) = self.handler.handle([publish(payload)])
         return outcome
 
-    def test_what_is_above_the_limit_is_sent(self):
+    def test_a_value_above_the_limit_is_sent(self):
         (request,) = self.outcome(b"21.5").value
         self.assertEqual(request.url, "http://sink/")
         self.assertEqual(request.body.value, '{"device":"k7","celsius":21.5,"at":1790000001000}')
 
-    def test_what_is_not_above_goes_nowhere(self):
+    def test_other_values_are_ignored(self):
         for payload in (b"20", b"-3.5"):
             self.assertEqual(self.outcome(payload), Outcome_Ignore())
 
-    def test_what_is_no_number_is_set_aside(self):
+    def test_a_payload_that_is_not_a_number_fails(self):
         for payload in (b"hot", b'"hot"', b"\xff", b"true", b"null", b"NaN", b"1e999"):
             self.assertIsInstance(self.outcome(payload), Outcome_Fail)
 
-    def test_only_temperatures_are_asked_for(self):
+    def test_only_temperatures_are_wanted(self):
         self.assertEqual(self.configure(), [Interest(Hook.MESSAGE_PUBLISH, ["devices/+/temp"])])
 
     def test_settings_are_checked(self):

@@ -1,7 +1,7 @@
-//! {{name}}: temperatures above a limit, with a body of our own.
+//! {{name}}: sends temperatures above a limit, with its own request body.
 //!
-//! Devices publish a number on topics such as `devices/k7/temp`. What is above the limit goes to a URL as
-//! `{"device":"k7","celsius":21.5,"at":1790000001000}`; all else goes nowhere.
+//! Devices publish a number on topics such as `devices/k7/temp`. The module sends values above the limit to a URL, with the
+//! body `{"device":"k7","celsius":21.5,"at":1790000001000}`. It ignores all other events.
 
 use hookhost_guest::pattern::TopicPattern;
 use hookhost_guest::{Event, Hook, Host, Interest, Message, Module, Outcome, Problems, Request};
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Where requests go.
+    /// URL that receives the requests.
     url: String,
-    /// Where devices publish; `{device}` is the level that names the device.
+    /// Topics of the devices; `{device}` is the level with the name of the device.
     topic: TopicPattern,
-    /// Degrees Celsius.
+    /// Limit in degrees Celsius.
     above: f64,
 }
 
@@ -35,7 +35,7 @@ struct {{type}} {
 impl Module for {{type}} {
     type Config = Config;
 
-    /// Settings that are wrong are refused here, all mistakes at once: whatever was in force stays in force then.
+    /// Checks the settings and reports all errors at once. After an error the previous generation keeps running.
     fn new(config: Config, _: &Host) -> Result<Self, Problems> {
         let mut problems = Problems::new();
         if !config.topic.has("device") {
@@ -45,18 +45,18 @@ impl Module for {{type}} {
         Ok({{type}} { config })
     }
 
-    /// What the module wants to be told. Events that it does not ask for cost nothing.
+    /// The events that the module wants. Other events cost nothing.
     fn interests(&self) -> Vec<Interest> {
         vec![Interest::matching(Hook::MessagePublish, [self.config.topic.filter()])]
     }
 
-    /// There is such a method for each hook; those that are not here ignore their events.
+    /// There is one such method for each hook. The default ignores the event.
     fn on_message_publish(&mut self, _: &Event, message: &Message) -> Outcome {
         let Config { url, topic, above } = &self.config;
         let Some(device) = topic.captures(&message.topic).and_then(|levels| levels.get("device")) else {
             return Outcome::Ignore;
         };
-        // The host sets an event aside that a module cannot handle, with the text.
+        // The host quarantines an event that fails, with this text.
         let celsius: f64 = match message.json() {
             Ok(celsius) => celsius,
             Err(error) => return Outcome::fail(format!("{} is no temperature: {error}", message.topic)),
@@ -71,7 +71,7 @@ impl Module for {{type}} {
 
 hookhost_guest::export!({{type}});
 
-/// These run natively: `cargo test`.
+/// Native tests: `cargo test`.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_above_the_limit_is_sent() {
+    fn a_value_above_the_limit_is_sent() {
         let outcome = module().on_event(&testing::publish("devices/k7/temp", b"21.5"));
         let request = &outcome.requests()[0];
         assert_eq!(request.url, "http://sink/");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_above_goes_nowhere() {
+    fn other_values_are_ignored() {
         for payload in ["20", "-3.5"] {
             let outcome = module().on_event(&testing::publish("devices/k7/temp", payload.as_bytes()));
             assert_eq!(outcome, Outcome::Ignore, "{payload}");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_set_aside() {
+    fn a_payload_that_is_not_a_number_fails() {
         let outcome = module().on_event(&testing::publish("devices/k7/temp", b"hot"));
         assert!(matches!(outcome, Outcome::Fail(text) if text.starts_with("devices/k7/temp is no temperature: ")));
     }
