@@ -1,12 +1,12 @@
-//! The general HTTP clients, for what the short way of [`direct`](super::direct) does not do: TLS, and hosts that a
-//! module chose ([`guard`](super::guard)).
+//! The reqwest clients of a sender thread: for receivers with TLS, and for hosts that a module chose
+//! ([`guard`](super::guard)). Everything else goes through [`direct`](super::direct).
 //!
-//! Redirects, proxies and the client's own retries are off. Certificates of `https:` receivers are checked against the
-//! roots of the platform. They are loaded with the first `https:` request, so that a host which needs none neither pays
-//! for them nor fails to start without them. Destinations with the same TLS and connect timeout share a client.
+//! Redirects, proxies and reqwest's own retries are off. A client is built when it sends its first request, so a host
+//! without `https:` receivers does not load the platform's root certificates. Endpoints with the same TLS settings and the
+//! same connect timeout share a client. A client for hosts that a module chose shares no connections with the others: a
+//! connection that was made without the check of its address is never used where the check is required.
 
 use std::cell::{OnceCell, RefCell};
-use std::error::Error;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,67 +15,108 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
+use super::error_chain;
+use super::guard::PublicOnly;
 use super::tls::Tls;
 
-/// Connections that are kept although unused, per receiver: as long as common receivers keep theirs.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long an unused connection is kept. Common receivers keep theirs for as long.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// The clients for `https:` of one sender thread.
-#[derive(Default)]
-pub(super) struct Clients(RefCell<Vec<Rc<Secure>>>);
+/// What a client may connect to, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Access {
+    /// `https:` receivers that the operator named, with these TLS settings.
+    Named(Tls),
+    /// Hosts that a module chose: public addresses only.
+    Chosen {
+        /// Whether for `https:`; a client for `http:` loads no certificates.
+        is_secure: bool,
+    },
+}
 
-/// A client for `https:`, made when it is first needed.
-pub(super) struct Secure {
-    tls: Tls,
+/// The clients of one sender thread.
+pub(super) struct Clients {
+    all: RefCell<Vec<Rc<LazyClient>>>,
+    /// The check of hosts that a module chose.
+    pub(super) guard: Arc<PublicOnly>,
+}
+
+/// A client that is built when it is first needed.
+pub(super) struct LazyClient {
+    access: Access,
     connect_timeout: Duration,
+    guard: Arc<PublicOnly>,
     client: OnceCell<Client>,
 }
 
 impl Clients {
-    /// The one that makes its connections so.
-    pub(super) fn secure(&self, tls: &Tls, connect_timeout: Duration) -> Rc<Secure> {
-        let mut all = self.0.borrow_mut();
+    /// No clients yet.
+    pub(super) fn new() -> Clients {
+        Clients {
+            all: RefCell::default(),
+            guard: Arc::new(PublicOnly::new()),
+        }
+    }
+
+    /// The client with this access and connect timeout.
+    pub(super) fn client(&self, access: Access, connect_timeout: Duration) -> Rc<LazyClient> {
+        let mut all = self.all.borrow_mut();
         let known = all
             .iter()
-            .find(|known| known.connect_timeout == connect_timeout && known.tls == *tls);
+            .find(|known| known.connect_timeout == connect_timeout && known.access == access);
         known.cloned().unwrap_or_else(|| {
-            let secure = Rc::new(Secure {
-                tls: tls.clone(),
+            let client = Rc::new(LazyClient {
+                access,
                 connect_timeout,
+                guard: Arc::clone(&self.guard),
                 client: OnceCell::new(),
             });
-            all.push(Rc::clone(&secure));
-            secure
+            all.push(Rc::clone(&client));
+            client
         })
     }
 
-    /// Forgets those that no endpoint has any more.
+    /// Drops the clients that no endpoint uses any more, with their connections.
     pub(super) fn forget_unused(&self) {
-        self.0.borrow_mut().retain(|known| Rc::strong_count(known) > 1);
+        self.all.borrow_mut().retain(|known| Rc::strong_count(known) > 1);
     }
 }
 
-impl Secure {
-    /// The client.
+impl LazyClient {
+    /// The client, built by the first call.
     ///
     /// # Errors
     ///
-    /// Why none can be made, in one line.
-    pub(super) fn client(&self) -> Result<&Client, String> {
+    /// Why it cannot be built, in one line.
+    pub(super) fn get(&self) -> Result<&Client, String> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = with_tls(&self.tls, self.connect_timeout)?.build().map_err(reasons)?;
+        let builder = match &self.access {
+            Access::Named(tls) => with_tls(tls, self.connect_timeout)?,
+            Access::Chosen { is_secure } => {
+                let builder = builder(self.connect_timeout).dns_resolver(Arc::clone(&self.guard));
+                if *is_secure {
+                    builder
+                } else {
+                    builder.tls_certs_only([])
+                }
+            }
+        };
+        let client = builder.build().map_err(reasons)?;
         Ok(self.client.get_or_init(|| client))
     }
 
     /// The name that the receiver's certificate must have, if it is not the URL's host.
     pub(super) fn server_name(&self) -> Option<&str> {
-        Some(&self.tls.server_name.as_ref()?.name)
+        match &self.access {
+            Access::Named(tls) => Some(&tls.server_name.as_ref()?.name),
+            Access::Chosen { .. } => None,
+        }
     }
 }
 
-/// Checks whether connections could be made so: whether certificate and key belong together.
+/// Checks TLS settings: whether certificate and key belong together.
 ///
 /// # Errors
 ///
@@ -84,18 +125,13 @@ pub fn check_tls(tls: &Tls) -> Result<(), String> {
     with_tls(tls, Duration::ZERO)?.build().map(drop).map_err(reasons)
 }
 
-/// A client for `http:` only: no certificates are loaded.
-pub(super) fn plain(connect_timeout: Duration) -> ClientBuilder {
-    builder(connect_timeout).tls_certs_only([])
-}
-
-/// A client for `https:` with the roots of the platform.
+/// A client with the platform's root certificates.
 pub(super) fn builder(connect_timeout: Duration) -> ClientBuilder {
-    // Process-wide, and the first one stays: whoever else installed one, all of them do.
+    // The provider is process-wide; all of them install the same one, so a second call changes nothing.
     rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder()
         .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(MAX_IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
@@ -136,16 +172,9 @@ impl Resolve for LeadsTo {
     }
 }
 
-/// An error and its sources in one line, without the URL: it may hold a token.
+/// An error and its sources in one line, without the URL, which may hold a token.
 pub(super) fn reasons(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
+    error_chain(&error.without_url())
 }
 
 #[cfg(test)]
@@ -154,19 +183,29 @@ mod tests {
 
     #[test]
     fn clients_are_shared_by_what_they_are_made_of() {
-        let clients = Clients::default();
-        let (common, second) = (Tls::default(), Duration::from_secs(1));
-        let unchecked = Tls {
-            verify: false,
-            ..Tls::default()
+        let clients = Clients::new();
+        let second = Duration::from_secs(1);
+        let unchecked = || {
+            Access::Named(Tls {
+                verify: false,
+                ..Tls::default()
+            })
         };
-        let one = clients.secure(&unchecked, second);
-        assert!(Rc::ptr_eq(&one, &clients.secure(&unchecked.clone(), second)));
-        for other in [clients.secure(&unchecked, 2 * second), clients.secure(&common, second)] {
-            assert!(!Rc::ptr_eq(&one, &other));
-        }
-        assert_eq!(clients.0.borrow().len(), 3);
+        let chosen = |is_secure| Access::Chosen { is_secure };
+        let one = clients.client(unchecked(), second);
+        assert!(Rc::ptr_eq(&one, &clients.client(unchecked(), second)));
+        let others = [
+            clients.client(unchecked(), 2 * second),
+            clients.client(Access::Named(Tls::default()), second),
+            clients.client(chosen(true), second),
+            clients.client(chosen(false), second),
+            clients.client(chosen(false), 2 * second),
+        ];
+        assert!(others.iter().all(|other| !Rc::ptr_eq(&one, other)));
+        assert_eq!(clients.all.borrow().len(), 6);
+        assert!(Rc::ptr_eq(&others[3], &clients.client(chosen(false), second)));
+        drop(others);
         clients.forget_unused();
-        assert_eq!(clients.0.borrow().len(), 1, "one is still held");
+        assert_eq!(clients.all.borrow().len(), 1, "one is still used");
     }
 }

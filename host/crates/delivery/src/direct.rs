@@ -9,7 +9,6 @@
 //! to another one; a request that was is never repeated here.
 
 use std::cell::{Cell, RefCell};
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -26,6 +25,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 use url::Url;
+
+use super::error_chain;
 
 /// Where requests to one URL go.
 pub(super) struct Direct {
@@ -126,7 +127,7 @@ impl Pool {
             };
             match error.take_message() {
                 Some(unsent) if kept => request = unsent,
-                _ => return Err(chain("error sending request", &error.into_error())),
+                _ => return Err(format!("error sending request: {}", error_chain(&error.into_error()))),
             }
         }
     }
@@ -148,18 +149,18 @@ impl Pool {
 
     async fn connect(&self) -> Result<Connection, String> {
         let stream = match timeout(self.connect_timeout.get(), self.reach()).await {
-            Ok(stream) => stream.map_err(|error| chain("cannot connect", &error))?,
+            Ok(stream) => stream.map_err(|error| format!("cannot connect: {}", error_chain(&error)))?,
             Err(_) => return Err("cannot connect: no answer within the time".to_owned()),
         };
         stream
             .set_nodelay(true)
-            .map_err(|error| chain("cannot connect", &error))?;
+            .map_err(|error| format!("cannot connect: {}", error_chain(&error)))?;
         // To copy a small body behind its head costs less than to have the system collect the two.
         let (connection, driver) = http1::Builder::new()
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| chain("cannot connect", &error))?;
+            .map_err(|error| format!("cannot connect: {}", error_chain(&error)))?;
         // Whoever waits for an answer is told of the error as well.
         spawn_local(async move { drop(driver.await) });
         Ok(connection)
@@ -218,16 +219,4 @@ pub(super) fn authority(url: &Url) -> Result<HeaderValue, String> {
     let host = url.host_str().unwrap_or_default();
     let text = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
     text.parse().map_err(|_| "URL is not valid: its host".to_owned())
-}
-
-/// An error and its sources in one line.
-fn chain(what: &str, error: &dyn Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

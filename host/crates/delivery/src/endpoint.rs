@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 
-use super::clients::Secure;
+use super::clients::{Access, LazyClient};
 use super::destination::{Destination, Terms};
 use super::direct::{Direct, Pool, authority};
 use super::http::Http;
@@ -42,7 +42,8 @@ pub(super) struct Endpoint {
     own: Option<Own>,
     connect_timeout: Duration,
     /// None: for `http:`.
-    secure: Option<Rc<Secure>>,
+    secure: Option<Rc<LazyClient>>,
+    guarded: Rc<LazyClient>,
 }
 
 /// What the configured destination of an endpoint gives.
@@ -58,8 +59,8 @@ pub(super) struct Prepared {
     pub(super) url: Url,
     /// How it is sent, unless a module chose its host.
     pub(super) way: Way,
-    /// Longest time for making a connection to a host that a module chose.
-    pub(super) connect_timeout: Duration,
+    /// How it is sent if a module chose its host.
+    pub(super) guarded: Rc<LazyClient>,
     headers: HeaderMap,
     own: Option<Own>,
 }
@@ -69,7 +70,7 @@ pub(super) enum Way {
     /// Without TLS.
     Direct(Direct),
     /// With TLS.
-    Secure(Rc<Secure>),
+    Secure(Rc<LazyClient>),
 }
 
 impl Endpoint {
@@ -98,17 +99,19 @@ impl Endpoint {
         };
         let destination = own.as_ref().map(|own| &*own.destination);
         let connect_timeout = destination.map_or(common, |own| &own.terms).connect_timeout;
-        let secure = (url.scheme() == "https").then(|| {
-            let usual = Tls::default();
-            let tls = destination.map_or(&usual, |own| &own.tls);
-            http.clients.secure(tls, connect_timeout)
+        let is_secure = url.scheme() == "https";
+        let secure = is_secure.then(|| {
+            let tls = destination.map_or_else(Tls::default, |own| own.tls.clone());
+            http.clients.client(Access::Named(tls), connect_timeout)
         });
+        let guarded = http.clients.client(Access::Chosen { is_secure }, connect_timeout);
         Ok(Endpoint {
             url,
             authorization,
             own,
             connect_timeout,
             secure,
+            guarded,
         })
     }
 
@@ -169,7 +172,7 @@ impl Endpoint {
         Ok(Prepared {
             url,
             way,
-            connect_timeout: self.connect_timeout,
+            guarded: Rc::clone(&self.guarded),
             headers: map,
             own: self.own.clone(),
         })

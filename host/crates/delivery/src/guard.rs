@@ -4,19 +4,17 @@
 //! payloads, reach what only this machine can: its own services, its neighbours, the metadata of its cloud. So such a
 //! request goes through clients of its own, whose resolver gives public addresses only ([`special`]): what was checked
 //! is what is connected to, and a name that means something else a moment later gains nothing. Hosts that are written
-//! as addresses never reach a resolver and are checked before the attempt ([`Guard::literal`]). Neither redirects nor proxies
+//! as addresses never reach a resolver and are checked before the attempt ([`PublicOnly::check_literal`]). Neither redirects nor proxies
 //! lead past it: both are off.
 //!
 //! The pools are not shared with other requests: a connection that was made without the check is not used with it.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, ClientBuilder, Url};
 use tokio::sync::Semaphore;
 use url::Host;
 
@@ -24,7 +22,7 @@ use super::address::special;
 
 /// Names looked up at a time, per sender thread. A lookup holds a thread until the system gives it up, and a module may
 /// choose names that nobody answers for; the other threads are for files and for receivers that an operator has named.
-const LOOKUPS: usize = 16;
+const MAX_LOOKUPS: usize = 16;
 
 /// A host that a module chose and that is none of the public Internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,83 +30,6 @@ const LOOKUPS: usize = 16;
 pub(super) struct NotPublic {
     address: IpAddr,
     kind: &'static str,
-}
-
-/// Guarded clients kept per sender thread: a configuration has one or two connect timeouts, for both schemes, and while
-/// another takes its place there are twice as many.
-const CLIENTS: usize = 8;
-
-/// The guarded clients of one sender thread, made when they are first needed.
-pub(super) struct Guard {
-    /// The one that was used last is the last.
-    clients: RefCell<Vec<Guarded>>,
-    resolver: Arc<PublicOnly>,
-}
-
-/// A client and what it was made for.
-struct Guarded {
-    is_secure: bool,
-    connect_timeout: Duration,
-    client: Client,
-}
-
-impl Guard {
-    /// No clients yet.
-    pub(super) fn new() -> Guard {
-        Guard::with(PublicOnly {
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
-            lookup: |name| Ok((name, 0).to_socket_addrs()?.collect()),
-            special,
-        })
-    }
-
-    fn with(resolver: PublicOnly) -> Guard {
-        Guard {
-            clients: RefCell::default(),
-            resolver: Arc::new(resolver),
-        }
-    }
-
-    /// The client for a URL that takes no longer for making a connection. `builder` gives one that does not, for `http:`
-    /// or, if true, for `https:`, and that follows no redirects and uses no proxies.
-    pub(super) fn client(
-        &self,
-        url: &Url,
-        connect_timeout: Duration,
-        builder: impl FnOnce(bool, Duration) -> ClientBuilder,
-    ) -> reqwest::Result<Client> {
-        let is_secure = url.scheme() != "http";
-        let mut clients = self.clients.borrow_mut();
-        let known = clients
-            .iter()
-            .position(|known| (known.is_secure, known.connect_timeout) == (is_secure, connect_timeout));
-        let guarded = match known {
-            Some(known) => clients.remove(known),
-            None => Guarded {
-                is_secure,
-                connect_timeout,
-                client: builder(is_secure, connect_timeout)
-                    .dns_resolver(Arc::clone(&self.resolver))
-                    .build()?,
-            },
-        };
-        if clients.len() >= CLIENTS {
-            clients.remove(0);
-        }
-        let client = guarded.client.clone();
-        clients.push(guarded);
-        Ok(client)
-    }
-
-    /// Whether the URL's host is an address, in whatever spelling, that is not public.
-    pub(super) fn literal(&self, url: &Url) -> Result<(), NotPublic> {
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            Some(Host::Domain(_)) | None => return Ok(()),
-        };
-        (self.resolver.special)(address).map_or(Ok(()), |kind| Err(NotPublic { address, kind }))
-    }
 }
 
 /// Whether an attempt failed because of the guard.
@@ -123,13 +44,39 @@ pub(super) fn cause(error: &reqwest::Error) -> Option<NotPublic> {
     None
 }
 
-/// Looks names up and gives public addresses only.
-struct PublicOnly {
+/// The resolver of clients for hosts that a module chose: looks names up and returns public addresses only.
+#[derive(Clone)]
+pub(super) struct PublicOnly {
     lookups: Arc<Semaphore>,
     /// Blocks as long as the system's resolver does.
     lookup: fn(&str) -> std::io::Result<Vec<SocketAddr>>,
     /// [`special`], but for tests.
     special: fn(IpAddr) -> Option<&'static str>,
+}
+
+impl PublicOnly {
+    /// Looks names up with the system's resolver.
+    pub(super) fn new() -> PublicOnly {
+        PublicOnly {
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            lookup: |name| Ok((name, 0).to_socket_addrs()?.collect()),
+            special,
+        }
+    }
+
+    /// Checks a URL whose host is an address, in whatever spelling: such a host never reaches a resolver.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPublic`] if the address is not public.
+    pub(super) fn check_literal(&self, url: &Url) -> Result<(), NotPublic> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        (self.special)(address).map_or(Ok(()), |kind| Err(NotPublic { address, kind }))
+    }
 }
 
 impl Resolve for PublicOnly {
@@ -176,7 +123,7 @@ mod tests {
 
     #[test]
     fn addresses_are_recognised_however_they_are_written() {
-        let guard = Guard::new();
+        let guard = PublicOnly::new();
         for text in [
             "http://127.0.0.1/",
             "http://127.1:8080/x",
@@ -196,7 +143,7 @@ mod tests {
             "http://[0:0:0:0:0:0:0:1]/",
             "http://[fe80::1]/",
         ] {
-            assert!(guard.literal(&url(text)).is_err(), "{text}");
+            assert!(guard.check_literal(&url(text)).is_err(), "{text}");
         }
         for text in [
             "http://8.8.8.8/",
@@ -204,7 +151,7 @@ mod tests {
             "http://localhost/",
             "https://example.com/",
         ] {
-            assert_eq!(guard.literal(&url(text)), Ok(()), "{text}: no special address");
+            assert_eq!(guard.check_literal(&url(text)), Ok(()), "{text}: no special address");
         }
     }
 
@@ -227,39 +174,9 @@ mod tests {
         assert!(error.contains("10.0.0.1 is private"), "{error}");
     }
 
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn builder(_: bool, connect_timeout: Duration) -> ClientBuilder {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .connect_timeout(connect_timeout)
-    }
-
-    #[test]
-    fn clients_are_made_once_for_each_time_that_a_connection_may_take() {
-        let guard = Guard::new();
-        let made = std::cell::RefCell::new(Vec::new());
-        let client = |text: &str, seconds: u32| {
-            let builder = |is_secure, timeout| {
-                made.borrow_mut().push((is_secure, timeout));
-                builder(is_secure, timeout)
-            };
-            guard.client(&url(text), seconds * SECOND, builder).unwrap();
-            std::mem::take(&mut *made.borrow_mut())
-        };
-        assert_eq!(client("http://a/", 1), [(false, SECOND)]);
-        assert_eq!(client("http://b/x", 1), []);
-        assert_eq!(client("https://a/", 1), [(true, SECOND)]);
-        // A configuration that was read again says another time, and what is under way comes with the former.
-        assert_eq!(client("http://a/", 2), [(false, 2 * SECOND)]);
-        assert_eq!(client("http://a/", 1), []);
-        for seconds in 3..50 {
-            assert_eq!(client("http://a/", seconds), [(false, seconds * SECOND)]);
-            assert_eq!(client("http://a/", 1), [], "it is in use");
-        }
-        assert_eq!(guard.clients.borrow().len(), CLIENTS);
+    fn client(resolver: PublicOnly) -> reqwest::Client {
+        let builder = crate::clients::builder(std::time::Duration::from_secs(1)).tls_certs_only([]);
+        builder.dns_resolver(Arc::new(resolver)).build().unwrap()
     }
 
     fn run<T>(work: impl Future<Output = T>) -> T {
@@ -287,10 +204,9 @@ mod tests {
     #[test]
     fn a_name_that_leads_home_is_not_followed() {
         let (port, count) = receiver();
-        let guard = Guard::new();
         run(async {
             let url = url(&format!("http://localhost:{port}/"));
-            let client = guard.client(&url, SECOND, builder).unwrap();
+            let client = client(PublicOnly::new());
             let error = client.get(url).send().await.unwrap_err();
             assert_eq!(cause(&error).unwrap().kind, "loopback");
         });
@@ -304,7 +220,7 @@ mod tests {
             (address != IpAddr::from([127, 0, 0, 1])).then_some("not that one")
         }
         let (port, count) = receiver();
-        let guard = Guard::with(PublicOnly {
+        let client = client(PublicOnly {
             lookups: Arc::new(Semaphore::new(1)),
             lookup: |name| match name {
                 "both.test" => Ok(vec![([127, 0, 0, 2], 0).into(), ([127, 0, 0, 1], 0).into()]),
@@ -315,7 +231,6 @@ mod tests {
         });
         run(async {
             let at = |name: &str| url(&format!("http://{name}:{port}/"));
-            let client = guard.client(&at("both.test"), SECOND, builder).unwrap();
             assert!(client.get(at("both.test")).send().await.unwrap().status().is_success());
             let error = client.get(at("none.test")).send().await.unwrap_err();
             assert!(cause(&error).is_some());

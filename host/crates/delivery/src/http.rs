@@ -13,9 +13,9 @@ use chrono::DateTime;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
-use super::clients::{self, Clients, reasons};
+use super::clients::{Clients, reasons};
 use super::endpoint::{Prepared, Way};
-use super::guard::{self, Guard};
+use super::guard;
 use super::request::{Method, Reach};
 use super::retry::Outcome;
 
@@ -24,17 +24,14 @@ const ANSWER_BYTES: usize = 64 << 10;
 
 /// The HTTP client of one sender thread.
 pub(super) struct Http {
-    /// Those with TLS.
     pub(super) clients: Clients,
-    guard: Guard,
 }
 
 impl Http {
     /// A client without connections.
     pub(super) fn new() -> Http {
         Http {
-            clients: Clients::default(),
-            guard: Guard::new(),
+            clients: Clients::new(),
         }
     }
 
@@ -55,15 +52,10 @@ impl Http {
         // First of all: nothing that a destination gives leads past the guard.
         let client = match (reach, &to.way) {
             (Reach::Public, _) => {
-                if let Err(error) = self.guard.literal(&to.url) {
+                if let Err(error) = self.clients.guard.check_literal(&to.url) {
                     return Outcome::Barred(error.to_string());
                 }
-                let builder = |is_secure, connect_timeout| match is_secure {
-                    true => clients::builder(connect_timeout),
-                    false => clients::plain(connect_timeout),
-                };
-                let client = self.guard.client(&to.url, to.connect_timeout, builder);
-                client.map_err(reasons)
+                &to.guarded
             }
             (Reach::Anywhere, Way::Direct(direct)) => {
                 return match direct.send(method.into(), headers, body).await {
@@ -75,9 +67,9 @@ impl Http {
                     Err(error) => Outcome::Failed(error),
                 };
             }
-            (Reach::Anywhere, Way::Secure(secure)) => secure.client().cloned(),
+            (Reach::Anywhere, Way::Secure(secure)) => secure,
         };
-        let client = match client {
+        let client = match client.get() {
             Ok(client) => client,
             Err(error) => return Outcome::Failed(error),
         };

@@ -34,7 +34,6 @@
 mod address;
 mod clients;
 mod counters;
-mod deadline;
 mod destination;
 mod direct;
 mod endpoint;
@@ -206,4 +205,16 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         self.room.close();
     }
+}
+
+/// An error and its sources in one line.
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

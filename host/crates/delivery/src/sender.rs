@@ -1,10 +1,9 @@
 //! A sender thread: takes batches from its inbox, keeps their order, makes the attempts.
 //!
 //! Each thread has a runtime of one thread, an HTTP client and a [`Queue`] of its own; nothing in it is locked. One
-//! task takes in batches and watches the clock for retries. The attempts are made by *workers*, tasks that live on: a
-//! worker that ends an attempt takes the next job from the queue in the same poll, so under load a request costs no
-//! task, no timer and one wake-up, that of its answer. Idle workers wait in a list; there are never more workers than
-//! requests may be under way.
+//! task takes in batches and wakes up for retries. *Workers* make the attempts: each is a task that sends one job after
+//! another, and ends when the queue has none that may be sent. There are never more workers than requests may be under
+//! way.
 
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
@@ -19,11 +18,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
 use super::counters::Counts;
-use super::deadline::Deadline;
 use super::destination::Receivers;
 use super::http::Http;
 use super::notice::Notice;
@@ -69,7 +67,7 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 priority::lower(settings.nice);
-                run(runtime, Desk::new(&settings, room, counts), batches, stopped);
+                run(runtime, SenderState::new(&settings, room, counts), batches, stopped);
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -83,10 +81,10 @@ impl Sender {
     }
 }
 
-fn run(runtime: Runtime, desk: Desk, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
-    let _closing = CloseRoom(Arc::clone(&desk.room));
+fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
+    let _closing = CloseRoom(Arc::clone(&state.room));
     let tasks = LocalSet::new();
-    tasks.block_on(&runtime, Rc::new(desk).serve(inbox, stop));
+    tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
     drop(tasks);
     // A write to a hung file system would otherwise hold up the end.
     runtime.shutdown_background();
@@ -102,14 +100,12 @@ impl Drop for CloseRoom {
 }
 
 /// What the tasks of one thread share.
-struct Desk {
+struct SenderState {
     http: Http,
     /// For requests that bring none.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
     queue: RefCell<Queue<Box<Job>>>,
-    idle: RefCell<Vec<Rc<Seat>>>,
-    most_idle: usize,
     threads: usize,
     room: Arc<Room>,
     counts: Arc<Counts>,
@@ -140,12 +136,6 @@ struct Job {
     generation: u32,
 }
 
-/// Where a worker waits for a job.
-struct Seat {
-    job: Cell<Option<(Taken, Box<Job>)>>,
-    called: Notify,
-}
-
 struct Notices {
     retry: Notice,
     gave_up: Notice,
@@ -153,18 +143,16 @@ struct Notices {
     barred: Notice,
 }
 
-impl Desk {
-    fn new(settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> Desk {
+impl SenderState {
+    fn new(settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> SenderState {
         let threads = settings.threads.max(1);
         let limit = (settings.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
-        Desk {
+        SenderState {
             http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
             targets: RefCell::new(Targets::new()),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
-            idle: RefCell::default(),
-            most_idle: widest,
             threads,
             room,
             counts,
@@ -272,16 +260,13 @@ impl Desk {
         }
     }
 
-    /// Gives jobs that may go now to idle workers, and to new ones.
+    /// Starts a worker for each job that may be sent now.
     fn dispatch(self: &Rc<Self>, due: Option<Instant>) {
         if due.is_some() {
             self.queue.borrow_mut().resume(Instant::now().into_std());
         }
         while let Some(job) = self.next_job() {
-            match self.idle.borrow_mut().pop() {
-                Some(seat) => seat.call(job),
-                None => drop(spawn_local(work(Rc::clone(self), Rc::new(Seat::with(job))))),
-            }
+            spawn_local(Rc::clone(self).work(job));
         }
     }
 
@@ -295,20 +280,26 @@ impl Desk {
         Instant::now() >= end || !queue.is_active() && queue.next_due().is_none_or(|due| due > end.into_std())
     }
 
-    async fn attempt(&self, job: &mut Job, deadline: &mut Deadline) -> Outcome {
+    /// A worker: attempts this job, and then others as long as there are jobs that may be sent.
+    async fn work(self: Rc<Self>, job: (Taken, Box<Job>)) {
+        let mut next = Some(job);
+        while let Some((taken, mut job)) = next {
+            let outcome = self.attempt(&mut job).await;
+            self.settle(taken, job, outcome);
+            next = self.next_job();
+        }
+    }
+
+    async fn attempt(&self, job: &mut Job) -> Outcome {
         let start = Instant::now();
         job.first_attempt.get_or_insert(start);
         job.attempts = job.attempts.saturating_add(1);
         let body = job.body.clone();
-        let timeout = job.target.terms().http_timeout;
+        let limit = job.target.terms().http_timeout;
         let id = job.message_id.as_deref();
         let outcome = match &job.route {
-            Route::Http(to) => {
-                deadline
-                    .within(start, timeout, self.http.attempt(to, job.reach, job.method, body, id))
-                    .await
-            }
-            Route::Line(to) => deadline.within(start, timeout, to.attempt(body)).await,
+            Route::Http(to) => timeout(limit, self.http.attempt(to, job.reach, job.method, body, id)).await,
+            Route::Line(to) => timeout(limit, to.attempt(body)).await,
         };
         outcome.unwrap_or_else(|_| Outcome::Failed("no answer within the time".into()))
     }
@@ -371,47 +362,6 @@ impl Desk {
         self.room.release(1, job.size);
         if self.stopping.get() {
             self.changed.notify_one();
-        }
-    }
-}
-
-/// A worker: attempts one job after another. It ends when so many others are idle that it will not be missed.
-async fn work(desk: Rc<Desk>, seat: Rc<Seat>) {
-    let mut deadline = Deadline::new();
-    loop {
-        let mut next = Some(seat.job().await);
-        while let Some((taken, mut job)) = next {
-            let outcome = desk.attempt(&mut job, &mut deadline).await;
-            desk.settle(taken, job, outcome);
-            next = desk.next_job();
-        }
-        let mut idle = desk.idle.borrow_mut();
-        if idle.len() >= desk.most_idle {
-            return;
-        }
-        idle.push(Rc::clone(&seat));
-    }
-}
-
-impl Seat {
-    fn with(job: (Taken, Box<Job>)) -> Seat {
-        Seat {
-            job: Cell::new(Some(job)),
-            called: Notify::new(),
-        }
-    }
-
-    fn call(&self, job: (Taken, Box<Job>)) {
-        self.job.set(Some(job));
-        self.called.notify_one();
-    }
-
-    async fn job(&self) -> (Taken, Box<Job>) {
-        loop {
-            if let Some(job) = self.job.take() {
-                return job;
-            }
-            self.called.notified().await;
         }
     }
 }
