@@ -19,7 +19,7 @@ use crate::reload::{self, Configuration, Origin};
 use crate::{admin, engine};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
-use hookhost_kv::Shelf;
+use hookhost_kv::KvStores;
 use hookhost_modules::{LoadError, Modules, explain};
 use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
@@ -36,14 +36,14 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     raise_file_limit();
     let source = Box::new(Configuration::new(origin, &loaded));
     let config = loaded.config;
-    let shelf = match &config.data {
-        Some(data) => Shelf::open(data)?,
-        None => Shelf::in_memory(),
+    let stores = match &config.data {
+        Some(data) => KvStores::open(data)?,
+        None => KvStores::in_memory(),
     };
     let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
-    let settings = module_settings(&config, &shelf);
+    let settings = module_settings(&config, &stores);
     let modules = Modules::start(settings, engine, bus.clone(), delivery.outbox(), Some(source))?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
@@ -69,7 +69,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         recorder.stop(left());
     }
     modules.stop(left());
-    shelf.close();
+    stores.close();
     let set_aside = handle.quarantined(None, None, usize::MAX).len();
     if set_aside > 0 {
         warn!(events = set_aside, "the quarantine is in memory and ends with the host");
@@ -198,7 +198,7 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
         Err(error) => return vec![problem("the engine", explain(&error))],
     };
     // What modules keep belongs to the host that runs.
-    let reports = Modules::check(module_settings(config, &Shelf::in_memory()), engine);
+    let reports = Modules::check(module_settings(config, &KvStores::in_memory()), engine);
     let failed = reports
         .into_iter()
         .filter_map(|report| Some((report.module, report.result.err()?)));
@@ -233,7 +233,7 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
 }
 
 /// What modules need of the configuration.
-pub(crate) fn module_settings(config: &Config, shelf: &Shelf) -> modules::Settings {
+pub(crate) fn module_settings(config: &Config, stores: &KvStores) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
@@ -243,7 +243,7 @@ pub(crate) fn module_settings(config: &Config, shelf: &Shelf) -> modules::Settin
         limits: config.wasm.limits.clone(),
         compile_time: config.wasm.compile_time,
         module_size: config.wasm.module_size as u64,
-        shelf: shelf.clone(),
+        stores: stores.clone(),
         batch: config.hooks.batch,
         quarantine: config.quarantine,
         nice: config.wasm.nice,

@@ -1,4 +1,4 @@
-//! What one call has changed, so that it can be taken back.
+//! The changes of one call, so that they can be undone.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::entries::{self, Entries, Entry, Stamp};
 use super::{KvBounds, KvError};
 
-/// One change per key, however often the call writes it. Bounded as the store itself is: else a call could make the
-/// host keep more by inserting and removing one key after the other.
+/// One change per key, however often the call writes it. Has the same limits as the store: otherwise a call that inserts and
+/// removes one key after another could use any amount of memory.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     keys: HashMap<Box<str>, Change>,
@@ -16,19 +16,19 @@ pub(super) struct Changes {
 
 #[derive(Debug)]
 struct Change {
-    /// What stood there before; if others have written the key in between, what they wrote.
+    /// The entry before the call; if others have written the key since, their entry.
     before: Option<Entry>,
-    /// What this call has left there.
+    /// The entry that this call wrote last.
     written: Option<Stamp>,
-    /// If all that this call did to the key was to add.
+    /// Set if this call only added to the key.
     added: Option<Added>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Added {
-    /// Wider than a counter: the sum of many amounts may pass through what no counter can hold.
+    /// Wider than a counter: intermediate sums may exceed its range.
     sum: i128,
-    /// Whether others have written the key in between.
+    /// Whether others have written the key since.
     shared: bool,
 }
 
@@ -44,7 +44,7 @@ impl Changes {
         }
     }
 
-    /// Keeps what stands at a key that this call is about to write, or to add `amount` to.
+    /// Records the entry of a key before this call writes it or adds `amount` to it.
     pub(super) fn note(
         &mut self,
         entries: &Entries,
@@ -95,14 +95,14 @@ impl Changes {
         Ok(())
     }
 
-    /// Sees what the write that was noted has left.
+    /// Records the entry after the write.
     pub(super) fn wrote(&mut self, entries: &Entries, key: &str) {
         if let Some(change) = self.keys.get_mut(key) {
             change.written = entries.stamp(key);
         }
     }
 
-    /// Takes everything back that others have not overwritten, and forgets it.
+    /// Undoes every change that others have not overwritten, and clears the record.
     pub(super) fn undo(&mut self, entries: &mut Entries, now: Instant) {
         for (key, change) in std::mem::take(self).keys {
             let untouched = Stamp::is_untouched(change.written, entries.stamp(&key), now);
@@ -115,7 +115,7 @@ impl Changes {
     }
 }
 
-/// What a kept change costs.
+/// Bytes that a recorded change counts.
 fn cost(key: &str, before: Option<&Entry>) -> usize {
     entries::cost(key, before.map_or(0, Entry::len))
 }

@@ -1,5 +1,5 @@
-//! The store as a value: a map, an index by expiry, a count of bytes, and a note of what has changed for who keeps it
-//! elsewhere. Knows no clock, no lock and no calls.
+//! The store as a value: a map, an index by expiry, a count of bytes, and the keys that have changed since they were
+//! written to disk. Pure: the time is an argument.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use bytes::Bytes;
 
 use super::{KvBounds, KvError, KvUsage};
 
-/// What an entry costs beside its bytes: map, index, reference counts.
-const ENTRY: usize = 128;
+/// Bytes that an entry takes beside its key and value: map, index, reference counts.
+const ENTRY_BYTES: usize = 128;
 
-/// How many entries one operation clears away whose time is up. More than one, so that they cannot pile up, and few,
-/// so that no call pays for the past of all.
-const SWEEP: usize = 8;
+/// Expired entries that one write removes: more than one, so that they cannot accumulate, and few, so that no write takes
+/// long.
+const EXPIRED_PER_WRITE: usize = 8;
 
-/// Tells one write from every other.
+/// Number of a write; no two writes have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Revision(u64);
 
-/// What tells whether an entry is still the one that somebody wrote.
+/// Identifies an entry as the result of one write.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp {
     revision: Revision,
@@ -28,7 +28,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Whether what was left as `written` is there as it was, or gone because its time was up.
+    /// Whether the entry that was left as `written` is unchanged, or gone because it has expired.
     pub(super) fn is_untouched(written: Option<Stamp>, current: Option<Stamp>, now: Instant) -> bool {
         match (written, current) {
             (Some(written), Some(current)) => written.revision == current.revision,
@@ -38,12 +38,12 @@ impl Stamp {
     }
 }
 
-/// A value and when it ends.
+/// A value and its expiry.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     value: Bytes,
     revision: Revision,
-    /// When it ends, with a number that keeps the index unambiguous.
+    /// When it expires; the number makes the key of the index unique.
     end: Option<(Instant, Revision)>,
 }
 
@@ -57,15 +57,15 @@ impl Entry {
     }
 }
 
-impl Noted {
-    fn is_worth_reading(&self) -> bool {
+impl TrackedChanges {
+    fn is_any(&self) -> bool {
         self.reset || !self.keys.is_empty()
     }
 }
 
-/// What a key with a value of `len` bytes counts.
+/// Bytes that a key with a value of `len` bytes counts.
 pub(super) fn cost(key: &str, len: usize) -> usize {
-    ENTRY + key.len() + len
+    ENTRY_BYTES + key.len() + len
 }
 
 /// A counter is its decimal digits, as `i64` writes them.
@@ -84,23 +84,23 @@ fn less(value: &[u8], ours: i128) -> Option<Bytes> {
     i64::try_from(i128::from(parse(value)?) - ours).ok().map(digits)
 }
 
-/// Keys and their values, with an index of those that end.
+/// Keys and values, with an index of those that expire.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     map: HashMap<Arc<str>, Entry>,
     ends: BTreeMap<(Instant, Revision), Arc<str>>,
     bytes: usize,
     last: u64,
-    noted: Option<Noted>,
+    tracked: Option<TrackedChanges>,
 }
 
 /// Which keys have changed.
 #[derive(Debug, Default)]
-pub(super) struct Noted {
+pub(super) struct TrackedChanges {
     pub(super) keys: HashSet<Arc<str>>,
-    /// Everything has changed: what is elsewhere is of no use, and all keys that are there are among `keys`.
+    /// Everything has changed: what is on disk is void, and `keys` has all keys.
     pub(super) reset: bool,
-    /// What the keys cost, and may.
+    /// Bytes that the keys count, and their limit.
     bytes: usize,
     limit: usize,
 }
@@ -127,7 +127,7 @@ impl Entries {
         })
     }
 
-    /// What stands at a key; if it is a counter, without `ours` of it.
+    /// The entry of a key; `ours` is subtracted if it is a counter.
     pub(super) fn entry_without(&self, key: &str, ours: i128) -> Option<Entry> {
         let mut entry = self.map.get(key).cloned()?;
         if ours != 0
@@ -138,14 +138,14 @@ impl Entries {
         Some(entry)
     }
 
-    /// Takes something off a counter; what is none stays as it is.
+    /// Subtracts from a counter; any other value stays unchanged.
     pub(super) fn subtract(&mut self, key: &str, ours: i128) {
         if let Some(rest) = self.map.get(key).and_then(|entry| less(&entry.value, ours)) {
             self.change_value(key, rest);
         }
     }
 
-    /// Whether a value of this length may stand at the key.
+    /// Checks whether the key may have a value of this length.
     pub(super) fn check(&self, key: &str, len: usize, bounds: &KvBounds) -> Result<(), KvError> {
         if key.len() > bounds.key_bytes {
             return Err(KvError::KeyTooLong {
@@ -164,7 +164,7 @@ impl Entries {
             return Err(KvError::TooManyKeys { limit: bounds.keys });
         }
         let wanted = self.bytes - before.unwrap_or(0) + cost(key, len);
-        // A value that becomes smaller is welcome even in a store that undoing has left too full.
+        // A value may become smaller even in a store that an undo has left above its limit.
         if wanted > bounds.total_bytes && wanted > self.bytes {
             return Err(KvError::Full {
                 wanted,
@@ -174,39 +174,39 @@ impl Entries {
         Ok(())
     }
 
-    /// Clears some of what is over. Called before every write, so that the dead never crowd out the living for long:
-    /// each write makes at most one entry and clears up to eight.
+    /// Removes some expired entries. Called before every write: a write adds at most one entry and removes up to eight, so
+    /// expired entries do not fill the store.
     pub(super) fn expire(&mut self, now: Instant) {
-        for _ in 0..SWEEP {
+        for _ in 0..EXPIRED_PER_WRITE {
             match self.ends.first_key_value() {
                 Some(((end, _), key)) if *end <= now => {
                     let key = Arc::clone(key);
                     self.take(&key);
-                    self.note(key);
+                    self.track(key);
                 }
                 _ => return,
             }
         }
     }
 
-    /// Stores a value in place of whatever is there.
+    /// Stores a value, whether or not the key has one. `ttl` is in seconds.
     pub(super) fn put(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) {
         let end = ttl.and_then(|seconds| now.checked_add(Duration::from_secs(seconds.into())));
         self.put_until(key, value, end);
     }
 
-    /// Stores another value with the end that the old one had; nothing if there is none.
+    /// Replaces a value and keeps its expiry; does nothing if the key has none.
     pub(super) fn change_value(&mut self, key: &str, value: Bytes) {
         let revision = self.next();
         if let Some(entry) = self.map.get_mut(key) {
             self.bytes = self.bytes - entry.len() + value.len();
             entry.value = value;
             entry.revision = revision;
-            self.note_key(key);
+            self.track_key(key);
         }
     }
 
-    /// Puts an entry, or none, where it was.
+    /// Restores an entry, or removes the key if `entry` is `None`.
     pub(super) fn restore(&mut self, key: &str, entry: Option<Entry>) {
         let name = self.take(key).unwrap_or_else(|| Arc::from(key));
         if let Some(entry) = entry {
@@ -216,74 +216,74 @@ impl Entries {
             }
             self.map.insert(Arc::clone(&name), entry);
         }
-        self.note(name);
+        self.track(name);
     }
 
-    /// Notes from now on what changes, until it costs more than `limit`: then everything counts as changed.
-    pub(super) fn start_noting(&mut self, limit: usize) {
-        self.noted = Some(Noted {
+    /// Tracks changed keys from now on. When they count more than `limit` bytes, everything counts as changed.
+    pub(super) fn start_tracking(&mut self, limit: usize) {
+        self.tracked = Some(TrackedChanges {
             limit,
-            ..Noted::default()
+            ..TrackedChanges::default()
         });
     }
 
-    pub(super) fn stop_noting(&mut self) {
-        self.noted = None;
+    pub(super) fn stop_tracking(&mut self) {
+        self.tracked = None;
     }
 
-    /// Whether anything is noted.
-    pub(super) fn has_noted(&self) -> bool {
-        self.noted.as_ref().is_some_and(Noted::is_worth_reading)
+    /// Whether there are changes that were not taken.
+    pub(super) fn has_tracked_changes(&self) -> bool {
+        self.tracked.as_ref().is_some_and(TrackedChanges::is_any)
     }
 
-    /// What was noted; a new note begins.
-    pub(super) fn take_noted(&mut self) -> Option<Noted> {
-        let noted = self.noted.as_mut().filter(|noted| noted.is_worth_reading())?;
-        let limit = noted.limit;
+    /// Takes the changes since the last call; `None` if there are none.
+    pub(super) fn take_tracked(&mut self) -> Option<TrackedChanges> {
+        let tracked = self.tracked.as_mut().filter(|tracked| tracked.is_any())?;
+        let limit = tracked.limit;
         Some(std::mem::replace(
-            noted,
-            Noted {
+            tracked,
+            TrackedChanges {
                 limit,
-                ..Noted::default()
+                ..TrackedChanges::default()
             },
         ))
     }
 
-    /// Notes that everything has changed.
-    pub(super) fn note_all(&mut self) {
-        let Some(noted) = &mut self.noted else { return };
-        noted.reset = true;
-        noted.keys = self.map.keys().cloned().collect();
-        noted.bytes = noted.keys.iter().map(|key| cost(key, 0)).sum();
+    /// Marks everything as changed.
+    pub(super) fn track_all(&mut self) {
+        let Some(tracked) = &mut self.tracked else { return };
+        tracked.reset = true;
+        tracked.keys = self.map.keys().cloned().collect();
+        tracked.bytes = tracked.keys.iter().map(|key| cost(key, 0)).sum();
     }
 
-    fn note_key(&mut self, key: &str) {
-        if self.noted.is_some()
+    fn track_key(&mut self, key: &str) {
+        if self.tracked.is_some()
             && let Some((name, _)) = self.map.get_key_value(key)
         {
             let name = Arc::clone(name);
-            self.note(name);
+            self.track(name);
         }
     }
 
-    fn note(&mut self, name: Arc<str>) {
-        let Some(noted) = &mut self.noted else { return };
+    fn track(&mut self, name: Arc<str>) {
+        let Some(tracked) = &mut self.tracked else { return };
         let more = cost(&name, 0);
-        if noted.keys.insert(name) {
-            noted.bytes += more;
-            if noted.bytes > noted.limit {
-                self.note_all();
+        if tracked.keys.insert(name) {
+            tracked.bytes += more;
+            if tracked.bytes > tracked.limit {
+                self.track_all();
             }
         }
     }
 
-    /// A value and its end, unless it is over.
+    /// A value and its expiry, unless it has expired.
     pub(super) fn value_and_end(&self, key: &str, now: Instant) -> Option<(Bytes, Option<Instant>)> {
         let entry = self.map.get(key).filter(|entry| !entry.is_over(now))?;
         Some((entry.value.clone(), entry.end.map(|(end, _)| end)))
     }
 
-    /// Stores a value that was kept elsewhere.
+    /// Stores a value with an expiry that was read from disk.
     pub(super) fn put_until(&mut self, key: &str, value: Bytes, end: Option<Instant>) {
         let revision = self.next();
         let end = end.map(|end| (end, revision));

@@ -1,22 +1,24 @@
-//! State of a module that outlives its instances: keys and bytes in memory, bounded, with times to live, and on disk if
-//! the host has a folder for it.
+//! Key-value stores in which modules keep state: bounded, with times to live, in memory, and with a data folder on disk.
 //!
-//! A [`Kv`] is shared by the instances of one module and survives a swap.
-//! `entries.rs` is the store as a value, `changes.rs` what one call has changed; both take the time as an argument.
-//! Here stand the lock and the operations that a guest has. [`Shelf`] has the stores of all modules by name and keeps
-//! them on disk (`disk.rs`).
+//! The instances of one module share a [`Kv`], which outlives them and survives a reload of the module.
+//! `entries.rs` is the store as a value, `changes.rs` records what one call has changed; both take the time as an
+//! argument. This file has the lock and the operations that a guest can call. [`KvStores`] has the stores of all modules
+//! by name and writes them to disk (`disk.rs`).
 //!
-//! What a call writes is in force at once, for all instances, and is taken back if the call fails, because its events
-//! are handled again. For one instance that is exact. Where another instance has written the same key since, its
-//! value stays; what was only added to a counter is subtracted again, whatever others have added meanwhile. So
-//! counters are right under concurrency, and for everything else the last writer who did not fail wins. What a call
-//! wrote before it failed can have been read by others, and of two calls that both fail over one key either value may
-//! stay: there is no isolation.
+//! A write takes effect at once for all instances. If the call fails, its writes are undone, because its events are
+//! handled again:
+//!
+//! - If no other instance has written the key since, the old value is restored.
+//! - If another instance has written the key since, its value stays.
+//! - If the call only added to a counter, the amount is subtracted again, so counters are exact under concurrency.
+//!
+//! There is no isolation: other instances can read what a call wrote before it failed. If two calls that wrote the same key
+//! both fail, the value of either may stay.
 
 mod changes;
 mod disk;
 mod entries;
-mod shelf;
+mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -28,22 +30,22 @@ use bytes::Bytes;
 use changes::Changes;
 use disk::Saved;
 use entries::Entries;
-use shelf::Now;
+use stores::Now;
 
 pub use disk::DataError;
-pub use shelf::{DataSettings, Shelf};
+pub use stores::{DataSettings, KvStores};
 
-/// How much a module may keep.
+/// Limits of one module's store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvBounds {
-    /// Keys. 65,536: one for each client of a well-filled node. One call may change as many.
+    /// Number of keys, and of keys that one call may change. Default 65,536: one for each client of a large node.
     pub keys: usize,
-    /// Bytes of a key. 1 KiB: a topic or a client id of unusual length.
+    /// Bytes of a key. Default 1 KiB: enough for a long topic or client id.
     pub key_bytes: usize,
-    /// Bytes of a value. 64 KiB: state, not payloads.
+    /// Bytes of a value. Default 64 KiB: stores are for state, not for payloads.
     pub value_bytes: usize,
-    /// Bytes of all keys and values, with 128 for each entry. 16 MiB: a hundred modules still fit on a small machine.
-    /// One call may replace as many.
+    /// Bytes of all keys and values plus 128 for each entry, and bytes that one call may replace. Default 16 MiB: a hundred
+    /// modules still fit on a small machine.
     pub total_bytes: usize,
 }
 
@@ -58,7 +60,7 @@ impl Default for KvBounds {
     }
 }
 
-/// How much a module keeps; entries whose time is up count until they are met.
+/// Size of a store. Expired entries count until they are removed by a later write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvUsage {
     /// Keys.
@@ -67,28 +69,60 @@ pub struct KvUsage {
     pub bytes: usize,
 }
 
-/// Why nothing was written; the module gets the words.
+/// Why nothing was written. The module gets the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KvError {
+    /// The key is longer than [`KvBounds::key_bytes`].
     #[error("the key has {got} bytes, {limit} are allowed")]
-    KeyTooLong { got: usize, limit: usize },
+    KeyTooLong {
+        /// Its length in bytes.
+        got: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The value is longer than [`KvBounds::value_bytes`].
     #[error("the value has {got} bytes, {limit} are allowed")]
-    ValueTooLong { got: usize, limit: usize },
+    ValueTooLong {
+        /// Its length in bytes.
+        got: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The store has [`KvBounds::keys`] keys.
     #[error("there are {limit} keys already, more are not allowed")]
-    TooManyKeys { limit: usize },
+    TooManyKeys {
+        /// The limit.
+        limit: usize,
+    },
+    /// The store would exceed [`KvBounds::total_bytes`].
     #[error("{limit} bytes are allowed in all, and this would make {wanted}")]
-    Full { wanted: usize, limit: usize },
+    Full {
+        /// Bytes that the store would have.
+        wanted: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The call has changed [`KvBounds::keys`] keys.
     #[error("one call may change {limit} keys, and this would be another")]
-    TooManyChanges { limit: usize },
+    TooManyChanges {
+        /// The limit.
+        limit: usize,
+    },
+    /// The call would replace more than [`KvBounds::total_bytes`].
     #[error("one call may replace {limit} bytes, and this would be more")]
-    ChangesTooLarge { limit: usize },
+    ChangesTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The value is not the decimal digits of a signed 64-bit number.
     #[error("the value is not a counter")]
     NotACounter,
+    /// The sum does not fit into a signed 64-bit number.
     #[error("the counter would overflow")]
     Overflow,
 }
 
-/// What a module keeps beyond its instances; shared by them.
+/// The store of one module, shared by its instances.
 #[derive(Debug)]
 pub struct Kv {
     entries: Mutex<Entries>,
@@ -104,10 +138,11 @@ impl Kv {
         })
     }
 
-    /// A store with what was kept, which notes what changes; and how many of the entries have no room.
+    /// A store with the entries read from disk, which tracks changes; and how many entries exceed the limits and were left
+    /// out.
     fn restored(bounds: KvBounds, kept: Vec<(String, Saved)>, now: Now) -> (Arc<Kv>, usize) {
         let mut entries = Entries::default();
-        entries.start_noting(noted_bytes(&bounds));
+        entries.start_tracking(max_tracked_bytes(&bounds));
         let mut left_out = 0;
         for (key, Saved { value, end }) in kept {
             let end = match end.map(|end| now.to_instant(end)) {
@@ -119,49 +154,49 @@ impl Kv {
                 Err(_) => left_out += 1,
             }
         }
-        entries.take_noted();
+        entries.take_tracked();
         let entries = Mutex::new(entries);
         (Arc::new(Kv { entries, bounds }), left_out)
     }
 
-    /// An empty store that takes the place of all that was kept.
-    fn anew(bounds: KvBounds) -> Arc<Kv> {
+    /// An empty store that replaces everything on disk.
+    fn emptied(bounds: KvBounds) -> Arc<Kv> {
         let mut entries = Entries::default();
-        entries.start_noting(noted_bytes(&bounds));
-        entries.note_all();
+        entries.start_tracking(max_tracked_bytes(&bounds));
+        entries.track_all();
         let entries = Mutex::new(entries);
         Arc::new(Kv { entries, bounds })
     }
 
-    fn stop_noting(&self) {
-        self.lock().stop_noting();
+    fn stop_tracking(&self) {
+        self.lock().stop_tracking();
     }
 
-    fn note_all(&self) {
-        self.lock().note_all();
+    fn track_all(&self) {
+        self.lock().track_all();
     }
 
     fn has_changed(&self) -> bool {
-        self.lock().has_noted()
+        self.lock().has_tracked_changes()
     }
 
-    /// The keys that have changed since this was asked last, and whether what was kept before is void.
+    /// The keys that have changed since the last call, and whether everything stored before is to be deleted.
     fn take_changed(&self) -> Option<(bool, Vec<Arc<str>>)> {
-        let noted = self.lock().take_noted()?;
-        Some((noted.reset, noted.keys.into_iter().collect()))
+        let tracked = self.lock().take_tracked()?;
+        Some((tracked.reset, tracked.keys.into_iter().collect()))
     }
 
-    /// Adds what stands at the keys now.
+    /// Appends the current values of the keys; `None` for a key that is gone.
     fn read(&self, names: &[Arc<str>], now: Now, to: &mut Vec<(Arc<str>, Option<Saved>)>) {
         let entries = self.lock();
         to.extend(names.iter().map(|name| {
             let found = entries.value_and_end(name, now.at);
-            let saved = found.map(|(value, end)| shelf::saved(value, end, now));
+            let saved = found.map(|(value, end)| stores::saved(value, end, now));
             (Arc::clone(name), saved)
         }));
     }
 
-    /// How full it is.
+    /// The number of keys and bytes.
     pub fn usage(&self) -> KvUsage {
         self.lock().usage()
     }
@@ -172,12 +207,12 @@ impl Kv {
     }
 }
 
-/// What the note of changed keys may cost: each key that there can be, twice.
-fn noted_bytes(bounds: &KvBounds) -> usize {
+/// Limit of the tracked keys in bytes: twice the limit of the store. Beyond it everything counts as changed.
+fn max_tracked_bytes(bounds: &KvBounds) -> usize {
     bounds.total_bytes.saturating_mul(2)
 }
 
-/// One instance's access to its module's [`Kv`], with the changes of the call that runs.
+/// One instance's access to its module's [`Kv`], with the changes of the running call.
 #[derive(Debug)]
 pub struct Access {
     kv: Arc<Kv>,
@@ -185,6 +220,7 @@ pub struct Access {
 }
 
 impl Access {
+    /// Access for a new instance.
     pub fn new(kv: Arc<Kv>) -> Access {
         Access {
             kv,
@@ -192,24 +228,29 @@ impl Access {
         }
     }
 
-    /// The call has returned: what it wrote stays.
+    /// Keeps what the call wrote: it has returned.
     pub fn commit(&mut self) {
         self.changes.forget();
     }
 
-    /// The call has failed: what it wrote is taken back. That may leave the store above its bounds by what others
-    /// wrote meanwhile; nothing can be added to it until it is below them again.
+    /// Undoes what the call wrote: it has failed. The store may then exceed its limits by what others wrote meanwhile;
+    /// nothing can be added until it is below them again.
     pub fn undo(&mut self, now: Instant) {
         if !self.changes.is_empty() {
             self.changes.undo(&mut self.kv.lock(), now);
         }
     }
 
+    /// The value of a key, unless it has expired.
     pub fn get(&self, key: &str, now: Instant) -> Option<Bytes> {
         self.kv.lock().get(key, now)
     }
 
-    /// Stores a value and gives the one before.
+    /// Stores a value and returns the previous one. `ttl` is in seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`KvError`] if a limit is exceeded; nothing is changed.
     pub fn swap(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) -> Result<Option<Bytes>, KvError> {
         let mut entries = self.kv.lock();
         entries.expire(now);
@@ -221,7 +262,11 @@ impl Access {
         Ok(before)
     }
 
-    /// Stores a value if the key has none; tells whether it did.
+    /// Stores a value if the key has none; returns whether it did. `ttl` is in seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`KvError`] if a limit is exceeded; nothing is changed.
     pub fn insert(&mut self, key: &str, value: Bytes, ttl: Option<u32>, now: Instant) -> Result<bool, KvError> {
         let mut entries = self.kv.lock();
         entries.expire(now);
@@ -235,7 +280,11 @@ impl Access {
         Ok(true)
     }
 
-    /// Adds to a counter, whose time to live counts from its start; gives the sum.
+    /// Adds to a counter and returns the sum. A key without a value counts as 0. `ttl`, in seconds, holds from the first add.
+    ///
+    /// # Errors
+    ///
+    /// [`KvError`] if the value is not a counter, would overflow, or a limit is exceeded; nothing is changed.
     pub fn add(&mut self, key: &str, amount: i64, ttl: Option<u32>, now: Instant) -> Result<i64, KvError> {
         let mut entries = self.kv.lock();
         entries.expire(now);
@@ -258,7 +307,11 @@ impl Access {
         Ok(sum)
     }
 
-    /// Removes a key; tells whether it had a value. Fails only if the call has changed too much already.
+    /// Removes a key; returns whether it had a value.
+    ///
+    /// # Errors
+    ///
+    /// [`KvError`] if the call has changed too much already; nothing is changed.
     pub fn remove(&mut self, key: &str, now: Instant) -> Result<bool, KvError> {
         let mut entries = self.kv.lock();
         entries.expire(now);

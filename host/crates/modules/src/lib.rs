@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The data and who owns it: a module is known by its **name**, the file's name without `.wasm`. To the name belong its
-//! queues on the bus, its workers, its counters and, on the [`Shelf`], what it keeps in `kv`; they stay when the file
+//! queues on the bus, its workers, its counters and, on the [`KvStores`], what it keeps in `kv`; they stay when the file
 //! is replaced. To a **generation** belong compiled code, configuration, limits, interests and grants; it never changes
 //! and is replaced whole. Instances belong to workers, one each.
 //!
@@ -72,7 +72,7 @@ use watch::{Reason, Watch, Watched};
 use hookhost_delivery::{Outbox, Receivers};
 use hookhost_event::{Hook, Node};
 use hookhost_hooks::{Bus, QueueLimits};
-use hookhost_kv::{Kv, KvBounds, Shelf};
+use hookhost_kv::{Kv, KvBounds, KvStores};
 use hookhost_settings::{Mistakes, Places};
 use hookhost_wasm as wasm;
 use hookhost_wasm::Engine;
@@ -97,7 +97,7 @@ pub struct Settings {
     /// Bytes of a `.wasm`; more than 256 MiB are never read.
     pub module_size: u64,
     /// Where modules keep their state.
-    pub shelf: Shelf,
+    pub stores: KvStores,
     /// Most events of one call, at least 1. With 64 the cost of a call is spread thin; more only makes a failed call
     /// dearer.
     pub batch: usize,

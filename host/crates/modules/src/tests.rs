@@ -55,7 +55,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         limits: wasm::Limits::default(),
         compile_time: Duration::from_secs(600),
         module_size: 256 << 20,
-        shelf: Shelf::in_memory(),
+        stores: KvStores::in_memory(),
         batch: 64,
         quarantine: Bounds::default(),
         nice: 0,

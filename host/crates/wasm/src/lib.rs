@@ -8,7 +8,7 @@
 //! - [`Component`] is one module, compiled and with its imports and exports checked. Clones share the code.
 //! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time, takes calls one after
 //!   the other, and is thrown away after the first call that fails: what a trap leaves behind is never used again.
-//! - [`Kv`] is what a module keeps beyond its instances. All instances of a module share one; the [`Shelf`] has them by
+//! - [`Kv`] is what a module keeps beyond its instances. All instances of a module share one; the [`KvStores`] has them by
 //!   name, and on disk if there is a data folder.
 //!
 //! The way of a batch: [`Event`](hookhost_event::Event)s are lent to the bindings (`lower.rs`: no text and no payload is

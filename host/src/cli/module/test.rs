@@ -16,7 +16,7 @@ use crate::app;
 use crate::config::Config;
 use hookhost_event::Event;
 use hookhost_event::json::{self, hook_name};
-use hookhost_kv::Shelf;
+use hookhost_kv::KvStores;
 use hookhost_modules::LoadError;
 use hookhost_modules::trial::{Answer, Fate, Subject, Trial, Tried};
 use hookhost_wasm::{Engine, EngineError};
@@ -140,7 +140,7 @@ fn cases(
             .component
             .map_err(|error| Failure::Load(subject.code_error(error)))?;
         subject
-            .load(component, engine, app::module_settings(config, &Shelf::in_memory()))
+            .load(component, engine, app::module_settings(config, &KvStores::in_memory()))
             .map_err(Failure::Load)
     };
     let mut trial_of_host = trial(Engine::new(&settings))?;

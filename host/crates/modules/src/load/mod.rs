@@ -109,12 +109,12 @@ impl Loader {
 
     /// What the module of that name keeps.
     pub(super) fn kv(&self, name: &ModuleName) -> Arc<Kv> {
-        self.settings.shelf.kv(name.borrow())
+        self.settings.stores.kv(name.borrow())
     }
 
     /// The module is removed, and with it what it keeps, unless that is kept for its return.
     pub(super) fn forget(&self, name: &ModuleName) {
-        self.settings.shelf.remove(name.borrow());
+        self.settings.stores.remove(name.borrow());
     }
 
     pub(super) fn dir(&self) -> Option<&PathBuf> {

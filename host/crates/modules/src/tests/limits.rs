@@ -138,15 +138,15 @@ fn with_a_data_folder_a_module_finds_its_state_again() {
             dir: data.path().to_owned(),
             keep_removed: Duration::from_secs(3600),
         };
-        Shelf::open(&settings).unwrap()
+        KvStores::open(&settings).unwrap()
     };
     let count = |host: &Host, number| i64::from_le_bytes(host.answer("c", number).body[..].try_into().unwrap());
     let mut expected = 0;
     for _ in 0..2 {
         put(dir.path(), "count.wasm", counter());
-        let shelf = open();
+        let stores = open();
         let host = Host::start(Settings {
-            shelf: shelf.clone(),
+            stores: stores.clone(),
             ..settings(Some(dir.path()), json!({}))
         });
         for number in 0..2 {
@@ -161,6 +161,6 @@ fn with_a_data_folder_a_module_finds_its_state_again() {
         expected += 1;
         assert_eq!(count(&host, 2), expected);
         drop(host);
-        shelf.close();
+        stores.close();
     }
 }

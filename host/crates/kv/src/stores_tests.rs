@@ -8,8 +8,8 @@ use crate::Access;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-fn open(dir: &Path) -> Result<Shelf, DataError> {
-    Shelf::open(&DataSettings {
+fn open(dir: &Path) -> Result<KvStores, DataError> {
+    KvStores::open(&DataSettings {
         dir: dir.to_owned(),
         keep_removed: WEEK,
     })
@@ -60,21 +60,21 @@ fn both_clocks_agree() {
 
 #[test]
 fn in_memory_state_lives_as_long_as_its_module() {
-    let shelf = Shelf::in_memory();
-    write(&shelf.kv("a"), "k", "1", None);
-    assert_eq!(read(&shelf.kv("a"), "k").as_deref(), Some("1"), "whoever asks again");
-    assert_eq!(read(&shelf.kv("b"), "k"), None, "modules see their own");
-    shelf.remove("a");
-    assert_eq!(read(&shelf.kv("a"), "k"), None);
-    shelf.close();
+    let stores = KvStores::in_memory();
+    write(&stores.kv("a"), "k", "1", None);
+    assert_eq!(read(&stores.kv("a"), "k").as_deref(), Some("1"), "whoever asks again");
+    assert_eq!(read(&stores.kv("b"), "k"), None, "modules see their own");
+    stores.remove("a");
+    assert_eq!(read(&stores.kv("a"), "k"), None);
+    stores.close();
 }
 
 #[test]
 fn what_is_written_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("new/folder");
-    let shelf = open(&dir).unwrap();
-    let (a, b) = (shelf.kv("a"), shelf.kv("b"));
+    let stores = open(&dir).unwrap();
+    let (a, b) = (stores.kv("a"), stores.kv("b"));
     write(&a, "k", "1", None);
     write(&a, "gone", "x", None);
     write(&a, "soon over", "x", Some(0));
@@ -89,18 +89,18 @@ fn what_is_written_is_there_after_a_restart() {
         .swap("k", Bytes::from_static(b"2"), None, Instant::now())
         .unwrap();
     access.undo(Instant::now());
-    shelf.close();
-    drop((shelf, a, b));
+    stores.close();
+    drop((stores, a, b));
 
-    let shelf = open(&dir).unwrap();
-    let (a, b) = (shelf.kv("a"), shelf.kv("b"));
+    let stores = open(&dir).unwrap();
+    let (a, b) = (stores.kv("a"), stores.kv("b"));
     assert_eq!(read(&a, "k").as_deref(), Some("1"), "what was undone is not kept");
     assert_eq!(read(&a, "n").as_deref(), Some("41"));
     assert_eq!(read(&a, "long").as_deref(), Some("x"));
     assert_eq!((read(&a, "gone"), read(&a, "soon over")), (None, None));
     assert_eq!(read(&b, "k").as_deref(), Some("of b"));
     assert_eq!((a.usage().keys, b.usage().keys), (3, 1));
-    drop(shelf);
+    drop(stores);
     let kept = on_disk(&dir, "a");
     assert_eq!(kept.keys().map(String::as_str).collect::<Vec<_>>(), ["k", "long", "n"]);
     let left = Duration::from_millis(kept["long"].end.unwrap() - Now::read().wall);
@@ -133,11 +133,11 @@ fn a_closed_folder_is_free_whoever_still_has_the_shelf() {
 #[test]
 fn changes_reach_the_disk_while_the_host_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = open(dir.path()).unwrap();
-    let kv = shelf.kv("a");
+    let stores = open(dir.path()).unwrap();
+    let kv = stores.kv("a");
     write(&kv, "k", "1", Some(1));
     let kept = |key: &str| {
-        let disk = shelf.0.shared.disk.as_ref().unwrap();
+        let disk = stores.0.shared.disk.as_ref().unwrap();
         lock(disk).load("a").unwrap().into_iter().any(|(kept, _)| kept == key)
     };
     until("the key", || kept("k"));
@@ -251,9 +251,9 @@ fn more_changes_than_can_be_noted_are_everything() {
         access.remove(&key, now).unwrap();
         access.commit();
     }
-    let noted = kv.lock().take_noted().unwrap();
+    let noted = kv.lock().take_tracked().unwrap();
     assert!(noted.reset && noted.keys.len() <= 16, "{} keys", noted.keys.len());
-    kv.note_all();
+    kv.track_all();
     store(&kv);
     drop(disk);
     assert_eq!(on_disk(dir.path(), "a").into_keys().collect::<Vec<_>>(), ["stays"]);
@@ -262,26 +262,26 @@ fn more_changes_than_can_be_noted_are_everything() {
 #[test]
 fn a_removed_module_finds_its_state_when_it_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = open(dir.path()).unwrap();
-    write(&shelf.kv("a"), "k", "1", None);
-    write(&shelf.kv("b"), "k", "1", None);
-    shelf.remove("a");
-    let is_open = |module: &str| lock(&shelf.0.shared.open).contains_key(module);
+    let stores = open(dir.path()).unwrap();
+    write(&stores.kv("a"), "k", "1", None);
+    write(&stores.kv("b"), "k", "1", None);
+    stores.remove("a");
+    let is_open = |module: &str| lock(&stores.0.shared.open).contains_key(module);
     until("memory to be free", || !is_open("a"));
     assert!(is_open("b"));
-    let disk = || lock(shelf.0.shared.disk.as_ref().unwrap());
+    let disk = || lock(stores.0.shared.disk.as_ref().unwrap());
     until("the mark", || disk().modules().unwrap()["a"].is_some());
-    assert_eq!(read(&shelf.kv("a"), "k").as_deref(), Some("1"));
+    assert_eq!(read(&stores.kv("a"), "k").as_deref(), Some("1"));
     assert_eq!(
         disk().modules().unwrap(),
         [("a".into(), None), ("b".into(), None)].into(),
         "not removed any more"
     );
     // One that comes back before it has gone.
-    let held = shelf.kv("a");
-    shelf.remove("a");
-    assert!(Arc::ptr_eq(&held, &shelf.kv("a")));
-    shelf.close();
+    let held = stores.kv("a");
+    stores.remove("a");
+    assert!(Arc::ptr_eq(&held, &stores.kv("a")));
+    stores.close();
     let mut disk = Disk::open(dir.path()).unwrap();
     assert_eq!(disk.modules().unwrap()["a"], None);
 }
@@ -313,17 +313,17 @@ fn what_was_removed_long_ago_is_forgotten() {
     disk.mark("old", Some(now - milliseconds(WEEK))).unwrap();
     disk.mark("lately", Some(now - 1000)).unwrap();
     drop(disk);
-    let shelf = open(dir.path()).unwrap();
-    let disk = || lock(shelf.0.shared.disk.as_ref().unwrap());
+    let stores = open(dir.path()).unwrap();
+    let disk = || lock(stores.0.shared.disk.as_ref().unwrap());
     until("the old one to go", || !disk().modules().unwrap().contains_key("old"));
     assert_eq!(disk().modules().unwrap().len(), 2);
     // After an hour: what nobody has asked for is removed, what is in use is not.
-    let _used = shelf.kv("there");
+    let _used = stores.kv("there");
     disk().write(&[kept("never asked for")]).unwrap();
-    shelf
+    stores
         .0
         .shared
-        .forget_removed(shelf.0.shared.disk.as_ref().unwrap(), WEEK, true);
+        .forget_removed(stores.0.shared.disk.as_ref().unwrap(), WEEK, true);
     let modules = disk().modules().unwrap();
     assert!(modules["never asked for"].is_some() && modules["there"].is_none());
     assert_eq!(modules["lately"], Some(now - 1000), "since then, and not since now");
@@ -336,17 +336,17 @@ fn nothing_is_kept_of_a_removed_module_if_so_configured() {
         dir: dir.path().to_owned(),
         keep_removed: Duration::ZERO,
     };
-    let shelf = Shelf::open(&settings).unwrap();
-    let old = shelf.kv("a");
+    let stores = KvStores::open(&settings).unwrap();
+    let old = stores.kv("a");
     write(&old, "k", "1", None);
-    shelf.remove("a");
+    stores.remove("a");
     // An instance that still works through its queue.
     write(&old, "late", "1", None);
-    let new = shelf.kv("a");
+    let new = stores.kv("a");
     assert_eq!(new.usage().keys, 0);
     write(&new, "new", "1", None);
-    shelf.close();
-    drop(shelf);
+    stores.close();
+    drop(stores);
     assert_eq!(on_disk(dir.path(), "a").into_keys().collect::<Vec<_>>(), ["new"]);
 }
 
@@ -405,13 +405,13 @@ fn a_folder_that_cannot_be_used_is_an_error_with_its_name() {
 #[test]
 fn a_damaged_file_is_an_error_or_harmless_but_never_other_state() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = open(dir.path()).unwrap();
-    let kv = shelf.kv("a");
+    let stores = open(dir.path()).unwrap();
+    let kv = stores.kv("a");
     for number in 0..200 {
         write(&kv, &format!("key {number}"), &format!("value {number}"), None);
     }
-    shelf.close();
-    drop((shelf, kv));
+    stores.close();
+    drop((stores, kv));
     let path = dir.path().join("kv.redb");
     let good = std::fs::read(&path).unwrap();
     let expected = on_disk(dir.path(), "a");
@@ -445,10 +445,10 @@ fn a_damaged_file_is_an_error_or_harmless_but_never_other_state() {
 #[test]
 fn a_disk_that_cannot_be_written_costs_nothing_once_it_can() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = open(dir.path()).unwrap();
-    let kv = shelf.kv("a");
+    let stores = open(dir.path()).unwrap();
+    let kv = stores.kv("a");
     write(&kv, "before", "1", None);
-    let shared = &shelf.0.shared;
+    let shared = &stores.0.shared;
     let disk = shared.disk.as_ref().unwrap();
     // As after an error of the disk: the file is to be opened again, and is not there.
     lock(disk).lose(&dir.path().join("elsewhere/kv.redb"));
@@ -456,7 +456,7 @@ fn a_disk_that_cannot_be_written_costs_nothing_once_it_can() {
     assert!(shared.write(disk).is_err() || kv.has_changed());
     lock(disk).lose(&dir.path().join("kv.redb"));
     shared.write(disk).unwrap();
-    drop((shelf, kv));
+    drop((stores, kv));
     assert_eq!(
         on_disk(dir.path(), "a").into_keys().collect::<Vec<_>>(),
         ["before", "meanwhile"]

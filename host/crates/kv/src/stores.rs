@@ -1,14 +1,16 @@
-//! Where modules find their state: in memory, and with a data folder on disk as well.
+//! The stores of all modules by name: in memory, and with a data folder on disk as well.
 //!
-//! A [`Shelf`] gives each module its [`Kv`] by name. What is in memory is what holds; a module never waits for a disk.
-//! With a data folder every `Kv` notes which of its keys have changed, and one thread writes those to the file, at most
-//! every [`INTERVAL`], and when the shelf is closed. So a host that is stopped keeps everything; a crash, or a machine
-//! that loses its power, costs the last moment: what was changed in the interval before, and while the disk was busy.
-//! Keys are written one by one: of a call that changed several, some may be kept. While the disk cannot be written,
-//! modules go on and everything is written once it can.
+//! [`KvStores`] returns the [`Kv`] of a module. Modules read and write memory only; they never wait for a disk. With a
+//! data folder every `Kv` tracks which of its keys have changed. One thread writes these keys to the file, at most once
+//! per [`WRITE_INTERVAL`], and when the stores are closed.
 //!
-//! When a module is removed, its state stays on disk for [`DataSettings::keep_removed`], for whoever puts it back; one
-//! that is not there an hour after the start counts as removed. Without a data folder it is forgotten at once.
+//! A host that stops in order loses nothing. A crash or a power failure loses the changes of the last interval, and those
+//! that waited for a busy disk. Keys are written one by one, so after a crash only some of the keys that one call changed
+//! may be on disk. While the disk cannot be written, modules keep running; the changes are written once it can.
+//!
+//! The state of a removed module stays on disk for [`DataSettings::keep_removed`], so that the module finds it when it is
+//! added again. A module that has not been loaded within an hour of the start counts as removed. Without a data folder the
+//! state of a removed module is dropped at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,30 +22,31 @@ use tracing::{error, info, warn};
 use super::disk::{Changed, DataError, Disk, Saved};
 use super::{Kv, KvBounds};
 
-/// How long changes wait for others, so that many are written at once.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How long changes are collected before they are written together.
+const WRITE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Keys that are read under one lock.
-const CHUNK: usize = 256;
+/// Keys that are read while the lock is held once.
+const KEYS_PER_LOCK: usize = 256;
 
-/// How often it is looked for state that nobody needs any more, and for how long after the start a module may come.
-const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How often expired state of removed modules is deleted, and how long after the start a module may still be loaded before it
+/// counts as removed.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How long to wait after a failed write, and at most.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The wait after the first failed write. It doubles with each further failure, up to [`MAX_RETRY_WAIT`].
+const MIN_RETRY_WAIT: Duration = Duration::from_secs(1);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(30);
 
-/// Where state is kept on disk, and for how long.
+/// Where the state of modules is kept on disk, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSettings {
-    /// The folder, made if it is not there. One host at a time.
+    /// The folder; created if it does not exist. One host at a time can use it.
     pub dir: std::path::PathBuf,
-    /// How long the state of a removed module is kept; zero: it is forgotten at once. 7 days: long enough to come back
-    /// from a holiday to a file that went missing.
+    /// How long the state of a removed module is kept; zero drops it at once. Default 7 days: enough time to notice that a
+    /// file is missing.
     pub keep_removed: Duration,
 }
 
-/// The same moment on two clocks: one for what runs, one for what outlives the process.
+/// One moment on two clocks: the monotonic clock of this process, and the wall clock that is stored on disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) at: Instant,
@@ -60,18 +63,18 @@ impl Now {
         }
     }
 
-    /// An end on the wall's clock.
+    /// Converts an expiry to the wall clock, in milliseconds since 1970.
     pub(crate) fn to_wall(self, end: Instant) -> u64 {
         self.wall
             .saturating_add(milliseconds(end.saturating_duration_since(self.at)))
     }
 
-    /// An end on the clock of what runs; none if it is over. No longer away than a time to live can be, however the
-    /// wall's clock was set meanwhile.
+    /// Converts an expiry of the wall clock to the monotonic clock; `None` if it has passed. The result is never further
+    /// away than the longest time to live, even if the wall clock was changed.
     pub(crate) fn to_instant(self, end: u64) -> Option<Instant> {
-        const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+        const MAX_TTL: Duration = Duration::from_secs(u32::MAX as u64);
         let left = Duration::from_millis(end.checked_sub(self.wall).filter(|left| *left > 0)?);
-        self.at.checked_add(left.min(LONGEST))
+        self.at.checked_add(left.min(MAX_TTL))
     }
 }
 
@@ -79,9 +82,9 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The state of all modules, by name. A handle: clones share everything.
+/// The stores of all modules, by name. Clones share everything.
 #[derive(Clone)]
-pub struct Shelf(Arc<Inner>);
+pub struct KvStores(Arc<Inner>);
 
 struct Inner {
     keep_removed: Duration,
@@ -90,56 +93,57 @@ struct Inner {
 }
 
 struct Shared {
-    /// What is in memory. Locked before the disk by whoever needs both.
-    open: Mutex<BTreeMap<Arc<str>, Shelved>>,
-    /// None: memory is all.
+    /// The stores in memory. Code that needs both locks takes this one before that of the disk.
+    open: Mutex<BTreeMap<Arc<str>, OpenStore>>,
+    /// `None` without a data folder.
     disk: Option<Mutex<Disk>>,
     closing: Mutex<bool>,
     changed: Condvar,
 }
 
-struct Shelved {
+struct OpenStore {
     kv: Arc<Kv>,
-    /// The module is gone; the state goes when nobody uses it any more.
+    /// The module was removed; the store is dropped when its last user is gone.
     removed: bool,
 }
 
-impl Shelf {
-    /// Keeps state as long as the module is there.
-    pub fn in_memory() -> Shelf {
-        Shelf::new(None, Duration::ZERO)
+impl KvStores {
+    /// Stores in memory only: they last as long as the module is loaded.
+    pub fn in_memory() -> KvStores {
+        KvStores::new(None, Duration::ZERO)
     }
 
-    fn new(disk: Option<Disk>, keep_removed: Duration) -> Shelf {
+    fn new(disk: Option<Disk>, keep_removed: Duration) -> KvStores {
         let shared = Shared {
             open: Mutex::default(),
             disk: disk.map(Mutex::new),
             closing: Mutex::new(false),
             changed: Condvar::new(),
         };
-        Shelf(Arc::new(Inner {
+        KvStores(Arc::new(Inner {
             keep_removed,
             shared: Arc::new(shared),
             writer: Mutex::new(None),
         }))
     }
 
-    /// Keeps state in a folder. Checks all that is kept there, which takes a moment if it is much; starts one thread.
+    /// Opens the stores of a data folder and starts the thread that writes them. Checks the whole file, which takes longer
+    /// the larger it is.
     ///
     /// # Errors
     ///
-    /// [`DataError`], with the file at fault, which stays as it is.
-    pub fn open(settings: &DataSettings) -> Result<Shelf, DataError> {
-        let shelf = Shelf::new(Some(Disk::open(&settings.dir)?), settings.keep_removed);
-        let (shared, keep) = (Arc::clone(&shelf.0.shared), settings.keep_removed);
+    /// [`DataError`] names the file or folder that cannot be used; it is left unchanged.
+    pub fn open(settings: &DataSettings) -> Result<KvStores, DataError> {
+        let stores = KvStores::new(Some(Disk::open(&settings.dir)?), settings.keep_removed);
+        let (shared, keep) = (Arc::clone(&stores.0.shared), settings.keep_removed);
         let started = std::thread::Builder::new()
             .name("kv-writer".to_owned())
             .spawn(move || shared.run(keep));
-        *lock(&shelf.0.writer) = Some(started.map_err(DataError::Thread)?);
-        Ok(shelf)
+        *lock(&stores.0.writer) = Some(started.map_err(DataError::Thread)?);
+        Ok(stores)
     }
 
-    /// The state of a module: what is in memory, else what was kept, else none. Reads from the disk at the first time.
+    /// The store of a module. The first call reads it from disk, if it is there; otherwise the store is empty.
     pub fn kv(&self, module: &str) -> Arc<Kv> {
         let mut open = lock(&self.0.shared.open);
         if let Some(found) = open.get_mut(module) {
@@ -150,15 +154,15 @@ impl Shelf {
             Some(disk) => load(&mut lock(disk), module),
             None => Kv::new(KvBounds::default()),
         };
-        let shelved = Shelved {
+        let store = OpenStore {
             kv: Arc::clone(&kv),
             removed: false,
         };
-        open.insert(module.into(), shelved);
+        open.insert(module.into(), store);
         kv
     }
 
-    /// The module is removed. What its last instances write is no longer of interest, unless state is kept.
+    /// Marks a module as removed. Its store is dropped at once, or kept for [`DataSettings::keep_removed`].
     pub fn remove(&self, module: &str) {
         let Inner {
             shared, keep_removed, ..
@@ -169,45 +173,45 @@ impl Shelf {
         } else if let Some(found) = open.get_mut(module) {
             found.removed = true;
             if keep_removed.is_zero() {
-                found.kv.stop_noting();
-                found.kv = Kv::anew(KvBounds::default());
+                found.kv.stop_tracking();
+                found.kv = Kv::emptied(KvBounds::default());
             }
         }
     }
 
-    /// Writes what has changed, and nothing from then on. Blocks the calling thread while it writes. The folder is free
-    /// for another host afterwards, whoever still has a clone.
+    /// Writes all changes and closes the file; later changes stay in memory. Blocks the calling thread while it writes.
+    /// Another host can use the folder afterwards, even while clones of this value exist.
     pub fn close(&self) {
         self.0.end();
     }
 }
 
-/// What was kept for a module.
+/// Reads the store of a module from disk.
 fn load(disk: &mut Disk, module: &str) -> Arc<Kv> {
     let kept = disk.load(module).unwrap_or_else(|reason| {
         error!(
             module,
-            reason, "what a module has kept cannot be read; it begins without"
+            reason, "the stored state of the module cannot be read; the module starts with an empty store"
         );
         Vec::new()
     });
     let (kv, left_out) = Kv::restored(KvBounds::default(), kept, Now::read());
     let keys = kv.usage().keys;
     if keys > 0 {
-        info!(module, keys, "the module finds what it has kept");
+        info!(module, keys, "the module's stored state is loaded");
     }
     if left_out > 0 {
         warn!(
             module,
-            left_out, "the module has kept more than it may; the rest is forgotten"
+            left_out, "the module's stored state exceeds its limits; the rest is dropped"
         );
     }
     kv
 }
 
-impl Default for Shelf {
-    fn default() -> Shelf {
-        Shelf::in_memory()
+impl Default for KvStores {
+    fn default() -> KvStores {
+        KvStores::in_memory()
     }
 }
 
@@ -225,7 +229,7 @@ impl Inner {
     }
 }
 
-/// Without [`close`](Shelf::close) the last changes are written all the same.
+/// The last changes are written even without [`close`](KvStores::close).
 impl Drop for Inner {
     fn drop(&mut self) {
         self.end();
@@ -235,9 +239,9 @@ impl Drop for Inner {
 impl Shared {
     fn run(&self, keep: Duration) {
         let Some(disk) = &self.disk else { return };
-        let mut next_look = Instant::now() + HOUSEKEEPING;
+        let mut next_look = Instant::now() + CLEANUP_INTERVAL;
         self.forget_removed(disk, keep, false);
-        let (mut wait, mut failed) = (INTERVAL, false);
+        let (mut wait, mut failed) = (WRITE_INTERVAL, false);
         loop {
             let closing = lock(&self.closing);
             let closing = *self
@@ -248,15 +252,15 @@ impl Shared {
             match self.write(disk) {
                 Ok(()) if failed => {
                     info!("the state of modules is written to disk again");
-                    (wait, failed) = (INTERVAL, false);
+                    (wait, failed) = (WRITE_INTERVAL, false);
                 }
                 Ok(()) => {}
                 Err(reason) if failed && !closing => {
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    wait = (wait * 2).min(MAX_RETRY_WAIT);
                     warn!(reason, retry_in = ?wait, "the state of modules is still not written to disk");
                 }
                 Err(reason) => {
-                    (wait, failed) = (FIRST_WAIT, true);
+                    (wait, failed) = (MIN_RETRY_WAIT, true);
                     error!(reason, "the state of modules is not written to disk");
                 }
             }
@@ -264,31 +268,31 @@ impl Shared {
                 return;
             }
             if Instant::now() >= next_look {
-                next_look += HOUSEKEEPING;
+                next_look += CLEANUP_INTERVAL;
                 self.forget_removed(disk, keep, true);
             }
         }
     }
 
-    /// Writes what has changed since the last time. After an error everything counts as changed.
+    /// Writes what has changed since the last call. After an error everything counts as changed.
     fn write(&self, disk: &Mutex<Disk>) -> Result<(), String> {
         let open: Vec<_> = lock(&self.open)
             .iter()
-            .map(|(module, shelved)| (Arc::clone(module), Arc::clone(&shelved.kv)))
+            .map(|(module, store)| (Arc::clone(module), Arc::clone(&store.kv)))
             .collect();
         let changes: Vec<Changed> = open.iter().filter_map(|(module, kv)| changed(module, kv)).collect();
         if !changes.is_empty() {
             let written = lock(disk).write(&changes);
             if let Err(reason) = written {
-                open.iter().for_each(|(_, kv)| kv.note_all());
+                open.iter().for_each(|(_, kv)| kv.track_all());
                 return Err(reason);
             }
         }
         drop((open, changes));
         let mut gone = Vec::new();
-        // Held to the end: who comes back meanwhile is not to be marked.
+        // Held to the end, so that a module that is loaded again meanwhile is not marked as removed.
         let mut open = lock(&self.open);
-        open.retain(|module, Shelved { kv, removed }| {
+        open.retain(|module, OpenStore { kv, removed }| {
             let stays = !*removed || Arc::strong_count(kv) > 1 || kv.has_changed();
             if !stays {
                 gone.push(Arc::clone(module));
@@ -299,8 +303,9 @@ impl Shared {
         gone.iter().try_for_each(|module| lock(disk).mark(module, Some(now)))
     }
 
-    /// Forgets modules that were removed long enough ago; `all_came` if those that are there have come by now.
-    fn forget_removed(&self, disk: &Mutex<Disk>, keep: Duration, all_came: bool) {
+    /// Deletes the state of modules that were removed longer ago than it is kept. With `all_loaded`, modules that have not
+    /// been loaded since the start count as removed.
+    fn forget_removed(&self, disk: &Mutex<Disk>, keep: Duration, all_loaded: bool) {
         // Held to the end, as above.
         let open = lock(&self.open);
         let now = Now::read().wall;
@@ -308,7 +313,7 @@ impl Shared {
         let mut forget = || {
             let mut modules = disk.modules()?;
             modules.retain(|module, _| !open.contains_key(module.as_str()));
-            if all_came {
+            if all_loaded {
                 for (module, _) in modules.iter().filter(|(_, since)| since.is_none()) {
                     disk.mark(module, Some(now))?;
                 }
@@ -316,31 +321,28 @@ impl Shared {
             let over = overdue(&modules, now, keep);
             if !over.is_empty() {
                 disk.forget(&over)?;
-                info!(
-                    modules = over.join(", "),
-                    "the state of modules that were removed is forgotten"
-                );
+                info!(modules = over.join(", "), "the state of removed modules is deleted");
             }
             Ok::<_, String>(())
         };
         if let Err(reason) = forget() {
-            warn!(reason, "the state of removed modules is kept for longer");
+            warn!(reason, "the state of removed modules cannot be deleted yet");
         }
     }
 }
 
-/// Those that have been away for longer than they are kept.
+/// The modules that were removed longer ago than their state is kept.
 fn overdue(modules: &BTreeMap<String, Option<u64>>, now: u64, keep: Duration) -> Vec<String> {
     let is_over = |since: u64| now.saturating_sub(since) >= milliseconds(keep);
     let over = modules.iter().filter(|(_, since)| since.is_some_and(is_over));
     over.map(|(module, _)| module.clone()).collect()
 }
 
-/// What has changed in the state of a module, as it is now; none if nothing has.
+/// The changed keys of a module with their current values; `None` if nothing has changed.
 fn changed(module: &Arc<str>, kv: &Kv) -> Option<Changed> {
     let (reset, names) = kv.take_changed()?;
     let mut keys = Vec::with_capacity(names.len());
-    for chunk in names.chunks(CHUNK) {
+    for chunk in names.chunks(KEYS_PER_LOCK) {
         kv.read(chunk, Now::read(), &mut keys);
     }
     let module = Arc::clone(module);
@@ -351,12 +353,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is kept of an entry.
+/// The form in which an entry is stored on disk.
 pub(crate) fn saved(value: bytes::Bytes, end: Option<Instant>, now: Now) -> Saved {
     let end = end.map(|end| now.to_wall(end));
     Saved { value, end }
 }
 
 #[cfg(test)]
-#[path = "shelf_tests.rs"]
+#[path = "stores_tests.rs"]
 mod tests;
