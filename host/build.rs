@@ -23,10 +23,10 @@ fn run() -> Result<(), String> {
     let root = manifest_dir.parent().ok_or("the package has no workspace around it")?;
     println!("cargo::rerun-if-changed={}", root.join("guest-sdk").display());
     println!("cargo::rerun-if-changed=build.rs");
-    write_sdk_sources(&root.join("guest-sdk/src"), &out_dir.join("sdk_sources.rs"))
+    write_sdk_sources(&root.join("guest-sdk"), &out_dir.join("sdk_sources.rs"))
 }
 
-/// Writes the list of the SDK's sources, which `hookhost module new` hands out: `[(path below src, content)]`.
+/// Writes the list of the SDK's files, which `hookhost module new` puts into a project: `[(path below guest-sdk, content)]`.
 fn write_sdk_sources(dir: &Path, list: &Path) -> Result<(), String> {
     let mut files = Vec::new();
     collect(dir, &mut files).map_err(|error| format!("cannot list {}: {error}", dir.display()))?;
@@ -45,9 +45,14 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if is_sdk_file(&path) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Whether a file is a part of the SDK: a source or a manifest of one of its crates.
+fn is_sdk_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs") || path.file_name() == Some("Cargo.toml".as_ref())
 }

@@ -20,4 +20,5 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     export_macro_name: "export_component",
     default_bindings_module: "hookhost_guest::bindings",
+    with: { "hookhost:hook/types@0.1.0/problem": hookhost_shared::Problem },
 });

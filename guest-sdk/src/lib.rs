@@ -120,14 +120,14 @@ mod json;
 pub mod kv;
 pub mod log;
 pub mod module;
-pub mod nearest;
 pub mod pattern;
 pub mod problems;
 pub mod request;
 pub mod testing;
 pub mod time;
-pub mod topic;
 pub mod webhook;
+
+pub use hookhost_shared::{nearest, topic};
 
 pub use event::{
     Access, Acknowledgement, Address, Authentication, Authorization, Certificate, Client, Connack, Connection,

@@ -1,71 +1,8 @@
-//! Mistakes in a module's configuration: all of them at once, each with the key where it is.
-
-use std::fmt;
+//! Errors in a module's configuration: all of them at once, each with the key where it is.
 
 use serde::de::DeserializeOwned;
 
-pub use crate::bindings::hookhost::hook::types::Problem;
-
-/// A list of mistakes, which refuses a configuration.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    /// No mistake so far.
-    pub fn new() -> Problems {
-        Problems::default()
-    }
-
-    /// One mistake.
-    pub fn one(key: impl Into<String>, text: impl fmt::Display) -> Problems {
-        let mut problems = Problems::new();
-        problems.add(key, text);
-        problems
-    }
-
-    /// Adds a mistake; the key is keys and indices joined by dots, such as `rules.3.topic`, or empty for the whole.
-    pub fn add(&mut self, key: impl Into<String>, text: impl fmt::Display) {
-        self.0.push(Problem {
-            key: key.into(),
-            text: text.to_string(),
-        });
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The mistakes in the order found.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
-
-    /// An error if there is any mistake.
-    pub fn check(self) -> Result<(), Problems> {
-        if self.is_empty() { Ok(()) } else { Err(self) }
-    }
-}
-
-/// One mistake a line: `key: text`.
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.0.iter().enumerate() {
-            let line_end = if at == 0 { "" } else { "\n" };
-            let separator = if problem.key.is_empty() { "" } else { ": " };
-            write!(f, "{line_end}{}{separator}{}", problem.key, problem.text)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Problems {}
-
-impl From<Problems> for Vec<Problem> {
-    fn from(problems: Problems) -> Vec<Problem> {
-        problems.0
-    }
-}
+pub use hookhost_shared::problems::{Problem, Problems};
 
 /// Reads a configuration, which is JSON text.
 pub(crate) fn parse<T: DeserializeOwned>(config: &str) -> Result<T, Problems> {
@@ -129,15 +66,5 @@ mod tests {
             assert_eq!(parse::<Config>(config).unwrap_err().to_string(), expected, "{config}");
         }
         assert!(parse::<Config>(r#"{"url":"x"}"#).is_ok());
-    }
-
-    #[test]
-    fn several_mistakes_are_several_lines() {
-        let mut problems = Problems::new();
-        assert!(problems.clone().check().is_ok());
-        problems.add("a.0", "wrong");
-        problems.add("", "empty");
-        assert_eq!(problems.to_string(), "a.0: wrong\nempty");
-        assert_eq!(problems.check().unwrap_err().iter().count(), 2);
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 
 use super::{finish, refuse};
 use crate::config::{self, Config, Flags, Loaded, Problem};

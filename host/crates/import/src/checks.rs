@@ -1,7 +1,7 @@
 //! Values that every format has: URLs, headers, topic filters. Checked where they stand, so that a mistake is reported
 //! with the line and key of the broker's own file and not with what it was turned into.
 
-use hookhost_guest::topic::TopicFilter;
+use hookhost_shared::topic::TopicFilter;
 
 use super::said::Report;
 use hookhost_settings::reader::Place;

@@ -1,7 +1,7 @@
 //! The events of the brokers that descend from one design, EMQX 4 and NanoMQ, under their three names: the key of a
 //! rule, the callback that it names, and the rule key here.
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 
 /// One event.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 
 use super::canonical::{Canonical, Destination, Rule, Tls, texts};
 use super::emqx4::payload_encoding;

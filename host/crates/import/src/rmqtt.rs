@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 
 use super::said::{Report, Variable, place_in};
 use super::{Reading, Sources, checks};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 use serde_json::Value as Json;
 
 use super::canonical::Rule;

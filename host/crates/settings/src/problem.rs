@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 
 /// Where a setting was given.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

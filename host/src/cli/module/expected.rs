@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

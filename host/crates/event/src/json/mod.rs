@@ -28,7 +28,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-pub use hookhost_guest::problems::{Problem, Problems};
+pub use hookhost_shared::problems::{Problem, Problems};
 pub use lines::{LineError, Lines, lines};
 
 use serde::{Serialize, Serializer};

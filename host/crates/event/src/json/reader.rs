@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use hookhost_guest::nearest::nearest;
-use hookhost_guest::problems::Problems;
+use hookhost_shared::nearest::nearest;
+use hookhost_shared::problems::Problems;
 use serde_json::{Map, Value};
 
 use crate::{Id, Millis};

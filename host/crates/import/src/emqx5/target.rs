@@ -47,7 +47,7 @@ pub(super) fn of(
     let (place, wanted) = action.connector.as_ref()?;
     let Some((_, connector)) = by_name(connectors, wanted) else {
         let known: Vec<&str> = connectors.keys().map(String::as_str).collect();
-        let near = hookhost_guest::nearest::nearest(wanted, known.iter().copied());
+        let near = hookhost_shared::nearest::nearest(wanted, known.iter().copied());
         let known = match near {
             Some(near) => format!("the nearest known one is {near}"),
             None if known.is_empty() => "there is none".to_owned(),

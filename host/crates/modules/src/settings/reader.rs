@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use hookhost_guest::nearest::nearest;
+use hookhost_shared::nearest::nearest;
 use serde_json::{Map, Value as Json};
 
 use super::Overrides;

@@ -1,21 +1,20 @@
-//! A project in Rust: the module, and beside it the SDK's sources, which are on no registry.
+//! A project in Rust: the module, and beside it the sources of the SDK, which is on no registry.
 //!
-//! The SDK takes its versions and dependencies from hookhost's workspace; here both manifests become one. The lock file
-//! is that of the examples, cut down to what a module needs.
+//! The folder `hookhost-guest/` of a project has the layout of `guest-sdk/` in hookhost's repository: the SDK's crate, and
+//! in it the crates `shared/` and `webhook/`. The SDK's manifests inherit from hookhost's workspace; those of the project
+//! have the inherited values written out. The lock file is that of the examples, reduced to what a module needs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use toml::{Table, Value};
 
 use super::{File, ModuleName, example, file, fill, template};
 
-/// The SDK's sources: path below `src`, content.
+/// The sources and manifests of the SDK's crates: path below `guest-sdk`, content.
 const SDK: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/sdk_sources.rs"));
-const SDK_MANIFEST: &str = include_str!("../../../../../guest-sdk/Cargo.toml");
 const WORKSPACE_MANIFEST: &str = include_str!("../../../../../Cargo.toml");
 const TOOLCHAIN: &str = include_str!("../../../../../rust-toolchain.toml");
 const LOCK: &str = example!("Cargo.lock");
-const SDK_NAME: &str = "hookhost-guest";
 
 /// What crates cannot be called: the language's words, and crates that are there already.
 const RESERVED: &[&str] = &[
@@ -37,7 +36,7 @@ pub(super) fn files(name: &ModuleName) -> Result<Vec<File>, String> {
         ));
     }
     let manifest = fill(template!("rust/Cargo.toml"), name);
-    let lock = lock(name.as_str(), &manifest, LOCK, SDK_MANIFEST)?;
+    let lock = lock(name.as_str(), &manifest, LOCK, &sdk_manifests())?;
     let mut files = vec![
         file("Cargo.toml", &manifest),
         file("Cargo.lock", &lock),
@@ -46,19 +45,25 @@ pub(super) fn files(name: &ModuleName) -> Result<Vec<File>, String> {
         file("README.md", &fill(template!("rust/README.md"), name)),
         file("src/lib.rs", &fill(template!("rust/lib.rs"), name)),
         file("hookhost-guest/README.md", &fill(template!("rust/sdk-readme.md"), name)),
-        file(
-            "hookhost-guest/Cargo.toml",
-            &standalone(SDK_MANIFEST, WORKSPACE_MANIFEST)?,
-        ),
     ];
-    files.extend(
-        SDK.iter()
-            .map(|(path, content)| file(&format!("hookhost-guest/src/{path}"), content)),
-    );
+    for (path, content) in SDK {
+        let path = format!("hookhost-guest/{path}");
+        if path.ends_with("/Cargo.toml") {
+            files.push((path, standalone(content, WORKSPACE_MANIFEST)?));
+        } else {
+            files.push(file(&path, content));
+        }
+    }
     Ok(files)
 }
 
-/// The SDK's manifest without its workspace: everything said in place, and without what only its own tests need.
+/// The manifests of the SDK's crates.
+fn sdk_manifests() -> Vec<&'static str> {
+    let manifests = SDK.iter().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    manifests.map(|(_, content)| *content).collect()
+}
+
+/// A manifest of the SDK with the inherited values written out, and without what only the SDK's own tests need.
 fn standalone(manifest: &str, workspace: &str) -> Result<String, String> {
     let own = |error: toml::de::Error| format!("hookhost's own manifests cannot be read: {error}");
     let mut manifest: Table = manifest.parse().map_err(own)?;
@@ -81,7 +86,7 @@ fn standalone(manifest: &str, workspace: &str) -> Result<String, String> {
             }
         }
     }
-    Ok(format!("# Made of the manifest of hookhost's SDK.\n{manifest}"))
+    Ok(format!("# Generated from a manifest of hookhost's SDK.\n{manifest}"))
 }
 
 /// The crate that an entry of a lock file names: `name`, or `name version` if there are several.
@@ -93,12 +98,28 @@ fn is_locked(lock: &str, name: &str) -> bool {
     lock.lines().any(|line| line == format!("name = \"{name}\""))
 }
 
-/// The lock file of a module that has `manifest`: its own package, the SDK without what only its tests need, and what
-/// these depend on.
-fn lock(name: &str, manifest: &str, lock: &str, sdk_manifest: &str) -> Result<String, String> {
+/// The names of the crates in a section of a manifest.
+fn named(manifest: &Table, section: &str) -> BTreeSet<String> {
+    let entries = manifest.get(section).and_then(Value::as_table);
+    entries
+        .map(|entries| entries.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// The lock file of a module with this `manifest`: the package of the module, the SDK's crates without what only their
+/// tests need, and all that these depend on.
+fn lock(name: &str, manifest: &str, lock: &str, sdk_manifests: &[&str]) -> Result<String, String> {
     let own = |error: toml::de::Error| format!("hookhost's own lock file cannot be read: {error}");
     let lock: Table = lock.parse().map_err(own)?;
-    let (manifest, sdk_manifest): (Table, Table) = (manifest.parse().map_err(own)?, sdk_manifest.parse().map_err(own)?);
+    let manifest: Table = manifest.parse().map_err(own)?;
+    let mut sdk_needs = BTreeMap::new();
+    for manifest in sdk_manifests {
+        let manifest: Table = manifest.parse().map_err(own)?;
+        let name = manifest.get("package").and_then(|package| package.get("name"));
+        if let Some(name) = name.and_then(Value::as_str) {
+            sdk_needs.insert(name.to_owned(), named(&manifest, "dependencies"));
+        }
+    }
     let packages = lock
         .get("package")
         .and_then(Value::as_array)
@@ -108,18 +129,11 @@ fn lock(name: &str, manifest: &str, lock: &str, sdk_manifest: &str) -> Result<St
     let mut module = Table::new();
     module.insert("name".to_owned(), name.into());
     module.insert("version".to_owned(), "0.1.0".into());
-    let named = |manifest: &Table, section: &str| -> BTreeSet<String> {
-        let entries = manifest.get(section).and_then(Value::as_table);
-        entries
-            .map(|entries| entries.keys().cloned().collect())
-            .unwrap_or_default()
-    };
     let mut direct = named(&manifest, "dependencies");
     direct.extend(named(&manifest, "dev-dependencies"));
     let direct: Vec<Value> = direct.into_iter().map(Value::from).collect();
     module.insert("dependencies".to_owned(), direct.clone().into());
 
-    let sdk_needs = named(&sdk_manifest, "dependencies");
     let mut wanted: VecDeque<String> = direct.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let mut kept = vec![Value::Table(module)];
     while let Some(reference) = wanted.pop_front() {
@@ -136,8 +150,8 @@ fn lock(name: &str, manifest: &str, lock: &str, sdk_manifest: &str) -> Result<St
         let package_of = package.as_mut().and_then(Value::as_table_mut);
         let package_of = package_of.ok_or_else(|| format!("{reference} is not in hookhost's own lock file"))?;
         if let Some(Value::Array(needs)) = package_of.get_mut("dependencies") {
-            if name == SDK_NAME {
-                needs.retain(|need| need.as_str().is_some_and(|need| sdk_needs.contains(crate_of(need))));
+            if let Some(declared) = sdk_needs.get(name) {
+                needs.retain(|need| need.as_str().is_some_and(|need| declared.contains(crate_of(need))));
             }
             wanted.extend(needs.iter().filter_map(Value::as_str).map(str::to_owned));
         }
@@ -172,11 +186,11 @@ mod tests {
         assert_eq!(alone, expected);
         let lost = standalone("[dependencies]\nz.workspace = true\n", workspace).unwrap_err();
         assert_eq!(lost, "z is not in hookhost's workspace");
-        assert!(
-            !standalone(SDK_MANIFEST, WORKSPACE_MANIFEST)
-                .unwrap()
-                .contains("workspace")
-        );
+        let manifests = sdk_manifests();
+        assert_eq!(manifests.len(), 3);
+        for manifest in manifests {
+            assert!(!standalone(manifest, WORKSPACE_MANIFEST).unwrap().contains("workspace"));
+        }
     }
 
     #[test]
@@ -207,8 +221,9 @@ name = "proptest"
 version = "1.0.0"
 "#;
         let manifest = "[dependencies]\nhookhost-guest = {}\n[dev-dependencies]\nc = \"1\"\n";
-        let sdk = "[dependencies]\na = \"1\"\n[dev-dependencies]\nproptest = \"1\"\n";
-        let cut: Table = lock("m", manifest, lock_of_examples, sdk).unwrap().parse().unwrap();
+        let sdk =
+            "[package]\nname = \"hookhost-guest\"\n[dependencies]\na = \"1\"\n[dev-dependencies]\nproptest = \"1\"\n";
+        let cut: Table = lock("m", manifest, lock_of_examples, &[sdk]).unwrap().parse().unwrap();
         let packages: Vec<_> = cut["package"]
             .as_array()
             .unwrap()
@@ -220,7 +235,7 @@ version = "1.0.0"
         for (package, part) in packages.iter().zip(["1.0.0", "\"c\"", "\"hookhost-guest\"", "\"m\""]) {
             assert!(package.contains(part), "{part} in {packages:#?}");
         }
-        let lost = lock("m", "[dependencies]\nnowhere = \"1\"\n", lock_of_examples, sdk).unwrap_err();
+        let lost = lock("m", "[dependencies]\nnowhere = \"1\"\n", lock_of_examples, &[sdk]).unwrap_err();
         assert_eq!(lost, "nowhere is not in hookhost's own lock file");
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 /// A topic filter without a shared-subscription prefix.
 ///
 /// ```
-/// use hookhost_guest::topic::TopicFilter;
+/// use hookhost_shared::topic::TopicFilter;
 ///
 /// let filter: TopicFilter = "sport/+/#".parse().unwrap();
 /// assert!(filter.matches("sport/tennis"));
@@ -171,7 +171,7 @@ impl<'de> serde::Deserialize<'de> for TopicFilter {
 /// A filter as SUBSCRIBE carries it: perhaps with a share.
 ///
 /// ```
-/// use hookhost_guest::topic::SharedFilter;
+/// use hookhost_shared::topic::SharedFilter;
 ///
 /// let shared: SharedFilter = "$share/workers/jobs/#".parse().unwrap();
 /// assert_eq!(shared.group.as_deref(), Some("workers"));

@@ -3,7 +3,7 @@
 /// The candidate that is closest to `word`, if any is close enough to be meant.
 ///
 /// ```
-/// use hookhost_guest::nearest::nearest;
+/// use hookhost_shared::nearest::nearest;
 ///
 /// assert_eq!(nearest("message_publsh", ["client_connect", "message_publish"]), Some("message_publish"));
 /// assert_eq!(nearest("colour", ["client_connect", "message_publish"]), None);
