@@ -105,8 +105,8 @@
 //! Beside [`Module`]: [`event`] has what is told, [`request`] what is answered, [`topic`] and [`pattern`] read topics,
 //! [`log`] writes to the host's log, [`kv`] keeps state, [`time`] writes times, [`problems`] refuses settings, [`nearest`]
 //! finds the word that somebody meant, [`testing`] makes events.
-//! [`webhook`] is the default module as a library, for the standard rules with a body of one's own; [`alloc`] makes a
-//! module without state faster.
+//! The crate `hookhost-webhook` is the default module as a library, for the standard rules with a body of one's own;
+//! [`alloc`] makes a module without state faster.
 //!
 //! The crate builds for every target, so that tests are native; only on `wasm32-wasip2` is there a host behind it.
 
@@ -116,7 +116,6 @@ pub mod alloc;
 #[doc(hidden)]
 pub mod bindings;
 pub mod event;
-mod json;
 pub mod kv;
 pub mod log;
 pub mod module;
@@ -125,7 +124,6 @@ pub mod problems;
 pub mod request;
 pub mod testing;
 pub mod time;
-pub mod webhook;
 
 pub use hookhost_shared::{nearest, topic};
 

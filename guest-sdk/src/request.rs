@@ -10,6 +10,20 @@ use serde::de::DeserializeOwned;
 
 pub use crate::bindings::hookhost::hook::types::{Body, Method, Outcome, Request};
 
+/// POST.
+impl Default for Method {
+    fn default() -> Method {
+        Method::Post
+    }
+}
+
+impl Method {
+    /// Whether requests with this method have a body: all but GET and DELETE.
+    pub fn has_body(self) -> bool {
+        !matches!(self, Method::Get | Method::Delete)
+    }
+}
+
 const CONTENT_TYPE: &str = "content-type";
 
 impl Request {

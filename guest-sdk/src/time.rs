@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::json::push_number;
-
 /// A moment on the host's wall clock, in the Gregorian calendar.
 ///
 /// ```
@@ -57,7 +55,7 @@ impl LocalTime {
         if self.year < 1_000 {
             out.push('0');
         }
-        push_number(out, self.year);
+        out.push_str(itoa::Buffer::new().format(self.year));
         for (separator, number) in [
             ('-', self.month),
             ('-', self.day),

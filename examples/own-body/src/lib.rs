@@ -3,8 +3,8 @@
 //! The settings have the rule format of the default module. The body of each request is
 //! `{"event":"temperature","client":"k7","topic":"devices/k7/temp","text":"21.5","at":"2026-09-21 14:13:21.002"}`.
 
-use hookhost_guest::webhook::Rules;
 use hookhost_guest::{Event, Host, Interest, Module, Outcome, Problems};
+use hookhost_webhook::Rules;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,7 +1,95 @@
-//! The default module: webhook rules in, RMQTT's JSON bodies out.
+//! The default module: webhook rules, and the request bodies that RMQTT, EMQX 4, EMQX 5 and NanoMQ send.
 //!
-//! All of it is in the SDK, where other modules can use it too. It keeps nothing from one batch of events to the next,
-//! and so can have the allocator for that.
+//! [`Webhook`] is the whole module. A module with the same rules and a body of its own takes [`Rules`] alone:
+//!
+//! ```
+//! use hookhost_webhook::Rules;
+//! use hookhost_guest::{Event, Host, Interest, Module, Outcome, Problems, testing};
+//! use serde_json::{Value, json};
+//!
+//! struct Lines(Rules);
+//!
+//! impl Module for Lines {
+//!     type Config = Value;
+//!
+//!     fn new(config: Value, host: &Host) -> Result<Self, Problems> {
+//!         Ok(Lines(Rules::parse(&config, host)?))
+//!     }
+//!
+//!     fn interests(&self) -> Vec<Interest> {
+//!         self.0.interests()
+//!     }
+//!
+//!     fn on_event(&mut self, event: &Event) -> Outcome {
+//!         self.0.outcome(event, |_, rule| Some(format!("{} {}", rule.action, event.subject().unwrap_or_default())))
+//!     }
+//! }
+//!
+//! let rules = json!({"urls": ["http://127.0.0.1:5656/"], "rule": {"message_publish": [{"action": "seen"}]}});
+//! let mut lines: Lines = testing::configure(rules).unwrap();
+//! let outcome = lines.on_event(&testing::publish("a/b", b"1"));
+//! assert_eq!(outcome.requests()[0].body_str(), Some("seen a/b"));
+//! ```
 
-hookhost_guest::export!(hookhost_guest::webhook::Webhook);
+mod columns;
+mod encoding;
+mod event_fields;
+mod fields;
+#[cfg(test)]
+mod fixtures;
+mod format;
+mod json;
+mod key;
+mod parse;
+mod property;
+mod records;
+mod rules;
+mod shape;
+pub mod sql;
+mod template;
+mod words;
+
+pub use encoding::Encoding;
+pub use event_fields::EventFields;
+pub use fields::{Fields, Lookup, Path};
+pub use format::{CloudEvents, CloudEventsMode, EXTENSIONS, Encoded, Format};
+pub use key::RuleKey;
+pub use rules::{Rule, Rules};
+pub use shape::{BodyText, Shape};
+pub use template::{BodyTemplate, DotSegment, HeaderTemplate, Template, TemplateError, UrlTemplate};
+pub use words::event_name;
+
+use hookhost_guest::{Event, Host, Interest, Module, Outcome, Problems};
+use serde_json::Value;
+
+/// The default module: rules that say which events go where, each in the form of a broker, as a CloudEvent or as the user
+/// has written it.
+///
+/// Its settings are described at [`Rules::parse`].
+#[derive(Debug)]
+pub struct Webhook(Rules);
+
+impl Module for Webhook {
+    type Config = Value;
+
+    fn new(config: Value, host: &Host) -> Result<Self, Problems> {
+        let rules = Rules::parse(&config, host)?;
+        for key in rules.without_url() {
+            hookhost_guest::warn!("{key} has no URL and is passed over: give it 'urls', or give 'urls' for all rules");
+        }
+        Ok(Webhook(rules))
+    }
+
+    fn interests(&self) -> Vec<Interest> {
+        self.0.interests()
+    }
+
+    fn on_event(&mut self, event: &Event) -> Outcome {
+        self.0.webhooks(event)
+    }
+}
+
+#[cfg(feature = "component")]
+hookhost_guest::export!(Webhook);
+#[cfg(feature = "component")]
 hookhost_guest::batch_allocator!();

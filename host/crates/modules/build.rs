@@ -102,10 +102,14 @@ fn target_dir(out_dir: &Path) -> PathBuf {
 fn build(root: &Path, target_dir: &Path) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo.current_dir(root).args([
-        "build",
+        "rustc",
         "--package",
         PACKAGE,
         "--lib",
+        "--crate-type",
+        "cdylib",
+        "--features",
+        "component",
         "--target",
         TARGET,
         "--profile",

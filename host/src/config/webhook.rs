@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use hookhost_guest::webhook as bodies;
+use hookhost_webhook as bodies;
 use serde_json::{Map, Value as Json, json};
 
 use hookhost_import::{EVENTS, Format};

@@ -4,8 +4,8 @@
 //! here, before anything starts and with the place in the broker's file, and not by the module with a key that is
 //! nowhere in that file.
 
-use hookhost_guest::webhook::Rules;
 use hookhost_guest::{Host, event};
+use hookhost_webhook::Rules;
 use serde_json::{Map, Value as Json};
 
 use super::Reading;

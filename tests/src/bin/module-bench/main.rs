@@ -123,7 +123,7 @@ fn rust(table: &mut Table, cli: &Cli) -> anyhow::Result<()> {
         }
         let name = "default module";
         guest::events(table, name, &webhook, &hot, cli.rounds)?;
-        native::events::<hookhost_guest::webhook::Webhook>(table, name, RULES, &hot, cli.rounds)?;
+        native::events::<hookhost_webhook::Webhook>(table, name, RULES, &hot, cli.rounds)?;
     }
     if cli.part != Part::Time {
         idle::memory(table, &filter, 10)?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hookhost_guest::webhook::sql::{Source, Statement};
 use hookhost_shared::nearest::nearest;
+use hookhost_webhook::sql::{Source, Statement};
 
 use super::super::canonical::{Canonical, Rule};
 use super::super::checks;

@@ -1,0 +1,178 @@
+//! Which columns each kind of event has in EMQX 5, in descending order.
+
+use hookhost_guest::event::Detail;
+
+/// What every event has.
+const COMMON: &[&str] = &["timestamp", "node", "metadata", "event"];
+
+#[rustfmt::skip]
+const CONNECT: &[&str] = &[
+    "username", "timestamp", "sockname", "receive_maximum", "proto_ver", "proto_name", "peername", "node",
+    "mountpoint", "metadata", "keepalive", "is_bridge", "expiry_interval", "event", "conn_props", "clientid",
+    "client_attrs", "clean_start",
+];
+
+#[rustfmt::skip]
+const CONNECTED: &[&str] = &[
+    "username", "timestamp", "sockname", "receive_maximum", "proto_ver", "proto_name", "peername", "node",
+    "mountpoint", "metadata", "keepalive", "is_bridge", "expiry_interval", "event", "connected_at", "conn_props",
+    "clientid", "client_attrs", "clean_start",
+];
+
+#[rustfmt::skip]
+const CONNACK: &[&str] = &[
+    "username", "timestamp", "sockname", "reason_code", "proto_ver", "proto_name", "peername", "node", "metadata",
+    "keepalive", "expiry_interval", "event", "conn_props", "clientid", "clean_start",
+];
+
+#[rustfmt::skip]
+const DISCONNECTED: &[&str] = &[
+    "username", "timestamp", "sockname", "reason", "proto_ver", "proto_name", "peername", "node", "metadata",
+    "event", "disconnected_at", "disconn_props", "connected_at", "clientid", "client_attrs",
+];
+
+#[rustfmt::skip]
+const AUTHENTICATED: &[&str] = &[
+    "username", "timestamp", "reason_code", "peername", "node", "metadata", "is_superuser", "is_anonymous", "event",
+    "clientid", "client_attrs",
+];
+
+#[rustfmt::skip]
+const AUTHORIZED: &[&str] = &[
+    "username", "topic", "timestamp", "result", "peername", "peerhost", "node", "metadata", "event", "clientid",
+    "client_attrs", "authz_source", "action",
+];
+
+#[rustfmt::skip]
+const SUBSCRIPTION: &[&str] = &[
+    "username", "topic", "timestamp", "sub_props", "qos", "peername", "peerhost", "node", "metadata", "event",
+    "clientid", "client_attrs",
+];
+
+#[rustfmt::skip]
+const UNSUBSCRIPTION: &[&str] = &[
+    "username", "unsub_props", "topic", "timestamp", "qos", "peername", "peerhost", "node", "metadata", "event",
+    "clientid", "client_attrs",
+];
+
+#[rustfmt::skip]
+const SESSION: &[&str] = &[
+    "username", "timestamp", "peername", "peerhost", "node", "metadata", "event", "created_at", "clientid",
+    "client_attrs",
+];
+
+#[rustfmt::skip]
+const TERMINATED: &[&str] = &[
+    "username", "timestamp", "reason", "peername", "peerhost", "node", "metadata", "event", "created_at",
+    "clientid", "client_attrs",
+];
+
+#[rustfmt::skip]
+const PUBLISH: &[&str] = &[
+    "username", "topic", "timestamp", "qos", "publish_received_at", "pub_props", "peername", "peerhost", "payload",
+    "node", "metadata", "id", "flags", "event", "clientid", "client_attrs",
+];
+
+#[rustfmt::skip]
+const DROPPED: &[&str] = &[
+    "username", "topic", "timestamp", "reason", "qos", "publish_received_at", "pub_props", "peername", "peerhost",
+    "payload", "node", "metadata", "id", "flags", "event", "clientid",
+];
+
+#[rustfmt::skip]
+const DELIVERED: &[&str] = &[
+    "username", "topic", "timestamp", "qos", "publish_received_at", "pub_props", "peername", "peerhost", "payload",
+    "node", "metadata", "id", "from_username", "from_clientid", "flags", "event", "clientid",
+];
+
+#[rustfmt::skip]
+const ACKED: &[&str] = &[
+    "username", "topic", "timestamp", "qos", "publish_received_at", "puback_props", "pub_props", "peername",
+    "peerhost", "payload", "node", "metadata", "id", "from_username", "from_clientid", "flags", "event", "clientid",
+];
+
+#[rustfmt::skip]
+const DELIVERY_DROPPED: &[&str] = &[
+    "username", "topic", "timestamp", "reason", "qos", "publish_received_at", "pub_props", "peername", "peerhost",
+    "payload", "node", "metadata", "id", "from_username", "from_clientid", "flags", "event", "clientid",
+];
+
+#[rustfmt::skip]
+const LOST: &[&str] = &[
+    "username", "topic", "timestamp", "peername", "peerhost", "node", "metadata", "event", "count", "clientid",
+];
+
+#[rustfmt::skip]
+const OTHER: &[&str] = &[
+    "username", "timestamp", "peername", "peerhost", "node", "metadata", "event", "clientid", "client_attrs",
+];
+
+/// The names of the columns of an event, but for those in the data of [`Detail::Other`].
+pub(super) fn of(detail: &Detail) -> &'static [&'static str] {
+    match detail {
+        Detail::ClientConnect(_) => CONNECT,
+        Detail::ClientConnack(_) => CONNACK,
+        Detail::ClientConnected(_) => CONNECTED,
+        Detail::ClientDisconnected(_) => DISCONNECTED,
+        Detail::ClientAuthenticated(_) => AUTHENTICATED,
+        Detail::ClientAuthorized(_) => AUTHORIZED,
+        Detail::ClientSubscribe(_) | Detail::SessionSubscribed(_) => SUBSCRIPTION,
+        Detail::ClientUnsubscribe(_) | Detail::SessionUnsubscribed(_) => UNSUBSCRIPTION,
+        Detail::SessionCreated(_)
+        | Detail::SessionResumed(_)
+        | Detail::SessionDiscarded(_)
+        | Detail::SessionTakenOver(_) => SESSION,
+        Detail::SessionTerminated(_) => TERMINATED,
+        Detail::MessagePublish(_) => PUBLISH,
+        Detail::MessageDropped(_) | Detail::MessageRefused(_) => DROPPED,
+        Detail::MessageDelivered(_) | Detail::MessageQueued(_) => DELIVERED,
+        Detail::MessageAcked(_) => ACKED,
+        Detail::DeliveryDropped(_) => DELIVERY_DROPPED,
+        Detail::DeliveryLost(_) => LOST,
+        Detail::Other(other) if other.client.is_some() => OTHER,
+        Detail::Other(_) => COMMON,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::columns::Row;
+    use crate::{RuleKey, Rules};
+    use hookhost_guest::testing;
+
+    #[test]
+    fn names_are_those_of_columns_in_descending_order() {
+        let rule = json!({"urls": ["http://h/"], "rule": {"message_publish": [{"action": "a"}]}});
+        let (host, event) = (testing::host(), testing::publish("t", b""));
+        let rules = Rules::parse(&rule, &host).unwrap();
+        let rule = rules.of(RuleKey::MessagePublish).first().unwrap();
+        let row = Row::new(RuleKey::MessagePublish, rule, &event, &host.node);
+        for names in [
+            COMMON,
+            CONNECT,
+            CONNECTED,
+            CONNACK,
+            DISCONNECTED,
+            AUTHENTICATED,
+            AUTHORIZED,
+            SUBSCRIPTION,
+            UNSUBSCRIPTION,
+            SESSION,
+            TERMINATED,
+            PUBLISH,
+            DROPPED,
+            DELIVERED,
+            ACKED,
+            DELIVERY_DROPPED,
+            LOST,
+            OTHER,
+        ] {
+            assert!(names.is_sorted_by(|one, next| one > next), "{names:?}");
+            assert!(COMMON.iter().all(|name| names.contains(name)));
+            assert!(names.iter().all(|name| row.column(name).is_some()), "{names:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Named values of one event, and paths into them: what templates, conditions and mappings look up.
+//!
+//! A name is the first part of a path such as `payload.sensor.0`; the rest leads into an object, by number into a list,
+//! and into a text that holds JSON, as payloads do.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+/// Values by name.
+pub trait Fields {
+    /// The value of a name; none, or JSON's null, if there is none.
+    fn get(&self, name: &str) -> Option<Cow<'_, Value>>;
+
+    /// All names that have a value.
+    fn all(&self) -> Map<String, Value>;
+}
+
+impl Fields for Map<String, Value> {
+    fn get(&self, name: &str) -> Option<Cow<'_, Value>> {
+        Map::get(self, name).map(Cow::Borrowed)
+    }
+
+    fn all(&self) -> Map<String, Value> {
+        self.clone()
+    }
+}
+
+/// A name and the way from its value to one inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// The name; empty: all fields as one object.
+    head: String,
+    rest: Vec<String>,
+}
+
+impl Path {
+    /// Reads `name`, `name.inside.0`, and `.` for all fields. A dot before the name has no meaning. None if a part
+    /// between two dots is empty.
+    ///
+    /// ```
+    /// use hookhost_webhook::Path;
+    ///
+    /// assert_eq!(Path::parse(".payload.a").unwrap().name(), "payload");
+    /// assert_eq!(Path::parse(".").unwrap().name(), "");
+    /// assert!(Path::parse("payload..a").is_none());
+    /// ```
+    pub fn parse(text: &str) -> Option<Path> {
+        if text == "." {
+            let (head, rest) = Default::default();
+            return Some(Path { head, rest });
+        }
+        let mut parts = text.strip_prefix('.').unwrap_or(text).split('.').map(str::to_owned);
+        let head = parts.next()?;
+        let rest: Vec<String> = parts.collect();
+        let whole = !head.is_empty() && rest.iter().all(|part| !part.is_empty());
+        whole.then_some(Path { head, rest })
+    }
+
+    /// The name that it begins with; empty for all fields.
+    pub fn name(&self) -> &str {
+        &self.head
+    }
+
+    /// Whether it is a name alone.
+    pub fn is_name(&self) -> bool {
+        self.rest.is_empty()
+    }
+}
+
+/// Looks paths up for one event. A text that several paths lead into is decoded once.
+pub struct Lookup<'f> {
+    fields: &'f dyn Fields,
+    lists: bool,
+    decoded: RefCell<Vec<(String, Option<Rc<Value>>)>>,
+}
+
+impl<'f> Lookup<'f> {
+    /// Paths into these fields.
+    pub fn new(fields: &'f dyn Fields) -> Lookup<'f> {
+        Lookup {
+            fields,
+            lists: true,
+            decoded: RefCell::default(),
+        }
+    }
+
+    /// Numbers do not lead into lists, as in EMQX.
+    pub(super) fn without_lists(mut self) -> Lookup<'f> {
+        self.lists = false;
+        self
+    }
+
+    /// The value that a path leads to; none for null too.
+    pub fn find(&self, path: &Path) -> Option<Cow<'f, Value>> {
+        if path.head.is_empty() {
+            return Some(Cow::Owned(Value::Object(self.fields.all())));
+        }
+        if path.rest.is_empty() {
+            return self.fields.get(&path.head).filter(|value| !value.is_null());
+        }
+        let known = |(name, value): &(String, Option<Rc<Value>>)| (*name == path.head).then(|| value.clone());
+        let decoded = self.decoded.borrow().iter().find_map(known);
+        let inside = match decoded {
+            Some(decoded) => self.inside(&*decoded?, &path.rest),
+            None => match &*self.fields.get(&path.head)? {
+                Value::String(text) => {
+                    let decoded = serde_json::from_str(text).ok().map(Rc::new);
+                    self.decoded.borrow_mut().push((path.head.clone(), decoded.clone()));
+                    self.inside(&*decoded?, &path.rest)
+                }
+                value => self.inside(value, &path.rest),
+            },
+        };
+        inside.filter(|value| !value.is_null()).map(Cow::Owned)
+    }
+
+    fn inside(&self, value: &Value, rest: &[String]) -> Option<Value> {
+        let Some((part, further)) = rest.split_first() else {
+            return Some(value.clone());
+        };
+        match value {
+            Value::Object(object) => match object.get(part) {
+                Some(value) => self.inside(value, further),
+                // Names of user properties may hold dots.
+                None => object.get(&rest.join(".")).cloned(),
+            },
+            Value::Array(list) if self.lists => self.inside(list.get(part.parse::<usize>().ok()?)?, further),
+            Value::String(text) => self.inside(&serde_json::from_str(text).ok()?, rest),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn paths_lead_into_values_and_into_texts_that_hold_json() {
+        let Value::Object(fields) = json!({
+            "payload": r#"{"a": {"b": [10, {"c": 1.5}]}, "text": "{\"x\": true}", "none": null}"#,
+            "topic": "a/b",
+            "user_properties": {"k": "v", "a.b": "dots"},
+            "none": null,
+        }) else {
+            panic!("an object")
+        };
+        let lookup = Lookup::new(&fields);
+        let find = |path: &str| lookup.find(&Path::parse(path).unwrap()).map(Cow::into_owned);
+        for (path, expected) in [
+            ("topic", json!("a/b")),
+            (".topic", json!("a/b")),
+            ("payload.a.b", json!([10, {"c": 1.5}])),
+            ("payload.a.b.0", json!(10)),
+            ("payload.a.b.1.c", json!(1.5)),
+            ("payload.text.x", json!(true)),
+            ("user_properties.k", json!("v")),
+            ("user_properties.a.b", json!("dots")),
+        ] {
+            assert_eq!(find(path), Some(expected), "{path}");
+        }
+        for path in [
+            "topics",
+            "none",
+            "topic.x",
+            "payload.none",
+            "payload.a.x",
+            "payload.a.b.2",
+            "payload.a.b.-1",
+            "payload.a.b.0.x",
+            "none.x",
+        ] {
+            assert_eq!(find(path), None, "{path}");
+        }
+        assert_eq!(find("."), Some(Value::Object(fields.clone())));
+        let path = Path::parse("payload.a.b.0").unwrap();
+        assert_eq!(Lookup::new(&fields).without_lists().find(&path), None);
+    }
+
+    #[test]
+    fn paths_without_a_name_are_none() {
+        for text in ["", "..", "a.", "a..b", "..a"] {
+            assert_eq!(Path::parse(text), None, "{text}");
+        }
+    }
+}

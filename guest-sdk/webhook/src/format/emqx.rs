@@ -1,0 +1,286 @@
+//! What EMQX 4 and 5 have in common: which drops they report, and their words for reasons and reason codes.
+//!
+//! EMQX prints its own atoms: the names of MQTT 5's reason codes, for clients of every version, and words of its own for
+//! what has no code. What it has no word for gets one in the same manner.
+
+use std::borrow::Cow;
+
+use hookhost_guest::{Connection, Detail, DropReason, End, EndReason, Event, Transport};
+
+use crate::key::RuleKey;
+
+/// Whose words, where the two differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EmqxVersion {
+    Four,
+    Five,
+}
+
+/// Whether EMQX reports a publish that was refused as a dropped message: only those of QoS 2 that it could not accept.
+/// True for all other events.
+pub(super) fn reports_drop(key: RuleKey, event: &Event) -> bool {
+    match (key, &event.detail) {
+        (RuleKey::MessageDropped, Detail::MessageRefused(drop)) => matches!(
+            drop.reason,
+            DropReason::PacketIdInUse | DropReason::ReceiveMaximumExceeded
+        ),
+        _ => true,
+    }
+}
+
+/// The name of a reason code.
+pub(crate) fn code(code: u8) -> &'static str {
+    match code {
+        0 => "success",
+        1 => "granted_qos1",
+        2 => "granted_qos2",
+        4 => "disconnect_with_will_message",
+        16 => "no_matching_subscribers",
+        17 => "no_subscription_existed",
+        129 => "malformed_packet",
+        130 => "protocol_error",
+        131 => "implementation_specific_error",
+        132 => "unsupported_protocol_version",
+        133 => "client_identifier_not_valid",
+        134 => "bad_username_or_password",
+        135 => "not_authorized",
+        136 => "server_unavailable",
+        137 => "server_busy",
+        138 => "banned",
+        139 => "server_shutting_down",
+        140 => "bad_authentication_method",
+        141 => "keepalive_timeout",
+        142 => "session_taken_over",
+        143 => "topic_filter_invalid",
+        144 => "topic_name_invalid",
+        145 => "packet_identifier_inuse",
+        146 => "packet_identifier_not_found",
+        147 => "receive_maximum_exceeded",
+        148 => "topic_alias_invalid",
+        149 => "packet_too_large",
+        150 => "message_rate_too_high",
+        151 => "quota_exceeded",
+        152 => "administrative_action",
+        153 => "payload_format_invalid",
+        154 => "retain_not_supported",
+        155 => "qos_not_supported",
+        156 => "use_another_server",
+        157 => "server_moved",
+        158 => "shared_subscriptions_not_supported",
+        159 => "connection_rate_exceeded",
+        160 => "maximum_connect_time",
+        161 => "subscription_identifiers_not_supported",
+        162 => "wildcard_subscriptions_not_supported",
+        _ => "unspecified_error",
+    }
+}
+
+/// Why a connection or a session has ended; the connection, if it is known, tells what carried it.
+pub(crate) fn end<'e>(end: &'e End, connection: Option<&Connection>, emqx: EmqxVersion) -> Cow<'e, str> {
+    let text = end.text.as_deref().filter(|text| !text.is_empty());
+    let transport = connection.map_or(Transport::Tcp, |connection| connection.transport);
+    let by_code = end.code.filter(|code| *code != 0).map(code);
+    // EMQX 4 prints what it has no reason for as null.
+    let unknown = match emqx {
+        EmqxVersion::Four => "null",
+        EmqxVersion::Five => "internal_error",
+    };
+    Cow::Borrowed(match end.reason {
+        EndReason::Disconnect => by_code.unwrap_or("normal"),
+        EndReason::Closed => match (transport, text) {
+            (Transport::Websocket | Transport::WebsocketTls, Some(_)) if emqx == EmqxVersion::Five => "internal_error",
+            (Transport::Websocket | Transport::WebsocketTls, Some(close_code)) => close_code,
+            (Transport::Tls, _) => "ssl_closed",
+            _ => "tcp_closed",
+        },
+        EndReason::SocketError => text.unwrap_or("closed"),
+        EndReason::IoTimeout => "etimedout",
+        EndReason::KeepAliveTimeout => "keepalive_timeout",
+        EndReason::Kicked => "kicked",
+        EndReason::TakenOver => match emqx {
+            EmqxVersion::Four => "takeovered",
+            EmqxVersion::Five => "takenover",
+        },
+        EndReason::Discarded => "discarded",
+        EndReason::NotAuthorized => "not_authorized",
+        EndReason::ProtocolError => match end.code {
+            Some(149) => "frame_too_large",
+            _ => by_code.unwrap_or("protocol_error"),
+        },
+        EndReason::Expired => "expired",
+        EndReason::SubscribeFailed
+        | EndReason::UnsubscribeFailed
+        | EndReason::LimitExceeded
+        | EndReason::TooSlow
+        | EndReason::Module
+        | EndReason::Shutdown
+        | EndReason::InternalError
+        | EndReason::Other => by_code.or(text).unwrap_or(unknown),
+    })
+}
+
+/// Why a message was dropped, for everybody or for one receiver.
+pub(crate) fn drop(reason: DropReason, drop_code: u8, text: Option<&str>) -> &str {
+    let by_code = Some(drop_code).filter(|code| *code >= 128).map(code);
+    let text = text.filter(|text| !text.is_empty());
+    match reason {
+        DropReason::NoSubscribers => "no_subscribers",
+        DropReason::NotAuthorized => "not_authorized",
+        DropReason::PacketIdInUse => "packet_identifier_inuse",
+        DropReason::ReceiveMaximumExceeded => "receive_maximum_exceeded",
+        DropReason::QueueFull => "queue_full",
+        DropReason::NotQueued => "qos0_msg",
+        DropReason::Expired => "expired",
+        DropReason::NoLocal => "no_local",
+        DropReason::WindowFull => "inflight_full",
+        DropReason::TooLarge => "packet_too_large",
+        DropReason::Disconnected => "disconnected",
+        DropReason::SessionEnded => "session_ended",
+        DropReason::LimitExceeded => by_code.unwrap_or("quota_exceeded"),
+        DropReason::Invalid | DropReason::Refused | DropReason::Module | DropReason::Other => {
+            by_code.or(text).unwrap_or("unspecified_error")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookhost_guest::testing;
+
+    #[test]
+    fn ends_of_connections() {
+        for (reason, code, text, four, five) in [
+            (EndReason::Disconnect, None, None, "normal", "normal"),
+            (EndReason::Disconnect, Some(0), None, "normal", "normal"),
+            (
+                EndReason::Disconnect,
+                Some(4),
+                None,
+                "disconnect_with_will_message",
+                "disconnect_with_will_message",
+            ),
+            (EndReason::Closed, None, None, "tcp_closed", "tcp_closed"),
+            (
+                EndReason::SocketError,
+                None,
+                Some("econnreset"),
+                "econnreset",
+                "econnreset",
+            ),
+            (EndReason::SocketError, None, None, "closed", "closed"),
+            (EndReason::IoTimeout, None, None, "etimedout", "etimedout"),
+            (
+                EndReason::KeepAliveTimeout,
+                Some(141),
+                None,
+                "keepalive_timeout",
+                "keepalive_timeout",
+            ),
+            (EndReason::Kicked, Some(152), None, "kicked", "kicked"),
+            (EndReason::TakenOver, Some(142), None, "takeovered", "takenover"),
+            (EndReason::Discarded, Some(142), None, "discarded", "discarded"),
+            (
+                EndReason::NotAuthorized,
+                Some(135),
+                None,
+                "not_authorized",
+                "not_authorized",
+            ),
+            (
+                EndReason::ProtocolError,
+                None,
+                Some("x"),
+                "protocol_error",
+                "protocol_error",
+            ),
+            (
+                EndReason::ProtocolError,
+                Some(129),
+                None,
+                "malformed_packet",
+                "malformed_packet",
+            ),
+            (
+                EndReason::ProtocolError,
+                Some(149),
+                None,
+                "frame_too_large",
+                "frame_too_large",
+            ),
+            (
+                EndReason::LimitExceeded,
+                Some(151),
+                None,
+                "quota_exceeded",
+                "quota_exceeded",
+            ),
+            (
+                EndReason::Shutdown,
+                Some(139),
+                None,
+                "server_shutting_down",
+                "server_shutting_down",
+            ),
+            (EndReason::Expired, None, None, "expired", "expired"),
+            (EndReason::Other, None, Some("what"), "what", "what"),
+            (EndReason::Other, None, None, "null", "internal_error"),
+            (EndReason::InternalError, None, Some(""), "null", "internal_error"),
+        ] {
+            let ended = End {
+                code,
+                text: text.map(str::to_owned),
+                ..testing::end(reason)
+            };
+            assert_eq!(end(&ended, None, EmqxVersion::Four), four, "{reason:?} {code:?}");
+            assert_eq!(end(&ended, None, EmqxVersion::Five), five, "{reason:?} {code:?}");
+        }
+    }
+
+    #[test]
+    fn a_closed_connection_is_named_after_what_carried_it() {
+        let closed = |text: Option<&str>| End {
+            text: text.map(str::to_owned),
+            ..testing::end(EndReason::Closed)
+        };
+        for (transport, text, four, five) in [
+            (Transport::Tls, None, "ssl_closed", "ssl_closed"),
+            (Transport::Websocket, None, "tcp_closed", "tcp_closed"),
+            (Transport::Websocket, Some("1000"), "1000", "internal_error"),
+            (Transport::WebsocketTls, Some("1001"), "1001", "internal_error"),
+            (Transport::Tcp, Some("x"), "tcp_closed", "tcp_closed"),
+        ] {
+            let connection = Connection {
+                transport,
+                ..testing::connection("c")
+            };
+            assert_eq!(end(&closed(text), Some(&connection), EmqxVersion::Four), four);
+            assert_eq!(end(&closed(text), Some(&connection), EmqxVersion::Five), five);
+        }
+    }
+
+    #[test]
+    fn drops() {
+        for (reason, code, text, expected) in [
+            (DropReason::NoSubscribers, 16, None, "no_subscribers"),
+            (DropReason::PacketIdInUse, 145, None, "packet_identifier_inuse"),
+            (
+                DropReason::ReceiveMaximumExceeded,
+                147,
+                None,
+                "receive_maximum_exceeded",
+            ),
+            (DropReason::QueueFull, 151, Some("x"), "queue_full"),
+            (DropReason::NotQueued, 0, None, "qos0_msg"),
+            (DropReason::Expired, 0, None, "expired"),
+            (DropReason::NoLocal, 0, None, "no_local"),
+            (DropReason::WindowFull, 147, None, "inflight_full"),
+            (DropReason::LimitExceeded, 150, None, "message_rate_too_high"),
+            (DropReason::Invalid, 144, None, "topic_name_invalid"),
+            (DropReason::Module, 0, Some("quiet hours"), "quiet hours"),
+            (DropReason::Other, 0, None, "unspecified_error"),
+        ] {
+            assert_eq!(drop(reason, code, text), expected, "{reason:?}");
+        }
+    }
+}

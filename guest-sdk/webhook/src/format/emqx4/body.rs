@@ -1,0 +1,253 @@
+//! The JSON bodies of EMQX 4's web-hook plugin (4.4.19).
+//!
+//! Keys come in descending order, as EMQX prints its maps. Written for every event, so straight into one buffer.
+//! `as_documented` gives another body altogether, see [`documented`](crate::format::documented).
+
+use crate::encoding::Encoding;
+use crate::format::emqx::{self, EmqxVersion};
+use crate::json::{Object, first, next, push_number, push_string};
+use crate::key::RuleKey;
+use crate::records::ConnectStep;
+use crate::rules::Rule;
+use hookhost_guest::{
+    Body, Client, Connection, Delivery, Detail, Event, Message, Property, Subscription, Unsubscription,
+};
+
+/// Room for all that is not payload, topic or name in most bodies.
+const FIXED: usize = 256;
+
+/// The body for an event; none if EMQX 4 has no body for such an event under the key.
+///
+/// `node` is the name of the host's node, for clients that are not on another one.
+pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Option<Body> {
+    let mut body = Emqx4Body {
+        out: Object::default(),
+        node,
+        encoding: rule.shape.payload_encoding,
+    };
+    match (key, &event.detail) {
+        (RuleKey::ClientConnect, Detail::ClientConnect(connection)) => body.connect(connection, ConnectStep::Connect),
+        (RuleKey::ClientConnack, Detail::ClientConnack(connack)) => {
+            body.connect(&connack.connection, ConnectStep::Connack(connack));
+        }
+        (RuleKey::ClientConnected, Detail::ClientConnected(connack)) => {
+            body.connect(&connack.connection, ConnectStep::Connected(connack));
+        }
+        (RuleKey::ClientDisconnected, Detail::ClientDisconnected(disconnection)) => {
+            let connection = &disconnection.connection;
+            body.username(&connection.client);
+            let reason = emqx::end(&disconnection.end, Some(connection), EmqxVersion::Four);
+            body.out.text(next!("reason"), &reason);
+            body.node(&connection.client);
+            body.out.number(next!("disconnected_at"), disconnection.disconnected_at);
+            if let Some(at) = disconnection.connected_at {
+                body.out.number(next!("connected_at"), at);
+            }
+            body.out.text(next!("clientid"), &connection.client.id);
+        }
+        (RuleKey::ClientSubscribe, Detail::ClientSubscribe(subscription)) => body.subscription(subscription, false),
+        (RuleKey::SessionSubscribed, Detail::SessionSubscribed(subscription)) => body.subscription(subscription, true),
+        (RuleKey::ClientUnsubscribe, Detail::ClientUnsubscribe(end)) => body.unsubscription(end, true),
+        (RuleKey::SessionUnsubscribed, Detail::SessionUnsubscribed(end)) => body.unsubscription(end, false),
+        (RuleKey::SessionTerminated, Detail::SessionTerminated(termination)) => {
+            let client = &termination.session.client;
+            body.username(client);
+            let reason = emqx::end(&termination.end, None, EmqxVersion::Four);
+            body.out.text(next!("reason"), &reason);
+            body.node(client);
+            body.out.text(next!("clientid"), &client.id);
+        }
+        (RuleKey::MessagePublish, Detail::MessagePublish(message)) => {
+            body.reserve(message);
+            body.out.number(first!("ts"), message.received_at);
+            body.message(message, message.qos, message.retain, None);
+        }
+        (RuleKey::MessageDelivered, Detail::MessageDelivered(delivery)) => body.delivery(delivery),
+        (RuleKey::MessageAcked, Detail::MessageAcked(acknowledgement)) => body.delivery(&acknowledgement.delivery),
+        (RuleKey::MessageDropped, Detail::MessageDropped(drop) | Detail::MessageRefused(drop)) => {
+            let message = &drop.message;
+            body.reserve(message);
+            body.out.number(first!("ts"), message.received_at);
+            let reason = emqx::drop(drop.reason, drop.code, drop.text.as_deref());
+            body.message(message, message.qos, message.retain, Some(reason));
+        }
+        _ => return None,
+    }
+    body.out.text(next!("action"), &rule.action);
+    body.out.raw("}");
+    Some(Body::Text(body.out.0))
+}
+
+/// A body in the making.
+struct Emqx4Body<'a> {
+    out: Object,
+    node: &'a str,
+    encoding: Encoding,
+}
+
+impl Emqx4Body<'_> {
+    /// The beginning of all events that are about a client.
+    fn username(&mut self, client: &Client) {
+        self.out.0.reserve(FIXED);
+        self.out.optional(first!("username"), client.username.as_deref());
+    }
+
+    fn node(&mut self, client: &Client) {
+        let node = client.node.as_ref().map_or(self.node, |node| node.name.as_str());
+        self.out.text(next!("node"), node);
+    }
+
+    fn connect(&mut self, connection: &Connection, answer: ConnectStep<'_>) {
+        let client = &connection.client;
+        self.username(client);
+        self.out.number(next!("proto_ver"), client.protocol_version);
+        self.node(client);
+        self.out.number(next!("keepalive"), connection.keep_alive);
+        self.out.optional(next!("ipaddress"), ip(client));
+        if let ConnectStep::Connack(connack) | ConnectStep::Connected(connack) = answer
+            && let Some(at) = connack.connected_at
+        {
+            self.out.number(next!("connected_at"), at);
+        }
+        if let ConnectStep::Connack(connack) = answer {
+            self.out.text(next!("conn_ack"), emqx::code(connack.code));
+        }
+        self.out.text(next!("clientid"), &client.id);
+    }
+
+    fn subscription(&mut self, subscription: &Subscription, in_force: bool) {
+        let client = &subscription.client;
+        self.username(client);
+        self.out.text(next!("topic"), &subscription.filter);
+        self.out.raw(next!("opts"));
+        let mut before = '{';
+        let mut key = |out: &mut Object, name: &str| {
+            out.0.push(before);
+            before = ',';
+            push_string(&mut out.0, name);
+            out.raw(":");
+        };
+        let out = &mut self.out;
+        if let Some(id) = subscription.id {
+            key(out, "subid");
+            push_number(&mut out.0, id);
+        }
+        if in_force {
+            key(out, "sub_props");
+            sub_props(out, subscription);
+        }
+        if let Some(group) = &subscription.group {
+            key(out, "share");
+            push_string(&mut out.0, group);
+        }
+        for (name, value) in [
+            ("rh", subscription.retain_handling),
+            ("rap", u8::from(subscription.retain_as_published)),
+            ("qos", subscription.qos),
+            ("nl", u8::from(subscription.no_local)),
+        ] {
+            key(out, name);
+            push_number(&mut out.0, value);
+        }
+        if in_force {
+            key(out, "is_new");
+            out.raw(if subscription.is_new { "true" } else { "false" });
+        }
+        if subscription.limit == Some(1) {
+            key(out, "is_exclusive");
+            out.raw("true");
+        }
+        self.out.raw("}");
+        self.node(client);
+        self.out.text(next!("clientid"), &client.id);
+    }
+
+    fn unsubscription(&mut self, end: &Unsubscription, with_options: bool) {
+        self.username(&end.client);
+        self.out.text(next!("topic"), &end.filter);
+        if with_options {
+            match &end.group {
+                None => self.out.raw(concat!(next!("opts"), "{}")),
+                Some(group) => {
+                    self.out.raw(next!("opts"));
+                    self.out.text(first!("share"), group);
+                    self.out.raw("}");
+                }
+            }
+        }
+        self.node(&end.client);
+        self.out.text(next!("clientid"), &end.client.id);
+    }
+
+    fn delivery(&mut self, delivery: &Delivery) {
+        let receiver = &delivery.receiver;
+        self.reserve(&delivery.message);
+        self.username(receiver);
+        self.out.number(next!("ts"), delivery.message.received_at);
+        self.message(&delivery.message, delivery.qos, delivery.retain, None);
+        self.out.text(next!("clientid"), &receiver.id);
+    }
+
+    fn reserve(&mut self, message: &Message) {
+        let room = FIXED + message.topic.len() + self.encoding.room(message.payload.len());
+        self.out.0.reserve(room);
+    }
+
+    /// A message after its time.
+    fn message(&mut self, message: &Message, qos: u8, retain: bool, reason: Option<&str>) {
+        self.out.text(next!("topic"), &message.topic);
+        self.out.flag(next!("retain"), retain);
+        if let Some(reason) = reason {
+            self.out.text(next!("reason"), reason);
+        }
+        self.out.number(next!("qos"), qos);
+        self.out.raw(next!("payload"));
+        self.encoding.push_json(&mut self.out.0, &message.payload);
+        // Whichever node has it: the one that runs the hook.
+        self.out.text(next!("node"), self.node);
+        let publisher = &message.publisher;
+        self.out.optional(next!("from_username"), publisher.username.as_deref());
+        self.out.text(next!("from_client_id"), &publisher.id);
+    }
+}
+
+/// The address without the port.
+pub(in crate::format) fn ip(client: &Client) -> Option<&str> {
+    let peer = client.peer.as_ref().filter(|peer| !peer.ip.is_empty());
+    peer.map(|peer| peer.ip.as_str())
+}
+
+/// What else a SUBSCRIBE said. EMQX loses the event if there are user properties; here they are an object.
+fn sub_props(out: &mut Object, subscription: &Subscription) {
+    let properties = subscription.properties.as_ref();
+    let user = properties
+        .map(|properties| properties.user.as_slice())
+        .unwrap_or_default();
+    let id = subscription.id.or_else(|| {
+        properties?.find(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(*id),
+            _ => None,
+        })
+    });
+    out.raw("{");
+    if !user.is_empty() {
+        out.raw("\"User-Property\":");
+        let mut before = '{';
+        for (at, (name, value)) in user.iter().enumerate() {
+            if user.iter().skip(at + 1).any(|(later, _)| later == name) {
+                continue;
+            }
+            out.0.push(before);
+            before = ',';
+            push_string(&mut out.0, name);
+            out.raw(":");
+            push_string(&mut out.0, value);
+        }
+        out.raw("}");
+    }
+    if let Some(id) = id {
+        out.raw(if user.is_empty() { "" } else { "," });
+        out.number("\"Subscription-Identifier\":", id);
+    }
+    out.raw("}");
+}

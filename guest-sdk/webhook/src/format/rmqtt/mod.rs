@@ -1,0 +1,70 @@
+//! RMQTT's web-hook plugin (0.24).
+
+mod body;
+mod reason;
+
+use hookhost_guest::{Body, Detail, DropReason, Event, Hook, Problems};
+
+use super::{BodyFormat, Content, MatchedEvent};
+use crate::key::RuleKey;
+use crate::parse::RuleTable;
+use crate::records::is_system;
+use crate::shape::Shape;
+
+pub(super) struct Rmqtt;
+
+impl BodyFormat for Rmqtt {
+    fn name(&self) -> &'static str {
+        "rmqtt"
+    }
+
+    fn hooks(&self, key: RuleKey) -> &'static [Hook] {
+        match key {
+            RuleKey::MessagePublish => &[Hook::MessagePublish, Hook::MessageRefused],
+            RuleKey::MessageDropped => &[Hook::DeliveryDropped, Hook::MessageRefused],
+            key if key <= RuleKey::OfflineMessage => key.hook(),
+            _ => &[],
+        }
+    }
+
+    fn content(&self, matched: &MatchedEvent<'_>) -> Option<Content> {
+        let MatchedEvent {
+            key, rule, event, node, ..
+        } = *matched;
+        let body = body::body(key, event, node.id, &rule.action, rule.shape.as_documented)?;
+        Some(Content::json(Body::Text(body)))
+    }
+
+    /// RMQTT reports a publish before it checks permission, so it reports a refused one twice. It does not report what
+    /// happens to the broker's own messages.
+    fn reports(&self, key: RuleKey, event: &Event, _as_documented: bool) -> bool {
+        match (key, &event.detail) {
+            (RuleKey::MessagePublish, Detail::MessageRefused(drop)) => drop.reason == DropReason::NotAuthorized,
+            (RuleKey::MessagePublish, _) => true,
+            _ => !event.message().is_some_and(is_system),
+        }
+    }
+
+    /// RMQTT ignores the topics of rules for dropped messages.
+    fn uses_topics(&self, key: RuleKey) -> bool {
+        key.has_subject() && key != RuleKey::MessageDropped
+    }
+
+    fn refusal(&self, setting: &str) -> &'static str {
+        match setting {
+            "payload_encoding" => ", whose payloads are always base64",
+            _ => "",
+        }
+    }
+
+    /// RMQTT requires an `action`, although its documentation says that the name of the event is the default.
+    fn check(&self, rule: &RuleTable<'_>, shape: &Shape, problems: &mut Problems) {
+        if !shape.as_documented && rule.own("action").is_none() {
+            let text = "is missing: the name that the event gets in the body";
+            problems.add(rule.place("action"), text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

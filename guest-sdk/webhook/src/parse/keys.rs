@@ -1,0 +1,176 @@
+//! What each key of a rule may hold.
+
+use super::values::{object, once, text, texts, unknown_choice};
+use super::{Found, Reader};
+use hookhost_guest::Method;
+
+use crate::encoding::Encoding;
+use crate::format::{CloudEvents, CloudEventsMode, Format};
+use crate::shape::BodyText;
+use crate::template::{HeaderTemplate, Template, UrlTemplate};
+
+impl<'a> Reader<'a> {
+    pub(super) fn format(&mut self, found: &Found<'_>) -> Option<Format> {
+        self.choice(found, &Format::ALL.map(Format::name), Format::from_name)
+    }
+
+    pub(super) fn encoding(&mut self, found: &Found<'_>, format: Format) -> Option<Encoding> {
+        self.choice(found, &Encoding::NAMES, |name| Encoding::from_name(name, format))
+    }
+
+    pub(super) fn method(&mut self, found: &Found<'_>) -> Option<Method> {
+        self.choice(found, &["post", "put", "patch", "get", "delete"], method)
+    }
+
+    pub(super) fn mode(&mut self, found: &Found<'_>) -> Option<CloudEventsMode> {
+        let modes = CloudEventsMode::NAMES;
+        self.choice(found, &modes.map(|(name, _)| name), |name| {
+            modes
+                .into_iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, mode)| mode)
+        })
+    }
+
+    /// CloudEvents in a mode, with the attributes that were asked for.
+    pub(super) fn cloudevents(&mut self, mode: CloudEventsMode, extensions: Option<&Found<'a>>) -> CloudEvents {
+        let mut events = CloudEvents::new(mode);
+        let Some(found) = extensions else { return events };
+        let Some(table) = object(&found.at, found.value, &mut self.problems) else {
+            return events;
+        };
+        for (name, value) in table {
+            let at = format!("{}.{name}", found.at);
+            let Some(text) = text(&at, value, &mut self.problems) else {
+                continue;
+            };
+            let template = Template::parse(text).and_then(|template| {
+                Format::Cloudevents.check_fields(&template)?;
+                Ok(template)
+            });
+            let added = template.map_err(|error| error.to_string());
+            match added.and_then(|template| events.clone().extension(name, template)) {
+                Ok(more) => events = more,
+                Err(error) => once(&at, error, &mut self.problems),
+            }
+        }
+        events
+    }
+
+    fn choice<T>(&mut self, found: &Found<'_>, names: &[&str], choose: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let name = text(&found.at, found.value, &mut self.problems)?;
+        let chosen = choose(name);
+        if chosen.is_none() {
+            self.problem(found, unknown_choice(name, names));
+        }
+        chosen
+    }
+
+    pub(super) fn truth(&mut self, found: &Found<'_>) -> bool {
+        let truth = found.value.as_bool();
+        if truth.is_none() {
+            self.problem(found, "true or false was expected".to_owned());
+        }
+        truth.unwrap_or_default()
+    }
+
+    pub(super) fn body(&mut self, found: &Found<'_>, format: Format) -> Option<BodyText> {
+        let text = text(&found.at, found.value, &mut self.problems)?;
+        let body = format.implementation().parse_body(text).and_then(|body| {
+            format.check_fields(body.template())?;
+            Ok(body)
+        });
+        match body {
+            Ok(body) => Some(body),
+            Err(error) => {
+                self.problem(found, error.to_string());
+                None
+            }
+        }
+    }
+
+    pub(super) fn headers(&mut self, found: &Found<'a>, format: Format) -> Vec<(String, HeaderTemplate)> {
+        let mut headers: Vec<(String, HeaderTemplate)> = Vec::new();
+        let Some(table) = object(&found.at, found.value, &mut self.problems) else {
+            return headers;
+        };
+        for (name, value) in table {
+            let at = format!("{}.{name}", found.at);
+            let Some(text) = text(&at, value, &mut self.problems) else {
+                continue;
+            };
+            let inner = Found {
+                at,
+                value,
+                is_own: found.is_own,
+            };
+            let name = name.to_ascii_lowercase();
+            if name.is_empty() || !name.bytes().all(is_token) {
+                self.problem(&inner, "is no name of an HTTP header".to_owned());
+            } else if ["content-length", "host", "transfer-encoding", "connection"].contains(&name.as_str()) {
+                self.problem(&inner, "is a header that the host writes by itself".to_owned());
+            }
+            let template = HeaderTemplate::parse(text).and_then(|template| {
+                format.check_fields(template.template())?;
+                Ok(template)
+            });
+            match template {
+                Ok(template) => headers.push((name, template)),
+                Err(error) => self.problem(&inner, error.to_string()),
+            }
+        }
+        headers.sort_by(|(one, _), (other, _)| one.cmp(other));
+        headers
+    }
+
+    pub(super) fn urls(&mut self, found: &Found<'a>, format: Format) -> Vec<UrlTemplate> {
+        let mut urls = Vec::new();
+        let Some(list) = texts(&found.at, found.value, &mut self.problems) else {
+            return urls;
+        };
+        for (at, url) in list {
+            let url = url.trim();
+            let inner = Found {
+                at,
+                value: found.value,
+                is_own: found.is_own,
+            };
+            let known = ["http://", "https://", "file://", "stdout:"];
+            if !known.iter().any(|scheme| url.starts_with(scheme)) {
+                // The URL itself may hold a password.
+                let text = "a URL begins with 'http://', 'https://', 'file://' or 'stdout:'";
+                self.problem(&inner, text.to_owned());
+                continue;
+            }
+            let template = format.implementation().parse_url(url).and_then(|template| {
+                format.check_fields(template.template())?;
+                Ok(template)
+            });
+            match template {
+                Ok(url) => urls.push(url),
+                Err(error) => self.problem(&inner, error.to_string()),
+            }
+        }
+        urls
+    }
+
+    /// A problem once: a value for all rules is read for each of them.
+    fn problem(&mut self, found: &Found<'_>, text: String) {
+        once(&found.at, text, &mut self.problems);
+    }
+}
+
+fn method(name: &str) -> Option<Method> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "post" => Method::Post,
+        "put" => Method::Put,
+        "patch" => Method::Patch,
+        "get" => Method::Get,
+        "delete" => Method::Delete,
+        _ => return None,
+    })
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -1,0 +1,300 @@
+//! Reading rules: all mistakes at once, each with the key where it is.
+
+mod keys;
+pub(crate) mod values;
+
+use serde_json::{Map, Value};
+
+use crate::format::{CloudEventsMode, FORMAT_SETTINGS, Format};
+use crate::key::RuleKey;
+use crate::rules::{Rule, Rules};
+use crate::shape::Shape;
+use crate::sql::{Condition, Select};
+use hookhost_guest::module::Host;
+use hookhost_guest::problems::Problems;
+use values::{is_empty, object, sql, text, topics, unknown};
+
+/// Keys that stand for all rules, and in a rule for that one.
+const SHARED: [&str; 9] = [
+    "urls",
+    "format",
+    "as_documented",
+    "payload_encoding",
+    "method",
+    "headers",
+    "body",
+    "cloudevents_mode",
+    "cloudevents_extensions",
+];
+
+/// Keys of a rule alone.
+const OWN: [&str; 4] = ["action", "topics", "select", "where"];
+
+impl Rules {
+    /// Reads rules; all mistakes at once, each with its key.
+    ///
+    /// ```text
+    /// {
+    ///   "urls": ["http://127.0.0.1:5656/hook"],
+    ///   "format": "emqx4",
+    ///   "rule": {"message_publish": [{"topics": ["#", "$SYS/#"], "payload_encoding": "base64"}]}
+    /// }
+    /// ```
+    ///
+    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`,
+    /// `payload_encoding`, `method`, `headers`, `body`, `cloudevents_mode` and `cloudevents_extensions` stand for all
+    /// rules, and in a rule in place of that; `action`, `topics`, `select` and `where` belong to a rule. `docs/webhook.md`
+    /// says what each does.
+    pub fn parse(config: &Value, host: &Host) -> Result<Rules, Problems> {
+        let mut problems = Problems::new();
+        let Some(table) = object("", config, &mut problems) else {
+            return Err(problems);
+        };
+        let mut known = vec!["rule"];
+        known.extend(SHARED);
+        for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
+            unknown(key, key, &known, &mut problems);
+        }
+        let mut reader = Reader {
+            shared: table,
+            problems,
+            formats: Vec::new(),
+        };
+        let mut rules = Rules::new(host.node.clone());
+        if let Some(value) = table.get("rule") {
+            reader.rules(value, &mut rules);
+        }
+        reader.check_shared();
+        reader.problems.check().map(|()| rules)
+    }
+}
+
+/// The settings of one rule, with those for all rules behind them.
+pub(crate) struct RuleTable<'a> {
+    /// The place of the rule and its own settings; `None`: the settings for all rules alone.
+    rule: Option<(String, &'a Map<String, Value>)>,
+    shared: &'a Map<String, Value>,
+}
+
+/// A value and where it stands.
+pub(crate) struct Found<'a> {
+    pub(crate) at: String,
+    pub(crate) value: &'a Value,
+    /// Whether it is the rule's own, and not one for all rules.
+    pub(crate) is_own: bool,
+}
+
+impl<'a> RuleTable<'a> {
+    /// The value of a setting: the rule's own, or else the one for all rules.
+    pub(crate) fn find(&self, name: &str) -> Option<Found<'a>> {
+        self.own(name).or_else(|| {
+            Some(Found {
+                at: name.to_owned(),
+                value: self.shared.get(name)?,
+                is_own: false,
+            })
+        })
+    }
+
+    /// The value that the rule itself has.
+    pub(crate) fn own(&self, name: &str) -> Option<Found<'a>> {
+        let (at, table) = self.rule.as_ref()?;
+        Some(Found {
+            at: format!("{at}.{name}"),
+            value: table.get(name)?,
+            is_own: true,
+        })
+    }
+
+    /// Where a setting of the rule is, or would be.
+    pub(crate) fn place(&self, name: &str) -> String {
+        match &self.rule {
+            Some((at, _)) => format!("{at}.{name}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// Reads rules and collects what is wrong with them.
+struct Reader<'a> {
+    /// The settings for all rules.
+    shared: &'a Map<String, Value>,
+    problems: Problems,
+    /// The formats of the rules read so far.
+    formats: Vec<Format>,
+}
+
+impl<'a> Reader<'a> {
+    fn rules(&mut self, value: &'a Value, rules: &mut Rules) {
+        let Some(table) = object("rule", value, &mut self.problems) else {
+            return;
+        };
+        for (name, value) in table {
+            let at = format!("rule.{name}");
+            let Some(key) = RuleKey::from_name(name) else {
+                unknown(&at, name, &RuleKey::ALL.map(RuleKey::name), &mut self.problems);
+                continue;
+            };
+            let Some(list) = value.as_array() else {
+                self.problems
+                    .add(at, "a list of rules was expected, such as [{ action = \"…\" }]");
+                continue;
+            };
+            for (index, value) in list.iter().enumerate() {
+                let at = format!("{at}.{index}");
+                if let Some(rule) = self.rule(key, &at, value) {
+                    rules.add(key, at, rule);
+                }
+            }
+        }
+    }
+
+    fn rule(&mut self, key: RuleKey, at: &str, value: &'a Value) -> Option<Rule> {
+        let own = object(at, value, &mut self.problems)?;
+        let known: Vec<&str> = OWN.iter().chain(&SHARED).copied().collect();
+        for name in own.keys().filter(|name| !known.contains(&name.as_str())) {
+            unknown(&format!("{at}.{name}"), name, &known, &mut self.problems);
+        }
+        let (rule, shared) = (Some((at.to_owned(), own)), self.shared);
+        let table = RuleTable { rule, shared };
+        let format = match table.find("format") {
+            Some(found) => self.format(&found)?,
+            None => Format::default(),
+        };
+        if !self.formats.contains(&format) {
+            self.formats.push(format);
+        }
+        if format.hooks(key).is_empty() {
+            let keys: Vec<_> = format.keys().map(RuleKey::name).collect();
+            self.problems.add(
+                at,
+                format_args!(
+                    "format \"{}\" has no {}; it has {}; \"emqx5\", \"cloudevents\" and \"template\" have all events",
+                    format.name(),
+                    key.name(),
+                    keys.join(", ")
+                ),
+            );
+        }
+        for name in FORMAT_SETTINGS.into_iter().filter(|name| !format.supports(name)) {
+            if let Some(found) = table.own(name) {
+                self.problems.add(found.at, format.unsupported(name));
+            }
+        }
+        let own_urls = table.own("urls").filter(|found| !is_empty(found.value));
+        let urls = own_urls.or_else(|| self.shared().find("urls"));
+        let urls = urls.map(|found| self.urls(&found, format)).unwrap_or_default();
+        let action = table.own("action");
+        let action = action.and_then(|found| text(&found.at, found.value, &mut self.problems));
+        let own_topics = table.own("topics");
+        let topics = own_topics.map(|found| topics(&found.at, found.value, &mut self.problems));
+        let shape = self.shape(&table, format);
+        format.implementation().check(&table, &shape, &mut self.problems);
+        let default_action = || format.implementation().default_action(key, shape.as_documented);
+        Some(Rule {
+            action: action.unwrap_or_else(default_action).to_owned(),
+            topics: topics.unwrap_or_default(),
+            urls,
+            select: self.select(&table, format),
+            condition: self.condition(&table),
+            shape,
+        })
+    }
+
+    /// The settings that say what requests look like.
+    fn shape(&mut self, table: &RuleTable<'a>, format: Format) -> Shape {
+        let find = |name: &str| table.find(name).filter(|_| format.supports(name));
+        let [as_documented, encoding, method, headers, body, mode, extensions] = [
+            "as_documented",
+            "payload_encoding",
+            "method",
+            "headers",
+            "body",
+            "cloudevents_mode",
+            "cloudevents_extensions",
+        ]
+        .map(find);
+        let mode = mode.and_then(|found| self.mode(&found)).unwrap_or_default();
+        Shape {
+            format,
+            as_documented: as_documented.is_some_and(|found| self.truth(&found)),
+            payload_encoding: encoding
+                .and_then(|found| self.encoding(&found, format))
+                .unwrap_or_default(),
+            method: method.and_then(|found| self.method(&found)).unwrap_or_default(),
+            headers: headers.map(|found| self.headers(&found, format)).unwrap_or_default(),
+            body: body.and_then(|found| self.body(&found, format)),
+            cloudevents: self.cloudevents(mode, extensions.as_ref()),
+        }
+    }
+
+    fn select(&mut self, table: &RuleTable<'a>, format: Format) -> Option<Select> {
+        let found = table.own("select").filter(|_| format.supports("select"))?;
+        let text = text(&found.at, found.value, &mut self.problems)?;
+        sql(&found.at, Select::parse(text), &mut self.problems)
+    }
+
+    fn condition(&mut self, table: &RuleTable<'a>) -> Option<Condition> {
+        let found = table.own("where")?;
+        let text = text(&found.at, found.value, &mut self.problems)?;
+        sql(&found.at, Condition::parse(text), &mut self.problems)
+    }
+
+    /// The settings for all rules alone.
+    fn shared(&self) -> RuleTable<'a> {
+        let shared = self.shared;
+        RuleTable { rule: None, shared }
+    }
+
+    /// Checks the values for all rules, as far as reading the rules has not checked them.
+    fn check_shared(&mut self) {
+        let format = match self.shared().find("format") {
+            Some(found) => self.format(&found),
+            None => Some(Format::default()),
+        };
+        let Some(format) = format else { return };
+        for name in FORMAT_SETTINGS.into_iter().filter(|name| SHARED.contains(name)) {
+            let Some(found) = self.shared().find(name) else {
+                continue;
+            };
+            if !format.supports(name) && !self.formats.iter().any(|format| format.supports(name)) {
+                self.problems.add(found.at, format.unsupported(name));
+            }
+        }
+        if self.formats.is_empty() {
+            self.check_unused(format);
+        }
+    }
+
+    /// Checks values that no rule uses.
+    fn check_unused(&mut self, format: Format) {
+        let shared = self.shared();
+        if let Some(found) = shared.find("urls") {
+            self.urls(&found, format);
+        }
+        if let Some(found) = shared.find("as_documented") {
+            self.truth(&found);
+        }
+        if let Some(found) = shared.find("payload_encoding") {
+            self.encoding(&found, format);
+        }
+        if let Some(found) = shared.find("method") {
+            self.method(&found);
+        }
+        if let Some(found) = shared.find("headers") {
+            self.headers(&found, format);
+        }
+        if let Some(found) = shared.find("body") {
+            self.body(&found, format);
+        }
+        if let Some(found) = shared.find("cloudevents_mode") {
+            self.mode(&found);
+        }
+        if let Some(found) = shared.find("cloudevents_extensions") {
+            self.cloudevents(CloudEventsMode::default(), Some(&found));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

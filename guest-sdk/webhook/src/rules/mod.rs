@@ -1,0 +1,267 @@
+//! Rules: which events go where, and in which form.
+//!
+//! Whatever form a configuration had, it has become the canonical one before it is read here. Rules are read once and
+//! then only looked up; a rule that could send nothing is not kept. For each event, a rule is asked in this order: is
+//! the event one that the format tells, does the topic match, is `where` true; then its requests are made.
+
+use crate::columns::Row;
+
+use crate::fields::Fields;
+use crate::format::{Content, MatchedEvent};
+use crate::key::RuleKey;
+use crate::shape::Shape;
+use crate::sql::{Columns, Condition, Failure, Scope, Select, Selection, Value};
+use crate::template::UrlTemplate;
+use hookhost_guest::event::{Event, Interest, Node};
+use hookhost_guest::request::{Body, Outcome, Request};
+use hookhost_guest::topic::TopicFilter;
+
+/// One rule, ready to be used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// The name that the event gets in the body.
+    pub action: String,
+    /// What the topic, or the filter of a subscription, must match one of; empty: everything, `$…` too.
+    pub topics: Vec<TopicFilter>,
+    /// Where the requests go, one to each; never empty.
+    pub urls: Vec<UrlTemplate>,
+    /// Which columns of EMQX 5 the body has; none: all.
+    pub select: Option<Select>,
+    /// What must be true of EMQX 5's columns; none: nothing.
+    pub condition: Option<Condition>,
+    /// What the requests look like.
+    pub shape: Shape,
+}
+
+impl Rule {
+    fn matches(&self, key: RuleKey, subject: Option<&str>) -> bool {
+        let format = self.shape.format;
+        let Some(subject) = subject.filter(|_| format.uses_topics(key)) else {
+            return true;
+        };
+        self.topics.is_empty()
+            || self.topics.iter().any(|topic| {
+                topic.matches(subject)
+                    || (format.implementation().wildcards_match_dollar() && matches_dollar(topic, subject))
+            })
+    }
+
+    /// Whether the rule needs all events of its hooks, whatever their topic.
+    fn needs_all(&self, key: RuleKey) -> bool {
+        let format = self.shape.format;
+        let covers_dollar =
+            |topic: &TopicFilter| format.implementation().wildcards_match_dollar() && begins_wild(topic);
+        !format.uses_topics(key) || self.topics.is_empty() || self.topics.iter().any(covers_dollar)
+    }
+}
+
+fn begins_wild(topic: &TopicFilter) -> bool {
+    topic.as_str().starts_with(['+', '#'])
+}
+
+/// Whether a filter that begins with a wildcard matches `$…` but for the `$`.
+fn matches_dollar(topic: &TopicFilter, subject: &str) -> bool {
+    begins_wild(topic)
+        && subject
+            .strip_prefix('$')
+            .is_some_and(|rest| topic.matches(&format!("_{rest}")))
+}
+
+/// The rules of all keys.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// In the order of [`RuleKey`].
+    by_key: [Vec<Rule>; RuleKey::ALL.len()],
+    without_url: Vec<String>,
+    node: Node,
+}
+
+impl Rules {
+    /// No rules, on a host that is this node.
+    pub(super) fn new(node: Node) -> Rules {
+        Rules {
+            by_key: Default::default(),
+            without_url: Vec::new(),
+            node,
+        }
+    }
+
+    /// Adds a rule that was read at a key such as `rule.message_publish.0`.
+    pub(super) fn add(&mut self, key: RuleKey, at: String, rule: Rule) {
+        if rule.urls.is_empty() {
+            self.without_url.push(at);
+        } else if let Some(rules) = self.by_key.get_mut(key as usize) {
+            rules.push(rule);
+        }
+    }
+
+    /// Keys of rules that were left out because there is no URL for them, such as `rule.message_publish.0`.
+    pub fn without_url(&self) -> &[String] {
+        &self.without_url
+    }
+
+    /// The rules of a key, in the order given.
+    pub fn of(&self, key: RuleKey) -> &[Rule] {
+        self.by_key.get(key as usize).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What a module has to ask for, so that it gets every event that a rule matches and as few others as can be.
+    pub fn interests(&self) -> Vec<Interest> {
+        let mut interests: Vec<Interest> = Vec::new();
+        for key in RuleKey::ALL {
+            for rule in self.of(key) {
+                let all = rule.needs_all(key);
+                let filters = rule.topics.iter().map(TopicFilter::as_str);
+                for hook in rule.shape.format.hooks(key) {
+                    match interests.iter_mut().find(|known| known.hook == *hook) {
+                        Some(known) if all => known.filters.clear(),
+                        Some(known) if known.filters.is_empty() => {}
+                        Some(known) => extend(&mut known.filters, filters.clone()),
+                        None => {
+                            let mut interest = Interest::every(*hook);
+                            if !all {
+                                extend(&mut interest.filters, filters.clone());
+                            }
+                            interests.push(interest);
+                        }
+                    }
+                }
+            }
+        }
+        interests
+    }
+
+    /// The rules that match an event, each with its key, in the order of their requests; `where` is not asked yet.
+    pub fn matching<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = (RuleKey, &'r Rule)> {
+        let (hook, subject) = (event.hook(), event.subject());
+        RuleKey::of(hook).iter().flat_map(move |key| {
+            self.of(*key).iter().filter_map(move |rule| {
+                let Shape {
+                    format, as_documented, ..
+                } = rule.shape;
+                let is_reported = format.hooks(*key).contains(&hook) && format.reports(*key, event, as_documented);
+                (is_reported && rule.matches(*key, subject)).then_some((*key, rule))
+            })
+        })
+    }
+
+    /// The requests of the default module: for each rule that an event matches and each of its URLs one, in the order
+    /// given, in the rule's format.
+    pub fn webhooks(&self, event: &Event) -> Outcome {
+        self.requests(event, |matched| {
+            matched.rule.shape.format.implementation().content(matched)
+        })
+    }
+
+    /// A request for each rule that an event matches and each of its URLs, in the order given, with a body of the
+    /// caller's own: JSON, unless the rule has a `content-type` among its headers.
+    ///
+    /// The body is asked for once for each rule; none: that rule sends nothing.
+    pub fn outcome<B: Into<Body>>(&self, event: &Event, mut body: impl FnMut(RuleKey, &Rule) -> Option<B>) -> Outcome {
+        self.requests(event, |matched| {
+            body(matched.key, matched.rule).map(|body| Content::json(body.into()))
+        })
+    }
+
+    fn requests(&self, event: &Event, mut content: impl FnMut(&MatchedEvent<'_>) -> Option<Content>) -> Outcome {
+        let mut requests = Vec::new();
+        for (key, rule) in self.matching(event) {
+            let row = Row::new(key, rule, event, &self.node);
+            let scope = Scope::new(&row);
+            let selected = match evaluate(rule, &scope) {
+                Ok(Some(selected)) => selected,
+                Ok(None) => continue,
+                Err(failure) => {
+                    // As in EMQX, where the rule counts as failed and nothing is sent.
+                    hookhost_guest::debug!("rule '{}' of {}: {failure}", rule.action, key.name());
+                    continue;
+                }
+            };
+            let matched = MatchedEvent {
+                key,
+                rule,
+                event,
+                node: &self.node,
+                row: &row,
+                selected: selected.as_ref(),
+            };
+            let Some(content) = content(&matched) else {
+                continue;
+            };
+            if rule.shape.format.implementation().renders_selection() && !rule.is_constant() {
+                let selected = selected.unwrap_or_else(|| Value::object(row.all()));
+                push(&mut requests, rule, content, &Selection(&selected));
+            } else {
+                push(&mut requests, rule, content, row.fields());
+            }
+        }
+        requests.into()
+    }
+}
+
+/// What is selected, if there is a choice; nothing at all if the condition does not hold.
+fn evaluate<'s>(rule: &'s Rule, scope: &'s Scope<'_, Row<'_>>) -> Result<Option<Option<Value<'s>>>, Failure> {
+    let selected = rule.select.as_ref().filter(|select| !select.is_everything());
+    let selected = selected.map(|select| scope.select(select)).transpose()?;
+    let holds = match &rule.condition {
+        Some(condition) => scope.holds(condition, selected.as_ref())?,
+        None => true,
+    };
+    Ok(holds.then_some(selected))
+}
+
+impl Rule {
+    /// Whether URLs and headers are the same for every event.
+    fn is_constant(&self) -> bool {
+        self.urls.iter().all(|url| url.template().is_constant())
+            && self
+                .shape
+                .headers
+                .iter()
+                .all(|(_, value)| value.template().is_constant())
+    }
+}
+
+/// Appends the requests of a rule: the content to each of its URLs.
+fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, fields: &dyn Fields) {
+    let mut headers = content.headers;
+    for (name, template) in &rule.shape.headers {
+        headers.retain(|(known, _)| known != name);
+        headers.extend(template.render(fields).map(|value| (name.clone(), value)));
+    }
+    let mut request = Request::new(rule.shape.method, String::new());
+    if rule.shape.method.has_body() {
+        request.body = content.body;
+    } else {
+        headers.retain(|(name, _)| name != "content-type");
+    }
+    request.headers = headers;
+    let mut urls = rule.urls.iter().filter_map(|url| match url.render(fields) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            hookhost_guest::warn!("rule '{}' sends nothing for this event: {error}", rule.action);
+            None
+        }
+    });
+    let Some(mut url) = urls.next() else { return };
+    // The last one takes the request, the others get copies.
+    for next in urls {
+        let earlier = std::mem::replace(&mut url, next);
+        requests.push(Request {
+            url: earlier,
+            ..request.clone()
+        });
+    }
+    requests.push(Request { url, ..request });
+}
+
+fn extend<'a>(filters: &mut Vec<String>, more: impl Iterator<Item = &'a str>) {
+    for filter in more {
+        if !filters.iter().any(|known| known == filter) {
+            filters.push(filter.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

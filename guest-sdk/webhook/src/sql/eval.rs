@@ -1,0 +1,271 @@
+//! Clauses evaluated for one event.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt;
+
+use serde_json::Value as Json;
+
+use super::parser::{Comparison, Condition, Field, Operand, Select, Step, Test};
+use super::value::{Value, insert};
+use hookhost_guest::topic::TopicFilter;
+
+/// The columns of one event.
+pub trait Columns {
+    /// The value of a column; [`Value::Undefined`] if there is no such column.
+    fn get(&self, name: &str) -> Value<'_>;
+
+    /// The value of a column as a body has it, if that is another: an encoded payload.
+    fn shown(&self, name: &str) -> Value<'_> {
+        self.get(name)
+    }
+
+    /// Every column with its value as a body has it.
+    fn all(&self) -> Vec<(Cow<'_, str>, Value<'_>)>;
+}
+
+/// Why a clause has no value for an event; in EMQX the rule fails then, and nothing is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// A field inside the payload is asked for, and the payload is no JSON.
+    PayloadIsNotJson,
+    /// A text is compared with a number and is none.
+    NotANumber(String),
+    /// `=~` has something else than two texts.
+    NotATopic,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::PayloadIsNotJson => {
+                f.write_str("a field inside the payload is asked for, and the payload is no JSON")
+            }
+            Failure::NotANumber(text) => write!(f, "'{text}' is compared with a number and is none"),
+            Failure::NotATopic => f.write_str("=~ compares a topic with a topic filter, both texts"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// One event that clauses are evaluated for. Its payload is decoded once, when a field inside is first asked for.
+pub struct Scope<'e, C> {
+    columns: &'e C,
+    payload: OnceCell<Option<Json>>,
+}
+
+/// Names and values in the making of a body.
+type Object<'s> = Vec<(Cow<'s, str>, Value<'s>)>;
+
+impl<'e, C: Columns> Scope<'e, C> {
+    /// An event with these columns.
+    pub fn new(columns: &'e C) -> Scope<'e, C> {
+        Scope {
+            columns,
+            payload: OnceCell::new(),
+        }
+    }
+
+    /// What SELECT makes of the event: an object.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]: the rule does nothing with this event.
+    pub fn select<'s>(&'s self, select: &'s Select) -> Result<Value<'s>, Failure> {
+        let mut selected = Vec::new();
+        for field in &select.fields {
+            match field {
+                Field::All => {
+                    for (name, value) in self.columns.all() {
+                        insert(&mut selected, name, value);
+                    }
+                }
+                Field::As(operand, names) => {
+                    let value = match operand {
+                        Operand::Path(head, steps) if steps.is_empty() && find(&selected, head).is_none() => {
+                            self.columns.shown(head)
+                        }
+                        operand => self.value(operand, &selected)?,
+                    };
+                    put(&mut selected, names, value);
+                }
+            }
+        }
+        Ok(Value::Object(selected))
+    }
+
+    /// Whether WHERE is true for the event. What `selected`, the result of SELECT, has under a name goes before the
+    /// column of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]: the rule does nothing with this event.
+    pub fn holds(&self, condition: &Condition, selected: Option<&Value<'_>>) -> Result<bool, Failure> {
+        let selected = match selected {
+            Some(Value::Object(selected)) => selected.as_slice(),
+            _ => &[],
+        };
+        self.test(&condition.0, selected)
+    }
+
+    fn test(&self, test: &Test, selected: &[(Cow<'_, str>, Value<'_>)]) -> Result<bool, Failure> {
+        match test {
+            Test::All(tests) => {
+                for test in tests {
+                    if !self.test(test, selected)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Test::Any(tests) => {
+                for test in tests {
+                    if self.test(test, selected)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Test::Not(test) => match &**test {
+                // What is neither true nor false is not true the other way round either.
+                Test::Truth(operand) => Ok(self.value(operand, selected)? == Value::Bool(false)),
+                test => Ok(!self.test(test, selected)?),
+            },
+            Test::Truth(operand) => Ok(self.value(operand, selected)? == Value::Bool(true)),
+            Test::Compare(left, comparison, right) => {
+                compare(&self.value(left, selected)?, *comparison, &self.value(right, selected)?)
+            }
+        }
+    }
+
+    fn value<'s>(&'s self, operand: &'s Operand, selected: &[(Cow<'s, str>, Value<'s>)]) -> Result<Value<'s>, Failure> {
+        let (head, steps) = match operand {
+            Operand::Constant(value) => return Ok(borrowed(value)),
+            Operand::Path(head, steps) => (head, steps),
+        };
+        if let Some(value) = find(selected, head) {
+            let inside = step(value.clone(), steps);
+            if inside != Value::Undefined {
+                return Ok(inside);
+            }
+        }
+        if head != "payload" || steps.is_empty() {
+            return Ok(step(self.columns.get(head), steps));
+        }
+        let payload = self.payload.get_or_init(|| match self.columns.get("payload") {
+            Value::Text(text) => serde_json::from_str(&text).ok(),
+            other => Some(Json::from(&other)),
+        });
+        let payload = payload.as_ref().ok_or(Failure::PayloadIsNotJson)?;
+        Ok(step_json(payload, steps))
+    }
+}
+
+fn find<'o, 's>(object: &'o [(Cow<'s, str>, Value<'s>)], name: &str) -> Option<&'o Value<'s>> {
+    object.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+/// A constant, its text not copied.
+fn borrowed<'s>(value: &'s Value<'static>) -> Value<'s> {
+    match value {
+        Value::Text(text) => Value::text(text),
+        value => value.clone(),
+    }
+}
+
+/// Puts a value where the names lead; what is in the way and no object gives place to one.
+fn put<'s>(object: &mut Object<'s>, names: &'s [String], value: Value<'s>) {
+    let Some((name, inside)) = names.split_first() else {
+        return;
+    };
+    if inside.is_empty() {
+        insert(object, Cow::Borrowed(name), value);
+        return;
+    }
+    if !matches!(find(object, name), Some(Value::Object(_))) {
+        insert(object, Cow::Borrowed(name), Value::Object(Vec::new()));
+    }
+    let entry = object.iter_mut().find(|(known, _)| known == name);
+    if let Some((_, Value::Object(object))) = entry {
+        put(object, inside, value);
+    }
+}
+
+/// The value inside another; a text is looked into as JSON.
+fn step<'s>(value: Value<'s>, steps: &[Step]) -> Value<'s> {
+    let Some((first, further)) = steps.split_first() else {
+        return value;
+    };
+    let inside = match (value, first) {
+        (Value::Object(object), Step::Key(key)) => {
+            object.into_iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        }
+        (Value::List(mut list), Step::Index(index)) => {
+            nth(list.len(), *index).and_then(|at| (at < list.len()).then(|| list.swap_remove(at)))
+        }
+        (Value::Text(text), _) => {
+            let json = serde_json::from_str::<Json>(&text).ok();
+            return json.map_or(Value::Undefined, |json| step_json(&json, steps).into_owned());
+        }
+        _ => None,
+    };
+    inside.map_or(Value::Undefined, |value| step(value, further))
+}
+
+fn step_json<'s>(json: &'s Json, steps: &[Step]) -> Value<'s> {
+    let Some((first, further)) = steps.split_first() else {
+        return Value::from(json);
+    };
+    let inside = match (json, first) {
+        (Json::Object(object), Step::Key(key)) => object.get(key),
+        (Json::Array(list), Step::Index(index)) => nth(list.len(), *index).and_then(|at| list.get(at)),
+        (Json::String(text), _) => {
+            let json = serde_json::from_str::<Json>(text).ok();
+            return json.map_or(Value::Undefined, |json| step_json(&json, steps).into_owned());
+        }
+        _ => None,
+    };
+    inside.map_or(Value::Undefined, |value| step_json(value, further))
+}
+
+/// The place of an index that counts from 1, or from the end.
+fn nth(length: usize, index: i64) -> Option<usize> {
+    let distance = usize::try_from(index.unsigned_abs()).ok()?;
+    if index > 0 {
+        distance.checked_sub(1)
+    } else {
+        length.checked_sub(distance).filter(|_| index < 0)
+    }
+}
+
+fn compare(left: &Value<'_>, comparison: Comparison, right: &Value<'_>) -> Result<bool, Failure> {
+    if *left == Value::Undefined || *right == Value::Undefined {
+        // Two missing values are equal, and a missing topic matches a missing filter; nothing else is true.
+        let equal = !matches!(comparison, Comparison::Unequal | Comparison::Less | Comparison::Greater);
+        return Ok(left == right && equal);
+    }
+    if comparison == Comparison::Matches {
+        let (Value::Text(topic), Value::Text(filter)) = (left, right) else {
+            return Err(Failure::NotATopic);
+        };
+        return Ok(filter.parse::<TopicFilter>().is_ok_and(|filter| filter.matches(topic)));
+    }
+    let Some(order) = left.compare(right) else {
+        let text = match (left, right) {
+            (Value::Text(text), _) | (_, Value::Text(text)) => text.to_string(),
+            _ => String::new(),
+        };
+        return Err(Failure::NotANumber(text));
+    };
+    Ok(match comparison {
+        Comparison::Equal => order.is_eq(),
+        Comparison::Unequal => order.is_ne(),
+        Comparison::Less => order.is_lt(),
+        Comparison::LessOrEqual => order.is_le(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterOrEqual => order.is_ge(),
+        Comparison::Matches => false,
+    })
+}

@@ -1,0 +1,129 @@
+//! What the entries of FROM stand for.
+
+use crate::key::RuleKey;
+use hookhost_guest::topic::TopicFilter;
+
+/// What a statement is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source<'t> {
+    /// Messages that are published on topics that match a filter; rules of [`RuleKey::MessagePublish`].
+    Topic(&'t str),
+    /// The events of a key.
+    Event(RuleKey),
+    /// An event by its name; rules of [`RuleKey::Other`] with the name as topic.
+    Named(&'static str),
+    /// An event that EMQX has and this host has not, by the entry; nothing will ever come of it.
+    Absent(&'t str),
+    /// An event topic that EMQX does not have either, by the entry.
+    Unknown(&'t str),
+}
+
+/// Event topics: the spelling of all versions, that of 5.9 and later, and what they stand for.
+const EVENTS: [(&str, &str, Event); 16] = [
+    (
+        "client_connected",
+        "client/connected",
+        Event::Key(RuleKey::ClientConnected),
+    ),
+    (
+        "client_disconnected",
+        "client/disconnected",
+        Event::Key(RuleKey::ClientDisconnected),
+    ),
+    ("client_connack", "client/connack", Event::Key(RuleKey::ClientConnack)),
+    (
+        "client_check_authn_complete",
+        "auth/check_authn_complete",
+        Event::Key(RuleKey::ClientAuthenticated),
+    ),
+    (
+        "client_check_authz_complete",
+        "auth/check_authz_complete",
+        Event::Key(RuleKey::ClientAuthorized),
+    ),
+    (
+        "session_subscribed",
+        "session/subscribed",
+        Event::Key(RuleKey::SessionSubscribed),
+    ),
+    (
+        "session_unsubscribed",
+        "session/unsubscribed",
+        Event::Key(RuleKey::SessionUnsubscribed),
+    ),
+    (
+        "message_delivered",
+        "message/delivered",
+        Event::Key(RuleKey::MessageDelivered),
+    ),
+    ("message_acked", "message/acked", Event::Key(RuleKey::MessageAcked)),
+    (
+        "message_dropped",
+        "message/dropped",
+        Event::Key(RuleKey::MessageDropped),
+    ),
+    (
+        "delivery_dropped",
+        "message/delivery_dropped",
+        Event::Key(RuleKey::DeliveryDropped),
+    ),
+    ("client/ping", "client/ping", Event::Name("client.ping")),
+    ("schema_validation_failed", "schema_validation/failed", Event::Absent),
+    (
+        "message_transformation_failed",
+        "message_transformation/failed",
+        Event::Absent,
+    ),
+    ("sys/alarm_activated", "sys/alarm_activated", Event::Absent),
+    ("sys/alarm_deactivated", "sys/alarm_deactivated", Event::Absent),
+];
+
+#[derive(Clone, Copy)]
+enum Event {
+    Key(RuleKey),
+    Name(&'static str),
+    Absent,
+}
+
+impl Source<'_> {
+    /// The topics of all events that EMQX has, in both spellings, such as `$events/client_connected`.
+    pub fn event_topics() -> impl Iterator<Item = String> {
+        let names = EVENTS.iter().flat_map(|(old, new, _)| [*old, *new]);
+        names.map(|name| format!("$events/{name}"))
+    }
+}
+
+impl<'t> Source<'t> {
+    /// What an entry of FROM stands for: several things if it is an event topic with wildcards.
+    pub fn of(entry: &'t str) -> Vec<Source<'t>> {
+        if entry.starts_with("$bridges/") || entry.starts_with("$sources/") {
+            return vec![Source::Absent(entry)];
+        }
+        let Some(name) = entry.strip_prefix("$events/") else {
+            return vec![Source::Topic(entry)];
+        };
+        let source = |event: Event| match event {
+            Event::Key(key) => Source::Event(key),
+            Event::Name(name) => Source::Named(name),
+            Event::Absent => Source::Absent(entry),
+        };
+        let exact = EVENTS.iter().find(|(old, new, _)| name == *old || name == *new);
+        if let Some((_, _, event)) = exact {
+            return vec![source(*event)];
+        }
+        let Ok(filter) = name.parse::<TopicFilter>() else {
+            return vec![Source::Unknown(entry)];
+        };
+        let matching = EVENTS.iter().filter(|(_, new, _)| filter.matches(new));
+        let mut sources: Vec<_> = matching.map(|(_, _, event)| source(*event)).collect();
+        // What a wildcard also covers is not worth a word if there is something else.
+        if sources.iter().any(|source| !matches!(source, Source::Absent(_))) {
+            sources.retain(|source| !matches!(source, Source::Absent(_)));
+        }
+        sources.dedup();
+        if sources.is_empty() {
+            sources.push(Source::Unknown(entry));
+        }
+        sources
+    }
+}

@@ -1,0 +1,61 @@
+//! The value of an HTTP header, where a line break would begin the next header.
+
+use super::{Template, TemplateError};
+use crate::fields::Fields;
+
+/// The template of a header's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderTemplate(Template);
+
+impl HeaderTemplate {
+    /// Reads the template of a value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Template::parse`].
+    pub fn parse(text: &str) -> Result<HeaderTemplate, TemplateError> {
+        Template::parse(text).map(HeaderTemplate)
+    }
+
+    /// The fields that it looks up.
+    pub fn template(&self) -> &Template {
+        &self.0
+    }
+
+    /// The value for an event, with blanks for control characters and none at its ends; none if nothing is left, and
+    /// the header is not sent then.
+    pub fn render(&self, fields: &dyn Fields) -> Option<String> {
+        clean(&self.0.render(fields))
+    }
+}
+
+/// A text as it may stand in a header; none if nothing is left of it.
+fn clean(text: &str) -> Option<String> {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = text.trim_matches(' ');
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_value_begins_another_header() {
+        let fields = json!({"topic": "a\r\nx-evil: 1\0", "qos": 1, "username": " \r\n", "clientid": "温 1"});
+        let fields = fields.as_object().unwrap();
+        for (template, expected) in [
+            ("${topic}", Some("a  x-evil: 1")),
+            ("q${qos}", Some("q1")),
+            ("constant", Some("constant")),
+            ("${clientid}", Some("温 1")),
+            ("${username}", None),
+            ("${nobody}", None),
+            ("", None),
+        ] {
+            let value = HeaderTemplate::parse(template).unwrap().render(fields);
+            assert_eq!(value.as_deref(), expected, "{template}");
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Text with placeholders: `${clientid}`, `${payload.a.b}`, `${user_properties.x}`, and `${.}` for everything.
+//!
+//! A [`Template`] is the parsed text and knows nothing of where the result goes. What surrounds a placeholder decides
+//! how its value must be written, so each place has a type of its own, which is checked when the configuration is read
+//! and cannot fail or break out of its place later:
+//!
+//! - [`BodyTemplate`]: JSON, where values are escaped inside quotes and written as JSON elsewhere; or plain text.
+//! - [`HeaderTemplate`]: control characters become blanks.
+//! - [`UrlTemplate`]: values are percent-encoded; scheme, host and port are fixed.
+//! - [`Template::render_emqx5`]: as EMQX 5 does it, where a value may break out.
+
+mod body;
+mod header;
+mod url;
+
+pub use body::BodyTemplate;
+pub use header::HeaderTemplate;
+pub(super) use url::push_percent;
+pub use url::{DotSegment, UrlTemplate};
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::fields::{Fields, Lookup, Path};
+use hookhost_guest::nearest::nearest;
+
+/// Text with placeholders, parsed.
+///
+/// ```
+/// use hookhost_webhook::Template;
+///
+/// let template = Template::parse("${topic}: ${payload.celsius} °C (costs ${$}5)").unwrap();
+/// let fields = serde_json::json!({"topic": "oven", "payload": "{\"celsius\": 21.5}"});
+/// assert_eq!(template.render(fields.as_object().unwrap()), "oven: 21.5 °C (costs $5)");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Field(Path),
+}
+
+/// Why a text is no template, or not one for its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TemplateError {
+    /// `${` without `}`; with what follows it, cut.
+    Unclosed(String),
+    /// What stands between `${` and `}` is no path.
+    NotAPath(String),
+    /// No event has such a field.
+    Unknown {
+        /// The name.
+        name: String,
+        /// The field that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A body that begins with `{` or `[` is no JSON: why, and in which line.
+    NotJson(String),
+    /// A placeholder in a URL before its path.
+    InAuthority,
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TemplateError::Unclosed(rest) => write!(
+                f,
+                "'${{{rest}' is not closed: a placeholder ends with '}}', a literal '${{' is written '${{$}}{{'"
+            ),
+            TemplateError::NotAPath(text) => write!(
+                f,
+                "'${{{text}}}' names no field: a name is expected, with dots into it such as '${{payload.a.b}}', or '${{.}}' for all"
+            ),
+            TemplateError::Unknown {
+                name,
+                nearest: Some(near),
+            } => {
+                write!(f, "'${{{name}}}': there is no field '{name}'; is '{near}' meant?")
+            }
+            TemplateError::Unknown { name, nearest: None } => write!(f, "'${{{name}}}': there is no field '{name}'"),
+            TemplateError::NotJson(why) => write!(
+                f,
+                "begins like JSON and is none ({why}); a placeholder stands for a whole value or inside quotes"
+            ),
+            TemplateError::InAuthority => {
+                f.write_str("a placeholder may stand in path and query of an http: or https: URL, nowhere else")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+impl Template {
+    /// Reads a text. `${$}` is a literal `$`.
+    ///
+    /// # Errors
+    ///
+    /// A placeholder that is not closed or that names nothing; whether a field exists is for
+    /// [`check`](Template::check) to say.
+    pub fn parse(text: &str) -> Result<Template, TemplateError> {
+        let mut template = Template { parts: Vec::new() };
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            template.push_text(before);
+            let Some((inside, behind)) = after.split_once('}') else {
+                return Err(TemplateError::Unclosed(after.chars().take(20).collect()));
+            };
+            if inside == "$" {
+                template.push_text("$");
+            } else {
+                let path = Path::parse(inside.trim()).filter(|path| is_plain(path.name()));
+                let path = path.ok_or_else(|| TemplateError::NotAPath(inside.chars().take(40).collect()))?;
+                template.parts.push(Part::Field(path));
+            }
+            rest = behind;
+        }
+        template.push_text(rest);
+        Ok(template)
+    }
+
+    /// Reads a text as EMQX 5 does, where every text is a template: what is no placeholder of letters, digits, `_` and
+    /// dots stays as it is.
+    pub fn parse_emqx5(text: &str) -> Template {
+        let mut template = Template { parts: Vec::new() };
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            template.push_text(before);
+            let inside = after.split_once('}').map(|(inside, _)| inside);
+            let whole = |inside: &&str| inside.is_empty() || is_plain(&inside.replace('.', "_"));
+            match inside {
+                Some("$") => template.push_text("$"),
+                Some(inside) if whole(&inside) => {
+                    let path = Path::parse(if inside.is_empty() { "." } else { inside });
+                    // An empty name between dots is one that nothing has.
+                    template
+                        .parts
+                        .push(path.map_or_else(|| Part::Text("undefined".to_owned()), Part::Field));
+                }
+                _ => {
+                    template.push_text("${");
+                    rest = after;
+                    continue;
+                }
+            }
+            rest = inside
+                .and_then(|inside| after.get(inside.len() + 1..))
+                .unwrap_or_default();
+        }
+        template.push_text(rest);
+        template
+    }
+
+    fn push_text(&mut self, more: &str) {
+        match self.parts.last_mut() {
+            _ if more.is_empty() => {}
+            Some(Part::Text(text)) => text.push_str(more),
+            _ => self.parts.push(Part::Text(more.to_owned())),
+        }
+    }
+
+    /// Whether every field is one of these.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError::Unknown`] for the first that is not, with the nearest that is.
+    pub fn check(&self, known: &[&str]) -> Result<(), TemplateError> {
+        let unknown = self.names().find(|name| !name.is_empty() && !known.contains(name));
+        unknown.map_or(Ok(()), |name| {
+            Err(TemplateError::Unknown {
+                name: name.to_owned(),
+                nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+            })
+        })
+    }
+
+    /// The fields that it looks up, as often as they stand in it; an empty name is `${.}`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Field(path) => Some(path.name()),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Whether there is no placeholder in it, so that every event gives the same.
+    pub fn is_constant(&self) -> bool {
+        self.names().next().is_none()
+    }
+
+    /// Plain text: texts as they are, everything else as JSON, and nothing for what is missing.
+    pub fn render(&self, fields: &dyn Fields) -> String {
+        self.render_with(&Lookup::new(fields), |out, value| {
+            if let Some(value) = value {
+                push_plain(out, value);
+            }
+        })
+    }
+
+    /// As EMQX 5 writes it: texts as they are, objects and lists as JSON, numbers with at most ten decimals, and
+    /// `undefined` for what is missing. Nothing is escaped, so that a quote in a value breaks a JSON body.
+    pub fn render_emqx5(&self, fields: &dyn Fields) -> String {
+        self.render_with(&Lookup::new(fields).without_lists(), |out, value| match value {
+            None => out.push_str("undefined"),
+            Some(Value::Number(number)) if number.is_f64() => {
+                let text = format!("{:.10}", number.as_f64().unwrap_or_default());
+                let short = text.trim_end_matches('0');
+                out.push_str(short);
+                if short.ends_with('.') {
+                    out.push('0');
+                }
+            }
+            Some(value) => push_plain(out, value),
+        })
+    }
+
+    /// The text parts as they are, and for each field what `push` makes of its value.
+    fn render_with(&self, lookup: &Lookup<'_>, mut push: impl FnMut(&mut String, Option<&Value>)) -> String {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Field(path) => push(&mut out, lookup.find(path).as_deref()),
+            }
+        }
+        out
+    }
+}
+
+/// The name of a field: letters, digits and `_`; or nothing, which stands for all fields.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn push_plain(out: &mut String, value: &Value) {
+    match value {
+        Value::String(text) => out.push_str(text),
+        value => out.push_str(&value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
+
+    fn fields() -> Map<String, Value> {
+        let fields = json!({
+            "clientid": "c\"1",
+            "qos": 1,
+            "clean_start": true,
+            "username": null,
+            "flags": {"dup": false, "retain": true},
+            "payload": r#"{"temp": 21.50, "n": [1, 2], "big": 12345678901234567890, "tiny": 1e-12, "f": 3.0}"#,
+        });
+        fields.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn placeholders_are_replaced_by_plain_values() {
+        for (text, expected) in [
+            ("", ""),
+            ("no placeholder $ {} $5", "no placeholder $ {} $5"),
+            ("${clientid}", "c\"1"),
+            ("a${qos}b${ .clean_start }c", "a1btruec"),
+            ("<${username}><${payload.x}>", "<><>"),
+            ("${flags}", r#"{"dup":false,"retain":true}"#),
+            ("${flags.retain} ${payload.n.1} ${payload.temp}", "true 2 21.5"),
+            ("${$}{clientid} ${$}", "${clientid} $"),
+            ("$${qos}", "$1"),
+        ] {
+            assert_eq!(Template::parse(text).unwrap().render(&fields()), expected, "{text}");
+        }
+        let whole = Template::parse("${.}").unwrap().render(&fields());
+        assert_eq!(serde_json::from_str::<Value>(&whole).unwrap(), Value::Object(fields()));
+    }
+
+    #[test]
+    fn emqx5_escapes_nothing_and_writes_undefined() {
+        for (text, expected) in [
+            (r#"{"id":"${clientid}"}"#, "{\"id\":\"c\"1\"}"),
+            ("${username} ${nobody} ${payload.x.y}", "undefined undefined undefined"),
+            ("${flags} ${flags.dup}", r#"{"dup":false,"retain":true} false"#),
+            ("${payload.temp} ${payload.f} ${payload.tiny}", "21.5 3.0 0.0"),
+            (
+                "${payload.big} ${payload.n} ${payload.n.0}",
+                "12345678901234567890 [1,2] undefined",
+            ),
+            ("${.qos} ${$}{qos} $${qos}", "1 ${qos} $1"),
+            // What the brokers' pattern does not match stays as it is.
+            ("${a-b} ${ qos } ${qos", "${a-b} ${ qos } ${qos"),
+            ("${${qos}}", "${1}"),
+            ("${qos..x}", "undefined"),
+        ] {
+            assert_eq!(Template::parse_emqx5(text).render_emqx5(&fields()), expected, "{text}");
+        }
+        let whole = |text| Template::parse_emqx5(text).render_emqx5(&fields());
+        assert_eq!(whole("${}"), whole("${.}"));
+    }
+
+    #[test]
+    fn mistakes_are_told_when_the_configuration_is_read() {
+        let known = ["clientid", "payload", "topic"];
+        for (text, expected) in [
+            (
+                "a ${topic",
+                "'${topic' is not closed: a placeholder ends with '}', a literal '${' is written '${$}{'",
+            ),
+            (
+                "${}",
+                "'${}' names no field: a name is expected, with dots into it such as '${payload.a.b}', or '${.}' for all",
+            ),
+            (
+                "${client id}",
+                "'${client id}' names no field: a name is expected, with dots into it such as '${payload.a.b}', or '${.}' for all",
+            ),
+            (
+                "${clientId}",
+                "'${clientId}': there is no field 'clientId'; is 'clientid' meant?",
+            ),
+            (
+                "${topics.x}",
+                "'${topics}': there is no field 'topics'; is 'topic' meant?",
+            ),
+            ("${colour}", "'${colour}': there is no field 'colour'"),
+        ] {
+            let error = Template::parse(text)
+                .and_then(|template| template.check(&known))
+                .unwrap_err();
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+        for text in ["${.}", "${payload.whatever.User-Property}", "${.topic}", "x"] {
+            assert_eq!(Template::parse(text).unwrap().check(&known), Ok(()), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_text_without_placeholders_stays(text in "([$}{.a\"\\\\]|\\PC){0,20}") {
+            Template::parse_emqx5(&text).render_emqx5(&fields());
+            if let Ok(template) = Template::parse(&text) {
+                let rendered = template.render(&fields());
+                if !text.contains("${") {
+                    prop_assert_eq!(rendered, text);
+                }
+            } else {
+                let opened = text.contains("${");
+                prop_assert!(opened);
+            }
+        }
+    }
+}
