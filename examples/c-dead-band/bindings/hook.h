@@ -14,18 +14,18 @@ typedef struct hook_string_t {
   size_t len;
 } hook_string_t;
 
-// How much a line matters.
+// The severity of a line.
 typedef uint8_t hookhost_hook_log_level_t;
 
-// Something is lost or broken.
+// Something is lost or does not work.
 #define HOOKHOST_HOOK_LOG_LEVEL_ERROR 0
 // Something needs attention.
 #define HOOKHOST_HOOK_LOG_LEVEL_WARN 1
-// Something worth knowing in normal operation.
+// Normal operation.
 #define HOOKHOST_HOOK_LOG_LEVEL_INFO 2
 // For the author of the module.
 #define HOOKHOST_HOOK_LOG_LEVEL_DEBUG 3
-// For the author of the module, in full.
+// For the author of the module, in full detail.
 #define HOOKHOST_HOOK_LOG_LEVEL_TRACE 4
 
 typedef struct {
@@ -74,71 +74,72 @@ typedef struct {
   } val;
 } hookhost_hook_kv_result_s64_string_t;
 
-// A kind of event, as a module asks for it; `detail` has a case of the same name for each.
+// A kind of event. `detail` has a case with the same name for each.
 typedef uint8_t hookhost_hook_types_hook_t;
 
-// CONNECT was read; authentication is still to come.
+// The broker has read a CONNECT packet. Authentication has not started.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_CONNECT 0
-// CONNACK is about to be sent, success or refusal.
+// The broker is about to send CONNACK, for success or refusal.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_CONNACK 1
-// The connection is accepted and has its session.
+// The broker has accepted the connection, and the connection has its session.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_CONNECTED 2
 // An accepted connection has ended.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_DISCONNECTED 3
-// Authentication has decided.
+// Authentication has accepted or refused a client.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_AUTHENTICATED 4
-// Authorisation has decided about one publish or one filter.
+// Authorization has allowed or denied one publish or one topic filter.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_AUTHORIZED 5
-// One filter of a SUBSCRIBE was asked for; refused ones too.
+// A client asked for one topic filter in a SUBSCRIBE packet, accepted or refused.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_SUBSCRIBE 6
-// One filter of an UNSUBSCRIBE was asked for.
+// A client asked to remove one topic filter in an UNSUBSCRIBE packet.
 #define HOOKHOST_HOOK_TYPES_HOOK_CLIENT_UNSUBSCRIBE 7
-// A new session exists.
+// The broker has created a session.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_CREATED 8
-// A connection has found its session again.
+// A connection has resumed its existing session.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_RESUMED 9
-// A subscription is in force.
+// A subscription is active.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_SUBSCRIBED 10
-// A subscription was given up by UNSUBSCRIBE; the end of a session is not told this way.
+// An UNSUBSCRIBE packet has removed a subscription. The end of a session does not cause this event.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_UNSUBSCRIBED 11
-// A session was thrown away because its client connected with clean start.
+// The broker has discarded a session because its client connected with clean start.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_DISCARDED 12
 // A session has moved to another connection of its client.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_TAKEN_OVER 13
 // A session has ended for any other reason.
 #define HOOKHOST_HOOK_TYPES_HOOK_SESSION_TERMINATED 14
-// A publish was accepted, before it is routed; wills and the host's own messages too, refused ones never.
+// The broker has accepted a message and not routed it yet. Wills and the broker's own messages are included, refused
+// ones are not.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_PUBLISH 15
-// A message is about to be written to one receiver, first time or again.
+// The broker is about to send a message to one receiver, for the first time or again.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_DELIVERED 16
-// A receiver has confirmed a message: PUBACK for QoS 1, PUBCOMP for QoS 2.
+// A receiver has acknowledged a message, with PUBACK for QoS 1 or PUBCOMP for QoS 2.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_ACKED 17
-// A publish was accepted and nobody subscribes to its topic.
+// The broker has accepted a message, and no client subscribes to its topic.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_DROPPED 18
-// A publish was refused.
+// The broker has refused a message.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_REFUSED 19
-// A message was dropped for one receiver.
+// The broker has dropped a message for one receiver.
 #define HOOKHOST_HOOK_TYPES_HOOK_DELIVERY_DROPPED 20
-// A message was stored for a receiver that is away.
+// The broker has stored a message for a receiver that is offline.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_QUEUED 21
-// Messages for one receiver were lost unseen, so that only their number is known.
+// Messages for one receiver were lost before they were read. Only their number is known.
 #define HOOKHOST_HOOK_TYPES_HOOK_DELIVERY_LOST 22
-// Everything that has no case of its own.
+// Every event that has no case of its own.
 #define HOOKHOST_HOOK_TYPES_HOOK_OTHER 23
 
 // A network address.
 typedef struct hookhost_hook_types_address_t {
-  // The IP address without brackets, as the socket has it (`10.0.0.5`, `::1`, `::ffff:10.0.0.5`); empty if unknown.
+  // The IP address of the socket without brackets (`10.0.0.5`, `::1`, `::ffff:10.0.0.5`); empty if unknown.
   hook_string_t   ip;
   // The port; 0 if unknown.
   uint16_t   port;
 } hookhost_hook_types_address_t;
 
-// A node of a cluster, by both kinds of name that brokers use.
+// A node of a cluster. Some brokers identify nodes by name, others by number.
 typedef struct hookhost_hook_types_node_t {
-  // Its name, such as `emqx@127.0.0.1`.
+  // The name, such as `emqx@127.0.0.1`.
   hook_string_t   name;
-  // Its number.
+  // The number.
   uint32_t   id;
 } hookhost_hook_types_node_t;
 
@@ -172,23 +173,23 @@ typedef struct {
   hook_list_tuple2_string_string_t val;
 } hook_option_list_tuple2_string_string_t;
 
-// A client, as far as most events need it; a password never crosses this border.
+// A client. A module never receives a password.
 typedef struct hookhost_hook_types_client_t {
   // Client id; empty until the broker has assigned one.
   hook_string_t   id;
-  // User name, if there is one.
+  // User name, if the client has one.
   hook_option_string_t   username;
-  // Where the client connects from; none while it is away and for senders that are not clients.
+  // The address that the client connects from; `none` while it is offline, and for senders that are not clients.
   hookhost_hook_types_option_address_t   peer;
-  // 3, 4 or 5 for MQTT 3.1, 3.1.1 and 5.0; 0 if it is no MQTT client.
+  // 3, 4 or 5 for MQTT 3.1, 3.1.1 and 5.0; 0 for a sender that is not an MQTT client.
   uint8_t   protocol_version;
-  // The node that holds the client, if it is another than the module's own.
+  // The node that the client is connected to; `none` if it is the node of the module.
   hookhost_hook_types_option_node_t   node;
-  // Names and values that authentication or the host attached to the client; none if there are none.
+  // Names and values that authentication or the host attached to the client; `none` if there are no attributes.
   hook_option_list_tuple2_string_string_t   attributes;
 } hookhost_hook_types_client_t;
 
-// A property of MQTT 5, typed; user properties and authentication data are not among them.
+// An MQTT 5 property with its type. User properties and authentication data are not included.
 typedef struct hookhost_hook_types_property_t {
   uint8_t tag;
   union {
@@ -222,53 +223,53 @@ typedef struct hookhost_hook_types_property_t {
 
 // 0 for bytes, 1 for UTF-8 text.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_PAYLOAD_FORMAT_INDICATOR 0
-// Seconds that the publisher gave the message to live.
+// Lifetime of the message in seconds, set by the publisher.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_MESSAGE_EXPIRY_INTERVAL 1
 // MIME type of the payload.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_CONTENT_TYPE 2
-// Topic for the answer to a request.
+// Topic for the response to a request.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_RESPONSE_TOPIC 3
-// Bytes that tie an answer to its request.
+// Bytes that identify the request to which a response belongs.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_CORRELATION_DATA 4
-// Number that a subscriber gave its subscription.
+// Number that the subscriber gave to its subscription.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_SUBSCRIPTION_IDENTIFIER 5
-// Seconds that a session outlives its connection.
+// Seconds for which the session is kept after its connection ends.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_SESSION_EXPIRY_INTERVAL 6
-// Client id that the broker chose.
+// Client id that the broker assigned.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_ASSIGNED_CLIENT_IDENTIFIER 7
-// Keep alive in seconds that the broker imposes.
+// Keep alive in seconds, set by the broker.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_SERVER_KEEP_ALIVE 8
 // Name of the extended authentication method.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_AUTHENTICATION_METHOD 9
-// Whether the client wants reason strings.
+// Whether the client requests reason strings.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_REQUEST_PROBLEM_INFORMATION 10
-// Seconds between the end of a connection and its will.
+// Seconds between the end of the connection and the publication of the will.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_WILL_DELAY_INTERVAL 11
-// Whether the client wants response information.
+// Whether the client requests response information.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_REQUEST_RESPONSE_INFORMATION 12
-// Base for response topics.
+// Prefix for response topics.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_RESPONSE_INFORMATION 13
-// Another broker to go to.
+// Another broker that the client should use.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_SERVER_REFERENCE 14
 // Human-readable reason.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_REASON_STRING 15
-// How many unconfirmed messages its sender takes.
+// Number of unacknowledged messages that the sender of the packet accepts.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_RECEIVE_MAXIMUM 16
-// Highest topic alias that its sender takes.
+// Highest topic alias that the sender of the packet accepts.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_TOPIC_ALIAS_MAXIMUM 17
-// Topic alias of a publish; its topic is filled in already.
+// Topic alias of a message. The topic of the message is already resolved.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_TOPIC_ALIAS 18
-// Highest QoS of the broker.
+// Highest QoS that the broker supports.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_MAXIMUM_QOS 19
-// Whether the broker keeps retained messages.
+// Whether the broker supports retained messages.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_RETAIN_AVAILABLE 20
-// Longest packet in bytes that its sender takes.
+// Largest packet in bytes that the sender of this packet accepts.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_MAXIMUM_PACKET_SIZE 21
-// Whether the broker takes wildcards.
+// Whether the broker supports wildcards in topic filters.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_WILDCARD_SUBSCRIPTION_AVAILABLE 22
-// Whether the broker takes subscription identifiers.
+// Whether the broker supports subscription identifiers.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_SUBSCRIPTION_IDENTIFIER_AVAILABLE 23
-// Whether the broker takes shared subscriptions.
+// Whether the broker supports shared subscriptions.
 #define HOOKHOST_HOOK_TYPES_PROPERTY_SHARED_SUBSCRIPTION_AVAILABLE 24
 
 typedef struct {
@@ -276,15 +277,15 @@ typedef struct {
   size_t len;
 } hookhost_hook_types_list_property_t;
 
-// The properties of one MQTT 5 packet that has any.
+// The properties of an MQTT 5 packet that has at least one property.
 typedef struct hookhost_hook_types_properties_t {
-  // What the standard defines, as sent.
+  // The properties that the standard defines, as sent.
   hookhost_hook_types_list_property_t   standard;
-  // User properties in the order sent, names repeated as sent.
+  // User properties in the order sent. A name may occur several times.
   hook_list_tuple2_string_string_t   user;
 } hookhost_hook_types_properties_t;
 
-// What carries a connection.
+// The transport of a connection.
 typedef uint8_t hookhost_hook_types_transport_t;
 
 // Plain TCP.
@@ -297,14 +298,14 @@ typedef uint8_t hookhost_hook_types_transport_t;
 #define HOOKHOST_HOOK_TYPES_TRANSPORT_WEBSOCKET_TLS 3
 // QUIC.
 #define HOOKHOST_HOOK_TYPES_TRANSPORT_QUIC 4
-// Anything else, such as a Unix socket.
+// Any other transport, such as a Unix socket.
 #define HOOKHOST_HOOK_TYPES_TRANSPORT_OTHER 5
 
-// What a client's TLS certificate says.
+// The subject of a client's TLS certificate.
 typedef struct hookhost_hook_types_certificate_t {
-  // Common name of its subject; empty if it has none.
+  // Common name of the subject; empty if it has none.
   hook_string_t   common_name;
-  // The whole subject, as RFC 4514 writes it.
+  // The whole subject in the notation of RFC 4514.
   hook_string_t   subject;
 } hookhost_hook_types_certificate_t;
 
@@ -318,31 +319,31 @@ typedef struct {
   hookhost_hook_types_properties_t val;
 } hookhost_hook_types_option_properties_t;
 
-// A connection and what its client asked for in CONNECT.
+// A connection and the values of its CONNECT packet.
 typedef struct hookhost_hook_types_connection_t {
-  // Whose connection; once accepted with the final client id and user name.
+  // The client. Once the connection is accepted, client id and user name are final.
   hookhost_hook_types_client_t   client;
   // Name of the listener.
   hook_string_t   listener;
-  // What carries it.
+  // The transport.
   hookhost_hook_types_transport_t   transport;
-  // The broker's end of it.
+  // The broker's local address of the connection.
   hookhost_hook_types_option_address_t   local;
   // Protocol name as sent: `MQTT` or `MQIsdp`.
   hook_string_t   protocol_name;
-  // Whether the client calls itself a bridge (high bit of the protocol version).
+  // Whether the client identifies itself as a bridge (high bit of the protocol version).
   bool   bridge;
-  // Keep alive in seconds, as asked for.
+  // Keep alive in seconds, as requested by the client.
   uint16_t   keep_alive;
   // Clean start, or clean session before MQTT 5.
   bool   clean_start;
-  // Seconds that the session outlives the connection, as in force; 4294967295: for ever.
+  // Seconds for which the broker keeps the session after the connection ends; 4294967295: the session does not expire.
   uint32_t   session_expiry;
-  // How many unconfirmed messages the client takes, as in force.
+  // Maximum number of unacknowledged messages that the broker sends to the client.
   uint16_t   receive_maximum;
-  // Prefix that the broker puts before the client's topics and filters.
+  // Prefix that the broker adds to the client's topics and filters.
   hook_option_string_t   mountpoint;
-  // The client's certificate, if it showed one.
+  // The client's certificate, if the client presented one.
   hookhost_hook_types_option_certificate_t   certificate;
   // Properties of CONNECT.
   hookhost_hook_types_option_properties_t   properties;
@@ -353,95 +354,95 @@ typedef struct {
   uint64_t val;
 } hook_option_u64_t;
 
-// The answer to CONNECT.
+// The response to CONNECT.
 typedef struct hookhost_hook_types_connack_t {
-  // The connection that is answered.
+  // The connection.
   hookhost_hook_types_connection_t   connection;
   // Reason code; 0 is success.
   uint8_t   code;
-  // Whether a session was found.
+  // Whether the broker had a session for the client.
   bool   session_present;
-  // When the connection was accepted; none if it was refused.
+  // When the connection was accepted; `none` if it was refused.
   hook_option_u64_t   connected_at;
   // Properties of CONNACK.
   hookhost_hook_types_option_properties_t   properties;
 } hookhost_hook_types_connack_t;
 
-// What authentication decided.
+// The decision of authentication.
 typedef struct hookhost_hook_types_authentication_t {
-  // The connection in question.
+  // The connection that was authenticated.
   hookhost_hook_types_connection_t   connection;
   // Reason code; 0 is success.
   uint8_t   code;
-  // Whether the client got in without credentials.
+  // Whether the client was accepted without credentials.
   bool   anonymous;
-  // Whether the client is above authorisation.
+  // Whether the client bypasses authorization.
   bool   superuser;
-  // What decided: `file`, `certificate`, `default`, a module's name.
+  // What made the decision: `file`, `certificate`, `default` or the name of a module.
   hook_string_t   source;
 } hookhost_hook_types_authentication_t;
 
-// What a client needs permission for.
+// An action that needs permission.
 typedef uint8_t hookhost_hook_types_access_t;
 
-// To publish to a topic.
+// Publish to a topic.
 #define HOOKHOST_HOOK_TYPES_ACCESS_PUBLISH 0
-// To subscribe to a filter.
+// Subscribe to a topic filter.
 #define HOOKHOST_HOOK_TYPES_ACCESS_SUBSCRIBE 1
 
-// What authorisation decided.
+// The decision of authorization.
 typedef struct hookhost_hook_types_authorization_t {
-  // Who asked.
+  // The client.
   hookhost_hook_types_client_t   client;
-  // For what.
+  // The action.
   hookhost_hook_types_access_t   access;
   // Topic or filter, without `$share/…/`.
   hook_string_t   topic;
   // The decision.
   bool   allowed;
-  // What decided: `file`, `default`, `superuser`, `cache`, a module's name.
+  // What made the decision: `file`, `default`, `superuser`, `cache` or the name of a module.
   hook_string_t   source;
 } hookhost_hook_types_authorization_t;
 
-// A subscription, asked for or in force.
+// A subscription that a client requests or that is active.
 typedef struct hookhost_hook_types_subscription_t {
   // The subscriber.
   hookhost_hook_types_client_t   client;
-  // The filter, without `$share/…/`; with the mountpoint once in force.
+  // The topic filter without `$share/…/`. The filter of an active subscription includes the mountpoint.
   hook_string_t   filter;
   // Shared group: `g` of `$share/g/…`, and `$queue` for `$queue/…`.
   hook_option_string_t   group;
-  // Highest QoS, as asked for and then as granted.
+  // Maximum QoS: the requested one, or the granted one of an active subscription.
   uint8_t   qos;
-  // Whether the client's own messages are left out.
+  // Whether the client does not receive its own messages.
   bool   no_local;
-  // Whether the retain flag is kept.
+  // Whether messages keep their retain flag.
   bool   retain_as_published;
   // When retained messages are sent: 0 always, 1 for a new subscription, 2 never.
   uint8_t   retain_handling;
   // Subscription identifier.
   hook_option_u32_t   id;
-  // How many clients may hold this filter at a time, where the broker has such limits; 1: exclusive.
+  // Maximum number of clients that may have this filter at a time, if the broker has such a limit; 1: exclusive.
   hook_option_u32_t   limit;
   // Reason code of SUBACK for this filter; 128 and above: refused.
   uint8_t   code;
-  // Whether it is new rather than a change of one in force.
+  // Whether the subscription is new; false if it replaces an active one.
   bool   is_new;
   // Properties of SUBSCRIBE.
   hookhost_hook_types_option_properties_t   properties;
 } hookhost_hook_types_subscription_t;
 
-// The end of a subscription, asked for or done.
+// The end of a subscription that a client requests or that has happened.
 typedef struct hookhost_hook_types_unsubscription_t {
   // The subscriber.
   hookhost_hook_types_client_t   client;
-  // The filter, without `$share/…/`; with the mountpoint once done.
+  // The topic filter without `$share/…/`. Once the subscription has ended, it includes the mountpoint.
   hook_string_t   filter;
   // Shared group, as in `subscription`.
   hook_option_string_t   group;
-  // QoS that the subscription had; 0 if there was none.
+  // QoS of the subscription; 0 if there was no subscription.
   uint8_t   qos;
-  // Reason code of UNSUBACK for this filter; 17: there was none.
+  // Reason code of UNSUBACK for this filter; 17: there was no subscription.
   uint8_t   code;
   // Properties of UNSUBSCRIBE.
   hookhost_hook_types_option_properties_t   properties;
@@ -449,52 +450,52 @@ typedef struct hookhost_hook_types_unsubscription_t {
 
 // A session.
 typedef struct hookhost_hook_types_session_t {
-  // Whose session.
+  // The client of the session.
   hookhost_hook_types_client_t   client;
-  // When it was created, if known.
+  // When the session was created, if known.
   hook_option_u64_t   created_at;
 } hookhost_hook_types_session_t;
 
 // Why a connection or a session has ended.
 typedef uint8_t hookhost_hook_types_end_reason_t;
 
-// The client sent DISCONNECT; `code` and `properties` are its own.
+// The client sent DISCONNECT. `code` and `properties` are those of the packet.
 #define HOOKHOST_HOOK_TYPES_END_REASON_DISCONNECT 0
-// The client closed without DISCONNECT; `text` is the close code of a WebSocket.
+// The client closed the connection without DISCONNECT. `text` is the close code of a WebSocket.
 #define HOOKHOST_HOOK_TYPES_END_REASON_CLOSED 1
-// The socket failed; `text` is the POSIX name of the error, such as `econnreset`.
+// The socket failed. `text` is the POSIX name of the error, such as `econnreset`.
 #define HOOKHOST_HOOK_TYPES_END_REASON_SOCKET_ERROR 2
-// Reading or writing took too long.
+// Reading or writing timed out.
 #define HOOKHOST_HOOK_TYPES_END_REASON_IO_TIMEOUT 3
-// Nothing was heard for one and a half times the keep alive.
+// The client sent nothing for one and a half times the keep alive.
 #define HOOKHOST_HOOK_TYPES_END_REASON_KEEP_ALIVE_TIMEOUT 4
 // An administrator ended it.
 #define HOOKHOST_HOOK_TYPES_END_REASON_KICKED 5
-// The client connected elsewhere and took its session along.
+// The client opened another connection, which took over the session.
 #define HOOKHOST_HOOK_TYPES_END_REASON_TAKEN_OVER 6
-// The client connected elsewhere with clean start.
+// The client opened another connection with clean start.
 #define HOOKHOST_HOOK_TYPES_END_REASON_DISCARDED 7
-// Permission was refused or has run out.
+// Permission was denied or has expired.
 #define HOOKHOST_HOOK_TYPES_END_REASON_NOT_AUTHORIZED 8
-// The client broke the protocol; `code` says how: 129 malformed, 130 protocol error, 149 too large.
+// The client violated the protocol. `code`: 129 malformed packet, 130 protocol error, 149 packet too large.
 #define HOOKHOST_HOOK_TYPES_END_REASON_PROTOCOL_ERROR 9
-// A SUBSCRIBE could not be carried out.
+// The broker could not process a SUBSCRIBE packet.
 #define HOOKHOST_HOOK_TYPES_END_REASON_SUBSCRIBE_FAILED 10
-// An UNSUBSCRIBE could not be carried out.
+// The broker could not process an UNSUBSCRIBE packet.
 #define HOOKHOST_HOOK_TYPES_END_REASON_UNSUBSCRIBE_FAILED 11
-// A rate or a quota was exceeded; `code` says which: 147, 150, 151, 159.
+// A rate limit or a quota was exceeded. `code` says which: 147, 150, 151 or 159.
 #define HOOKHOST_HOOK_TYPES_END_REASON_LIMIT_EXCEEDED 12
 // The client read too slowly.
 #define HOOKHOST_HOOK_TYPES_END_REASON_TOO_SLOW 13
-// The session's time was up.
+// The session has expired.
 #define HOOKHOST_HOOK_TYPES_END_REASON_EXPIRED 14
-// A module decided so.
+// A module requested it.
 #define HOOKHOST_HOOK_TYPES_END_REASON_MODULE 15
-// The node is stopping.
+// The node is shutting down.
 #define HOOKHOST_HOOK_TYPES_END_REASON_SHUTDOWN 16
 // The host failed.
 #define HOOKHOST_HOOK_TYPES_END_REASON_INTERNAL_ERROR 17
-// Anything else; `text` says what.
+// Any other reason; `text` describes it.
 #define HOOKHOST_HOOK_TYPES_END_REASON_OTHER 18
 
 typedef struct {
@@ -502,48 +503,48 @@ typedef struct {
   uint8_t val;
 } hook_option_u8_t;
 
-// Why and how a connection or a session has ended.
+// How a connection or a session has ended.
 typedef struct hookhost_hook_types_end_t {
-  // The neutral reason.
+  // The reason, independent of the broker.
   hookhost_hook_types_end_reason_t   reason;
   // Reason code that the client sent, or that the broker sent or would have sent to an MQTT 5 client.
   hook_option_u8_t   code;
-  // What `reason` says that there is, or more detail in words.
+  // The text that `reason` refers to, or a description.
   hook_option_string_t   text;
-  // Properties of DISCONNECT, whoever sent it.
+  // Properties of DISCONNECT, sent by the client or the broker.
   hookhost_hook_types_option_properties_t   properties;
 } hookhost_hook_types_end_t;
 
 // The end of a connection.
 typedef struct hookhost_hook_types_disconnection_t {
-  // The connection as it was.
+  // The connection before it ended.
   hookhost_hook_types_connection_t   connection;
   // Why it ended.
   hookhost_hook_types_end_t   end;
-  // When it was accepted, if known.
+  // When the connection was accepted, if known.
   hook_option_u64_t   connected_at;
-  // When it ended.
+  // When the connection ended.
   uint64_t   disconnected_at;
 } hookhost_hook_types_disconnection_t;
 
 // The end of a session.
 typedef struct hookhost_hook_types_termination_t {
-  // The session as it was.
+  // The session before it ended.
   hookhost_hook_types_session_t   session;
   // Why it ended.
   hookhost_hook_types_end_t   end;
 } hookhost_hook_types_termination_t;
 
-// What a message comes from.
+// The origin of a message.
 typedef uint8_t hookhost_hook_types_origin_t;
 
-// A PUBLISH of a client.
+// A PUBLISH packet of a client.
 #define HOOKHOST_HOOK_TYPES_ORIGIN_CLIENT 0
-// A client's will.
+// The will of a client.
 #define HOOKHOST_HOOK_TYPES_ORIGIN_WILL 1
 // The admin API.
 #define HOOKHOST_HOOK_TYPES_ORIGIN_ADMIN 2
-// The broker itself, such as `$SYS`.
+// The broker itself, such as `$SYS` messages.
 #define HOOKHOST_HOOK_TYPES_ORIGIN_SYSTEM 3
 // Another broker.
 #define HOOKHOST_HOOK_TYPES_ORIGIN_BRIDGE 4
@@ -557,25 +558,25 @@ typedef struct {
 
 // A message as it was published.
 typedef struct hookhost_hook_types_message_t {
-  // 32 upper-case hex digits; every delivery of the message has the same.
+  // 32 upper-case hexadecimal digits. All deliveries of a message have the same id.
   hook_string_t   id;
-  // Who published it; for other origins than a client or a will the id names the sender or is empty.
+  // The publisher. If the origin is not a client or a will, its client id names the sender or is empty.
   hookhost_hook_types_client_t   publisher;
-  // What it comes from.
+  // The origin.
   hookhost_hook_types_origin_t   origin;
-  // Topic, with the mountpoint.
+  // The topic, including the mountpoint.
   hook_string_t   topic;
   // The bytes as sent.
   hook_list_u8_t   payload;
-  // QoS of the publish.
+  // QoS of the PUBLISH packet.
   uint8_t   qos;
-  // Retain flag of the publish.
+  // Retain flag of the PUBLISH packet.
   bool   retain;
-  // DUP flag of the publish.
+  // DUP flag of the PUBLISH packet.
   bool   dup;
-  // Packet identifier of the publish; none at QoS 0.
+  // Packet identifier of the PUBLISH packet; `none` at QoS 0.
   hook_option_u16_t   packet_id;
-  // When the broker had it.
+  // When the broker received the message.
   uint64_t   received_at;
   // Properties of PUBLISH, or of the will.
   hookhost_hook_types_option_properties_t   properties;
@@ -591,31 +592,31 @@ typedef struct {
   hook_list_u32_t val;
 } hook_option_list_u32_t;
 
-// A message on its way to one receiver.
+// The delivery of a message to one receiver.
 typedef struct hookhost_hook_types_delivery_t {
   // The receiver.
   hookhost_hook_types_client_t   receiver;
   // The message as it was published.
   hookhost_hook_types_message_t   message;
-  // QoS as sent: the lower one of publish and subscription.
+  // QoS of the delivery: the lower one of publish and subscription.
   uint8_t   qos;
-  // Retain flag as sent.
+  // Retain flag of the delivery.
   bool   retain;
-  // DUP flag as sent: a repeated delivery.
+  // DUP flag of the delivery: the broker sends the message again.
   bool   dup;
-  // Packet identifier as sent; none at QoS 0 and before it is sent.
+  // Packet identifier of the delivery; `none` at QoS 0 and before the message is sent.
   hook_option_u16_t   packet_id;
-  // Whether it comes from the retained messages, in answer to a subscription.
+  // Whether it is a retained message that the broker sends because of a new subscription.
   bool   retained;
-  // Shared group that it goes to.
+  // Shared group of the subscription.
   hook_option_string_t   group;
-  // Identifiers of the subscriptions that match, if any.
+  // Identifiers of the matching subscriptions, if there are any.
   hook_option_list_u32_t   subscription_ids;
 } hookhost_hook_types_delivery_t;
 
-// A receiver's confirmation.
+// The acknowledgement of a receiver.
 typedef struct hookhost_hook_types_acknowledgement_t {
-  // What was confirmed.
+  // The delivery that was acknowledged.
   hookhost_hook_types_delivery_t   delivery;
   // Reason code of PUBACK or PUBREC.
   uint8_t   code;
@@ -626,50 +627,50 @@ typedef struct hookhost_hook_types_acknowledgement_t {
 // Why a message was dropped.
 typedef uint8_t hookhost_hook_types_drop_reason_t;
 
-// Nobody subscribes to the topic.
+// No client subscribes to the topic.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_NO_SUBSCRIBERS 0
-// The publisher may not publish there.
+// The publisher is not allowed to publish to the topic.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_NOT_AUTHORIZED 1
-// The publisher uses the packet identifier already.
+// The publisher already uses the packet identifier.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_PACKET_ID_IN_USE 2
-// The publisher has too many messages unconfirmed.
+// The publisher has too many unacknowledged messages.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_RECEIVE_MAXIMUM_EXCEEDED 3
-// The publisher is above a rate or a quota.
+// The publisher exceeds a rate limit or a quota.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_LIMIT_EXCEEDED 4
-// The publish is not acceptable: topic, payload format, QoS or retain flag; `code` says which.
+// Topic, payload format, QoS or retain flag is not acceptable. `code` says which.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_INVALID 5
-// A module decided so.
+// A module requested it.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_MODULE 6
 // The receiver's queue is full.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_QUEUE_FULL 7
-// The receiver has too many messages unconfirmed.
+// The receiver has too many unacknowledged messages.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_WINDOW_FULL 8
-// QoS 0 for a receiver that is away.
+// The message has QoS 0, and the receiver is offline.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_NOT_QUEUED 9
-// The message's time was up.
+// The message has expired.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_EXPIRED 10
-// The receiver is the publisher and does not want its own.
+// The receiver is the publisher, and its subscription excludes its own messages.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_NO_LOCAL 11
-// The packet is longer than the receiver takes.
+// The packet is larger than the receiver accepts.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_TOO_LARGE 12
-// The receiver refused it; `code` is that of its PUBACK or PUBREC.
+// The receiver refused it. `code` is that of its PUBACK or PUBREC.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_REFUSED 13
-// The receiver's connection is gone.
+// The receiver's connection has ended.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_DISCONNECTED 14
 // The receiver's session has ended.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_SESSION_ENDED 15
-// Anything else; `text` says what.
+// Any other reason; `text` describes it.
 #define HOOKHOST_HOOK_TYPES_DROP_REASON_OTHER 16
 
-// A publish that went to nobody.
+// A message that was delivered to no client.
 typedef struct hookhost_hook_types_message_drop_t {
   // The message.
   hookhost_hook_types_message_t   message;
-  // Why.
+  // Why it was dropped.
   hookhost_hook_types_drop_reason_t   reason;
-  // Reason code that the publisher got or would have got.
+  // Reason code that the publisher received or would have received.
   uint8_t   code;
-  // More detail in words.
+  // A description.
   hook_option_string_t   text;
 } hookhost_hook_types_message_drop_t;
 
@@ -677,23 +678,23 @@ typedef struct hookhost_hook_types_message_drop_t {
 typedef struct hookhost_hook_types_delivery_drop_t {
   // The message and the receiver.
   hookhost_hook_types_delivery_t   delivery;
-  // Why.
+  // Why it was dropped.
   hookhost_hook_types_drop_reason_t   reason;
-  // Reason code, if one belongs to it; else 0.
+  // Reason code; 0 if there is none.
   uint8_t   code;
-  // More detail in words.
+  // A description.
   hook_option_string_t   text;
 } hookhost_hook_types_delivery_drop_t;
 
-// Messages that were lost before anybody looked at them.
+// Messages that were lost before they were read.
 typedef struct hookhost_hook_types_delivery_loss_t {
-  // Who should have had them.
+  // The receiver of the messages.
   hookhost_hook_types_client_t   receiver;
   // Filter of the subscription.
   hook_string_t   filter;
   // Shared group of the subscription.
   hook_option_string_t   group;
-  // How many.
+  // Number of messages.
   uint32_t   count;
 } hookhost_hook_types_delivery_loss_t;
 
@@ -702,17 +703,17 @@ typedef struct {
   hookhost_hook_types_client_t val;
 } hookhost_hook_types_option_client_t;
 
-// An event that has no case of its own, such as one that a later host knows.
+// An event that has no case of its own, for example one that a later version of the host adds.
 typedef struct hookhost_hook_types_other_event_t {
-  // Its name with dots: `client.ping`, `alarm.activated`.
+  // The name, with dots: `client.ping`, `alarm.activated`.
   hook_string_t   name;
-  // The client that it is about.
+  // The client that the event is about, if there is one.
   hookhost_hook_types_option_client_t   client;
-  // The rest, as a JSON object.
+  // All other values, as a JSON object.
   hook_string_t   data;
 } hookhost_hook_types_other_event_t;
 
-// What happened; the cases are those of `hook`.
+// What happened. The cases are those of `hook`.
 typedef struct hookhost_hook_types_detail_t {
   uint8_t tag;
   union {
@@ -743,11 +744,11 @@ typedef struct hookhost_hook_types_detail_t {
   } val;
 } hookhost_hook_types_detail_t;
 
-// The connection that is asked for.
+// The requested connection.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_CONNECT 0
-// The answer.
+// The response.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_CONNACK 1
-// The answer that was given.
+// The response that was sent.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_CONNECTED 2
 // The connection and its end.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_DISCONNECTED 3
@@ -755,19 +756,19 @@ typedef struct hookhost_hook_types_detail_t {
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_AUTHENTICATED 4
 // The decision.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_AUTHORIZED 5
-// The subscription that is asked for.
+// The requested subscription.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_SUBSCRIBE 6
-// The subscription to give up.
+// The subscription to remove.
 #define HOOKHOST_HOOK_TYPES_DETAIL_CLIENT_UNSUBSCRIBE 7
 // The new session.
 #define HOOKHOST_HOOK_TYPES_DETAIL_SESSION_CREATED 8
-// The session as found.
+// The resumed session.
 #define HOOKHOST_HOOK_TYPES_DETAIL_SESSION_RESUMED 9
-// The subscription in force.
+// The active subscription.
 #define HOOKHOST_HOOK_TYPES_DETAIL_SESSION_SUBSCRIBED 10
-// The subscription given up.
+// The removed subscription.
 #define HOOKHOST_HOOK_TYPES_DETAIL_SESSION_UNSUBSCRIBED 11
-// The session thrown away.
+// The discarded session.
 #define HOOKHOST_HOOK_TYPES_DETAIL_SESSION_DISCARDED 12
 // The session that moved.
 #define HOOKHOST_HOOK_TYPES_DETAIL_SESSION_TAKEN_OVER 13
@@ -777,7 +778,7 @@ typedef struct hookhost_hook_types_detail_t {
 #define HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_PUBLISH 15
 // The message and its receiver.
 #define HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_DELIVERED 16
-// The delivery and its confirmation.
+// The delivery and its acknowledgement.
 #define HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_ACKED 17
 // The message and the reason.
 #define HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_DROPPED 18
@@ -789,20 +790,20 @@ typedef struct hookhost_hook_types_detail_t {
 #define HOOKHOST_HOOK_TYPES_DETAIL_MESSAGE_QUEUED 21
 // The receiver and the number.
 #define HOOKHOST_HOOK_TYPES_DETAIL_DELIVERY_LOST 22
-// Name and content.
+// Name and values.
 #define HOOKHOST_HOOK_TYPES_DETAIL_OTHER 23
 
 // Something that happened in the broker.
 typedef struct hookhost_hook_types_event_t {
-  // 32 upper-case hex digits, no two events alike; the same when the event is handled again.
+  // 32 upper-case hexadecimal digits, unique to the event. The id stays the same when the event is handled again.
   hook_string_t   id;
   // When it happened.
   uint64_t   at;
-  // Minutes that the host's local time was ahead of UTC at that moment.
+  // Offset of the host's local time from UTC at that time, in minutes.
   int16_t   utc_offset;
   // What happened.
   hookhost_hook_types_detail_t   detail;
-  // Names and values beyond this contract, if any; a module passes over what it does not know.
+  // Further names and values, if there are any. A module ignores names that it does not know.
   hook_option_list_tuple2_string_string_t   extras;
 } hookhost_hook_types_event_t;
 
@@ -811,17 +812,19 @@ typedef struct {
   size_t len;
 } hook_list_string_t;
 
-// What a module wants to be told.
+// Events that a module subscribes to.
 typedef struct hookhost_hook_types_interest_t {
   // The kind of event.
   hookhost_hook_types_hook_t   hook;
-  // Topic filters, of which one must match; for `other`, names of events; empty: everything, `$…` too.
+  // Topic filters, one of which must match; for `other`, names of events. Empty: all events, including topics that
+  // begin with `$`.
   hook_list_string_t   filters;
 } hookhost_hook_types_interest_t;
 
-// A mistake in a module's configuration.
+// An error in a module's configuration.
 typedef struct hookhost_hook_types_problem_t {
-  // Where: keys and indices joined by dots, such as `rules.3.topic`; empty: the whole.
+  // The keys and indices that lead to the value, joined by dots, such as `rules.3.topic`; empty for the whole
+  // configuration.
   hook_string_t   key;
   // What is wrong and what was expected.
   hook_string_t   text;
@@ -841,7 +844,7 @@ typedef uint8_t hookhost_hook_types_method_t;
 // DELETE.
 #define HOOKHOST_HOOK_TYPES_METHOD_DELETE 4
 
-// Body of a request.
+// The body of a request.
 typedef struct hookhost_hook_types_body_t {
   uint8_t tag;
   union {
@@ -855,21 +858,22 @@ typedef struct hookhost_hook_types_body_t {
 // Bytes, sent as they are.
 #define HOOKHOST_HOOK_TYPES_BODY_BYTES 1
 
-// A request that the host sends, repeats and accounts for.
+// A request. The host sends it, retries it and counts it.
 typedef struct hookhost_hook_types_request_t {
-  // Method; without meaning for `file:` and `stdout:`.
+  // HTTP method; ignored for `file:` and `stdout:`.
   hookhost_hook_types_method_t   method;
-  // `http:`, `https:`, `file:` or `stdout:` URL; with a destination it may be a path below that one's URL, or empty.
+  // An `http:`, `https:`, `file:` or `stdout:` URL. With a destination it may be empty or a path below the URL of the
+  // destination.
   hook_string_t   url;
-  // Headers; a name or value that HTTP forbids makes the request fail.
+  // Headers. A name or value that HTTP does not allow makes the request fail.
   hook_list_tuple2_string_string_t   headers;
-  // Body.
+  // The body.
   hookhost_hook_types_body_t   body;
-  // Requests with the same key are delivered in order; none: the event's client, empty: no order.
+  // Requests with the same key are delivered in order. `none`: the client id of the event is the key. Empty: no order.
   hook_option_string_t   ordering_key;
-  // Destination in the host's configuration that gives credentials, TLS, retries and batches; none: chosen by URL.
+  // Destination in the host's configuration, which sets credentials, TLS, retries and batches. `none`: chosen by URL.
   hook_option_string_t   destination;
-  // Further wishes by name, each documented by the host; one that it does not know makes the request fail.
+  // Further options by name, documented by the host. An unknown option makes the request fail.
   hook_list_tuple2_string_string_t   options;
 } hookhost_hook_types_request_t;
 
@@ -878,7 +882,7 @@ typedef struct {
   size_t len;
 } hookhost_hook_types_list_request_t;
 
-// What a module makes of one event.
+// What a module returns for one event.
 typedef struct hookhost_hook_types_outcome_t {
   uint8_t tag;
   union {
@@ -887,22 +891,22 @@ typedef struct hookhost_hook_types_outcome_t {
   } val;
 } hookhost_hook_types_outcome_t;
 
-// Nothing to send.
+// Send nothing.
 #define HOOKHOST_HOOK_TYPES_OUTCOME_IGNORE 0
-// Send these, in this order; none at all is the same as `ignore`.
+// Send these requests in this order. An empty list is the same as `ignore`.
 #define HOOKHOST_HOOK_TYPES_OUTCOME_DELIVER 1
-// The module could not handle the event; the host sets it aside with this text.
+// The module could not handle the event. The host puts the event into quarantine with this text.
 #define HOOKHOST_HOOK_TYPES_OUTCOME_FAIL 2
 
-// What a module may know about its host.
+// Information about the host of a module.
 typedef struct hookhost_hook_types_host_info_t {
-  // The host's node.
+  // The node of the host.
   hookhost_hook_types_node_t   node;
-  // The host's version.
+  // The version of the host.
   hook_string_t   version;
-  // Name under which the module is loaded.
+  // The name under which the module is loaded.
   hook_string_t   module;
-  // Counts the loads of the module under this name.
+  // Number of times that a module was loaded under this name.
   uint32_t   generation;
 } hookhost_hook_types_host_info_t;
 
@@ -945,23 +949,23 @@ typedef struct {
 } exports_hookhost_hook_handler_list_outcome_t;
 
 // Imported Functions from `hookhost:hook/log@0.1.0`
-// Whether lines of this level are kept just now.
+// Returns whether the host currently logs lines of this level.
 extern bool hookhost_hook_log_enabled(hookhost_hook_log_level_t level);
-// Writes one line; the host adds module, generation and time, and cuts what is too long.
+// Writes one line. The host adds module, generation and time, and truncates long lines.
 extern void hookhost_hook_log_write(hookhost_hook_log_level_t level, hook_string_t *line);
 
 // Imported Functions from `hookhost:hook/kv@0.1.0`
-// Value of a key; that of a counter is its decimal digits.
+// Returns the value of a key. The value of a counter is its decimal digits.
 extern bool hookhost_hook_kv_get(hook_string_t *key, hook_list_u8_t *ret);
 // Stores a value.
 extern bool hookhost_hook_kv_set(hook_string_t *key, hook_list_u8_t *value, uint32_t *maybe_ttl, hook_string_t *err);
-// Stores a value and gives the one before.
+// Stores a value and returns the previous one.
 extern bool hookhost_hook_kv_swap(hook_string_t *key, hook_list_u8_t *value, uint32_t *maybe_ttl, hook_option_list_u8_t *ret, hook_string_t *err);
-// Stores a value if the key has none; tells whether it did.
+// Stores a value if the key has none. Returns whether the value was stored.
 extern bool hookhost_hook_kv_insert(hook_string_t *key, hook_list_u8_t *value, uint32_t *maybe_ttl, bool *ret, hook_string_t *err);
-// Adds to a counter, which starts at 0 and whose time to live counts from its start; gives the sum.
+// Adds to a counter and returns the sum. A counter starts at 0, and its time to live starts with its first addition.
 extern bool hookhost_hook_kv_add(hook_string_t *key, int64_t amount, uint32_t *maybe_ttl, int64_t *ret, hook_string_t *err);
-// Removes a key; tells whether it had a value.
+// Removes a key. Returns whether it had a value.
 extern bool hookhost_hook_kv_remove(hook_string_t *key);
 
 // Exported Functions from `hookhost:hook/handler@0.1.0`
