@@ -1,8 +1,9 @@
-//! What `wit-bindgen` makes of `wit/hook.wit`: the types, the imports and the macro that exports a component.
+//! The code that `wit-bindgen` generates from `wit/hook.wit`: the types, the imports and the macro that exports a
+//! component.
 //!
-//! Full of unsafe code: lifting and lowering across the border of the component. It builds for every target, so that
-//! modules are tested natively; there the imports cannot be called, which is why [`crate::log`] and [`crate::kv`] do
-//! without them.
+//! It contains unsafe code, which reads and writes values at the border of the component. It builds for every target, so
+//! that modules can be tested natively. The imports cannot be called natively; [`crate::log`] and [`crate::kv`] replace
+//! them.
 #![allow(
     unsafe_code,
     missing_docs,

@@ -1,7 +1,9 @@
-//! What happens in the broker, as a module is told.
+//! The events that a module receives.
 //!
-//! The types are those of the contract, `hookhost:hook`; here they get what makes them pleasant to read. An event says
-//! when it happened and, in [`Event::detail`], what; [`Module`](crate::Module) takes that apart by itself.
+//! The types are those of the contract `hookhost:hook`; this module adds methods to read them. An [`Event`] has a time
+//! and, in [`Event::detail`], what happened. [`Module`] has a method for each kind of detail.
+//!
+//! [`Module`]: crate::Module
 
 use std::fmt;
 use std::str::Utf8Error;
@@ -48,7 +50,8 @@ impl Event {
         }
     }
 
-    /// The client that the event is about: the receiver of a delivery, the publisher of a message that has none.
+    /// The client that the event is about: the receiver of a delivery, the publisher of any other message. `None` for an
+    /// event of kind [`Hook::Other`] without a client.
     pub fn client(&self) -> Option<&Client> {
         Some(match &self.detail {
             Detail::ClientConnect(connection) => &connection.client,
@@ -73,8 +76,8 @@ impl Event {
         })
     }
 
-    /// What the filters of an [`Interest`] are matched with: the topic of a message, the filter of a subscription, the
-    /// name of an event that has no kind of its own.
+    /// The text that the filters of an [`Interest`] match: the topic of a message, the filter of a subscription, or the
+    /// name of an event of kind [`Hook::Other`]. `None` for events that have none of these.
     pub fn subject(&self) -> Option<&str> {
         Some(match &self.detail {
             Detail::ClientAuthorized(authorization) => &authorization.topic,
@@ -86,7 +89,7 @@ impl Event {
         })
     }
 
-    /// The message that the event is about, whatever became of it.
+    /// The message that the event is about; `None` if the event is not about a message.
     pub fn message(&self) -> Option<&Message> {
         match &self.detail {
             Detail::MessagePublish(message) => Some(message),
@@ -98,19 +101,27 @@ impl Event {
         }
     }
 
-    /// When it happened, on the wall clock of the host.
+    /// The time of the event in the host's time zone.
     pub fn local_time(&self) -> LocalTime {
         LocalTime::new(self.at, self.utc_offset)
     }
 }
 
 impl Message {
-    /// The payload as text; an error if it is not UTF-8.
+    /// The payload as text.
+    ///
+    /// # Errors
+    ///
+    /// If the payload is not UTF-8.
     pub fn payload_str(&self) -> Result<&str, Utf8Error> {
         std::str::from_utf8(&self.payload)
     }
 
-    /// The payload read as JSON.
+    /// Deserializes the payload from JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the payload is not JSON or does not have the form of `T`.
     ///
     /// ```
     /// use hookhost_guest::testing;
@@ -127,21 +138,21 @@ impl Message {
         serde_json::from_slice(&self.payload)
     }
 
-    /// The value of a user property; the first one if its name stands there more than once.
+    /// The value of a user property: the first one if there are several with this name.
     pub fn user_property(&self, name: &str) -> Option<&str> {
         self.properties.as_ref()?.user(name).next()
     }
 }
 
 impl Client {
-    /// The value of a name that authentication or the host attached to the client.
+    /// The value of an attribute that authentication or the host attached to the client.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         values(self.attributes.as_deref()?, name).next()
     }
 }
 
 impl Properties {
-    /// The values of a user property, in the order sent.
+    /// The values of all user properties with this name, in the order sent.
     pub fn user(&self, name: &str) -> impl Iterator<Item = &str> {
         values(&self.user, name)
     }
@@ -154,7 +165,7 @@ impl Properties {
         })
     }
 
-    /// Topic for the answer to a request.
+    /// Topic for the response to a request.
     pub fn response_topic(&self) -> Option<&str> {
         self.find(|property| match property {
             Property::ResponseTopic(text) => Some(text.as_str()),
@@ -162,7 +173,7 @@ impl Properties {
         })
     }
 
-    /// Bytes that tie an answer to its request.
+    /// Bytes that identify the request to which a response belongs.
     pub fn correlation_data(&self) -> Option<&[u8]> {
         self.find(|property| match property {
             Property::CorrelationData(bytes) => Some(bytes.as_slice()),
@@ -178,7 +189,7 @@ impl Properties {
         })
     }
 
-    /// What the first property gives that gives anything.
+    /// Calls `what` for each standard property until it returns a value, and returns that value.
     pub fn find<'a, T>(&'a self, what: impl FnMut(&'a Property) -> Option<T>) -> Option<T> {
         self.standard.iter().find_map(what)
     }
@@ -191,7 +202,7 @@ fn values<'a>(pairs: &'a [(String, String)], name: &str) -> impl Iterator<Item =
         .map(|(_, value)| value.as_str())
 }
 
-/// `ip:port`, with brackets round an IPv6 address.
+/// `ip:port`, with brackets around an IPv6 address.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.ip.contains(':') {
@@ -203,7 +214,7 @@ impl fmt::Display for Address {
 }
 
 impl Interest {
-    /// Every event of a kind, whatever its topic.
+    /// All events of a kind, with any topic.
     pub fn every(hook: Hook) -> Interest {
         Interest {
             hook,
@@ -213,8 +224,8 @@ impl Interest {
 
     /// The events of a kind whose topic or subscription filter matches one of these topic filters.
     ///
-    /// A filter that begins with a wildcard does not match `$…`: for everything, that included, use
-    /// [`every`](Interest::every). No filter at all means the same.
+    /// A filter that begins with a wildcard does not match topics that begin with `$`. For all events, including those,
+    /// use [`every`](Interest::every); an empty list of filters means the same.
     ///
     /// ```
     /// use hookhost_guest::{Hook, Interest};

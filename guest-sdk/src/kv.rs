@@ -1,12 +1,12 @@
-//! State that outlives an instance and a swap of the module.
+//! Key-value state that is kept when an instance ends or the module is replaced by a new version.
 //!
-//! It is shared by all instances of the module, hidden from other modules and bounded by the host. What a call writes
-//! is undone if the call panics, because its events are then handled again. A time to live is counted in whole seconds,
-//! rounded up; without one a value stays until it is removed. Each call crosses the border of the sandbox, which takes
-//! some 0.3 µs.
+//! All instances of the module share it, and other modules cannot read it. The host limits its size. If a call of the
+//! module panics, the host undoes the changes of that call, because it handles the events again. A time to live is in
+//! whole seconds, rounded up; an entry without one does not expire. Each function here calls the host and takes about
+//! 0.3 µs.
 //!
-//! In native tests each thread, and so each test, has a store of its own, which begins empty and knows no bound. Its time
-//! stands still until [`testing::pass`](crate::testing::pass) moves it on.
+//! In native tests each thread, and so each test, has a store of its own, which is empty at first and has no limit. Its
+//! clock stands still until the test calls [`testing::pass`](crate::testing::pass).
 //!
 //! ```
 //! use hookhost_guest::kv;
@@ -25,7 +25,7 @@ use crate::bindings::hookhost::hook::kv as store;
 #[cfg(not(target_arch = "wasm32"))]
 use native as store;
 
-/// The store did not take it: a bound is reached, or a value is to be counted on that is no number. The text says which.
+/// The store refused a change: a limit is reached, or the value of a counter is not a number. The text says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Full(String);
 
@@ -37,32 +37,48 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// The value of a key; that of a counter is its decimal digits.
+/// Returns the value of a key. The value of a counter is its decimal digits.
 pub fn get(key: &str) -> Option<Vec<u8>> {
     store::get(key)
 }
 
 /// Stores a value.
+///
+/// # Errors
+///
+/// If a limit of the host is reached.
 pub fn set(key: &str, value: impl AsRef<[u8]>, ttl: Option<Duration>) -> Result<(), Full> {
     store::set(key, value.as_ref(), seconds(ttl)).map_err(Full)
 }
 
-/// Stores a value and gives the one before: one call to see whether something has changed.
+/// Stores a value and returns the previous one, for example to detect a change.
+///
+/// # Errors
+///
+/// If a limit of the host is reached.
 pub fn swap(key: &str, value: impl AsRef<[u8]>, ttl: Option<Duration>) -> Result<Option<Vec<u8>>, Full> {
     store::swap(key, value.as_ref(), seconds(ttl)).map_err(Full)
 }
 
-/// Stores a value if the key has none, and tells whether it did: one call to see whether something is new.
+/// Stores a value if the key has none, for example to detect a new device. Returns whether the value was stored.
+///
+/// # Errors
+///
+/// If a limit of the host is reached.
 pub fn insert(key: &str, value: impl AsRef<[u8]>, ttl: Option<Duration>) -> Result<bool, Full> {
     store::insert(key, value.as_ref(), seconds(ttl)).map_err(Full)
 }
 
-/// Adds to a counter, which starts at 0 and whose time to live counts from its start; gives the sum.
+/// Adds to a counter and returns the sum. A counter starts at 0, and its time to live starts with its first addition.
+///
+/// # Errors
+///
+/// If a limit of the host is reached or the value of the key is not a number.
 pub fn add(key: &str, amount: i64, ttl: Option<Duration>) -> Result<i64, Full> {
     store::add(key, amount, seconds(ttl)).map_err(Full)
 }
 
-/// Removes a key; tells whether it had a value.
+/// Removes a key. Returns whether it had a value.
 pub fn remove(key: &str) -> bool {
     store::remove(key)
 }
@@ -73,7 +89,7 @@ fn seconds(ttl: Option<Duration>) -> Option<u32> {
     Some(u32::try_from(whole).unwrap_or(u32::MAX))
 }
 
-/// What stands in for the host in native tests: a store for each thread, with a clock that is moved by hand.
+/// Replaces the host in native tests: a store for each thread, with a clock that the test moves.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod native {
     use std::cell::RefCell;
@@ -83,12 +99,12 @@ pub(crate) mod native {
     #[derive(Default)]
     struct Store {
         now: Duration,
-        entries: BTreeMap<String, Entry>,
+        entries: BTreeMap<String, KvEntry>,
     }
 
-    struct Entry {
+    struct KvEntry {
         value: Vec<u8>,
-        /// When it is gone; none: never.
+        /// When the entry expires; `None`: never.
         end: Option<Duration>,
     }
 
@@ -101,8 +117,8 @@ pub(crate) mod native {
             ttl.map(|seconds| self.now + Duration::from_secs(seconds.into()))
         }
 
-        /// The entry of a key, if its time is not up.
-        fn entry(&self, key: &str) -> Option<&Entry> {
+        /// The entry of a key, if it has not expired.
+        fn entry(&self, key: &str) -> Option<&KvEntry> {
             self.entries
                 .get(key)
                 .filter(|entry| entry.end.is_none_or(|end| end > self.now))
@@ -111,7 +127,7 @@ pub(crate) mod native {
         fn put(&mut self, key: &str, value: &[u8], end: Option<Duration>) -> Option<Vec<u8>> {
             let before = self.entry(key).map(|entry| entry.value.clone());
             let value = value.to_owned();
-            self.entries.insert(key.to_owned(), Entry { value, end });
+            self.entries.insert(key.to_owned(), KvEntry { value, end });
             before
         }
     }
@@ -146,9 +162,9 @@ pub(crate) mod native {
         STORE.with_borrow_mut(|store| {
             let (before, end) = match store.entry(key) {
                 None => (0, store.end(ttl)),
-                Some(Entry { value, end }) => {
+                Some(KvEntry { value, end }) => {
                     let count = String::from_utf8_lossy(value).parse();
-                    (count.map_err(|_| format!("the value of {key} is no counter"))?, *end)
+                    (count.map_err(|_| format!("the value of {key} is not a counter"))?, *end)
                 }
             };
             let sum = i64::saturating_add(before, amount);

@@ -1,11 +1,11 @@
-//! What the author of a hookhost module depends on.
+//! The SDK for hookhost modules in Rust.
 //!
-//! A module is a WebAssembly component that hookhost runs in a sandbox. The host tells it what happens in the MQTT
-//! broker, and it answers each event with HTTP requests, which the host sends, repeats and keeps in order. A module
-//! cannot read files or open sockets; it gets its settings from the `.toml` beside it.
+//! A module is a WebAssembly component that hookhost runs in a sandbox. The host passes events of the MQTT broker to the
+//! module, and the module returns HTTP requests for each event. The host sends the requests, retries them and keeps
+//! them in order. A module cannot read files or open sockets. It reads its settings from the `.toml` file next to it.
 //!
-//! Here is a whole one. It wants one kind of event on some topics, reads the payload as JSON and shapes a body of its
-//! own:
+//! Here is a complete module. It subscribes to one kind of event on some topics, reads the payload as JSON and sends a
+//! body of its own:
 //!
 //! ```
 //! use hookhost_guest::pattern::TopicPattern;
@@ -76,8 +76,8 @@
 //! }
 //! ```
 //!
-//! `hookhost module new NAME` makes a project like this one, which builds as it is. By hand, its `Cargo.toml` says that it
-//! is a library for others than Rust:
+//! `hookhost module new NAME` creates a project like this one, which builds as it is. Without that command, a module is a
+//! library crate of type `cdylib`:
 //!
 //! ```toml
 //! [lib]
@@ -89,26 +89,34 @@
 //! serde_json = "1"
 //! ```
 //!
-//! `cargo build --release --target wasm32-wasip2` then makes the `.wasm` to drop into the modules folder (`rustup target add
-//! wasm32-wasip2` if the target is missing), and `NAME.toml` beside it has the settings, in the section `[config]`. The
-//! repository has more modules to copy, in `examples/`.
+//! `cargo build --release --target wasm32-wasip2` builds the `.wasm` file to copy into the modules folder. If the target
+//! is missing, add it with `rustup target add wasm32-wasip2`. `NAME.toml` next to the `.wasm` file contains the settings,
+//! in the section `[config]`. The folder `examples/` of the repository has more modules to copy.
 //!
-//! # What goes wrong
+//! # Errors
 //!
-//! An event that a module cannot handle is answered with [`Outcome::fail`]: the host sets it aside with the text, and
-//! nothing else is affected. A panic is not the end of a module either: its message and its place in the source go to
-//! the host's log, the other events of the batch are handled again by a new instance, and the one that panics again is
-//! set aside. The same becomes of a call that takes longer or more memory than `[limits]` in the `.toml` says.
+//! For an event that it cannot handle, a module returns [`Outcome::fail`]. The host puts the event into quarantine with
+//! the text, and no other event is affected. If a module panics, the host logs the message with its place in the source.
+//! A new instance handles the events of the batch again, one by one, and an event that panics again goes into quarantine.
+//! The host treats a call that exceeds the time or memory of `[limits]` in the `.toml` file in the same way.
 //!
-//! # Where to look
+//! # Modules of this crate
 //!
-//! Beside [`Module`]: [`event`] has what is told, [`request`] what is answered, [`topic`] and [`pattern`] read topics,
-//! [`log`] writes to the host's log, [`kv`] keeps state, [`time`] writes times, [`problems`] refuses settings, [`nearest`]
-//! finds the word that somebody meant, [`testing`] makes events.
-//! The crate `hookhost-webhook` is the default module as a library, for the standard rules with a body of one's own;
-//! [`alloc`] makes a module without state faster.
+//! | module | contents |
+//! | --- | --- |
+//! | [`event`] | the events that a module receives |
+//! | [`request`] | the requests and outcomes that it returns |
+//! | [`topic`], [`pattern`] | topic filters, and filters with named wildcards |
+//! | [`kv`] | state that is kept when the module is restarted or replaced |
+//! | [`log`] | the host's log |
+//! | [`problems`], [`nearest`] | errors in settings, and suggestions for misspelt names |
+//! | [`time`] | local time and timestamps |
+//! | [`testing`] | events and a host for unit tests |
 //!
-//! The crate builds for every target, so that tests are native; only on `wasm32-wasip2` is there a host behind it.
+//! The crate `hookhost-webhook` is the default module as a library, for modules that combine its rules with a body of
+//! their own.
+//!
+//! The crate builds for every target, so unit tests run natively. Only on `wasm32-wasip2` does it call a host.
 
 #[doc(hidden)]
 pub mod abi;

@@ -1,4 +1,4 @@
-//! A module: what its author writes, and how it meets the contract.
+//! The trait that a module implements, and the macro that exports it as a component.
 
 use std::cell::RefCell;
 
@@ -14,47 +14,51 @@ use crate::event::{
 use crate::problems::{self, Problem, Problems};
 use crate::request::Outcome;
 
-/// What a module may know about its host.
+/// Information about the host of a module.
 pub type Host = HostInfo;
 
-/// The configuration of a module that has none: an object without keys.
+/// The configuration of a module without settings: an object without keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}
 
-/// A module: it says which events it wants and answers each with what the host shall send.
+/// A module: it subscribes to events and returns requests for each event.
 ///
-/// There is one method for each hook; those that a module leaves out ignore their events. Events of one client come in
-/// the order in which they happened. Fields may hold what is cheap to lose: an instance may go at any time, for example
-/// after a panic, and there may be several at once. What must stay belongs into [`kv`](crate::kv).
+/// There is one method for each hook. The default of each method ignores the event. Events of one client arrive in the
+/// order in which they happened. The fields of a module are lost when its instance ends, for example after a panic, and
+/// several instances may run at the same time. Use [`kv`](crate::kv) for state that must be kept.
 ///
-/// [`export!`](crate::export) makes a component of it.
+/// [`export!`](crate::export) exports a module as a component.
 #[allow(unused_variables, reason = "the names of parameters are documentation")]
 pub trait Module: Sized {
-    /// The module's settings: `[config]` of the `.toml` beside it. [`NoConfig`] if it has none.
+    /// The settings: the section `[config]` of the module's `.toml` file. [`NoConfig`] if the module has no settings.
     ///
-    /// Give it `#[serde(deny_unknown_fields)]`, so that a misspelt key is refused and not ignored.
+    /// Use `#[serde(deny_unknown_fields)]`, so that a misspelt key is an error.
     type Config: DeserializeOwned;
 
-    /// Makes the module for its settings; called once in each new instance, before all else.
+    /// Creates the module. The host calls this once in each new instance, before any other method.
     ///
-    /// An error refuses the settings. The same settings must give the same answer.
+    /// The same settings must give the same result.
+    ///
+    /// # Errors
+    ///
+    /// The problems of settings that the module refuses. The previous version of the module then keeps running.
     fn new(config: Self::Config, host: &Host) -> Result<Self, Problems>;
 
-    /// The events that the module wants, asked for once after `new`; others are never handed over.
+    /// The events that the module subscribes to. The host calls this once, after `new`, and passes no other events.
     fn interests(&self) -> Vec<Interest>;
 
-    /// CONNECT was read; authentication is still to come.
+    /// The broker has read a CONNECT packet. Authentication has not started.
     fn on_client_connect(&mut self, event: &Event, connection: &Connection) -> Outcome {
         Outcome::Ignore
     }
 
-    /// CONNACK is about to be sent, success or refusal.
+    /// The broker is about to send CONNACK, for success or refusal.
     fn on_client_connack(&mut self, event: &Event, connack: &Connack) -> Outcome {
         Outcome::Ignore
     }
 
-    /// The connection is accepted and has its session.
+    /// The broker has accepted the connection, and the connection has its session.
     fn on_client_connected(&mut self, event: &Event, connack: &Connack) -> Outcome {
         Outcome::Ignore
     }
@@ -64,47 +68,47 @@ pub trait Module: Sized {
         Outcome::Ignore
     }
 
-    /// Authentication has decided.
+    /// Authentication has accepted or refused a client.
     fn on_client_authenticated(&mut self, event: &Event, authentication: &Authentication) -> Outcome {
         Outcome::Ignore
     }
 
-    /// Authorisation has decided about one publish or one filter.
+    /// Authorization has allowed or denied one publish or one topic filter.
     fn on_client_authorized(&mut self, event: &Event, authorization: &Authorization) -> Outcome {
         Outcome::Ignore
     }
 
-    /// One filter of a SUBSCRIBE was asked for; refused ones too.
+    /// A client asked for one topic filter in a SUBSCRIBE packet, accepted or refused.
     fn on_client_subscribe(&mut self, event: &Event, subscription: &Subscription) -> Outcome {
         Outcome::Ignore
     }
 
-    /// One filter of an UNSUBSCRIBE was asked for.
+    /// A client asked to remove one topic filter in an UNSUBSCRIBE packet.
     fn on_client_unsubscribe(&mut self, event: &Event, unsubscription: &Unsubscription) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A new session exists.
+    /// The broker has created a session.
     fn on_session_created(&mut self, event: &Event, session: &Session) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A connection has found its session again.
+    /// A connection has resumed its existing session.
     fn on_session_resumed(&mut self, event: &Event, session: &Session) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A subscription is in force.
+    /// A subscription is active.
     fn on_session_subscribed(&mut self, event: &Event, subscription: &Subscription) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A subscription was given up by UNSUBSCRIBE.
+    /// An UNSUBSCRIBE packet has removed a subscription.
     fn on_session_unsubscribed(&mut self, event: &Event, unsubscription: &Unsubscription) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A session was thrown away because its client connected with clean start.
+    /// The broker has discarded a session because its client connected with clean start.
     fn on_session_discarded(&mut self, event: &Event, session: &Session) -> Outcome {
         Outcome::Ignore
     }
@@ -119,42 +123,42 @@ pub trait Module: Sized {
         Outcome::Ignore
     }
 
-    /// A publish was accepted; wills and the host's own messages too, refused ones never.
+    /// The broker has accepted a message. Wills and the broker's own messages are included, refused ones are not.
     fn on_message_publish(&mut self, event: &Event, message: &Message) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A message is about to be written to one receiver, first time or again.
+    /// The broker is about to send a message to one receiver, for the first time or again.
     fn on_message_delivered(&mut self, event: &Event, delivery: &Delivery) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A receiver has confirmed a message.
+    /// A receiver has acknowledged a message.
     fn on_message_acked(&mut self, event: &Event, acknowledgement: &Acknowledgement) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A publish was accepted and nobody subscribes to its topic.
+    /// The broker has accepted a message, and no client subscribes to its topic.
     fn on_message_dropped(&mut self, event: &Event, drop: &MessageDrop) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A publish was refused.
+    /// The broker has refused a message.
     fn on_message_refused(&mut self, event: &Event, drop: &MessageDrop) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A message was dropped for one receiver.
+    /// The broker has dropped a message for one receiver.
     fn on_delivery_dropped(&mut self, event: &Event, drop: &DeliveryDrop) -> Outcome {
         Outcome::Ignore
     }
 
-    /// A message was stored for a receiver that is away.
+    /// The broker has stored a message for a receiver that is offline.
     fn on_message_queued(&mut self, event: &Event, delivery: &Delivery) -> Outcome {
         Outcome::Ignore
     }
 
-    /// Messages for one receiver were lost unseen, so that only their number is known.
+    /// Messages for one receiver were lost before they were read. Only their number is known.
     fn on_delivery_lost(&mut self, event: &Event, loss: &DeliveryLoss) -> Outcome {
         Outcome::Ignore
     }
@@ -164,7 +168,8 @@ pub trait Module: Sized {
         Outcome::Ignore
     }
 
-    /// Any event; hands it to the method of its hook. A module that treats all events alike has this one alone.
+    /// Any event. The default calls the method of the event's hook. A module that treats all events alike implements this
+    /// method alone.
     fn on_event(&mut self, event: &Event) -> Outcome {
         match &event.detail {
             Detail::ClientConnect(connection) => self.on_client_connect(event, connection),
@@ -195,18 +200,18 @@ pub trait Module: Sized {
     }
 }
 
-/// Makes a module of its settings as JSON text.
+/// Configures a module with its settings as JSON text.
 pub(crate) fn configure<M: Module>(host: &Host, config: &str) -> Result<M, Problems> {
     M::new(problems::parse(config)?, host)
 }
 
-/// The place of the one module in a component, empty until it is configured. For [`export!`](crate::export) alone.
+/// The module of a component, empty until it is configured. Used only by [`export!`](crate::export).
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Slot<M>(RefCell<Option<M>>);
 
 impl<M: Module> Slot<M> {
-    /// An empty place.
+    /// A slot without a module.
     #[allow(clippy::new_without_default, reason = "lives in statics only")]
     pub const fn new() -> Slot<M> {
         Slot(RefCell::new(None))
@@ -233,7 +238,7 @@ impl<M: Module> Slot<M> {
     }
 }
 
-/// Makes a component of a type that is a [`Module`]; once in a crate of type `cdylib`.
+/// Exports a type that implements [`Module`] as a component. Use it once in a crate of type `cdylib`.
 ///
 /// ```
 /// use hookhost_guest::{Host, Interest, Module, NoConfig, Problems};
@@ -283,7 +288,7 @@ macro_rules! export {
             #[cfg(target_arch = "wasm32")]
     $crate::bindings::export_component!(Component with_types_in $crate::abi);
 
-            // Natively nothing is exported. Without a use of it the compiler would call the whole module dead code.
+            // Natively nothing is exported. This use keeps the compiler from reporting the whole module as dead code.
             #[cfg(not(target_arch = "wasm32"))]
             const _: fn(::std::vec::Vec<$crate::Event>) -> ::std::vec::Vec<$crate::Outcome> =
                 <Component as $crate::bindings::exports::hookhost::hook::handler::Guest>::handle;

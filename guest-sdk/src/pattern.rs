@@ -1,16 +1,16 @@
-//! Topic filters with names for their wildcards: `devices/{id}/temp`.
+//! Topic filters with named wildcards: `devices/{id}/temp`.
 //!
-//! A pattern is parsed once and read often. It gives the filter that goes into an interest and the values that its
-//! names have in a topic; values are parts of the topic, nothing is copied.
+//! A pattern is parsed once, when the module is configured. It has the topic filter for an interest, and it returns the
+//! values of its names for a topic, without copying them.
 
 use std::fmt;
 
 use crate::topic::{FilterError, TopicFilter};
 
-/// A topic filter whose wildcards may have names.
+/// A topic filter with named wildcards.
 ///
-/// `{name}` stands for one level, as `+` does, and `{*name}` in the last place for all further levels, as `#` does;
-/// plain `+` and `#` may be used beside them.
+/// `{name}` matches one level, like `+`. `{*name}` at the end matches all further levels, like `#`. A pattern may also
+/// contain `+` and `#`.
 ///
 /// ```
 /// use hookhost_guest::pattern::TopicPattern;
@@ -26,21 +26,21 @@ use crate::topic::{FilterError, TopicFilter};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicPattern {
     filter: TopicFilter,
-    /// Names with the level in which each stands, in order.
+    /// The names in order, each with the index of its level.
     names: Vec<(usize, Box<str>)>,
-    /// The level of `{*name}`, if there is one.
+    /// The index of the level `{*name}`, if there is one.
     rest: Option<usize>,
 }
 
-/// Why a text is no topic pattern.
+/// Why a text is not a topic pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// With `+` and `#` in place of the names it is no topic filter.
+    /// With its names replaced by `+` and `#`, the text is not a valid topic filter.
     Filter(FilterError),
-    /// A brace stands elsewhere than round a whole level, or a name is missing.
+    /// Braces do not enclose a whole level, or a name is missing.
     Braces,
-    /// The same name stands twice.
+    /// A name occurs twice.
     Repeated(Box<str>),
 }
 
@@ -48,8 +48,10 @@ impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PatternError::Filter(error) => error.fmt(f),
-            PatternError::Braces => f.write_str("a name of a topic pattern is a whole level: '{name}' or '{*name}'"),
-            PatternError::Repeated(name) => write!(f, "the name '{name}' stands twice in the topic pattern"),
+            PatternError::Braces => {
+                f.write_str("a name must be a whole level of a topic pattern: '{name}' or '{*name}'")
+            }
+            PatternError::Repeated(name) => write!(f, "the name '{name}' occurs twice in the topic pattern"),
         }
     }
 }
@@ -93,7 +95,7 @@ impl std::str::FromStr for TopicPattern {
 }
 
 impl TopicPattern {
-    /// The filter that matches what the pattern matches.
+    /// The topic filter that matches the same topics as the pattern.
     pub fn filter(&self) -> &TopicFilter {
         &self.filter
     }
@@ -103,7 +105,7 @@ impl TopicPattern {
         self.names.iter().any(|(_, known)| **known == *name)
     }
 
-    /// The values that the names have in a topic; none if the topic does not match.
+    /// The values of the names in a topic; `None` if the topic does not match.
     pub fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
         self.filter.matches(topic).then_some(Captures { pattern: self, topic })
     }
@@ -116,7 +118,7 @@ impl<'de> serde::Deserialize<'de> for TopicPattern {
     }
 }
 
-/// A topic seen through a pattern that matches it.
+/// The values of the names of a pattern in a topic.
 #[derive(Debug, Clone, Copy)]
 pub struct Captures<'a> {
     pattern: &'a TopicPattern,
@@ -124,7 +126,7 @@ pub struct Captures<'a> {
 }
 
 impl<'a> Captures<'a> {
-    /// The value of a name: one level, or all further levels for `{*name}`; none if the pattern has no such name.
+    /// The value of a name: one level, or all further levels for `{*name}`. `None` if the pattern has no such name.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let (level, _) = self.pattern.names.iter().find(|(_, known)| **known == *name)?;
         Some(self.at(*level))
@@ -144,7 +146,7 @@ impl<'a> Captures<'a> {
         for _ in 0..level {
             match split_level(rest).1 {
                 Some(after) => rest = after,
-                // Nothing at all where `a/#` matches `a`.
+                // `a/{*rest}` matches `a`, and `rest` is then empty.
                 None => return "",
             }
         }
@@ -155,8 +157,8 @@ impl<'a> Captures<'a> {
     }
 }
 
-/// The first level and what follows its slash. Levels are short, and the searches of the standard library are made for
-/// long texts.
+/// The first level, and the text after its slash. A loop over the bytes is faster than `str::split_once` here, because
+/// levels are short.
 fn split_level(topic: &str) -> (&str, Option<&str>) {
     let slash = topic.bytes().position(|byte| byte == b'/');
     let split = slash.and_then(|at| Some((topic.get(..at)?, topic.get(at + 1..)?)));

@@ -4,19 +4,19 @@ use serde::de::DeserializeOwned;
 
 pub use hookhost_shared::problems::{Problem, Problems};
 
-/// Reads a configuration, which is JSON text.
+/// Deserializes a configuration from JSON text.
 pub(crate) fn parse<T: DeserializeOwned>(config: &str) -> Result<T, Problems> {
     let mut reader = serde_json::Deserializer::from_str(config);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = path(error.path());
-        // serde_json adds line and column, which mean nothing to somebody who wrote TOML.
+        // serde_json adds line and column of the JSON text, but the user wrote TOML.
         let text = error.inner().to_string();
         let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
         Problems::one(path, text)
     })
 }
 
-/// Keys and indices joined by dots.
+/// The keys and indices of a path, joined by dots.
 fn path(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let segments = path.iter().filter_map(|segment| match segment {

@@ -1,7 +1,8 @@
-//! What a module answers: nothing, requests for the host to send, or that it could not handle an event.
+//! What a module returns for an event: nothing, requests for the host to send, or an error.
 //!
-//! The host sends, repeats, orders and accounts for the requests; a module has no network. It may name the URLs that stand
-//! in its settings and what lies below them, and those that `[egress]` in its `.toml` grants; the host refuses any other.
+//! A module has no network. The host sends the requests, retries them and keeps them in order. A module may use the URLs
+//! in its settings, paths below them, and the URLs that `[egress]` in its `.toml` file allows. The host refuses requests
+//! to any other URL.
 
 use std::fmt::Display;
 
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 pub use crate::bindings::hookhost::hook::types::{Body, Method, Outcome, Request};
 
-/// POST.
+/// The default is POST.
 impl Default for Method {
     fn default() -> Method {
         Method::Post
@@ -60,7 +61,7 @@ impl Request {
         Request::new(Method::Put, url)
     }
 
-    /// Sets a header, in place of one of the same name.
+    /// Sets a header. Replaces a header with the same name; upper and lower case do not matter.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         let name = name.into();
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
@@ -68,22 +69,25 @@ impl Request {
         self
     }
 
-    /// Sets the body to a text, sent as UTF-8. The content type is the caller's to say.
+    /// Sets the body to a text, sent as UTF-8. Does not set a content type.
     pub fn text(mut self, text: impl Into<String>) -> Request {
         self.body = Body::Text(text.into());
         self
     }
 
-    /// Sets the body to bytes, sent as they are. The content type is the caller's to say.
+    /// Sets the body to bytes, sent as they are. Does not set a content type.
     pub fn bytes(mut self, bytes: impl Into<Vec<u8>>) -> Request {
         self.body = Body::Bytes(bytes.into());
         self
     }
 
-    /// Sets the body to a value as JSON, with the content type that belongs to it unless there is one already.
+    /// Serializes a value to JSON as the body, and sets the content type `application/json` unless the request has one.
     ///
-    /// Comes last, because it may fail: on a value that JSON has no form for, such as a map whose keys are no strings.
-    /// [`Outcome`] is made of the result directly.
+    /// Call it last: it returns a `Result`, which converts into an [`Outcome`] directly.
+    ///
+    /// # Errors
+    ///
+    /// If JSON cannot represent the value, for example a map with keys that are not strings.
     ///
     /// ```
     /// use hookhost_guest::{Outcome, Request};
@@ -100,31 +104,32 @@ impl Request {
         Ok(self)
     }
 
-    /// Orders the request among those with the same key; without this its event's client id is the key.
+    /// Sets the ordering key. The host sends requests with the same key one after the other. The default key is the client
+    /// id of the event.
     pub fn ordering_key(mut self, key: impl Into<String>) -> Request {
         self.ordering_key = Some(key.into());
         self
     }
 
-    /// Frees the request from any order.
+    /// Sends the request in no particular order.
     pub fn unordered(self) -> Request {
         self.ordering_key("")
     }
 
-    /// Sends the request to a destination of the host's configuration, which knows credentials, TLS and retries; the
-    /// URL may then be a path below that one's, or empty.
+    /// Sends the request to a destination of the host's configuration, which sets credentials, TLS and retries. The URL
+    /// may then be empty or a path below the URL of the destination.
     pub fn destination(mut self, name: impl Into<String>) -> Request {
         self.destination = Some(name.into());
         self
     }
 
-    /// Adds a wish that the host documents; one that it does not know makes the request fail.
+    /// Adds an option that the host documents. An unknown option makes the request fail.
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         self.options.push((name.into(), value.into()));
         self
     }
 
-    /// The value of a header.
+    /// The value of a header. Upper and lower case of the name do not matter.
     pub fn header_value(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
@@ -132,7 +137,7 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body, if it is text.
+    /// The body as text; `None` if it is not UTF-8.
     pub fn body_str(&self) -> Option<&str> {
         match &self.body {
             Body::Text(text) => Some(text),
@@ -140,7 +145,11 @@ impl Request {
         }
     }
 
-    /// The body read as JSON.
+    /// Deserializes the body from JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not JSON or does not have the form of `T`.
     pub fn body_json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match &self.body {
             Body::Text(text) => serde_json::from_str(text),
@@ -168,12 +177,12 @@ impl From<Vec<u8>> for Body {
 }
 
 impl Outcome {
-    /// The module could not handle the event; the host sets it aside with this text.
+    /// The module could not handle the event. The host puts the event into quarantine with this text.
     pub fn fail(why: impl Display) -> Outcome {
         Outcome::Fail(why.to_string())
     }
 
-    /// The requests to send; none if there are none.
+    /// The requests to send; empty for `Ignore` and `Fail`.
     pub fn requests(&self) -> &[Request] {
         match self {
             Outcome::Deliver(requests) => requests,
@@ -200,14 +209,14 @@ impl From<Vec<Request>> for Outcome {
     }
 }
 
-/// Sends what is there, if anything.
+/// Converts the value, or ignores the event if there is none.
 impl<T: Into<Outcome>> From<Option<T>> for Outcome {
     fn from(value: Option<T>) -> Outcome {
         value.map_or(Outcome::Ignore, Into::into)
     }
 }
 
-/// Fails with the error's text.
+/// Converts the value, or fails with the text of the error.
 impl<T: Into<Outcome>, E: Display> From<Result<T, E>> for Outcome {
     fn from(value: Result<T, E>) -> Outcome {
         value.map_or_else(Outcome::fail, Into::into)

@@ -1,6 +1,6 @@
-//! Native unit tests of a module, without WebAssembly: events to hand over and a host to be configured by.
+//! Events and a host for unit tests of a module, which run natively and without WebAssembly.
 //!
-//! All events are made of the same few parts, which are public data, so that a test changes what it is about:
+//! The functions return records with plausible values. A test changes the values that it is about:
 //!
 //! ```
 //! use hookhost_guest::{Detail, testing};
@@ -25,10 +25,14 @@ use crate::event::{
 use crate::module::{self, Host, Module};
 use crate::problems::Problems;
 
-/// When events of this module happen: 2026-09-21T14:13:21.002Z.
+/// The time of all events of this module: 2026-09-21T14:13:21.002Z, in milliseconds since 1970.
 pub const AT: u64 = 1_790_000_001_002;
 
-/// Makes a module of its settings, as a host does. They may be given with [`serde_json::json!`].
+/// Configures a module as a host does. `config` may be written with [`serde_json::json!`].
+///
+/// # Errors
+///
+/// The problems with which the module refuses the settings.
 ///
 /// ```
 /// # use hookhost_guest::{Host, Interest, Module, Problems};
@@ -63,7 +67,7 @@ pub fn configure<M: Module>(config: Value) -> Result<M, Problems> {
     module::configure(&host(), &config.to_string())
 }
 
-/// Lets time pass for [`kv`](crate::kv), in this thread: what has a time to live that is up is gone.
+/// Moves the clock of [`kv`](crate::kv) forward in this thread, so that entries with a time to live expire.
 ///
 /// ```
 /// use hookhost_guest::{kv, testing};
@@ -81,7 +85,7 @@ pub fn pass(time: Duration) {
     crate::kv::native::pass(time);
 }
 
-/// The host: node 1.
+/// A host on node 1.
 pub fn host() -> Host {
     HostInfo {
         node: node(),
@@ -135,7 +139,7 @@ pub fn connection(client_id: &str) -> Connection {
     }
 }
 
-/// The answer that accepts [`connection`] with a new session.
+/// The CONNACK that accepts [`connection`] with a new session.
 pub fn connack(client_id: &str) -> Connack {
     Connack {
         connection: connection(client_id),
@@ -229,7 +233,7 @@ pub fn message(topic: &str, payload: &[u8]) -> Message {
     }
 }
 
-/// [`message`] on its way to the client `receiver` at QoS 1 with packet identifier 7.
+/// The delivery of [`message`] to the client `receiver` at QoS 1 with packet identifier 7.
 pub fn delivery(topic: &str, payload: &[u8]) -> Delivery {
     Delivery {
         receiver: client("receiver"),
@@ -260,12 +264,12 @@ pub fn publish(topic: &str, payload: &[u8]) -> Event {
     event(Detail::MessagePublish(message(topic, payload)))
 }
 
-/// [`delivery`] is being written.
+/// [`delivery`] is being sent.
 pub fn delivered(topic: &str, payload: &[u8]) -> Event {
     event(Detail::MessageDelivered(delivery(topic, payload)))
 }
 
-/// [`delivery`] was confirmed.
+/// [`delivery`] was acknowledged.
 pub fn acked(topic: &str, payload: &[u8]) -> Event {
     let delivery = delivery(topic, payload);
     event(Detail::MessageAcked(Acknowledgement {
@@ -275,7 +279,7 @@ pub fn acked(topic: &str, payload: &[u8]) -> Event {
     }))
 }
 
-/// Nobody subscribes to the topic of [`message`].
+/// No client subscribes to the topic of [`message`].
 pub fn dropped(topic: &str, payload: &[u8]) -> Event {
     event(Detail::MessageDropped(MessageDrop {
         message: message(topic, payload),
@@ -306,22 +310,22 @@ pub fn delivery_dropped(topic: &str, payload: &[u8], reason: DropReason) -> Even
     }))
 }
 
-/// [`connack`] was given.
+/// The connection was accepted with [`connack`].
 pub fn connected(client_id: &str) -> Event {
     event(Detail::ClientConnected(connack(client_id)))
 }
 
-/// [`disconnection`].
+/// The connection ended with [`disconnection`].
 pub fn disconnected(client_id: &str, reason: EndReason) -> Event {
     event(Detail::ClientDisconnected(disconnection(client_id, reason)))
 }
 
-/// [`subscription`] is in force.
+/// [`subscription`] is active.
 pub fn subscribed(filter: &str) -> Event {
     event(Detail::SessionSubscribed(subscription(filter)))
 }
 
-/// [`subscription`] was given up.
+/// [`subscription`] was removed by UNSUBSCRIBE.
 pub fn unsubscribed(filter: &str) -> Event {
     event(Detail::SessionUnsubscribed(unsubscription(filter)))
 }

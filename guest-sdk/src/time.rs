@@ -1,8 +1,8 @@
-//! The host's local time of an event, computed from what the event says: a module does not know the time zone.
+//! Local time and timestamps. A module does not know the time zone of the host; each event has the offset from UTC.
 
 use std::fmt;
 
-/// A moment on the host's wall clock, in the Gregorian calendar.
+/// A local time of the host, in the Gregorian calendar.
 ///
 /// ```
 /// use hookhost_guest::time::LocalTime;
@@ -12,7 +12,7 @@ use std::fmt;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
-    /// Year; 1970 or later, or at most a day before.
+    /// Year; at least 1969.
     pub year: i64,
     /// Month, 1 to 12.
     pub month: u8,
@@ -31,8 +31,8 @@ pub struct LocalTime {
 const DAY: i64 = 86_400_000;
 
 impl LocalTime {
-    /// The moment that is `at` milliseconds after 1970-01-01T00:00Z, on a clock that is `utc_offset` minutes ahead of
-    /// UTC.
+    /// The local time at `at`, in milliseconds since 1970-01-01T00:00Z, in a time zone that is `utc_offset` minutes ahead
+    /// of UTC.
     pub fn new(at: u64, utc_offset: i16) -> LocalTime {
         let local = i64::try_from(at)
             .unwrap_or(i64::MAX)
@@ -50,7 +50,7 @@ impl LocalTime {
         }
     }
 
-    /// Appends the text that `Display` gives, without the cost of a formatter.
+    /// Appends the same text as `Display`. Faster, because it uses no formatter.
     pub fn push_to(self, out: &mut String) {
         if self.year < 1_000 {
             out.push('0');
@@ -87,7 +87,7 @@ impl fmt::Display for LocalTime {
     }
 }
 
-/// A moment in UTC as RFC 3339 writes it, to the millisecond.
+/// Formats a time in milliseconds since 1970-01-01T00:00Z as RFC 3339, in UTC and with milliseconds.
 ///
 /// ```
 /// use hookhost_guest::time::rfc3339;
@@ -104,10 +104,10 @@ fn small(number: i64) -> u8 {
     number as u8
 }
 
-/// Year, month and day of a day counted from 1970-01-01.
+/// Year, month and day of a day number; day 0 is 1970-01-01.
 ///
-/// Counted in eras of 400 years, which all have the same number of days, and in years that begin with March, so that a
-/// leap day is the last day of its year.
+/// The computation uses eras of 400 years, which all have the same number of days, and years that begin in March, so that
+/// a leap day is the last day of its year.
 fn date(days: i64) -> (i64, u8, u8) {
     const DAYS_OF_ERA: i64 = 146_097;
     // From 0000-03-01 to 1970-01-01.

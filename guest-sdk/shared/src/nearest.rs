@@ -1,6 +1,9 @@
-//! The known word that somebody who mistyped one had in mind.
+//! Suggestions for misspelt names.
 
-/// The candidate that is closest to `word`, if any is close enough to be meant.
+/// Returns the candidate that is most similar to `word`; `None` if no candidate is similar enough.
+///
+/// The similarity is the edit distance: the number of characters to insert, delete or replace. It may be at most one, and
+/// one more for each four characters of `word`.
 ///
 /// ```
 /// use hookhost_shared::nearest::nearest;
@@ -16,9 +19,9 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     (distance <= 1 + word.chars().count() / 4).then_some(candidate)
 }
 
-/// How many characters have to be put in, taken out or replaced to make one word of the other.
+/// The number of characters to insert, delete or replace to change one word into the other.
 fn distance(from: &str, to: &str) -> usize {
-    // The distances between the characters of `from` read so far and each beginning of `to`.
+    // The distances between the characters of `from` read so far and each prefix of `to`.
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (read, wanted) in from.chars().enumerate() {
         let mut diagonal = read;

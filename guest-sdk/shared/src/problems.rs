@@ -16,19 +16,20 @@ pub struct Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// No mistake so far.
+    /// An empty list.
     pub fn new() -> Problems {
         Problems::default()
     }
 
-    /// One mistake.
+    /// A list of one error.
     pub fn one(key: impl Into<String>, text: impl fmt::Display) -> Problems {
         let mut problems = Problems::new();
         problems.add(key, text);
         problems
     }
 
-    /// Adds a mistake; the key is keys and indices joined by dots, such as `rules.3.topic`, or empty for the whole.
+    /// Adds an error. `key` is the keys and indices that lead to the value, joined by dots, such as `rules.3.topic`; empty
+    /// for the whole configuration.
     pub fn add(&mut self, key: impl Into<String>, text: impl fmt::Display) {
         self.0.push(Problem {
             key: key.into(),
@@ -36,23 +37,27 @@ impl Problems {
         });
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The mistakes in the order found.
+    /// The errors in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
 
-    /// An error if there is any mistake.
+    /// Returns `Ok` if the list is empty.
+    ///
+    /// # Errors
+    ///
+    /// The list itself if it is not empty.
     pub fn check(self) -> Result<(), Problems> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
 }
 
-/// One mistake a line: `key: text`.
+/// One error per line: `key: text`.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, problem) in self.0.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! Topic filters as MQTT defines them (MQTT 5.0 §4.7 and §4.8.2), parsed once and matched often.
+//! Topic filters as MQTT 5.0 defines them in §4.7 and §4.8.2.
 //!
-//! The host and its modules share this one implementation, so a module's own rules match exactly what the host's
-//! interests match. A filter is kept as text and matched level by level without allocating. Nothing here does I/O.
+//! The host and its modules use the same implementation, so a rule of a module matches exactly the topics that the host's
+//! interests match. A filter is parsed once. Matching compares level by level and does not allocate.
 
 use std::fmt;
 
-/// A topic filter without a shared-subscription prefix.
+/// A valid topic filter without the prefix of a shared subscription.
 ///
 /// ```
 /// use hookhost_shared::topic::TopicFilter;
@@ -21,18 +21,18 @@ pub struct TopicFilter {
     shape: Shape,
 }
 
-/// What matching has to do; most filters in use are one of the first two.
+/// How to match a filter. Most filters in use are one of the first two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Shape {
-    /// `#`: everything but `$…`.
+    /// `#`: all topics except those that begin with `$`.
     Everything,
-    /// No wildcard: text comparison.
+    /// No wildcard: compare the text.
     Exact,
-    /// Wildcards: level by level.
+    /// With wildcards: compare level by level.
     Levels,
 }
 
-/// Why a text is no topic filter.
+/// Why a text is not a topic filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FilterError {
@@ -42,9 +42,9 @@ pub enum FilterError {
     TooLong,
     /// U+0000 is not allowed in MQTT text.
     Nul,
-    /// `#` stands somewhere else than alone in the last level.
+    /// `#` is not the whole last level.
     MultiLevelWildcard,
-    /// `+` does not stand alone in its level.
+    /// `+` is not a whole level.
     SingleLevelWildcard,
     /// `$share/` without a name, with a wildcard in the name, or without a filter.
     Share,
@@ -66,15 +66,15 @@ impl fmt::Display for FilterError {
 impl std::error::Error for FilterError {}
 
 impl TopicFilter {
-    /// The text as given.
+    /// The text of the filter.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether a topic matches.
+    /// Whether the filter matches a topic.
     ///
-    /// A filter that begins with a wildcard does not match a topic that begins with `$`; `a/#` matches `a`. The filter
-    /// of a subscription may stand in place of a topic: its wildcards are then levels like any other.
+    /// A filter that begins with a wildcard does not match a topic that begins with `$`. `a/#` matches `a`. `topic` may also
+    /// be the filter of a subscription; its wildcards are then compared like other levels.
     pub fn matches(&self, topic: &str) -> bool {
         match self.shape {
             Shape::Exact => *self.text == *topic,
@@ -83,14 +83,14 @@ impl TopicFilter {
         }
     }
 
-    /// Byte by byte: levels are short, and the searches of the standard library are made for long texts.
+    /// Compares byte by byte. That is faster than the string searches of the standard library, because levels are short.
     fn matches_levels(&self, topic: &str) -> bool {
         if topic.starts_with('$') && self.text.starts_with(['+', '#']) {
             return false;
         }
         let (mut filter, mut topic) = (self.text.as_bytes(), topic.as_bytes());
         loop {
-            // Both begin a level here. A wildcard is the whole level, and what follows `#` is nothing.
+            // Both texts are at the start of a level. A wildcard is a whole level, and nothing follows `#`.
             match filter {
                 [b'#', ..] => return true,
                 [b'+', rest @ ..] => {
@@ -168,7 +168,7 @@ impl<'de> serde::Deserialize<'de> for TopicFilter {
     }
 }
 
-/// A filter as SUBSCRIBE carries it: perhaps with a share.
+/// A topic filter as a SUBSCRIBE packet contains it: with or without the prefix of a shared subscription.
 ///
 /// ```
 /// use hookhost_shared::topic::SharedFilter;
