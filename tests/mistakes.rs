@@ -105,7 +105,7 @@ async fn all_mistakes_of_all_files_are_told_at_once() {
         "hookhost.toml:14: webhook.method: \"psot\" is not known; is \"post\" meant?",
         "hookhost.toml:15: webhook.as_documented: should be true or false, not a string",
         "hookhost.toml:16: webhook.bodyy: unknown key; the nearest known one is webhook.body",
-        "hookhost.toml:18: webhook.headers.two words: is no name of an HTTP header",
+        "hookhost.toml:18: webhook.headers.two words: is not a valid name of an HTTP header",
         "hookhost.toml:19: webhook.rule.message_publsh: is not known; is 'message_publish' meant?",
         "hookhost.toml:22: webhook.rule.message_publish[0].action: a string was expected",
         "hookhost.toml:23: webhook.rule.message_publish[0].topics[1]: 'b/#/c': '#' must be the whole last level",

@@ -1,8 +1,7 @@
-//! How payloads, which are bytes, become JSON text.
+//! Encodings of payloads, which are bytes, as JSON text.
 //!
-//! Two of the encodings are called base62 by the brokers that made them up, and have nothing but the name in common:
-//! [`Encoding::Base62`] is EMQX's, which takes six bits at a time, [`Encoding::Base62Number`] is NanoMQ's, which takes
-//! the payload as one number.
+//! EMQX and NanoMQ both have an encoding called base62, but the two are different: [`Encoding::Base62`] of EMQX encodes
+//! six bits at a time, [`Encoding::Base62Number`] of NanoMQ encodes the payload as one number.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -13,24 +12,24 @@ use crate::json::push_escaped;
 /// An encoding of payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Encoding {
-    /// Text as it is. What is no UTF-8, each broker treats in its own way.
+    /// Text without encoding. Each broker has its own way to handle bytes that are not UTF-8.
     #[default]
     Plain,
     /// Base64 with padding.
     Base64,
     /// EMQX's base62.
     Base62,
-    /// NanoMQ's base62 since 0.24.9: digits of one big-endian number.
+    /// The base62 of NanoMQ 0.24.9 and later: the digits of one big-endian number.
     Base62Number,
-    /// What NanoMQ called base62 up to 0.24.8: base64 without padding, with `A` for `+` and `B` for `/`.
+    /// The base62 of NanoMQ up to 0.24.8: base64 without padding, with `A` for `+` and `B` for `/`.
     Base64NoPadding,
 }
 
 impl Encoding {
-    /// Names in a configuration.
+    /// The names in a configuration.
     pub(super) const NAMES: [&str; 4] = ["plain", "base64", "base62", "base64_no_padding"];
 
-    /// The encoding that is written so in rules of a format.
+    /// The encoding with this name in rules of a format.
     pub(super) fn from_name(name: &str, format: Format) -> Option<Encoding> {
         Some(match name {
             "plain" => Encoding::Plain,
@@ -41,12 +40,12 @@ impl Encoding {
         })
     }
 
-    /// Appends a payload as a JSON string. In [`Encoding::Plain`] each sequence that is no UTF-8 becomes U+FFFD; what is
-    /// longer than [`NUMBER_LIMIT`] allows becomes null, and the log says so.
+    /// Appends a payload as a JSON string. [`Encoding::Plain`] replaces each sequence that is not UTF-8 by U+FFFD. With
+    /// [`Encoding::Base62Number`], a payload longer than [`MAX_NUMBER_BYTES`] becomes `null`, with a warning in the log.
     pub(super) fn push_json(self, out: &mut String, payload: &[u8]) {
-        if self == Encoding::Base62Number && payload.len() > NUMBER_LIMIT {
+        if self == Encoding::Base62Number && payload.len() > MAX_NUMBER_BYTES {
             hookhost_guest::warn!(
-                "a payload of {} bytes is too long for base62 as one number (at most {NUMBER_LIMIT}): null is sent",
+                "a payload of {} bytes is too long for base62 as one number (at most {MAX_NUMBER_BYTES}): null is sent",
                 payload.len()
             );
             out.push_str("null");
@@ -57,7 +56,7 @@ impl Encoding {
         out.push('"');
     }
 
-    /// Appends the text of a payload, as it stands in JSON between the quotes.
+    /// Appends the text of a payload, escaped for JSON and without quotes.
     pub(super) fn push(self, out: &mut String, payload: &[u8]) {
         match self {
             Encoding::Plain => push_escaped(out, &String::from_utf8_lossy(payload)),
@@ -75,7 +74,7 @@ impl Encoding {
         }
     }
 
-    /// Room for a payload of so many bytes, in most cases.
+    /// Estimates the length of the text for a payload with this number of bytes.
     pub(super) fn room(self, payload: usize) -> usize {
         match self {
             Encoding::Plain => payload,
@@ -84,7 +83,7 @@ impl Encoding {
     }
 }
 
-/// EMQX's digits: 61 and above take two characters.
+/// Appends EMQX's base62. Digits of 61 and above have two characters.
 fn push_base62(out: &mut String, payload: &[u8]) {
     const DIGITS: &[u8; 61] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678";
     let mut digit = |value: u32| match DIGITS.get(value as usize) {
@@ -108,7 +107,7 @@ fn push_base62(out: &mut String, payload: &[u8]) {
                 digit(bits >> 6 & 63);
                 digit(bits & 63);
             }
-            // What is left over at the end is not moved up to six bits.
+            // EMQX does not shift the remaining bits at the end to six bits.
             [a, b] => {
                 let bits = u32::from(a) << 8 | u32::from(b);
                 digit(bits >> 10);
@@ -124,11 +123,11 @@ fn push_base62(out: &mut String, payload: &[u8]) {
     }
 }
 
-/// Longest payload that is written as a number: the work grows with the square of the length, and a batch of events has
-/// a deadline.
-pub(super) const NUMBER_LIMIT: usize = 16 * 1024;
+/// Largest payload that is encoded as a number, in bytes. The time grows with the square of the length, and the host limits
+/// the time of a call.
+pub(super) const MAX_NUMBER_BYTES: usize = 16 * 1024;
 
-/// Digits of the payload as one big-endian number, and a `0` for each zero byte that it begins with.
+/// Appends the digits of the payload as one big-endian number, after a `0` for each leading zero byte.
 fn push_number(out: &mut String, payload: &[u8]) {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     /// Five digits at a time: 62⁵ is the highest power in 32 bits.
@@ -152,7 +151,7 @@ fn push_number(out: &mut String, payload: &[u8]) {
         let mut remainder = 0;
         for word in rest.iter_mut() {
             let value = remainder << 32 | u64::from(*word);
-            // The remainder is less than STEP, so that the quotient has 32 bits.
+            // The remainder is less than STEP, so the quotient has at most 32 bits.
             *word = (value / STEP) as u32;
             remainder = value % STEP;
         }
@@ -233,8 +232,8 @@ mod tests {
             Encoding::Base62Number.push_json(&mut out, &vec![1; length]);
             out
         };
-        assert_eq!(json(NUMBER_LIMIT + 1), "null");
-        assert!(json(NUMBER_LIMIT).len() > NUMBER_LIMIT);
+        assert_eq!(json(MAX_NUMBER_BYTES + 1), "null");
+        assert!(json(MAX_NUMBER_BYTES).len() > MAX_NUMBER_BYTES);
     }
 
     proptest! {

@@ -1,10 +1,9 @@
-//! The fields of an event: one table of names and what each is, for templates, headers, URLs and CloudEvents, and for
-//! those of EMQX 5's [columns](crate::columns) that are the same.
+//! The fields of an event: one table of names and values. Templates, headers, URLs and CloudEvents use it, and so do the
+//! [columns](crate::columns) of EMQX 5 that have the same values.
 //!
-//! Names are those of EMQX 5's columns where it has them. Values are neutral: what is missing is missing, reasons are
-//! the words of the contract with `_` for `-`, codes are those of MQTT 5, times are milliseconds since 1970, spans are
-//! seconds. A field that an event does not have has no value; that is no mistake, because one template may serve rules
-//! for several events.
+//! A field that EMQX 5 has as a column has the same name. Reasons are the words of the contract with `_` for `-`, codes
+//! are those of MQTT 5, times are milliseconds since 1970, and durations are seconds. A field that an event does not have
+//! has no value. That is not an error, because rules for several events may use the same template.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,10 +28,10 @@ pub struct EventFields<'e> {
     action: &'e str,
 }
 
-/// What makes the value of a field, borrowed from the event where that can be.
+/// Returns the value of a field, borrowed from the event where possible.
 pub(super) type Read = for<'e> fn(&EventFields<'e>) -> Value<'e>;
 
-/// Every field, by name.
+/// All fields, sorted by name.
 #[rustfmt::skip]
 const TABLE: &[(&str, Read)] = &[
     ("access", |f| f.event.authorization().map(|a| words::access(a.access)).into()),
@@ -118,7 +117,7 @@ const TABLE: &[(&str, Read)] = &[
     ("username", |f| f.event.client().and_then(|c| c.username.as_deref()).into()),
 ];
 
-/// What makes the value of the field of this name. For constants: there, a name that no field has does not compile.
+/// The function that returns the value of a field. In a constant, an unknown name is a compile error.
 pub(super) const fn field(name: &str) -> Read {
     let mut table = TABLE;
     while let Some(((known, read), rest)) = table.split_first() {
@@ -130,7 +129,7 @@ pub(super) const fn field(name: &str) -> Read {
     panic!("no field has this name")
 }
 
-/// `==`, which constants cannot have of texts.
+/// Compares two byte strings. Constants cannot use `==` for them.
 const fn equal(mut left: &[u8], mut right: &[u8]) -> bool {
     while let (Some((one, left_rest)), Some((other, right_rest))) = (left.split_first(), right.split_first()) {
         if *one != *other {
@@ -148,7 +147,7 @@ impl Fields for EventFields<'_> {
         Some(Cow::Owned(read(self).into()))
     }
 
-    /// Without `payload_base64`, which says what `payload` says.
+    /// All fields except `payload_base64`, which repeats `payload`.
     fn all(&self) -> Map<String, Json> {
         let fields = TABLE.iter().filter(|(name, _)| *name != "payload_base64");
         let values = fields.map(|(name, read)| ((*name).to_owned(), Json::from(read(self))));
@@ -157,7 +156,7 @@ impl Fields for EventFields<'_> {
 }
 
 impl<'e> EventFields<'e> {
-    /// The fields of an event for a rule that calls it `action`, on a host that is `node`.
+    /// The fields of an event for a rule with this `action`, on a host with this `node`.
     pub fn new(event: &'e Event, node: &'e Node, action: &'e str) -> EventFields<'e> {
         EventFields { event, node, action }
     }
@@ -172,12 +171,12 @@ impl<'e> EventFields<'e> {
         self.event
     }
 
-    /// What the rule calls the event.
+    /// The `action` of the rule.
     pub(super) fn action(&self) -> &'e str {
         self.action
     }
 
-    /// The node of the event's client, which is the host's own unless the event says otherwise.
+    /// The node of the event's client; the node of the host if the event does not name another.
     pub fn node(&self) -> &'e Node {
         let of_client = self.event.client().and_then(|client| client.node.as_ref());
         of_client.unwrap_or(self.node)
@@ -238,7 +237,7 @@ fn numbers(list: &[u32]) -> Value<'static> {
     Value::List(list.iter().copied().map(Value::from).collect())
 }
 
-/// An object of names and texts; the values of a name that is repeated are a list.
+/// An object of names and texts. A name that occurs several times has a list of its values.
 fn object(pairs: &[(String, String)]) -> Value<'_> {
     let mut by_name: BTreeMap<&str, Vec<Value<'_>>> = BTreeMap::new();
     for (name, value) in pairs {
@@ -250,7 +249,7 @@ fn object(pairs: &[(String, String)]) -> Value<'_> {
     }))
 }
 
-/// An object of the properties that MQTT 5 defines, by the names that the standard gives them, with hyphens.
+/// An object of the standard properties of MQTT 5, by their names in the standard, with hyphens.
 fn standard(properties: &Properties) -> Value<'_> {
     Value::object(properties.standard.iter().map(|property| {
         let (name, value) = property::named(property);

@@ -1,7 +1,7 @@
-//! Named values of one event, and paths into them: what templates, conditions and mappings look up.
+//! The named values of an event, and paths into them, which templates look up.
 //!
-//! A name is the first part of a path such as `payload.sensor.0`; the rest leads into an object, by number into a list,
-//! and into a text that holds JSON, as payloads do.
+//! The first part of a path such as `payload.sensor.0` is a name. The other parts select a value inside an object, inside
+//! a list by number, or inside a text that is JSON, such as a payload.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// Values by name.
 pub trait Fields {
-    /// The value of a name; none, or JSON's null, if there is none.
+    /// The value of a name; `None` or JSON's null if there is none.
     fn get(&self, name: &str) -> Option<Cow<'_, Value>>;
 
     /// All names that have a value.
@@ -28,16 +28,16 @@ impl Fields for Map<String, Value> {
     }
 }
 
-/// A name and the way from its value to one inside.
+/// A name and the parts that select a value inside its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    /// The name; empty: all fields as one object.
+    /// The name; empty for all fields as one object.
     head: String,
     rest: Vec<String>,
 }
 
 impl Path {
-    /// Reads `name`, `name.inside.0`, and `.` for all fields. A dot before the name has no meaning. None if a part
+    /// Parses `name`, `name.inside.0`, or `.` for all fields. A dot before the name is ignored. Returns `None` if a part
     /// between two dots is empty.
     ///
     /// ```
@@ -59,18 +59,18 @@ impl Path {
         whole.then_some(Path { head, rest })
     }
 
-    /// The name that it begins with; empty for all fields.
+    /// The name; empty for all fields.
     pub fn name(&self) -> &str {
         &self.head
     }
 
-    /// Whether it is a name alone.
+    /// Whether the path is only a name.
     pub fn is_name(&self) -> bool {
         self.rest.is_empty()
     }
 }
 
-/// Looks paths up for one event. A text that several paths lead into is decoded once.
+/// Looks up paths for one event. A text is parsed as JSON once, even if several paths lead into it.
 pub struct Lookup<'f> {
     fields: &'f dyn Fields,
     lists: bool,
@@ -78,7 +78,7 @@ pub struct Lookup<'f> {
 }
 
 impl<'f> Lookup<'f> {
-    /// Paths into these fields.
+    /// A lookup in these fields.
     pub fn new(fields: &'f dyn Fields) -> Lookup<'f> {
         Lookup {
             fields,
@@ -87,13 +87,13 @@ impl<'f> Lookup<'f> {
         }
     }
 
-    /// Numbers do not lead into lists, as in EMQX.
+    /// Numbers in paths do not select elements of lists, as in EMQX.
     pub(super) fn without_lists(mut self) -> Lookup<'f> {
         self.lists = false;
         self
     }
 
-    /// The value that a path leads to; none for null too.
+    /// The value at a path; `None` if it is missing or null.
     pub fn find(&self, path: &Path) -> Option<Cow<'f, Value>> {
         if path.head.is_empty() {
             return Some(Cow::Owned(Value::Object(self.fields.all())));
@@ -124,7 +124,7 @@ impl<'f> Lookup<'f> {
         match value {
             Value::Object(object) => match object.get(part) {
                 Some(value) => self.inside(value, further),
-                // Names of user properties may hold dots.
+                // Names of user properties may contain dots.
                 None => object.get(&rest.join(".")).cloned(),
             },
             Value::Array(list) if self.lists => self.inside(list.get(part.parse::<usize>().ok()?)?, further),

@@ -1,4 +1,4 @@
-//! What the tests of bodies have in common: two clients, what happens to them, and rules to send it by.
+//! Records and helper functions for the tests of bodies: two clients, their events, and rules.
 
 use serde_json::{Value, json};
 

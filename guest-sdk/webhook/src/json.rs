@@ -1,7 +1,7 @@
-//! JSON text, written straight into one buffer.
+//! JSON text, written directly into a buffer.
 //!
-//! The bodies of the default module are built for every event, so nothing stands between a value and its text: no tree
-//! of values, no formatter. The text is what serde_json would print.
+//! The default module builds a body for every event. For speed it uses neither a tree of values nor a formatter. The text
+//! is the same as that of serde_json.
 
 /// The text before the first value of an object: `{"name":`.
 macro_rules! first {
@@ -26,10 +26,10 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends the inside of a string: quotes, backslashes and control characters escaped, all else as it is.
+/// Appends a string without quotes: escapes quotes, backslashes and control characters.
 pub(crate) fn push_escaped(out: &mut String, text: &str) {
     let mut rest = text;
-    // Every byte that needs an escape is ASCII, so that the text can be cut before and after it.
+    // Every byte that needs an escape is ASCII, so the text can be split before and after it.
     while let Some(at) = rest
         .bytes()
         .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
@@ -56,11 +56,11 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// An object in the making: each value comes with the text before it, see [`first`] and [`next`].
+/// Writes an object. `key` is the text before each value, made with [`first`] or [`next`].
 #[derive(Debug, Default)]
-pub(crate) struct Object(pub(crate) String);
+pub(crate) struct ObjectWriter(pub(crate) String);
 
-impl Object {
+impl ObjectWriter {
     /// An integer.
     pub(crate) fn number(&mut self, key: &str, value: impl itoa::Integer) {
         self.0.push_str(key);
@@ -88,7 +88,7 @@ impl Object {
         }
     }
 
-    /// Text that is JSON already, such as the inside of an object.
+    /// Text that is already JSON.
     pub(crate) fn raw(&mut self, text: &str) {
         self.0.push_str(text);
     }

@@ -1,64 +1,64 @@
-//! What rules are about: one key for each kind of event.
+//! The keys of rules: one for each kind of event.
 //!
-//! A key is neutral; which events it stands for where brokers differ is said by [`Format`](crate::Format).
+//! The meaning of a key depends on the [`Format`](crate::Format) where brokers differ.
 
 use hookhost_guest::event::Hook;
 
-/// What a rule is about: the `KEY` of `rule.KEY`.
+/// The kind of event that a rule is for: the `KEY` of `rule.KEY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleKey {
-    /// CONNECT was read.
+    /// The broker has read a CONNECT packet.
     ClientConnect,
-    /// CONNACK is about to be sent.
+    /// The broker is about to send CONNACK.
     ClientConnack,
-    /// A connection was accepted.
+    /// The broker has accepted a connection.
     ClientConnected,
     /// A connection has ended.
     ClientDisconnected,
-    /// A filter was asked for.
+    /// A client asked for a topic filter in SUBSCRIBE.
     ClientSubscribe,
-    /// A filter was given back.
+    /// A client asked to remove a topic filter in UNSUBSCRIBE.
     ClientUnsubscribe,
-    /// A session is new.
+    /// The broker has created a session.
     SessionCreated,
     /// A session has ended.
     SessionTerminated,
-    /// A subscription is in force.
+    /// A subscription is active.
     SessionSubscribed,
-    /// A subscription was given up.
+    /// A subscription was removed by UNSUBSCRIBE.
     SessionUnsubscribed,
-    /// A message was published.
+    /// The broker has accepted a message.
     MessagePublish,
-    /// A message is being written to a receiver.
+    /// The broker is about to send a message to a receiver.
     MessageDelivered,
-    /// A receiver has confirmed a message.
+    /// A receiver has acknowledged a message.
     MessageAcked,
-    /// A message was dropped: what for, depends most on the format.
+    /// A message was dropped. Which drops these are depends on the format.
     MessageDropped,
-    /// A message was stored for a receiver that is away.
+    /// A message was stored for a receiver that is offline.
     OfflineMessage,
-    /// Authentication has decided.
+    /// Authentication has accepted or refused a client.
     ClientAuthenticated,
-    /// Authorisation has decided.
+    /// Authorization has allowed or denied a publish or a topic filter.
     ClientAuthorized,
-    /// A connection has found its session again.
+    /// A connection has resumed its existing session.
     SessionResumed,
-    /// A session was thrown away for a clean start.
+    /// A session was discarded because of a clean start.
     SessionDiscarded,
     /// A session has moved to another connection.
     SessionTakenOver,
-    /// A publish was refused.
+    /// The broker has refused a message.
     MessageRefused,
     /// A message was dropped for one receiver.
     DeliveryDropped,
-    /// Messages for one receiver were lost unseen.
+    /// Messages for one receiver were lost before they were read.
     DeliveryLost,
-    /// An event that has no kind of its own; `topics` of its rules are names of events.
+    /// An event of kind [`Hook::Other`]. The `topics` of its rules are names of events.
     Other,
 }
 
 impl RuleKey {
-    /// All of them.
+    /// All keys.
     pub const ALL: [RuleKey; 24] = [
         RuleKey::ClientConnect,
         RuleKey::ClientConnack,
@@ -86,7 +86,7 @@ impl RuleKey {
         RuleKey::Other,
     ];
 
-    /// The key as it is written.
+    /// The name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             RuleKey::ClientConnect => "client_connect",
@@ -116,12 +116,12 @@ impl RuleKey {
         }
     }
 
-    /// The key that is written so.
+    /// The key with this name in a configuration.
     pub fn from_name(name: &str) -> Option<RuleKey> {
         RuleKey::ALL.into_iter().find(|key| key.name() == name)
     }
 
-    /// The hook of the same meaning, in a list of its own.
+    /// The hook with the same meaning, as a list of one.
     pub fn hook(self) -> &'static [Hook; 1] {
         match self {
             RuleKey::ClientConnect => &[Hook::ClientConnect],
@@ -151,8 +151,8 @@ impl RuleKey {
         }
     }
 
-    /// The keys whose rules an event of this kind may be for, in the order of their requests; each rule's format says
-    /// whether it is, see [`Format::tells`](crate::Format::tells).
+    /// The keys whose rules may be for events of this kind, in the order of their requests. The format of each rule decides,
+    /// see [`Format::reports`](crate::Format::reports).
     pub(super) fn of(hook: Hook) -> &'static [RuleKey] {
         match hook {
             Hook::ClientConnect => &[RuleKey::ClientConnect],
@@ -186,7 +186,7 @@ impl RuleKey {
         }
     }
 
-    /// Whether its events have a topic, a filter or a name, so that `topics` of its rules say anything.
+    /// Whether events of this key have a topic, a filter or a name, so that `topics` can restrict rules.
     pub fn has_subject(self) -> bool {
         matches!(
             self,

@@ -1,6 +1,6 @@
 //! The default module: webhook rules, and the request bodies that RMQTT, EMQX 4, EMQX 5 and NanoMQ send.
 //!
-//! [`Webhook`] is the whole module. A module with the same rules and a body of its own takes [`Rules`] alone:
+//! [`Webhook`] is the complete module. A module that combines the rules with a body of its own uses [`Rules`]:
 //!
 //! ```
 //! use hookhost_webhook::Rules;
@@ -62,10 +62,10 @@ pub use words::event_name;
 use hookhost_guest::{Event, Host, Interest, Module, Outcome, Problems};
 use serde_json::Value;
 
-/// The default module: rules that say which events go where, each in the form of a broker, as a CloudEvent or as the user
-/// has written it.
+/// The default module. Its rules say which events are sent to which URLs. The body of a request has the format of a
+/// broker, is a CloudEvent, or is a template that the user has written.
 ///
-/// Its settings are described at [`Rules::parse`].
+/// [`Rules::parse`] describes the settings.
 #[derive(Debug)]
 pub struct Webhook(Rules);
 
@@ -75,7 +75,7 @@ impl Module for Webhook {
     fn new(config: Value, host: &Host) -> Result<Self, Problems> {
         let rules = Rules::parse(&config, host)?;
         for key in rules.without_url() {
-            hookhost_guest::warn!("{key} has no URL and is passed over: give it 'urls', or give 'urls' for all rules");
+            hookhost_guest::warn!("{key} has no URL and is ignored: set 'urls' for the rule or for all rules");
         }
         Ok(Webhook(rules))
     }

@@ -1,17 +1,17 @@
-//! The properties that MQTT 5 defines: what the standard calls each, and what kind of value it has.
+//! The names and values of the standard properties of MQTT 5.
 
 use hookhost_guest::event::Property;
 
 /// The value of a property.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PropertyValue<'a> {
-    /// An integer; of flags 0 or 1.
+    /// An integer; 0 or 1 for a flag.
     Number(u32),
     Text(&'a str),
     Binary(&'a [u8]),
 }
 
-/// The name that the standard gives a property, with hyphens, and its value.
+/// The name of a property in the standard, with hyphens, and its value.
 pub(super) fn named(property: &Property) -> (&'static str, PropertyValue<'_>) {
     use PropertyValue::{Binary, Number, Text};
     match property {

@@ -36,7 +36,7 @@ pub(crate) trait EventRecords {
     /// How a connection or a session ended.
     fn end(&self) -> Option<&End>;
 
-    /// Why a message was dropped or refused, for everybody or for one receiver.
+    /// Why a message was dropped or refused, for all receivers or for one.
     fn dropped(&self) -> Option<Dropped<'_>>;
 
     /// A subscription's filter, and its shared group if it has one.
@@ -165,11 +165,11 @@ impl EventRecords for Event {
 
 /// A step of a connection, with the CONNACK if there is one.
 pub(crate) enum ConnectStep<'a> {
-    /// CONNECT was read.
+    /// The broker has read a CONNECT packet.
     Connect,
-    /// CONNACK is about to be sent.
+    /// The broker is about to send CONNACK.
     Connack(&'a Connack),
-    /// The connection is accepted.
+    /// The broker has accepted the connection.
     Connected(&'a Connack),
 }
 

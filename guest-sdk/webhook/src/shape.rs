@@ -1,4 +1,4 @@
-//! What the requests of a rule look like.
+//! The form of the requests of a rule.
 
 use hookhost_guest::{Body, Method};
 
@@ -7,31 +7,31 @@ use crate::fields::Fields;
 use crate::format::{CloudEvents, Format};
 use crate::template::{BodyTemplate, HeaderTemplate, Template};
 
-/// What the requests of a rule look like.
+/// The form of the requests of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shape {
-    /// Whose bodies.
+    /// The format of the body.
     pub format: Format,
-    /// The form that the broker's documentation gives, where it differs from the source.
+    /// Whether bodies follow the documentation of the broker where the broker itself sends something else.
     pub as_documented: bool,
-    /// How payloads are written, where the format leaves a choice.
+    /// The encoding of payloads, if the format supports several.
     pub payload_encoding: Encoding,
     /// HTTP method; GET and DELETE have no body.
     pub method: Method,
-    /// Headers with lower-case names, beside `content-type` or in place of it.
+    /// Headers with lower-case names. `content-type` overrides that of the format.
     pub headers: Vec<(String, HeaderTemplate)>,
     /// The body, if the user has written one.
     pub body: Option<BodyText>,
-    /// How CloudEvents travel, and what they have beside their own.
+    /// Content mode and additional attributes of CloudEvents.
     pub cloudevents: CloudEvents,
 }
 
 /// A body that the user has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyText {
-    /// Of format `template`: what begins like JSON stays JSON.
+    /// For format `template`: a body that begins like JSON is JSON for every event.
     Checked(BodyTemplate),
-    /// Of format `emqx5`: values are put in as they are.
+    /// For format `emqx5`: values are not escaped.
     Emqx5(Template),
 }
 
@@ -44,7 +44,7 @@ impl BodyText {
         }
     }
 
-    /// The fields that it looks up.
+    /// The parsed text.
     pub(super) fn template(&self) -> &Template {
         match self {
             BodyText::Checked(template) => template.template(),

@@ -1,9 +1,9 @@
-//! Words for kinds and reasons: those of the contract, with `_` for `-`.
+//! The names of kinds and reasons in bodies: those of the contract, with `_` for `-`.
 
 use hookhost_guest::event::{Access, Detail, DropReason, EndReason, Event, Hook, Origin, Transport};
 
-/// The name of an event with a dot after its first word, as the brokers write it: `message.publish`,
-/// `session.taken_over`; that of an event without a kind as it is.
+/// The name of an event with a dot after its first word, such as `message.publish` or `session.taken_over`. An event of
+/// kind [`Hook::Other`] has its own name.
 pub fn event_name(event: &Event) -> &str {
     match event.hook() {
         Hook::ClientConnect => "client.connect",

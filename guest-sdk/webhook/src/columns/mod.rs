@@ -1,11 +1,11 @@
 //! The columns of EMQX 5's rule engine (5.8), for one event and one rule.
 //!
-//! They are what the bodies of format `emqx5` are made of, what `select` chooses from, and what `where` asks about in
-//! every format. [`names`] has those of each kind of event, [`Row::column`] the value of each: that of a neutral
-//! [field](super::event_fields), where EMQX has the same, or EMQX's own. Both are borrowed from the event wherever that
-//! can be. A clause may ask for a column that the body of the event does not have.
+//! Bodies of format `emqx5` consist of columns, `select` selects columns, and `where` uses columns in every format.
+//! [`names`] lists the columns of each kind of event, and [`Row::column`] returns their values. Many columns have the same
+//! value as a [field](super::event_fields). Values are borrowed from the event where possible. A clause may use a column
+//! that is not part of the body.
 //!
-//! Names are in descending order, as is everything that EMQX prints: its maps come out that way.
+//! Names are in descending order, because EMQX prints its maps in that order.
 
 mod names;
 mod values;
@@ -31,13 +31,13 @@ pub(super) struct Row<'e> {
     key: RuleKey,
     fields: EventFields<'e>,
     encoding: Encoding,
-    /// As EMQX 5.2 and its page have it.
+    /// Whether the columns are those of EMQX 5.2, which its documentation describes.
     documented: bool,
-    /// The data of an event without a kind of its own.
+    /// The parsed data of a [`Detail::Other`].
     data: OnceCell<Option<Json>>,
 }
 
-/// The value of the field of this name; a name that no field has does not compile.
+/// The value of the field with this name. An unknown name is a compile error.
 macro_rules! field {
     ($row:ident, $name:literal) => {
         (const { event_fields::field($name) })(&$row.fields)
@@ -45,7 +45,7 @@ macro_rules! field {
 }
 
 impl<'e> Row<'e> {
-    /// The row of an event for a rule of a key; `node` is the host's.
+    /// The row of an event for a rule of a key. `node` is the node of the host.
     pub(super) fn new(key: RuleKey, rule: &'e Rule, event: &'e Event, node: &'e Node) -> Row<'e> {
         Row {
             key,
@@ -56,7 +56,7 @@ impl<'e> Row<'e> {
         }
     }
 
-    /// The same event as neutral fields.
+    /// The fields of the event.
     pub(super) fn fields(&self) -> &EventFields<'e> {
         &self.fields
     }
@@ -65,11 +65,11 @@ impl<'e> Row<'e> {
         self.fields.event()
     }
 
-    /// The names of all columns of the event, in descending order, but for those in the data of [`Detail::Other`].
+    /// The names of all columns of the event, in descending order, without those in the data of [`Detail::Other`].
     fn names(&self) -> impl Iterator<Item = &'static str> {
         let names = names::of(&self.event().detail);
         let old = self.documented;
-        // Before 5.8 there was the host of the peer alone, and no attributes.
+        // Before 5.8 an event with `peerhost` had no `peername`, and no event had attributes.
         let has_host = names.contains(&"peerhost");
         let is_end = names.contains(&"disconnected_at");
         names.iter().copied().filter(move |name| {
@@ -82,7 +82,7 @@ impl<'e> Row<'e> {
         })
     }
 
-    /// The value of a column; [`Value::Undefined`] if the event has none of that name.
+    /// The value of a column; [`Value::Undefined`] if the event has no column with this name.
     fn value(&self, name: &str) -> Value<'_> {
         if let Detail::Other(_) = self.event().detail
             && let Some(value) = self.data().and_then(|data| data.get(name))
@@ -92,12 +92,12 @@ impl<'e> Row<'e> {
         self.column(name).unwrap_or(Value::Undefined)
     }
 
-    /// Every column by name; none: there is none of this name in any event.
+    /// The value of a column; `None` if no kind of event has a column with this name.
     #[rustfmt::skip]
     fn column(&self, name: &str) -> Option<Value<'_>> {
         let event = self.event();
         Some(match name {
-            // Of every event, or of every one with a client.
+            // Columns of every event, or of every event with a client.
             "clientid" => field!(self, "clientid"),
             "username" => field!(self, "username"),
             "timestamp" => field!(self, "timestamp"),
@@ -107,7 +107,7 @@ impl<'e> Row<'e> {
             "peername" => name_of(event.client().and_then(|client| client.peer.as_ref())),
             "peerhost" => host_of(event.client().and_then(|client| client.peer.as_ref())),
             "client_attrs" => attributes(event.client()),
-            // Of messages.
+            // Columns of messages.
             "topic" => self.topic(),
             "payload" => field!(self, "payload"),
             "qos" => field!(self, "qos"),
@@ -122,7 +122,7 @@ impl<'e> Row<'e> {
                 _ => Value::Undefined,
             },
             "reason" => self.reason(),
-            // Of connections.
+            // Columns of connections.
             "sockname" => name_of(event.connection().and_then(|c| c.local.as_ref())),
             "proto_name" => field!(self, "proto_name"),
             "proto_ver" => event.connection().map(|c| c.client.protocol_version).into(),
@@ -143,7 +143,7 @@ impl<'e> Row<'e> {
             }
             "is_anonymous" => field!(self, "anonymous"),
             "is_superuser" => field!(self, "superuser"),
-            // Of decisions, subscriptions and sessions.
+            // Columns of decisions, subscriptions and sessions.
             "action" => field!(self, "access"),
             "authz_source" => event.authorization().map(|a| a.source.as_str()).into(),
             "result" => field!(self, "result"),
@@ -176,7 +176,7 @@ impl<'e> Row<'e> {
     fn expiry(&self) -> Value<'_> {
         let expiry = self.event().connection().map(|connection| connection.session_expiry);
         match &self.event().detail {
-            // Milliseconds in this one event.
+            // Only this event has milliseconds.
             Detail::ClientConnack(_) => expiry.map(|seconds| u64::from(seconds) * 1000).into(),
             _ => expiry.into(),
         }
@@ -191,7 +191,7 @@ impl<'e> Row<'e> {
             .into()
     }
 
-    /// Who published what is delivered.
+    /// The publisher of a delivered message.
     fn from(&self) -> Option<&'e Client> {
         self.event().delivery().map(|delivery| &delivery.message.publisher)
     }
@@ -209,13 +209,13 @@ impl<'e> Row<'e> {
     fn topic(&self) -> Value<'_> {
         match (self.event().filter(), &self.event().detail) {
             (Some((filter, group)), _) => self.filter(filter, group),
-            // Its subject is its name.
+            // The subject is the name of the event.
             (None, Detail::Other(_)) => Value::Undefined,
             (None, _) => self.event().subject().into(),
         }
     }
 
-    /// A filter with its shared group before it, since 5.4.
+    /// A filter with the prefix of its shared group, as in EMQX 5.4 and later.
     fn filter(&self, filter: &'e str, group: Option<&str>) -> Value<'e> {
         match group {
             None => Value::text(filter),
@@ -239,7 +239,7 @@ impl<'e> Row<'e> {
             out.push_str(name);
             out.push_str("\":");
             match (name, self.event().message()) {
-                // No copy of what may be long.
+                // Encodes without a copy, because a payload may be long.
                 ("payload", Some(message)) if self.encoding != Encoding::Plain => {
                     self.encoding.push_json(out, &message.payload);
                 }
@@ -274,7 +274,7 @@ impl Columns for Row<'_> {
     }
 }
 
-/// The properties of a subscription, its identifier among them.
+/// The properties of a subscription, including its identifier.
 fn subscription_properties(subscription: &Subscription) -> Value<'_> {
     match (properties(subscription.properties.as_ref()), subscription.id) {
         (Value::Object(entries), Some(id)) => {

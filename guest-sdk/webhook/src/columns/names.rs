@@ -1,8 +1,8 @@
-//! Which columns each kind of event has in EMQX 5, in descending order.
+//! The columns of each kind of event in EMQX 5, in descending order.
 
 use hookhost_guest::event::Detail;
 
-/// What every event has.
+/// The columns of every event.
 const COMMON: &[&str] = &["timestamp", "node", "metadata", "event"];
 
 #[rustfmt::skip]
@@ -107,7 +107,7 @@ const OTHER: &[&str] = &[
     "username", "timestamp", "peername", "peerhost", "node", "metadata", "event", "clientid", "client_attrs",
 ];
 
-/// The names of the columns of an event, but for those in the data of [`Detail::Other`].
+/// The names of the columns of an event, without those in the data of [`Detail::Other`].
 pub(super) fn of(detail: &Detail) -> &'static [&'static str] {
     match detail {
         Detail::ClientConnect(_) => CONNECT,

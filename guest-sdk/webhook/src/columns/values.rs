@@ -7,7 +7,7 @@ use crate::property::{self, PropertyValue};
 use crate::sql::Value;
 use hookhost_guest::event::{Address, Client, Properties, Property};
 
-/// IP address and port without brackets; an IPv4 address that IPv6 carries is printed as one.
+/// IP address and port without brackets. An IPv4-mapped IPv6 address is printed as an IPv4 address.
 pub(super) fn name_of(address: Option<&Address>) -> Value<'_> {
     match address.filter(|address| !address.ip.is_empty()) {
         None => Value::Undefined,
@@ -42,7 +42,7 @@ pub(super) fn attributes(client: Option<&Client>) -> Value<'_> {
     )
 }
 
-/// Properties of a packet, by their names in the standard. User properties are always there.
+/// The properties of a packet, by their names in the standard. `User-Property` is always present.
 pub(super) fn properties(properties: Option<&Properties>) -> Value<'_> {
     let user = properties
         .map(|properties| properties.user.as_slice())

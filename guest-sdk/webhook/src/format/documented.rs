@@ -1,28 +1,28 @@
-//! The bodies that the web-hook pages of EMQX 4 and NanoMQ describe, which those brokers do not send.
+//! The bodies that the documentation of EMQX 4 and NanoMQ describes. The brokers themselves send other bodies.
 //!
-//! The pages have the same tables, but for a few cells; keys come in their order.
+//! Both documentations have nearly the same tables. Keys have the order of the tables.
 
 use super::emqx4::ip;
 use super::nanomq;
 use crate::encoding::Encoding;
 use crate::format::emqx::{self, EmqxVersion};
-use crate::json::{Object, first, next};
+use crate::json::{ObjectWriter, first, next};
 use crate::key::RuleKey;
 use crate::rules::Rule;
 use hookhost_guest::event::{Client, Connection, Delivery, Detail, Event, Message};
 use hookhost_guest::request::Body;
 
-/// Whose page.
+/// The documentation that a body follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
     Emqx4,
     Nanomq,
 }
 
-/// The body for an event; none if the page has none for such an event under the key.
+/// The body for an event; `None` if the documentation has no body for the event under this key.
 pub(super) fn body(page: Page, key: RuleKey, rule: &Rule, event: &Event) -> Option<Body> {
     let mut writer = DocumentedBody {
-        out: Object::default(),
+        out: ObjectWriter::default(),
         page,
         encoding: rule.shape.payload_encoding,
     };
@@ -94,7 +94,7 @@ pub(super) fn body(page: Page, key: RuleKey, rule: &Rule, event: &Event) -> Opti
 }
 
 struct DocumentedBody {
-    out: Object,
+    out: ObjectWriter,
     page: Page,
     encoding: Encoding,
 }
@@ -124,7 +124,7 @@ impl DocumentedBody {
         self.out.text(next!("topic"), &message.topic);
         self.out.number(next!("qos"), qos);
         self.out.flag(next!("retain"), retain);
-        let mut rest = Object::default();
+        let mut rest = ObjectWriter::default();
         match self.page {
             Page::Emqx4 => rest.number(next!("ts"), message.received_at),
             Page::Nanomq => rest.number(next!("ts"), message.received_at / 1000),

@@ -1,7 +1,7 @@
 //! What EMQX 4 and 5 have in common: which drops they report, and their words for reasons and reason codes.
 //!
-//! EMQX prints its own atoms: the names of MQTT 5's reason codes, for clients of every version, and words of its own for
-//! what has no code. What it has no word for gets one in the same manner.
+//! EMQX uses the names of MQTT 5's reason codes for clients of every version, and words of its own for reasons without a
+//! code. Reasons that EMQX does not have get similar words.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use hookhost_guest::{Connection, Detail, DropReason, End, EndReason, Event, Tran
 
 use crate::key::RuleKey;
 
-/// Whose words, where the two differ.
+/// The version of EMQX, where the words differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EmqxVersion {
     Four,
@@ -75,12 +75,12 @@ pub(crate) fn code(code: u8) -> &'static str {
     }
 }
 
-/// Why a connection or a session has ended; the connection, if it is known, tells what carried it.
+/// Why a connection or a session has ended. `connection` is used for its transport.
 pub(crate) fn end<'e>(end: &'e End, connection: Option<&Connection>, emqx: EmqxVersion) -> Cow<'e, str> {
     let text = end.text.as_deref().filter(|text| !text.is_empty());
     let transport = connection.map_or(Transport::Tcp, |connection| connection.transport);
     let by_code = end.code.filter(|code| *code != 0).map(code);
-    // EMQX 4 prints what it has no reason for as null.
+    // EMQX 4 prints an unknown reason as null.
     let unknown = match emqx {
         EmqxVersion::Four => "null",
         EmqxVersion::Five => "internal_error",
@@ -119,7 +119,7 @@ pub(crate) fn end<'e>(end: &'e End, connection: Option<&Connection>, emqx: EmqxV
     })
 }
 
-/// Why a message was dropped, for everybody or for one receiver.
+/// Why a message was dropped, for all receivers or for one.
 pub(crate) fn drop(reason: DropReason, drop_code: u8, text: Option<&str>) -> &str {
     let by_code = Some(drop_code).filter(|code| *code >= 128).map(code);
     let text = text.filter(|text| !text.is_empty());

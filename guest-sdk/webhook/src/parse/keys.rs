@@ -1,4 +1,4 @@
-//! What each key of a rule may hold.
+//! Reads the value of each setting.
 
 use super::values::{object, once, text, texts, unknown_choice};
 use super::{Found, Reader};
@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// CloudEvents in a mode, with the attributes that were asked for.
+    /// Reads the additional attributes of CloudEvents.
     pub(super) fn cloudevents(&mut self, mode: CloudEventsMode, extensions: Option<&Found<'a>>) -> CloudEvents {
         let mut events = CloudEvents::new(mode);
         let Some(found) = extensions else { return events };
@@ -106,9 +106,9 @@ impl<'a> Reader<'a> {
             };
             let name = name.to_ascii_lowercase();
             if name.is_empty() || !name.bytes().all(is_token) {
-                self.problem(&inner, "is no name of an HTTP header".to_owned());
+                self.problem(&inner, "is not a valid name of an HTTP header".to_owned());
             } else if ["content-length", "host", "transfer-encoding", "connection"].contains(&name.as_str()) {
-                self.problem(&inner, "is a header that the host writes by itself".to_owned());
+                self.problem(&inner, "is a header that the host sets".to_owned());
             }
             let template = HeaderTemplate::parse(text).and_then(|template| {
                 format.check_fields(template.template())?;
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
             };
             let known = ["http://", "https://", "file://", "stdout:"];
             if !known.iter().any(|scheme| url.starts_with(scheme)) {
-                // The URL itself may hold a password.
+                // The error does not quote the URL, because it may contain a password.
                 let text = "a URL begins with 'http://', 'https://', 'file://' or 'stdout:'";
                 self.problem(&inner, text.to_owned());
                 continue;
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         urls
     }
 
-    /// A problem once: a value for all rules is read for each of them.
+    /// Adds an error unless it is already in the list: a value for all rules is read once for each rule.
     fn problem(&mut self, found: &Found<'_>, text: String) {
         once(&found.at, text, &mut self.problems);
     }

@@ -1,4 +1,4 @@
-//! Reading rules: all mistakes at once, each with the key where it is.
+//! Reads rules from a configuration and reports all errors at once, each with its key.
 
 mod keys;
 pub(crate) mod values;
@@ -14,7 +14,7 @@ use hookhost_guest::module::Host;
 use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
 
-/// Keys that stand for all rules, and in a rule for that one.
+/// Settings that apply to all rules; a rule may override each of them.
 const SHARED: [&str; 9] = [
     "urls",
     "format",
@@ -27,11 +27,11 @@ const SHARED: [&str; 9] = [
     "cloudevents_extensions",
 ];
 
-/// Keys of a rule alone.
+/// Settings that only a rule may have.
 const OWN: [&str; 4] = ["action", "topics", "select", "where"];
 
 impl Rules {
-    /// Reads rules; all mistakes at once, each with its key.
+    /// Reads rules from a configuration.
     ///
     /// ```text
     /// {
@@ -41,10 +41,13 @@ impl Rules {
     /// }
     /// ```
     ///
-    /// All keys may be left out, but for `action` in rules of format `rmqtt`. `urls`, `format`, `as_documented`,
-    /// `payload_encoding`, `method`, `headers`, `body`, `cloudevents_mode` and `cloudevents_extensions` stand for all
-    /// rules, and in a rule in place of that; `action`, `topics`, `select` and `where` belong to a rule. `docs/webhook.md`
-    /// says what each does.
+    /// All settings are optional, except `action` in rules of format `rmqtt` and `body` in rules of format `template`. A
+    /// setting outside of a rule applies to all rules, and a rule may override it. `action`, `topics`, `select` and `where`
+    /// are settings of a rule only. `docs/webhook.md` describes each setting.
+    ///
+    /// # Errors
+    ///
+    /// All errors of the configuration, each with its key.
     pub fn parse(config: &Value, host: &Host) -> Result<Rules, Problems> {
         let mut problems = Problems::new();
         let Some(table) = object("", config, &mut problems) else {
@@ -69,18 +72,18 @@ impl Rules {
     }
 }
 
-/// The settings of one rule, with those for all rules behind them.
+/// The settings of one rule, and those for all rules as defaults.
 pub(crate) struct RuleTable<'a> {
-    /// The place of the rule and its own settings; `None`: the settings for all rules alone.
+    /// The place of the rule and its own settings; `None` for the settings of all rules alone.
     rule: Option<(String, &'a Map<String, Value>)>,
     shared: &'a Map<String, Value>,
 }
 
-/// A value and where it stands.
+/// A value and its place.
 pub(crate) struct Found<'a> {
     pub(crate) at: String,
     pub(crate) value: &'a Value,
-    /// Whether it is the rule's own, and not one for all rules.
+    /// Whether the rule itself has the value; false if it is the one for all rules.
     pub(crate) is_own: bool,
 }
 
@@ -96,7 +99,7 @@ impl<'a> RuleTable<'a> {
         })
     }
 
-    /// The value that the rule itself has.
+    /// The value in the rule itself.
     pub(crate) fn own(&self, name: &str) -> Option<Found<'a>> {
         let (at, table) = self.rule.as_ref()?;
         Some(Found {
@@ -106,7 +109,7 @@ impl<'a> RuleTable<'a> {
         })
     }
 
-    /// Where a setting of the rule is, or would be.
+    /// The place of a setting of the rule, whether it is set or not.
     pub(crate) fn place(&self, name: &str) -> String {
         match &self.rule {
             Some((at, _)) => format!("{at}.{name}"),
@@ -115,7 +118,7 @@ impl<'a> RuleTable<'a> {
     }
 }
 
-/// Reads rules and collects what is wrong with them.
+/// Reads rules and collects their errors.
 struct Reader<'a> {
     /// The settings for all rules.
     shared: &'a Map<String, Value>,
@@ -201,7 +204,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The settings that say what requests look like.
+    /// The settings for the form of requests.
     fn shape(&mut self, table: &RuleTable<'a>, format: Format) -> Shape {
         let find = |name: &str| table.find(name).filter(|_| format.supports(name));
         let [as_documented, encoding, method, headers, body, mode, extensions] = [
@@ -246,7 +249,7 @@ impl<'a> Reader<'a> {
         RuleTable { rule: None, shared }
     }
 
-    /// Checks the values for all rules, as far as reading the rules has not checked them.
+    /// Checks the settings for all rules that no rule has checked.
     fn check_shared(&mut self) {
         let format = match self.shared().find("format") {
             Some(found) => self.format(&found),
@@ -266,7 +269,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks values that no rule uses.
+    /// Checks the values of the settings for all rules if there are no rules.
     fn check_unused(&mut self, format: Format) {
         let shared = self.shared();
         if let Some(found) = shared.find("urls") {

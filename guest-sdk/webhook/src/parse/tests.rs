@@ -238,8 +238,8 @@ fn values_are_checked_once_for_all_rules() {
             "as_documented: true or false was expected",
             "payload_encoding: \"base46\" is not known; is \"base64\" meant?",
             "method: \"head\" is not known; known are \"post\", \"put\", \"patch\", \"get\", \"delete\"",
-            "headers.x y: is no name of an HTTP header",
-            "headers.Host: is a header that the host writes by itself",
+            "headers.x y: is not a valid name of an HTTP header",
+            "headers.Host: is a header that the host sets",
             "headers.x-a: a string was expected",
             "headers.x-b: '${topics}': there is no field 'topics'; is 'topic' meant?",
         ],
@@ -325,7 +325,7 @@ fn attributes_of_cloudevents_are_checked() {
     refused(
         config,
         &[
-            "cloudevents_extensions.Bad-Name: 'Bad-Name' is no name of an attribute: 1 to 20 lower-case letters and digits",
+            "cloudevents_extensions.Bad-Name: 'Bad-Name' is not a valid name of an attribute: use 1 to 20 lower-case letters and digits",
             "cloudevents_extensions.id: 'id' is an attribute of CloudEvents itself",
             "cloudevents_extensions.n: a string was expected",
             "cloudevents_extensions.typo: '${clientd}': there is no field 'clientd'; is 'clientid' meant?",

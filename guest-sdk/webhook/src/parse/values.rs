@@ -1,4 +1,4 @@
-//! Values of JSON as what is expected of them; what is not so is a problem with its key.
+//! Converts JSON values to the expected types, and reports other types as errors.
 
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ pub(super) fn sql<T, E: std::fmt::Display>(at: &str, parsed: Result<T, E>, probl
     parsed.map_err(|error| problems.add(at, error)).ok()
 }
 
-/// The texts of a list, each with its key.
+/// The strings of a list, each with its key.
 pub(super) fn texts<'a>(at: &str, value: &'a Value, problems: &mut Problems) -> Option<Vec<(String, &'a str)>> {
     let Some(list) = value.as_array() else {
         once(at, "a list of strings was expected".to_owned(), problems);

@@ -1,8 +1,8 @@
-//! Rules: which events go where, and in which form.
+//! Rules: which events are sent to which URLs, and in which form.
 //!
-//! Whatever form a configuration had, it has become the canonical one before it is read here. Rules are read once and
-//! then only looked up; a rule that could send nothing is not kept. For each event, a rule is asked in this order: is
-//! the event one that the format tells, does the topic match, is `where` true; then its requests are made.
+//! The host converts configurations of other brokers to the settings that [`Rules::parse`] reads. Rules are read once; a
+//! rule without a URL is not kept. For each event, a rule checks in this order: does the format report the event, does
+//! the topic match, is `where` true? If so, the rule builds its requests.
 
 use crate::columns::Row;
 
@@ -16,20 +16,21 @@ use hookhost_guest::event::{Event, Interest, Node};
 use hookhost_guest::request::{Body, Outcome, Request};
 use hookhost_guest::topic::TopicFilter;
 
-/// One rule, ready to be used.
+/// One rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// The name that the event gets in the body.
+    /// The name of the event in the body.
     pub action: String,
-    /// What the topic, or the filter of a subscription, must match one of; empty: everything, `$…` too.
+    /// Topic filters, one of which must match the topic or the filter of a subscription. Empty: all events, including
+    /// topics that begin with `$`.
     pub topics: Vec<TopicFilter>,
-    /// Where the requests go, one to each; never empty.
+    /// The rule sends one request to each of these URLs; never empty.
     pub urls: Vec<UrlTemplate>,
-    /// Which columns of EMQX 5 the body has; none: all.
+    /// The columns of EMQX 5 in the body; `None` for all.
     pub select: Option<Select>,
-    /// What must be true of EMQX 5's columns; none: nothing.
+    /// A condition on the columns of EMQX 5; `None` if there is none.
     pub condition: Option<Condition>,
-    /// What the requests look like.
+    /// The form of the requests.
     pub shape: Shape,
 }
 
@@ -46,7 +47,7 @@ impl Rule {
             })
     }
 
-    /// Whether the rule needs all events of its hooks, whatever their topic.
+    /// Whether the rule needs all events of its hooks, with any topic.
     fn needs_all(&self, key: RuleKey) -> bool {
         let format = self.shape.format;
         let covers_dollar =
@@ -59,7 +60,7 @@ fn begins_wild(topic: &TopicFilter) -> bool {
     topic.as_str().starts_with(['+', '#'])
 }
 
-/// Whether a filter that begins with a wildcard matches `$…` but for the `$`.
+/// Whether a filter that begins with a wildcard matches a topic if the `$` at its start is ignored.
 fn matches_dollar(topic: &TopicFilter, subject: &str) -> bool {
     begins_wild(topic)
         && subject
@@ -70,14 +71,14 @@ fn matches_dollar(topic: &TopicFilter, subject: &str) -> bool {
 /// The rules of all keys.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// In the order of [`RuleKey`].
+    /// Indexed by [`RuleKey`].
     by_key: [Vec<Rule>; RuleKey::ALL.len()],
     without_url: Vec<String>,
     node: Node,
 }
 
 impl Rules {
-    /// No rules, on a host that is this node.
+    /// An empty set of rules on a host with this node.
     pub(super) fn new(node: Node) -> Rules {
         Rules {
             by_key: Default::default(),
@@ -86,7 +87,7 @@ impl Rules {
         }
     }
 
-    /// Adds a rule that was read at a key such as `rule.message_publish.0`.
+    /// Adds a rule. `at` is its place, such as `rule.message_publish.0`.
     pub(super) fn add(&mut self, key: RuleKey, at: String, rule: Rule) {
         if rule.urls.is_empty() {
             self.without_url.push(at);
@@ -95,17 +96,17 @@ impl Rules {
         }
     }
 
-    /// Keys of rules that were left out because there is no URL for them, such as `rule.message_publish.0`.
+    /// The places of rules that are ignored because they have no URL, such as `rule.message_publish.0`.
     pub fn without_url(&self) -> &[String] {
         &self.without_url
     }
 
-    /// The rules of a key, in the order given.
+    /// The rules of a key, in the order of the configuration.
     pub fn of(&self, key: RuleKey) -> &[Rule] {
         self.by_key.get(key as usize).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// What a module has to ask for, so that it gets every event that a rule matches and as few others as can be.
+    /// The interests that cover every event that a rule matches, and as few other events as possible.
     pub fn interests(&self) -> Vec<Interest> {
         let mut interests: Vec<Interest> = Vec::new();
         for key in RuleKey::ALL {
@@ -131,7 +132,8 @@ impl Rules {
         interests
     }
 
-    /// The rules that match an event, each with its key, in the order of their requests; `where` is not asked yet.
+    /// The rules whose format and topics match an event, each with its key, in the order of their requests. `where` is not
+    /// evaluated yet.
     pub fn matching<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = (RuleKey, &'r Rule)> {
         let (hook, subject) = (event.hook(), event.subject());
         RuleKey::of(hook).iter().flat_map(move |key| {
@@ -145,18 +147,18 @@ impl Rules {
         })
     }
 
-    /// The requests of the default module: for each rule that an event matches and each of its URLs one, in the order
-    /// given, in the rule's format.
+    /// The requests of the default module for an event: one for each matching rule and each of its URLs, in the order of
+    /// the configuration and in the format of the rule.
     pub fn webhooks(&self, event: &Event) -> Outcome {
         self.requests(event, |matched| {
             matched.rule.shape.format.implementation().content(matched)
         })
     }
 
-    /// A request for each rule that an event matches and each of its URLs, in the order given, with a body of the
-    /// caller's own: JSON, unless the rule has a `content-type` among its headers.
+    /// One request for each matching rule and each of its URLs, in the order of the configuration, with a body that the
+    /// caller builds. The content type is `application/json` unless the rule sets the header `content-type`.
     ///
-    /// The body is asked for once for each rule; none: that rule sends nothing.
+    /// `body` is called once for each matching rule. If it returns `None`, the rule sends nothing.
     pub fn outcome<B: Into<Body>>(&self, event: &Event, mut body: impl FnMut(RuleKey, &Rule) -> Option<B>) -> Outcome {
         self.requests(event, |matched| {
             body(matched.key, matched.rule).map(|body| Content::json(body.into()))
@@ -172,7 +174,7 @@ impl Rules {
                 Ok(Some(selected)) => selected,
                 Ok(None) => continue,
                 Err(failure) => {
-                    // As in EMQX, where the rule counts as failed and nothing is sent.
+                    // As in EMQX, where the rule fails and sends nothing.
                     hookhost_guest::debug!("rule '{}' of {}: {failure}", rule.action, key.name());
                     continue;
                 }
@@ -199,7 +201,7 @@ impl Rules {
     }
 }
 
-/// What is selected, if there is a choice; nothing at all if the condition does not hold.
+/// Evaluates `where` and `select`: `None` if the condition is false, `Some(None)` if the rule selects everything.
 fn evaluate<'s>(rule: &'s Rule, scope: &'s Scope<'_, Row<'_>>) -> Result<Option<Option<Value<'s>>>, Failure> {
     let selected = rule.select.as_ref().filter(|select| !select.is_everything());
     let selected = selected.map(|select| scope.select(select)).transpose()?;
@@ -222,7 +224,7 @@ impl Rule {
     }
 }
 
-/// Appends the requests of a rule: the content to each of its URLs.
+/// Appends the requests of a rule: one with the content for each of its URLs.
 fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, fields: &dyn Fields) {
     let mut headers = content.headers;
     for (name, template) in &rule.shape.headers {
@@ -244,7 +246,7 @@ fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, fields: &dyn
         }
     });
     let Some(mut url) = urls.next() else { return };
-    // The last one takes the request, the others get copies.
+    // The last URL uses the request itself, the others use copies.
     for next in urls {
         let earlier = std::mem::replace(&mut url, next);
         requests.push(Request {

@@ -1,20 +1,20 @@
-//! What is wrong with a text of SQL, and where.
+//! Errors in SQL, with their place.
 
 use std::fmt;
 use std::ops::Range;
 
-/// A mistake in SQL, or something that is not supported: quotes the place.
+/// A syntax error in SQL, or something that is not supported. The message quotes the place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
     quote: String,
     what: String,
 }
 
-/// How much of the text is quoted on each side of the place.
+/// Number of bytes to quote on each side of the place.
 const AROUND: usize = 40;
 
 impl SqlError {
-    /// A mistake at a place of a text, in bytes.
+    /// An error at a place of a text, in bytes.
     pub(super) fn new(text: &str, place: Range<usize>, what: impl Into<String>) -> SqlError {
         let floor = |at: usize| {
             (0..=at.min(text.len()))
@@ -34,7 +34,7 @@ impl SqlError {
             if to < text.len() { "…" } else { "" },
         );
         SqlError {
-            // One line, whatever the statement's own lines are.
+            // Line breaks of the statement become blanks.
             quote: quote.split_whitespace().collect::<Vec<_>>().join(" "),
             what: what.into(),
         }
@@ -46,7 +46,7 @@ impl SqlError {
     }
 }
 
-/// In one line: the text around the place, which stands between `>>>` and `<<<`, and what is wrong.
+/// One line: the text around the place, with the place between `>>>` and `<<<`, and what is wrong.
 impl fmt::Display for SqlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`: {}", self.quote, self.what)

@@ -1,4 +1,4 @@
-//! Clauses evaluated for one event.
+//! Evaluates clauses for one event.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -15,24 +15,24 @@ pub trait Columns {
     /// The value of a column; [`Value::Undefined`] if there is no such column.
     fn get(&self, name: &str) -> Value<'_>;
 
-    /// The value of a column as a body has it, if that is another: an encoded payload.
+    /// The value of a column in a body. It differs from `get` for an encoded payload.
     fn shown(&self, name: &str) -> Value<'_> {
         self.get(name)
     }
 
-    /// Every column with its value as a body has it.
+    /// All columns with their values in a body.
     fn all(&self) -> Vec<(Cow<'_, str>, Value<'_>)>;
 }
 
-/// Why a clause has no value for an event; in EMQX the rule fails then, and nothing is sent.
+/// Why a clause has no value for an event. In EMQX the rule then fails and sends nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
-    /// A field inside the payload is asked for, and the payload is no JSON.
+    /// The clause uses a field of the payload, and the payload is not JSON.
     PayloadIsNotJson,
-    /// A text is compared with a number and is none.
+    /// A text that is not a number is compared with a number.
     NotANumber(String),
-    /// `=~` has something else than two texts.
+    /// An operand of `=~` is not a text.
     NotATopic,
 }
 
@@ -50,17 +50,17 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// One event that clauses are evaluated for. Its payload is decoded once, when a field inside is first asked for.
+/// The event for which clauses are evaluated. Its payload is parsed once, when a clause first uses a field of it.
 pub struct Scope<'e, C> {
     columns: &'e C,
     payload: OnceCell<Option<Json>>,
 }
 
-/// Names and values in the making of a body.
+/// Names and values of a body.
 type Object<'s> = Vec<(Cow<'s, str>, Value<'s>)>;
 
 impl<'e, C: Columns> Scope<'e, C> {
-    /// An event with these columns.
+    /// A scope with the columns of an event.
     pub fn new(columns: &'e C) -> Scope<'e, C> {
         Scope {
             columns,
@@ -68,11 +68,11 @@ impl<'e, C: Columns> Scope<'e, C> {
         }
     }
 
-    /// What SELECT makes of the event: an object.
+    /// Evaluates SELECT and returns an object.
     ///
     /// # Errors
     ///
-    /// [`Failure`]: the rule does nothing with this event.
+    /// [`Failure`] if a clause has no value; the rule then sends nothing for this event.
     pub fn select<'s>(&'s self, select: &'s Select) -> Result<Value<'s>, Failure> {
         let mut selected = Vec::new();
         for field in &select.fields {
@@ -96,12 +96,12 @@ impl<'e, C: Columns> Scope<'e, C> {
         Ok(Value::Object(selected))
     }
 
-    /// Whether WHERE is true for the event. What `selected`, the result of SELECT, has under a name goes before the
-    /// column of that name.
+    /// Whether WHERE is true for the event. A name in `selected`, the result of SELECT, takes precedence over the column with
+    /// the same name.
     ///
     /// # Errors
     ///
-    /// [`Failure`]: the rule does nothing with this event.
+    /// [`Failure`] if a clause has no value; the rule then sends nothing for this event.
     pub fn holds(&self, condition: &Condition, selected: Option<&Value<'_>>) -> Result<bool, Failure> {
         let selected = match selected {
             Some(Value::Object(selected)) => selected.as_slice(),
@@ -129,7 +129,7 @@ impl<'e, C: Columns> Scope<'e, C> {
                 Ok(false)
             }
             Test::Not(test) => match &**test {
-                // What is neither true nor false is not true the other way round either.
+                // `not` of a value that is not a boolean is also false.
                 Test::Truth(operand) => Ok(self.value(operand, selected)? == Value::Bool(false)),
                 test => Ok(!self.test(test, selected)?),
             },
@@ -167,7 +167,7 @@ fn find<'o, 's>(object: &'o [(Cow<'s, str>, Value<'s>)], name: &str) -> Option<&
     object.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-/// A constant, its text not copied.
+/// A constant. Its text is borrowed.
 fn borrowed<'s>(value: &'s Value<'static>) -> Value<'s> {
     match value {
         Value::Text(text) => Value::text(text),
@@ -175,7 +175,7 @@ fn borrowed<'s>(value: &'s Value<'static>) -> Value<'s> {
     }
 }
 
-/// Puts a value where the names lead; what is in the way and no object gives place to one.
+/// Sets the value at a path of names. A value on the path that is not an object is replaced by an object.
 fn put<'s>(object: &mut Object<'s>, names: &'s [String], value: Value<'s>) {
     let Some((name, inside)) = names.split_first() else {
         return;
@@ -193,7 +193,7 @@ fn put<'s>(object: &mut Object<'s>, names: &'s [String], value: Value<'s>) {
     }
 }
 
-/// The value inside another; a text is looked into as JSON.
+/// The value at a path inside another value. A text is parsed as JSON.
 fn step<'s>(value: Value<'s>, steps: &[Step]) -> Value<'s> {
     let Some((first, further)) = steps.split_first() else {
         return value;
@@ -230,7 +230,7 @@ fn step_json<'s>(json: &'s Json, steps: &[Step]) -> Value<'s> {
     inside.map_or(Value::Undefined, |value| step_json(value, further))
 }
 
-/// The place of an index that counts from 1, or from the end.
+/// Converts an SQL index, which counts from 1 or with negative numbers from the end.
 fn nth(length: usize, index: i64) -> Option<usize> {
     let distance = usize::try_from(index.unsigned_abs()).ok()?;
     if index > 0 {
@@ -242,7 +242,7 @@ fn nth(length: usize, index: i64) -> Option<usize> {
 
 fn compare(left: &Value<'_>, comparison: Comparison, right: &Value<'_>) -> Result<bool, Failure> {
     if *left == Value::Undefined || *right == Value::Undefined {
-        // Two missing values are equal, and a missing topic matches a missing filter; nothing else is true.
+        // Two missing values are equal, and a missing topic matches a missing filter. All other comparisons are false.
         let equal = !matches!(comparison, Comparison::Unequal | Comparison::Less | Comparison::Greater);
         return Ok(left == right && equal);
     }

@@ -1,13 +1,13 @@
-//! The part of EMQX 5's rule SQL that rules need: which columns a body has, and for which events.
+//! The subset of EMQX 5's rule SQL that selects the columns of a body and the events of a rule.
 //!
 //! ```text
 //! SELECT payload.temp as t, clientid FROM "devices/+", "$events/client_connected" WHERE t > 30 and topic =~ 'devices/#'
 //! ```
 //!
-//! [`Statement`] takes a whole statement apart; [`Select`] and [`Condition`] are its clauses, parsed, and evaluated over
-//! the [`Columns`] of one event. Everything is checked when it is parsed; what is not supported (`FOREACH`, `CASE`,
-//! functions, arithmetic, ranges, `IN`) is an error that quotes the place. What values mean, how they compare and what
-//! becomes of missing ones is EMQX's way, see [`Value`]. Pure: no clock, no broker.
+//! [`Statement`] splits a statement into its clauses. [`Select`] and [`Condition`] are parsed clauses, which are evaluated
+//! with the [`Columns`] of one event. All errors are found when a clause is parsed. `FOREACH`, `CASE`, functions,
+//! arithmetic, ranges and `IN` are not supported and cause an error that quotes the place. Values compare as in EMQX, see
+//! [`Value`].
 
 mod error;
 mod eval;

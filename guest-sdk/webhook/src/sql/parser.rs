@@ -1,16 +1,16 @@
-//! Clauses, from text to what is evaluated.
+//! Parses clauses.
 
 use super::error::SqlError;
 use super::token::{Kind, Token, tokens};
 use super::value::{Value, number};
 
-/// What SELECT says: the columns of a body.
+/// A parsed SELECT clause: the columns of a body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Select {
     pub(super) fields: Vec<Field>,
 }
 
-/// What WHERE says: which events.
+/// A parsed WHERE clause: a condition on events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition(pub(super) Test);
 
@@ -19,23 +19,23 @@ pub struct Condition(pub(super) Test);
 pub(super) enum Field {
     /// `*`
     All,
-    /// A value and the names under which it is put.
+    /// A value, and the path of names that it gets in the body.
     As(Operand, Vec<String>),
 }
 
-/// Something that has a value.
+/// An operand.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Operand {
     Constant(Value<'static>),
-    /// A column and the way into it.
+    /// A column and a path into its value.
     Path(String, Vec<Step>),
 }
 
-/// One step into a value.
+/// One step of a path into a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     Key(String),
-    /// Counted from 1, or from the end with -1.
+    /// An index, counted from 1, or from the end with -1.
     Index(i64),
 }
 
@@ -45,7 +45,7 @@ pub(super) enum Test {
     Any(Vec<Test>),
     Not(Box<Test>),
     Compare(Operand, Comparison, Operand),
-    /// A value that is true or false itself.
+    /// A value that is a boolean.
     Truth(Operand),
 }
 
@@ -72,7 +72,7 @@ const COMPARISONS: [(&str, Comparison); 8] = [
     ("=~", Comparison::Matches),
 ];
 
-/// Parentheses and `not` inside each other.
+/// Maximum nesting of parentheses and `not`.
 const DEPTH: usize = 64;
 
 const IN_SELECT: &str = "supported are *, columns, fields such as payload.a.b or payload.list[1], numbers, 'texts', true \
@@ -81,11 +81,11 @@ const IN_WHERE: &str = "supported are comparisons (= != <> < <= > >= =~) of colu
                         'texts', true and false, with and, or, not and parentheses";
 
 impl Select {
-    /// Reads the clause, without the word SELECT.
+    /// Parses the clause without the word SELECT.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong or not supported.
+    /// The first syntax error, or the first thing that is not supported.
     pub fn parse(text: &str) -> Result<Select, SqlError> {
         let mut parser = Parser::new(text)?;
         let select = parser.select()?;
@@ -93,18 +93,18 @@ impl Select {
         Ok(select)
     }
 
-    /// Whether it is `*` alone.
+    /// Whether the clause is only `*`.
     pub fn is_everything(&self) -> bool {
         self.fields == [Field::All]
     }
 }
 
 impl Condition {
-    /// Reads the clause, without the word WHERE.
+    /// Parses the clause without the word WHERE.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong or not supported.
+    /// The first syntax error, or the first thing that is not supported.
     pub fn parse(text: &str) -> Result<Condition, SqlError> {
         let mut parser = Parser::new(text)?;
         let condition = parser.condition()?;
@@ -113,7 +113,7 @@ impl Condition {
     }
 }
 
-/// Goes through the tokens of a text.
+/// Parses the tokens of a text.
 pub(super) struct Parser<'t> {
     text: &'t str,
     tokens: Vec<Token>,
@@ -159,7 +159,7 @@ impl<'t> Parser<'t> {
         is
     }
 
-    /// The text from where a token begins to where the one before the present ends.
+    /// The text from the start of a token to the end of the token before the current one.
     pub(super) fn slice(&self, from: &Token) -> &'t str {
         let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
         let end = before.map_or(0, |token| token.place.end);
@@ -182,7 +182,7 @@ impl<'t> Parser<'t> {
         self.any(DEPTH).map(Condition)
     }
 
-    /// Expects the end.
+    /// Checks that no token is left.
     pub(super) fn end(&self, expected: &str, supported: &str) -> Result<(), SqlError> {
         let token = self.peek();
         if token.kind == Kind::End {
@@ -344,7 +344,7 @@ impl<'t> Parser<'t> {
         Ok(Operand::Constant(value))
     }
 
-    /// A name, and names and indices into it.
+    /// Parses a column and the path into it.
     fn path(&mut self) -> Result<(String, Vec<Step>), SqlError> {
         let first = self.next();
         let head = match first.kind {
@@ -381,7 +381,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The error for something that EMQX knows and this does not.
+    /// The error for something that EMQX supports and hookhost does not.
     fn unsupported(&self, token: &Token, supported: &str) -> Option<SqlError> {
         let what = match &token.kind {
             Kind::Sign("-") => "arithmetic is not supported (a name with a hyphen is written payload.'a-b')".to_owned(),
@@ -414,7 +414,7 @@ fn one_or(mut tests: Vec<Test>, many: impl FnOnce(Vec<Test>) -> Test) -> Test {
     }
 }
 
-/// The names of a path; none if there is an index among them.
+/// The names of a path; `None` if the path contains an index.
 fn keys(head: String, steps: &[Step]) -> Option<Vec<String>> {
     let inside = steps.iter().map(|step| match step {
         Step::Key(name) => Some(name.clone()),
@@ -423,7 +423,7 @@ fn keys(head: String, steps: &[Step]) -> Option<Vec<String>> {
     std::iter::once(Some(head)).chain(inside).collect()
 }
 
-/// Words that are no names of columns.
+/// Keywords, which cannot be names of columns.
 pub(super) fn is_reserved(word: &str) -> bool {
     [
         "select", "from", "where", "as", "and", "or", "not", "foreach", "do", "incase", "case", "when", "then", "else",

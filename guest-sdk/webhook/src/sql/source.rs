@@ -1,24 +1,24 @@
-//! What the entries of FROM stand for.
+//! The meaning of the entries of FROM.
 
 use crate::key::RuleKey;
 use hookhost_guest::topic::TopicFilter;
 
-/// What a statement is for.
+/// The events that an entry of FROM selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source<'t> {
-    /// Messages that are published on topics that match a filter; rules of [`RuleKey::MessagePublish`].
+    /// Messages with topics that match a filter: rules of [`RuleKey::MessagePublish`].
     Topic(&'t str),
     /// The events of a key.
     Event(RuleKey),
-    /// An event by its name; rules of [`RuleKey::Other`] with the name as topic.
+    /// An event by its name: rules of [`RuleKey::Other`] with the name as topic.
     Named(&'static str),
-    /// An event that EMQX has and this host has not, by the entry; nothing will ever come of it.
+    /// An event of EMQX that hookhost does not have; the entry selects no events.
     Absent(&'t str),
-    /// An event topic that EMQX does not have either, by the entry.
+    /// An event topic that EMQX does not have.
     Unknown(&'t str),
 }
 
-/// Event topics: the spelling of all versions, that of 5.9 and later, and what they stand for.
+/// Event topics: the name in all versions, the name in 5.9 and later, and the event.
 const EVENTS: [(&str, &str, Event); 16] = [
     (
         "client_connected",
@@ -94,7 +94,7 @@ impl Source<'_> {
 }
 
 impl<'t> Source<'t> {
-    /// What an entry of FROM stands for: several things if it is an event topic with wildcards.
+    /// The sources of an entry of FROM: several for an event topic with wildcards.
     pub fn of(entry: &'t str) -> Vec<Source<'t>> {
         if entry.starts_with("$bridges/") || entry.starts_with("$sources/") {
             return vec![Source::Absent(entry)];
@@ -116,7 +116,7 @@ impl<'t> Source<'t> {
         };
         let matching = EVENTS.iter().filter(|(_, new, _)| filter.matches(new));
         let mut sources: Vec<_> = matching.map(|(_, _, event)| source(*event)).collect();
-        // What a wildcard also covers is not worth a word if there is something else.
+        // An unsupported event is ignored if the wildcard also matches a supported one.
         if sources.iter().any(|source| !matches!(source, Source::Absent(_))) {
             sources.retain(|source| !matches!(source, Source::Absent(_)));
         }

@@ -1,4 +1,4 @@
-//! A whole statement, taken apart.
+//! Splits a statement into its clauses.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::parser::{Parser, is_reserved};
 use super::source::Source;
 use super::token::Kind;
 
-/// A statement `SELECT … FROM … WHERE …`, whose clauses have been checked.
+/// A statement `SELECT … FROM … WHERE …` with valid clauses.
 ///
 /// ```
 /// use hookhost_webhook::RuleKey;
@@ -22,20 +22,20 @@ use super::token::Kind;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement<'t> {
-    /// What stands between SELECT and FROM; `select` of a rule.
+    /// The text between SELECT and FROM; `select` of a rule.
     pub select: &'t str,
     /// The entries of FROM, without quotes.
     pub from: Vec<Cow<'t, str>>,
-    /// What stands after WHERE, if it is there; `where` of a rule.
+    /// The text after WHERE, if there is a WHERE clause; `where` of a rule.
     pub condition: Option<&'t str>,
 }
 
 impl<'t> Statement<'t> {
-    /// Reads a statement. Keywords have any case; comments run from `--` to the end of the line.
+    /// Parses a statement. Keywords may be upper or lower case. A comment starts with `--` and ends with the line.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong or not supported, with its place.
+    /// The first syntax error, or the first thing that is not supported, with its place.
     pub fn parse(text: &'t str) -> Result<Statement<'t>, SqlError> {
         let mut parser = Parser::new(text)?;
         let first = parser.next();
@@ -75,7 +75,7 @@ impl<'t> Statement<'t> {
         })
     }
 
-    /// What the statement is for: the entries of FROM, those with wildcards in event topics spelt out, each once.
+    /// The sources of all entries of FROM, without duplicates.
     pub fn sources(&self) -> Vec<Source<'_>> {
         let mut sources = Vec::new();
         for source in self.from.iter().flat_map(|entry| Source::of(entry)) {
@@ -87,7 +87,7 @@ impl<'t> Statement<'t> {
     }
 }
 
-/// An entry of FROM: in double quotes, or a plain word.
+/// Parses an entry of FROM: a text in double quotes or a word.
 fn entry<'t>(parser: &mut Parser<'t>) -> Result<Cow<'t, str>, SqlError> {
     let token = parser.next();
     let inner = parser.slice(&token);

@@ -1,10 +1,10 @@
-//! Words, texts, numbers and signs of a text of SQL, each with its place.
+//! Splits SQL into tokens: words, texts, numbers and signs.
 
 use std::ops::Range;
 
 use super::error::SqlError;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
     /// A keyword or a name, as written.
@@ -13,15 +13,15 @@ pub(super) enum Kind {
     Text(String),
     /// `"…"`: a name, or an entry of FROM.
     Quoted(String),
-    /// Digits, or digits with a fraction or an exponent.
+    /// A number: digits with an optional fraction or exponent.
     Number(String),
     /// Anything else.
     Sign(&'static str),
-    /// After the last one.
+    /// The end of the text.
     End,
 }
 
-/// A token and where it stands, in bytes.
+/// A token and its place, in bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
@@ -29,7 +29,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Whether it is this keyword, in whatever case.
+    /// Whether the token is this keyword, in upper or lower case.
     pub(super) fn is_word(&self, keyword: &str) -> bool {
         matches!(&self.kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
@@ -39,7 +39,7 @@ impl Token {
     }
 }
 
-/// The longer ones first.
+/// Longer signs come first.
 const SIGNS: [&str; 20] = [
     "=~", "!=", "<>", "<=", ">=", "..", "=", "<", ">", "(", ")", "[", "]", ",", ".", "*", "+", "-", "/", ";",
 ];
@@ -63,7 +63,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
             let kind = if first == '"' { Kind::Quoted } else { Kind::Text };
             (kind(inside), length)
         } else if first.is_ascii_digit() && after_dot {
-            // A name of a path may be a number, which then has no fraction.
+            // A name in a path may be a number without a fraction.
             let length = leading(rest, |c| c.is_ascii_digit());
             (Kind::Number(rest.chars().take(length).collect()), length)
         } else if first.is_ascii_digit() {
@@ -96,12 +96,12 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 
-/// How many ASCII characters at the beginning are such.
+/// The number of ASCII characters at the start for which a condition is true.
 fn leading(text: &str, is: impl Fn(u8) -> bool) -> usize {
     text.bytes().take_while(|byte| is(*byte)).count()
 }
 
-/// The length of the number that the text begins with.
+/// The length of the number at the start of a text.
 fn number(text: &str) -> usize {
     let digits = |from: usize| leading(text.get(from..).unwrap_or_default(), |c| c.is_ascii_digit());
     let mut length = digits(0);
@@ -119,7 +119,7 @@ fn number(text: &str) -> usize {
     length
 }
 
-/// What stands between the quotes that the text begins with, two of them standing for one, and the length with them.
+/// The quoted text at the start of a text, and its length with quotes. A doubled quote stands for one quote.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut inside = String::new();
     let mut characters = text.char_indices().skip(1).peekable();

@@ -9,17 +9,17 @@ use crate::json::{push_bool, push_number, push_string};
 
 /// A value of a column, of a field inside one, or of the SQL itself.
 ///
-/// Something that is missing is [`Value::Undefined`]: it is equal to another missing value and in every other comparison
-/// false, with `!=` too; in a body it is the text `undefined`.
+/// A missing value is [`Value::Undefined`]. It is equal to another missing value, and every other comparison with it is
+/// false, even `!=`. In a body it is the text `undefined`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
-    /// There is none.
+    /// The value is missing.
     Undefined,
     /// JSON's null.
     Null,
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Integer(i128),
     /// Any other number.
     Float(f64),
@@ -27,22 +27,22 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     /// A list.
     List(Vec<Value<'a>>),
-    /// Names and values; the names in descending order, no two alike.
+    /// Names and values, with names in descending order and without duplicates.
     Object(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
 impl<'a> Value<'a> {
-    /// A text that is borrowed.
+    /// A borrowed text.
     pub fn text(text: &'a str) -> Value<'a> {
         Value::Text(Cow::Borrowed(text))
     }
 
-    /// The text, or nothing for none.
+    /// A text, or [`Value::Undefined`] for `None`.
     pub fn optional(text: Option<&'a str>) -> Value<'a> {
         text.map_or(Value::Undefined, Value::text)
     }
 
-    /// An object of these; of two with one name the later one counts.
+    /// An object. If a name occurs twice, the later value is used.
     pub fn object(entries: impl IntoIterator<Item = (Cow<'a, str>, Value<'a>)>) -> Value<'a> {
         let mut object = Vec::new();
         for (name, value) in entries {
@@ -51,7 +51,7 @@ impl<'a> Value<'a> {
         Value::Object(object)
     }
 
-    /// The same value without anything borrowed.
+    /// The same value without borrowed texts.
     pub fn into_owned(self) -> Value<'static> {
         match self {
             Value::Undefined => Value::Undefined,
@@ -70,7 +70,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Appends it as JSON.
+    /// Appends the value as JSON.
     pub(crate) fn push(&self, out: &mut String) {
         match self {
             Value::Undefined => out.push_str("\"undefined\""),
@@ -104,10 +104,10 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Compares as EMQX does; none: EMQX cannot compare these, and the rule fails.
+    /// Compares two values as EMQX does. Returns `None` if EMQX cannot compare them; the rule then fails.
     ///
-    /// A text that meets a number is read as a number. True, false and null are texts to a text. Otherwise numbers are
-    /// less than truths and null, these less than objects, lists and texts, in this order.
+    /// A text is converted to a number if it is compared with a number. Booleans and null are converted to text if they are
+    /// compared with a text. Otherwise the order is: numbers, booleans and null, objects, lists, texts.
     pub(super) fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
         match (self, other) {
             (Value::Integer(_) | Value::Float(_), Value::Text(text)) => Some(self.order(&number(text)?)),
@@ -178,7 +178,7 @@ fn in_order(left: &[Value<'_>], right: &[Value<'_>]) -> Ordering {
         .unwrap_or_else(|| left.len().cmp(&right.len()))
 }
 
-/// Puts a value under a name, in place of the one before.
+/// Sets the value of a name.
 pub(super) fn insert<'a>(object: &mut Vec<(Cow<'a, str>, Value<'a>)>, name: Cow<'a, str>, value: Value<'a>) {
     match object.binary_search_by(|(known, _)| name.as_ref().cmp(known.as_ref())) {
         Ok(at) => {
@@ -190,7 +190,7 @@ pub(super) fn insert<'a>(object: &mut Vec<(Cow<'a, str>, Value<'a>)>, name: Cow<
     }
 }
 
-/// A text as a number, as Erlang reads one: digits, or digits with a fraction and perhaps an exponent.
+/// Parses a number in the syntax of Erlang: digits, or digits with a fraction and an optional exponent.
 pub(super) fn number(text: &str) -> Option<Value<'static>> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -227,7 +227,7 @@ impl<'a> From<&'a Json> for Value<'a> {
     }
 }
 
-/// For templates; something missing is null, and a number that JSON cannot hold is a float.
+/// For templates: a missing value is null, and an integer that is too large for JSON is a float.
 impl From<Value<'_>> for Json {
     fn from(value: Value<'_>) -> Json {
         match value {
@@ -293,7 +293,7 @@ impl<'a> From<Cow<'a, str>> for Value<'a> {
     }
 }
 
-/// None is [`Value::Undefined`].
+/// `None` is [`Value::Undefined`].
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Value::Undefined, Into::into)

@@ -1,8 +1,8 @@
-//! A body written by the user: JSON that stays JSON whatever the values are, or plain text.
+//! A body that the user has written: plain text, or a template that gives valid JSON for every event.
 //!
-//! A body that begins with `{` or `[` is JSON. It is checked once with something harmless in place of each placeholder:
-//! `null` for one that stands alone, a letter inside quotes. Where `null` may stand any value may, and an escaped text
-//! may stand where a letter may, so the result is JSON for every event.
+//! A body that begins with `{` or `[` is JSON. It is checked once, with `null` instead of each placeholder outside of
+//! quotes and a letter instead of each placeholder inside of quotes. Any JSON value may replace `null`, and any escaped
+//! text may replace a letter. So the result is valid JSON for every event.
 
 use serde_json::Value;
 
@@ -13,9 +13,9 @@ use hookhost_guest::request::Body;
 
 /// The template of a body.
 ///
-/// In JSON a placeholder inside quotes is text, escaped; one that stands alone is a JSON value: a number, an object, a
-/// text with its quotes, `null` for what is missing. `${payload}` that stands alone is the payload itself if that is
-/// JSON, else a text.
+/// In JSON, a placeholder inside quotes is replaced by escaped text. A placeholder outside of quotes is replaced by a JSON
+/// value: a number, an object, a text with quotes, or `null` for a missing value. `${payload}` outside of quotes is the
+/// payload itself if the payload is JSON, and a text otherwise.
 ///
 /// ```
 /// use hookhost_webhook::BodyTemplate;
@@ -27,16 +27,16 @@ use hookhost_guest::request::Body;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyTemplate {
     template: Template,
-    /// For JSON, whether each part stands inside quotes; none: plain text.
+    /// For JSON, whether each part is inside quotes; `None` for plain text.
     quoted: Option<Vec<bool>>,
 }
 
 impl BodyTemplate {
-    /// Reads the template of a body.
+    /// Parses the template of a body.
     ///
     /// # Errors
     ///
-    /// As [`Template::parse`], and [`TemplateError::NotJson`].
+    /// Those of [`Template::parse`], and [`TemplateError::NotJson`].
     pub fn parse(text: &str) -> Result<BodyTemplate, TemplateError> {
         let template = Template::parse(text)?;
         let quoted = match text.trim_start().starts_with(['{', '[']) {
@@ -46,12 +46,12 @@ impl BodyTemplate {
         Ok(BodyTemplate { template, quoted })
     }
 
-    /// The fields that it looks up.
+    /// The parsed text.
     pub fn template(&self) -> &Template {
         &self.template
     }
 
-    /// MIME type of what it gives.
+    /// MIME type of the body.
     pub fn content_type(&self) -> &'static str {
         match self.quoted {
             Some(_) => "application/json",
@@ -59,8 +59,8 @@ impl BodyTemplate {
         }
     }
 
-    /// The body for an event whose payload is `payload`. A template that is `${payload}` and nothing else gives the
-    /// payload's own bytes.
+    /// The body for an event with this payload. The template `${payload}` without other text gives the bytes of the payload
+    /// unchanged.
     pub fn render(&self, fields: &dyn Fields, payload: Option<&[u8]>) -> Body {
         if let ([Part::Field(path)], Some(payload)) = (self.template.parts.as_slice(), payload)
             && is_payload(path)
@@ -70,7 +70,7 @@ impl BodyTemplate {
         Body::Text(self.render_text(fields))
     }
 
-    /// The body as text; bytes of a payload that are not UTF-8 are U+FFFD.
+    /// The body as text. Bytes of the payload that are not UTF-8 become U+FFFD.
     pub fn render_text(&self, fields: &dyn Fields) -> String {
         let Some(quoted) = &self.quoted else {
             return self.template.render(fields);
@@ -89,7 +89,7 @@ impl BodyTemplate {
                         push_plain(&mut plain, value);
                         push_escaped(&mut out, &plain);
                     }
-                    // Not the parsed value: digits and the order of keys stay as they were sent.
+                    // The text itself, not the parsed value: so digits and the order of keys do not change.
                     (Some(Value::String(text)), false) if is_payload(path) && is_json(text) => out.push_str(text),
                     (Some(Value::String(text)), false) => push_string(&mut out, text),
                     (Some(value), false) => push_plain(&mut out, value),
@@ -104,12 +104,12 @@ fn is_payload(path: &Path) -> bool {
     path.is_name() && path.name() == "payload"
 }
 
-/// Read as a value, because that also looks at escapes.
+/// Whether a text is JSON. Parses a whole value, because that also checks escapes.
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok()
 }
 
-/// Which parts stand inside quotes, if the template is JSON.
+/// Whether each part is inside quotes. An error if the template is not JSON.
 fn quoted(template: &Template) -> Result<Vec<bool>, TemplateError> {
     let mut inside = false;
     let mut escaped = false;
@@ -119,7 +119,7 @@ fn quoted(template: &Template) -> Result<Vec<bool>, TemplateError> {
         quoted.push(inside);
         match part {
             Part::Field(_) => {
-                // Not a letter that could belong to an escape before it.
+                // `x` cannot be a part of an escape sequence before it.
                 skeleton.push_str(if inside { "x" } else { "null" });
                 escaped = false;
             }
@@ -139,7 +139,7 @@ fn quoted(template: &Template) -> Result<Vec<bool>, TemplateError> {
     match serde_json::from_str::<Value>(&skeleton) {
         Ok(_) => Ok(quoted),
         Err(error) => {
-            // Columns are those of the skeleton, lines are the user's.
+            // The line is that of the user's text, but the column is not.
             let text = error.to_string();
             let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
             Err(TemplateError::NotJson(format!("{why} in line {}", error.line())))

@@ -1,4 +1,4 @@
-//! The value of an HTTP header, where a line break would begin the next header.
+//! Templates of HTTP header values, in which a line break must not start another header.
 
 use super::{Template, TemplateError};
 use crate::fields::Fields;
@@ -8,28 +8,28 @@ use crate::fields::Fields;
 pub struct HeaderTemplate(Template);
 
 impl HeaderTemplate {
-    /// Reads the template of a value.
+    /// Parses the template of a value.
     ///
     /// # Errors
     ///
-    /// As [`Template::parse`].
+    /// Those of [`Template::parse`].
     pub fn parse(text: &str) -> Result<HeaderTemplate, TemplateError> {
         Template::parse(text).map(HeaderTemplate)
     }
 
-    /// The fields that it looks up.
+    /// The parsed text.
     pub fn template(&self) -> &Template {
         &self.0
     }
 
-    /// The value for an event, with blanks for control characters and none at its ends; none if nothing is left, and
-    /// the header is not sent then.
+    /// The value for an event. Control characters become blanks, and blanks at both ends are removed. Returns `None` if the
+    /// value is empty; the header is then not sent.
     pub fn render(&self, fields: &dyn Fields) -> Option<String> {
         clean(&self.0.render(fields))
     }
 }
 
-/// A text as it may stand in a header; none if nothing is left of it.
+/// A text that is valid in a header; `None` if it is empty.
 fn clean(text: &str) -> Option<String> {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = text.trim_matches(' ');

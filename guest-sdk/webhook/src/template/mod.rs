@@ -1,13 +1,13 @@
 //! Text with placeholders: `${clientid}`, `${payload.a.b}`, `${user_properties.x}`, and `${.}` for everything.
 //!
-//! A [`Template`] is the parsed text and knows nothing of where the result goes. What surrounds a placeholder decides
-//! how its value must be written, so each place has a type of its own, which is checked when the configuration is read
-//! and cannot fail or break out of its place later:
+//! A [`Template`] is the parsed text. How a value must be escaped depends on the place where the text is used, so each
+//! place has a type of its own. It is checked when the configuration is read, and no value can change the structure of
+//! the result:
 //!
-//! - [`BodyTemplate`]: JSON, where values are escaped inside quotes and written as JSON elsewhere; or plain text.
-//! - [`HeaderTemplate`]: control characters become blanks.
-//! - [`UrlTemplate`]: values are percent-encoded; scheme, host and port are fixed.
-//! - [`Template::render_emqx5`]: as EMQX 5 does it, where a value may break out.
+//! - [`BodyTemplate`]: plain text, or JSON in which values are escaped inside quotes and written as JSON elsewhere.
+//! - [`HeaderTemplate`]: control characters are replaced by blanks.
+//! - [`UrlTemplate`]: values are percent-encoded, and scheme, host and port are fixed.
+//! - [`Template::render_emqx5`]: as in EMQX 5, without escapes, so a value may change the structure.
 
 mod body;
 mod header;
@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::fields::{Fields, Lookup, Path};
 use hookhost_guest::nearest::nearest;
 
-/// Text with placeholders, parsed.
+/// A parsed text with placeholders.
 ///
 /// ```
 /// use hookhost_webhook::Template;
@@ -45,22 +45,22 @@ enum Part {
     Field(Path),
 }
 
-/// Why a text is no template, or not one for its place.
+/// Why a text is not a template, or not valid in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// `${` without `}`; with what follows it, cut.
+    /// `${` without `}`, with the first characters of the text that follows.
     Unclosed(String),
-    /// What stands between `${` and `}` is no path.
+    /// The text between `${` and `}` is not a path.
     NotAPath(String),
-    /// No event has such a field.
+    /// No event has a field with this name.
     Unknown {
         /// The name.
         name: String,
-        /// The field that was probably meant.
+        /// The field with the most similar name.
         nearest: Option<String>,
     },
-    /// A body that begins with `{` or `[` is no JSON: why, and in which line.
+    /// A body that begins with `{` or `[` is not JSON, with the reason and the line.
     NotJson(String),
     /// A placeholder in a URL before its path.
     InAuthority,
@@ -86,7 +86,7 @@ impl fmt::Display for TemplateError {
             TemplateError::Unknown { name, nearest: None } => write!(f, "'${{{name}}}': there is no field '{name}'"),
             TemplateError::NotJson(why) => write!(
                 f,
-                "begins like JSON and is none ({why}); a placeholder stands for a whole value or inside quotes"
+                "begins like JSON and is not valid JSON ({why}); a placeholder must be a whole value or inside quotes"
             ),
             TemplateError::InAuthority => {
                 f.write_str("a placeholder may stand in path and query of an http: or https: URL, nowhere else")
@@ -98,12 +98,11 @@ impl fmt::Display for TemplateError {
 impl std::error::Error for TemplateError {}
 
 impl Template {
-    /// Reads a text. `${$}` is a literal `$`.
+    /// Parses a text. `${$}` is a literal `$`.
     ///
     /// # Errors
     ///
-    /// A placeholder that is not closed or that names nothing; whether a field exists is for
-    /// [`check`](Template::check) to say.
+    /// If a placeholder is not closed or is not a path. [`check`](Template::check) checks that the fields exist.
     pub fn parse(text: &str) -> Result<Template, TemplateError> {
         let mut template = Template { parts: Vec::new() };
         let mut rest = text;
@@ -125,8 +124,8 @@ impl Template {
         Ok(template)
     }
 
-    /// Reads a text as EMQX 5 does, where every text is a template: what is no placeholder of letters, digits, `_` and
-    /// dots stays as it is.
+    /// Parses a text as EMQX 5 does. Every text is valid: `${…}` with characters other than letters, digits, `_` and dots is
+    /// not a placeholder and stays in the text.
     pub fn parse_emqx5(text: &str) -> Template {
         let mut template = Template { parts: Vec::new() };
         let mut rest = text;
@@ -138,7 +137,7 @@ impl Template {
                 Some("$") => template.push_text("$"),
                 Some(inside) if whole(&inside) => {
                     let path = Path::parse(if inside.is_empty() { "." } else { inside });
-                    // An empty name between dots is one that nothing has.
+                    // No field has an empty name between dots.
                     template
                         .parts
                         .push(path.map_or_else(|| Part::Text("undefined".to_owned()), Part::Field));
@@ -165,11 +164,11 @@ impl Template {
         }
     }
 
-    /// Whether every field is one of these.
+    /// Checks that every field is one of the `known` ones.
     ///
     /// # Errors
     ///
-    /// [`TemplateError::Unknown`] for the first that is not, with the nearest that is.
+    /// [`TemplateError::Unknown`] for the first field that is not, with the most similar known one.
     pub fn check(&self, known: &[&str]) -> Result<(), TemplateError> {
         let unknown = self.names().find(|name| !name.is_empty() && !known.contains(name));
         unknown.map_or(Ok(()), |name| {
@@ -180,7 +179,7 @@ impl Template {
         })
     }
 
-    /// The fields that it looks up, as often as they stand in it; an empty name is `${.}`.
+    /// The name of the field of each placeholder; empty for `${.}`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Field(path) => Some(path.name()),
@@ -188,12 +187,12 @@ impl Template {
         })
     }
 
-    /// Whether there is no placeholder in it, so that every event gives the same.
+    /// Whether the template has no placeholder, so the result is the same for every event.
     pub fn is_constant(&self) -> bool {
         self.names().next().is_none()
     }
 
-    /// Plain text: texts as they are, everything else as JSON, and nothing for what is missing.
+    /// The result as plain text: texts unchanged, other values as JSON, missing values empty.
     pub fn render(&self, fields: &dyn Fields) -> String {
         self.render_with(&Lookup::new(fields), |out, value| {
             if let Some(value) = value {
@@ -202,8 +201,8 @@ impl Template {
         })
     }
 
-    /// As EMQX 5 writes it: texts as they are, objects and lists as JSON, numbers with at most ten decimals, and
-    /// `undefined` for what is missing. Nothing is escaped, so that a quote in a value breaks a JSON body.
+    /// The result as in EMQX 5: texts unchanged, objects and lists as JSON, numbers with at most ten decimals, and
+    /// `undefined` for missing values. Nothing is escaped, so a quote in a value makes a JSON body invalid.
     pub fn render_emqx5(&self, fields: &dyn Fields) -> String {
         self.render_with(&Lookup::new(fields).without_lists(), |out, value| match value {
             None => out.push_str("undefined"),
@@ -219,7 +218,7 @@ impl Template {
         })
     }
 
-    /// The text parts as they are, and for each field what `push` makes of its value.
+    /// Writes the text parts unchanged and calls `push` for the value of each field.
     fn render_with(&self, lookup: &Lookup<'_>, mut push: impl FnMut(&mut String, Option<&Value>)) -> String {
         let mut out = String::new();
         for part in &self.parts {
@@ -232,7 +231,7 @@ impl Template {
     }
 }
 
-/// The name of a field: letters, digits and `_`; or nothing, which stands for all fields.
+/// Whether a text consists of letters, digits and `_`, or is empty for all fields.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -1,4 +1,4 @@
-//! A URL whose path and query follow the event. Where it leads, scheme, host and port, is fixed.
+//! Templates of URLs. Path and query may contain placeholders; scheme, host and port are fixed.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use crate::fields::{Fields, Lookup};
 
 /// The template of a URL.
 ///
-/// Values are percent-encoded whole, `/` too, so that one can neither add a segment to the path nor a parameter to the
-/// query. In a URL of EMQX 5 ([`UrlTemplate::parse_emqx5`]) they may, as there; only what cannot stand in a URL is
-/// encoded.
+/// Values are percent-encoded, including `/`, so a value can add neither a segment to the path nor a parameter to the
+/// query. In a URL of EMQX 5 ([`UrlTemplate::parse_emqx5`]) a value can, because only characters that are not valid in a
+/// URL are encoded, as in EMQX 5.
 ///
 /// ```
 /// use hookhost_webhook::UrlTemplate;
@@ -27,29 +27,29 @@ pub struct UrlTemplate {
     emqx5: bool,
 }
 
-/// A value would make `.` or `..` of a segment of the path, and lead elsewhere.
+/// A value would turn a segment of the path into `.` or `..`, so that the URL would leave the folder of the template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DotSegment;
 
 impl fmt::Display for DotSegment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value would make '.' or '..' of a segment of the URL's path")
+        f.write_str("a value would turn a segment of the URL's path into '.' or '..'")
     }
 }
 
 impl std::error::Error for DotSegment {}
 
 impl UrlTemplate {
-    /// Reads the template of a URL.
+    /// Parses the template of a URL.
     ///
     /// # Errors
     ///
-    /// As [`Template::parse`], and [`TemplateError::InAuthority`].
+    /// Those of [`Template::parse`], and [`TemplateError::InAuthority`].
     pub fn parse(text: &str) -> Result<UrlTemplate, TemplateError> {
         UrlTemplate::new(Template::parse(text)?, false)
     }
 
-    /// Reads the template of a URL as EMQX 5 does.
+    /// Parses the template of a URL as EMQX 5 does.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl UrlTemplate {
         }
     }
 
-    /// The fields that it looks up.
+    /// The parsed text.
     pub fn template(&self) -> &Template {
         &self.template
     }
@@ -80,7 +80,7 @@ impl UrlTemplate {
     ///
     /// # Errors
     ///
-    /// [`DotSegment`] if a value would lead out of the folder that the template names.
+    /// [`DotSegment`] if a value would turn a segment of the path into `.` or `..`.
     pub fn render(&self, fields: &dyn Fields) -> Result<String, DotSegment> {
         if let [Part::Text(url)] = self.template.parts.as_slice() {
             return Ok(url.clone());
@@ -107,7 +107,7 @@ impl UrlTemplate {
         }
         let free = |byte: u8| match byte {
             b'-' | b'.' | b'_' | b'~' => true,
-            // A backslash is a slash to those who read URLs, and a `#` begins what is not sent.
+            // URL parsers treat a backslash like a slash, and the part after `#` is not sent.
             _ if self.emqx5 => byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte),
             _ => byte.is_ascii_alphanumeric(),
         };

@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! Event ──> CloudEvent: attributes, content type, data ──> headers and body of the mode
-//!           (`publish`: an MQTT publish that is one already is passed on as the event it is)
+//!           (`publish`: a message that is already a CloudEvent is forwarded as the same event)
 //! ```
 //!
-//! What an event becomes: `id` is that of the event, so a repeated request has the same; `source` is
-//! `hookhost:/nodes/NAME`; `type` is `io.hookhost.EVENT.v1`; `subject` is the topic or filter, else the client id; `time`
-//! is when it happened. The data of an event about a message is the payload; that of all others is a JSON object of the
-//! event's fields. Further attributes are in [`EXTENSIONS`].
+//! | attribute | value |
+//! | --- | --- |
+//! | `id` | the id of the event; a retried request has the same id |
+//! | `source` | `hookhost:/nodes/NAME` |
+//! | `type` | `io.hookhost.EVENT.v1` |
+//! | `subject` | the topic or filter, or else the client id |
+//! | `time` | when the event happened |
+//! | data | the payload of a message; for all other events a JSON object of the event's fields |
 //!
-//! The content mode `batched` makes a JSON array of one event: a module answers each event on its own, so that each is
-//! repeated, ordered and accounted for on its own.
+//! [`EXTENSIONS`] lists further attributes.
+//!
+//! The content mode `batched` makes a JSON array of one event. A module returns requests for each event separately, so
+//! that each event is retried, ordered and counted separately.
 
 mod format;
 mod publish;
@@ -28,7 +34,7 @@ use crate::words::event_name;
 use hookhost_guest::event::{Detail, Message, Property};
 use hookhost_guest::request::Body;
 
-/// How an event is laid out in an HTTP request.
+/// The content mode: how an HTTP request represents an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CloudEventsMode {
     /// Attributes are headers, the body is the data.
@@ -41,14 +47,14 @@ pub enum CloudEventsMode {
 }
 
 impl CloudEventsMode {
-    /// All of them, as they are written in a configuration.
+    /// All modes with their names in a configuration.
     pub const NAMES: [(&'static str, CloudEventsMode); 3] = [
         ("binary", CloudEventsMode::Binary),
         ("structured", CloudEventsMode::Structured),
         ("batched", CloudEventsMode::Batched),
     ];
 
-    /// As it is written in a configuration.
+    /// The name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             CloudEventsMode::Binary => "binary",
@@ -57,7 +63,7 @@ impl CloudEventsMode {
         }
     }
 
-    /// What bodies are, without parameters; none: what the data is.
+    /// The media type of bodies, without parameters; `None` if it is that of the data.
     pub fn media_type(self) -> Option<&'static str> {
         match self {
             CloudEventsMode::Binary => None,
@@ -66,8 +72,8 @@ impl CloudEventsMode {
         }
     }
 
-    /// Whether a request in this mode may have this content type: that of the mode, whatever its parameters are; in
-    /// binary mode any but one that calls the body an event.
+    /// Whether a request in this mode may have this content type: that of the mode, with any parameters. In binary mode all
+    /// content types are allowed except those of CloudEvents.
     pub fn allows(self, content_type: &str) -> bool {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         match self.media_type() {
@@ -77,7 +83,7 @@ impl CloudEventsMode {
     }
 }
 
-/// Attributes beyond those of the specification, and the fields that they hold. One without a value is left out.
+/// Extension attributes and the fields that they contain. An attribute without a value is omitted.
 pub const EXTENSIONS: [(&str, &str); 9] = [
     ("action", "action"),
     ("clientid", "clientid"),
@@ -94,7 +100,7 @@ const JSON: &str = "application/json";
 const STRUCTURED: &str = "application/cloudevents+json; charset=utf-8";
 const BATCH: &str = "application/cloudevents-batch+json; charset=utf-8";
 
-/// Makes CloudEvents of events.
+/// Converts events to CloudEvents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CloudEvents {
     mode: CloudEventsMode,
@@ -110,7 +116,7 @@ pub struct Encoded {
     pub body: Body,
 }
 
-/// Attributes and data. The attributes that the specification requires are there, and names are valid.
+/// Attributes and data. All required attributes are present, and all names are valid.
 struct CloudEvent<'a> {
     /// Texts, numbers and booleans; without `datacontenttype`.
     attributes: Vec<(String, Value)>,
@@ -131,12 +137,11 @@ impl CloudEvents {
         CloudEvents { mode, extensions }
     }
 
-    /// Adds an attribute, in place of one of [`EXTENSIONS`] of the same name. An empty value leaves it out.
+    /// Adds an attribute. It replaces one of [`EXTENSIONS`] with the same name. An attribute with an empty value is omitted.
     ///
     /// # Errors
     ///
-    /// What is wrong with the name: it has 1 to 20 lower-case letters and digits, and is none of the specification's
-    /// own.
+    /// If the name does not consist of 1 to 20 lower-case letters and digits, or is an attribute of the specification.
     pub fn extension(mut self, name: &str, value: Template) -> Result<CloudEvents, String> {
         const OWN: [&str; 9] = [
             "specversion",
@@ -151,7 +156,7 @@ impl CloudEvents {
         ];
         if !is_attribute(name) || name.len() > 20 {
             return Err(format!(
-                "'{name}' is no name of an attribute: 1 to 20 lower-case letters and digits"
+                "'{name}' is not a valid name of an attribute: use 1 to 20 lower-case letters and digits"
             ));
         }
         if OWN.contains(&name) {
@@ -223,11 +228,11 @@ impl CloudEvents {
     }
 }
 
-/// What the publisher says that the payload is, if it can be believed; else what it looks like.
+/// The content type of a payload: the one of the publisher if it is valid, or else one that fits the bytes.
 fn content_type(message: &Message) -> String {
     let properties = message.properties.as_ref();
     let said = properties.and_then(|properties| properties.content_type());
-    // A receiver takes what calls itself a CloudEvent for one in structured mode, and this one is not.
+    // With a content type of CloudEvents, the receiver would expect structured mode.
     let said = said.filter(|text| is_media_type(text) && !has_prefix(text, "application/cloudevents"));
     if let Some(said) = said {
         return said.to_owned();
@@ -248,7 +253,7 @@ fn content_type(message: &Message) -> String {
     }
 }
 
-/// A URI: a node's name may hold anything.
+/// The URI of a node. Characters of the name that are not valid in a URI are percent-encoded.
 fn source(node: &str) -> String {
     let mut source = "hookhost:/nodes/".to_owned();
     for byte in node.bytes() {
@@ -261,7 +266,7 @@ fn source(node: &str) -> String {
     source
 }
 
-/// Lower-case letters and digits.
+/// Whether a name consists of lower-case letters and digits.
 fn is_attribute(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -269,7 +274,7 @@ fn is_attribute(name: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-/// `type/subtype` and what may follow, so far as that a header can hold it.
+/// Whether a text is `type/subtype` with optional parameters, and valid in a header.
 fn is_media_type(text: &str) -> bool {
     let end = text.find(';').unwrap_or(text.len());
     let (essence, _) = text.split_at(end);
@@ -291,7 +296,7 @@ fn has_prefix(text: &str, prefix: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Whether data of this type is JSON; so it is if nothing is said.
+/// Whether data of this content type is JSON. Data without a content type is JSON.
 fn is_json_type(content_type: Option<&str>) -> bool {
     let Some(text) = content_type else { return true };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -354,7 +359,7 @@ impl CloudEvent<'_> {
         out
     }
 
-    /// JSON as it is, other text as a string, everything else in base64.
+    /// Appends JSON unchanged, other text as a string, and all other data in base64.
     fn push_bytes(&self, out: &mut String, bytes: &[u8]) {
         use base64::Engine;
         let declared_json = is_json_type(self.content_type.as_deref());
@@ -392,7 +397,7 @@ fn push_key(out: &mut String, name: &str) {
     out.push_str("\":");
 }
 
-/// A value of an attribute as a header holds it: blanks, quotes, `%` and everything beyond printable ASCII
+/// The value of an attribute in a header: blanks, quotes, `%` and all characters that are not printable ASCII are
 /// percent-encoded.
 fn header_value(value: &Value) -> String {
     let text = match value {
@@ -410,7 +415,7 @@ fn header_value(value: &Value) -> String {
     out
 }
 
-/// What `data`, which is a JSON value, is as bytes of this type.
+/// Converts the JSON value of `data` to data of a content type.
 fn data_of_json<'a>(value: Value, content_type: Option<&str>) -> Data<'a> {
     match value {
         Value::String(text) if !is_json_type(content_type) => Data::Owned(text.into_bytes()),
@@ -418,7 +423,7 @@ fn data_of_json<'a>(value: Value, content_type: Option<&str>) -> Data<'a> {
     }
 }
 
-/// The attributes of a JSON object, if all are texts, numbers or booleans with valid names.
+/// The attributes of a JSON object; `None` if a name is not valid or a value is not a text, a number or a boolean.
 fn attributes_of(object: Map<String, Value>) -> Option<Vec<(String, Value)>> {
     let present = object.into_iter().filter(|(_, value)| !value.is_null());
     let valid = present.map(|(name, value)| {

@@ -1,8 +1,8 @@
-//! A publish that is a CloudEvent already, by the MQTT protocol binding.
+//! Messages that are already CloudEvents, by the MQTT protocol binding.
 //!
 //! Binary content mode: user properties are the attributes, the content type is that of the data, the payload is the
 //! data. Structured content mode: the content type begins with `application/cloudevents` and the payload is the event.
-//! One that lacks what the specification requires is an ordinary publish.
+//! A message without a required attribute is an ordinary message.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,27 +15,27 @@ use hookhost_guest::event::Message;
 pub(super) enum Structured<'a> {
     /// In JSON: the event, and its text as it was sent.
     Json(CloudEvent<'a>, &'a str),
-    /// In another format: its content type and its bytes, which are not looked into.
+    /// In another format: its content type and its bytes, which are not parsed.
     Other(&'a str, &'a [u8]),
 }
 
-/// The attributes that there must be.
+/// The required attributes.
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 
-/// The event of a publish in binary mode.
+/// The event of a message in binary mode; `None` for an ordinary message.
 pub(super) fn binary(message: &Message) -> Option<CloudEvent<'_>> {
     let properties = message.properties.as_ref()?;
     let mut attributes: Vec<(String, Value)> = Vec::new();
     for (name, value) in &properties.user {
         let known = attributes.iter().any(|(earlier, _)| earlier == name);
-        // A name beyond the specification's alphabet is a user property and no attribute.
+        // A name with other characters than those of the specification is a user property, not an attribute.
         if is_attribute(name) && !value.is_empty() && !known && !["data", "datacontenttype"].contains(&name.as_str()) {
             attributes.push((name.clone(), value.as_str().into()));
         }
     }
     is_whole(&attributes).then_some(())?;
     let content_type = properties.content_type();
-    // In the hands of an HTTP receiver such a type would make another event of it.
+    // With such a content type, an HTTP receiver would expect structured mode.
     let content_type = content_type.filter(|text| is_media_type(text) && !has_prefix(text, "application/cloudevents"));
     Some(CloudEvent {
         attributes,
@@ -44,7 +44,7 @@ pub(super) fn binary(message: &Message) -> Option<CloudEvent<'_>> {
     })
 }
 
-/// The event of a publish in structured mode.
+/// The event of a message in structured mode; `None` for an ordinary message.
 pub(super) fn structured(message: &Message) -> Option<Structured<'_>> {
     let content_type = message.properties.as_ref()?.content_type()?;
     if !is_media_type(content_type) || !has_prefix(content_type, "application/cloudevents+") {
@@ -70,7 +70,7 @@ pub(super) fn structured(message: &Message) -> Option<Structured<'_>> {
     };
     let attributes = attributes_of(object)?;
     is_whole(&attributes).then_some(())?;
-    // Without a type, data in JSON is JSON.
+    // JSON data without a content type is JSON.
     let content_type = match &data {
         Some(Data::Json(_)) => content_type.or_else(|| Some(super::JSON.to_owned())),
         _ => content_type,
@@ -83,7 +83,7 @@ pub(super) fn structured(message: &Message) -> Option<Structured<'_>> {
     Some(Structured::Json(event, text))
 }
 
-/// Whether there is what must be, in the version that is spoken here.
+/// Whether all required attributes are present, with the supported version.
 fn is_whole(attributes: &[(String, Value)]) -> bool {
     let text = |name: &str| {
         attributes

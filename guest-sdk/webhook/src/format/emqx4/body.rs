@@ -1,11 +1,11 @@
 //! The JSON bodies of EMQX 4's web-hook plugin (4.4.19).
 //!
-//! Keys come in descending order, as EMQX prints its maps. Written for every event, so straight into one buffer.
-//! `as_documented` gives another body altogether, see [`documented`](crate::format::documented).
+//! Keys are in descending order, because EMQX prints its maps in that order. With `as_documented` the body is another one,
+//! see [`documented`](crate::format::documented).
 
 use crate::encoding::Encoding;
 use crate::format::emqx::{self, EmqxVersion};
-use crate::json::{Object, first, next, push_number, push_string};
+use crate::json::{ObjectWriter, first, next, push_number, push_string};
 use crate::key::RuleKey;
 use crate::records::ConnectStep;
 use crate::rules::Rule;
@@ -13,15 +13,15 @@ use hookhost_guest::{
     Body, Client, Connection, Delivery, Detail, Event, Message, Property, Subscription, Unsubscription,
 };
 
-/// Room for all that is not payload, topic or name in most bodies.
+/// Length of most bodies without payload, topic and names, in bytes.
 const FIXED: usize = 256;
 
-/// The body for an event; none if EMQX 4 has no body for such an event under the key.
+/// The body for an event; `None` if EMQX 4 has no body for the event under this key.
 ///
 /// `node` is the name of the host's node, for clients that are not on another one.
 pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Option<Body> {
     let mut body = Emqx4Body {
-        out: Object::default(),
+        out: ObjectWriter::default(),
         node,
         encoding: rule.shape.payload_encoding,
     };
@@ -78,15 +78,15 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Opti
     Some(Body::Text(body.out.0))
 }
 
-/// A body in the making.
+/// Writes a body.
 struct Emqx4Body<'a> {
-    out: Object,
+    out: ObjectWriter,
     node: &'a str,
     encoding: Encoding,
 }
 
 impl Emqx4Body<'_> {
-    /// The beginning of all events that are about a client.
+    /// The first key of all events about a client.
     fn username(&mut self, client: &Client) {
         self.out.0.reserve(FIXED);
         self.out.optional(first!("username"), client.username.as_deref());
@@ -121,7 +121,7 @@ impl Emqx4Body<'_> {
         self.out.text(next!("topic"), &subscription.filter);
         self.out.raw(next!("opts"));
         let mut before = '{';
-        let mut key = |out: &mut Object, name: &str| {
+        let mut key = |out: &mut ObjectWriter, name: &str| {
             out.0.push(before);
             before = ',';
             push_string(&mut out.0, name);
@@ -193,7 +193,7 @@ impl Emqx4Body<'_> {
         self.out.0.reserve(room);
     }
 
-    /// A message after its time.
+    /// The keys of a message after its time.
     fn message(&mut self, message: &Message, qos: u8, retain: bool, reason: Option<&str>) {
         self.out.text(next!("topic"), &message.topic);
         self.out.flag(next!("retain"), retain);
@@ -203,7 +203,7 @@ impl Emqx4Body<'_> {
         self.out.number(next!("qos"), qos);
         self.out.raw(next!("payload"));
         self.encoding.push_json(&mut self.out.0, &message.payload);
-        // Whichever node has it: the one that runs the hook.
+        // EMQX writes the node that runs the hook here, not the node of the client.
         self.out.text(next!("node"), self.node);
         let publisher = &message.publisher;
         self.out.optional(next!("from_username"), publisher.username.as_deref());
@@ -217,8 +217,9 @@ pub(in crate::format) fn ip(client: &Client) -> Option<&str> {
     peer.map(|peer| peer.ip.as_str())
 }
 
-/// What else a SUBSCRIBE said. EMQX loses the event if there are user properties; here they are an object.
-fn sub_props(out: &mut Object, subscription: &Subscription) {
+/// The properties of a SUBSCRIBE packet. EMQX does not send the event if there are user properties; hookhost sends them
+/// as an object.
+fn sub_props(out: &mut ObjectWriter, subscription: &Subscription) {
     let properties = subscription.properties.as_ref();
     let user = properties
         .map(|properties| properties.user.as_slice())

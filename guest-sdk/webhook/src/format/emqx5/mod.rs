@@ -68,7 +68,7 @@ impl BodyFormat for Emqx5 {
     }
 }
 
-/// What was selected as JSON, or what the body says about it.
+/// The selected columns as JSON, or the rendered `body` of the rule.
 fn content(matched: &MatchedEvent<'_>) -> Content {
     let MatchedEvent {
         rule, row, selected, ..

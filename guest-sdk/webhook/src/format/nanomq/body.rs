@@ -1,19 +1,19 @@
-//! The JSON bodies of NanoMQ's web hook (0.25), and in the same manner those of the nine events that it accepts rules for
-//! and never sends.
+//! The JSON bodies of NanoMQ's web hook (0.25). NanoMQ accepts rules for nine further events but never sends them; hookhost
+//! sends similar bodies for these.
 //!
-//! `as_documented` gives another body, see [`documented`](crate::format::documented).
+//! With `as_documented` the body is another one, see [`documented`](crate::format::documented).
 
 use crate::encoding::Encoding;
 use crate::format::emqx::{self, EmqxVersion};
-use crate::json::{Object, first, next, push_escaped};
+use crate::json::{ObjectWriter, first, next, push_escaped};
 use crate::key::RuleKey;
 use crate::rules::Rule;
 use hookhost_guest::event::{Client, Delivery, Detail, Event, Message};
 use hookhost_guest::request::Body;
 
-/// The body for an event; none if NanoMQ has no such event.
+/// The body for an event; `None` if NanoMQ has no body for the event under this key.
 pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event) -> Option<Body> {
-    let mut out = Object::default();
+    let mut out = ObjectWriter::default();
     let action = rule.action.as_str();
     let client = match (key, &event.detail) {
         (RuleKey::ClientConnect, Detail::ClientConnect(connection)) => {
@@ -34,7 +34,7 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event) -> Option<Body> {
             &connack.connection.client
         }
         (RuleKey::ClientDisconnected, Detail::ClientDisconnected(disconnection)) => {
-            // Whatever the reason was.
+            // NanoMQ writes `normal` for every reason.
             out.text(first!("reason"), "normal");
             &disconnection.connection.client
         }
@@ -79,12 +79,12 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event) -> Option<Body> {
     Some(Body::Text(out.0))
 }
 
-/// What CONNACK says.
+/// The result of a CONNACK with this reason code.
 pub(in crate::format) fn answer(code: u8) -> &'static str {
     if code == 0 { "success" } else { "fail" }
 }
 
-fn publish(out: &mut Object, message: &Message, qos: u8, retain: bool, action: &str) {
+fn publish(out: &mut ObjectWriter, message: &Message, qos: u8, retain: bool, action: &str) {
     out.0.reserve(192 + message.topic.len() + message.payload.len());
     out.number(first!("ts"), message.received_at);
     out.text(next!("topic"), &message.topic);
@@ -96,7 +96,7 @@ fn publish(out: &mut Object, message: &Message, qos: u8, retain: bool, action: &
     out.optional(next!("from_client_id"), id);
 }
 
-fn delivered(mut out: Object, delivery: &Delivery, action: &str, encoding: Encoding) -> Body {
+fn delivered(mut out: ObjectWriter, delivery: &Delivery, action: &str, encoding: Encoding) -> Body {
     publish(&mut out, &delivery.message, delivery.qos, delivery.retain, action);
     out.text(next!("username"), name(&delivery.receiver));
     out.text(next!("clientid"), &delivery.receiver.id);
@@ -107,10 +107,10 @@ fn name(client: &Client) -> &str {
     client.username.as_deref().unwrap_or("undefined")
 }
 
-/// An object so far, a payload as NanoMQ writes it, and the rest.
+/// Joins the start of an object, a payload and the rest of the object.
 ///
-/// NanoMQ takes a plain payload for a C string: it ends at the first NUL and goes out byte by byte, so that the body is
-/// no UTF-8 if the payload is none. An empty one leaves the key out; in base64 it is null.
+/// NanoMQ handles a plain payload as a C string: it ends at the first NUL, and its bytes are sent unchanged. So the body is
+/// not UTF-8 if the payload is not UTF-8. Without encoding, an empty payload has no key; in base64 it is null.
 pub(in crate::format) fn with_payload(mut out: String, encoding: Encoding, payload: &[u8], rest: &str) -> Body {
     const KEY: &str = next!("payload");
     match encoding {

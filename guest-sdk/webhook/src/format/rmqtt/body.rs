@@ -1,29 +1,28 @@
 //! The JSON bodies of RMQTT's web-hook plugin (0.24).
 //!
-//! Keys, their order and the types of their values are RMQTT's, whatever MQTT version and broker an event comes from.
-//! Written for every event, so straight into one buffer.
+//! Keys, their order and the types of their values are those of RMQTT, for events of every MQTT version and every broker.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::reason;
-use crate::json::{Object, first, next, push_escaped, push_number, push_string};
+use crate::json::{ObjectWriter, first, next, push_escaped, push_number, push_string};
 use crate::key::RuleKey;
 use crate::records::ConnectStep;
 use hookhost_guest::event::{
     Client, Connection, Delivery, Detail, End, Event, Message, MessageDrop, Origin, Properties, Subscription,
 };
 
-/// Room for all that is not payload, topic or name in most bodies.
+/// Length of most bodies without payload, topic and names, in bytes.
 const FIXED: usize = 384;
 
-/// The body for an event under the name that a rule gives it; none if RMQTT has no body for such an event under the key.
+/// The body for an event with the `action` of a rule; `None` if RMQTT has no body for the event under this key.
 ///
-/// `node` is the number of the host's node, for clients that are not on another one. `documented`: packet identifiers
-/// are strings, as RMQTT's page has it.
+/// `node` is the number of the host's node, for clients that are not on another node. `documented`: packet identifiers are
+/// strings, as in RMQTT's documentation.
 pub(super) fn body(key: RuleKey, event: &Event, node: u32, action: &str, documented: bool) -> Option<String> {
     let mut body = RmqttBody {
-        out: Object::default(),
+        out: ObjectWriter::default(),
         event,
         node,
         documented,
@@ -91,15 +90,15 @@ pub(super) fn body(key: RuleKey, event: &Event, node: u32, action: &str, documen
     Some(body.finish(action))
 }
 
-/// A body in the making.
+/// Writes a body.
 struct RmqttBody<'a> {
-    out: Object,
+    out: ObjectWriter,
     event: &'a Event,
     node: u32,
     documented: bool,
 }
 
-/// What differs between a message and its deliveries.
+/// The values that may differ between a message and its deliveries.
 struct Flags {
     dup: bool,
     retain: bool,
@@ -128,7 +127,7 @@ impl Flags {
 }
 
 impl RmqttBody<'_> {
-    /// The beginning of all events but those of messages.
+    /// The first keys of all events except those of messages.
     fn client(&mut self, client: &Client) {
         self.out.0.reserve(FIXED);
         self.out.number(first!("node"), self.node_of(client));
@@ -185,7 +184,7 @@ impl RmqttBody<'_> {
         self.time();
     }
 
-    /// An object of names as they come first; the values of a name that is repeated are a list.
+    /// User properties as an object. A name that occurs several times has a list of its values.
     fn user_properties(&mut self, properties: &Properties) {
         self.out.raw(next!("user_properties"));
         let mut open = '{';
@@ -239,7 +238,7 @@ impl RmqttBody<'_> {
         self.out.raw("}");
     }
 
-    /// The beginning of all events of messages.
+    /// The first keys of all events of messages.
     fn packet(&mut self, message: &Message, flags: Flags) {
         self.out
             .0
@@ -272,7 +271,7 @@ impl RmqttBody<'_> {
         self.from(message);
     }
 
-    /// When a message was published and when this has become of it.
+    /// The time of the publish and the time of the event.
     fn times(&mut self, message: &Message) {
         self.out.number(next!("pts"), message.received_at);
         self.out.number(next!("ts"), self.event.at);

@@ -1,13 +1,13 @@
-//! Reasons in RMQTT's words.
+//! Reasons in the words of RMQTT.
 //!
-//! RMQTT prints its own enums, so the words are the names of their cases, and of the cases of its reason codes. What it
-//! has no word for keeps the text that the event gives.
+//! RMQTT prints the names of the variants of its enums and of its reason codes. A reason that RMQTT does not have keeps the
+//! text of the event.
 
 use std::borrow::Cow;
 
 use hookhost_guest::event::{DropReason, End, EndReason, MessageDrop, Property};
 
-/// What CONNACK says, in the words for the client's version of MQTT.
+/// The text for the reason code of a CONNACK; it depends on the MQTT version of the client.
 pub(super) fn connack(code: u8, protocol_version: u8) -> &'static str {
     match (code, protocol_version) {
         (0, _) => "Connection Accepted",
@@ -33,7 +33,7 @@ pub(super) fn end(end: &End, protocol_version: u8) -> Cow<'_, str> {
         None => Cow::Borrowed(word),
     };
     match end.reason {
-        // RMQTT goes on to notice that the client has closed, and lists both.
+        // RMQTT also notices that the client has closed the connection, and lists both reasons.
         EndReason::Disconnect if protocol_version == 5 => Cow::Owned(disconnect_v5(end)),
         EndReason::Disconnect => Cow::Borrowed("Disconnect(V3),RemoteClose"),
         EndReason::Closed => Cow::Borrowed("RemoteClose"),
@@ -100,7 +100,7 @@ pub(super) fn drop_reason(reason: DropReason, code: u8, text: Option<&str>) -> &
         DropReason::WindowFull => "Inflight window is full",
         DropReason::Disconnected => text.unwrap_or("the client has disconnected"),
         DropReason::SessionEnded => text.unwrap_or("SessionExpiration"),
-        // The others have no case of their own: reason string or name of the code that the client gets.
+        // RMQTT has no variant for the others and writes the reason string or the name of the code for the client.
         _ => match (text, code) {
             (Some(text), _) => text,
             (None, 0) => default_name(reason),
