@@ -120,7 +120,6 @@
 
 #[doc(hidden)]
 pub mod abi;
-pub mod alloc;
 #[doc(hidden)]
 pub mod bindings;
 pub mod event;

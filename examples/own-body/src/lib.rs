@@ -45,7 +45,6 @@ impl Module for OwnBody {
 }
 
 hookhost_guest::export!(OwnBody);
-hookhost_guest::batch_allocator!();
 
 #[cfg(test)]
 mod tests {

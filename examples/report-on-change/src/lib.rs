@@ -62,7 +62,6 @@ impl Module for ReportOnChange {
 }
 
 hookhost_guest::export!(ReportOnChange);
-hookhost_guest::batch_allocator!();
 
 #[cfg(test)]
 mod tests {

@@ -61,7 +61,6 @@ impl Module for TenantRouting {
 }
 
 hookhost_guest::export!(TenantRouting);
-hookhost_guest::batch_allocator!();
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! What an event consists of, in the order of the contract.
+//! The records and variants of an event, with fields and cases in the order of the contract.
 
 use super::lift::{Lift, aligned, enums, largest, lifted, records, variants};
 use crate::event::{

@@ -1,17 +1,17 @@
-//! What the host passes in, and how it is read: numbers, strings, lists and options here, and how records, enums and
-//! variants are put together of them.
+//! Reads values that the host passes to the module: numbers, strings, lists and options, and macros for records, enums and
+//! variants.
 
 use std::alloc::{Layout, dealloc};
 use std::mem::MaybeUninit;
 
 use super::WORD;
 
-/// The next multiple of an alignment.
+/// Rounds an offset up to a multiple of an alignment.
 pub(super) const fn aligned(offset: usize, align: usize) -> usize {
     offset.next_multiple_of(align)
 }
 
-/// The largest of some sizes or alignments; 0 if there are none.
+/// The largest of a list of sizes or alignments; 0 if the list is empty.
 pub(super) const fn largest(mut list: &[usize]) -> usize {
     let mut largest = 0;
     while let [first, rest @ ..] = list {
@@ -23,30 +23,30 @@ pub(super) const fn largest(mut list: &[usize]) -> usize {
     largest
 }
 
-/// What the host passes in.
+/// A value that the host passes to the module.
 ///
 /// # Safety
 ///
-/// `SIZE` and `ALIGN` are those of the canonical ABI, and [`lift`](Lift::lift) leaves a whole value.
+/// `SIZE` and `ALIGN` are those of the canonical ABI, and [`lift`](Lift::lift) initializes the whole value.
 pub(super) unsafe trait Lift: Sized {
     const SIZE: usize;
     const ALIGN: usize;
 
-    /// Reads a value to where it stays.
+    /// Reads a value and writes it to its final place.
     ///
     /// # Safety
     ///
-    /// `from` is a value that the host has written and nobody has read; `to` can be written.
+    /// `from` is a value that the host has written and that was not read before. `to` is valid for writes.
     unsafe fn lift(from: *const u8, to: *mut Self);
 
-    /// Reads a list and takes its memory.
+    /// Reads a list and frees its memory or takes ownership of it.
     ///
     /// # Safety
     ///
-    /// `from` is a list of so many values that the host has written and nobody has read.
+    /// `from` is a list of `len` values that the host has written and that was not read before.
     unsafe fn lift_list(from: *mut u8, len: usize) -> Vec<Self> {
         let mut list = Vec::<Self>::with_capacity(len);
-        // SAFETY: there are `len` values to be read and there is room for as many; the host has allocated them at once.
+        // SAFETY: `from` has `len` values and `list` has room for `len` values; the host has allocated the list in one piece.
         unsafe {
             for index in 0..len {
                 Self::lift(from.add(index * Self::SIZE), list.as_mut_ptr().add(index));
@@ -64,10 +64,10 @@ pub(super) unsafe trait Lift: Sized {
 ///
 /// # Safety
 ///
-/// That of [`Lift::lift`].
+/// The same as [`Lift::lift`].
 pub(super) unsafe fn lifted<T: Lift>(from: *const u8) -> T {
     let mut value = MaybeUninit::uninit();
-    // SAFETY: the caller's promise; after it the value is whole.
+    // SAFETY: the caller's promise; `lift` initializes the value.
     unsafe {
         T::lift(from, value.as_mut_ptr());
         value.assume_init()
@@ -76,7 +76,7 @@ pub(super) unsafe fn lifted<T: Lift>(from: *const u8) -> T {
 
 macro_rules! numbers {
     ($($type:ty),*) => {$(
-        // SAFETY: numbers lie as Rust has them.
+        // SAFETY: numbers have the same representation as in Rust.
         unsafe impl Lift for $type {
             const SIZE: usize = size_of::<$type>();
             const ALIGN: usize = size_of::<$type>();
@@ -92,7 +92,7 @@ macro_rules! numbers {
 
 numbers!(u16, u32, u64, i16);
 
-// SAFETY: a byte is a byte, and bytes lie as Rust has them.
+// SAFETY: bytes have the same representation as in Rust.
 unsafe impl Lift for u8 {
     const SIZE: usize = 1;
     const ALIGN: usize = 1;
@@ -104,7 +104,7 @@ unsafe impl Lift for u8 {
     }
 
     unsafe fn lift_list(from: *mut u8, len: usize) -> Vec<u8> {
-        // SAFETY: the host has allocated so many bytes with an alignment of 1, and gives them away.
+        // SAFETY: the host has allocated `len` bytes with an alignment of 1 for the module.
         unsafe { Vec::from_raw_parts(from, len, len) }
     }
 }
@@ -128,7 +128,7 @@ unsafe impl Lift for String {
 
     #[inline]
     unsafe fn lift(from: *const u8, to: *mut String) {
-        // SAFETY: the host passes no other strings than UTF-8; the rest is the caller's promise.
+        // SAFETY: the host passes only valid UTF-8; the rest is the caller's promise.
         unsafe { to.write(String::from_utf8_unchecked(lifted(from))) }
     }
 }
@@ -149,14 +149,14 @@ unsafe impl<T: Lift> Lift for Vec<T> {
     }
 }
 
-// SAFETY: a byte that tells whether there is a value, and the value.
+// SAFETY: a byte that is 0 or 1, and the value.
 unsafe impl<T: Lift> Lift for Option<T> {
     const SIZE: usize = T::ALIGN + aligned(T::SIZE, T::ALIGN);
     const ALIGN: usize = T::ALIGN;
 
     #[inline]
     unsafe fn lift(from: *const u8, to: *mut Option<T>) {
-        // SAFETY: the caller's promise; one byte and padding are as long as the alignment.
+        // SAFETY: the caller's promise; the byte and its padding have the size of the alignment.
         unsafe { to.write((from.read() != 0).then(|| lifted(from.add(T::ALIGN)))) }
     }
 }
@@ -181,7 +181,7 @@ macro_rules! enums {
 
             #[inline]
             unsafe fn lift(from: *const u8, to: *mut $type) {
-                // SAFETY: the caller's promise; the host passes no other numbers than those of the cases.
+                // SAFETY: the caller's promise; the host passes only numbers of cases.
                 unsafe { to.write($type::_lift(from.read())) }
             }
         }
@@ -191,7 +191,7 @@ macro_rules! enums {
 macro_rules! records {
     ($($name:ident { $($field:ident: $type:ty,)* })*) => {
         $(
-            // SAFETY: the fields one after the other, each aligned, in the order of the contract.
+            // SAFETY: the fields follow each other in the order of the contract, each aligned.
             unsafe impl Lift for $name {
                 const ALIGN: usize = largest(&[1, $(<$type as Lift>::ALIGN),*]);
                 const SIZE: usize = {
@@ -209,7 +209,7 @@ macro_rules! records {
                         unsafe { <$type as Lift>::lift(from.add(start), &raw mut (*to).$field) };
                         let end = start + <$type as Lift>::SIZE;
                     )*
-                    // No field was forgotten.
+                    // A compile error if a field is missing.
                     let _ = (end, |$name { $($field: _),* }: $name| ());
                 }
             }
@@ -223,7 +223,7 @@ macro_rules! records {
 macro_rules! variants {
     ($($name:ident { $($case:ident($type:ty),)* })*) => {
         $(
-            // SAFETY: a byte with the number of the case, and its value, which is aligned as any case needs it.
+            // SAFETY: a byte with the number of the case, and its value at the largest alignment of all cases.
             unsafe impl Lift for $name {
                 const ALIGN: usize = largest(&[1, $(<$type as Lift>::ALIGN),*]);
                 const SIZE: usize = aligned(Self::ALIGN + largest(&[$(<$type as Lift>::SIZE),*]), Self::ALIGN);
@@ -235,12 +235,12 @@ macro_rules! variants {
                     let case = 0;
                     $(
                         if number == case {
-                            // SAFETY: the caller's promise; this is the case that the host has written.
+                            // SAFETY: the caller's promise; `number` says that the host has written this case.
                             return unsafe { to.write($name::$case(lifted(value))) };
                         }
                         let case = case + 1;
                     )*
-                    // No case was forgotten.
+                    // A compile error if a case is missing.
                     let _ = |value: $name| match value {
                         $($name::$case(_) => (),)*
                     };

@@ -1,4 +1,4 @@
-//! What the host reads, and how it is written.
+//! Writes outcomes, which the host reads.
 
 use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::ptr;
@@ -6,12 +6,12 @@ use std::ptr;
 use super::WORD;
 use crate::request::{Body, Method, Outcome, Request};
 
-/// What the host reads.
+/// A value that the host reads.
 ///
 /// # Safety
 ///
 /// `SIZE` and `ALIGN` are those of the canonical ABI, and [`lower`](Lower::lower) writes a value that the generated
-/// `__post_return_handle` can take back.
+/// `__post_return_handle` can free.
 pub(super) unsafe trait Lower: Sized {
     const SIZE: usize;
     const ALIGN: usize;
@@ -20,7 +20,7 @@ pub(super) unsafe trait Lower: Sized {
     ///
     /// # Safety
     ///
-    /// `to` can be written.
+    /// `to` is valid for writes of `SIZE` bytes.
     unsafe fn lower(self, to: *mut u8);
 }
 
@@ -48,7 +48,7 @@ unsafe impl Lower for String {
     }
 }
 
-// SAFETY: a byte that tells whether there is a value, and the value.
+// SAFETY: a byte that is 0 or 1, and the value.
 unsafe impl Lower for Option<String> {
     const SIZE: usize = 3 * WORD;
     const ALIGN: usize = WORD;
@@ -96,7 +96,7 @@ unsafe impl Lower for Body {
     }
 }
 
-// SAFETY: the fields one after the other, each aligned, in the order of the contract.
+// SAFETY: the fields follow each other in the order of the contract, each aligned.
 unsafe impl Lower for Request {
     const SIZE: usize = 16 * WORD;
     const ALIGN: usize = WORD;
@@ -165,14 +165,14 @@ pub(super) unsafe fn lower_list<T: Lower>(list: Vec<T>, to: *mut u8) {
     const {
         assert!(
             T::SIZE <= size_of::<T>(),
-            "what is lowered takes no more room than in Rust"
+            "a value is not larger in the canonical ABI than in Rust"
         )
     };
     let len = list.len();
     let memory = if len == 0 {
         ptr::without_provenance_mut(T::ALIGN)
     } else {
-        // SAFETY: the list itself is a layout, and this one is not larger.
+        // SAFETY: the layout of the list itself is valid, and this one is not larger.
         let layout = unsafe { Layout::from_size_align_unchecked(len * T::SIZE, T::ALIGN) };
         // SAFETY: the size is not zero.
         let memory = unsafe { alloc(layout) };

@@ -91,5 +91,3 @@ impl Module for Webhook {
 
 #[cfg(feature = "component")]
 hookhost_guest::export!(Webhook);
-#[cfg(feature = "component")]
-hookhost_guest::batch_allocator!();

@@ -61,4 +61,3 @@ impl Module for Filter {
 }
 
 hookhost_guest::export!(Filter);
-hookhost_guest::batch_allocator!();
