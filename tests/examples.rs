@@ -35,10 +35,10 @@ async fn host_with(example: &str, name: &str, wasm: Vec<u8>, sink: &Sink) -> Hos
     let line = host
         .log()
         .wait(&what, COMPILING, |line| {
-            line.contains(name) && (line.contains("module in force") || line.contains("module not loaded: "))
+            line.contains(name) && (line.contains("module activated") || line.contains("module not loaded: "))
         })
         .await;
-    assert!(line.contains("module in force"), "{line}");
+    assert!(line.contains("module activated"), "{line}");
     host
 }
 
@@ -127,7 +127,7 @@ async fn report_on_change() {
     let mark = host.log().mark();
     let settings = std::fs::read_to_string(host.module_path("report-on-change.toml")).unwrap();
     host.drop_module("report-on-change.toml", settings.replace("3600", "1800"));
-    let in_force = |line: &str| line.contains("report-on-change") && line.contains("module in force");
+    let in_force = |line: &str| line.contains("report-on-change") && line.contains("module activated");
     host.log()
         .wait_after(mark, "the next generation", PATIENCE, in_force)
         .await;

@@ -107,9 +107,9 @@ async fn a_module_that_takes_too_long_to_compile_is_refused_and_holds_nobody_up(
     host.log().wait(words, PATIENCE, |line| line.contains(words)).await;
     client.publish("t", 1, "2").await;
     sink.wait_for(2, PATIENCE).await;
-    // With more time it comes into force; what has been compiled meanwhile is used.
+    // With more time it is compiled and comes into force.
     host.drop_module("other.toml", settings(&sink, "[limits]\ncompile_time = \"1m\""));
-    let is_in_force = |line: &str| line.contains("module in force") && line.contains("other");
+    let is_in_force = |line: &str| line.contains("module activated") && line.contains("other");
     host.log().wait("the module", 4 * PATIENCE, is_in_force).await;
     client.publish("t", 1, "3").await;
     sink.wait_for(4, PATIENCE).await;

@@ -323,7 +323,7 @@ async fn components_for_another_world() {
     let unique = [&[0, 18, 1, b'u'][..], &now.as_nanos().to_le_bytes()].concat();
     let mark = scene.host.log().mark();
     scene.host.drop_module("probe.wasm", [&whole[..], &unique].concat());
-    let in_force = |line: &str| line.contains("module in force") && line.contains("generation=2");
+    let in_force = |line: &str| line.contains("module activated") && line.contains("generation=2");
     scene
         .host
         .log()
@@ -361,7 +361,7 @@ async fn components_for_another_world() {
         let mark = scene.host.log().mark();
         scene.host.drop_module("probe.wasm", bytes);
         let is_it =
-            |line: &str| line.contains("module not loaded; the generation in force stays") && line.contains(words);
+            |line: &str| line.contains("module not loaded; the previous version keeps running") && line.contains(words);
         scene.host.log().wait_after(mark, words, 4 * PATIENCE, is_it).await;
         scene.all_is_well(true).await;
     }

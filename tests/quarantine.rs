@@ -160,7 +160,7 @@ async fn without_a_predecessor_the_module_pauses_and_its_events_wait() {
     let requests = sink
         .wait_until("the last", PATIENCE, |all| told(all).last() == Some(&last))
         .await;
-    // What it was tried with is set aside, a few events; all others have waited.
+    // What it was tried with is quarantined, a few events; all others have waited.
     let aside = entries(&host).await;
     assert!((5..EVENTS).contains(&aside.len()), "{}", aside.len());
     assert_eq!(aside.len() + requests.len(), EVENTS + 1);
@@ -222,7 +222,7 @@ async fn events_are_listed_shown_replayed_and_dropped() {
     assert_eq!(event["id"], entries[1]["event_id"]);
     // Neither log nor list has a payload.
     let log = host.log().lines().join("\n");
-    assert!(log.contains("event set aside") && !log.contains("payload"), "{log}");
+    assert!(log.contains("event quarantined") && !log.contains("payload"), "{log}");
 
     // Replayed, it fails again and is back under another number.
     assert_eq!(

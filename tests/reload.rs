@@ -89,7 +89,7 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
          web.hook.rule.message.publish.2 = {\"action\": \"on_message_publish\", \"topic\": \"a/#/b\"}\n\
          web.hook.rule.message.publish.3 = {\"action\"\nweb.hook.encode_paylod = base64\n",
     );
-    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     for line in 1..=5 {
         let place = format!("{}:{line}: web.hook.", file.display());
         assert!(
@@ -199,7 +199,7 @@ async fn secrets_are_read_again_when_somebody_asks() {
     std::fs::write(&token, "three\n").unwrap();
     let mark = host.log().mark();
     host.process.signal(Signal::HUP);
-    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    lines_until(&host, mark, "configuration reloaded").await;
     client.publish("t", 1, "third").await;
     let third = &sink.wait_for(3, PATIENCE).await[2];
     assert_eq!(third.header("authorization"), Some("Bearer three"));
@@ -228,7 +228,7 @@ async fn secrets_are_read_again_when_somebody_asks() {
         &host.dir().join("hookhost.toml"),
         &config("[mqtt]\nmax_clientid_len = 9\n"),
     );
-    let lines = lines_until(&host, mark, "the configuration was read again and is in force").await;
+    let lines = lines_until(&host, mark, "configuration reloaded").await;
     let warning = "hookhost.toml:8: mqtt.max_clientid_len: needs a restart: it cannot change while the host runs";
     assert!(lines.iter().any(|line| line.contains(warning)), "{lines:#?}");
     until_authorized(&mut client, &sink, "Bearer four").await;
@@ -296,7 +296,7 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     let path = host.dir().join("hookhost.toml");
     let mark = host.log().mark();
     replace(&path, &config("two", "5"));
-    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     let place = format!("{}:3: webhook.rule.message_publish[0].action: ", path.display());
     assert!(lines.iter().any(|line| line.contains(&place)), "{lines:#?}");
     client.publish("t", 1, "2").await;
@@ -304,7 +304,7 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
 
     let mark = host.log().mark();
     replace(&path, &config("three", "\"x\""));
-    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    lines_until(&host, mark, "configuration reloaded").await;
     let generation_of = async |name: &str| -> Value {
         let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
         let all = state["modules"].as_array().unwrap();
@@ -345,13 +345,13 @@ async fn a_configuration_that_was_refused_is_in_force_when_its_module_can_take_i
     lines_until(&host, mark, "memory").await;
     let mark = host.log().mark();
     replace(&host.dir().join("hookhost.toml"), &config("/b"));
-    lines_until(&host, mark, "is refused; what is in force stays").await;
+    lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     client.publish("t", 1, "1").await;
     last_at(&sink, "/a").await;
 
     let mark = host.log().mark();
     replace(&settings, "[limits]\nmemory = \"64 MiB\"\n");
-    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    lines_until(&host, mark, "configuration reloaded").await;
     client.publish("t", 1, "2").await;
     last_at(&sink, "/b").await;
     // Answered when the look is over.
@@ -362,10 +362,10 @@ async fn a_configuration_that_was_refused_is_in_force_when_its_module_can_take_i
     // And what is wrong with a configuration stays said, whatever else changes.
     let mark = host.log().mark();
     replace(&host.dir().join("hookhost.toml"), "[webhook]\nurls = 1\n");
-    lines_until(&host, mark, "is refused; what is in force stays").await;
+    lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     let mark = host.log().mark();
     replace(&settings, "[limits]\nmemory = \"65 MiB\"\n");
-    lines_until(&host, mark, "module in force").await;
+    lines_until(&host, mark, "module activated").await;
     let said = async {
         loop {
             let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
@@ -402,7 +402,7 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     last_at(&sink, "/a").await;
     let mark = host.log().mark();
     replace(&path, &config("/b"));
-    let lines = lines_until(&host, mark, "the configuration was read again and is in force").await;
+    let lines = lines_until(&host, mark, "configuration reloaded").await;
     for words in [
         "configuration in force in the code that was there; the module's file does not load",
         "webhook.wasm cannot be loaded",
@@ -426,13 +426,13 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     let builtin = std::fs::read(hookhost_tests::binary::builtin_module()).unwrap();
     let mark = host.log().mark();
     host.drop_module("webhook.wasm", &builtin);
-    lines_until(&host, mark, "module in force").await;
+    lines_until(&host, mark, "module activated").await;
     let mark = host.log().mark();
     host.drop_module("webhook.wasm", "no module again");
     lines_until(&host, mark, "module not loaded").await;
     let mark = host.log().mark();
     replace(&path, &config("/c"));
-    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    lines_until(&host, mark, "configuration reloaded").await;
     client.publish("t", 1, "3").await;
     last_at(&sink, "/c").await;
     assert_eq!(state(&host).await["generation"]["origin"], "file");
@@ -440,7 +440,7 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     // What that code does not take is refused as ever, and the file is not to blame for it.
     let mark = host.log().mark();
     replace(&path, &config("/d").replace("\"x\"", "5"));
-    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     let place = format!("{}:3: webhook.rule.message_publish[0].action: ", path.display());
     assert!(lines.iter().any(|line| line.contains(&place)), "{lines:#?}");
     client.publish("t", 1, "4").await;
@@ -449,7 +449,7 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     host.drop_module("webhook.wasm", &builtin);
     let mark = host.log().mark();
     replace(&path, &config("/e"));
-    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    lines_until(&host, mark, "configuration reloaded").await;
     assert_eq!(state(&host).await["problem"], Value::Null);
     client.publish("t", 1, "5").await;
     last_at(&sink, "/e").await;
@@ -471,7 +471,7 @@ async fn a_pipe_in_the_place_of_a_configuration_file_is_not_waited_for() {
     let mark = host.log().mark();
     // Nobody will ever write to it.
     std::fs::rename(&pipe, &path).unwrap();
-    let lines = lines_until(&host, mark, "is refused; what is in force stays").await;
+    let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     let words = format!("cannot read {}: it is no regular file", path.display());
     assert!(lines.iter().any(|line| line.contains(&words)), "{lines:#?}");
     let mut client = Client::connect(host.address, V, "c1").await;
@@ -479,7 +479,7 @@ async fn a_pipe_in_the_place_of_a_configuration_file_is_not_waited_for() {
     last_at(&sink, "/a").await;
     let mark = host.log().mark();
     replace(&path, &config("/b"));
-    lines_until(&host, mark, "the configuration was read again and is in force").await;
+    lines_until(&host, mark, "configuration reloaded").await;
     client.publish("t", 1, "2").await;
     last_at(&sink, "/b").await;
 }

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Loaded, Problem, Refused, Source};
 use crate::record::{self, Recorder};
-use crate::reload::{self, Configuration, Origin};
+use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
@@ -34,7 +34,7 @@ const LEFTOVERS: Duration = Duration::from_millis(100);
 /// What keeps the host from starting: an address in use, a default module that refuses its configuration.
 pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
-    let source = Box::new(Configuration::new(origin, &loaded));
+    let configuration = Configuration::new(origin, &loaded);
     let config = loaded.config;
     let stores = match &config.data {
         Some(data) => KvStores::open(data)?,
@@ -44,11 +44,11 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
     let bus = Bus::new();
     let settings = module_settings(&config, &stores);
-    let modules = Modules::start(settings, engine, bus.clone(), delivery.outbox(), Some(source))?;
+    let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
     let (clients, questions) = broker::remote();
-    let admin = admin::start(&config.admin, handle.clone(), clients)?;
+    let admin = admin::start(&config.admin, handle.clone(), reload.handle(), clients)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)
         .thread_name("broker")
@@ -59,7 +59,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let place = admin
         .as_ref()
         .map_or("off".to_owned(), |admin| admin.address().to_string());
-    let served = runtime.block_on(serve(&config, bus, &place, handle.clone(), questions));
+    let served = runtime.block_on(serve(&config, bus, &place, &handle, reload.handle(), questions));
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
@@ -68,6 +68,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     if let Some(recorder) = recorder {
         recorder.stop(left());
     }
+    drop(reload);
     modules.stop(left());
     stores.close();
     let set_aside = handle.quarantined(None, None, usize::MAX).len();
@@ -97,7 +98,8 @@ async fn serve(
     config: &Config,
     bus: Bus,
     admin: &str,
-    modules: modules::Handle,
+    modules: &modules::Handle,
+    reload: reload::Handle,
     mut questions: broker::Questions,
 ) -> anyhow::Result<Instant> {
     // Before the ready line: whoever reads it may send a signal at once.
@@ -111,7 +113,7 @@ async fn serve(
     };
     let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");
-    if config.webhook.urls_missing && is_printing(&modules) {
+    if config.webhook.urls_missing && is_printing(modules) {
         info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
     }
     let mut answering = Box::pin(questions.answer(&broker));
@@ -121,9 +123,9 @@ async fn serve(
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hangup.recv() => {
-                let modules = modules.clone();
+                let reload = reload.clone();
                 // Takes as long as compiling does; the end does not wait for it.
-                tokio::task::spawn_blocking(move || say(&modules.rescan()));
+                tokio::task::spawn_blocking(move || say(&reload.rescan()));
             }
         }
     };
@@ -141,11 +143,12 @@ fn is_printing(modules: &modules::Handle) -> bool {
     webhook.is_some_and(|generation| generation.egress.iter().any(|grant| grant == "stdout:"))
 }
 
-/// Says what a look at the modules folder has found. Why a module was not loaded has been said already.
-fn say(found: &modules::Rescan) {
-    let Some(folder) = &found.folder else {
+/// Says what a reload has found. Why a module was not loaded has been said already.
+fn say(rescan: &reload::Rescan) {
+    let Some(folder) = &rescan.folder else {
         return info!("there is no modules folder to look at; --modules DIR names one");
     };
+    let applied = &rescan.applied;
     let names = |names: &mut dyn Iterator<Item = &std::sync::Arc<str>>| {
         let names: Vec<&str> = names.map(|name| &**name).collect();
         if names.is_empty() {
@@ -156,10 +159,10 @@ fn say(found: &modules::Rescan) {
     };
     info!(
         folder = %folder.display(),
-        loaded = names(&mut found.loaded.iter().map(|(name, _)| name)),
-        rejected = names(&mut found.rejected.iter().map(|(name, _)| name)),
-        removed = names(&mut found.removed.iter()),
-        unchanged = names(&mut found.unchanged.iter()),
+        loaded = names(&mut applied.loaded.iter().map(|(name, _)| name)),
+        rejected = names(&mut applied.rejected.iter().map(|(name, _)| name)),
+        removed = names(&mut applied.removed.iter()),
+        unchanged = names(&mut applied.unchanged.iter()),
         "modules folder looked at"
     );
 }
@@ -202,7 +205,16 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     let failed = reports
         .into_iter()
         .filter_map(|report| Some((report.module, report.result.err()?)));
-    let told = failed.filter(|(_, error)| has_rules || !matches!(error, LoadError::Refused { given: true, .. }));
+    let told = failed.filter(|(_, error)| {
+        has_rules
+            || !matches!(
+                error,
+                LoadError::Refused {
+                    is_host_configuration: true,
+                    ..
+                }
+            )
+    });
     let mut problems: Vec<Problem> = told.flat_map(|(module, error)| problems(&module, &error)).collect();
     problems.sort();
     problems
@@ -237,7 +249,7 @@ pub(crate) fn module_settings(config: &Config, stores: &KvStores) -> modules::Se
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
-        given: reload::given(config),
+        reloadable: reload::reloadable(config),
         queue: config.hooks.queue,
         instances: config.wasm.instances,
         limits: config.wasm.limits.clone(),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::guard::{self, Guard};
 use super::shape;
+use crate::reload;
 use hookhost_broker::{Clients, NotRunning};
 use hookhost_hooks::Unqueued;
 use hookhost_modules::{Handle, ReplayError};
@@ -51,7 +52,7 @@ type Asked<T> = Result<Query<T>, QueryRejection>;
 type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The whole API.
-pub(super) fn router(modules: Handle, clients: Clients, guard: Guard) -> Router {
+pub(super) fn router(modules: Handle, reload: reload::Handle, clients: Clients, guard: Guard) -> Router {
     let of_broker = Router::new()
         .route("/broker", get(broker))
         .route("/clients/{id}", delete(kick))
@@ -62,7 +63,7 @@ pub(super) fn router(modules: Handle, clients: Clients, guard: Guard) -> Router 
         // A module may have this name.
         .route(
             "/modules/rescan",
-            post(rescan).get(async |modules| show(modules, Ok(Path("rescan".to_owned()))).await),
+            post(move || rescan(reload)).get(async |modules| show(modules, Ok(Path("rescan".to_owned()))).await),
         )
         .route("/modules/{name}", get(show))
         .route("/quarantine", get(quarantine).delete(drop_all))
@@ -104,9 +105,9 @@ async fn show(State(modules): State<Handle>, name: Named<String>) -> Answer<shap
     }
 }
 
-async fn rescan(State(modules): State<Handle>) -> Answer<shape::Rescan> {
+async fn rescan(reload: reload::Handle) -> Answer<shape::Rescan> {
     // Compiling a module takes seconds.
-    let found = tokio::task::spawn_blocking(move || modules.rescan()).await;
+    let found = tokio::task::spawn_blocking(move || reload.rescan()).await;
     match found {
         Ok(found) => Ok(Json(found.into())),
         Err(_) => Err(Error::new(

@@ -29,6 +29,7 @@ pub use server::{Server, StartError};
 pub(crate) use token::read_text;
 pub use token::{BadToken, Token, TokenError, TokenFrom};
 
+use crate::reload;
 use {hookhost_broker as broker, hookhost_modules as modules};
 
 /// How the host is administered.
@@ -75,13 +76,14 @@ impl Default for Settings {
 pub fn start(
     settings: &Settings,
     modules: modules::Handle,
+    reload: reload::Handle,
     clients: broker::Clients,
 ) -> Result<Option<Server>, StartError> {
     let Some(address) = settings.listen else {
         return Ok(None);
     };
     let guard = guard::Guard::new(address, settings.token().map_err(StartError::Token)?);
-    match Server::start(address, api::router(modules, clients, guard)) {
+    match Server::start(address, api::router(modules, reload, clients, guard)) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {
             tracing::warn!(

@@ -9,10 +9,10 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::reload;
 use hookhost_broker::EngineState;
 use hookhost_event::{Millis, json};
-use hookhost_modules as modules;
-use hookhost_modules::{Entry, ModuleState, Origin};
+use hookhost_modules::{ConfigurationOutcome, ModuleState, Origin, QuarantinedEvent};
 
 /// Any answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -279,7 +279,7 @@ pub struct Dropped {
 
 impl From<ModuleState> for Module {
     fn from(state: ModuleState) -> Module {
-        let (counts, held) = (state.counts, state.held);
+        let (counts, quarantined) = (state.counts, state.quarantined);
         Module {
             name: state.name.to_string(),
             state: state.status.name().to_owned(),
@@ -320,21 +320,39 @@ impl From<ModuleState> for Module {
                 refused: counts.refused_requests,
             },
             quarantine: Held {
-                events: held.events,
-                bytes: held.bytes,
-                evicted: held.evicted,
+                events: quarantined.events,
+                bytes: quarantined.bytes,
+                evicted: quarantined.evicted,
             },
         }
     }
 }
 
-impl From<modules::Rescan> for Rescan {
-    fn from(found: modules::Rescan) -> Rescan {
+impl From<reload::Rescan> for Rescan {
+    fn from(rescan: reload::Rescan) -> Rescan {
+        let reload::Rescan {
+            folder,
+            problem,
+            applied,
+            warnings,
+        } = rescan;
         let names = |names: Vec<Arc<str>>| names.iter().map(ToString::to_string).collect();
+        let configuration = applied.configuration.map(|outcome| {
+            let (state, problems) = match outcome {
+                ConfigurationOutcome::Unchanged => ("unchanged", Vec::new()),
+                ConfigurationOutcome::Active => ("in force", Vec::new()),
+                ConfigurationOutcome::Rejected(problems) => ("refused", problems),
+            };
+            Reread {
+                state: state.to_owned(),
+                problems,
+                warnings,
+            }
+        });
         Rescan {
-            folder: found.folder.map(|folder| folder.display().to_string()),
-            problem: found.problem,
-            loaded: found
+            folder: folder.map(|folder| folder.display().to_string()),
+            problem,
+            loaded: applied
                 .loaded
                 .into_iter()
                 .map(|(name, generation)| Loaded {
@@ -342,7 +360,7 @@ impl From<modules::Rescan> for Rescan {
                     generation,
                 })
                 .collect(),
-            rejected: found
+            rejected: applied
                 .rejected
                 .into_iter()
                 .map(|(name, problem)| Rejected {
@@ -350,21 +368,17 @@ impl From<modules::Rescan> for Rescan {
                     problem,
                 })
                 .collect(),
-            removed: names(found.removed),
-            unchanged: names(found.unchanged),
-            ignored: found.ignored,
-            configuration: found.configuration.map(|reread| Reread {
-                state: reread.outcome.name().to_owned(),
-                problems: reread.problems,
-                warnings: reread.warnings,
-            }),
+            removed: names(applied.removed),
+            unchanged: names(applied.unchanged),
+            ignored: applied.ignored,
+            configuration,
         }
     }
 }
 
 impl Quarantined {
     /// An entry without its event.
-    pub(super) fn brief(entry: &Entry) -> Quarantined {
+    pub(super) fn brief(entry: &QuarantinedEvent) -> Quarantined {
         let detail = &entry.event.detail;
         Quarantined {
             id: entry.id,
@@ -382,7 +396,7 @@ impl Quarantined {
     }
 
     /// An entry with its event.
-    pub(super) fn whole(entry: &Entry) -> Quarantined {
+    pub(super) fn whole(entry: &QuarantinedEvent) -> Quarantined {
         Quarantined {
             // Every key of the form is a text, and nothing else can go wrong in memory.
             event: serde_json::to_value(&*entry.event).ok(),

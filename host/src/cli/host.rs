@@ -10,7 +10,7 @@ use super::{finish, refuse};
 use crate::config::{self, Config, Flags, Loaded, Problem};
 use crate::logging::Filter;
 use crate::reload::Origin;
-use crate::{app, record};
+use crate::{app, record, reload};
 use hookhost_event::json::hook_name;
 use hookhost_event::{Hook, TopicFilter};
 
@@ -140,10 +140,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     }
     let config = loaded.config.clone();
     let ended = app::run(loaded, origin, record.settings());
-    if ended
-        .as_ref()
-        .is_err_and(|error| error.is::<hookhost_modules::StartError>())
-    {
+    if ended.as_ref().is_err_and(|error| error.is::<reload::StartError>()) {
         // The default module is not alone in what may be wrong.
         let problems = app::check(&config);
         if !problems.is_empty() {

@@ -61,9 +61,6 @@ enum Command {
     /// Compile a component from standard input to machine code on standard output; hookhost starts itself with this
     #[command(hide = true, name = wasm::COMPILE_COMMAND)]
     CompileCode {
-        /// In little time, to slower code
-        #[arg(long)]
-        quick: bool,
         /// For an engine that counts what is executed
         #[arg(long)]
         metered: bool,
@@ -93,7 +90,7 @@ pub fn main() -> ExitCode {
         Command::Clients(arguments) => clients::clients(&arguments),
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
         Command::Webhook(command) => webhook::run(command),
-        Command::CompileCode { quick, metered } => wasm::compile_standard_input(wasm::Compiling { quick, metered }),
+        Command::CompileCode { metered } => wasm::compile_standard_input(metered),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A module may name the URLs that its own configuration names, and below them; an operator may grant more in
 //! `[egress] allow`. Nothing else: a module that is handed a payload must not be able to carry it elsewhere. URLs are
 //! compared after parsing, and what was compared is what is sent, so that no second reading of the text can lead
-//! to another place. Pure; whoever asks does the counting and the logging.
+//! to another place. Pure; the caller counts and logs.
 //!
 //! A grant is scheme, host, port and the beginning of a path, by whole segments: `http://h/hook` grants
 //! `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not `http://h/hooks`. User names, passwords, queries
@@ -13,7 +13,7 @@
 //! A module may name one of the host's destinations and a path below it; that it is one does not grant it.
 //!
 //! An entry of `allow` may leave the host open: `https://*/` is every host, `https://*.example.com/` every host below
-//! that domain, for `http:` and `https:`. Then the module chooses, or whoever feeds it payloads, and what it chooses is
+//! that domain, for `http:` and `https:`. Then the module chooses, or a client whose payloads it reads, and the request is
 //! sent to public addresses only ([`Reach::Public`]). A configuration opens nothing: a `*` in it is no host.
 
 use std::collections::HashSet;
@@ -82,7 +82,7 @@ pub enum Refusal {
     /// The text is no URL.
     #[error("the URL of the request cannot be read ({0})")]
     NotAUrl(url::ParseError),
-    /// The scheme is none that the host sends to.
+    /// The host does not send to URLs of this scheme.
     #[error("requests can go to http:, https:, file: and stdout:, not to {0}:")]
     Scheme(String),
     /// No grant covers the URL.
@@ -92,7 +92,7 @@ pub enum Refusal {
     #[error("there is no destination '{0}'")]
     Destination(String),
     /// The request names a destination and a URL that is not below it.
-    #[error("the URL is none of destination '{0}'")]
+    #[error("the URL is not below the one of destination '{0}'")]
     Outside(String),
     /// The request names a destination that only an open host grants.
     #[error(
@@ -269,7 +269,7 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if it is none, or none that was granted.
+    /// [`Refusal`] if it is not a URL, or not granted.
     pub(super) fn check(&self, text: String) -> Result<Granted, Refusal> {
         if self.verbatim.contains(text.as_str()) {
             let reach = Reach::Anywhere;

@@ -1,7 +1,7 @@
-//! One loaded state of a module, and the place where its workers find the one in force.
+//! One loaded state of a module, and the place where its workers find the active one.
 //!
-//! A [`Generation`] never changes. It is published into a [`Slot`] in one step, together with the interests on the
-//! bus; workers look into the slot before each call and follow. [`Template`] is the little that a worker needs to know
+//! A [`Generation`] never changes. It is published into a [`ActiveGeneration`] in one step, together with the
+//! interests on the bus; workers look there before each call and follow. [`Template`] is the little that a worker needs to know
 //! about WebAssembly: how to make an instance, and how to hand it a batch.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(super) trait Template: Send + Sync + 'static {
     fn create(&self) -> Result<Self::Handler, CreateError>;
 }
 
-/// Takes batches of events; of no use after an error.
+/// Takes batches of events; must not be used after an error.
 pub(super) trait Handler: Send {
     /// Gives one outcome for each event.
     fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError>;
@@ -34,16 +34,6 @@ pub(super) enum CreateError {
     Instantiate(#[from] LoadError),
     #[error(transparent)]
     Configure(#[from] ConfigureError),
-}
-
-impl CreateError {
-    /// Whether an instance may well be made at another time: the machine may have been busy, or the code slow.
-    pub(super) fn depends_on_time(&self) -> bool {
-        match self {
-            CreateError::Instantiate(error) => error.depends_on_time(),
-            CreateError::Configure(error) => error.depends_on_time(),
-        }
-    }
 }
 
 /// All that instances of one generation are made from.
@@ -89,41 +79,7 @@ pub(super) struct Generation<T> {
     pub(super) template: T,
 }
 
-impl Generation<Blueprint> {
-    /// The same generation in other code of the same module, with an instance that is ready.
-    ///
-    /// # Errors
-    ///
-    /// If an instance of the code cannot be made or configured.
-    pub(super) fn in_other_code(&self, component: &Component) -> Result<Generation<Blueprint>, CreateError> {
-        let Blueprint {
-            identity,
-            limits,
-            kv,
-            config,
-            ..
-        } = &self.template;
-        let template = Blueprint {
-            component: component.clone(),
-            identity: identity.clone(),
-            limits: limits.clone(),
-            kv: Arc::clone(kv),
-            config: config.clone(),
-            spare: Mutex::new(None),
-        };
-        let spare = template.create()?;
-        *lock(&template.spare) = Some(spare);
-        Ok(Generation {
-            number: self.number,
-            interests: self.interests.clone(),
-            egress: self.egress.clone(),
-            batch: self.batch,
-            template,
-        })
-    }
-}
-
-/// The generation in force, as seen by a worker.
+/// The active generation, as seen by a worker.
 pub(super) struct Current<T> {
     pub(super) generation: Arc<Generation<T>>,
     /// From which version on events were chosen by this generation's interests.
@@ -159,27 +115,27 @@ struct End {
     hard: bool,
 }
 
-/// Where the workers of a module find its generation in force.
-pub(super) struct Slot<T> {
+/// Where the workers of a module find its active generation.
+pub(super) struct ActiveGeneration<T> {
     state: Mutex<(Current<T>, Option<End>)>,
     changed: Condvar,
 }
 
-impl<T> Slot<T> {
-    pub(super) fn new(generation: Arc<Generation<T>>) -> Slot<T> {
+impl<T> ActiveGeneration<T> {
+    pub(super) fn new(generation: Arc<Generation<T>>) -> ActiveGeneration<T> {
         let current = Current {
             generation,
             version: Version::default(),
         };
-        Slot {
+        ActiveGeneration {
             state: Mutex::new((current, None)),
             changed: Condvar::new(),
         }
     }
 
-    /// Puts a generation in force. `announce` sets its interests on the bus and gives their version.
+    /// Activates a generation. `announce` sets its interests on the bus and returns their version.
     ///
-    /// Whoever looks into the slot waits until both are done: a worker that has an event which the new interests
+    /// Workers that look here wait until both are done: a worker that has an event which the new interests
     /// chose finds the new generation, never the one before.
     pub(super) fn publish(&self, generation: Arc<Generation<T>>, announce: impl FnOnce() -> Version) {
         let mut state = lock(&self.state);
@@ -190,14 +146,14 @@ impl<T> Slot<T> {
         self.changed.notify_all();
     }
 
-    /// The generation in force; none if workers have to end now.
+    /// The active generation; none if workers have to end now.
     pub(super) fn current(&self) -> Option<Current<T>> {
         let state = lock(&self.state);
         let over = state.1.is_some_and(|end| end.hard && Instant::now() >= end.at);
         (!over).then(|| state.0.clone())
     }
 
-    /// Waits until another generation than `known` is in force or the time is up; false if workers have to end, or will
+    /// Waits until another generation than `known` is active or the time is up; false if workers have to end, or will
     /// have to before the time is up: no other generation comes then.
     pub(super) fn wait(&self, known: &Current<T>, time: Duration) -> bool {
         let until = Instant::now() + time;

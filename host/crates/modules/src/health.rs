@@ -1,6 +1,6 @@
 //! Whether a generation works: when it is given up for the one before, and when it has to pause.
 //!
-//! Pure: whoever asks says what has happened and what time it is.
+//! Pure: the caller says what has happened and what time it is.
 //!
 //! What counts is an event that **fails**: the module trapped on it or did not answer in time, twice, the second time
 //! alone in its call and in a new instance. An event that the module answers, be it with `fail`, is **handled**, and
@@ -15,10 +15,6 @@
 //! The same holds if no instance can be made, [`ATTEMPTS`] times in a row. What follows is a rollback if there is a
 //! generation to go back to. Else the module pauses, 100 ms at first and each time twice as long, up to 30 s; after a
 //! healthy minute it begins with 100 ms again. Every pause ends with a new run, whose events are tried for real.
-//!
-//! **Slow code** is no reason to give a generation up while better code is on its way: then what was not done in time has a
-//! run of its own, after which the module pauses and nothing else. Better code ends the pause and begins with a clean
-//! book; if none comes, what is not done in time counts as everything else.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +31,7 @@ pub(super) const EVENTS_OF_FEW: usize = 50;
 /// Attempts in a row to make an instance before a generation is given up for the one before.
 pub(super) const ATTEMPTS: u32 = 3;
 
-/// A generation when it is put in force.
+/// A generation when it becomes active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) generation: u32,
@@ -43,8 +39,6 @@ pub(super) struct Standing {
     pub(super) proven: bool,
     /// Whether there is one to go back to.
     pub(super) predecessor: bool,
-    /// Whether its code is slow and better code is on its way.
-    pub(super) improving: bool,
 }
 
 /// What to do after a failure.
@@ -56,12 +50,10 @@ pub(super) enum Verdict {
     RollBack,
     /// No event is handled before the time is over.
     Pause(Duration),
-    /// The same, or before better code is there.
-    Wait(Duration),
 }
 
-/// How the generation in force is doing, over all workers. Reports about another one change nothing: a worker may be
-/// late.
+/// How well the active generation works, over all workers. Reports about another generation change nothing: a worker may
+/// be late.
 #[derive(Debug)]
 pub(super) struct Health {
     standing: Standing,
@@ -69,8 +61,6 @@ pub(super) struct Health {
     handled: bool,
     /// Failed events since one was handled, or since the last pause.
     run: Run,
-    /// The same for events that were not done in time by code that is about to be replaced.
-    late: Run,
     backoff: Backoff,
     pause: Option<Instant>,
     /// It has paused, and handled nothing since.
@@ -90,7 +80,6 @@ impl Health {
             standing,
             handled: standing.proven,
             run: Run::default(),
-            late: Run::default(),
             backoff: Backoff::new(),
             pause: None,
             backing_off: false,
@@ -103,14 +92,14 @@ impl Health {
             return false;
         }
         (self.handled, self.standing.proven) = (true, true);
-        (self.run, self.late) = Default::default();
+        self.run = Run::default();
         self.pause = None;
         self.backoff.recover(now);
         std::mem::take(&mut self.backing_off)
     }
 
-    /// An event of this client failed; `late`: it was not done in time.
-    pub(super) fn failed(&mut self, generation: u32, client: &ByteString, late: bool, now: Instant) -> Verdict {
+    /// An event of this client failed.
+    pub(super) fn failed(&mut self, generation: u32, client: &ByteString, now: Instant) -> Verdict {
         if generation != self.standing.generation {
             return Verdict::GoOn;
         }
@@ -118,59 +107,25 @@ impl Health {
             // A call of another worker that was under way when the pause began.
             return Verdict::GoOn;
         }
-        let waits = late && self.standing.improving;
-        let run = if waits { &mut self.late } else { &mut self.run };
-        run.add(client);
-        if !run.is_too_long(self.standing.proven) {
+        self.run.add(client);
+        if !self.run.is_too_long(self.standing.proven) {
             return Verdict::GoOn;
-        }
-        if waits {
-            self.late = Run::default();
-            return Verdict::Wait(self.begin_pause(now));
         }
         if std::mem::take(&mut self.standing.predecessor) {
             return Verdict::RollBack;
         }
         self.run = Run::default();
-        Verdict::Pause(self.begin_pause(now))
-    }
-
-    fn begin_pause(&mut self, now: Instant) -> Duration {
         self.standing.proven = false;
         self.backing_off = true;
         let time = self.backoff.fail(now);
         self.pause = Some(now + time);
-        time
+        Verdict::Pause(time)
     }
 
-    /// The generation goes on in better code.
-    pub(super) fn improved(&mut self, generation: u32) {
-        if generation == self.standing.generation {
-            let standing = Standing {
-                improving: false,
-                ..self.standing
-            };
-            let handled = self.handled;
-            *self = Health {
-                handled,
-                ..Health::new(standing)
-            };
-        }
-    }
-
-    /// No better code comes for the generation.
-    pub(super) fn not_improved(&mut self, generation: u32) {
-        if generation == self.standing.generation {
-            self.standing.improving = false;
-            self.late = Run::default();
-        }
-    }
-
-    /// A worker could not make an instance, so many times in a row, the last time because it was `late`. How long that
-    /// worker waits is its own affair: others may have instances that work.
-    pub(super) fn unmade(&mut self, generation: u32, attempts: u32, late: bool) -> Verdict {
-        let waits = late && self.standing.improving;
-        let gives_up = generation == self.standing.generation && attempts >= ATTEMPTS && !waits;
+    /// A worker could not make an instance, `attempts` times in a row. How long that worker waits is its own affair: others
+    /// may have instances that work.
+    pub(super) fn unmade(&mut self, generation: u32, attempts: u32) -> Verdict {
+        let gives_up = generation == self.standing.generation && attempts >= ATTEMPTS;
         if gives_up && std::mem::take(&mut self.standing.predecessor) {
             Verdict::RollBack
         } else {
@@ -195,12 +150,12 @@ impl Health {
 
     /// Whether there is nothing to remember: the next event that is handled changes nothing.
     pub(super) fn is_calm(&self) -> bool {
-        self.handled && self.standing.proven && self.run.events + self.late.events == 0 && !self.backing_off
+        self.handled && self.standing.proven && self.run.events == 0 && !self.backing_off
     }
 
-    /// Events of the runs.
+    /// Events of the run.
     pub(super) fn run(&self) -> usize {
-        self.run.events + self.late.events
+        self.run.events
     }
 
     fn left(&self, now: Instant) -> Option<Duration> {
@@ -236,7 +191,7 @@ pub(super) struct Backoff {
 impl Backoff {
     pub(super) const FIRST: Duration = Duration::from_millis(100);
     const LONGEST: Duration = Duration::from_secs(30);
-    /// So long all must be well for the next failure to be a first one.
+    /// Time without failures after which the next failure counts as the first one.
     const HEALTHY: Duration = Duration::from_secs(60);
 
     pub(super) fn new() -> Backoff {
@@ -272,26 +227,19 @@ mod tests {
         generation: 1,
         proven: false,
         predecessor: false,
-        improving: false,
     };
     const WITH_PREDECESSOR: Standing = Standing {
         predecessor: true,
         ..NEW
     };
     const PROVEN: Standing = Standing { proven: true, ..NEW };
-    const IMPROVING: Standing = Standing {
-        improving: true,
-        ..WITH_PREDECESSOR
-    };
 
     fn ms(time: u64) -> Duration {
         Duration::from_millis(time)
     }
 
-    /// What happens, in a line: `+` an event is handled, a letter: an event of that client fails, a capital: is not done
-    /// in time, `_` a second passes, `!` better code is there, `?` none comes.
-    /// Gives the verdicts: `.` go on, `R` roll back, or the milliseconds of a pause, each after waiting it out; with `w` if
-    /// it ends with better code.
+    /// What happens, in a line: `+` an event is handled, a letter: an event of that client fails, `_` a second passes.
+    /// Gives the verdicts: `.` go on, `R` roll back, or the milliseconds of a pause, each after waiting it out.
     fn verdicts(standing: Standing, story: &str) -> String {
         let mut health = Health::new(standing);
         let mut now = Instant::now();
@@ -302,23 +250,14 @@ mod tests {
                     health.handled(1, now);
                 }
                 '_' => now += ms(1000),
-                '!' => health.improved(1),
-                '?' => health.not_improved(1),
-                client => {
-                    let late = client.is_ascii_uppercase();
-                    match health.failed(1, &client.to_string().into(), late, now) {
-                        Verdict::GoOn => said.push('.'),
-                        Verdict::RollBack => said.push('R'),
-                        Verdict::Pause(time) => {
-                            said.push_str(&format!("{} ", time.as_millis()));
-                            now += time;
-                        }
-                        Verdict::Wait(time) => {
-                            said.push_str(&format!("w{} ", time.as_millis()));
-                            now += time;
-                        }
+                client => match health.failed(1, &client.to_string().into(), now) {
+                    Verdict::GoOn => said.push('.'),
+                    Verdict::RollBack => said.push('R'),
+                    Verdict::Pause(time) => {
+                        said.push_str(&format!("{} ", time.as_millis()));
+                        now += time;
                     }
-                }
+                },
             }
         }
         said
@@ -344,21 +283,6 @@ mod tests {
             (PROVEN, &few, ".".repeat(EVENTS_OF_FEW - 1)),
             (PROVEN, &format!("{few}b"), ".".repeat(EVENTS_OF_FEW - 1) + "100 "),
             (NEW, "+abcd", "....".to_owned()),
-            // What is not done in time is a failure like others.
-            (WITH_PREDECESSOR, "aAaaA", "....R".to_owned()),
-            // But not while better code is on its way.
-            (IMPROVING, "AAAAAAAAAA", "....w100 ....w200 ".to_owned()),
-            (IMPROVING, "AAAA+AAAA", "........".to_owned()),
-            (IMPROVING, "AAaaaaAA", "........".to_owned()),
-            (IMPROVING, "AAaaaaa", "......R".to_owned()),
-            (IMPROVING, "AAAAAaaaaa", "....w100 ....R".to_owned()),
-            // Better code ends the pause, and gets as many attempts as new code.
-            (IMPROVING, "AAAAA!AAAAA", "....w100 ....R".to_owned()),
-            (IMPROVING, "AAAAA!AAAA+AAAA", "....w100 ........".to_owned()),
-            (IMPROVING, "aaaa!AAAAA", "........R".to_owned()),
-            // Where none comes, what is late counts from then on.
-            (IMPROVING, "AAAA?AAAA", "........".to_owned()),
-            (IMPROVING, "AAAAA?AAAAA", "....w100 ....R".to_owned()),
             // Each pause is followed by a new run, and is twice as long.
             (NEW, &"a".repeat(15), "....100 ....200 ....400 ".to_owned()),
             (PROVEN, "abcdeaaaaa", "....100 ....200 ".to_owned()),
@@ -389,57 +313,30 @@ mod tests {
         let mut health = Health::new(WITH_PREDECESSOR);
         let (now, client) = (Instant::now(), ByteString::from("a"));
         for _ in 0..100 {
-            assert_eq!(health.failed(0, &client, false, now), Verdict::GoOn);
+            assert_eq!(health.failed(0, &client, now), Verdict::GoOn);
         }
         assert!(!health.handled(0, now) && !health.is_good());
-        assert_eq!(health.unmade(0, 100, false), Verdict::GoOn);
+        assert_eq!(health.unmade(0, 100), Verdict::GoOn);
         let mut health = Health::new(NEW);
         for _ in 0..EVENTS {
-            health.failed(1, &client, false, now);
+            health.failed(1, &client, now);
         }
         assert_eq!(health.pause(2, now), None);
         // While it pauses, calls that were under way do not make the pause longer.
-        assert_eq!(health.failed(1, &client, false, now + ms(40)), Verdict::GoOn);
+        assert_eq!(health.failed(1, &client, now + ms(40)), Verdict::GoOn);
         assert_eq!(health.pause(1, now + ms(99)), Some(ms(1)));
         assert_eq!(health.pause(1, now + ms(100)), None);
     }
 
     #[test]
-    fn better_code_ends_a_pause() {
-        let (now, client) = (Instant::now(), ByteString::from("a"));
-        let mut health = Health::new(IMPROVING);
-        for _ in 0..EVENTS {
-            health.failed(1, &client, true, now);
-        }
-        assert!(health.is_backing_off());
-        assert_eq!(health.pause(1, now), Some(ms(100)));
-        health.not_improved(0);
-        health.improved(0);
-        health.not_improved(1);
-        assert_eq!(health.pause(1, now), Some(ms(100)), "it goes on as it is");
-        health.improved(1);
-        assert_eq!(health.pause(1, now), None);
-        assert!(
-            !health.is_backing_off() && !health.is_good(),
-            "nothing is handled so far"
-        );
-        health.handled(1, now);
-        health.improved(1);
-        assert!(health.is_good());
-    }
-
-    #[test]
     fn instances_that_cannot_be_made() {
         let mut health = Health::new(WITH_PREDECESSOR);
-        let verdicts = [1, 2, 3, 4].map(|attempts| health.unmade(1, attempts, false));
+        let verdicts = [1, 2, 3, 4].map(|attempts| health.unmade(1, attempts));
         assert_eq!(
             verdicts,
             [Verdict::GoOn, Verdict::GoOn, Verdict::RollBack, Verdict::GoOn]
         );
-        assert_eq!(Health::new(NEW).unmade(1, 100, false), Verdict::GoOn);
-        let mut health = Health::new(IMPROVING);
-        assert_eq!(health.unmade(1, 100, true), Verdict::GoOn, "it only needs better code");
-        assert_eq!(health.unmade(1, 100, false), Verdict::RollBack);
+        assert_eq!(Health::new(NEW).unmade(1, 100), Verdict::GoOn);
     }
 
     #[test]
@@ -449,10 +346,10 @@ mod tests {
         assert!(!health.is_good() && !health.is_calm());
         assert!(!health.handled(1, now), "it did not back off");
         assert!(health.is_good() && health.is_calm());
-        assert_eq!(health.failed(1, &client, false, now), Verdict::GoOn);
+        assert_eq!(health.failed(1, &client, now), Verdict::GoOn);
         assert!(health.is_good() && !health.is_calm(), "one bad event");
         for _ in 1..EVENTS_OF_FEW {
-            health.failed(1, &client, false, now);
+            health.failed(1, &client, now);
         }
         assert!(health.is_backing_off() && !health.is_good());
         assert!(health.handled(1, now), "it backed off");

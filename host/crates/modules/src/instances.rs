@@ -1,12 +1,12 @@
 //! How many instances a module gets.
 //!
-//! Each instance has a memory of its own, and an idle one takes what its language and its module like: Rust and QuickJS
-//! 1 MiB, Python 13, others a hundred. Code is shared and plays no part. So the number follows from what the first
-//! instance takes once it is configured, unless somebody has said a number.
+//! Each instance has a memory of its own; how much an idle one takes depends on its language and its module: Rust and
+//! QuickJS 1 MiB, Python 13, others a hundred. Code is shared and does not count. So the number follows from what the first
+//! instance takes once it is configured, unless a setting gives a number.
 
-/// What the instances of one module may take together when nobody has said how many there are to be. 128 MiB: nine
+/// Memory that the instances of one module may take together unless a setting gives their number. 128 MiB: nine
 /// instances of Python, and of Rust as many as there are processors for.
-const TOGETHER: usize = 128 << 20;
+const TOTAL_BYTES: usize = 128 << 20;
 
 /// The number of instances of a module whose own settings name none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Instances {
     pub(super) fn number(self, memory: usize) -> usize {
         match self {
             Instances::Exactly(number) => number.max(1),
-            Instances::UpTo(most) => (TOGETHER / memory.max(1)).clamp(1, most.max(1)),
+            Instances::UpTo(most) => (TOTAL_BYTES / memory.max(1)).clamp(1, most.max(1)),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Events that a module could not handle, kept until somebody decides about them.
+//! Events that a module could not handle, kept until an operator decides about them.
 //!
 //! An entry has the event itself, which module and generation failed on it, how, and in the module's own words. It
-//! stays until it is dropped, until it is taken to be handled again, or until there is no room: a module has so many
+//! stays until it is dropped or replayed, or until there is no room: each module has a maximum of
 //! entries and bytes ([`Bounds`]), and its oldest goes first and is counted. One module's entries never take the room
 //! of another's. In memory only: a restart empties it.
 //!
@@ -27,7 +27,7 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-/// A thousand bad events are more than somebody looks at one by one, and 16 MiB of memory are little.
+/// Default: 1,000 events, more than a person looks at one by one, and 16 MiB of memory.
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
@@ -66,9 +66,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// An event that was set aside.
+/// An event in the quarantine.
 #[derive(Clone, PartialEq)]
-pub struct Entry {
+pub struct QuarantinedEvent {
     /// Its number; later entries have greater ones.
     pub id: u64,
     /// The module that failed on it.
@@ -86,9 +86,9 @@ pub struct Entry {
 }
 
 /// Without the event, whose payload belongs in no log, and without the text, which may repeat it.
-impl fmt::Debug for Entry {
+impl fmt::Debug for QuarantinedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry")
+        f.debug_struct("QuarantinedEvent")
             .field("id", &self.id)
             .field("module", &self.module)
             .field("generation", &self.generation)
@@ -100,7 +100,7 @@ impl fmt::Debug for Entry {
 
 /// What the quarantine holds of one module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct QuarantineUsage {
     /// Entries.
     pub events: usize,
     /// Their bytes.
@@ -109,7 +109,7 @@ pub struct Held {
     pub evicted: u64,
 }
 
-/// All entries. Shared by those who set aside and those who look.
+/// All events in quarantine, of all modules.
 #[derive(Debug)]
 pub(super) struct Quarantine {
     bounds: Bounds,
@@ -119,7 +119,7 @@ pub(super) struct Quarantine {
 #[derive(Debug, Default)]
 struct Store {
     last: u64,
-    entries: BTreeMap<u64, Arc<Entry>>,
+    entries: BTreeMap<u64, Arc<QuarantinedEvent>>,
     shares: BTreeMap<Arc<str>, Share>,
 }
 
@@ -139,32 +139,32 @@ impl Quarantine {
     }
 
     /// Keeps an event under a new number, which is the result. The entry's own number does not matter.
-    pub(super) fn put(&self, entry: Entry) -> u64 {
+    pub(super) fn put(&self, entry: QuarantinedEvent) -> u64 {
         let mut store = lock(&self.store);
         store.last += 1;
         let id = store.last;
-        store.insert(Entry { id, ..entry }, self.bounds);
+        store.insert(QuarantinedEvent { id, ..entry }, self.bounds);
         id
     }
 
     /// Keeps an entry again that was taken.
-    pub(super) fn put_back(&self, entry: Entry) {
+    pub(super) fn put_back(&self, entry: QuarantinedEvent) {
         lock(&self.store).insert(entry, self.bounds);
     }
 
     /// Takes an entry out.
-    pub(super) fn take(&self, id: u64) -> Option<Entry> {
+    pub(super) fn take(&self, id: u64) -> Option<QuarantinedEvent> {
         lock(&self.store).remove(id).map(Arc::unwrap_or_clone)
     }
 
     /// An entry.
-    pub(super) fn get(&self, id: u64) -> Option<Arc<Entry>> {
+    pub(super) fn get(&self, id: u64) -> Option<Arc<QuarantinedEvent>> {
         lock(&self.store).entries.get(&id).cloned()
     }
 
     /// Entries of a module or of all, newest first, those with lower numbers than `before` if that is given, and not
     /// more than `limit`.
-    pub(super) fn list(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<Entry>> {
+    pub(super) fn list(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<QuarantinedEvent>> {
         let store = lock(&self.store);
         let below = ..before.unwrap_or(u64::MAX);
         match module {
@@ -191,18 +191,21 @@ impl Quarantine {
     }
 
     /// What is held of a module.
-    pub(super) fn held(&self, module: &str) -> Held {
+    pub(super) fn usage(&self, module: &str) -> QuarantineUsage {
         let store = lock(&self.store);
-        store.shares.get(module).map_or_else(Held::default, |share| Held {
-            events: share.ids.len(),
-            bytes: share.bytes,
-            evicted: share.evicted,
-        })
+        store
+            .shares
+            .get(module)
+            .map_or_else(QuarantineUsage::default, |share| QuarantineUsage {
+                events: share.ids.len(),
+                bytes: share.bytes,
+                evicted: share.evicted,
+            })
     }
 }
 
 impl Store {
-    fn insert(&mut self, mut entry: Entry, bounds: Bounds) {
+    fn insert(&mut self, mut entry: QuarantinedEvent, bounds: Bounds) {
         shorten(&mut entry.text);
         let bytes = entry.bytes();
         let share = self.shares.entry(Arc::clone(&entry.module)).or_default();
@@ -217,7 +220,7 @@ impl Store {
         }
     }
 
-    fn remove(&mut self, id: u64) -> Option<Arc<Entry>> {
+    fn remove(&mut self, id: u64) -> Option<Arc<QuarantinedEvent>> {
         let entry = self.entries.remove(&id)?;
         if let Some(share) = self.shares.get_mut(&entry.module) {
             share.ids.remove(&id);
@@ -227,9 +230,9 @@ impl Store {
     }
 }
 
-impl Entry {
+impl QuarantinedEvent {
     fn bytes(&self) -> usize {
-        size_of::<Entry>() + self.text.len() + weight(&self.event)
+        size_of::<QuarantinedEvent>() + self.text.len() + weight(&self.event)
     }
 }
 
@@ -247,8 +250,8 @@ mod tests {
     use hookhost_testing::events as testing;
     use proptest::prelude::*;
 
-    fn entry(module: &str, number: u32) -> Entry {
-        Entry {
+    fn entry(module: &str, number: u32) -> QuarantinedEvent {
+        QuarantinedEvent {
             id: 0,
             module: module.into(),
             generation: 1,
@@ -263,7 +266,7 @@ mod tests {
         Quarantine::new(Bounds { events, bytes })
     }
 
-    fn ids(list: &[Arc<Entry>]) -> Vec<u64> {
+    fn ids(list: &[Arc<QuarantinedEvent>]) -> Vec<u64> {
         list.iter().map(|entry| entry.id).collect()
     }
 
@@ -286,9 +289,9 @@ mod tests {
         assert_eq!(quarantine.ids("a"), [1, 3, 4]);
         assert_eq!(quarantine.put(entry("a", 9)), 5, "numbers are used once");
         assert!((1..=5).all(|id| quarantine.take(id).is_some()));
-        let held = Held::default();
+        let held = QuarantineUsage::default();
         assert_eq!(
-            (quarantine.held("a"), quarantine.held("b"), quarantine.held("c")),
+            (quarantine.usage("a"), quarantine.usage("b"), quarantine.usage("c")),
             (held, held, held)
         );
     }
@@ -300,7 +303,7 @@ mod tests {
             quarantine.put(entry(module, 0));
         }
         assert_eq!(ids(&quarantine.list(None, None, 10)), [5, 4, 2]);
-        assert_eq!((quarantine.held("a").evicted, quarantine.held("b").evicted), (2, 0));
+        assert_eq!((quarantine.usage("a").evicted, quarantine.usage("b").evicted), (2, 0));
     }
 
     #[test]
@@ -310,17 +313,17 @@ mod tests {
         for number in 0..3 {
             quarantine.put(entry("a", number));
         }
-        let held = quarantine.held("a");
+        let held = quarantine.usage("a");
         assert_eq!((held.events, held.bytes, held.evicted), (2, 2 * one, 1));
         // One that is larger than everything cannot be kept, and is counted.
-        let large = Entry {
+        let large = QuarantinedEvent {
             event: Arc::new(testing::publish("c", "t", &vec![0; 4 * one])),
             ..entry("a", 3)
         };
         quarantine.put(large);
         assert_eq!(
-            quarantine.held("a"),
-            Held {
+            quarantine.usage("a"),
+            QuarantineUsage {
                 events: 0,
                 bytes: 0,
                 evicted: 4
@@ -332,14 +335,14 @@ mod tests {
     fn long_texts_are_cut() {
         let quarantine = quarantine(10, 1 << 20);
         let text = "é".repeat(LONGEST_TEXT);
-        let id = quarantine.put(Entry { text, ..entry("a", 0) });
+        let id = quarantine.put(QuarantinedEvent { text, ..entry("a", 0) });
         assert_eq!(quarantine.get(id).unwrap().text, "é".repeat(LONGEST_TEXT / 2));
     }
 
     #[test]
     fn a_payload_is_in_no_debug_output() {
         let event = Arc::new(testing::publish("c", "t", b"secret"));
-        let text = format!("{:?}", Entry { event, ..entry("a", 0) });
+        let text = format!("{:?}", QuarantinedEvent { event, ..entry("a", 0) });
         assert!(!text.contains("secret") && !text.contains("text"), "{text}");
     }
 
@@ -363,7 +366,7 @@ mod tests {
                 }
             }
             for (module, (put, taken)) in ["a", "b"].into_iter().zip(put.into_iter().zip(taken)) {
-                let held = quarantine.held(module);
+                let held = quarantine.usage(module);
                 prop_assert!(held.events <= 4 && held.bytes == held.events * one);
                 prop_assert_eq!(held.events as u64 + held.evicted + taken, put);
                 prop_assert_eq!(quarantine.list(Some(module), None, 100).len(), held.events);

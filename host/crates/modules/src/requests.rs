@@ -151,7 +151,11 @@ mod tests {
             ("near", "", Ok("http://h/a/b")),
             ("near", "c?d", Ok("http://h/a/b/c?d")),
             ("near", "http://h/a/b/c", Ok("http://h/a/b/c")),
-            ("near", "http://h/a/c", Err("the URL is none of destination 'near'")),
+            (
+                "near",
+                "http://h/a/c",
+                Err("the URL is not below the one of destination 'near'"),
+            ),
             (
                 "far",
                 "",

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::generation::lock;
-use super::quarantine::Held;
+use super::quarantine::QuarantineUsage;
 use hookhost_event::Hook;
 use hookhost_hooks::{QueueState, Throttle};
 
@@ -16,19 +16,19 @@ pub struct ModuleState {
     pub name: Arc<str>,
     /// What it is doing.
     pub status: Status,
-    /// Why the files in the folder are not in force, and why it backs off.
+    /// Why the files in the folder are not active, and why it backs off.
     pub problem: Option<String>,
-    /// What is in force; none if nothing is.
+    /// The active generation, if there is one.
     pub generation: Option<GenerationState>,
-    /// Its queues; none if nothing is in force.
+    /// Its queues, if a generation is active.
     pub queue: Option<QueueState>,
     /// What became of its events since the host started, over all generations.
     pub counts: Counts,
     /// What the quarantine holds of it.
-    pub held: Held,
+    pub quarantined: QuarantineUsage,
 }
 
-/// The generation of a module that is in force.
+/// The active generation of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GenerationState {
@@ -78,7 +78,7 @@ pub enum Status {
     RolledBack,
     /// It was removed and handles what is left in its queue.
     Draining,
-    /// Its files did not load and nothing else is in force.
+    /// Its files did not load and no other generation is active.
     Rejected,
 }
 
@@ -91,16 +91,15 @@ pub struct Counts {
     pub ignored: u64,
     /// The module gave requests.
     pub answered: u64,
-    /// The module said that it could not handle them: set aside.
+    /// The module said that it could not handle them: they are in the quarantine.
     pub failed: u64,
-    /// The module trapped on them, alone and in a new instance: set aside.
+    /// The module trapped on them, alone and in a new instance: they are in the quarantine.
     pub trapped: u64,
-    /// The module did not answer in time, alone and in a new instance: set aside.
+    /// The module did not answer in time, alone and in a new instance: they are in the quarantine.
     pub timed_out: u64,
     /// A newer generation did not want them any more.
     pub skipped: u64,
-    /// Taken back out of the quarantine: after a rollback, to be handled by the generation before, or when a module that
-    /// was too slow in quickly compiled code goes on in better code.
+    /// Taken back out of the quarantine after a rollback, to be handled by the generation before.
     pub taken_back: u64,
     /// Not handled when the host stopped, or when a module was removed that could not run.
     pub abandoned: u64,
@@ -125,8 +124,8 @@ pub(super) struct Record {
     pub(super) failed_calls: AtomicU64,
     pub(super) requests: AtomicU64,
     pub(super) refused_requests: AtomicU64,
-    /// Bound the log lines about events that were set aside, requests that were refused, and failed calls.
-    pub(super) aside_lines: Throttle,
+    /// Bound the log lines about quarantined events, requests that were refused, and failed calls.
+    pub(super) quarantine_lines: Throttle,
     pub(super) refusal_lines: Throttle,
     pub(super) call_lines: Throttle,
     /// Workers that cannot make an instance just now, and why the last of them could not.
@@ -149,7 +148,7 @@ impl Record {
             failed_calls: zero(),
             requests: zero(),
             refused_requests: zero(),
-            aside_lines: Throttle::new(),
+            quarantine_lines: Throttle::new(),
             refusal_lines: Throttle::new(),
             call_lines: Throttle::new(),
             backing_off: AtomicUsize::new(0),

@@ -1,4 +1,4 @@
-//! What the workers of one module know together about its health, and what follows from it.
+//! The health of one module over all its workers, and what follows from it.
 //!
 //! Workers report what has become of events; [`Health`] decides. A rollback is carried out at once, on the thread of
 //! the worker whose report led to it; a pause holds for all workers of the module. While all is well a report costs one
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::generation::lock;
 use super::health::{Health, Standing, Verdict};
@@ -38,7 +38,6 @@ impl Supervisor {
             generation: 0,
             proven: false,
             predecessor: false,
-            improving: false,
         };
         Supervisor {
             module,
@@ -51,28 +50,14 @@ impl Supervisor {
         }
     }
 
-    /// A generation is about to be put in force: its book begins.
+    /// A generation is about to become active: its record starts empty.
     pub(super) fn begin(&self, standing: Standing) {
         let mut state = lock(&self.state);
         state.health = Health::new(standing);
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
     }
 
-    /// A generation is about to go on in better code: its book begins anew.
-    pub(super) fn improved(&self, generation: u32) {
-        let mut state = lock(&self.state);
-        state.health.improved(generation);
-        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
-    }
-
-    /// A generation stays in the code that it has.
-    pub(super) fn not_improved(&self, generation: u32) {
-        let mut state = lock(&self.state);
-        state.health.not_improved(generation);
-        self.calm.store(state.health.is_calm(), Ordering::Relaxed);
-    }
-
-    /// Whether the generation in force is one to come back to.
+    /// Whether the active generation is worth rolling back to.
     pub(super) fn is_good(&self) -> bool {
         lock(&self.state).health.is_good()
     }
@@ -96,13 +81,13 @@ impl Supervisor {
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
     }
 
-    /// A generation has failed on an event, alone and in a new instance; `late`: it did not answer in time.
-    pub(super) fn failed(&self, generation: u32, event: &Event, why: &str, late: bool) {
-        let nobody = ByteString::new();
-        let client = event.detail.client().map_or(&nobody, |client| &client.id);
+    /// A generation has failed on an event, alone and in a new instance.
+    pub(super) fn failed(&self, generation: u32, event: &Event, why: &str) {
+        let no_client = ByteString::new();
+        let client = event.detail.client().map_or(&no_client, |client| &client.id);
         let mut state = lock(&self.state);
         let events = state.health.run() + 1;
-        let verdict = state.health.failed(generation, client, late, Instant::now());
+        let verdict = state.health.failed(generation, client, Instant::now());
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
         let reason = || format!("it failed on {events} events in a row, the last time because {why}");
         match verdict {
@@ -112,12 +97,6 @@ impl Supervisor {
                 let reason = &state.reason;
                 error!(module = %self.module, generation, reason, retry_in = ?time, "module backs off, its events wait");
             }
-            Verdict::Wait(time) => {
-                state.reason = format!("{}; it is being compiled well", reason());
-                let reason = &state.reason;
-                warn!(module = %self.module, generation, reason, retry_in = ?time, "module waits for better code, and its \
-                    events with it");
-            }
             Verdict::RollBack => {
                 drop(state);
                 (self.roll_back)(generation, reason());
@@ -125,9 +104,9 @@ impl Supervisor {
         }
     }
 
-    /// A worker could not make an instance, so many times in a row; `late`: not in time.
-    pub(super) fn unmade(&self, generation: u32, attempts: u32, why: &str, late: bool) {
-        let verdict = lock(&self.state).health.unmade(generation, attempts, late);
+    /// A worker could not make an instance, `attempts` times in a row.
+    pub(super) fn unmade(&self, generation: u32, attempts: u32, why: &str) {
+        let verdict = lock(&self.state).health.unmade(generation, attempts);
         if verdict == Verdict::RollBack {
             let reason = format!("no instance could be made {attempts} times in a row, the last time because {why}");
             (self.roll_back)(generation, reason);

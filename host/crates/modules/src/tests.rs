@@ -4,7 +4,6 @@ mod failing;
 mod files;
 mod limits;
 mod reread;
-mod slow;
 mod swap;
 
 use std::collections::BTreeMap;
@@ -45,7 +44,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
             name: ByteString::from_static("n@h"),
             id: 1,
         },
-        given: Given {
+        reloadable: ReloadableSettings {
             webhook_config,
             places: Default::default(),
             receivers: Arc::default(),
@@ -135,6 +134,7 @@ impl Outbox for Kept {
 /// Running modules over a folder, and both ends of what they are connected to.
 struct Host {
     modules: Modules,
+    folder: Mutex<ModulesFolder>,
     bus: Bus,
     outbox: Arc<Kept>,
 }
@@ -144,31 +144,40 @@ impl Host {
         Host::start_with(engine(), settings)
     }
 
-    fn start_with(engine: Engine, settings: Settings) -> Host {
+    /// Modules that a compiler of their own compiles.
+    fn start_with(compiler: impl load::Compile + 'static, settings: Settings) -> Host {
         let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
-        let started = Modules::start(
-            settings,
-            engine,
-            bus.clone(),
-            Arc::clone(&outbox) as Arc<dyn Outbox>,
-            None,
-        );
+        let mut folder = ModulesFolder::new(settings.dir.clone());
+        let quarantine = Arc::new(Quarantine::new(settings.quarantine));
+        let to = Arc::clone(&outbox) as Arc<dyn Outbox>;
+        let controller = Controller::new(Loader::new(compiler, settings), bus.clone(), to, quarantine);
+        let started = controller.start(folder.list().unwrap());
+        started.unwrap_or_else(|error| panic!("{}", explain(&error)));
         Host {
-            modules: started.unwrap_or_else(|error| panic!("{}", explain(&error))),
+            modules: Modules { controller },
+            folder: Mutex::new(folder),
             bus,
             outbox,
         }
     }
 
-    /// Modules that a loader of its own loads; what changes in the folder takes effect when somebody asks.
-    fn start_loader(loader: Loader, quarantine: Bounds) -> Host {
-        let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
-        let quarantine = Arc::new(Quarantine::new(quarantine));
-        let to = Arc::clone(&outbox) as Arc<dyn Outbox>;
-        let registry = Registry::new(loader, bus.clone(), to, quarantine);
-        registry.start().unwrap_or_else(|error| panic!("{}", explain(&error)));
-        let modules = Modules { registry, watch: None };
-        Host { modules, bus, outbox }
+    /// As when the folder has changed.
+    fn look(&self) -> Applied {
+        self.apply(false, DesiredConfiguration::Unread)
+    }
+
+    /// As when somebody asks for it.
+    fn rescan(&self) -> Applied {
+        self.apply(true, DesiredConfiguration::Unread)
+    }
+
+    fn apply(&self, retry: bool, configuration: DesiredConfiguration) -> Applied {
+        let folder = lock(&self.folder).list().unwrap();
+        self.modules.handle().apply(Desired {
+            folder,
+            configuration,
+            retry,
+        })
     }
 
     fn state(&self, name: &str) -> Option<ModuleState> {
@@ -244,7 +253,9 @@ fn put(dir: &Path, name: &str, content: impl AsRef<[u8]>) {
 }
 
 fn start_error(settings: Settings) -> String {
-    let started = Modules::start(settings, engine(), Bus::new(), Arc::new(Kept::default()), None);
+    let folder = ModulesFolder::new(settings.dir.clone()).list();
+    let started =
+        folder.and_then(|folder| Modules::start(settings, engine(), Bus::new(), Arc::new(Kept::default()), folder));
     explain(&started.err().expect("the start fails"))
 }
 
@@ -266,7 +277,7 @@ fn without_a_folder_there_is_the_default_module() {
         (Status::Running, Some(Origin::BuiltIn))
     );
     assert_eq!(state.generation.unwrap().egress, ["http://h:80/hook"]);
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(host.number("webhook"), Some(1));
     let bus = host.bus.clone();
     assert_eq!(host.stop().len(), 1);
@@ -315,10 +326,11 @@ fn modules_are_independent() {
     until("the traps", || host.state("trap").unwrap().counts.trapped == 20);
     until("the deadlines", || host.state("hang").unwrap().counts.timed_out == 20);
     let trap = host.state("trap").unwrap();
-    assert_eq!((trap.status, trap.held.events), (Status::BackingOff, 20));
+    assert_eq!((trap.status, trap.quarantined.events), (Status::BackingOff, 20));
     assert!(host.problem("trap").contains("trapped"), "{}", host.problem("trap"));
     // One leaves; the other stays, and what was queued for both was handled.
     fs::remove_file(dir.path().join("a.wasm")).unwrap();
+    host.look();
     until("the removal", || host.state("a").is_none());
     assert_eq!(&*host.answer("c", 20).source, "b");
     let requests = host.stop();

@@ -1,18 +1,18 @@
 //! One OS thread of a module: its queue, its warm instance, and what to do when that fails.
 //!
 //! A worker takes what waits in its queue, hands it over in one call, and puts the requests that come back into the
-//! outbox. It follows the [`Slot`]: when another generation is in force, the old instance goes before the next call.
+//! outbox. It follows the [`ActiveGeneration`]: when another generation is active, the worker drops the old instance before
+//! the next call.
 //!
 //! After a call that failed the instance is thrown away and each event of the call is handled again, in a call of its
-//! own and by a new instance. An event that fails again is set aside into the quarantine; no outcome of a failed call
+//! own and by a new instance. An event that fails again goes into the quarantine; no outcome of a failed call
 //! is ever used, so each of the other events is handled exactly once. When no instance can be made the worker waits,
 //! 100 ms doubling to 30 s, and its events wait in the queue. So they do while the [`Supervisor`] has the module pause
 //! because it fails on everything.
 //!
 //! After a rollback the worker takes back out of the quarantine what the bad generation has failed on since it last
 //! handled an event, and begins with that: nothing was sent for these events or for later ones, so nothing is lost or
-//! out of order. The same holds for a generation that goes on in better code, and what was not done in time by the code
-//! that it had.
+//! out of order.
 //!
 //! Blocking is meant: while the outbox is full the worker waits in it, its queue fills, and the queue's policy rules.
 
@@ -22,9 +22,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{error, warn};
 
-use super::generation::{CreateError, Current, Handler, Slot, Template};
+use super::generation::{ActiveGeneration, CreateError, Current, Handler, Template};
 use super::health::{Backoff, EVENTS_OF_FEW};
-use super::quarantine::{Entry, Fault, Quarantine};
+use super::quarantine::{Fault, Quarantine, QuarantinedEvent};
 use super::requests::prepare;
 use super::state::{Record, add};
 use super::supervisor::Supervisor;
@@ -34,8 +34,8 @@ use hookhost_event::{Event, Millis};
 use hookhost_hooks::{Inbox, Queued, Version};
 use hookhost_wasm::{CallError, Outcome};
 
-/// How much of a text that a module gives goes into the log.
-const LONGEST_TEXT: usize = 1000;
+/// Characters of a module's text that go into the log.
+const MAX_LOGGED_CHARS: usize = 1000;
 
 /// What all workers of a module have in common.
 pub(super) struct Common {
@@ -52,71 +52,67 @@ pub(super) struct Common {
 pub(super) struct Worker<T: Template> {
     common: Arc<Common>,
     inbox: Inbox,
-    slot: Arc<Slot<T>>,
-    seat: Option<Seat<T>>,
+    active: Arc<ActiveGeneration<T>>,
+    slot: Option<InstanceSlot<T>>,
     unmade: Unmade,
     /// Most events that the next call gets: fewer than the generation allows after a call that took too long.
     most: usize,
     /// Taken from the queue and not yet brought to their ends, in order.
     pending: VecDeque<Queued>,
-    /// So many of them, the first ones, get a call of their own each.
+    /// How many of them, from the first one on, get a call of their own each.
     alone: usize,
-    /// What the generation has failed on since it last handled an event.
-    doubtful: VecDeque<Doubt>,
+    /// Why the call failed that these were in, as long as the log does not have it.
+    failed_call: Option<String>,
+    /// Numbers in the quarantine of the events on which the generation has failed since it last handled one. Perhaps they are
+    /// not to blame.
+    doubtful: VecDeque<u64>,
     events: Vec<Arc<Event>>,
 }
 
 /// The generation that the worker has followed to, and its instance as long as that is alive.
-struct Seat<T: Template> {
+struct InstanceSlot<T: Template> {
     current: Current<T>,
     instance: Option<T::Handler>,
 }
 
-/// An event that is perhaps not to blame for its failure.
-struct Doubt {
-    /// Its number in the quarantine.
-    id: u64,
-    /// Whether it was not done in time.
-    late: bool,
-}
-
 /// Attempts to make an instance.
 struct Unmade {
-    /// So many have failed in a row.
+    /// How many have failed in a row.
     attempts: u32,
     backoff: Backoff,
 }
 
-/// The worker has to end: time is up, or nobody takes requests any more.
+/// The worker has to end: time is up, or delivery takes no requests any more.
 struct Over;
 
 impl<T: Template> Worker<T> {
-    pub(super) fn new(common: Arc<Common>, inbox: Inbox, slot: Arc<Slot<T>>) -> Worker<T> {
+    pub(super) fn new(common: Arc<Common>, inbox: Inbox, active: Arc<ActiveGeneration<T>>) -> Worker<T> {
         Worker {
             common,
             inbox,
-            slot,
-            seat: None,
+            active,
+            slot: None,
             unmade: Unmade::new(),
             most: usize::MAX,
             pending: VecDeque::new(),
             alone: 0,
+            failed_call: None,
             doubtful: VecDeque::new(),
             events: Vec::new(),
         }
     }
 
-    /// Works until the queue has ended and is empty, or until the slot says that it is over.
+    /// Works until the queue has ended and is empty, or until the active says that it is over.
     pub(super) fn run(mut self) {
         priority::lower(self.common.nice);
         let mut batch = Vec::new();
         loop {
             let allowed = self
-                .seat
+                .slot
                 .as_ref()
-                .map_or(usize::MAX, |seat| seat.current.generation.batch);
+                .map_or(usize::MAX, |slot| slot.current.generation.batch);
             // Before the first generation is known one event at a time is certainly allowed.
-            let most = if self.seat.is_some() { self.most.min(allowed) } else { 1 };
+            let most = if self.slot.is_some() { self.most.min(allowed) } else { 1 };
             let more = self.inbox.next_batch(&mut batch, most);
             self.pending.extend(batch.drain(..));
             // After the last event there may still have been a rollback.
@@ -158,8 +154,9 @@ impl<T: Template> Worker<T> {
                 }
                 Err(_) if !alone => self.alone = count,
                 Err(error) => {
+                    self.failed_call = None;
                     self.done(count);
-                    self.set_aside_failed_call(&error);
+                    self.quarantine_failed_call(&error);
                 }
             }
         }
@@ -169,10 +166,14 @@ impl<T: Template> Worker<T> {
     /// The first events are no longer pending.
     fn done(&mut self, count: usize) {
         self.pending.drain(..count);
+        let were_alone = self.alone > 0;
         self.alone = self.alone.saturating_sub(count);
+        if were_alone && self.alone == 0 {
+            self.report_failed_call();
+        }
     }
 
-    /// Follows to the generation in force and has an instance of it, however long that takes.
+    /// Follows to the active generation and makes an instance of it, however long that takes.
     fn ready(&mut self) -> Result<(), Over> {
         loop {
             self.follow()?;
@@ -183,40 +184,33 @@ impl<T: Template> Worker<T> {
                     Err(error) => self.back_off(&error),
                 },
             };
-            let Some(seat) = &self.seat else { return Err(Over) };
-            if !self.slot.wait(&seat.current, time) {
+            #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
+            let slot = self.slot.as_ref().expect("a generation is followed");
+            if !self.active.wait(&slot.current, time) {
                 return Err(Over);
             }
         }
     }
 
     fn follow(&mut self) -> Result<(), Over> {
-        let current = self.slot.current().ok_or(Over)?;
-        match &mut self.seat {
+        let current = self.active.current().ok_or(Over)?;
+        match &mut self.slot {
             // The version may be newer although the generation is the same.
-            Some(seat) if seat.current.is(&current) => seat.current = current,
+            Some(slot) if slot.current.is(&current) => slot.current = current,
             _ => {
                 let before = self.generation();
                 // The old instance first: two at a time may be more than the machine has room for.
-                self.seat = None;
+                self.slot = None;
                 self.recover();
                 self.unmade = Unmade::new();
+                self.most = current.generation.batch;
+                (self.alone, self.failed_call) = (0, None);
                 let doubtful = std::mem::take(&mut self.doubtful);
-                // The same number: only the code is other, and all that is known of the generation still holds, but for
-                // what it was too slow for.
-                if current.generation.number == before {
-                    let (late, others) = doubtful.into_iter().partition(|doubt| doubt.late);
-                    self.doubtful = others;
-                    self.take_back(late);
-                } else {
-                    self.most = current.generation.batch;
-                    self.alone = 0;
-                    // Numbers go down by rollbacks only.
-                    if current.generation.number < before {
-                        self.take_back(doubtful);
-                    }
+                // Numbers go down by rollbacks only.
+                if current.generation.number < before {
+                    self.take_back(doubtful);
                 }
-                self.seat = Some(Seat {
+                self.slot = Some(InstanceSlot {
                     current,
                     instance: None,
                 });
@@ -226,14 +220,14 @@ impl<T: Template> Worker<T> {
     }
 
     /// Puts events that are still in the quarantine before all others. Those begin anew, with company.
-    fn take_back(&mut self, doubtful: VecDeque<Doubt>) {
-        for Doubt { id, .. } in doubtful.into_iter().rev() {
+    fn take_back(&mut self, doubtful: VecDeque<u64>) {
+        for id in doubtful.into_iter().rev() {
             if let Some(entry) = self.common.quarantine.take(id) {
                 add(&self.common.record.taken_back, 1);
                 self.alone = 0;
                 self.pending.push_front(Queued {
                     event: entry.event,
-                    // Whoever chose it then: what counts is what the generation in force wants.
+                    // Whether the active generation wants it is asked again.
                     version: Version::default(),
                 });
             }
@@ -241,9 +235,10 @@ impl<T: Template> Worker<T> {
     }
 
     fn create(&mut self) -> Result<(), CreateError> {
-        let Some(seat) = &mut self.seat else { return Ok(()) };
-        if seat.instance.is_none() {
-            seat.instance = Some(seat.current.generation.template.create()?);
+        #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
+        let slot = self.slot.as_mut().expect("a generation is followed");
+        if slot.instance.is_none() {
+            slot.instance = Some(slot.current.generation.template.create()?);
             self.recover();
         }
         Ok(())
@@ -257,8 +252,7 @@ impl<T: Template> Worker<T> {
         self.unmade.attempts += 1;
         error!(module = %self.common.module, generation, reason, retry_in = ?time, "no instance of the module can be made");
         let attempts = self.unmade.attempts;
-        let late = error.depends_on_time();
-        self.common.supervisor.unmade(generation, attempts, &reason, late);
+        self.common.supervisor.unmade(generation, attempts, &reason);
         if attempts == 1 {
             self.common.record.back_off(reason);
         }
@@ -273,26 +267,42 @@ impl<T: Template> Worker<T> {
     }
 
     fn generation(&self) -> u32 {
-        self.seat.as_ref().map_or(0, |seat| seat.current.generation.number)
+        self.slot.as_ref().map_or(0, |slot| slot.current.generation.number)
+    }
+
+    /// Logs that a call failed, unless an event of it is in the quarantine: that has been logged.
+    fn report_failed_call(&mut self) {
+        if let Some(reason) = self.failed_call.take()
+            && let Some(held_back) = self.common.record.call_lines.pass()
+        {
+            let (module, generation) = (&*self.common.module, self.generation());
+            warn!(
+                module,
+                generation,
+                reason = cut(&reason),
+                lines_held_back = held_back,
+                "call failed; its events were handled one by one"
+            );
+        }
     }
 
     /// Hands over those of the first pending events that are wanted, and leaves them in `self.events`.
     fn call(&mut self, count: usize) -> Result<Vec<Outcome>, CallError> {
         self.events.clear();
-        let Some(seat) = &mut self.seat else {
-            return Err(CallError::Dead);
-        };
+        #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
+        let slot = self.slot.as_mut().expect("a generation is followed");
         self.events.extend(
             self.pending
                 .iter()
                 .take(count)
-                .filter(|queued| seat.current.wants(queued))
+                .filter(|queued| slot.current.wants(queued))
                 .map(|queued| Arc::clone(&queued.event)),
         );
         if self.events.is_empty() {
             return Ok(Vec::new());
         }
-        let instance = seat.instance.as_mut().ok_or(CallError::Dead)?;
+        #[expect(clippy::expect_used, reason = "`ready` has been called: there is an instance")]
+        let instance = slot.instance.as_mut().expect("an instance is ready");
         let outcomes = instance.handle(&self.events).and_then(|outcomes| {
             let (events, got) = (self.events.len(), outcomes.len());
             if events == got {
@@ -301,33 +311,22 @@ impl<T: Template> Worker<T> {
                 Err(CallError::WrongOutcomeCount { events, outcomes: got })
             }
         });
-        let (generation, record) = (seat.current.generation.number, &self.common.record);
+        let (generation, record) = (slot.current.generation.number, &self.common.record);
         if outcomes.is_ok() {
             self.doubtful.clear();
             self.common.supervisor.handled(generation);
         }
         match &outcomes {
-            Ok(_) if self.events.len() == self.most => self.most = (self.most + 1).min(seat.current.generation.batch),
+            Ok(_) if self.events.len() == self.most => self.most = (self.most + 1).min(slot.current.generation.batch),
             Ok(_) => {}
             Err(error) => {
-                seat.instance = None;
+                slot.instance = None;
                 // The deadline is that of a call: a slow module gets through with fewer events at a time.
                 if error.depends_on_time() {
                     self.most = (self.events.len() / 2).max(1);
                 }
                 add(&record.failed_calls, 1);
-                if let Some(held_back) = record.call_lines.pass() {
-                    let (module, events) = (&*self.common.module, self.events.len());
-                    let reason = super::explain(error);
-                    warn!(
-                        module,
-                        generation,
-                        events,
-                        reason = cut(&reason),
-                        lines_held_back = held_back,
-                        "call failed"
-                    );
-                }
+                self.failed_call = Some(super::explain(error));
             }
         }
         outcomes
@@ -335,8 +334,9 @@ impl<T: Template> Worker<T> {
 
     /// Carries out what came of `self.events`.
     fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
-        let Some(seat) = &self.seat else { return Err(Over) };
-        let (generation, record) = (&seat.current.generation, &self.common.record);
+        #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
+        let slot = self.slot.as_ref().expect("a generation is followed");
+        let (generation, record) = (&slot.current.generation, &self.common.record);
         let module = &self.common.module;
         let mut prepared = Vec::new();
         let (mut ignored, mut answered) = (0, 0);
@@ -345,7 +345,7 @@ impl<T: Template> Worker<T> {
                 Outcome::Ignore => ignored += 1,
                 Outcome::Fail(text) => {
                     add(&record.failed, 1);
-                    self.set_aside(event, Fault::Failed, text);
+                    self.quarantine(event, Fault::Failed, text);
                 }
                 Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
                 Outcome::Deliver(requests) => {
@@ -378,31 +378,27 @@ impl<T: Template> Worker<T> {
     }
 
     /// The one event of the last call has failed twice, the second time alone.
-    fn set_aside_failed_call(&mut self, error: &CallError) {
-        let Some(event) = self.events.first().cloned() else {
-            return;
-        };
+    fn quarantine_failed_call(&mut self, error: &CallError) {
+        #[expect(clippy::expect_used, reason = "a call without events does not fail")]
+        let event = self.events.first().cloned().expect("the call had an event");
         let record = &self.common.record;
-        let late = error.depends_on_time();
-        let (counter, fault) = if late {
+        let (counter, fault) = if error.depends_on_time() {
             (&record.timed_out, Fault::TimedOut)
         } else {
             (&record.trapped, Fault::Trapped)
         };
         add(counter, 1);
         let why = super::explain(error);
-        let id = self.set_aside(&event, fault, told(&why, error));
+        let id = self.quarantine(&event, fault, told(&why, error));
         if self.doubtful.len() == EVENTS_OF_FEW {
             self.doubtful.pop_front();
         }
-        self.doubtful.push_back(Doubt { id, late });
-        self.common
-            .supervisor
-            .failed(self.generation(), &event, cut(&why), late);
+        self.doubtful.push_back(id);
+        self.common.supervisor.failed(self.generation(), &event, cut(&why));
     }
 
     /// Puts an event into the quarantine; gives its number there.
-    fn set_aside(&self, event: &Arc<Event>, fault: Fault, text: String) -> u64 {
+    fn quarantine(&self, event: &Arc<Event>, fault: Fault, text: String) -> u64 {
         let Common {
             module,
             record,
@@ -411,10 +407,10 @@ impl<T: Template> Worker<T> {
         } = &*self.common;
         let generation = self.generation();
         let line = record
-            .aside_lines
+            .quarantine_lines
             .pass()
             .map(|held_back| (held_back, cut(&text).to_owned()));
-        let id = quarantine.put(Entry {
+        let id = quarantine.put(QuarantinedEvent {
             id: 0,
             module: Arc::clone(module),
             generation,
@@ -426,7 +422,7 @@ impl<T: Template> Worker<T> {
         if let Some((held_back, text)) = line {
             let hook = event.detail.hook().name();
             error!(quarantine = id, event = %event.id, hook, module = &**module, generation, fault = fault.name(), text,
-                lines_held_back = held_back, "event set aside");
+                lines_held_back = held_back, "event quarantined; for details run: hookhost quarantine show {id}");
         }
         id
     }
@@ -460,7 +456,7 @@ fn now() -> Millis {
 
 fn cut(text: &str) -> &str {
     text.char_indices()
-        .nth(LONGEST_TEXT)
+        .nth(MAX_LOGGED_CHARS)
         .and_then(|(end, _)| text.get(..end))
         .unwrap_or(text)
 }

@@ -7,7 +7,7 @@
 //! its pages are no memory of the process's own, but the system's to share and to drop.
 //!
 //! What lies in the folder is run without a check. So the folder belongs to the user of the host and is closed to all
-//! others; where that cannot be had there is no cache. Only code that was compiled well is kept.
+//! others; where that cannot be had there is no cache.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,8 +26,8 @@ use super::native;
 /// SHA-256 of a `.wasm`.
 pub(super) type Digest = [u8; 32];
 
-/// Bytes in the folder. What was not used for longest goes first.
-const MOST: u64 = 512 << 20;
+/// Bytes in the folder. Beyond that the file that was not used for the longest time is removed first.
+const MAX_BYTES: u64 = 512 << 20;
 
 /// A folder of compiled code for one engine.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// Those of the system, and for a folder that belongs to somebody else.
+    /// Those of the system, and for a folder that belongs to another user.
     pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Cache> {
         let mut fit = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut fit);
@@ -86,7 +86,7 @@ impl Cache {
         if written.is_err() {
             fs::remove_file(&new).ok();
         }
-        shrink(&self.dir, MOST)?;
+        shrink(&self.dir, MAX_BYTES)?;
         written
     }
 
@@ -130,7 +130,7 @@ fn shrink(dir: &Path, most: u64) -> io::Result<()> {
 }
 
 /// Makes the folder, or closes to others the one that is there. What lies in it is run without a check, so a folder
-/// that belongs to somebody else is refused.
+/// that belongs to another user is refused.
 fn own(dir: &Path) -> io::Result<PathBuf> {
     let dir = std::path::absolute(dir)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
@@ -152,7 +152,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::compile::{Compiling, compile, config};
+    use crate::compile::{compile, config};
 
     const WASM: &[u8] = b"(component)";
 
@@ -162,7 +162,7 @@ mod tests {
 
     fn code(metered: bool) -> Vec<u8> {
         let wasm = wat::parse_bytes(WASM).unwrap();
-        compile(&wasm, Compiling { quick: false, metered }, None).unwrap()
+        compile(&wasm, metered, None).unwrap()
     }
 
     fn files(dir: &Path) -> Vec<PathBuf> {

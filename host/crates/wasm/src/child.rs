@@ -22,9 +22,9 @@ pub(super) struct Ended {
 }
 
 /// A process that does not outlive this.
-struct Held(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Held {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         // Of no effect if it has ended.
         self.0.kill().ok();
@@ -41,7 +41,7 @@ pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> io::R
     thread::scope(|scope| {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // Dropped before the threads are waited for: they end when it does.
-        let mut child = Held(child.stderr(Stdio::piped()).spawn()?);
+        let mut child = KillOnDrop(child.stderr(Stdio::piped()).spawn()?);
         let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
         // Nothing is sent: it is over when the threads that read have dropped it.
         let (reading, over) = channel::<()>();
@@ -111,7 +111,7 @@ mod tests {
         assert!(run(&mut Command::new("/nowhere"), &[], LONG).is_err());
     }
 
-    /// Would take as long as the program otherwise. The number of its process is nobody's afterwards.
+    /// The run would take as long as the program otherwise. Its process is gone afterwards.
     #[test]
     fn a_program_that_hangs_is_killed() {
         for (what, script) in [

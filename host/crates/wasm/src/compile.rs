@@ -1,19 +1,19 @@
-//! From WebAssembly to machine code, in a process of its own where that can be had.
+//! From WebAssembly to machine code, in a child process.
 //!
-//! A compiler takes bytes of anybody's, and nothing in its own process can interrupt it; for a moment it takes hundreds of
-//! megabytes, of which the allocator of a process keeps a part for ever. So hookhost starts itself once more for each
-//! module: that process reads WebAssembly, writes machine code, and ends. Its memory ends with it, and should it crash, be
-//! killed because memory is short, or take longer than it may, one module is refused and the host goes on. It gets no
-//! argument but how to compile, and nothing of the environment.
+//! A compiler takes untrusted bytes, and nothing in its own process can interrupt it; for a moment it takes hundreds of
+//! megabytes, of which the allocator of a process never gives back a part. So hookhost starts itself once more for each
+//! module: the child process reads WebAssembly, writes machine code, and ends. Its memory ends with it. If it crashes, is
+//! killed because memory is short, or takes longer than its limit, one module is refused and the host keeps running. It
+//! gets an empty environment.
 //!
-//! Programs that are not hookhost, such as tests, call the same function in place; so does hookhost where it can start
-//! no process. There it takes as long as it takes.
+//! Programs that are not hookhost, such as tests, call the same function in place; so does hookhost if it cannot start a
+//! process. Then the limit does not apply.
 
 use std::io::{self, Read, Write};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use wasmtime::{Config, OptLevel, RegallocAlgorithm, WasmBacktraceDetails};
+use wasmtime::{Config, WasmBacktraceDetails};
 
 use super::child::{self, Ended};
 use super::error::LoadError;
@@ -24,16 +24,6 @@ pub const COMMAND: &str = "compile-code";
 
 /// Bytes of a compiler's last words that an error has room for.
 const WORDS_BYTES: usize = 1000;
-
-/// How code is compiled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Compiling {
-    /// Quickly, in less than half of the time, to slower code of two to five times the size; else as well as the compiler
-    /// can.
-    pub quick: bool,
-    /// For an engine that counts what is executed.
-    pub metered: bool,
-}
 
 /// What code has to be compiled with to run in an engine. Engines and compilers are made of the same.
 pub(super) fn config(metered: bool) -> Config {
@@ -48,31 +38,24 @@ pub(super) fn config(metered: bool) -> Config {
     config
 }
 
-/// Compiles a component; the error says what is wrong with it. `apart`: in another process if there can be one, which is
+/// Compiles a component; the error says what is wrong with it. `apart`: in a child process if one can be started, which is
 /// killed if it takes longer than that.
-pub(super) fn compile(wasm: &[u8], how: Compiling, apart: Option<Duration>) -> Result<Vec<u8>, LoadError> {
+pub(super) fn compile(wasm: &[u8], metered: bool, apart: Option<Duration>) -> Result<Vec<u8>, LoadError> {
     if let Some(limit) = apart {
-        match elsewhere(&mut command(how), wasm, limit) {
+        match elsewhere(&mut command(metered), wasm, limit) {
             Ok(result) => return result,
             Err(error) => tracing::warn!(%error, "no process can be started to compile a module; it is compiled here"),
         }
     }
-    here(wasm, how).map_err(LoadError::Invalid)
+    here(wasm, metered).map_err(LoadError::Invalid)
 }
 
-fn here(wasm: &[u8], how: Compiling) -> Result<Vec<u8>, String> {
-    let mut config = config(how.metered);
-    if how.quick {
-        // Neither changes what engines the code fits.
-        config
-            .cranelift_opt_level(OptLevel::None)
-            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-    }
-    let compile = || wasmtime::Engine::new(&config)?.precompile_component(wasm);
+fn here(wasm: &[u8], metered: bool) -> Result<Vec<u8>, String> {
+    let compile = || wasmtime::Engine::new(&config(metered))?.precompile_component(wasm);
     compile().map_err(|error| format!("{error:#}"))
 }
 
-/// In another process; the outer error says why there is none.
+/// In a child process; the outer error says why it could not be started.
 fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<Result<Vec<u8>, LoadError>> {
     let Some(ended) = child::run(command.env_clear(), wasm, limit)? else {
         return Ok(Err(LoadError::CompilerKilled { limit }));
@@ -96,22 +79,20 @@ fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<
 }
 
 /// This program once more, also if its file is another one by now.
-fn command(how: Compiling) -> Command {
+fn command(metered: bool) -> Command {
     let mut command = Command::new("/proc/self/exe");
     std::os::unix::process::CommandExt::arg0(&mut command, "hookhost-compiler");
     command.arg(COMMAND);
-    for (wanted, flag) in [(how.quick, "--quick"), (how.metered, "--metered")] {
-        if wanted {
-            command.arg(flag);
-        }
+    if metered {
+        command.arg("--metered");
     }
     command
 }
 
-/// What the other process does: compiles standard input to standard output. Fails with 1 and the reason on standard
-/// error if the compiler refuses it.
-pub fn compile_standard_input(how: Compiling) -> ExitCode {
-    // Nobody is left to take the code when the host has ended.
+/// What the child process does: compiles standard input to standard output, for an engine that counts what is executed if
+/// `metered`. Fails with 1 and the reason on standard error if the compiler refuses the component.
+pub fn compile_standard_input(metered: bool) -> ExitCode {
+    // When the host has ended, nothing takes the code any more.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).ok();
     let mut wasm = Vec::new();
@@ -119,7 +100,7 @@ pub fn compile_standard_input(how: Compiling) -> ExitCode {
         .lock()
         .read_to_end(&mut wasm)
         .map_err(|error| error.to_string());
-    let code = read.and_then(|_| here(&wasm, how));
+    let code = read.and_then(|_| here(&wasm, metered));
     let written = code.and_then(|code| io::stdout().lock().write_all(&code).map_err(|error| error.to_string()));
     match written {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component as Code, InstancePre, Linker};
 
-use super::bindings::Handler;
+use super::bindings::HookModuleIndices;
 use super::contract::Identity;
 use super::error::LoadError;
 use super::host::State;
@@ -36,8 +36,8 @@ const PROVIDED: [(&str, &str); 9] = [
 #[derive(Clone)]
 pub struct Component {
     pre: InstancePre<State>,
-    handler: Arc<Handler>,
-    optimised: bool,
+    /// Where the functions of the handler are.
+    exports: HookModuleIndices,
     /// Whether the engine counts what instances execute.
     metered: bool,
 }
@@ -48,13 +48,13 @@ pub struct Anatomy {
     pub exports: Vec<String>,
     /// Names of those that it imports.
     pub imports: Vec<String>,
-    /// The module that it is, or why it is none.
+    /// The module, or why the component is not a module.
     pub component: Result<Component, LoadError>,
 }
 
 impl Component {
     /// Says what compiled code is; `metered`: in an engine that counts.
-    pub(super) fn examine(linker: &Linker<State>, code: &Code, optimised: bool, metered: bool) -> Anatomy {
+    pub(super) fn examine(linker: &Linker<State>, code: &Code, metered: bool) -> Anatomy {
         let engine = linker.engine();
         let names = code.component_type();
         let exports: Vec<String> = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -67,16 +67,10 @@ impl Component {
                 }
             }
             check_imports(imports.iter().map(String::as_str))?;
-            let pre = linker.instantiate_pre(code);
-            let pre = pre.map_err(|error| LoadError::OtherTypes(format!("{error:#}")))?;
-            let handler = Handler::find(code);
-            let handler = handler.ok_or_else(|| LoadError::OtherTypes("the handler has no functions".to_owned()))?;
-            Ok(Component {
-                pre,
-                handler: Arc::new(handler),
-                optimised,
-                metered,
-            })
+            let other_types = |error: wasmtime::Error| LoadError::OtherTypes(format!("{error:#}"));
+            let pre = linker.instantiate_pre(code).map_err(other_types)?;
+            let exports = HookModuleIndices::new(&pre).map_err(other_types)?;
+            Ok(Component { pre, exports, metered })
         };
         let component = check();
         Anatomy {
@@ -86,17 +80,12 @@ impl Component {
         }
     }
 
-    /// Whether the compiler has taken its time: the code is as fast as it gets.
-    pub fn is_optimised(&self) -> bool {
-        self.optimised
-    }
-
     pub(super) fn pre(&self) -> &InstancePre<State> {
         &self.pre
     }
 
-    pub(super) fn handler(&self) -> &Handler {
-        &self.handler
+    pub(super) fn exports(&self) -> &HookModuleIndices {
+        &self.exports
     }
 
     pub(super) fn is_metered(&self) -> bool {

@@ -37,7 +37,7 @@ pub enum LoadError {
     /// The compiler took so long that it was killed.
     #[error("this component cannot be compiled: the compiler took longer than {limit:?} and was killed")]
     CompilerKilled {
-        /// The limit that was in force.
+        /// The limit.
         limit: Duration,
     },
     /// A component that is no module for this host.
@@ -84,13 +84,6 @@ pub enum LoadError {
     Start(#[source] CallError),
 }
 
-impl LoadError {
-    /// Whether it may well start at another time: the machine may have been busy, or the code slow.
-    pub fn depends_on_time(&self) -> bool {
-        matches!(self, LoadError::Start(error) if error.depends_on_time())
-    }
-}
-
 /// `, only a, b`, or what to say if there is nothing.
 fn among(exports: &[String]) -> String {
     match exports {
@@ -113,7 +106,7 @@ pub enum CallError {
     /// The call took longer than it may.
     #[error("the module did not answer within {limit:?}")]
     Deadline {
-        /// The limit that was in force.
+        /// The limit.
         limit: Duration,
     },
     /// The guest asked for more memory than it may have, and then failed.
@@ -166,11 +159,6 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the module is to blame; the only other one is a caller who goes on using a dead instance.
-    pub fn is_guest_fault(&self) -> bool {
-        !matches!(self, CallError::Dead)
-    }
-
     /// Whether the same events may well go through at another time: the machine may have been busy.
     pub fn depends_on_time(&self) -> bool {
         matches!(self, CallError::Deadline { .. })
@@ -186,13 +174,6 @@ pub enum ConfigureError {
     /// The call gave no answer.
     #[error("the module failed while it was configured")]
     Call(#[source] CallError),
-}
-
-impl ConfigureError {
-    /// Whether it may well go through at another time: the machine may have been busy, or the code slow.
-    pub fn depends_on_time(&self) -> bool {
-        matches!(self, ConfigureError::Call(error) if error.depends_on_time())
-    }
 }
 
 /// `: key: text; key: text`, shortened: the problems are there as data.

@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::bindings::Functions;
+use super::bindings::HookModule;
 use super::bindings::hookhost::hook::types::HostInfo;
 use super::component::Component;
 use super::contract::{Identity, Interest, Outcome, Problem};
@@ -37,7 +37,7 @@ const FRAME_BYTES: usize = 120;
 /// [`CallError::Dead`], and all that is left to do is to drop it and make another.
 pub struct Instance {
     store: Store<State>,
-    functions: Functions,
+    exports: HookModule,
     identity: Identity,
     limits: Limits,
     /// For the texts of a batch that are not lent; reset after each.
@@ -85,15 +85,15 @@ impl Instance {
             Ok(instance) => instance,
             Err(error) => return Err(start_error(&mut store, &error, limits)),
         };
-        let functions = match component.handler().functions(&mut store, &instance) {
-            Ok(functions) => functions,
+        let exports = match component.exports().load(&mut store, &instance) {
+            Ok(exports) => exports,
             Err(error) => return Err(LoadError::OtherTypes(format!("{error:#}"))),
         };
-        store.data_mut().kv.commit();
+        end_call(&mut store);
         let (identity, limits) = (identity.clone(), limits.clone());
         Ok(Instance {
             store,
-            functions,
+            exports,
             identity,
             limits,
             arena: Bump::new(),
@@ -104,7 +104,7 @@ impl Instance {
     /// Hands the module its settings, a JSON object, and learns what it wants to be told. Once, before
     /// [`handle`](Instance::handle).
     ///
-    /// May take up to [`Limits::start_deadline`]. A refusal leaves the instance alive, but of no use.
+    /// May take up to [`Limits::start_deadline`]. After a refusal the instance must not be used.
     pub fn configure(&mut self, config: &str) -> Result<Vec<Interest>, ConfigureError> {
         if self.dead {
             return Err(ConfigureError::Call(CallError::Dead));
@@ -116,10 +116,11 @@ impl Instance {
             module: &self.identity.module,
             generation: self.identity.generation,
         };
-        let answer = self.functions.configure(&mut self.store, host, config);
+        let handler = self.exports.hookhost_hook_handler();
+        let answer = handler.call_configure(&mut self.store, host, config);
         match answer {
             Ok(answer) => {
-                self.store.data_mut().kv.commit();
+                end_call(&mut self.store);
                 let interests = answer
                     .map_err(|problems| ConfigureError::Refused(problems.into_iter().map(Problem::from).collect()))?;
                 Ok(interests.into_iter().map(Interest::from).collect())
@@ -134,7 +135,7 @@ impl Instance {
     /// Hands over a batch; gives one outcome per event, in their order.
     ///
     /// May take up to [`Limits::deadline`] for the whole batch. If it fails, none of the events counts as handled:
-    /// a caller hands each to a new instance on its own, and sets aside the one that fails again.
+    /// the caller hands each to a new instance on its own, and quarantines the one that fails again.
     pub fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
         if self.dead {
             return Err(CallError::Dead);
@@ -145,7 +146,8 @@ impl Instance {
         let answer_bytes = self.limits.answer_bytes(events.len());
         start_call(&mut self.store, self.limits.deadline, answer_bytes);
         let batch = lower::events(&self.arena, events);
-        let answer = self.functions.handle(&mut self.store, batch);
+        let handler = self.exports.hookhost_hook_handler();
+        let answer = handler.call_handle(&mut self.store, batch);
         self.arena.reset();
         let outcomes = match answer {
             Ok(outcomes) => outcomes,
@@ -171,7 +173,7 @@ impl Instance {
         if let Some((event, bytes)) = too_large {
             return Err(self.fail(CallError::OutcomeTooLarge { event, bytes, limit }));
         }
-        self.store.data_mut().kv.commit();
+        end_call(&mut self.store);
         Ok(outcomes)
     }
 
@@ -184,11 +186,6 @@ impl Instance {
     pub fn fuel(&self) -> Option<u64> {
         let left = self.store.data().metered.then(|| self.store.get_fuel().ok())??;
         Some(u64::MAX - left)
-    }
-
-    /// Whether a call has failed, so that nothing but dropping is left.
-    pub fn is_dead(&self) -> bool {
-        self.dead
     }
 
     fn fail(&mut self, error: CallError) -> CallError {
@@ -209,7 +206,13 @@ fn start_call(store: &mut Store<State>, time: Duration, answer_bytes: usize) {
     let state = store.data_mut();
     state.deadline = Instant::now() + time;
     state.limiter.take_refusal();
-    stdio::lock(&state.output).start_call();
+}
+
+/// A call has gone well: what it has changed stays, and what it has said is logged.
+fn end_call(store: &mut Store<State>) {
+    let state = store.data_mut();
+    state.kv.commit();
+    stdio::lock(&state.output).end_call(Instant::now());
 }
 
 /// Why there is no instance.

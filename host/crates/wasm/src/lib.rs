@@ -22,8 +22,8 @@
 //! numbers work.
 //!
 //! Calls are synchronous. They must come from a thread of the caller's own (or `spawn_blocking`), never from inside an
-//! async task, and that thread needs the usual 2 MiB of stack, or [`STACK`] for code that was compiled quickly. Nothing
-//! outside this directory sees a type of wasmtime or of the generated bindings.
+//! async task, and that thread needs the usual 2 MiB of stack. Nothing outside this directory sees a type of wasmtime or
+//! of the generated bindings.
 
 mod bindings;
 mod cache;
@@ -43,10 +43,10 @@ mod stdio;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{COMMAND as COMPILE_COMMAND, Compiling, compile_standard_input};
+pub use compile::{COMMAND as COMPILE_COMMAND, compile_standard_input};
 pub use component::{Anatomy, Component};
 pub use contract::{Identity, Interest, Method, Outcome, Problem, Request};
-pub use engine::{Engine, EngineSettings, STACK};
+pub use engine::{Engine, EngineSettings};
 pub use error::{CallError, ConfigureError, EngineError, LoadError};
 pub use instance::Instance;
 pub use limits::Limits;

@@ -45,7 +45,7 @@ impl Lines {
 
     /// Logs one line, or counts it. `stream` is `log`, `stdout` or `stderr`; `line` is cleaned by the caller.
     pub(super) fn write(&mut self, level: Level, stream: &'static str, line: &str, now: Instant) {
-        // A line that nobody keeps takes nobody's place.
+        // A line that the log does not keep must not use up the rate.
         if !is_enabled(level) {
             return;
         }

@@ -1,8 +1,8 @@
-//! Machine code that is taken for what it is said to be: the two places where the host trusts bytes.
+//! The two places where the host runs machine code without checking it.
 //!
 //! wasmtime checks that such code was made by its own version, for this kind of processor and with fitting settings. It
 //! cannot check the instructions. So only two kinds are taken: what the compiler has just handed over, and what lies
-//! in the cache, which nobody else can write to ([`cache`](super::cache)).
+//! in the cache, which no other user can write to ([`cache`](super::cache)).
 
 #![allow(
     unsafe_code,

@@ -1,9 +1,10 @@
 //! A guest's standard output and error: lines into the log, and the last words of an instance that dies.
 //!
 //! Panics and exceptions are written to standard error by every language's runtime before it traps, and the trap
-//! itself says nothing but `unreachable`. So the last [`TAIL_LINES`] lines of the running call are kept here, and
-//! [`Output::last_words`] finds the panic or the exception in them. A stream holds at most one unfinished line, of at
-//! most [`LINE_BYTES`]; what is longer is cut while it comes in.
+//! itself says nothing but `unreachable`. So the last [`TAIL_LINES`] lines of the running call are held back here, and
+//! [`Output::last_words`] finds the panic or the exception in them. That is told with the trap and not logged as well; all
+//! other lines are logged at the end of the call at the latest. A stream holds at most one unfinished line, of at most
+//! [`LINE_BYTES`]; what is longer is cut while it comes in.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -20,7 +21,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::lines::{LINE_BYTES, Lines, Source, clean};
 
-/// Lines of standard error that are kept while a call runs: the inner end of a deep traceback.
+/// Lines of standard error that are held back while a call runs: the inner end of a deep traceback.
 const TAIL_LINES: usize = 24;
 
 /// Longest text that is given as the reason of a trap.
@@ -71,18 +72,25 @@ impl Output {
         }
     }
 
-    /// Forgets what was said before this call.
-    pub(super) fn start_call(&mut self) {
-        self.tail.clear();
+    /// A call has ended: logs what the guest said on its standard error.
+    pub(super) fn end_call(&mut self, now: Instant) {
+        for line in std::mem::take(&mut self.tail) {
+            self.lines.write(Level::WARN, "stderr", &line, now);
+        }
     }
 
-    /// What the guest said last on its standard error: the panic or exception, if there is one, else the last lines.
+    /// What the guest said last on its standard error before it failed: the panic or exception, if there is one, else the last
+    /// lines. What it said before that is logged.
     pub(super) fn last_words(&mut self, now: Instant) -> Option<String> {
         if !self.err.bytes.is_empty() {
             self.end_line(Stream::Err, now);
         }
-        let tail: Vec<&str> = self.tail.iter().map(String::as_str).collect();
-        let words = last_words(&tail);
+        let tail: Vec<String> = std::mem::take(&mut self.tail).into();
+        let tail: Vec<&str> = tail.iter().map(String::as_str).collect();
+        let (before, words) = last_words(&tail);
+        for line in tail.iter().take(before) {
+            self.lines.write(Level::WARN, "stderr", line, now);
+        }
         (!words.is_empty()).then(|| clean(words.as_bytes(), WORDS_BYTES))
     }
 
@@ -109,9 +117,10 @@ impl Output {
         match stream {
             Stream::Out => self.lines.write(Level::INFO, "stdout", &line, now),
             Stream::Err => {
-                self.lines.write(Level::WARN, "stderr", &line, now);
-                if self.tail.len() == TAIL_LINES {
-                    self.tail.pop_front();
+                if self.tail.len() == TAIL_LINES
+                    && let Some(oldest) = self.tail.pop_front()
+                {
+                    self.lines.write(Level::WARN, "stderr", &oldest, now);
                 }
                 self.tail.push_back(line);
             }
@@ -126,12 +135,13 @@ impl Output {
     }
 }
 
-/// What an instance has begun to say is said when it goes.
+/// Unfinished lines are logged when the instance is dropped.
 impl Drop for Output {
     fn drop(&mut self) {
         let now = Instant::now();
         self.end_line(Stream::Out, now);
         self.end_line(Stream::Err, now);
+        self.end_call(now);
     }
 }
 
@@ -145,9 +155,9 @@ impl Unfinished {
 }
 
 /// Finds what matters in the last lines of standard error, by the habits of the languages that modules are written in.
-/// A guest that has other habits gets all of its lines.
-fn last_words(tail: &[&str]) -> String {
-    // Rust: a line with the place, lines with the message, a note that helps nobody here.
+/// A guest that has other habits gets all of its lines. Gives the number of lines before what matters, too.
+fn last_words(tail: &[&str]) -> (usize, String) {
+    // Rust: a line with the place, lines with the message, a note that does not help here.
     if let Some(panic) = tail.iter().rposition(|line| line.contains("panicked at ")) {
         let words = tail
             .iter()
@@ -155,17 +165,18 @@ fn last_words(tail: &[&str]) -> String {
             .filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));
         let words = words.copied().collect::<Vec<_>>().join(" ");
         let start = words.find("panicked at ").unwrap_or(0);
-        return words.split_at(start).1.to_owned();
+        return (panic, words.split_at(start).1.to_owned());
     }
     // Python: frames, each with its source, innermost last, and then the exception.
     if let Some(place) = tail.iter().rposition(|line| line.starts_with("  File \"")) {
         let (frames, rest) = tail.split_at(place + 1);
         let exception: Vec<&str> = rest.iter().copied().filter(|line| !line.starts_with("    ")).collect();
         let place = frames.last().map_or("", |line| line.trim());
-        return format!("{} ({place})", exception.join(" "));
+        let traceback = frames.iter().rposition(|line| line.starts_with("Traceback"));
+        return (traceback.unwrap_or(0), format!("{} ({place})", exception.join(" ")));
     }
     // JavaScript: the exception and its stack, as one block at the end.
-    tail.join(" ")
+    (0, tail.join(" "))
 }
 
 /// One of the streams, as WASI wants it. Always ready, and never fails: a guest's output must not stop the guest.
@@ -334,10 +345,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_before_a_panic_is_no_part_of_it() {
+        for (said, before) in [
+            ("thread 'x' panicked at src/lib.rs:1:1:\nno", 0),
+            ("one\ntwo\nthread 'x' panicked at src/lib.rs:1:1:\nno", 2),
+            (
+                "one\nTraceback (most recent call last):\n  File \"/0/app.py\", line 3, in handle\nKeyError: 'x'",
+                1,
+            ),
+            ("TypeError: x is not a function\n    at handle (module.js:4:2)", 0),
+        ] {
+            assert_eq!(last_words(&said.lines().collect::<Vec<_>>()).0, before, "{said}");
+        }
+    }
+
+    #[test]
     fn last_words_are_those_of_the_call() {
         let mut output = output();
         output.write(Stream::Err, b"thread 'x' panicked at old\n", Instant::now());
-        output.start_call();
+        output.end_call(Instant::now());
         assert_eq!(output.last_words(Instant::now()), None);
     }
 }

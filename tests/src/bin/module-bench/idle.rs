@@ -52,8 +52,8 @@ async fn host(subject: &Subject, copies: u8, cache: &Path) -> Host {
         let name = format!("copy-{copy}");
         host.drop_module(&format!("{name}.toml"), &settings);
         host.drop_module(&format!("{name}.wasm"), wasm);
-        let in_force = |line: &str| line.contains(&name) && line.contains("module in force");
-        host.log().wait("the module in force", COMPILING, in_force).await;
+        let in_force = |line: &str| line.contains(&name) && line.contains("module activated");
+        host.log().wait("the module activated", COMPILING, in_force).await;
     }
     host
 }

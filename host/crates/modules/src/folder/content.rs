@@ -9,17 +9,17 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-/// Largest `.wasm` that is read. Python modules have some 19 MB; more than this would take minutes to compile.
-pub(crate) const MOST_WASM: u64 = 256 << 20;
-/// Largest `.toml` that is read.
-pub(crate) const MOST_TOML: u64 = 1 << 20;
+/// Bytes of the largest `.wasm` that is read. Python modules have some 19 MB; more than this would take minutes to compile.
+pub(crate) const MAX_WASM_BYTES: u64 = 256 << 20;
+/// Bytes of the largest `.toml` that is read.
+pub(crate) const MAX_TOML_BYTES: u64 = 1 << 20;
 
-/// What is remembered of a file: equal prints mean equal content.
+/// Tells what is in a file: equal hashes mean equal content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Print {
+pub(crate) enum FileHash {
     /// SHA-256 of the content.
     Content([u8; 32]),
-    /// Larger than it may be; so many bytes.
+    /// Larger than the limit; its number of bytes.
     TooLarge(u64),
     /// It could not be read.
     Unreadable(io::ErrorKind),
@@ -28,12 +28,12 @@ pub(crate) enum Print {
 /// A file of a scan.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
-    pub(crate) print: Print,
-    /// Bytes of what the print stands for.
+    pub(crate) hash: FileHash,
+    /// Bytes of what the hash stands for.
     pub(crate) size: u64,
     /// Where it can be read, if it is not held.
     path: Option<PathBuf>,
-    /// The content, if it is held; empty unless the print is [`Print::Content`].
+    /// The content, if it is held; empty unless the hash is [`FileHash::Content`].
     bytes: Option<Bytes>,
 }
 
@@ -49,14 +49,14 @@ pub(crate) enum Lost {
 impl Content {
     /// Content that was read.
     pub(crate) fn of(bytes: Bytes) -> Content {
-        Content::new(Print::Content(Sha256::digest(&bytes).into()), bytes)
+        Content::new(FileHash::Content(Sha256::digest(&bytes).into()), bytes)
     }
 
-    /// Content that is read when somebody wants it.
-    pub(super) fn on_disk(print: Print, size: u64, path: PathBuf) -> Content {
-        match print {
-            Print::Content(_) => Content {
-                print,
+    /// Content that is read when it is needed.
+    pub(super) fn on_disk(hash: FileHash, size: u64, path: PathBuf) -> Content {
+        match hash {
+            FileHash::Content(_) => Content {
+                hash,
                 size,
                 path: Some(path),
                 bytes: None,
@@ -65,9 +65,9 @@ impl Content {
         }
     }
 
-    fn new(print: Print, bytes: Bytes) -> Content {
+    fn new(hash: FileHash, bytes: Bytes) -> Content {
         Content {
-            print,
+            hash,
             size: bytes.len() as u64,
             path: None,
             bytes: Some(bytes),
@@ -79,16 +79,19 @@ impl Content {
         self.bytes.clone().unwrap_or_default()
     }
 
-    /// Exactly what the print says. What a scan did not hold is read from the file each time; what the file is by now is no
-    /// concern of whoever has seen the print, so another content is none.
+    /// Exactly the content that has the hash. Content that a listing did not hold is read from the file each time.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] if the file has another content by now.
     pub(crate) fn bytes(&self) -> Result<Bytes, Lost> {
         let Some(path) = &self.path else {
             return Ok(self.held());
         };
-        let now = read(path, MOST_WASM).ok_or(Lost::Changed)?;
-        match now.print {
-            Print::Unreadable(kind) => Err(Lost::Unreadable(kind)),
-            print if print == self.print => Ok(now.held()),
+        let now = read(path, MAX_WASM_BYTES).ok_or(Lost::Changed)?;
+        match now.hash {
+            FileHash::Unreadable(kind) => Err(Lost::Unreadable(kind)),
+            hash if hash == self.hash => Ok(now.held()),
             _ => Err(Lost::Changed),
         }
     }
@@ -97,7 +100,7 @@ impl Content {
 /// Opens a regular file; none if it is a folder. What else there is, such as a pipe, is an error and is not waited for.
 pub(super) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let mut options = File::options();
-    // A pipe would otherwise be open when somebody writes to it, which may be never. Regular files do not care.
+    // Opening a pipe would otherwise wait until another program writes to it. Regular files do not care.
     options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     let file = options.open(path)?;
     let metadata = file.metadata()?;
@@ -112,7 +115,7 @@ pub(super) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
 
 /// None if there is no such file (any more), or if it is a folder.
 pub(crate) fn read(path: &Path, limit: u64) -> Option<Content> {
-    let without = |print| Some(Content::new(print, Bytes::new()));
+    let without = |hash| Some(Content::new(hash, Bytes::new()));
     let content = open(path).and_then(|opened| {
         let Some((file, metadata)) = opened else {
             return Ok(None);
@@ -123,9 +126,9 @@ pub(crate) fn read(path: &Path, limit: u64) -> Option<Content> {
     });
     match content {
         Ok(None) => None,
-        Ok(Some((bytes, length))) if bytes.len() as u64 > limit => without(Print::TooLarge(length.max(limit + 1))),
+        Ok(Some((bytes, length))) if bytes.len() as u64 > limit => without(FileHash::TooLarge(length.max(limit + 1))),
         Ok(Some((bytes, _))) => Some(Content::of(bytes.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => without(Print::Unreadable(error.kind())),
+        Err(error) => without(FileHash::Unreadable(error.kind())),
     }
 }

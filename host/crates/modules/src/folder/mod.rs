@@ -1,79 +1,95 @@
 //! The modules folder: which files belong to which module, and what has changed since it was last looked at.
 //!
 //! `NAME.wasm` is a module and `NAME.toml` its settings; names are letters, digits, `_` and `-`. Hidden and temporary
-//! files, folders and all other files play no part. [`scan`] reads the folder; [`Listing::changes`] compares two scans
-//! by content and is pure, so that touching a file changes nothing. What is remembered of a file is its hash.
+//! files, folders and all other files play no part. A [`FolderListing`] has the hash of each file, so that
+//! touching a file changes nothing.
 //!
-//! Code may have tens of megabytes, and most of it is known already. So a scan hashes it without holding it; who wants the
-//! content reads it once more, holds it for as long as it is needed, and gets it if it still has that hash
-//! ([`Content::bytes`]). Code that has not been touched since it was hashed is not read again ([`Known`]).
+//! Code may have tens of megabytes, and most of it is known already. So a listing hashes code without holding it; the loader
+//! reads it once more, and gets it if it still has that hash ([`Content::bytes`]). Code that has not been touched since it was
+//! hashed is not read again ([`Known`]).
 //!
 //! The default module `webhook` is always there: its `.wasm` takes the place of the one in the binary.
 
 mod content;
 mod listing;
 mod name;
+mod stamp;
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::load::LoadError;
 use content::open;
-pub(super) use content::{Content, Lost, MOST_TOML, MOST_WASM, Print, read};
-pub(super) use listing::{Change, Files, Listing};
+pub(super) use content::{Content, FileHash, MAX_TOML_BYTES, MAX_WASM_BYTES, read};
+pub(super) use listing::{Files, Listing};
 pub(super) use name::ModuleName;
+pub use stamp::FileStamp;
 
 /// So much of a file is hashed at a time: it stays in the processor's cache.
 const CHUNK: usize = 256 << 10;
-/// So long a file must have been left alone before it was hashed for its times to tell whether it was touched since: clocks
-/// of files are coarse, and what is written through memory is dated late.
-const QUIET: Duration = Duration::from_secs(60);
 
-/// What a scan passes on to the next: code files that need not be read again as long as nobody touches them.
+/// What one listing passes on to the next: code files that need not be read again as long as they are not touched.
 #[derive(Debug, Default)]
-pub(super) struct Known(BTreeMap<PathBuf, (Stamp, Hashed)>);
+pub(super) struct Known(BTreeMap<PathBuf, (FileStamp, Hashed)>);
 
-/// What a code file is: its print, and how many bytes that is of.
-type Hashed = (Print, u64);
+/// What a code file is: its hash, and how many bytes that is of.
+type Hashed = (FileHash, u64);
 
-/// Tells a file from what it was before: which it is, its size, and when it was changed. Only the system sets the last of
-/// its times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
+/// The modules folder, and what is known of its files.
+#[derive(Debug)]
+pub struct ModulesFolder {
+    dir: Option<PathBuf>,
+    known: Known,
 }
 
-impl Stamp {
-    fn of(file: &Metadata) -> Stamp {
-        Stamp {
-            file: (file.dev(), file.ino()),
-            size: file.len(),
-            written: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
+impl ModulesFolder {
+    /// The folder, which may appear later; none: there is only the default module.
+    pub fn new(dir: Option<PathBuf>) -> ModulesFolder {
+        ModulesFolder {
+            dir,
+            known: Known::default(),
         }
     }
 
-    /// Whether it had been left alone for long enough to tell whether it was touched since.
-    fn is_quiet(&self, now: SystemTime) -> bool {
-        let since = now
-            .checked_sub(QUIET)
-            .and_then(|since| since.duration_since(UNIX_EPOCH).ok());
-        let since = since.and_then(|since| i64::try_from(since.as_secs()).ok());
-        since.is_some_and(|since| self.written.0 < since && self.changed.0 < since)
+    /// Where it is.
+    pub fn dir(&self) -> Option<&PathBuf> {
+        self.dir.as_ref()
+    }
+
+    /// Lists the modules in the folder, and reads files that have been touched since the last time.
+    ///
+    /// # Errors
+    ///
+    /// If the folder is there but cannot be listed. A file that cannot be read is no error.
+    pub fn list(&mut self) -> Result<FolderListing, LoadError> {
+        let Some(dir) = &self.dir else {
+            return Ok(FolderListing::default());
+        };
+        scan(dir, &mut self.known).map_err(|source| LoadError::Folder {
+            folder: dir.display().to_string(),
+            source,
+        })
+    }
+
+    /// Has the next listing read all files, touched or not.
+    pub fn forget(&mut self) {
+        self.known = Known::default();
+    }
+
+    /// Whether a file of this name is hidden or temporary, as those that editors and copying programs write first, and
+    /// plays no part: `.x.wasm.swp`, `.x.wasm.Ab12`, `#x.toml#`.
+    pub fn is_temporary(file_name: &str) -> bool {
+        file_name.starts_with(['.', '#', '~'])
     }
 }
 
-/// One look at the folder.
-#[derive(Debug, Default)]
-pub(super) struct Scan {
+/// What was in the modules folder.
+#[derive(Debug, Clone, Default)]
+pub struct FolderListing {
     pub(super) files: Listing<Content>,
     /// Files that end in `.wasm` but cannot be modules because of their names.
     pub(super) misnamed: Vec<String>,
@@ -87,26 +103,19 @@ enum Kind {
     Other,
 }
 
-impl Scan {
-    /// The modules that have code in the folder.
-    pub(super) fn modules(&self) -> impl Iterator<Item = (&ModuleName, &Files<Content>)> {
-        self.files.0.iter().filter(|(_, files)| files.wasm.is_some())
-    }
-}
-
 /// Reads the folder, but for what is known. One that does not exist is an empty one.
 ///
 /// # Errors
 ///
-/// That of the system if the folder cannot be listed. A file that cannot be read is no error but a [`Print`].
-pub(super) fn scan(dir: &Path, known: &mut Known) -> io::Result<Scan> {
+/// That of the system if the folder cannot be listed. A file that cannot be read is no error but a [`FileHash`].
+pub(super) fn scan(dir: &Path, known: &mut Known) -> io::Result<FolderListing> {
     scan_at(dir, known, SystemTime::now())
 }
 
 /// The same at another time.
-fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
+fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<FolderListing> {
     let before = std::mem::take(known);
-    let mut scan = Scan::default();
+    let mut scan = FolderListing::default();
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(scan),
         entries => entries?,
@@ -121,7 +130,7 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
             Kind::Other => {}
             Kind::Misnamed => scan.misnamed.push(file_name.to_owned()),
             Kind::Toml(name) => {
-                if let Some(content) = read(&path, MOST_TOML) {
+                if let Some(content) = read(&path, MAX_TOML_BYTES) {
                     scan.files.0.entry(name).or_default().toml = Some(content);
                 }
             }
@@ -129,11 +138,11 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
                 let Some((stamp, hashed)) = hashed(&path, &before) else {
                     continue;
                 };
-                let (print, size) = hashed;
+                let (hash, size) = hashed;
                 if let Some(stamp) = stamp.filter(|stamp| stamp.is_quiet(now)) {
                     known.0.insert(path.clone(), (stamp, hashed));
                 }
-                scan.files.0.entry(name).or_default().wasm = Some(Content::on_disk(print, size, path));
+                scan.files.0.entry(name).or_default().wasm = Some(Content::on_disk(hash, size, path));
             }
         }
     }
@@ -142,9 +151,8 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<Scan> {
 }
 
 fn kind(file_name: &str) -> Kind {
-    // What editors and copying programs leave: `.x.wasm.swp`, `.x.wasm.Ab12`, `#x.toml#`, `x.toml~`; the last two do not
-    // end as they would have to.
-    if file_name.starts_with(['.', '#', '~']) {
+    // Those that end otherwise, such as `x.toml~`, are no modules in any case.
+    if ModulesFolder::is_temporary(file_name) {
         return Kind::Other;
     }
     match file_name.rsplit_once('.') {
@@ -156,32 +164,32 @@ fn kind(file_name: &str) -> Kind {
 
 /// What a code file is, and what tells whether it is touched from then on; none if there is no such file (any more), or if
 /// it is a folder.
-fn hashed(path: &Path, known: &Known) -> Option<(Option<Stamp>, Hashed)> {
+fn hashed(path: &Path, known: &Known) -> Option<(Option<FileStamp>, Hashed)> {
     let hashed = open(path).and_then(|opened| {
         let Some((file, metadata)) = opened else {
             return Ok(None);
         };
         // From before it is read: what happens meanwhile is a touch.
-        let stamp = Stamp::of(&metadata);
+        let stamp = FileStamp::of(&metadata);
         if let Some((_, hashed)) = known.0.get(path).filter(|(before, _)| *before == stamp) {
             return Ok(Some((stamp, *hashed)));
         }
         let mut hash = Sha256::new();
         let read = io::copy(
-            &mut BufReader::with_capacity(CHUNK, file.take(MOST_WASM + 1)),
+            &mut BufReader::with_capacity(CHUNK, file.take(MAX_WASM_BYTES + 1)),
             &mut hash,
         )?;
-        let print = if read > MOST_WASM {
-            Print::TooLarge(metadata.len().max(read))
+        let hash = if read > MAX_WASM_BYTES {
+            FileHash::TooLarge(metadata.len().max(read))
         } else {
-            Print::Content(hash.finalize().into())
+            FileHash::Content(hash.finalize().into())
         };
-        Ok(Some((stamp, (print, read))))
+        Ok(Some((stamp, (hash, read))))
     });
     match hashed {
         Ok(hashed) => hashed.map(|(stamp, hashed)| (Some(stamp), hashed)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => Some((None, (Print::Unreadable(error.kind()), 0))),
+        Err(error) => Some((None, (FileHash::Unreadable(error.kind()), 0))),
     }
 }
 
@@ -189,8 +197,11 @@ fn hashed(path: &Path, known: &Known) -> Option<(Option<Stamp>, Hashed)> {
 mod tests {
     use std::fs::File;
 
+    use std::time::Duration;
+
     use bytes::Bytes;
 
+    use super::content::Lost;
     use super::*;
 
     #[test]
@@ -199,8 +210,8 @@ mod tests {
         let fifo = dir.path().join("pipe.wasm");
         rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
         let scan = scan(dir.path(), &mut Known::default()).unwrap();
-        let print = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().print;
-        assert_eq!(print, Print::Unreadable(io::ErrorKind::InvalidInput));
+        let hash = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().hash;
+        assert_eq!(hash, FileHash::Unreadable(io::ErrorKind::InvalidInput));
 
         // Nor one that has taken the place of a file since it was looked at.
         let file = dir.path().join("file.wasm");
@@ -218,8 +229,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn print(byte: u8) -> Print {
-        Print::Content([byte; 32])
+    fn hash(byte: u8) -> FileHash {
+        FileHash::Content([byte; 32])
     }
 
     #[test]
@@ -255,7 +266,7 @@ mod tests {
         std::fs::write(dir.path().join("a.wasm"), "code").unwrap();
         std::fs::write(dir.path().join("a.toml"), "").unwrap();
         std::fs::write(dir.path().join("b c.wasm"), "").unwrap();
-        std::fs::write(dir.path().join("big.toml"), vec![b'#'; MOST_TOML as usize + 1]).unwrap();
+        std::fs::write(dir.path().join("big.toml"), vec![b'#'; MAX_TOML_BYTES as usize + 1]).unwrap();
         std::fs::create_dir(dir.path().join("dir.wasm")).unwrap();
         let first = scan(dir.path()).unwrap();
         assert_eq!(first.misnamed, ["b c.wasm"]);
@@ -265,12 +276,12 @@ mod tests {
             b"code"
         );
         let big = first.files.0[&name("big")].toml.as_ref().unwrap();
-        assert_eq!(big.print, Print::TooLarge(MOST_TOML + 1));
+        assert_eq!(big.hash, FileHash::TooLarge(MAX_TOML_BYTES + 1));
 
         // The same content written again is no change.
         std::fs::write(dir.path().join("a.wasm"), "code").unwrap();
         let second = scan(dir.path()).unwrap();
-        assert_eq!(first.files.prints().changes(&second.files.prints()), []);
+        assert_eq!(first.files.hashes(), second.files.hashes());
         assert!(scan(&dir.path().join("a.wasm")).is_err());
     }
 
@@ -284,7 +295,7 @@ mod tests {
         };
         std::fs::write(&path, "code").unwrap();
         let content = code();
-        assert_eq!(content.print, Content::of(Bytes::from_static(b"code")).print);
+        assert_eq!(content.hash, Content::of(Bytes::from_static(b"code")).hash);
         assert_eq!(content.bytes().unwrap(), "code");
         assert_eq!(content.held(), "", "tens of megabytes for each file");
         std::fs::write(&path, "coda").unwrap();
@@ -294,38 +305,41 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(content.bytes(), Err(Lost::Changed));
         let large = File::create(&path).unwrap();
-        large.set_len(MOST_WASM + 5).unwrap();
-        assert_eq!(code().print, Print::TooLarge(MOST_WASM + 5));
+        large.set_len(MAX_WASM_BYTES + 5).unwrap();
+        assert_eq!(code().hash, FileHash::TooLarge(MAX_WASM_BYTES + 5));
         assert_eq!(code().bytes().unwrap(), "");
     }
 
-    /// What is known is made another print here, so that it can be told from what was read.
+    /// What is known is made another hash here, so that it can be told from what was read.
     #[test]
     fn code_is_read_again_when_it_was_touched() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.wasm");
         std::fs::write(&path, "code").unwrap();
-        let content = Content::of(Bytes::from_static(b"code")).print;
+        let content = Content::of(Bytes::from_static(b"code")).hash;
         let mut known = Known::default();
-        let (now, later) = (SystemTime::now(), SystemTime::now() + QUIET + Duration::from_secs(5));
+        let (now, later) = (
+            SystemTime::now(),
+            SystemTime::now() + stamp::QUIET + Duration::from_secs(5),
+        );
         let seen = |known: &mut Known, now| {
             scan_at(dir.path(), known, now)
                 .unwrap()
                 .files
-                .prints()
+                .hashes()
                 .of(&name("a"))
                 .wasm
         };
         assert_eq!(seen(&mut known, now), Some(content));
         assert!(known.0.is_empty(), "it was written a moment ago");
         assert_eq!(seen(&mut known, later), Some(content));
-        known.0.get_mut(&path).unwrap().1 = (print(7), 4);
+        known.0.get_mut(&path).unwrap().1 = (hash(7), 4);
         for _ in 0..2 {
-            assert_eq!(seen(&mut known, later), Some(print(7)), "it is not read again");
+            assert_eq!(seen(&mut known, later), Some(hash(7)), "it is not read again");
         }
         // The same content, size and time of writing: the system dates it all the same.
         let before = std::fs::metadata(&path).unwrap();
-        while Stamp::of(&std::fs::metadata(&path).unwrap()) == Stamp::of(&before) {
+        while FileStamp::of(&std::fs::metadata(&path).unwrap()) == FileStamp::of(&before) {
             std::fs::write(&path, "code").unwrap();
             File::options()
                 .write(true)
@@ -335,13 +349,13 @@ mod tests {
                 .unwrap();
         }
         assert_eq!(seen(&mut known, later), Some(content));
-        known.0.get_mut(&path).unwrap().1 = (print(7), 4);
+        known.0.get_mut(&path).unwrap().1 = (hash(7), 4);
         let other = dir.path().join("b");
         std::fs::write(&other, "coda").unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert_eq!(
             seen(&mut known, later),
-            Some(Content::of(Bytes::from_static(b"coda")).print)
+            Some(Content::of(Bytes::from_static(b"coda")).hash)
         );
         std::fs::remove_file(&path).unwrap();
         assert_eq!(seen(&mut known, later), None);

@@ -1,4 +1,4 @@
-//! Why a module's files are not in force, in words for whoever put them there.
+//! Why a module's files do not load, in words for the person who put them there.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use hookhost_settings::Problem;
 use hookhost_wasm as wasm;
 use hookhost_wasm::CallError;
 
-/// Why a module's files are not in force. [`LoadError::problems`] has the mistakes one by one.
+/// Why a module's files do not load. [`LoadError::problems`] has the errors one by one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -73,25 +73,14 @@ pub enum LoadError {
         /// Why.
         source: wasm::LoadError,
     },
-    /// Compiling takes longer than it may. It goes on, for the next attempt.
+    /// The compiler took longer than it may and was killed.
     #[error(
-        "{file} was not compiled within {limit:?} (limits.compile_time); compiling goes on, and a rescan finds it when it is \
-         done"
+        "{file} was not compiled within {limit:?} (limits.compile_time): raise the limit or retry when the machine is less busy"
     )]
     TooSlow {
         /// The module's file.
         file: String,
-        /// The limit that was in force.
-        limit: Duration,
-    },
-    /// Other modules that take long to compile left no room for this one.
-    #[error(
-        "{file} was not compiled within {limit:?} (limits.compile_time): other modules take that long; rescan later"
-    )]
-    CompilersBusy {
-        /// The module's file.
-        file: String,
-        /// The limit that was in force.
+        /// The limit.
         limit: Duration,
     },
     /// The module does not take its configuration.
@@ -102,7 +91,7 @@ pub enum LoadError {
         /// All mistakes, in the module's words and where they stand; perhaps none.
         problems: Vec<Problem>,
         /// Whether the configuration is that of the host, and not the module's own.
-        given: bool,
+        is_host_configuration: bool,
     },
     /// The module failed while it was configured.
     #[error("{file} fails while it is configured")]
@@ -131,20 +120,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// The mistakes one by one, each with its key; empty if the error is none of the settings.
+    /// The errors in settings one by one, each with its key; empty if the error is about something else.
     pub fn problems(&self) -> &[Problem] {
         match self {
             LoadError::Settings { problems } | LoadError::Refused { problems, .. } => problems,
             _ => &[],
-        }
-    }
-
-    /// Whether the module took too long: faster code, or a machine with less to do, may be all that it needs.
-    pub fn depends_on_time(&self) -> bool {
-        match self {
-            LoadError::Configure { source, .. } => source.depends_on_time(),
-            LoadError::Code { source, .. } => source.depends_on_time(),
-            _ => false,
         }
     }
 }

@@ -18,7 +18,7 @@ fn a_generation_that_fails_on_everything_is_rolled_back() {
     for (turn, instances) in [(0, instances(1)), (1, instances(3))] {
         put(dir.path(), "a.toml", &instances);
         put(dir.path(), "a.wasm", guest("", "unreachable"));
-        host.modules.handle().rescan();
+        host.rescan();
         let first = 1 + 20 * turn;
         (first..first + 20).for_each(|number| assert!(host.emit(&format!("c{}", number % 3), number)));
         until("the rollback", || host.state("a").unwrap().status == Status::RolledBack);
@@ -30,18 +30,18 @@ fn a_generation_that_fails_on_everything_is_rolled_back() {
         );
         until("all requests", || host.requests().len() as u32 == first + 20);
         assert_eq!(host.number("a"), Some(1));
-        assert_eq!(host.state("a").unwrap().held.events, 0);
+        assert_eq!(host.state("a").unwrap().quarantined.events, 0);
         // By itself nothing comes of the same files; whoever asks gets another try, which ends as the first.
         put(dir.path(), "a.wasm", guest("", "unreachable"));
     }
-    let bad = host.modules.handle().rescan();
+    let bad = host.rescan();
     assert_eq!(bad.loaded.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["a"]);
     assert_eq!(host.state("a").unwrap().status, Status::Running);
     // What is mended is a new generation.
     let mut mended = counter();
     mended.extend([0, 2, 1, b'v']);
     put(dir.path(), "a.wasm", mended);
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(host.state("a").unwrap().status, Status::Running);
     assert!(host.answer("c", 100).generation > 3);
     let requests = host.stop();
@@ -67,7 +67,7 @@ fn an_event_of_the_quarantine_is_handled_again() {
     assert!(handle.entry(ids[0]).is_none());
     put(dir.path(), "a.wasm", counter());
     put(dir.path(), "a.toml", "[egress]\nallow = ['http://h/']");
-    handle.rescan();
+    host.rescan();
     for id in handle.entries_of("a") {
         assert_eq!(
             handle.replay(id).unwrap().1,
@@ -92,11 +92,11 @@ fn what_cannot_be_replayed_stays() {
     // The module now wants other topics, and then there is none.
     put(dir.path(), "a.wasm", variant(1));
     put(dir.path(), "a.toml", rules_toml("http://h/").replace("t/#", "other"));
-    handle.rescan();
+    host.rescan();
     let error = handle.replay(id).unwrap_err();
     assert!(matches!(error, ReplayError::NotWanted { .. }), "{error}");
     fs::remove_file(dir.path().join("a.wasm")).unwrap();
-    handle.rescan();
+    host.rescan();
     assert_eq!(handle.replay(id).unwrap_err(), ReplayError::NoModule("a".into()));
     assert_eq!(handle.discard(id).unwrap().event.id.0, 1);
     assert!(handle.entry(id).is_none());

@@ -7,18 +7,21 @@ fn a_dropped_file_takes_the_place_of_the_default_module_and_back() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::start(settings(Some(dir.path()), rules("http://h/hook")));
     put(dir.path(), "webhook.wasm", variant(1));
-    until("the file", || host.origin("webhook") == Some(Origin::File));
+    host.look();
+    assert_eq!(host.origin("webhook"), Some(Origin::File));
     assert_eq!(host.answer("c", 1).generation, 2);
     put(dir.path(), "webhook.toml", rules_toml("http://other/"));
-    until("the settings", || host.number("webhook") == Some(3));
+    host.look();
+    assert_eq!(host.number("webhook"), Some(3));
     assert_eq!(host.answer("c", 2).url, "http://other/");
     fs::remove_file(dir.path().join("webhook.wasm")).unwrap();
-    until("the default module", || host.origin("webhook") == Some(Origin::BuiltIn));
+    host.look();
+    assert_eq!(host.origin("webhook"), Some(Origin::BuiltIn));
     let request = host.answer("c", 3);
     assert_eq!((request.url.as_str(), request.generation), ("http://other/", 4));
     // The same content again is no change.
     put(dir.path(), "webhook.toml", rules_toml("http://other/"));
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(host.number("webhook"), Some(4));
 }
 
@@ -61,7 +64,7 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
     .enumerate()
     {
         put(dir.path(), file, content);
-        host.modules.handle().rescan();
+        host.rescan();
         assert!(
             host.problem("a").contains(expected),
             "{} for {expected}",
@@ -76,11 +79,31 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
         // Mended: a new generation, although the files are what they were.
         put(dir.path(), "a.wasm", variant(1));
         put(dir.path(), "a.toml", &good);
-        host.modules.handle().rescan();
+        host.rescan();
         assert_eq!(
             (host.problem("a").as_str(), host.number("a")),
             ("", Some(2 + number as u32))
         );
+    }
+}
+
+/// Writes to a file when it is asked for cached code, which is between the look at the file and reading it.
+struct Meddler {
+    engine: Engine,
+    file: std::path::PathBuf,
+    meddles: Arc<AtomicBool>,
+}
+
+impl load::Compile for Meddler {
+    fn cached(&self, _: [u8; 32]) -> Option<Result<wasm::Component, wasm::LoadError>> {
+        if self.meddles.load(Ordering::SeqCst) {
+            fs::write(&self.file, "half a mod").unwrap();
+        }
+        None
+    }
+
+    fn compile(&self, wasm: &[u8], _: [u8; 32], _: Duration) -> Result<wasm::Component, wasm::LoadError> {
+        self.engine.compile(wasm)
     }
 }
 
@@ -94,42 +117,32 @@ fn a_file_that_was_another_while_it_was_loaded_is_tried_again() {
         let mut current = variant(variants[0]);
         fs::write(&file, &current).unwrap();
         put(dir.path(), &format!("{name}.toml"), rules_toml("http://h/"));
-        // The loader asks for what is kept between the look at the file and reading it.
         let meddles = Arc::new(AtomicBool::new(true));
-        let (engine, meddler, meddled) = (engine(), Arc::clone(&meddles), file.clone());
-        let (quick, well) = (engine.clone(), engine.clone());
-        let ways = load::Ways {
-            kept: Arc::new(move |_| {
-                if meddler.load(Ordering::SeqCst) {
-                    fs::write(&meddled, "half a mod").unwrap();
-                }
-                None
-            }),
-            quick: Arc::new(move |_, wasm, _| quick.compile(wasm)),
-            well: Arc::new(move |_, wasm, _| well.compile(wasm)),
+        let meddler = Meddler {
+            engine: engine(),
+            file: file.clone(),
+            meddles: Arc::clone(&meddles),
         };
-        let loader = Loader::with(ways, settings(Some(dir.path()), json!({})));
-        let host = Host::start_loader(loader, Bounds::default());
-        let look = || host.modules.registry.look(false, None);
+        let host = Host::start_with(meddler, settings(Some(dir.path()), json!({})));
         for number in variants {
             let expected = format!("{name}.wasm was changed while it was being loaded");
             assert!(host.problem(&name).contains(&expected), "{}", host.problem(&name));
             let before = host.number(&name);
             fs::write(&file, &current).unwrap();
             meddles.store(false, Ordering::SeqCst);
-            look();
+            host.look();
             assert_eq!(host.problem(&name), "");
             assert_eq!(host.number(&name), before.map_or(Some(1), |before| Some(before + 1)));
-            assert_eq!(look().loaded, [], "it is what it was");
+            assert_eq!(host.look().loaded, [], "it is what it was");
             // Once more, in the place of what is in force.
             current = variant(number + 10);
             fs::write(&file, &current).unwrap();
             meddles.store(true, Ordering::SeqCst);
-            look();
+            host.look();
         }
         // What is gone by then is gone.
         fs::remove_file(&file).unwrap();
-        look();
+        host.look();
         assert_eq!(host.problem(&name), "");
         assert_eq!(host.number(&name).is_some(), name == "webhook");
         fs::remove_file(dir.path().join(format!("{name}.toml"))).unwrap();
@@ -152,6 +165,6 @@ fn at_the_start_bad_files_are_reported_and_the_rest_runs() {
     assert!(host.problem("webhook").contains("webhook.wasm cannot be loaded"));
     assert_eq!(&*host.answer("c", 1).source, "good");
     fs::remove_file(dir.path().join("bad.wasm")).unwrap();
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(host.state("bad"), None);
 }

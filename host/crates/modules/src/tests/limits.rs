@@ -29,36 +29,94 @@ fn a_module_gets_as_many_instances_as_memory_allows_or_as_somebody_said() {
     assert_eq!(of(&host), [2, 1, 3]);
     // More memory after a change: the number follows.
     put(dir.path(), "small.wasm", with_pages(1500));
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(instances(&host, "small"), 1);
     put(dir.path(), "large.toml", "[limits]\ninstances = 2");
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(instances(&host, "large"), 2);
     drop(host);
     let host = Host::start(up_to(Instances::Exactly(4)));
     assert_eq!(of(&host), [4, 2, 3]);
 }
 
+/// A compiler that is killed when it has less than a second.
+struct Slow(Engine);
+
+impl load::Compile for Slow {
+    fn cached(&self, _: [u8; 32]) -> Option<Result<wasm::Component, wasm::LoadError>> {
+        None
+    }
+
+    fn compile(&self, wasm: &[u8], _: [u8; 32], limit: Duration) -> Result<wasm::Component, wasm::LoadError> {
+        if limit < Duration::from_secs(1) {
+            return Err(wasm::LoadError::CompilerKilled { limit });
+        }
+        self.0.compile(wasm)
+    }
+}
+
 #[test]
-fn compiling_has_an_end_and_what_was_compiled_too_late_is_used() {
+fn compiling_has_an_end_and_is_tried_again_with_more_time() {
     let dir = tempfile::tempdir().unwrap();
-    let host = Host::start(settings(Some(dir.path()), rules("http://h/")));
-    // Code that no other test has compiled.
-    put(dir.path(), "slow.wasm", variant(201));
-    put(
-        dir.path(),
-        "slow.toml",
-        format!("{}[limits]\ncompile_time = '1ms'", rules_toml("http://slow/")),
-    );
-    host.modules.handle().rescan();
+    let host = Host::start_with(Slow(engine()), settings(Some(dir.path()), rules("http://h/")));
+    let limited = |time: &str| format!("{}[limits]\ncompile_time = '{time}'", rules_toml("http://slow/"));
+    put(dir.path(), "slow.wasm", variant(1));
+    put(dir.path(), "slow.toml", limited("1ms"));
+    host.look();
     let problem = host.problem("slow");
-    assert!(problem.contains("slow.wasm was not compiled within 1ms"), "{problem}");
+    assert!(
+        problem.contains("slow.wasm was not compiled within 1ms (limits.compile_time)"),
+        "{problem}"
+    );
     assert_eq!(host.state("slow").unwrap().status, Status::Rejected);
     assert_eq!(&*host.answer("c", 1).source, "webhook");
-    until("what goes on in the background", || {
-        host.modules.handle().rescan();
-        host.number("slow") == Some(1)
-    });
+    put(dir.path(), "slow.toml", limited("1m"));
+    host.look();
+    assert_eq!((host.number("slow"), host.problem("slow").as_str()), (Some(1), ""));
+}
+
+/// As on a system where it starts more slowly than it may.
+#[test]
+fn a_module_that_starts_too_slowly_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    put(
+        dir.path(),
+        "a.wasm",
+        guest_that(2, "", "(loop $again (br $again)) (unreachable)", "unreachable"),
+    );
+    put(dir.path(), "a.toml", "[limits]\nstart_deadline = '100ms'");
+    let host = Host::start(settings(Some(dir.path()), json!({})));
+    let problem = host.problem("a");
+    assert!(
+        problem.contains("fails while it is configured: the module did not answer within 100ms"),
+        "{problem}"
+    );
+    assert_eq!(host.state("a").unwrap().status, Status::Rejected);
+}
+
+/// One that starts and then answers nothing in time is rolled back like any other that fails, and loses no event.
+#[test]
+fn a_module_that_is_too_slow_is_rolled_back() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), "a.wasm", counter());
+    put(
+        dir.path(),
+        "a.toml",
+        "[limits]\ninstances = 1\ndeadline = '500ms'\n[egress]\nallow = ['http://h/']",
+    );
+    let host = Host::start(settings(Some(dir.path()), json!({})));
+    assert_eq!(host.answer("c", 0).generation, 1);
+    put(
+        dir.path(),
+        "a.wasm",
+        guest("", "(loop $again (br $again)) (unreachable)"),
+    );
+    host.look();
+    (1..12).for_each(|number| assert!(host.emit("c", number)));
+    until("the rollback", || host.state("a").unwrap().status == Status::RolledBack);
+    until("all requests", || host.requests().len() == 12);
+    assert_eq!(host.number("a"), Some(1));
+    assert_eq!(host.state("a").unwrap().quarantined.events, 0);
 }
 
 #[test]
@@ -155,9 +213,9 @@ fn with_a_data_folder_a_module_finds_its_state_again() {
         }
         // Away, and back.
         fs::remove_file(dir.path().join("count.wasm")).unwrap();
-        host.modules.handle().rescan();
+        host.rescan();
         put(dir.path(), "count.wasm", counter());
-        host.modules.handle().rescan();
+        host.rescan();
         expected += 1;
         assert_eq!(count(&host, 2), expected);
         drop(host);

@@ -13,33 +13,25 @@ fn receivers(concurrency_limit: usize) -> Arc<Receivers> {
 }
 
 /// Has a configuration read again that gives these receivers and rules.
-fn read_again(host: &Host, receivers: &Arc<Receivers>, webhook_config: &Value) -> Rescan {
-    let given = Given {
+fn read_again(host: &Host, receivers: &Arc<Receivers>, webhook_config: &Value) -> Applied {
+    host.apply(false, new_configuration(receivers, webhook_config))
+}
+
+fn new_configuration(receivers: &Arc<Receivers>, webhook_config: &Value) -> DesiredConfiguration {
+    DesiredConfiguration::Valid(ReloadableSettings {
         webhook_config: webhook_config.clone(),
         places: Default::default(),
         receivers: Arc::clone(receivers),
-    };
-    let fresh = Fresh {
-        given: Ok(given),
-        warnings: Vec::new(),
-    };
-    host.modules.registry.look(false, Some(fresh))
+    })
 }
 
-/// A host whose module `a` has taken an event, and whose folder is looked at only by [`look`] and [`read_again`].
+/// A host whose module `a` has taken an event, and whose folder is looked at only by [`Host::look`] and [`read_again`].
 fn host_with_a(dir: &Path) -> Host {
     put(dir, "a.wasm", counter());
     put(dir, "a.toml", GRANT);
-    let host = Host::start_loader(
-        Loader::new(&engine(), settings(Some(dir), json!({}))),
-        Bounds::default(),
-    );
+    let host = Host::start(settings(Some(dir), json!({})));
     assert_eq!(host.answer("c", 0).generation, 1);
     host
-}
-
-fn look(host: &Host) -> Rescan {
-    host.modules.registry.look(false, None)
 }
 
 /// Hands a module that fails on everything what it takes for a rollback; with the requests of before there are so many.
@@ -57,7 +49,7 @@ fn a_module_that_was_rolled_back_stays_so_and_takes_what_is_new() {
     let host = host_with_a(dir.path());
     put(dir.path(), "a.wasm", guest("", "unreachable"));
     put(dir.path(), "a.toml", format!("{GRANT}\n[config]\nother = 1"));
-    look(&host);
+    host.look();
     fail_until_rolled_back(&host, "a", 6);
     for (turn, number) in [(0, 3), (1, 4)] {
         let new = receivers(7 + turn);
@@ -76,7 +68,7 @@ fn a_module_that_was_rolled_back_stays_so_and_takes_what_is_new() {
     }
     // Other files are loaded as ever.
     put(dir.path(), "a.wasm", counter());
-    look(&host);
+    host.look();
     assert_eq!((host.number("a"), host.problem("a").as_str()), (Some(5), ""));
     assert_eq!(host.answer("c", 20).generation, 5);
 }
@@ -86,28 +78,19 @@ fn whoever_asks_has_a_module_that_was_rolled_back_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let host = host_with_a(dir.path());
     put(dir.path(), "a.wasm", guest("", "unreachable"));
-    look(&host);
+    host.look();
     fail_until_rolled_back(&host, "a", 6);
-    let given = Given {
-        receivers: receivers(7),
-        ..host.modules.registry.given()
-    };
-    let fresh = Fresh {
-        given: Ok(given),
-        warnings: Vec::new(),
-    };
-    host.modules.registry.look(true, Some(fresh));
+    host.apply(true, new_configuration(&receivers(7), &json!({})));
     assert_eq!((host.number("a"), host.problem("a").as_str()), (Some(3), ""));
 }
 
 #[test]
 fn the_default_module_that_was_rolled_back_stays_so_and_takes_what_is_new() {
     let dir = tempfile::tempdir().unwrap();
-    let loader = Loader::new(&engine(), settings(Some(dir.path()), rules("http://one/")));
-    let host = Host::start_loader(loader, Bounds::default());
+    let host = Host::start(settings(Some(dir.path()), rules("http://one/")));
     assert_eq!(host.answer("c", 0).url, "http://one/");
     put(dir.path(), "webhook.wasm", guest("", "unreachable"));
-    look(&host);
+    host.look();
     fail_until_rolled_back(&host, "webhook", 6);
     let found = read_again(&host, &receivers(7), &rules("http://two/"));
     assert_eq!(found.loaded, [("webhook".into(), 3)]);
@@ -117,7 +100,7 @@ fn the_default_module_that_was_rolled_back_stays_so_and_takes_what_is_new() {
     assert_eq!((request.generation, request.url.as_str()), (3, "http://two/"));
     // What it does not take is refused as ever.
     let found = read_again(&host, &receivers(8), &json!({ "urls": 1 }));
-    assert_eq!(found.configuration.unwrap().outcome, Outcome::Refused);
+    assert!(matches!(found.configuration, Some(ConfigurationOutcome::Rejected(_))));
     assert_eq!(host.answer("c", 2).generation, 3);
     // A module is not given up for a configuration that came and went.
     fs::remove_file(dir.path().join("webhook.wasm")).unwrap();
@@ -136,7 +119,7 @@ fn a_module_whose_files_do_not_load_takes_what_is_new() {
         // The file has been looked at before the configuration changes, or comes together with it.
         for is_known in [true, false] {
             if is_known {
-                look(&host);
+                host.look();
                 assert_eq!(host.number("a"), Some(number));
             }
             let new = receivers(10 + number as usize);
@@ -156,7 +139,7 @@ fn a_module_whose_files_do_not_load_takes_what_is_new() {
         }
         put(dir.path(), "a.wasm", counter());
         put(dir.path(), "a.toml", GRANT);
-        look(&host);
+        host.look();
         number += 1;
         assert_eq!((host.number("a"), host.problem("a").as_str()), (Some(number), ""));
     }

@@ -14,7 +14,7 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
     let mut other = counter();
     other.extend([0, 2, 1, b'v']);
     put(dir.path(), "count.wasm", other);
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!((host.number("count"), count(2)), (Some(2), 3));
     // Settings alone, and with them the number of instances: the queues change, the state stays.
     put(
@@ -22,20 +22,20 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
         "count.toml",
         granted.replace("instances = 1", "instances = 3"),
     );
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!((host.number("count"), count(3)), (Some(3), 4));
     put(dir.path(), "count.toml", ONE_AT_A_TIME);
-    host.modules.handle().rescan();
+    host.rescan();
     assert!(host.emit("c", 4));
     until("the refusal", || {
         host.state("count").unwrap().counts.refused_requests == 1
     });
     // A removed module has left nothing behind.
     fs::remove_file(dir.path().join("count.wasm")).unwrap();
-    host.modules.handle().rescan();
+    host.rescan();
     put(dir.path(), "count.wasm", counter());
     put(dir.path(), "count.toml", &granted);
-    host.modules.handle().rescan();
+    host.rescan();
     assert_eq!(count(5), 1);
 }
 
@@ -69,17 +69,16 @@ fn swaps_under_load_lose_and_double_nothing() {
             })
         })
         .collect();
-    // By the watch or by the rescan, whichever is first.
     let put_in_force = |file: &str, content: Vec<u8>| {
         let before = host.number("a");
         put(dir.path(), file, content);
-        host.modules.handle().rescan();
+        host.rescan();
         assert!(host.number("a") > before, "{file}: {}", host.problem("a"));
     };
     for turn in 1..=3u8 {
         put_in_force("a.wasm", variant(turn));
         put(dir.path(), "a.wasm", "broken");
-        host.modules.handle().rescan();
+        host.rescan();
         assert!(host.problem("a").contains("not WebAssembly"));
         put_in_force("a.wasm", variant(turn));
         let other_queues = format!("{}[limits]\ninstances = {turn}", rules_toml("http://h/"));
@@ -100,46 +99,4 @@ fn swaps_under_load_lose_and_double_nothing() {
         assert!(requests.is_sorted_by_key(|request| request.generation), "{client}");
     }
     assert_eq!(answered, sent);
-}
-
-/// Nothing is in the cache: every module begins in quickly compiled code and goes on in better code, as the same
-/// generation, while events keep coming. The default module's largest function needs more stack in the first of them
-/// than code has in the second.
-#[test]
-fn quickly_compiled_code_gives_way_to_better_code() {
-    let cache = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        queue: QueueLimits {
-            overflow: hookhost_hooks::Overflow::Wait,
-            events: 64,
-            ..QueueLimits::default()
-        },
-        ..settings(None, rules("http://h/"))
-    };
-    let engine_settings = EngineSettings {
-        cache_dir: Some(cache.path().to_owned()),
-        ..EngineSettings::default()
-    };
-    let host = Host::start_with(Engine::new(&engine_settings).unwrap(), settings);
-    let mut sent = 0;
-    while sent == 0 || host.modules.registry.can_improve(None) {
-        assert!(host.emit("c", sent));
-        sent += 1;
-    }
-    assert_eq!(
-        fs::read_dir(cache.path()).unwrap().count(),
-        1,
-        "what was compiled well is kept"
-    );
-    // These are handled by the new code, which did not have to do with the ones before.
-    for _ in 0..10 {
-        assert!(host.emit("c", sent));
-        sent += 1;
-    }
-    assert_eq!(host.number("webhook"), Some(1));
-    let requests = host.stop();
-    let ids: Vec<String> = requests.iter().map(|request| request.id.clone()).collect();
-    let expected: Vec<String> = (0..sent).map(|number| format!("{number:032X}")).collect();
-    assert_eq!(ids, expected, "each once, and in order");
-    assert!(requests.iter().all(|request| request.generation == 1));
 }

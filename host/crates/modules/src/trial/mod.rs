@@ -2,8 +2,8 @@
 //!
 //! A [`Subject`] is a `.wasm` with the settings that belong to it. It is loaded by the code that a host loads modules
 //! with, so that whatever a host would refuse is refused here, in the same words; what comes of it is a [`Trial`]. A
-//! trial hands over events one at a time and tells of each what would have become of it ([`Tried`]): the same interests,
-//! limits and grants are in force, an event that fails is handled a second time by a new instance, and state is kept
+//! trial hands over events one at a time and reports for each what would have become of it ([`Tried`]): the same interests,
+//! limits and grants apply, an event that fails is handled a second time by a new instance, and state is kept
 //! between events. Nothing is sent, and state ends with the trial.
 
 mod subject;
@@ -25,7 +25,7 @@ use hookhost_settings::units::{format_duration, format_size};
 use hookhost_wasm::{Instance, Outcome};
 
 /// How much longer a call may take whose instructions are counted.
-const PATIENCE: u32 = 10;
+const METERED_DEADLINE_FACTOR: u32 = 10;
 
 /// A module that was loaded, with one instance.
 pub struct Trial {
@@ -64,7 +64,7 @@ impl Trial {
     #[must_use]
     pub fn patient(mut self) -> Trial {
         let limits = &mut self.generation.template.limits;
-        limits.deadline = limits.deadline.saturating_mul(PATIENCE);
+        limits.deadline = limits.deadline.saturating_mul(METERED_DEADLINE_FACTOR);
         // It was made with the old limits.
         self.instance = None;
         self
@@ -147,8 +147,12 @@ impl Trial {
             let fate = match outcomes {
                 Ok(outcomes) => {
                     self.instance = Some(instance);
-                    // One event, one outcome: anything else is an error of the call.
-                    self.fate(event, outcomes.into_iter().next().unwrap_or(Outcome::Ignore))
+                    #[expect(
+                        clippy::expect_used,
+                        reason = "one event, one outcome: anything else is an error of the call"
+                    )]
+                    let outcome = outcomes.into_iter().next().expect("the event's outcome");
+                    self.fate(event, outcome)
                 }
                 // Instances that have failed are not used again.
                 Err(_) if !is_again => {

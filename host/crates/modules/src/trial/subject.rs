@@ -9,9 +9,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Trial;
-use crate::folder::{self, Content, Files, MOST_TOML, MOST_WASM, ModuleName, Print};
+use crate::folder::{self, Content, FileHash, Files, MAX_TOML_BYTES, MAX_WASM_BYTES, ModuleName};
 use crate::load::{Compiled, LoadError, Loader};
-use crate::{Given, Settings};
+use crate::{ReloadableSettings, Settings};
 use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::{Problem, Source};
 use hookhost_wasm::{Anatomy, Component, Engine};
@@ -31,10 +31,10 @@ impl Subject {
     ///
     /// Files that cannot be read, and JSON that settings cannot be.
     pub fn read(wasm: &Path, settings: Option<&Path>) -> Result<Subject, LoadError> {
-        let content = read(wasm, MOST_WASM)?;
+        let content = read(wasm, MAX_WASM_BYTES)?;
         let settings = match settings {
             Some(path) => {
-                let content = read(path, MOST_TOML)?;
+                let content = read(path, MAX_TOML_BYTES)?;
                 let content = if is_json(path) {
                     from_json(path, &content)?
                 } else {
@@ -44,7 +44,7 @@ impl Subject {
             }
             None => {
                 let beside = wasm.with_extension("toml");
-                folder::read(&beside, MOST_TOML).map(|content| (beside, content))
+                folder::read(&beside, MAX_TOML_BYTES).map(|content| (beside, content))
             }
         };
         Ok(Subject {
@@ -95,10 +95,10 @@ impl Subject {
     pub fn load(&self, component: Component, engine: Engine, settings: Settings) -> Result<Trial, LoadError> {
         let settings = Settings {
             dir: self.wasm.0.parent().map(Path::to_owned),
-            given: Given {
+            reloadable: ReloadableSettings {
                 webhook_config: Value::Object(serde_json::Map::new()),
                 places: Default::default(),
-                ..settings.given
+                ..settings.reloadable
             },
             ..settings
         };
@@ -107,7 +107,7 @@ impl Subject {
             toml: self.settings.as_ref().map(|(_, content)| content.clone()),
         };
         let compiled = Compiled::of(&self.wasm.1, component);
-        let loader = Loader::new(&engine, settings);
+        let loader = Loader::new(engine, settings);
         let start = Instant::now();
         let loaded = loader.load(&self.name, &files, 1, &Kv::new(KvBounds::default()), Some(&compiled));
         let loaded = loaded.map_err(|error| self.renamed(error))?;
@@ -171,14 +171,14 @@ fn read(path: &Path, limit: u64) -> Result<Content, LoadError> {
             io::ErrorKind::NotFound
         })
     })?;
-    match content.print {
-        Print::Content(_) => Ok(content),
-        Print::TooLarge(bytes) => Err(LoadError::TooLarge {
+    match content.hash {
+        FileHash::Content(_) => Ok(content),
+        FileHash::TooLarge(bytes) => Err(LoadError::TooLarge {
             file: file(),
             bytes,
             limit,
         }),
-        Print::Unreadable(kind) => Err(unreadable(kind)),
+        FileHash::Unreadable(kind) => Err(unreadable(kind)),
     }
 }
 

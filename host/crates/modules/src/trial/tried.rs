@@ -39,11 +39,11 @@ pub enum Fate {
     Ignored,
     /// The module gave requests.
     Answered(Vec<Answer>),
-    /// The module said that it could not handle it; a host sets it aside.
+    /// The module said that it could not handle it; a host puts it into the quarantine.
     Failed(String),
-    /// The module trapped on it, twice; a host sets it aside.
+    /// The module trapped on it, twice; a host puts it into the quarantine.
     Trapped(String),
-    /// The module did not answer in time, twice; a host sets it aside.
+    /// The module did not answer in time, twice; a host puts it into the quarantine.
     TimedOut(String),
     /// After a trap no new instance could be made; a host tries again later.
     NoInstance(String),

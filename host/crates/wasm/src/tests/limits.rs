@@ -17,16 +17,17 @@ fn a_loop_ends_at_its_deadline_and_its_neighbour_answers() {
         };
         let mut instance = spins.instantiate(&identity(), &limits, &kv()).unwrap();
         let start = Instant::now();
-        (instance.handle(&events(1)), start.elapsed(), instance.is_dead())
+        let first = (instance.handle(&events(1)), start.elapsed());
+        (first, instance.handle(&events(1)))
     });
     let mut answers = 0;
     while !looping.is_finished() {
         assert_eq!(neighbour.handle(&events(2)), Ok(vec![Outcome::Ignore, Outcome::Ignore]));
         answers += 1;
     }
-    let (result, took, dead) = looping.join().unwrap();
+    let ((result, took), second) = looping.join().unwrap();
     assert_eq!(result, Err(CallError::Deadline { limit: deadline }));
-    assert!(dead);
+    assert_eq!(second, Err(CallError::Dead));
     assert!(took >= deadline && took < deadline * 100, "{took:?}");
     assert!(answers > 0);
 }
@@ -164,7 +165,7 @@ fn an_outcome_is_bounded() {
             limit: 10_000
         })
     );
-    assert!(instance.is_dead());
+    assert_eq!(instance.handle(&events(1)), Err(CallError::Dead));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! From one generation to another: forward, back, and to better code.
+//! From one generation to another: forward and back.
 
 use super::*;
 
@@ -57,7 +57,7 @@ fn a_swap_under_load_loses_nothing() {
 }
 
 /// A generation that traps on everything, from some event on, behind one that handles everything. `bad` says which
-/// events were set aside for good, all others must have been answered in order.
+/// events stay in the quarantine, all others must have been answered in order.
 fn rolled_back(acts: &[Act], batch: usize, bad: &[u32]) {
     let (sound, broken) = (
         Arc::new(Script::default()),
@@ -66,8 +66,8 @@ fn rolled_back(acts: &[Act], batch: usize, bad: &[u32]) {
             ..Script::default()
         }),
     );
-    let slot = Arc::new(Slot::new(generation(2, &broken, batch)));
-    let (again, to) = (generation(1, &sound, batch), Arc::clone(&slot));
+    let active = Arc::new(ActiveGeneration::new(generation(2, &broken, batch)));
+    let (again, to) = (generation(1, &sound, batch), Arc::clone(&active));
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let roll_back = move |failed, reason: String| {
@@ -79,7 +79,7 @@ fn rolled_back(acts: &[Act], batch: usize, bad: &[u32]) {
         count.fetch_add(1, Ordering::Relaxed);
         to.publish(Arc::clone(&again), Version::default);
     };
-    let (stage, worker) = Stage::with(slot, Box::new(roll_back));
+    let (stage, worker) = Stage::with(active, Box::new(roll_back));
     stage.begin(2, true);
     (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
     let (outbox, common) = stage.finish();
@@ -109,122 +109,17 @@ fn a_rollback_loses_nothing_and_keeps_the_order() {
     }
 }
 
-/// The same generation in other code: what the worker knows of it stays, here which events are to be taken back.
-#[test]
-fn a_generation_in_other_code_is_still_the_same() {
-    let (sound, broken) = (
-        Arc::new(Script::default()),
-        Arc::new(Script {
-            acts: vec![Act::Trap; 40],
-            ..Script::default()
-        }),
-    );
-    let slot = Arc::new(Slot::new(generation(2, &broken, 1)));
-    let (stage, mut worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| {}));
-    stage.begin(2, true);
-    let trapped = EVENTS - 1;
-    (0..trapped).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
-    let mut batch = Vec::new();
-    // The queue wakes its worker once more than there are events: for the interests.
-    while worker.doubtful.len() < trapped {
-        worker.inbox.next_batch(&mut batch, 1);
-        worker.pending.extend(batch.drain(..));
-        assert!(worker.work().is_ok());
-    }
-    slot.publish(generation(2, &broken, 1), Version::default);
-    assert!(worker.follow().is_ok());
-    assert_eq!(worker.doubtful.len(), trapped);
-    slot.publish(generation(1, &sound, 1), Version::default);
-    stage.begin(1, false);
-    let (outbox, common) = stage.finish();
-    worker.run();
-    assert_eq!(outbox.numbers(), (0..trapped as u32).collect::<Vec<_>>());
-    assert_eq!(quarantined(&common), [] as [u32; 0]);
-}
-
-/// What was not done in time by the code that a generation had is done by better code, in order; what it trapped on is
-/// not, nor what came before an event that was handled.
-#[test]
-fn better_code_gets_what_was_not_done_in_time() {
-    let (sound, slow) = (
-        Arc::new(Script::default()),
-        Arc::new(Script {
-            acts: vec![Act::Hang, Act::Answer, Act::Hang, Act::Trap, Act::Hang],
-            ..Script::default()
-        }),
-    );
-    let slot = Arc::new(Slot::new(generation(2, &slow, 8)));
-    let (stage, mut worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| panic!("it is not given up")));
-    stage.begin_improving(2);
-    (0..5).for_each(|number| stage.emit(testing::numbered("c", number)));
-    let mut batch = Vec::new();
-    while quarantined(&stage.common).len() < 4 {
-        worker.inbox.next_batch(&mut batch, 8);
-        worker.pending.extend(batch.drain(..));
-        assert!(worker.work().is_ok());
-    }
-    slot.publish(generation(2, &sound, 8), Version::default);
-    assert!(worker.follow().is_ok());
-    assert_eq!(quarantined(&stage.common), [0, 3]);
-    stage.emit(testing::numbered("c", 5));
-    let (outbox, common) = stage.finish();
-    worker.run();
-    assert_eq!(outbox.numbers(), [1, 2, 4, 5]);
-    assert_eq!(quarantined(&common), [0, 3]);
-    let counts = common.record.counts();
-    assert_eq!((counts.timed_out, counts.taken_back, counts.trapped), (3, 2, 1));
-}
-
-/// Nothing is in time in the code that a generation has: it pauses and is not given up, and better code, which ends the
-/// pause, handles everything.
-#[test]
-fn a_generation_that_is_too_slow_waits_for_better_code() {
-    let (sound, slow) = (
-        Arc::new(Script::default()),
-        Arc::new(Script {
-            acts: vec![Act::Hang; 20],
-            ..Script::default()
-        }),
-    );
-    let slot = Arc::new(Slot::new(generation(2, &slow, 8)));
-    let (stage, worker) = Stage::with(Arc::clone(&slot), Box::new(|_, _| panic!("it is not given up")));
-    stage.begin_improving(2);
-    (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
-    let thread = std::thread::spawn(move || worker.run());
-    let end = Instant::now() + Duration::from_secs(300);
-    let why = loop {
-        if let Some(why) = stage.common.supervisor.backing_off() {
-            break why;
-        }
-        assert!(Instant::now() < end && !thread.is_finished(), "it does not pause");
-        std::thread::yield_now();
-    };
-    assert!(
-        why.contains("within 1s") && why.ends_with("it is being compiled well"),
-        "{why}"
-    );
-    slot.publish(generation(2, &sound, 8), || {
-        stage.common.supervisor.improved(2);
-        Version::default()
-    });
-    let (outbox, common) = stage.finish();
-    thread.join().unwrap();
-    assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
-    assert_eq!(quarantined(&common), [] as [u32; 0]);
-    assert_eq!(common.supervisor.backing_off(), None);
-}
-
 #[test]
 fn a_generation_without_instances_is_rolled_back() {
     let (sound, broken) = (Arc::new(Script::default()), Arc::new(Script::default()));
     broken.broken.store(true, Ordering::Relaxed);
-    let slot = Arc::new(Slot::new(generation(2, &broken, 8)));
-    let (again, to) = (generation(1, &sound, 8), Arc::clone(&slot));
+    let active = Arc::new(ActiveGeneration::new(generation(2, &broken, 8)));
+    let (again, to) = (generation(1, &sound, 8), Arc::clone(&active));
     let roll_back = move |_, reason: String| {
         assert!(reason.contains("no instance could be made 3 times"), "{reason}");
         to.publish(Arc::clone(&again), Version::default);
     };
-    let (stage, worker) = Stage::with(slot, Box::new(roll_back));
+    let (stage, worker) = Stage::with(active, Box::new(roll_back));
     stage.begin(2, true);
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     let (outbox, common) = stage.finish();

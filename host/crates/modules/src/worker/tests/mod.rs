@@ -192,22 +192,22 @@ fn generation(number: u32, script: &Arc<Script>, batch: usize) -> Arc<Generation
 struct Stage {
     bus: Bus,
     attachment: Attachment,
-    slot: Arc<Slot<Scripted>>,
+    active: Arc<ActiveGeneration<Scripted>>,
     outbox: Arc<Kept>,
     common: Arc<Common>,
 }
 
 impl Stage {
     fn new(first: Arc<Generation<Scripted>>) -> (Stage, Worker<Scripted>) {
-        let slot = Arc::new(Slot::new(first));
+        let active = Arc::new(ActiveGeneration::new(first));
         Stage::with(
-            slot,
+            active,
             Box::new(|generation, reason| panic!("{generation} has no predecessor: {reason}")),
         )
     }
 
-    /// The worker follows a slot, and `roll_back` is told what the supervisor wants rolled back.
-    fn with(slot: Arc<Slot<Scripted>>, roll_back: RollBack) -> (Stage, Worker<Scripted>) {
+    /// The worker follows a active, and `roll_back` is told what the supervisor wants rolled back.
+    fn with(active: Arc<ActiveGeneration<Scripted>>, roll_back: RollBack) -> (Stage, Worker<Scripted>) {
         let bus = Bus::new();
         let limits = QueueLimits {
             events: 100_000,
@@ -224,22 +224,23 @@ impl Stage {
             quarantine: Arc::new(Quarantine::new(Bounds::default())),
             nice: 0,
         });
-        let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&slot));
+        let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&active));
         let stage = Stage {
             bus,
             attachment,
-            slot,
+            active,
             outbox,
             common,
         };
-        stage.publish(stage.slot.current().unwrap().generation);
+        stage.publish(stage.active.current().unwrap().generation);
         (stage, worker)
     }
 
     fn publish(&self, generation: Arc<Generation<Scripted>>) {
         let wanted = generation.interests.clone();
         self.begin(generation.number, false);
-        self.slot.publish(generation, || self.attachment.set_interests(wanted));
+        self.active
+            .publish(generation, || self.attachment.set_interests(wanted));
     }
 
     fn begin(&self, generation: u32, predecessor: bool) {
@@ -247,17 +248,6 @@ impl Stage {
             generation,
             proven: false,
             predecessor,
-            improving: false,
-        });
-    }
-
-    /// The generation in force has a predecessor, and its code is slow until better code is there.
-    fn begin_improving(&self, generation: u32) {
-        self.common.supervisor.begin(Standing {
-            generation,
-            proven: false,
-            predecessor: true,
-            improving: true,
         });
     }
 
@@ -355,7 +345,7 @@ fn quarantined(common: &Common) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_set_aside_can_be_looked_at() {
+fn what_is_quarantined_can_be_looked_at() {
     let acts = [Act::Answer, Act::Trap, Act::Fail, Act::Hang, Act::Answer];
     let script = Arc::new(Script {
         acts: acts.to_vec(),
@@ -395,7 +385,7 @@ fn what_is_set_aside_can_be_looked_at() {
 
 #[test]
 fn long_texts_are_cut() {
-    assert_eq!(cut(&"é".repeat(5000)).chars().count(), LONGEST_TEXT);
+    assert_eq!(cut(&"é".repeat(5000)).chars().count(), MAX_LOGGED_CHARS);
     assert_eq!(cut("short"), "short");
 }
 

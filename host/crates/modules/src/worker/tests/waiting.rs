@@ -33,7 +33,7 @@ fn a_module_that_leaves_and_cannot_run_gives_up() {
     script.broken.store(true, Ordering::Relaxed);
     let (stage, worker) = Stage::new(generation(1, &script, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
-    stage.slot.leave(Instant::now());
+    stage.active.leave(Instant::now());
     let (outbox, common) = stage.finish();
     worker.run();
     assert!(outbox.numbers().is_empty());
@@ -47,7 +47,7 @@ fn a_module_that_leaves_and_cannot_run_gives_up() {
 fn a_host_that_stops_is_not_kept_waiting() {
     let (stage, worker) = Stage::new(generation(1, &Arc::new(Script::default()), 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
-    stage.slot.stop(Instant::now());
+    stage.active.stop(Instant::now());
     let (outbox, common) = stage.finish();
     worker.run();
     assert!(outbox.numbers().is_empty());
@@ -56,11 +56,14 @@ fn a_host_that_stops_is_not_kept_waiting() {
 
 #[test]
 fn nobody_waits_for_what_comes_after_the_end() {
-    let slot = Slot::new(generation(1, &Arc::new(Script::default()), 8));
-    let (current, hour) = (slot.current().unwrap(), Duration::from_secs(3600));
-    slot.stop(Instant::now() + hour);
-    assert!(slot.wait(&current, Duration::from_millis(1)), "there is time for this");
-    assert!(!slot.wait(&current, 2 * hour));
+    let active = ActiveGeneration::new(generation(1, &Arc::new(Script::default()), 8));
+    let (current, hour) = (active.current().unwrap(), Duration::from_secs(3600));
+    active.stop(Instant::now() + hour);
+    assert!(
+        active.wait(&current, Duration::from_millis(1)),
+        "there is time for this"
+    );
+    assert!(!active.wait(&current, 2 * hour));
 }
 
 #[test]

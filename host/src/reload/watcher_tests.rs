@@ -1,15 +1,16 @@
 //! The watch on real folders, with conditions instead of sleeps.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc;
 
 use super::*;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A watched folder and what its watch reports.
+/// A watched folder and what its watcher reports.
 struct Looks {
-    watch: Watch<()>,
+    watcher: FolderWatcher<()>,
     reports: mpsc::Receiver<(Reason, Vec<String>)>,
 }
 
@@ -18,9 +19,12 @@ impl Looks {
     fn at(dir: &Path) -> Looks {
         let (sender, reports) = mpsc::channel();
         let watched = dir.to_path_buf();
-        let look = move |reason| drop(sender.send((reason, names(&watched))));
+        let reload = move |reason| drop(sender.send((reason, names(&watched))));
         Looks {
-            watch: prepare(Some(dir), Watched::default()).unwrap().start(look).unwrap(),
+            watcher: FolderWatcher::prepare(Some(dir), WatchedFiles::default())
+                .unwrap()
+                .start(reload)
+                .unwrap(),
             reports,
         }
     }
@@ -108,9 +112,11 @@ fn files_are_noticed_whatever_becomes_of_them() {
     fs::write(path("file"), "1").unwrap();
     let (sender, reports) = mpsc::channel();
     let file = path("file");
-    let look = move |reason| drop(sender.send((reason, fs::read_to_string(&file).ok())));
-    let watched = Arc::new(Mutex::new(vec![path("file")]));
-    let _watch: Watch<()> = prepare(None, Arc::clone(&watched)).unwrap().start(look).unwrap();
+    let reload = move |reason| drop(sender.send((reason, fs::read_to_string(&file).ok())));
+    let _watcher: FolderWatcher<()> = FolderWatcher::prepare(None, watched(path("file")))
+        .unwrap()
+        .start(reload)
+        .unwrap();
     let until = |expected: Option<&str>| {
         let end = Instant::now() + SOON;
         loop {
@@ -148,117 +154,63 @@ fn files_are_noticed_whatever_becomes_of_them() {
 fn a_look_can_be_asked_for() {
     let root = tempfile::tempdir().unwrap();
     let looks = Looks::at(root.path());
-    looks.watch.asker().look();
+    looks.watcher.asker().ask();
     assert_eq!(looks.reports.try_recv().unwrap(), (Reason::Asked, vec![]));
 }
 
+/// As on a system that tells nothing.
 #[test]
-fn looking_is_not_noticed_and_what_was_renamed_is_whole() {
-    let root = tempfile::tempdir().unwrap();
-    fs::write(root.path().join("a"), "content").unwrap();
-    let dir = std::path::absolute(root.path()).unwrap();
-    let event = |kind| notify::Event::new(kind).add_path(dir.join("a"));
-    let renamed = |mode| EventKind::Modify(ModifyKind::Name(mode));
-    for (kind, millis) in [
-        (EventKind::Access(AccessKind::Open(AccessMode::Any)), None),
-        (EventKind::Access(AccessKind::Close(AccessMode::Read)), None),
-        (EventKind::Access(AccessKind::Close(AccessMode::Write)), Some(50)),
-        (EventKind::Create(notify::event::CreateKind::File), Some(50)),
-        (EventKind::Remove(notify::event::RemoveKind::File), Some(50)),
-        (renamed(RenameMode::To), Some(10)),
-        (renamed(RenameMode::Both), Some(10)),
-        (renamed(RenameMode::From), Some(10)),
-        (renamed(RenameMode::Any), Some(50)),
-    ] {
-        let expected = millis.map(|millis| Sign {
-            quiet: Duration::from_millis(millis),
-            file: false,
-        });
-        assert_eq!(sign(&event(kind), Some(&dir), &[]), expected, "{kind:?}");
-    }
-    let create = EventKind::Create(notify::event::CreateKind::File);
-    let beside = notify::Event::new(create).add_path(dir.with_file_name("other"));
-    assert_eq!(sign(&beside, Some(&dir), &[]), None, "beside the folder");
-    let files = [dir.with_file_name("other")];
-    let of_file = Some(Sign {
-        quiet: QUIET,
-        file: true,
-    });
-    assert_eq!(sign(&beside, Some(&dir), &files), of_file, "a file");
-    let another = notify::Event::new(create).add_path(dir.with_file_name("another"));
-    assert_eq!(sign(&another, None, &files), None, "beside a file");
-    let above = notify::Event::new(create).add_path(dir.parent().unwrap().to_path_buf());
-    assert_eq!(
-        sign(&above, Some(&dir), &[]),
-        Some(Sign {
-            quiet: QUIET,
-            file: false
-        })
-    );
-    assert_eq!(sign(&above, None, &files), of_file, "the folder that a file is in");
-}
-
-#[test]
-fn a_folder_settles_after_a_quiet_time_or_the_longest_wait() {
-    let start = Instant::now();
-    let after = |ms| start + Duration::from_millis(ms);
-    for (list, expected) in [
-        (&[(0, 50)][..], 50),
-        (&[(0, 50), (30, 50)], 80),
-        (&[(0, 10)], 10),
-        (&[(0, 10), (5, 10)], 15),
-        (&[(0, 50), (5, 10)], 55),
-        (&[(0, 10), (5, 50)], 55),
-        (&[(0, 50), (449, 50)], 499),
-        (&[(0, 50), (450, 50)], 500),
-        (&[(0, 50), (10_000, 10)], 500),
-    ] {
-        let mut changes = Changes::new(start);
-        for (at, quiet) in list {
-            changes.add(after(*at), Duration::from_millis(*quiet));
-        }
-        assert_eq!(changes.due(), after(expected), "{list:?}");
-    }
-}
-
-#[test]
-fn a_file_of_which_nobody_tells_is_looked_at_until_it_rests() {
+fn a_file_of_which_nobody_tells_is_looked_at() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("hookhost.toml");
     fs::write(&file, "one").unwrap();
-    let mut eyes = prepare::<()>(None, Arc::new(Mutex::new(vec![file.clone()])))
-        .unwrap()
-        .eyes;
-    // As on a system that tells nothing.
-    eyes.watcher = None;
-    assert!(eyes.glance() && !eyes.glance(), "once for each change");
-    assert!(eyes.compare() && !eyes.compare());
-    fs::write(&file, "half").unwrap();
-    assert!(eyes.glance());
-    fs::write(&file, "the whole").unwrap();
-    assert!(
-        eyes.glance() && !eyes.glance(),
-        "written to between two glances, and then at rest"
-    );
-    assert!(
-        eyes.compare() && !eyes.glance(),
-        "that it was seen keeps no look from finding it changed"
-    );
-    fs::write(&file, "another").unwrap();
-    assert!(
-        eyes.compare() && !eyes.glance(),
-        "nor does a look leave anything to be seen"
-    );
-
     let (sender, reports) = mpsc::channel();
-    let files = Arc::new(Mutex::new(vec![file.clone()]));
-    let mut prepared = prepare::<()>(None, files).unwrap();
-    prepared.eyes.watcher = None;
-    let _watch = prepared
+    let mut prepared = FolderWatcher::<()>::prepare(None, watched(file.clone())).unwrap();
+    prepared.watched.watcher = None;
+    let _watcher = prepared
         .start(move |reason| sender.send(reason).unwrap_or_default())
         .unwrap();
     let until_file = || while reports.recv_timeout(SOON).unwrap() != Reason::File {};
     until_file();
     fs::write(&file, "something else").unwrap();
     until_file();
+}
+
+/// Somebody writes to a file without a pause: it is read when the longest wait is over, and once more when it is complete.
+#[test]
+fn a_file_that_never_settles_is_read_in_the_end() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("hookhost.toml");
+    let (sender, reports) = mpsc::channel();
+    let read = file.clone();
+    let reload = move |_| {
+        let length = fs::read_to_string(&read).map_or(0, |text| text.len());
+        sender.send(length).unwrap_or_default();
+    };
+    let _watcher: FolderWatcher<()> = FolderWatcher::prepare(None, watched(file.clone()))
+        .unwrap()
+        .start(reload)
+        .unwrap();
+    let mut text = String::new();
+    let seen = loop {
+        text.push('x');
+        fs::write(&file, &text).unwrap();
+        match reports.try_recv() {
+            Ok(seen) if seen > 0 => break seen,
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    assert!(seen <= text.len());
+    let end = Instant::now() + SOON;
+    while reports
+        .recv_timeout(end.saturating_duration_since(Instant::now()))
+        .unwrap()
+        != text.len()
+    {}
+}
+
+fn watched(file: PathBuf) -> WatchedFiles {
+    let files = WatchedFiles::default();
+    files.set(vec![file]);
+    files
 }

@@ -1,9 +1,9 @@
 //! The host's configuration, read at the start and again whenever it may have changed: the same code for both.
 //!
 //! What is read again is everything that a start reads: the configuration file, the webhook file of another broker, and
-//! the files of secrets and certificates that they name. Flags and environment are those of the process. Of what comes
-//! of it the modules are given what may change while they run ([`Given`]); the rest is compared with what the host was
-//! started with, and named if it differs.
+//! the files of secrets and certificates that they name. Flags and environment are those of the process. The modules get
+//! what may change while they run ([`ReloadableSettings`]); the rest is compared with what the host was started with, and
+//! named if it differs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused};
 use hookhost_delivery::Receivers;
-use hookhost_modules::{Flawed, Fresh, Given, Source};
+use hookhost_modules::ReloadableSettings;
 
 /// Where a configuration comes from.
 #[derive(Clone)]
@@ -46,13 +46,21 @@ impl Origin {
     }
 }
 
-/// What a configuration gives to modules.
-pub(crate) fn given(config: &Config) -> Given {
-    Given {
+/// What a configuration says to modules and may change while they run.
+pub(crate) fn reloadable(config: &Config) -> ReloadableSettings {
+    ReloadableSettings {
         webhook_config: config.webhook.config.clone(),
         places: Arc::new(config.webhook.places.clone()),
         receivers: Arc::new(Receivers::from(&config.delivery)),
     }
+}
+
+/// A configuration that was read again.
+pub(crate) struct ReadAgain {
+    /// What it says to modules, or what is wrong with it.
+    pub(crate) settings: Result<ReloadableSettings, Refused>,
+    /// What an operator should know although nothing is wrong.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The configuration of a host that runs.
@@ -62,9 +70,9 @@ pub(crate) struct Configuration {
     started: Fixed,
     /// The files that it was read from last.
     files: Vec<PathBuf>,
-    /// A file that cannot be read twice, such as a pipe: what was given first stays.
-    unrepeatable: Option<(PathBuf, Given)>,
-    /// The warnings of last time: nobody wants to be told again.
+    /// A file that cannot be read twice, such as a pipe: what it said first holds.
+    unrepeatable: Option<(PathBuf, ReloadableSettings)>,
+    /// The warnings of last time, which are not repeated.
     warned: Vec<Problem>,
 }
 
@@ -76,25 +84,25 @@ impl Configuration {
             origin,
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
-            unrepeatable: unrepeatable.map(|file| (file.clone(), given(&loaded.config))),
+            unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
             warned: loaded.warnings.clone(),
         }
     }
-}
 
-impl Source for Configuration {
-    fn files(&self) -> Vec<PathBuf> {
+    /// Its files, by absolute paths: when one of them changes, it has to be read again.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self.unrepeatable {
             Some(_) => Vec::new(),
             None => self.files.clone(),
         }
     }
 
-    fn read(&mut self) -> Fresh {
-        if let Some((file, given)) = &self.unrepeatable {
+    /// Reads it again, and logs new warnings. Blocks, but never for long.
+    pub(crate) fn read(&mut self) -> ReadAgain {
+        if let Some((file, settings)) = &self.unrepeatable {
             let warning = Problem::of_file(file, "is no regular file and is not read again");
-            return Fresh {
-                given: Ok(given.clone()),
+            return ReadAgain {
+                settings: Ok(settings.clone()),
                 warnings: vec![warning.to_string()],
             };
         }
@@ -106,12 +114,8 @@ impl Source for Configuration {
         } = match self.origin.load_again() {
             Ok(loaded) => loaded,
             Err(refused) => {
-                let rest = refused.has_rules().then(|| given(refused.rest()));
-                return Fresh {
-                    given: Err(Flawed {
-                        refused: refused.mistakes(),
-                        rest,
-                    }),
+                return ReadAgain {
+                    settings: Err(refused),
                     warnings: Vec::new(),
                 };
             }
@@ -123,8 +127,8 @@ impl Source for Configuration {
         self.files = absolute(&files);
         let texts = warnings.iter().map(Problem::to_string).collect();
         self.warned = warnings;
-        Fresh {
-            given: Ok(given(&config)),
+        ReadAgain {
+            settings: Ok(reloadable(&config)),
             warnings: texts,
         }
     }
@@ -152,13 +156,13 @@ mod tests {
         };
         let origin = Origin::new(flags, Environment::new());
         let mut loaded = origin.load().unwrap();
-        let first = given(&loaded.config);
+        let first = reloadable(&loaded.config);
         let mut configuration = Configuration::new(origin.clone(), &loaded);
         assert_eq!(configuration.files(), std::slice::from_ref(&path));
         let read = |configuration: &mut Configuration| {
-            let Fresh { given, warnings } = configuration.read();
-            let given = given.map(|given| given == first);
-            (given.map_err(|flawed| flawed.refused.problems.len()), warnings)
+            let ReadAgain { settings, warnings } = configuration.read();
+            let settings = settings.map(|settings| settings == first);
+            (settings.map_err(|refused| refused.problems.len()), warnings)
         };
         assert_eq!(read(&mut configuration), (Ok(true), vec![]));
         write("[webhook]\nurls = [\"http://two/\"]\n[hooks]\nbatch = 3\n");

@@ -1,31 +1,30 @@
-//! The threads of one module that share a slot: started together, and waited for together.
+//! The threads of one module that share a active: started together, and waited for together.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::generation::{Slot, Template, lock};
+use super::generation::{ActiveGeneration, Template, lock};
 use super::worker::Worker;
-use hookhost_wasm as wasm;
 
 /// The workers of a module over one set of queues.
-pub(super) struct Crew<T: Template> {
-    pub(super) slot: Arc<Slot<T>>,
+pub(super) struct WorkerSet<T: Template> {
+    pub(super) active: Arc<ActiveGeneration<T>>,
     threads: Vec<JoinHandle<()>>,
     ended: Arc<Ended>,
 }
 
-/// Tells when all threads of a crew have ended.
+/// Tells when all threads of a worker_set have ended.
 struct Ended {
     running: Mutex<usize>,
     changed: Condvar,
 }
 
 /// Counts a thread out however it ends.
-struct Leaving(Arc<Ended>);
+struct EndGuard(Arc<Ended>);
 
-impl<T: Template> Crew<T> {
+impl<T: Template> WorkerSet<T> {
     /// Starts a thread for each worker. They begin when those of the crews before them have ended: what these still
     /// have in their queues is older.
     ///
@@ -34,23 +33,21 @@ impl<T: Template> Crew<T> {
     /// That of the system if it refuses a thread; threads that were started end when their queues do.
     pub(super) fn start<'a>(
         module: &str,
-        slot: Arc<Slot<T>>,
+        active: Arc<ActiveGeneration<T>>,
         workers: Vec<Worker<T>>,
-        before: impl Iterator<Item = &'a Crew<T>>,
-    ) -> io::Result<Crew<T>> {
+        before: impl Iterator<Item = &'a WorkerSet<T>>,
+    ) -> io::Result<WorkerSet<T>> {
         let ended = Arc::new(Ended {
             running: Mutex::new(0),
             changed: Condvar::new(),
         });
-        let before: Vec<_> = before.map(|crew| Arc::clone(&crew.ended)).collect();
+        let before: Vec<_> = before.map(|worker_set| Arc::clone(&worker_set.ended)).collect();
         let start = |(number, worker): (usize, Worker<T>)| {
             let before = before.clone();
             *lock(&ended.running) += 1;
-            let leaving = Leaving(Arc::clone(&ended));
+            let leaving = EndGuard(Arc::clone(&ended));
             thread::Builder::new()
                 .name(format!("{module}/{number}"))
-                // For code that was compiled quickly.
-                .stack_size(wasm::STACK)
                 .spawn(move || {
                     let _leaving = leaving;
                     before.iter().for_each(|before| before.wait());
@@ -58,7 +55,7 @@ impl<T: Template> Crew<T> {
                 })
         };
         let threads = workers.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
-        Ok(Crew { slot, threads, ended })
+        Ok(WorkerSet { active, threads, ended })
     }
 
     /// Whether all threads have ended.
@@ -101,7 +98,7 @@ impl Ended {
     }
 }
 
-impl Drop for Leaving {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         *lock(&self.0.running) -= 1;
         self.0.changed.notify_all();

@@ -1,0 +1,190 @@
+//! The table of modules: what is known of each name, and which release is active.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::folder::{Content, FileHash, Files, ModuleName};
+use super::super::generation::{Blueprint, Generation};
+use super::super::load::Compiled;
+use super::super::state::{GenerationState, ModuleState, Origin, Status};
+use super::super::worker::Common;
+use super::super::worker_set::WorkerSet;
+use hookhost_hooks::{Attachment, QueueLimits};
+
+/// All modules by name.
+#[derive(Default)]
+pub(super) struct ModuleTable {
+    pub(super) modules: BTreeMap<ModuleName, Module>,
+    /// The host is stopping: no release becomes active any more.
+    pub(super) is_stopped: bool,
+}
+
+/// What is known under one name.
+pub(super) struct Module {
+    pub(super) common: Arc<Common>,
+    /// Number of the last generation.
+    pub(super) number: u32,
+    pub(super) active: Option<Active>,
+    /// Worker sets that still empty their queues, oldest first.
+    pub(super) draining: Vec<WorkerSet<Blueprint>>,
+    /// What to roll back to if the active release fails.
+    pub(super) last_good: Option<Release>,
+    /// Which generation was rolled back to the active one, and why.
+    pub(super) rolled_back: Option<(u32, String)>,
+    /// Why the files in the folder are not active.
+    pub(super) rejected: Option<String>,
+    /// The files that were loaded or rejected last; none: the files in the folder have to be loaded, whatever they are.
+    pub(super) seen: Option<Files<FileHash>>,
+}
+
+/// The release that handles the events, and what it runs in.
+pub(super) struct Active {
+    pub(super) attachment: Attachment,
+    pub(super) workers: WorkerSet<Blueprint>,
+    pub(super) release: Release,
+}
+
+/// What can be activated: a generation, what it was made from, and how it is run.
+#[derive(Clone)]
+pub(super) struct Release {
+    pub(super) generation: Arc<Generation<Blueprint>>,
+    pub(super) compiled: Compiled,
+    /// The code may be elsewhere by now.
+    pub(super) files: Files<Content>,
+    pub(super) origin: Origin,
+    pub(super) instances: usize,
+    pub(super) queue: QueueLimits,
+}
+
+/// What the [reconciler](super::reconcile) has to know of a module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ModuleFacts {
+    /// The files that were loaded or rejected last.
+    pub(super) seen: Option<Files<FileHash>>,
+    /// The files of the active release.
+    pub(super) active: Option<Files<FileHash>>,
+    pub(super) is_rejected: bool,
+    pub(super) is_rolled_back: bool,
+}
+
+impl ModuleTable {
+    /// The module of that name, which `common` makes if it is new.
+    pub(super) fn module(&mut self, name: &ModuleName, common: impl FnOnce() -> Arc<Common>) -> &mut Module {
+        let module = self.modules.entry(name.clone());
+        module.or_insert_with(|| Module::new(common()))
+    }
+
+    pub(super) fn active(&self, name: &str) -> Option<&Active> {
+        self.modules.get(name)?.active.as_ref()
+    }
+
+    pub(super) fn facts(&self) -> BTreeMap<ModuleName, ModuleFacts> {
+        let modules = self.modules.iter();
+        modules.map(|(name, module)| (name.clone(), module.facts())).collect()
+    }
+
+    /// Forgets modules of which nothing is left.
+    pub(super) fn forget_unused(&mut self) {
+        self.modules.retain(|_, module| module.is_in_use());
+    }
+
+    /// All modules of which something is left, by name.
+    pub(super) fn states(&mut self) -> Vec<ModuleState> {
+        let used = self
+            .modules
+            .iter_mut()
+            .filter_map(|(name, module)| module.is_in_use().then(|| module.state(name)));
+        used.collect()
+    }
+}
+
+impl Module {
+    fn new(common: Arc<Common>) -> Module {
+        Module {
+            common,
+            number: 0,
+            active: None,
+            draining: Vec::new(),
+            last_good: None,
+            rolled_back: None,
+            rejected: None,
+            seen: None,
+        }
+    }
+
+    fn facts(&self) -> ModuleFacts {
+        ModuleFacts {
+            seen: self.seen.clone(),
+            active: self.active.as_ref().map(|active| active.release.files.hashes()),
+            is_rejected: self.rejected.is_some(),
+            is_rolled_back: self.rolled_back.is_some(),
+        }
+    }
+
+    /// The release to roll back to if another one replaces the active release: the active one if it has handled events
+    /// and does not back off, else the one before. If there is none, a release that has not failed yet is better than
+    /// nothing.
+    pub(super) fn last_good_if_replaced(&self) -> Option<Release> {
+        let active = self.active.as_ref().map(|active| &active.release);
+        let supervisor = &self.common.supervisor;
+        let good = active.filter(|_| supervisor.is_good());
+        let untried = || active.filter(|_| supervisor.backing_off().is_none());
+        good.or(self.last_good.as_ref()).or_else(untried).cloned()
+    }
+
+    /// Forgets the worker sets that have ended; whether anything is left.
+    fn is_in_use(&mut self) -> bool {
+        self.draining.retain(|workers| !workers.has_ended());
+        self.active.is_some() || self.rejected.is_some() || !self.draining.is_empty()
+    }
+
+    fn state(&self, name: &ModuleName) -> ModuleState {
+        let common = &self.common;
+        let backing_off = common.supervisor.backing_off().or_else(|| common.record.backing_off());
+        let rolled_back = self.rolled_back.as_ref();
+        let status = match &self.active {
+            Some(_) if backing_off.is_some() => Status::BackingOff,
+            Some(_) if rolled_back.is_some() => Status::RolledBack,
+            Some(_) => Status::Running,
+            None if !self.draining.is_empty() => Status::Draining,
+            None => Status::Rejected,
+        };
+        let rolled_back = rolled_back.map(|(failed, reason)| format!("generation {failed} was rolled back: {reason}"));
+        let problems: Vec<String> = [self.rejected.clone(), rolled_back, backing_off]
+            .into_iter()
+            .flatten()
+            .collect();
+        ModuleState {
+            name: name.shared(),
+            status,
+            problem: Some(problems.join("; ")).filter(|text| !text.is_empty()),
+            generation: self.active.as_ref().map(|active| active.release.state()),
+            queue: self.active.as_ref().map(|active| active.attachment.state()),
+            counts: common.record.counts(),
+            quarantined: common.quarantine.usage(&common.module),
+        }
+    }
+}
+
+impl Release {
+    /// Whether the same queues and workers can serve both.
+    pub(super) fn runs_like(&self, other: &Release) -> bool {
+        (self.instances, self.queue) == (other.instances, other.queue)
+    }
+
+    fn state(&self) -> GenerationState {
+        let Generation {
+            number,
+            interests,
+            egress,
+            ..
+        } = &*self.generation;
+        GenerationState {
+            number: *number,
+            origin: self.origin,
+            instances: self.instances,
+            hooks: interests.hooks().collect(),
+            egress: egress.grants().iter().map(ToString::to_string).collect(),
+        }
+    }
+}

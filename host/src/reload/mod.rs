@@ -1,0 +1,222 @@
+//! Reload: watches the configuration and the modules folder, works out what is desired, and has the modules apply it.
+//!
+//! ```text
+//! watched files ──> complete? ──> configuration and folder, read again ──> Desired ──> modules.apply
+//! ```
+//!
+//! One thread does this, one reload at a time. A start is the first reload. A configuration or a module that does not load
+//! changes nothing, and the log says why.
+
+mod configuration;
+mod settle;
+mod watched;
+mod watcher;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+pub use configuration::Origin;
+pub(crate) use configuration::{Configuration, reloadable};
+
+use configuration::ReadAgain;
+use hookhost_delivery::Outbox;
+use hookhost_hooks::Bus;
+use hookhost_modules as modules;
+use hookhost_modules::{
+    Applied, ConfigurationOutcome, Desired, DesiredConfiguration, FolderListing, LoadError, Modules, ModulesFolder,
+    explain,
+};
+use hookhost_wasm::Engine;
+use watched::WatchedFiles;
+use watcher::{Asker, FolderWatcher, Reason};
+
+/// Modules could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The modules folder cannot be listed, or the default module does not load.
+    #[error("modules cannot be started")]
+    Modules(#[from] LoadError),
+    /// The modules folder cannot be watched.
+    #[error("no thread can be started to watch the modules folder")]
+    Watch(#[source] io::Error),
+}
+
+/// Reloads as long as it lives.
+pub(crate) struct Reload(FolderWatcher<Rescan>);
+
+/// Asks for a reload, from any thread. Clones are the same.
+#[derive(Clone)]
+pub struct Handle(Asker<Rescan>);
+
+/// What a reload has found and done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Rescan {
+    /// The modules folder; none: the host has none.
+    pub folder: Option<PathBuf>,
+    /// Why the folder could not be listed; nothing was done then.
+    pub problem: Option<String>,
+    /// What the modules have made of it.
+    pub applied: Applied,
+    /// What an operator should know about the configuration although nothing is wrong, such as what needs a restart.
+    pub warnings: Vec<String>,
+}
+
+impl Reload {
+    /// Starts the modules, and reloads from then on when files change. A module in the folder that does not load is reported
+    /// in the log and in [`states`](modules::Handle::states), and the others run. Blocks for as long as loading takes.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces it),
+    /// or if the folder is there but cannot be listed. Nothing runs then.
+    pub(crate) fn start(
+        configuration: Configuration,
+        settings: modules::Settings,
+        engine: Engine,
+        bus: Bus,
+        outbox: Arc<dyn Outbox>,
+    ) -> Result<(Reload, Modules), StartError> {
+        let files = WatchedFiles::default();
+        files.set(configuration.files());
+        let dir = settings.dir.clone();
+        let watcher = FolderWatcher::prepare(dir.as_deref(), files.clone()).map_err(StartError::Watch)?;
+        let mut folder = ModulesFolder::new(dir);
+        let (modules, applied) = Modules::start(settings, engine, bus, outbox, folder.list()?)?;
+        let mut reloader = Reloader {
+            configuration,
+            files,
+            folder,
+            modules: modules.handle(),
+            unapplied: None,
+            errors: None,
+            ignored: Vec::new(),
+            is_unlisted: false,
+        };
+        reloader.report_ignored(&applied);
+        let reload = move |reason| reloader.reload(reason);
+        let watcher = watcher.start(reload).map_err(StartError::Watch)?;
+        Ok((Reload(watcher), modules))
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(self.0.asker())
+    }
+}
+
+impl Handle {
+    /// Reads the configuration and the modules folder again, tries again what did not load or was rolled back, and returns
+    /// when that is done. Of no effect when the host is stopping. Blocks the calling thread for as long as loading takes.
+    pub fn rescan(&self) -> Rescan {
+        self.0.ask().unwrap_or_default()
+    }
+}
+
+/// What is known from one reload to the next.
+struct Reloader {
+    configuration: Configuration,
+    files: WatchedFiles,
+    folder: ModulesFolder,
+    modules: modules::Handle,
+    /// A configuration that waits until the folder can be listed.
+    unapplied: Option<ReadAgain>,
+    /// What was wrong with the configuration when it was read last, if it was rejected.
+    errors: Option<Vec<String>>,
+    /// Files in the folder that were reported to have no effect.
+    ignored: Vec<String>,
+    /// That the folder cannot be listed has been logged.
+    is_unlisted: bool,
+}
+
+impl Reloader {
+    fn reload(&mut self, reason: Reason) -> Rescan {
+        let is_asked = reason == Reason::Asked;
+        // After errors whatever changes may be what the configuration lacked.
+        if reason != Reason::Folder || self.errors.is_some() {
+            self.unapplied = Some(self.configuration.read());
+            self.files.set(self.configuration.files());
+        }
+        if is_asked {
+            self.folder.forget();
+        }
+        let mut rescan = Rescan {
+            folder: self.folder.dir().cloned(),
+            ..Rescan::default()
+        };
+        let folder = match self.folder.list() {
+            Ok(folder) => folder,
+            Err(error) => {
+                let reason = explain(&error);
+                if !std::mem::replace(&mut self.is_unlisted, true) {
+                    error!(reason, "modules stay as they are");
+                }
+                rescan.problem = Some(reason);
+                return rescan;
+            }
+        };
+        self.is_unlisted = false;
+        let (configuration, warnings) = self.desired_configuration(&folder);
+        rescan.warnings = warnings;
+        rescan.applied = self.modules.apply(Desired {
+            folder,
+            configuration,
+            retry: is_asked,
+        });
+        self.report_configuration(&rescan.applied, is_asked);
+        self.report_ignored(&rescan.applied);
+        rescan
+    }
+
+    fn desired_configuration(&mut self, folder: &FolderListing) -> (DesiredConfiguration, Vec<String>) {
+        let Some(ReadAgain { settings, warnings }) = self.unapplied.take() else {
+            return (DesiredConfiguration::Unread, Vec::new());
+        };
+        let configuration = match settings {
+            Ok(settings) => DesiredConfiguration::Valid(settings),
+            Err(refused) => {
+                let rest = refused.has_rules().then(|| reloadable(refused.rest()));
+                let mut mistakes = refused.mistakes();
+                if let Some(rest) = rest {
+                    mistakes.add(self.modules.check(rest, folder));
+                }
+                DesiredConfiguration::Invalid(mistakes.problems.iter().map(ToString::to_string).collect())
+            }
+        };
+        (configuration, warnings)
+    }
+
+    /// Logs what became of the configuration. The same errors once more are logged only if a caller asked.
+    fn report_configuration(&mut self, applied: &Applied, is_asked: bool) {
+        match &applied.configuration {
+            None => {}
+            Some(ConfigurationOutcome::Unchanged) => self.errors = None,
+            Some(ConfigurationOutcome::Active) => {
+                self.errors = None;
+                info!("configuration reloaded");
+            }
+            Some(ConfigurationOutcome::Rejected(errors)) => {
+                if is_asked || self.errors.as_ref() != Some(errors) {
+                    errors.iter().for_each(|error| error!("{error}"));
+                    let count = errors.len();
+                    error!(
+                        errors = count,
+                        "configuration not reloaded; the previous one stays active"
+                    );
+                }
+                self.errors = Some(errors.clone());
+            }
+        }
+    }
+
+    /// Says once of each file that it has no effect.
+    fn report_ignored(&mut self, applied: &Applied) {
+        for reason in applied.ignored.iter().filter(|reason| !self.ignored.contains(reason)) {
+            warn!(reason, "file in the modules folder ignored");
+        }
+        self.ignored.clone_from(&applied.ignored);
+    }
+}

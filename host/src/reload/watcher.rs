@@ -1,0 +1,168 @@
+//! Notices that the modules folder has changed, or one of the files of the configuration.
+//!
+//! One thread waits for the system's word, and looks every two seconds in any case: a file may be a link, or lie on a
+//! system that tells nothing. When the files are not what they were, it waits until they are [complete](super::settle)
+//! and then calls back; what their content is now is for the callee to find out.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::settle::{Settled, Settling, Snapshot};
+use super::watched::{Watched, WatchedFiles};
+
+/// How often to look at files of which the system tells nothing.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Watches a folder and files; ends when it is dropped, without waiting for the callback.
+pub(super) struct FolderWatcher<T> {
+    signals: Sender<Signal<T>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Asks for a reload as long as the watcher lives.
+pub(super) struct Asker<T>(Sender<Signal<T>>);
+
+impl<T> Clone for Asker<T> {
+    fn clone(&self) -> Asker<T> {
+        Asker(self.0.clone())
+    }
+}
+
+/// Why the callback is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The folder has changed.
+    Folder,
+    /// A file of the configuration has changed, and perhaps the folder, too.
+    File,
+    /// A caller asked for it.
+    Asked,
+}
+
+enum Signal<T> {
+    /// Something has happened.
+    Changed,
+    /// Reload now, and hand over what came of it.
+    Reload(Sender<T>),
+    End,
+}
+
+/// A folder that is watched; the callback is not called yet. What happens from now on will be noticed.
+pub(super) struct Prepared<T> {
+    watched: Watched,
+    signals: (Sender<Signal<T>>, Receiver<Signal<T>>),
+}
+
+impl<T: Send + 'static> FolderWatcher<T> {
+    /// Begins to watch a folder and files, which need not exist.
+    pub(super) fn prepare(dir: Option<&Path>, files: WatchedFiles) -> io::Result<Prepared<T>> {
+        let signals = channel();
+        let sender = signals.0.clone();
+        // The receiver is gone when the watcher ends.
+        let changed = move || drop(sender.send(Signal::Changed));
+        let watched = Watched::new(dir, files, changed)?;
+        Ok(Prepared { watched, signals })
+    }
+}
+
+impl<T: Send + 'static> Prepared<T> {
+    /// Starts the thread that calls back.
+    pub(super) fn start(self, reload: impl FnMut(Reason) -> T + Send + 'static) -> io::Result<FolderWatcher<T>> {
+        let Prepared {
+            watched,
+            signals: (signals, receiver),
+        } = self;
+        // The files were read before they were watched: they may have changed since.
+        let seen = watched.snapshot().without_files();
+        let thread = thread::Builder::new()
+            .name("reload".to_owned())
+            .spawn(move || run(watched, seen, &receiver, reload))?;
+        Ok(FolderWatcher {
+            signals,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl<T> FolderWatcher<T> {
+    pub(super) fn asker(&self) -> Asker<T> {
+        Asker(self.signals.clone())
+    }
+}
+
+impl<T> Asker<T> {
+    /// Has the callback called with [`Reason::Asked`], waits until it has returned, and gives what it returned; none if
+    /// the watcher has ended.
+    pub(super) fn ask(&self) -> Option<T> {
+        let (done, wait) = channel();
+        self.0.send(Signal::Reload(done)).ok()?;
+        wait.recv().ok()
+    }
+}
+
+impl<T> Drop for FolderWatcher<T> {
+    fn drop(&mut self) {
+        drop(self.signals.send(Signal::End));
+        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
+            drop(thread.join());
+        }
+    }
+}
+
+/// `seen` is what the files were when they were read last.
+fn run<T>(
+    mut watched: Watched,
+    mut seen: Snapshot,
+    signals: &Receiver<Signal<T>>,
+    mut reload: impl FnMut(Reason) -> T,
+) {
+    let mut settling: Option<Settling<Snapshot>> = None;
+    // Whether `seen` was read while it was being written, so that it may have changed without looking different.
+    let mut is_doubtful = false;
+    loop {
+        let wait = settling.as_ref().map_or(POLL, |settling| {
+            settling.due().saturating_duration_since(Instant::now())
+        });
+        match signals.recv_timeout(wait) {
+            Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Signal::Reload(done)) => {
+                settling = None;
+                // Watch first, look then: what happens in between is noticed.
+                watched.follow();
+                seen = watched.snapshot();
+                // The caller may have given up.
+                done.send(reload(Reason::Asked)).ok();
+                continue;
+            }
+            Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let now = Instant::now();
+        if settling.as_ref().is_some_and(|settling| now < settling.due()) {
+            continue;
+        }
+        watched.follow();
+        let looked = watched.snapshot();
+        let Some(files) = &mut settling else {
+            if is_doubtful || looked != seen {
+                settling = Some(Settling::new(looked, now));
+            }
+            continue;
+        };
+        let settled = files.look(looked.clone(), now);
+        if settled == Settled::No {
+            continue;
+        }
+        settling = None;
+        let has_same_files = looked.has_same_files(&seen) && !is_doubtful;
+        is_doubtful = settled == Settled::Never;
+        seen = looked;
+        reload(if has_same_files { Reason::Folder } else { Reason::File });
+    }
+}
+
+#[cfg(test)]
+#[path = "watcher_tests.rs"]
+mod tests;
