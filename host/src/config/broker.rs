@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::engine::EngineSettings;
-use hookhost_gateway::{GatewaySettings, Publishers, Upstream, UpstreamTls};
+use hookhost_gateway::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
 use hookhost_settings::reader::Section;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -61,6 +61,10 @@ fn gateway(at: &mut Section<'_>) -> GatewaySettings {
         given.set(given.get() + 1);
         in_process.set(in_process.get() || text.trim() == "rumqttd");
         match text.trim() {
+            "rumqttd" if !HAS_RUMQTTD => Err(
+                "asks for rumqttd, which this build does not have: name a broker, mqtt://HOST:PORT, or build hookhost with the feature rumqttd"
+                    .to_owned(),
+            ),
             "rumqttd" => Ok(None),
             text => text.parse::<Upstream>().map(Some),
         }

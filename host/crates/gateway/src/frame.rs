@@ -1,39 +1,38 @@
 //! Where packets begin and end in a stream of bytes.
 //!
-//! A [`Framer`] looks at every byte that passes in one direction and finds the packets. It changes nothing and holds
-//! nothing back: bytes go on whether or not it understands them. A packet that lies whole in one piece of input is given
-//! as it lies there; one that comes in several pieces is put together in a buffer that lives until it is complete. What
-//! is longer than `longest` is let pass unseen, so the buffer is bounded. Pure: no I/O, no clock.
+//! A [`Framer`] reads the bytes that pass in one direction and finds the packets. It changes nothing and delays nothing. A
+//! packet that is whole in one piece of input is returned in place; a packet in several pieces is collected in a buffer
+//! until it is complete. A packet longer than `longest` is skipped, so the buffer is bounded. Pure: no I/O, no clock.
 
 /// Finds packets in one direction of a connection.
 pub(super) struct Framer {
-    state: State,
-    /// Body of the packet that is being put together.
+    state: FramerState,
+    /// Body of the packet that is being collected.
     body: Vec<u8>,
     longest: usize,
-    /// Type and length as they came of what is let pass unseen, and how many bytes they are.
+    /// Type and length fields of the last packet, and how many bytes they are.
     head: ([u8; 5], usize),
 }
 
-enum State {
+enum FramerState {
     /// Reading type and length.
     Header { bytes: [u8; 5], have: usize },
-    /// Putting a body together, of which so much is missing.
+    /// Collecting a body, of which this many bytes are missing.
     Collect { first: u8, missing: usize },
-    /// Letting a body pass, of which so much is missing.
+    /// Skipping a body, of which this many bytes are missing.
     Pass { missing: usize },
-    /// What comes is no MQTT.
+    /// The bytes are not MQTT.
     Broken,
 }
 
-/// What a framer has found.
+/// What a framer finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// A packet.
     Packet(Frame<'a>),
-    /// A packet that is too long to look at begins.
+    /// The beginning of a packet that is too long and is skipped.
     TooLong,
-    /// A length that is none: from here on there are no packets in this direction.
+    /// An invalid length: from here on there are no packets in this direction.
     Broken,
 }
 
@@ -66,7 +65,7 @@ impl Frame<'_> {
     }
 }
 
-const START: State = State::Header { bytes: [0; 5], have: 0 };
+const START: FramerState = FramerState::Header { bytes: [0; 5], have: 0 };
 
 impl Framer {
     /// A framer at the beginning of a packet, for bodies of up to `longest` bytes.
@@ -79,19 +78,19 @@ impl Framer {
         }
     }
 
-    /// Takes bytes from the front of `input` up to the end of the next packet; none when all of it is used up.
+    /// Takes bytes from the front of `input` up to the end of the next packet; `None` when `input` is used up.
     pub(super) fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<Piece<'s>> {
-        // What was given the last time is not needed any more.
-        if !matches!(self.state, State::Collect { .. }) && self.body.capacity() > 0 {
+        // The packet that was returned last is not needed any more.
+        if !matches!(self.state, FramerState::Collect { .. }) && self.body.capacity() > 0 {
             self.body = Vec::new();
         }
         loop {
             match &mut self.state {
-                State::Broken => {
+                FramerState::Broken => {
                     *input = &[];
                     return None;
                 }
-                State::Pass { missing } => {
+                FramerState::Pass { missing } => {
                     let taken = (*missing).min(input.len());
                     *input = input.get(taken..).unwrap_or_default();
                     *missing -= taken;
@@ -100,7 +99,7 @@ impl Framer {
                     }
                     self.state = START;
                 }
-                State::Collect { first, missing } => {
+                FramerState::Collect { first, missing } => {
                     let (now, later) = input.split_at((*missing).min(input.len()));
                     *input = later;
                     *missing -= now.len();
@@ -118,7 +117,7 @@ impl Framer {
                     };
                     return Some(Piece::Packet(Frame { first, body }));
                 }
-                State::Header { bytes, have } => {
+                FramerState::Header { bytes, have } => {
                     let (byte, rest) = input.split_first()?;
                     *input = rest;
                     if let Some(place) = bytes.get_mut(*have) {
@@ -130,7 +129,7 @@ impl Framer {
                     }
                     self.head = (*bytes, *have);
                     if *byte & 0x80 != 0 {
-                        self.state = State::Broken;
+                        self.state = FramerState::Broken;
                         return Some(Piece::Broken);
                     }
                     let [first, lengths @ ..] = *bytes;
@@ -140,26 +139,26 @@ impl Framer {
                         .rev()
                         .fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
                     if length > self.longest {
-                        self.state = State::Pass { missing: length };
+                        self.state = FramerState::Pass { missing: length };
                         return Some(Piece::TooLong);
                     }
-                    self.state = State::Collect { first, missing: length };
+                    self.state = FramerState::Collect { first, missing: length };
                 }
             }
         }
     }
 
-    /// How the packet begins that was found last, as it came.
+    /// Type and length fields of the packet that was found last, as they came.
     pub(super) fn head(&self) -> &[u8] {
         self.head.0.get(..self.head.1).unwrap_or_default()
     }
 
-    /// Takes from the front of `input` what belongs to a packet that is let pass unseen, or to no packet at all. For
-    /// those who write packet by packet; `next` passes it over.
+    /// Takes from the front of `input` the bytes of a skipped packet, or all bytes if they are not MQTT. For callers that
+    /// write packet by packet; `next` skips these bytes.
     pub(super) fn unseen<'i>(&mut self, input: &mut &'i [u8]) -> &'i [u8] {
         let length = match &mut self.state {
-            State::Broken => input.len(),
-            State::Pass { missing } => {
+            FramerState::Broken => input.len(),
+            FramerState::Pass { missing } => {
                 let length = (*missing).min(input.len());
                 *missing -= length;
                 if *missing == 0 {
@@ -167,7 +166,7 @@ impl Framer {
                 }
                 length
             }
-            State::Header { .. } | State::Collect { .. } => 0,
+            FramerState::Header { .. } | FramerState::Collect { .. } => 0,
         };
         let (unseen, rest) = input.split_at(length);
         *input = rest;
@@ -176,38 +175,38 @@ impl Framer {
 
     /// Whether the last byte seen was the last one of a packet, so that another packet may be put after it.
     pub(super) fn is_between(&self) -> bool {
-        matches!(self.state, State::Header { have: 0, .. })
+        matches!(self.state, FramerState::Header { have: 0, .. })
     }
 
-    /// How much memory the packet in the making takes.
+    /// Bytes of memory that the collected packet takes.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.body.capacity()
     }
 }
 
-/// Bytes that are not the beginning of a packet of acceptable length.
+/// The bytes are not the beginning of a packet, or the packet is too long.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoPacket;
+pub(super) struct InvalidLength;
 
-/// The length of the packet at the front of `bytes`, header included; none if more has to come first.
-pub(super) fn whole(bytes: &[u8], longest: usize) -> Result<Option<usize>, NoPacket> {
+/// The length of the packet at the front of `bytes`, header included; `None` if more bytes are needed.
+pub(super) fn whole(bytes: &[u8], longest: usize) -> Result<Option<usize>, InvalidLength> {
     let mut length = 0;
     for (place, byte) in bytes.iter().skip(1).take(4).enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * place);
         if byte & 0x80 == 0 {
             let whole = 2 + place + length;
             return match whole {
-                _ if length > longest => Err(NoPacket),
+                _ if length > longest => Err(InvalidLength),
                 _ if whole <= bytes.len() => Ok(Some(whole)),
                 _ => Ok(None),
             };
         }
     }
-    if bytes.len() > 4 { Err(NoPacket) } else { Ok(None) }
+    if bytes.len() > 4 { Err(InvalidLength) } else { Ok(None) }
 }
 
-/// A whole packet that was found so.
+/// The frame of a whole packet.
 pub(super) fn parse(packet: &[u8]) -> Option<Frame<'_>> {
     let (first, rest) = packet.split_first()?;
     let lengths = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
@@ -346,8 +345,8 @@ mod tests {
         }
         assert_eq!(whole(&bytes, 300), Ok(Some(203)));
         assert_eq!(parse(&bytes[..203]).unwrap().body, [7; 200]);
-        assert_eq!(whole(&bytes, 199), Err(NoPacket));
-        assert_eq!(whole(&[0x10, 0xff, 0xff, 0xff, 0xff], 300), Err(NoPacket));
+        assert_eq!(whole(&bytes, 199), Err(InvalidLength));
+        assert_eq!(whole(&[0x10, 0xff, 0xff, 0xff, 0xff], 300), Err(InvalidLength));
         assert_eq!(whole(&[0x10, 0], 300), Ok(Some(2)));
     }
 

@@ -1,37 +1,43 @@
 //! The engine that is a gateway: each client is relayed to an upstream broker, and the events are read off the packets.
 //!
 //! [`Broker`] listens and stops. Each client has one task: `connection` takes it from its first byte to CONNACK with the
-//! help of `upstream` (with `stream`, `tls`, `proxy`), `relay` moves bytes from then on. Bytes go on unchanged; `frame`
-//! finds the packets in them and `packet` reads those that matter. What they mean is the work of `machine`, which is
-//! pure: packets in, events out. Packets are changed in two cases only: `rumqttd` is a broker in this process for those
-//! who have none, and needs it; and `stamp` has messages say who published them, if that is wanted. What concerns more
-//! than one connection is in `sessions` (whose entries share their `memory`) and `publishers`; `shared` holds all of it
-//! and brings events to the bus.
+//! help of `upstream` (with `stream`, `tls`, `proxy`), and `relay` moves bytes from then on. Bytes pass unchanged; `frame`
+//! finds the packets in them and `packet` decodes those that matter. The meaning of packets is the work of `protocol`, a
+//! pure core: packets in, actions out, which the `emitter` carries out. Packets are changed in one case only: with the
+//! `publisher_property`, messages name their publisher. What concerns more than one connection is in `sessions` (each
+//! entry with its `session_state`) and `recent_publishes`; `shared` holds all of it.
 //!
-//! Gateways share nothing, so any number of them may stand before one broker or one cluster. Whatever a client or an
-//! upstream does is bounded in memory per connection, and a panic ends the one connection that it happened in.
+//! `rumqttd` is an upstream in this process. It is reached through a stream that speaks plain MQTT, so nothing else here
+//! knows it.
+//!
+//! Gateways share nothing, so any number of them may serve one broker or one cluster. Whatever a client or an upstream
+//! does is bounded in memory per connection, and a panic ends the one connection that it happened in.
 
+mod client_locks;
 mod connection;
-mod filters;
+mod emitter;
 mod frame;
-mod host;
+mod host_message;
+mod lifecycle;
 mod listener;
-mod machine;
-mod memory;
+mod liveness;
 mod packet;
+mod protocol;
 mod proxy;
-mod publishers;
+mod publisher_property;
+mod recent_publishes;
 mod relay;
+#[cfg(feature = "rumqttd")]
 mod rumqttd;
+mod session_state;
 mod sessions;
 mod settings;
 mod shared;
-mod stamp;
 mod stream;
+mod subscribed_filters;
 mod tls;
-mod turns;
 mod upstream;
-mod watch;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,19 +48,19 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use self::machine::{expired, terminated};
-use self::sessions::{Live, Presence};
-use self::shared::{Shared, Teller};
+use self::emitter::Emitter;
+use self::protocol::{expired, kicked, terminated};
+use self::sessions::{Presence, SessionEntry};
+use self::shared::Shared;
 use self::upstream::Upstreams;
 use hookhost_broker::{ClientState, Engine, HostMessage, PublishError, Running, Settings, StartError};
-use hookhost_event::{End, EndReason};
 use hookhost_hooks::Bus;
 
-pub use self::settings::{GatewaySettings, Publishers, Upstream, UpstreamTls};
+pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
 
 /// Name of the listener, in events.
 const LISTENER: &str = "tcp:default";
-/// How often it is looked for sessions whose time is up.
+/// How often expired sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// A gateway at work.
@@ -64,8 +70,8 @@ struct Broker {
     sweeping: JoinHandle<()>,
 }
 
-/// Starts a gateway and listens; events go to `bus` from the first connection on. The upstream is not connected to before
-/// a client comes.
+/// Starts a gateway and listens; events go to `bus` from the first connection on. It connects to the upstream
+/// when a client connects.
 ///
 /// # Errors
 ///
@@ -75,7 +81,7 @@ pub async fn start(settings: &Settings, gateway: &GatewaySettings, bus: Option<B
 }
 
 impl Broker {
-    /// Starts it and listens. The upstream is not asked before a client comes.
+    /// Starts it and listens. It connects to the upstream when a client connects.
     async fn start(settings: &Settings, gateway: &GatewaySettings, bus: Option<Bus>) -> Result<Broker, StartError> {
         if let Some((key, problem)) = settings.limits.check().into_iter().next() {
             return Err(StartError::Limit { key, problem });
@@ -88,7 +94,7 @@ impl Broker {
         let (listener, address) = bound.map_err(|source| StartError::Bind { listen, source })?;
         let shared = Arc::new(Shared::new(
             GatewaySettings {
-                // Nobody else gets to rumqttd.
+                // Without other upstreams it is the broker in this process, which no client reaches but through here.
                 sees_all_clients: gateway.sees_all_clients || gateway.upstreams.is_empty(),
                 ..gateway.clone()
             },
@@ -121,27 +127,27 @@ impl Engine for Broker {
     }
 
     async fn disconnect(&self, client_id: &str) -> bool {
-        let Some(live) = self.shared.sessions.of(client_id) else {
+        let Some(entry) = self.shared.sessions.of(client_id) else {
             return false;
         };
-        if let Presence::Away(_) = live.presence {
-            let mut teller = Teller::new(&self.shared);
+        if let Presence::Away(_) = entry.presence {
+            let mut emitter = Emitter::new(&self.shared);
             {
-                let forgotten = self.shared.sessions.forget(&live.connection.client.id, live.number);
-                let Some((live, _moment)) = forgotten else {
+                let forgotten = self.shared.sessions.forget(&entry.connection.client.id, entry.number);
+                let Some((entry, _guard)) = forgotten else {
                     return false;
                 };
-                terminated(&live, kicked(), &teller);
+                emitter.run(|step| terminated(&entry, kicked(), step));
             }
-            teller.flush().await;
+            emitter.flush().await;
         } else {
-            live.handle.kick.notify_one();
+            entry.handle.kick.notify_one();
         }
         true
     }
 
     async fn publish(&self, message: HostMessage) -> Result<(), PublishError> {
-        host::publish(&self.shared, message).await
+        host_message::publish(&self.shared, message).await
     }
 
     async fn stop(self: Box<Self>, grace: Duration) {
@@ -162,9 +168,7 @@ impl Engine for Broker {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut counters = self.shared.counts.all();
-        if let Some(rumqttd) = self.shared.upstreams.rumqttd() {
-            counters.push(("deaths_of_rumqttd", rumqttd.deaths()));
-        }
+        counters.extend(self.shared.upstreams.counters());
         counters
     }
 }
@@ -176,40 +180,29 @@ impl Drop for Broker {
     }
 }
 
-fn state(live: &Live) -> ClientState {
+fn state(entry: &SessionEntry) -> ClientState {
     ClientState {
-        client: live.connection.client.clone(),
-        connected: live.presence == Presence::Online,
-        connected_at: live.connected_at,
-        created_at: live.created_at,
-        keep_alive: live.connection.keep_alive,
-        clean_start: live.connection.clean_start,
-        subscriptions: live.handle.subscriptions.load(Ordering::Relaxed),
+        client: entry.connection.client.clone(),
+        connected: entry.presence == Presence::Online,
+        connected_at: entry.connected_at,
+        created_at: entry.created_at,
+        keep_alive: entry.connection.keep_alive,
+        clean_start: entry.connection.clean_start,
+        subscriptions: entry.handle.subscriptions.load(Ordering::Relaxed),
         queued: 0,
-        unconfirmed: live.handle.unconfirmed.load(Ordering::Relaxed),
+        unconfirmed: entry.handle.unacknowledged.load(Ordering::Relaxed),
     }
 }
 
-fn kicked() -> End {
-    End {
-        reason: EndReason::Kicked,
-        code: Some(152),
-        text: None,
-        properties: None,
-    }
-}
-
-/// Forgets sessions whose time is up, and tells it if nobody can have come back elsewhere.
+/// Removes expired sessions, and reports their end if no client can have come back elsewhere.
 async fn sweep(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let over = shared.sessions.expire(shared.now());
         if shared.settings.sees_all_clients {
-            let mut teller = Teller::new(&shared);
-            for live in &over {
-                terminated(live, expired(), &teller);
-            }
-            teller.flush().await;
+            let mut emitter = Emitter::new(&shared);
+            emitter.run(|step| over.iter().for_each(|entry| terminated(entry, expired(), step)));
+            emitter.flush().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where clients arrive.
+//! The listener, which accepts clients.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use super::connection;
 use super::shared::Shared;
 use hookhost_broker::Limits;
 
-/// How long accepting rests when the system has no file descriptors left.
-const REST: Duration = Duration::from_millis(50);
+/// How long the listener waits after a client could not be accepted, for want of file descriptors say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Listens; gives the address with the port that was taken.
+/// Listens; returns the listener and its address with the port in use.
 pub(super) fn bind(listen: SocketAddr, limits: &Limits) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = match listen {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -32,31 +32,31 @@ pub(super) fn bind(listen: SocketAddr, limits: &Limits) -> io::Result<(TcpListen
     Ok((listener, address))
 }
 
-/// Accepts clients for ever, each into a task of its own.
+/// Accepts clients without end, each into a task of its own.
 pub(super) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
-    let most = shared.limits.max_connections.min(Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(most));
+    let limit = shared.limits.max_connections.min(Semaphore::MAX_PERMITS);
+    let permits = Arc::new(Semaphore::new(limit));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
         let (client, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 shared.report("-", &format!("no connection can be accepted: {error}"));
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         shared.counts.accepted.fetch_add(1, Ordering::Relaxed);
         if client.set_nodelay(shared.limits.nodelay).is_err() {
-            // It has gone already.
+            // The client has gone already.
             continue;
         }
         let guard = shared.begin();
         tokio::spawn(async move {
             connection::serve(guard, client, peer).await;
-            drop(place);
+            drop(permit);
         });
     }
 }

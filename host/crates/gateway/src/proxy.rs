@@ -1,4 +1,4 @@
-//! The header of the PROXY protocol, version 2: it tells the upstream who is behind a connection.
+//! The header of the PROXY protocol, version 2: it tells the upstream the client's address.
 
 use std::net::SocketAddr;
 

@@ -1,55 +1,53 @@
-//! The sessions that this gateway knows: those of connected clients, and those that will be found again.
+//! The session table: sessions of connected clients, and sessions that outlive their connections.
 //!
-//! One entry for each, by client id. From these follow the events that tell about two connections of one client, and
-//! their order: a connection that the upstream ends while another one of its client is being accepted leaves its end to
-//! be told by that one, between its own client-connect and everything else. Entries of clients that are away are
-//! bounded in number, the one that has been away longest goes first, and end with the session's time.
+//! The table has one entry for each session, by client id. It decides which connection reports what when a client has two
+//! connections: if the upstream ends a connection while a successor is being accepted, the successor reports that end,
+//! between its own client-connect and its other events. Entries of clients that are away are bounded in number; the
+//! entry that has been away longest is dropped first. An entry ends with the session's expiry interval.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use super::filters::Filters;
-use super::memory::Memory;
+use super::session_state::SessionState;
+use super::subscribed_filters::SubscribedFilters;
 use hookhost_event::{Connection, End, Message, Millis};
 
 const SHARDS: usize = 64;
 /// Sessions of clients that are away, in each shard.
-const AWAY: usize = 4_096;
+const MAX_AWAY: usize = 4_096;
 
 /// Where the client of a session is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Presence {
     /// Connected.
     Online,
-    /// Its connection has ended, and its successor is to tell that.
-    Left(End),
-    /// Gone, and that has been told.
+    /// The upstream has ended its connection, and a successor has to report that.
+    EndPending(End),
+    /// Not connected since this time, and that is reported.
     Away(Millis),
 }
 
 /// How to reach the task of a connection.
 #[derive(Default)]
-pub(super) struct Handle {
-    /// The connection is to be ended: by an administrator, unless `superseded`.
+pub(super) struct ConnectionHandle {
+    /// Notified when an administrator ends the connection.
     pub(super) kick: Notify,
-    /// Another connection of the client waits for its end.
-    pub(super) superseded: AtomicBool,
     /// Subscriptions in force.
     pub(super) subscriptions: AtomicUsize,
-    /// Deliveries that the client has not confirmed.
-    pub(super) unconfirmed: AtomicUsize,
+    /// Deliveries that the client has not acknowledged.
+    pub(super) unacknowledged: AtomicUsize,
 }
 
 /// A session.
 #[derive(Clone)]
-pub(super) struct Live {
-    /// The connection that holds it, or held it last.
+pub(super) struct SessionEntry {
+    /// Number of the connection that has the session, or had it last.
     pub(super) number: u64,
     /// What that connection asked for.
     pub(super) connection: Arc<Connection>,
@@ -59,34 +57,34 @@ pub(super) struct Live {
     pub(super) connected_at: Option<Millis>,
     /// The will of the connection.
     pub(super) will: Option<Arc<Message>>,
-    /// What is remembered of the session.
-    pub(super) memory: Arc<Mutex<Memory>>,
+    /// What outlives the connection.
+    pub(super) state: Arc<Mutex<SessionState>>,
     /// How to reach the connection's task.
-    pub(super) handle: Arc<Handle>,
+    pub(super) handle: Arc<ConnectionHandle>,
     /// Where the client is.
     pub(super) presence: Presence,
-    /// The client has sent DISCONNECT, and the upstream has not yet closed: what is to be told then, and how long the
-    /// session remains.
+    /// Set when the client has sent DISCONNECT and the upstream has not yet closed: the end to report then, and how long
+    /// the session remains, in seconds.
     pub(super) leaving: Option<(End, u32)>,
     /// The connections of the client that are being accepted.
     pub(super) successors: SmallVec<[u64; 1]>,
 }
 
-impl Live {
+impl SessionEntry {
     /// A session whose client is connected.
     pub(super) fn new(
         number: u64,
         connection: Arc<Connection>,
-        handle: Arc<Handle>,
-        memory: Arc<Mutex<Memory>>,
-    ) -> Live {
-        Live {
+        handle: Arc<ConnectionHandle>,
+        state: Arc<Mutex<SessionState>>,
+    ) -> SessionEntry {
+        SessionEntry {
             number,
             connection,
             created_at: None,
             connected_at: None,
             will: None,
-            memory,
+            state,
             handle,
             presence: Presence::Online,
             leaving: None,
@@ -95,9 +93,9 @@ impl Live {
     }
 }
 
-/// As long as this lives, nothing else happens to sessions of this shard: so that what is told about a session has the
-/// order in which it happened, whichever connections tell it. Never held while anything is waited for.
-pub(super) struct Moment<'a> {
+/// Locks a shard of the session table. The caller emits its events before it drops this, so that the events of a session
+/// have the order of the changes, whichever connections report them. Never held across an await.
+pub(super) struct ShardGuard<'a> {
     _shard: MutexGuard<'a, Shard>,
 }
 
@@ -107,7 +105,7 @@ struct Key(ByteString, u64);
 
 #[derive(Default)]
 struct Shard {
-    sessions: HashMap<Key, Live>,
+    sessions: HashMap<Key, SessionEntry>,
     /// Since when clients are away, and who.
     away: BTreeSet<(Millis, u64)>,
     keys: HashMap<u64, Key>,
@@ -118,30 +116,30 @@ pub(super) struct Sessions {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     /// Sessions of clients that are away, in each shard.
-    away: usize,
+    max_away: usize,
     /// The filters of all of them, for gateways that see every client.
-    filters: Option<Arc<Filters>>,
+    filters: Option<Arc<SubscribedFilters>>,
 }
 
 impl Sessions {
-    /// None yet; `sees_all`: every client of the upstream will be among them.
-    pub(super) fn new(sees_all: bool) -> Sessions {
+    /// An empty table. `sees_all_clients`: every client of the upstream comes through this gateway.
+    pub(super) fn new(sees_all_clients: bool) -> Sessions {
         Sessions {
-            filters: sees_all.then(Arc::default),
+            filters: sees_all_clients.then(Arc::default),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
-            away: AWAY,
+            max_away: MAX_AWAY,
         }
     }
 
-    /// What a new session is to be remembered in.
-    pub(super) fn memory(&self) -> Arc<Mutex<Memory>> {
-        Arc::new(Mutex::new(Memory::new(self.filters.clone())))
+    /// The state of a new session.
+    pub(super) fn new_state(&self) -> Arc<Mutex<SessionState>> {
+        Arc::new(Mutex::new(SessionState::new(self.filters.clone())))
     }
 
-    /// Whether any session subscribes to a topic; always so if not every client is among them.
-    pub(super) fn subscribed(&self, topic: &str) -> bool {
-        self.filters.as_ref().is_none_or(|filters| filters.matches(topic))
+    /// The filters of all sessions, if this gateway knows every client of the upstream.
+    pub(super) fn filters(&self) -> Option<&SubscribedFilters> {
+        self.filters.as_deref()
     }
 
     #[expect(
@@ -153,59 +151,65 @@ impl Sessions {
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection is being accepted; noted only if there is a session for it to find.
+    /// A connection is being accepted. Noted only if the client has a session.
     pub(super) fn announce(&self, client_id: &ByteString, number: u64) {
         let key = key(client_id, number);
-        if let Some(live) = self.shard(&key).sessions.get_mut(&key) {
-            live.successors.push(number);
+        if let Some(entry) = self.shard(&key).sessions.get_mut(&key) {
+            entry.successors.push(number);
         }
     }
 
-    /// A connection that was announced will not be accepted. Gives the session whose end it should have told, if it was
-    /// the last one that could.
-    pub(super) fn retract(&self, client_id: &ByteString, number: u64, now: Millis) -> Option<(Live, Moment<'_>)> {
+    /// A connection that was announced is not accepted after all. Returns the entry whose end it would have reported, if
+    /// no other successor can.
+    pub(super) fn retract(
+        &self,
+        client_id: &ByteString,
+        number: u64,
+        now: Millis,
+    ) -> Option<(SessionEntry, ShardGuard<'_>)> {
         let key = key(client_id, number);
         let mut shard = self.shard(&key);
-        let live = shard.sessions.get_mut(&key)?;
-        let before = live.successors.len();
-        live.successors.retain(|successor| *successor != number);
-        let was_last = before > 0 && live.successors.is_empty();
-        if !was_last || !matches!(live.presence, Presence::Left(_)) {
+        let entry = shard.sessions.get_mut(&key)?;
+        let before = entry.successors.len();
+        entry.successors.retain(|successor| *successor != number);
+        let was_last = before > 0 && entry.successors.is_empty();
+        if !was_last || !matches!(entry.presence, Presence::EndPending(_)) {
             return None;
         }
-        let told = live.clone();
-        if live.connection.session_expiry == 0 {
+        let reported = entry.clone();
+        if entry.connection.session_expiry == 0 {
             shard.remove(&key);
         } else {
-            live.presence = Presence::Away(now);
-            shard.rest(&key, now, self.away);
+            entry.presence = Presence::Away(now);
+            shard.set_away(&key, now, self.max_away);
         }
-        Some((told, Moment { _shard: shard }))
+        Some((reported, ShardGuard { _shard: shard }))
     }
 
-    /// A connection is accepted and has got its session; gives the entry that was there.
-    pub(super) fn open(&self, live: Live) -> (Option<Live>, Moment<'_>) {
-        let key = key(&live.connection.client.id, live.number);
+    /// A connection is accepted. Returns the entry that it replaces.
+    pub(super) fn open(&self, entry: SessionEntry) -> (Option<SessionEntry>, ShardGuard<'_>) {
+        let key = key(&entry.connection.client.id, entry.number);
         let mut shard = self.shard(&key);
         let old = shard.remove(&key);
-        let mut live = live;
+        let mut entry = entry;
         if let Some(old) = &old {
-            let others = old.successors.iter().filter(|successor| **successor != live.number);
-            live.successors = others.copied().collect();
+            let others = old.successors.iter().filter(|successor| **successor != entry.number);
+            entry.successors = others.copied().collect();
         }
-        shard.keys.insert(live.number, key.clone());
-        shard.sessions.insert(key, live);
-        (old, Moment { _shard: shard })
+        shard.keys.insert(entry.number, key.clone());
+        shard.sessions.insert(key, entry);
+        (old, ShardGuard { _shard: shard })
     }
 
     /// The session of a client before its next connection is accepted.
-    pub(super) fn find(&self, client_id: &ByteString, number: u64) -> Option<Live> {
+    pub(super) fn find(&self, client_id: &ByteString, number: u64) -> Option<SessionEntry> {
         let key = key(client_id, number);
         self.shard(&key).sessions.get(&key).cloned()
     }
 
-    /// A connection has ended; none if somebody else has told that, or will. `by_upstream`: then a successor that is
-    /// being accepted tells it. `session_expiry`: how long the session remains, in seconds; with 0 its entry goes.
+    /// A connection has ended. `None` if another connection has reported that or will. `by_upstream`: the end, if a
+    /// successor that is being accepted may report it. `session_expiry`: how long the session remains, in seconds; 0
+    /// removes its entry.
     pub(super) fn close(
         &self,
         client_id: &ByteString,
@@ -213,65 +217,65 @@ impl Sessions {
         by_upstream: Option<&End>,
         session_expiry: u32,
         now: Millis,
-    ) -> Option<Moment<'_>> {
+    ) -> Option<ShardGuard<'_>> {
         let key = key(client_id, number);
         let mut shard = self.shard(&key);
-        let live = shard.sessions.get_mut(&key).filter(|live| live.number == number)?;
-        if live.presence != Presence::Online {
+        let entry = shard.sessions.get_mut(&key).filter(|entry| entry.number == number)?;
+        if entry.presence != Presence::Online {
             return None;
         }
-        if let (Some(end), true) = (by_upstream, !live.successors.is_empty()) {
-            live.presence = Presence::Left(end.clone());
+        if let (Some(end), true) = (by_upstream, !entry.successors.is_empty()) {
+            entry.presence = Presence::EndPending(end.clone());
             return None;
         }
         if session_expiry == 0 {
             shard.remove(&key);
         } else {
-            if live.connection.session_expiry != session_expiry {
-                let mut connection = Connection::clone(&live.connection);
+            if entry.connection.session_expiry != session_expiry {
+                let mut connection = Connection::clone(&entry.connection);
                 connection.session_expiry = session_expiry;
-                live.connection = Arc::new(connection);
+                entry.connection = Arc::new(connection);
             }
-            live.presence = Presence::Away(now);
-            live.leaving = None;
-            live.will = None;
-            live.memory.lock().unwrap_or_else(PoisonError::into_inner).rest();
-            shard.rest(&key, now, self.away);
+            entry.presence = Presence::Away(now);
+            entry.leaving = None;
+            entry.will = None;
+            entry.state.lock().unwrap_or_else(PoisonError::into_inner).trim();
+            shard.set_away(&key, now, self.max_away);
         }
-        Some(Moment { _shard: shard })
+        Some(ShardGuard { _shard: shard })
     }
 
-    /// The client has said that it leaves; its end is told when the upstream has closed.
+    /// The client has sent DISCONNECT; its end is reported when the upstream has closed.
     pub(super) fn leave(&self, client_id: &ByteString, number: u64, end: &End, session_expiry: u32) {
         let key = key(client_id, number);
-        if let Some(live) = self
+        if let Some(entry) = self
             .shard(&key)
             .sessions
             .get_mut(&key)
-            .filter(|live| live.number == number)
+            .filter(|entry| entry.number == number)
         {
-            live.leaving = Some((end.clone(), session_expiry));
+            entry.leaving = Some((end.clone(), session_expiry));
         }
     }
 
-    /// Whether the client is as that connection has left it.
+    /// Whether the client has not connected again since that connection.
     pub(super) fn is_away_since(&self, client_id: &ByteString, number: u64) -> bool {
         let key = key(client_id, number);
         match self.shard(&key).sessions.get(&key) {
-            Some(live) => live.number == number,
-            // Its session has ended with it, and nobody has come since.
+            Some(entry) => entry.number == number,
+            // Its session has ended with the connection, and there is no new one.
             None => true,
         }
     }
 
-    /// Takes the sessions out whose time is up.
-    pub(super) fn expire(&self, now: Millis) -> Vec<Live> {
+    /// Removes and returns the sessions whose expiry interval has passed.
+    pub(super) fn expire(&self, now: Millis) -> Vec<SessionEntry> {
         let mut expired = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let over = |live: &Live| match live.presence {
+            let over = |entry: &SessionEntry| match entry.presence {
                 Presence::Away(since) => {
-                    let seconds = live.connection.session_expiry;
+                    let seconds = entry.connection.session_expiry;
                     seconds < u32::MAX && since.0 + u64::from(seconds) * 1000 <= now.0
                 }
                 _ => false,
@@ -289,31 +293,31 @@ impl Sessions {
     }
 
     /// A client's session.
-    pub(super) fn of(&self, client_id: &str) -> Option<Live> {
+    pub(super) fn of(&self, client_id: &str) -> Option<SessionEntry> {
         self.find(&ByteString::from(client_id), 0)
     }
 
-    /// Takes a session of a client that is away out.
-    pub(super) fn forget(&self, client_id: &ByteString, number: u64) -> Option<(Live, Moment<'_>)> {
+    /// Removes the session of a client that is away.
+    pub(super) fn forget(&self, client_id: &ByteString, number: u64) -> Option<(SessionEntry, ShardGuard<'_>)> {
         let key = key(client_id, number);
         let mut shard = self.shard(&key);
-        let away = |live: &&Live| live.number == number && matches!(live.presence, Presence::Away(_));
+        let away = |entry: &&SessionEntry| entry.number == number && matches!(entry.presence, Presence::Away(_));
         shard.sessions.get(&key).filter(away)?;
-        let live = shard.remove(&key)?;
-        Some((live, Moment { _shard: shard }))
+        let entry = shard.remove(&key)?;
+        Some((entry, ShardGuard { _shard: shard }))
     }
 
     /// All sessions, one shard at a time.
-    pub(super) fn all(&self) -> Vec<Live> {
-        let list = |shard: &Mutex<Shard>| -> Vec<Live> {
+    pub(super) fn all(&self) -> Vec<SessionEntry> {
+        let list = |shard: &Mutex<Shard>| -> Vec<SessionEntry> {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.sessions.values().cloned().collect()
         };
         self.shards.iter().flat_map(list).collect()
     }
 
-    /// The session that a connection holds.
-    pub(super) fn held_by(&self, number: u64) -> Option<Live> {
+    /// The session of a connection.
+    pub(super) fn of_connection(&self, number: u64) -> Option<SessionEntry> {
         self.shards.iter().find_map(|shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.keys.get(&number).and_then(|key| shard.sessions.get(key)).cloned()
@@ -322,21 +326,21 @@ impl Sessions {
 }
 
 impl Shard {
-    fn remove(&mut self, key: &Key) -> Option<Live> {
-        let live = self.sessions.remove(key)?;
-        self.keys.remove(&live.number);
-        if let Presence::Away(since) = live.presence {
-            self.away.remove(&(since, live.number));
+    fn remove(&mut self, key: &Key) -> Option<SessionEntry> {
+        let entry = self.sessions.remove(key)?;
+        self.keys.remove(&entry.number);
+        if let Presence::Away(since) = entry.presence {
+            self.away.remove(&(since, entry.number));
         }
-        Some(live)
+        Some(entry)
     }
 
-    /// The client of this session is away; if there are too many such, the oldest one is forgotten.
-    fn rest(&mut self, key: &Key, since: Millis, most: usize) {
-        if let Some(live) = self.sessions.get(key) {
-            self.away.insert((since, live.number));
+    /// The client of this session is away. Drops the sessions that have been away longest, if there are too many.
+    fn set_away(&mut self, key: &Key, since: Millis, max: usize) {
+        if let Some(entry) = self.sessions.get(key) {
+            self.away.insert((since, entry.number));
         }
-        while self.away.len() > most {
+        while self.away.len() > max {
             let Some((_, number)) = self.away.pop_first() else {
                 return;
             };

@@ -1,28 +1,31 @@
-//! What a gateway is told: where its upstream is, how to reach it, and how far it may guess.
+//! Settings of a gateway: where its upstream is, how to reach it, and how publishers are found.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Whether this build has rumqttd: the feature `rumqttd` of this crate.
+pub const HAS_RUMQTTD: bool = cfg!(feature = "rumqttd");
+
 /// Settings of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
-    /// The upstream brokers, the one to prefer first; empty if and only if rumqttd is the upstream.
+    /// The upstream brokers, the preferred one first; empty if rumqttd in this process is the upstream.
     pub upstreams: Vec<Upstream>,
-    /// How long one upstream may take until it has answered CONNECT, with connecting and TLS. 5 s: a client that waits
-    /// longer has given up itself.
+    /// How long one upstream may take to answer CONNECT, including connecting and TLS. Default 5 s: clients wait no
+    /// longer.
     pub connect_timeout: Duration,
-    /// How long an upstream may leave a PINGREQ unanswered before it counts as gone; 0: for ever. 30 s.
+    /// How long an upstream may leave a PINGREQ unanswered before its connection is closed; 0: no limit. Default 30 s.
     pub response_timeout: Duration,
-    /// Whether each upstream connection begins with a PROXY protocol header (version 2) that names the client's
-    /// address. Off: a broker that does not expect it refuses everybody.
+    /// Whether each upstream connection begins with a PROXY protocol header (version 2) with the client's address.
+    /// Default off: a broker that does not expect the header refuses every connection.
     pub proxy_protocol: bool,
     /// TLS towards `mqtts://` upstreams.
     pub tls: UpstreamTls,
-    /// Who published a message that comes from the upstream.
+    /// How the publisher of a message from the upstream is found.
     pub publishers: Publishers,
-    /// Whether every client of the upstream comes through this gateway, so that what it has not seen is not there. Off.
+    /// Whether every client of the upstream comes through this gateway, so that it knows all sessions. Default off.
     pub sees_all_clients: bool,
 }
 
@@ -49,33 +52,33 @@ impl GatewaySettings {
 /// TLS towards the upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpstreamTls {
-    /// File of the authorities (PEM) that may sign the upstream's certificate; the system's if there is none.
+    /// File of the authorities (PEM) that may sign the upstream's certificate; `None`: those of the system.
     pub ca: Option<PathBuf>,
     /// File of the certificates (PEM) that this host shows, with `key`.
     pub certificate: Option<PathBuf>,
     /// File of the private key (PEM) of `certificate`.
     pub key: Option<PathBuf>,
-    /// Name to ask for and to expect in the certificate; the upstream's host if there is none.
+    /// Name to ask for and to expect in the certificate; `None`: the upstream's host.
     pub server_name: Option<String>,
 }
 
 /// How the publisher of a message that comes from the upstream is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Publishers {
-    /// Not at all: it is empty.
+    /// Not at all: the publisher is empty.
     Unknown,
     /// By topic and payload: the one client that published both through this gateway in the last half minute.
     #[default]
     Content,
-    /// By a user property that this gateway and others add to publishes of MQTT 5 and take away from deliveries; by
-    /// content where there is none.
+    /// By a user property that this gateway and others add to publishes of MQTT 5 and remove from deliveries; by content
+    /// for messages without it.
     UserProperty,
 }
 
 /// Address of an upstream broker: `mqtt://HOST[:PORT]` or `mqtts://HOST[:PORT]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Upstream {
-    /// Whether it is spoken to through TLS.
+    /// Whether the connection uses TLS.
     pub tls: bool,
     /// Name or IP address, without brackets.
     pub host: String,
@@ -86,7 +89,7 @@ pub struct Upstream {
 impl FromStr for Upstream {
     type Err = String;
 
-    /// Reads an address; the error is the rest of a sentence and repeats no value.
+    /// Parses an address; the error is the rest of a sentence and does not repeat the value.
     fn from_str(text: &str) -> Result<Upstream, String> {
         const EXPECTED: &str = "should be mqtt://HOST:PORT or mqtts://HOST:PORT";
         let (scheme, rest) = text.trim().split_once("://").ok_or(EXPECTED)?;

@@ -1,46 +1,26 @@
-//! A connection to the upstream, plain or through TLS.
+//! A connection to an upstream.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connection to the upstream.
-pub(super) enum Stream {
-    /// Plain TCP.
-    Tcp(TcpStream),
-    /// TLS over TCP.
-    Tls(Box<TlsStream<TcpStream>>),
-}
+use super::packet::ConnackPacket;
 
-macro_rules! either {
-    ($self:ident, $stream:ident => $do:expr) => {
-        match $self.get_mut() {
-            Stream::Tcp($stream) => $do,
-            Stream::Tls($stream) => $do,
-        }
-    };
-}
+/// A connection to an upstream: MQTT over TCP, over TLS, or over memory to a broker in this process.
+pub(crate) trait UpstreamStream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What the CONNACK that was read means, in the terms of MQTT 5. Some brokers in this process know more than a packet
+    /// of an older version can carry; for all others this is `None`.
+    fn connack(&self) -> Option<ConnackPacket> {
+        None
+    }
 
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_read(cx, into))
+    /// Why the upstream has closed, if it is because of what the client has sent: the code of MQTT 5. Known of brokers in
+    /// this process only.
+    fn violation(&self) -> Option<u8> {
+        None
     }
 }
 
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => Pin::new(stream).poll_write(cx, bytes))
-    }
+impl UpstreamStream for TcpStream {}
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => Pin::new(stream).poll_shutdown(cx))
-    }
-}
+impl UpstreamStream for TlsStream<TcpStream> {}

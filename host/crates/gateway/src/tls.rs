@@ -1,4 +1,4 @@
-//! TLS towards the upstream: whom to trust and what to show.
+//! TLS towards the upstream: trusted authorities and the gateway's own certificate.
 
 use std::path::Path;
 

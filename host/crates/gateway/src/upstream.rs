@@ -1,7 +1,7 @@
 //! The upstream brokers: which one to try, and how to reach it.
 //!
-//! The first one that works is used. One that has just failed is tried last for a while, so that not every client has
-//! to wait for it; when all have failed, all are tried.
+//! The first upstream that works is used. An upstream that has just failed is tried last for a while, so that not every
+//! client has to wait for it; if all have failed, all are tried.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,35 +10,50 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::proxy;
-use super::rumqttd::Rumqttd;
 use super::settings::{GatewaySettings, Upstream};
-use super::stream::Stream;
+use super::stream::UpstreamStream;
 use super::tls;
 use hookhost_broker::Limits;
 
-/// How long one that has failed is tried last.
+/// How long an upstream that has failed is tried last.
 const PENALTY: Duration = Duration::from_secs(5);
 
+/// A broker in this process.
+pub(crate) trait LocalBroker: Send + Sync {
+    /// Its name, for the log.
+    fn name(&self) -> &'static str;
+    /// Connects to it; the broker accepts MQTT of all versions.
+    fn connect(&self) -> Box<dyn UpstreamStream>;
+    /// The broker as what it is.
+    #[cfg(test)]
+    fn as_any(&self) -> &dyn std::any::Any;
+    /// Counts since its start, by name.
+    fn counters(&self) -> Vec<(&'static str, u64)>;
+}
+
 /// The upstream brokers.
-pub(super) struct Upstreams {
+pub(crate) struct Upstreams {
     list: Vec<Target>,
-    /// In place of the list.
-    rumqttd: Option<Rumqttd>,
     tls: Option<Tls>,
     proxy_protocol: bool,
     start: Instant,
 }
 
 struct Target {
-    address: Upstream,
+    address: Address,
     /// Milliseconds after the start up to which it is tried last.
     shunned: AtomicU64,
+}
+
+enum Address {
+    Network(Upstream),
+    Local(Box<dyn LocalBroker>),
 }
 
 struct Tls {
@@ -47,18 +62,12 @@ struct Tls {
 }
 
 impl Upstreams {
-    /// Reads the files of TLS, if it is needed; starts rumqttd, if there is no other upstream.
+    /// Reads the TLS files, if they are needed; starts the broker in this process, if the list of upstreams is empty.
     ///
     /// # Errors
     ///
-    /// What is wrong with the files, or why rumqttd does not start, as a sentence.
-    pub(super) async fn new(settings: &GatewaySettings, limits: &Limits) -> Result<Upstreams, String> {
-        let rumqttd = if settings.upstreams.is_empty() {
-            let started = Rumqttd::start(limits).await;
-            Some(started.map_err(|error| format!("rumqttd does not start: {error}"))?)
-        } else {
-            None
-        };
+    /// What is wrong with the files, or why the broker in this process does not start, as a sentence.
+    pub(crate) async fn new(settings: &GatewaySettings, limits: &Limits) -> Result<Upstreams, String> {
         let tls = if settings.upstreams.iter().any(|upstream| upstream.tls) {
             let name = settings.tls.server_name.clone().map(ServerName::try_from).transpose();
             Some(Tls {
@@ -68,16 +77,17 @@ impl Upstreams {
         } else {
             None
         };
+        let addresses = if settings.upstreams.is_empty() {
+            vec![Address::Local(start_local(settings, limits).await?)]
+        } else {
+            settings.upstreams.iter().cloned().map(Address::Network).collect()
+        };
+        let target = |address| Target {
+            address,
+            shunned: AtomicU64::new(0),
+        };
         Ok(Upstreams {
-            rumqttd,
-            list: settings
-                .upstreams
-                .iter()
-                .map(|address| Target {
-                    address: address.clone(),
-                    shunned: AtomicU64::new(0),
-                })
-                .collect(),
+            list: addresses.into_iter().map(target).collect(),
             tls,
             proxy_protocol: settings.proxy_protocol,
             start: Instant::now(),
@@ -85,11 +95,8 @@ impl Upstreams {
     }
 
     /// In which order to try them, by their places in the list.
-    pub(super) fn order(&self) -> SmallVec<[usize; 4]> {
+    pub(crate) fn order(&self) -> SmallVec<[usize; 4]> {
         let now = self.elapsed();
-        if self.rumqttd.is_some() {
-            return smallvec![0];
-        }
         let shunned = |place: &usize| self.list.get(*place).is_some_and(|target| target.is_shunned(now));
         let mut order: SmallVec<[usize; 4]> = (0..self.list.len()).collect();
         // Stable: among equals the order of the list holds.
@@ -98,7 +105,7 @@ impl Upstreams {
     }
 
     /// One has failed.
-    pub(super) fn failed(&self, place: usize) {
+    pub(crate) fn failed(&self, place: usize) {
         if let Some(target) = self.list.get(place) {
             let until = self.elapsed() + PENALTY.as_millis() as u64;
             target.shunned.store(until, Ordering::Relaxed);
@@ -106,7 +113,7 @@ impl Upstreams {
     }
 
     /// One works.
-    pub(super) fn worked(&self, place: usize) {
+    pub(crate) fn worked(&self, place: usize) {
         if let Some(target) = self.list.get(place)
             && target.shunned.load(Ordering::Relaxed) > 0
         {
@@ -114,33 +121,52 @@ impl Upstreams {
         }
     }
 
-    /// rumqttd, if it is the upstream.
-    pub(super) fn rumqttd(&self) -> Option<&Rumqttd> {
-        self.rumqttd.as_ref()
+    /// The name of an upstream, for the log.
+    pub(crate) fn name(&self, place: usize) -> String {
+        self.list
+            .get(place)
+            .map_or_else(String::new, |target| match &target.address {
+                Address::Network(upstream) => upstream.to_string(),
+                Address::Local(broker) => broker.name().to_owned(),
+            })
     }
 
-    /// What one is called.
-    pub(super) fn name(&self, place: usize) -> String {
-        let listed = self.list.get(place).map(|target| target.address.to_string());
-        listed.unwrap_or_else(|| "rumqttd".to_owned())
+    /// What the broker in this process counts; empty for brokers elsewhere.
+    pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
+        let counters = |target: &Target| match &target.address {
+            Address::Network(_) => Vec::new(),
+            Address::Local(broker) => broker.counters(),
+        };
+        self.list.iter().flat_map(counters).collect()
+    }
+
+    /// The broker in this process, if it is of this type.
+    #[cfg(test)]
+    pub(crate) fn local<T: 'static>(&self) -> Option<&T> {
+        self.list.iter().find_map(|target| match &target.address {
+            Address::Network(_) => None,
+            Address::Local(broker) => broker.as_any().downcast_ref(),
+        })
     }
 
     /// Connects to one for a client.
-    pub(super) async fn connect(&self, place: usize, client: SocketAddr, local: SocketAddr) -> io::Result<Stream> {
-        if let Some(rumqttd) = &self.rumqttd {
-            let socket = TcpStream::connect(rumqttd.address()).await?;
-            socket.set_nodelay(true)?;
-            return Ok(Stream::Tcp(socket));
-        }
-        let Some(Target { address, .. }) = self.list.get(place) else {
-            return Err(io::ErrorKind::NotFound.into());
+    pub(crate) async fn connect(
+        &self,
+        place: usize,
+        client: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<Box<dyn UpstreamStream>> {
+        let address = match self.list.get(place).map(|target| &target.address) {
+            Some(Address::Network(address)) => address,
+            Some(Address::Local(broker)) => return Ok(broker.connect()),
+            None => return Err(io::ErrorKind::NotFound.into()),
         };
         let mut socket = dial(address).await?;
         if self.proxy_protocol {
             socket.write_all(&proxy::header(client, local)).await?;
         }
         let Some(tls) = self.tls.as_ref().filter(|_| address.tls) else {
-            return Ok(Stream::Tcp(socket));
+            return Ok(Box::new(socket));
         };
         let name = match &tls.name {
             Some(name) => name.clone(),
@@ -148,7 +174,7 @@ impl Upstreams {
                 .map_err(|_| io::Error::other("not a name that a certificate can have"))?,
         };
         let stream = tls.connector.connect(name, socket).await?;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(Box::new(stream))
     }
 
     fn elapsed(&self) -> u64 {
@@ -160,6 +186,20 @@ impl Target {
     fn is_shunned(&self, now: u64) -> bool {
         self.shunned.load(Ordering::Relaxed) > now
     }
+}
+
+/// Starts the broker in this process.
+#[cfg(feature = "rumqttd")]
+async fn start_local(settings: &GatewaySettings, limits: &Limits) -> Result<Box<dyn LocalBroker>, String> {
+    let started = super::rumqttd::Rumqttd::start(settings, limits).await;
+    let broker = started.map_err(|error| format!("rumqttd does not start: {error}"))?;
+    Ok(Box::new(broker))
+}
+
+/// This build has no broker to start.
+#[cfg(not(feature = "rumqttd"))]
+async fn start_local(_: &GatewaySettings, _: &Limits) -> Result<Box<dyn LocalBroker>, String> {
+    Err("this build has no rumqttd: give the address of a broker, or build with the feature \"rumqttd\"".to_owned())
 }
 
 /// Connects to the first address of a name that answers.

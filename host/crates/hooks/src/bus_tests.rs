@@ -60,6 +60,28 @@ fn client_of(event: &Event) -> String {
 }
 
 #[test]
+fn one_look_up_answers_for_several_hooks() {
+    let bus = Bus::new();
+    let (a, mut inboxes) = bus.attach("a", 1, limits(10, Overflow::Drop));
+    a.set_interests(only(&["t/+"]));
+    let (b, _inboxes) = bus.attach("b", 1, limits(10, Overflow::Drop));
+    b.set_interests(Interests::none());
+    let hooks = [Hook::MessagePublish, Hook::MessageDropped];
+    let other = bus.interested_in(&hooks, Some("u"));
+    assert!(!other.wants(Hook::MessagePublish) && other.of(Hook::MessagePublish).is_empty());
+    let found = bus.interested_in(&hooks, Some("t/1"));
+    assert!(found.wants(Hook::MessagePublish) && !found.wants(Hook::MessageDropped));
+    assert!(found.of(Hook::MessageDropped).is_empty());
+    assert!(
+        bus.offer(found.of(Hook::MessagePublish), testing::publish("c", "t/1", b""))
+            .is_none()
+    );
+    drop((a, b));
+    assert_eq!(drain(&mut inboxes.remove(0)).len(), 1);
+    assert!(!InterestedIn::default().wants(Hook::MessagePublish));
+}
+
+#[test]
 fn an_event_goes_to_those_who_want_it() {
     let bus = Bus::new();
     assert!(!emit(&bus, testing::publish("c", "a", b"")));

@@ -14,7 +14,7 @@ mod target;
 mod throttle;
 mod weight;
 
-pub use bus::{Attachment, Bus, Interested, Version, Waiting};
+pub use bus::{Attachment, Bus, Interested, InterestedIn, Version, Waiting};
 pub use interests::{Interest, InterestCause, InterestError, Interests, has_topic};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
 pub use target::{Drops, QueueState, Unqueued};

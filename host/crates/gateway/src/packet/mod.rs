@@ -1,10 +1,9 @@
-//! Packets as the gateway looks at them: one form for MQTT 3.1, 3.1.1 and 5, read by `rmqtt-codec`.
+//! Packets in one form for MQTT 3.1, 3.1.1 and 5, decoded by `rmqtt-codec`.
 //!
-//! Nothing here keeps a reference to the bytes that are being relayed: a packet that is read is copied first, once, and
-//! its texts and payload share that copy. What the codec cannot read is [`Unreadable`]; that is the sender's affair and
-//! that of the broker, not ours.
+//! Nothing here refers to the bytes that are being relayed: a packet is copied once before it is decoded, and its texts
+//! and payload share that copy. A packet that the codec cannot decode is an [`InvalidPacket`].
 
-mod read;
+mod decode;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +13,7 @@ use bytestring::ByteString;
 use super::frame::Frame;
 use hookhost_event::Properties;
 
-pub(super) use self::read::{connack, connect, decode_v3, decode_v5, read};
+pub(super) use self::decode::{connack, connect, decode, decode_v3, decode_v5};
 
 /// Packet types.
 pub(super) mod kind {
@@ -35,9 +34,9 @@ pub(super) mod kind {
     pub(crate) const AUTH: u8 = 15;
 }
 
-/// A packet that cannot be read, with the code of MQTT 5 that says why.
+/// A packet that cannot be decoded, with the reason code of MQTT 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unreadable(pub(super) u8);
+pub(super) struct InvalidPacket(pub(super) u8);
 
 /// CONNECT.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +47,7 @@ pub(super) struct Connect {
     pub(super) bridge: bool,
     pub(super) client_id: ByteString,
     pub(super) username: Option<ByteString>,
-    /// Whether anything in it proves who the client is.
+    /// Whether it has a user name, a password or extended authentication.
     pub(super) has_credentials: bool,
     /// Whether it asks for extended authentication.
     pub(super) authentication_method: bool,
@@ -74,7 +73,7 @@ pub(super) struct Will {
     pub(super) properties: Option<Box<Properties>>,
 }
 
-/// Without the payload, which is nobody's business.
+/// Without the payload, which must not be logged.
 impl std::fmt::Debug for Will {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Will({}, {} bytes)", self.topic, self.payload.len())
@@ -83,7 +82,7 @@ impl std::fmt::Debug for Will {
 
 /// CONNACK.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Connack {
+pub(super) struct ConnackPacket {
     /// Reason code of MQTT 5.
     pub(super) code: u8,
     pub(super) session_present: bool,
@@ -91,14 +90,14 @@ pub(super) struct Connack {
     pub(super) session_expiry: Option<u32>,
     pub(super) keep_alive: Option<u16>,
     pub(super) topic_alias_maximum: u16,
-    /// The longest packet that the upstream takes, in bytes.
+    /// The longest packet that the upstream accepts, in bytes.
     pub(super) maximum_packet_size: Option<u32>,
     pub(super) properties: Option<Box<Properties>>,
 }
 
 /// One filter of a SUBSCRIBE.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct RequestedFilter {
     /// As sent, with `$share/…/`.
     pub(super) filter: ByteString,
     pub(super) qos: u8,
@@ -134,7 +133,7 @@ pub(super) enum Packet {
     },
     Subscribe {
         id: u16,
-        filters: Vec<Asked>,
+        filters: Vec<RequestedFilter>,
         identifier: Option<u32>,
         properties: Option<Box<Properties>>,
     },
@@ -161,19 +160,19 @@ pub(super) enum Packet {
     Ping,
 }
 
-/// Whether MQTT lets anybody publish to this topic.
+/// Whether MQTT allows to publish to this topic.
 pub(super) fn is_topic(topic: &str) -> bool {
     !topic.is_empty() && !topic.contains(['+', '#', '\0'])
 }
 
-/// The topic of a PUBLISH, read where it lies; none if there is none or it is no text.
+/// The topic of a PUBLISH, read in place; `None` if it is missing or not UTF-8.
 pub(super) fn topic(body: &[u8]) -> Option<&str> {
     let (length, rest) = body.split_first_chunk::<2>()?;
     let topic = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
     std::str::from_utf8(topic).ok()
 }
 
-/// The packet identifier of a PUBLISH above QoS 0, read where it lies.
+/// The packet identifier of a PUBLISH above QoS 0, read in place.
 pub(super) fn publish_id(frame: Frame<'_>) -> Option<u16> {
     if frame.first & 0b0110 == 0 {
         return None;
@@ -200,8 +199,8 @@ pub(super) fn refusal(version: u8, code: u8) -> Vec<u8> {
     vec![kind::CONNACK << 4, 2, 0, code]
 }
 
-/// A DISCONNECT of MQTT 5 in a client's name that ends its session and has its will published.
-pub(super) const DISCONNECT_FOR_EVER: [u8; 9] = [kind::DISCONNECT << 4, 7, 4, 5, 0x11, 0, 0, 0, 0];
+/// A DISCONNECT of MQTT 5 in a client's name that ends its session and publishes its will.
+pub(super) const DISCONNECT_END_SESSION: [u8; 9] = [kind::DISCONNECT << 4, 7, 4, 5, 0x11, 0, 0, 0, 0];
 
 /// A DISCONNECT of MQTT 5 from the broker's side.
 pub(super) fn disconnect(code: u8) -> [u8; 4] {

@@ -88,7 +88,7 @@ fn topic_and_identifier_are_read_in_place() {
 
 #[test]
 fn short_and_long_confirmations() {
-    let read = |version, body| read(version, Frame { first: 0x40, body });
+    let read = |version, body| decode(version, Frame { first: 0x40, body });
     let plain = Packet::Ack {
         id: 7,
         code: 0,
@@ -104,6 +104,6 @@ fn short_and_long_confirmations() {
             properties: None
         })
     );
-    assert_eq!(read(5, b"\0\0"), Err(Unreadable(129)));
-    assert_eq!(read(4, b"\0\x07\x10"), Err(Unreadable(129)));
+    assert_eq!(read(5, b"\0\0"), Err(InvalidPacket(129)));
+    assert_eq!(read(4, b"\0\x07\x10"), Err(InvalidPacket(129)));
 }

@@ -1,14 +1,18 @@
-//! rumqttd, a small broker, in this process: an upstream for those who have none.
+//! rumqttd, a small broker, in this process: an upstream for gateways without another one.
 //!
-//! rumqttd has no hooks, and a client that speaks to it directly can stop it for everybody; behind the gateway nothing
-//! reaches it that it would die of, which is the work of [`shield`]. It serves a loopback port that only this gateway can
-//! use, because only this gateway knows the password. [`Rumqttd`] starts it in threads of its own and watches it through
-//! a connection of its own, whose regular PINGREQ also wakes it when it has forgotten somebody; when it is dead, that is
-//! said and counted, and another one is started. Its sessions and retained messages are in memory and die with it.
+//! rumqttd has no hooks, and a client that speaks to it directly can stop it for all clients. The `adapter` makes a plain
+//! MQTT broker of it, before which the gateway behaves as before any other: the [`shield`] keeps from rumqttd what would
+//! stop it. rumqttd serves a loopback port that only this process can use, because only this process knows the password.
+//! [`Rumqttd`] starts it in threads of its own and watches it through a connection of its own, whose regular PINGREQ also
+//! wakes it when it has forgotten a client. When it is dead, that is logged and counted, and another one is started. Its
+//! sessions and retained messages are in memory and are lost with it.
 
+mod ack_order;
+mod adapter;
+mod bridge;
+pub(crate) mod connect;
 mod names;
-mod order;
-pub(super) mod shield;
+mod shield;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -27,35 +31,48 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use self::shield::USER;
+use self::adapter::Connections;
+use self::connect::USER;
 use super::packet::kind;
-use super::stamp;
+use super::publisher_property;
+use super::settings::{GatewaySettings, Publishers};
+use super::stream::UpstreamStream;
+use super::upstream::LocalBroker;
+use super::wire::read_packet;
 use hookhost_broker::Limits;
+use hookhost_broker::clock::Clock;
 
-/// How often it is asked whether it is there.
-const PULSE: Duration = Duration::from_millis(250);
-/// How long an answer may take before it counts as dead; a death that closes its sockets is noticed at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a PINGREQ is sent.
+const PING_INTERVAL: Duration = Duration::from_millis(250);
+/// How long an answer may take before rumqttd counts as dead; a death that closes its sockets is noticed at once.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to start.
-const START: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that it has room for; it takes memory for them at its start.
-const CONNECTIONS: usize = 10_000;
+const MAX_CONNECTIONS: usize = 10_000;
+/// The longest CONNACK to the connection that watches.
+const MAX_CONNACK_BYTES: usize = 1024;
 
 /// rumqttd at work.
-pub(super) struct Rumqttd {
-    shared: Arc<Shared>,
+pub(crate) struct Rumqttd {
+    instance: Arc<Instance>,
     watching: JoinHandle<()>,
 }
 
-struct Shared {
+/// What the connections to it need.
+struct Instance {
     address: ArcSwap<SocketAddr>,
     password: String,
-    longest: usize,
+    /// The longest packet of a client.
+    max_packet_size: usize,
+    connections: Connections,
+    ids: Clock,
+    next_connection: AtomicU64,
     deaths: AtomicU64,
 }
 
-/// One life of it. Its threads end when this is dropped, but for one that waits for a router that has died.
-struct Life {
+/// One run of it. Its threads end when this is dropped, but for one that waits for a router that has died.
+struct Process {
     watch: TcpStream,
     _stop: oneshot::Sender<()>,
 }
@@ -66,33 +83,57 @@ impl Rumqttd {
     /// # Errors
     ///
     /// No loopback port, or no thread.
-    pub(super) async fn start(limits: &Limits) -> io::Result<Rumqttd> {
-        // The system gives every hasher keys that nobody can guess.
-        let chance = || RandomState::new().hash_one(0u8);
-        let shared = Arc::new(Shared {
+    pub(crate) async fn start(settings: &GatewaySettings, limits: &Limits) -> io::Result<Rumqttd> {
+        // The system gives every hasher random keys.
+        let random = || RandomState::new().hash_one(0u8);
+        let added = match settings.publishers {
+            Publishers::UserProperty => publisher_property::MAX_ADDED_BYTES,
+            _ => 0,
+        };
+        let instance = Arc::new(Instance {
             address: ArcSwap::from_pointee(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            password: format!("{:016x}{:016x}", chance(), chance()),
-            longest: limits.max_packet_size as usize + 1024 + stamp::LONGEST,
+            password: format!("{:016x}{:016x}", random(), random()),
+            max_packet_size: limits.max_packet_size as usize + added,
+            connections: Connections::default(),
+            ids: Clock::new(),
+            next_connection: AtomicU64::new(1),
             deaths: AtomicU64::new(0),
         });
-        let life = shared.begin().await?;
-        let watching = tokio::spawn(watch(Arc::clone(&shared), life));
-        Ok(Rumqttd { shared, watching })
+        let process = instance.start().await?;
+        let watching = tokio::spawn(watch(Arc::clone(&instance), process));
+        Ok(Rumqttd { instance, watching })
+    }
+}
+
+#[cfg(test)]
+impl Rumqttd {
+    /// Where it listens now.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.instance.address()
     }
 
-    /// Where it is now.
-    pub(super) fn address(&self) -> SocketAddr {
-        **self.shared.address.load()
+    /// The password that it asks for.
+    pub(crate) fn password(&self) -> &str {
+        &self.instance.password
+    }
+}
+
+impl LocalBroker for Rumqttd {
+    fn name(&self) -> &'static str {
+        "rumqttd"
     }
 
-    /// What it wants to hear from whoever connects.
-    pub(super) fn password(&self) -> &str {
-        &self.shared.password
+    fn connect(&self) -> Box<dyn UpstreamStream> {
+        Box::new(adapter::connect(&self.instance))
     }
 
-    /// How often it has died.
-    pub(super) fn deaths(&self) -> u64 {
-        self.shared.deaths.load(Ordering::Relaxed)
+    #[cfg(test)]
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        vec![("deaths_of_rumqttd", self.instance.deaths.load(Ordering::Relaxed))]
     }
 }
 
@@ -102,42 +143,42 @@ impl Drop for Rumqttd {
     }
 }
 
-/// Waits for its end, again and again, and starts the next one.
-async fn watch(shared: Arc<Shared>, mut life: Life) {
+/// Waits until it is dead and starts another one, again and again.
+async fn watch(instance: Arc<Instance>, mut process: Process) {
     loop {
-        let why = pulse(&mut life.watch).await;
-        let deaths = shared.deaths.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::error!(%why, deaths, "rumqttd has died; its sessions and retained messages are lost, and it is started again");
-        drop(life);
-        life = loop {
-            match shared.begin().await {
-                Ok(life) => break life,
+        let why = ping(&mut process.watch).await;
+        let deaths = instance.deaths.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::error!(%why, deaths, "rumqttd has died and is started again; its sessions and retained messages are lost");
+        drop(process);
+        process = loop {
+            match instance.start().await {
+                Ok(process) => break process,
                 Err(error) => {
-                    tracing::error!(%error, "rumqttd does not start");
+                    tracing::error!(%error, "rumqttd does not start; the next attempt follows in a second");
                     sleep(Duration::from_secs(1)).await;
                 }
             }
         };
-        tracing::warn!("rumqttd is back");
+        tracing::warn!("rumqttd is running again");
     }
 }
 
-/// Asks it whether it is there until it is not; says how that was noticed.
-async fn pulse(watch: &mut TcpStream) -> io::Error {
+/// Sends PINGREQ until it is dead; returns how that was noticed.
+async fn ping(watch: &mut TcpStream) -> io::Error {
     loop {
         let asked = async {
             watch.write_all(&[kind::PINGREQ << 4, 0]).await?;
             let mut answer = [0; 2];
             watch.read_exact(&mut answer).await
         };
-        match timeout(PATIENCE, asked).await {
+        match timeout(PING_TIMEOUT, asked).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return error,
             Err(_) => return io::ErrorKind::TimedOut.into(),
         }
-        // The end of the socket is noticed while it rests.
+        // The end of the socket is noticed between two pings.
         let mut byte = [0; 1];
-        if let Ok(ended) = timeout(PULSE, watch.peek(&mut byte)).await
+        if let Ok(ended) = timeout(PING_INTERVAL, watch.peek(&mut byte)).await
             && !matches!(ended, Ok(count) if count > 0)
         {
             return io::ErrorKind::ConnectionReset.into();
@@ -145,20 +186,30 @@ async fn pulse(watch: &mut TcpStream) -> io::Error {
     }
 }
 
-impl Shared {
-    /// Starts one.
-    async fn begin(&self) -> io::Result<Life> {
-        // It takes no free port itself, so another one may take this one in between.
+impl Instance {
+    /// Where it listens now.
+    fn address(&self) -> SocketAddr {
+        **self.address.load()
+    }
+
+    /// A number for a connection.
+    fn next_connection(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Starts one process.
+    async fn start(&self) -> io::Result<Process> {
+        // rumqttd does not choose a free port itself, so another process may take this one in between.
         let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for _ in 0..10 {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let address = free.local_addr()?;
             drop(free);
             let stop = self.spawn(address)?;
-            match timeout(START, self.greet(address)).await {
+            match timeout(START_TIMEOUT, self.open_watch(address)).await {
                 Ok(Ok(watch)) => {
                     self.address.store(Arc::new(address));
-                    return Ok(Life { watch, _stop: stop });
+                    return Ok(Process { watch, _stop: stop });
                 }
                 Ok(Err(error)) => failure = error,
                 Err(_) => failure = io::ErrorKind::TimedOut.into(),
@@ -173,7 +224,7 @@ impl Shared {
         let router = Router::new(
             0,
             RouterConfig {
-                max_connections: CONNECTIONS,
+                max_connections: MAX_CONNECTIONS,
                 max_outgoing_packet_count: 200,
                 max_segment_size: 1 << 20,
                 max_segment_count: 10,
@@ -188,7 +239,8 @@ impl Shared {
             next_connection_delay_ms: 0,
             connections: ConnectionSettings {
                 connection_timeout_ms: 60_000,
-                max_payload_size: self.longest,
+                // Topics get a prefix and properties, and publishers their property.
+                max_payload_size: self.max_packet_size + 1024 + publisher_property::MAX_ADDED_BYTES,
                 max_inflight_count: 500,
                 auth: Some(HashMap::from([(USER.to_owned(), self.password.clone())])),
                 external_auth: None,
@@ -216,25 +268,19 @@ impl Shared {
         Ok(stop)
     }
 
-    /// Connects the one who watches.
-    async fn greet(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    /// Opens the connection that watches it.
+    async fn open_watch(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let mut stream = loop {
             match TcpStream::connect(address).await {
                 Ok(stream) => break stream,
                 Err(_) => sleep(Duration::from_millis(5)).await,
             }
         };
-        let connect = shield::watcher(&self.password).ok_or(io::ErrorKind::InvalidInput)?;
+        let connect = connect::connect_of_watch(&self.password).ok_or(io::ErrorKind::InvalidInput)?;
         stream.write_all(&connect).await?;
-        let mut answer = Vec::new();
-        while super::frame::whole(&answer, 1024)
-            .map_err(|_| io::ErrorKind::InvalidData)?
-            .is_none()
-        {
-            if stream.read_buf(&mut answer).await? == 0 {
-                return Err(io::ErrorKind::ConnectionRefused.into());
-            }
-        }
+        let is_connack = |first: u8| first >> 4 == kind::CONNACK;
+        let read = read_packet(&mut stream, &mut Vec::new(), MAX_CONNACK_BYTES, is_connack).await;
+        read.map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(stream)
     }
 }

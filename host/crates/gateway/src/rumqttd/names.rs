@@ -1,8 +1,8 @@
-//! Names that rumqttd can live with, and back.
+//! Names in a form that rumqttd accepts, and back.
 //!
-//! rumqttd dies of topics whose first character is not ASCII, takes no filter that begins with `$`, and takes no client
-//! id with a sign that means something in a filter. So every topic and filter gets a prefix, another one if it begins
-//! with `$`, because wildcards must not match those; and every unusual sign of a client id is written as `%` and two
+//! A topic whose first character is not ASCII stops rumqttd. It accepts no filter that begins with `$`, and no client id
+//! with a character that has a meaning in filters. So every topic and filter gets a prefix, another one if it begins with
+//! `$`, because wildcards must not match those; and every unusual character of a client id is written as `%` and two
 //! digits.
 
 use std::hash::{BuildHasher, RandomState};
@@ -13,17 +13,17 @@ use bytestring::ByteString;
 const PLAIN: &str = "t/";
 const DOLLAR: &str = "d/";
 /// The longest text of MQTT.
-const LONGEST: usize = u16::MAX as usize;
-/// Longer client ids are known to rumqttd by a number.
-const LONGEST_ID: usize = 1_000;
+const MAX_TEXT_BYTES: usize = u16::MAX as usize;
+/// Longer client ids are replaced by a number.
+const MAX_ID_BYTES: usize = 1_000;
 
-/// A topic or a filter as rumqttd sees it; none if it gets too long.
+/// A topic or a filter as rumqttd sees it; `None` if it becomes too long.
 pub(super) fn inside(text: &str) -> Option<ByteString> {
     let prefix = if text.starts_with('$') { DOLLAR } else { PLAIN };
-    (text.len() + prefix.len() <= LONGEST).then(|| ByteString::from(format!("{prefix}{text}")))
+    (text.len() + prefix.len() <= MAX_TEXT_BYTES).then(|| ByteString::from(format!("{prefix}{text}")))
 }
 
-/// A topic as clients see it; none if no client can have published it.
+/// A topic as clients see it; `None` if no client can have published it.
 pub(super) fn outside(text: &str) -> Option<&str> {
     text.strip_prefix(PLAIN).or_else(|| text.strip_prefix(DOLLAR))
 }
@@ -31,7 +31,7 @@ pub(super) fn outside(text: &str) -> Option<&str> {
 /// A client id as rumqttd sees it.
 pub(super) fn client_id(id: &str) -> ByteString {
     static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
-    if id.len() > LONGEST_ID {
+    if id.len() > MAX_ID_BYTES {
         let [one, two] = &*KEYS;
         return format!("long-{:016x}{:016x}", one.hash_one(id), two.hash_one(id)).into();
     }
@@ -68,14 +68,14 @@ mod tests {
             assert_eq!(name, expected);
             assert_eq!(outside(&name), Some(text));
         }
-        assert_eq!(inside(&"x".repeat(LONGEST - 1)), None);
+        assert_eq!(inside(&"x".repeat(MAX_TEXT_BYTES - 1)), None);
         assert_eq!(outside("elsewhere"), None);
         let ids: HashSet<_> = ["a", "+", "#", "/", "$SYS", "%2b", "ключ", "a+", "a%", ""]
             .map(client_id)
             .into();
         assert_eq!(ids.len(), 10);
         assert!(ids.iter().all(|id| !id.contains(['+', '#', '/', '$'])));
-        let long = "x".repeat(LONGEST);
+        let long = "x".repeat(MAX_TEXT_BYTES);
         assert!(client_id(&long).len() < 100 && client_id(&long) == client_id(&long));
         assert_ne!(client_id(&long), client_id(&format!("{}y", &long[1..])));
     }

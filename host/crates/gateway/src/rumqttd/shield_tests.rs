@@ -2,26 +2,13 @@
 
 use proptest::prelude::*;
 
+use super::super::connect::ShieldedConnect;
 use super::*;
 use crate::frame::{Framer, Piece};
+use crate::packet::Connect;
 
 fn shield(version: u8) -> Shield {
-    let connect = Connect {
-        version,
-        bridge: false,
-        client_id: "c".into(),
-        username: None,
-        has_credentials: false,
-        authentication_method: false,
-        clean_start: true,
-        keep_alive: 0,
-        session_expiry: 0,
-        receive_maximum: u16::MAX,
-        topic_alias_maximum: 0,
-        will: None,
-        properties: None,
-    };
-    Shield::open(&connect, "secret", ByteString::new).ok().unwrap().shield
+    Shield::new(version, false)
 }
 
 fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
@@ -98,7 +85,7 @@ fn topics_of_nobody_here_do_not_go_down() {
 fn connects_that_it_cannot_serve_are_refused_with_their_code() {
     let will = |topic: &str| crate::packet::Will {
         topic: topic.into(),
-        payload: Bytes::new(),
+        payload: bytes::Bytes::new(),
         qos: 0,
         retain: false,
         delay: 0,
@@ -128,7 +115,10 @@ fn connects_that_it_cannot_serve_are_refused_with_their_code() {
             144,
         ),
     ] {
-        assert_eq!(Shield::open(&connect, "secret", ByteString::new).err(), Some(code));
+        assert_eq!(
+            ShieldedConnect::new(&connect, "secret", ByteString::new).err(),
+            Some(code)
+        );
     }
 }
 

@@ -5,8 +5,9 @@ mod equal;
 mod fake;
 mod passing;
 mod plain;
+mod publisher_property;
+#[cfg(feature = "rumqttd")]
 mod rumqttd;
-mod stamps;
 mod tls;
 mod trouble;
 

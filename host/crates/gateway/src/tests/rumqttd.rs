@@ -6,9 +6,9 @@ use tokio::net::TcpStream;
 
 use super::client::{Client, Connect, clean, packet, persistent, text};
 use super::*;
-use crate::Broker;
-use crate::rumqttd::shield;
-use hookhost_broker::Engine;
+use crate::rumqttd::Rumqttd;
+use crate::rumqttd::connect::ShieldedConnect;
+use crate::{Broker, Engine};
 
 async fn host() -> Host {
     through(Limits::default(), GatewaySettings::rumqttd()).await
@@ -20,6 +20,16 @@ async fn broker() -> Broker {
     Broker::start(&settings, &GatewaySettings::rumqttd(), None)
         .await
         .unwrap()
+}
+
+/// How often rumqttd has died.
+fn deaths(broker: &Broker) -> u64 {
+    let counters = broker.counters();
+    counters
+        .iter()
+        .find(|(name, _)| *name == "deaths_of_rumqttd")
+        .unwrap()
+        .1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,7 +130,7 @@ async fn what_it_would_die_of() {
         }
     }
     by.ping().await;
-    assert_eq!(broker.shared.upstreams.rumqttd().unwrap().deaths(), 0);
+    assert_eq!(deaths(&broker), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -357,19 +367,19 @@ async fn what_cannot_pass_ends_its_connection_only() {
     }
     by.publish("by", "well", 1, false).await;
     assert_eq!(by.receive().await.payload, "well");
-    assert_eq!(broker.shared.upstreams.rumqttd().unwrap().deaths(), 0);
+    assert_eq!(deaths(&broker), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_it_dies_another_one_is_started() {
     let broker = broker().await;
-    let rumqttd = broker.shared.upstreams.rumqttd().unwrap();
+    let rumqttd = broker.shared.upstreams.local::<Rumqttd>().unwrap();
     let mut old = clean(5, "old").join(broker.address()).await;
     old.subscribe("t", 0).await;
     // Past the gateway: a filter, and then a topic that it cannot bear.
     let mut direct = TcpStream::connect(rumqttd.address()).await.unwrap();
     let connect = crate::packet::connect(&clean(5, "direct").bytes()[2..]).unwrap();
-    let opened = shield::Shield::open(&connect, rumqttd.password(), || "direct".into())
+    let opened = ShieldedConnect::new(&connect, rumqttd.password(), || "direct".into())
         .ok()
         .unwrap();
     direct.write_all(&opened.connect).await.unwrap();
@@ -394,13 +404,13 @@ async fn when_it_dies_another_one_is_started() {
     c.subscribe("t", 1).await;
     c.publish("t", "x", 1, false).await;
     assert_eq!(c.receive().await.payload, "x");
-    assert_eq!(rumqttd.deaths(), 1);
+    assert_eq!(deaths(&broker), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_gets_in_past_the_gateway() {
     let broker = broker().await;
-    let rumqttd = broker.shared.upstreams.rumqttd().unwrap();
+    let rumqttd = broker.shared.upstreams.local::<Rumqttd>().unwrap();
     for connect in [
         clean(5, "c"),
         Connect {
@@ -474,4 +484,32 @@ async fn one_client_after_the_other_with_the_same_id() {
             _ => {}
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_name_their_publisher() {
+    let gateway = GatewaySettings {
+        publishers: crate::Publishers::UserProperty,
+        ..GatewaySettings::rumqttd()
+    };
+    let host = through(Limits::default(), gateway).await;
+    let mut s: Client = clean(5, "s").join(host.address()).await;
+    s.subscribe("t", 0).await;
+    // Equal messages of two clients, which the content alone could not tell apart.
+    for id in ["a", "b"] {
+        let mut p = clean(5, id).join(host.address()).await;
+        p.publish("t", "same", 1, false).await;
+        let (_, body) = s.read().await;
+        assert!(!String::from_utf8_lossy(&body).contains("hookhost-publisher"));
+        p.disconnect().await;
+    }
+    let publishers = |events: &[Arc<Event>]| -> Vec<String> {
+        let publisher = |event: &Arc<Event>| match &event.detail {
+            Detail::MessageDelivered(delivery) => Some(delivery.message.publisher.id.to_string()),
+            _ => None,
+        };
+        events.iter().filter_map(publisher).collect()
+    };
+    let events = host.until(|events| publishers(events).len() == 2).await;
+    assert_eq!(publishers(&events), ["a", "b"]);
 }

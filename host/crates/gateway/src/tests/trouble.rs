@@ -105,7 +105,7 @@ async fn an_upstream_that_goes_and_comes_back() {
     };
     let _upstream = start(&again, None).await.unwrap();
     drop(nobody);
-    clean(5, "new").join(host.address()).await;
+    ping_and_leave(clean(5, "new").join(host.address()).await).await;
     host.sees("session.terminated new Disconnect 0").await;
 }
 
@@ -193,10 +193,9 @@ async fn a_client_that_goes_while_it_waits_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_ends_one_connection_and_its_end_is_told() {
-    use crate::Broker;
-    use crate::machine::{Facts, Machine};
-    use crate::shared::Teller;
-    use hookhost_broker::Engine as _;
+    use crate::emitter::Emitter;
+    use crate::protocol::{Opening, SocketInfo};
+    use crate::{Broker, Engine};
     use hookhost_hooks::{Bus, Interest, Interests, QueueLimits};
 
     let bus = Bus::new();
@@ -217,7 +216,7 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
     let shared = Arc::clone(&broker.shared);
     let task = tokio::spawn(async move {
         let guard = shared.begin();
-        let facts = Facts {
+        let socket = SocketInfo {
             number: guard.number,
             peer: ([127, 0, 0, 1], 1).into(),
             local: shared.address,
@@ -225,9 +224,9 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
         };
         let connect = clean(4, "c").bytes();
         let connect = crate::packet::connect(&connect[2..]).unwrap();
-        let teller = Teller::new(&shared);
-        let mut machine = Machine::connect(facts, connect, &teller);
-        machine.connack(&Default::default(), &teller);
+        let mut emitter = Emitter::new(&shared);
+        let opening = emitter.run(|step| Opening::new(socket, connect, step));
+        emitter.accept(opening, &Default::default());
         panic!("as a mistake in here would");
     });
     assert!(task.await.is_err());

@@ -5,12 +5,12 @@ use bytestring::ByteString;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder;
 
-use super::{Asked, Connack, Connect, Packet, Publish, Unreadable, Will, kind};
+use super::{ConnackPacket, Connect, InvalidPacket, Packet, Publish, RequestedFilter, Will, kind};
 use crate::frame::{Frame, header};
 use hookhost_broker::{decode_error, properties};
 use hookhost_event::Property;
 
-/// The packet in a buffer of its own, as the codec wants it, with room for what the codec reserves after it.
+/// The packet in a buffer of its own, as the codec requires, with the room that the codec reserves after it.
 fn copied(first: u8, body: &[u8]) -> BytesMut {
     let mut head = Vec::with_capacity(5);
     header(&mut head, first, body.len());
@@ -20,33 +20,33 @@ fn copied(first: u8, body: &[u8]) -> BytesMut {
     bytes
 }
 
-/// Reads a packet of MQTT 3.
-pub(crate) fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, Unreadable> {
+/// Decodes a packet of MQTT 3.
+pub(crate) fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, InvalidPacket> {
     match v3::Codec::new(0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
-        Ok(None) => Err(Unreadable(129)),
-        Err(error) => Err(Unreadable(decode_error::code(&error))),
+        Ok(None) => Err(InvalidPacket(129)),
+        Err(error) => Err(InvalidPacket(decode_error::code(&error))),
     }
 }
 
-/// Reads a packet of MQTT 5.
-pub(crate) fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, Unreadable> {
+/// Decodes a packet of MQTT 5.
+pub(crate) fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, InvalidPacket> {
     match v5::Codec::new(0, 0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
-        Ok(None) => Err(Unreadable(129)),
-        Err(error) => Err(Unreadable(decode_error::code(&error))),
+        Ok(None) => Err(InvalidPacket(129)),
+        Err(error) => Err(InvalidPacket(decode_error::code(&error))),
     }
 }
 
-/// Reads CONNECT of any version.
-pub(crate) fn connect(body: &[u8]) -> Result<Connect, Unreadable> {
+/// Decodes CONNECT of any version.
+pub(crate) fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
     let first = kind::CONNECT << 4;
     let name = usize::from(u16::from_be_bytes([
-        *body.first().ok_or(Unreadable(129))?,
-        *body.get(1).ok_or(Unreadable(129))?,
+        *body.first().ok_or(InvalidPacket(129))?,
+        *body.get(1).ok_or(InvalidPacket(129))?,
     ]));
-    let level = *body.get(2 + name).ok_or(Unreadable(129))?;
-    // Bridges set the high bit, which the codec does not know.
+    let level = *body.get(2 + name).ok_or(InvalidPacket(129))?;
+    // Bridges set the high bit, which the codec does not support.
     let bridge = level & 0x80 != 0;
     let mut masked = Vec::new();
     let body = if bridge {
@@ -61,12 +61,12 @@ pub(crate) fn connect(body: &[u8]) -> Result<Connect, Unreadable> {
     if level & 0x7f == 5 {
         match decode_v5(first, body)? {
             v5::Packet::Connect(connect) => Ok(connect_v5(*connect, bridge)),
-            _ => Err(Unreadable(130)),
+            _ => Err(InvalidPacket(130)),
         }
     } else {
         match decode_v3(first, body)? {
             v3::Packet::Connect(connect) => Ok(connect_v3(*connect, bridge)),
-            _ => Err(Unreadable(130)),
+            _ => Err(InvalidPacket(130)),
         }
     }
 }
@@ -121,12 +121,12 @@ fn connect_v5(connect: v5::Connect, bridge: bool) -> Connect {
     }
 }
 
-/// Reads CONNACK.
-pub(crate) fn connack(version: u8, body: &[u8]) -> Result<Connack, Unreadable> {
+/// Decodes CONNACK.
+pub(crate) fn connack(version: u8, body: &[u8]) -> Result<ConnackPacket, InvalidPacket> {
     let first = kind::CONNACK << 4;
     if version == 5 {
         return match decode_v5(first, body)? {
-            v5::Packet::ConnectAck(connack) => Ok(Connack {
+            v5::Packet::ConnectAck(connack) => Ok(ConnackPacket {
                 properties: properties::of_connack(&connack),
                 code: connack.reason_code.into(),
                 session_present: connack.session_present,
@@ -136,16 +136,16 @@ pub(crate) fn connack(version: u8, body: &[u8]) -> Result<Connack, Unreadable> {
                 topic_alias_maximum: connack.topic_alias_max,
                 maximum_packet_size: connack.max_packet_size,
             }),
-            _ => Err(Unreadable(130)),
+            _ => Err(InvalidPacket(130)),
         };
     }
     match decode_v3(first, body)? {
-        v3::Packet::ConnectAck(connack) => Ok(Connack {
+        v3::Packet::ConnectAck(connack) => Ok(ConnackPacket {
             code: code_of_v3(connack.return_code.into()),
             session_present: connack.session_present,
-            ..Connack::default()
+            ..ConnackPacket::default()
         }),
-        _ => Err(Unreadable(130)),
+        _ => Err(InvalidPacket(130)),
     }
 }
 
@@ -162,13 +162,13 @@ fn code_of_v3(code: u8) -> u8 {
     }
 }
 
-/// Reads a packet other than CONNECT, CONNACK and AUTH.
-pub(crate) fn read(version: u8, frame: Frame<'_>) -> Result<Packet, Unreadable> {
+/// Decodes a packet other than CONNECT, CONNACK and AUTH.
+pub(crate) fn decode(version: u8, frame: Frame<'_>) -> Result<Packet, InvalidPacket> {
     if let (kind::PUBACK..=kind::PUBCOMP, [high, low]) = (frame.kind(), frame.body) {
-        // What nearly every confirmation looks like.
+        // Nearly every acknowledgement has this form.
         let id = u16::from_be_bytes([*high, *low]);
         return if id == 0 {
-            Err(Unreadable(129))
+            Err(InvalidPacket(129))
         } else {
             Ok(Packet::Ack {
                 id,
@@ -184,7 +184,7 @@ pub(crate) fn read(version: u8, frame: Frame<'_>) -> Result<Packet, Unreadable> 
     }
 }
 
-fn read_v3(packet: v3::Packet) -> Result<Packet, Unreadable> {
+fn read_v3(packet: v3::Packet) -> Result<Packet, InvalidPacket> {
     use v3::Packet as P;
     Ok(match packet {
         P::Publish(publish) => Packet::Publish(published(*publish)),
@@ -199,7 +199,7 @@ fn read_v3(packet: v3::Packet) -> Result<Packet, Unreadable> {
             id: packet_id.get(),
             filters: topic_filters
                 .into_iter()
-                .map(|(filter, qos)| Asked {
+                .map(|(filter, qos)| RequestedFilter {
                     filter,
                     qos: qos.value(),
                     no_local: false,
@@ -239,11 +239,11 @@ fn read_v3(packet: v3::Packet) -> Result<Packet, Unreadable> {
             properties: None,
         },
         P::PingRequest | P::PingResponse => Packet::Ping,
-        P::Connect(_) | P::ConnectAck(_) => return Err(Unreadable(130)),
+        P::Connect(_) | P::ConnectAck(_) => return Err(InvalidPacket(130)),
     })
 }
 
-fn read_v5(packet: v5::Packet) -> Result<Packet, Unreadable> {
+fn read_v5(packet: v5::Packet) -> Result<Packet, InvalidPacket> {
     use v5::Packet as P;
     Ok(match packet {
         P::Publish(publish) => Packet::Publish(published(*publish)),
@@ -267,7 +267,7 @@ fn read_v5(packet: v5::Packet) -> Result<Packet, Unreadable> {
                 filters: packet
                     .topic_filters
                     .into_iter()
-                    .map(|(filter, options)| Asked {
+                    .map(|(filter, options)| RequestedFilter {
                         filter,
                         qos: options.qos.value(),
                         no_local: options.no_local,
@@ -299,7 +299,7 @@ fn read_v5(packet: v5::Packet) -> Result<Packet, Unreadable> {
             properties: properties::of_disconnect(&packet),
         },
         P::PingRequest | P::PingResponse => Packet::Ping,
-        P::Connect(_) | P::ConnectAck(_) | P::Auth(_) => return Err(Unreadable(130)),
+        P::Connect(_) | P::ConnectAck(_) | P::Auth(_) => return Err(InvalidPacket(130)),
     })
 }
 

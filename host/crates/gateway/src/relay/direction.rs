@@ -10,33 +10,33 @@ use tokio::time::Instant;
 
 use super::Relay;
 use crate::frame::Framer;
-use crate::machine::{Machine, Side};
+use crate::protocol::Side;
 
 /// Bytes that are read at a time.
 const PIECE: usize = 64 << 10;
-/// The same for what becomes longer on its way: at most some 700 messages, which become 750 kB.
-const STAMPED: usize = 4 << 10;
+/// The same for packets that become longer on their way: at most some 700 messages, which become 750 kB.
+const REWRITTEN_PIECE: usize = 4 << 10;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
 }
 
 /// One direction.
-pub(super) struct Way {
+pub(super) struct Direction {
     pub(super) framer: Framer,
     /// What was read and is not yet written.
     pub(super) out: Vec<u8>,
     pub(super) sent: usize,
-    /// Whether what was written may still lie in a buffer of TLS.
+    /// Whether what was written may still be in a buffer of TLS.
     unflushed: bool,
-    /// Whether the sender has closed, and whether the receiver has been told.
+    /// Whether the sender has closed, and whether the receiver's side was shut down.
     pub(super) ended: bool,
     shut: bool,
 }
 
-impl Way {
-    pub(super) fn new(longest: usize) -> Way {
-        Way {
+impl Direction {
+    pub(super) fn new(longest: usize) -> Direction {
+        Direction {
             framer: Framer::new(longest),
             out: Vec::new(),
             sent: 0,
@@ -62,44 +62,42 @@ impl Relay {
     pub(super) fn write(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
         let mut moved = false;
         loop {
-            let way = self.way(from);
-            if way.is_clear() {
+            let direction = self.direction(from);
+            if direction.is_clear() {
                 break;
             }
-            let (out, sent) = (std::mem::take(&mut way.out), way.sent);
+            let (out, sent) = (std::mem::take(&mut direction.out), direction.sent);
             let wrote = self.write_to(from, cx, out.get(sent..).unwrap_or_default());
-            let way = self.way(from);
+            let direction = self.direction(from);
             match wrote {
                 Poll::Ready(Ok(count)) => {
                     moved = true;
-                    way.unflushed = true;
+                    direction.unflushed = true;
                     if sent + count < out.len() {
-                        way.sent = sent + count;
-                        way.out = out;
+                        direction.sent = sent + count;
+                        direction.out = out;
                     } else {
-                        way.sent = 0;
+                        direction.sent = 0;
                     }
                     self.unblocked(from);
                 }
                 Poll::Ready(Err(fault)) => return Err(fault),
                 Poll::Pending => {
-                    way.out = out;
+                    direction.out = out;
                     self.blocked(from);
                     return Ok(moved);
                 }
             }
         }
-        if self.way(from).unflushed && self.flush_to(from, cx)?.is_ready() {
-            self.way(from).unflushed = false;
+        if self.direction(from).unflushed && self.flush_to(from, cx)?.is_ready() {
+            self.direction(from).unflushed = false;
         }
-        // The client learns of the upstream's end from `over`, which may have something to say before.
-        // rumqttd ends a stranger's connection if it gets DISCONNECT and the end of the socket one after the other.
-        let waits = self.shield.is_some() && self.machine.as_ref().is_some_and(Machine::is_leaving);
-        let way = &mut self.from_client;
-        if from == Side::Client && !waits && way.ended && !way.shut && !way.unflushed {
-            way.shut = true;
+        // The client learns of the upstream's end from `over`, which may send it DISCONNECT first.
+        let direction = &mut self.from_client;
+        if from == Side::Client && direction.ended && !direction.shut && !direction.unflushed {
+            direction.shut = true;
             moved = true;
-            // An upstream that has closed as well needs no farewell.
+            // It fails if the upstream has closed as well.
             drop(Pin::new(&mut self.upstream).poll_shutdown(cx));
         }
         Ok(moved)
@@ -107,22 +105,18 @@ impl Relay {
 
     /// Reads from one side what the other one can take; whether anything moved.
     pub(super) fn read(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
-        let way = self.way(from);
-        if !way.is_clear() || way.ended {
+        let direction = self.direction(from);
+        if !direction.is_clear() || direction.ended {
             return Ok(false);
         }
-        if from == Side::Client && self.shield.is_some() && !self.from_upstream.is_clear() {
-            // What the gateway answers itself waits for the client as well.
-            return Ok(false);
-        }
-        // Small packets become much longer when they say who published them.
-        let most = if self.stamps && from == Side::Client {
-            STAMPED
+        // Small packets become much longer with the property that names their publisher.
+        let size = if self.rewrites && from == Side::Client {
+            REWRITTEN_PIECE
         } else {
             PIECE
         };
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
+            let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
             let poll = match from {
                 Side::Client => Pin::new(&mut self.client).poll_read(cx, &mut buffer),
                 Side::Upstream => Pin::new(&mut self.upstream).poll_read(cx, &mut buffer),
@@ -137,15 +131,15 @@ impl Relay {
                 self.ended(from);
                 return Ok(true);
             }
-            if !self.look(from, piece) {
+            if !self.inspect(from, piece) {
                 return Ok(true);
             }
             let mut rest = piece;
-            // What nobody is told about can go on at once.
-            while self.teller.is_empty() && !rest.is_empty() {
+            // Without events to wait for, it is written at once.
+            while self.emitter.is_empty() && !rest.is_empty() {
                 match self.write_to(from, cx, rest) {
                     Poll::Ready(Ok(count)) => {
-                        self.way(from).unflushed = true;
+                        self.direction(from).unflushed = true;
                         rest = rest.get(count..).unwrap_or_default();
                     }
                     Poll::Ready(Err(fault)) => return Err(fault),
@@ -153,13 +147,13 @@ impl Relay {
                 }
             }
             if !rest.is_empty() {
-                self.way(from).out = rest.to_vec();
+                self.direction(from).out = rest.to_vec();
             }
             Ok(true)
         })
     }
 
-    pub(super) fn way(&mut self, from: Side) -> &mut Way {
+    pub(super) fn direction(&mut self, from: Side) -> &mut Direction {
         match from {
             Side::Client => &mut self.from_client,
             Side::Upstream => &mut self.from_upstream,
@@ -192,17 +186,17 @@ impl Relay {
 
     /// What came from one side cannot be written now.
     fn blocked(&mut self, from: Side) {
-        if from == Side::Upstream && self.watch.stalled.is_none() {
-            self.watch.stalled = Some(Instant::now());
+        if from == Side::Upstream && self.liveness.stalled.is_none() {
+            self.liveness.stalled = Some(Instant::now());
         }
     }
 
     /// What came from one side was written.
     fn unblocked(&mut self, from: Side) {
         match from {
-            Side::Upstream => self.watch.stalled = None,
-            // It could not speak as long as nobody listened.
-            Side::Client => self.watch.heard = Instant::now(),
+            Side::Upstream => self.liveness.stalled = None,
+            // The client was not read until now.
+            Side::Client => self.liveness.heard = Instant::now(),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The filters of all sessions together, for gateways that see every client: does anybody subscribe to this topic?
+//! The filters of all sessions, for gateways that see every client: whether any client subscribes to a topic.
 //!
-//! Filters without a wildcard are looked up; those with one are compared one after the other, each once however many
+//! Filters without a wildcard are looked up. Filters with one are compared one after the other, each once, however many
 //! sessions hold it.
 
 use std::collections::HashMap;
@@ -10,15 +10,15 @@ use hookhost_event::TopicFilter;
 
 /// The filters of all sessions, and how many hold each.
 #[derive(Default)]
-pub(super) struct Filters(RwLock<Table>);
+pub(super) struct SubscribedFilters(RwLock<FilterCounts>);
 
 #[derive(Default)]
-struct Table {
+struct FilterCounts {
     exact: HashMap<Box<str>, usize>,
     wild: HashMap<TopicFilter, usize>,
 }
 
-impl Filters {
+impl SubscribedFilters {
     /// A session holds a filter.
     pub(super) fn add(&self, filter: &TopicFilter) {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -29,7 +29,7 @@ impl Filters {
         }
     }
 
-    /// A session holds it no more.
+    /// A session does not hold the filter any more.
     pub(super) fn remove(&self, filter: &TopicFilter) {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if is_wild(filter) {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn filters_count_as_long_as_anybody_holds_them() {
-        let filters = Filters::default();
+        let filters = SubscribedFilters::default();
         let filter = |text: &str| text.parse::<TopicFilter>().unwrap();
         for text in ["a/b", "a/b", "c/+"] {
             filters.add(&filter(text));

@@ -1,4 +1,4 @@
-//! Any packets, any bytes, in any order: nothing panics, and what is told is a story that can be true.
+//! Any packets, any bytes, in any order: nothing panics, and the events can have happened in their order.
 
 use proptest::prelude::*;
 
@@ -85,7 +85,7 @@ fn packets() -> impl Strategy<Value = Vec<(bool, u8, Vec<u8>)>> {
         2 => any_at_all,
     ];
     proptest::collection::vec(
-        (any::<bool>(), one).prop_map(|(client, (first, body))| (client, first, body)),
+        (any::<bool>(), one).prop_map(|(from_client, (first, body))| (from_client, first, body)),
         0..80,
     )
 }
@@ -95,17 +95,17 @@ proptest! {
     /// nothing after it.
     #[test]
     fn any_packets(version in 3u8..6, list in packets(), expiry in any::<bool>(), cause in 0usize..4) {
-        let ears = Ears::new();
+        let recorder = Recorder::new();
         let connect = Connect { session_expiry: u32::from(expiry) * 60, ..connect(version) };
-        let mut machine = open_with(connect, &ears, 1);
-        for (client, first, body) in list {
-            pass(&mut machine, if client { C } else { U }, first, &body, &ears);
-            prop_assert!(machine.kept() <= 2 * KEPT);
+        let mut client = open_with(connect, &recorder, 1);
+        for (from_client, first, body) in list {
+            pass(&mut client, if from_client { C } else { U }, first, &body, &recorder);
+            prop_assert!(client.kept() <= 2 * MAX_PENDING_BYTES);
         }
-        let cause = [Cause::ClientClosed, Cause::UpstreamClosed, Cause::KeepAlive, Cause::Stopping][cause].clone();
-        machine.end(cause.clone(), &ears);
-        machine.end(cause, &ears);
-        let hooks = ears.hooks();
+        let cause = [EndCause::ClientClosed, EndCause::UpstreamClosed, EndCause::KeepAlive, EndCause::Stopping][cause].clone();
+        client.end(cause.clone(), &recorder);
+        client.end(cause, &recorder);
+        let hooks = recorder.hooks();
         let count = |hook| hooks.iter().filter(|other| **other == hook).count();
         prop_assert_eq!(count(Hook::ClientDisconnected), 1);
         prop_assert_eq!(count(Hook::SessionTerminated), usize::from(!expiry));
@@ -118,22 +118,22 @@ proptest! {
     /// Any bytes, cut anywhere, from both sides.
     #[test]
     fn any_bytes(version in 3u8..6, pieces in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..40)) {
-        let ears = Ears::new();
-        let mut machine = open(version, &ears);
+        let recorder = Recorder::new();
+        let mut client = open(version, &recorder);
         let mut framers = [Framer::new(1000), Framer::new(1000)];
-        for (client, bytes) in pieces {
-            let from = if client { C } else { U };
+        for (from_client, bytes) in pieces {
+            let from = if from_client { C } else { U };
             let mut input = &bytes[..];
-            while let Some(piece) = framers[usize::from(client)].next(&mut input) {
+            while let Some(piece) = framers[usize::from(from_client)].next(&mut input) {
                 match piece {
-                    Piece::Packet(frame) => machine.packet(from, frame, &ears),
-                    Piece::TooLong => machine.too_long(from, &ears),
-                    Piece::Broken => machine.broken(from, &ears),
+                    Piece::Packet(frame) => client.packet(from, frame, &recorder),
+                    Piece::TooLong => client.too_long(from, &recorder),
+                    Piece::Broken => client.broken(from, &recorder),
                 }
             }
         }
-        machine.end(Cause::ClientClosed, &ears);
-        prop_assert_eq!(ears.hooks().iter().filter(|hook| **hook == Hook::ClientDisconnected).count(), 1);
+        client.end(EndCause::ClientClosed, &recorder);
+        prop_assert_eq!(recorder.hooks().iter().filter(|hook| **hook == Hook::ClientDisconnected).count(), 1);
     }
 
     /// Any CONNECT and CONNACK.
@@ -142,14 +142,14 @@ proptest! {
         let named = [&b"\0\x04MQTT"[..], &[version], &body].concat();
         for body in [&body, &named] {
             let Ok(connect) = packet::connect(body) else { continue };
-            let ears = Ears::new();
+            let recorder = Recorder::new();
             let version = connect.version;
-            let mut machine = Machine::connect(facts(1), connect, &ears);
-            machine.announce(&ears);
+            let mut client = TestClient::connect(socket_info(1), connect, &recorder);
+            client.announce(&recorder);
             if let Ok(connack) = packet::connack(version, &answer) {
-                machine.connack(&connack, &ears);
+                client.connack(&connack, &recorder);
             }
-            machine.end(Cause::ClientClosed, &ears);
+            client.end(EndCause::ClientClosed, &recorder);
         }
     }
 
@@ -157,8 +157,8 @@ proptest! {
     #[test]
     fn subscriptions_against_a_model(steps in proptest::collection::vec((0u8..3, 0usize..4, 0u8..4), 0..40)) {
         let filters = ["a", "b", "a/+", "$share/g/a"];
-        let ears = Ears::new();
-        let mut machine = open(5, &ears);
+        let recorder = Recorder::new();
+        let mut client = open(5, &recorder);
         let mut model = std::collections::HashMap::new();
         for (index, (what, filter, qos)) in steps.into_iter().enumerate() {
             let [high, low] = (index as u16 + 1).to_be_bytes();
@@ -166,28 +166,28 @@ proptest! {
             let mut body = vec![high, low, 0, 0, name.len() as u8];
             body.extend(name.as_bytes());
             if what == 2 {
-                pass(&mut machine, C, 0xa2, &body, &ears);
+                pass(&mut client, C, 0xa2, &body, &recorder);
                 let code = if model.remove(name).is_some() { 0 } else { 17 };
-                pass(&mut machine, U, 0xb0, &[high, low, 0, code], &ears);
+                pass(&mut client, U, 0xb0, &[high, low, 0, code], &recorder);
                 let expected = if code == 0 { vec![Hook::ClientUnsubscribe, Hook::SessionUnsubscribed] } else { vec![Hook::ClientUnsubscribe] };
-                prop_assert_eq!(ears.hooks(), expected);
+                prop_assert_eq!(recorder.hooks(), expected);
             } else {
                 body.push(qos.min(2));
-                pass(&mut machine, C, 0x82, &body, &ears);
+                pass(&mut client, C, 0x82, &body, &recorder);
                 let code = if qos == 3 { 135 } else { qos };
-                pass(&mut machine, U, 0x90, &[high, low, 0, code], &ears);
+                pass(&mut client, U, 0x90, &[high, low, 0, code], &recorder);
                 let was_there = model.contains_key(name);
                 if code < 128 {
                     model.insert(name, code);
                 }
-                let is_new: Vec<bool> = ears.told.borrow().iter().filter_map(|detail| match detail {
+                let is_new: Vec<bool> = recorder.events.borrow().iter().filter_map(|detail| match detail {
                     Detail::ClientSubscribe(subscription) => Some(subscription.is_new),
                     _ => None,
                 }).collect();
                 prop_assert_eq!(is_new, [!was_there]);
-                prop_assert_eq!(ears.hooks().len(), if code < 128 { 3 } else { 2 });
+                prop_assert_eq!(recorder.hooks().len(), if code < 128 { 3 } else { 2 });
             }
-            prop_assert_eq!(machine.memory().subscriptions(), model.len());
+            prop_assert_eq!(client.session().held_subscriptions(), model.len());
         }
     }
 }

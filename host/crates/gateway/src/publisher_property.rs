@@ -1,11 +1,12 @@
-//! Who published a message, in a user property of the message itself: so every gateway before a broker can say it, also
-//! of what another gateway let in.
+//! Who published a message, as a user property of the message itself: so every gateway before a broker knows the
+//! publisher, also of messages that came through another gateway.
 //!
-//! A gateway takes the property out of whatever its clients publish, wills included, so that nobody can speak in another
-//! one's name, and puts its own in. It takes it out again of whatever the upstream delivers, so that no client sees it.
-//! MQTT 5 only; the upstream takes user properties away from older receivers itself. Pure: packets in, packets out. Only
-//! the list of properties is looked at, so the rest of a packet may be anything. One whose list cannot be read must not be
-//! let in: brokers differ in what they can read ([`is_readable`]). A gateway's own property is the last one of a list.
+//! A gateway removes the property from everything that its clients publish, wills included, so that no client can publish
+//! in the name of another one, and inserts its own. It removes the property again from everything that the upstream
+//! delivers, so that no client sees it. The property exists in MQTT 5 only; the upstream removes user properties for
+//! older receivers. Pure: packets in, packets out. Only the list of properties is read, so the rest of a packet may be
+//! anything. A publish whose list cannot be read must not pass, because brokers differ in what they can read
+//! ([`is_readable`]). A gateway's own property is the last one of the list.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -18,18 +19,18 @@ use hookhost_event::{Client, Id, Millis, Origin};
 
 /// Name of the user property.
 pub(super) const NAME: &str = "hookhost-publisher";
-/// The longest value that a gateway puts in. A longer one, of somebody with long names, is left out.
-const VALUE: usize = 1024;
-/// By how much a packet becomes longer at most: the property, and the lengths that have to say so.
-pub(super) const LONGEST: usize = 5 + NAME.len() + VALUE + 6;
+/// The longest value that a gateway inserts. A longer value, of a client with long names, is left out.
+const MAX_VALUE_BYTES: usize = 1024;
+/// By how much a packet becomes longer at max_packet_size: the property, and the longer length fields.
+pub(super) const MAX_ADDED_BYTES: usize = 5 + NAME.len() + MAX_VALUE_BYTES + 6;
 /// The longest body that a packet can have.
-const MOST: usize = 268_435_455;
+const MAX_BODY_BYTES: usize = 268_435_455;
 /// Identifier of user properties.
 const USER: u8 = 0x26;
 
 /// Who published a message, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct PublisherProperty {
     pub(super) id: Id,
     pub(super) publisher: Client,
     /// A client's message or its will.
@@ -64,9 +65,9 @@ struct Publisher<'a> {
     protocol_version: u8,
 }
 
-impl Stamp {
-    /// The property; none if it would be too long, or if nobody has a name for the origin.
-    fn property(&self) -> Option<Vec<u8>> {
+impl PublisherProperty {
+    /// The property in bytes; `None` if it would be too long, or if the origin has no name.
+    fn encode(&self) -> Option<Vec<u8>> {
         let value = serde_json::to_vec(&Value {
             id: self.id.to_string().into(),
             publisher: Publisher {
@@ -80,8 +81,8 @@ impl Stamp {
             retain: self.retain,
             received_at: self.received_at.0,
         });
-        let value = value.ok().filter(|value| value.len() <= VALUE)?;
-        let mut property = Vec::with_capacity(LONGEST);
+        let value = value.ok().filter(|value| value.len() <= MAX_VALUE_BYTES)?;
+        let mut property = Vec::with_capacity(MAX_ADDED_BYTES);
         property.push(USER);
         for text in [NAME.as_bytes(), &value] {
             property.extend((text.len() as u16).to_be_bytes());
@@ -90,10 +91,10 @@ impl Stamp {
         Some(property)
     }
 
-    /// Reads a value; none if no gateway has written it.
-    fn read(value: &[u8]) -> Option<Stamp> {
+    /// Reads a value; `None` if no gateway has written it.
+    fn read(value: &[u8]) -> Option<PublisherProperty> {
         let value: Value<'_> = serde_json::from_slice(value).ok()?;
-        Some(Stamp {
+        Some(PublisherProperty {
             id: Id(u128::from_str_radix(&value.id, 16).ok()?),
             publisher: Client {
                 id: (&*value.publisher.id).into(),
@@ -126,21 +127,21 @@ fn origin_of(name: &str) -> Option<Origin> {
     }
 }
 
-/// What was taken out of a packet.
+/// A packet without the property.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Removed {
     /// The body without the property.
     pub(super) body: Vec<u8>,
-    /// What it said; none if no gateway has written it.
-    pub(super) stamp: Option<Stamp>,
+    /// Its content; `None` if no gateway has written it.
+    pub(super) property: Option<PublisherProperty>,
 }
 
-/// Takes the property out of a PUBLISH of MQTT 5, as often as it is there; none if it is not.
-pub(super) fn take(publish: Frame<'_>) -> Option<Taken> {
-    take_from(publish.body, of_publish(publish)?)
+/// Removes the property from a PUBLISH of MQTT 5, each time that it occurs; `None` if it does not.
+pub(super) fn remove(publish: Frame<'_>) -> Option<Removed> {
+    remove_from(publish.body, of_publish(publish)?)
 }
 
-/// Whether the properties of a PUBLISH of MQTT 5 can be read to their end, and are such as a PUBLISH may have.
+/// Whether the properties of a PUBLISH of MQTT 5 can be read to their end, and are properties of a PUBLISH.
 pub(super) fn is_readable(publish: Frame<'_>) -> bool {
     let list = of_publish(publish).and_then(|place| publish.body.get(place.list));
     list.is_some_and(|mut list| {
@@ -151,33 +152,49 @@ pub(super) fn is_readable(publish: Frame<'_>) -> bool {
     })
 }
 
-/// Puts the property into a PUBLISH of MQTT 5 that has none; gives the whole packet. None if it cannot be read or would
-/// become longer than `most` bytes.
-pub(super) fn put(publish: Frame<'_>, stamp: &Stamp, most: usize) -> Option<Vec<u8>> {
-    put_into(publish.first, publish.body, &of_publish(publish)?, stamp, most)
+/// Inserts the property into a PUBLISH of MQTT 5 that has none; returns the whole packet. `None` if the packet cannot be
+/// read or would become longer than `max_packet_size` bytes.
+pub(super) fn insert(publish: Frame<'_>, property: &PublisherProperty, max_packet_size: usize) -> Option<Vec<u8>> {
+    insert_into(
+        publish.first,
+        publish.body,
+        &of_publish(publish)?,
+        property,
+        max_packet_size,
+    )
 }
 
-/// Takes the property out of the will of a CONNECT, which is given whole; none if it is not there.
-pub(super) fn take_from_will(connect: &[u8]) -> Option<Vec<u8>> {
+/// Removes the property from the will of a whole CONNECT packet; `None` if it is not there.
+pub(super) fn remove_from_will(connect: &[u8]) -> Option<Vec<u8>> {
     let frame = parse(connect)?;
-    let taken = take_from(frame.body, of_will(frame.body)?)?;
+    let removed = remove_from(frame.body, of_will(frame.body)?)?;
     Some(
         Frame {
             first: frame.first,
-            body: &taken.body,
+            body: &removed.body,
         }
         .packet(),
     )
 }
 
-/// Puts the property into the will of a CONNECT, which is given whole; none if there is no will of MQTT 5 in it, or if it
-/// would become longer than `most` bytes.
-pub(super) fn put_into_will(connect: &[u8], stamp: &Stamp, most: usize) -> Option<Vec<u8>> {
+/// Inserts the property into the will of a whole CONNECT packet. `None` if it has no will of MQTT 5, or if it would become
+/// longer than `max_packet_size` bytes.
+pub(super) fn insert_into_will(
+    connect: &[u8],
+    property: &PublisherProperty,
+    max_packet_size: usize,
+) -> Option<Vec<u8>> {
     let frame = parse(connect)?;
-    put_into(frame.first, frame.body, &of_will(frame.body)?, stamp, most)
+    insert_into(
+        frame.first,
+        frame.body,
+        &of_will(frame.body)?,
+        property,
+        max_packet_size,
+    )
 }
 
-/// Where a list of properties lies in a body.
+/// Where a list of properties is in a body.
 struct Place {
     /// Where its length begins.
     start: usize,
@@ -200,7 +217,7 @@ fn of_publish(publish: Frame<'_>) -> Option<Place> {
     Place::at(publish.body, field(publish.body, 0)? + id)
 }
 
-/// Where the properties of the will lie in the body of a CONNECT; none if there is no will, or if it is not MQTT 5.
+/// Where the properties of the will are in the body of a CONNECT; `None` without a will or before MQTT 5.
 fn of_will(body: &[u8]) -> Option<Place> {
     const WILL: u8 = 0x04;
     // Name of the protocol, then level, flags and keep alive, then the properties of the connection, then the client id.
@@ -232,7 +249,7 @@ fn variable(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// How long the property at the front of a list is; none if it is none of PUBLISH or of a will.
+/// Length of the property at the front of a list; `None` if it is not a property of PUBLISH or of a will.
 fn length_of(list: &[u8]) -> Option<usize> {
     let value = list.get(1..)?;
     let length = match *list.first()? {
@@ -257,7 +274,7 @@ fn ours(property: &[u8]) -> Option<&[u8]> {
     texts.get(end + 2..)
 }
 
-fn take_from(body: &[u8], place: Place) -> Option<Taken> {
+fn remove_from(body: &[u8], place: Place) -> Option<Removed> {
     let mut list = body.get(place.list.clone())?;
     let mut kept: Vec<&[u8]> = Vec::new();
     let mut value = None;
@@ -269,26 +286,32 @@ fn take_from(body: &[u8], place: Place) -> Option<Taken> {
         }
         list = rest;
     }
-    let stamp = Stamp::read(value?);
-    Some(Taken {
+    let property = PublisherProperty::read(value?);
+    Some(Removed {
         body: replaced(body, &place, &kept),
-        stamp,
+        property,
     })
 }
 
-fn put_into(first: u8, body: &[u8], place: &Place, stamp: &Stamp, most: usize) -> Option<Vec<u8>> {
+fn insert_into(
+    first: u8,
+    body: &[u8],
+    place: &Place,
+    property: &PublisherProperty,
+    max_packet_size: usize,
+) -> Option<Vec<u8>> {
     let list = body.get(place.list.clone())?;
-    let body = &replaced(body, place, &[list, &stamp.property()?]);
-    if body.len() > MOST {
+    let body = &replaced(body, place, &[list, &property.encode()?]);
+    if body.len() > MAX_BODY_BYTES {
         return None;
     }
     let packet = Frame { first, body }.packet();
-    (packet.len() <= most).then_some(packet)
+    (packet.len() <= max_packet_size).then_some(packet)
 }
 
 /// The body with another list of properties.
 fn replaced(body: &[u8], place: &Place, list: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + LONGEST);
+    let mut out = Vec::with_capacity(body.len() + MAX_ADDED_BYTES);
     out.extend_from_slice(body.get(..place.start).unwrap_or_default());
     length(&mut out, list.iter().map(|part| part.len()).sum());
     list.iter().for_each(|part| out.extend_from_slice(part));
@@ -304,5 +327,5 @@ fn length(out: &mut Vec<u8>, length: usize) {
 }
 
 #[cfg(test)]
-#[path = "stamp_tests.rs"]
+#[path = "publisher_property_tests.rs"]
 mod tests;

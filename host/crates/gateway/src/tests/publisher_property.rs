@@ -1,8 +1,8 @@
 //! Messages that say who published them: two gateways before one broker, which share nothing.
 
-use super::client::{Client, Connect, clean, packet, text};
+use super::client::{Connect, clean, packet, text};
 use super::*;
-use crate::settings::Publishers;
+use crate::Publishers;
 
 const NAME: &str = "hookhost-publisher";
 
@@ -158,32 +158,4 @@ async fn a_publish_in_which_nobody_can_look_is_not_let_in() {
             .iter()
             .all(|event| event.detail.hook() != Hook::MessageDelivered)
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rumqttd_delivers_it_too() {
-    let gateway = GatewaySettings {
-        publishers: Publishers::UserProperty,
-        ..GatewaySettings::rumqttd()
-    };
-    let host = through(Limits::default(), gateway).await;
-    let mut s: Client = clean(5, "s").join(host.address()).await;
-    s.subscribe("t", 0).await;
-    // Equal messages of two clients, which the content alone could not tell apart.
-    for id in ["a", "b"] {
-        let mut p = clean(5, id).join(host.address()).await;
-        p.publish("t", "same", 1, false).await;
-        let (_, body) = s.read().await;
-        assert!(!String::from_utf8_lossy(&body).contains(NAME));
-        p.disconnect().await;
-    }
-    let publishers = |events: &[Arc<Event>]| -> Vec<String> {
-        let publisher = |event: &Arc<Event>| match &event.detail {
-            Detail::MessageDelivered(delivery) => Some(delivery.message.publisher.id.to_string()),
-            _ => None,
-        };
-        events.iter().filter_map(publisher).collect()
-    };
-    let events = host.until(|events| publishers(events).len() == 2).await;
-    assert_eq!(publishers(&events), ["a", "b"]);
 }

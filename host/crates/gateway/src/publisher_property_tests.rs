@@ -1,4 +1,4 @@
-//! What is put in, what is taken out, and what nobody can read.
+//! What is inserted, what is removed, and what cannot be read.
 
 use proptest::prelude::*;
 
@@ -10,8 +10,8 @@ fn whole(first: u8, body: &[u8]) -> Vec<u8> {
     Frame { first, body }.packet()
 }
 
-fn stamp() -> Stamp {
-    Stamp {
+fn property() -> PublisherProperty {
+    PublisherProperty {
         id: Id(0xabcd),
         publisher: Client {
             id: "c\"\u{1}ü".into(),
@@ -67,22 +67,22 @@ fn all() -> Vec<u8> {
 #[test]
 fn what_is_put_in_is_what_docs_say() {
     let before = publish(1, &[]);
-    let packet = put(frame(&before), &stamp(), ANY).unwrap();
+    let packet = insert(frame(&before), &property(), ANY).unwrap();
     let value = r#"{"id":"0000000000000000000000000000ABCD","publisher":{"id":"c\"\u0001ü","username":"u","peer":"10.0.0.5:50716","protocol_version":5},"origin":"client","qos":1,"retain":true,"received_at":1790000000998}"#;
     let (first, body) = publish(1, &user("hookhost-publisher", value));
     assert_eq!(packet, whole(first, &body));
-    assert!(packet.len() - whole(before.0, &before.1).len() <= LONGEST);
+    assert!(packet.len() - whole(before.0, &before.1).len() <= MAX_ADDED_BYTES);
 }
 
 #[test]
-fn what_is_put_in_is_taken_out_again() {
+fn what_is_inserted_is_removed_again() {
     for qos in [0, 1, 2] {
         for list in [Vec::new(), all()] {
             let before = publish(qos, &list);
-            assert_eq!(take(frame(&before)), None, "there is nothing to take");
-            let packet = put(frame(&before), &stamp(), ANY).unwrap();
-            let taken = take(parse(&packet).unwrap()).unwrap();
-            assert_eq!((taken.body, taken.stamp), (before.1, Some(stamp())));
+            assert_eq!(remove(frame(&before)), None, "there is nothing to take");
+            let packet = insert(frame(&before), &property(), ANY).unwrap();
+            let removed = remove(parse(&packet).unwrap()).unwrap();
+            assert_eq!((removed.body, removed.property), (before.1, Some(property())));
         }
     }
 }
@@ -127,28 +127,32 @@ fn what_others_have_put_in_goes_in_any_case() {
         (&value.replace("\"1\"", "\"x\""), false),
     ] {
         let list = [user(NAME, value), user("k", "v"), user(NAME, first)].concat();
-        let taken = take(frame(&publish(0, &list))).unwrap();
-        assert_eq!(taken.body, publish(0, &user("k", "v")).1);
-        assert_eq!(taken.stamp.map(|stamp| stamp.id), read.then_some(Id(1)), "{first}");
+        let removed = remove(frame(&publish(0, &list))).unwrap();
+        assert_eq!(removed.body, publish(0, &user("k", "v")).1);
+        assert_eq!(
+            removed.property.map(|property| property.id),
+            read.then_some(Id(1)),
+            "{first}"
+        );
     }
     // Nearly the name is another name.
-    assert_eq!(take(frame(&publish(0, &user("hookhost-publishers", value)))), None);
+    assert_eq!(remove(frame(&publish(0, &user("hookhost-publishers", value)))), None);
 }
 
 #[test]
 fn sizes_are_respected() {
     let before = publish(1, &all());
-    let packet = put(frame(&before), &stamp(), ANY).unwrap();
-    assert!(put(frame(&before), &stamp(), packet.len()).is_some());
-    assert_eq!(put(frame(&before), &stamp(), packet.len() - 1), None);
-    let long = Stamp {
+    let packet = insert(frame(&before), &property(), ANY).unwrap();
+    assert!(insert(frame(&before), &property(), packet.len()).is_some());
+    assert_eq!(insert(frame(&before), &property(), packet.len() - 1), None);
+    let long = PublisherProperty {
         publisher: Client {
-            id: "x".repeat(VALUE).into(),
+            id: "x".repeat(MAX_VALUE_BYTES).into(),
             ..Client::default()
         },
-        ..stamp()
+        ..property()
     };
-    assert_eq!(put(frame(&before), &long, ANY), None);
+    assert_eq!(insert(frame(&before), &long, ANY), None);
 }
 
 fn connect(level: u8, will: Option<&[u8]>) -> Vec<u8> {
@@ -168,32 +172,32 @@ fn connect(level: u8, will: Option<&[u8]>) -> Vec<u8> {
 }
 
 #[test]
-fn wills_are_stamped_and_cleaned() {
+fn wills_are_with_property_and_cleaned() {
     let list = [vec![0x18, 0, 0, 0, 5], user("k", "v")].concat();
     for level in [5, 0x85] {
         let before = connect(level, Some(&list));
-        let stamped = put_into_will(&before, &stamp(), ANY).unwrap();
-        let own = stamp().property().unwrap();
-        assert_eq!(stamped, connect(level, Some(&[list.clone(), own].concat())));
-        assert_eq!(take_from_will(&stamped), Some(before.clone()));
-        assert_eq!(take_from_will(&before), None);
-        assert_eq!(put_into_will(&before, &stamp(), stamped.len() - 1), None);
+        let with_property = insert_into_will(&before, &property(), ANY).unwrap();
+        let own = property().encode().unwrap();
+        assert_eq!(with_property, connect(level, Some(&[list.clone(), own].concat())));
+        assert_eq!(remove_from_will(&with_property), Some(before.clone()));
+        assert_eq!(remove_from_will(&before), None);
+        assert_eq!(insert_into_will(&before, &property(), with_property.len() - 1), None);
     }
-    assert_eq!(put_into_will(&connect(5, None), &stamp(), ANY), None);
-    assert_eq!(put_into_will(&connect(4, Some(&list)), &stamp(), ANY), None);
+    assert_eq!(insert_into_will(&connect(5, None), &property(), ANY), None);
+    assert_eq!(insert_into_will(&connect(4, Some(&list)), &property(), ANY), None);
 }
 
 proptest! {
     #[test]
     fn any_bytes_stay_or_are_cleaned(body in proptest::collection::vec(any::<u8>(), 0..200), qos in 0u8..3) {
         let frame = Frame { first: 0x30 | qos << 1, body: &body };
-        prop_assert_eq!(take(frame), None);
-        prop_assert_eq!(take_from_will(&whole(0x10, &body)), None);
-        if let Some(packet) = put(frame, &stamp(), ANY) {
+        prop_assert_eq!(remove(frame), None);
+        prop_assert_eq!(remove_from_will(&whole(0x10, &body)), None);
+        if let Some(packet) = insert(frame, &property(), ANY) {
             // A list that cannot be read is not read afterwards either.
-            if let Some(taken) = take(parse(&packet).unwrap()) {
-                prop_assert_eq!(taken.stamp, Some(stamp()));
-                prop_assert_eq!(take(Frame { first: 0x30 | qos << 1, body: &taken.body }), None);
+            if let Some(removed) = remove(parse(&packet).unwrap()) {
+                prop_assert_eq!(removed.property, Some(property()));
+                prop_assert_eq!(remove(Frame { first: 0x30 | qos << 1, body: &removed.body }), None);
             }
         }
     }

@@ -1,10 +1,9 @@
-//! Who published what, so that a delivery can say so.
+//! Who published what, so that deliveries can name the publisher.
 //!
 //! A packet from the upstream does not say who published it. This table holds the publishes that passed the gateway in
-//! the last half minute, by topic and payload, and gives the one that a delivery must come from. If two clients have
-//! published the same, nobody can know which one is meant, and nothing is given. A receiver gets equal messages of one
-//! publisher in their order, so each delivery to it is matched with the next one. Bounded in number and bytes; pure but
-//! for its locks.
+//! the last half minute, by topic and payload, and finds the publish of a delivery. If two clients have published the
+//! same, the publisher is unknown. A receiver gets equal messages of one publisher in their order, so each delivery to it
+//! is matched with the next one. The table is bounded in number and bytes, and pure but for its locks.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -17,13 +16,13 @@ use hookhost_event::{Message, Millis};
 
 const SHARDS: usize = 32;
 /// How long a publish may take to its receivers, in milliseconds.
-pub(super) const WINDOW: u64 = 30_000;
+pub(super) const WINDOW_MILLIS: u64 = 30_000;
 /// Publishes in one shard.
-const MOST: usize = 4_096;
+const MAX_PUBLISHES: usize = 4_096;
 /// Publishes of the same content: more than any receiver is behind.
-const EQUAL: usize = 64;
+const MAX_EQUAL: usize = 64;
 /// Bytes of topics and payloads in one shard.
-const BYTES: usize = 4 << 20;
+const MAX_SHARD_BYTES: usize = 4 << 20;
 
 /// A publish that passed.
 struct Passed {
@@ -42,42 +41,43 @@ struct Shard {
 }
 
 /// The publishes of the last half minute.
-pub(super) struct Publishers {
+pub(super) struct RecentPublishes {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     next: AtomicU64,
 }
 
-impl Publishers {
+impl RecentPublishes {
     /// None yet.
-    pub(super) fn new() -> Publishers {
-        Publishers {
+    pub(super) fn new() -> RecentPublishes {
+        RecentPublishes {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             next: AtomicU64::new(1),
         }
     }
 
-    /// A publish passes.
-    pub(super) fn passed(&self, message: &Message, now: Millis) {
+    /// A publish passes, at the time at which it was received.
+    pub(super) fn passed(&self, message: Message) {
+        let now = message.received_at;
         let size = message.topic.len() + message.payload.len();
-        if size > BYTES / 4 {
+        if size > MAX_SHARD_BYTES / 4 {
             return;
         }
         let hash = self.hasher.hash_one((&*message.topic, &message.payload));
         let mut shard = self.shard(hash).lock().unwrap_or_else(PoisonError::into_inner);
-        while shard.order.len() >= MOST || shard.bytes + size > BYTES || shard.oldest_is_over(now) {
+        while shard.order.len() >= MAX_PUBLISHES || shard.bytes + size > MAX_SHARD_BYTES || shard.oldest_is_over(now) {
             shard.forget_oldest();
         }
         let passed = Passed {
             place: self.next.fetch_add(1, Ordering::Relaxed),
             at: now,
-            message: message.clone(),
+            message,
         };
         let shard = &mut *shard;
         shard.bytes += size;
         let equal = shard.by_content.entry(hash).or_default();
-        if equal.len() < EQUAL {
+        if equal.len() < MAX_EQUAL {
             shard.order.push_back(hash);
         } else {
             // The new one has the place of the oldest one.
@@ -94,7 +94,9 @@ impl Publishers {
         let shard = self.shard(hash).lock().unwrap_or_else(PoisonError::into_inner);
         let passed = shard.by_content.get(&hash)?;
         let equal = |passed: &&Passed| {
-            passed.at.0 + WINDOW > now.0 && *passed.message.topic == *topic && *passed.message.payload == *payload
+            passed.at.0 + WINDOW_MILLIS > now.0
+                && *passed.message.topic == *topic
+                && *passed.message.payload == *payload
         };
         let mut found: Option<&Passed> = None;
         for passed in passed.iter().filter(equal) {
@@ -120,7 +122,7 @@ impl Publishers {
 impl Shard {
     fn oldest_is_over(&self, now: Millis) -> bool {
         let oldest = self.order.front().and_then(|hash| self.by_content.get(hash)?.first());
-        oldest.is_some_and(|passed| passed.at.0 + WINDOW <= now.0)
+        oldest.is_some_and(|passed| passed.at.0 + WINDOW_MILLIS <= now.0)
     }
 
     fn forget_oldest(&mut self) {
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
     use hookhost_event::{Client, Id, Origin};
 
-    fn message(publisher: &str, payload: &str, id: u128) -> Message {
+    fn message(publisher: &str, payload: &str, id: u128, at: Millis) -> Message {
         Message {
             id: Id(id),
             publisher: Client {
@@ -159,64 +161,64 @@ mod tests {
             retain: false,
             dup: false,
             packet_id: None,
-            received_at: Millis(0),
+            received_at: at,
             properties: None,
         }
     }
 
     const NOW: Millis = Millis(1_000_000);
 
-    fn found(publishers: &Publishers, payload: &str, after: u64, now: Millis) -> Option<(u64, u128)> {
-        publishers
+    fn found(publishes: &RecentPublishes, payload: &str, after: u64, now: Millis) -> Option<(u64, u128)> {
+        publishes
             .find("t", payload.as_bytes(), after, now)
             .map(|(place, message)| (place, message.id.0))
     }
 
     #[test]
     fn equal_messages_are_matched_in_their_order() {
-        let publishers = Publishers::new();
+        let publishes = RecentPublishes::new();
         for id in 1..=3 {
-            publishers.passed(&message("p", "x", id), NOW);
+            publishes.passed(message("p", "x", id, NOW));
         }
-        assert_eq!(found(&publishers, "x", 0, NOW), Some((1, 1)));
-        assert_eq!(found(&publishers, "x", 1, NOW), Some((2, 2)));
-        assert_eq!(found(&publishers, "x", 3, NOW), Some((3, 3)), "repeated: the last one");
-        assert_eq!(found(&publishers, "y", 0, NOW), None);
+        assert_eq!(found(&publishes, "x", 0, NOW), Some((1, 1)));
+        assert_eq!(found(&publishes, "x", 1, NOW), Some((2, 2)));
+        assert_eq!(found(&publishes, "x", 3, NOW), Some((3, 3)), "repeated: the last one");
+        assert_eq!(found(&publishes, "y", 0, NOW), None);
     }
 
     #[test]
-    fn two_publishers_of_the_same_are_nobody() {
-        let publishers = Publishers::new();
-        publishers.passed(&message("p", "x", 1), NOW);
-        publishers.passed(&message("q", "x", 2), NOW);
-        assert_eq!(found(&publishers, "x", 0, NOW), None);
+    fn two_publishes_of_the_same_are_nobody() {
+        let publishes = RecentPublishes::new();
+        publishes.passed(message("p", "x", 1, NOW));
+        publishes.passed(message("q", "x", 2, NOW));
+        assert_eq!(found(&publishes, "x", 0, NOW), None);
     }
 
     #[test]
     fn what_is_old_is_not_found() {
-        let publishers = Publishers::new();
-        publishers.passed(&message("p", "x", 1), NOW);
-        let later = Millis(NOW.0 + WINDOW);
-        assert_eq!(found(&publishers, "x", 0, later), None);
-        publishers.passed(&message("q", "x", 2), later);
-        assert_eq!(found(&publishers, "x", 0, later), Some((2, 2)));
+        let publishes = RecentPublishes::new();
+        publishes.passed(message("p", "x", 1, NOW));
+        let later = Millis(NOW.0 + WINDOW_MILLIS);
+        assert_eq!(found(&publishes, "x", 0, later), None);
+        publishes.passed(message("q", "x", 2, later));
+        assert_eq!(found(&publishes, "x", 0, later), Some((2, 2)));
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let publishers = Publishers::new();
-        let count = |publishers: &Publishers| -> (usize, usize) {
-            let shards = publishers.shards.iter().map(|shard| shard.lock().unwrap());
+        let publishes = RecentPublishes::new();
+        let count = |publishes: &RecentPublishes| -> (usize, usize) {
+            let shards = publishes.shards.iter().map(|shard| shard.lock().unwrap());
             shards.fold((0, 0), |sum, shard| (sum.0 + shard.order.len(), sum.1 + shard.bytes))
         };
-        for id in 0..(SHARDS * MOST * 5 / 4) as u128 {
-            publishers.passed(&message("p", &id.to_string(), id), NOW);
+        for id in 0..(SHARDS * MAX_PUBLISHES * 5 / 4) as u128 {
+            publishes.passed(message("p", &id.to_string(), id, NOW));
         }
-        assert!(count(&publishers).0 <= SHARDS * MOST);
+        assert!(count(&publishes).0 <= SHARDS * MAX_PUBLISHES);
         for id in 0..400 {
-            publishers.passed(&message("p", "equal", id), NOW);
-            publishers.passed(&message("p", &format!("{id}{}", "x".repeat(500_000)), id), NOW);
+            publishes.passed(message("p", "equal", id, NOW));
+            publishes.passed(message("p", &format!("{id}{}", "x".repeat(500_000)), id, NOW));
         }
-        assert!(count(&publishers).1 <= SHARDS * BYTES);
+        assert!(count(&publishes).1 <= SHARDS * MAX_SHARD_BYTES);
     }
 }

@@ -1,0 +1,43 @@
+//! Reading from streams: whole packets, and the rest until the end.
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::frame;
+
+/// Why no packet was read.
+#[derive(Debug)]
+pub(crate) enum NoPacket {
+    /// The connection was closed or has failed.
+    Closed,
+    /// The bytes are not the expected packet, or not MQTT at all.
+    NotMqtt,
+}
+
+/// Reads until a whole packet is in `bytes`; returns its length. `is_expected` checks its first byte, type and flags.
+pub(crate) async fn read_packet(
+    from: &mut (impl AsyncRead + Unpin + ?Sized),
+    bytes: &mut Vec<u8>,
+    max_packet_size: usize,
+    is_expected: impl Fn(u8) -> bool,
+) -> Result<usize, NoPacket> {
+    loop {
+        if bytes.first().is_some_and(|first| !is_expected(*first)) {
+            return Err(NoPacket::NotMqtt);
+        }
+        match frame::whole(bytes, max_packet_size) {
+            Ok(Some(length)) => return Ok(length),
+            Ok(None) => {}
+            Err(frame::InvalidLength) => return Err(NoPacket::NotMqtt),
+        }
+        match from.read_buf(bytes).await {
+            Ok(0) | Err(_) => return Err(NoPacket::Closed),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Reads until the other side has closed.
+pub(crate) async fn drain(stream: &mut (impl AsyncRead + Unpin + ?Sized)) {
+    let mut rest = [0; 1024];
+    while matches!(stream.read(&mut rest).await, Ok(count) if count > 0) {}
+}
