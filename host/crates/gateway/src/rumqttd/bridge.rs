@@ -49,6 +49,8 @@ pub(super) struct Bridge {
     out: Out,
     /// Nothing more is read from the client.
     client_ended: bool,
+    /// Nothing more can be written to the client. What it has sent before still goes to rumqttd.
+    client_gone: bool,
     has_disconnected: bool,
     violation: Option<u8>,
 }
@@ -66,6 +68,7 @@ impl Bridge {
                 close: false,
             },
             client_ended: false,
+            client_gone: false,
             has_disconnected: false,
             violation: None,
         }
@@ -73,7 +76,7 @@ impl Bridge {
 
     /// Whether DISCONNECT has gone to rumqttd.
     pub(super) fn has_disconnected(&self) -> bool {
-        self.has_disconnected
+        self.has_disconnected && self.out.up.is_empty()
     }
 
     /// Moves packets until one side closes or `replaced` is cancelled. `early` and `ahead`: what the client and rumqttd
@@ -105,13 +108,14 @@ impl Bridge {
                 // A connection that has failed is noticed when it is read.
                 drop(rumqttd_out.shutdown().await);
             }
+            if self.client_gone {
+                self.out.down.clear();
+            }
             let is_clear = self.out.down.is_empty();
             let reads_client = is_clear && self.out.up.is_empty() && !self.client_ended;
             tokio::select! {
                 written = client_out.write(&self.out.down), if !is_clear => {
-                    if !advance(&mut self.out.down, written) {
-                        return Ended::Closed;
-                    }
+                    self.client_gone = !advance(&mut self.out.down, written);
                 }
                 written = rumqttd_out.write(&self.out.up), if !self.out.up.is_empty() => {
                     if !advance(&mut self.out.up, written) {
@@ -148,7 +152,7 @@ impl Bridge {
                     let taken = self.shield.up(frame, &mut self.out);
                     if frame.kind() == kind::DISCONNECT {
                         self.client_ended = true;
-                        self.has_disconnected = !self.out.close;
+                        self.has_disconnected = taken.is_ok() && !self.out.close;
                     }
                     taken
                 }
