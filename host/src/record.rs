@@ -18,8 +18,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tracing::{error, info, warn};
 
+use hookhost_contract::Interest;
 use hookhost_event::{Hook, json};
-use hookhost_hooks::{Attachment, Bus, Inbox, Interest, Interests, Overflow, QueueLimits, has_topic};
+use hookhost_hooks::{Attachment, Bus, Inbox, Interests, Overflow, QueueLimits, has_topic};
 
 /// Name on the bus; no module can have it.
 const NAME: &str = "(record)";

@@ -6,7 +6,6 @@
 //! gateway that relays each client to another broker and reads the events off the packets. The private enum in
 //! [`Running`] is where a further one goes.
 
-pub mod clock;
 pub mod decode_error;
 pub mod properties;
 mod remote;

@@ -88,9 +88,9 @@ pub struct Destination {
 pub struct Destinations(Arc<[Arc<Destination>]>);
 
 /// How requests are sent and what their receivers are given: all of delivery that may change while requests are on
-/// their way. A request is bound to the receivers that were in force when it was made ([`Request::receivers`]).
+/// their way. A request is bound to the receivers that were in force when it was made ([`OutboxRequest::receivers`]).
 ///
-/// [`Request::receivers`]: super::Request::receivers
+/// [`OutboxRequest::receivers`]: super::OutboxRequest::receivers
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Receivers {
     /// How requests are sent that belong to no destination.

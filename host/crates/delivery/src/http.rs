@@ -16,8 +16,9 @@ use reqwest::{Response, StatusCode};
 use super::clients::{Clients, reasons};
 use super::endpoint::{Prepared, Way};
 use super::guard;
-use super::request::{Method, Reach};
+use super::request::Reach;
 use super::retry::Outcome;
+use hookhost_contract::Method;
 
 /// So much of an answer's body is read, so that its connection can be used again; beyond, the connection is closed.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -58,7 +59,7 @@ impl Http {
                 &to.guarded
             }
             (Reach::Anywhere, Way::Direct(direct)) => {
-                return match direct.send(method.into(), headers, body).await {
+                return match direct.send(http_method(method), headers, body).await {
                     Ok(answer) => {
                         let outcome = outcome(answer.status(), answer.headers());
                         answer.finish(ANSWER_BYTES).await;
@@ -73,7 +74,7 @@ impl Http {
             Ok(client) => client,
             Err(error) => return Outcome::Failed(error),
         };
-        let mut request = reqwest::Request::new(method.into(), to.url.clone());
+        let mut request = reqwest::Request::new(http_method(method), to.url.clone());
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         let response = match client.execute(request).await {
@@ -131,15 +132,13 @@ fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-impl From<Method> for reqwest::Method {
-    fn from(method: Method) -> reqwest::Method {
-        match method {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-            Method::Put => reqwest::Method::PUT,
-            Method::Patch => reqwest::Method::PATCH,
-            Method::Delete => reqwest::Method::DELETE,
-        }
+fn http_method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
     }
 }
 

@@ -74,7 +74,7 @@ pub use destination::{Destination, DestinationError, Destinations, Receivers, Te
 pub use endpoint::check_header;
 pub use outbox::{Outbox, OutboxClosed};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
-pub use request::{Method, Reach, Request};
+pub use request::{OutboxRequest, Reach};
 pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
@@ -101,7 +101,7 @@ pub struct Settings {
     pub retry_max_elapsed_time: Duration,
     /// Requests in the outbox, those under way included.
     pub queue_requests: usize,
-    /// Their bytes, as [`Request::size`] counts.
+    /// Their bytes, as [`OutboxRequest::size`] counts.
     pub queue_bytes: usize,
     /// Niceness of the sender threads; 0 leaves them as they are. 1, so that MQTT clients get somewhat more when processors
     /// are short. With more, a receiver on the same machine goes first and every request costs a wake-up.

@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::counters::Counts;
-use super::request::Request;
+use super::request::OutboxRequest;
 
 /// Takes requests for delivery.
 pub trait Outbox: Send + Sync {
@@ -25,7 +25,7 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     ///
     /// [`OutboxClosed`] once delivery has stopped, also when it stops during the wait.
-    fn append(&self, requests: Vec<Request>) -> Result<(), OutboxClosed>;
+    fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed>;
 }
 
 /// Delivery has stopped: nothing is accepted any more.
@@ -34,7 +34,7 @@ pub trait Outbox: Send + Sync {
 pub struct OutboxClosed;
 
 /// What a sender thread receives: requests in order, together with nothing else.
-pub(super) type Batch = Vec<Request>;
+pub(super) type Batch = Vec<OutboxRequest>;
 
 /// The outbox in memory: one inbox per sender thread.
 ///
@@ -60,7 +60,7 @@ impl Memory {
         }
     }
 
-    fn thread_for(&self, request: &Request) -> usize {
+    fn thread_for(&self, request: &OutboxRequest) -> usize {
         let http = request
             .url
             .get(..4)
@@ -87,7 +87,7 @@ impl Memory {
 }
 
 impl Outbox for Memory {
-    fn append(&self, requests: Vec<Request>) -> Result<(), OutboxClosed> {
+    fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         if requests.is_empty() {
             return if self.room.is_closed() {
                 Err(OutboxClosed)
@@ -114,8 +114,8 @@ impl Outbox for Memory {
     }
 }
 
-fn extent(batch: &[Request]) -> (usize, usize) {
-    (batch.len(), batch.iter().map(Request::size).sum())
+fn extent(batch: &[OutboxRequest]) -> (usize, usize) {
+    (batch.len(), batch.iter().map(OutboxRequest::size).sum())
 }
 
 /// How much may wait or be under way at once, over all threads.
@@ -234,11 +234,12 @@ mod tests {
 
     use tokio::sync::mpsc::unbounded_channel;
 
-    use super::super::request::{Method, Reach};
+    use super::super::request::Reach;
     use super::*;
+    use hookhost_contract::Method;
 
-    fn request(url: &str, key: &str) -> Request {
-        Request {
+    fn request(url: &str, key: &str) -> OutboxRequest {
+        OutboxRequest {
             id: String::new(),
             source: "test".into(),
             generation: 1,

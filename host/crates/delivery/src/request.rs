@@ -1,30 +1,15 @@
-//! One request as a module wants it sent, and how it may be shown.
+//! One request in the outbox, and how it may be shown.
 //!
-//! A [`Request`] owns all it needs, so that it can wait, be repeated or be written to disk. Bodies, header values, URL
+//! A [`OutboxRequest`] owns all it needs, so that it can wait, be repeated or be written to disk. Bodies, header values, URL
 //! credentials and URL queries are secrets here: `Debug` and every log line of this part go through [`shown`].
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hookhost_contract::Method;
 
 use super::destination::{Receivers, Via};
-
-/// HTTP method of a request; without meaning for `file:` and `stdout:`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
-    /// GET.
-    Get,
-    /// POST.
-    #[default]
-    Post,
-    /// PUT.
-    Put,
-    /// PATCH.
-    Patch,
-    /// DELETE.
-    Delete,
-}
 
 /// What a request's URL may lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,9 +22,9 @@ pub enum Reach {
     Public,
 }
 
-/// A request to deliver.
+/// A request to deliver: what a module wants sent, and what the host adds.
 #[derive(Clone, PartialEq)]
-pub struct Request {
+pub struct OutboxRequest {
     /// Id of the event it was made from: 32 hex digits.
     pub id: String,
     /// Name of the module that made it.
@@ -65,7 +50,7 @@ pub struct Request {
     pub ordering_key: String,
 }
 
-impl Request {
+impl OutboxRequest {
     /// Bytes that the request counts for in a bounded queue: its texts, its body and a fixed share for what it is kept
     /// in.
     ///
@@ -78,11 +63,11 @@ impl Request {
     }
 }
 
-impl fmt::Debug for Request {
+impl fmt::Debug for OutboxRequest {
     /// Leaves out the body, the values of headers, and of the URL the credentials, query and fragment.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Request")
+        f.debug_struct("OutboxRequest")
             .field("id", &self.id)
             .field("source", &self.source)
             .field("generation", &self.generation)
@@ -158,7 +143,7 @@ mod tests {
 
     #[test]
     fn debug_hides_body_header_values_and_credentials() {
-        let request = Request {
+        let request = OutboxRequest {
             id: "01".into(),
             source: "webhook".into(),
             generation: 1,

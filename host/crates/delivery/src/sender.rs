@@ -27,12 +27,13 @@ use super::http::Http;
 use super::notice::Notice;
 use super::outbox::{Batch, Room};
 use super::queue::{Queue, Taken};
-use super::request::{Method, Reach, Request};
+use super::request::{OutboxRequest, Reach};
 use super::retry::{Outcome, Reason, Verdict};
 use super::signing::message_id;
 use super::target::{Route, Target, Targets};
 use super::{Settings, StartError};
 use crate::priority;
+use hookhost_contract::Method;
 
 /// So many destinations may have all their slots taken by slow receivers before others get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
@@ -207,9 +208,9 @@ impl SenderState {
         }
     }
 
-    fn take_in(&self, request: Request) {
+    fn take_in(&self, request: OutboxRequest) {
         let size = request.size();
-        let Request {
+        let OutboxRequest {
             id,
             source,
             generation,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use sha2::{Digest, Sha256};
 
-use super::request::Method;
+use hookhost_contract::Method;
 
 /// A key that requests are signed with.
 #[derive(Clone, PartialEq, Eq)]

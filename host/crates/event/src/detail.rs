@@ -1,27 +1,146 @@
-//! The kinds of event, and what each carries.
+//! The kinds of event, and the record that each carries.
 
+use serde::{Deserialize, Serialize};
+
+use super::json::defaults;
+use super::vocabulary::read_name;
 use super::{
     Acknowledgement, Authentication, Authorization, ByteString, Client, Connack, Connection, Delivery, DeliveryDrop,
     DeliveryLoss, Disconnection, Message, MessageDrop, Session, Subscription, Termination, Unsubscription,
 };
 
-/// Writes [`Hook`] and [`Detail`] down once: what a kind is, its dotted name, and which record says what of it.
-macro_rules! kinds {
-    ($($(#[$kind_doc:meta])* $kind:ident = $name:literal, $(#[$record_doc:meta])* $record:ty;)*) => {
+/// Calls the macro `$with` with all kinds of event: `Kind = "dotted.name" "name-in-the-contract", record: Type;`. The
+/// first doc comment says what a kind means, the second what its record is; `record` is the key of the record in JSON.
+#[macro_export]
+macro_rules! with_hooks {
+    ($with:ident) => {
+        $with! {
+            /// CONNECT was read; authentication is still to come.
+            ClientConnect = "client.connect" "client-connect",
+                /// The connection that is asked for.
+                connection: Connection;
+            /// CONNACK is about to be sent, success or refusal.
+            ClientConnack = "client.connack" "client-connack",
+                /// The answer.
+                connack: Connack;
+            /// The connection is accepted and has its session.
+            ClientConnected = "client.connected" "client-connected",
+                /// The answer that was given.
+                connack: Connack;
+            /// An accepted connection has ended.
+            ClientDisconnected = "client.disconnected" "client-disconnected",
+                /// The connection and its end.
+                disconnection: Disconnection;
+            /// Authentication has decided.
+            ClientAuthenticated = "client.authenticated" "client-authenticated",
+                /// The decision.
+                authentication: Authentication;
+            /// Authorisation has decided about one publish or one filter.
+            ClientAuthorized = "client.authorized" "client-authorized",
+                /// The decision.
+                authorization: Authorization;
+            /// One filter of a SUBSCRIBE was asked for; refused ones too.
+            ClientSubscribe = "client.subscribe" "client-subscribe",
+                /// The subscription that is asked for.
+                subscription: Subscription;
+            /// One filter of an UNSUBSCRIBE was asked for.
+            ClientUnsubscribe = "client.unsubscribe" "client-unsubscribe",
+                /// The subscription to give up.
+                unsubscription: Unsubscription;
+            /// A new session exists.
+            SessionCreated = "session.created" "session-created",
+                /// The new session.
+                session: Session;
+            /// A connection has found its session again.
+            SessionResumed = "session.resumed" "session-resumed",
+                /// The session as found.
+                session: Session;
+            /// A subscription is in force.
+            SessionSubscribed = "session.subscribed" "session-subscribed",
+                /// The subscription in force.
+                subscription: Subscription;
+            /// A subscription was given up by UNSUBSCRIBE.
+            SessionUnsubscribed = "session.unsubscribed" "session-unsubscribed",
+                /// The subscription given up.
+                unsubscription: Unsubscription;
+            /// A session was thrown away because its client connected with clean start.
+            SessionDiscarded = "session.discarded" "session-discarded",
+                /// The session thrown away.
+                session: Session;
+            /// A session has moved to another connection of its client.
+            SessionTakenOver = "session.taken-over" "session-taken-over",
+                /// The session that moved.
+                session: Session;
+            /// A session has ended for any other reason.
+            SessionTerminated = "session.terminated" "session-terminated",
+                /// The session and its end.
+                termination: Termination;
+            /// A publish was accepted, before it is routed.
+            MessagePublish = "message.publish" "message-publish",
+                /// The message.
+                message: Message;
+            /// A message is about to be written to one receiver.
+            MessageDelivered = "message.delivered" "message-delivered",
+                /// The message and its receiver.
+                delivery: Delivery;
+            /// A receiver has confirmed a message.
+            MessageAcked = "message.acked" "message-acked",
+                /// The delivery and its confirmation.
+                acknowledgement: Acknowledgement;
+            /// A publish was accepted and nobody subscribes to its topic.
+            MessageDropped = "message.dropped" "message-dropped",
+                /// The message and the reason.
+                message_drop: MessageDrop;
+            /// A publish was refused.
+            MessageRefused = "message.refused" "message-refused",
+                /// The message and the reason.
+                message_drop: MessageDrop;
+            /// A message was dropped for one receiver.
+            DeliveryDropped = "delivery.dropped" "delivery-dropped",
+                /// The delivery and the reason.
+                delivery_drop: DeliveryDrop;
+            /// A message was stored for a receiver that is away.
+            MessageQueued = "message.queued" "message-queued",
+                /// The message and its receiver.
+                delivery: Delivery;
+            /// Messages for one receiver were lost unseen.
+            DeliveryLost = "delivery.lost" "delivery-lost",
+                /// The receiver and the number.
+                delivery_loss: DeliveryLoss;
+            /// Everything that has no case of its own.
+            Other = "other" "other",
+                /// Name and content.
+                other_event: OtherEvent;
+        }
+    };
+}
+
+macro_rules! define_hooks {
+    ($(
+        #[doc = $meaning:literal] $kind:ident = $dotted:literal $name:literal,
+        #[doc = $record_doc:literal] $record:ident: $type:ty;
+    )+) => {
         /// A kind of event, as a module asks for it; [`Detail`] has a variant of the same name for each.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         #[repr(u8)]
         pub enum Hook {
-            $($(#[$kind_doc])* $kind,)*
+            $(#[doc = $meaning] #[serde(rename = $name)] $kind,)+
         }
+
+        read_name!(Hook { $($kind = $name),+ });
 
         impl Hook {
             /// All kinds, in the order of the contract.
-            pub const ALL: [Hook; Hook::COUNT] = [$(Hook::$kind),*];
+            pub const ALL: [Hook; Hook::COUNT] = [$(Hook::$kind),+];
 
             /// The dotted name: `message.publish`.
             pub fn name(self) -> &'static str {
-                match self { $(Hook::$kind => $name,)* }
+                match self { $(Hook::$kind => $dotted,)+ }
+            }
+
+            /// The name in the contract and in JSON: `message-publish`.
+            pub fn contract_name(self) -> &'static str {
+                match self { $(Hook::$kind => $name,)+ }
             }
         }
 
@@ -32,116 +151,18 @@ macro_rules! kinds {
             reason = "an event is built once and lives behind one Arc; a Box would be a second allocation"
         )]
         pub enum Detail {
-            $($(#[$record_doc])* $kind($record),)*
+            $(#[doc = $record_doc] $kind($type),)+
         }
 
         impl Detail {
             /// The kind of the event.
             pub fn hook(&self) -> Hook {
-                match self { $(Detail::$kind(_) => Hook::$kind,)* }
+                match self { $(Detail::$kind(_) => Hook::$kind,)+ }
             }
         }
     };
 }
-
-kinds! {
-    /// CONNECT was read; authentication is still to come.
-    ClientConnect = "client.connect",
-        /// The connection that is asked for.
-        Connection;
-    /// CONNACK is about to be sent, success or refusal.
-    ClientConnack = "client.connack",
-        /// The answer.
-        Connack;
-    /// The connection is accepted and has its session.
-    ClientConnected = "client.connected",
-        /// The answer that was given.
-        Connack;
-    /// An accepted connection has ended.
-    ClientDisconnected = "client.disconnected",
-        /// The connection and its end.
-        Disconnection;
-    /// Authentication has decided.
-    ClientAuthenticated = "client.authenticated",
-        /// The decision.
-        Authentication;
-    /// Authorisation has decided about one publish or one filter.
-    ClientAuthorized = "client.authorized",
-        /// The decision.
-        Authorization;
-    /// One filter of a SUBSCRIBE was asked for; refused ones too.
-    ClientSubscribe = "client.subscribe",
-        /// The subscription that is asked for.
-        Subscription;
-    /// One filter of an UNSUBSCRIBE was asked for.
-    ClientUnsubscribe = "client.unsubscribe",
-        /// The subscription to give up.
-        Unsubscription;
-    /// A new session exists.
-    SessionCreated = "session.created",
-        /// The new session.
-        Session;
-    /// A connection has found its session again.
-    SessionResumed = "session.resumed",
-        /// The session as found.
-        Session;
-    /// A subscription is in force.
-    SessionSubscribed = "session.subscribed",
-        /// The subscription in force.
-        Subscription;
-    /// A subscription was given up by UNSUBSCRIBE.
-    SessionUnsubscribed = "session.unsubscribed",
-        /// The subscription given up.
-        Unsubscription;
-    /// A session was thrown away because its client connected with clean start.
-    SessionDiscarded = "session.discarded",
-        /// The session thrown away.
-        Session;
-    /// A session has moved to another connection of its client.
-    SessionTakenOver = "session.taken-over",
-        /// The session that moved.
-        Session;
-    /// A session has ended for any other reason.
-    SessionTerminated = "session.terminated",
-        /// The session and its end.
-        Termination;
-    /// A publish was accepted, before it is routed.
-    MessagePublish = "message.publish",
-        /// The message.
-        Message;
-    /// A message is about to be written to one receiver.
-    MessageDelivered = "message.delivered",
-        /// The message and its receiver.
-        Delivery;
-    /// A receiver has confirmed a message.
-    MessageAcked = "message.acked",
-        /// The delivery and its confirmation.
-        Acknowledgement;
-    /// A publish was accepted and nobody subscribes to its topic.
-    MessageDropped = "message.dropped",
-        /// The message and the reason.
-        MessageDrop;
-    /// A publish was refused.
-    MessageRefused = "message.refused",
-        /// The message and the reason.
-        MessageDrop;
-    /// A message was dropped for one receiver.
-    DeliveryDropped = "delivery.dropped",
-        /// The delivery and the reason.
-        DeliveryDrop;
-    /// A message was stored for a receiver that is away.
-    MessageQueued = "message.queued",
-        /// The message and its receiver.
-        Delivery;
-    /// Messages for one receiver were lost unseen.
-    DeliveryLost = "delivery.lost",
-        /// The receiver and the number.
-        DeliveryLoss;
-    /// Everything that has no case of its own.
-    Other = "other",
-        /// Name and content.
-        OtherEvent;
-}
+with_hooks!(define_hooks);
 
 impl Hook {
     /// How many kinds there are.
@@ -149,13 +170,16 @@ impl Hook {
 }
 
 /// An event that has no case of its own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OtherEvent {
     /// Its name with dots: `client.ping`, `alarm.activated`.
     pub name: ByteString,
     /// The client that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// The rest, as a JSON object.
+    #[serde(default = "defaults::data")]
     pub data: ByteString,
 }
 

@@ -12,31 +12,33 @@ mod filter;
 pub mod json;
 mod message;
 mod subscription;
+mod vocabulary;
+
+use serde::{Deserialize, Serialize};
 
 pub use bytes::Bytes;
 pub use bytestring::ByteString;
 
 pub use client::{
-    Access, Authentication, Authorization, Certificate, Client, Connack, Connection, Disconnection, End, EndReason,
-    Node, Session, Termination, Transport,
+    Authentication, Authorization, Certificate, Client, Connack, Connection, Disconnection, End, Node, Session,
+    Termination,
 };
 pub use detail::{Detail, Hook, OtherEvent};
 pub use filter::{FilterError, SharedFilter, TopicFilter};
-pub use message::{
-    Acknowledgement, Delivery, DeliveryDrop, DeliveryLoss, DropReason, Message, MessageDrop, Origin, Properties,
-    Property,
-};
+pub use message::{Acknowledgement, Delivery, DeliveryDrop, DeliveryLoss, Message, MessageDrop, Properties};
 pub use subscription::{Subscription, Unsubscription};
+pub use vocabulary::{Access, DropReason, EndReason, Origin, Property, Transport};
 
 /// Names and values, in the order given.
 pub type Pairs = Vec<(ByteString, ByteString)>;
 
 /// Milliseconds since 1970-01-01T00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Millis(pub u64);
 
 /// A 128-bit identifier, written as 32 upper-case hex digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Id(pub u128);
 
 impl Id {
@@ -56,6 +58,23 @@ impl Id {
 impl std::fmt::Display for Id {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(std::str::from_utf8(&self.hex()).map_err(|_| std::fmt::Error)?)
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> String {
+        id.to_string()
+    }
+}
+
+/// Reads 1 to 32 hex digits of either case.
+impl TryFrom<String> for Id {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Id, &'static str> {
+        let is_hex = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = is_hex.then(|| u128::from_str_radix(&text, 16).ok()).flatten();
+        id.map(Id).ok_or("must be 1 to 32 hex digits")
     }
 }
 

@@ -44,14 +44,10 @@ impl Emitter {
     /// Waits until every event is in its queues.
     pub(crate) async fn flush(&mut self) {
         for deferred in std::mem::take(&mut self.deferred) {
-            match (deferred, self.shared.bus()) {
-                (Deferred::Waiting(waiting), _) => waiting.finish().await,
-                (Deferred::Event(event), Some(bus)) => {
-                    let to = bus.interested(event.detail.hook(), event.detail.subject());
-                    bus.emit(to, *event).await;
-                }
-                (Deferred::Event(_), None) => {}
-                (Deferred::Will(will, seconds), _) => publish_will_later(Arc::clone(&self.shared), will, seconds),
+            match deferred {
+                Deferred::Waiting(waiting) => waiting.finish().await,
+                Deferred::Event(event) => self.shared.events().emit_event(*event).await,
+                Deferred::Will(will, seconds) => publish_will_later(Arc::clone(&self.shared), will, seconds),
             }
         }
     }
@@ -129,12 +125,11 @@ impl Emitter {
     }
 
     fn emit(&mut self, detail: Detail, to: Interested) {
-        let Some(bus) = self.shared.bus() else { return };
-        let event = self.shared.event(detail);
+        let events = self.shared.events();
         if !self.deferred.is_empty() {
             // Modules may come and go while it waits, so it is looked up again.
-            self.deferred.push(Deferred::Event(Box::new(event)));
-        } else if let Some(waiting) = bus.offer(to, event) {
+            self.deferred.push(Deferred::Event(Box::new(events.event(detail))));
+        } else if let Some(waiting) = events.offer_to(to, detail) {
             self.deferred.push(Deferred::Waiting(waiting));
         }
     }

@@ -16,9 +16,8 @@ use super::sessions::Sessions;
 use super::settings::{GatewaySettings, Publishers};
 use super::upstream::Upstreams;
 use hookhost_broker::Limits;
-use hookhost_broker::clock::Clock;
 use hookhost_event::{Detail, Event, Hook, Id, Message, Millis};
-use hookhost_hooks::{Bus, InterestedIn, Throttle};
+use hookhost_hooks::{Bus, Interested, InterestedIn, Throttle, Waiting};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -33,8 +32,7 @@ pub(crate) struct Shared {
     pub(crate) counts: Counts,
     /// Done when the gateway stops.
     pub(crate) stopping: CancellationToken,
-    bus: Option<Bus>,
-    clock: Clock,
+    events: hookhost_hooks::Emitter,
     publishes: Option<RecentPublishes>,
     next: AtomicU64,
     connections: AtomicUsize,
@@ -107,8 +105,7 @@ impl Shared {
             connecting: ClientLocks::default(),
             counts: Counts::default(),
             stopping: CancellationToken::new(),
-            bus,
-            clock: Clock::new(),
+            events: hookhost_hooks::Emitter::new(bus.unwrap_or_default()),
             next: AtomicU64::new(1),
             connections: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -152,7 +149,7 @@ impl Shared {
 
     /// The time.
     pub(crate) fn now(&self) -> Millis {
-        self.clock.now()
+        self.events.now()
     }
 
     /// Whether publishes carry a property that names their publisher.
@@ -160,14 +157,9 @@ impl Shared {
         self.settings.publishers == Publishers::UserProperty
     }
 
-    /// Where events go; `None` if there are none.
-    pub(crate) fn bus(&self) -> Option<&Bus> {
-        self.bus.as_ref()
-    }
-
-    /// An event that happens now.
-    pub(crate) fn event(&self, detail: Detail) -> Event {
-        self.clock.event(detail)
+    /// Emits the events of this gateway.
+    pub(crate) fn events(&self) -> &hookhost_hooks::Emitter {
+        &self.events
     }
 
     /// A step of the protocol core.
@@ -185,12 +177,11 @@ impl Shared {
 
 impl Lookup for Shared {
     fn interested_in(&self, hooks: &[Hook], subject: Option<&str>) -> InterestedIn {
-        let bus = self.bus.as_ref();
-        bus.map(|bus| bus.interested_in(hooks, subject)).unwrap_or_default()
+        self.events.interested_in(hooks, subject)
     }
 
     fn new_id(&self) -> Id {
-        self.clock.id()
+        self.events.id()
     }
 }
 

@@ -1,9 +1,9 @@
-//! The way of events from the broker to the queues of modules.
+//! Connects engines with the queues of modules.
 //!
-//! A [`Bus`] holds one table: per hook, the modules that are interested. The table is never changed; attaching,
-//! changing interests and detaching replace it in one step, and whoever reads it takes no lock. An event is built only
-//! if [`Bus::interested`] finds somebody, is put behind one `Arc`, and goes into one queue per module: that of the
-//! shard which its client's id names, so that the order of one client is kept whatever the number of shards.
+//! A [`Bus`] has one table: for each hook, the modules that are interested. The table is immutable; attaching, changing
+//! interests and detaching replace it in one step, and reading it takes no lock. An event is built only if
+//! [`Bus::interested`] finds a module. It is shared by one `Arc` and goes into one queue of each module: the queue of
+//! the shard that is computed from the client's id, so that the events of one client stay in order.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,12 +21,12 @@ use hookhost_event::{Event, Hook};
 #[derive(Clone, Default)]
 pub struct Bus(Arc<Shared>);
 
-/// When interests were set: a later version is greater, on all attachments of one bus.
+/// Numbers the changes of interests on one bus: a later change has a greater version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Version(pub(crate) u64);
 
-/// Who gets an event. Holds up to four modules without allocating.
-#[must_use = "an event that is wanted has to be emitted"]
+/// The modules that get an event. Up to four need no allocation.
+#[must_use = "an event that a module wants has to be emitted"]
 #[derive(Default)]
 pub struct Interested(SmallVec<[Chosen; 4]>);
 
@@ -43,7 +43,7 @@ pub struct InterestedIn {
     wanting: SmallVec<[(Hook, usize); 8]>,
 }
 
-/// A module's queues on a bus. Dropping it detaches: later events pass by, queued ones stay readable.
+/// A module's queues on a bus. Dropping it detaches the module: it gets no more events, and queued ones stay readable.
 pub struct Attachment {
     bus: Arc<Shared>,
     id: u64,
@@ -53,7 +53,7 @@ pub struct Attachment {
 #[derive(Default)]
 struct Shared {
     table: ArcSwap<Table>,
-    /// What the table is made of; locked by those who change it, never by those who emit.
+    /// What the table is built from; locked to change interests, never to emit.
     registry: Mutex<Registry>,
 }
 
@@ -93,7 +93,7 @@ struct Chosen {
     version: Version,
 }
 
-/// Is told of hooks before they are wanted.
+/// Runs before hooks get their first subscriber.
 type Prepare = Arc<dyn Fn(&[Hook]) + Send + Sync>;
 
 #[derive(Default)]
@@ -117,15 +117,16 @@ impl Bus {
         Bus::default()
     }
 
-    /// Who wants an event of this hook with this subject (see [`Detail::subject`](hookhost_event::Detail::subject)).
+    /// The modules that want an event of this hook with this subject; see
+    /// [`Detail::subject`](hookhost_event::Detail::subject).
     ///
-    /// Costs a table read if nobody is interested in the hook, and never allocates for up to four modules.
+    /// Costs a table read if no module is interested in the hook, and does not allocate for up to four modules.
     pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
         self.choose(hook, subject, |_| true)
     }
 
-    /// The same without the modules that would drop any event of this client, because their queue for it is full; it
-    /// is counted as dropped for them. So an event that nobody has room for is not even built.
+    /// The same without modules that would drop the event because their queue for this client is full; the event is
+    /// counted as dropped for them. So an event for which no module has room is not built.
     pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Interested {
         self.choose(hook, subject, |target| target.has_room(client_id))
     }
@@ -157,7 +158,7 @@ impl Bus {
         }
     }
 
-    /// Whether anybody wants an event of any of these hooks with this subject.
+    /// Whether a module wants an event of any of these hooks with this subject.
     pub fn wants(&self, hooks: &[Hook], subject: Option<&str>) -> bool {
         let table = self.0.table.load();
         hooks.iter().any(|hook| {
@@ -168,9 +169,9 @@ impl Bus {
         })
     }
 
-    /// Has `prepare` called with the hooks that somebody is about to want, before the first event of theirs is asked
-    /// for: at once with those that are wanted already, later in the thread that changes interests. Only one can be
-    /// had; a later call replaces it.
+    /// Registers a callback that runs before a hook gets its first subscriber: at once with the hooks that have
+    /// subscribers already, later in the thread that changes interests, with all hooks of the new interests. A second
+    /// call replaces the callback.
     pub fn on_demand(&self, prepare: impl Fn(&[Hook]) + Send + Sync + 'static) {
         let prepare: Prepare = Arc::new(prepare);
         let mut registry = self.0.registry();
@@ -183,17 +184,17 @@ impl Bus {
         prepare(&wanted);
     }
 
-    /// Puts an event into the queues of those who want it.
+    /// Puts an event into the queues of these modules.
     ///
-    /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait), and for them after all others were served. If the
-    /// caller gives up waiting, the modules that are still waited for do not get the event.
+    /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait), after all other modules have the
+    /// event. If the future is dropped, the modules that it still waits for do not get the event.
     pub async fn emit(&self, to: Interested, event: Event) {
         if let Some(waiting) = self.offer(to, event) {
             waiting.finish().await;
         }
     }
 
-    /// The same without waiting: gives what is left to be waited for, if anything is.
+    /// The same without waiting. Returns what still has to wait for room, if anything.
     pub fn offer(&self, to: Interested, event: Event) -> Option<Waiting> {
         if to.is_empty() {
             return None;
@@ -217,7 +218,7 @@ impl Bus {
         (!waiting.is_empty()).then_some(Waiting { waiting, weight })
     }
 
-    /// Gives a module queues, one per shard, without any interests yet. One shard at least is made.
+    /// Creates a module's queues, one for each shard, without interests yet. Makes at least one shard.
     pub fn attach(&self, module: &str, shards: usize, limits: QueueLimits) -> (Attachment, Vec<Inbox>) {
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..shards.max(1)).map(|_| queue(limits)).unzip();
         let mut registry = self.0.registry();
@@ -241,7 +242,7 @@ impl Bus {
         )
     }
 
-    /// How full the queues of all attached modules are, in the order in which they were attached.
+    /// The state of the queues of all attached modules, in the order in which they were attached.
     pub fn queues(&self) -> Vec<QueueState> {
         self.0
             .registry()
@@ -253,7 +254,7 @@ impl Bus {
 }
 
 /// An event for which some queues have no room yet.
-#[must_use = "the modules that are waited for do not get the event otherwise"]
+#[must_use = "modules without room do not get the event unless `finish` is awaited"]
 pub struct Waiting {
     waiting: SmallVec<[(Arc<Target>, usize, Queued); 4]>,
     weight: usize,
@@ -269,7 +270,7 @@ impl Waiting {
 }
 
 impl Interested {
-    /// Whether nobody is: then there is no need to build the event.
+    /// Whether no module is interested; then the event need not be built.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -297,30 +298,30 @@ impl InterestedIn {
 }
 
 impl Attachment {
-    /// Sets what the module wants from now on, in one step, and lets the readers of its queues look round.
+    /// Sets the module's interests in one step, and wakes the readers of its queues.
     ///
-    /// The version is that of the events which these interests will choose.
+    /// Returns the version that events chosen by these interests have.
     pub fn set_interests(&self, interests: Interests) -> Version {
         self.change(None, interests)
     }
 
-    /// As [`set_interests`](Self::set_interests), and detaches `old` in the same step: each event goes to the one or
-    /// to the other, none to both or to neither. The queues of `old` end when it is dropped.
+    /// As [`set_interests`](Self::set_interests), and detaches `old` in the same step: each event goes to exactly one of
+    /// the two. The queues of `old` end when it is dropped.
     pub fn replace(&self, old: &Attachment, interests: Interests) -> Version {
         self.change(Some(old.id), interests)
     }
 
-    /// Puts one event into the queue that its client's events go into, behind what waits there. It counts among what
-    /// was accepted, and is of the oldest [`Version`]: no interests have chosen it.
+    /// Puts one event at the end of the queue for its client. It counts as accepted and has the oldest [`Version`],
+    /// because no interests chose it.
     ///
     /// # Errors
     ///
-    /// [`Unqueued`] if there is no room; never waits for it.
+    /// [`Unqueued`] if there is no room; it never waits.
     pub fn offer(&self, event: Arc<Event>) -> Result<(), Unqueued> {
         self.target.offer_alone(event)
     }
 
-    /// How full the queues are.
+    /// The state of the queues.
     pub fn state(&self) -> QueueState {
         self.target.state()
     }
@@ -355,7 +356,7 @@ impl Drop for Attachment {
 }
 
 impl Shared {
-    /// A panic while it was locked would have left it whole: each change is one assignment.
+    /// Ignores poisoning: each change is one assignment, so a panic cannot leave it half changed.
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::target::shard;
-use crate::{Drops, Interest, Overflow};
+use crate::{Drops, Overflow};
+use hookhost_contract::Interest;
 use hookhost_testing::events as testing;
 
 fn all_publishes() -> Interests {

@@ -1,29 +1,21 @@
-//! What a module wants to be told, compiled for the question that every event asks: does anybody want this?
+//! The events that a module wants, compiled for the lookup that every event needs.
 //!
-//! [`Interests::compile`] checks the list that a module gave and turns it into one entry per hook: nothing,
-//! everything, or filters. Filters without a wildcard are looked up in a set; those with one are compared one after
-//! the other with the matching that modules use themselves. Pure: no I/O, no clock, no locks. Two limits keep the
-//! cost of the question small whatever a module asks for: it is paid in the task of the client that made the event.
+//! [`Interests::compile`] checks the list that a module returned and turns it into one entry for each hook: nothing,
+//! everything, or filters. Filters without a wildcard are looked up in a set; those with one are matched one after the
+//! other by the code that modules use too. Pure: no I/O, no clock, no locks. The lookup runs in the task of the client
+//! that caused the event, so two limits bound its cost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use hookhost_contract::Interest;
 use hookhost_event::{FilterError, Hook, TopicFilter};
-
-/// What a module says that it wants: events of one kind, all of them or those that one of the filters matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interest {
-    /// The kind of event.
-    pub hook: Hook,
-    /// Topic filters, or for [`Hook::Other`] names of events, compared exactly; empty: everything, `$…` too.
-    pub filters: Vec<String>,
-}
 
 /// The interests of one module, compiled. Clones share the tables.
 #[derive(Debug, Clone)]
 pub struct Interests(Arc<[Wanted; Hook::COUNT]>);
 
-/// What is wanted of one hook.
+/// The events of one hook that a module wants.
 #[derive(Debug, Clone, Default)]
 enum Wanted {
     #[default]
@@ -35,7 +27,7 @@ enum Wanted {
     },
 }
 
-/// A mistake in one interest of a list.
+/// An error in one interest of a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("interest {index} ({}): {cause}", .hook.name())]
 pub struct InterestError {
@@ -52,19 +44,19 @@ pub struct InterestError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InterestCause {
-    /// A text is no topic filter.
-    #[error("'{}' is no topic filter: {cause}", excerpt(.filter))]
+    /// A text is not a topic filter.
+    #[error("'{}' is not a topic filter: {cause}", excerpt(.filter))]
     Filter {
         /// The text.
         filter: String,
-        /// Why it is none.
+        /// Why it is invalid.
         cause: FilterError,
     },
     /// An empty name of an event.
     #[error("the name of an event must not be empty")]
     EmptyName,
     /// Filters for a hook whose events have no topic: they would never match.
-    #[error("events of this hook have no topic, so a filter never matches; leave the filters away")]
+    #[error("events of this hook have no topic, so a filter never matches; remove the filters")]
     NoTopic,
     /// More filters in all than [`Interests::MAX_FILTERS`].
     #[error("more than {} filters in all", Interests::MAX_FILTERS)]
@@ -75,22 +67,22 @@ pub enum InterestCause {
 }
 
 impl Interests {
-    /// Most filters in all interests of one module: bounds what a module makes the host keep.
+    /// Maximum number of filters in all interests of one module; bounds the memory that a module takes in the host.
     pub const MAX_FILTERS: usize = 10_000;
 
-    /// Most different filters with wildcards for one hook: each is a comparison of some ten nanoseconds per event.
+    /// Maximum number of different filters with wildcards for one hook; each costs about ten nanoseconds per event.
     pub const MAX_WILDCARDS: usize = 1_000;
 
-    /// No interests: nothing is wanted.
+    /// Interests that want nothing.
     pub fn none() -> Interests {
         Interests(Arc::default())
     }
 
-    /// Checks and compiles a list. Several interests for one hook add up.
+    /// Checks and compiles a list. Several interests in one hook add up.
     ///
     /// # Errors
     ///
-    /// All mistakes of the list, at most one for each filter.
+    /// All errors of the list, at most one for each filter.
     pub fn compile(list: &[Interest]) -> Result<Interests, Vec<InterestError>> {
         let mut table: [Wanted; Hook::COUNT] = Default::default();
         let mut errors = Vec::new();
@@ -136,7 +128,7 @@ impl Interests {
         }
     }
 
-    /// Whether an event of this hook with this subject is wanted; what a subject is says
+    /// Whether the module wants an event of this hook with this subject; see
     /// [`Detail::subject`](hookhost_event::Detail::subject).
     pub fn wants(&self, hook: Hook, subject: Option<&str>) -> bool {
         match self.of(hook) {
@@ -148,14 +140,14 @@ impl Interests {
         }
     }
 
-    /// The hooks of which anything is wanted, in the order of the contract.
+    /// The hooks of which the module wants events, in the order of the contract.
     pub fn hooks(&self) -> impl Iterator<Item = Hook> + '_ {
         Hook::ALL
             .into_iter()
             .filter(|hook| !matches!(self.of(*hook), Wanted::Nothing))
     }
 
-    /// The filters of a hook, sorted; none if all of its events are wanted, or nothing of it.
+    /// The filters of a hook, sorted; empty if the module wants all of its events or none.
     pub fn filters(&self, hook: Hook) -> Vec<&str> {
         let Wanted::Some { exact, wildcards } = self.of(hook) else {
             return Vec::new();
@@ -182,7 +174,7 @@ impl Wanted {
         }
     }
 
-    /// False if there is no room for another.
+    /// False if there are too many.
     fn add_wildcard(&mut self, filter: TopicFilter) -> bool {
         let Some((_, wildcards)) = self.lists() else {
             return true;
@@ -193,7 +185,7 @@ impl Wanted {
         wildcards.len() <= Interests::MAX_WILDCARDS
     }
 
-    /// The lists to add to; none if everything is wanted anyway.
+    /// The lists to add to; none if the module wants everything anyway.
     fn lists(&mut self) -> Option<(&mut HashSet<Box<str>>, &mut Vec<TopicFilter>)> {
         if matches!(self, Wanted::Nothing) {
             *self = Wanted::Some {
@@ -208,7 +200,7 @@ impl Wanted {
     }
 }
 
-/// The filter, if matching it takes more than comparing texts.
+/// The filter, if it has wildcards.
 fn check(hook: Hook, text: &str) -> Result<Option<TopicFilter>, InterestCause> {
     if hook == Hook::Other {
         return if text.is_empty() {
@@ -256,13 +248,13 @@ pub fn has_topic(hook: Hook) -> bool {
     }
 }
 
-/// Enough of a text to recognise it: a module may give one of any length.
+/// Enough of a text to recognise it: a module may return one of any length.
 fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 80;
-    if text.chars().nth(LONGEST).is_none() {
+    const MAX_CHARS: usize = 80;
+    if text.chars().nth(MAX_CHARS).is_none() {
         return text.escape_debug().to_string();
     }
-    format!("{}…", text.chars().take(LONGEST).collect::<String>().escape_debug())
+    format!("{}…", text.chars().take(MAX_CHARS).collect::<String>().escape_debug())
 }
 
 #[cfg(test)]
@@ -345,10 +337,10 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "interest 0 (message.publish): 'a/#/b' is no topic filter: '#' must be the whole last level of a topic filter",
-                "interest 0 (message.publish): 'a+' is no topic filter: '+' must be a whole level of a topic filter",
+                "interest 0 (message.publish): 'a/#/b' is not a topic filter: '#' must be the whole last level of a topic filter",
+                "interest 0 (message.publish): 'a+' is not a topic filter: '+' must be a whole level of a topic filter",
                 "interest 1 (client.connected): events of this hook have no topic, so a filter never matches; \
-                 leave the filters away",
+                 remove the filters",
                 "interest 2 (other): the name of an event must not be empty",
             ]
         );

@@ -1,13 +1,16 @@
-//! From the broker to modules: who wants which event, and the queues in between.
+//! The way of events from a broker engine to the queues of modules.
 //!
-//! [`Interests`] say what a module wants, compiled from what it asked for. The [`Bus`] finds for an event the modules
-//! that want it and puts it into a queue of each; a module's thread reads its [`Inbox`] in batches. The broker knows
-//! the bus, modules know their [`Attachment`] and their inboxes, and neither knows the other.
+//! [`Interests`] are the events that a module wants, compiled for fast lookup. An engine emits events through an
+//! [`Emitter`]; the [`Bus`] finds the modules that want an event and puts it into one queue of each; a module's thread
+//! reads its [`Inbox`] in batches. Engines know the emitter, modules know their [`Attachment`] and their inboxes, and
+//! neither knows the other.
 //!
-//! Every queue is bounded by events and bytes ([`QueueLimits`]); what does not fit is dropped and counted, or waited
-//! for. Nothing here knows Wasm, HTTP or an MQTT packet.
+//! Every queue is bounded by events and bytes ([`QueueLimits`]); an event that does not fit is dropped and counted, or
+//! its emitter waits. Nothing here depends on Wasm, HTTP or MQTT packets.
 
 mod bus;
+mod clock;
+mod emitter;
 mod interests;
 mod queue;
 mod target;
@@ -15,7 +18,8 @@ mod throttle;
 mod weight;
 
 pub use bus::{Attachment, Bus, Interested, InterestedIn, Version, Waiting};
-pub use interests::{Interest, InterestCause, InterestError, Interests, has_topic};
+pub use emitter::Emitter;
+pub use interests::{InterestCause, InterestError, Interests, has_topic};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
 pub use target::{Drops, QueueState, Unqueued};
 pub use throttle::Throttle;

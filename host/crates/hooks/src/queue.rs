@@ -1,8 +1,8 @@
-//! One queue of events: from the tasks of the broker to one OS thread of a module.
+//! One queue of events, from the tasks of an engine to one OS thread of a module.
 //!
-//! Bounded by the number of events and by their bytes; the bytes of a batch count until the next one is taken, so
-//! the bound holds for what is waiting and what is being handled together. Putting an event in takes no lock and
-//! wakes the thread only if it sleeps. A queue ends when its last sender is gone: what it holds can still be read.
+//! It is bounded by the number of events and by their bytes. The bytes of a batch count until the next batch is taken,
+//! so the bound covers waiting events and the batch being handled. Adding an event takes no lock, and wakes the thread
+//! only if it sleeps. A queue ends when its last sender is dropped; its events can still be read.
 
 use std::sync::Arc;
 
@@ -15,27 +15,27 @@ use hookhost_event::Event;
 /// What happens to an event for which a queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overflow {
-    /// It is dropped and counted; MQTT clients never wait.
+    /// The event is dropped and counted; MQTT clients never wait.
     #[default]
     Drop,
-    /// The task that emits it waits for room, and with it the client that caused it.
+    /// The task that emits the event waits for room, and with it the client that caused the event.
     Wait,
 }
 
 /// Bounds of one queue. A module has a queue per instance, each with these bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Most events that wait; at least 1.
+    /// Maximum number of waiting events; values below 1 are treated as 1.
     pub events: usize,
-    /// Most bytes that waiting events and the batch in hand keep: payloads, texts and a fixed cost for each event.
-    /// An event that is larger on its own is dropped and counted whatever the policy.
+    /// Maximum number of bytes of waiting events and the batch being handled: payloads, texts and a fixed cost for each
+    /// event. An event that is larger is dropped and counted, whatever the policy.
     pub bytes: usize,
-    /// What happens beyond.
+    /// What happens to an event that does not fit.
     pub overflow: Overflow,
 }
 
-/// Ten thousand events are a second of a busy broker, so that a swap or a slow batch drops nothing; 64 MiB is what
-/// that many events of 6 KiB take.
+/// Ten thousand events are one second of a busy broker, so a reload or a slow batch drops nothing; 64 MiB is enough for
+/// that many events of 6 KiB.
 impl Default for QueueLimits {
     fn default() -> Self {
         QueueLimits {
@@ -51,7 +51,7 @@ impl Default for QueueLimits {
 pub struct Queued {
     /// The event, shared with the other queues that it is in.
     pub event: Arc<Event>,
-    /// Version of the interests that chose it.
+    /// Version of the interests that chose the event.
     pub version: Version,
 }
 
@@ -60,7 +60,7 @@ enum Item {
         queued: Queued,
         weight: u32,
     },
-    /// Lets a sleeping thread look round; never waits for room.
+    /// Wakes a sleeping thread; never waits for room.
     Wake,
 }
 
@@ -71,14 +71,14 @@ pub(super) enum Refused {
     Full(Queued),
     /// Larger than the queue's bound in bytes.
     Oversized,
-    /// Nobody reads the queue any more.
+    /// The reader of the queue has ended.
     Closed,
 }
 
 /// The writing end; senders share one queue.
 pub(super) struct Sender {
     items: mpsc::Sender<Item>,
-    /// A permit for each byte of room.
+    /// One permit for each free byte.
     room: Arc<Semaphore>,
     bytes: usize,
 }
@@ -88,11 +88,11 @@ pub struct Inbox {
     items: mpsc::Receiver<Item>,
     room: Arc<Semaphore>,
     taken: Vec<Item>,
-    /// Bytes of the batch that was handed out last.
+    /// Bytes of the batch that was returned last.
     held: usize,
 }
 
-/// A queue; only the bounds in events and bytes matter here, the policy is the caller's.
+/// Creates a queue with these bounds; the policy is applied by the caller.
 pub(super) fn queue(limits: QueueLimits) -> (Sender, Inbox) {
     let (sender, receiver) = mpsc::channel(limits.events.clamp(1, Semaphore::MAX_PERMITS));
     let bytes = limits.bytes.min(Semaphore::MAX_PERMITS);
@@ -114,7 +114,7 @@ pub(super) fn queue(limits: QueueLimits) -> (Sender, Inbox) {
 }
 
 impl Sender {
-    /// Puts an event in if there is room.
+    /// Adds an event if there is room.
     pub(super) fn offer(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
         let weight = self.fitting(weight)?;
         match self.room.try_acquire_many(weight) {
@@ -157,13 +157,13 @@ impl Sender {
         }
     }
 
-    /// Lets the reader return from [`Inbox::next_batch`] even if there is no event. A full queue needs no help.
+    /// Lets the reader return from [`Inbox::next_batch`] even if there is no event. Does nothing if the queue is full.
     pub(super) fn wake(&self) {
         // Full or closed: either way the reader is not asleep.
         drop(self.items.try_send(Item::Wake));
     }
 
-    /// Events and bytes that it holds.
+    /// Events and bytes in the queue.
     pub(super) fn depth(&self) -> (usize, usize) {
         (
             self.items.max_capacity() - self.items.capacity(),
@@ -173,10 +173,10 @@ impl Sender {
 }
 
 impl Inbox {
-    /// Waits for events and moves what there is to `batch`, at most `max`; never waits to fill it.
+    /// Waits for events and moves up to `max` of them into `batch`; never waits to fill it.
     ///
     /// Returns true with an empty batch when the interests have changed; false when the queue has ended and is empty.
-    /// What was in `batch` is thrown away. Blocks the thread; panics inside of an async task.
+    /// Clears `batch` first. Blocks the thread; panics in an async task.
     pub fn next_batch(&mut self, batch: &mut Vec<Queued>, max: usize) -> bool {
         batch.clear();
         self.release();
@@ -192,7 +192,7 @@ impl Inbox {
         true
     }
 
-    /// How many events still wait.
+    /// How many events are waiting.
     pub fn waiting(&self) -> usize {
         self.items.len()
     }
@@ -202,7 +202,7 @@ impl Inbox {
     }
 }
 
-/// Senders that wait for room are told that there will be none.
+/// Senders that wait for room get [`Refused::Closed`].
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.room.close();

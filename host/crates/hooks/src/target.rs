@@ -1,7 +1,6 @@
-//! The queues of one module on a bus, and what became of the events that they were offered.
+//! The queues of one module on a bus, and counters of the events that they took and dropped.
 //!
-//! What a module did not get because its queue had no room is counted here, under its name and for as long as the
-//! process runs, and logged at most once a second.
+//! Counters belong to the name of a module and last as long as the process. A drop is logged at most once a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +10,7 @@ use tracing::warn;
 use super::bus::Version;
 use super::queue::{Overflow, Queued, Refused, Sender};
 use super::throttle::Throttle;
-use super::weight::{LEAST, weight};
+use super::weight::{MIN_EVENT_BYTES, weight};
 use hookhost_event::Event;
 
 /// The queues of one attachment and what became of the events that it was offered.
@@ -21,13 +20,13 @@ pub struct QueueState {
     pub module: Arc<str>,
     /// Number of queues.
     pub shards: usize,
-    /// Events that wait, in all queues.
+    /// Events in the queues.
     pub events: usize,
-    /// Bytes that waiting events and the batches in hand keep, in all queues.
+    /// Bytes that the events in the queues and in the batches being handled keep.
     pub bytes: usize,
     /// Events that a queue took since the process started.
     pub accepted: u64,
-    /// Events that no queue took.
+    /// Events that no queue took, by reason.
     pub dropped: Drops,
 }
 
@@ -38,7 +37,7 @@ pub struct Drops {
     pub full: u64,
     /// The event was larger than its queue.
     pub oversized: u64,
-    /// Nobody read the queue any more.
+    /// The reader of its queue had ended.
     pub closed: u64,
 }
 
@@ -52,7 +51,7 @@ pub enum Unqueued {
     /// Larger than the queue's bound in bytes.
     #[error("the event is larger than the module's queue")]
     Oversized,
-    /// Nobody reads the queue any more.
+    /// The reader of the queue has ended.
     #[error("the module has ended")]
     Closed,
 }
@@ -84,59 +83,64 @@ impl Target {
         }
     }
 
-    /// Which queue an event goes into.
+    /// The shard that an event goes into.
     pub(super) fn shard_of(&self, event: &Event) -> usize {
         shard(client_id(event), self.shards.len())
     }
 
-    /// Lets the readers of the queues look round.
+    /// Wakes the readers of the queues.
     pub(super) fn wake(&self) {
         self.shards.iter().for_each(Sender::wake);
     }
 
-    /// False if an event of this client is certain to be dropped; then it is counted.
+    /// False if an event of this client is certain to be dropped; it is counted as dropped then.
     pub(super) fn has_room(&self, client_id: &str) -> bool {
-        let shard = self.shards.get(shard(client_id, self.shards.len()));
-        if self.overflow == Overflow::Wait || shard.is_none_or(|sender| sender.has_room_for(LEAST)) {
+        let sender = self.sender(shard(client_id, self.shards.len()));
+        if self.overflow == Overflow::Wait || sender.has_room_for(MIN_EVENT_BYTES) {
             return true;
         }
         self.tally.count_full(&self.module);
         false
     }
 
-    /// Gives the event back if it has to wait for room.
+    /// Puts an event into the queue of its shard. Returns it if it has to wait for room.
     pub(super) fn offer(&self, shard: usize, queued: Queued, weight: usize) -> Option<Queued> {
-        let refused = match self.shards.get(shard).map(|sender| sender.offer(queued, weight)) {
-            Some(Err(Refused::Full(queued))) if self.overflow == Overflow::Wait => return Some(queued),
-            Some(Err(refused)) => Some(refused),
-            Some(Ok(())) | None => None,
+        let refused = match self.sender(shard).offer(queued, weight) {
+            Err(Refused::Full(queued)) if self.overflow == Overflow::Wait => return Some(queued),
+            other => other.err(),
         };
         self.tally.count(&self.module, refused);
         None
     }
 
-    /// Puts an event that nobody else gets into its queue, chosen by no interests; never waits for room.
+    /// Puts an event that no other module gets into its queue, chosen by no interests; never waits for room.
     pub(super) fn offer_alone(&self, event: Arc<Event>) -> Result<(), Unqueued> {
         let weight = weight(&event);
         let version = Version::default();
-        let shard = self.shards.get(self.shard_of(&event));
-        match shard.map(|shard| shard.offer(Queued { event, version }, weight)) {
-            Some(Ok(())) => {
-                self.tally.accepted.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Some(Err(Refused::Full(_))) => Err(Unqueued::Full),
-            Some(Err(Refused::Oversized)) => Err(Unqueued::Oversized),
-            Some(Err(Refused::Closed)) | None => Err(Unqueued::Closed),
-        }
+        let sender = self.sender(self.shard_of(&event));
+        sender
+            .offer(Queued { event, version }, weight)
+            .map_err(|refused| match refused {
+                Refused::Full(_) => Unqueued::Full,
+                Refused::Oversized => Unqueued::Oversized,
+                Refused::Closed => Unqueued::Closed,
+            })?;
+        self.tally.accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Waits for room, and counts what came of it.
+    /// Waits for room, and counts what became of the event.
     pub(super) async fn wait(&self, shard: usize, queued: Queued, weight: usize) {
-        if let Some(sender) = self.shards.get(shard) {
-            let refused = sender.send(queued, weight).await.err();
-            self.tally.count(&self.module, refused);
-        }
+        let refused = self.sender(shard).send(queued, weight).await.err();
+        self.tally.count(&self.module, refused);
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a shard is a remainder by the number of shards, of which `Bus::attach` makes at least one"
+    )]
+    fn sender(&self, shard: usize) -> &Sender {
+        &self.shards[shard]
     }
 
     pub(super) fn state(&self) -> QueueState {
@@ -178,25 +182,25 @@ impl Tally {
                 return;
             }
             Some(Refused::Full(_)) => return self.count_full(module),
-            Some(Refused::Oversized) => (&self.oversized, "event is larger than the queue"),
-            Some(Refused::Closed) => (&self.closed, "module has ended"),
+            Some(Refused::Oversized) => (&self.oversized, "the event is larger than the queue"),
+            Some(Refused::Closed) => (&self.closed, "the module has ended"),
         };
         self.dropped(module, counter, reason);
     }
 
     fn count_full(&self, module: &str) {
-        self.dropped(module, &self.full, "queue is full");
+        self.dropped(module, &self.full, "the queue is full");
     }
 
     fn dropped(&self, module: &str, counter: &AtomicU64, reason: &str) {
         let dropped = counter.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(held_back) = self.warning.pass() {
-            warn!(module, reason, dropped, lines_held_back = held_back, "event dropped");
+        if let Some(suppressed) = self.warning.pass() {
+            warn!(module, reason, dropped, lines_suppressed = suppressed, "event dropped");
         }
     }
 }
 
-/// Whose event it is; events without a client share the shard of the empty client id.
+/// The client whose event it is; events without a client share the shard of the empty client id.
 fn client_id(event: &Event) -> &str {
     event.detail.client().map_or("", |client| &client.id)
 }

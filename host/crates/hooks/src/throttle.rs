@@ -1,19 +1,18 @@
-//! A bound on log lines that clients or modules can cause.
+//! Limits the log lines that clients or modules can cause.
 //!
-//! A counter tells how often something happened; a log line tells that it does. [`Throttle`] lets one line through
-//! per second and says how many were held back since the last, so that nothing is said twice and nothing goes unsaid
-//! for long. Lock-free: the losing threads of a race count as held back.
+//! [`Throttle`] allows one line per second and counts the lines that it suppressed since the last one. Lock-free: in a
+//! race, the lines of the losing threads count as suppressed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Lets through one log line per second.
+/// Allows one log line per second.
 #[derive(Debug)]
 pub struct Throttle {
     start: Instant,
     /// Milliseconds after `start` from which the next line may be written.
     next: AtomicU64,
-    held_back: AtomicU64,
+    suppressed: AtomicU64,
 }
 
 impl Throttle {
@@ -23,11 +22,11 @@ impl Throttle {
         Throttle {
             start: Instant::now(),
             next: AtomicU64::new(0),
-            held_back: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
         }
     }
 
-    /// Whether to write a line now: then how many like it were held back since the last.
+    /// Whether to write a line now; if so, how many lines were suppressed since the last one.
     pub fn pass(&self) -> Option<u64> {
         self.pass_at(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
@@ -41,10 +40,10 @@ impl Throttle {
                 .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
                 .is_err()
         {
-            self.held_back.fetch_add(1, Ordering::Relaxed);
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        Some(self.held_back.swap(0, Ordering::Relaxed))
+        Some(self.suppressed.swap(0, Ordering::Relaxed))
     }
 }
 

@@ -1,20 +1,19 @@
-//! What an event weighs in a queue: its payload, its texts, and a fixed cost for the rest.
+//! The weight of an event in a queue: its payload, its texts, and a fixed cost for the rest.
 //!
-//! An estimate of the memory that a waiting event keeps alive, cheap enough to make for each: lengths are added up,
-//! nothing is followed twice. Bytes that several events or queues share are counted in each of them, so a queue's
-//! bound is never too low.
+//! An estimate of the memory that a waiting event takes, cheap enough to compute for each event: it only adds lengths.
+//! Bytes that several events or queues share are counted in each of them, so a queue never takes more than its bound.
 
 use hookhost_event::{
     Client, Connection, Delivery, Detail, End, Event, Message, Pairs, Properties, Property, Session, Subscription,
     Unsubscription,
 };
 
-/// What any event counts for: the event itself behind its `Arc`, and its place in a queue.
-pub(super) const LEAST: usize = size_of::<Event>() + 64;
+/// Bytes that every event counts for: the event itself, and its place in a queue.
+pub(super) const MIN_EVENT_BYTES: usize = size_of::<Event>() + 64;
 
 /// Bytes that an event counts for.
 pub fn weight(event: &Event) -> usize {
-    LEAST + pairs(&event.extras) + detail(&event.detail)
+    MIN_EVENT_BYTES + pairs(&event.extras) + detail(&event.detail)
 }
 
 fn detail(detail: &Detail) -> usize {

@@ -8,10 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::egress::Egress;
+use hookhost_contract::Outcome;
 use hookhost_event::Event;
 use hookhost_hooks::{Interests, Queued, Version};
 use hookhost_kv::Kv;
-use hookhost_wasm::{CallError, Component, ConfigureError, Identity, Instance, Limits, LoadError, Outcome};
+use hookhost_wasm::{CallError, Component, ConfigureError, Identity, Instance, Limits, LoadError};
 
 /// Makes instances that are ready for events.
 pub(super) trait Template: Send + Sync + 'static {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::egress::{Egress, Granted, Refusal};
-use hookhost_delivery as delivery;
-use hookhost_delivery::{DestinationError, Reach, Via};
+use hookhost_contract::Request;
+use hookhost_delivery::{DestinationError, OutboxRequest, Reach, Via};
 use hookhost_event::Event;
-use hookhost_wasm as wasm;
 
 /// The request to deliver for one that a module made of an event.
 ///
@@ -14,12 +13,12 @@ use hookhost_wasm as wasm;
 ///
 /// [`Refusal`] if it names what was not granted or what the host does not have.
 pub(super) fn prepare(
-    request: wasm::Request,
+    request: Request,
     event: &Event,
     egress: &Egress,
     module: &Arc<str>,
     generation: u32,
-) -> Result<delivery::Request, Refusal> {
+) -> Result<OutboxRequest, Refusal> {
     if let Some((option, _)) = request.options.first() {
         return Err(Refusal::Option(excerpt(option)));
     }
@@ -50,11 +49,11 @@ pub(super) fn prepare(
         (None, Reach::Public) => Via::Nothing,
         (None, Reach::Anywhere) => Via::Url,
     };
-    Ok(delivery::Request {
+    Ok(OutboxRequest {
         id: event.id.to_string(),
         source: Arc::clone(module),
         generation,
-        method: method(request.method),
+        method: request.method,
         url,
         receivers: Some(Arc::clone(egress.receivers())),
         via,
@@ -65,16 +64,6 @@ pub(super) fn prepare(
     })
 }
 
-fn method(method: wasm::Method) -> delivery::Method {
-    match method {
-        wasm::Method::Get => delivery::Method::Get,
-        wasm::Method::Post => delivery::Method::Post,
-        wasm::Method::Put => delivery::Method::Put,
-        wasm::Method::Patch => delivery::Method::Patch,
-        wasm::Method::Delete => delivery::Method::Delete,
-    }
-}
-
 /// Enough of a name to recognise it, fit for a line of the log.
 fn excerpt(name: &str) -> String {
     name.chars().take(40).flat_map(char::escape_debug).collect()
@@ -83,12 +72,14 @@ fn excerpt(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hookhost_contract::Method;
+    use hookhost_delivery as delivery;
     use hookhost_testing::events as testing;
     use serde_json::json;
 
-    fn request() -> wasm::Request {
-        wasm::Request {
-            method: wasm::Method::Put,
+    fn request() -> Request {
+        Request {
+            method: Method::Put,
             url: "http://h/a/b".into(),
             headers: vec![("x".into(), "y".into())],
             body: "body".into(),
@@ -105,7 +96,7 @@ mod tests {
         })
     }
 
-    fn prepared(request: wasm::Request) -> Result<delivery::Request, Refusal> {
+    fn prepared(request: Request) -> Result<OutboxRequest, Refusal> {
         let egress = Egress::new(&json!("http://h/a"), &[]);
         prepare(request, &testing::numbered("client", 10), &egress, &"m".into(), 7)
     }
@@ -114,10 +105,7 @@ mod tests {
     fn a_request_is_told_apart_by_event_module_and_generation() {
         let got = prepared(request()).unwrap();
         assert_eq!(got.id, "0000000000000000000000000000000A");
-        assert_eq!(
-            (&*got.source, got.generation, got.method),
-            ("m", 7, delivery::Method::Put)
-        );
+        assert_eq!((&*got.source, got.generation, got.method), ("m", 7, Method::Put));
         assert_eq!(
             (got.url.as_str(), &got.body[..], got.headers.len()),
             ("http://h/a/b", &b"body"[..], 1)
@@ -127,7 +115,7 @@ mod tests {
     #[test]
     fn order_is_that_of_the_client_unless_the_module_says_otherwise() {
         for (key, expected) in [(None, "client"), (Some(""), ""), (Some("k"), "k")] {
-            let request = wasm::Request {
+            let request = Request {
                 ordering_key: key.map(str::to_owned),
                 ..request()
             };
@@ -164,7 +152,7 @@ mod tests {
                 ),
             ),
         ] {
-            let request = wasm::Request {
+            let request = Request {
                 url: url.into(),
                 destination: Some(name.into()),
                 ..request()
@@ -179,7 +167,7 @@ mod tests {
 
         // Of the destinations, only what the operator has named gets what the operator gave them.
         let open = |text: &str, name: Option<&str>| {
-            let request = wasm::Request {
+            let request = Request {
                 url: text.into(),
                 destination: name.map(str::to_owned),
                 ..request()
@@ -198,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_the_host_does_not_have_is_refused() {
-        let elsewhere = wasm::Request {
+        let elsewhere = Request {
             url: "http://evil/".into(),
             ..request()
         };
@@ -206,7 +194,7 @@ mod tests {
             prepared(elsewhere).unwrap_err(),
             Refusal::NotGranted("http://evil:80".into())
         );
-        let named = wasm::Request {
+        let named = Request {
             destination: Some("crm\n".into()),
             ..request()
         };
@@ -214,7 +202,7 @@ mod tests {
             prepared(named).unwrap_err().to_string(),
             "there is no destination 'crm\\n'"
         );
-        let wish = wasm::Request {
+        let wish = Request {
             options: vec![("sign".into(), "yes".into())],
             ..request()
         };

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::builtin::WEBHOOK;
 use super::generation::lock;
 use super::*;
-use hookhost_delivery::{OutboxClosed, Request};
+use hookhost_delivery::{OutboxClosed, OutboxRequest};
 use hookhost_event::{ByteString, Event};
 use hookhost_testing::events as testing;
 use hookhost_wasm as wasm;
@@ -122,10 +122,10 @@ fn counter() -> Vec<u8> {
 const ONE_AT_A_TIME: &str = "[limits]\nbatch = 1\ninstances = 1\n";
 
 #[derive(Default)]
-struct Kept(Mutex<Vec<Request>>);
+struct Kept(Mutex<Vec<OutboxRequest>>);
 
 impl Outbox for Kept {
-    fn append(&self, requests: Vec<Request>) -> Result<(), OutboxClosed> {
+    fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         lock(&self.0).extend(requests);
         Ok(())
     }
@@ -205,12 +205,12 @@ impl Host {
         emit(&self.bus, client, number)
     }
 
-    fn requests(&self) -> Vec<Request> {
+    fn requests(&self) -> Vec<OutboxRequest> {
         lock(&self.outbox.0).clone()
     }
 
     /// Emits one event and waits for its request.
-    fn answer(&self, client: &str, number: u32) -> Request {
+    fn answer(&self, client: &str, number: u32) -> OutboxRequest {
         let before = self.requests().len();
         assert!(self.emit(client, number));
         until("a request", || self.requests().len() > before);
@@ -218,7 +218,7 @@ impl Host {
     }
 
     /// Stops the modules and gives all requests.
-    fn stop(self) -> Vec<Request> {
+    fn stop(self) -> Vec<OutboxRequest> {
         self.modules.stop(Duration::from_secs(20));
         std::mem::take(&mut *lock(&self.outbox.0))
     }

@@ -28,11 +28,12 @@ use super::quarantine::{Fault, Quarantine, QuarantinedEvent};
 use super::requests::prepare;
 use super::state::{Record, add};
 use super::supervisor::Supervisor;
+use hookhost_contract::Outcome;
 use hookhost_delivery::Outbox;
 use hookhost_delivery::priority;
 use hookhost_event::{Event, Millis};
 use hookhost_hooks::{Inbox, Queued, Version};
-use hookhost_wasm::{CallError, Outcome};
+use hookhost_wasm::CallError;
 
 /// Characters of a module's text that go into the log.
 const MAX_LOGGED_CHARS: usize = 1000;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use hookhost_broker::{Limits, Running, Settings, StartError, start};
+use hookhost_contract::Interest;
 use hookhost_event::{Authorization, Connack, Delivery, Detail, End, Event, Hook, Message, Node, Session};
-use hookhost_hooks::{Attachment, Bus, Interest, Interests, Overflow, QueueLimits};
+use hookhost_hooks::{Attachment, Bus, Interests, Overflow, QueueLimits};
 
 /// More than anything here takes.
 pub const DEADLINE: Duration = Duration::from_secs(120);

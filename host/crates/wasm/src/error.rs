@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::contract::Problem;
+use hookhost_contract::Problem;
 
 /// Why there is no engine. The host cannot work without one.
 #[derive(Debug, thiserror::Error)]

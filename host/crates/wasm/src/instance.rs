@@ -11,13 +11,14 @@ use wasmtime_wasi::I32Exit;
 use super::bindings::HookModule;
 use super::bindings::hookhost::hook::types::HostInfo;
 use super::component::Component;
-use super::contract::{Identity, Interest, Outcome, Problem};
+use super::contract::Identity;
 use super::error::{CallError, ConfigureError, LoadError};
 use super::host::{DeadlineReached, State};
 use super::limits::{Limits, Refusal};
 use super::lines::{Source, clean};
 use super::lower;
 use super::stdio;
+use hookhost_contract::{Interest, Outcome, Problem};
 use hookhost_event::Event;
 use hookhost_kv::Kv;
 

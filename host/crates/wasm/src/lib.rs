@@ -45,7 +45,7 @@ mod tests;
 
 pub use compile::{COMMAND as COMPILE_COMMAND, compile_standard_input};
 pub use component::{Anatomy, Component};
-pub use contract::{Identity, Interest, Method, Outcome, Problem, Request};
+pub use contract::Identity;
 pub use engine::{Engine, EngineSettings};
 pub use error::{CallError, ConfigureError, EngineError, LoadError};
 pub use instance::Instance;

@@ -14,8 +14,8 @@ use bumpalo::collections::String as Text;
 use super::bindings::hookhost::hook::types as wit;
 use hookhost_event::{
     Access, Acknowledgement, Authentication, Authorization, ByteString, Client, Connack, Connection, Delivery,
-    DeliveryDrop, DeliveryLoss, Detail, Disconnection, DropReason, End, EndReason, Event, Id, Message, MessageDrop,
-    Millis, Node, Origin, OtherEvent, Properties, Property, Session, Subscription, Termination, Transport,
+    DeliveryDrop, DeliveryLoss, Detail, Disconnection, DropReason, End, EndReason, Event, Hook, Id, Message,
+    MessageDrop, Millis, Node, Origin, OtherEvent, Properties, Property, Session, Subscription, Termination, Transport,
     Unsubscription,
 };
 
@@ -50,36 +50,6 @@ impl<'a> Lender<'a> {
         }
     }
 
-    fn detail(&mut self, detail: &'a Detail) -> wit::Detail<'a> {
-        use wit::Detail as To;
-        match detail {
-            Detail::ClientConnect(it) => To::ClientConnect(self.connection(it)),
-            Detail::ClientConnack(it) => To::ClientConnack(self.connack(it)),
-            Detail::ClientConnected(it) => To::ClientConnected(self.connack(it)),
-            Detail::ClientDisconnected(it) => To::ClientDisconnected(self.disconnection(it)),
-            Detail::ClientAuthenticated(it) => To::ClientAuthenticated(self.authentication(it)),
-            Detail::ClientAuthorized(it) => To::ClientAuthorized(self.authorization(it)),
-            Detail::ClientSubscribe(it) => To::ClientSubscribe(self.subscription(it)),
-            Detail::ClientUnsubscribe(it) => To::ClientUnsubscribe(self.unsubscription(it)),
-            Detail::SessionCreated(it) => To::SessionCreated(self.session(it)),
-            Detail::SessionResumed(it) => To::SessionResumed(self.session(it)),
-            Detail::SessionSubscribed(it) => To::SessionSubscribed(self.subscription(it)),
-            Detail::SessionUnsubscribed(it) => To::SessionUnsubscribed(self.unsubscription(it)),
-            Detail::SessionDiscarded(it) => To::SessionDiscarded(self.session(it)),
-            Detail::SessionTakenOver(it) => To::SessionTakenOver(self.session(it)),
-            Detail::SessionTerminated(it) => To::SessionTerminated(self.termination(it)),
-            Detail::MessagePublish(it) => To::MessagePublish(self.message(it)),
-            Detail::MessageDelivered(it) => To::MessageDelivered(self.delivery(it)),
-            Detail::MessageAcked(it) => To::MessageAcked(self.acknowledgement(it)),
-            Detail::MessageDropped(it) => To::MessageDropped(self.message_drop(it)),
-            Detail::MessageRefused(it) => To::MessageRefused(self.message_drop(it)),
-            Detail::DeliveryDropped(it) => To::DeliveryDropped(self.delivery_drop(it)),
-            Detail::MessageQueued(it) => To::MessageQueued(self.delivery(it)),
-            Detail::DeliveryLost(it) => To::DeliveryLost(self.delivery_loss(it)),
-            Detail::Other(it) => To::Other(self.other(it)),
-        }
-    }
-
     fn client(&mut self, it: &'a Client) -> wit::Client<'a> {
         wit::Client {
             id: &it.id,
@@ -95,14 +65,7 @@ impl<'a> Lender<'a> {
         wit::Connection {
             client: self.client(&it.client),
             listener: &it.listener,
-            transport: match it.transport {
-                Transport::Tcp => wit::Transport::Tcp,
-                Transport::Tls => wit::Transport::Tls,
-                Transport::Websocket => wit::Transport::Websocket,
-                Transport::WebsocketTls => wit::Transport::WebsocketTls,
-                Transport::Quic => wit::Transport::Quic,
-                Transport::Other => wit::Transport::Other,
-            },
+            transport: it.transport.into(),
             local: it.local.map(|local| self.address(local)),
             protocol_name: &it.protocol_name,
             bridge: it.bridge,
@@ -142,10 +105,7 @@ impl<'a> Lender<'a> {
     fn authorization(&mut self, it: &'a Authorization) -> wit::Authorization<'a> {
         wit::Authorization {
             client: self.client(&it.client),
-            access: match it.access {
-                Access::Publish => wit::Access::Publish,
-                Access::Subscribe => wit::Access::Subscribe,
-            },
+            access: it.access.into(),
             topic: &it.topic,
             allowed: it.allowed,
             source: &it.source,
@@ -189,27 +149,7 @@ impl<'a> Lender<'a> {
 
     fn end(&mut self, it: &'a End) -> wit::End<'a> {
         wit::End {
-            reason: match it.reason {
-                EndReason::Disconnect => wit::EndReason::Disconnect,
-                EndReason::Closed => wit::EndReason::Closed,
-                EndReason::SocketError => wit::EndReason::SocketError,
-                EndReason::IoTimeout => wit::EndReason::IoTimeout,
-                EndReason::KeepAliveTimeout => wit::EndReason::KeepAliveTimeout,
-                EndReason::Kicked => wit::EndReason::Kicked,
-                EndReason::TakenOver => wit::EndReason::TakenOver,
-                EndReason::Discarded => wit::EndReason::Discarded,
-                EndReason::NotAuthorized => wit::EndReason::NotAuthorized,
-                EndReason::ProtocolError => wit::EndReason::ProtocolError,
-                EndReason::SubscribeFailed => wit::EndReason::SubscribeFailed,
-                EndReason::UnsubscribeFailed => wit::EndReason::UnsubscribeFailed,
-                EndReason::LimitExceeded => wit::EndReason::LimitExceeded,
-                EndReason::TooSlow => wit::EndReason::TooSlow,
-                EndReason::Expired => wit::EndReason::Expired,
-                EndReason::Module => wit::EndReason::Module,
-                EndReason::Shutdown => wit::EndReason::Shutdown,
-                EndReason::InternalError => wit::EndReason::InternalError,
-                EndReason::Other => wit::EndReason::Other,
-            },
+            reason: it.reason.into(),
             code: it.code,
             text: text(&it.text),
             properties: self.properties(&it.properties),
@@ -236,14 +176,7 @@ impl<'a> Lender<'a> {
         wit::Message {
             id: self.hex(it.id),
             publisher: self.client(&it.publisher),
-            origin: match it.origin {
-                Origin::Client => wit::Origin::Client,
-                Origin::Will => wit::Origin::Will,
-                Origin::Admin => wit::Origin::Admin,
-                Origin::System => wit::Origin::System,
-                Origin::Bridge => wit::Origin::Bridge,
-                Origin::Module => wit::Origin::Module,
-            },
+            origin: it.origin.into(),
             topic: &it.topic,
             payload: &it.payload,
             qos: it.qos,
@@ -280,7 +213,7 @@ impl<'a> Lender<'a> {
     fn message_drop(&mut self, it: &'a MessageDrop) -> wit::MessageDrop<'a> {
         wit::MessageDrop {
             message: self.message(&it.message),
-            reason: drop_reason(it.reason),
+            reason: it.reason.into(),
             code: it.code,
             text: text(&it.text),
         }
@@ -289,7 +222,7 @@ impl<'a> Lender<'a> {
     fn delivery_drop(&mut self, it: &'a DeliveryDrop) -> wit::DeliveryDrop<'a> {
         wit::DeliveryDrop {
             delivery: self.delivery(&it.delivery),
-            reason: drop_reason(it.reason),
+            reason: it.reason.into(),
             code: it.code,
             text: text(&it.text),
         }
@@ -304,7 +237,7 @@ impl<'a> Lender<'a> {
         }
     }
 
-    fn other(&mut self, it: &'a OtherEvent) -> wit::OtherEvent<'a> {
+    fn other_event(&mut self, it: &'a OtherEvent) -> wit::OtherEvent<'a> {
         wit::OtherEvent {
             name: &it.name,
             client: it.client.as_ref().map(|client| self.client(client)),
@@ -363,59 +296,66 @@ fn millis(at: Option<Millis>) -> Option<u64> {
     at.map(|at| at.0)
 }
 
-fn property(property: &Property) -> wit::Property<'_> {
-    use wit::Property as To;
-    match property {
-        Property::PayloadFormatIndicator(it) => To::PayloadFormatIndicator(*it),
-        Property::MessageExpiryInterval(it) => To::MessageExpiryInterval(*it),
-        Property::ContentType(it) => To::ContentType(it),
-        Property::ResponseTopic(it) => To::ResponseTopic(it),
-        Property::CorrelationData(it) => To::CorrelationData(it),
-        Property::SubscriptionIdentifier(it) => To::SubscriptionIdentifier(*it),
-        Property::SessionExpiryInterval(it) => To::SessionExpiryInterval(*it),
-        Property::AssignedClientIdentifier(it) => To::AssignedClientIdentifier(it),
-        Property::ServerKeepAlive(it) => To::ServerKeepAlive(*it),
-        Property::AuthenticationMethod(it) => To::AuthenticationMethod(it),
-        Property::RequestProblemInformation(it) => To::RequestProblemInformation(*it),
-        Property::WillDelayInterval(it) => To::WillDelayInterval(*it),
-        Property::RequestResponseInformation(it) => To::RequestResponseInformation(*it),
-        Property::ResponseInformation(it) => To::ResponseInformation(it),
-        Property::ServerReference(it) => To::ServerReference(it),
-        Property::ReasonString(it) => To::ReasonString(it),
-        Property::ReceiveMaximum(it) => To::ReceiveMaximum(*it),
-        Property::TopicAliasMaximum(it) => To::TopicAliasMaximum(*it),
-        Property::TopicAlias(it) => To::TopicAlias(*it),
-        Property::MaximumQos(it) => To::MaximumQos(*it),
-        Property::RetainAvailable(it) => To::RetainAvailable(*it),
-        Property::MaximumPacketSize(it) => To::MaximumPacketSize(*it),
-        Property::WildcardSubscriptionAvailable(it) => To::WildcardSubscriptionAvailable(*it),
-        Property::SubscriptionIdentifierAvailable(it) => To::SubscriptionIdentifierAvailable(*it),
-        Property::SharedSubscriptionAvailable(it) => To::SharedSubscriptionAvailable(*it),
-    }
+macro_rules! lower_enums {
+    ($(#[doc = $about:literal] $enum:ident {
+        $(#[doc = $meaning:literal] $variant:ident = $name:literal,)+
+    })+) => {$(
+        impl From<$enum> for wit::$enum {
+            fn from(value: $enum) -> wit::$enum {
+                match value { $($enum::$variant => wit::$enum::$variant,)+ }
+            }
+        }
+    )+};
+}
+hookhost_event::with_enums!(lower_enums);
+
+macro_rules! lower_hooks {
+    ($(
+        #[doc = $meaning:literal] $kind:ident = $dotted:literal $name:literal,
+        #[doc = $record_doc:literal] $record:ident: $type:ty;
+    )+) => {
+        impl<'a> Lender<'a> {
+            fn detail(&mut self, detail: &'a Detail) -> wit::Detail<'a> {
+                match detail { $(Detail::$kind(record) => wit::Detail::$kind(self.$record(record)),)+ }
+            }
+        }
+
+        impl From<Hook> for wit::Hook {
+            fn from(hook: Hook) -> wit::Hook {
+                match hook { $(Hook::$kind => wit::Hook::$kind,)+ }
+            }
+        }
+
+        impl From<wit::Hook> for Hook {
+            fn from(hook: wit::Hook) -> Hook {
+                match hook { $(wit::Hook::$kind => Hook::$kind,)+ }
+            }
+        }
+    };
+}
+hookhost_event::with_hooks!(lower_hooks);
+
+macro_rules! lower_properties {
+    ($(#[doc = $meaning:literal] $variant:ident($type:ident) = $name:literal,)+) => {
+        fn property(property: &Property) -> wit::Property<'_> {
+            match property { $(Property::$variant(value) => wit::Property::$variant(lent!($type value)),)+ }
+        }
+    };
 }
 
-fn drop_reason(reason: DropReason) -> wit::DropReason {
-    use wit::DropReason as To;
-    match reason {
-        DropReason::NoSubscribers => To::NoSubscribers,
-        DropReason::NotAuthorized => To::NotAuthorized,
-        DropReason::PacketIdInUse => To::PacketIdInUse,
-        DropReason::ReceiveMaximumExceeded => To::ReceiveMaximumExceeded,
-        DropReason::LimitExceeded => To::LimitExceeded,
-        DropReason::Invalid => To::Invalid,
-        DropReason::Module => To::Module,
-        DropReason::QueueFull => To::QueueFull,
-        DropReason::WindowFull => To::WindowFull,
-        DropReason::NotQueued => To::NotQueued,
-        DropReason::Expired => To::Expired,
-        DropReason::NoLocal => To::NoLocal,
-        DropReason::TooLarge => To::TooLarge,
-        DropReason::Refused => To::Refused,
-        DropReason::Disconnected => To::Disconnected,
-        DropReason::SessionEnded => To::SessionEnded,
-        DropReason::Other => To::Other,
-    }
+/// The value of a property: texts and bytes are lent, numbers are copied.
+macro_rules! lent {
+    (ByteString $value:ident) => {
+        $value
+    };
+    (Bytes $value:ident) => {
+        $value
+    };
+    ($number:ident $value:ident) => {
+        *$value
+    };
 }
+hookhost_event::with_properties!(lower_properties);
 
 #[cfg(test)]
 #[path = "lower_tests.rs"]

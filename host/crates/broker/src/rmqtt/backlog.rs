@@ -1,13 +1,12 @@
-//! What waits for each client, counted exactly.
+//! Bounds the messages that wait for each client.
 //!
-//! RMQTT hands messages to a client through a channel without bound and only then puts them into the client's bounded
-//! queue. While a client does not read, its task waits for the socket, the channel fills, and every such client takes
-//! as much memory as publishers can produce in that time. So each copy that is on its way to a client carries a
-//! [`Ticket`], which is given back when RMQTT drops the copy, wherever that happens; without a free ticket the message
-//! is dropped for this client.
+//! RMQTT hands messages to a client through an unbounded channel and only then puts them into the client's bounded
+//! queue. While a client does not read, its task waits for the socket and the channel grows as fast as publishers can
+//! fill it. So each copy for a client carries a [`Ticket`], which is returned when RMQTT drops the copy, wherever that
+//! happens. Without a free ticket the message is dropped for this client.
 //!
-//! The ticket travels in `target_clientid`, which RMQTT reads only before it makes the copy. The text in there is the
-//! shared group through which the copy came, which RMQTT forgets as well.
+//! The ticket travels in `target_clientid`, which RMQTT reads only before it makes the copy. Its text is the shared group
+//! of the copy, which RMQTT does not keep either.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -24,13 +23,13 @@ use ::rmqtt::types::Publish;
 use super::limits::Limits;
 
 const SHARDS: usize = 64;
-/// Messages that may be on their way besides those that the queue and the window hold: a burst that a client's task
-/// has not got round to.
-const BURST: usize = 10_000;
-/// What a waiting message takes besides topic and payload, roughly.
-const FIXED: usize = 512;
+/// Messages that may wait in addition to those in the queue and the window: a burst that the client's task has not
+/// handled yet.
+const BURST_MESSAGES: usize = 10_000;
+/// Memory that a waiting message takes besides topic and payload, roughly.
+const FIXED_MESSAGE_BYTES: usize = 512;
 
-/// The shared group through which a copy came.
+/// The shared group of a copy.
 pub(super) fn group(publish: &Publish) -> Option<ByteString> {
     publish
         .target_clientid
@@ -39,22 +38,22 @@ pub(super) fn group(publish: &Publish) -> Option<ByteString> {
         .map(|group| ByteString::from(&**group))
 }
 
-/// What waits for each client.
+/// The messages that wait for each client.
 pub(super) struct Backlogs {
     shards: [Mutex<HashMap<ByteString, Arc<Backlog>>>; SHARDS],
     hasher: RandomState,
-    most: Most,
+    limits: BacklogLimits,
 }
 
 #[derive(Clone, Copy)]
-struct Most {
+struct BacklogLimits {
     messages: usize,
     bytes: usize,
-    /// From how many on a sender that can wait does so.
+    /// The number from which a sender that can wait does so.
     calm: usize,
 }
 
-/// What waits for one client.
+/// The messages that wait for one client.
 #[derive(Default)]
 pub(super) struct Backlog {
     messages: AtomicUsize,
@@ -64,18 +63,18 @@ pub(super) struct Backlog {
 }
 
 impl Backlogs {
-    /// Nothing waits.
+    /// No message waits.
     pub(super) fn new(limits: &Limits) -> Backlogs {
         let bytes = if limits.max_mqueue_bytes == 0 {
             usize::MAX
         } else {
             limits.max_mqueue_bytes
         };
-        let messages = limits.max_mqueue_len + usize::from(limits.max_inflight) + BURST;
+        let messages = limits.max_mqueue_len + usize::from(limits.max_inflight) + BURST_MESSAGES;
         Backlogs {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-            most: Most {
+            limits: BacklogLimits {
                 messages,
                 bytes,
                 calm: limits.max_mqueue_len.div_ceil(2),
@@ -83,12 +82,12 @@ impl Backlogs {
         }
     }
 
-    /// Gives the copy a ticket, if there is one left for this client.
+    /// Gives the copy a ticket; false if the client has none left.
     pub(super) fn admit(&self, client_id: &ByteString, publish: &mut Publish, group: Option<&ByteString>) -> bool {
-        self.of(client_id).admit(publish, group, self.most)
+        self.of(client_id).admit(publish, group, self.limits)
     }
 
-    /// Waits until few messages wait for the client; whether that was so before the time was up.
+    /// Waits until few messages wait for the client, at most for `time`; returns whether that was reached.
     pub(super) async fn calm(&self, client_id: &ByteString, time: Duration) -> bool {
         let backlog = self.of(client_id);
         backlog.waiting.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +96,7 @@ impl Backlogs {
                 let freed = backlog.freed.notified();
                 tokio::pin!(freed);
                 freed.as_mut().enable();
-                if backlog.messages.load(Ordering::Relaxed) < self.most.calm {
+                if backlog.messages.load(Ordering::Relaxed) < self.limits.calm {
                     return;
                 }
                 freed.await;
@@ -108,7 +107,7 @@ impl Backlogs {
         calm
     }
 
-    /// Forgets the clients for whom nothing waits.
+    /// Removes the clients for whom no message waits.
     pub(super) fn sweep(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,10 +130,10 @@ impl Backlogs {
 }
 
 impl Backlog {
-    fn admit(self: Arc<Backlog>, publish: &mut Publish, group: Option<&ByteString>, most: Most) -> bool {
-        let bytes = publish.topic.len() + publish.payload.len() + FIXED;
-        if self.messages.load(Ordering::Relaxed) >= most.messages
-            || self.bytes.load(Ordering::Relaxed).saturating_add(bytes) > most.bytes
+    fn admit(self: Arc<Backlog>, publish: &mut Publish, group: Option<&ByteString>, limits: BacklogLimits) -> bool {
+        let bytes = publish.topic.len() + publish.payload.len() + FIXED_MESSAGE_BYTES;
+        if self.messages.load(Ordering::Relaxed) >= limits.messages
+            || self.bytes.load(Ordering::Relaxed).saturating_add(bytes) > limits.bytes
         {
             return false;
         }
@@ -145,13 +144,17 @@ impl Backlog {
             bytes,
             group: group.cloned().unwrap_or_default(),
         };
-        // It is text, because it was: should that fail, the ticket is given back at once.
-        publish.target_clientid = Some(ByteString::try_from(Bytes::from_owner(ticket)).unwrap_or_default());
+        #[expect(
+            clippy::expect_used,
+            reason = "the bytes of a ticket are those of its group, a ByteString"
+        )]
+        let ticket = ByteString::try_from(Bytes::from_owner(ticket)).expect("a group is UTF-8");
+        publish.target_clientid = Some(ticket);
         true
     }
 }
 
-/// The right of one copy to wait; given back when it is dropped.
+/// The right of one copy to wait; returned when the copy is dropped.
 struct Ticket {
     backlog: Arc<Backlog>,
     bytes: usize,
@@ -195,7 +198,7 @@ mod tests {
 
     fn small() -> Backlogs {
         Backlogs::new(&Limits {
-            max_mqueue_bytes: 3 * (100 + FIXED),
+            max_mqueue_bytes: 3 * (100 + FIXED_MESSAGE_BYTES),
             ..Limits::default()
         })
     }

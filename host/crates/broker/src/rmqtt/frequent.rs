@@ -1,5 +1,5 @@
-//! Handlers for what happens with every packet or every delivery: registered when the first one wants to know what they
-//! tell, because RMQTT's calls cost something, and then they stay.
+//! Handlers that RMQTT calls for every packet or every delivery. Each call costs something, so a handler is registered
+//! only when a module first wants its events; it stays registered from then on.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,53 +7,53 @@ use futures::executor::block_on;
 
 use ::rmqtt::hook::{Handler, Type};
 
-use super::handler::Watch;
-use super::messages::{Deliveries, Pings, Tagging};
+use super::handler::EventSource;
+use super::messages::{DeliveryHandler, PingHandler, TagHandler};
 use hookhost_event::Hook;
 
-/// Registers them.
-pub(super) struct Frequent {
-    /// The bus has this, and the watch has the bus.
-    watch: Weak<Watch>,
+/// Registers handlers on demand.
+pub(super) struct OnDemandHandlers {
+    /// Weak, because the bus owns this, and the source owns the bus.
+    source: Weak<EventSource>,
     registered: Mutex<Vec<Type>>,
 }
 
-impl Frequent {
-    /// None is registered.
-    pub(super) fn new(watch: &Arc<Watch>) -> Frequent {
-        Frequent {
-            watch: Arc::downgrade(watch),
+impl OnDemandHandlers {
+    /// No handler is registered yet.
+    pub(super) fn new(source: &Arc<EventSource>) -> OnDemandHandlers {
+        OnDemandHandlers {
+            source: Arc::downgrade(source),
             registered: Mutex::default(),
         }
     }
 
-    /// Registers those that these hooks need; returns when RMQTT calls them.
+    /// Registers the handlers that these hooks need; when it returns, RMQTT calls them.
     pub(super) fn need(&self, hooks: &[Hook]) {
-        let Some(watch) = self.watch.upgrade() else { return };
+        let Some(source) = self.source.upgrade() else { return };
         let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
         for kind in hooks.iter().flat_map(|hook| kinds(*hook)) {
             if !registered.contains(kind) {
                 registered.push(*kind);
-                // Nothing else is registered for this type, so nobody holds its lock for longer than a look.
-                block_on(register(&watch, *kind));
+                // Nothing else is registered for this type, so its lock is held for a read at most.
+                block_on(register(&source, *kind));
             }
         }
     }
 }
 
-async fn register(watch: &Arc<Watch>, kind: Type) {
-    let share = Arc::clone(watch);
+async fn register(source: &Arc<EventSource>, kind: Type) {
+    let share = Arc::clone(source);
     let handler: Box<dyn Handler> = match kind {
-        Type::ClientKeepalive => Box::new(Pings(share)),
-        Type::MessagePublish => Box::new(Tagging(share)),
-        _ => Box::new(Deliveries(share)),
+        Type::ClientKeepalive => Box::new(PingHandler(share)),
+        Type::MessagePublish => Box::new(TagHandler(share)),
+        _ => Box::new(DeliveryHandler(share)),
     };
-    let hooks = watch.engine.extends.hook_mgr().register();
+    let hooks = source.engine.extends.hook_mgr().register();
     hooks.add(kind, handler).await;
     hooks.start().await;
 }
 
-/// What RMQTT has to call for a hook.
+/// The handlers that a hook needs.
 fn kinds(hook: Hook) -> &'static [Type] {
     match hook {
         Hook::MessageDelivered => &[Type::MessagePublish, Type::MessageDelivered],

@@ -1,10 +1,10 @@
-//! What RMQTT's hooks say about clients and sessions, turned into events.
+//! Turns RMQTT's hooks about clients and sessions into events.
 //!
-//! A [`Watch`] is what all handlers share. Handlers run in the task of the client they are about, at the lowest
-//! priority, so that they see what everybody else decided; they ask the bus whether anybody is interested before they
-//! build anything, and wait for nothing but a full queue whose policy is to wait. What RMQTT does not say follows from
-//! [`Sessions`]: which session was resumed, discarded or taken over, and which connection a newer one has replaced. The
-//! old connection's end is told before anything about the new session, whatever order RMQTT's tasks have.
+//! All handlers share an [`EventSource`]. A handler runs in the task of its client, with the lowest priority, so that it
+//! sees the decisions of all other handlers. It builds an event only if a module is interested, and waits only for a
+//! full queue whose policy is to wait. RMQTT does not say which session was resumed, discarded or taken over, nor which
+//! connection a newer one has replaced; [`Sessions`] does. The end of the old connection is emitted before anything
+//! about the new session, in whatever order RMQTT's tasks run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,45 +15,42 @@ use tokio::sync::Notify;
 
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
-use ::rmqtt::session::Session as Held;
+use ::rmqtt::session::Session as RmqttSession;
 use ::rmqtt::types::{AuthResult, ConnectInfo, Id as ClientKey, Reason};
 
-use super::frequent::Frequent;
-use super::messages::{Authorizing, Drops};
+use super::frequent::OnDemandHandlers;
+use super::messages::{AuthorizationHandler, DropHandler};
 use super::oversize::Oversize;
-use super::reason::{self, Context};
-use super::sessions::{Live, Presence, Sessions};
-use super::tag::Numbers;
-use super::translate::{self, Listening};
-use crate::clock::Clock;
+use super::reason::{self, EndContext};
+use super::sessions::{Presence, SessionRecord, Sessions};
+use super::tag::MessageNumbers;
+use super::translate::{self, ListenerInfo};
 use hookhost_event::{Authentication, Detail, Disconnection, End, Hook, Millis, Termination};
-use hookhost_hooks::Bus;
+use hookhost_hooks::{Bus, Emitter};
 
-/// What the handlers share.
-pub(super) struct Watch {
+/// What the handlers share: RMQTT, the emitter, and what has to be remembered between hooks.
+pub(super) struct EventSource {
     pub(super) engine: ServerContext,
-    pub(super) bus: Bus,
-    pub(super) clock: Clock,
-    pub(super) numbers: Numbers,
+    pub(super) emitter: Emitter,
+    pub(super) numbers: MessageNumbers,
     pub(super) sessions: Sessions,
     pub(super) oversize: Oversize,
-    pub(super) listening: Listening,
-    /// Whether the node is stopping: then a kick by an administrator is none.
+    pub(super) listening: ListenerInfo,
+    /// Whether the node is stopping: a kick is then a shutdown, not the act of an administrator.
     pub(super) stopping: AtomicBool,
-    /// Whether there ever was a superuser, for whom RMQTT leaves out the hooks of authorisation.
+    /// Whether there ever was a superuser; RMQTT does not call the hooks of authorisation for superusers.
     superusers: AtomicBool,
     /// A session has ended.
     pub(super) ended: Notify,
 }
 
-impl Watch {
-    /// Nothing seen yet.
-    pub(super) fn new(engine: ServerContext, bus: Bus, listening: Listening) -> Watch {
-        let clock = Clock::new();
-        Watch {
-            bus,
-            numbers: Numbers::new(clock.epoch()),
-            clock,
+impl EventSource {
+    /// A source without sessions.
+    pub(super) fn new(engine: ServerContext, bus: Bus, listening: ListenerInfo) -> EventSource {
+        let emitter = Emitter::new(bus);
+        EventSource {
+            numbers: MessageNumbers::new(emitter.epoch()),
+            emitter,
             sessions: Sessions::new(),
             oversize: Oversize::new(engine.clone()),
             engine,
@@ -64,8 +61,8 @@ impl Watch {
         }
     }
 
-    /// Registers what is always needed in an engine that has not started, and the rest when it is.
-    pub(super) async fn register(self: &Arc<Watch>, engine: &ServerContext) {
+    /// Registers the handlers that are always needed, in an engine that has not started; the others on demand.
+    pub(super) async fn register(self: &Arc<EventSource>, engine: &ServerContext) {
         let hooks = engine.extends.hook_mgr().register();
         for kind in [
             Type::ClientConnect,
@@ -80,32 +77,29 @@ impl Watch {
             Type::ClientUnsubscribe,
             Type::SessionUnsubscribed,
         ] {
-            hooks.add(kind, Box::new(Clients(Arc::clone(self)))).await;
+            hooks.add(kind, Box::new(ClientHandler(Arc::clone(self)))).await;
         }
         hooks
-            .add(Type::MessagePublishCheckAcl, Box::new(Authorizing(Arc::clone(self))))
+            .add(
+                Type::MessagePublishCheckAcl,
+                Box::new(AuthorizationHandler(Arc::clone(self))),
+            )
             .await;
-        hooks.add(Type::MessageDropped, Box::new(Drops(Arc::clone(self)))).await;
+        hooks
+            .add(Type::MessageDropped, Box::new(DropHandler(Arc::clone(self))))
+            .await;
         hooks.start().await;
-        let frequent = Frequent::new(self);
-        self.bus.on_demand(move |hooks| frequent.need(hooks));
+        let frequent = OnDemandHandlers::new(self);
+        self.emitter.on_demand(move |hooks| frequent.need(hooks));
     }
 
-    /// Tells an event if anybody is interested; `detail` is built only then.
-    pub(super) async fn tell(&self, hook: Hook, subject: Option<&str>, detail: impl FnOnce() -> Detail + Send) {
-        let to = self.bus.interested(hook, subject);
-        if !to.is_empty() {
-            self.bus.emit(to, self.clock.event(detail())).await;
-        }
+    /// Whether RMQTT skips the hooks of authorisation for this client.
+    pub(super) async fn is_superuser(&self, session: &RmqttSession) -> bool {
+        self.superusers.load(Ordering::Relaxed) && session.superuser().await.unwrap_or(false)
     }
 
-    /// Whether RMQTT leaves out the hooks of authorisation for this client.
-    pub(super) async fn is_superuser(&self, held: &Held) -> bool {
-        self.superusers.load(Ordering::Relaxed) && held.superuser().await.unwrap_or(false)
-    }
-
-    fn context(&self, discarded: bool) -> Context {
-        Context {
+    fn context(&self, discarded: bool) -> EndContext {
+        EndContext {
             discarded,
             stopping: self.stopping.load(Ordering::Relaxed),
         }
@@ -113,10 +107,11 @@ impl Watch {
 
     async fn connect(&self, info: &ConnectInfo) {
         self.sessions.announce(info.client_id(), info.clean_start());
-        self.tell(Hook::ClientConnect, None, || {
-            Detail::ClientConnect(translate::connection(info, &self.listening))
-        })
-        .await;
+        self.emitter
+            .emit(Hook::ClientConnect, None, || {
+                Detail::ClientConnect(translate::connection(info, &self.listening))
+            })
+            .await;
         let limits = &self.listening.limits;
         let code = translate::refusal(info, limits).or_else(|| {
             self.skips_authentication(info)
@@ -128,19 +123,20 @@ impl Watch {
         }
     }
 
-    /// Whether RMQTT asks nobody about this client.
+    /// Whether RMQTT accepts this client without calling the hook of authentication.
     fn skips_authentication(&self, info: &ConnectInfo) -> bool {
         info.username().is_none() && self.listening.limits.allow_anonymous
     }
 
     async fn refuse(&self, info: &ConnectInfo, code: u8) {
-        self.tell(Hook::ClientConnack, None, || {
-            Detail::ClientConnack(translate::refused(info, &self.listening, code))
-        })
-        .await;
+        self.emitter
+            .emit(Hook::ClientConnack, None, || {
+                Detail::ClientConnack(translate::refused(info, &self.listening, code))
+            })
+            .await;
     }
 
-    /// Tells what the authentication, which is over, has decided.
+    /// Emits the decision of authentication.
     async fn authenticate(&self, info: &ConnectInfo, decision: Option<&HookResult>) {
         let (code, superuser, judged) = match decision {
             Some(HookResult::AuthResult(AuthResult::Allow(superuser, _))) => (0, *superuser, true),
@@ -160,140 +156,151 @@ impl Watch {
     }
 
     async fn authenticated(&self, info: &ConnectInfo, code: u8, superuser: bool, judged: bool) {
-        self.tell(Hook::ClientAuthenticated, None, || {
-            Detail::ClientAuthenticated(Authentication {
-                connection: translate::connection(info, &self.listening),
-                code,
-                anonymous: !judged && code == 0,
-                superuser,
-                source: ByteString::from_static(if judged { "rmqtt" } else { "default" }),
+        self.emitter
+            .emit(Hook::ClientAuthenticated, None, || {
+                Detail::ClientAuthenticated(Authentication {
+                    connection: translate::connection(info, &self.listening),
+                    code,
+                    anonymous: !judged && code == 0,
+                    superuser,
+                    source: ByteString::from_static(if judged { "rmqtt" } else { "default" }),
+                })
             })
-        })
-        .await;
+            .await;
     }
 
-    /// A connection has got a session, which it found or which is new.
-    async fn opened(&self, held: &Held, resumed: bool) {
-        let Some(live) = live(held).await else { return };
+    /// A connection has its session, resumed or new.
+    async fn opened(&self, session: &RmqttSession, resumed: bool) {
+        let Some(record) = session_record(session).await else {
+            return;
+        };
         let (key, info, version, created_at) = (
-            live.key.clone(),
-            Arc::clone(&live.info),
-            live.protocol_version(),
-            live.created_at,
+            record.key.clone(),
+            Arc::clone(&record.info),
+            record.protocol_version(),
+            record.created_at,
         );
-        if let Some(old) = self.sessions.open(live) {
+        if let Some(old) = self.sessions.open(record) {
             self.replaced(old, resumed).await;
         }
         if self.skips_authentication(&info) {
             self.authenticated(&info, 0, false, false).await;
         }
-        let session = || translate::session(&key, version, created_at);
+        let neutral = || translate::session(&key, version, created_at);
         if resumed {
-            self.tell(Hook::SessionResumed, None, || Detail::SessionResumed(session()))
+            self.emitter
+                .emit(Hook::SessionResumed, None, || Detail::SessionResumed(neutral()))
                 .await;
         } else {
-            self.tell(Hook::SessionCreated, None, || Detail::SessionCreated(session()))
+            self.emitter
+                .emit(Hook::SessionCreated, None, || Detail::SessionCreated(neutral()))
                 .await;
         }
     }
 
-    /// What became of the session that a client had, and of the connection that held it.
-    async fn replaced(&self, old: Live, resumed: bool) {
+    /// Emits the end of the connection that held the client's session, and what became of that session.
+    async fn replaced(&self, old: SessionRecord, resumed: bool) {
         if old.presence == Presence::Online {
             let end = reason::end(&Reason::ConnectKicked(false), self.context(!resumed));
-            self.disconnected(&old.info, end, old.connected_at, self.clock.now())
+            self.disconnected(&old.info, end, old.connected_at, self.emitter.now())
                 .await;
         }
-        let session = || translate::session(&old.key, old.protocol_version(), old.created_at);
+        let neutral = || translate::session(&old.key, old.protocol_version(), old.created_at);
         if !resumed {
-            self.tell(Hook::SessionDiscarded, None, || Detail::SessionDiscarded(session()))
+            self.emitter
+                .emit(Hook::SessionDiscarded, None, || Detail::SessionDiscarded(neutral()))
                 .await;
         } else if old.presence != Presence::Away {
-            self.tell(Hook::SessionTakenOver, None, || Detail::SessionTakenOver(session()))
+            self.emitter
+                .emit(Hook::SessionTakenOver, None, || Detail::SessionTakenOver(neutral()))
                 .await;
         }
     }
 
-    async fn connected(&self, held: &Held) {
-        let Ok(info) = held.connect_info().await else { return };
-        let session_present = held.session_present().await.unwrap_or(false);
-        let connected_at = held.connected_at().await.ok().and_then(translate::millis);
+    async fn connected(&self, session: &RmqttSession) {
+        let Ok(info) = session.connect_info().await else { return };
+        let session_present = session.session_present().await.unwrap_or(false);
+        let connected_at = session.connected_at().await.ok().and_then(translate::millis);
         if session_present {
-            self.opened(held, true).await;
+            self.opened(session, true).await;
         }
-        // RMQTT's own hook for CONNACK comes just before this one and does not know about the session.
+        // RMQTT's own hook for CONNACK runs just before this one and does not know whether a session is present.
         let connack = || translate::accepted(&info, &self.listening, session_present, connected_at);
-        self.tell(Hook::ClientConnack, None, || Detail::ClientConnack(connack()))
+        self.emitter
+            .emit(Hook::ClientConnack, None, || Detail::ClientConnack(connack()))
             .await;
-        self.tell(Hook::ClientConnected, None, || Detail::ClientConnected(connack()))
+        self.emitter
+            .emit(Hook::ClientConnected, None, || Detail::ClientConnected(connack()))
             .await;
     }
 
-    async fn connection_ended(&self, held: &Held, reason: &Reason) {
+    async fn connection_ended(&self, session: &RmqttSession, reason: &Reason) {
         let presence = if is_superseded(reason) {
             Presence::Superseded
         } else {
             Presence::Away
         };
-        let Some(discarded) = self.sessions.close(&held.id, presence) else {
+        let Some(discarded) = self.sessions.close(&session.id, presence) else {
             return;
         };
-        let Ok(info) = held.connect_info().await else { return };
-        let connected_at = held.connected_at().await.unwrap_or_default();
-        let ended_at = held.disconnected_at().await.ok().and_then(translate::millis);
+        let Ok(info) = session.connect_info().await else { return };
+        let connected_at = session.connected_at().await.unwrap_or_default();
+        let ended_at = session.disconnected_at().await.ok().and_then(translate::millis);
         let end = reason::end(reason, self.context(discarded));
-        self.disconnected(&info, end, connected_at, ended_at.unwrap_or_else(|| self.clock.now()))
+        self.disconnected(&info, end, connected_at, ended_at.unwrap_or_else(|| self.emitter.now()))
             .await;
     }
 
     async fn disconnected(&self, info: &ConnectInfo, end: End, connected_at: i64, disconnected_at: Millis) {
-        self.tell(Hook::ClientDisconnected, None, || {
-            Detail::ClientDisconnected(Disconnection {
-                connection: translate::connection(info, &self.listening),
-                end,
-                connected_at: translate::millis(connected_at),
-                disconnected_at,
+        self.emitter
+            .emit(Hook::ClientDisconnected, None, || {
+                Detail::ClientDisconnected(Disconnection {
+                    connection: translate::connection(info, &self.listening),
+                    end,
+                    connected_at: translate::millis(connected_at),
+                    disconnected_at,
+                })
             })
-        })
-        .await;
+            .await;
     }
 
     async fn session_ended(&self, key: &ClientKey, reason: &Reason) {
-        if let Some(live) = self.sessions.end(key) {
-            self.terminated(&live, reason).await;
+        if let Some(record) = self.sessions.end(key) {
+            self.terminated(&record, reason).await;
         }
         self.ended.notify_waiters();
     }
 
-    async fn terminated(&self, live: &Live, reason: &Reason) {
-        self.tell(Hook::SessionTerminated, None, || {
-            Detail::SessionTerminated(Termination {
-                session: translate::session(&live.key, live.protocol_version(), live.created_at),
-                end: reason::end(reason, self.context(false)),
+    async fn terminated(&self, record: &SessionRecord, reason: &Reason) {
+        self.emitter
+            .emit(Hook::SessionTerminated, None, || {
+                Detail::SessionTerminated(Termination {
+                    session: translate::session(&record.key, record.protocol_version(), record.created_at),
+                    end: reason::end(reason, self.context(false)),
+                })
             })
-        })
-        .await;
+            .await;
     }
 
-    /// A session has gone without RMQTT saying so: tells what has not been told about it.
+    /// A session has ended without a hook: emits the events that are still missing.
     pub(super) async fn lost(&self, key: &ClientKey, reason: &Reason) {
-        let Some(live) = self.sessions.end(key) else { return };
-        if live.presence == Presence::Online {
+        let Some(record) = self.sessions.end(key) else { return };
+        if record.presence == Presence::Online {
             let end = reason::end(reason, self.context(false));
-            self.disconnected(&live.info, end, live.connected_at, self.clock.now())
+            self.disconnected(&record.info, end, record.connected_at, self.emitter.now())
                 .await;
         }
-        self.terminated(&live, reason).await;
+        self.terminated(&record, reason).await;
         self.ended.notify_waiters();
     }
 }
 
-/// The entry of a session that a connection has just got.
-async fn live(held: &Held) -> Option<Live> {
-    let info = held.connect_info().await.ok()?;
-    let created_at = held.created_at().await.unwrap_or_default();
-    let connected_at = held.connected_at().await.unwrap_or_default();
-    Some(Live::new(held.id.clone(), info, created_at, connected_at))
+/// The record of a session that a connection has just got.
+async fn session_record(session: &RmqttSession) -> Option<SessionRecord> {
+    let info = session.connect_info().await.ok()?;
+    let created_at = session.created_at().await.unwrap_or_default();
+    let connected_at = session.connected_at().await.unwrap_or_default();
+    Some(SessionRecord::new(session.id.clone(), info, created_at, connected_at))
 }
 
 /// Whether a newer connection of the client ended this one.
@@ -304,41 +311,43 @@ fn is_superseded(reason: &Reason) -> bool {
     }
 }
 
-/// Hooks about clients and sessions: rare, so one handler serves them all.
-struct Clients(Arc<Watch>);
+/// Hooks about clients and sessions; they are rare, so one handler serves them all.
+struct ClientHandler(Arc<EventSource>);
 
 #[async_trait]
-impl Handler for Clients {
+impl Handler for ClientHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        let watch = &*self.0;
+        let source = &*self.0;
         match parameter {
             Parameter::ClientConnect(info) => {
                 if info.max_packet_size().is_some() {
-                    self.0.oversize.look(&self.0).await;
+                    self.0.oversize.register(&self.0).await;
                 }
-                watch.connect(info).await;
+                source.connect(info).await;
             }
-            Parameter::ClientAuthenticate(info) => watch.authenticate(info, acc.as_ref()).await,
-            Parameter::SessionCreated(held) => watch.opened(held, false).await,
-            Parameter::ClientConnected(held) => watch.connected(held).await,
-            Parameter::ClientDisconnected(held, reason) => watch.connection_ended(held, reason).await,
-            Parameter::SessionTerminated(held, reason) => watch.session_ended(&held.id, reason).await,
-            Parameter::ClientSubscribe(held, subscribe) => watch.subscribe(held, subscribe).await,
-            Parameter::ClientSubscribeCheckAcl(held, subscribe) => {
+            Parameter::ClientAuthenticate(info) => source.authenticate(info, acc.as_ref()).await,
+            Parameter::SessionCreated(session) => source.opened(session, false).await,
+            Parameter::ClientConnected(session) => source.connected(session).await,
+            Parameter::ClientDisconnected(session, reason) => source.connection_ended(session, reason).await,
+            Parameter::SessionTerminated(session, reason) => source.session_ended(&session.id, reason).await,
+            Parameter::ClientSubscribe(session, subscribe) => source.subscribe(session, subscribe).await,
+            Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let decision = match &acc {
                     Some(HookResult::SubscribeAclResult(decision)) => Some(decision),
                     _ => None,
                 };
-                watch.subscribe_judged(held, subscribe, decision).await;
+                source.subscribe_judged(session, subscribe, decision).await;
             }
-            Parameter::SessionSubscribed(held, subscribe) => {
-                watch
-                    .subscription(Hook::SessionSubscribed, held, subscribe, subscribe.opts.qos_value())
+            Parameter::SessionSubscribed(session, subscribe) => {
+                source
+                    .subscription(Hook::SessionSubscribed, session, subscribe, subscribe.opts.qos_value())
                     .await;
             }
-            Parameter::ClientUnsubscribe(held, unsubscribe) => watch.unsubscribe(held, unsubscribe).await,
-            Parameter::SessionUnsubscribed(held, unsubscribe) => {
-                watch.unsubscription(Hook::SessionUnsubscribed, held, unsubscribe).await;
+            Parameter::ClientUnsubscribe(session, unsubscribe) => source.unsubscribe(session, unsubscribe).await,
+            Parameter::SessionUnsubscribed(session, unsubscribe) => {
+                source
+                    .unsubscription(Hook::SessionUnsubscribed, session, unsubscribe)
+                    .await;
             }
             _ => {}
         }

@@ -1,8 +1,8 @@
 //! Limits of the MQTT listener, each with its default and the reason for it.
 //!
-//! They are those of RMQTT's listener, with RMQTT's defaults except where a doc comment says otherwise, and a few that
-//! RMQTT keeps elsewhere or lacks. [`Limits::check`] finds the ones that make no sense; [`Limits::builder`] turns them
-//! into RMQTT's form.
+//! They are the limits of RMQTT's listener, with RMQTT's defaults except where a doc comment says otherwise, and a few
+//! that RMQTT has elsewhere or lacks. [`Limits::check`] finds invalid values; [`Limits::builder`] builds RMQTT's
+//! listener.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -11,19 +11,19 @@ use std::time::Duration;
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::net::Builder;
 
-/// Who of a shared group gets a message.
+/// Which member of a shared group gets a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SharedStrategy {
-    /// Each in turn.
+    /// Each member in turn.
     #[default]
     RoundRobin,
-    /// Each in turn, counted for each group.
+    /// Each member in turn, counted for each group.
     RoundRobinPerGroup,
-    /// Anyone.
+    /// Any member.
     Random,
-    /// The same one for one publisher, as long as it is connected.
+    /// The same member for one publisher, as long as that member is connected.
     Sticky,
-    /// One on the publisher's node if possible.
+    /// A member on the publisher's node if possible.
     Local,
     /// Chosen by the publisher's client id.
     HashClientId,
@@ -49,43 +49,44 @@ impl SharedStrategy {
 /// What clients may ask for, and what bounds them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// Connections that the kernel holds ready for acceptance. 512.
+    /// Connections that the kernel keeps until they are accepted. 512.
     pub backlog: u32,
     /// How many accepted connections may wait for their handshake; RMQTT counts no others. 1,000,000.
     pub max_connections: usize,
     /// Handshakes carried out at a time; the rest wait. 1,000.
     pub max_handshaking_limit: usize,
-    /// Sessions, connected or away, above which new clients are refused (code 136); 0: no limit, RMQTT's default.
+    /// Sessions, of connected and disconnected clients, above which new clients are refused (code 136); 0: no limit,
+    /// RMQTT's default.
     pub max_sessions: usize,
-    /// How long CONNECT may take, once its first bytes are there. 30 s.
+    /// Timeout for CONNECT, from its first byte. 30 s.
     pub handshake_timeout: Duration,
-    /// How long one packet may wait for a client that does not read, before the connection is given up (too slow);
-    /// 0: for ever. It also bounds the time in which messages pile up for such a client. 10 s.
+    /// How long one packet may wait for a client that does not read, before the connection is closed (too slow);
+    /// 0: no limit. It also bounds how long messages accumulate for such a client. 10 s.
     pub send_timeout: Duration,
-    /// Whether the system sends small packets at once. On, unlike in RMQTT: otherwise a confirmation can wait 40 ms
-    /// for company.
+    /// Whether the system sends small packets at once. On, unlike in RMQTT: otherwise an acknowledgement can be delayed
+    /// by 40 ms.
     pub nodelay: bool,
     /// Whether the system probes idle connections. On.
     pub tcp_keepalive: bool,
-    /// Whether the address may be taken while connections of a former process still linger. On, unlike in RMQTT:
-    /// a restart must not fail because of them.
+    /// Whether the host can listen on the address while connections of an earlier process are closing. On, unlike in
+    /// RMQTT: otherwise a restart can fail.
     pub reuse_address: bool,
     /// Whether several processes may listen on the address. Off.
     pub reuse_port: bool,
 
     /// Longest packet in bytes, without its fixed header; a longer one ends the connection (code 149). 1 MiB.
     pub max_packet_size: u32,
-    /// Whether clients without credentials, or with credentials that nobody judges, get in. On.
+    /// Accept clients without credentials; credentials are not checked. On.
     pub allow_anonymous: bool,
-    /// Longest client id in bytes. 65,535: what fits.
+    /// Longest client id in bytes. 65,535, the longest that MQTT allows.
     pub max_clientid_len: usize,
-    /// Shortest keep alive in seconds: 3.x clients that ask for less are refused, 5.0 clients are told this one. 0.
+    /// Shortest keep alive in seconds: 3.x clients that ask for less are refused, 5.0 clients get this one. 0.
     pub min_keepalive: u16,
     /// Longest keep alive in seconds, by the same rule. 65,535.
     pub max_keepalive: u16,
-    /// Whether a client may do without keep alive. On.
+    /// Whether a client may connect with keep alive 0, which disables it. On.
     pub allow_zero_keepalive: bool,
-    /// Half of the multiple of keep alive after which a silent client is given up. 0.75: one and a half times.
+    /// Half of the multiple of keep alive after which a silent client is disconnected. 0.75: one and a half times.
     pub keepalive_backoff: f32,
     /// Highest QoS: subscriptions that ask for more get this. 2.
     pub max_qos_allowed: u8,
@@ -95,24 +96,23 @@ pub struct Limits {
     /// Topic aliases of one client, in each direction. 0: none.
     pub max_topic_aliases: u16,
 
-    /// Unconfirmed messages of one client, in each direction. 128, not RMQTT's 16: a 3.1.1 client cannot be told the
-    /// number and loses its connection when it has that many QoS 2 publishes open.
+    /// Unacknowledged messages of one client, in each direction. 128, not RMQTT's 16: a 3.1.1 client does not learn the
+    /// number and is disconnected when it has that many incomplete QoS 2 publishes.
     pub max_inflight: u16,
-    /// Messages that wait for one client; when full the oldest goes, or the new one if it is QoS 0. 1,000.
+    /// Messages that wait for one client; when full, the oldest is dropped, or the new one if it is QoS 0. 1,000.
     pub max_mqueue_len: usize,
-    /// Bytes of topics and payloads that wait for one client, together; above that new ones are dropped for it. 0: no
-    /// limit, as in RMQTT. 128 MiB: a thousand of the longest messages for each client that does not read would be
-    /// the end of any machine.
+    /// Bytes of topics and payloads that wait for one client; above that, new messages are dropped for it. 0: no limit,
+    /// as in RMQTT. 128 MiB, because a thousand of the longest messages for each slow client would exhaust any machine.
     pub max_mqueue_bytes: usize,
-    /// How many messages are sent to one client in which time. 4,294,967,295 in 1 s: as many as it takes.
+    /// How many messages are sent to one client per time span. 4,294,967,295 in 1 s: no limit in practice.
     pub mqueue_rate_limit: (u32, Duration),
-    /// After how long an unconfirmed message is sent again on the same connection; 0: not before the client
-    /// returns. 20 s.
+    /// After how long an unacknowledged message is sent again on the same connection; 0: only when the client
+    /// reconnects. 20 s.
     pub message_retry_interval: Duration,
-    /// How long a message waits for a client if its publisher said nothing; 0: for ever. 5 min.
+    /// After how long a waiting message expires if its publisher set no expiry; 0: never. 5 min.
     pub message_expiry_interval: Duration,
 
-    /// How long the session of a 3.x client without clean session outlives its connection. 2 h.
+    /// Time for which the session of a 3.x client without clean session outlives its connection. 2 h.
     pub session_expiry_interval: Duration,
     /// Longest time that a 5.0 client may ask for; 0: no limit. 0.
     pub max_session_expiry_interval: Duration,
@@ -122,22 +122,22 @@ pub struct Limits {
     pub limit_subscription: bool,
     /// Whether `$share/…` works. On.
     pub shared_subscription: bool,
-    /// Who of a shared group gets a message. Each in turn.
+    /// Which member of a shared group gets a message. Each in turn.
     pub shared_strategy: SharedStrategy,
 
     /// Whether retained messages are kept. On.
     pub retain: bool,
-    /// Retained messages; when there are as many, messages on new topics are routed and not kept. 1,000,000.
+    /// Number of retained messages; when it is reached, messages on new topics are routed and not retained. 1,000,000.
     pub max_retained_messages: usize,
-    /// Bytes of topics and payloads of all retained messages together, by the same rule. 256 MiB: RMQTT has no such
-    /// limit, and clients would decide about the host's memory.
+    /// Bytes of topics and payloads of all retained messages; the same happens at this limit. 256 MiB: RMQTT has no such
+    /// limit, so clients could fill the host's memory.
     pub max_retained_bytes: usize,
-    /// How long a retained message is kept if its publisher said nothing; 0: until it is replaced. 0, as the standard
-    /// has it; RMQTT would use `message_expiry_interval`.
+    /// After how long a retained message expires if its publisher set no expiry; 0: never. 0, as in the MQTT standard;
+    /// RMQTT would use `message_expiry_interval`.
     pub retained_message_ttl: Duration,
 
-    /// Whether clients are refused while the machine is busy (90 % of its processors). Off, unlike in RMQTT: a busy
-    /// neighbour is no reason to refuse a client.
+    /// Whether clients are refused while the machine's processors are 90 % busy. Off, unlike in RMQTT: another busy
+    /// process is no reason to refuse a client.
     pub busy_check: bool,
 }
 
@@ -186,7 +186,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The limits that make no sense: each with its name and what is wrong.
+    /// The invalid limits: each with its name and what it must be.
     pub fn check(&self) -> Vec<(&'static str, &'static str)> {
         let rules = [
             ("backlog", (1..=65_535).contains(&self.backlog), "must be 1 to 65535"),
@@ -199,7 +199,7 @@ impl Limits {
             (
                 "handshake_timeout",
                 !self.handshake_timeout.is_zero(),
-                "must be longer than nothing",
+                "must be longer than 0",
             ),
             (
                 "max_packet_size",
@@ -238,12 +238,16 @@ impl Limits {
             .collect()
     }
 
-    /// The listener that RMQTT is to build.
+    /// RMQTT's listener with these limits, which [`check`](Self::check) has found valid.
+    #[expect(
+        clippy::expect_used,
+        reason = "`Broker::start` refuses limits that `check` finds invalid"
+    )]
     pub(super) fn builder(&self, name: &str, listen: SocketAddr) -> Builder {
         Builder::new()
             .name(name)
             .laddr(listen)
-            .backlog(i32::try_from(self.backlog).unwrap_or(i32::MAX))
+            .backlog(i32::try_from(self.backlog).expect("at most 65535"))
             .nodelay(self.nodelay)
             .reuseaddr(Some(self.reuse_address))
             .reuseport(self.reuse_port.then_some(true))
@@ -256,16 +260,16 @@ impl Limits {
             .max_keepalive(self.max_keepalive)
             .allow_zero_keepalive(self.allow_zero_keepalive)
             .keepalive_backoff(self.keepalive_backoff)
-            .max_inflight(NonZeroU16::new(self.max_inflight).unwrap_or(NonZeroU16::MIN))
+            .max_inflight(NonZeroU16::new(self.max_inflight).expect("at least 1"))
             .handshake_timeout(self.handshake_timeout)
             .send_timeout(self.send_timeout)
             .max_mqueue_len(self.max_mqueue_len)
             .mqueue_rate_limit(
-                NonZeroU32::new(self.mqueue_rate_limit.0).unwrap_or(NonZeroU32::MIN),
+                NonZeroU32::new(self.mqueue_rate_limit.0).expect("at least 1"),
                 self.mqueue_rate_limit.1,
             )
             .max_clientid_len(self.max_clientid_len)
-            .max_qos_allowed(QoS::try_from(self.max_qos_allowed).unwrap_or(QoS::ExactlyOnce))
+            .max_qos_allowed(QoS::try_from(self.max_qos_allowed).expect("at most 2"))
             .max_topic_levels(self.max_topic_levels)
             .session_expiry_interval(self.session_expiry_interval)
             .max_session_expiry_interval(self.max_session_expiry_interval)
@@ -276,7 +280,7 @@ impl Limits {
             .limit_subscription(self.limit_subscription)
     }
 
-    /// Whether a client may publish to this topic at all.
+    /// Whether a topic is valid for a publish and has no more levels than allowed.
     pub(super) fn is_topic(&self, topic: &str) -> bool {
         let mut levels = 1;
         for byte in topic.bytes() {

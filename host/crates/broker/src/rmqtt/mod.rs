@@ -1,12 +1,14 @@
 //! The engine RMQTT, in process.
 //!
-//! [`Broker`] starts it, asks it and stops it. RMQTT has no call to stop: its listener is a task that is aborted, its
-//! clients are kicked one by one. A second task looks after what RMQTT forgets: sessions whose client vanished while
-//! it was being accepted, and retained messages whose time is up.
+//! [`Broker`] starts, queries and stops it. RMQTT has no function to stop: stopping aborts the task of its listener and
+//! kicks its clients one by one. A second task cleans up what RMQTT leaves behind: sessions whose client disconnected
+//! while it was being accepted, and expired retained messages.
 //!
-//! `limits` has the settings, `handler` and `messages` turn hooks into events with what `translate` and `reason` say,
-//! `sessions`, `tag` and `oversize` remember what RMQTT does not, `retained` is its store of retained
-//! messages, `peers` and `backlog` bound what waits for a client.
+//! - `limits` has the settings;
+//! - `handler`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
+//! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
+//! - `retained` is RMQTT's store of retained messages;
+//! - `peers` and `backlog` bound the messages that wait for a client.
 
 mod backlog;
 mod frequent;
@@ -37,14 +39,14 @@ use tokio::time::Instant;
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::server::MqttServer;
-use ::rmqtt::session::{Session as Held, SessionState};
+use ::rmqtt::session::{Session as RmqttSession, SessionState};
 use ::rmqtt::types::{CodecPublish, From as Sender, Id as ClientKey, Publish, Reason};
 
 use self::backlog::Backlogs;
-use self::handler::Watch;
-use self::peers::Peers;
-use self::retained::Retained;
-use self::translate::{Listening, MODULE_LISTENER};
+use self::handler::EventSource;
+use self::peers::ClientTable;
+use self::retained::RetainedStore;
+use self::translate::{ListenerInfo, MODULE_LISTENER};
 use super::{ClientState, Engine, HostMessage, PublishError, Settings, StartError};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
@@ -55,15 +57,15 @@ pub use self::limits::{Limits, SharedStrategy};
 const LISTENER: &str = "tcp:default";
 /// RMQTT's number of the listener.
 const LISTENER_ID: u16 = 1;
-/// How many clients are being disconnected at a time while stopping.
-const KICKS: usize = 256;
+/// How many clients are disconnected at the same time while stopping.
+const MAX_CONCURRENT_KICKS: usize = 256;
 
-/// RMQTT at work.
+/// RMQTT, running.
 pub(super) struct Broker {
     engine: ServerContext,
     address: SocketAddr,
     limits: Limits,
-    watch: Option<Arc<Watch>>,
+    source: Option<Arc<EventSource>>,
     accepting: JoinHandle<()>,
     sweeping: JoinHandle<()>,
 }
@@ -90,7 +92,7 @@ impl Broker {
                 .map_err(refused)?;
         }
         let backlogs = Arc::new(Backlogs::new(limits));
-        let retained = Retained::new(limits);
+        let retained = RetainedStore::new(limits);
         *engine.extends.retain_mut().await = Box::new(retained.clone());
 
         let listen = settings.listen;
@@ -104,20 +106,20 @@ impl Broker {
             .tcp()
             .map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let watch = match bus {
+        let source = match bus {
             Some(bus) => {
-                let listening = Listening {
+                let listening = ListenerInfo {
                     name: ByteString::from_static(LISTENER),
                     address,
                     limits: limits.clone(),
                 };
-                let watch = Arc::new(Watch::new(engine.clone(), bus, listening));
-                watch.register(&engine).await;
-                Some(watch)
+                let source = Arc::new(EventSource::new(engine.clone(), bus, listening));
+                source.register(&engine).await;
+                Some(source)
             }
             None => None,
         };
-        let peers = Peers::new(engine.clone(), Arc::clone(&backlogs), watch.clone());
+        let peers = ClientTable::new(engine.clone(), Arc::clone(&backlogs), source.clone());
         *engine.extends.shared_mut().await = Box::new(peers);
         let server = MqttServer::new(engine.clone())
             .listener_by_id(listener, LISTENER_ID)
@@ -127,12 +129,12 @@ impl Broker {
                 tracing::error!(%error, "the MQTT listener has ended");
             }
         });
-        let sweeping = tokio::spawn(sweep::sweep(engine.clone(), watch.clone(), retained, backlogs));
+        let sweeping = tokio::spawn(sweep::sweep(engine.clone(), source.clone(), retained, backlogs));
         Ok(Broker {
             engine,
             address,
             limits: limits.clone(),
-            watch,
+            source,
             accepting,
             sweeping,
         })
@@ -152,9 +154,9 @@ impl Engine for Broker {
     async fn clients(&self) -> Vec<ClientState> {
         let mut states = Vec::new();
         for key in keys(&self.engine).await {
-            let held = self.engine.extends.shared().await.entry(key).session();
-            if let Some(held) = held
-                && let Some(state) = state(&held).await
+            let session = self.engine.extends.shared().await.entry(key).session();
+            if let Some(session) = session
+                && let Some(state) = state(&session).await
             {
                 states.push(state);
             }
@@ -164,10 +166,10 @@ impl Engine for Broker {
 
     async fn disconnect(&self, client_id: &str) -> bool {
         let any = ClientKey::from(self.engine.node.id(), client_id.into());
-        let Some(held) = self.engine.extends.shared().await.entry(any).session() else {
+        let Some(session) = self.engine.extends.shared().await.entry(any).session() else {
             return false;
         };
-        kick(&self.engine, self.watch.as_deref(), held.id.clone()).await
+        kick(&self.engine, self.source.as_deref(), session.id.clone()).await
     }
 
     async fn publish(&self, message: HostMessage) -> Result<(), PublishError> {
@@ -220,21 +222,21 @@ impl Engine for Broker {
         let deadline = Instant::now() + grace;
         self.accepting.abort();
         self.sweeping.abort();
-        if let Some(watch) = &self.watch {
-            watch.stopping.store(true, Ordering::Relaxed);
+        if let Some(source) = &self.source {
+            source.stopping.store(true, Ordering::Relaxed);
         }
-        let watch = self.watch.clone();
+        let source = self.source.clone();
         let everything = async {
-            // Whoever was being accepted gets a session after the first look.
-            while disconnect_all(&self.engine, watch.as_ref()).await > 0 {}
-            self.told().await;
+            // A client that was being accepted gets its session after the first round.
+            while disconnect_all(&self.engine, source.as_ref()).await > 0 {}
+            self.all_ended().await;
         };
         if tokio::time::timeout_at(deadline, everything).await.is_err() {
-            tracing::warn!(?grace, "clients were still connected when the time to stop was up");
+            tracing::warn!(?grace, "clients were still connected at the end of the grace period");
         }
-        if let Some(watch) = &self.watch {
-            for live in watch.sessions.all() {
-                watch.lost(&live.key, &Reason::ConnectKicked(true)).await;
+        if let Some(source) = &self.source {
+            for record in source.sessions.all() {
+                source.lost(&record.key, &Reason::ConnectKicked(true)).await;
             }
         }
     }
@@ -245,14 +247,14 @@ impl Engine for Broker {
 }
 
 impl Broker {
-    /// Waits until every session has ended and its end has been sent to the bus.
-    async fn told(&self) {
-        let Some(watch) = &self.watch else { return };
+    /// Waits until the end of every session is emitted.
+    async fn all_ended(&self) {
+        let Some(source) = &self.source else { return };
         loop {
-            let ended = watch.ended.notified();
+            let ended = source.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
-            if watch.sessions.is_empty() {
+            if source.sessions.is_empty() {
                 return;
             }
             ended.await;
@@ -267,73 +269,73 @@ impl Drop for Broker {
     }
 }
 
-/// What the system said, if it was the system.
+/// The system's error, if there is one.
 fn system_error(error: ::rmqtt::Error) -> io::Error {
     error
         .downcast::<io::Error>()
         .unwrap_or_else(|error| io::Error::other(error.to_string()))
 }
 
-/// Whose sessions there are. Collected first: asking about one while RMQTT's map is being walked can block it.
+/// The keys of all sessions. Collected first: reading an entry while iterating over RMQTT's map can deadlock.
 async fn keys(engine: &ServerContext) -> Vec<ClientKey> {
     engine.extends.shared().await.iter().map(|entry| entry.id()).collect()
 }
 
-async fn state(held: &Held) -> Option<ClientState> {
-    let info = held.connect_info().await.ok()?;
-    let subscriptions = match held.subscriptions().await {
+async fn state(session: &RmqttSession) -> Option<ClientState> {
+    let info = session.connect_info().await.ok()?;
+    let subscriptions = match session.subscriptions().await {
         Ok(subscriptions) => subscriptions.len().await,
         Err(_) => 0,
     };
     Some(ClientState {
-        client: translate::client(&held.id, info.proto_ver()),
-        connected: held.connected().await.unwrap_or(false),
-        connected_at: held.connected_at().await.ok().and_then(translate::millis),
-        created_at: held.created_at().await.ok().and_then(translate::millis),
+        client: translate::client(&session.id, info.proto_ver()),
+        connected: session.connected().await.unwrap_or(false),
+        connected_at: session.connected_at().await.ok().and_then(translate::millis),
+        created_at: session.created_at().await.ok().and_then(translate::millis),
         keep_alive: info.keep_alive(),
         clean_start: info.clean_start(),
         subscriptions,
-        queued: held.deliver_queue().len(),
-        unconfirmed: held.out_inflight().read().await.len(),
+        queued: session.deliver_queue().len(),
+        unconfirmed: session.out_inflight().read().await.len(),
     })
 }
 
-/// Ends a session in the name of an administrator; whether it could be done.
+/// Ends a session as an administrator does; returns whether it could.
 ///
-/// Under the lock that a CONNECT of the client takes: RMQTT removes whatever session is there when the kicked one has
-/// answered, and a newer one would be left connected and unknown.
-async fn kick(engine: &ServerContext, watch: Option<&Watch>, key: ClientKey) -> bool {
+/// Holds the lock that a CONNECT of the client takes: when the kicked connection has answered, RMQTT removes whatever
+/// session is there, and a newer one would stay connected without a session.
+async fn kick(engine: &ServerContext, source: Option<&EventSource>, key: ClientKey) -> bool {
     let entry = engine.extends.shared().await.entry(key.clone());
     let mut entry = match entry.try_lock().await {
         Ok(entry) => entry,
         Err(error) => {
-            tracing::warn!(client = %key.client_id, %error, "a client that is being accepted cannot be disconnected");
+            tracing::warn!(client = %key.client_id, %error, "cannot disconnect a client that is being accepted");
             return false;
         }
     };
     let online = entry.is_connected().await;
     if let Err(error) = entry.kick(true, true, true).await {
-        tracing::debug!(client = %key.client_id, %error, "a client ended before it was asked to");
+        tracing::debug!(client = %key.client_id, %error, "a client disconnected before it was kicked");
     }
-    // For a client that is away RMQTT throws the session away without a word.
-    if let Some(watch) = watch.filter(|_| !online) {
-        watch.lost(&key, &Reason::ConnectKicked(true)).await;
+    // RMQTT removes the session of a disconnected client without calling a hook.
+    if let Some(source) = source.filter(|_| !online) {
+        source.lost(&key, &Reason::ConnectKicked(true)).await;
     }
     true
 }
 
-/// Ends all sessions that there are; how many.
-async fn disconnect_all(engine: &ServerContext, watch: Option<&Arc<Watch>>) -> usize {
+/// Ends all sessions; returns how many there were.
+async fn disconnect_all(engine: &ServerContext, source: Option<&Arc<EventSource>>) -> usize {
     let keys = keys(engine).await;
     let count = keys.len();
     let mut kicks = JoinSet::new();
     for key in keys {
-        if kicks.len() >= KICKS {
+        if kicks.len() >= MAX_CONCURRENT_KICKS {
             kicks.join_next().await;
         }
-        let (engine, watch) = (engine.clone(), watch.cloned());
+        let (engine, source) = (engine.clone(), source.cloned());
         kicks.spawn(async move {
-            kick(&engine, watch.as_deref(), key).await;
+            kick(&engine, source.as_deref(), key).await;
         });
     }
     while kicks.join_next().await.is_some() {}

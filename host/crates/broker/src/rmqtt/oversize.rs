@@ -1,9 +1,9 @@
-//! Messages that are longer than their receiver takes.
+//! Drops messages that are longer than their receiver accepts.
 //!
-//! MQTT 5 says that a broker drops them for that receiver. RMQTT ends the receiver's connection instead, so one long
-//! message would throw out every client that set a lower limit. Its hook for expiry can drop a message for one
-//! receiver, so that is where this is done. The hook costs something for every delivery; it is registered when the
-//! first client sets a limit, or the first message comes that nearly fills the longest packet.
+//! MQTT 5 says that a broker drops such a message for that receiver. RMQTT ends the receiver's connection instead, so one
+//! long message would disconnect every client with a lower limit. RMQTT's hook for expiry can drop a message for one
+//! receiver, so this uses that hook. The hook costs something for every delivery; it is registered when the first
+//! client sets a limit, or when the first message nearly fills the longest packet.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,15 +16,15 @@ use tokio_util::codec::Encoder;
 use ::rmqtt::codec::v5;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
-use ::rmqtt::session::Session as Held;
+use ::rmqtt::session::Session as RmqttSession;
 use ::rmqtt::types::{_Id, ConnectInfo, Id as ClientKey, Publish};
 
-use super::handler::Watch;
+use super::handler::EventSource;
 
-/// More than an MQTT 5 publish has besides topic, payload and properties.
-const OVERHEAD: usize = 64;
+/// Upper bound on what an MQTT 5 publish has besides topic, payload and properties.
+const MAX_HEADER_BYTES: usize = 64;
 
-/// What was found to be too long, until it is told.
+/// The messages that were found to be too long, until their drop is emitted.
 pub(super) struct Oversize {
     engine: ServerContext,
     registered: OnceCell<()>,
@@ -33,7 +33,7 @@ pub(super) struct Oversize {
 }
 
 impl Oversize {
-    /// Not looking yet.
+    /// Not registered yet.
     pub(super) fn new(engine: ServerContext) -> Oversize {
         Oversize {
             engine,
@@ -46,16 +46,16 @@ impl Oversize {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at every delivery from now on.
-    pub(super) async fn look(&self, watch: &Arc<Watch>) {
-        let register = || async {
+    /// Checks every delivery from now on.
+    pub(super) async fn register(&self, source: &Arc<EventSource>) {
+        let add = || async {
             let hooks = self.engine.extends.hook_mgr().register();
             hooks
-                .add(Type::MessageExpiryCheck, Box::new(Lengths(Arc::clone(watch))))
+                .add(Type::MessageExpiryCheck, Box::new(SizeHandler(Arc::clone(source))))
                 .await;
             hooks.start().await;
         };
-        self.registered.get_or_init(register).await;
+        self.registered.get_or_init(add).await;
     }
 
     /// Whether the message that was dropped for this receiver was too long for it.
@@ -83,14 +83,14 @@ fn longest(publish: &Publish) -> usize {
             + properties.subscription_ids.len() * 5
             + user.sum::<usize>()
     });
-    publish.topic.len() + publish.payload.len() + properties + OVERHEAD
+    publish.topic.len() + publish.payload.len() + properties + MAX_HEADER_BYTES
 }
 
 fn place(receiver: &ClientKey) -> usize {
     std::ptr::from_ref::<_Id>(receiver) as usize
 }
 
-/// Whether the receiver takes the message; found out by encoding it if it is not plain.
+/// Whether the receiver accepts the message; encodes it if the upper bound does not decide.
 fn fits(info: &ConnectInfo, max_packet_size: u32, publish: &Publish) -> bool {
     let ConnectInfo::V5(_, connect) = info else { return true };
     let mut codec = v5::Codec::new(0, max_packet_size);
@@ -102,19 +102,19 @@ fn fits(info: &ConnectInfo, max_packet_size: u32, publish: &Publish) -> bool {
     }
     let mut packet = publish.inner.clone();
     if let Some(properties) = &mut packet.properties {
-        // RMQTT writes what is left of the time, whether the publisher gave one or not.
+        // RMQTT writes the remaining expiry interval even if the publisher gave none.
         properties.message_expiry_interval = std::num::NonZeroU32::new(1);
     }
     packet.packet_id = std::num::NonZeroU16::new(1);
     codec.encode(v5::Packet::Publish(packet), &mut BytesMut::new()).is_ok()
 }
 
-/// The hook.
-struct Lengths(Arc<Watch>);
+/// The hook that drops messages.
+struct SizeHandler(Arc<EventSource>);
 
-impl Lengths {
-    async fn is_too_long(&self, held: &Held, publish: &Publish) -> bool {
-        match held.connect_info().await {
+impl SizeHandler {
+    async fn is_too_long(&self, session: &RmqttSession, publish: &Publish) -> bool {
+        match session.connect_info().await {
             Ok(info) => !fits(&info, self.0.listening.limits.max_packet_size, publish),
             Err(_) => false,
         }
@@ -122,13 +122,13 @@ impl Lengths {
 }
 
 #[async_trait]
-impl Handler for Lengths {
+impl Handler for SizeHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        if let Parameter::MessageExpiryCheck(held, _, publish) = parameter
+        if let Parameter::MessageExpiryCheck(session, _, publish) = parameter
             && acc.is_none()
-            && self.is_too_long(held, publish).await
+            && self.is_too_long(session, publish).await
         {
-            self.0.oversize.found().insert(place(&held.id));
+            self.0.oversize.found().insert(place(&session.id));
             return (false, Some(HookResult::MessageExpiry));
         }
         (true, acc)

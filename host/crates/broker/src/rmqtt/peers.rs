@@ -1,12 +1,12 @@
-//! RMQTT's table of clients, with three of its faults mended.
+//! RMQTT's table of clients, with three of its faults fixed.
 //!
-//! - What waits for a client is bounded (see [`super::backlog`]); retained messages wait for room instead of being
-//!   dropped.
-//! - A client that comes back while its old connection is ending, or while another CONNECT of its own is being
-//!   answered, is not refused.
+//! - The messages that wait for a client are bounded (see [`super::backlog`]); retained messages wait for room instead
+//!   of being dropped.
+//! - A client that reconnects while its old connection is ending, or while another CONNECT of its own is being answered,
+//!   is not refused.
 //! - A subscription identifier reaches its subscriber even if the publisher speaks MQTT 3.
 //!
-//! Everything else is RMQTT's. Each publish that is accepted comes by here once, so this is also where it is told.
+//! Everything else is passed on to RMQTT. Each accepted publish passes here once, so its event is emitted here too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use ::rmqtt::codec::v5::PublishProperties;
 use ::rmqtt::context::ServerContext;
-use ::rmqtt::session::Session as Held;
+use ::rmqtt::session::Session as RmqttSession;
 use ::rmqtt::shared::{DefaultShared, Entry, RetainLoadCallback, Shared};
 use ::rmqtt::types::{
     ForwardedCount, ForwardedRecipients, From as Sender, Id as ClientKey, IsAdmin, Message as Queued, MsgID, NodeId,
@@ -26,42 +26,42 @@ use ::rmqtt::types::{
 };
 
 use super::backlog::Backlogs;
-use super::handler::Watch;
+use super::handler::EventSource;
 
-/// How long a retained message waits for room, and a CONNECT for another one of the same client.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a CONNECT looks whether the other one has been answered.
-const LOOK: Duration = Duration::from_millis(5);
+/// How long a retained message waits for room, and how long a CONNECT waits for another one of the same client.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a CONNECT checks whether the other one has been answered.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-type Failed = (To, Sender, Publish, Reason);
+type FailedForward = (To, Sender, Publish, Reason);
 
-/// The table.
-pub(super) struct Peers {
+/// The table of clients.
+pub(super) struct ClientTable {
     inner: DefaultShared,
     engine: ServerContext,
     backlogs: Arc<Backlogs>,
-    watch: Option<Arc<Watch>>,
+    source: Option<Arc<EventSource>>,
 }
 
-impl Peers {
-    /// A table without clients, for this engine; `watch` is told of what is routed.
-    pub(super) fn new(engine: ServerContext, backlogs: Arc<Backlogs>, watch: Option<Arc<Watch>>) -> Peers {
-        Peers {
+impl ClientTable {
+    /// A table without clients, for this engine; `source` emits the events of what is routed.
+    pub(super) fn new(engine: ServerContext, backlogs: Arc<Backlogs>, source: Option<Arc<EventSource>>) -> ClientTable {
+        ClientTable {
             inner: DefaultShared::new(Some(engine.clone())),
             engine,
             backlogs,
-            watch,
+            source,
         }
     }
 
     fn peer(&self, inner: Box<dyn Entry>) -> Box<dyn Entry> {
-        Box::new(Peer {
+        Box::new(ClientEntry {
             inner,
             backlogs: Arc::clone(&self.backlogs),
         })
     }
 
-    /// Who of this node is to get a message.
+    /// The subscribers on this node that receive a message.
     async fn receivers(&self, sender: &Sender, publish: &Publish) -> SubRelations {
         if let Some(receiver) = &publish.target_clientid {
             let mut options = SubscriptionOptions::default();
@@ -78,16 +78,16 @@ impl Peers {
         match matches {
             Ok(mut nodes) => nodes.remove(&self.engine.node.id()).unwrap_or_default(),
             Err(error) => {
-                tracing::debug!(topic = %publish.topic, %error, "no topic that can be routed");
+                tracing::debug!(topic = %publish.topic, %error, "cannot route a message on this topic");
                 SubRelations::default()
             }
         }
     }
 
-    /// Hands a copy to one receiver.
+    /// Passes a copy to one receiver.
     #[expect(
         clippy::result_large_err,
-        reason = "what RMQTT wants to know of a failure, collected in a list as it is"
+        reason = "RMQTT collects failures in a list of exactly this type"
     )]
     fn hand_over(
         &self,
@@ -95,7 +95,7 @@ impl Peers {
         group: Option<&ByteString>,
         sender: &Sender,
         mut copy: Publish,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), FailedForward> {
         let Some((channel, to)) = self.inner.tx(&client_id) else {
             let reason = Reason::from_static("the client has disconnected");
             return Err((To::from(NodeId::default(), client_id), sender.clone(), copy, reason));
@@ -134,7 +134,7 @@ fn copy(
 }
 
 #[async_trait]
-impl Shared for Peers {
+impl Shared for ClientTable {
     fn entry(&self, id: ClientKey) -> Box<dyn Entry> {
         self.peer(self.inner.entry(id))
     }
@@ -148,10 +148,10 @@ impl Shared for Peers {
         id: Option<MsgID>,
         sender: Sender,
         publish: Publish,
-    ) -> Result<ForwardedCount, (ForwardedCount, Vec<Failed>)> {
+    ) -> Result<ForwardedCount, (ForwardedCount, Vec<FailedForward>)> {
         let receivers = self.receivers(&sender, &publish).await;
-        if let Some(watch) = &self.watch
-            && let Some(rest) = watch.routed(&sender, &publish, !receivers.is_empty())
+        if let Some(source) = &self.source
+            && let Some(rest) = source.routed(&sender, &publish, !receivers.is_empty())
         {
             rest.await;
         }
@@ -165,7 +165,7 @@ impl Shared for Peers {
         &self,
         sender: Sender,
         publish: Publish,
-    ) -> Result<(SubRelationsMap, ForwardedRecipients), (ForwardedRecipients, Vec<Failed>)> {
+    ) -> Result<(SubRelationsMap, ForwardedRecipients), (ForwardedRecipients, Vec<FailedForward>)> {
         self.inner.forwards_and_get_shareds(sender, publish).await
     }
 
@@ -175,7 +175,7 @@ impl Shared for Peers {
         publish: &Publish,
         receivers: SubRelations,
         _: Option<MsgID>,
-    ) -> Result<ForwardedRecipients, (ForwardedRecipients, Vec<Failed>)> {
+    ) -> Result<ForwardedRecipients, (ForwardedRecipients, Vec<FailedForward>)> {
         let mut reached = ForwardedRecipients::with_capacity(receivers.len());
         let mut failed = Vec::new();
         for (_, client_id, options, subscription_ids, group) in receivers {
@@ -197,7 +197,7 @@ impl Shared for Peers {
         Box::new(self.inner.iter().map(|entry| self.peer(entry)))
     }
 
-    fn random_session(&self) -> Option<Held> {
+    fn random_session(&self) -> Option<RmqttSession> {
         self.inner.random_session()
     }
 
@@ -230,26 +230,26 @@ impl Shared for Peers {
     }
 }
 
-/// One place in the table.
-struct Peer {
+/// The entry of one client in the table.
+struct ClientEntry {
     inner: Box<dyn Entry>,
     backlogs: Arc<Backlogs>,
 }
 
 #[async_trait]
-impl Entry for Peer {
+impl Entry for ClientEntry {
     async fn try_lock(&self) -> ::rmqtt::Result<Box<dyn Entry>> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + ROOM_TIMEOUT;
         loop {
             match self.inner.try_lock().await {
                 Ok(inner) => {
-                    return Ok(Box::new(Peer {
+                    return Ok(Box::new(ClientEntry {
                         inner,
                         backlogs: Arc::clone(&self.backlogs),
                     }));
                 }
                 Err(error) if Instant::now() >= deadline => return Err(error),
-                Err(_) => sleep(LOOK).await,
+                Err(_) => sleep(LOCK_POLL_INTERVAL).await,
             }
         }
     }
@@ -262,15 +262,15 @@ impl Entry for Peer {
         self.inner.id_same()
     }
 
-    async fn set(&mut self, held: Held, channel: Tx) -> ::rmqtt::Result<()> {
-        self.inner.set(held, channel).await
+    async fn set(&mut self, session: RmqttSession, channel: Tx) -> ::rmqtt::Result<()> {
+        self.inner.set(session, channel).await
     }
 
-    async fn remove(&mut self) -> ::rmqtt::Result<Option<(Held, Tx)>> {
+    async fn remove(&mut self) -> ::rmqtt::Result<Option<(RmqttSession, Tx)>> {
         self.inner.remove().await
     }
 
-    async fn remove_with(&mut self, id: &ClientKey) -> ::rmqtt::Result<Option<(Held, Tx)>> {
+    async fn remove_with(&mut self, id: &ClientKey) -> ::rmqtt::Result<Option<(RmqttSession, Tx)>> {
         self.inner.remove_with(id).await
     }
 
@@ -281,7 +281,7 @@ impl Entry for Peer {
         is_admin: IsAdmin,
     ) -> ::rmqtt::Result<OfflineSession> {
         match self.inner.kick(clean_start, clear_subscriptions, is_admin).await {
-            // The old connection has ended by itself instead of answering; now there is nobody to ask.
+            // The old connection has ended by itself instead of answering: the second attempt finds none.
             Err(_) => self.inner.kick(clean_start, clear_subscriptions, is_admin).await,
             kicked => kicked,
         }
@@ -295,7 +295,7 @@ impl Entry for Peer {
         self.inner.is_connected().await
     }
 
-    fn session(&self) -> Option<Held> {
+    fn session(&self) -> Option<RmqttSession> {
         self.inner.session()
     }
 
@@ -315,11 +315,11 @@ impl Entry for Peer {
         self.inner.unsubscribe(unsubscribe).await
     }
 
-    /// Retained messages come this way, in a task of their own, so they can wait.
+    /// RMQTT sends retained messages through this, in a task of their own, so they can wait.
     async fn publish(&self, sender: Sender, mut publish: Publish) -> Result<(), (Sender, Publish, Reason)> {
         let client_id = self.inner.id().client_id.clone();
         if self.inner.is_connected().await {
-            self.backlogs.calm(&client_id, PATIENCE).await;
+            self.backlogs.calm(&client_id, ROOM_TIMEOUT).await;
         }
         if self.inner.tx().is_none_or(|channel| channel.is_closed()) {
             return Err((sender, publish, Reason::from_static("Tx is closed")));

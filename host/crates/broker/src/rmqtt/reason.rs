@@ -1,10 +1,11 @@
 //! Why connections, sessions and messages end: RMQTT's reasons in neutral words.
 //!
-//! Every variant of RMQTT's `Reason` is translated here and nowhere else. One fault of RMQTT needs care: it turns what
-//! its decoder complains about into text before the hook sees it. [`decoding_text`] turns that text back by asking the
-//! decoder's own errors for their texts, so nothing here depends on how they are worded.
+//! Every variant of RMQTT's `Reason` is translated here and nowhere else. RMQTT turns errors of its decoder into text
+//! before the hook sees them. [`decoding_text`] finds the error again by comparing with the texts of all errors, so
+//! nothing here depends on their wording.
 //!
-//! Codes are those that MQTT 5 has for the reason. RMQTT itself tells a client that was taken over 135 and not 142.
+//! Codes are those that MQTT 5 defines for the reason. RMQTT itself sends 135 instead of 142 to a client that was taken
+//! over.
 
 use std::io;
 
@@ -18,9 +19,9 @@ use ::rmqtt::codec::v5::PublishAckReason;
 use ::rmqtt::net::MqttError;
 use ::rmqtt::types::{Disconnect, PublishResult, Reason};
 
-/// What RMQTT cannot tell about a kick, because the reason was known before it.
+/// What RMQTT does not say about a kick.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Context {
+pub(super) struct EndContext {
     /// The successor asked for a clean start.
     pub(super) discarded: bool,
     /// The node is stopping.
@@ -28,7 +29,7 @@ pub(super) struct Context {
 }
 
 /// Why a connection or a session has ended.
-pub(super) fn end(reason: &Reason, context: Context) -> End {
+pub(super) fn end(reason: &Reason, context: EndContext) -> End {
     use EndReason as E;
     match reason {
         Reason::ConnectDisconnect(Some(Disconnect::V5(packet))) => End {
@@ -62,7 +63,7 @@ pub(super) fn end(reason: &Reason, context: Context) -> End {
             None => plain(E::Other, 128, Some(shown(text))),
         },
         Reason::MqttError(error) => mqtt_error(error),
-        // The first one is the cause, the rest what followed from it: [DISCONNECT, socket closed].
+        // The first one is the cause, the others are its consequences: [DISCONNECT, socket closed].
         Reason::Reasons(reasons) => reasons
             .first()
             .map_or_else(|| plain(E::Other, None, None), |r| end(r, context)),
@@ -70,7 +71,7 @@ pub(super) fn end(reason: &Reason, context: Context) -> End {
     }
 }
 
-/// Why a message was dropped, with its code and more detail in words; `receiver`: for one receiver.
+/// Why a message was dropped, with its code and more detail in words; `receiver`: it was dropped for one receiver.
 pub(super) fn drop_reason(reason: &Reason, receiver: bool) -> (DropReason, u8, Option<ByteString>) {
     use DropReason as D;
     match reason {
@@ -81,7 +82,7 @@ pub(super) fn drop_reason(reason: &Reason, receiver: bool) -> (DropReason, u8, O
         Reason::DelayedPublishRefused => (D::LimitExceeded, 151, None),
         Reason::PublishResult(result) => publish_result(result),
         Reason::MqttError(MqttError::PacketIdInUse(_)) => (D::PacketIdInUse, 145, None),
-        // RMQTT has no variant for a receiver that has gone; all of its free texts about one receiver say so.
+        // RMQTT has no variant for a disconnected receiver; all of its free texts about one receiver mean that.
         Reason::Error(text) if receiver => (D::Disconnected, 0, Some(shown(text))),
         Reason::Error(text) => (D::Other, 128, Some(shown(text))),
         Reason::MqttError(_) | Reason::Unknown if !receiver => (D::Other, 128, None),
@@ -119,7 +120,7 @@ fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
         PublishAckReason::TopicNameInvalid
         | PublishAckReason::PacketIdentifierInUse
         | PublishAckReason::PayloadFormatInvalid
-        // What RMQTT says about a topic alias that is unknown or too high.
+        // RMQTT's code for a topic alias that is unknown or too high.
         | PublishAckReason::ImplementationSpecificError => EndReason::ProtocolError,
         PublishAckReason::Success | PublishAckReason::NoMatchingSubscribers | PublishAckReason::UnspecifiedError => {
             EndReason::Other
@@ -149,7 +150,7 @@ fn mqtt_error(error: &MqttError) -> End {
         MqttError::Decode(error) => decoding(error),
         MqttError::Encode(error) | MqttError::SendPacket(SendPacketError::Encode(error)) => encoding(error),
         MqttError::ReadTimeout | MqttError::CloseTimeout => plain(EndReason::IoTimeout, None, None),
-        // The packet lay in the client's socket until the time was up.
+        // The client did not read the packet before the timeout.
         MqttError::WriteTimeout | MqttError::FlushTimeout => plain(EndReason::TooSlow, None, None),
         MqttError::PublishAckReason(code, text) => publish_refused(*code, Some(text.clone())),
         MqttError::ServiceUnavailable => plain(EndReason::Other, 136, None),
@@ -171,7 +172,7 @@ fn protocol_error(error: &ProtocolError) -> End {
     }
 }
 
-/// What the decoder says about a packet of the client.
+/// An error of the decoder in a packet of the client.
 fn decoding(error: &DecodeError) -> End {
     match error {
         DecodeError::Io(text) => socket(text),
@@ -183,7 +184,7 @@ fn decoding(error: &DecodeError) -> End {
     }
 }
 
-/// What the encoder says about a packet for the client.
+/// An error of the encoder in a packet for the client.
 fn encoding(error: &EncodeError) -> End {
     match error {
         EncodeError::Io(text) => socket(text),
@@ -195,7 +196,7 @@ fn encoding(error: &EncodeError) -> End {
     }
 }
 
-/// The end of a socket, by what the system said; without a system error it closed in the middle of a packet.
+/// The end of a socket, by the system's error text; without a system error the client closed it within a packet.
 fn socket(text: &str) -> End {
     const ERRORS: [(i32, &str); 9] = [
         (32, "epipe"),
@@ -215,7 +216,7 @@ fn socket(text: &str) -> End {
     }
 }
 
-/// The decoder's error behind a text, found by asking each error for its text.
+/// The decoder's error that has this text.
 fn decoding_text(text: &str) -> Option<End> {
     const PLAIN: [DecodeError; 13] = [
         DecodeError::InvalidProtocol,
@@ -251,7 +252,7 @@ fn up_to(text: &str, end: char) -> &str {
     text.split(end).next().unwrap_or(text)
 }
 
-/// As much of a free text of RMQTT's as may be shown: what follows a bracket can be a packet with a password in it.
+/// The part of a free text of RMQTT's that is safe to show: after a bracket there can be a packet with a password.
 fn shown(text: &str) -> ByteString {
     let safe = text.split(['(', '{', '[', '"']).next().unwrap_or_default();
     safe.chars().take(120).collect::<String>().trim_end().into()

@@ -4,7 +4,7 @@ use ::rmqtt::codec::v5;
 
 use super::*;
 
-const PLAIN: Context = Context {
+const PLAIN: EndContext = EndContext {
     discarded: false,
     stopping: false,
 };
@@ -129,7 +129,7 @@ fn a_packet_in_a_free_text_is_not_shown() {
 #[test]
 fn kicks_have_the_reason_of_who_kicked() {
     let kicked = |admin, discarded, stopping| {
-        let end = end(&Reason::ConnectKicked(admin), Context { discarded, stopping });
+        let end = end(&Reason::ConnectKicked(admin), EndContext { discarded, stopping });
         (end.reason, end.code)
     };
     assert_eq!(kicked(false, true, false), (EndReason::Discarded, Some(142)));

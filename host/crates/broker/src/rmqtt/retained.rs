@@ -1,9 +1,9 @@
 //! Retained messages, in memory.
 //!
-//! A store for RMQTT on RMQTT's own topic tree, with what its plugin for this lacks: a bound on memory, the expiry that
-//! the standard asks for, deletion when full, and a mark on every copy that leaves the store, so that a delivery says
-//! whether it comes from here. It holds no message whose topic nobody could publish to: the tree recurses once per
-//! level, and wildcards in it would never be found again.
+//! A store for RMQTT on RMQTT's own topic tree. RMQTT's plugin for this lacks: a bound on memory, the expiry of the MQTT
+//! standard, deletion when full, and a mark on every copy that leaves the store, from which a delivery knows that it is
+//! retained. Messages on invalid topics are not stored: the tree recurses once per level, and a topic with wildcards
+//! would never be found again.
 
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -18,39 +18,39 @@ use ::rmqtt::types::{Retain, TimedValue, TopicFilter, TopicName};
 use super::limits::Limits;
 use super::tag::mark_stored;
 
-/// The store. A handle: clones share everything, because RMQTT owns one and the sweeper another.
+/// The store. Clones share its content: RMQTT owns one, the sweeper another.
 #[derive(Clone)]
-pub(super) struct Retained {
+pub(super) struct RetainedStore {
     limits: Limits,
-    state: Arc<RwLock<State>>,
+    messages: Arc<RwLock<RetainedMessages>>,
 }
 
 #[derive(Default)]
-struct State {
+struct RetainedMessages {
     tree: RetainTree<TimedValue<Retain>>,
     messages: usize,
     bytes: usize,
-    most: usize,
+    peak: usize,
 }
 
-impl Retained {
+impl RetainedStore {
     /// An empty store within the limits.
-    pub(super) fn new(limits: &Limits) -> Retained {
-        Retained {
+    pub(super) fn new(limits: &Limits) -> RetainedStore {
+        RetainedStore {
             limits: limits.clone(),
-            state: Arc::default(),
+            messages: Arc::default(),
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, RetainedMessages> {
+        self.messages.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, RetainedMessages> {
+        self.messages.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the messages whose time is up; how many.
+    /// Removes expired messages; returns how many.
     pub(super) fn sweep(&self) -> usize {
         let mut state = self.write();
         let mut freed = 0;
@@ -84,7 +84,7 @@ fn size(retain: &Retain) -> usize {
 }
 
 #[async_trait]
-impl RetainStorage for Retained {
+impl RetainStorage for RetainedStore {
     fn enable(&self) -> bool {
         self.limits.retain
     }
@@ -105,14 +105,14 @@ impl RetainStorage for Retained {
             return Ok(());
         }
         if state.messages >= self.limits.max_retained_messages || state.bytes + added > self.limits.max_retained_bytes {
-            // Clients can cause this as often as they like, so it is no warning.
-            tracing::debug!(topic = %name, "the retained messages are full; this one is only routed");
+            // Clients can cause this as often as they like, so it is not a warning.
+            tracing::debug!(topic = %name, "the store of retained messages is full; the message is routed and not retained");
             return Ok(());
         }
         state.tree.insert(&topic, TimedValue::new(retain, expiry));
         state.messages += 1;
         state.bytes += added;
-        state.most = state.most.max(state.messages);
+        state.peak = state.peak.max(state.messages);
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl RetainStorage for Retained {
     }
 
     async fn max(&self) -> isize {
-        isize::try_from(self.read().most).unwrap_or(isize::MAX)
+        isize::try_from(self.read().peak).unwrap_or(isize::MAX)
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
     use ::rmqtt::types::{CodecPublish, From as Sender, Id, Publish};
 
     use super::*;
-    use crate::rmqtt::tag::Tag;
+    use crate::rmqtt::tag::MessageTag;
 
     fn message(topic: &str, payload: &str, expiry: Option<u32>) -> Retain {
         let publish = Publish::from(CodecPublish {
@@ -170,21 +170,21 @@ mod tests {
         }
     }
 
-    async fn set(store: &Retained, topic: &str, payload: &str) {
+    async fn set(store: &RetainedStore, topic: &str, payload: &str) {
         store
             .set(&topic.into(), message(topic, payload, None), None)
             .await
             .expect("a topic");
     }
 
-    async fn found(store: &Retained, filter: &str) -> Vec<(String, String)> {
+    async fn found(store: &RetainedStore, filter: &str) -> Vec<(String, String)> {
         let mut found: Vec<_> = store
             .get(&filter.into())
             .await
             .expect("a filter")
             .into_iter()
             .map(|(topic, retain)| {
-                assert!(Tag::of(&retain.publish).stored);
+                assert!(MessageTag::of(&retain.publish).stored);
                 (
                     topic.to_string(),
                     String::from_utf8(retain.publish.payload.to_vec()).expect("text"),
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_message_of_each_topic_is_kept() {
-        let store = Retained::new(&Limits::default());
+        let store = RetainedStore::new(&Limits::default());
         set(&store, "a/1", "x").await;
         set(&store, "a/1", "y").await;
         set(&store, "a/2", "z").await;
@@ -215,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_store_still_replaces_and_deletes() {
-        let store = Retained::new(&Limits {
+        let store = RetainedStore::new(&Limits {
             max_retained_messages: 1,
             ..Limits::default()
         });
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded() {
-        let store = Retained::new(&Limits {
+        let store = RetainedStore::new(&Limits {
             max_retained_bytes: 10,
             ..Limits::default()
         });
@@ -241,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_expired_message_is_neither_found_nor_counted() {
-        let store = Retained::new(&Limits {
+        let store = RetainedStore::new(&Limits {
             retained_message_ttl: Duration::from_nanos(1),
             ..Limits::default()
         });
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn topics_that_would_harm_the_tree_are_not_kept() {
-        let store = Retained::new(&Limits::default());
+        let store = RetainedStore::new(&Limits::default());
         for topic in ["a/+", "#", &"/".repeat(60_000)] {
             set(&store, topic, "1").await;
         }

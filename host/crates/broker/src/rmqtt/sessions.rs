@@ -1,8 +1,9 @@
-//! What the handler remembers about sessions, because RMQTT has no hook for it.
+//! What RMQTT's hooks do not say about sessions.
 //!
-//! One entry for each session that exists, by client id: who holds it, whether the client is connected, and whether a
-//! successor has announced itself. From these follow the events of take-over and clean start, in their order. An entry
-//! lives as long as RMQTT's session; clients that are refused never get one, so nobody can grow the map for free.
+//! One record for each session, by client id: the connection that holds it, whether the client is connected, and
+//! whether another connection of the client is being accepted. The events of take-over and clean start, and their
+//! order, follow from these. A record lives as long as RMQTT's session. Refused clients get none, so they cannot grow
+//! the map.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -20,18 +21,18 @@ const SHARDS: usize = 64;
 pub(super) enum Presence {
     /// Connected.
     Online,
-    /// Its connection was ended by a successor, and that has been told.
+    /// A newer connection ended its connection; the event is emitted.
     Superseded,
-    /// Gone, and that has been told.
+    /// Disconnected; the event is emitted.
     Away,
 }
 
-/// A session that exists.
+/// A session of RMQTT's.
 #[derive(Debug, Clone)]
-pub(super) struct Live {
-    /// RMQTT's name for the connection that holds it, or held it last.
+pub(super) struct SessionRecord {
+    /// RMQTT's key of the connection that holds it, or held it last.
     pub(super) key: ClientKey,
-    /// What that connection asked for.
+    /// The CONNECT of that connection.
     pub(super) info: Arc<ConnectInfo>,
     /// When the session was created, in milliseconds.
     pub(super) created_at: i64,
@@ -39,17 +40,17 @@ pub(super) struct Live {
     pub(super) connected_at: i64,
     /// Where the client is.
     pub(super) presence: Presence,
-    /// Whether the connection that comes next asked for a clean start.
+    /// Whether the connection that is being accepted asked for a clean start.
     successor_clean: bool,
-    /// Whether the SUBSCRIBE in work is new, and the QoS of the subscription that is being given up.
+    /// Whether the filter of the SUBSCRIBE being handled is new, and the QoS of the subscription being removed.
     pending_new: bool,
     pending_qos: Option<u8>,
 }
 
-impl Live {
+impl SessionRecord {
     /// A session whose client is connected.
-    pub(super) fn new(key: ClientKey, info: Arc<ConnectInfo>, created_at: i64, connected_at: i64) -> Live {
-        Live {
+    pub(super) fn new(key: ClientKey, info: Arc<ConnectInfo>, created_at: i64, connected_at: i64) -> SessionRecord {
+        SessionRecord {
             key,
             info,
             created_at,
@@ -67,16 +68,16 @@ impl Live {
     }
 }
 
-type Shard = HashMap<ByteString, Live>;
+type Shard = HashMap<ByteString, SessionRecord>;
 
-/// The sessions that exist.
+/// The records of all sessions.
 pub(super) struct Sessions {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
 }
 
 impl Sessions {
-    /// None yet.
+    /// No session yet.
     pub(super) fn new() -> Sessions {
         Sessions {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -93,65 +94,72 @@ impl Sessions {
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A CONNECT has come; noted only if it has a session to find.
+    /// A CONNECT was read; noted only if the client has a session.
     pub(super) fn announce(&self, client_id: &ByteString, clean_start: bool) {
-        if let Some(live) = self.shard(client_id).get_mut(client_id) {
-            live.successor_clean = clean_start;
+        if let Some(record) = self.shard(client_id).get_mut(client_id) {
+            record.successor_clean = clean_start;
         }
     }
 
-    /// A connection has got its session, new or found; gives the entry that was there.
-    pub(super) fn open(&self, live: Live) -> Option<Live> {
-        let client_id = live.key.client_id.clone();
-        self.shard(&client_id).insert(client_id, live)
+    /// A connection has its session, new or resumed. Returns the previous record of the client.
+    pub(super) fn open(&self, record: SessionRecord) -> Option<SessionRecord> {
+        let client_id = record.key.client_id.clone();
+        self.shard(&client_id).insert(client_id, record)
     }
 
-    /// A connection has ended. None if that was told before; else whether its successor asked for a clean start.
+    /// A connection has ended. Returns none if its end was emitted before, else whether its successor asked for a clean
+    /// start.
     pub(super) fn close(&self, key: &ClientKey, presence: Presence) -> Option<bool> {
         let mut shard = self.shard(&key.client_id);
-        let live = shard.get_mut(&key.client_id).filter(|live| live.key == *key)?;
-        if live.presence != Presence::Online {
+        let record = shard.get_mut(&key.client_id).filter(|record| record.key == *key)?;
+        if record.presence != Presence::Online {
             return None;
         }
-        live.presence = presence;
-        Some(live.successor_clean)
+        record.presence = presence;
+        Some(record.successor_clean)
     }
 
-    /// A session has ended; gives its entry unless another connection holds it already.
-    pub(super) fn end(&self, key: &ClientKey) -> Option<Live> {
+    /// A session has ended. Returns its record unless another connection holds the session already.
+    pub(super) fn end(&self, key: &ClientKey) -> Option<SessionRecord> {
         match self.shard(&key.client_id).entry(key.client_id.clone()) {
             MapEntry::Occupied(entry) if entry.get().key == *key => Some(entry.remove()),
             _ => None,
         }
     }
 
-    /// The protocol version of a client that has a session; else 0.
+    /// The protocol version of a client; 0 if it has no session.
     pub(super) fn protocol_version(&self, client_id: &ByteString) -> u8 {
-        self.shard(client_id).get(client_id).map_or(0, Live::protocol_version)
+        self.shard(client_id)
+            .get(client_id)
+            .map_or(0, SessionRecord::protocol_version)
     }
 
-    /// Remembers whether the filter of a SUBSCRIBE is new, until it is in force.
+    /// Notes whether the filter of a SUBSCRIBE is new, until the subscription is in force.
     pub(super) fn note_subscribe(&self, client_id: &ByteString, is_new: bool) {
-        if let Some(live) = self.shard(client_id).get_mut(client_id) {
-            live.pending_new = is_new;
+        if let Some(record) = self.shard(client_id).get_mut(client_id) {
+            record.pending_new = is_new;
         }
     }
 
-    /// Whether the filter that has come into force is new.
+    /// Whether the filter whose subscription is now in force is new.
     pub(super) fn was_new(&self, client_id: &ByteString) -> bool {
-        self.shard(client_id).get(client_id).is_none_or(|live| live.pending_new)
+        self.shard(client_id)
+            .get(client_id)
+            .is_none_or(|record| record.pending_new)
     }
 
-    /// Remembers the QoS of a subscription that is being given up.
+    /// Notes the QoS of a subscription that is being removed.
     pub(super) fn note_unsubscribe(&self, client_id: &ByteString, qos: Option<u8>) {
-        if let Some(live) = self.shard(client_id).get_mut(client_id) {
-            live.pending_qos = qos;
+        if let Some(record) = self.shard(client_id).get_mut(client_id) {
+            record.pending_qos = qos;
         }
     }
 
-    /// The QoS of the subscription that was given up.
+    /// The QoS of the subscription that was removed.
     pub(super) fn had_qos(&self, client_id: &ByteString) -> Option<u8> {
-        self.shard(client_id).get(client_id).and_then(|live| live.pending_qos)
+        self.shard(client_id)
+            .get(client_id)
+            .and_then(|record| record.pending_qos)
     }
 
     /// Whether no session is left.
@@ -162,8 +170,8 @@ impl Sessions {
     }
 
     /// All sessions, one shard at a time.
-    pub(super) fn all(&self) -> Vec<Live> {
-        let list = |shard: &Mutex<Shard>| -> Vec<Live> {
+    pub(super) fn all(&self) -> Vec<SessionRecord> {
+        let list = |shard: &Mutex<Shard>| -> Vec<SessionRecord> {
             shard
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -179,10 +187,10 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    fn live(id: &str, connected_at: i64) -> Live {
+    fn record(id: &str, connected_at: i64) -> SessionRecord {
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], connected_at as u16));
         let key = ClientKey::new(1, 1, None, Some(address), id.into(), None);
-        Live::new(
+        SessionRecord::new(
             key.clone(),
             Arc::new(ConnectInfo::from(key)),
             connected_at,
@@ -193,7 +201,7 @@ mod tests {
     #[test]
     fn the_end_of_an_old_connection_does_not_touch_its_successor() {
         let sessions = Sessions::new();
-        let (old, new) = (live("c", 1), live("c", 2));
+        let (old, new) = (record("c", 1), record("c", 2));
         assert!(sessions.open(old.clone()).is_none());
         sessions.announce(&"c".into(), true);
         let replaced = sessions.open(new.clone()).expect("the old one");
@@ -212,7 +220,7 @@ mod tests {
     #[test]
     fn an_end_is_told_once_and_knows_the_successor() {
         let sessions = Sessions::new();
-        let old = live("c", 1);
+        let old = record("c", 1);
         sessions.open(old.clone());
         sessions.announce(&"c".into(), true);
         assert_eq!(sessions.close(&old.key, Presence::Superseded), Some(true));

@@ -1,7 +1,7 @@
-//! What RMQTT forgets, looked for every now and then.
+//! Cleans up regularly what RMQTT leaves behind.
 //!
-//! RMQTT leaves a session behind, with nobody in it, when a client vanishes while it is being accepted; hostile clients
-//! can cause that as often as they like. It also throws sessions away without a word in a few rare cases.
+//! RMQTT keeps a session without a connection when a client disconnects while it is being accepted; hostile clients can
+//! cause that as often as they like. In a few rare cases it also removes sessions without calling a hook.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,60 +11,60 @@ use ::rmqtt::context::ServerContext;
 use ::rmqtt::types::{Id as ClientKey, Reason};
 
 use super::backlog::Backlogs;
-use super::handler::Watch;
+use super::handler::EventSource;
 use super::keys;
-use super::retained::Retained;
+use super::retained::RetainedStore;
 
-/// How often.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often the sweep runs.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Cleans up, every now and then, for as long as the broker runs.
+/// Cleans up every five seconds, for as long as the broker runs.
 pub(super) async fn sweep(
     engine: ServerContext,
-    watch: Option<Arc<Watch>>,
-    retained: Retained,
+    source: Option<Arc<EventSource>>,
+    retained: RetainedStore,
     backlogs: Arc<Backlogs>,
 ) {
-    let mut ticks = tokio::time::interval(SWEEP);
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     let mut missing = HashSet::new();
     loop {
         ticks.tick().await;
         retained.sweep();
         backlogs.sweep();
-        forgotten(&engine, watch.as_deref()).await;
-        if let Some(watch) = &watch {
-            missing = unknown(&engine, watch, &missing).await;
+        remove_orphans(&engine, source.as_deref()).await;
+        if let Some(source) = &source {
+            missing = end_missing(&engine, source, &missing).await;
         }
     }
 }
 
-/// Removes sessions whose task has gone: RMQTT leaves them behind if CONNACK could not be written.
-async fn forgotten(engine: &ServerContext, watch: Option<&Watch>) {
+/// Removes sessions whose task has ended: RMQTT leaves them behind if CONNACK could not be written.
+async fn remove_orphans(engine: &ServerContext, source: Option<&EventSource>) {
     for key in keys(engine).await {
         let mut entry = engine.extends.shared().await.entry(key.clone());
         if entry.id_same() != Some(true) || !entry.tx().is_some_and(|sender| sender.is_closed()) {
             continue;
         }
         if entry.remove_with(&key).await.is_ok_and(|removed| removed.is_some())
-            && let Some(watch) = watch
+            && let Some(source) = source
         {
-            watch.lost(&key, &Reason::ConnectRemoteClose).await;
+            source.lost(&key, &Reason::ConnectRemoteClose).await;
         }
     }
 }
 
-/// Ends what is remembered of sessions that RMQTT does not know any more. It can be on its way to say so itself, so
-/// they have to be missing twice; gives those that were missing once.
-async fn unknown(engine: &ServerContext, watch: &Watch, missing: &HashSet<ClientKey>) -> HashSet<ClientKey> {
+/// Ends the records of sessions that RMQTT has removed. Its hook for that may be about to run, so a session has to be
+/// missing twice; returns those that were missing once.
+async fn end_missing(engine: &ServerContext, source: &EventSource, missing: &HashSet<ClientKey>) -> HashSet<ClientKey> {
     let mut again = HashSet::new();
-    for live in watch.sessions.all() {
-        if engine.extends.shared().await.entry(live.key.clone()).id_same() == Some(true) {
+    for record in source.sessions.all() {
+        if engine.extends.shared().await.entry(record.key.clone()).id_same() == Some(true) {
             continue;
         }
-        if missing.contains(&live.key) {
-            watch.lost(&live.key, &Reason::ConnectRemoteClose).await;
+        if missing.contains(&record.key) {
+            source.lost(&record.key, &Reason::ConnectRemoteClose).await;
         } else {
-            again.insert(live.key);
+            again.insert(record.key);
         }
     }
     again

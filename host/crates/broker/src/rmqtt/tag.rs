@@ -1,15 +1,15 @@
-//! Which message is which.
+//! The identity of a message, carried through RMQTT.
 //!
-//! RMQTT's messages have no identity: what subscribers get are changed copies of what was published. But one field of
-//! each message travels with every copy and means nothing in this build: `delay_interval` (RMQTT looks at it only with
-//! its feature `delayed`, which must stay off). A [`Tag`] is written there when a publish is seen, and holds a number
-//! and the flags that RMQTT changes on the way: QoS, retain and DUP as published. Retained messages get a mark of
-//! their own when they are read from the store.
+//! RMQTT's messages have no id; subscribers get changed copies of what was published. One field travels with every copy
+//! and is unused in this build: `delay_interval`, which RMQTT reads only with its feature `delayed`; that feature must
+//! stay off. A [`MessageTag`] is written there when a message is published. It holds a number and the flags that RMQTT
+//! changes on the way: QoS, retain and DUP as published. Retained messages get a flag of their own when they are read
+//! from the store.
 //!
-//! The number has 27 bits. A message id also holds when and from where its publisher connected and the run of the
-//! host, so an id repeats only if one connection publishes two messages exactly 134,217,728 messages of the whole host
-//! apart. A message gets its tag when somebody is interested in what becomes of it; copies of others get ids from the
-//! addresses of their bytes and stay the same for one delivery, its repetition aside.
+//! The number has 27 bits. A message id also holds when and from where its publisher connected and the run of the host,
+//! so an id repeats only if one connection publishes two messages exactly 134,217,728 messages of the whole host apart.
+//! A message gets a tag only if a module is interested in its deliveries. Copies without a tag get an id from the
+//! addresses of their bytes; it is the same for all events of one delivery.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,9 +24,9 @@ const DUP: u32 = 1 << 28;
 const STORED: u32 = 1 << 29;
 const QOS_SHIFT: u32 = 30;
 
-/// What a tag says; without one, what the copy in hand says.
+/// The content of a tag; without a tag, what the copy itself says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag {
+pub(super) struct MessageTag {
     /// QoS as published.
     pub(super) qos: u8,
     /// Retain flag as published.
@@ -37,17 +37,17 @@ pub(super) struct Tag {
     pub(super) stored: bool,
 }
 
-impl Tag {
+impl MessageTag {
     /// The tag of a message.
-    pub(super) fn of(publish: &Publish) -> Tag {
+    pub(super) fn of(publish: &Publish) -> MessageTag {
         match publish.delay_interval {
-            Some(bits) => Tag {
+            Some(bits) => MessageTag {
                 qos: (bits >> QOS_SHIFT) as u8,
                 retain: bits & RETAIN != 0,
                 dup: bits & DUP != 0,
                 stored: bits & STORED != 0,
             },
-            None => Tag {
+            None => MessageTag {
                 qos: publish.qos.value(),
                 retain: publish.retain,
                 dup: false,
@@ -57,7 +57,7 @@ impl Tag {
     }
 }
 
-/// Marks a copy as one from the retained messages.
+/// Marks a copy as one that comes from the retained messages.
 pub(super) fn mark_stored(publish: &mut Publish) {
     let bits = publish.delay_interval.unwrap_or_else(|| flags(publish));
     publish.delay_interval = Some(bits | STORED);
@@ -73,15 +73,15 @@ fn flags(publish: &Publish) -> u32 {
 }
 
 /// Gives numbers to messages and reads ids from them.
-pub(super) struct Numbers {
+pub(super) struct MessageNumbers {
     epoch: u32,
     next: AtomicU32,
 }
 
-impl Numbers {
-    /// Numbers of a run of the host that `epoch` tells from others.
-    pub(super) fn new(epoch: u64) -> Numbers {
-        Numbers {
+impl MessageNumbers {
+    /// Numbers for one run of the host, identified by `epoch`.
+    pub(super) fn new(epoch: u64) -> MessageNumbers {
+        MessageNumbers {
             epoch: (epoch ^ epoch >> 32) as u32,
             next: AtomicU32::new(1),
         }
@@ -104,7 +104,7 @@ impl Numbers {
     pub(super) fn id(&self, publisher: &ClientKey, publish: &Publish) -> Id {
         match number(publish) {
             Some(number) => self.numbered(publisher, number),
-            // A copy without a number was published untagged: all that is left is where its bytes are.
+            // A copy without a number was published untagged: the addresses of its bytes identify it.
             None => {
                 let place = publish.topic.as_ptr() as u64 ^ (publish.payload.as_ptr() as u64).rotate_left(24);
                 // The top bit keeps these apart from numbered ones of the same run, most of the time.
@@ -133,7 +133,7 @@ fn number(publish: &Publish) -> Option<u32> {
         .filter(|number| *number != 0)
 }
 
-/// Any id begins with when and from where the publisher connected.
+/// Every id begins with when and from where the publisher connected.
 fn from(publisher: &ClientKey, low: u64) -> Id {
     let port = publisher.remote_addr.map_or(0, |address| address.port());
     let high = (publisher.create_time as u64) << 16 | u64::from(port);
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_tag_survives_what_rmqtt_changes() {
-        let numbers = Numbers::new(7);
+        let numbers = MessageNumbers::new(7);
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             for (retain, dup) in [(false, false), (true, false), (false, true), (true, true)] {
                 let mut message = publish(qos, retain, dup);
@@ -172,8 +172,8 @@ mod tests {
                 message.retain = !retain;
                 message.dup = !dup;
                 assert_eq!(
-                    Tag::of(&message),
-                    Tag {
+                    MessageTag::of(&message),
+                    MessageTag {
                         qos: qos.value(),
                         retain,
                         dup,
@@ -182,8 +182,8 @@ mod tests {
                 );
                 mark_stored(&mut message);
                 assert_eq!(
-                    Tag::of(&message),
-                    Tag {
+                    MessageTag::of(&message),
+                    MessageTag {
                         qos: qos.value(),
                         retain,
                         dup,
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn copies_have_one_id_and_messages_have_their_own() {
-        let numbers = Numbers::new(7);
+        let numbers = MessageNumbers::new(7);
         let publisher = ClientKey::from(1, "c".into());
         let ids: HashSet<_> = (0..1000)
             .map(|_| {
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_first_id_is_that_of_the_tag_or_a_new_one() {
-        let numbers = Numbers::new(7);
+        let numbers = MessageNumbers::new(7);
         let publisher = ClientKey::from(1, "c".into());
         let mut message = publish(QoS::AtMostOnce, false, false);
         let untagged = [0; 3].map(|_| numbers.first_id(&publisher, &message));
@@ -230,15 +230,15 @@ mod tests {
     fn without_a_tag_a_message_says_what_it_is() {
         let message = publish(QoS::ExactlyOnce, true, true);
         assert_eq!(
-            Tag::of(&message),
-            Tag {
+            MessageTag::of(&message),
+            MessageTag {
                 qos: 2,
                 retain: true,
                 dup: false,
                 stored: false
             }
         );
-        let numbers = Numbers::new(7);
+        let numbers = MessageNumbers::new(7);
         let publisher = ClientKey::from(1, "c".into());
         assert_eq!(
             numbers.id(&publisher, &message),

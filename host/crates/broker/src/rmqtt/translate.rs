@@ -1,4 +1,4 @@
-//! RMQTT's types in neutral words. No function here asks anybody or remembers anything.
+//! RMQTT's types as types of the event model. Pure functions.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use ::rmqtt::types::{
 
 use super::backlog;
 use super::limits::Limits;
-use super::tag::{Numbers, Tag};
+use super::tag::{MessageNumbers, MessageTag};
 use crate::properties;
 use hookhost_event::{
     Certificate, Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session,
@@ -22,8 +22,8 @@ use hookhost_event::{
 /// Listener number of messages that a module publishes: RMQTT has no kind of sender for them.
 pub(super) const MODULE_LISTENER: u16 = u16::MAX;
 
-/// What every translation of a connection needs to know about the listener.
-pub(super) struct Listening {
+/// The listener of a connection.
+pub(super) struct ListenerInfo {
     /// Its name.
     pub(super) name: ByteString,
     /// Where it listens, with the port that the system chose.
@@ -52,13 +52,13 @@ pub(super) fn session(key: &ClientKey, protocol_version: u8, created_at: i64) ->
     }
 }
 
-/// A time of RMQTT's; none if it is not set.
+/// A time of RMQTT's, in milliseconds; none if it is not set.
 pub(super) fn millis(time: i64) -> Option<Millis> {
     u64::try_from(time).ok().filter(|time| *time > 0).map(Millis)
 }
 
 /// A connection, from its CONNECT and the listener's limits.
-pub(super) fn connection(info: &ConnectInfo, listening: &Listening) -> Connection {
+pub(super) fn connection(info: &ConnectInfo, listening: &ListenerInfo) -> Connection {
     let key = info.id();
     let limits = &listening.limits;
     let (session_expiry, receive_maximum, protocol_name, properties) = match info {
@@ -90,7 +90,7 @@ pub(super) fn connection(info: &ConnectInfo, listening: &Listening) -> Connectio
         transport: Transport::Tcp,
         local: Some(listening.address),
         protocol_name: ByteString::from_static(protocol_name),
-        // The codec takes no protocol version with the bridge bit.
+        // The codec refuses a protocol version with the bridge bit.
         bridge: false,
         keep_alive: info.keep_alive(),
         clean_start: info.clean_start(),
@@ -118,7 +118,7 @@ fn cap_expiry(asked: u32, limits: &Limits) -> u32 {
     }
 }
 
-/// The code with which RMQTT will refuse a CONNECT whoever sends it, as far as its content says so.
+/// The code with which RMQTT will refuse a CONNECT because of its content; none if it will not.
 pub(super) fn refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
     if info.client_id().len() > limits.max_clientid_len {
         return Some(133);
@@ -136,7 +136,7 @@ pub(super) fn refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
 pub(super) fn late_refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
     let fine = match info.keep_alive() {
         0 => limits.allow_zero_keepalive,
-        // With MQTT 5 the broker imposes its own.
+        // For MQTT 5 the broker sends its own keep alive instead.
         asked => matches!(info, ConnectInfo::V5(..)) || (limits.min_keepalive..=limits.max_keepalive).contains(&asked),
     };
     (!fine).then_some(136)
@@ -145,7 +145,7 @@ pub(super) fn late_refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
 /// The answer to a CONNECT that was accepted.
 pub(super) fn accepted(
     info: &ConnectInfo,
-    listening: &Listening,
+    listening: &ListenerInfo,
     session_present: bool,
     connected_at: Option<Millis>,
 ) -> Connack {
@@ -161,7 +161,7 @@ pub(super) fn accepted(
 }
 
 /// The answer to a CONNECT that was refused.
-pub(super) fn refused(info: &ConnectInfo, listening: &Listening, code: u8) -> Connack {
+pub(super) fn refused(info: &ConnectInfo, listening: &ListenerInfo, code: u8) -> Connack {
     Connack {
         connection: connection(info, listening),
         code,
@@ -171,7 +171,7 @@ pub(super) fn refused(info: &ConnectInfo, listening: &Listening, code: u8) -> Co
     }
 }
 
-/// What RMQTT writes into a CONNACK of MQTT 5, but for a client id that it chose.
+/// The properties that RMQTT writes into a CONNACK of MQTT 5, without the client id that it assigns.
 fn connack_properties(connection: &Connection, limits: &Limits) -> Box<Properties> {
     let mut standard = Vec::with_capacity(5);
     if connection.session_expiry > 0 {
@@ -243,16 +243,16 @@ pub(super) fn unsubscription(client: Client, unsubscribe: &Unsubscribe, had: Opt
     }
 }
 
-/// A message as it was published, as far as a copy on its way still says so. `protocol_version` is the publisher's;
-/// `published` says that the copy is the publish itself, which alone has its packet identifier.
+/// A message as it was published, restored from a copy on its way. `protocol_version` is the publisher's; `published`:
+/// the copy is the publish itself, and only then it has the packet identifier.
 pub(super) fn message(
-    numbers: &Numbers,
+    numbers: &MessageNumbers,
     sender: &Sender,
     protocol_version: u8,
     publish: &Publish,
     published: bool,
 ) -> Message {
-    let tag = Tag::of(publish);
+    let tag = MessageTag::of(publish);
     let (origin, protocol_version) = match sender.typ() {
         FromType::Custom => (Origin::Client, protocol_version),
         FromType::LastWill => (Origin::Will, protocol_version),
@@ -275,6 +275,7 @@ pub(super) fn message(
         retain: tag.retain,
         dup: if published { publish.dup } else { tag.dup },
         packet_id: publish.packet_id.filter(|_| published).map(|id| id.get()),
+        // RMQTT stamps every publish; 0 means that the system clock is before 1970.
         received_at: publish.create_time.and_then(millis).unwrap_or(Millis(0)),
         properties: publish.properties.as_ref().and_then(properties::of_publish),
     }
@@ -289,7 +290,7 @@ pub(super) fn delivery(receiver: Client, message: Message, publish: &Publish) ->
         retain: publish.retain,
         dup: publish.dup,
         packet_id: publish.packet_id.map(|id| id.get()),
-        retained: Tag::of(publish).stored,
+        retained: MessageTag::of(publish).stored,
         group: backlog::group(publish),
         subscription_ids: match &publish.properties {
             Some(properties) => properties.subscription_ids.iter().map(|id| id.get()).collect(),

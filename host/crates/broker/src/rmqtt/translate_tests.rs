@@ -27,8 +27,8 @@ fn v5(connect: v5::Connect) -> ConnectInfo {
     ConnectInfo::V5(key(), Box::new(connect))
 }
 
-fn listening(limits: Limits) -> Listening {
-    Listening {
+fn listening(limits: Limits) -> ListenerInfo {
+    ListenerInfo {
         name: "tcp:default".into(),
         address: ([127, 0, 0, 1], 1883).into(),
         limits,
@@ -198,7 +198,7 @@ fn origins() {
         payload: "x".into(),
         properties: None,
     });
-    let numbers = Numbers::new(1);
+    let numbers = MessageNumbers::new(1);
     let module = ClientKey::new(1, MODULE_LISTENER, None, None, "m".into(), None);
     for (sender, origin, version) in [
         (Sender::from_custom(key()), Origin::Client, 4),

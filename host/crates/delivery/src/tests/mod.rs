@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Instant as Clock;
 
 use super::*;
+use hookhost_contract::Method;
 use sink::{Reply, Sink};
 
 /// Retries at once and for long; one attempt may take long too.
@@ -27,8 +28,8 @@ fn settings() -> Settings {
     }
 }
 
-fn request(url: &str, key: &str, body: &str) -> Request {
-    Request {
+fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
+    OutboxRequest {
         id: "00112233445566778899AABBCCDDEEFF".into(),
         source: "test".into(),
         generation: 1,
@@ -354,7 +355,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         request(&refusing.url("/x"), "k", "1"),
         request(&signed.url("/hook/x"), "k", "2"),
     ];
-    batch.push(Request {
+    batch.push(OutboxRequest {
         via: Via::Nothing,
         ..request(&signed.url("/hook/x"), "k", "3")
     });
@@ -393,7 +394,7 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     let sink = Sink::start(|_| Reply::Status(200));
     let delivery = Delivery::start(&settings()).unwrap();
     let port = sink.address.port();
-    let chosen = |host: &str| Request {
+    let chosen = |host: &str| OutboxRequest {
         reach: Reach::Public,
         ..request(&format!("http://{host}:{port}/"), "k", "chosen")
     };
@@ -412,7 +413,7 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     for host in hosts {
         batch.extend([chosen(host), named()]);
     }
-    batch.push(Request {
+    batch.push(OutboxRequest {
         url: format!("https://127.0.0.1:{port}/"),
         ..chosen("")
     });
@@ -427,7 +428,7 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     assert!(sink.bodies().iter().all(|body| body == "named"));
     // A name that is not found is tried again: it may be found later.
     let unknown = format!("http://does-not-exist.invalid:{port}/");
-    let lost = Request {
+    let lost = OutboxRequest {
         reach: Reach::Public,
         ..request(&unknown, "k", "")
     };

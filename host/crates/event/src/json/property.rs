@@ -1,106 +1,98 @@
 //! Properties of MQTT 5: each an object with one key, in the order sent.
 
-use bytes::Bytes;
-use bytestring::ByteString;
-use serde::Serializer;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::form::{Field, Form, Key, Taken, WrittenList, take_list};
-use super::reader::Reader;
-use crate::Property;
+use super::message::Base64;
+use crate::{ByteString, Bytes, Property};
 
-macro_rules! key {
-    ($name:expr) => {
-        Key {
-            plain: $name,
-            base64: concat!($name, "-base64"),
-        }
-    };
+/// Correlation data that is not UTF-8.
+const CORRELATION_DATA_BASE64: &str = "correlation-data-base64";
+
+/// A value that a property has.
+trait PropertyValue: Sized {
+    /// What it is read from.
+    type Form: DeserializeOwned + Into<Self>;
+
+    fn put<M: SerializeMap>(&self, name: &'static str, object: &mut M) -> Result<(), M::Error>;
 }
 
-macro_rules! properties {
-    ($($variant:ident($type:ty) = $name:literal),* $(,)?) => {
-        impl Form for Property {
-            fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                let mut object = to.serialize_map(Some(1))?;
+macro_rules! property_values {
+    ($($type:ty)+) => {$(
+        impl PropertyValue for $type {
+            type Form = $type;
+
+            fn put<M: SerializeMap>(&self, name: &'static str, object: &mut M) -> Result<(), M::Error> {
+                object.serialize_entry(name, self)
+            }
+        }
+    )+};
+}
+property_values!(u8 u16 u32 bool ByteString);
+
+/// Text under its own name, anything else as base64 under the other.
+impl PropertyValue for Bytes {
+    type Form = String;
+
+    fn put<M: SerializeMap>(&self, name: &'static str, object: &mut M) -> Result<(), M::Error> {
+        match std::str::from_utf8(self) {
+            Ok(text) => object.serialize_entry(name, text),
+            Err(_) => object.serialize_entry(CORRELATION_DATA_BASE64, &Base64(self.clone())),
+        }
+    }
+}
+
+macro_rules! property_form {
+    ($(#[doc = $meaning:literal] $variant:ident($type:ty) = $name:literal,)+) => {
+        pub(super) const NAMES: &[&str] = &[$($name,)+ CORRELATION_DATA_BASE64];
+
+        impl Serialize for Property {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut object = serializer.serialize_map(Some(1))?;
                 match self {
-                    $(Property::$variant(value) => value.put(key!($name), &mut object)?,)*
+                    $(Property::$variant(value) => value.put($name, &mut object)?,)+
                 }
                 object.end()
             }
-
-            fn read(value: Value, reader: &mut Reader) -> Option<Property> {
-                let mut object = reader.object(value)?;
-                let mut only = object.keys();
-                let (Some(name), None) = (only.next().cloned(), only.next()) else {
-                    reader.problem("must be an object with one key, the name of a property");
-                    return None;
-                };
-                $(
-                    if name == $name || <$type>::BINARY && name == key!($name).base64 {
-                        return match <$type>::take(key!($name), &mut object, reader) {
-                            Taken::Found(value) => Some(Property::$variant(value)),
-                            Taken::Absent | Taken::Wrong => None,
-                        };
-                    }
-                )*
-                reader.unknown(&name, "a property", &[$($name),*]);
-                None
-            }
         }
 
-        #[cfg(test)]
-        pub(super) const NAMES: &[&str] = &[$($name),*];
-
-        #[cfg(test)]
-        impl super::tests::Arbitrary for Property {
-            fn arbitrary(choices: &mut super::tests::Choices) -> Property {
-                let made = [$(Property::$variant(super::tests::Arbitrary::arbitrary(choices))),*];
-                choices.one_of(&made)
+        fn read_entry<'de, A: MapAccess<'de>>(name: &str, object: &mut A) -> Result<Property, A::Error> {
+            match name {
+                $($name => object.next_value::<<$type as PropertyValue>::Form>().map(|value| Property::$variant(value.into())),)+
+                CORRELATION_DATA_BASE64 => object.next_value::<Base64>().map(|value| Property::CorrelationData(value.0)),
+                other => Err(A::Error::unknown_field(other, NAMES)),
             }
         }
     };
 }
+crate::with_properties!(property_form);
 
-properties!(
-    PayloadFormatIndicator(u8) = "payload-format-indicator",
-    MessageExpiryInterval(u32) = "message-expiry-interval",
-    ContentType(ByteString) = "content-type",
-    ResponseTopic(ByteString) = "response-topic",
-    CorrelationData(Bytes) = "correlation-data",
-    SubscriptionIdentifier(u32) = "subscription-identifier",
-    SessionExpiryInterval(u32) = "session-expiry-interval",
-    AssignedClientIdentifier(ByteString) = "assigned-client-identifier",
-    ServerKeepAlive(u16) = "server-keep-alive",
-    AuthenticationMethod(ByteString) = "authentication-method",
-    RequestProblemInformation(bool) = "request-problem-information",
-    WillDelayInterval(u32) = "will-delay-interval",
-    RequestResponseInformation(bool) = "request-response-information",
-    ResponseInformation(ByteString) = "response-information",
-    ServerReference(ByteString) = "server-reference",
-    ReasonString(ByteString) = "reason-string",
-    ReceiveMaximum(u16) = "receive-maximum",
-    TopicAliasMaximum(u16) = "topic-alias-maximum",
-    TopicAlias(u16) = "topic-alias",
-    MaximumQos(u8) = "maximum-qos",
-    RetainAvailable(bool) = "retain-available",
-    MaximumPacketSize(u32) = "maximum-packet-size",
-    WildcardSubscriptionAvailable(bool) = "wildcard-subscription-available",
-    SubscriptionIdentifierAvailable(bool) = "subscription-identifier-available",
-    SharedSubscriptionAvailable(bool) = "shared-subscription-available",
-);
+impl<'de> Deserialize<'de> for Property {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Property, D::Error> {
+        struct OneKey;
 
-/// Left out if there are none.
-impl Field for Vec<Property> {
-    fn put<M: SerializeMap>(&self, key: Key, object: &mut M) -> Result<(), M::Error> {
-        if self.is_empty() {
-            return Ok(());
+        impl<'de> Visitor<'de> for OneKey {
+            type Value = Property;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with one key, the name of a property")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Property, A::Error> {
+                let Some(name) = object.next_key::<String>()? else {
+                    return Err(A::Error::invalid_length(0, &self));
+                };
+                let property = read_entry(&name, &mut object)?;
+                match object.next_key::<IgnoredAny>()? {
+                    None => Ok(property),
+                    Some(_) => Err(A::Error::invalid_length(2, &self)),
+                }
+            }
         }
-        object.serialize_entry(key.plain, &WrittenList(self))
-    }
 
-    fn take(key: Key, object: &mut Map<String, Value>, reader: &mut Reader) -> Taken<Vec<Property>> {
-        take_list(key, object, reader, Property::read)
+        deserializer.deserialize_map(OneKey)
     }
 }

@@ -196,7 +196,8 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
     use crate::emitter::Emitter;
     use crate::protocol::{Opening, SocketInfo};
     use crate::{Broker, Engine};
-    use hookhost_hooks::{Bus, Interest, Interests, QueueLimits};
+    use hookhost_contract::Interest;
+    use hookhost_hooks::{Bus, Interests, QueueLimits};
 
     let bus = Bus::new();
     let (attachment, mut inboxes) = bus.attach("test", 1, QueueLimits::default());

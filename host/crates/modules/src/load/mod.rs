@@ -25,7 +25,7 @@ use super::settings::{Allowance, ModuleSettings, Wrong};
 use super::state::Origin;
 use super::{Plan, ReloadableSettings, Settings};
 use code::readable;
-use hookhost_hooks::{Interest, Interests};
+use hookhost_hooks::Interests;
 use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::{Places, Problem, Source};
 use hookhost_wasm as wasm;
@@ -240,11 +240,7 @@ impl Loader {
         if !own.has_instances() {
             allowance.instances = self.settings.instances.number(instance.memory());
         }
-        let list: Vec<Interest> = interests
-            .into_iter()
-            .map(|wasm::Interest { hook, filters }| Interest { hook, filters })
-            .collect();
-        let interests = Interests::compile(&list).map_err(|errors| LoadError::Interests {
+        let interests = Interests::compile(&interests).map_err(|errors| LoadError::Interests {
             file: file.clone(),
             errors,
         })?;
@@ -322,8 +318,8 @@ impl Loader {
 }
 
 /// An error that a module finds in its configuration, with its place; in the module's own words if the place is unknown.
-fn located(problem: wasm::Problem, module: &ModuleName, places: &Places) -> Problem {
-    let wasm::Problem { key, text } = problem;
+fn located(problem: hookhost_contract::Problem, module: &ModuleName, places: &Places) -> Problem {
+    let hookhost_contract::Problem { key, text } = problem;
     places.problem(&key, &text).unwrap_or_else(|| Problem {
         source: Source::Module(module.to_string()),
         key,

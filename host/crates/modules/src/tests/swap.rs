@@ -86,7 +86,7 @@ fn swaps_under_load_lose_and_double_nothing() {
     }
     done.store(true, Ordering::Relaxed);
     let sent: u32 = producers.into_iter().map(|producer| producer.join().unwrap()).sum();
-    let mut by_client: BTreeMap<String, Vec<Request>> = BTreeMap::new();
+    let mut by_client: BTreeMap<String, Vec<OutboxRequest>> = BTreeMap::new();
     for request in host.stop() {
         by_client.entry(request.ordering_key.clone()).or_default().push(request);
     }

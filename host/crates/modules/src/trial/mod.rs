@@ -19,10 +19,11 @@ use super::generation::{Blueprint, Generation, Template, lock};
 use super::load::Loaded;
 use super::requests::prepare;
 use super::settings::Allowance;
+use hookhost_contract::Outcome;
 use hookhost_event::{Event, Hook};
 use hookhost_hooks::Overflow;
 use hookhost_settings::units::{format_duration, format_size};
-use hookhost_wasm::{Instance, Outcome};
+use hookhost_wasm::Instance;
 
 /// How much longer a call may take whose instructions are counted.
 const METERED_DEADLINE_FACTOR: u32 = 10;

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use hookhost_contract::Request;
 use hookhost_event::Id;
-use hookhost_wasm as wasm;
 
 /// What became of one event.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ impl Fate {
 }
 
 impl Answer {
-    pub(super) fn of(request: &wasm::Request) -> Answer {
+    pub(super) fn of(request: &Request) -> Answer {
         Answer {
             method: request.method.as_str(),
             url: request.url.clone(),

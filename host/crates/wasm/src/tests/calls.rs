@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::*;
+use hookhost_contract::{Interest, Method, Outcome, Problem, Request};
 use hookhost_event::Hook;
 
 #[test]

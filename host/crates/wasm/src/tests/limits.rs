@@ -1,6 +1,7 @@
 //! How long a call may take, how much memory a module may have, and how much it may answer.
 
 use super::*;
+use hookhost_contract::Outcome;
 
 const SPIN: &str = "(loop $again (br $again)) (i32.const 32)";
 

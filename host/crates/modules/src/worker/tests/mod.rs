@@ -18,12 +18,13 @@ use super::super::quarantine::Bounds;
 use super::super::state::Counts;
 use super::super::supervisor::RollBack;
 use super::*;
+use hookhost_contract::{Interest, Method, Request};
 use hookhost_delivery as delivery;
 use hookhost_delivery::OutboxClosed;
 use hookhost_event::Hook;
-use hookhost_hooks::{Attachment, Bus, Interest, Interests, Overflow, QueueLimits};
+use hookhost_hooks::{Attachment, Bus, Interests, Overflow, QueueLimits};
 use hookhost_testing::events as testing;
-use hookhost_wasm::{LoadError, Method, Request};
+use hookhost_wasm::LoadError;
 
 /// What handling an event comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,12 +145,12 @@ fn request(url: &str, number: u32) -> Request {
 /// Keeps what it is given.
 #[derive(Default)]
 struct Kept {
-    requests: Mutex<Vec<delivery::Request>>,
+    requests: Mutex<Vec<delivery::OutboxRequest>>,
     closed: AtomicBool,
 }
 
 impl Outbox for Kept {
-    fn append(&self, requests: Vec<delivery::Request>) -> Result<(), OutboxClosed> {
+    fn append(&self, requests: Vec<delivery::OutboxRequest>) -> Result<(), OutboxClosed> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(OutboxClosed);
         }

@@ -1,116 +1,11 @@
+mod arbitrary;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ByteString, Bytes, Detail, Millis};
+use crate::Bytes;
 
-/// Values chosen by a list of numbers; what is beyond its end is zero.
-pub(super) struct Choices(std::vec::IntoIter<u64>);
-
-impl Choices {
-    fn next(&mut self) -> u64 {
-        self.0.next().unwrap_or(0)
-    }
-
-    pub(super) fn one_of<T: Clone>(&mut self, values: &[T]) -> T {
-        values[self.next() as usize % values.len()].clone()
-    }
-}
-
-/// Any value whatever. For records, enums and properties the tables of the form say what there is; the compiler sees
-/// to it that they are complete.
-pub(super) trait Arbitrary {
-    fn arbitrary(choices: &mut Choices) -> Self;
-}
-
-macro_rules! numbers {
-    ($($type:ident),*) => {$(
-        impl Arbitrary for $type {
-            fn arbitrary(choices: &mut Choices) -> $type {
-                let any = choices.next() as $type;
-                choices.one_of(&[any, $type::MIN, $type::MAX])
-            }
-        }
-    )*};
-}
-numbers!(u8, u16, u32, u64, i16);
-
-impl Arbitrary for bool {
-    fn arbitrary(choices: &mut Choices) -> bool {
-        choices.one_of(&[false, true])
-    }
-}
-
-impl Arbitrary for ByteString {
-    fn arbitrary(choices: &mut Choices) -> ByteString {
-        choices
-            .one_of(&["", "a/b", "\"\\\n\0\u{1b}", "温度 😀", "null", "{}"])
-            .into()
-    }
-}
-
-impl Arbitrary for Bytes {
-    fn arbitrary(choices: &mut Choices) -> Bytes {
-        let any = choices.next().to_be_bytes();
-        choices
-            .one_of(&[&any[..], b"", b"21.5", b"\xff", b"\0", "é".as_bytes()])
-            .to_vec()
-            .into()
-    }
-}
-
-impl Arbitrary for Millis {
-    fn arbitrary(choices: &mut Choices) -> Millis {
-        Millis(u64::arbitrary(choices))
-    }
-}
-
-impl Arbitrary for Id {
-    fn arbitrary(choices: &mut Choices) -> Id {
-        Id(u128::from(choices.next()) << 64 | u128::from(choices.next()))
-    }
-}
-
-impl Arbitrary for std::net::SocketAddr {
-    fn arbitrary(choices: &mut Choices) -> std::net::SocketAddr {
-        let address = ["10.0.0.5:50716", "[::1]:1883", "[::ffff:10.0.0.5]:0", "[fe80::1%3]:1"];
-        choices.one_of(&address).parse().unwrap()
-    }
-}
-
-impl<T: Arbitrary> Arbitrary for Box<T> {
-    fn arbitrary(choices: &mut Choices) -> Box<T> {
-        Box::new(T::arbitrary(choices))
-    }
-}
-
-impl<T: Arbitrary> Arbitrary for Option<T> {
-    fn arbitrary(choices: &mut Choices) -> Option<T> {
-        bool::arbitrary(choices).then(|| T::arbitrary(choices))
-    }
-}
-
-impl<T: Arbitrary> Arbitrary for Vec<T> {
-    fn arbitrary(choices: &mut Choices) -> Vec<T> {
-        (0..choices.next() % 4).map(|_| T::arbitrary(choices)).collect()
-    }
-}
-
-impl<A: Arbitrary, B: Arbitrary> Arbitrary for (A, B) {
-    fn arbitrary(choices: &mut Choices) -> (A, B) {
-        (A::arbitrary(choices), B::arbitrary(choices))
-    }
-}
-
-fn arbitrary(hook: Hook, numbers: Vec<u64>) -> Event {
-    let mut choices = Choices(numbers.into_iter());
-    Event {
-        id: Arbitrary::arbitrary(&mut choices),
-        at: Arbitrary::arbitrary(&mut choices),
-        utc_offset: Arbitrary::arbitrary(&mut choices),
-        detail: event::arbitrary_detail(hook, &mut choices),
-        extras: Arbitrary::arbitrary(&mut choices),
-    }
-}
+use arbitrary::arbitrary;
 
 proptest! {
     #[test]
@@ -130,8 +25,8 @@ proptest! {
             let mut line: Vec<char> = write(&arbitrary(hook, numbers.clone())).chars().collect();
             let at = at % line.len();
             line.drain(at..(at + length).min(line.len()));
-            if let Err(problems) = read(&line.into_iter().collect::<String>(), Id(0)) {
-                prop_assert!(!problems.is_empty());
+            if let Err(problem) = read(&line.into_iter().collect::<String>(), Id(0)) {
+                prop_assert!(!problem.text.is_empty());
             }
         }
     }
@@ -205,7 +100,7 @@ fn little_has_to_be_said() {
             r#""other_event":{"name":"client.ping","data":"{}"}}"#,
         ),
     ] {
-        let written = write(&read(line, Id(1)).unwrap_or_else(|problems| panic!("{line}: {problems}")));
+        let written = write(&read(line, Id(1)).unwrap_or_else(|problem| panic!("{line}: {problem:?}")));
         assert!(written.contains(part), "{written}\nlacks {part}");
     }
 }
@@ -219,46 +114,81 @@ fn what_is_no_text_is_base64() {
 }
 
 #[test]
-fn mistakes_are_told_all_at_once_with_their_path() {
+fn an_error_has_a_path_and_a_remedy() {
     for (line, expected) in [
         ("{", "is not JSON at column 1: EOF while parsing an object"),
         (r#"{"hook":"x",}"#, "is not JSON at column 13: trailing comma"),
-        ("[]", "is a list, but must be an object"),
-        (
-            "{}",
-            r#"hook: is missing; it says what happened, such as "message-publish""#,
-        ),
-        (r#"{"hook":5}"#, "hook: is a number, but must be a text"),
+        ("[]", "invalid type: sequence, expected an object"),
+        ("{}", "missing field `hook`"),
+        (r#"{"hook":5}"#, "hook: invalid type: integer `5`, expected a string"),
         (
             r#"{"hook":"message.publish"}"#,
-            "hook: 'message.publish' is not a hook; did you mean message-publish?",
+            "hook: unknown name `message.publish`; did you mean `message-publish`?",
         ),
-        (r#"{"hook":"message-publish"}"#, "message.topic: is missing"),
+        (
+            r#"{"hook":"nonsense"}"#,
+            "hook: unknown name `nonsense`, expected one of `client-connect`, `client-connack`, `client-connected`, `client-disconnected`, `client-authenticated`, `client-authorized`, `client-subscribe`, `client-unsubscribe`, `session-created`, `session-resumed`, `session-subscribed`, `session-unsubscribed`, `session-discarded`, `session-taken-over`, `session-terminated`, `message-publish`, `message-delivered`, `message-acked`, `message-dropped`, `message-refused`, `delivery-dropped`, `message-queued`, `delivery-lost`, `other`",
+        ),
+        (r#"{"hook":"message-publish"}"#, "message: missing field `topic`"),
         (
             r#"{"hook":"message-publish","mesage":{"topic":"t"}}"#,
-            "message.topic: is missing\nmesage: is not a key of a message-publish event; did you mean message?",
+            "mesage: unknown key `mesage`; did you mean `message`?",
         ),
         (
             r#"{"hook":"message-publish","delivery":{},"message":{"topic":"t"}}"#,
-            "delivery: is not a key of a message-publish event; known are id, at, utc_offset, hook, message, extras",
+            "delivery: unknown key `delivery`, expected one of `id`, `at`, `utc_offset`, `hook`, `message`, `extras`",
         ),
         (
-            r#"{"id":"xyz","at":-1,"utc_offset":1.5,"hook":"message-publish","message":{"topik":"t","qos":"1","retain":0,"payload":5,"origin":"clint","publisher":{"id":"c","peer":"nowhere"}},"extras":{}}"#,
-            "id: must be 1 to 32 hex digits\n\
-             at: must be a whole number from 0 to 18446744073709551615\n\
-             utc_offset: must be a whole number from -32768 to 32767\n\
-             extras: is an object, but must be a list\n\
-             message.publisher.peer: must be an address such as \"127.0.0.1:50716\"\n\
-             message.origin: 'clint' is not an origin; did you mean client?\n\
-             message.topic: is missing\n\
-             message.payload: is a number, but must be a text\n\
-             message.qos: must be a whole number from 0 to 255\n\
-             message.retain: is a number, but must be true or false\n\
-             message.topik: is not a key of a message; did you mean topic?",
+            r#"{"id":"xyz","hook":"client-connected"}"#,
+            "id: must be 1 to 32 hex digits",
+        ),
+        (
+            r#"{"at":-1,"hook":"client-connected"}"#,
+            "at: invalid value: integer `-1`, expected a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            r#"{"utc_offset":1.5,"hook":"client-connected"}"#,
+            "utc_offset: invalid type: floating point `1.5`, expected a whole number from -32768 to 32767",
+        ),
+        (
+            r#"{"hook":"client-connected","extras":{}}"#,
+            "extras: invalid type: map, expected a sequence",
+        ),
+        (
+            r#"{"hook":"client-connected","connack":{"connection":{"client":{"id":"c","peer":"nowhere"}}}}"#,
+            r#"connack.connection.client.peer: must be an address such as "127.0.0.1:50716""#,
+        ),
+        (
+            r#"{"hook":"client-connected","connack":{"connection":{"client":5}}}"#,
+            "connack.connection.client: invalid type: integer `5`, expected a client, as an object or its id alone",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","origin":"clint"}}"#,
+            "message.origin: unknown name `clint`; did you mean `client`?",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","payload":5}}"#,
+            "message.payload: invalid type: integer `5`, expected a string",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","qos":"1"}}"#,
+            r#"message.qos: invalid type: string "1", expected a whole number from 0 to 255"#,
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","qos":300}}"#,
+            "message.qos: invalid value: integer `300`, expected a whole number from 0 to 255",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","retain":0}}"#,
+            "message.retain: invalid type: integer `0`, expected a boolean",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","topik":"t"}}"#,
+            "message.topik: unknown key `topik`; did you mean `topic`?",
         ),
         (
             r#"{"hook":"message-publish","message":{"topic":"t","payload":"a","payload_base64":"YQ=="}}"#,
-            "message.payload_base64: stands beside payload; one of them is enough",
+            "message: has both payload and payload_base64; one of them is enough",
         ),
         (
             r#"{"hook":"message-publish","message":{"topic":"t","payload_base64":"?"}}"#,
@@ -266,26 +196,52 @@ fn mistakes_are_told_all_at_once_with_their_path() {
         ),
         (
             r#"{"hook":"message-publish","message":{"topic":"t","payload_b64":"YQ=="}}"#,
-            "message.payload_b64: is not a key of a message; did you mean payload_base64?",
+            "message.payload_b64: unknown key `payload_b64`; did you mean `payload_base64`?",
         ),
         (
-            r#"{"hook":"message-publish","message":{"topic":"t","properties":{"standard":[{"content-typ":"x"},{},{"topic-alias":70000}],"user":[["a"],["a",1]]}}}"#,
-            "message.properties.standard.0: 'content-typ' is not a property; did you mean content-type?\n\
-             message.properties.standard.1: must be an object with one key, the name of a property\n\
-             message.properties.standard.2.topic-alias: must be a whole number from 0 to 65535\n\
-             message.properties.user.0: must be a name and a value\n\
-             message.properties.user.1.1: is a number, but must be a text",
+            r#"{"hook":"message-publish","message":{"topic":"t","properties":{"standard":[{"content-typ":"x"}]}}}"#,
+            "message.properties.standard.0: unknown key `content-typ`; did you mean `content-type`?",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","properties":{"standard":[{"topic-alias":1},{}]}}}"#,
+            "message.properties.standard.1: invalid length 0, expected an object with one key, the name of a property",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","properties":{"standard":[{"topic-alias":70000}]}}}"#,
+            "message.properties.standard.0.topic-alias: invalid value: integer `70000`, expected a whole number from 0 to 65535",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","properties":{"user":[["a","b"],["a"]]}}}"#,
+            "message.properties.user.1: invalid length 1, expected a tuple of size 2",
+        ),
+        (
+            r#"{"hook":"message-publish","message":{"topic":"t","properties":{"user":[["a",1]]}}}"#,
+            "message.properties.user.0.1: invalid type: integer `1`, expected a string",
         ),
         (
             r#"{"hook":"message-dropped","message_drop":{"message":{"topic":"t"}}}"#,
-            "message_drop.reason: is missing",
+            "message_drop: missing field `reason`",
+        ),
+        (
+            r#"{"hook":"session-created","session":[]}"#,
+            "session: must not be a list",
+        ),
+        (
+            r#"{"hook":"session-created","session":5}"#,
+            "session: invalid type: integer `5`, expected an object",
+        ),
+        (
+            r#"{"hook":{"session-created":null}}"#,
+            "hook: invalid type: map, expected a string",
         ),
         (
             r#"{"hook":"session-created","session":{"client":{"username":"u"}}}"#,
-            "session.client.id: is missing",
+            "session.client: missing field `id`",
         ),
     ] {
-        assert_eq!(read(line, Id(1)).unwrap_err().to_string(), expected, "{line}");
+        let Problem { key, text } = read(line, Id(1)).unwrap_err();
+        let separator = if key.is_empty() { "" } else { ": " };
+        assert_eq!(format!("{key}{separator}{text}"), expected, "{line}");
     }
 }
 
@@ -300,16 +256,16 @@ fn a_file_has_one_event_on_each_line() {
     assert_eq!(ids, [Some(2), None, Some(7)]);
     assert_eq!(
         read[1].as_ref().unwrap_err().to_string(),
-        "line 4: hook: is a number, but must be a text"
+        "line 4: hook: invalid type: integer `1`, expected a string"
     );
 }
 
 #[test]
 fn names_are_those_of_the_contract() {
-    let contract = include_str!("../../../../../wit/hook.wit");
+    let contract = include_str!("../../../../../../wit/hook.wit");
     for hook in Hook::ALL {
         assert_eq!(hook_name(hook), hook.name().replace('.', "-"));
-        let record = event::record(hook).replace('_', "-");
+        let record = record_key(hook).replace('_', "-");
         let case = format!("\n    {}({record}),\n", hook_name(hook));
         assert!(contract.contains(&case), "{case}");
     }
@@ -318,7 +274,7 @@ fn names_are_those_of_the_contract() {
 /// Every example of the page is read, and every key of the form is on it.
 #[test]
 fn the_page_is_right() {
-    let page = include_str!("../../../../../docs/events.md");
+    let page = include_str!("../../../../../../docs/events.md");
     let mut examples = 0;
     for block in page.split("```ndjson\n").skip(1) {
         let block = block.split("```").next().unwrap();
@@ -328,11 +284,8 @@ fn the_page_is_right() {
         }
     }
     assert!(examples > 5);
-    for name in property::NAMES {
-        assert!(page.contains(&format!("`{name}`")), "{name} is not on the page");
-    }
     for hook in Hook::ALL {
-        for word in [format!("`{}`", hook_name(hook)), format!("`{}`", event::record(hook))] {
+        for word in [format!("`{}`", hook_name(hook)), format!("`{}`", record_key(hook))] {
             assert!(page.contains(&word), "{word} is not on the page");
         }
         // Everything that can be said is said by some event.
@@ -352,5 +305,52 @@ fn keys(value: &Value, each: &mut impl FnMut(&str)) {
         }),
         Value::Array(values) => values.iter().for_each(|value| keys(value, each)),
         _ => {}
+    }
+}
+
+macro_rules! word_tables {
+    ($(#[doc = $about:literal] $enum:ident {
+        $(#[doc = $meaning:literal] $variant:ident = $name:literal,)+
+    })+) => {
+        /// For each enum what it says, and its names with their meanings.
+        const WORDS: &[(&str, &[(&str, &str)])] = &[$(($about, &[$(($name, $meaning)),+])),+];
+    };
+}
+crate::with_enums!(word_tables);
+
+macro_rules! property_table {
+    ($(#[doc = $meaning:literal] $variant:ident($type:ident) = $name:literal,)+) => {
+        const PROPERTIES: &[(&str, &str, &str)] = &[$(($name, stringify!($type), $meaning)),+];
+    };
+}
+crate::with_properties!(property_table);
+
+/// The page has the tables of words as the code has them.
+#[test]
+fn the_page_has_all_words_and_their_meanings() {
+    let page = include_str!("../../../../../../docs/events.md");
+    let mut tables: Vec<_> = WORDS
+        .iter()
+        .map(|(about, words)| {
+            let rows = words.iter().map(|(name, meaning)| format!("| `{name}` |{meaning} |"));
+            let rows = rows.collect::<Vec<_>>().join("\n");
+            format!("|{} | meaning |\n| --- | --- |\n{rows}\n", about.trim_end_matches('.'))
+        })
+        .collect();
+    let rows = PROPERTIES.iter().map(|(name, form, meaning)| {
+        let form = match *form {
+            "bool" => "true or false",
+            "ByteString" => "text",
+            "Bytes" => "bytes",
+            _ => "number",
+        };
+        format!("| `{name}` | {form} |{meaning} |\n")
+    });
+    tables.push(format!(
+        "| property | value | meaning |\n| --- | --- | --- |\n{}",
+        rows.collect::<String>()
+    ));
+    for table in tables {
+        assert!(page.contains(&table), "docs/events.md must contain\n{table}");
     }
 }

@@ -1,7 +1,7 @@
-//! Time and identity of events.
+//! Time and ids of events.
 //!
-//! A [`Clock`] says what time it is, by the wall and in local time, and hands out event ids. Local time changes its
-//! distance to UTC on whole seconds only, so that distance is looked up once a second and remembered.
+//! A [`Clock`] gives the time, the offset of local time to UTC, and ids. The offset changes on whole seconds only, so it
+//! is looked up once a second and cached.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use chrono::{Local, Offset, TimeZone};
 
 use hookhost_event::{Detail, Event, Id, Millis};
 
-/// Wall clock and source of event ids; one per broker.
-pub struct Clock {
-    /// High half of every id: start time and chance, so that two hosts, or two runs of one, never meet.
+/// Wall clock and source of ids; one for each engine.
+pub(crate) struct Clock {
+    /// High half of every id: start time and random bits, different for two hosts and for two runs of one host.
     epoch: u64,
     /// Low half of the next id.
     next: AtomicU64,
@@ -22,8 +22,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock with ids that no other clock gives.
-    pub fn new() -> Clock {
+    /// A clock whose ids no other clock gives.
+    pub(crate) fn new() -> Clock {
         let chance = RandomState::new().build_hasher().finish();
         Clock {
             epoch: wall().0 << 20 | chance >> 44,
@@ -33,12 +33,12 @@ impl Clock {
     }
 
     /// Now.
-    pub fn now(&self) -> Millis {
+    pub(crate) fn now(&self) -> Millis {
         wall()
     }
 
     /// An event that happens now.
-    pub fn event(&self, detail: Detail) -> Event {
+    pub(crate) fn event(&self, detail: Detail) -> Event {
         let at = wall();
         Event {
             id: self.id(),
@@ -50,16 +50,16 @@ impl Clock {
     }
 
     /// Bits that differ between two runs of a host.
-    pub fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// An id that nothing else has.
-    pub fn id(&self) -> Id {
+    pub(crate) fn id(&self) -> Id {
         Id(u128::from(self.epoch) << 64 | u128::from(self.next.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Minutes that local time is ahead of UTC at that moment.
+    /// Minutes that local time is ahead of UTC at that time; 0 if the time zone is unknown.
     fn utc_offset(&self, at: Millis) -> i16 {
         let second = at.0 / 1000;
         let remembered = self.offset.load(Ordering::Relaxed);

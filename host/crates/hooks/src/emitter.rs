@@ -1,0 +1,96 @@
+//! How broker engines emit events.
+//!
+//! An engine has one [`Emitter`]. It asks whether a module is interested, builds the record only then, and hands it
+//! over; the emitter adds id, time and UTC offset and puts the event into the queues of the bus.
+
+use super::bus::{Bus, Interested, InterestedIn, Waiting};
+use super::clock::Clock;
+use hookhost_event::{Detail, Event, Hook, Id, Millis};
+
+/// Emits the events of one engine to a bus.
+pub struct Emitter {
+    bus: Bus,
+    clock: Clock,
+}
+
+impl Emitter {
+    /// An emitter with a clock of its own, whose ids no other emitter gives.
+    pub fn new(bus: Bus) -> Emitter {
+        Emitter {
+            bus,
+            clock: Clock::new(),
+        }
+    }
+
+    /// Emits an event that happens now, if a module is interested; `detail` is called only then.
+    ///
+    /// Waits only for queues whose policy is [`Overflow::Wait`](super::Overflow::Wait).
+    pub async fn emit(&self, hook: Hook, subject: Option<&str>, detail: impl FnOnce() -> Detail + Send) {
+        let to = self.interested(hook, subject);
+        if !to.is_empty() {
+            self.emit_to(to, detail()).await;
+        }
+    }
+
+    /// Emits an event that happens now to modules that were looked up before. Waits like [`emit`](Self::emit).
+    pub async fn emit_to(&self, to: Interested, detail: Detail) {
+        self.bus.emit(to, self.event(detail)).await;
+    }
+
+    /// Emits an event that happens now without waiting; returns what still has to wait for room, if anything.
+    pub fn offer_to(&self, to: Interested, detail: Detail) -> Option<Waiting> {
+        self.bus.offer(to, self.event(detail))
+    }
+
+    /// The modules that want an event of this hook with this subject; see [`Bus::interested`].
+    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
+        self.bus.interested(hook, subject)
+    }
+
+    /// The modules that want events of any of these hooks with this subject; see [`Bus::interested_in`].
+    pub fn interested_in(&self, hooks: &[Hook], subject: Option<&str>) -> InterestedIn {
+        self.bus.interested_in(hooks, subject)
+    }
+
+    /// Like [`interested`](Self::interested), without modules whose queue for this client is full; see [`Bus::interested_with_room`].
+    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Interested {
+        self.bus.interested_with_room(hook, subject, client_id)
+    }
+
+    /// Whether a module wants an event of any of these hooks with this subject.
+    pub fn wants(&self, hooks: &[Hook], subject: Option<&str>) -> bool {
+        self.bus.wants(hooks, subject)
+    }
+
+    /// Registers a callback that runs before a hook gets its first subscriber; see [`Bus::on_demand`].
+    pub fn on_demand(&self, prepare: impl Fn(&[Hook]) + Send + Sync + 'static) {
+        self.bus.on_demand(prepare);
+    }
+
+    /// An event that happens now, to be emitted later with [`emit_event`](Self::emit_event).
+    pub fn event(&self, detail: Detail) -> Event {
+        self.clock.event(detail)
+    }
+
+    /// Emits an event of [`event`](Self::event) to the modules that are interested by then. Waits like
+    /// [`emit`](Self::emit).
+    pub async fn emit_event(&self, event: Event) {
+        let to = self.interested(event.detail.hook(), event.detail.subject());
+        self.bus.emit(to, event).await;
+    }
+
+    /// An id that no event and no message has.
+    pub fn id(&self) -> Id {
+        self.clock.id()
+    }
+
+    /// Now.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Bits that differ between two runs of a host.
+    pub fn epoch(&self) -> u64 {
+        self.clock.epoch()
+    }
+}
