@@ -47,7 +47,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
-    let (clients, questions) = broker::remote();
+    let (clients, questions) = broker::engine_handle();
     let admin = admin::start(&config.admin, handle.clone(), reload.handle(), clients)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)
@@ -100,13 +100,13 @@ async fn serve(
     admin: &str,
     modules: &modules::Handle,
     reload: reload::Handle,
-    mut questions: broker::Questions,
+    mut questions: broker::EngineRequests,
 ) -> anyhow::Result<Instant> {
     // Before the ready line: whoever reads it may send a signal at once.
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
-    let settings = broker::Settings {
+    let settings = broker::BrokerSettings {
         listen: config.mqtt.listen,
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),

@@ -1,6 +1,6 @@
 //! The broker engine that the configuration names.
 
-use hookhost_broker::{Running, Settings, StartError};
+use hookhost_broker::{BrokerSettings, Running, StartError};
 use hookhost_gateway::GatewaySettings;
 use hookhost_hooks::Bus;
 
@@ -19,7 +19,11 @@ pub enum EngineSettings {
 /// # Errors
 ///
 /// [`StartError`] if a limit or a setting is invalid, the address cannot be listened on, or the engine does not start.
-pub async fn start(settings: &Settings, engine: &EngineSettings, bus: Option<Bus>) -> Result<Running, StartError> {
+pub async fn start(
+    settings: &BrokerSettings,
+    engine: &EngineSettings,
+    bus: Option<Bus>,
+) -> Result<Running, StartError> {
     match engine {
         EngineSettings::Rmqtt => hookhost_broker::start(settings, bus).await,
         EngineSettings::Gateway(gateway) => hookhost_gateway::start(settings, gateway, bus).await,

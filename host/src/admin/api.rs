@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::guard::{self, Guard};
 use super::shape;
 use crate::reload;
-use hookhost_broker::{Clients, NotRunning};
-use hookhost_hooks::Unqueued;
+use hookhost_broker::{EngineHandle, NotRunning};
+use hookhost_hooks::OfferError;
 use hookhost_modules::{Handle, ReplayError};
 
 /// Entries of an answer, if no limit is given.
@@ -52,7 +52,7 @@ type Asked<T> = Result<Query<T>, QueryRejection>;
 type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The whole API.
-pub(super) fn router(modules: Handle, reload: reload::Handle, clients: Clients, guard: Guard) -> Router {
+pub(super) fn router(modules: Handle, reload: reload::Handle, clients: EngineHandle, guard: Guard) -> Router {
     let of_broker = Router::new()
         .route("/broker", get(broker))
         .route("/clients/{id}", delete(kick))
@@ -117,14 +117,14 @@ async fn rescan(reload: reload::Handle) -> Answer<shape::Rescan> {
     }
 }
 
-async fn broker(State(clients): State<Clients>) -> Answer<shape::Broker> {
+async fn broker(State(clients): State<EngineHandle>) -> Answer<shape::Broker> {
     match clients.state().await {
         Ok(state) => Ok(Json(state.into())),
         Err(error @ NotRunning) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }
 
-async fn kick(State(clients): State<Clients>, id: Named<String>) -> Answer<shape::Kicked> {
+async fn kick(State(clients): State<EngineHandle>, id: Named<String>) -> Answer<shape::Kicked> {
     let Path(id) = id?;
     match clients.disconnect(id.clone()).await {
         Ok(true) => Ok(Json(shape::Kicked { kicked: id })),
@@ -239,7 +239,7 @@ impl From<ReplayError> for Error {
     fn from(error: ReplayError) -> Error {
         let status = match error {
             ReplayError::Unknown(_) => StatusCode::NOT_FOUND,
-            ReplayError::Queue(Unqueued::Full) => StatusCode::SERVICE_UNAVAILABLE,
+            ReplayError::Queue(OfferError::Full) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,
         };
         Error::new(status, error.to_string())

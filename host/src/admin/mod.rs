@@ -77,7 +77,7 @@ pub fn start(
     settings: &Settings,
     modules: modules::Handle,
     reload: reload::Handle,
-    clients: broker::Clients,
+    clients: broker::EngineHandle,
 ) -> Result<Option<Server>, StartError> {
     let Some(address) = settings.listen else {
         return Ok(None);

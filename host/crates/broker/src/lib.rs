@@ -1,10 +1,9 @@
-//! The broker seam: what makes events.
+//! What a broker engine is to the host, and the default engine, RMQTT.
 //!
-//! An engine is started with [`Settings`] and a [`Bus`] for its events, says where it listens, can be asked for its
-//! clients, to disconnect one, to publish a message of the host's own, and to stop. Nothing of an engine shows
-//! through: what comes out are the types of [`hookhost_event`] and those below. There are two: RMQTT in process, and a
-//! gateway that relays each client to another broker and reads the events off the packets. The private enum in
-//! [`Running`] is where a further one goes.
+//! An [`Engine`] is the source of events. It is started with [`BrokerSettings`] and a [`Bus`]; it reports its address and
+//! its clients, disconnects a client, publishes messages of the host itself, and stops. Its interface consists of the
+//! types of [`hookhost_event`] and those below, so no other part depends on the engine. RMQTT runs in this process; the
+//! crate `hookhost-gateway` has an engine that relays clients to another broker.
 
 pub mod decode_error;
 pub mod properties;
@@ -22,26 +21,25 @@ use bytestring::ByteString;
 use hookhost_event::{Client, Millis, Node, Origin};
 use hookhost_hooks::Bus;
 
-pub use remote::{Clients, NotRunning, Questions, remote};
+pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
 pub use rmqtt::{Limits, SharedStrategy};
 
-/// What an engine is told at its start.
+/// Settings of a broker engine.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where MQTT is served; port 0 takes any free one.
+pub struct BrokerSettings {
+    /// Address of the MQTT listener; port 0 takes any free port.
     pub listen: SocketAddr,
     /// Name and number of this node.
     pub node: Node,
-    /// What clients may ask for, and what bounds them.
+    /// Limits of clients, sessions and messages.
     pub limits: Limits,
 }
 
-/// Threads that serve clients if nobody says how many: two for each processor and at least eight.
+/// Default number of threads that serve clients: two for each processor, and at least eight.
 ///
-/// The system gives all threads that have work equal shares, and a module and delivery together have about one for each
-/// processor by default. If the broker had no more than that, webhooks would take half of the processors from clients as
-/// soon as more of them are wanted than can be sent. On two processors eight threads took a fifth more publishes than two
-/// then, and as many as two while no webhook was wanted.
+/// Under CPU pressure every busy thread gets an equal share, and one module and delivery together have about one thread
+/// for each processor, so this number sets the share of the clients. On two processors, eight threads took 20 % more
+/// publishes than two while there were more webhooks than could be sent, and equally many without webhooks.
 pub fn default_threads() -> usize {
     (2 * std::thread::available_parallelism().map_or(1, usize::from)).max(8)
 }
@@ -50,53 +48,53 @@ pub fn default_threads() -> usize {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address cannot be listened on.
+    /// Listening on the address failed.
     #[error("cannot listen on {listen}")]
     Bind {
-        /// The address asked for.
+        /// The address in the settings.
         listen: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A limit makes no sense.
+    /// A limit is invalid.
     #[error("{key}: {problem}")]
     Limit {
         /// Name of the limit in [`Limits`].
         key: &'static str,
-        /// What is wrong with it.
+        /// What it must be.
         problem: &'static str,
     },
-    /// The engine refuses for a reason of its own.
+    /// The engine failed to start for another reason.
     #[error("the broker engine does not start: {0}")]
     Engine(String),
 }
 
-/// Why a message of the host's own was not published.
+/// Why a message of the host itself was not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// Empty, with a wildcard or a NUL, or with more levels than the limits allow.
-    #[error("not a topic to publish to")]
+    #[error("invalid topic for a publish")]
     Topic,
-    /// Above 2 or above the highest QoS that the limits allow.
-    #[error("not a QoS that the broker grants")]
+    /// Above 2, or above the highest QoS that the limits allow.
+    #[error("the QoS is higher than the broker allows")]
     Qos,
-    /// Longer than the longest packet.
-    #[error("longer than the longest packet")]
+    /// Longer than the maximum packet size.
+    #[error("longer than the maximum packet size")]
     TooLarge,
-    /// Messages of clients and wills come from clients.
-    #[error("the host does not publish in the name of a client")]
+    /// Only clients publish messages of origin client or will.
+    #[error("the host cannot publish as a client")]
     Origin,
     /// The engine could not route it.
-    #[error("the broker engine could not route it")]
+    #[error("the broker engine could not route the message")]
     Engine,
 }
 
-/// A message of the host's own.
+/// A message of the host itself.
 #[derive(Clone)]
 pub struct HostMessage {
-    /// Who publishes: shown as the publisher's client id.
+    /// The sender, used as the publisher's client id.
     pub sender: ByteString,
     /// What it comes from: [`Origin::Admin`], [`Origin::System`], [`Origin::Bridge`] or [`Origin::Module`].
     pub origin: Origin,
@@ -110,14 +108,14 @@ pub struct HostMessage {
     pub retain: bool,
 }
 
-/// A session as the engine has it, connected or away.
+/// A session in an engine, of a connected or disconnected client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientState {
     /// Whose session; `peer` is where the last connection came from.
     pub client: Client,
     /// Whether the client is connected now.
     pub connected: bool,
-    /// When the connection was accepted, the last one if there is none now.
+    /// When the connection, or the last one, was accepted.
     pub connected_at: Option<Millis>,
     /// When the session was created.
     pub created_at: Option<Millis>,
@@ -129,26 +127,26 @@ pub struct ClientState {
     pub subscriptions: usize,
     /// How many messages wait to be sent.
     pub queued: usize,
-    /// How many messages were sent and not confirmed.
+    /// How many messages were sent and not acknowledged.
     pub unconfirmed: usize,
 }
 
-/// How an engine is doing.
+/// The state of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineState {
     /// `rmqtt` or `gateway`.
     pub engine: &'static str,
-    /// Where MQTT is served.
+    /// Address of the MQTT listener.
     pub listen: SocketAddr,
-    /// Sessions, of connected clients and of those that are away; as many as the engine can see.
+    /// Sessions that the engine knows, of connected and disconnected clients.
     pub sessions: usize,
     /// How many of them are connected.
     pub connected: usize,
-    /// What the engine counts itself since its start, by name.
+    /// Counters of the engine since its start, by name.
     pub counters: Vec<(&'static str, u64)>,
 }
 
-/// A broker engine: what makes events. [`Running`] holds one that has been started.
+/// A broker engine: the source of events. [`Running`] holds one that has been started.
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// Name of the engine in [`EngineState::engine`].
@@ -157,7 +155,7 @@ pub trait Engine: Send + Sync {
     fn address(&self) -> SocketAddr;
     /// See [`Running::clients`].
     async fn clients(&self) -> Vec<ClientState>;
-    /// What the engine counts itself since its start, by name.
+    /// Counters of the engine since its start, by name.
     fn counters(&self) -> Vec<(&'static str, u64)>;
     /// See [`Running::disconnect`].
     async fn disconnect(&self, client_id: &str) -> bool;
@@ -177,7 +175,7 @@ pub struct Running(Box<dyn Engine>);
 /// # Errors
 ///
 /// [`StartError`] if a limit is invalid, the address cannot be listened on, or RMQTT does not start.
-pub async fn start(settings: &Settings, bus: Option<Bus>) -> Result<Running, StartError> {
+pub async fn start(settings: &BrokerSettings, bus: Option<Bus>) -> Result<Running, StartError> {
     Ok(Running::new(rmqtt::Broker::start(settings, bus).await?))
 }
 
@@ -187,12 +185,12 @@ impl Running {
         Running(Box::new(engine))
     }
 
-    /// Where MQTT is served, with the port that was taken if any free one was asked for.
+    /// Address of the MQTT listener, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    /// All sessions, of connected clients and of those that are away, in no order.
+    /// All sessions, of connected and disconnected clients, in no particular order.
     pub async fn clients(&self) -> Vec<ClientState> {
         self.0.clients().await
     }
@@ -209,12 +207,12 @@ impl Running {
         }
     }
 
-    /// Ends a client's connection and session; whether there was a session.
+    /// Ends a client's connection and session; returns whether there was a session.
     pub async fn disconnect(&self, client_id: &str) -> bool {
         self.0.disconnect(client_id).await
     }
 
-    /// Publishes a message of the host's own; it causes the events that any publish causes.
+    /// Publishes a message of the host itself; it causes the same events as any publish.
     ///
     /// # Errors
     ///

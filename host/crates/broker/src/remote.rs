@@ -1,22 +1,22 @@
-//! Asking the engine from other threads, perhaps before it has started.
+//! Access to the engine from other threads, possibly before it has started.
 //!
-//! [`remote`] gives both ends: [`Clients`] for whoever asks, and [`Questions`] for whoever has the engine. Questions are
-//! answered one after the other; a few wait, and whoever asks more waits, too.
+//! [`engine_handle`] creates both ends: an [`EngineHandle`] for callers, and [`EngineRequests`] for the owner of the
+//! engine, which answers them one after the other. Some requests wait; callers beyond that wait too.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{EngineState, Running};
 
-/// Questions that wait.
-const WAITING: usize = 64;
+/// Maximum number of waiting requests.
+const MAX_WAITING: usize = 64;
 
-/// An engine and its clients, for whoever has a question. Clones ask the same one.
+/// A handle to the engine. Clones refer to the same engine.
 #[derive(Debug, Clone)]
-pub struct Clients(mpsc::Sender<Question>);
+pub struct EngineHandle(mpsc::Sender<EngineRequest>);
 
-/// What was asked and is not answered yet.
+/// The requests to the engine that are not answered yet.
 #[derive(Debug)]
-pub struct Questions(mpsc::Receiver<Question>);
+pub struct EngineRequests(mpsc::Receiver<EngineRequest>);
 
 /// There is no engine: it has not started or has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,7 @@ pub struct Questions(mpsc::Receiver<Question>);
 pub struct NotRunning;
 
 #[derive(Debug)]
-enum Question {
+enum EngineRequest {
     Disconnect {
         client_id: String,
         answer: oneshot::Sender<bool>,
@@ -32,46 +32,48 @@ enum Question {
     State(oneshot::Sender<EngineState>),
 }
 
-/// Both ends.
-pub fn remote() -> (Clients, Questions) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    (Clients(sender), Questions(receiver))
+/// Creates a handle and the receiving end of its requests.
+pub fn engine_handle() -> (EngineHandle, EngineRequests) {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    (EngineHandle(sender), EngineRequests(receiver))
 }
 
-impl Clients {
-    /// Ends a client's connection and session; whether there was a session. Waits until the engine has started.
+impl EngineHandle {
+    /// Ends a client's connection and session; returns whether there was a session. Waits until the engine has started.
     ///
     /// # Errors
     ///
     /// [`NotRunning`] if the engine stops before it has answered.
     pub async fn disconnect(&self, client_id: String) -> Result<bool, NotRunning> {
-        self.ask(|answer| Question::Disconnect { client_id, answer }).await
+        self.ask(|answer| EngineRequest::Disconnect { client_id, answer }).await
     }
 
-    /// How the engine is doing. Waits until it has started.
+    /// The state of the engine. Waits until it has started.
     ///
     /// # Errors
     ///
     /// [`NotRunning`] if the engine stops before it has answered.
     pub async fn state(&self) -> Result<EngineState, NotRunning> {
-        self.ask(Question::State).await
+        self.ask(EngineRequest::State).await
     }
 
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, NotRunning> {
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> EngineRequest) -> Result<T, NotRunning> {
         let (answer, answered) = oneshot::channel();
         self.0.send(question(answer)).await.map_err(|_| NotRunning)?;
         answered.await.map_err(|_| NotRunning)
     }
 }
 
-impl Questions {
-    /// Has an engine answer for as long as this is polled; never ends.
+impl EngineRequests {
+    /// Answers requests with this engine for as long as the future is polled; never returns.
     pub async fn answer(&mut self, engine: &Running) {
         while let Some(question) = self.0.recv().await {
-            // Whoever asked may be gone.
+            // The requester may have stopped waiting.
             match question {
-                Question::Disconnect { client_id, answer } => drop(answer.send(engine.disconnect(&client_id).await)),
-                Question::State(answer) => drop(answer.send(engine.state().await)),
+                EngineRequest::Disconnect { client_id, answer } => {
+                    drop(answer.send(engine.disconnect(&client_id).await))
+                }
+                EngineRequest::State(answer) => drop(answer.send(engine.state().await)),
             }
         }
         std::future::pending().await

@@ -27,13 +27,13 @@ pub struct Client {
     /// User name, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<ByteString>,
-    /// Where the client connects from; none while it is away and for senders that are not clients.
+    /// The client's address; none while it is disconnected, and for senders that are not clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<SocketAddr>,
     /// 3, 4 or 5 for MQTT 3.1, 3.1.1 and 5.0; 0 if unknown or no MQTT client.
     #[serde(default = "defaults::protocol_version")]
     pub protocol_version: u8,
-    /// The node that holds the client, if it is another than this one.
+    /// The node of the client, if it is another than this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Box<Node>>,
     /// Names and values that authentication or the host attached to the client.
@@ -72,11 +72,11 @@ pub struct Connection {
     pub keep_alive: u16,
     /// Clean start, or clean session before MQTT 5.
     pub clean_start: bool,
-    /// Seconds that the session outlives the connection, as in force; `u32::MAX`: for ever.
+    /// Seconds that the session outlives the connection, as in force; `u32::MAX`: it does not expire.
     pub session_expiry: u32,
-    /// How many unconfirmed messages the client takes, as in force.
+    /// How many unacknowledged messages the client accepts, as in force.
     pub receive_maximum: u16,
-    /// Prefix that the broker puts before the client's topics and filters.
+    /// Prefix that the broker adds to the client's topics and filters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mountpoint: Option<ByteString>,
     /// The client's certificate, if it showed one.
@@ -118,10 +118,10 @@ pub struct Authentication {
     /// Reason code; 0 is success.
     #[serde(default)]
     pub code: u8,
-    /// Whether the client got in without credentials.
+    /// Whether the client was accepted without credentials.
     #[serde(default)]
     pub anonymous: bool,
-    /// Whether the client is above authorisation.
+    /// Whether the client is a superuser, who needs no authorisation.
     #[serde(default)]
     pub superuser: bool,
     /// What decided: `file`, `certificate`, `default`, a module's name.
@@ -169,10 +169,10 @@ pub struct End {
     /// Reason code that the client sent, or that the broker sent or would have sent to an MQTT 5 client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,
-    /// What the reason says that there is, or more detail in words.
+    /// The detail that the reason names, or more detail in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<ByteString>,
-    /// Properties of DISCONNECT, whoever sent it.
+    /// Properties of DISCONNECT, of the client or the broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Box<Properties>>,
 }

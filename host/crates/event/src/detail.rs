@@ -17,7 +17,7 @@ macro_rules! with_hooks {
         $with! {
             /// CONNECT was read; authentication is still to come.
             ClientConnect = "client.connect" "client-connect",
-                /// The connection that is asked for.
+                /// The requested connection.
                 connection: Connection;
             /// CONNACK is about to be sent, success or refusal.
             ClientConnack = "client.connack" "client-connack",
@@ -25,7 +25,7 @@ macro_rules! with_hooks {
                 connack: Connack;
             /// The connection is accepted and has its session.
             ClientConnected = "client.connected" "client-connected",
-                /// The answer that was given.
+                /// The answer that was sent.
                 connack: Connack;
             /// An accepted connection has ended.
             ClientDisconnected = "client.disconnected" "client-disconnected",
@@ -39,33 +39,33 @@ macro_rules! with_hooks {
             ClientAuthorized = "client.authorized" "client-authorized",
                 /// The decision.
                 authorization: Authorization;
-            /// One filter of a SUBSCRIBE was asked for; refused ones too.
+            /// A client asks for one filter of a SUBSCRIBE; also if it is refused.
             ClientSubscribe = "client.subscribe" "client-subscribe",
-                /// The subscription that is asked for.
+                /// The requested subscription.
                 subscription: Subscription;
-            /// One filter of an UNSUBSCRIBE was asked for.
+            /// A client asks to remove one filter with UNSUBSCRIBE.
             ClientUnsubscribe = "client.unsubscribe" "client-unsubscribe",
-                /// The subscription to give up.
+                /// The subscription to remove.
                 unsubscription: Unsubscription;
             /// A new session exists.
             SessionCreated = "session.created" "session-created",
                 /// The new session.
                 session: Session;
-            /// A connection has found its session again.
+            /// A connection has resumed its session.
             SessionResumed = "session.resumed" "session-resumed",
-                /// The session as found.
+                /// The resumed session.
                 session: Session;
             /// A subscription is in force.
             SessionSubscribed = "session.subscribed" "session-subscribed",
                 /// The subscription in force.
                 subscription: Subscription;
-            /// A subscription was given up by UNSUBSCRIBE.
+            /// A subscription was removed by UNSUBSCRIBE.
             SessionUnsubscribed = "session.unsubscribed" "session-unsubscribed",
-                /// The subscription given up.
+                /// The removed subscription.
                 unsubscription: Unsubscription;
-            /// A session was thrown away because its client connected with clean start.
+            /// A session was discarded because its client connected with clean start.
             SessionDiscarded = "session.discarded" "session-discarded",
-                /// The session thrown away.
+                /// The discarded session.
                 session: Session;
             /// A session has moved to another connection of its client.
             SessionTakenOver = "session.taken-over" "session-taken-over",
@@ -83,11 +83,11 @@ macro_rules! with_hooks {
             MessageDelivered = "message.delivered" "message-delivered",
                 /// The message and its receiver.
                 delivery: Delivery;
-            /// A receiver has confirmed a message.
+            /// A receiver has acknowledged a message.
             MessageAcked = "message.acked" "message-acked",
-                /// The delivery and its confirmation.
+                /// The delivery and its acknowledgement.
                 acknowledgement: Acknowledgement;
-            /// A publish was accepted and nobody subscribes to its topic.
+            /// A publish was accepted, and no client subscribes to its topic.
             MessageDropped = "message.dropped" "message-dropped",
                 /// The message and the reason.
                 message_drop: MessageDrop;
@@ -99,11 +99,11 @@ macro_rules! with_hooks {
             DeliveryDropped = "delivery.dropped" "delivery-dropped",
                 /// The delivery and the reason.
                 delivery_drop: DeliveryDrop;
-            /// A message was stored for a receiver that is away.
+            /// A message was stored for a disconnected receiver.
             MessageQueued = "message.queued" "message-queued",
                 /// The message and its receiver.
                 delivery: Delivery;
-            /// Messages for one receiver were lost unseen.
+            /// Messages for one receiver were lost; only their number is known.
             DeliveryLost = "delivery.lost" "delivery-lost",
                 /// The receiver and the number.
                 delivery_loss: DeliveryLoss;
@@ -184,9 +184,9 @@ pub struct OtherEvent {
 }
 
 impl Detail {
-    /// The client that the event is about: the one that did something, or the receiver where there is one.
+    /// The client of the event: the receiver if there is one, else the client that acted.
     ///
-    /// Events of one client are handled in the order in which they happened; this says whose order that is.
+    /// The events of one client are handled in the order in which they happened.
     pub fn client(&self) -> Option<&Client> {
         Some(match self {
             Detail::ClientConnect(connection) => &connection.client,
@@ -213,8 +213,8 @@ impl Detail {
         })
     }
 
-    /// What an interest's filters are matched against: the topic of a message, the filter of a subscription, the
-    /// topic of an authorisation, the name of another event; none for events that have no topic.
+    /// What the filters of an interest are matched with: the topic of a message, the filter of a subscription, the topic
+    /// of an authorisation, the name of another event; none for events without a topic.
     pub fn subject(&self) -> Option<&str> {
         Some(match self {
             Detail::ClientAuthorized(authorization) => &authorization.topic,

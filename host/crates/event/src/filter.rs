@@ -1,3 +1,3 @@
-//! Topic filters: the host matches with the code that its modules match with, so that the two never disagree.
+//! Topic filters. Host and modules match with the same code, so they always agree.
 
 pub use hookhost_shared::topic::{FilterError, SharedFilter, TopicFilter};

@@ -1,10 +1,9 @@
 //! The event model: what happens in a broker, in neutral words.
 //!
-//! One [`Event`] is built by a broker engine when somebody is interested, shared by `Arc`, and never changed.
-//! The types mirror the records of `wit/hook.wit` one to one, and that file says what each field means; here stands
-//! only what differs. Text is [`ByteString`] and payloads are [`Bytes`], because engines hold both already and a
-//! clone is a reference count. [`json`] has their one textual form. Nothing here does I/O, looks at a clock or knows an
-//! engine, a module or HTTP.
+//! A broker engine builds an [`Event`] when a module is interested; it is shared by `Arc` and never changed. The types are
+//! the records of `wit/hook.wit`, one to one. Text is [`ByteString`] and payloads are [`Bytes`], because engines have
+//! both already and a clone costs one reference count. [`json`] is their text form. Nothing here does I/O, reads a clock
+//! or depends on an engine, a module or HTTP.
 
 mod client;
 mod detail;
@@ -81,7 +80,7 @@ impl TryFrom<String> for Id {
 /// Something that happened in the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// No two events of one host alike.
+    /// Unique among the events of a host.
     pub id: Id,
     /// When it happened.
     pub at: Millis,

@@ -21,7 +21,7 @@ pub struct Properties {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "json::MessageForm", try_from = "json::MessageForm")]
 pub struct Message {
-    /// Every delivery of the message has the same.
+    /// The same for every delivery of the message.
     pub id: Id,
     /// Who published it; for other origins than a client or a will the id names the sender or is empty.
     pub publisher: Client,
@@ -39,13 +39,13 @@ pub struct Message {
     pub dup: bool,
     /// Packet identifier of the publish; none at QoS 0.
     pub packet_id: Option<u16>,
-    /// When the broker had it.
+    /// When the broker received it.
     pub received_at: Millis,
     /// Properties of PUBLISH, or of the will.
     pub properties: Option<Box<Properties>>,
 }
 
-/// Says how long the payload is, never what it is: a log is no place for what devices say.
+/// Shows the length of the payload, never its content, which must not appear in logs.
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Message")
@@ -80,7 +80,7 @@ pub struct Delivery {
     /// Packet identifier as sent; none at QoS 0 and before it is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packet_id: Option<u16>,
-    /// Whether it comes from the retained messages, in answer to a subscription.
+    /// Whether it is a retained message, sent because of a new subscription.
     #[serde(default)]
     pub retained: bool,
     /// Shared group that it goes to.
@@ -91,11 +91,11 @@ pub struct Delivery {
     pub subscription_ids: Vec<u32>,
 }
 
-/// A receiver's confirmation.
+/// A receiver's acknowledgement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledgement {
-    /// What was confirmed.
+    /// The delivery that was acknowledged.
     pub delivery: Delivery,
     /// Reason code of PUBACK or PUBREC.
     #[serde(default)]
@@ -105,7 +105,7 @@ pub struct Acknowledgement {
     pub properties: Option<Box<Properties>>,
 }
 
-/// A publish that went to nobody.
+/// A publish that was dropped or refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageDrop {
@@ -137,11 +137,11 @@ pub struct DeliveryDrop {
     pub text: Option<ByteString>,
 }
 
-/// Messages that were lost before anybody looked at them.
+/// Messages for one receiver that were lost before an event was emitted for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryLoss {
-    /// Who should have had them.
+    /// The receiver that did not get them.
     #[serde(default = "defaults::receiver")]
     pub receiver: Client,
     /// Filter of the subscription.

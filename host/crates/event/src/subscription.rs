@@ -20,10 +20,10 @@ pub struct Subscription {
     /// Highest QoS, as asked for and then as granted.
     #[serde(default)]
     pub qos: u8,
-    /// Whether the client's own messages are left out.
+    /// Whether the client does not get its own messages.
     #[serde(default)]
     pub no_local: bool,
-    /// Whether the retain flag is kept.
+    /// Whether messages keep the retain flag with which they were published.
     #[serde(default)]
     pub retain_as_published: bool,
     /// When retained messages are sent: 0 always, 1 for a new subscription, 2 never.
@@ -58,10 +58,10 @@ pub struct Unsubscription {
     /// Shared group, as in [`Subscription`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<ByteString>,
-    /// QoS that the subscription had; 0 if there was none.
+    /// QoS of the subscription; 0 if there was no subscription.
     #[serde(default)]
     pub qos: u8,
-    /// Reason code of UNSUBACK for this filter; 17: there was none.
+    /// Reason code of UNSUBACK for this filter; 17: there was no subscription.
     #[serde(default)]
     pub code: u8,
     /// Properties of UNSUBSCRIBE.

@@ -53,7 +53,7 @@ use self::protocol::{expired, kicked, terminated};
 use self::sessions::{Presence, SessionEntry};
 use self::shared::Shared;
 use self::upstream::Upstreams;
-use hookhost_broker::{ClientState, Engine, HostMessage, PublishError, Running, Settings, StartError};
+use hookhost_broker::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, Running, StartError};
 use hookhost_hooks::Bus;
 
 pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
@@ -76,13 +76,21 @@ struct Broker {
 /// # Errors
 ///
 /// [`StartError`] if a limit is invalid, the address cannot be listened on, or the upstream's settings do not hold.
-pub async fn start(settings: &Settings, gateway: &GatewaySettings, bus: Option<Bus>) -> Result<Running, StartError> {
+pub async fn start(
+    settings: &BrokerSettings,
+    gateway: &GatewaySettings,
+    bus: Option<Bus>,
+) -> Result<Running, StartError> {
     Ok(Running::new(Broker::start(settings, gateway, bus).await?))
 }
 
 impl Broker {
     /// Starts it and listens. It connects to the upstream when a client connects.
-    async fn start(settings: &Settings, gateway: &GatewaySettings, bus: Option<Bus>) -> Result<Broker, StartError> {
+    async fn start(
+        settings: &BrokerSettings,
+        gateway: &GatewaySettings,
+        bus: Option<Bus>,
+    ) -> Result<Broker, StartError> {
         if let Some((key, problem)) = settings.limits.check().into_iter().next() {
             return Err(StartError::Limit { key, problem });
         }

@@ -17,7 +17,7 @@ use super::settings::{GatewaySettings, Publishers};
 use super::upstream::Upstreams;
 use hookhost_broker::Limits;
 use hookhost_event::{Detail, Event, Hook, Id, Message, Millis};
-use hookhost_hooks::{Bus, Interested, InterestedIn, Throttle, Waiting};
+use hookhost_hooks::{Bus, InterestedIn, Throttle};
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -141,7 +141,7 @@ impl Shared {
             tracing::warn!(
                 upstream,
                 why,
-                lines_held_back = held_back,
+                lines_suppressed = held_back,
                 "the upstream broker cannot be used"
             );
         }

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use smallvec::SmallVec;
 
+use super::attachment::Attachment;
 use super::interests::Interests;
 use super::queue::{Inbox, QueueLimits, Queued, queue};
-use super::target::{QueueState, Tally, Target, Unqueued};
+use super::target::{ModuleCounters, ModuleQueues, QueueState};
 use super::weight::weight;
 use hookhost_event::{Event, Hook};
 
@@ -28,7 +29,7 @@ pub struct Version(pub(crate) u64);
 /// The modules that get an event. Up to four need no allocation.
 #[must_use = "an event that a module wants has to be emitted"]
 #[derive(Default)]
-pub struct Interested(SmallVec<[Chosen; 4]>);
+pub struct Recipients(SmallVec<[Recipient; 4]>);
 
 /// Who gets events of several hooks with one subject: the answer of [`Bus::interested_in`].
 ///
@@ -38,77 +39,70 @@ pub struct Interested(SmallVec<[Chosen; 4]>);
 #[derive(Default)]
 pub struct InterestedIn {
     /// `None` without a bus: then no module wants anything.
-    table: Option<Guard<Arc<Table>>>,
+    table: Option<Guard<Arc<InterestTable>>>,
     /// The hooks that are wanted, and the place in their list of each module that wants them.
     wanting: SmallVec<[(Hook, usize); 8]>,
 }
 
-/// A module's queues on a bus. Dropping it detaches the module: it gets no more events, and queued ones stay readable.
-pub struct Attachment {
-    bus: Arc<Shared>,
-    id: u64,
-    target: Arc<Target>,
-}
-
 #[derive(Default)]
-struct Shared {
-    table: ArcSwap<Table>,
+pub(super) struct Shared {
+    pub(super) table: ArcSwap<InterestTable>,
     /// What the table is built from; locked to change interests, never to emit.
-    registry: Mutex<Registry>,
+    attachments: Mutex<Attachments>,
 }
 
 #[derive(Default)]
-struct Table {
-    by_hook: [Vec<Entry>; Hook::COUNT],
+pub(super) struct InterestTable {
+    by_hook: [Vec<InterestEntry>; Hook::COUNT],
 }
 
-impl Table {
+impl InterestTable {
     #[expect(
         clippy::indexing_slicing,
         reason = "Hook::COUNT is one more than the number of the last hook"
     )]
-    fn of(&self, hook: Hook) -> &[Entry] {
+    fn of(&self, hook: Hook) -> &[InterestEntry] {
         &self.by_hook[hook as usize]
     }
 }
 
 #[derive(Clone)]
-struct Entry {
-    target: Arc<Target>,
+struct InterestEntry {
+    target: Arc<ModuleQueues>,
     interests: Interests,
     version: Version,
 }
 
-impl Entry {
-    fn chosen(&self) -> Chosen {
-        Chosen {
+impl InterestEntry {
+    fn recipient(&self) -> Recipient {
+        Recipient {
             target: Arc::clone(&self.target),
             version: self.version,
         }
     }
 }
 
-struct Chosen {
-    target: Arc<Target>,
+struct Recipient {
+    target: Arc<ModuleQueues>,
     version: Version,
 }
 
 /// Runs before hooks get their first subscriber.
-type Prepare = Arc<dyn Fn(&[Hook]) + Send + Sync>;
+pub(super) type Prepare = Arc<dyn Fn(&[Hook]) + Send + Sync>;
 
 #[derive(Default)]
-struct Registry {
+pub(super) struct Attachments {
     next_id: u64,
-    version: Version,
-    attached: Vec<Attached>,
-    tallies: HashMap<Arc<str>, Arc<Tally>>,
-    prepare: Option<Prepare>,
+    pub(super) version: Version,
+    pub(super) attached: Vec<Attached>,
+    counters: HashMap<Arc<str>, Arc<ModuleCounters>>,
+    pub(super) prepare: Option<Prepare>,
 }
 
-struct Attached {
-    id: u64,
-    target: Arc<Target>,
-    interests: Option<(Interests, Version)>,
+pub(super) struct Attached {
+    pub(super) id: u64,
+    target: Arc<ModuleQueues>,
+    pub(super) interests: Option<(Interests, Version)>,
 }
 
 impl Bus {
@@ -121,23 +115,23 @@ impl Bus {
     /// [`Detail::subject`](hookhost_event::Detail::subject).
     ///
     /// Costs a table read if no module is interested in the hook, and does not allocate for up to four modules.
-    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
+    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Recipients {
         self.choose(hook, subject, |_| true)
     }
 
     /// The same without modules that would drop the event because their queue for this client is full; the event is
     /// counted as dropped for them. So an event for which no module has room is not built.
-    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Interested {
+    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Recipients {
         self.choose(hook, subject, |target| target.has_room(client_id))
     }
 
-    fn choose(&self, hook: Hook, subject: Option<&str>, takes: impl Fn(&Target) -> bool) -> Interested {
+    fn choose(&self, hook: Hook, subject: Option<&str>, takes: impl Fn(&ModuleQueues) -> bool) -> Recipients {
         let table = self.0.table.load();
         let wanting = table
             .of(hook)
             .iter()
             .filter(|entry| entry.interests.wants(hook, subject) && takes(&entry.target));
-        Interested(wanting.map(Entry::chosen).collect())
+        Recipients(wanting.map(InterestEntry::recipient).collect())
     }
 
     /// Who wants events of any of these hooks with this subject: one table read in place of several calls of
@@ -174,8 +168,8 @@ impl Bus {
     /// call replaces the callback.
     pub fn on_demand(&self, prepare: impl Fn(&[Hook]) + Send + Sync + 'static) {
         let prepare: Prepare = Arc::new(prepare);
-        let mut registry = self.0.registry();
-        registry.prepare = Some(Arc::clone(&prepare));
+        let mut attachments = self.0.attachments();
+        attachments.prepare = Some(Arc::clone(&prepare));
         let table = self.0.table.load();
         let wanted: Vec<_> = Hook::ALL
             .into_iter()
@@ -188,21 +182,21 @@ impl Bus {
     ///
     /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait), after all other modules have the
     /// event. If the future is dropped, the modules that it still waits for do not get the event.
-    pub async fn emit(&self, to: Interested, event: Event) {
+    pub async fn emit(&self, to: Recipients, event: Event) {
         if let Some(waiting) = self.offer(to, event) {
             waiting.finish().await;
         }
     }
 
     /// The same without waiting. Returns what still has to wait for room, if anything.
-    pub fn offer(&self, to: Interested, event: Event) -> Option<Waiting> {
+    pub fn offer(&self, to: Recipients, event: Event) -> Option<PendingEvent> {
         if to.is_empty() {
             return None;
         }
         let weight = weight(&event);
         let event = Arc::new(event);
         let mut waiting = SmallVec::new();
-        for Chosen { target, version } in to.0 {
+        for Recipient { target, version } in to.0 {
             let shard = target.shard_of(&event);
             if let Some(queued) = target.offer(
                 shard,
@@ -215,19 +209,19 @@ impl Bus {
                 waiting.push((target, shard, queued));
             }
         }
-        (!waiting.is_empty()).then_some(Waiting { waiting, weight })
+        (!waiting.is_empty()).then_some(PendingEvent { waiting, weight })
     }
 
     /// Creates a module's queues, one for each shard, without interests yet. Makes at least one shard.
     pub fn attach(&self, module: &str, shards: usize, limits: QueueLimits) -> (Attachment, Vec<Inbox>) {
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..shards.max(1)).map(|_| queue(limits)).unzip();
-        let mut registry = self.0.registry();
+        let mut attachments = self.0.attachments();
         let module: Arc<str> = module.into();
-        let tally = Arc::clone(registry.tallies.entry(Arc::clone(&module)).or_default());
-        let target = Arc::new(Target::new(module, limits.overflow, senders, tally));
-        let id = registry.next_id;
-        registry.next_id += 1;
-        registry.attached.push(Attached {
+        let counters = Arc::clone(attachments.counters.entry(Arc::clone(&module)).or_default());
+        let target = Arc::new(ModuleQueues::new(module, limits.overflow, senders, counters));
+        let id = attachments.next_id;
+        attachments.next_id += 1;
+        attachments.attached.push(Attached {
             id,
             target: Arc::clone(&target),
             interests: None,
@@ -245,7 +239,7 @@ impl Bus {
     /// The state of the queues of all attached modules, in the order in which they were attached.
     pub fn queues(&self) -> Vec<QueueState> {
         self.0
-            .registry()
+            .attachments()
             .attached
             .iter()
             .map(|attached| attached.target.state())
@@ -255,12 +249,12 @@ impl Bus {
 
 /// An event for which some queues have no room yet.
 #[must_use = "modules without room do not get the event unless `finish` is awaited"]
-pub struct Waiting {
-    waiting: SmallVec<[(Arc<Target>, usize, Queued); 4]>,
+pub struct PendingEvent {
+    waiting: SmallVec<[(Arc<ModuleQueues>, usize, Queued); 4]>,
     weight: usize,
 }
 
-impl Waiting {
+impl PendingEvent {
     /// Waits for room in each of them.
     pub async fn finish(self) {
         for (target, shard, queued) in self.waiting {
@@ -269,7 +263,7 @@ impl Waiting {
     }
 }
 
-impl Interested {
+impl Recipients {
     /// Whether no module is interested; then the event need not be built.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -283,93 +277,36 @@ impl InterestedIn {
     }
 
     /// The modules that want events of this hook.
-    pub fn of(&self, hook: Hook) -> Interested {
+    pub fn of(&self, hook: Hook) -> Recipients {
         let Some(table) = &self.table else {
-            return Interested::default();
+            return Recipients::default();
         };
         let places = self.wanting.iter().filter(|(other, _)| *other == hook);
-        Interested(
+        Recipients(
             places
                 .filter_map(|(_, place)| table.of(hook).get(*place))
-                .map(Entry::chosen)
+                .map(InterestEntry::recipient)
                 .collect(),
         )
     }
 }
 
-impl Attachment {
-    /// Sets the module's interests in one step, and wakes the readers of its queues.
-    ///
-    /// Returns the version that events chosen by these interests have.
-    pub fn set_interests(&self, interests: Interests) -> Version {
-        self.change(None, interests)
-    }
-
-    /// As [`set_interests`](Self::set_interests), and detaches `old` in the same step: each event goes to exactly one of
-    /// the two. The queues of `old` end when it is dropped.
-    pub fn replace(&self, old: &Attachment, interests: Interests) -> Version {
-        self.change(Some(old.id), interests)
-    }
-
-    /// Puts one event at the end of the queue for its client. It counts as accepted and has the oldest [`Version`],
-    /// because no interests chose it.
-    ///
-    /// # Errors
-    ///
-    /// [`Unqueued`] if there is no room; it never waits.
-    pub fn offer(&self, event: Arc<Event>) -> Result<(), Unqueued> {
-        self.target.offer_alone(event)
-    }
-
-    /// The state of the queues.
-    pub fn state(&self) -> QueueState {
-        self.target.state()
-    }
-
-    fn change(&self, old: Option<u64>, interests: Interests) -> Version {
-        let mut registry = self.bus.registry();
-        if let Some(prepare) = &registry.prepare {
-            prepare(&interests.hooks().collect::<Vec<_>>());
-        }
-        registry.version.0 += 1;
-        let version = registry.version;
-        registry.attached.retain(|attached| Some(attached.id) != old);
-        if let Some(attached) = registry.attached.iter_mut().find(|attached| attached.id == self.id) {
-            attached.interests = Some((interests, version));
-        }
-        self.bus.table.store(Arc::new(registry.table()));
-        drop(registry);
-        self.target.wake();
-        version
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        let mut registry = self.bus.registry();
-        let before = registry.attached.len();
-        registry.attached.retain(|attached| attached.id != self.id);
-        if registry.attached.len() != before {
-            self.bus.table.store(Arc::new(registry.table()));
-        }
-    }
-}
-
 impl Shared {
     /// Ignores poisoning: each change is one assignment, so a panic cannot leave it half changed.
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn attachments(&self) -> MutexGuard<'_, Attachments> {
+        self.attachments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Registry {
-    fn table(&self) -> Table {
-        let mut table = Table::default();
+impl Attachments {
+    /// The table of the current interests.
+    pub(super) fn table(&self) -> InterestTable {
+        let mut table = InterestTable::default();
         for Attached { target, interests, .. } in &self.attached {
             let Some((interests, version)) = interests else {
                 continue;
             };
-            let entry = Entry {
+            let entry = InterestEntry {
                 target: Arc::clone(target),
                 interests: interests.clone(),
                 version: *version,

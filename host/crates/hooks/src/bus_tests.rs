@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::target::shard;
-use crate::{Drops, Overflow};
+use crate::{DropCounts, Overflow};
 use hookhost_contract::Interest;
 use hookhost_testing::events as testing;
 
@@ -144,7 +144,7 @@ fn overflow_is_counted_by_reason_and_over_attachments() {
     assert_eq!(bus.queues()[0].accepted, 2);
     assert_eq!(
         bus.queues()[0].dropped,
-        Drops {
+        DropCounts {
             full: 3,
             oversized: 1,
             closed: 0
@@ -157,7 +157,7 @@ fn overflow_is_counted_by_reason_and_over_attachments() {
     let (attachment, _inboxes) = bus.attach("m", 1, small);
     assert_eq!(
         attachment.state().dropped,
-        Drops {
+        DropCounts {
             full: 3,
             oversized: 1,
             closed: 1

@@ -3,7 +3,7 @@
 //! An engine has one [`Emitter`]. It asks whether a module is interested, builds the record only then, and hands it
 //! over; the emitter adds id, time and UTC offset and puts the event into the queues of the bus.
 
-use super::bus::{Bus, Interested, InterestedIn, Waiting};
+use super::bus::{Bus, InterestedIn, PendingEvent, Recipients};
 use super::clock::Clock;
 use hookhost_event::{Detail, Event, Hook, Id, Millis};
 
@@ -33,17 +33,17 @@ impl Emitter {
     }
 
     /// Emits an event that happens now to modules that were looked up before. Waits like [`emit`](Self::emit).
-    pub async fn emit_to(&self, to: Interested, detail: Detail) {
+    pub async fn emit_to(&self, to: Recipients, detail: Detail) {
         self.bus.emit(to, self.event(detail)).await;
     }
 
     /// Emits an event that happens now without waiting; returns what still has to wait for room, if anything.
-    pub fn offer_to(&self, to: Interested, detail: Detail) -> Option<Waiting> {
+    pub fn offer_to(&self, to: Recipients, detail: Detail) -> Option<PendingEvent> {
         self.bus.offer(to, self.event(detail))
     }
 
     /// The modules that want an event of this hook with this subject; see [`Bus::interested`].
-    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Interested {
+    pub fn interested(&self, hook: Hook, subject: Option<&str>) -> Recipients {
         self.bus.interested(hook, subject)
     }
 
@@ -53,7 +53,7 @@ impl Emitter {
     }
 
     /// Like [`interested`](Self::interested), without modules whose queue for this client is full; see [`Bus::interested_with_room`].
-    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Interested {
+    pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Recipients {
         self.bus.interested_with_room(hook, subject, client_id)
     }
 

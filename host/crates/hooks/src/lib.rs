@@ -8,6 +8,7 @@
 //! Every queue is bounded by events and bytes ([`QueueLimits`]); an event that does not fit is dropped and counted, or
 //! its emitter waits. Nothing here depends on Wasm, HTTP or MQTT packets.
 
+mod attachment;
 mod bus;
 mod clock;
 mod emitter;
@@ -17,10 +18,11 @@ mod target;
 mod throttle;
 mod weight;
 
-pub use bus::{Attachment, Bus, Interested, InterestedIn, Version, Waiting};
+pub use attachment::Attachment;
+pub use bus::{Bus, InterestedIn, PendingEvent, Recipients, Version};
 pub use emitter::Emitter;
 pub use interests::{InterestCause, InterestError, Interests, has_topic};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
-pub use target::{Drops, QueueState, Unqueued};
+pub use target::{DropCounts, OfferError, QueueState};
 pub use throttle::Throttle;
 pub use weight::weight;

@@ -27,12 +27,12 @@ pub struct QueueState {
     /// Events that a queue took since the process started.
     pub accepted: u64,
     /// Events that no queue took, by reason.
-    pub dropped: Drops,
+    pub dropped: DropCounts,
 }
 
 /// Events that a module did not get since the process started, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Drops {
+pub struct DropCounts {
     /// Its queue was full.
     pub full: u64,
     /// The event was larger than its queue.
@@ -44,7 +44,7 @@ pub struct Drops {
 /// Why a queue did not take an event that was offered to it alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unqueued {
+pub enum OfferError {
     /// No room just now.
     #[error("the module's queue is full")]
     Full,
@@ -57,15 +57,15 @@ pub enum Unqueued {
 }
 
 /// The queues of an attachment.
-pub(super) struct Target {
+pub(super) struct ModuleQueues {
     pub(super) module: Arc<str>,
     overflow: Overflow,
     shards: Box<[Sender]>,
-    tally: Arc<Tally>,
+    counters: Arc<ModuleCounters>,
 }
 
 /// Counts of one module, over all its attachments.
-pub(super) struct Tally {
+pub(super) struct ModuleCounters {
     accepted: AtomicU64,
     full: AtomicU64,
     oversized: AtomicU64,
@@ -73,13 +73,18 @@ pub(super) struct Tally {
     warning: Throttle,
 }
 
-impl Target {
-    pub(super) fn new(module: Arc<str>, overflow: Overflow, shards: Vec<Sender>, tally: Arc<Tally>) -> Target {
-        Target {
+impl ModuleQueues {
+    pub(super) fn new(
+        module: Arc<str>,
+        overflow: Overflow,
+        shards: Vec<Sender>,
+        counters: Arc<ModuleCounters>,
+    ) -> ModuleQueues {
+        ModuleQueues {
             module,
             overflow,
             shards: shards.into(),
-            tally,
+            counters,
         }
     }
 
@@ -99,7 +104,7 @@ impl Target {
         if self.overflow == Overflow::Wait || sender.has_room_for(MIN_EVENT_BYTES) {
             return true;
         }
-        self.tally.count_full(&self.module);
+        self.counters.count_full(&self.module);
         false
     }
 
@@ -109,30 +114,30 @@ impl Target {
             Err(Refused::Full(queued)) if self.overflow == Overflow::Wait => return Some(queued),
             other => other.err(),
         };
-        self.tally.count(&self.module, refused);
+        self.counters.count(&self.module, refused);
         None
     }
 
     /// Puts an event that no other module gets into its queue, chosen by no interests; never waits for room.
-    pub(super) fn offer_alone(&self, event: Arc<Event>) -> Result<(), Unqueued> {
+    pub(super) fn offer_alone(&self, event: Arc<Event>) -> Result<(), OfferError> {
         let weight = weight(&event);
         let version = Version::default();
         let sender = self.sender(self.shard_of(&event));
         sender
             .offer(Queued { event, version }, weight)
             .map_err(|refused| match refused {
-                Refused::Full(_) => Unqueued::Full,
-                Refused::Oversized => Unqueued::Oversized,
-                Refused::Closed => Unqueued::Closed,
+                Refused::Full(_) => OfferError::Full,
+                Refused::Oversized => OfferError::Oversized,
+                Refused::Closed => OfferError::Closed,
             })?;
-        self.tally.accepted.fetch_add(1, Ordering::Relaxed);
+        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     /// Waits for room, and counts what became of the event.
     pub(super) async fn wait(&self, shard: usize, queued: Queued, weight: usize) {
         let refused = self.sender(shard).send(queued, weight).await.err();
-        self.tally.count(&self.module, refused);
+        self.counters.count(&self.module, refused);
     }
 
     #[expect(
@@ -151,20 +156,20 @@ impl Target {
             shards: self.shards.len(),
             events,
             bytes,
-            accepted: self.tally.accepted.load(Ordering::Relaxed),
-            dropped: Drops {
-                full: self.tally.full.load(Ordering::Relaxed),
-                oversized: self.tally.oversized.load(Ordering::Relaxed),
-                closed: self.tally.closed.load(Ordering::Relaxed),
+            accepted: self.counters.accepted.load(Ordering::Relaxed),
+            dropped: DropCounts {
+                full: self.counters.full.load(Ordering::Relaxed),
+                oversized: self.counters.oversized.load(Ordering::Relaxed),
+                closed: self.counters.closed.load(Ordering::Relaxed),
             },
         }
     }
 }
 
-impl Default for Tally {
+impl Default for ModuleCounters {
     fn default() -> Self {
         let zero = || AtomicU64::new(0);
-        Tally {
+        ModuleCounters {
             accepted: zero(),
             full: zero(),
             oversized: zero(),
@@ -174,7 +179,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl ModuleCounters {
     fn count(&self, module: &str, refused: Option<Refused>) {
         let (counter, reason) = match refused {
             None => {

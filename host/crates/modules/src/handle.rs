@@ -8,7 +8,7 @@ use super::desired::{Applied, Desired, ReloadableSettings};
 use super::folder::FolderListing;
 use super::quarantine::QuarantinedEvent;
 use super::state::ModuleState;
-use hookhost_hooks::Unqueued;
+use hookhost_hooks::OfferError;
 use hookhost_settings::Problem;
 
 /// Looks at running modules and acts on them. Clones are the same.
@@ -36,7 +36,7 @@ pub enum ReplayError {
     },
     /// The module's queue does not take it.
     #[error(transparent)]
-    Queue(#[from] Unqueued),
+    Queue(#[from] OfferError),
 }
 
 impl Handle {

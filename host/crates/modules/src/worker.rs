@@ -359,7 +359,7 @@ impl<T: Template> Worker<T> {
                                 if let Some(held_back) = record.refusal_lines.pass() {
                                     let generation = generation.number;
                                     warn!(module = &**module, generation, event = %event.id, reason = %refusal,
-                                        lines_held_back = held_back, "request refused");
+                                        lines_suppressed = held_back, "request refused");
                                 }
                             }
                         }
@@ -423,7 +423,7 @@ impl<T: Template> Worker<T> {
         if let Some((held_back, text)) = line {
             let hook = event.detail.hook().name();
             error!(quarantine = id, event = %event.id, hook, module = &**module, generation, fault = fault.name(), text,
-                lines_held_back = held_back, "event quarantined; for details run: hookhost quarantine show {id}");
+                lines_suppressed = held_back, "event quarantined; for details run: hookhost quarantine show {id}");
         }
         id
     }

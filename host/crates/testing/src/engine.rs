@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use hookhost_broker::{Limits, Running, Settings, StartError, start};
+use hookhost_broker::{BrokerSettings, Limits, Running, StartError, start};
 use hookhost_contract::Interest;
 use hookhost_event::{Authorization, Connack, Delivery, Detail, End, Event, Hook, Message, Node, Session};
 use hookhost_hooks::{Attachment, Bus, Interests, Overflow, QueueLimits};
@@ -163,9 +163,9 @@ impl Seen {
     }
 }
 
-/// Settings of RMQTT in process on a free port.
-pub fn settings(limits: Limits) -> Settings {
-    Settings {
+/// BrokerSettings of RMQTT in process on a free port.
+pub fn settings(limits: Limits) -> BrokerSettings {
+    BrokerSettings {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         node: Node {
             name: "hookhost@127.0.0.1".into(),

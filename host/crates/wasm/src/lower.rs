@@ -264,9 +264,9 @@ impl<'a> Lender<'a> {
         (!pairs.is_empty()).then(|| self.pairs(pairs))
     }
 
+    #[expect(clippy::expect_used, reason = "hex digits are ASCII")]
     fn hex(&self, id: Id) -> &'a str {
-        // Hex digits are ASCII, so there is no other way.
-        std::str::from_utf8(self.arena.alloc(id.hex())).unwrap_or_default()
+        std::str::from_utf8(self.arena.alloc(id.hex())).expect("hex digits are UTF-8")
     }
 
     fn address(&mut self, address: SocketAddr) -> wit::Address<'a> {

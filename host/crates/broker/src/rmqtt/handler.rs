@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use bytestring::ByteString;
 use tokio::sync::Notify;
 
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{AuthResult, ConnectInfo, Id as ClientKey, Reason};
+use ::rmqtt::types::{ConnectInfo, Id as ClientKey, Reason};
 
 use super::frequent::OnDemandHandlers;
 use super::messages::{AuthorizationHandler, DropHandler};
@@ -25,7 +24,7 @@ use super::reason::{self, EndContext};
 use super::sessions::{Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
 use super::translate::{self, ListenerInfo};
-use hookhost_event::{Authentication, Detail, Disconnection, End, Hook, Millis, Termination};
+use hookhost_event::{Detail, Disconnection, End, Hook, Millis, Termination};
 use hookhost_hooks::{Bus, Emitter};
 
 /// What the handlers share: RMQTT, the emitter, and what has to be remembered between hooks.
@@ -39,7 +38,7 @@ pub(super) struct EventSource {
     /// Whether the node is stopping: a kick is then a shutdown, not the act of an administrator.
     pub(super) stopping: AtomicBool,
     /// Whether there ever was a superuser; RMQTT does not call the hooks of authorisation for superusers.
-    superusers: AtomicBool,
+    pub(super) superusers: AtomicBool,
     /// A session has ended.
     pub(super) ended: Notify,
 }
@@ -103,70 +102,6 @@ impl EventSource {
             discarded,
             stopping: self.stopping.load(Ordering::Relaxed),
         }
-    }
-
-    async fn connect(&self, info: &ConnectInfo) {
-        self.sessions.announce(info.client_id(), info.clean_start());
-        self.emitter
-            .emit(Hook::ClientConnect, None, || {
-                Detail::ClientConnect(translate::connection(info, &self.listening))
-            })
-            .await;
-        let limits = &self.listening.limits;
-        let code = translate::refusal(info, limits).or_else(|| {
-            self.skips_authentication(info)
-                .then(|| translate::late_refusal(info, limits))
-                .flatten()
-        });
-        if let Some(code) = code {
-            self.refuse(info, code).await;
-        }
-    }
-
-    /// Whether RMQTT accepts this client without calling the hook of authentication.
-    fn skips_authentication(&self, info: &ConnectInfo) -> bool {
-        info.username().is_none() && self.listening.limits.allow_anonymous
-    }
-
-    async fn refuse(&self, info: &ConnectInfo, code: u8) {
-        self.emitter
-            .emit(Hook::ClientConnack, None, || {
-                Detail::ClientConnack(translate::refused(info, &self.listening, code))
-            })
-            .await;
-    }
-
-    /// Emits the decision of authentication.
-    async fn authenticate(&self, info: &ConnectInfo, decision: Option<&HookResult>) {
-        let (code, superuser, judged) = match decision {
-            Some(HookResult::AuthResult(AuthResult::Allow(superuser, _))) => (0, *superuser, true),
-            Some(HookResult::AuthResult(AuthResult::BadUsernameOrPassword)) => (134, false, true),
-            Some(HookResult::AuthResult(AuthResult::NotAuthorized)) => (135, false, true),
-            _ if self.listening.limits.allow_anonymous => (0, false, false),
-            _ => (135, false, false),
-        };
-        if superuser {
-            self.superusers.store(true, Ordering::Relaxed);
-        }
-        self.authenticated(info, code, superuser, judged).await;
-        let code = Some(code).filter(|code| *code > 0);
-        if let Some(code) = code.or_else(|| translate::late_refusal(info, &self.listening.limits)) {
-            self.refuse(info, code).await;
-        }
-    }
-
-    async fn authenticated(&self, info: &ConnectInfo, code: u8, superuser: bool, judged: bool) {
-        self.emitter
-            .emit(Hook::ClientAuthenticated, None, || {
-                Detail::ClientAuthenticated(Authentication {
-                    connection: translate::connection(info, &self.listening),
-                    code,
-                    anonymous: !judged && code == 0,
-                    superuser,
-                    source: ByteString::from_static(if judged { "rmqtt" } else { "default" }),
-                })
-            })
-            .await;
     }
 
     /// A connection has its session, resumed or new.

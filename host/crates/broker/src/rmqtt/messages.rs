@@ -22,7 +22,7 @@ use super::handler::EventSource;
 use super::reason::drop_reason;
 use super::{oversize, translate};
 use hookhost_event::{Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop};
-use hookhost_hooks::Interested;
+use hookhost_hooks::Recipients;
 
 /// The hooks about copies of a message, which need the message's tag to have its id.
 const FOLLOWING: [Hook; 4] = [
@@ -102,7 +102,7 @@ impl EventSource {
     }
 
     /// The modules that want `message.publish` for it and have room.
-    fn wanting(&self, sender: &Sender, publish: &Publish) -> Interested {
+    fn wanting(&self, sender: &Sender, publish: &Publish) -> Recipients {
         self.emitter
             .interested_with_room(Hook::MessagePublish, Some(&publish.topic), &sender.client_id)
     }

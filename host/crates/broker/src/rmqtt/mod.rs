@@ -5,12 +5,15 @@
 //! while it was being accepted, and expired retained messages.
 //!
 //! - `limits` has the settings;
-//! - `handler`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
+//! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
 //! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
 //! - `retained` is RMQTT's store of retained messages;
 //! - `peers` and `backlog` bound the messages that wait for a client.
 
+mod authentication;
 mod backlog;
+mod client_entry;
+mod clients;
 mod frequent;
 mod handler;
 mod limits;
@@ -33,21 +36,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::server::MqttServer;
-use ::rmqtt::session::{Session as RmqttSession, SessionState};
+use ::rmqtt::session::SessionState;
 use ::rmqtt::types::{CodecPublish, From as Sender, Id as ClientKey, Publish, Reason};
 
 use self::backlog::Backlogs;
+use self::clients::{disconnect_all, keys, kick, state};
 use self::handler::EventSource;
 use self::peers::ClientTable;
 use self::retained::RetainedStore;
 use self::translate::{ListenerInfo, MODULE_LISTENER};
-use super::{ClientState, Engine, HostMessage, PublishError, Settings, StartError};
+use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
 
@@ -57,8 +61,6 @@ pub use self::limits::{Limits, SharedStrategy};
 const LISTENER: &str = "tcp:default";
 /// RMQTT's number of the listener.
 const LISTENER_ID: u16 = 1;
-/// How many clients are disconnected at the same time while stopping.
-const MAX_CONCURRENT_KICKS: usize = 256;
 
 /// RMQTT, running.
 pub(super) struct Broker {
@@ -72,7 +74,7 @@ pub(super) struct Broker {
 
 impl Broker {
     /// Starts it and listens.
-    pub(super) async fn start(settings: &Settings, bus: Option<Bus>) -> Result<Broker, StartError> {
+    pub(super) async fn start(settings: &BrokerSettings, bus: Option<Bus>) -> Result<Broker, StartError> {
         let limits = &settings.limits;
         if let Some((key, problem)) = limits.check().into_iter().next() {
             return Err(StartError::Limit { key, problem });
@@ -274,70 +276,4 @@ fn system_error(error: ::rmqtt::Error) -> io::Error {
     error
         .downcast::<io::Error>()
         .unwrap_or_else(|error| io::Error::other(error.to_string()))
-}
-
-/// The keys of all sessions. Collected first: reading an entry while iterating over RMQTT's map can deadlock.
-async fn keys(engine: &ServerContext) -> Vec<ClientKey> {
-    engine.extends.shared().await.iter().map(|entry| entry.id()).collect()
-}
-
-async fn state(session: &RmqttSession) -> Option<ClientState> {
-    let info = session.connect_info().await.ok()?;
-    let subscriptions = match session.subscriptions().await {
-        Ok(subscriptions) => subscriptions.len().await,
-        Err(_) => 0,
-    };
-    Some(ClientState {
-        client: translate::client(&session.id, info.proto_ver()),
-        connected: session.connected().await.unwrap_or(false),
-        connected_at: session.connected_at().await.ok().and_then(translate::millis),
-        created_at: session.created_at().await.ok().and_then(translate::millis),
-        keep_alive: info.keep_alive(),
-        clean_start: info.clean_start(),
-        subscriptions,
-        queued: session.deliver_queue().len(),
-        unconfirmed: session.out_inflight().read().await.len(),
-    })
-}
-
-/// Ends a session as an administrator does; returns whether it could.
-///
-/// Holds the lock that a CONNECT of the client takes: when the kicked connection has answered, RMQTT removes whatever
-/// session is there, and a newer one would stay connected without a session.
-async fn kick(engine: &ServerContext, source: Option<&EventSource>, key: ClientKey) -> bool {
-    let entry = engine.extends.shared().await.entry(key.clone());
-    let mut entry = match entry.try_lock().await {
-        Ok(entry) => entry,
-        Err(error) => {
-            tracing::warn!(client = %key.client_id, %error, "cannot disconnect a client that is being accepted");
-            return false;
-        }
-    };
-    let online = entry.is_connected().await;
-    if let Err(error) = entry.kick(true, true, true).await {
-        tracing::debug!(client = %key.client_id, %error, "a client disconnected before it was kicked");
-    }
-    // RMQTT removes the session of a disconnected client without calling a hook.
-    if let Some(source) = source.filter(|_| !online) {
-        source.lost(&key, &Reason::ConnectKicked(true)).await;
-    }
-    true
-}
-
-/// Ends all sessions; returns how many there were.
-async fn disconnect_all(engine: &ServerContext, source: Option<&Arc<EventSource>>) -> usize {
-    let keys = keys(engine).await;
-    let count = keys.len();
-    let mut kicks = JoinSet::new();
-    for key in keys {
-        if kicks.len() >= MAX_CONCURRENT_KICKS {
-            kicks.join_next().await;
-        }
-        let (engine, source) = (engine.clone(), source.cloned());
-        kicks.spawn(async move {
-            kick(&engine, source.as_deref(), key).await;
-        });
-    }
-    while kicks.join_next().await.is_some() {}
-    count
 }

@@ -11,8 +11,8 @@ use ::rmqtt::context::ServerContext;
 use ::rmqtt::types::{Id as ClientKey, Reason};
 
 use super::backlog::Backlogs;
+use super::clients::keys;
 use super::handler::EventSource;
-use super::keys;
 use super::retained::RetainedStore;
 
 /// How often the sweep runs.

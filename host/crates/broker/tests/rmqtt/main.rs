@@ -8,7 +8,7 @@ mod messages;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookhost_broker::{Limits, Settings, start};
+use hookhost_broker::{BrokerSettings, Limits, start};
 use hookhost_event::{Detail, Event, Hook};
 use hookhost_testing::client;
 use hookhost_testing::engine::{DEADLINE, Host, line, settings};

@@ -43,9 +43,12 @@ use super::{Detail, Event, Hook, Id, Millis, Pairs};
 pub const DEFAULT_AT: Millis = Millis(1_790_000_001_000);
 
 /// The event as one line, without the line's end.
+#[expect(
+    clippy::expect_used,
+    reason = "writing to memory cannot fail, and every key is a string"
+)]
 pub fn write(event: &Event) -> String {
-    // Writing into memory does not fail, and every key is a text.
-    serde_json::to_string(event).unwrap_or_default()
+    serde_json::to_string(event).expect("an event is valid JSON")
 }
 
 /// Reads one event. Keys that are left out have the defaults of `docs/events.md`; the id is then `id`.

@@ -1,0 +1,126 @@
+//! The entry of one client in RMQTT's table of clients; see [`ClientTable`](super::peers::ClientTable).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+
+use ::rmqtt::session::Session as RmqttSession;
+use ::rmqtt::shared::Entry;
+use ::rmqtt::types::{
+    From as Sender, Id as ClientKey, IsAdmin, OfflineSession, Publish, Reason, SubsSearchResult, Subscribe,
+    SubscribeReturn, Tx, Unsubscribe,
+};
+
+use super::backlog::Backlogs;
+
+/// How long a retained message waits for room, and how long a CONNECT waits for another one of the same client.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a CONNECT checks whether the other one has been answered.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The entry of one client in the table.
+pub(super) struct ClientEntry {
+    pub(super) inner: Box<dyn Entry>,
+    pub(super) backlogs: Arc<Backlogs>,
+}
+
+#[async_trait]
+impl Entry for ClientEntry {
+    async fn try_lock(&self) -> ::rmqtt::Result<Box<dyn Entry>> {
+        let deadline = Instant::now() + ROOM_TIMEOUT;
+        loop {
+            match self.inner.try_lock().await {
+                Ok(inner) => {
+                    return Ok(Box::new(ClientEntry {
+                        inner,
+                        backlogs: Arc::clone(&self.backlogs),
+                    }));
+                }
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => sleep(LOCK_POLL_INTERVAL).await,
+            }
+        }
+    }
+
+    fn id(&self) -> ClientKey {
+        self.inner.id()
+    }
+
+    fn id_same(&self) -> Option<bool> {
+        self.inner.id_same()
+    }
+
+    async fn set(&mut self, session: RmqttSession, channel: Tx) -> ::rmqtt::Result<()> {
+        self.inner.set(session, channel).await
+    }
+
+    async fn remove(&mut self) -> ::rmqtt::Result<Option<(RmqttSession, Tx)>> {
+        self.inner.remove().await
+    }
+
+    async fn remove_with(&mut self, id: &ClientKey) -> ::rmqtt::Result<Option<(RmqttSession, Tx)>> {
+        self.inner.remove_with(id).await
+    }
+
+    async fn kick(
+        &mut self,
+        clean_start: bool,
+        clear_subscriptions: bool,
+        is_admin: IsAdmin,
+    ) -> ::rmqtt::Result<OfflineSession> {
+        match self.inner.kick(clean_start, clear_subscriptions, is_admin).await {
+            // The old connection has ended by itself instead of answering: the second attempt finds none.
+            Err(_) => self.inner.kick(clean_start, clear_subscriptions, is_admin).await,
+            kicked => kicked,
+        }
+    }
+
+    async fn online(&self) -> bool {
+        self.inner.online().await
+    }
+
+    async fn is_connected(&self) -> bool {
+        self.inner.is_connected().await
+    }
+
+    fn session(&self) -> Option<RmqttSession> {
+        self.inner.session()
+    }
+
+    fn exist(&self) -> bool {
+        self.inner.exist()
+    }
+
+    fn tx(&self) -> Option<Tx> {
+        self.inner.tx()
+    }
+
+    async fn subscribe(&self, subscribe: &Subscribe) -> ::rmqtt::Result<SubscribeReturn> {
+        self.inner.subscribe(subscribe).await
+    }
+
+    async fn unsubscribe(&self, unsubscribe: &Unsubscribe) -> ::rmqtt::Result<bool> {
+        self.inner.unsubscribe(unsubscribe).await
+    }
+
+    /// RMQTT sends retained messages through this, in a task of their own, so they can wait.
+    async fn publish(&self, sender: Sender, mut publish: Publish) -> Result<(), (Sender, Publish, Reason)> {
+        let client_id = self.inner.id().client_id.clone();
+        if self.inner.is_connected().await {
+            self.backlogs.calm(&client_id, ROOM_TIMEOUT).await;
+        }
+        if self.inner.tx().is_none_or(|channel| channel.is_closed()) {
+            return Err((sender, publish, Reason::from_static("Tx is closed")));
+        }
+        if !self.backlogs.admit(&client_id, &mut publish, None) {
+            return Err((sender, publish, Reason::MessageQueueFull));
+        }
+        self.inner.publish(sender, publish).await
+    }
+
+    async fn subscriptions(&self) -> Option<Vec<SubsSearchResult>> {
+        self.inner.subscriptions().await
+    }
+}

@@ -1,0 +1,115 @@
+use super::*;
+use hookhost_testing::events as testing;
+
+fn limits(events: usize, bytes: usize) -> QueueLimits {
+    QueueLimits {
+        events,
+        bytes,
+        overflow: Overflow::Drop,
+    }
+}
+
+fn queued(number: u32) -> Queued {
+    Queued {
+        event: Arc::new(testing::numbered("c", number)),
+        version: Version(0),
+    }
+}
+
+fn numbers(batch: &[Queued]) -> Vec<u32> {
+    batch.iter().map(|queued| testing::number(&queued.event)).collect()
+}
+
+#[test]
+fn events_come_out_in_order_and_in_batches() {
+    let (sender, mut inbox) = queue(limits(10, 1000));
+    (0..5).for_each(|number| sender.offer(queued(number), 1).unwrap());
+    let mut batch = Vec::new();
+    assert!(inbox.next_batch(&mut batch, 3));
+    assert_eq!(numbers(&batch), [0, 1, 2]);
+    assert_eq!(inbox.waiting(), 2);
+    drop(sender);
+    assert!(inbox.next_batch(&mut batch, 3));
+    assert_eq!(numbers(&batch), [3, 4]);
+    assert!(!inbox.next_batch(&mut batch, 3));
+    assert!(batch.is_empty());
+}
+
+#[test]
+fn both_bounds_hold() {
+    let (sender, mut inbox) = queue(limits(2, 100));
+    assert!(matches!(sender.offer(queued(0), 101), Err(Refused::Oversized)));
+    sender.offer(queued(1), 60).unwrap();
+    assert!(matches!(sender.offer(queued(2), 41), Err(Refused::Full(_))), "bytes");
+    sender.offer(queued(3), 40).unwrap();
+    assert_eq!(sender.depth(), (2, 100));
+    assert!(matches!(sender.offer(queued(4), 0), Err(Refused::Full(_))), "events");
+    assert!(!sender.has_room_for(0) && !sender.has_room_for(1));
+    assert!(sender.has_room_for(101), "it is refused for another reason");
+
+    let mut batch = Vec::new();
+    assert!(inbox.next_batch(&mut batch, 1));
+    assert_eq!(sender.depth(), (1, 100), "the batch in hand still counts");
+    assert!(matches!(sender.offer(queued(5), 1), Err(Refused::Full(_))));
+    assert_eq!(sender.depth(), (1, 100), "a refused event leaves nothing behind");
+    assert!(sender.has_room_for(0) && !sender.has_room_for(1));
+    assert!(inbox.next_batch(&mut batch, 1));
+    assert_eq!(sender.depth(), (0, 40));
+}
+
+#[test]
+fn a_sender_waits_for_room_and_then_delivers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (sender, mut inbox) = queue(limits(10, 100));
+    sender.offer(queued(0), 100).unwrap();
+    let waiting = std::thread::spawn(move || runtime.block_on(sender.send(queued(1), 1)).is_ok());
+    let mut batch = Vec::new();
+    let mut seen = Vec::new();
+    while inbox.next_batch(&mut batch, 10) {
+        seen.extend(numbers(&batch));
+    }
+    assert_eq!(seen, [0, 1]);
+    assert!(waiting.join().unwrap());
+}
+
+#[test]
+fn a_sender_that_waits_for_nobody_is_told() {
+    for (events, bytes) in [(1, 1000), (10, 1)] {
+        let (sender, inbox) = queue(limits(events, bytes));
+        sender.offer(queued(0), 1).unwrap();
+        let waiting = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            matches!(runtime.block_on(sender.send(queued(1), 1)), Err(Refused::Closed))
+        });
+        drop(inbox);
+        assert!(waiting.join().unwrap());
+    }
+}
+
+#[test]
+fn a_cancelled_sender_leaves_nothing_behind() {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+    let (sender, mut inbox) = queue(limits(1, 100));
+    sender.offer(queued(0), 10).unwrap();
+    let mut waiting = Box::pin(sender.send(queued(1), 50));
+    assert!(matches!(
+        waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+        Poll::Pending
+    ));
+    drop(waiting);
+    assert_eq!(sender.depth(), (1, 10));
+    drop(sender);
+    let mut batch = Vec::new();
+    assert!(inbox.next_batch(&mut batch, 10));
+    assert_eq!(numbers(&batch), [0]);
+    assert!(!inbox.next_batch(&mut batch, 10));
+}
+
+#[test]
+fn a_wake_gives_an_empty_batch() {
+    let (sender, mut inbox) = queue(limits(1, 100));
+    sender.wake();
+    let mut batch = Vec::new();
+    assert!(inbox.next_batch(&mut batch, 10) && batch.is_empty());
+}
