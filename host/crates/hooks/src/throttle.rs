@@ -18,6 +18,7 @@ pub struct Throttle {
 impl Throttle {
     const INTERVAL_MS: u64 = 1000;
 
+    /// A throttle that allows the first line at once.
     pub fn new() -> Throttle {
         Throttle {
             start: Instant::now(),

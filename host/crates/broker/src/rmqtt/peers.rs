@@ -20,7 +20,7 @@ use ::rmqtt::shared::{DefaultShared, Entry, RetainLoadCallback, Shared};
 use ::rmqtt::types::{
     ForwardedCount, ForwardedRecipients, From as Sender, Id as ClientKey, Message as Queued, MsgID, NodeId, Publish,
     Reason, SessionStatus, SubRelations, SubRelationsMap, SubsSearchParams, SubsSearchResult, SubscriptionOptions, To,
-    TopicFilter, Tx,
+    TopicFilter,
 };
 
 use super::backlog::Backlogs;

@@ -99,7 +99,7 @@ async fn an_upstream_that_goes_and_comes_back() {
     host.forget();
     let nobody = Nobody::at(address);
     refused(&host, 5, "meanwhile").await;
-    let again = Settings {
+    let again = BrokerSettings {
         listen: address,
         ..settings(Limits::default())
     };
