@@ -8,7 +8,7 @@ use super::packet::ConnackPacket;
 use super::protocol::{Action, ClientSession, Opening, Step, publish_will};
 use super::shared::Shared;
 use hookhost_event::{Detail, Event, Message};
-use hookhost_hooks::{Interested, Waiting};
+use hookhost_hooks::{PendingEvent, Recipients};
 
 /// Carries out actions at once, but for events whose queues are full and have to be waited for.
 pub(crate) struct Emitter {
@@ -20,7 +20,7 @@ pub(crate) struct Emitter {
 /// An action that cannot be carried out at once.
 enum Deferred {
     /// An event for which some queues have no room.
-    Waiting(Waiting),
+    Waiting(PendingEvent),
     /// An event that comes after an event that waits.
     Event(Box<Event>),
     /// The publish of a will, after this many seconds.
@@ -124,7 +124,7 @@ impl Emitter {
         }
     }
 
-    fn emit(&mut self, detail: Detail, to: Interested) {
+    fn emit(&mut self, detail: Detail, to: Recipients) {
         let events = self.shared.events();
         if !self.deferred.is_empty() {
             // Modules may come and go while it waits, so it is looked up again.

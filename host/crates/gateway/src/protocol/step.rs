@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::recent_publishes::RecentPublishes;
 use crate::subscribed_filters::SubscribedFilters;
 use hookhost_event::{ByteString, Detail, End, Hook, Id, Message, Millis};
-use hookhost_hooks::{Interested, InterestedIn};
+use hookhost_hooks::{InterestedIn, Recipients};
 
 /// What happens too often to be logged and is counted instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum Counter {
 )]
 pub(crate) enum Action {
     /// Send an event to the modules that want it.
-    Emit(Detail, Interested),
+    Emit(Detail, Recipients),
     /// Remember who published a message, so that its deliveries can say so.
     RememberPublish(Message),
     /// Emit the publish of a will after this many seconds, unless the client is back by then.

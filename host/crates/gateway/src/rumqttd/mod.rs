@@ -40,7 +40,7 @@ use super::stream::UpstreamStream;
 use super::upstream::LocalBroker;
 use super::wire::read_packet;
 use hookhost_broker::Limits;
-use hookhost_broker::clock::Clock;
+use hookhost_hooks::{Bus, Emitter};
 
 /// How often a PINGREQ is sent.
 const PING_INTERVAL: Duration = Duration::from_millis(250);
@@ -66,7 +66,7 @@ struct Instance {
     /// The longest packet of a client.
     max_packet_size: usize,
     connections: Connections,
-    ids: Clock,
+    ids: Emitter,
     next_connection: AtomicU64,
     deaths: AtomicU64,
 }
@@ -95,7 +95,7 @@ impl Rumqttd {
             password: format!("{:016x}{:016x}", random(), random()),
             max_packet_size: limits.max_packet_size as usize + added,
             connections: Connections::default(),
-            ids: Clock::new(),
+            ids: Emitter::new(Bus::default()),
             next_connection: AtomicU64::new(1),
             deaths: AtomicU64::new(0),
         });

@@ -11,8 +11,9 @@ use crate::lifecycle;
 use crate::packet::{self, ConnackPacket, Connect};
 use crate::recent_publishes::RecentPublishes;
 use crate::sessions::Sessions;
+use hookhost_contract::Interest;
 use hookhost_event::{Detail, EndReason, Hook, Id, Millis};
-use hookhost_hooks::{Attachment, Bus, Inbox, Interest, InterestedIn, Interests, QueueLimits};
+use hookhost_hooks::{Attachment, Bus, Inbox, InterestedIn, Interests, QueueLimits};
 
 /// Carries out actions by recording them; wants every event.
 struct Recorder {
