@@ -33,7 +33,7 @@ struct Passed {
 }
 
 #[derive(Default)]
-struct Shard {
+struct PublishShard {
     by_content: HashMap<u64, SmallVec<[Passed; 1]>>,
     /// The oldest first: what each was found by.
     order: VecDeque<u64>,
@@ -42,7 +42,7 @@ struct Shard {
 
 /// The publishes of the last half minute.
 pub(super) struct RecentPublishes {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Mutex<PublishShard>>,
     hasher: RandomState,
     next: AtomicU64,
 }
@@ -114,12 +114,12 @@ impl RecentPublishes {
         clippy::indexing_slicing,
         reason = "the index is a remainder by the number of shards, which is not 0"
     )]
-    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+    fn shard(&self, hash: u64) -> &Mutex<PublishShard> {
         &self.shards[hash as usize % self.shards.len()]
     }
 }
 
-impl Shard {
+impl PublishShard {
     fn oldest_is_over(&self, now: Millis) -> bool {
         let oldest = self.order.front().and_then(|hash| self.by_content.get(hash)?.first());
         oldest.is_some_and(|passed| passed.at.0 + WINDOW_MILLIS <= now.0)

@@ -18,8 +18,8 @@ use hookhost_event::{
 /// SUBSCRIBEs and UNSUBSCRIBEs that the upstream has not answered.
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    subscribing: Unanswered<Subscribing>,
-    unsubscribing: Unanswered<Unsubscribing>,
+    subscribing: UnansweredRequests<Subscribing>,
+    unsubscribing: UnansweredRequests<Unsubscribing>,
 }
 
 struct Subscribing {
@@ -34,15 +34,15 @@ struct Unsubscribing {
 }
 
 /// Requests by their packet identifiers, with the bytes that each takes of the budget.
-struct Unanswered<T>(HashMap<u16, (T, usize)>);
+struct UnansweredRequests<T>(HashMap<u16, (T, usize)>);
 
-impl<T> Default for Unanswered<T> {
+impl<T> Default for UnansweredRequests<T> {
     fn default() -> Self {
-        Unanswered(HashMap::new())
+        UnansweredRequests(HashMap::new())
     }
 }
 
-impl<T> Unanswered<T> {
+impl<T> UnansweredRequests<T> {
     /// Keeps a request; false if the budget does not allow it.
     fn insert(&mut self, id: u16, request: T, bytes: usize, budget: &mut Budget) -> bool {
         self.remove(id, budget);
