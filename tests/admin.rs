@@ -270,7 +270,7 @@ async fn the_folder_is_looked_at_when_asked_and_on_sighup() {
     let line = host
         .log()
         .wait_after(mark, "what was found", PATIENCE, |line| {
-            line.contains("modules folder looked at")
+            line.contains("modules folder rescanned")
         })
         .await;
     assert!(

@@ -149,6 +149,19 @@ async fn a_panic() {
 }
 
 #[tokio::test]
+async fn a_panic_makes_one_line_with_the_command_to_look_further() {
+    let mut scene = Scene::start("1", "").await;
+    scene.tell("panic").await;
+    scene.fault("told to panic").await;
+    scene.all_is_well(true).await;
+    scene.host.stop().await;
+    let lines = scene.host.log().lines();
+    let about: Vec<&String> = lines.iter().filter(|line| line.contains("panic")).collect();
+    assert_eq!(about.len(), 1, "{about:#?}");
+    assert!(about[0].contains("hookhost quarantine show 1"), "{about:#?}");
+}
+
+#[tokio::test]
 async fn an_endless_loop() {
     one_bad_event("loop", "the module did not answer within 1s").await;
 }

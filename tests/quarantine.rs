@@ -120,7 +120,7 @@ async fn a_generation_that_fails_on_everything_is_rolled_back_and_nothing_is_los
 
     // Whoever asks gets another try, which ends in the same way.
     let found = host.ask(&["modules", "rescan"]).await;
-    assert!(found.contains("webhook: generation 3 is in force"), "{found}");
+    assert!(found.contains("webhook: generation 3 is active"), "{found}");
     let state = until_state(&host, "rolled back").await;
     assert_eq!(state["generation"]["number"], 1);
     // A change is loaded by itself.
@@ -222,7 +222,10 @@ async fn events_are_listed_shown_replayed_and_dropped() {
     assert_eq!(event["id"], entries[1]["event_id"]);
     // Neither log nor list has a payload.
     let log = host.log().lines().join("\n");
-    assert!(log.contains("event quarantined") && !log.contains("payload"), "{log}");
+    assert!(
+        log.contains("event quarantined; for details run: hookhost quarantine show 1") && !log.contains("payload"),
+        "{log}"
+    );
 
     // Replayed, it fails again and is back under another number.
     assert_eq!(

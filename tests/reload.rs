@@ -190,7 +190,7 @@ async fn secrets_are_read_again_when_somebody_asks() {
     assert_eq!(
         host.ask(&["modules", "rescan"]).await,
         "configuration: in force\nthe host has no modules folder; --modules DIR names one when it starts\n\
-         webhook: generation 2 is in force\n"
+         webhook: generation 2 is active\n"
     );
     client.publish("t", 1, "second").await;
     let second = &sink.wait_for(2, PATIENCE).await[1];

@@ -1,10 +1,10 @@
-//! The one file that knows all parts: it builds them, connects them and stops them in order.
+//! Builds all parts of the host, connects them, and stops them in order.
 //!
-//! SIGHUP has the configuration read again and the modules folder looked at.
+//! SIGHUP reloads the configuration and rescans the modules folder.
 //!
-//! Parts are started against the way of an event, so that each finds the next one ready, and stopped along it, so that
-//! what is under way arrives: the broker first, then the modules' queues, then delivery. All of it shares one grace
-//! period.
+//! An event goes from the broker to the modules to delivery. The parts start in the opposite order, so that each finds the
+//! next one ready. They stop in that order (broker, modules, delivery), so that pending events and requests still arrive.
+//! All of them share one grace period.
 
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,15 @@ use hookhost_kv::KvStores;
 use hookhost_modules::{LoadError, Modules, explain};
 use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
-/// How long connections that have not ended in time may hold the process.
-const LEFTOVERS: Duration = Duration::from_millis(100);
+/// How long connections that outlast the grace period may delay the exit.
+const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 
-/// Serves until SIGTERM or SIGINT, then stops within the configured grace period. What happens meanwhile is written
-/// down if `record` says where. `loaded` is what `origin` has given; it is read again when its files change.
+/// Serves until SIGTERM or SIGINT, then stops within the configured grace period. With `record`, events are recorded into
+/// a file. `loaded` comes from `origin`, which is loaded again when its files change.
 ///
 /// # Errors
 ///
-/// What keeps the host from starting: an address in use, a default module that refuses its configuration.
+/// The host cannot start: an address is in use, or the default module refuses its configuration.
 pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
     let configuration = Configuration::new(origin, &loaded);
@@ -40,8 +40,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         Some(data) => KvStores::open(data)?,
         None => KvStores::in_memory(),
     };
-    let engine = wasm::Engine::new(&engine_settings(&config)).context("the WebAssembly engine does not start")?;
-    let delivery = Delivery::start(&config.delivery).context("delivery does not start")?;
+    let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
+    let delivery = Delivery::start(&config.delivery).context("cannot start delivery")?;
     let bus = Bus::new();
     let settings = module_settings(&config, &stores);
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
@@ -54,7 +54,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         .thread_name("broker")
         .enable_all()
         .build()
-        .context("the broker's threads do not start")?;
+        .context("cannot start the threads of the broker")?;
 
     let place = admin
         .as_ref()
@@ -63,7 +63,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
 
     let end = *served.as_ref().unwrap_or(&Instant::now());
     let left = || end.saturating_duration_since(Instant::now());
-    // What is asked of it from here on would only be about parts that are gone.
+    // The parts that it reports on stop from here on.
     drop(admin);
     if let Some(recorder) = recorder {
         recorder.stop(left());
@@ -71,15 +71,18 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     drop(reload);
     modules.stop(left());
     stores.close();
-    let set_aside = handle.quarantined(None, None, usize::MAX).len();
-    if set_aside > 0 {
-        warn!(events = set_aside, "the quarantine is in memory and ends with the host");
+    let quarantined = handle.quarantined(None, None, usize::MAX).len();
+    if quarantined > 0 {
+        warn!(
+            events = quarantined,
+            "events in the quarantine are lost: it is in memory"
+        );
     }
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {
         warn!(
             undelivered = counters.dropped.closed,
-            "webhooks were not delivered within the grace period"
+            "some webhooks were not delivered within the grace period"
         );
     }
     info!(
@@ -88,12 +91,12 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         gave_up = counters.dropped.gave_up,
         "stopped"
     );
-    runtime.shutdown_timeout(LEFTOVERS);
+    runtime.shutdown_timeout(CONNECTION_DRAIN);
     served.map(drop)
 }
 
-/// Runs the broker until a signal comes; gives the end of the grace period, which begins then. `admin` is where the host
-/// is administered, and `questions` what is asked there about clients.
+/// Runs the broker until SIGTERM or SIGINT; returns the end of the grace period, which begins at the signal. `admin` is the
+/// address of the admin API, and `questions` are the requests about clients that arrive there.
 async fn serve(
     config: &Config,
     bus: Bus,
@@ -102,10 +105,10 @@ async fn serve(
     reload: reload::Handle,
     mut questions: broker::EngineRequests,
 ) -> anyhow::Result<Instant> {
-    // Before the ready line: whoever reads it may send a signal at once.
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    // Before the ready line: a program that waits for the line may send a signal at once.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let settings = broker::BrokerSettings {
         listen: config.mqtt.listen,
         node: config.node.clone(),
@@ -114,7 +117,9 @@ async fn serve(
     let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");
     if config.webhook.urls_missing && is_printing(modules) {
-        info!("webhooks are printed here, as no URL is given; name one with --webhook-url http://HOST:PORT/PATH");
+        info!(
+            "webhooks are printed on standard output because no URL is configured; send them with --webhook-url http://HOST:PORT/PATH"
+        );
     }
     let mut answering = Box::pin(questions.answer(&broker));
     let signal = loop {
@@ -124,8 +129,8 @@ async fn serve(
             _ = interrupt.recv() => break "SIGINT",
             _ = hangup.recv() => {
                 let reload = reload.clone();
-                // Takes as long as compiling does; the end does not wait for it.
-                tokio::task::spawn_blocking(move || say(&reload.rescan()));
+                // Compiling may take seconds; the shutdown does not wait for it.
+                tokio::task::spawn_blocking(move || log(&reload.rescan()));
             }
         }
     };
@@ -137,16 +142,16 @@ async fn serve(
     Ok(end)
 }
 
-/// Whether the default module may print: settings of its own, or another one in its place, may have it do something else.
+/// Whether the default module may print. Its settings in the modules folder, or a replacement, may send webhooks elsewhere.
 fn is_printing(modules: &modules::Handle) -> bool {
     let webhook = modules.state("webhook").and_then(|state| state.generation);
     webhook.is_some_and(|generation| generation.egress.iter().any(|grant| grant == "stdout:"))
 }
 
-/// Says what a reload has found. Why a module was not loaded has been said already.
-fn say(rescan: &reload::Rescan) {
+/// Logs what a rescan of the modules folder has found. The reasons why modules were not loaded are logged already.
+fn log(rescan: &reload::Rescan) {
     let Some(folder) = &rescan.folder else {
-        return info!("there is no modules folder to look at; --modules DIR names one");
+        return info!("there is no modules folder to rescan; --modules DIR sets one");
     };
     let applied = &rescan.applied;
     let names = |names: &mut dyn Iterator<Item = &std::sync::Arc<str>>| {
@@ -163,12 +168,12 @@ fn say(rescan: &reload::Rescan) {
         rejected = names(&mut applied.rejected.iter().map(|(name, _)| name)),
         removed = names(&mut applied.removed.iter()),
         unchanged = names(&mut applied.unchanged.iter()),
-        "modules folder looked at"
+        "modules folder rescanned"
     );
 }
 
-/// Takes as many file descriptors as the system lets a process have. Each client is one, and the usual limit of 1,024
-/// is meant for programs that use `select`.
+/// Raises the limit of open files to the most that the system allows. Each client needs one, and the usual limit of 1,024
+/// exists for programs that use `select`.
 fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let limit = Rlimit {
@@ -176,16 +181,16 @@ fn raise_file_limit() {
         maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        warn!(%error, "the limit of open files stays as it is");
+        warn!(%error, "cannot raise the limit of open files");
     }
 }
 
-/// Loads every module as [`run`] would and says what is wrong with them; starts nothing.
+/// Loads every module as [`run`] does and returns the errors; starts nothing.
 pub fn check(config: &Config) -> Vec<Problem> {
     mistakes(config, true)
 }
 
-/// Adds what modules find wrong to a configuration that has mistakes already, so that all are told at once.
+/// Adds the errors of modules to a configuration that has errors already, so that all are reported at once.
 pub fn complete(refused: Refused) -> Vec<Problem> {
     let more = mistakes(refused.rest(), refused.has_rules());
     let mut all = refused.mistakes();
@@ -193,19 +198,19 @@ pub fn complete(refused: Refused) -> Vec<Problem> {
     all.problems
 }
 
-/// What is wrong with modules and with what they are given; of the latter nothing if the host's rules are not those that
-/// somebody meant.
+/// The errors in modules and in their configurations. Without `has_rules` the rules of the host are incomplete, and what
+/// the default module says about them is left out.
 fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     let engine = match wasm::Engine::new(&engine_settings(config)) {
         Ok(engine) => engine,
         Err(error) => return vec![problem("the engine", explain(&error))],
     };
-    // What modules keep belongs to the host that runs.
+    // The state of modules on disk belongs to the running host.
     let reports = Modules::check(module_settings(config, &KvStores::in_memory()), engine);
     let failed = reports
         .into_iter()
         .filter_map(|report| Some((report.module, report.result.err()?)));
-    let told = failed.filter(|(_, error)| {
+    let reported = failed.filter(|(_, error)| {
         has_rules
             || !matches!(
                 error,
@@ -215,12 +220,12 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
                 }
             )
     });
-    let mut problems: Vec<Problem> = told.flat_map(|(module, error)| problems(&module, &error)).collect();
+    let mut problems: Vec<Problem> = reported.flat_map(|(module, error)| problems(&module, &error)).collect();
     problems.sort();
     problems
 }
 
-/// Wrong settings are as many problems as there are mistakes; anything else is one.
+/// Wrong settings give a problem for each mistake; any other error is one problem.
 fn problems(module: &str, error: &LoadError) -> Vec<Problem> {
     match error.problems() {
         [] => vec![problem(module, explain(error))],
@@ -236,7 +241,7 @@ fn problem(module: &str, text: String) -> Problem {
     }
 }
 
-/// What the engine needs of the configuration.
+/// The settings of the engine.
 pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
     wasm::EngineSettings {
         cache_dir: config.wasm.cache_dir.clone(),
@@ -244,7 +249,7 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
     }
 }
 
-/// What modules need of the configuration.
+/// The settings of modules.
 pub(crate) fn module_settings(config: &Config, stores: &KvStores) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),

@@ -1,9 +1,8 @@
 //! Log lines on standard error; standard output belongs to webhooks.
 //!
-//! One event is one line, whatever its fields hold: what clients send must not be able to forge a line. What this host
-//! and its dependencies say through `tracing` is shown from info on, what dependencies say through `log` (the broker
-//! engine foremost) from warn on. `HOOKHOST_LOG`, or else `RUST_LOG`, changes that with the usual directives, such as
-//! `debug` or `info,rmqtt=debug`.
+//! One event is one line, whatever its fields hold: clients must not be able to forge a line. Events of `tracing` are shown
+//! from level info on; those of `log`, which the broker engine uses, from level warn on. `HOOKHOST_LOG`, or else
+//! `RUST_LOG`, overrides that with the usual directives, such as `debug` or `info,rmqtt=debug`.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -13,15 +12,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{Environment, Problem, Source};
 
-/// Holds before what the environment says, so that `HOOKHOST_LOG=debug` is not buried under the engine's own lines.
-/// rumqttd's spans are at level error and cost microseconds for each message.
+/// Comes before the directives of the environment, so that `HOOKHOST_LOG=debug` does not show the engine's own lines.
+/// rumqttd's spans have level error and cost microseconds for each message, so rumqttd is off.
 const DEFAULTS: &str = "info,rmqtt=warn,rumqttd=off";
 
 /// What is logged.
 #[derive(Debug)]
 pub struct Filter {
     filter: EnvFilter,
-    /// For `log`, whose users are asked before a line is even built.
+    /// The level for `log`, which is compared before a line is built.
     log: tracing_log::log::LevelFilter,
 }
 
@@ -30,7 +29,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// Directives that cannot be read.
+    /// The directives are invalid.
     pub fn read(environment: &Environment) -> Result<Filter, Problem> {
         let given = ["HOOKHOST_LOG", "RUST_LOG"].into_iter().find_map(|name| {
             let value = environment
@@ -50,7 +49,7 @@ impl Filter {
             .map_err(|error| Problem {
                 source: Source::Environment,
                 key: name.to_owned(),
-                text: format!("is not a filter such as \"debug\" or \"info,rmqtt=debug\": {error}"),
+                text: format!("is not a log filter such as \"debug\" or \"info,rmqtt=debug\": {error}"),
             })?;
         let log = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
         Ok(Filter {
@@ -59,7 +58,7 @@ impl Filter {
         })
     }
 
-    /// Starts logging for the rest of the process; where somebody has done so before, that stays.
+    /// Starts logging for the rest of the process. Does nothing if logging was started before.
     pub fn install(self) {
         let colours = io::stderr().is_terminal();
         let lines = tracing_subscriber::fmt()
@@ -69,13 +68,13 @@ impl Filter {
         let dispatch = tracing::Dispatch::new(lines.with_writer(OneLine(io::stderr)).finish());
         let installed = tracing::dispatcher::set_global_default(dispatch).is_ok();
         if installed {
-            // Only a second logger makes this fail, and then there is one.
+            // This fails only if there is a logger already.
             drop(tracing_log::LogTracer::builder().with_max_level(self.log).init());
         }
     }
 }
 
-/// Writes each event, which comes as one piece, as one line.
+/// Writes each event as one line. An event arrives in one piece.
 struct OneLine<M>(M);
 
 impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for OneLine<M> {
@@ -157,7 +156,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            problem.starts_with("environment: HOOKHOST_LOG: is not a filter"),
+            problem.starts_with("environment: HOOKHOST_LOG: is not a log filter"),
             "{problem}"
         );
     }

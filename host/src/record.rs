@@ -1,10 +1,9 @@
-//! Live events in a file, as [JSON](hookhost_event::json): one line for each.
+//! Records live events into a file, as [JSON](hookhost_event::json): one line for each.
 //!
-//! A recorder stands on the bus as a module does, with interests and a bounded queue of its own, so that events are
-//! built for it only if it wants them, and a slow disk costs it events (which the bus counts and says) and nobody
-//! else anything. One thread writes. The file is appended to, and readable by its owner only: payloads are in it.
-//! It is bounded as well: when it is full, or cannot be written, recording ends with a line in the log and the host
-//! goes on.
+//! A recorder subscribes to the bus as a module does, with interests and a bounded queue of its own. A slow disk makes the
+//! recorder lose events, which the bus counts and logs; modules and clients are not affected. One thread writes. It
+//! appends to the file, which only its owner can read, because it holds payloads. When the file reaches its maximum
+//! size, or cannot be written, the recorder logs that and stops; the host keeps running.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -22,38 +21,38 @@ use hookhost_contract::Interest;
 use hookhost_event::{Hook, json};
 use hookhost_hooks::{Attachment, Bus, Inbox, Interests, Overflow, QueueLimits, has_topic};
 
-/// Name on the bus; no module can have it.
+/// Name on the bus. It is not a valid name of a module.
 const NAME: &str = "(record)";
 
-/// Events that are written in one go.
+/// Events that are written before each flush.
 const BATCH: usize = 256;
 
 /// What is recorded, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The file, made if it is not there.
+    /// The file; created if it does not exist.
     pub file: PathBuf,
-    /// The hooks; none: all.
+    /// The hooks to record; empty: all.
     pub hooks: Vec<Hook>,
-    /// Filters for what has a topic; none: all. Events without a topic are recorded then only if `hooks` names them.
+    /// Topic filters; empty: all topics. With filters, events without a topic are recorded only if `hooks` names them.
     pub topics: Vec<String>,
-    /// Bytes that the file may have.
+    /// Maximum size of the file in bytes.
     pub size: usize,
 }
 
-/// A recording under way.
+/// A running recording.
 pub struct Recorder {
-    /// Gone when it has ended; without it the thread ends.
+    /// `None` once the recording has ended. Dropping it ends the thread.
     attachment: Arc<Mutex<Option<Attachment>>>,
     ended: mpsc::Receiver<()>,
 }
 
 impl Recorder {
-    /// Opens the file and records from now on.
+    /// Opens the file and starts to record.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, or topics are no filters.
+    /// The file cannot be opened, or a topic is not a valid filter.
     pub fn start(settings: Settings, bus: &Bus) -> anyhow::Result<Recorder> {
         let interests = interests(&settings.hooks, &settings.topics)?;
         let file = open(&settings.file).with_context(|| format!("cannot write {}", settings.file.display()))?;
@@ -78,14 +77,14 @@ impl Recorder {
             .spawn(move || {
                 writer.run(inboxes);
                 drop(lock(&detach).take());
-                // Nobody may wait for it.
+                // `stop` may have returned already.
                 drop(end);
             })
-            .context("no thread can be started to record")?;
+            .context("cannot start the thread that records")?;
         Ok(Recorder { attachment, ended })
     }
 
-    /// Takes no further events and writes what is queued, for at most `deadline`.
+    /// Unsubscribes and writes the queued events, for at most `deadline`.
     pub fn stop(self, deadline: Duration) {
         drop(lock(&self.attachment).take());
         if self.ended.recv_timeout(deadline) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -149,14 +148,14 @@ impl Writer {
                     break;
                 }
             }
-            // So that whoever reads along sees whole lines, and the last ones are there when the host is killed.
+            // Readers see whole lines, and the last events survive when the host is killed.
             match written.and_then(|is_room| self.file.flush().map(|()| is_room)) {
                 Ok(true) => {}
                 Ok(false) => {
                     warn!(
                         file,
                         events = self.count,
-                        "recording has ended: the file is as large as it may be"
+                        "recording has ended: the file has reached its maximum size"
                     );
                     return;
                 }
@@ -169,7 +168,7 @@ impl Writer {
         info!(file, events = self.count, "recorded");
     }
 
-    /// False if there is no room for the event.
+    /// Returns false if the event does not fit into the file.
     fn write(&mut self, event: &hookhost_event::Event) -> io::Result<bool> {
         let mut line = json::write(event);
         line.push('\n');
@@ -197,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Emits publishes on topics; gives how many somebody wanted.
+    /// Emits publishes on topics; returns how many of them the recorder wanted.
     fn emit(bus: &Bus, topics: &[&str]) -> usize {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let wanted = topics.iter().filter(|topic| {

@@ -1,9 +1,8 @@
-//! An HTTP/1.1 receiver that prints what it gets: something to point webhooks at while trying things out.
+//! An HTTP/1.1 server that prints the requests it receives: a destination of webhooks for experiments.
 //!
-//! It answers every request with one status, after a delay if that is wanted, so that failures can be tried too. In
-//! quiet mode it only counts, and is then fast enough to measure senders with. Nothing is kept. Bounded: connections,
-//! headers (by the HTTP library), the bytes of a body, and how much of a body is shown. Not for the open network: a
-//! peer may take as long as it likes.
+//! It answers every request with the same status, after an optional delay, to simulate failures. In quiet mode it only
+//! counts requests, which is fast enough to measure senders. It stores nothing. Connections, headers (by the HTTP library),
+//! bodies and the printed part of a body are bounded. A peer may be arbitrarily slow, so it is not for public networks.
 
 mod print;
 
@@ -29,25 +28,25 @@ use tokio::task::JoinSet;
 
 pub use hyper::StatusCode;
 
-/// Open connections; more wait in the backlog. Far more than a sender that reuses its connections opens.
-const CONNECTIONS: usize = 10_000;
-/// Bytes of a body; a larger one is answered with 413. Base64 of the largest usual payload is a tenth of it.
-const BODY_LIMIT: usize = 16 << 20;
-/// Bytes of a body that are shown.
-const SHOWN_LIMIT: usize = 64 << 10;
-/// How long requests under way may take once the end has come.
+/// Open connections; more wait in the backlog. A sender that reuses its connections opens far fewer.
+const MAX_CONNECTIONS: usize = 10_000;
+/// Bytes of a body; a larger one is answered with 413. The largest usual payload as base64 is a tenth of it.
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// Bytes of a body that are printed.
+const MAX_PRINTED_BYTES: usize = 64 << 10;
+/// How long pending requests may take after the stop signal.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How to receive.
+/// Settings of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// Count instead of printing requests.
+    /// Print request counts instead of requests.
     pub quiet: bool,
-    /// What to answer.
+    /// Status of every answer.
     pub status: StatusCode,
-    /// How long to wait before answering; other requests do not wait for it.
+    /// Time to wait before each answer; requests do not wait for each other.
     pub delay: Duration,
 }
 
@@ -55,20 +54,20 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nothing can listen there.
+    /// The address cannot be used.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// No runtime or no signal handling.
+    /// The runtime or the signal handlers cannot be set up.
     #[error("cannot start")]
     Start(#[source] io::Error),
 }
 
-/// What was received in all.
+/// Totals of what a sink received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Requests with a complete body.
@@ -95,7 +94,7 @@ impl std::fmt::Display for Summary {
 ///
 /// # Errors
 ///
-/// [`Error`] if it cannot start; later, nothing ends it but a signal or a standard output that nobody reads.
+/// [`Error`] if it cannot start. After that it ends only at a signal, or when standard output is closed.
 pub fn run(settings: &Settings) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -136,7 +135,7 @@ pub async fn serve(
     let sink = Arc::new(Sink::new(settings, out));
     sink.print(&format!("listening on http://{}/\n", listener.local_addr()?));
     let (ending, ended) = watch::channel(());
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -167,15 +166,15 @@ pub async fn serve(
     drop(listener);
     drop(ending);
     let rest = async { while connections.join_next().await.is_some() {} };
-    // What is not done then is dropped with the set.
+    // Connections that are still open are dropped with the set.
     drop(tokio::time::timeout(GRACE, rest).await);
     let summary = sink.summary();
     sink.print(&format!("{summary}\n"));
     Ok(summary)
 }
 
-/// The next connection and its place among them; none if accepting failed, which is tried again after a moment, as
-/// files that are used up now may be free then.
+/// The next connection and its permit. Returns `None` after a short wait if accepting failed, because the process may be
+/// out of file descriptors.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
@@ -194,7 +193,7 @@ async fn accept(
 struct Sink {
     /// Held for one write, never across an await.
     out: Mutex<Box<dyn Write + Send>>,
-    /// Told when `out` has failed.
+    /// Notified when writing to `out` fails.
     unread: Notify,
     quiet: bool,
     status: StatusCode,
@@ -219,7 +218,7 @@ impl Sink {
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, mut ended: watch::Receiver<()>) {
-        // Only a closed socket refuses this, and reading will tell.
+        // This fails only for a closed socket, and reading reports that.
         drop(stream.set_nodelay(true));
         let service = service_fn(|request| {
             let sink = Arc::clone(&self);
@@ -239,7 +238,7 @@ impl Sink {
             }
         };
         if let Err(error) = closed {
-            tracing::debug!(%peer, %error, "connection broken");
+            tracing::debug!(%peer, %error, "connection failed");
         }
     }
 
@@ -267,12 +266,12 @@ impl Sink {
         response
     }
 
-    /// Reads a body to its end and keeps what will be shown.
+    /// Reads a body to its end and keeps the part that is printed.
     async fn receive<B>(&self, mut body: B) -> Result<Received, StatusCode>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        if body.size_hint().lower() > BODY_LIMIT as u64 {
+        if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         let (mut shown, mut length) = (Vec::new(), 0_usize);
@@ -281,11 +280,11 @@ impl Sink {
                 continue;
             };
             length += data.len();
-            if length > BODY_LIMIT {
+            if length > MAX_BODY_BYTES {
                 return Err(StatusCode::PAYLOAD_TOO_LARGE);
             }
             if !self.quiet {
-                let room = SHOWN_LIMIT - shown.len();
+                let room = MAX_PRINTED_BYTES - shown.len();
                 shown.extend(data.iter().take(room));
             }
         }
@@ -309,11 +308,11 @@ impl Sink {
     }
 }
 
-/// A body that came to its end.
+/// A complete body.
 struct Received {
-    /// Its beginning, or nothing in quiet mode.
+    /// The beginning of the body; empty in quiet mode.
     shown: Vec<u8>,
-    /// Its bytes in all.
+    /// Length of the body in bytes.
     length: usize,
 }
 

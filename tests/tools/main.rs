@@ -226,10 +226,10 @@ fn what_a_module_does_wrong_is_shown_as_a_host_would_treat_it() {
 
     let output = hookhost(temp.path(), &args[..5]);
     let words = [
-        "2 message-publish t/1 (publisher)\n  TRAPPED, also in a new instance: it would be set aside",
+        "2 message-publish t/1 (publisher)\n  TRAPPED, also in a new instance: a host would put it into the quarantine",
         "TOO SLOW, also in a new instance",
         "    REFUSED: http://elsewhere:80",
-        "7 events: 3 delivered, 0 ignored, 0 not wanted, 4 set aside; 3 requests, 1 refused",
+        "7 events: 3 delivered, 0 ignored, 0 not wanted, 4 quarantined; 3 requests, 1 refused",
     ];
     expect(&output, 1, &words);
 }

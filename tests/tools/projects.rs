@@ -51,7 +51,7 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     let blocks = guide();
     let (start, rest) = blocks.split_first().unwrap();
     assert_eq!(start, "hookhost module new too-hot\ncd too-hot\n");
-    expect(&shell(root, start), 0, &["too-hot is made"]);
+    expect(&shell(root, start), 0, &["created too-hot"]);
     let project = root.join("too-hot");
     // What other tests have built of the SDK's dependencies serves here as well.
     let shared = binary::guests_dir();
@@ -67,7 +67,7 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
         if block.starts_with("mosquitto_pub") {
             break;
         }
-        // The guide shows the outcome of a module that sets an event aside, which ends with 1.
+        // The guide shows the outcome of a module that fails on an event, which ends with 1.
         let is_shown = block.contains("module test") && !block.contains("--expect");
         let output = shell(&project, block);
         let code = if is_shown { 1 } else { 0 };
@@ -87,7 +87,7 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
         "may send to  http://127.0.0.1:5656/too-hot",
         "  POST http://127.0.0.1:5656/too-hot\n    content-type: application/json\n    {\"device\":\"k7\",\"celsius\":21.5,\"at\":1790000001000}",
         "devices/k7/temp is no temperature",
-        "5 events: 1 delivered, 1 ignored, 2 not wanted, 1 set aside; 1 requests, 0 refused",
+        "5 events: 1 delivered, 1 ignored, 2 not wanted, 1 quarantined; 1 requests, 0 refused",
     ] {
         assert!(all.contains(words), "{words} is not in:\n{all}");
     }
@@ -160,12 +160,12 @@ fn a_new_module_takes_no_place_and_no_name_of_another() {
     expect(
         &hookhost(temp.path(), &["module", "new", "mine"]),
         2,
-        &["mine is already there"],
+        &["mine exists already"],
     );
     expect(
         &hookhost(temp.path(), &["module", "new", "file"]),
         2,
-        &["file is already there"],
+        &["file exists already"],
     );
     expect(
         &hookhost(temp.path(), &["module", "new", "Too_Hot"]),
@@ -216,7 +216,7 @@ fn project_in(language: &str, example: &Example) {
         "--expect",
         "expected.ndjson",
     ];
-    let words = ["5 events: 1 delivered, 1 ignored, 2 not wanted, 1 set aside; 1 requests, 0 refused"];
+    let words = ["5 events: 1 delivered, 1 ignored, 2 not wanted, 1 quarantined; 1 requests, 0 refused"];
     expect(&hookhost(&source, &args), 0, &words);
 }
 

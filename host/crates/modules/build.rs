@@ -1,12 +1,14 @@
-//! Builds the default module for `wasm32-wasip2`, to be embedded in the binary.
+//! Builds the default module for `wasm32-wasip2`, to be embedded in the binary. Adds that target to the toolchain if it is
+//! missing.
 //!
 //! The result is a copy in `OUT_DIR`, whose path the crate finds in `HOOKHOST_WEBHOOK_WASM`. The module has a target
 //! directory of its own, `guest` below that of this build: the outer cargo holds the lock on its own for as long as
 //! this script runs, and development and release builds of the host share the module.
 
 use std::env;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -76,20 +78,71 @@ fn variable(name: &str) -> Result<OsString, String> {
     env::var_os(name).ok_or_else(|| format!("{name} is not set; this is a build script of cargo"))
 }
 
-/// Fails with what to install, where cargo would say that it cannot find `core`.
+/// Makes sure that the toolchain has the target: adds it with `rustup`, or fails with what to install.
+///
+/// Build scripts of several builds may run at the same time, and `rustup` does not expect that: they take turns, with a
+/// lock on the toolchain's folder of targets.
 fn require_target() -> Result<(), String> {
     let rustc = variable("RUSTC")?;
-    let output = Command::new(&rustc)
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .map_err(|error| format!("cannot run {}: {error}", rustc.display()))?;
-    let libraries = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && Path::new(libraries.trim()).is_dir() {
+    if has_target(&rustc)? {
+        return Ok(());
+    }
+    let targets = printed(&rustc, &["--print", "sysroot"])?.join("lib/rustlib");
+    let turn = File::open(&targets).and_then(|dir| dir.lock().map(|()| dir));
+    let _turn = turn.map_err(|error| format!("cannot lock {}: {error}", targets.display()))?;
+    // Another build may have added it in the meantime.
+    if has_target(&rustc)? {
+        return Ok(());
+    }
+    add_target()?;
+    if has_target(&rustc)? {
         return Ok(());
     }
     Err(format!(
-        "the default module is WebAssembly, and this Rust toolchain lacks the target {TARGET}; install it with \
-         `rustup target add {TARGET}` (or the package of your system that holds Rust's standard library for it)"
+        "`rustup target add {TARGET}` succeeded, but {} still lacks the target; is it a compiler of another toolchain?",
+        rustc.display()
+    ))
+}
+
+fn has_target(rustc: &OsStr) -> Result<bool, String> {
+    Ok(printed(rustc, &["--print", "target-libdir", "--target", TARGET])?.is_dir())
+}
+
+/// The path that a compiler prints; empty if it fails, as one does that does not know the target.
+fn printed(rustc: &OsStr, arguments: &[&str]) -> Result<PathBuf, String> {
+    let output = Command::new(rustc)
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("cannot run {}: {error}", rustc.display()))?;
+    let path = String::from_utf8_lossy(&output.stdout);
+    Ok(if output.status.success() {
+        PathBuf::from(path.trim())
+    } else {
+        PathBuf::new()
+    })
+}
+
+fn add_target() -> Result<(), String> {
+    let reason = format!("the default module is WebAssembly, and this Rust toolchain lacks the target {TARGET}");
+    let output = match Command::new("rustup").args(["target", "add", TARGET]).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(format!(
+                "{reason}, and there is no `rustup` to add it; install Rust with rustup (https://rustup.rs), or the package \
+                 of your system that holds Rust's standard library for {TARGET}"
+            ));
+        }
+        Err(error) => return Err(format!("{reason}, and `rustup` does not start: {error}")),
+    };
+    if output.status.success() {
+        println!("cargo::warning=added the target {TARGET} to this Rust toolchain (`rustup target add {TARGET}`)");
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Err(format!(
+        "{reason}, and `rustup target add {TARGET}` failed: {}",
+        said.join("; ")
     ))
 }
 

@@ -1,4 +1,4 @@
-//! What can be asked: routes and their answers. No request has a body; one that comes is not read.
+//! Routes and handlers of the API. Requests have no bodies; a body that arrives is not read.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_hooks::OfferError;
 use hookhost_modules::{Handle, ReplayError};
 
-/// Entries of an answer, if no limit is given.
-const LIMIT: usize = 100;
-/// Most entries of an answer.
-const MOST: usize = 1_000;
+/// Entries of an answer without `limit`.
+const DEFAULT_ENTRIES: usize = 100;
+/// Highest `limit`.
+const MAX_ENTRIES: usize = 1_000;
 
-/// An answer that is not what was asked for.
+/// An error answer.
 #[derive(Debug)]
 pub(super) struct Error {
     status: StatusCode,
@@ -38,10 +38,10 @@ struct Listing {
     limit: Option<usize>,
 }
 
-/// Whose entries of the quarantine to replay or drop: a module's, or everybody's.
+/// Which entries of the quarantine to replay or drop: those of a module, or all.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Whose {
+struct Selection {
     module: Option<String>,
     #[serde(default)]
     all: bool,
@@ -60,7 +60,7 @@ pub(super) fn router(modules: Handle, reload: reload::Handle, clients: EngineHan
     let api = Router::new()
         .route("/health", get(health))
         .route("/modules", get(list))
-        // A module may have this name.
+        // A module may be called "rescan".
         .route(
             "/modules/rescan",
             post(move || rescan(reload)).get(async |modules| show(modules, Ok(Path("rescan".to_owned()))).await),
@@ -74,11 +74,11 @@ pub(super) fn router(modules: Handle, reload: reload::Handle, clients: EngineHan
         .merge(of_broker);
     Router::new()
         .nest("/api/v1", api)
-        .fallback(async || Error::new(StatusCode::NOT_FOUND, "there is nothing here; the API is below /api/v1"))
+        .fallback(async || Error::new(StatusCode::NOT_FOUND, "no such path; the API is below /api/v1"))
         .method_not_allowed_fallback(async || {
             Error::new(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "this cannot be done here; see the Allow header",
+                "this path does not support this method; the Allow header lists the methods",
             )
         })
         .layer(middleware::from_fn_with_state(Arc::new(guard), guard::layer))
@@ -112,7 +112,7 @@ async fn rescan(reload: reload::Handle) -> Answer<shape::Rescan> {
         Ok(found) => Ok(Json(found.into())),
         Err(_) => Err(Error::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the host is stopping, or has failed to look",
+            "the rescan failed, or the host is stopping",
         )),
     }
 }
@@ -135,9 +135,9 @@ async fn kick(State(clients): State<EngineHandle>, id: Named<String>) -> Answer<
 
 async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Answer<shape::Quarantine> {
     let Query(Listing { module, before, limit }) = asked?;
-    let limit = limit.unwrap_or(LIMIT);
-    if !(1..=MOST).contains(&limit) {
-        let text = format!("limit should be between 1 and {MOST}");
+    let limit = limit.unwrap_or(DEFAULT_ENTRIES);
+    if !(1..=MAX_ENTRIES).contains(&limit) {
+        let text = format!("limit should be between 1 and {MAX_ENTRIES}");
         return Err(Error::new(StatusCode::BAD_REQUEST, text));
     }
     let mut entries = modules.quarantined(module.as_deref(), before, limit + 1);
@@ -166,8 +166,8 @@ async fn replay_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<sha
     }))
 }
 
-async fn replay_all(State(modules): State<Handle>, whose: Asked<Whose>) -> Answer<shape::Replayed> {
-    let ids = ids(&modules, whose)?;
+async fn replay_all(State(modules): State<Handle>, selection: Asked<Selection>) -> Answer<shape::Replayed> {
+    let ids = ids(&modules, selection)?;
     let mut answer = shape::Replayed {
         replayed: Vec::new(),
         left: Vec::new(),
@@ -175,7 +175,7 @@ async fn replay_all(State(modules): State<Handle>, whose: Asked<Whose>) -> Answe
     for id in ids {
         match modules.replay(id) {
             Ok(_) => answer.replayed.push(id),
-            // Somebody else was first.
+            // Another request has replayed or dropped it.
             Err(ReplayError::Unknown(_)) => {}
             Err(error) => answer.left.push(shape::Left {
                 id,
@@ -194,24 +194,23 @@ async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape
     }
 }
 
-async fn drop_all(State(modules): State<Handle>, whose: Asked<Whose>) -> Answer<shape::Dropped> {
-    let mut dropped = ids(&modules, whose)?;
+async fn drop_all(State(modules): State<Handle>, selection: Asked<Selection>) -> Answer<shape::Dropped> {
+    let mut dropped = ids(&modules, selection)?;
     dropped.retain(|id| modules.discard(*id).is_some());
     Ok(Json(shape::Dropped { dropped }))
 }
 
-/// The entries that are meant, oldest first: those that there are now, so that an event which fails once more is not
-/// taken twice.
-fn ids(modules: &Handle, whose: Asked<Whose>) -> Result<Vec<u64>, Error> {
-    let Query(whose) = whose?;
-    match (whose.module, whose.all) {
+/// The selected entries at this moment, oldest first. An event that fails again gets a new entry, which is not among them.
+fn ids(modules: &Handle, selection: Asked<Selection>) -> Result<Vec<u64>, Error> {
+    let Query(selection) = selection?;
+    match (selection.module, selection.all) {
         (Some(module), false) => Ok(modules.entries_of(&module)),
         (None, true) => {
             let entries = modules.quarantined(None, None, usize::MAX);
             Ok(entries.iter().rev().map(|entry| entry.id).collect())
         }
         _ => {
-            let text = "say whose events are meant: either module=NAME or all=true";
+            let text = "select events with module=NAME or all=true";
             Err(Error::new(StatusCode::BAD_REQUEST, text))
         }
     }

@@ -1,4 +1,4 @@
-//! The other side of the API: what the command line asks a running host with.
+//! The client of the API, for the command line.
 
 use std::io;
 use std::time::Duration;
@@ -14,45 +14,45 @@ use tokio::net::TcpStream;
 use super::shape::Failure;
 
 /// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take: a rescan compiles modules.
-const ANSWER: Duration = Duration::from_secs(600);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of an answer: a thousand entries with texts of 4 KiB, or an event with the largest payload.
-const LONGEST: usize = 256 << 20;
+const MAX_ANSWER_BYTES: usize = 256 << 20;
 
-/// A host that can be asked.
+/// A client for one host.
 #[derive(Clone)]
 pub struct Client {
     address: String,
     token: Option<String>,
 }
 
-/// A question has no answer, or not the one hoped for.
+/// A request failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Nobody is there.
+    /// The connection cannot be made.
     #[error(
-        "no host can be reached at {address}; does it run, and is its admin API there? --admin ADDR names another address"
+        "cannot reach a host at {address}; is it running, and is this the address of its admin API? --admin ADDR sets another one"
     )]
     Connect {
-        /// Where it was looked for.
+        /// The address.
         address: String,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// The address or the token cannot be sent.
+    /// The address or the token holds invalid characters.
     #[error("{0} cannot be part of a request")]
     Unsendable(&'static str),
-    /// The connection failed, or what came is no HTTP.
-    #[error("the host at {address} gives no answer")]
+    /// The connection failed, or the answer is not HTTP.
+    #[error("no answer from the host at {address}")]
     Exchange {
-        /// Where it was.
+        /// The address.
         address: String,
-        /// Why not.
+        /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The host says no.
+    /// The host answered with an error.
     #[error("{text}")]
     Refused {
         /// The status of the answer.
@@ -60,18 +60,18 @@ pub enum Error {
         /// Its text.
         text: String,
     },
-    /// There is an answer, but not of a host such as this.
-    #[error("what answers at {address} is no hookhost, or of another version: {reason}")]
+    /// The answer is not that of a hookhost of this version.
+    #[error("the server at {address} is not hookhost, or has another version: {reason}")]
     Strange {
-        /// Where it was.
+        /// The address.
         address: String,
-        /// What is strange.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Client {
-    /// The host whose API is at an address, `HOST:PORT`, with a token if it wants one. Nothing is connected yet.
+    /// A client for the API at an address, `HOST:PORT`, with the token of the API if it has one. Connects at each request.
     pub fn new(address: &str, token: Option<String>) -> Client {
         let address = address.trim().trim_start_matches("http://").trim_end_matches('/');
         Client {
@@ -80,11 +80,11 @@ impl Client {
         }
     }
 
-    /// Asks for a path below `/api/v1`. Blocks.
+    /// Sends a request for a path below `/api/v1`. Blocks.
     ///
     /// # Errors
     ///
-    /// [`Error`] unless the answer is a good one.
+    /// [`Error`] unless the answer has a status of success.
     pub fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| self.failed(source))?;
@@ -99,7 +99,7 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
-        let stream = match tokio::time::timeout(CONNECT, TcpStream::connect(&self.address)).await {
+        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
             Ok(stream) => stream,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
@@ -128,10 +128,10 @@ impl Client {
             tokio::spawn(connection);
             let response = sender.send_request(request).await.map_err(|error| self.failed(error))?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), LONGEST).collect().await;
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
             Ok((status, body.map_err(|error| self.failed(error))?.to_bytes()))
         };
-        match tokio::time::timeout(ANSWER, answer).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Ok(answered) => answered,
             Err(_) => Err(self.failed(io::Error::from(io::ErrorKind::TimedOut))),
         }

@@ -1,4 +1,4 @@
-//! Who may ask. Pure but for the layer at the end.
+//! Access to the API. Pure, except for the layer at the end.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use axum::response::{IntoResponse, Response};
 use super::api::Error;
 use super::token::Token;
 
-/// What a request must show.
+/// The conditions for a request.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
     token: Option<Token>,
-    /// Without a token: the request must be meant for this machine, and not for a name that happens to lead here.
+    /// Without a token: the Host header must name this machine, not a domain that points to it.
     local: bool,
 }
 
-/// Paths that need no token: whoever watches over the process should not have one.
-const OPEN: &str = "/api/v1/health";
+/// The path that needs no token, so that process monitors need none.
+const HEALTH_PATH: &str = "/api/v1/health";
 
 impl Guard {
     pub(super) fn new(address: SocketAddr, token: Option<Token>) -> Guard {
@@ -28,7 +28,7 @@ impl Guard {
         Guard { token, local }
     }
 
-    /// Whether the request may go on.
+    /// Admits or refuses a request.
     fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Error> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
@@ -44,7 +44,7 @@ impl Guard {
             return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
         match &self.token {
-            Some(token) if path != OPEN => match text(header::AUTHORIZATION).and_then(bearer) {
+            Some(token) if path != HEALTH_PATH => match text(header::AUTHORIZATION).and_then(bearer) {
                 Some(given) if token.is(given) => Ok(()),
                 Some(_) => Err(Error::new(
                     StatusCode::UNAUTHORIZED,

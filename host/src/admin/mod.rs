@@ -1,20 +1,19 @@
-//! The admin API: what an operator, or the command line for him, asks of a running host. `docs/admin.md` describes it.
+//! The admin API, for operators and for the commands that act on a running host. `docs/admin.md` describes it.
 //!
-//! HTTP/1.1 with JSON, on an address of its own that is a loopback one by default. It has a thread with a runtime of its
-//! own: a broker that is busy, or stuck, can still be asked how it is, and nothing that is asked here takes time from
-//! MQTT clients. Whatever may take long goes to a thread of its own.
+//! HTTP/1.1 with JSON, on an address of its own, by default on loopback. It has its own thread and runtime, so it answers
+//! while the broker is busy or stuck, and takes no time from MQTT clients. Slow operations run on separate threads.
 //!
 //! ```text
 //! server.rs  connections, bounded in number and in time
-//! guard.rs   who may ask: token, Host and Origin
-//! api.rs     what can be asked
-//! shape.rs   what the answers look like, for both sides
-//! client.rs  the other side, for the command line
+//! guard.rs   access: token, Host and Origin
+//! api.rs     routes and handlers
+//! shape.rs   the JSON of the answers, for server and client
+//! client.rs  the client, for the command line
 //! ```
 //!
-//! **Who may ask.** Without a token, whoever reaches the address; so it must be a loopback one, and requests that a
-//! browser was talked into are refused: a page on the web can name this machine in its own domain (DNS rebinding), or
-//! send a form to it. With a token, whoever has it. No answer repeats the token, and none is logged.
+//! **Access.** With a token, every request needs it. Without one, any program that reaches the address may send requests,
+//! so the address must be a loopback address, and requests that a web page made a browser send are refused: a page can
+//! point its own domain to this machine (DNS rebinding), or submit a form to it. Tokens appear in no answer and no log.
 
 mod api;
 pub mod client;
@@ -32,29 +31,29 @@ pub use token::{BadToken, Token, TokenError, TokenFrom};
 use crate::reload;
 use {hookhost_broker as broker, hookhost_modules as modules};
 
-/// How the host is administered.
+/// Settings of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where the API is served; port 0 takes a free one; none: nowhere.
+    /// Address of the API; port 0 picks a free port; `None`: off.
     pub listen: Option<SocketAddr>,
-    /// Whether somebody has chosen the address: then the host does not start without it.
+    /// Whether the address was configured. Then the host does not start if it is in use.
     pub chosen: bool,
-    /// What requests must bear, if anything. An address that others can reach needs one.
+    /// The token that requests must carry. An address that other machines can reach needs one.
     pub token: Option<TokenFrom>,
 }
 
 impl Settings {
-    /// What requests must bear, read from its file if it is in one.
+    /// The token that requests must carry, read from its file if it is in one.
     ///
     /// # Errors
     ///
-    /// [`TokenError`] if the file cannot be read or holds no token.
+    /// [`TokenError`] if the file cannot be read or does not hold a token.
     pub fn token(&self) -> Result<Option<Token>, TokenError> {
         self.token.as_ref().map(TokenFrom::read).transpose()
     }
 }
 
-/// The address where the command line looks for a host.
+/// The default address of the API, for host and command line.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18083);
 
 impl Default for Settings {
@@ -67,12 +66,12 @@ impl Default for Settings {
     }
 }
 
-/// Serves the API until the server is dropped; none if it is off, or if the default address is in use: a second host
-/// on a machine is no reason not to start, but is told.
+/// Serves the API until the server is dropped. Returns `None` if it is off, or, with a warning, if the default address is
+/// in use, so that a second host can start on the same machine.
 ///
 /// # Errors
 ///
-/// [`StartError`] if an address that was chosen cannot be used.
+/// [`StartError`] if a configured address cannot be used.
 pub fn start(
     settings: &Settings,
     modules: modules::Handle,
@@ -89,7 +88,7 @@ pub fn start(
             tracing::warn!(
                 %address,
                 "the admin API is off: its default address is in use; choose another with --admin ADDR or [admin] listen, \
-                 or say \"off\""
+                 or set \"off\""
             );
             Ok(None)
         }

@@ -1,4 +1,4 @@
-//! Connections to the API: accepted, bounded, and ended.
+//! The server of the API: accepts a bounded number of connections and closes them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -16,11 +16,11 @@ use tokio::sync::{Semaphore, oneshot};
 use super::token::TokenError;
 
 /// Open connections; more wait in the backlog.
-const CONNECTIONS: usize = 64;
-/// How long a request's head may take to come, and how long a connection may be idle.
-const HEAD: Duration = Duration::from_secs(10);
-/// How long requests under way may hold the end of the server.
-const LEFTOVERS: Duration = Duration::from_millis(100);
+const MAX_CONNECTIONS: usize = 64;
+/// How long the head of a request may take, and how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long pending requests may delay the end of the server.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The API cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,29 +31,29 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// There is no token where it should be.
-    #[error("the admin API has no token")]
+    /// The token cannot be read.
+    #[error("the admin API needs its token")]
     Token(#[source] TokenError),
-    /// No thread or no runtime.
-    #[error("the admin API's thread does not start")]
+    /// The thread or its runtime cannot be created.
+    #[error("cannot start the thread of the admin API")]
     Thread(#[source] io::Error),
 }
 
 impl StartError {
-    /// Whether somebody else has the address.
+    /// Whether the address is in use.
     pub fn is_in_use(&self) -> bool {
         matches!(self, StartError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
     }
 }
 
-/// The API while it is served; ends when it is dropped.
+/// The running server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    /// Gone: the thread ends.
+    /// Dropping it ends the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -79,11 +79,11 @@ impl Server {
                 };
                 tokio::select! {
                     () = accept(listener, router) => {}
-                    // An error means that the sender is gone.
+                    // An error means that the sender was dropped.
                     _ = stopped => {}
                 }
             });
-            runtime.shutdown_timeout(LEFTOVERS);
+            runtime.shutdown_timeout(DRAIN_TIMEOUT);
         };
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(serve);
         Ok(Server {
@@ -93,7 +93,7 @@ impl Server {
         })
     }
 
-    /// Where it is served.
+    /// The address of the API.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -110,7 +110,7 @@ impl Drop for Server {
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;
@@ -125,7 +125,7 @@ async fn accept(listener: TcpListener, router: Router) {
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin API cannot accept a connection");
-                // Files that are used up now may be free then.
+                // The process may be out of file descriptors.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -135,11 +135,11 @@ async fn accept(listener: TcpListener, router: Router) {
 async fn serve(stream: TcpStream, router: Router) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // Whoever broke it knows.
+    // The client notices as well.
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to the admin API has ended");
+        tracing::debug!(%error, "a connection to the admin API failed");
     }
 }

@@ -14,10 +14,10 @@ use hookhost_broker::EngineState;
 use hookhost_event::{Millis, json};
 use hookhost_modules::{ConfigurationOutcome, ModuleState, Origin, QuarantinedEvent};
 
-/// Any answer that is not what was asked for.
+/// Every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What is the matter.
+    /// What was wrong.
     pub error: String,
 }
 
@@ -33,99 +33,99 @@ pub struct Health {
 /// `GET /modules`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Modules {
-    /// By name.
+    /// Sorted by name.
     pub modules: Vec<Module>,
 }
 
 /// `GET /modules/{name}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
-    /// Its name.
+    /// Name of the module.
     pub name: String,
     /// `running`, `backing off`, `rolled back`, `draining` or `rejected`.
     pub state: String,
-    /// Why the files in the folder are not in force, and why it backs off.
+    /// Why the files in the folder are not active, or why the module backs off.
     pub problem: Option<String>,
-    /// What is in force.
+    /// The active generation.
     pub generation: Option<Generation>,
-    /// Its queues.
+    /// The queues of the module.
     pub queue: Option<Queue>,
-    /// What became of its events.
+    /// Event counts by result.
     pub events: Events,
-    /// What became of its requests.
+    /// Request counts by result.
     pub requests: Requests,
-    /// What the quarantine holds of it.
+    /// Its events in the quarantine.
     pub quarantine: Held,
 }
 
-/// A generation in force.
+/// An active generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
-    /// Counts the loads under the module's name.
+    /// Number of the load; each load under the name of the module adds 1.
     pub number: u32,
     /// `file` or `built-in`.
     pub origin: String,
     /// Number of instances.
     pub instances: usize,
-    /// Hooks that it is interested in, as events name them.
+    /// Hooks that it subscribes to, under the names of the event JSON.
     pub hooks: Vec<String>,
-    /// URL prefixes that its requests may name.
+    /// URL prefixes that its requests may go to.
     pub egress: Vec<String>,
 }
 
-/// The queues of a module together.
+/// The queues of a module in total.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// Events that wait.
+    /// Waiting events.
     pub events: usize,
-    /// Bytes that they keep.
+    /// Bytes of the waiting events.
     pub bytes: usize,
-    /// Events that were taken.
+    /// Accepted events.
     pub accepted: u64,
-    /// Events that were not taken because a queue was full.
+    /// Events dropped because a queue was full.
     pub dropped_full: u64,
-    /// Events that were not taken because they are larger than a queue.
+    /// Events dropped because they are larger than a queue.
     pub dropped_oversized: u64,
 }
 
-/// Events by what became of them, since the host started.
+/// Event counts by result, since the host started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {
-    /// The module gave requests.
+    /// The module returned requests.
     pub answered: u64,
-    /// It had nothing to send.
+    /// The module returned no requests.
     pub ignored: u64,
-    /// It said that it could not handle them.
+    /// The module reported a failure.
     pub failed: u64,
-    /// It trapped on them.
+    /// The module trapped.
     pub trapped: u64,
-    /// It did not answer in time.
+    /// The module did not answer in time.
     pub timed_out: u64,
-    /// A newer generation did not want them.
+    /// A newer generation does not subscribe to them.
     pub skipped: u64,
-    /// Taken back out of the quarantine after a rollback.
+    /// Replayed from the quarantine after a rollback.
     pub taken_back: u64,
-    /// Given up when a module was removed that could not run.
+    /// Dropped because the module was removed while it could not run.
     pub abandoned: u64,
 }
 
-/// Requests by what became of them, since the host started.
+/// Request counts by result, since the host started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// Handed to delivery.
+    /// Passed to delivery.
     pub accepted: u64,
-    /// Refused, such as those to places that were not granted.
+    /// Refused, for example because the URL is not granted.
     pub refused: u64,
 }
 
-/// What the quarantine holds of a module.
+/// Events of a module in the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Events.
+    /// Number of events.
     pub events: usize,
-    /// Their bytes.
+    /// Bytes of the events.
     pub bytes: usize,
-    /// Events that had to go for others.
+    /// Events dropped to make room for newer ones.
     pub evicted: u64,
 }
 
@@ -134,49 +134,49 @@ pub struct Held {
 pub struct Rescan {
     /// The modules folder.
     pub folder: Option<String>,
-    /// Why it could not be listed.
+    /// Why it cannot be listed.
     pub problem: Option<String>,
-    /// Modules that were loaded.
+    /// Loaded modules.
     pub loaded: Vec<Loaded>,
-    /// Modules whose files do not load.
+    /// Modules that did not load.
     pub rejected: Vec<Rejected>,
-    /// Modules that are gone.
+    /// Removed modules.
     pub removed: Vec<String>,
-    /// Modules that are what they were.
+    /// Modules without changes.
     pub unchanged: Vec<String>,
     /// Files that have no effect, and why.
     pub ignored: Vec<String>,
-    /// What became of the configuration.
+    /// Result of the reload of the configuration.
     #[serde(default)]
     pub configuration: Option<Reread>,
 }
 
-/// A configuration that was read again.
+/// A reloaded configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reread {
     /// `unchanged`, `in force` or `refused`.
     pub state: String,
-    /// Everything that is wrong with it.
+    /// All errors.
     pub problems: Vec<String>,
-    /// What is worth knowing although nothing is wrong, such as what needs a restart.
+    /// Warnings, such as settings that need a restart.
     pub warnings: Vec<String>,
 }
 
-/// A module that was loaded.
+/// A loaded module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// Its name.
+    /// Name of the module.
     pub name: String,
-    /// The number of its new generation.
+    /// Number of the new generation.
     pub generation: u32,
 }
 
-/// A module that was not loaded.
+/// A module that did not load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// Its name.
+    /// Name of the module.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub problem: String,
 }
 
@@ -185,13 +185,13 @@ pub struct Rejected {
 pub struct Broker {
     /// The engine: `rmqtt` or `gateway`.
     pub engine: String,
-    /// Where MQTT is served.
+    /// Address of the MQTT listener.
     pub listen: SocketAddr,
-    /// Sessions that the engine can see, those of clients that are away included.
+    /// Sessions known to the engine, including those of disconnected clients.
     pub sessions: usize,
-    /// How many of them are connected.
+    /// Connected clients.
     pub connected: usize,
-    /// What the engine counts since its start.
+    /// Counters of the engine since its start.
     pub counters: BTreeMap<String, u64>,
 }
 
@@ -211,7 +211,7 @@ impl From<EngineState> for Broker {
 /// `DELETE /clients/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kicked {
-    /// The client whose connection and session end.
+    /// Id of the disconnected client.
     pub kicked: String,
 }
 
@@ -220,32 +220,32 @@ pub struct Kicked {
 pub struct Quarantine {
     /// Newest first.
     pub entries: Vec<Quarantined>,
-    /// Whether there are more with lower numbers.
+    /// Whether there are more entries, with lower numbers.
     pub more: bool,
 }
 
-/// An event that was set aside; `GET /quarantine/{id}` has the event as well.
+/// An event in the quarantine; only `GET /quarantine/{id}` includes the event itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quarantined {
-    /// Its number.
+    /// Number of the entry.
     pub id: u64,
-    /// When, in UTC.
+    /// Time of the failure, in UTC.
     pub at: String,
-    /// Which module failed.
+    /// The module that failed.
     pub module: String,
-    /// Which generation of it.
+    /// Its generation.
     pub generation: u32,
     /// `trapped`, `timed out` or `failed`.
     pub fault: String,
-    /// Why, in the module's words.
+    /// The error text of the module.
     pub text: String,
-    /// What happened, as events name it.
+    /// Hook of the event, under its name in the event JSON.
     pub hook: String,
-    /// The event's id.
+    /// Id of the event.
     pub event_id: String,
-    /// Whom it is about.
+    /// Client id of the event.
     pub client: Option<String>,
-    /// Its topic or topic filter.
+    /// Topic or topic filter of the event.
     pub topic: Option<String>,
     /// The event itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,25 +255,25 @@ pub struct Quarantined {
 /// `POST /quarantine/{id}/replay` and `POST /quarantine/replay`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {
-    /// Events that were handed to their modules.
+    /// Replayed events.
     pub replayed: Vec<u64>,
-    /// Events that were not, and are still there.
+    /// Events that could not be replayed and stay in the quarantine.
     pub left: Vec<Left>,
 }
 
-/// An event that could not be handed to its module.
+/// An event that could not be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
-    /// Its number.
+    /// Number of the entry.
     pub id: u64,
-    /// Why.
+    /// The reason.
     pub error: String,
 }
 
 /// `DELETE /quarantine/{id}` and `DELETE /quarantine`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// Events that are forgotten.
+    /// Dropped events.
     pub dropped: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The token that requests must bear.
+//! The token that requests must carry.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,33 +9,33 @@ use sha2::{Digest, Sha256};
 
 use crate::config::file::must_be_regular;
 
-/// A token, of which only the hash is kept: nothing can show what it was.
+/// A token. Only its hash is stored, so nothing can show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
 
-/// Where a token is.
+/// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenFrom {
-    /// Among the settings.
+    /// The settings.
     Given(Token),
-    /// In a file of its own; blanks around it do not count.
+    /// A file that holds only the token; surrounding whitespace is ignored.
     File(PathBuf),
 }
 
-/// A file that should hold a token does not.
+/// The file of a token is not usable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// It cannot be read.
-    #[error("the token in {} cannot be read", path.display())]
+    #[error("cannot read the token in {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// What it holds is no token.
-    #[error("the token in {} is none", path.display())]
+    /// It does not hold a valid token.
+    #[error("the token in {} is invalid", path.display())]
     Bad {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ impl TokenFrom {
         match self {
             TokenFrom::Given(token) => Ok(token.clone()),
             TokenFrom::File(path) => {
-                // It is read again with the configuration, and nothing may wait for a pipe then.
+                // A reload reads it again and must not wait for a pipe.
                 let text = must_be_regular(path).and_then(|()| read_text(path));
                 let text = text.map_err(|source| TokenError::Unreadable {
                     path: path.clone(),
@@ -77,33 +77,33 @@ impl TokenFrom {
 /// The text of a token file, without the blanks around it.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    fs::File::open(path)?.take(LONGEST_FILE).read_to_string(&mut text)?;
+    fs::File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
     Ok(text.trim().to_owned())
 }
 
-/// Bytes of a token file that are read: a wrong file does no harm.
-const LONGEST_FILE: u64 = 64 << 10;
+/// Bytes of a token file that are read, in case it is the wrong file.
+const MAX_FILE_BYTES: u64 = 64 << 10;
 
-/// A text that cannot be a token.
+/// An invalid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadToken {
-    /// It is easily guessed.
-    #[error("should have at least {MIN} characters; `openssl rand -hex 32` makes a good one")]
+    /// It is short enough to be guessed.
+    #[error("must have at least {MIN_CHARS} characters; `openssl rand -hex 32` makes a good one")]
     Short,
-    /// It cannot stand in a header.
-    #[error("should have visible ASCII characters only")]
+    /// It cannot be part of a header.
+    #[error("must have visible ASCII characters only")]
     Characters,
 }
 
-/// What is shorter can be tried out.
-const MIN: usize = 16;
+/// Minimum length of a token.
+const MIN_CHARS: usize = 16;
 
 impl FromStr for Token {
     type Err = BadToken;
 
     fn from_str(text: &str) -> Result<Token, BadToken> {
-        if text.len() < MIN {
+        if text.len() < MIN_CHARS {
             return Err(BadToken::Short);
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -114,7 +114,7 @@ impl FromStr for Token {
 }
 
 impl Token {
-    /// Whether this is the token. How long the answer takes tells nothing: hashes are compared, and all of them.
+    /// Whether this is the token. Compares hashes in constant time.
     pub fn is(&self, text: &str) -> bool {
         let other: [u8; 32] = Sha256::digest(text).into();
         let differences = self

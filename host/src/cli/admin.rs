@@ -1,4 +1,4 @@
-//! What the commands that ask a running host have in common: where it is, and how answers are shown.
+//! What the commands for a running host share: its address and token, and how they print answers.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,19 +15,19 @@ use crate::config::{Environment, environment};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct AdminArguments {
-    /// Address of the host's admin API [env: HOOKHOST_ADMIN] [default: 127.0.0.1:18083]
+    /// Address of the admin API of the host [env: HOOKHOST_ADMIN] [default: 127.0.0.1:18083]
     #[arg(long, value_name = "ADDR", global = true)]
     admin: Option<String>,
-    /// File with the token of the admin API; or the token itself in HOOKHOST_ADMIN_TOKEN
+    /// File with the token of the admin API; HOOKHOST_ADMIN_TOKEN may hold the token itself
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
-    /// Print the whole answer as JSON
+    /// Print the answer as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
 }
 
 impl AdminArguments {
-    /// The host that is meant.
+    /// A client for the host.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
         let (address, token) = self.place(&environment());
         let token = match token {
@@ -41,8 +41,8 @@ impl AdminArguments {
         Ok(Client::new(&address, token))
     }
 
-    /// Address and token: what the command line says, or its own variables, or those that configure a host, so that in
-    /// the host's own environment nothing needs to be said.
+    /// Address and token, from the first of these that has them: the flags, `HOOKHOST_ADMIN` and `HOOKHOST_ADMIN_TOKEN`,
+    /// the variables that configure a host. So in the environment of the host no flags are needed.
     fn place(&self, environment: &Environment) -> (String, Option<Token>) {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
         let address = self.admin.clone();
@@ -64,7 +64,7 @@ enum Token {
     In(PathBuf),
 }
 
-/// How it ended: `Ok(false)` if the host did not do all that it was asked for.
+/// The exit code of a command; `Ok(false)` means that the host did only a part of it.
 pub(super) fn ended(result: anyhow::Result<bool>) -> ExitCode {
     match result {
         Ok(false) => ExitCode::FAILURE,
@@ -77,7 +77,7 @@ pub(super) fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(answer)? + "\n"))
 }
 
-/// Prints a text; a reader that has seen enough is no error.
+/// Prints a text; a reader that closes the pipe is not an error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
@@ -85,8 +85,8 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Rows below their headings, each column as wide as it must be. Texts come from modules and clients: nothing in them
-/// reaches the terminal as a command.
+/// Rows below their headings, each column as wide as its longest cell. Texts come from modules and clients, so control
+/// characters are escaped.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = std::iter::once(headings.map(str::to_owned))
         .chain(rows.iter().map(|row| row.each_ref().map(|cell| one_line(cell))))
@@ -110,27 +110,27 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     text
 }
 
-/// A text for one cell: no more than fits beside the others.
+/// A text for one cell, cut to 100 characters.
 fn one_line(text: &str) -> String {
-    const LONGEST: usize = 100;
-    let text = harmless(text).replace('\n', " ");
-    match text.char_indices().nth(LONGEST) {
+    const MAX_CHARS: usize = 100;
+    let text = escaped(text).replace('\n', " ");
+    match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }
 }
 
-/// A text without control characters but for the ends of lines.
-pub(super) fn harmless(text: &str) -> String {
-    let mut harmless = String::with_capacity(text.len());
+/// A text with escapes for all control characters except line feeds.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() && char != '\n' {
-            harmless.extend(char.escape_debug());
+            escaped.extend(char.escape_debug());
         } else {
-            harmless.push(char);
+            escaped.push(char);
         }
     }
-    harmless
+    escaped
 }
 
 /// A value for the query of a URL.
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_aligned_and_harmless() {
+    fn tables_are_aligned_and_escaped() {
         let rows = [
             ["webhook".to_owned(), "1".to_owned()],
             ["é".to_owned(), "red\x1b[31m\nline".to_owned()],

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, encoded, ended, harmless, print, print_json};
+use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json};
 use crate::admin::shape::Kicked;
 
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(super) struct ClientsArguments {
 
 #[derive(Debug, Subcommand)]
 enum ClientsCommand {
-    /// End a client's connection and its session
+    /// End the connection and the session of a client
     Kick {
         /// The client id
         id: String,
@@ -37,12 +37,12 @@ fn kick(admin: &AdminArguments, id: &str) -> anyhow::Result<bool> {
     if admin.json {
         print_json(&answer)?;
     } else {
-        print(&format!("{}: kicked\n", harmless(&answer.kicked)))?;
+        print(&format!("{}: kicked\n", escaped(&answer.kicked)))?;
     }
     Ok(true)
 }
 
-/// Where a client is found. In a path a blank is no `+`.
+/// Path of a client in the API. In a path a blank is `%20`, not `+`.
 fn path(id: &str) -> String {
     format!("/clients/{}", encoded(id).replace('+', "%20"))
 }

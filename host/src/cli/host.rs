@@ -1,4 +1,4 @@
-//! `run` and `check`: the host, and what would keep it from starting.
+//! `run` starts the host; `check` reports what would keep it from starting.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,38 +6,44 @@ use std::process::ExitCode;
 use clap::Args;
 use hookhost_shared::nearest::nearest;
 
+use super::summary::Summary;
 use super::{finish, refuse};
-use crate::config::{self, Config, Flags, Loaded, Problem};
+use crate::config::{self, Flags, Loaded, Problem};
 use crate::logging::Filter;
 use crate::reload::Origin;
 use crate::{app, record, reload};
 use hookhost_event::json::hook_name;
 use hookhost_event::{Hook, TopicFilter};
 
+/// What `--help` says about the environment.
+pub(super) const ENVIRONMENT: &str = "Environment:
+  HOOKHOST_SECTION__KEY  Any setting, such as HOOKHOST_MQTT__LISTEN
+  HOOKHOST_LOG           Log level and filters, such as debug or info,rmqtt=debug [default: info]";
+
 #[derive(Debug, Default, Args)]
 pub(super) struct HostArguments {
-    /// Configuration file (TOML) [env: HOOKHOST_CONFIG]
+    /// Configuration file (TOML) [env: HOOKHOST_CONFIG] [default: hookhost.toml in the current folder, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address for MQTT clients; port 0 takes a free one [default: 127.0.0.1:1883]
+    /// Address for MQTT clients; port 0 picks a free port [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Where webhooks go: http://…, https://…, file:///path or stdout:; may be repeated [default: stdout:]
+    /// Where webhooks are sent: http://…, https://…, file:///path or stdout:; may be repeated [default: stdout:]
     #[arg(long = "webhook-url", value_name = "URL")]
     webhook_urls: Vec<String>,
-    /// Webhook configuration of EMQX 4, EMQX 5, NanoMQ or RMQTT as it is [env: HOOKHOST_WEBHOOK_CONFIG]
+    /// Webhook configuration of EMQX 4, EMQX 5, NanoMQ or RMQTT, unchanged [env: HOOKHOST_WEBHOOK_CONFIG]
     #[arg(long, value_name = "FILE")]
     webhook_config: Option<PathBuf>,
-    /// Whose it is, if that cannot be told: emqx4, emqx5, nanomq or rmqtt
+    /// Broker of that file, if hookhost cannot recognise it: emqx4, emqx5, nanomq or rmqtt
     #[arg(long, value_name = "BROKER")]
     webhook_format: Option<String>,
-    /// Folder of modules: NAME.wasm, and NAME.toml with its settings
+    /// Folder of modules: NAME.wasm, and NAME.toml with the settings of the module
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
-    /// Folder for what outlives the host: the state of modules [default: none, it is kept in memory]
+    /// Folder for the state of modules, which then survives a restart [default: none; the state is in memory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Address of the admin API; port 0 takes a free one, "off" is nowhere [default: 127.0.0.1:18083]
+    /// Address of the admin API; port 0 picks a free port, "off" disables it [default: 127.0.0.1:18083]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
 }
@@ -52,7 +58,7 @@ pub(super) struct RunArguments {
 
 #[derive(Debug, Default, Args)]
 struct RecordArguments {
-    /// Append what happens to a file, one JSON object for each event, for `hookhost module test`
+    /// Append events to a file, one JSON object on each line, for `hookhost module test`
     #[arg(long = "record", value_name = "FILE.ndjson")]
     file: Option<PathBuf>,
     /// Only events of this hook, such as message-publish; may be repeated
@@ -61,7 +67,7 @@ struct RecordArguments {
     /// Only events whose topic or filter matches; may be repeated
     #[arg(long = "record-topic", value_name = "FILTER", requires = "file", value_parser = topic)]
     topics: Vec<String>,
-    /// Stop recording when the file is as large
+    /// Stop recording when the file has this size
     #[arg(long = "record-size", value_name = "SIZE", requires = "file", default_value = "256MiB", value_parser = config::parse_size)]
     size: usize,
 }
@@ -83,7 +89,7 @@ fn topic(text: &str) -> Result<String, String> {
     let filter = text.parse::<TopicFilter>();
     filter
         .map(|_| text.to_owned())
-        .map_err(|error| format!("is no topic filter: {error}"))
+        .map_err(|error| format!("is not a topic filter: {error}"))
 }
 
 impl RecordArguments {
@@ -124,6 +130,7 @@ impl From<HostArguments> for Flags {
             modules,
             data,
             admin,
+            default_config: None,
         }
     }
 }
@@ -135,9 +142,13 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
         Err(problems) => return refuse(&problems),
     };
     filter.install();
+    if let Some(file) = origin.default_config() {
+        tracing::info!(file = %file.display(), "reading the configuration file of the current folder");
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    Summary::of(&loaded).log();
     let config = loaded.config.clone();
     let ended = app::run(loaded, origin, record.settings());
     if ended.as_ref().is_err_and(|error| error.is::<reload::StartError>()) {
@@ -151,38 +162,30 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
 }
 
 pub(super) fn check(arguments: HostArguments) -> ExitCode {
-    let (_, _, Loaded { config, warnings, .. }) = match load(arguments) {
+    let (_, _, loaded) = match load(arguments) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),
     };
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    let summary = summary(&config);
-    let problems = app::check(&config);
+    let problems = app::check(&loaded.config);
     if !problems.is_empty() {
         return refuse(&problems);
     }
-    println!("{summary}");
+    println!("the configuration is valid");
+    print!("{}", Summary::of(&loaded));
     ExitCode::SUCCESS
 }
 
-/// What a configuration without mistakes amounts to.
-fn summary(config: &Config) -> String {
-    let modules = config
-        .modules
-        .dir
-        .as_ref()
-        .map_or_else(String::new, |dir| format!(", modules in {}", dir.display()));
-    format!("configuration is fine: MQTT at {}{modules}", config.mqtt.listen)
-}
-
-/// Filter and configuration and where that comes from, or everything that is wrong with both and with what modules are
-/// given.
+/// The log filter and the configuration with its origin, or all errors in both, with those that modules find in their
+/// settings.
 fn load(arguments: HostArguments) -> Result<(Filter, Origin, Loaded), Vec<Problem>> {
     let environment = config::environment();
     let filter = Filter::read(&environment);
-    let origin = Origin::new(arguments.into(), environment);
+    let mut flags = Flags::from(arguments);
+    flags.default_config = config::default_file(&flags, &environment);
+    let origin = Origin::new(flags, environment);
     let (filter, mut problems) = match filter {
         Ok(filter) => (Some(filter), Vec::new()),
         Err(problem) => (None, vec![problem]),

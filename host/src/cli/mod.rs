@@ -1,6 +1,6 @@
-//! The command line: what was asked for, and how it ended.
+//! The command line: parses it, runs the command, and turns the result into an exit code.
 //!
-//! Exit codes: 0 done, 1 something failed while running, 2 mistakes in the command line or the configuration.
+//! Exit codes: 0 success, 1 failure while running, 2 errors in the command line or the configuration.
 
 mod admin;
 mod clients;
@@ -9,6 +9,7 @@ mod module;
 mod modules;
 mod quarantine;
 mod sink;
+mod summary;
 mod webhook;
 
 use std::process::ExitCode;
@@ -25,12 +26,12 @@ use quarantine::QuarantineArguments;
 use sink::SinkArguments;
 use webhook::WebhookCommand;
 
-/// An MQTT broker that turns what happens in it into webhooks, through WebAssembly modules.
+/// An MQTT broker that sends webhooks about its clients and messages; WebAssembly modules decide which.
 ///
-/// Without a command it runs the host. Every setting may also come from a file or the environment; see
-/// hookhost.example.toml.
+/// Without a command hookhost runs the host. Settings come from flags, the environment and a configuration file;
+/// hookhost.example.toml lists them all.
 #[derive(Debug, Parser)]
-#[command(name = "hookhost", version, args_conflicts_with_subcommands = true)]
+#[command(name = "hookhost", version, args_conflicts_with_subcommands = true, after_help = host::ENVIRONMENT)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -41,21 +42,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the host
+    #[command(after_help = host::ENVIRONMENT)]
     Run(RunArguments),
-    /// Report every mistake of configuration and modules, and start nothing
+    /// Report every error in the configuration and the modules, or what hookhost would do; start nothing
+    #[command(after_help = host::ENVIRONMENT)]
     Check(HostArguments),
-    /// Receive webhooks and print them, to try things with
+    /// Receive webhooks over HTTP and print them, for experiments
     Sink(SinkArguments),
-    /// Start, look at and try out modules
+    /// Create, inspect and test modules
     #[command(subcommand)]
     Module(ModuleCommand),
-    /// Show the modules of a running host, or have it read its configuration and their folder again
+    /// Show the modules of a running host, or reload them
     Modules(ModulesArguments),
-    /// Act on the MQTT clients of a running host
+    /// Disconnect MQTT clients of a running host
     Clients(ClientsArguments),
-    /// Look at events that the modules of a running host could not handle, and decide about them
+    /// Show, replay or drop events that modules of a running host could not handle
     Quarantine(QuarantineArguments),
-    /// Webhook configurations of other brokers
+    /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
     /// Compile a component from standard input to machine code on standard output; hookhost starts itself with this
@@ -67,12 +70,12 @@ enum Command {
     },
 }
 
-/// Does what the command line says; the whole program.
+/// Runs the command of the command line; the whole program.
 pub fn main() -> ExitCode {
     let Cli { command, run } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are "errors" too, and end with 0. There is nobody to tell that telling has failed.
+            // Help and version are "errors" too, and exit with 0. A failure to print cannot be reported.
             drop(error.print());
             return if error.use_stderr() {
                 ExitCode::from(2)
@@ -149,6 +152,7 @@ mod tests {
             modules: Some("g".into()),
             data: Some("h".into()),
             admin: Some("i".into()),
+            default_config: None,
         };
         let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --webhook-format f \
                        --modules g --data h --admin i";

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, ended, harmless, print, print_json, table};
+use super::admin::{AdminArguments, ended, escaped, print, print_json, table};
 use crate::admin::shape::{Module, Modules, Rescan};
 
 #[derive(Debug, Args)]
@@ -18,9 +18,9 @@ pub(super) struct ModulesArguments {
 
 #[derive(Debug, Subcommand)]
 enum ModulesCommand {
-    /// Show what each module of a running host is doing; so does no command at all
+    /// Show what each module of a running host is doing (the default)
     List,
-    /// Have a running host read its configuration again and look at its modules folder now, and try again what did not load or was rolled back
+    /// Reload the configuration and the modules folder now, and retry modules that did not load or were rolled back
     Rescan,
 }
 
@@ -46,13 +46,13 @@ fn list(admin: &AdminArguments) -> anyhow::Result<bool> {
         "CODE",
         "WAITING",
         "HANDLED",
-        "SET ASIDE",
+        "FAILED",
         "QUARANTINE",
     ];
     let mut text = table(headings, &rows);
     for module in &answer.modules {
         if let Some(problem) = &module.problem {
-            text.push_str(&format!("\n{}: {}\n", module.name, harmless(problem)));
+            text.push_str(&format!("\n{}: {}\n", module.name, escaped(problem)));
         }
     }
     print(&text)?;
@@ -79,7 +79,7 @@ fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
     if admin.json {
         print_json(&found)?;
     } else {
-        print(&told(&found))?;
+        print(&report(&found))?;
     }
     let refused = found
         .configuration
@@ -88,8 +88,8 @@ fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
     Ok(found.problem.is_none() && found.rejected.is_empty() && !refused)
 }
 
-/// What a look has found, a line each.
-fn told(found: &Rescan) -> String {
+/// What a rescan has found, a line each.
+fn report(found: &Rescan) -> String {
     let mut lines = Vec::new();
     if let Some(reread) = &found.configuration {
         lines.push(format!("configuration: {}", reread.state));
@@ -97,7 +97,7 @@ fn told(found: &Rescan) -> String {
         lines.extend(reread.warnings.iter().map(|warning| format!("warning: {warning}")));
     }
     lines.push(match &found.folder {
-        Some(folder) => format!("looked at {folder}"),
+        Some(folder) => format!("rescanned {folder}"),
         None => "the host has no modules folder; --modules DIR names one when it starts".to_owned(),
     });
     lines.extend(found.problem.clone());
@@ -105,7 +105,7 @@ fn told(found: &Rescan) -> String {
         found
             .loaded
             .iter()
-            .map(|module| format!("{}: generation {} is in force", module.name, module.generation)),
+            .map(|module| format!("{}: generation {} is active", module.name, module.generation)),
     );
     lines.extend(
         found
@@ -116,5 +116,5 @@ fn told(found: &Rescan) -> String {
     lines.extend(found.removed.iter().map(|name| format!("{name}: removed")));
     lines.extend(found.unchanged.iter().map(|name| format!("{name}: unchanged")));
     lines.extend(found.ignored.iter().cloned());
-    harmless(&(lines.join("\n") + "\n"))
+    escaped(&(lines.join("\n") + "\n"))
 }

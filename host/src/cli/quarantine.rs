@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, encoded, ended, harmless, print, print_json, table};
+use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json, table};
 use crate::admin::client::Client;
 use crate::admin::shape::{Dropped, Quarantine, Quarantined, Replayed};
 
@@ -21,33 +21,33 @@ pub(super) struct QuarantineArguments {
 enum QuarantineCommand {
     /// List events that modules could not handle, newest first
     List(ListArguments),
-    /// Show events and why they were set aside
+    /// Show events and why they are in the quarantine
     Show(ShowArguments),
-    /// Hand events to their modules once more, as these are now
+    /// Hand events to their modules again
     Replay(Chosen),
-    /// Forget events
+    /// Delete events from the quarantine
     Drop(Chosen),
 }
 
 #[derive(Debug, Args)]
 struct ListArguments {
-    /// Only those of one module
+    /// Only events of one module
     #[arg(long, value_name = "NAME")]
     module: Option<String>,
-    /// At most so many
+    /// At most this many events
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
-    /// Only those with numbers below this one
+    /// Only events with a smaller number
     #[arg(long, value_name = "ID")]
     before: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 struct ShowArguments {
-    /// Numbers that the list shows
+    /// Numbers from the list
     #[arg(value_name = "ID", required = true)]
     ids: Vec<u64>,
-    /// Print nothing but the events, a line each, as `hookhost module test --events` reads them
+    /// Print only the events, one JSON object on each line, for `hookhost module test --events`
     #[arg(long)]
     events: bool,
 }
@@ -55,13 +55,13 @@ struct ShowArguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Chosen {
-    /// Numbers that the list shows
+    /// Numbers from the list
     #[arg(value_name = "ID")]
     ids: Vec<u64>,
-    /// All of one module
+    /// All events of one module
     #[arg(long, value_name = "NAME")]
     module: Option<String>,
-    /// All of all modules
+    /// All events of all modules
     #[arg(long)]
     all: bool,
 }
@@ -136,7 +136,7 @@ fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Resul
                 text,
                 ..
             } = &entry;
-            let text = harmless(text);
+            let text = escaped(text);
             shown = format!("{id}: {fault} in generation {generation} of {module} at {at}\n{text}\n");
         }
         print(&format!("{shown}{event}\n"))
@@ -147,7 +147,7 @@ fn replay(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> 
     let one = |id: u64| client.ask(Method::POST, &format!("/quarantine/{id}/replay"));
     let tell = |answer: &Replayed| {
         for left in &answer.left {
-            eprintln!("error: {}: {}", left.id, harmless(&left.error));
+            eprintln!("error: {}: {}", left.id, escaped(&left.error));
         }
         let lines = answer.replayed.iter().map(|id| format!("{id}: handed to its module\n"));
         (lines.collect(), answer.left.is_empty())

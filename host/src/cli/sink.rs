@@ -1,4 +1,4 @@
-//! `sink`: a web service to try things with.
+//! `sink`: a web service for experiments.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -11,16 +11,16 @@ use crate::{config, sink};
 
 #[derive(Debug, Args)]
 pub(super) struct SinkArguments {
-    /// Address to receive at; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5656")]
     listen: SocketAddr,
-    /// Print only how many requests came in each second
+    /// Print only the number of requests in each second
     #[arg(short, long)]
     quiet: bool,
-    /// Status to answer with
+    /// HTTP status of every answer
     #[arg(long, value_name = "CODE", default_value = "200", value_parser = status)]
     status: sink::StatusCode,
-    /// Wait before answering, such as 500ms
+    /// Time to wait before each answer, such as 500ms
     #[arg(long, value_name = "DURATION", value_parser = config::parse_duration, default_value = "0s")]
     delay: Duration,
 }

@@ -1,4 +1,4 @@
-//! `webhook convert`: another broker's configuration as one of this host.
+//! `webhook convert`: converts the webhook configuration of another broker.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,26 +8,26 @@ use clap::{Args, Subcommand};
 use super::refuse;
 use crate::config::{self, Convert, Format, Problem};
 
-/// What to do with a webhook configuration.
+/// Commands for webhook configurations of other brokers.
 #[derive(Debug, Subcommand)]
 pub(super) enum WebhookCommand {
-    /// Print the configuration of another broker as a hookhost.toml, with remarks on what was made of what
+    /// Print the configuration of another broker as a hookhost.toml, with comments on the conversion
     Convert(ConvertArguments),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ConvertArguments {
-    /// File of EMQX 4, EMQX 5, NanoMQ or RMQTT, or with variables of their environment; without one, the environment of
-    /// this process
+    /// Configuration file of EMQX 4, EMQX 5, NanoMQ or RMQTT, or a file of their environment variables [default: the
+    /// environment of this process]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Whose it is, if that cannot be told
+    /// Broker of the file, if hookhost cannot recognise it: emqx4, emqx5, nanomq or rmqtt
     #[arg(long, value_name = "BROKER", value_parser = format)]
     webhook_format: Option<Format>,
-    /// Let the environment of this process beat the file, as it does when the host runs
+    /// Let the environment of this process override the file, as in a running host
     #[arg(long)]
     environment: bool,
-    /// Leave out what may be secret, to show the result to somebody
+    /// Leave out possible secrets
     #[arg(long)]
     redact: bool,
 }
@@ -36,7 +36,7 @@ fn format(name: &str) -> Result<Format, String> {
     Format::from_name(name).ok_or_else(|| format!("should be one of {}", Format::ALL.map(Format::name).join(", ")))
 }
 
-/// Does it.
+/// Runs the command.
 pub(super) fn run(command: WebhookCommand) -> ExitCode {
     let WebhookCommand::Convert(arguments) = command;
     let environment = match arguments.file.is_none() || arguments.environment {

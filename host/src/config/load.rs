@@ -1,4 +1,4 @@
-//! The files of a configuration, read for [`super::read`].
+//! Reads the files of a configuration, for [`super::read`].
 
 use std::ffi::OsString;
 use std::io;
@@ -10,18 +10,31 @@ use hookhost_modules::explain;
 use hookhost_settings::document::{self, Node, Value};
 use hookhost_settings::reader::{Given, Place, file_layer};
 
-/// Reads the files that flags, environment (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) or the configuration file
-/// itself (`webhook.config`) name and makes a configuration of everything. Blocks while it reads.
+/// The file that is read if nothing else is named, in the current folder.
+const DEFAULT_FILE: &str = "hookhost.toml";
+
+/// The variables that name the configuration file.
+const CONFIG_VARIABLES: [&str; 1] = ["HOOKHOST_CONFIG"];
+
+/// The configuration file of the current folder, `hookhost.toml`, if it is there and neither flags nor environment name
+/// another one.
+pub fn default_file(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
+    let path = PathBuf::from(DEFAULT_FILE);
+    let is_named = named(&flags.config, "--config", &CONFIG_VARIABLES, environment).is_some();
+    (!is_named && path.exists()).then_some(path)
+}
+
+/// Reads the files that flags, environment (`HOOKHOST_CONFIG`, `HOOKHOST_WEBHOOK_CONFIG`) and the configuration file
+/// (`webhook.config`) name, and makes a configuration of all of them. Blocks.
 ///
 /// # Errors
 ///
-/// All mistakes, those of [`read`](super::read) and files that cannot be read.
+/// All errors: those of [`read`](super::read), and files that cannot be read.
 pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
     load_at(Time::Start, flags, environment)
 }
 
-/// As [`load`], in a process that does other things meanwhile: all files must be regular ones, because opening others
-/// may take forever.
+/// As [`load`], in a running host: all files must be regular ones, because opening others may block forever.
 ///
 /// # Errors
 ///
@@ -32,7 +45,20 @@ pub fn load_again(flags: Flags, environment: Environment) -> Result<Loaded, Refu
 
 fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
     let mut problems = Vec::new();
-    let config = named(&flags.config, "--config", &["HOOKHOST_CONFIG"], &environment);
+    if time == Time::Start {
+        problems.extend(missing_modules(&flags));
+    }
+    let config = named(&flags.config, "--config", &CONFIG_VARIABLES, &environment);
+    let default = || {
+        let path = flags.default_config.clone()?;
+        let source = Source::File {
+            path: path.clone(),
+            line: None,
+        };
+        let key = String::new();
+        Some((Place { source, key }, path))
+    };
+    let config = config.or_else(default);
     let config = config.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
     let variables = ["HOOKHOST_WEBHOOK_CONFIG", "HOOKHOST_WEBHOOK__CONFIG"];
     let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, &environment);
@@ -46,7 +72,7 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
         webhook_file,
     };
     let read = read_with(&inputs, &|path| file::read(path, time));
-    // What is secret is read again when it is needed; here it counts that it can be.
+    // The token is read again when it is needed; this reports a file that cannot be read.
     let token = read
         .as_ref()
         .map_or_else(Refused::rest, |loaded| &loaded.config)
@@ -78,6 +104,28 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
     }
 }
 
+/// The folder that `--modules` names has to be there. One of a setting may appear later: a service may start before its
+/// modules are installed.
+fn missing_modules(flags: &Flags) -> Option<Problem> {
+    let dir = flags.modules.as_ref().filter(|dir| !dir.is_dir())?;
+    let text = if dir.exists() {
+        format!(
+            "{} is not a folder; name the folder that holds the modules",
+            dir.display()
+        )
+    } else {
+        format!(
+            "there is no folder {}; make it first, or leave --modules out",
+            dir.display()
+        )
+    };
+    Some(Problem {
+        source: Source::Flag,
+        key: "--modules".to_owned(),
+        text,
+    })
+}
+
 /// The file that a flag or one of some variables names.
 fn named(
     flag: &Option<PathBuf>,
@@ -99,7 +147,7 @@ fn named(
     by_flag.or_else(by_variable)
 }
 
-/// The webhook file that a configuration file names. What is wrong with either is reported by whoever reads them.
+/// The webhook file that a configuration file names. Errors in both are reported when they are read.
 fn named_in(config: &TextFile) -> Option<(Place, PathBuf)> {
     let (table, _) = document::parse(&config.text);
     let (place, given) = file_layer(&config.path, table).remove("webhook.config")?;
@@ -123,13 +171,13 @@ fn text_file(place: &Place, path: PathBuf, time: Time, problems: &mut Vec<Proble
 ///
 /// # Errors
 ///
-/// Why it cannot be read.
+/// It cannot be read.
 pub fn read_text(path: PathBuf) -> io::Result<TextFile> {
     let text = read_utf8(&path, Time::Start)?;
     Ok(TextFile { path, text })
 }
 
-/// The environment of this process, as far as it is text: a variable that is not cannot be one of ours.
+/// The environment of this process. Variables that are not UTF-8 are left out: they cannot be settings.
 pub fn environment() -> Environment {
     let text = |text: OsString| text.into_string().ok();
     std::env::vars_os()
@@ -208,5 +256,64 @@ mod tests {
             problems(flags, Environment::default()),
             ["--config: cannot read /dev/zero: it is no regular file"]
         );
+    }
+
+    #[test]
+    fn a_modules_folder_of_the_command_line_has_to_be_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (missing, file) = (dir.path().join("nosuch"), dir.path().join("file"));
+        std::fs::write(&file, "").unwrap();
+        let told = |modules: &Path| {
+            let flags = Flags {
+                modules: Some(modules.to_owned()),
+                ..Flags::default()
+            };
+            load(flags.clone(), Environment::default()).err().map(|refused| {
+                assert!(
+                    load_again(flags, Environment::default()).is_ok(),
+                    "a host that runs goes on"
+                );
+                refused.problems.iter().map(Problem::to_string).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(told(dir.path()), None);
+        let expected = format!(
+            "--modules: there is no folder {}; make it first, or leave --modules out",
+            missing.display()
+        );
+        assert_eq!(told(&missing), Some(vec![expected]));
+        let expected = format!(
+            "--modules: {} is not a folder; name the folder that holds the modules",
+            file.display()
+        );
+        assert_eq!(told(&file), Some(vec![expected]));
+        // A setting may name a folder that appears later.
+        let config = dir.path().join("h.toml");
+        std::fs::write(
+            &config,
+            format!("[modules]\ndir = {:?}\n", missing.display().to_string()),
+        )
+        .unwrap();
+        let flags = Flags {
+            config: Some(config),
+            ..Flags::default()
+        };
+        assert!(load(flags, Environment::default()).is_ok());
+    }
+
+    #[test]
+    fn a_default_file_that_was_read_has_to_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hookhost.toml");
+        let flags = Flags {
+            default_config: Some(path.clone()),
+            ..Flags::default()
+        };
+        std::fs::write(&path, "node.id = 5").unwrap();
+        assert_eq!(load(flags.clone(), Environment::default()).unwrap().config.node.id, 5);
+        std::fs::remove_file(&path).unwrap();
+        let shown = problems(flags, Environment::default());
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert!(shown[0].contains("hookhost.toml: No such file"), "{shown:?}");
     }
 }

@@ -19,6 +19,7 @@ mod restart;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub use destinations::Files;
 pub use hookhost_import::{Convert, Environment, Format, TextFile};
 pub use hookhost_settings::{Places, Problem, Source};
 pub use hookhost_settings::{UnitError, format_duration, format_size, parse_duration, parse_size};
-pub use load::{environment, load, load_again, read_text};
+pub use load::{default_file, environment, load, load_again, read_text};
 pub use mqtt::Mqtt;
 pub use refused::Refused;
 pub use restart::Fixed;
@@ -90,6 +91,8 @@ pub struct Loaded {
 pub struct Flags {
     /// `--config`
     pub config: Option<PathBuf>,
+    /// The file that is read without `--config` and `HOOKHOST_CONFIG`: [`default_file`] if it was there at the start.
+    pub default_config: Option<PathBuf>,
     /// `--listen`
     pub listen: Option<String>,
     /// `--webhook-url`, each time that it was given.
@@ -141,18 +144,17 @@ pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
 /// As [`read`], and files that cannot be read, each with the key that names it.
 pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> {
     let (config, mut reader, has_rules) = read_layers(inputs, files);
-    reader.finish();
+    let known = reader.finish();
+    let read: Vec<&TextFile> = inputs.file.iter().chain(&inputs.webhook_file).collect();
+    reader
+        .problems
+        .extend(variables::unknown(&inputs.environment, &known, &read));
     if reader.problems.is_empty() {
         return Ok(Loaded {
             config,
             fixed: Fixed::of(reader.given()),
             warnings: reader.warnings,
-            files: inputs
-                .file
-                .iter()
-                .chain(&inputs.webhook_file)
-                .map(|file| file.path.clone())
-                .collect(),
+            files: read.iter().map(|file| file.path.clone()).collect(),
         });
     }
     // One value may stand for two settings, and is then wrong twice.
@@ -257,6 +259,9 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader, bool) {
         admin: sections::admin(reader.section("admin")),
         shutdown: Shutdown::read(reader.section("shutdown")),
     };
+    if config.broker == EngineSettings::Rmqtt && !config.mqtt.limits.allow_anonymous {
+        warn_of_lockout(&mut reader);
+    }
     let sources = Sources {
         files,
         environment: &inputs.environment,
@@ -267,6 +272,17 @@ fn read_layers(inputs: &Inputs, files: &Files<'_>) -> (Config, Reader, bool) {
     warnings.append(&mut reader.warnings);
     reader.warnings = warnings;
     (config, reader, has_rules)
+}
+
+/// Without users `allow_anonymous = false` leaves nobody who may connect.
+fn warn_of_lockout(reader: &mut Reader) {
+    let mut mqtt = reader.section("mqtt");
+    if let Some((place, _)) = mqtt.given("allow_anonymous") {
+        mqtt.warning(place.problem(
+            "refuses every client: hookhost has no users yet, so no client can authenticate; to have users, put hookhost in \
+             front of a broker that has them (broker.engine = \"gateway\")",
+        ));
+    }
 }
 
 /// The URLs for all rules that flags or environment give.

@@ -187,6 +187,7 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
         queue_requests: at.count("queue_requests", d.queue_requests, 1..=100_000_000),
         queue_bytes: at.size("queue_bytes", d.queue_bytes, 64 << 10..=1 << 40),
         nice: at.count("nice", d.nice, 0..=19),
+        stdout: at.choice("stdout", d.stdout, &delivery::StdoutFormat::NAMES),
         destinations: d.destinations,
     }
 }

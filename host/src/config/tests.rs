@@ -384,6 +384,22 @@ fn urls_alone_get_rules_for_all_events_and_no_rules_are_no_rules() {
 }
 
 #[test]
+fn a_host_that_would_refuse_every_client_says_so() {
+    let warnings = |text: &str| -> Vec<String> {
+        let loaded = read(&inputs(text)).unwrap();
+        loaded.warnings.iter().map(Problem::to_string).collect()
+    };
+    let [warning] = &warnings("mqtt.allow_anonymous = false")[..] else {
+        panic!("one warning");
+    };
+    let expected = "f:1: mqtt.allow_anonymous: refuses every client: hookhost has no users yet";
+    assert!(warning.starts_with(expected), "{warning}");
+    // The broker behind a gateway may have users.
+    let gateway = "mqtt.allow_anonymous = false\nbroker = { engine = \"gateway\", upstream = \"mqtt://h:1\" }";
+    assert_eq!(warnings(gateway), [""; 0]);
+}
+
+#[test]
 fn no_secret_is_shown() {
     let flags = Flags {
         webhook_urls: vec!["http://u:secret@h/".into()],

@@ -27,6 +27,11 @@ impl Origin {
         Origin { flags, environment }
     }
 
+    /// The configuration file that was found in the current folder, if no other one was named.
+    pub fn default_config(&self) -> Option<&Path> {
+        self.flags.default_config.as_deref()
+    }
+
     /// Reads everything. Blocks.
     ///
     /// # Errors

@@ -199,7 +199,7 @@ fn bodies_are_bounded() {
             .block_on(sink.receive(Pieces(vec![piece; pieces])))
             .map(|received| (received.shown.len(), received.length))
     };
-    assert_eq!(receive(16), Ok((SHOWN_LIMIT, BODY_LIMIT)));
+    assert_eq!(receive(16), Ok((MAX_PRINTED_BYTES, MAX_BODY_BYTES)));
     assert_eq!(receive(17), Err(StatusCode::PAYLOAD_TOO_LARGE));
 }
 

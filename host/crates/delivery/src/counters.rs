@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::outbox::Room;
+use super::outbox::Capacity;
 
 /// A reading of the counters since the start.
 ///
@@ -77,7 +77,7 @@ impl Counts {
         self.closed.fetch_add(requests as u64, Relaxed);
     }
 
-    pub(super) fn read(&self, room: &Room) -> Counters {
+    pub(super) fn read(&self, room: &Capacity) -> Counters {
         let (queued_requests, queued_bytes) = room.taken();
         Counters {
             accepted: self.accepted.load(Relaxed),

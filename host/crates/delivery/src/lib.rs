@@ -10,7 +10,7 @@
 //! (its answer came too late or was lost) but, while the process lives, never zero times without such a count.
 //! Requests with the same destination (scheme, host and port; a file; standard output) and ordering key are sent one
 //! after another in the order of `append`; the next waits until the one before is delivered or dropped. Other keys
-//! and other destinations do not wait for it, except for room in the outbox.
+//! and other destinations do not wait for it, except for capacity in the outbox.
 //!
 //! **Bounds.** Requests and bytes in the outbox ([`Settings::queue_requests`], [`Settings::queue_bytes`]); requests
 //! under way per destination ([`Settings::concurrency_limit`]) and, so that no set of URLs can use up all sockets, over
@@ -65,7 +65,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use counters::Counts;
-use outbox::{Memory, Room};
+use outbox::{Capacity, Memory};
 use sender::Sender;
 
 pub use clients::check_tls;
@@ -74,9 +74,10 @@ pub use destination::{Destination, DestinationError, Destinations, Receivers, Te
 pub use endpoint::check_header;
 pub use outbox::{Outbox, OutboxClosed};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
-pub use request::{OutboxRequest, Reach};
+pub use request::{OutboxRequest, Reach, shown};
 pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
+pub use stdout::StdoutFormat;
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
 
 /// How to deliver.
@@ -106,6 +107,8 @@ pub struct Settings {
     /// Niceness of the sender threads; 0 leaves them as they are. 1, so that MQTT clients get somewhat more when processors
     /// are short. With more, a receiver on the same machine goes first and every request costs a wake-up.
     pub nice: i32,
+    /// What `stdout:` prints.
+    pub stdout: StdoutFormat,
     /// Receivers with credentials, TLS and terms of their own.
     pub destinations: Destinations,
 }
@@ -128,6 +131,7 @@ impl Default for Settings {
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
             nice: 1,
+            stdout: StdoutFormat::Auto,
             destinations: Destinations::default(),
         }
     }
@@ -145,7 +149,7 @@ pub enum StartError {
 /// The running senders. Dropping it instead of calling [`Delivery::stop`] stops them without any grace.
 pub struct Delivery {
     outbox: Arc<Memory>,
-    room: Arc<Room>,
+    capacity: Arc<Capacity>,
     counts: Arc<Counts>,
     senders: Vec<Sender>,
 }
@@ -157,16 +161,16 @@ impl Delivery {
     ///
     /// [`StartError`] if the system refuses threads; nothing runs then.
     pub fn start(settings: &Settings) -> Result<Delivery, StartError> {
-        let room = Arc::new(Room::new(settings.queue_requests, settings.queue_bytes));
+        let capacity = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
         let counts = Arc::new(Counts::default());
         let senders = (0..settings.threads.max(1))
-            .map(|number| Sender::start(number, settings, Arc::clone(&room), Arc::clone(&counts)))
+            .map(|number| Sender::start(number, settings, Arc::clone(&capacity), Arc::clone(&counts)))
             .collect::<Result<Vec<_>, _>>()?;
         let inboxes = senders.iter().map(|sender| sender.inbox.clone()).collect();
-        let outbox = Arc::new(Memory::new(Arc::clone(&room), Arc::clone(&counts), inboxes));
+        let outbox = Arc::new(Memory::new(Arc::clone(&capacity), Arc::clone(&counts), inboxes));
         Ok(Delivery {
             outbox,
-            room,
+            capacity,
             counts,
             senders,
         })
@@ -179,7 +183,7 @@ impl Delivery {
 
     /// The counters now.
     pub fn counters(&self) -> Counters {
-        self.counts.read(&self.room)
+        self.counts.read(&self.capacity)
     }
 
     /// Accepts nothing more, goes on with what is accepted for at most `grace`, and joins the threads.
@@ -188,9 +192,9 @@ impl Delivery {
     /// Blocks the calling thread.
     pub fn stop(mut self, grace: Duration) -> Counters {
         /// Nobody waits longer, and the clock cannot overflow.
-        const LONGEST: Duration = Duration::from_secs(24 * 3600);
-        self.room.close();
-        let deadline = Instant::now() + grace.min(LONGEST);
+        const MAX_GRACE: Duration = Duration::from_secs(24 * 3600);
+        self.capacity.close();
+        let deadline = Instant::now() + grace.min(MAX_GRACE);
         let threads: Vec<_> = self.senders.drain(..).map(|sender| sender.stop(deadline)).collect();
         for thread in threads {
             if thread.join().is_err() {
@@ -203,7 +207,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.room.close();
+        self.capacity.close();
     }
 }
 

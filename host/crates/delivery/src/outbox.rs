@@ -1,7 +1,7 @@
 //! Where requests wait for their senders: the [`Outbox`], and the one that keeps them in memory.
 //!
 //! The interface promises only that accepted requests will be delivered or accounted for; a durable outbox keeps the
-//! same promise across a restart. [`Memory`] hands each batch to the senders' inboxes and is bounded by a [`Room`]
+//! same promise across a restart. [`Memory`] hands each batch to the senders' inboxes and is bounded by a [`Capacity`]
 //! that counts requests and bytes from acceptance to the end of the request, wherever it is in between.
 
 use std::collections::hash_map::RandomState;
@@ -41,7 +41,7 @@ pub(super) type Batch = Vec<OutboxRequest>;
 /// A request with an ordering key goes to the thread that the key's hash chooses, so that its order needs no
 /// agreement between threads. `file:` and `stdout:` requests are chosen by URL instead: one file has one writer.
 pub(super) struct Memory {
-    room: Arc<Room>,
+    capacity: Arc<Capacity>,
     counts: Arc<Counts>,
     inboxes: Vec<UnboundedSender<Batch>>,
     hash: RandomState,
@@ -49,10 +49,10 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// An outbox that feeds `inboxes`, within `room`.
-    pub(super) fn new(room: Arc<Room>, counts: Arc<Counts>, inboxes: Vec<UnboundedSender<Batch>>) -> Memory {
+    /// An outbox that feeds `inboxes`, within `capacity`.
+    pub(super) fn new(capacity: Arc<Capacity>, counts: Arc<Counts>, inboxes: Vec<UnboundedSender<Batch>>) -> Memory {
         Memory {
-            room,
+            capacity,
             counts,
             inboxes,
             hash: RandomState::new(),
@@ -80,7 +80,7 @@ impl Memory {
             self.counts.accepted(requests);
             Ok(())
         } else {
-            self.room.release(requests, bytes);
+            self.capacity.release(requests, bytes);
             Err(OutboxClosed)
         }
     }
@@ -89,14 +89,14 @@ impl Memory {
 impl Outbox for Memory {
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         if requests.is_empty() {
-            return if self.room.is_closed() {
+            return if self.capacity.is_closed() {
                 Err(OutboxClosed)
             } else {
                 Ok(())
             };
         }
         let (count, bytes) = extent(&requests);
-        self.room.acquire(count, bytes)?;
+        self.capacity.acquire(count, bytes)?;
         if self.inboxes.len() <= 1 {
             return self.hand_over(0, requests);
         }
@@ -123,7 +123,7 @@ fn extent(batch: &[OutboxRequest]) -> (usize, usize) {
 /// Callers line up at `line`, so the first to wait is the first to be let in and a large batch is not overtaken for
 /// ever. A batch beyond a bound is let in when nothing else is left, or it could never be. Whoever has to wait is woken
 /// not at the first free place but when a quarter is free: a wake-up per request would cost more than the request.
-pub(super) struct Room {
+pub(super) struct Capacity {
     limits: (usize, usize),
     requests: AtomicUsize,
     bytes: AtomicUsize,
@@ -137,10 +137,10 @@ pub(super) struct Room {
     opened: Condvar,
 }
 
-impl Room {
-    /// Room for so many requests and so many bytes.
-    pub(super) fn new(requests: usize, bytes: usize) -> Room {
-        Room {
+impl Capacity {
+    /// Capacity for so many requests and so many bytes.
+    pub(super) fn new(requests: usize, bytes: usize) -> Capacity {
+        Capacity {
             limits: (requests.max(1), bytes.max(1)),
             requests: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -153,10 +153,10 @@ impl Room {
         }
     }
 
-    /// Takes room, blocking the thread until there is some.
+    /// Takes capacity, blocking the thread until there is some.
     fn acquire(&self, requests: usize, bytes: usize) -> Result<(), OutboxClosed> {
         let _first = lock(&self.line);
-        // Only the first in line takes room, so what is free now cannot be gone a moment later.
+        // Only the first in line takes capacity, so what is free now cannot be gone a moment later.
         let below = (
             self.limits.0.saturating_sub(requests),
             self.limits.1.saturating_sub(bytes),
@@ -179,7 +179,7 @@ impl Room {
         Ok(())
     }
 
-    /// Gives room back.
+    /// Gives capacity back.
     pub(super) fn release(&self, requests: usize, bytes: usize) {
         self.requests.fetch_sub(requests, SeqCst);
         self.bytes.fetch_sub(bytes, SeqCst);
@@ -263,83 +263,83 @@ mod tests {
         }
     }
 
-    /// A thread that takes room; the channel says when it has.
-    fn take(room: &Arc<Room>, requests: usize, bytes: usize) -> mpsc::Receiver<Result<(), OutboxClosed>> {
+    /// A thread that takes capacity; the channel says when it has.
+    fn take(capacity: &Arc<Capacity>, requests: usize, bytes: usize) -> mpsc::Receiver<Result<(), OutboxClosed>> {
         let (sender, taken) = mpsc::channel();
-        let room = Arc::clone(room);
-        thread::spawn(move || sender.send(room.acquire(requests, bytes)));
+        let capacity = Arc::clone(capacity);
+        thread::spawn(move || sender.send(capacity.acquire(requests, bytes)));
         taken
     }
 
     #[test]
     fn who_finds_no_room_waits_until_a_quarter_is_free() {
-        let room = Arc::new(Room::new(8, 800));
-        room.acquire(8, 8).unwrap();
-        let taken = take(&room, 1, 1);
-        until("waiting", || room.waiting.load(SeqCst));
-        room.release(1, 1);
-        assert!(room.waiting.load(SeqCst), "one free place does not wake");
-        room.release(1, 1);
+        let capacity = Arc::new(Capacity::new(8, 800));
+        capacity.acquire(8, 8).unwrap();
+        let taken = take(&capacity, 1, 1);
+        until("waiting", || capacity.waiting.load(SeqCst));
+        capacity.release(1, 1);
+        assert!(capacity.waiting.load(SeqCst), "one free place does not wake");
+        capacity.release(1, 1);
         assert_eq!(taken.recv(), Ok(Ok(())));
-        assert_eq!(room.taken(), (7, 7));
+        assert_eq!(capacity.taken(), (7, 7));
         // By bytes alone, and all that is asked for must fit.
-        let taken = take(&room, 1, 799);
-        until("waiting", || room.waiting.load(SeqCst));
-        room.release(6, 6);
+        let taken = take(&capacity, 1, 799);
+        until("waiting", || capacity.waiting.load(SeqCst));
+        capacity.release(6, 6);
         assert_eq!(taken.recv(), Ok(Ok(())));
-        assert_eq!(room.taken(), (2, 800));
+        assert_eq!(capacity.taken(), (2, 800));
     }
 
     #[test]
     fn a_batch_beyond_the_bound_is_let_in_alone() {
-        let room = Arc::new(Room::new(2, 100));
-        room.acquire(1, 1).unwrap();
-        let taken = take(&room, 5, 1000);
-        until("waiting", || room.waiting.load(SeqCst));
-        assert_eq!(room.taken(), (1, 1));
-        room.release(1, 1);
+        let capacity = Arc::new(Capacity::new(2, 100));
+        capacity.acquire(1, 1).unwrap();
+        let taken = take(&capacity, 5, 1000);
+        until("waiting", || capacity.waiting.load(SeqCst));
+        assert_eq!(capacity.taken(), (1, 1));
+        capacity.release(1, 1);
         assert_eq!(taken.recv(), Ok(Ok(())));
-        assert_eq!(room.taken(), (5, 1000));
+        assert_eq!(capacity.taken(), (5, 1000));
     }
 
     #[test]
     fn closing_ends_the_wait_of_all() {
-        let room = Arc::new(Room::new(1, 100));
-        room.acquire(1, 1).unwrap();
-        let waiting: Vec<_> = (0..3).map(|_| take(&room, 1, 1)).collect();
-        until("waiting", || room.waiting.load(SeqCst));
-        room.close();
+        let capacity = Arc::new(Capacity::new(1, 100));
+        capacity.acquire(1, 1).unwrap();
+        let waiting: Vec<_> = (0..3).map(|_| take(&capacity, 1, 1)).collect();
+        until("waiting", || capacity.waiting.load(SeqCst));
+        capacity.close();
         for taken in waiting {
             assert_eq!(taken.recv(), Ok(Err(OutboxClosed)));
         }
-        assert_eq!(room.acquire(1, 1), Err(OutboxClosed));
-        assert_eq!(room.taken(), (1, 1));
+        assert_eq!(capacity.acquire(1, 1), Err(OutboxClosed));
+        assert_eq!(capacity.taken(), (1, 1));
     }
 
     #[test]
     fn room_is_neither_lost_nor_made_under_contention() {
-        let room = Arc::new(Room::new(10, 10_000));
+        let capacity = Arc::new(Capacity::new(10, 10_000));
         let threads: Vec<_> = (1..=4)
             .map(|size| {
-                let room = Arc::clone(&room);
+                let capacity = Arc::clone(&capacity);
                 thread::spawn(move || {
                     for _ in 0..2000 {
-                        room.acquire(size, 10 * size).unwrap();
-                        assert!(room.taken().0 <= 10);
-                        room.release(size, 10 * size);
+                        capacity.acquire(size, 10 * size).unwrap();
+                        assert!(capacity.taken().0 <= 10);
+                        capacity.release(size, 10 * size);
                     }
                 })
             })
             .collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(room.taken(), (0, 0));
+        assert_eq!(capacity.taken(), (0, 0));
     }
 
     #[test]
     fn a_key_has_one_thread_and_so_has_a_file() {
-        let room = Arc::new(Room::new(1000, 1 << 20));
+        let capacity = Arc::new(Capacity::new(1000, 1 << 20));
         let (senders, mut inboxes): (Vec<_>, Vec<_>) = (0..3).map(|_| unbounded_channel()).unzip();
-        let outbox = Memory::new(Arc::clone(&room), Arc::default(), senders);
+        let outbox = Memory::new(Arc::clone(&capacity), Arc::default(), senders);
         for _ in 0..20 {
             let urls = ["http://a", "HTTPS://b", "file:///x"];
             let batch = urls
@@ -367,8 +367,8 @@ mod tests {
             assert_eq!(threads.len(), if name.is_empty() { 3 } else { 1 }, "{name}");
         }
         drop(inboxes);
-        let taken = room.taken();
+        let taken = capacity.taken();
         assert_eq!(outbox.append(vec![request("http://a", "")]), Err(OutboxClosed));
-        assert_eq!(room.taken(), taken, "what is not accepted takes no room");
+        assert_eq!(capacity.taken(), taken, "what is not accepted takes no capacity");
     }
 }

@@ -86,7 +86,7 @@ impl fmt::Debug for OutboxRequest {
 ///
 /// Works on the text, because URLs that do not parse must be shown too. Where a text leaves room for doubt more is
 /// left out: everything up to the last `@` before the path.
-pub(super) fn shown(url: &str) -> String {
+pub fn shown(url: &str) -> String {
     const LONGEST: usize = 256;
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (before, _) = url.split_at(end);

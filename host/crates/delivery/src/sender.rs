@@ -25,7 +25,7 @@ use super::counters::Counts;
 use super::destination::Receivers;
 use super::http::Http;
 use super::notice::Notice;
-use super::outbox::{Batch, Room};
+use super::outbox::{Batch, Capacity};
 use super::queue::{Queue, Taken};
 use super::request::{OutboxRequest, Reach};
 use super::retry::{Outcome, Reason, Verdict};
@@ -51,7 +51,7 @@ impl Sender {
     pub(super) fn start(
         number: usize,
         settings: &Settings,
-        room: Arc<Room>,
+        capacity: Arc<Capacity>,
         counts: Arc<Counts>,
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
@@ -68,7 +68,7 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 priority::lower(settings.nice);
-                run(runtime, SenderState::new(&settings, room, counts), batches, stopped);
+                run(runtime, SenderState::new(&settings, capacity, counts), batches, stopped);
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -83,7 +83,7 @@ impl Sender {
 }
 
 fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
-    let _closing = CloseRoom(Arc::clone(&state.room));
+    let _closing = CloseCapacity(Arc::clone(&state.capacity));
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
     drop(tasks);
@@ -91,10 +91,10 @@ fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, st
     runtime.shutdown_background();
 }
 
-/// A thread that ended, by a panic too, frees no room any more: nobody may wait for it.
-struct CloseRoom(Arc<Room>);
+/// A thread that ended, by a panic too, frees no capacity any more: nobody may wait for it.
+struct CloseCapacity(Arc<Capacity>);
 
-impl Drop for CloseRoom {
+impl Drop for CloseCapacity {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -108,7 +108,7 @@ struct SenderState {
     targets: RefCell<Targets>,
     queue: RefCell<Queue<Box<Job>>>,
     threads: usize,
-    room: Arc<Room>,
+    capacity: Arc<Capacity>,
     counts: Arc<Counts>,
     jitter: Jitter,
     /// Tells the serving task to look at the queue again.
@@ -128,7 +128,7 @@ struct Job {
     body: Bytes,
     first_attempt: Option<Instant>,
     attempts: u32,
-    /// What the room is given back in the end.
+    /// What the capacity is given back in the end.
     size: usize,
     id: String,
     /// Id of a request that is signed, the same for each attempt.
@@ -145,17 +145,17 @@ struct Notices {
 }
 
 impl SenderState {
-    fn new(settings: &Settings, room: Arc<Room>, counts: Arc<Counts>) -> SenderState {
+    fn new(settings: &Settings, capacity: Arc<Capacity>, counts: Arc<Counts>) -> SenderState {
         let threads = settings.threads.max(1);
         let limit = (settings.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
         SenderState {
             http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
-            targets: RefCell::new(Targets::new()),
+            targets: RefCell::new(Targets::new(settings.stdout)),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             threads,
-            room,
+            capacity,
             counts,
             jitter: Jitter::new(),
             changed: Notify::new(),
@@ -251,7 +251,7 @@ impl SenderState {
             }
             Err(error) => {
                 self.counts.invalid();
-                self.room.release(1, size);
+                self.capacity.release(1, size);
                 if let Some(left_out) = self.notices.invalid.due(std::time::Instant::now()) {
                     let url = super::request::shown(&url);
                     let why = "request dropped: not valid";
@@ -360,7 +360,7 @@ impl SenderState {
 
     fn end(&self, taken: Taken, job: &Job) {
         self.queue.borrow_mut().done(taken);
-        self.room.release(1, job.size);
+        self.capacity.release(1, job.size);
         if self.stopping.get() {
             self.changed.notify_one();
         }

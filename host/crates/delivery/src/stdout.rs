@@ -1,14 +1,51 @@
 //! The `stdout:` destination: each request becomes a line on standard output.
 //!
-//! Bodies come from strangers and standard output is often a terminal, so control characters become blanks: nobody
-//! may move the cursor, set the title or fake other lines.
+//! On a terminal the line is for people ([`text`]), anywhere else it is the body as it would be sent.
+//! [`StdoutFormat`] chooses one of the two. Bodies come from strangers, so control characters become blanks or escapes:
+//! nobody may move the cursor, set the title or fake other lines.
 
-use std::io::{self, Write};
+mod text;
+
+use std::io::{self, IsTerminal, Write};
 
 use super::lines::Open;
 
+/// What `stdout:` prints of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StdoutFormat {
+    /// Text on a terminal; the body if standard output is a pipe or a file.
+    #[default]
+    Auto,
+    /// Time, event, client, topic and payload, for people.
+    Text,
+    /// The body, for programs.
+    Json,
+}
+
+impl StdoutFormat {
+    /// All of them, as they are written in a configuration.
+    pub const NAMES: [(&'static str, StdoutFormat); 3] = [
+        ("auto", StdoutFormat::Auto),
+        ("text", StdoutFormat::Text),
+        ("json", StdoutFormat::Json),
+    ];
+}
+
 /// Standard output.
-pub(super) struct Stdout;
+pub(super) struct Stdout {
+    is_text: bool,
+}
+
+impl Stdout {
+    pub(super) fn new(format: StdoutFormat) -> Stdout {
+        let is_text = match format {
+            StdoutFormat::Auto => io::stdout().is_terminal(),
+            StdoutFormat::Text => true,
+            StdoutFormat::Json => false,
+        };
+        Stdout { is_text }
+    }
+}
 
 impl Open for Stdout {
     fn open(&self) -> io::Result<Box<dyn Write>> {
@@ -17,14 +54,22 @@ impl Open for Stdout {
     }
 
     fn push_line(&self, body: &[u8], line: &mut Vec<u8>) {
-        let mut before = 0;
-        for &byte in body {
-            // C1 controls are 0xC2 and 0x80 to 0x9F in UTF-8; a blank after 0xC2 leaves an incomplete character,
-            // which terminals show as such.
-            let control = byte < b' ' || byte == 0x7F || (before == 0xC2 && matches!(byte, 0x80..=0x9F));
-            line.push(if control { b' ' } else { byte });
-            before = byte;
+        match text::readable(body).filter(|_| self.is_text) {
+            Some(text) => line.extend_from_slice(text.as_bytes()),
+            None => push_body(body, line),
         }
+    }
+}
+
+/// A body on one line, with blanks for control characters.
+fn push_body(body: &[u8], line: &mut Vec<u8>) {
+    let mut before = 0;
+    for &byte in body {
+        // C1 controls are 0xC2 and 0x80 to 0x9F in UTF-8; a blank after 0xC2 leaves an incomplete character,
+        // which terminals show as such.
+        let control = byte < b' ' || byte == 0x7F || (before == 0xC2 && matches!(byte, 0x80..=0x9F));
+        line.push(if control { b' ' } else { byte });
+        before = byte;
     }
 }
 
@@ -34,9 +79,24 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
-        let mut line = Vec::new();
-        Stdout.push_line("a\n\x1b]0;x\x07\u{9b}31m é\u{7f}€".as_bytes(), &mut line);
-        let text = String::from_utf8_lossy(&line);
-        assert_eq!(text, "a  ]0;x \u{fffd} 31m é €");
+        let body = "a\n\x1b]0;x\x07\u{9b}31m é\u{7f}€".as_bytes();
+        for is_text in [false, true] {
+            let mut line = Vec::new();
+            Stdout { is_text }.push_line(body, &mut line);
+            assert_eq!(String::from_utf8_lossy(&line), "a  ]0;x \u{fffd} 31m é €");
+        }
+    }
+
+    #[test]
+    fn a_body_is_json_for_programs_and_text_for_people() {
+        let body = br#"{"ts":0,"topic":"t","payload":"x","from_client_id":"c","action":"message_publish"}"#;
+        let line = |format| {
+            let mut line = Vec::new();
+            Stdout::new(format).push_line(body, &mut line);
+            line
+        };
+        assert_eq!(line(StdoutFormat::Json), body);
+        let text = String::from_utf8(line(StdoutFormat::Text)).unwrap();
+        assert!(text.ends_with("  message_publish       c  t  x"), "{text}");
     }
 }

@@ -20,7 +20,7 @@ use super::http::Http;
 use super::lines::Lines;
 use super::queue::DestinationId;
 use super::request::shown;
-use super::stdout::Stdout;
+use super::stdout::{Stdout, StdoutFormat};
 
 /// URLs remembered. A hundred is more than a set of rules has.
 const URLS: usize = 1024;
@@ -40,6 +40,7 @@ pub(super) struct Targets {
     begun: u64,
     destinations: HashMap<String, Rc<Destination>>,
     next: u64,
+    stdout: StdoutFormat,
 }
 
 /// What URLs mean under one configuration.
@@ -71,10 +72,10 @@ type Headers = Vec<(String, String)>;
 pub(super) struct Destination {
     /// Its number in the queue.
     pub(super) id: DestinationId,
-    means: Means,
+    transport: Transport,
 }
 
-enum Means {
+enum Transport {
     /// Scheme, host, port, and the configured destination if there is one; with a pool of connections unless they need
     /// TLS.
     Http(Option<Rc<Pool>>),
@@ -91,13 +92,14 @@ pub(super) enum Route {
 }
 
 impl Targets {
-    /// Knows nothing yet.
-    pub(super) fn new() -> Targets {
+    /// Knows nothing yet. Requests to `stdout:` are printed in that format.
+    pub(super) fn new(stdout: StdoutFormat) -> Targets {
         Targets {
             tables: Vec::new(),
             begun: 0,
             destinations: HashMap::new(),
             next: 0,
+            stdout,
         }
     }
 
@@ -152,10 +154,18 @@ impl Targets {
             "file" => {
                 let file = Appending::parse(rest)?;
                 let name = format!("file:{:?}", file.path());
-                (self.destination(name, || Means::Lines(Rc::new(Lines::new(file)))), None)
+                (
+                    self.destination(name, || Transport::Lines(Rc::new(Lines::new(file)))),
+                    None,
+                )
             }
             "stdout" if rest.is_empty() => (
-                self.destination("stdout:".into(), || Means::Lines(Rc::new(Lines::new(Stdout)))),
+                {
+                    let stdout = self.stdout;
+                    self.destination("stdout:".into(), || {
+                        Transport::Lines(Rc::new(Lines::new(Stdout::new(stdout))))
+                    })
+                },
                 None,
             ),
             "stdout" => return Err("nothing may follow `stdout:`".into()),
@@ -166,9 +176,9 @@ impl Targets {
                     Some(destination) => format!("{} {}", endpoint.origin(), destination.name),
                     None => endpoint.origin(),
                 };
-                let destination = self.destination(name, || Means::Http(endpoint.pool()));
+                let destination = self.destination(name, || Transport::Http(endpoint.pool()));
                 // A late request of the configuration before does not bring its time back.
-                if let Means::Http(Some(pool)) = &destination.means
+                if let Transport::Http(Some(pool)) = &destination.transport
                     && table.begun == self.begun
                 {
                     pool.connect_within(endpoint.terms(&receivers.terms).connect_timeout);
@@ -199,12 +209,12 @@ impl Targets {
             .retain(|_, destination| Rc::strong_count(destination) > 1);
     }
 
-    fn destination(&mut self, name: String, means: impl FnOnce() -> Means) -> Rc<Destination> {
+    fn destination(&mut self, name: String, transport: impl FnOnce() -> Transport) -> Rc<Destination> {
         let destination = self.destinations.entry(name).or_insert_with(|| {
             self.next += 1;
             Rc::new(Destination {
                 id: DestinationId(self.next),
-                means: means(),
+                transport: transport(),
             })
         });
         Rc::clone(destination)
@@ -220,10 +230,10 @@ impl Target {
 
     /// Checks headers for this target; where lines go they have no meaning and are not looked at.
     pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
-        let (endpoint, pool) = match (&self.endpoint, &self.destination.means) {
-            (_, Means::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
-            (Some(endpoint), Means::Http(pool)) => (endpoint, pool.as_ref()),
-            (None, Means::Http(_)) => return Err("URL has no host".into()),
+        let (endpoint, pool) = match (&self.endpoint, &self.destination.transport) {
+            (_, Transport::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
+            (Some(endpoint), Transport::Http(pool)) => (endpoint, pool.as_ref()),
+            (None, Transport::Http(_)) => return Err("URL has no host".into()),
         };
         let mut known = self.prepared.borrow_mut();
         if let Some((_, found)) = known.iter().find(|(list, _)| *list == headers) {
@@ -272,7 +282,7 @@ mod tests {
     #[test]
     fn one_receiver_is_one_destination() {
         let http = Http::new();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(StdoutFormat::Json);
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
             assert_eq!(id(&mut targets, &http, same), a, "{same}");
@@ -293,7 +303,7 @@ mod tests {
     fn a_configured_destination_is_a_receiver_of_its_own() {
         let http = Http::new();
         let configured = receivers([destination("hook", &["http://h/hook"])]);
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(StdoutFormat::Json);
         let mut id = |url: &str, via: Via| {
             let target = targets.target(&http, &configured, url, &via);
             target.ok().unwrap().destination.id
@@ -310,7 +320,7 @@ mod tests {
     #[test]
     fn receivers_that_change_leave_the_order_and_change_the_terms() {
         let http = Http::new();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(StdoutFormat::Json);
         let hook = |timeout: u64| {
             let mut hook = destination("hook", &["http://h/hook", "https://h/hook"]);
             hook.terms.http_timeout = Duration::from_secs(timeout);
@@ -343,7 +353,7 @@ mod tests {
     #[test]
     fn modules_under_different_configurations_do_not_drive_each_other_out() {
         let http = Http::new();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(StdoutFormat::Json);
         let own = |token: &str| {
             let mut own = destination("own", &["http://h/", "https://h/"]);
             own.headers = vec![("x-token".to_owned(), super::super::Secret::new(token))];
@@ -375,7 +385,7 @@ mod tests {
     #[test]
     fn invalid_urls_are_refused_without_showing_them() {
         let http = Http::new();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(StdoutFormat::Json);
         for url in [
             "",
             "secret",
@@ -397,7 +407,7 @@ mod tests {
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
         let http = Http::new();
-        let mut targets = Targets::new();
+        let mut targets = Targets::new(StdoutFormat::Json);
         let held = targets.target(&http, &usual(), "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
             id(&mut targets, &http, &format!("http://h{number}/"));
@@ -409,7 +419,7 @@ mod tests {
     #[test]
     fn header_sets_are_remembered_within_bounds() {
         let http = Http::new();
-        let target = Targets::new()
+        let target = Targets::new(StdoutFormat::Json)
             .target(&http, &usual(), "http://h/", &Via::Url)
             .ok()
             .unwrap();

@@ -230,6 +230,7 @@ fn start_error(store: &mut Store<State>, error: &wasmtime::Error, limits: &Limit
 /// Sorts what wasmtime says by type; texts are only passed on.
 fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration, answer_bytes: usize) -> CallError {
     if error.is::<DeadlineReached>() {
+        stdio::lock(&store.data().output).end_call(Instant::now());
         return CallError::Deadline { limit: time };
     }
     let state = store.data_mut();

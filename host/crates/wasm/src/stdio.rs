@@ -366,4 +366,23 @@ mod tests {
         output.end_call(Instant::now());
         assert_eq!(output.last_words(Instant::now()), None);
     }
+
+    #[test]
+    fn a_failure_begins_where_its_language_says() {
+        for (tail, start) in [
+            (&["hello", "thread 'x' panicked at a", "why"][..], 1),
+            (
+                &[
+                    "hello",
+                    "Traceback (most recent call last):",
+                    "  File \"a\"",
+                    "KeyError",
+                ],
+                1,
+            ),
+            (&["TypeError: x", "    at handle"], 0),
+        ] {
+            assert_eq!(last_words(tail).0, start, "{tail:?}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! What a module is expected to make of events: one line of JSON for each, compared with what it made of them.
+//! Expected results of a module: a line of JSON for each event, compared with the actual result.
 //!
-//! A line has the form in which `module test --format json` prints an event's end. What it does not say is not
-//! compared, so that a line by hand is short: `{"outcome":"ignore"}`. A body that is not a text but JSON is compared
-//! as JSON. Pure: texts come in, differences go out.
+//! A line has the form that `module test --format json` prints. Fields that it leaves out are not compared, so a
+//! hand-written line may be short: `{"outcome":"ignore"}`. A body that is JSON instead of a string is compared as JSON.
+//! Pure: texts come in, differences go out.
 
 use std::fmt;
 
@@ -24,31 +24,31 @@ const REQUEST_KEYS: [&str; 9] = [
     "options",
     "refused",
 ];
-/// What is another figure each time.
+/// Fields that differ in each run.
 const NOT_COMPARED: [&str; 2] = ["micros", "fuel"];
 
-/// One expected end, and the number of its line.
+/// An expected result, and the number of its line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Expected {
     pub(super) line: usize,
     value: Map<String, Value>,
 }
 
-/// A place where an end is another one than expected.
+/// A difference between the expected and the actual result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Difference {
     pub(super) path: String,
-    /// None: nothing was expected there.
+    /// `None`: no value was expected.
     pub(super) expected: Option<Value>,
-    /// None: nothing is there.
+    /// `None`: there is no value.
     pub(super) actual: Option<Value>,
 }
 
-/// Reads a file of expected ends; empty lines are passed over.
+/// Reads a file of expected results; skips empty lines.
 ///
 /// # Errors
 ///
-/// All mistakes, each with its line.
+/// All errors, each with its line.
 pub(super) fn parse(text: &str) -> Result<Vec<Expected>, Vec<String>> {
     let mut problems = Vec::new();
     let mut expected = Vec::new();
@@ -80,7 +80,7 @@ fn check(value: &Map<String, Value>, problem: &mut impl FnMut(String)) {
     unknown_keys(value, "", &KEYS, problem);
     match value.get("outcome") {
         Some(Value::String(name)) if Fate::NAMES.contains(&name.as_str()) => {}
-        Some(Value::String(name)) => problem(format!("outcome: '{name}' is none; {}", hint(name, &Fate::NAMES))),
+        Some(Value::String(name)) => problem(format!("outcome: '{name}' is unknown; {}", hint(name, &Fate::NAMES))),
         _ => problem(format!("outcome: must be one of {}", Fate::NAMES.join(", "))),
     }
     match value.get("requests") {
@@ -101,7 +101,7 @@ fn check(value: &Map<String, Value>, problem: &mut impl FnMut(String)) {
 
 fn unknown_keys(value: &Map<String, Value>, path: &str, known: &[&str], problem: &mut impl FnMut(String)) {
     for key in value.keys().filter(|key| !known.contains(&key.as_str())) {
-        problem(format!("{path}{key}: is not a key here; {}", hint(key, known)));
+        problem(format!("{path}{key}: is an unknown key; {}", hint(key, known)));
     }
 }
 
@@ -113,11 +113,11 @@ fn hint(word: &str, known: &[&str]) -> String {
 }
 
 impl Expected {
-    /// Where an event's end is another one.
+    /// The differences between the expected and the actual result of an event.
     pub(super) fn differences(&self, tried: &Tried) -> Vec<Difference> {
         let mut differences = Vec::new();
         let expected = Value::Object(self.value.clone());
-        // A map of texts and numbers is always JSON.
+        // A map of strings and numbers always converts to JSON.
         let actual = serde_json::to_value(tried).unwrap_or_default();
         compare("", &expected, Some(&actual), Strictness::WhatIsSaid, &mut differences);
         differences
@@ -126,9 +126,9 @@ impl Expected {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Strictness {
-    /// Keys that are not expected may be there.
+    /// Further keys may be present.
     WhatIsSaid,
-    /// Nothing else may be there.
+    /// No other keys may be present.
     Exact,
 }
 
@@ -156,7 +156,7 @@ fn compare(path: &str, expected: &Value, actual: Option<&Value>, strictness: Str
                 .filter(|(key, _)| !path.is_empty() || !NOT_COMPARED.contains(&key.as_str()));
             for (key, value) in said {
                 let actual = actual.get(key);
-                // A body that was written as JSON.
+                // A body that is written as JSON.
                 let parsed = match (key.as_str(), value, actual) {
                     ("body", Value::String(_), _) => None,
                     ("body", _, Some(Value::String(text))) if strictness == Strictness::WhatIsSaid => {
@@ -312,12 +312,12 @@ mod tests {
         assert_eq!(
             parse(text).unwrap_err(),
             [
-                "line 3: outcom: is not a key here; did you mean outcome?",
+                "line 3: outcom: is an unknown key; did you mean outcome?",
                 "line 3: outcome: must be one of not-wanted, ignore, deliver, fail, trap, timeout, no-instance",
                 "line 4: must be an object",
                 "line 5: is not JSON at column 1",
-                "line 6: outcome: 'delivr' is none; did you mean deliver?",
-                "line 6: requests.0.urll: is not a key here; did you mean url?",
+                "line 6: outcome: 'delivr' is unknown; did you mean deliver?",
+                "line 6: requests.0.urll: is an unknown key; did you mean url?",
                 "line 6: requests.1: must be an object",
             ]
         );

@@ -1,4 +1,4 @@
-//! `module inspect`: what a file is and what a host would make of it.
+//! `module inspect`: what a file is, and how a host would load it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,8 +20,8 @@ pub(in crate::cli) struct Arguments {
     /// The module
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
-    /// Its settings: a .toml as in the modules folder, or a .json that is its [config] [default: the .toml of the same
-    /// name beside it]
+    /// Settings of the module: a .toml as in the modules folder, or a .json with its [config] [default: the .toml of the
+    /// same name beside it]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
     };
     say("file", arguments.file.display());
     say("size", bytes(subject.size()));
-    // Without a cache, so that the time is that of compiling.
+    // Without a cache, to measure the time of compiling.
     let engine = match Engine::new(&wasm::EngineSettings::default()) {
         Ok(engine) => engine,
         Err(error) => {
@@ -64,7 +64,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
     };
     match subject.settings() {
         Some(path) => say("settings", path.display()),
-        None => say("settings", "none, so that its configuration is empty"),
+        None => say("settings", "none; the configuration is empty"),
     }
     match subject.load(component, engine, app::module_settings(&config, &KvStores::in_memory())) {
         Ok(trial) => {
@@ -97,7 +97,7 @@ fn say_trial(trial: &Trial) {
     list("limits", &limits);
 }
 
-/// What can be said of a file that is no component.
+/// The kind of a file that is not a component.
 fn kind(error: &LoadError) -> &'static str {
     match error {
         LoadError::Code {
@@ -108,7 +108,7 @@ fn kind(error: &LoadError) -> &'static str {
             source: wasm::LoadError::NotWasm { what },
             ..
         } => what,
-        _ => "component, perhaps damaged",
+        _ => "component, possibly damaged",
     }
 }
 
@@ -116,7 +116,7 @@ fn say(what: &str, value: impl std::fmt::Display) {
     put(&format!("{what:<12} {value}\n"));
 }
 
-/// One line for each; `nothing` for none.
+/// A line for each value; `nothing` without values.
 fn list(what: &str, values: &[String]) {
     let mut what = what;
     for value in values {
@@ -128,7 +128,7 @@ fn list(what: &str, values: &[String]) {
     }
 }
 
-/// Bytes as people read them.
+/// A number of bytes with a unit.
 fn bytes(count: usize) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
     let in_units = |unit: usize| count as f64 / unit as f64;
@@ -139,7 +139,7 @@ fn bytes(count: usize) -> String {
     }
 }
 
-/// A time with three digits that count.
+/// A time with three significant digits.
 pub(super) fn time(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {

@@ -1,7 +1,7 @@
-//! `module`: from an empty folder to a file that is worth dropping into the modules folder.
+//! `module`: creates, inspects and tests modules, without a running host.
 //!
-//! Exit codes are those of the [command line](super), and 1 is also a module that a host would not load, or that did
-//! something else than was expected.
+//! Exit codes are those of the [command line](super). 1 also means that a host would not load the module, or that the
+//! module did not do what was expected.
 
 mod expected;
 mod inspect;
@@ -21,11 +21,11 @@ use hookhost_modules::{LoadError, explain};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModuleCommand {
-    /// Start a project that builds as it is
+    /// Create a project that builds unchanged
     New(new::Arguments),
-    /// Say what a .wasm is, what it wants and what it would be granted
+    /// Show what a .wasm file is, which events it subscribes to and where it may send
     Inspect(inspect::Arguments),
-    /// Hand events to a module in the host's own engine and show what becomes of them
+    /// Run a module with recorded events, in the engine of the host, and show the results
     Test(test::Arguments),
 }
 
@@ -37,8 +37,8 @@ pub(super) fn main(command: ModuleCommand) -> ExitCode {
     }
 }
 
-/// The configuration that a host would have here without a file: limits come from the environment as well. What
-/// modules say is logged from here on.
+/// The configuration of a host without a configuration file; the environment may set limits. Starts logging, so that the
+/// output of modules is shown.
 fn host_config() -> Result<Config, ExitCode> {
     let environment = config::environment();
     let filter = Filter::read(&environment).map_err(|problem| refuse(&[problem]))?;
@@ -47,7 +47,7 @@ fn host_config() -> Result<Config, ExitCode> {
     Ok(loaded.config)
 }
 
-/// Says why there is no module; a mistake in it ends with 1, a file that is not there or settings that are wrong with 2.
+/// Prints why the module is not loaded. Returns 1 for an error in the module, 2 for a missing file or wrong settings.
 fn not_loaded(error: &LoadError) -> ExitCode {
     let (told, code): (Vec<String>, _) = match error {
         LoadError::Settings { problems } => {
@@ -69,7 +69,7 @@ fn not_loaded(error: &LoadError) -> ExitCode {
     code
 }
 
-/// Prints. Nobody is told that nobody listens: `… | head` is no mistake.
+/// Prints to standard output. A closed pipe, as with `… | head`, is not an error.
 fn put(text: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();

@@ -1,4 +1,4 @@
-//! `module new`: a project that builds as it is.
+//! `module new`: creates a project that builds unchanged.
 
 use std::fs;
 use std::io;
@@ -12,10 +12,10 @@ use super::put;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
-    /// Name of the module and of the folder that is made: small letters, digits and '-', such as too-hot
+    /// Name of the module and of the new folder: lower-case letters, digits and "-", such as too-hot
     #[arg(value_name = "NAME")]
     name: ModuleName,
-    /// What it is to be written in
+    /// Programming language
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
 }
@@ -30,11 +30,11 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         }
     };
     let dir = PathBuf::from(name.as_str());
-    // Not `create_dir_all`: it is the check that nothing is there.
+    // Not `create_dir_all`: this also checks that the folder does not exist.
     if let Err(error) = fs::create_dir(&dir) {
         let why = match error.kind() {
-            io::ErrorKind::AlreadyExists => "is already there; give the module another name".to_owned(),
-            _ => format!("cannot be made: {error}"),
+            io::ErrorKind::AlreadyExists => "exists already; choose another name for the module".to_owned(),
+            _ => format!("cannot be created: {error}"),
         };
         eprintln!("error: {} {why}", dir.display());
         return ExitCode::from(2);
@@ -46,7 +46,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         }
     }
     put(&format!(
-        "{name} is made; {name}/README.md says how to build and try it\n"
+        "created {name}; {name}/README.md explains how to build and test it\n"
     ));
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! `module test`: a module and a file of events, in the host's own engine.
+//! `module test`: runs a module with a file of events, in the engine of the host.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -26,20 +26,20 @@ pub(in crate::cli) struct Arguments {
     /// The module
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
-    /// Events, one JSON object on each line; `hookhost run --record FILE` writes such files
+    /// Events, one JSON object on each line, as `hookhost run --record FILE` writes them
     #[arg(long, value_name = "FILE.ndjson")]
     events: PathBuf,
-    /// Its settings: a .toml as in the modules folder, or a .json that is its [config] [default: the .toml of the same
-    /// name beside it]
+    /// Settings of the module: a .toml as in the modules folder, or a .json with its [config] [default: the .toml of the
+    /// same name beside it]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Compare with what is expected, one JSON object for each event; a difference ends with 1
+    /// Compare with expected results, one JSON object for each event; exit with 1 at a difference
     #[arg(long, value_name = "FILE.ndjson")]
     expect: Option<PathBuf>,
-    /// Write down what came out, for --expect
+    /// Write the results to a file, for --expect
     #[arg(long, value_name = "FILE.ndjson", conflicts_with = "expect")]
     write_expected: Option<PathBuf>,
-    /// For people, or one JSON object for each event
+    /// Format of the output
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -52,7 +52,7 @@ enum Format {
     Json,
 }
 
-/// One event and how it ended.
+/// One event and its result.
 struct Case {
     event: Arc<Event>,
     tried: Tried,
@@ -62,7 +62,7 @@ struct Case {
 }
 
 pub(super) fn main(arguments: &Arguments) -> ExitCode {
-    // All that can be wrong with files is told before anything is run.
+    // Errors in files are reported before anything runs.
     let events = events(&arguments.events);
     let expected = arguments.expect.as_deref().map(read_expected).transpose();
     let (events, expected) = match (events, expected) {
@@ -110,7 +110,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
     }
     let has_failed = match expected {
         Some(_) => cases.iter().any(|case| !case.differences.is_empty()),
-        // What a module does on purpose is known to those who write it down.
+        // With --write-expected, failures may be intended.
         None => arguments.write_expected.is_none() && cases.iter().any(|case| case.tried.fate.is_bad()),
     };
     if has_failed {
@@ -125,7 +125,7 @@ enum Failure {
     Load(LoadError),
 }
 
-/// Runs every event twice: in the engine that a host has, for the outcome and the time, and in one that counts.
+/// Runs every event twice: in the engine of a host, for result and time, and in one that counts fuel.
 fn cases(
     subject: &Subject,
     config: &Config,
@@ -296,9 +296,9 @@ fn meaning(fate: &Fate) -> &'static str {
         Fate::NotWanted => "not wanted: the module has not asked for it",
         Fate::Ignored => "ignored",
         Fate::Answered(_) => "delivered",
-        Fate::Failed(_) => "FAILED: the module could not handle it, and it would be set aside",
-        Fate::Trapped(_) => "TRAPPED, also in a new instance: it would be set aside",
-        Fate::TimedOut(_) => "TOO SLOW, also in a new instance: it would be set aside",
+        Fate::Failed(_) => "FAILED: the module could not handle it; a host would put it into the quarantine",
+        Fate::Trapped(_) => "TRAPPED, also in a new instance: a host would put it into the quarantine",
+        Fate::TimedOut(_) => "TOO SLOW, also in a new instance: a host would put it into the quarantine",
         Fate::NoInstance(_) => "NOT RUN: no instance can be made, and it would wait",
     }
 }
@@ -309,7 +309,7 @@ fn sum(cases: &[Case]) -> String {
     let refused = cases.iter().flat_map(|case| case.tried.fate.answers());
     let refused = refused.filter(|answer| answer.refused.is_some()).count();
     let mut text = format!(
-        "{} events: {} delivered, {} ignored, {} not wanted, {} set aside; {requests} requests, {refused} refused\n",
+        "{} events: {} delivered, {} ignored, {} not wanted, {} quarantined; {requests} requests, {refused} refused\n",
         cases.len(),
         count(|fate| matches!(fate, Fate::Answered(_))),
         count(|fate| matches!(fate, Fate::Ignored)),

@@ -118,8 +118,7 @@ fn flatten(put: &mut impl FnMut(String, Node), path: String, node: Node, named: 
 
 pub const PREFIX: &str = "HOOKHOST_";
 
-/// The variables `HOOKHOST_SECTION__KEY` as a layer. Others are not looked at, as an orchestrator may have put them
-/// there (`HOOKHOST_SERVICE_HOST`); an empty one counts as not given.
+/// The variables `HOOKHOST_SECTION__KEY` as a layer; others are not settings. An empty one counts as not given.
 pub fn environment_layer<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Layer {
     let mut layer = Layer::new();
     for (name, value) in variables {

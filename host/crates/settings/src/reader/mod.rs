@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Node, Value};
 use super::problem::{Problem, Source, suggestion};
-use layer::PREFIX;
+pub use layer::PREFIX;
 pub use layer::{Given, Place};
 pub use layer::{Layer, environment_layer, file_layer};
 pub use section::Section;
