@@ -3,9 +3,9 @@
 //! A variable `HOOKHOST_SECTION__KEY` is read like any other setting. Of the others a few have a meaning of their own, and
 //! some are set by orchestrators. Whatever else begins with `HOOKHOST_` is a mistake: often it lacks an underscore.
 
-use hookhost_guest::nearest::nearest;
 use hookhost_settings::reader::PREFIX;
 use hookhost_settings::{Problem, Source};
+use hookhost_shared::nearest::nearest;
 
 use super::{Environment, TextFile};
 
