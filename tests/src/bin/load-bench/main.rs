@@ -1,6 +1,6 @@
 //! Load bench: how fast the host is, and how fast what it stands on is, in the same run on the same machine.
 //!
-//! Everything is a process of its own, as in real life: the sink, the publishers, the host (the release binary beside
+//! Everything is a process of its own, as in real life: the sink, the publishers, the host (the binary of the same profile beside
 //! this one) and, as the baseline, the same broker engine without a handler. This program starts itself again for each
 //! of them, so nothing has to be installed. Machines are noisy: the scenarios are run in turn, several rounds of them,
 //! and the table has the medians and what each round gave.

@@ -5,7 +5,7 @@
 //! FILE` one module of any language is measured instead, with its settings and one event of your choice.
 //!
 //! ```sh
-//! cargo run --release -p hookhost-tests --bin module-bench
+//! cargo run --profile dist -p hookhost-tests --bin module-bench
 //! ```
 
 // This is a measuring instrument: what it did not expect shall stop it.
