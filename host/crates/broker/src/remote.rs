@@ -71,7 +71,7 @@ impl EngineRequests {
             // The requester may have stopped waiting.
             match question {
                 EngineRequest::Disconnect { client_id, answer } => {
-                    drop(answer.send(engine.disconnect(&client_id).await))
+                    answer.send(engine.disconnect(&client_id).await).ok();
                 }
                 EngineRequest::State(answer) => drop(answer.send(engine.state().await)),
             }

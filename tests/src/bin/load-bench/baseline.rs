@@ -1,12 +1,12 @@
 //! The broker engine as the host runs it, with the host's limits, but without a single hook handler: what MQTT alone
 //! costs.
 
-use hookhost_broker::{Limits, Settings, start};
+use hookhost_broker::{BrokerSettings, Limits, start};
 use hookhost_event::Node;
 
 /// Serves until the process ends. Prints its address first.
 pub(crate) async fn serve() -> anyhow::Result<()> {
-    let settings = Settings {
+    let settings = BrokerSettings {
         listen: "127.0.0.1:0".parse()?,
         node: Node {
             name: "baseline@127.0.0.1".into(),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use hookhost_contract::Outcome;
 use hookhost_event::Node;
 use hookhost_kv::{Kv, KvBounds};
-use hookhost_wasm::{Component, Engine, EngineSettings, Identity, Instance, Limits, Outcome};
+use hookhost_wasm::{Component, Engine, EngineSettings, Identity, Instance, Limits};
 
 use crate::events::Sample;
 use crate::table::{Table, micros_per_round};
