@@ -472,7 +472,7 @@ async fn a_pipe_in_the_place_of_a_configuration_file_is_not_waited_for() {
     // Nobody will ever write to it.
     std::fs::rename(&pipe, &path).unwrap();
     let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
-    let words = format!("cannot read {}: it is no regular file", path.display());
+    let words = format!("cannot read {}: it is not a regular file", path.display());
     assert!(lines.iter().any(|line| line.contains(&words)), "{lines:#?}");
     let mut client = Client::connect(host.address, V, "c1").await;
     client.publish("t", 1, "1").await;

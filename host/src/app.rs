@@ -13,14 +13,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::config::{Config, Loaded, Problem, Refused, Source};
+use crate::config::{Config, Loaded, Problem, Refused};
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
-use hookhost_modules::{LoadError, Modules, explain};
+use hookhost_modules::{LoadError, Modules};
+use hookhost_settings::{Place, error_line};
 use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
 /// How long connections that outlast the grace period may delay the exit.
@@ -203,7 +204,7 @@ pub fn complete(refused: Refused) -> Vec<Problem> {
 fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     let engine = match wasm::Engine::new(&engine_settings(config)) {
         Ok(engine) => engine,
-        Err(error) => return vec![problem("the engine", explain(&error))],
+        Err(error) => return vec![problem("the engine", error_line(&error))],
     };
     // The state of modules on disk belongs to the running host.
     let reports = Modules::check(module_settings(config, &KvStores::in_memory()), engine);
@@ -228,17 +229,13 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
 /// Wrong settings give a problem for each mistake; any other error is one problem.
 fn problems(module: &str, error: &LoadError) -> Vec<Problem> {
     match error.problems() {
-        [] => vec![problem(module, explain(error))],
+        [] => vec![problem(module, error_line(error))],
         mistakes => mistakes.to_vec(),
     }
 }
 
 fn problem(module: &str, text: String) -> Problem {
-    Problem {
-        source: Source::Module(module.to_owned()),
-        key: String::new(),
-        text,
-    }
+    Place::module(module, "").problem(text)
 }
 
 /// The settings of the engine.

@@ -10,7 +10,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::{Environment, Problem, Source};
+use hookhost_settings::{Place, Problem};
+
+use crate::config::Environment;
 
 /// Comes before the directives of the environment, so that `HOOKHOST_LOG=debug` does not show the engine's own lines.
 /// rumqttd's spans have level error and cost microseconds for each message, so rumqttd is off.
@@ -46,10 +48,10 @@ impl Filter {
         };
         let filter = EnvFilter::builder()
             .parse(format!("{DEFAULTS},{value}"))
-            .map_err(|error| Problem {
-                source: Source::Environment,
-                key: name.to_owned(),
-                text: format!("is not a log filter such as \"debug\" or \"info,rmqtt=debug\": {error}"),
+            .map_err(|error| {
+                Place::variable(name).problem(format!(
+                    "is not a log filter such as \"debug\" or \"info,rmqtt=debug\": {error}"
+                ))
             })?;
         let log = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
         Ok(Filter {

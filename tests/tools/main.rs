@@ -147,7 +147,10 @@ fn what_is_no_module_is_explained() {
         &["good.wasm refuses its configuration: wrong.json: config.urlz: is not known; is 'urls' meant?"],
     );
     write(temp.path(), "wrong.toml", "[limit]\nmemory = '1MiB'\n");
-    let words = ["wrong.toml:1: limit: is not a key", "did you mean limits?"];
+    let words = [
+        "wrong.toml:2: limit.memory: unknown key",
+        "the nearest known one is limits.memory",
+    ];
     expect(
         &hookhost(
             temp.path(),

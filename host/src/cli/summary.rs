@@ -133,10 +133,10 @@ fn rules(config: &Config) -> (Rules, String) {
         RulesFrom::Default => "the defaults: one for each event".to_owned(),
         RulesFrom::File => "the configuration file".to_owned(),
         RulesFrom::Broker {
-            format,
+            broker,
             path: Some(path),
-        } => format!("{} ({})", path.display(), format.name()),
-        RulesFrom::Broker { format, path: None } => format!("the environment ({})", format.name()),
+        } => format!("{} ({})", path.display(), broker.name()),
+        RulesFrom::Broker { broker, path: None } => format!("the environment ({})", broker.name()),
     };
     (Rules::of(&config.webhook.config), from)
 }

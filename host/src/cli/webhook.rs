@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::refuse;
-use crate::config::{self, Convert, Format, Problem};
+use crate::config::{self, Broker, Convert, Problem};
 
 /// Commands for webhook configurations of other brokers.
 #[derive(Debug, Subcommand)]
@@ -22,8 +22,8 @@ pub(super) struct ConvertArguments {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// Broker of the file, if hookhost cannot recognise it: emqx4, emqx5, nanomq or rmqtt
-    #[arg(long, value_name = "BROKER", value_parser = format)]
-    webhook_format: Option<Format>,
+    #[arg(long, value_name = "BROKER", value_parser = broker)]
+    webhook_format: Option<Broker>,
     /// Let the environment of this process override the file, as in a running host
     #[arg(long)]
     environment: bool,
@@ -32,8 +32,8 @@ pub(super) struct ConvertArguments {
     redact: bool,
 }
 
-fn format(name: &str) -> Result<Format, String> {
-    Format::from_name(name).ok_or_else(|| format!("should be one of {}", Format::ALL.map(Format::name).join(", ")))
+fn broker(name: &str) -> Result<Broker, String> {
+    Broker::from_name(name).ok_or_else(|| format!("should be one of {}", Broker::ALL.map(Broker::name).join(", ")))
 }
 
 /// Runs the command.
@@ -50,7 +50,7 @@ pub(super) fn run(command: WebhookCommand) -> ExitCode {
     };
     let convert = Convert {
         file,
-        format: arguments.webhook_format,
+        broker: arguments.webhook_format,
         environment,
         redact: arguments.redact,
     };

@@ -1,11 +1,11 @@
-//! `[broker]`: what makes events, and for a gateway where its upstream is.
+//! `[broker]`: the engine that makes events, and the upstream of a gateway.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::engine::EngineSettings;
 use hookhost_gateway::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
-use hookhost_settings::reader::Section;
+use hookhost_settings::Section;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Engine {
@@ -13,7 +13,7 @@ enum Engine {
     Gateway,
 }
 
-/// Keys that say nothing to the broker in process.
+/// Keys that only a gateway has.
 const OF_GATEWAY: [&str; 10] = [
     "upstream",
     "connect_timeout",

@@ -159,7 +159,10 @@ fn every_mistake_is_told_with_its_key_and_without_its_value() {
             "bearr = \"hidden\"",
             "f:3: destinations.a.bearr: unknown key; the nearest known one is destinations.a.bearer",
         ),
-        ("tls = \"hidden\"", "f:3: destinations.a.tls: should be a table"),
+        (
+            "tls = \"hidden\"",
+            "f:3: destinations.a.tls: should be a table, not a string",
+        ),
         (
             "tls.cert = \"hidden\"",
             "f:3: destinations.a.tls.cert: unknown key; the nearest known one is destinations.a.tls.ca",
@@ -199,11 +202,11 @@ fn every_mistake_is_told_with_its_key_and_without_its_value() {
         ),
         (
             "bearer = \"hidden\"\nbearer_file = \"token\"",
-            "f:4: destinations.a.bearer_file: should stand alone: `bearer` is given in another way too",
+            "f:4: destinations.a.bearer_file: should be the only one: `bearer` is given in another way too",
         ),
         (
             "basic = { user = \"u\", password = \"hidden\" }\nbearer = \"hidden\"",
-            "f:3: destinations.a.basic.user: should not stand beside `bearer`: a request has one authorization",
+            "f:3: destinations.a.basic.user: should not be set together with `bearer`: a request has one authorization",
         ),
         (
             "basic = { user = \"u\" }",
@@ -219,7 +222,7 @@ fn every_mistake_is_told_with_its_key_and_without_its_value() {
         ),
         (
             "headers = [\"hidden\"]",
-            "f:3: destinations.a.headers: should be a table of names and values",
+            "f:3: destinations.a.headers: should be a table of names and values, not a list",
         ),
         (
             "headers = { x = 1 }",
@@ -287,7 +290,7 @@ fn every_mistake_is_told_with_its_key_and_without_its_value() {
         ),
         (
             "tls.server_name = \"10.0.0.1\"",
-            "f:3: destinations.a.tls.server_name: should be the name of a host, as it stands in the receiver's certificate",
+            "f:3: destinations.a.tls.server_name: should be the name of a host, as in the receiver's certificate",
         ),
     ] {
         let text = format!("[destinations.a]\nurls = [\"https://h/\"]\n{text}");
@@ -308,17 +311,20 @@ fn urls_and_names_are_checked() {
         (
             "[destinations.a]",
             &[
-                "f:1: destinations.a: needs `urls`: what the URLs begin with that it is for, such as [\"https://example.com/hooks\"]",
+                "f:1: destinations.a: needs `urls`: the beginnings of the URLs that it is for, such as [\"https://example.com/hooks\"]",
             ][..],
         ),
-        ("[destinations]\na = 1", &["f:2: destinations.a: should be a table"]),
+        (
+            "[destinations]\na = 1",
+            &["f:2: destinations.a: should be a table, not an integer"],
+        ),
         (
             "[destinations.a]\nurls = []",
             &["f:2: destinations.a.urls: should be at least one beginning of a URL, such as https://example.com/hooks"],
         ),
         (
             "[destinations.\"a b\"]\nurls = [\"https://h\"]",
-            &["f:1: destinations.a b: is no name of a destination: 1 to 64 letters, digits, '_' and '-' are"],
+            &["f:1: destinations.a b: is not a valid name of a destination: use 1 to 64 letters, digits, '_' and '-'"],
         ),
         (
             "[destinations.a]\nurls = [\"https://hidden@h/\", \"file:///hidden\"]",
@@ -359,9 +365,9 @@ fn what_is_unwise_is_a_warning() {
     assert_eq!(
         shown,
         [
-            "f:2: destinations.a: sends its headers, credentials too, unencrypted: its URL is no https:",
-            "f:2: destinations.a: has a `tls` without effect: http://h/ is no https:",
-            "f:6: destinations.b: does not check the receiver's certificate: whoever is on the way can read and change what is sent",
+            "f:2: destinations.a: sends its headers unencrypted, credentials too: its URL does not begin with https:",
+            "f:2: destinations.a: has a `tls` without effect: http://h/ does not begin with https:",
+            "f:6: destinations.b: does not check the receiver's certificate: anybody on the network path can read and change requests",
         ]
     );
 }

@@ -1,14 +1,14 @@
-//! Reading the files of a configuration: regular ones, of a size that a configuration can have.
+//! Reading the files of a configuration: regular files of limited size.
 //!
-//! Opening anything else may take forever: a named pipe waits for somebody who writes to it, and while the host runs
-//! nothing may wait for that. What the process was started with (`/dev/stdin`, `/dev/fd/3` as a shell makes it of
-//! `<(…)`) has somebody who writes, but only once.
+//! Opening another kind of file may block forever: a named pipe waits for a writer, and a running host must not wait for
+//! one. Files that the process was started with (`/dev/stdin`, or `/dev/fd/3` for a shell's `<(…)`) have a writer, but can
+//! be read only once.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// Bytes of a configuration file. 4 MiB: far more than rules need, and little enough that a wrong file does no harm.
+/// Bytes of a configuration file. 4 MiB: far more than rules need, and too little for a wrong file to do harm.
 const LIMIT: u64 = 4 << 20;
 
 /// When a file is read.
@@ -24,7 +24,7 @@ pub(super) enum Time {
 ///
 /// # Errors
 ///
-/// Why it cannot be read; also if it is no regular file, or larger than 4 MiB.
+/// The file cannot be read, is not a regular file, or is larger than 4 MiB.
 pub(super) fn read(path: &Path, time: Time) -> io::Result<Vec<u8>> {
     if time == Time::Running || !is_inherited(path) {
         must_be_regular(path)?;
@@ -37,18 +37,18 @@ pub(super) fn read(path: &Path, time: Time) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses what is no regular file, without opening it.
+/// Checks that a file is a regular one, without opening it.
 ///
 /// # Errors
 ///
-/// That it is none, or why it cannot be told.
+/// The file is not a regular one, or its metadata cannot be read.
 pub(crate) fn must_be_regular(path: &Path) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
     }
     if !metadata.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
     Ok(())
 }
@@ -78,10 +78,10 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         for time in [Time::Start, Time::Running] {
             let error = |path: &Path| read(path, time).unwrap_err().to_string();
-            // Whoever opens it waits until somebody writes.
-            assert_eq!(error(&fifo), "it is no regular file");
+            // Opening it waits for a writer.
+            assert_eq!(error(&fifo), "it is not a regular file");
             assert_eq!(error(dir.path()), "it is a folder");
-            assert_eq!(error(Path::new("/dev/zero")), "it is no regular file");
+            assert_eq!(error(Path::new("/dev/zero")), "it is not a regular file");
             assert_eq!(
                 error(&dir.path().join("none")),
                 "No such file or directory (os error 2)"
@@ -99,7 +99,7 @@ mod tests {
         let path = format!("/dev/fd/{}", reader.as_raw_fd());
         let path = Path::new(&path);
         let refused = read(path, Time::Running).unwrap_err();
-        assert_eq!(refused.to_string(), "it is no regular file");
+        assert_eq!(refused.to_string(), "it is not a regular file");
         assert_eq!(read(path, Time::Start).unwrap(), b"node.id = 2");
     }
 

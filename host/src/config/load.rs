@@ -4,11 +4,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hookhost_settings::{Place, Problem, document, error_line, find};
+
 use super::file::{self, Time};
-use super::{Environment, Flags, Inputs, Loaded, Problem, Refused, Source, TextFile, read_with};
-use hookhost_modules::explain;
-use hookhost_settings::document::{self, Node, Value};
-use hookhost_settings::reader::{Given, Place, file_layer};
+use super::{Environment, Flags, Inputs, Loaded, Refused, TextFile, read_with};
 
 /// The file that is read if nothing else is named, in the current folder.
 const DEFAULT_FILE: &str = "hookhost.toml";
@@ -51,12 +50,7 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
     let config = named(&flags.config, "--config", &CONFIG_VARIABLES, &environment);
     let default = || {
         let path = flags.default_config.clone()?;
-        let source = Source::File {
-            path: path.clone(),
-            line: None,
-        };
-        let key = String::new();
-        Some((Place { source, key }, path))
+        Some((Place::file(path.as_path()), path))
     };
     let config = config.or_else(default);
     let config = config.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
@@ -78,13 +72,9 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
         .map_or_else(Refused::rest, |loaded| &loaded.config)
         .admin
         .token();
-    problems.extend(token.err().map(|error| Problem {
-        source: Source::File {
-            path: error.path().to_owned(),
-            line: None,
-        },
-        key: "admin.token_file".to_owned(),
-        text: explain(&error),
+    problems.extend(token.err().map(|error| {
+        let place = Place::file(error.path()).below("admin.token_file");
+        place.problem(error_line(&error))
     }));
     match read {
         Ok(loaded) if problems.is_empty() => Ok(loaded),
@@ -119,11 +109,7 @@ fn missing_modules(flags: &Flags) -> Option<Problem> {
             dir.display()
         )
     };
-    Some(Problem {
-        source: Source::Flag,
-        key: "--modules".to_owned(),
-        text,
-    })
+    Some(Place::flag("--modules").problem(text))
 }
 
 /// The file that a flag or one of some variables names.
@@ -133,15 +119,11 @@ fn named(
     variables: &[&str],
     environment: &Environment,
 ) -> Option<(Place, PathBuf)> {
-    let place = |source, key: &str| Place {
-        source,
-        key: key.to_owned(),
-    };
-    let by_flag = flag.clone().map(|path| (place(Source::Flag, flag_name), path));
+    let by_flag = flag.clone().map(|path| (Place::flag(flag_name), path));
     let by_variable = || {
         variables.iter().find_map(|variable| {
             let path = environment.get(*variable).filter(|path| !path.is_empty())?;
-            Some((place(Source::Environment, variable), PathBuf::from(path)))
+            Some((Place::variable(*variable), PathBuf::from(path)))
         })
     };
     by_flag.or_else(by_variable)
@@ -149,15 +131,10 @@ fn named(
 
 /// The webhook file that a configuration file names. Errors in both are reported when they are read.
 fn named_in(config: &TextFile) -> Option<(Place, PathBuf)> {
-    let (table, _) = document::parse(&config.text);
-    let (place, given) = file_layer(&config.path, table).remove("webhook.config")?;
-    match given {
-        Given::Node(Node {
-            value: Value::Text(path),
-            ..
-        }) if !path.is_empty() => Some((place, PathBuf::from(path))),
-        _ => None,
-    }
+    let (table, _) = document::parse(&config.path, &config.text);
+    let setting = find(&table, &["webhook", "config"])?;
+    let path = setting.as_text().filter(|path| !path.is_empty())?;
+    Some((setting.place.clone(), PathBuf::from(path)))
 }
 
 fn text_file(place: &Place, path: PathBuf, time: Time, problems: &mut Vec<Problem>) -> Option<TextFile> {
@@ -217,7 +194,7 @@ mod tests {
             ("HOOKHOST_WEBHOOK_CONFIG".to_owned(), hooks.display().to_string()),
         ]);
         let config = load(Flags::default(), environment.clone()).unwrap().config;
-        assert_eq!((config.node.id, config.delivery.concurrency_limit), (2, 7));
+        assert_eq!((config.node.id, config.delivery.terms.concurrency_limit), (2, 7));
         let flags = Flags {
             config: Some(one),
             ..Flags::default()
@@ -254,7 +231,7 @@ mod tests {
         };
         assert_eq!(
             problems(flags, Environment::default()),
-            ["--config: cannot read /dev/zero: it is no regular file"]
+            ["--config: cannot read /dev/zero: it is not a regular file"]
         );
     }
 

@@ -1,21 +1,21 @@
-//! `[mqtt]`: where clients connect and what they may ask for.
+//! `[mqtt]`: the listener, and the limits of clients.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hookhost_broker::{Limits, SharedStrategy, default_threads};
-use hookhost_settings::reader::Section;
-use hookhost_settings::units::parse_duration;
+use hookhost_settings::{Section, parse_duration};
 
 /// The listener and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
-    /// Address of the MQTT listener; port 0 takes a free one. Loopback by default, because anybody may connect.
+    /// Address of the MQTT listener; port 0 takes a free one. Loopback by default, because clients are not
+    /// authenticated.
     pub listen: SocketAddr,
-    /// Threads that serve clients, by default [`default_threads`]: more of them leave modules and delivery less of the
-    /// processors when those are short.
+    /// Threads that serve clients, by default [`default_threads`]. Under CPU pressure, more threads leave modules and delivery
+    /// a smaller share.
     pub threads: usize,
-    /// What clients may ask for.
+    /// Limits of clients.
     pub limits: Limits,
 }
 
@@ -29,9 +29,9 @@ impl Default for Mqtt {
     }
 }
 
-/// Times longer than any that makes sense.
+/// An upper bound for times.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// As long as MQTT 5 can say it.
+/// The longest time that MQTT 5 can express.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 const STRATEGIES: [(&str, SharedStrategy); 7] = [
@@ -49,7 +49,7 @@ impl Mqtt {
         let d = Mqtt::default();
         Mqtt {
             listen: at.address("listen", d.listen),
-            threads: at.count("threads", d.threads, 1..=1_024),
+            threads: at.integer("threads", d.threads, 1..=1_024),
             limits: limits(&mut at),
         }
     }
@@ -59,10 +59,10 @@ fn limits(at: &mut Section<'_>) -> Limits {
     let d = Limits::default();
     let (zero, millisecond) = (Duration::ZERO, Duration::from_millis(1));
     let limits = Limits {
-        backlog: at.count("backlog", d.backlog, 1..=65_535),
-        max_connections: at.count("max_connections", d.max_connections, 1..=100_000_000),
-        max_handshaking_limit: at.count("max_handshaking_limit", d.max_handshaking_limit, 1..=1_000_000),
-        max_sessions: at.count("max_sessions", d.max_sessions, 0..=100_000_000),
+        backlog: at.integer("backlog", d.backlog, 1..=65_535),
+        max_connections: at.integer("max_connections", d.max_connections, 1..=100_000_000),
+        max_handshaking_limit: at.integer("max_handshaking_limit", d.max_handshaking_limit, 1..=1_000_000),
+        max_sessions: at.integer("max_sessions", d.max_sessions, 0..=100_000_000),
         handshake_timeout: at.duration("handshake_timeout", d.handshake_timeout, millisecond..=DAY),
         send_timeout: at.duration("send_timeout", d.send_timeout, zero..=DAY),
         nodelay: at.boolean("nodelay", d.nodelay),
@@ -71,16 +71,16 @@ fn limits(at: &mut Section<'_>) -> Limits {
         reuse_port: at.boolean("reuse_port", d.reuse_port),
         max_packet_size: packet_size(at, d.max_packet_size),
         allow_anonymous: at.boolean("allow_anonymous", d.allow_anonymous),
-        max_clientid_len: at.count("max_clientid_len", d.max_clientid_len, 1..=65_535),
+        max_clientid_len: at.integer("max_clientid_len", d.max_clientid_len, 1..=65_535),
         min_keepalive: at.seconds("min_keepalive", d.min_keepalive),
         max_keepalive: at.seconds("max_keepalive", d.max_keepalive),
         allow_zero_keepalive: at.boolean("allow_zero_keepalive", d.allow_zero_keepalive),
-        keepalive_backoff: at.fraction("keepalive_backoff", f64::from(d.keepalive_backoff), 0.5..=10.0) as f32,
-        max_qos_allowed: at.count("max_qos_allowed", d.max_qos_allowed, 0..=2),
-        max_topic_levels: at.count("max_topic_levels", d.max_topic_levels, 1..=1_024),
-        max_topic_aliases: at.count("max_topic_aliases", d.max_topic_aliases, 0..=65_535),
-        max_inflight: at.count("max_inflight", d.max_inflight, 1..=65_535),
-        max_mqueue_len: at.count("max_mqueue_len", d.max_mqueue_len, 1..=100_000_000),
+        keepalive_backoff: at.number("keepalive_backoff", f64::from(d.keepalive_backoff), 0.5..=10.0) as f32,
+        max_qos_allowed: at.integer("max_qos_allowed", d.max_qos_allowed, 0..=2),
+        max_topic_levels: at.integer("max_topic_levels", d.max_topic_levels, 1..=1_024),
+        max_topic_aliases: at.integer("max_topic_aliases", d.max_topic_aliases, 0..=65_535),
+        max_inflight: at.integer("max_inflight", d.max_inflight, 1..=65_535),
+        max_mqueue_len: at.integer("max_mqueue_len", d.max_mqueue_len, 1..=100_000_000),
         max_mqueue_bytes: at.size("max_mqueue_bytes", d.max_mqueue_bytes, 0..=1 << 40),
         mqueue_rate_limit: at.text("mqueue_rate_limit", d.mqueue_rate_limit, rate),
         message_retry_interval: at.duration("message_retry_interval", d.message_retry_interval, zero..=DAY),
@@ -91,12 +91,12 @@ fn limits(at: &mut Section<'_>) -> Limits {
             d.max_session_expiry_interval,
             zero..=LONGEST,
         ),
-        max_subscriptions: at.count("max_subscriptions", d.max_subscriptions, 0..=100_000_000),
+        max_subscriptions: at.integer("max_subscriptions", d.max_subscriptions, 0..=100_000_000),
         limit_subscription: at.boolean("limit_subscription", d.limit_subscription),
         shared_subscription: at.boolean("shared_subscription", d.shared_subscription),
         shared_strategy: at.choice("shared_strategy", d.shared_strategy, &STRATEGIES),
         retain: at.boolean("retain", d.retain),
-        max_retained_messages: at.count("max_retained_messages", d.max_retained_messages, 0..=100_000_000),
+        max_retained_messages: at.integer("max_retained_messages", d.max_retained_messages, 0..=100_000_000),
         max_retained_bytes: at.size("max_retained_bytes", d.max_retained_bytes, 0..=1 << 40),
         retained_message_ttl: at.duration("retained_message_ttl", d.retained_message_ttl, zero..=LONGEST),
         busy_check: at.boolean("busy_check", d.busy_check),
@@ -113,13 +113,13 @@ fn limits(at: &mut Section<'_>) -> Limits {
     limits
 }
 
-/// At most what the 28 bits of the packet length allow.
+/// The upper bound is that of the 28 bits of the packet length.
 fn packet_size(at: &mut Section<'_>, default: u32) -> u32 {
     let size = at.size("max_packet_size", default as usize, 16..=268_435_455);
     u32::try_from(size).unwrap_or(default)
 }
 
-/// Messages in a time, written `1000/1s`.
+/// Messages per time, such as `1000/1s`.
 fn rate(text: &str) -> Result<(u32, Duration), String> {
     let parts = text.split_once('/').and_then(|(messages, per)| {
         let messages = messages

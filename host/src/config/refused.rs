@@ -2,13 +2,13 @@
 
 use super::webhook::RulesFrom;
 use super::{Config, Problem};
-use hookhost_import::Format;
+use hookhost_import::Broker;
 use hookhost_settings::Mistakes;
 
 /// A configuration that is refused, with all its problems.
 ///
 /// Problems that modules report are not among them at first: show them [`rest`](Refused::rest) and
-/// [`add`](Refused::add) what they report.
+/// [`add`](Mistakes::add) what they report.
 #[derive(Debug)]
 pub struct Refused {
     /// The problems, ordered by place.
@@ -35,7 +35,7 @@ impl Refused {
     pub fn mistakes(self) -> Mistakes {
         let checked = match &self.rest.webhook.rules {
             // RMQTT's rules are checked by the module itself.
-            RulesFrom::Broker { format, path } if *format != Format::Rmqtt => path.clone(),
+            RulesFrom::Broker { broker, path } if *broker != Broker::Rmqtt => path.clone(),
             _ => None,
         };
         let problems = self.problems;

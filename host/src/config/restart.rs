@@ -1,19 +1,19 @@
-//! What of a configuration cannot change while the host runs.
+//! The settings that need a restart.
 //!
-//! Rules and bodies, destinations, and the terms on which requests are sent follow a configuration that is read again.
-//! Everything else, from listeners to the bounds of queues, is what it was at the start: [`Fixed`] remembers what was
-//! given for it, so that a difference can be named.
+//! A reload changes rules and bodies, destinations, and the terms on which requests are sent. All other settings, from
+//! listeners to the bounds of queues, keep their values until the host ends. [`Fixed`] holds what was given for them, so that
+//! a reload can name the differences.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use hookhost_settings::Problem;
-use hookhost_settings::reader::{Given, Layer, Place};
+use hookhost_settings::{JsonDates, Place, Problem, Report, Table, Value};
+use serde_json::Value as Json;
 
-/// Sections that take effect at once.
-const SECTIONS: [&str; 2] = ["webhook.", "destinations."];
+/// Sections that a reload changes.
+const SECTIONS: [&str; 2] = ["webhook", "destinations"];
 
-/// Keys that do, beside those; what they hold is in [`Terms`](hookhost_delivery::Terms).
+/// Keys in other sections that a reload changes; their values are in [`Terms`](hookhost_delivery::Terms).
 const KEYS: [&str; 7] = [
     "delivery.concurrency_limit",
     "delivery.http_timeout",
@@ -24,18 +24,9 @@ const KEYS: [&str; 7] = [
     "delivery.retry_max_elapsed_time",
 ];
 
-/// What was given for settings that hold until the host ends.
+/// The settings that need a restart, each with its place and value.
 #[derive(Clone, PartialEq, Default)]
-pub struct Fixed(BTreeMap<String, (Place, Said)>);
-
-/// A value without the place where it stands.
-#[derive(Clone, PartialEq)]
-enum Said {
-    Texts(Vec<String>),
-    Json(serde_json::Value),
-    /// Nothing that JSON has; a problem of its own.
-    Other,
-}
+pub struct Fixed(BTreeMap<String, (Place, Json)>);
 
 /// Only the keys: values may be secrets.
 impl fmt::Debug for Fixed {
@@ -45,37 +36,34 @@ impl fmt::Debug for Fixed {
 }
 
 impl Fixed {
-    /// Of what is in force of all layers.
-    pub(super) fn of(given: Layer) -> Fixed {
-        let fixed = given.into_iter().filter(|(path, _)| {
-            let at_once = SECTIONS.iter().any(|section| path.starts_with(section)) || KEYS.contains(&path.as_str());
-            !at_once
-        });
-        Fixed(
-            fixed
-                .map(|(path, (place, given))| (path, (place, said(given))))
-                .collect(),
-        )
+    /// Of all settings that are given.
+    pub(super) fn of(settings: &Table) -> Fixed {
+        // A value that JSON cannot express is reported by its reader.
+        let report = Report::default();
+        let mut fixed = BTreeMap::new();
+        for (section, setting) in settings {
+            let Value::Table(table) = &setting.value else { continue };
+            for (key, setting) in table {
+                let path = format!("{section}.{key}");
+                if !SECTIONS.contains(&section.as_str()) && !KEYS.contains(&path.as_str()) {
+                    let value = setting.to_json(&report, JsonDates::Text);
+                    fixed.insert(path, (setting.place.clone(), value));
+                }
+            }
+        }
+        Fixed(fixed)
     }
 
-    /// What differs from how the host was started, each with its place.
+    /// The settings that differ from those at the start of the host, each with its place.
     pub fn differences(&self, started: &Fixed) -> Vec<Problem> {
-        let of = |fixed: &Fixed, path: &String| fixed.0.get(path).map(|(_, said)| said.clone());
+        let of = |fixed: &Fixed, path: &String| fixed.0.get(path).map(|(_, value)| value.clone());
         let changed = self.0.iter().filter(|(path, _)| of(started, path) != of(self, path));
         let changed =
             changed.map(|(_, (place, _))| place.problem("needs a restart: it cannot change while the host runs"));
         let gone = started.0.iter().filter(|(path, _)| !self.0.contains_key(*path));
-        let gone =
-            gone.map(|(_, (place, _))| place.problem("is gone, which needs a restart: what it said holds until then"));
+        let gone = gone
+            .map(|(_, (place, _))| place.problem("is removed, which needs a restart: its value is used until then"));
         changed.chain(gone).collect()
-    }
-}
-
-fn said(given: Given) -> Said {
-    match given {
-        Given::Text(text) => Said::Texts(vec![text]),
-        Given::Texts(texts) => Said::Texts(texts),
-        Given::Node(node) => node.to_json().map_or(Said::Other, Said::Json),
     }
 }
 
@@ -109,7 +97,7 @@ mod tests {
                 .map(Problem::to_string)
                 .collect()
         };
-        // Other lines, other order, the same values; what takes effect at once is different.
+        // Other lines, other order, the same values; only settings that a reload changes differ.
         let same = "[delivery]\nqueue_requests = 9\nhttp_timeout = \"2s\"\n\n[hooks]\nbatch = 5\n\
                     [mqtt]\nlisten = \"127.0.0.1:1\"\n[destinations.d]\nurls = [\"http://d/\"]\n";
         assert_eq!(lines(same), [""; 0]);
@@ -118,7 +106,7 @@ mod tests {
             [
                 "h.toml:2: mqtt.listen: needs a restart: it cannot change while the host runs",
                 "h.toml:3: mqtt.max_clientid_len: needs a restart: it cannot change while the host runs",
-                "h.toml:9: delivery.queue_requests: is gone, which needs a restart: what it said holds until then",
+                "h.toml:9: delivery.queue_requests: is removed, which needs a restart: its value is used until then",
             ]
         );
     }

@@ -3,8 +3,8 @@
 //! A variable `HOOKHOST_SECTION__KEY` is read like any other setting. Of the others a few have a meaning of their own, and
 //! some are set by orchestrators. Whatever else begins with `HOOKHOST_` is a mistake: often it lacks an underscore.
 
-use hookhost_settings::reader::PREFIX;
-use hookhost_settings::{Problem, Source};
+use hookhost_settings::variables::PREFIX;
+use hookhost_settings::{Place, Problem};
 use hookhost_shared::nearest::nearest;
 
 use super::{Environment, TextFile};
@@ -42,11 +42,7 @@ pub(super) fn unknown(environment: &Environment, known: &[String], files: &[&Tex
             && !is_of_orchestrator(name, value)
             && !is_named(name)
     });
-    let problem = |name: &String| Problem {
-        source: Source::Environment,
-        key: name.clone(),
-        text: suggestion(name, known),
-    };
+    let problem = |name: &String| Place::variable(name).problem(suggestion(name, known));
     names.map(|(name, _)| problem(name)).collect()
 }
 

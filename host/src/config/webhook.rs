@@ -1,50 +1,46 @@
 //! `[webhook]`: the configuration of the default module, as canonical rules.
 //!
-//! What the rules mean is the module's business, and it reports their mistakes with their keys. Here they become JSON,
-//! and destinations are checked, because the host sends to them.
+//! The module checks the rules and reports problems with their keys. Here the rules become JSON, and URLs are checked,
+//! because the host sends to them.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use hookhost_webhook as bodies;
+use hookhost_import::Broker;
+use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, url};
+use hookhost_webhook::{Format, RuleKey};
 use serde_json::{Map, Value as Json, json};
 
-use hookhost_import::{EVENTS, Format};
-use hookhost_settings::Places;
-use hookhost_settings::document::{Node, Value};
-use hookhost_settings::reader::{Given, Place, Section};
-use hookhost_settings::url;
-
-/// Where webhooks go when nobody says where.
+/// The URL of webhooks if none is given.
 const TERMINAL: &str = "stdout:";
 
 /// The configuration of the default module.
 #[derive(Clone, PartialEq)]
 pub struct Webhook {
     /// Canonical rules: `{"urls": […], "rule": {"<event>": [{"action": …, "topics": […], "urls": […]}]}, "format": …}`
-    /// and what else holds for all of them.
-    /// URLs are checked; the rest is for the module to check.
+    /// and the settings for all of
+    /// them. URLs are checked; the module checks the rest.
     pub config: Json,
-    /// Where each key of [`config`](Webhook::config) was given, for its mistakes.
+    /// The place of each key of [`config`](Webhook::config), for the module's problems.
     pub places: Places,
     /// Where the rules come from.
     pub rules: RulesFrom,
-    /// There are rules for which nobody has given a URL, so that their webhooks go to the terminal: worth a hint.
+    /// Whether rules have no URL, so that their webhooks go to the terminal; worth a hint.
     pub urls_missing: bool,
 }
 
 /// Where the rules come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RulesFrom {
-    /// Nobody gave any: every event has one.
+    /// No rules are given: every event has one.
     Default,
     /// The configuration file.
     File,
     /// The configuration of another broker.
     Broker {
-        /// Whose.
-        format: Format,
-        /// The file; none: the environment alone.
+        /// The broker.
+        broker: Broker,
+        /// Its file; `None` for the environment alone.
         path: Option<PathBuf>,
     },
 }
@@ -66,49 +62,45 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// Settings for all rules that are texts; what they may be is for the module to say.
+/// Strings among the settings for all rules; the module checks them.
 const TEXTS: [&str; 4] = ["payload_encoding", "method", "body", "cloudevents_mode"];
 
-/// Those that are tables.
+/// Tables among the settings for all rules.
 const TABLES: [&str; 2] = ["headers", "cloudevents_extensions"];
 
 impl Webhook {
-    /// Reads the section. What is wrong is reported and handed on as it stands, so that the module, asked for its own
-    /// mistakes, finds nothing missing that is there.
-    pub(super) fn read(mut at: Section<'_>, broker: Option<(Format, Option<PathBuf>)>) -> Webhook {
-        // Both have been followed before; here they become known.
+    /// Reads the section. Wrong values are reported and still passed to the module, so that it does not report them as missing.
+    pub(super) fn read(mut at: Section<'_>, broker: Option<(Broker, Option<PathBuf>)>) -> Webhook {
+        // Both are evaluated before; reading them here makes them known.
         at.path("config");
-        at.choice(
-            "config_format",
-            None,
-            &Format::ALL.map(|format| (format.name(), Some(format))),
-        );
+        let brokers = Broker::ALL.map(|broker| (broker.name(), Some(broker)));
+        at.choice("config_format", None, &brokers);
         let mut places = Places::default();
         let keys = ["urls", "rule", "format", "as_documented"];
         for key in keys.into_iter().chain(TEXTS).chain(TABLES) {
-            if let Some((place, given)) = at.given(key) {
-                places.note(key, &place, &given);
+            if let Some(setting) = at.given(key) {
+                places.add(key, setting);
             }
         }
         at.list("urls", |text| url::check(text).map(drop));
-        let urls = at.given("urls").map(|(_, given)| urls(&given));
-        let bodies = bodies::Format::ALL.map(|format| (format.name(), Some(format)));
-        let format = at.choice("format", None, &bodies);
+        let urls = at.given("urls").map(urls);
+        let formats = Format::ALL.map(|format| (format.name(), Some(format)));
+        let format = at.choice("format", None, &formats);
         let none_given = urls.is_none();
         let urls = urls.unwrap_or_else(|| json!([TERMINAL]));
         let is_empty = urls.as_array().is_some_and(Vec::is_empty);
-        let (rule, from) = match at.table("rule") {
-            Some((place, Given::Node(node))) => (
-                rules(&mut at, &place, node, is_empty),
-                broker.map_or(RulesFrom::File, |(format, path)| RulesFrom::Broker { format, path }),
+        let (rule, from) = match at.whole_table("rule").cloned() {
+            Some(setting) => (
+                rules(at.report(), setting, is_empty),
+                broker.map_or(RulesFrom::File, |(broker, path)| RulesFrom::Broker { broker, path }),
             ),
-            _ => (every_event(format.unwrap_or_default()), RulesFrom::Default),
+            None => (every_event(format.unwrap_or_default()), RulesFrom::Default),
         };
         let urls_missing = none_given && needs_urls(&rule);
         let mut config = Map::from_iter([("urls".to_owned(), urls), ("rule".to_owned(), rule)]);
-        let name = at.given("format").map(|(_, given)| match format {
+        let name = at.given("format").map(|setting| match format {
             Some(format) => Json::from(format.name()),
-            None => as_it_stands(&given),
+            None => unchecked(setting),
         });
         config.extend(name.map(|name| ("format".to_owned(), name)));
         config.extend(shared(&mut at));
@@ -131,45 +123,42 @@ fn needs_urls(rules: &Json) -> bool {
     })
 }
 
-/// What else holds for all rules; the module checks it.
+/// The other settings for all rules; the module checks them.
 fn shared(at: &mut Section<'_>) -> Map<String, Json> {
     let mut shared = Map::new();
     let given = at.is_given("as_documented");
-    // If that is wrong: with the documented bodies rules may lack more, and no mistake is told that is none.
+    // The default of a wrong value is true: with the documented bodies fewer keys are required, so the module reports no
+    // problem that is none.
     let as_documented = at.boolean("as_documented", true);
     if given {
         shared.insert("as_documented".to_owned(), as_documented.into());
     }
     for key in TEXTS {
         at.text(key, (), |_| Ok(()));
-        if let Some((_, given)) = at.given(key) {
-            shared.insert(key.to_owned(), as_it_stands(&given));
+        if let Some(setting) = at.given(key) {
+            shared.insert(key.to_owned(), unchecked(setting));
         }
     }
+    let report = at.report();
     for key in TABLES {
-        if let Some((place, Given::Node(node))) = at.table(key) {
-            let table = to_json(at, &place, node);
-            shared.insert(key.to_owned(), table);
+        if let Some(setting) = at.whole_table(key) {
+            shared.insert(key.to_owned(), setting.to_json(report, JsonDates::Invalid));
         }
     }
     shared
 }
 
-/// A value that has been checked, or whose mistakes have been told.
-fn as_it_stands(given: &Given) -> Json {
-    match given {
-        Given::Text(text) => json!(text),
-        Given::Texts(texts) => json!(texts),
-        Given::Node(node) => node.to_json().unwrap_or_default(),
-    }
+/// A value that is already checked, or whose problems are already reported.
+fn unchecked(setting: &Setting) -> Json {
+    setting.to_json(&Report::default(), JsonDates::Invalid)
 }
 
 /// URLs without blanks around them.
-fn urls(given: &Given) -> Json {
-    let mut urls = match given {
-        Given::Text(text) => json!(text.split_whitespace().collect::<Vec<_>>()),
-        other => as_it_stands(other),
-    };
+fn urls(setting: &Setting) -> Json {
+    if let Value::Untyped(text) = &setting.value {
+        return json!(text.split_whitespace().collect::<Vec<_>>());
+    }
+    let mut urls = unchecked(setting);
     for url in urls.as_array_mut().into_iter().flatten() {
         if let Json::String(text) = url {
             *text = text.trim().to_owned();
@@ -178,74 +167,53 @@ fn urls(given: &Given) -> Json {
     urls
 }
 
-/// A rule for each event that the broker tells, under its own name and for all topics.
-fn every_event(format: bodies::Format) -> Json {
+/// A rule for each event of the broker, with the event's name as its action and for all topics.
+fn every_event(format: Format) -> Json {
     let rule = |name: &str| match format {
-        bodies::Format::Rmqtt => json!([{"action": name}]),
+        Format::Rmqtt => json!([{"action": name}]),
         _ => json!([{}]),
     };
-    let keys = format.usual_keys().map(bodies::RuleKey::name);
+    let keys = format.usual_keys().map(RuleKey::name);
     Json::Object(keys.map(|name| (name.to_owned(), rule(name))).collect())
 }
 
 /// Rules as JSON, their URLs checked and without blanks around them.
-fn rules(at: &mut Section<'_>, place: &Place, mut node: Node, urls_needed: bool) -> Json {
-    if let Value::Table(events) = &mut node.value {
-        for (event, rules) in events.iter_mut() {
-            let Value::List(rules) = &mut rules.value else { continue };
-            for (index, rule) in rules.iter_mut().enumerate() {
-                let place = place.inside(&format!(".{event}[{index}]"), rule.line);
-                let Value::Table(rule) = &mut rule.value else { continue };
-                let urls = match rule.get_mut("urls") {
-                    Some(Node {
-                        value: Value::List(urls),
-                        ..
-                    }) => check_urls(at, &place, urls),
-                    Some(_) => continue,
-                    None => 0,
-                };
-                if urls == 0 && urls_needed {
-                    at.warning(place.problem("has no URL and there is none for all rules: it does nothing"));
-                }
+fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
+    let Value::Table(events) = &mut rules.value else {
+        return rules.to_json(report, JsonDates::Invalid);
+    };
+    for rule in events.values_mut().flat_map(rules_of_event) {
+        let Value::Table(fields) = &mut rule.value else {
+            continue;
+        };
+        let has_urls = match fields.get_mut("urls").map(|urls| &mut urls.value) {
+            Some(Value::List(urls)) => {
+                urls.iter_mut().for_each(|url| check_url(report, url));
+                !urls.is_empty()
             }
+            Some(_) => continue,
+            None => false,
+        };
+        if !has_urls && urls_needed {
+            let text = "has no URL and there is none for all rules: it does nothing";
+            report.warning(&rule.place, text);
         }
     }
-    to_json(at, place, node)
+    rules.to_json(report, JsonDates::Invalid)
 }
 
-/// A value as JSON; what JSON does not have is a mistake where it stands.
-fn to_json(at: &mut Section<'_>, place: &Place, node: Node) -> Json {
-    match node.value {
-        Value::Table(entries) => {
-            let entries = entries.into_iter().map(|(name, node)| {
-                let place = place.inside(&format!(".{name}"), node.line);
-                (name, to_json(at, &place, node))
-            });
-            Json::Object(entries.collect())
-        }
-        Value::List(entries) => {
-            let entries = entries.into_iter().enumerate();
-            let entries = entries.map(|(index, node)| {
-                let place = place.inside(&format!("[{index}]"), node.line);
-                to_json(at, &place, node)
-            });
-            Json::Array(entries.collect())
-        }
-        _ => node.to_json().unwrap_or_else(|(_, kind)| {
-            at.problem(place.problem(format!("is {kind}, which has no meaning here")));
-            Json::Null
-        }),
+fn rules_of_event(event: &mut Setting) -> &mut [Setting] {
+    match &mut event.value {
+        Value::List(rules) => rules,
+        _ => &mut [],
     }
 }
 
-fn check_urls(at: &mut Section<'_>, place: &Place, urls: &mut [Node]) -> usize {
-    for (index, node) in urls.iter_mut().enumerate() {
-        if let Value::Text(text) = &mut node.value {
-            match url::check(text) {
-                Ok(url) => *text = url.to_owned(),
-                Err(error) => at.problem(place.inside(&format!(".urls[{index}]"), node.line).problem(error)),
-            }
+fn check_url(report: &Report, setting: &mut Setting) {
+    if let Value::Text(text) = &mut setting.value {
+        match url::check(text) {
+            Ok(url) => *text = url.to_owned(),
+            Err(error) => report.problem(&setting.place, error),
         }
     }
-    urls.len()
 }

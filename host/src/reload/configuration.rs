@@ -105,7 +105,7 @@ impl Configuration {
     /// Reads it again, and logs new warnings. Blocks, but never for long.
     pub(crate) fn read(&mut self) -> ReadAgain {
         if let Some((file, settings)) = &self.unrepeatable {
-            let warning = Problem::of_file(file, "is no regular file and is not read again");
+            let warning = Problem::of_file(file.as_path(), "is not a regular file and is not read again");
             return ReadAgain {
                 settings: Ok(settings.clone()),
                 warnings: vec![warning.to_string()],
@@ -184,7 +184,7 @@ mod tests {
         loaded.files = vec!["/dev/null".into()];
         let mut configuration = Configuration::new(origin, &loaded);
         assert_eq!(configuration.files(), [""; 0].map(PathBuf::from));
-        let warning = "/dev/null: is no regular file and is not read again".to_owned();
+        let warning = "/dev/null: is not a regular file and is not read again".to_owned();
         assert_eq!(read(&mut configuration), (Ok(true), vec![warning]));
     }
 }

@@ -27,8 +27,8 @@ use hookhost_hooks::Bus;
 use hookhost_modules as modules;
 use hookhost_modules::{
     Applied, ConfigurationOutcome, Desired, DesiredConfiguration, FolderListing, LoadError, Modules, ModulesFolder,
-    explain,
 };
+use hookhost_settings::error_line;
 use hookhost_wasm::Engine;
 use watched::WatchedFiles;
 use watcher::{Asker, FolderWatcher, Reason};
@@ -150,7 +150,7 @@ impl Reloader {
         let folder = match self.folder.list() {
             Ok(folder) => folder,
             Err(error) => {
-                let reason = explain(&error);
+                let reason = error_line(&error);
                 if !std::mem::replace(&mut self.is_unlisted, true) {
                     error!(reason, "modules stay as they are");
                 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
-use super::error_chain;
 use super::guard::PublicOnly;
 use super::tls::Tls;
+use hookhost_settings::error_line;
 
 /// How long an unused connection is kept. Common receivers keep theirs for as long.
 const MAX_IDLE: Duration = Duration::from_secs(60);
@@ -174,7 +174,7 @@ impl Resolve for LeadsTo {
 
 /// An error and its sources in one line, without the URL, which may hold a token.
 pub(super) fn reasons(error: reqwest::Error) -> String {
-    error_chain(&error.without_url())
+    error_line(&error.without_url())
 }
 
 #[cfg(test)]

@@ -15,42 +15,37 @@ use super::signing::SigningKey;
 use super::tls::Tls;
 use super::{Settings, retry::Policy};
 
-/// How requests to one receiver are sent; what each means stands at [`Settings`].
+/// How requests to one receiver are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
-    /// Requests under way at once.
+    /// Requests under way at once per destination, divided among the sender threads (at least 1 each). Receivers that
+    /// answer within a millisecond need no more than 32, and those cost less processor time each than 128.
     pub concurrency_limit: usize,
-    /// Longest time for one attempt.
+    /// Timeout of one attempt, from connecting to the end of the answer.
     pub http_timeout: Duration,
-    /// Longest time for making a connection.
+    /// Timeout of making a connection.
     pub connect_timeout: Duration,
-    /// First wait between attempts.
+    /// First wait between attempts; each wait is varied by ±50 %.
     pub retry_initial_interval: Duration,
-    /// How much longer each further wait is.
+    /// The factor from one wait to the next; values below 1 are treated as 1.
     pub retry_multiplier: f64,
-    /// Longest wait between attempts.
+    /// Longest wait between attempts, before it is varied, and longest `Retry-After` that is honoured.
     pub retry_max_interval: Duration,
-    /// When to give up.
+    /// Time from the first attempt to the last, after which the request is dropped.
     pub retry_max_elapsed_time: Duration,
 }
 
 impl Default for Terms {
-    /// Those of [`Settings`].
+    /// The defaults of RMQTT's web-hook where it has the setting.
     fn default() -> Terms {
-        Terms::from(&Settings::default())
-    }
-}
-
-impl From<&Settings> for Terms {
-    fn from(settings: &Settings) -> Terms {
         Terms {
-            concurrency_limit: settings.concurrency_limit,
-            http_timeout: settings.http_timeout,
-            connect_timeout: settings.connect_timeout,
-            retry_initial_interval: settings.retry_initial_interval,
-            retry_multiplier: settings.retry_multiplier,
-            retry_max_interval: settings.retry_max_interval,
-            retry_max_elapsed_time: settings.retry_max_elapsed_time,
+            concurrency_limit: 128,
+            http_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            retry_initial_interval: Duration::from_millis(500),
+            retry_multiplier: 2.5,
+            retry_max_interval: Duration::from_secs(60),
+            retry_max_elapsed_time: Duration::from_secs(60),
         }
     }
 }
@@ -102,7 +97,7 @@ pub struct Receivers {
 impl From<&Settings> for Receivers {
     fn from(settings: &Settings) -> Receivers {
         Receivers {
-            terms: Terms::from(settings),
+            terms: settings.terms.clone(),
             destinations: settings.destinations.clone(),
         }
     }
@@ -199,7 +194,7 @@ pub(super) mod tests {
             headers: Vec::new(),
             signing: Vec::new(),
             tls: Tls::default(),
-            terms: Terms::from(&Settings::default()),
+            terms: Terms::default(),
         }
     }
 

@@ -26,7 +26,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::error_chain;
+use hookhost_settings::error_line;
 
 /// Where requests to one URL go.
 pub(super) struct Direct {
@@ -127,7 +127,7 @@ impl Pool {
             };
             match error.take_message() {
                 Some(unsent) if kept => request = unsent,
-                _ => return Err(format!("error sending request: {}", error_chain(&error.into_error()))),
+                _ => return Err(format!("error sending request: {}", error_line(&error.into_error()))),
             }
         }
     }
@@ -149,18 +149,18 @@ impl Pool {
 
     async fn connect(&self) -> Result<Connection, String> {
         let stream = match timeout(self.connect_timeout.get(), self.reach()).await {
-            Ok(stream) => stream.map_err(|error| format!("cannot connect: {}", error_chain(&error)))?,
+            Ok(stream) => stream.map_err(|error| format!("cannot connect: {}", error_line(&error)))?,
             Err(_) => return Err("cannot connect: no answer within the time".to_owned()),
         };
         stream
             .set_nodelay(true)
-            .map_err(|error| format!("cannot connect: {}", error_chain(&error)))?;
+            .map_err(|error| format!("cannot connect: {}", error_line(&error)))?;
         // To copy a small body behind its head costs less than to have the system collect the two.
         let (connection, driver) = http1::Builder::new()
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| format!("cannot connect: {}", error_chain(&error)))?;
+            .map_err(|error| format!("cannot connect: {}", error_line(&error)))?;
         // Whoever waits for an answer is told of the error as well.
         spawn_local(async move { drop(driver.await) });
         Ok(connection)

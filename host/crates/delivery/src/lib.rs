@@ -13,7 +13,7 @@
 //! and other destinations do not wait for it, except for capacity in the outbox.
 //!
 //! **Bounds.** Requests and bytes in the outbox ([`Settings::queue_requests`], [`Settings::queue_bytes`]); requests
-//! under way per destination ([`Settings::concurrency_limit`]) and, so that no set of URLs can use up all sockets, over
+//! under way per destination ([`Terms::concurrency_limit`]) and, so that no set of URLs can use up all sockets, over
 //! all destinations (sixteen times that); the time of one attempt and of all of them; how much of an answer is read.
 //!
 //! **Threads.** A few threads of its own, each with its own runtime, connections and queue, which share nothing but
@@ -85,21 +85,8 @@ pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
 pub struct Settings {
     /// Sender threads, at least 1. One sends some 45,000 small requests a second over loopback.
     pub threads: usize,
-    /// Requests under way at once per destination, divided among the threads (at least 1 each). Receivers that answer
-    /// within a millisecond need no more than 32, and those cost less processor time each than 128.
-    pub concurrency_limit: usize,
-    /// Longest time for one attempt, from connecting to the end of the answer.
-    pub http_timeout: Duration,
-    /// Longest time for making a connection.
-    pub connect_timeout: Duration,
-    /// First wait between attempts; each wait is varied by ±50 %.
-    pub retry_initial_interval: Duration,
-    /// How much longer each further wait is; less than 1 counts as 1.
-    pub retry_multiplier: f64,
-    /// Longest wait between attempts, before it is varied, and longest `Retry-After` that is honoured.
-    pub retry_max_interval: Duration,
-    /// When to give up, counted from the first attempt. The last attempt begins then.
-    pub retry_max_elapsed_time: Duration,
+    /// How requests are sent that belong to no destination.
+    pub terms: Terms,
     /// Requests in the outbox, those under way included.
     pub queue_requests: usize,
     /// Their bytes, as [`OutboxRequest::size`] counts.
@@ -120,13 +107,7 @@ impl Default for Settings {
         Settings {
             // A sender is idle most of its time at usual rates; a broker needs the other cores more.
             threads: if cores <= 4 { 1 } else { cores / 4 },
-            concurrency_limit: 128,
-            http_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            retry_initial_interval: Duration::from_millis(500),
-            retry_multiplier: 2.5,
-            retry_max_interval: Duration::from_secs(60),
-            retry_max_elapsed_time: Duration::from_secs(60),
+            terms: Terms::default(),
             // Some seconds of a full load, or a minute of a modest one with its receiver down.
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
@@ -209,16 +190,4 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         self.capacity.close();
     }
-}
-
-/// An error and its sources in one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

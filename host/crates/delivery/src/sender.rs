@@ -147,7 +147,7 @@ struct Notices {
 impl SenderState {
     fn new(settings: &Settings, capacity: Arc<Capacity>, counts: Arc<Counts>) -> SenderState {
         let threads = settings.threads.max(1);
-        let limit = (settings.concurrency_limit / threads).max(1);
+        let limit = (settings.terms.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
         SenderState {
             http: Http::new(),

@@ -16,7 +16,7 @@ use super::sessions::Sessions;
 use super::settings::{GatewaySettings, Publishers};
 use super::upstream::Upstreams;
 use hookhost_broker::Limits;
-use hookhost_event::{Detail, Event, Hook, Id, Message, Millis};
+use hookhost_event::{Hook, Id, Message, Millis};
 use hookhost_hooks::{Bus, InterestedIn, Throttle};
 
 /// What all connections share.

@@ -77,7 +77,8 @@ fn one_look_up_answers_for_several_hooks() {
         bus.offer(found.of(Hook::MessagePublish), testing::publish("c", "t/1", b""))
             .is_none()
     );
-    drop((a, b));
+    // The queue ends when nothing refers to it any more.
+    drop((a, b, found, other));
     assert_eq!(drain(&mut inboxes.remove(0)).len(), 1);
     assert!(!InterestedIn::default().wants(Hook::MessagePublish));
 }

@@ -1,16 +1,11 @@
-//! What every broker's configuration is turned into: rules, destinations and settings in this host's words, each with
-//! the place that said it.
+//! What every broker's configuration is turned into: rules, destinations and settings under the names that hookhost has
+//! for them, each with the place that gave it.
 
 use std::collections::BTreeMap;
 
-use super::said::Report;
-use super::{Format, Reading};
-use hookhost_settings::Source;
-use hookhost_settings::document::{Node, Table, Value};
-use hookhost_settings::reader::{Given, Layer, Place};
+use hookhost_settings::{Place, Report, Setting, Table, Value, insert};
 
-/// A value in this host's words, and the place of what it was made from.
-pub(super) type Entry = (Place, Value);
+use super::{Broker, Settings};
 
 /// One rule of the canonical form.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,11 +13,11 @@ pub(super) struct Rule {
     pub(super) place: Place,
     /// `rule.EVENT`
     pub(super) event: &'static str,
-    /// None: the format's own name of the event.
+    /// `None` for the format's own name of the event.
     pub(super) action: Option<String>,
-    /// None: all topics.
+    /// Empty for all topics.
     pub(super) topics: Vec<String>,
-    /// None: those for all rules.
+    /// Empty for those for all rules.
     pub(super) urls: Vec<String>,
     pub(super) method: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
@@ -47,33 +42,30 @@ impl Rule {
         }
     }
 
-    fn into_node(self) -> Node {
-        let line = line_of(&self.place);
+    fn into_setting(self) -> Setting {
+        let place = self.place;
         let mut table = Table::new();
         let mut put = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
-                table.insert(key.to_owned(), Node { line, value });
+                table.insert(key.to_owned(), Setting::new(place.clone(), value));
             }
         };
+        let texts = |list: Vec<String>| (!list.is_empty()).then(|| Value::texts(&place, list));
         put("action", self.action.map(Value::Text));
-        put("topics", some_texts(self.topics, line));
-        put("urls", some_texts(self.urls, line));
+        put("topics", texts(self.topics));
+        put("urls", texts(self.urls));
         put("method", self.method.map(Value::Text));
         put("body", self.body.map(Value::Text));
         put("select", self.select.map(Value::Text));
         put("where", self.condition.map(Value::Text));
-        put(
-            "headers",
-            Some(self.headers)
-                .filter(|map| !map.is_empty())
-                .map(|map| text_table(map, line)),
-        );
-        let value = Value::Table(table);
-        Node { line, value }
+        if !self.headers.is_empty() {
+            put("headers", Some(Value::text_table(&place, self.headers)));
+        }
+        Setting::new(place, Value::Table(table))
     }
 }
 
-/// What holds for all requests to some URLs.
+/// Settings of all requests to some URLs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Destination {
     pub(super) place: Place,
@@ -82,7 +74,7 @@ pub(super) struct Destination {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) tls: Tls,
     /// Keys as in `[delivery]`.
-    pub(super) settings: BTreeMap<&'static str, Entry>,
+    pub(super) settings: Table,
 }
 
 impl Destination {
@@ -93,30 +85,26 @@ impl Destination {
             urls: Vec::new(),
             headers: BTreeMap::new(),
             tls: Tls::default(),
-            settings: BTreeMap::new(),
+            settings: Table::new(),
         }
     }
 
-    /// Whether it says anything.
+    /// Whether it has no settings besides its URLs.
     fn is_plain(&self) -> bool {
         self.headers.is_empty() && self.tls == Tls::default() && self.settings.is_empty()
     }
 
-    /// Its settings by key, each with the place that gave it, beside the empty table that says that it exists.
-    fn into_entries(self) -> Vec<(String, Entry)> {
-        let line = line_of(&self.place);
-        let own = format!("destinations.{}", key_name(&self.name));
-        let mut entries = vec![(own.clone(), (self.place.clone(), Value::Table(Table::new())))];
-        let mut put = |key: &str, place: Place, value: Value| entries.push((format!("{own}.{key}"), (place, value)));
-        put("urls", self.place.clone(), texts(self.urls, line));
+    /// Its settings, each with the place that gave it.
+    fn into_setting(self) -> Setting {
+        let mut table = self.settings;
+        let urls = Value::texts(&self.place, self.urls);
+        table.insert("urls".to_owned(), Setting::new(self.place.clone(), urls));
         if !self.headers.is_empty() {
-            put("headers", self.place.clone(), text_table(self.headers, line));
+            let headers = Value::text_table(&self.place, self.headers);
+            table.insert("headers".to_owned(), Setting::new(self.place.clone(), headers));
         }
-        self.tls.into_entries(&mut put);
-        for (key, (place, value)) in self.settings {
-            put(key, place, value);
-        }
-        entries
+        self.tls.put_into(&mut table);
+        Setting::new(self.place, Value::Table(table))
     }
 }
 
@@ -127,7 +115,7 @@ fn key_name(name: &str) -> String {
     if name.is_empty() { "_".to_owned() } else { name }
 }
 
-/// The TLS settings of a destination; what is not given is the host's default.
+/// The TLS settings of a destination, as far as they are given.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Tls {
     pub(super) ca: Option<(Place, String)>,
@@ -138,27 +126,31 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// What it says, without places.
+    /// The settings without their places.
     pub(super) fn meaning(&self) -> (Vec<Option<&str>>, Option<bool>) {
         let texts = [&self.ca, &self.certificate, &self.key, &self.server_name];
-        let texts = texts.map(|said| said.as_ref().map(|(_, text)| text.as_str()));
+        let texts = texts.map(|setting| setting.as_ref().map(|(_, text)| text.as_str()));
         (texts.to_vec(), self.verify.as_ref().map(|(_, verify)| *verify))
     }
 
-    fn into_entries(self, put: &mut impl FnMut(&str, Place, Value)) {
+    fn put_into(self, destination: &mut Table) {
         let texts = [
-            ("tls.ca", self.ca),
-            ("tls.certificate", self.certificate),
-            ("tls.key", self.key),
-            ("tls.server_name", self.server_name),
+            ("ca", self.ca),
+            ("certificate", self.certificate),
+            ("key", self.key),
+            ("server_name", self.server_name),
         ];
-        for (key, said) in texts {
-            if let Some((place, text)) = said {
-                put(key, place, Value::Text(text));
+        for (key, given) in texts {
+            if let Some((place, text)) = given {
+                insert(destination, &["tls", key], Setting::new(place, Value::Text(text)));
             }
         }
         if let Some((place, verify)) = self.verify {
-            put("tls.verify", place, Value::Boolean(verify));
+            insert(
+                destination,
+                &["tls", "verify"],
+                Setting::new(place, Value::Boolean(verify)),
+            );
         }
     }
 }
@@ -166,64 +158,51 @@ impl Tls {
 /// A whole configuration.
 #[derive(Debug)]
 pub(super) struct Canonical {
-    pub(super) format: Format,
-    /// Where the whole of it stands.
+    pub(super) broker: Broker,
+    /// The place of the whole.
     pub(super) place: Place,
-    /// By key, such as `webhook.urls`.
-    pub(super) settings: BTreeMap<String, Entry>,
+    pub(super) settings: Table,
     pub(super) rules: Vec<Rule>,
     pub(super) destinations: Vec<Destination>,
 }
 
 impl Canonical {
-    pub(super) fn new(format: Format, place: Place) -> Canonical {
+    pub(super) fn new(broker: Broker, place: Place) -> Canonical {
         Canonical {
-            format,
+            broker,
             place,
-            settings: BTreeMap::new(),
+            settings: Table::new(),
             rules: Vec::new(),
             destinations: Vec::new(),
         }
     }
 
+    /// Sets a key such as `webhook.urls`.
     pub(super) fn set(&mut self, key: &str, place: &Place, value: Value) {
-        self.settings.insert(key.to_owned(), (place.clone(), value));
+        let path: Vec<&str> = key.split('.').collect();
+        insert(&mut self.settings, &path, Setting::new(place.clone(), value));
     }
 
-    /// The layer of settings. Rules are always given, if need be as none: the broker sends nothing without them.
-    pub(super) fn into_reading(self, mut report: Report) -> Reading {
-        let mut layer = Layer::new();
-        let mut origins = BTreeMap::new();
-        let mut put = |key: String, place: Place, value: Value| {
-            let line = line_of(&place);
-            layer.insert(key, (place, Given::Node(Node { line, value })));
-        };
-        if self.rules.is_empty() && report.problems.is_empty() {
+    /// All settings. Rules are always given, even if there are none: the broker sends nothing without them.
+    pub(super) fn into_settings(mut self, report: &Report) -> Settings {
+        if self.rules.is_empty() && report.problem_count() == 0 {
             report.warning(&self.place, "has no rules: no webhook will be sent");
         }
+        let place = self.place.clone();
+        let mut origins = BTreeMap::new();
         let mut rules = Table::new();
-        for rule in self.rules {
-            let line = line_of(&rule.place);
-            let place = rule.place.clone();
-            let of_event = rules.entry(rule.event.to_owned()).or_insert_with(|| Node {
-                line,
-                value: Value::List(Vec::new()),
-            });
+        for rule in std::mem::take(&mut self.rules) {
+            let none = || Setting::new(rule.place.clone(), Value::List(Vec::new()));
+            let of_event = rules.entry(rule.event.to_owned()).or_insert_with(none);
             if let Value::List(list) = &mut of_event.value {
-                origins.insert(format!("webhook.rule.{}.{}", rule.event, list.len()), place);
-                list.push(rule.into_node());
+                let path = format!("webhook.rule.{}.{}", rule.event, list.len());
+                origins.insert(path, rule.place.clone());
+                list.push(rule.into_setting());
             }
         }
-        put("webhook.rule".to_owned(), self.place.clone(), Value::Table(rules));
-        put(
-            "webhook.format".to_owned(),
-            self.place.clone(),
-            Value::Text(self.format.name().to_owned()),
-        );
-        for (key, (place, value)) in self.settings {
-            put(key, place, value);
-        }
-        for mut destination in self.destinations {
+        self.set("webhook.rule", &place, Value::Table(rules));
+        self.set("webhook.format", &place, Value::Text(self.broker.name().to_owned()));
+        for mut destination in std::mem::take(&mut self.destinations) {
             // Files and the terminal take neither headers nor TLS.
             let urls = destination.urls.iter();
             let posted = urls.filter(|url| url.to_ascii_lowercase().starts_with("http"));
@@ -232,22 +211,15 @@ impl Canonical {
             if destination.is_plain() || destination.urls.is_empty() {
                 continue;
             }
-            for (key, (place, value)) in destination.into_entries() {
-                put(key, place, value);
-            }
+            let name = key_name(&destination.name);
+            insert(&mut self.settings, &["destinations", &name], destination.into_setting());
         }
-        Reading {
-            layer,
-            origins,
-            problems: report.problems,
-            warnings: report.warnings,
-            notes: report.notes,
-        }
+        (self.settings, origins)
     }
 }
 
-/// The beginning of a URL that does not depend on the event, by whole parts of its path; without what is no part of the
-/// beginning of URLs. However it is written: `http://h` and `http://h/` are one.
+/// The beginning of a URL that does not depend on the event, by whole parts of its path, without user, query and fragment.
+/// It is normalised: `http://h` and `http://h/` are the same.
 pub(super) fn prefix(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or(url);
     let url = match url.find("${") {
@@ -266,34 +238,6 @@ pub(super) fn prefix(url: &str) -> String {
         Ok(()) => parsed.to_string(),
         Err(()) => url.to_owned(),
     }
-}
-
-/// The line of a place; the first one if it is no file.
-pub(super) fn line_of(place: &Place) -> usize {
-    match &place.source {
-        Source::File { line: Some(line), .. } => *line,
-        _ => 1,
-    }
-}
-
-pub(super) fn texts(texts: Vec<String>, line: usize) -> Value {
-    let nodes = texts.into_iter().map(|text| Node {
-        line,
-        value: Value::Text(text),
-    });
-    Value::List(nodes.collect())
-}
-
-fn some_texts(list: Vec<String>, line: usize) -> Option<Value> {
-    (!list.is_empty()).then(|| texts(list, line))
-}
-
-fn text_table(map: BTreeMap<String, String>, line: usize) -> Value {
-    let entries = map.into_iter().map(|(name, text)| {
-        let value = Value::Text(text);
-        (name, Node { line, value })
-    });
-    Value::Table(entries.collect())
 }
 
 #[cfg(test)]

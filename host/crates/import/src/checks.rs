@@ -1,14 +1,56 @@
-//! Values that every format has: URLs, headers, topic filters. Checked where they stand, so that a mistake is reported
-//! with the line and key of the broker's own file and not with what it was turned into.
+//! Values that all brokers have: URLs, headers, topic filters. They are checked here, so that a problem has the line and key
+//! of the broker's own file and not of what the value was turned into.
 
+use hookhost_settings::{Place, Problem, Report, Section, Setting, Table, Value, url};
 use hookhost_shared::topic::TopicFilter;
 
-use super::said::Report;
-use hookhost_settings::reader::Place;
-use hookhost_settings::url;
+/// `true` or `false`, or `on` or `off`, which EMQX and NanoMQ accept.
+pub(super) fn switch(setting: &Setting) -> Result<bool, Problem> {
+    match setting.as_text().map(str::trim) {
+        Some("on" | "true") => Ok(true),
+        Some("off" | "false") => Ok(false),
+        _ => setting.boolean(),
+    }
+}
+
+/// An untyped value.
+pub(super) fn untyped(place: Place, text: impl Into<String>) -> Setting {
+    Setting::new(place, Value::Untyped(text.into()))
+}
+
+/// A string with its place. Reports other types.
+pub(super) fn text(report: &Report, setting: Setting) -> Option<(Place, String)> {
+    let text = report.check(setting.written())?;
+    Some((setting.place, text))
+}
+
+/// Takes keys that have no effect by nature, such as a description.
+pub(super) fn remark(section: &mut Section<'_>, keys: &[&str]) {
+    for key in keys {
+        if let Some(setting) = section.take(key) {
+            section.report().note(&setting.place, "has no effect on requests");
+        }
+    }
+}
+
+/// Warns about all parts of a broker's configuration that are not about webhooks, in one warning.
+pub(super) fn ignore_parts(report: &Report, parts: &Table) {
+    let mut parts: Vec<(&String, &Setting)> = parts.iter().collect();
+    parts.sort_by_key(|(_, setting)| &setting.place.source);
+    let Some((_, first)) = parts.first() else { return };
+    let place = Place {
+        key: parts.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", "),
+        ..first.place.clone()
+    };
+    let text = match parts.len() {
+        1 => "is ignored: it is not about webhooks",
+        _ => "are ignored: they are not about webhooks",
+    };
+    report.warning(&place, text);
+}
 
 /// A URL that these brokers can post to. User and password in it are not sent by any of them.
-pub(super) fn http_url(report: &mut Report, place: &Place, text: &str) -> Option<String> {
+pub(super) fn http_url(report: &Report, place: &Place, text: &str) -> Option<String> {
     let text = text.trim();
     // A scheme may be written in any case, and is compared in lower case.
     let lower = text.to_ascii_lowercase();
@@ -32,7 +74,7 @@ pub(super) fn http_url(report: &mut Report, place: &Place, text: &str) -> Option
     if authority.contains("${") {
         report.problem(
             place,
-            "should have no placeholder before its path: where requests go must be known beforehand",
+            "should have no placeholder before its path: hookhost must know the host before an event happens",
         );
         return None;
     }
@@ -45,31 +87,31 @@ pub(super) fn http_url(report: &mut Report, place: &Place, text: &str) -> Option
     };
     report.warning(
         place,
-        "holds a user name, which that broker does not send either; `basic` of a destination does",
+        "has a user name, which that broker does not send either; set `basic` of a destination instead",
     );
     Some(text.replacen(authority, host, 1))
 }
 
 /// A header: its name in lower case, and its value without blanks around it.
-pub(super) fn header(report: &mut Report, place: &Place, name: &str, value: &str) -> Option<(String, String)> {
+pub(super) fn header(report: &Report, place: &Place, name: &str, value: &str) -> Option<(String, String)> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
-        report.problem(place, "is not the name of a header: letters, digits and - are");
+        report.problem(place, "is not a valid name of a header: use letters, digits and '-'");
         return None;
     }
     if value.contains(|c: char| c.is_control() && c != '\t') {
-        report.problem(place, "holds a control character, which no header may");
+        report.problem(place, "has a control character, which is not allowed in a header");
         return None;
     }
     let name = name.to_ascii_lowercase();
     if OWN_HEADERS.contains(&name.as_str()) {
-        report.warning(place, "is ignored: the host writes this header by itself");
+        report.warning(place, "is ignored: the host sets this header itself");
         return None;
     }
     Some((name, value.trim().to_owned()))
 }
 
-/// Headers that are about the connection or the length of a request.
+/// Headers that the host sets itself: they describe the connection or the length of a request.
 const OWN_HEADERS: [&str; 5] = [
     "connection",
     "content-length",
@@ -79,7 +121,7 @@ const OWN_HEADERS: [&str; 5] = [
 ];
 
 /// A topic filter.
-pub(super) fn topic(report: &mut Report, place: &Place, text: &str) -> Option<String> {
+pub(super) fn topic(report: &Report, place: &Place, text: &str) -> Option<String> {
     match text.parse::<TopicFilter>() {
         Ok(_) => Some(text.to_owned()),
         Err(error) => {
@@ -92,14 +134,9 @@ pub(super) fn topic(report: &mut Report, place: &Place, text: &str) -> Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hookhost_settings::Source;
 
     fn place() -> Place {
-        let key = "url".to_owned();
-        Place {
-            source: Source::Flag,
-            key,
-        }
+        Place::flag("url")
     }
 
     #[test]
@@ -120,26 +157,26 @@ mod tests {
             ),
             (
                 "http://${h}/a",
-                Err("url: should have no placeholder before its path: where requests go must be known beforehand"),
+                Err(
+                    "url: should have no placeholder before its path: hookhost must know the host before an event happens",
+                ),
             ),
             ("http://", Err("url: `http://` is not a URL: empty host")),
         ];
         for (text, expected) in cases {
-            let mut report = Report::default();
-            let read = http_url(&mut report, &place(), text);
+            let report = Report::default();
+            let read = http_url(&report, &place(), text);
+            let problems = report.finish().problems;
             match expected {
                 Ok(url) => assert_eq!(read.as_deref(), Some(url), "{text}"),
-                Err(message) => assert_eq!(
-                    report.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                    [message]
-                ),
+                Err(message) => assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [message]),
             }
         }
     }
 
     #[test]
     fn headers() {
-        let read = |name, value| header(&mut Report::default(), &place(), name, value);
+        let read = |name, value| header(&Report::default(), &place(), name, value);
         assert_eq!(read("X-A", " b "), Some(("x-a".to_owned(), "b".to_owned())));
         for (name, value) in [("", "b"), ("a b", "b"), ("é", "b"), ("a", "b\r\nc: d"), ("a", "\0")] {
             assert_eq!(read(name, value), None, "{name} {value}");

@@ -1,22 +1,22 @@
-//! The configuration of another broker as a configuration file of this host, with remarks on what was made of what.
+//! A broker's configuration as a configuration file of hookhost, with comments on what became of each setting.
 //!
-//! Every setting says where it comes from; what is taken over otherwise, or not at all, is said where it belongs, or
-//! else at the top. Reading the text again gives the same settings.
+//! Every setting names the place that it comes from. What is taken over differently, or not at all, is a comment there or
+//! else at the top. Reading the written file gives the same settings.
 
 use std::collections::BTreeMap;
 
-use super::{Environment, Format, Reading, Request, TextFile};
-use hookhost_settings::document::{Node, Table, Value};
-use hookhost_settings::{Given, Place, Problem, Source, url};
+use hookhost_settings::{Place, Problem, Setting, Table, Value, url};
 
-/// What a conversion is made from.
+use super::{Broker, Environment, Import, Input, TextFile};
+
+/// The input of a conversion.
 #[derive(Debug, Clone, Default)]
 pub struct Convert {
     /// A broker's file; without one, the environment alone.
     pub file: Option<TextFile>,
-    /// Whose it is, if that is not to be told by its keys.
-    pub format: Option<Format>,
-    /// The variables that count.
+    /// The broker; `None` to tell it by the keys.
+    pub broker: Option<Broker>,
+    /// The environment variables to read.
     pub environment: Environment,
     /// Leave out what may be secret: values of headers, and credentials of URLs. The result is for showing.
     pub redact: bool,
@@ -27,32 +27,31 @@ impl Convert {
     ///
     /// # Errors
     ///
-    /// All mistakes of what is to be converted; and that there is nothing.
+    /// All problems of the broker's configuration, or that there is none.
     pub fn run(&self) -> Result<String, Vec<Problem>> {
-        let read = super::read(&Request {
-            file: self.file.as_ref().map(|file| (file.path.as_path(), file.text.as_str())),
+        let import = super::read(&Input {
+            file: self.file.as_ref(),
             environment: &self.environment,
-            format: self.format,
+            broker: self.broker,
             urls: None,
         });
-        let Some((format, reading)) = read else {
-            let text = "has no webhook settings of EMQX or RMQTT, and there is no file".to_owned();
-            let (source, key) = (Source::Environment, String::new());
-            return Err(vec![Problem { source, key, text }]);
+        let Some(import) = import else {
+            let text = "has no webhook settings of EMQX or RMQTT, and there is no file";
+            return Err(vec![Place::variable("").problem(text)]);
         };
-        match format {
-            Some(format) if reading.problems.is_empty() => Ok(self.write(format, reading)),
-            _ => Err(reading.problems),
+        match import.broker {
+            Some(broker) if import.findings.problems.is_empty() => Ok(self.write(broker, import)),
+            _ => Err(import.findings.problems),
         }
     }
 
-    fn write(&self, format: Format, reading: Reading) -> String {
+    fn write(&self, broker: Broker, import: Import) -> String {
         let mut text = Text {
             redact: self.redact,
             out: String::new(),
             remarks: Vec::new(),
         };
-        let told = [(&reading.warnings, ""), (&reading.notes, "note: ")];
+        let told = [(&import.findings.warnings, ""), (&import.findings.notes, "note: ")];
         for (problems, prefix) in told {
             text.remarks
                 .extend(problems.iter().map(|problem| (problem.clone(), prefix)));
@@ -61,9 +60,9 @@ impl Convert {
             Some(file) => file.path.display().to_string(),
             None => "the environment".to_owned(),
         };
-        text.settings(reading.layer, &reading.origins);
+        text.settings(import.settings, &import.origins);
         let mut head = format!(
-            "# Made by `hookhost webhook convert` from {}, a configuration of {format}.\n",
+            "# Made by `hookhost webhook convert` from {}, a configuration of {broker}.\n",
             one_line(&whence)
         );
         head.push_str("# Check it with `hookhost check --config FILE`; every key is explained in docs/webhook.md.\n");
@@ -71,7 +70,7 @@ impl Convert {
             head.push_str("# Headers and passwords are left out.\n");
         }
         if !text.remarks.is_empty() {
-            head.push_str("#\n# Left out, or other than there:\n");
+            head.push_str("#\n# Left out or changed:\n");
             for (problem, prefix) in &text.remarks {
                 head.push_str(&format!("# {prefix}{}\n", one_line(&problem.to_string())));
             }
@@ -84,78 +83,56 @@ impl Convert {
 struct Text {
     redact: bool,
     out: String,
-    /// Remarks that have found no place yet.
+    /// Remarks that are not written yet.
     remarks: Vec<(Problem, &'static str)>,
 }
 
-/// Settings of one table of the file, by key.
-type Settings = BTreeMap<String, (Place, Given)>;
-
 impl Text {
-    fn settings(&mut self, layer: BTreeMap<String, (Place, Given)>, origins: &BTreeMap<String, Place>) {
-        let mut tables: BTreeMap<String, Settings> = BTreeMap::new();
-        let mut rules = None;
-        for (path, (place, given)) in layer {
-            if path == "webhook.rule" {
-                rules = Some((place, given));
-                continue;
+    fn settings(&mut self, mut settings: Table, origins: &BTreeMap<String, Place>) {
+        let rules = hookhost_settings::remove(&mut settings, &["webhook", "rule"]);
+        let webhook = settings.remove("webhook");
+        self.section("webhook", webhook.map_or_else(Table::new, into_table));
+        if let Some(rules) = rules {
+            self.rules(into_table(rules), origins);
+        }
+        for (name, setting) in settings {
+            let table = into_table(setting);
+            if name == "destinations" {
+                for (destination, setting) in table {
+                    self.section(&format!("destinations.{destination}"), into_table(setting));
+                }
+            } else {
+                self.section(&name, table);
             }
-            let (table, key) = match path.strip_prefix("destinations.").and_then(|rest| rest.split_once('.')) {
-                Some((name, rest)) => match rest.split_once('.') {
-                    Some((inner, key)) => (format!("destinations.{name}.{inner}"), key.to_owned()),
-                    None => (format!("destinations.{name}"), rest.to_owned()),
-                },
-                // The table that a destination is.
-                None if path.starts_with("destinations.") => continue,
-                None => match path.split_once('.') {
-                    Some((section, key)) => (section.to_owned(), key.to_owned()),
-                    None => continue,
-                },
-            };
-            tables.entry(table).or_default().insert(key, (place, given));
-        }
-        let webhook = tables.remove("webhook").unwrap_or_default();
-        self.table("webhook", webhook);
-        if let Some((
-            _,
-            Given::Node(Node {
-                value: Value::Table(rules),
-                ..
-            }),
-        )) = rules
-        {
-            self.rules(rules, origins);
-        }
-        for (name, settings) in tables {
-            self.table(&name, settings);
         }
     }
 
-    fn table(&mut self, name: &str, settings: Settings) {
+    /// A table of the file, and the `tls` below a destination as a table of its own.
+    fn section(&mut self, name: &str, mut settings: Table) {
+        let tls = settings.remove("tls");
         self.line("");
         if name.starts_with("destinations.") && settings.contains_key("headers") {
             self.line(
-                "# A secret may stand elsewhere: header_files and header_envs name a file or a variable for a header.",
+                "# To keep a secret out of this file, use header_files or header_envs: they name a file or a variable for a header.",
             );
         }
         self.line(&format!("[{name}]"));
         let mut last = None;
-        for (key, (place, given)) in settings {
-            if last.as_ref() != Some(&place) {
-                self.place(&place);
+        for (key, setting) in settings {
+            if last.as_ref() != Some(&setting.place) {
+                self.place(&setting.place);
             }
-            let value = match &given {
-                Given::Node(node) => self.value(&key, &node.value),
-                Given::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
-                Given::Text(text) => self.scalar(text),
-            };
+            let value = self.value(&key, &setting.value);
             self.line(&format!("{key} = {value}"));
-            last = Some(place);
+            last = Some(setting.place);
+        }
+        if let Some(tls) = tls {
+            self.section(&format!("{name}.tls"), into_table(tls));
         }
     }
 
-    /// What a variable says, which has no type of its own.
-    fn scalar(&self, text: &str) -> String {
+    /// An untyped value as the type that it looks like.
+    fn untyped(&self, text: &str) -> String {
         let text = text.trim();
         let plain = text.replace('_', "");
         match (plain.parse::<i64>(), plain.parse::<f64>(), text.parse::<bool>()) {
@@ -167,7 +144,7 @@ impl Text {
     }
 
     fn rules(&mut self, rules: Table, origins: &BTreeMap<String, Place>) {
-        let is_empty = |node: &Node| matches!(&node.value, Value::List(list) if list.is_empty());
+        let is_empty = |setting: &Setting| matches!(&setting.value, Value::List(list) if list.is_empty());
         if rules.values().all(is_empty) {
             self.line("\n[webhook.rule]");
             for event in rules.keys() {
@@ -175,32 +152,29 @@ impl Text {
             }
             return;
         }
-        for (event, node) in rules {
-            let Value::List(list) = node.value else { continue };
+        for (event, setting) in rules {
+            let Value::List(list) = setting.value else { continue };
             for (index, rule) in list.into_iter().enumerate() {
                 self.line("");
                 if let Some(place) = origins.get(&format!("webhook.rule.{event}.{index}")) {
                     self.place(place);
                 }
                 self.line(&format!("[[webhook.rule.{}]]", key_of(&event)));
-                let Value::Table(fields) = rule.value else { continue };
-                for (key, node) in fields {
-                    let value = self.value(&key, &node.value);
+                for (key, setting) in into_table(rule) {
+                    let value = self.value(&key, &setting.value);
                     self.line(&format!("{} = {value}", key_of(&key)));
                 }
             }
         }
     }
 
-    /// Where the next setting comes from, and what is to be said about it.
+    /// Writes the place of the next setting, and the remarks about it.
     fn place(&mut self, place: &Place) {
-        // A place that is a whole file is said in the first line.
+        // The first line names the whole file.
         if !place.key.is_empty() {
-            let origin = place.problem("").to_string();
-            self.line(&format!("# {}", one_line(origin.trim_end_matches([':', ' ']))));
+            self.line(&format!("# {}", one_line(&place.to_string())));
         }
-        let own =
-            |problem: &Problem| problem.source == place.source && problem.key == place.key && !place.key.is_empty();
+        let own = |problem: &Problem| problem.place == *place && !place.key.is_empty();
         let (here, elsewhere) = std::mem::take(&mut self.remarks)
             .into_iter()
             .partition(|(problem, _)| own(problem));
@@ -216,14 +190,16 @@ impl Text {
             Value::Text(_) if self.redact && key == "headers" => quoted("…"),
             Value::Text(text) if self.redact && key == "urls" && text.contains('@') => quoted(&url::redacted(text)),
             Value::Text(text) => quoted(text),
+            Value::Untyped(text) => self.untyped(text),
             Value::Integer(number) => number.to_string(),
             Value::Float(number) => toml::Value::Float(*number).to_string(),
             Value::Boolean(truth) => truth.to_string(),
             Value::Date(_) => quoted(""),
-            Value::List(nodes) => list(nodes.iter().map(|node| self.value(key, &node.value))),
+            Value::List(settings) => list(settings.iter().map(|setting| self.value(key, &setting.value))),
             Value::Table(table) => {
-                let entry =
-                    |(name, node): (&String, &Node)| format!("{} = {}", key_of(name), self.value(key, &node.value));
+                let entry = |(name, setting): (&String, &Setting)| {
+                    format!("{} = {}", key_of(name), self.value(key, &setting.value))
+                };
                 let entries: Vec<String> = table.iter().map(entry).collect();
                 format!("{{ {} }}", entries.join(", "))
             }
@@ -233,6 +209,13 @@ impl Text {
     fn line(&mut self, line: &str) {
         self.out.push_str(line);
         self.out.push('\n');
+    }
+}
+
+fn into_table(setting: Setting) -> Table {
+    match setting.value {
+        Value::Table(table) => table,
+        _ => Table::new(),
     }
 }
 
@@ -275,10 +258,11 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::path::Path;
 
-    use hookhost_settings::document;
-    use hookhost_settings::reader::file_layer;
+    use hookhost_settings::{Findings, JsonDates, Report, document};
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
 
     use super::*;
 
@@ -310,13 +294,11 @@ mod tests {
         }
     }
 
-    /// Settings without their places.
-    fn meaning(layer: BTreeMap<String, (Place, Given)>) -> BTreeMap<String, String> {
-        let value = |given| match given {
-            Given::Node(node) => node.to_json().expect("JSON").to_string(),
-            other => format!("{other:?}"),
-        };
-        layer.into_iter().map(|(key, (_, given))| (key, value(given))).collect()
+    fn json_of(table: Table) -> Json {
+        let report = Report::default();
+        let json = Setting::new(Place::flag(""), Value::Table(table)).to_json(&report, JsonDates::Invalid);
+        assert_eq!(report.finish(), Findings::default());
+        json
     }
 
     #[test]
@@ -324,21 +306,21 @@ mod tests {
         for (path, text) in CASES {
             let convert = convert(path, text);
             let written = convert.run().unwrap();
-            let (table, errors) = document::parse(&written);
+            let (table, errors) = document::parse(Path::new("f"), &written);
             assert_eq!(errors, [], "{written}");
-            let request = Request {
-                file: Some((path.as_ref(), text)),
+            let input = Input {
+                file: convert.file.as_ref(),
                 environment: &convert.environment,
-                format: None,
+                broker: None,
                 urls: None,
             };
-            let mut expected = meaning(crate::read(&request).unwrap().1.layer);
+            let mut expected = json_of(super::super::read(&input).unwrap().settings);
             if path == "rmqtt.toml" {
                 // A list without rules is not written beside those with some.
-                let rule = expected.get_mut("webhook.rule").unwrap();
-                *rule = rule.replace("\"client_connack\":[],", "");
+                let rules = expected["webhook"]["rule"].as_object_mut().unwrap();
+                assert_eq!(rules.remove("client_connack"), Some(json!([])));
             }
-            assert_eq!(meaning(file_layer("f".as_ref(), table)), expected, "{written}");
+            assert_eq!(json_of(table), expected, "{written}");
         }
     }
 
@@ -352,8 +334,8 @@ mod tests {
             "# Made by `hookhost webhook convert` from a.conf, a configuration of EMQX 4.\n\
              # Check it with `hookhost check --config FILE`; every key is explained in docs/webhook.md.\n\
              #\n\
-             # Left out, or other than there:\n\
-             # a.conf:3: web.hook.enable_pipelining: is ignored: a connection carries one request at a time, as many connections as concurrency_limit are used\n\
+             # Left out or changed:\n\
+             # a.conf:3: web.hook.enable_pipelining: is ignored: a connection carries one request at a time; concurrency_limit sets the number of connections\n\
              \n\
              [webhook]\n\
              format = \"emqx4\"\n\
@@ -361,7 +343,7 @@ mod tests {
              urls = [\"https://h/\"]\n\
              \n\
              # a.conf:6: web.hook.rule.message.dropped.1\n\
-             # works here; EMQX 4 itself has no such event and does not start with it\n\
+             # works here; EMQX 4 itself lacks this event and does not start with it\n\
              [[webhook.rule.message_dropped]]\n\
              topics = [\"a\"]\n\
              \n\
@@ -369,7 +351,7 @@ mod tests {
              # a.conf:2: web.hook.pool_size\n\
              concurrency_limit = 4\n\
              \n\
-             # A secret may stand elsewhere: header_files and header_envs name a file or a variable for a header.\n\
+             # To keep a secret out of this file, use header_files or header_envs: they name a file or a variable for a header.\n\
              [destinations.web_hook]\n\
              # a.conf:1: web.hook.url\n\
              headers = { x = \"secret\" }\n\
@@ -402,7 +384,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_one_toml_string(text in any::<String>()) {
-            let (table, errors) = document::parse(&format!("{} = {}", key_of("é"), quoted(&text)));
+            let (table, errors) = document::parse(Path::new("f"), &format!("{} = {}", key_of("é"), quoted(&text)));
             prop_assert_eq!(errors, []);
             prop_assert_eq!(&table["é"].value, &Value::Text(text));
         }

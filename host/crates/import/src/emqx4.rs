@@ -1,37 +1,35 @@
-//! EMQX 4: `emqx_web_hook.conf` of all its generations, and `EMQX_WEB__HOOK__…`.
+//! EMQX 4: `emqx_web_hook.conf` of all versions, and `EMQX_WEB__HOOK__…`.
 //!
-//! An unknown key of the file is a mistake, as the plugin does not load with one; an unknown variable is ignored, as it
-//! is there, but told. Session rules in a docker-compose page's spelling and `message.dropped` work, with a warning.
+//! An unknown key of the file is a problem, because the plugin does not load with one. The plugin ignores unknown variables;
+//! here they are a warning. `message.dropped` and the spelling of session rules in a docker-compose page work with a warning.
 //!
-//! | key (older spellings) | here |
+//! | key (older spellings) | setting of hookhost |
 //! | --- | --- |
 //! | `web.hook.url` (`api.url`) | `webhook.urls` |
 //! | `web.hook.headers.NAME` | a header of the destination `web_hook`; `content-type` is always JSON, as there |
 //! | `web.hook.body.encoding_of_payload_field` (`encode_payload`) | `webhook.payload_encoding` |
 //! | `web.hook.ssl.cacertfile` (`cafile`), `certfile`, `keyfile`, `verify`, `server_name_indication` | `tls` of the destination |
-//! | `web.hook.ssl` | nothing: the URL's scheme decides |
+//! | `web.hook.ssl` | ignored: the URL's scheme decides |
 //! | `web.hook.pool_size` | `delivery.concurrency_limit` |
-//! | `web.hook.enable_pipelining` | nothing: one request at a time on a connection |
+//! | `web.hook.enable_pipelining` | ignored: a connection carries one request at a time |
 //! | `web.hook.request_timeout`, `connect_timeout` | `delivery.http_timeout`, `connect_timeout`; EMQX has them fixed at 5 s |
 //! | `web.hook.rule.HOOK.EVENT.N` | `webhook.rule.EVENT` |
 
-use super::canonical::{Canonical, Destination, Rule, Tls, texts};
-use super::events::EVENTS;
-use super::said::{Report, Said, place_in};
-use super::web_hook::{self, RULE, Settings};
-use super::{Format, HOUR, MILLISECOND, Reading, Sources, checks};
-use hookhost_settings::Source;
-use hookhost_settings::document::Value;
-use hookhost_settings::reader::Place;
-use hookhost_settings::units::format_duration;
+use hookhost_settings::{Place, Report, Setting, Table, Value, format_duration};
 
-/// What variables begin with.
+use super::canonical::{Canonical, Destination, Rule, Tls};
+use super::checks::{self, untyped};
+use super::events::EVENTS;
+use super::web_hook::{self, RULE};
+use super::{Broker, HOUR, MILLISECOND, Settings, Sources};
+
+/// The prefix of variables.
 pub(super) const PREFIX: &str = "EMQX_WEB__HOOK__";
 
 /// The destination that headers and TLS belong to.
 const DESTINATION: &str = "web_hook";
 
-/// All keys but rules and headers, as a mistyped one is compared with them.
+/// All keys but rules and headers, to suggest the nearest one for an unknown key.
 const KEYS: [&str; 18] = [
     "web.hook.url",
     "web.hook.api.url",
@@ -53,12 +51,11 @@ const KEYS: [&str; 18] = [
     "web.hook.encoding_of_payload_field",
 ];
 
-/// Reads file and variables; see the module's page.
-pub(super) fn read(sources: &Sources<'_>) -> Reading {
-    let mut report = Report::default();
+/// Reads file and variables; the module's documentation lists the keys.
+pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     let mut settings = match sources.file {
-        Some((path, text)) => web_hook::lines(path, text, &mut report),
-        None => Settings::new(),
+        Some((path, text)) => web_hook::lines(path, text, report),
+        None => Table::new(),
     };
     for variable in &sources.variables {
         let upper = variable.name.to_ascii_uppercase();
@@ -66,27 +63,20 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
             continue;
         };
         let key = format!("web.hook.{}", key.replace("__", ".").to_ascii_lowercase());
-        // An empty one takes the setting away.
+        // An empty variable removes the setting.
         if variable.value.trim().is_empty() {
             settings.remove(&key);
         } else {
-            settings.insert(key, Said::text(variable.place.clone(), variable.value.trim()));
+            settings.insert(key, untyped(variable.place.clone(), variable.value.trim()));
         }
     }
-    let place = match sources.path() {
-        Some(path) => place_in(path, 1, ""),
-        None => Place {
-            source: Source::Environment,
-            key: String::new(),
-        },
-    };
-    let mut canonical = Canonical::new(Format::Emqx4, place);
-    // One setting in the spellings of several versions: the first that is given holds.
+    let mut canonical = Canonical::new(Broker::Emqx4, sources.place());
+    // One setting in the spellings of several versions: the first given one counts.
     let mut take = |keys: &[&str]| {
         let mut given = keys.iter().filter_map(|key| settings.remove(*key));
         let first = given.next()?;
         for other in given {
-            let text = format!("is not used: {} stands for the same setting", first.place.key);
+            let text = format!("is not used: {} is the same setting", first.place.key);
             report.warning(&other.place, text);
         }
         Some(first)
@@ -114,92 +104,94 @@ pub(super) fn read(sources: &Sources<'_>) -> Reading {
     ];
 
     let missing = url.is_none();
-    let url = url.and_then(|said| {
-        let text = said.as_text(&mut report)?;
-        Some((said.place.clone(), checks::http_url(&mut report, &said.place, &text)?))
+    let url = url.and_then(|setting| {
+        let text = report.check(setting.written())?;
+        Some((setting.place.clone(), checks::http_url(report, &setting.place, &text)?))
     });
     let urls = sources.urls_instead_of(url.as_ref().map(|(_, url)| url.as_str()));
     if let Some((place, url)) = &url {
-        canonical.set("webhook.urls", place, texts(vec![url.clone()], 1));
+        canonical.set("webhook.urls", place, Value::texts(place, [url.clone()]));
     } else if missing && urls.is_empty() {
         let place = canonical.place.clone();
-        report.problem(&place, "web.hook.url is missing: nobody says where requests go");
+        report.problem(&place, "web.hook.url is missing: requests have no URL");
     }
-    if let Some(said) = encoding {
-        payload_encoding(&mut report, &mut canonical, &said);
+    if let Some(setting) = encoding {
+        payload_encoding(report, &mut canonical, &setting);
     }
     let place = url
         .as_ref()
         .map_or_else(|| canonical.place.clone(), |(place, _)| place.clone());
     let mut destination = Destination::new(place, DESTINATION);
     let secure = urls.iter().any(|url| url.to_ascii_lowercase().starts_with("https:"));
-    destination.tls = tls.read(&mut report, switch, secure, &destination.place);
+    destination.tls = tls.read(report, switch, secure, &destination.place);
     destination.urls = urls;
-    if let Some(said) = pool
-        && let Some(count) = said.as_count(&mut report, 1..=65_535)
+    if let Some(setting) = pool
+        && let Some(count) = report.check(setting.integer(1..=65_535))
     {
-        canonical.set("delivery.concurrency_limit", &said.place, Value::Integer(count));
+        canonical.set("delivery.concurrency_limit", &setting.place, Value::Integer(count));
     }
-    if let Some(said) = pipelining {
-        let _: Option<bool> = said.as_boolean(&mut report);
+    if let Some(setting) = pipelining {
+        let _: Option<bool> = report.check(checks::switch(&setting));
         report.warning(
-            &said.place,
-            "is ignored: a connection carries one request at a time, as many connections as concurrency_limit are used",
+            &setting.place,
+            "is ignored: a connection carries one request at a time; concurrency_limit sets the number of connections",
         );
     }
-    for (said, key) in timeouts {
-        let Some(said) = said else { continue };
-        if let Some(duration) = said.as_duration(&mut report, MILLISECOND..=HOUR) {
-            report.warning(&said.place, "is honoured here; EMQX 4 itself knows no such key");
-            canonical.set(key, &said.place, Value::Text(format_duration(duration)));
+    for (setting, key) in timeouts {
+        let Some(setting) = setting else { continue };
+        if let Some(duration) = report.check(setting.milliseconds(MILLISECOND..=HOUR)) {
+            report.warning(&setting.place, "is used here; EMQX 4 itself has no such key");
+            canonical.set(key, &setting.place, Value::Text(format_duration(duration)));
         }
     }
     let mut rules: Vec<(String, Rule)> = Vec::new();
-    for (key, said) in settings {
+    for (key, setting) in settings {
         if let Some(name) = key.strip_prefix("web.hook.headers.") {
-            let text = said.as_text(&mut report).unwrap_or_default();
-            header(&mut report, &mut destination, &said.place, name, &text);
+            let text = report.check(setting.written()).unwrap_or_default();
+            header(report, &mut destination, &setting.place, name, &text);
         } else if let Some(name) = key.strip_prefix(RULE) {
-            if let Some(rule) = web_hook::rule(&mut report, name, &said, &EVENTS, "EMQX 4") {
+            if let Some(rule) = web_hook::rule(report, name, &setting, &EVENTS, "EMQX 4") {
                 rules.push((number(name), rule));
             }
         } else {
-            report.unknown(
-                &said.place,
+            report.unknown_name(
+                &setting.place,
                 &key,
                 &KEYS,
-                said.place.source != Source::Environment && sources.file.is_some(),
+                !setting.place.is_variable() && sources.file.is_some(),
             );
         }
     }
     rules.sort_by(|(one, _), (other, _)| one.cmp(other));
     let rules = rules.into_iter().map(|(_, rule)| rule).collect();
-    canonical.rules = web_hook::without_repetition(&mut report, rules);
+    canonical.rules = web_hook::without_repetition(report, rules);
     canonical.destinations.push(destination);
-    canonical.into_reading(report)
+    canonical.into_settings(report)
 }
 
-/// What rules are sorted by: 2 before 10.
+/// The sort key of a rule: 2 before 10.
 fn number(name: &str) -> String {
     let last = name.rsplit('.').next().unwrap_or_default();
     format!("{last:0>20}")
 }
 
 /// `plain`, `base64` or `base62`.
-pub(super) fn payload_encoding(report: &mut Report, canonical: &mut Canonical, said: &Said) {
-    let Some(text) = said.as_text(report) else { return };
+pub(super) fn payload_encoding(report: &Report, canonical: &mut Canonical, setting: &Setting) {
+    let Some(text) = report.check(setting.written()) else {
+        return;
+    };
     let lower = text.trim().to_ascii_lowercase();
     if lower == "plain" {
-        // What holds anyway; another format that somebody prefers may have no use for the key.
+        // The default. It is not set, because not every format of bodies has the key.
     } else if matches!(lower.as_str(), "base64" | "base62") {
-        canonical.set("webhook.payload_encoding", &said.place, Value::Text(lower));
+        canonical.set("webhook.payload_encoding", &setting.place, Value::Text(lower));
     } else {
-        report.problem(&said.place, "should be plain, base64 or base62");
+        report.problem(&setting.place, "should be plain, base64 or base62");
     }
 }
 
 /// A header as EMQX sends it: in lower case, with its first `_` as `-`, and never in place of its own content type.
-fn header(report: &mut Report, destination: &mut Destination, place: &Place, name: &str, value: &str) {
+fn header(report: &Report, destination: &mut Destination, place: &Place, name: &str, value: &str) {
     let name = name.replacen('_', "-", 1);
     let Some((name, value)) = checks::header(report, place, &name, value) else {
         return;
@@ -207,66 +199,68 @@ fn header(report: &mut Report, destination: &mut Destination, place: &Place, nam
     if name != "content-type" {
         destination.headers.insert(name, value);
     } else if !value.eq_ignore_ascii_case("application/json") {
-        report.warning(place, "is ignored: EMQX 4 always says application/json");
+        report.warning(place, "is ignored: EMQX 4 always sends application/json");
     }
 }
 
 /// The TLS keys as given.
 struct TlsKeys {
-    ca: Option<Said>,
-    certificate: Option<Said>,
-    key: Option<Said>,
-    verify: Option<Said>,
-    name: Option<Said>,
+    ca: Option<Setting>,
+    certificate: Option<Setting>,
+    key: Option<Setting>,
+    verify: Option<Setting>,
+    name: Option<Setting>,
 }
 
 impl TlsKeys {
-    /// `secure`: some URL is `https`; otherwise none of it is used. The server is not verified unless that is asked for.
-    fn read(self, report: &mut Report, switch: Option<Said>, secure: bool, place: &Place) -> Tls {
+    /// The settings are used if `secure` is true, that is, if a URL is `https`. The server is verified only if `verify` is true.
+    fn read(self, report: &Report, switch: Option<Setting>, secure: bool, place: &Place) -> Tls {
         let mut tls = Tls::default();
-        if let Some(said) = switch {
+        if let Some(setting) = switch {
             report.warning(
-                &said.place,
-                "is ignored: the scheme of the URL says whether TLS is used",
+                &setting.place,
+                "is ignored: the scheme of the URL decides whether TLS is used",
             );
         }
         if !secure {
-            for said in [&self.ca, &self.certificate, &self.key, &self.verify, &self.name]
+            for setting in [&self.ca, &self.certificate, &self.key, &self.verify, &self.name]
                 .into_iter()
                 .flatten()
             {
-                report.warning(&said.place, "is ignored: it is for https, and the URL is http");
+                report.warning(&setting.place, "is ignored: it is for https, and the URL is http");
             }
             return tls;
         }
-        let mut file = |said: &Option<Said>| {
-            let said = said.as_ref()?;
-            let text = said.as_text(report)?;
-            (!text.is_empty()).then(|| (said.place.clone(), text))
+        let file = |setting: &Option<Setting>| {
+            let setting = setting.as_ref()?;
+            let text = report.check(setting.written())?;
+            (!text.is_empty()).then(|| (setting.place.clone(), text))
         };
         tls.ca = file(&self.ca);
         tls.certificate = file(&self.certificate);
         tls.key = file(&self.key);
-        let verify = self
-            .verify
-            .as_ref()
-            .map(|said| (said.place.clone(), said.as_boolean(report).unwrap_or(true)));
+        let verify = self.verify.as_ref().map(|setting| {
+            (
+                setting.place.clone(),
+                report.check(checks::switch(setting)).unwrap_or(true),
+            )
+        });
         let (verify_place, verify) = verify.unwrap_or((place.clone(), false));
         if !verify {
             report.warning(
                 &verify_place,
-                "the server's certificate is not verified, as EMQX 4 does it unless web.hook.ssl.verify = true",
+                "the server's certificate is not verified, as in EMQX 4, unless web.hook.ssl.verify = true",
             );
         }
         tls.verify = Some((verify_place, verify));
-        if let Some(said) = self.name {
-            match said.as_text(report).as_deref() {
+        if let Some(setting) = self.name {
+            match report.check(setting.written()).as_deref() {
                 Some("disable") if verify => report.warning(
-                    &said.place,
+                    &setting.place,
                     "is ignored: a verified certificate must have the server's name",
                 ),
                 Some("disable" | "") | None => {}
-                Some(name) => tls.server_name = Some((said.place.clone(), name.to_owned())),
+                Some(name) => tls.server_name = Some((setting.place.clone(), name.to_owned())),
             }
         }
         if tls.certificate.is_some() != tls.key.is_some() {

@@ -1,5 +1,5 @@
-//! The events of the brokers that descend from one design, EMQX 4 and NanoMQ, under their three names: the key of a
-//! rule, the callback that it names, and the rule key here.
+//! The events of EMQX 4 and NanoMQ, which share one design, with their three names: the key of a rule, the callback that it
+//! names, and the rule key of hookhost.
 
 use hookhost_shared::nearest::nearest;
 
@@ -25,7 +25,7 @@ const fn event(dotted: &'static str, action: &'static str, key: &'static str, to
     }
 }
 
-/// The twelve that both have, and the one that EMQX's page lists although its plugin lacks it.
+/// The twelve events of both brokers, and one that EMQX's page lists although its plugin lacks it.
 pub(super) const EVENTS: [HookEvent; 13] = [
     event("client.connect", "on_client_connect", "client_connect", false),
     event("client.connack", "on_client_connack", "client_connack", false),
@@ -67,17 +67,17 @@ pub(super) const EVENTS: [HookEvent; 13] = [
     event("message.dropped", "on_message_dropped", "message_dropped", true),
 ];
 
-/// What a name stands for.
+/// The event that a name means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meant {
     Event(&'static HookEvent),
-    /// A spelling that pages and users have, and the broker has not.
+    /// A spelling that pages and users have, but not the broker.
     Misspelt(&'static HookEvent),
-    /// Nothing; with the nearest known name.
+    /// No event, with the nearest known name.
     Unknown(Option<&'static str>),
 }
 
-/// Which event a name is, by whichever of its names `name_of` gives.
+/// Finds an event by one of its names, which `name_of` selects.
 pub(super) fn find(
     name: &str,
     events: &'static [HookEvent],

@@ -1,20 +1,20 @@
-//! Whose configuration a text is, told by the keys at the beginnings of its lines; the first test that fits decides.
+//! Recognises the broker of a text by the keys at the beginnings of its lines; the first test that fits decides.
 
-use super::{Format, emqx5, rmqtt};
+use super::{Broker, emqx5, rmqtt};
 
-/// What a text was recognised as.
+/// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A broker's file.
-    File(Format),
+    File(Broker),
     /// Variables of a broker's environment, one to a line.
-    Variables(Format),
-    /// A file of this program.
+    Variables(Broker),
+    /// A configuration of hookhost.
     Own,
     Unknown,
 }
 
-/// Tells whose configuration a text is.
+/// Recognises a text.
 pub(super) fn recognise(text: &str) -> Kind {
     let keys = roots(text);
     let any = |test: &dyn Fn(&str) -> bool| keys.iter().any(|key| test(key));
@@ -36,22 +36,22 @@ pub(super) fn recognise(text: &str) -> Kind {
     ];
     if any(&|key| own.contains(&key.split('.').next().unwrap_or_default()) || key == "webhook.urls") {
         Kind::Own
-    } else if let Some(format) = Format::ALL
+    } else if let Some(broker) = Broker::ALL
         .into_iter()
-        .find(|format| any(&|key| format.has_variable(key)))
+        .find(|broker| any(&|key| broker.has_variable(key)))
     {
-        Kind::Variables(format)
+        Kind::Variables(broker)
     } else if any(&|key| matches!(key, "web.hook.enable" | "web.hook.cancel_timeout")) {
-        Kind::File(Format::Nanomq)
+        Kind::File(Broker::Nanomq)
     } else if any(&|key| below(key, "web.hook")) {
-        Kind::File(Format::Emqx4)
+        Kind::File(Broker::Emqx4)
     } else if any(&|key| below(key, "webhook")) {
         // NanoMQ has bridges, too.
-        Kind::File(Format::Nanomq)
+        Kind::File(Broker::Nanomq)
     } else if any(&|key| emqx5::ROOTS.iter().any(|root| below(key, root))) {
-        Kind::File(Format::Emqx5)
+        Kind::File(Broker::Emqx5)
     } else if any(&|key| rmqtt::KEYS.contains(&key) || below(key, "rule") || below(key, "[rule")) {
-        Kind::File(Format::Rmqtt)
+        Kind::File(Broker::Rmqtt)
     } else {
         Kind::Unknown
     }
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn formats_are_told_by_their_keys() {
-        use Format::*;
+        use Broker::*;
         use Kind::*;
         let cases = [
             ("queue_capacity = 1\n", File(Rmqtt)),

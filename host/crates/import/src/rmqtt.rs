@@ -1,19 +1,17 @@
 //! RMQTT's `rmqtt-web-hook.toml` and its environment.
 //!
-//! As RMQTT does: unknown settings are ignored (with a warning), unknown events are errors, events of other hooks are
-//! accepted and never happen, and `RMQTT_PLUGIN_RMQTT_WEB_HOOK_…` beats the file. `queue_capacity` sizes both queues
-//! here, as it does there; that a full one makes MQTT clients wait is not taken over, see `hooks.overflow`.
+//! As in RMQTT, unknown settings are ignored (with a warning), unknown events are problems, events of other hooks are
+//! accepted and never happen, and `RMQTT_PLUGIN_RMQTT_WEB_HOOK_…` overrides the file. `queue_capacity` sets the size of both
+//! queues. Unlike in RMQTT, a full queue does not make MQTT clients wait, see `hooks.overflow`.
 
 use std::collections::BTreeMap;
 
+use hookhost_settings::{Place, Problem, Report, Setting, Table, Value, document, insert, suggestion};
 use hookhost_shared::nearest::nearest;
+use hookhost_webhook::{Format, RuleKey};
 
-use super::said::{Report, Variable, place_in};
-use super::{Reading, Sources, checks};
-use crate::EVENTS;
-use hookhost_settings::document::{self, Node, Table, Value};
-use hookhost_settings::reader::{Given, Place};
-use hookhost_settings::{Problem, suggestion};
+use super::env_file::Variable;
+use super::{Settings, Sources, checks};
 
 /// All keys but the rules.
 pub(super) const KEYS: [&str; 7] = [
@@ -26,7 +24,7 @@ pub(super) const KEYS: [&str; 7] = [
     "retry_multiplier",
 ];
 
-/// What a mistyped key may have meant.
+/// The keys that are suggested for an unknown one.
 const KNOWN: [&str; 7] = [
     "queue_capacity",
     "concurrency_limit",
@@ -37,13 +35,16 @@ const KNOWN: [&str; 7] = [
     "rule",
 ];
 
-/// What a key is called here.
-const SETTINGS: [(&str, &[&str]); 5] = [
-    ("queue_capacity", &["hooks.queue_events", "delivery.queue_requests"]),
-    ("concurrency_limit", &["delivery.concurrency_limit"]),
-    ("http_timeout", &["delivery.http_timeout"]),
-    ("retry_max_elapsed_time", &["delivery.retry_max_elapsed_time"]),
-    ("retry_multiplier", &["delivery.retry_multiplier"]),
+/// The settings that a key becomes.
+const SETTINGS: [(&str, &[[&str; 2]]); 5] = [
+    (
+        "queue_capacity",
+        &[["hooks", "queue_events"], ["delivery", "queue_requests"]],
+    ),
+    ("concurrency_limit", &[["delivery", "concurrency_limit"]]),
+    ("http_timeout", &[["delivery", "http_timeout"]]),
+    ("retry_max_elapsed_time", &[["delivery", "retry_max_elapsed_time"]]),
+    ("retry_multiplier", &[["delivery", "retry_multiplier"]]),
 ];
 
 /// Hooks that RMQTT lets rules be written for although its web-hook never fires them.
@@ -59,217 +60,188 @@ const SILENT: [&str; 9] = [
     "grpc_message_received",
 ];
 
-/// What variables begin with.
+/// The prefix of variables.
 pub(super) const PREFIX: &str = "RMQTT_PLUGIN_RMQTT_WEB_HOOK_";
 
-/// Reads file and variables; see the module's page. Without a file the rules are not those of RMQTT: it has none then.
-pub(super) fn read(sources: &Sources<'_>) -> Reading {
-    let mut reading = Reading::default();
-    let mut given = BTreeMap::new();
+/// Reads file and variables; the module's documentation lists the keys. Without a file the rules are hookhost's own: RMQTT has none then.
+pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
+    let mut settings = Table::new();
+    let mut origins = BTreeMap::new();
+    let mut given = Table::new();
     if let Some((path, text)) = sources.file {
-        let (table, errors) = document::parse(text);
+        let (table, errors) = document::parse(path, text);
         if !errors.is_empty() {
-            let problem = |(line, error): (usize, String)| place_in(path, line, "").problem(error);
-            reading.problems = errors.into_iter().map(problem).collect();
-            return reading;
+            errors.into_iter().for_each(|error| report.add_problem(error));
+            return (settings, origins);
         }
-        for (key, node) in table {
-            let place = place_in(path, node.line, &key);
+        for (key, setting) in table {
             if key == "rule" {
-                let rules = rules(&mut reading, &place, node);
-                let rule = "webhook.rule".to_owned();
-                reading.layer.insert(rule, (place, Given::Node(rules)));
+                insert(
+                    &mut settings,
+                    &["webhook", "rule"],
+                    rules(report, &mut origins, setting),
+                );
             } else if KEYS.contains(&key.as_str()) {
-                given.insert(key, (place, Given::Node(node)));
+                given.insert(key, setting);
             } else {
                 let suggestion = suggestion(&key, &KNOWN, str::to_owned);
-                let text = format!("is not a setting of RMQTT's web-hook and is ignored; {suggestion}");
-                reading.warnings.push(place.problem(text));
+                let text = format!("unknown key, ignored; {suggestion}");
+                report.warning(&setting.place, text);
             }
         }
     }
-    for Variable { name, value, place } in &sources.variables {
-        let upper = name.to_ascii_uppercase();
-        let Some(key) = upper.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else {
-            continue;
-        };
-        if !KEYS.contains(&key.as_str()) || key == "http_urls" {
-            reading
-                .warnings
-                .push(place.problem("is not a setting that the environment can give and is ignored"));
-        } else if !value.trim().is_empty() {
-            let value = if key == "urls" {
-                Given::Node(words(value))
-            } else {
-                Given::Text(value.clone())
-            };
-            given.insert(key, (place.clone(), value));
-        }
+    for variable in &sources.variables {
+        given.extend(from_variable(report, variable));
     }
-    let both = (given.remove("urls"), given.remove("http_urls"));
-    if let (_, Some((place, _))) = &both {
-        reading
-            .warnings
-            .push(place.problem("is deprecated; its URLs are added to urls"));
-    }
-    let mut urls = match both {
-        (Some((place, Given::Node(urls))), Some((_, Given::Node(more)))) => {
-            Some((place, Given::Node(joined(urls, more))))
-        }
-        (urls, old) => urls.or(old),
-    };
-    if let Some((path, _)) = sources.file {
-        // RMQTT has no rules and no URLs unless they are given; this host's own defaults would surprise here.
-        let nowhere = |value| (place_in(path, 1, ""), Given::Node(Node { line: 1, value }));
-        if !reading.layer.contains_key("webhook.rule") {
-            let problem = Problem::of_file(path, "has no rules: no webhook will be sent");
-            reading.warnings.push(problem);
-            let none = nowhere(Value::Table(Table::new()));
-            reading.layer.insert("webhook.rule".to_owned(), none);
-        }
-        urls = urls.or_else(|| Some(nowhere(Value::List(Vec::new()))));
-    }
-    if let Some(urls) = urls {
-        reading.layer.insert("webhook.urls".to_owned(), urls);
+    let urls = urls(report, given.remove("urls"), given.remove("http_urls"));
+    let mut put = |path: &[&str], setting| insert(&mut settings, path, setting);
+    if let Some(setting) = urls {
+        put(&["webhook", "urls"], setting);
     }
     for (key, paths) in SETTINGS {
-        let Some((place, value)) = given.remove(key) else {
-            continue;
-        };
+        let Some(setting) = given.remove(key) else { continue };
         for path in paths {
-            reading.layer.insert((*path).to_owned(), (place.clone(), value.clone()));
+            put(path, setting.clone());
         }
     }
-    reading
-}
-
-/// What the environment separates by blanks.
-fn words(value: &str) -> Node {
-    let words = value.split_whitespace().map(|word| Node {
-        line: 1,
-        value: Value::Text(word.to_owned()),
-    });
-    Node {
-        line: 1,
-        value: Value::List(words.collect()),
+    if let Some((path, _)) = sources.file {
+        // RMQTT has no default rules or URLs, so hookhost's own defaults must not apply.
+        let webhook = Setting::new(sources.place(), Value::Table(Table::new()));
+        let webhook = settings.entry("webhook".to_owned()).or_insert(webhook);
+        if let Value::Table(webhook) = &mut webhook.value {
+            if !webhook.contains_key("rule") {
+                report.add_warning(Problem::of_file(path, "has no rules: no webhook will be sent"));
+            }
+            let none = |value| Setting::new(sources.place(), value);
+            webhook
+                .entry("rule".to_owned())
+                .or_insert_with(|| none(Value::Table(Table::new())));
+            webhook
+                .entry("urls".to_owned())
+                .or_insert_with(|| none(Value::List(Vec::new())));
+        }
     }
+    (settings, origins)
 }
 
-/// One list after the other; what is not a list stands in the way and is reported by whoever reads the list.
-fn joined(mut urls: Node, more: Node) -> Node {
-    match (&mut urls.value, more) {
-        (
-            Value::List(list),
-            Node {
-                value: Value::List(mut more),
-                ..
-            },
-        ) => list.append(&mut more),
-        (Value::List(_), more) => return more,
-        _ => {}
+/// The key and the value that a variable gives.
+fn from_variable(report: &Report, variable: &Variable) -> Option<(String, Setting)> {
+    let Variable { name, value, place } = variable;
+    let key = name.to_ascii_uppercase().strip_prefix(PREFIX)?.to_ascii_lowercase();
+    if !KEYS.contains(&key.as_str()) || key == "http_urls" {
+        report.warning(place, "is ignored: the environment cannot give this setting");
+        return None;
     }
-    urls
-}
-
-/// Checks rules and leaves only what the canonical form has.
-fn rules(reading: &mut Reading, place: &Place, node: Node) -> Node {
-    let Value::Table(events) = node.value else {
-        let text = format!("should be a table of events, not {}", node.value.kind());
-        reading.problems.push(place.problem(text));
-        return Node {
-            line: node.line,
-            value: Value::Table(Table::new()),
-        };
+    if value.trim().is_empty() {
+        return None;
+    }
+    let value = match key.as_str() {
+        "urls" => Value::texts(place, value.split_whitespace().map(str::to_owned)),
+        _ => Value::Untyped(value.clone()),
     };
-    let mut kept = Table::new();
-    for (event, rules) in events {
-        let place = place.inside(&format!(".{event}"), rules.line);
-        if SILENT.contains(&event.as_str()) {
-            reading
-                .warnings
-                .push(place.problem("never happens: RMQTT's web-hook does not fire it either"));
-        } else if !EVENTS.contains(&event.as_str()) {
-            let suggestion = suggestion(&event, &EVENTS, str::to_owned);
-            reading
-                .problems
-                .push(place.problem(format!("unknown event; {suggestion}")));
-        } else if let Value::List(list) = rules.value {
-            let list = list.into_iter().enumerate().map(|(index, node)| {
-                let place = place.inside(&format!("[{index}]"), node.line);
-                let origin = format!("webhook.rule.{event}.{index}");
-                reading.origins.insert(origin, place.clone());
-                rule(reading, &place, node)
-            });
-            let value = Value::List(list.collect());
-            kept.insert(
-                event,
-                Node {
-                    line: rules.line,
-                    value,
-                },
-            );
-        } else {
-            let text = format!("should be a list of rules, not {}", rules.value.kind());
-            reading.problems.push(place.problem(text));
-        }
-    }
-    Node {
-        line: node.line,
-        value: Value::Table(kept),
-    }
+    Some((key, Setting::new(place.clone(), value)))
 }
 
-fn rule(reading: &mut Reading, place: &Place, node: Node) -> Node {
-    let Value::Table(mut fields) = node.value else {
-        reading
-            .problems
-            .push(place.problem(format!("should be a table, not {}", node.value.kind())));
-        return node;
+/// The URLs of both keys. What is not a list is reported by the reader of the list.
+fn urls(report: &Report, urls: Option<Setting>, old: Option<Setting>) -> Option<Setting> {
+    if let Some(old) = &old {
+        report.warning(&old.place, "is deprecated; its URLs are added to urls");
+    }
+    let Some(mut urls) = urls else { return old };
+    if let (Value::List(list), Some(mut old)) = (&mut urls.value, old) {
+        let Value::List(more) = &mut old.value else {
+            return Some(old);
+        };
+        list.append(more);
+    }
+    Some(urls)
+}
+
+/// Checks rules and leaves only what hookhost's own form has.
+fn rules(report: &Report, origins: &mut BTreeMap<String, Place>, setting: Setting) -> Setting {
+    let Setting { place, value } = setting;
+    let mut kept = Table::new();
+    match value {
+        Value::Table(events) => {
+            for (event, rules) in events {
+                kept.extend(rules_of_event(report, origins, &event, rules).map(|rules| (event, rules)));
+            }
+        }
+        other => report.problem(&place, format!("should be a table of events, not {}", other.kind())),
+    }
+    Setting::new(place, Value::Table(kept))
+}
+
+fn rules_of_event(
+    report: &Report,
+    origins: &mut BTreeMap<String, Place>,
+    event: &str,
+    setting: Setting,
+) -> Option<Setting> {
+    let known: Vec<&str> = Format::Rmqtt.usual_keys().map(RuleKey::name).collect();
+    let Setting { place, value } = setting;
+    if SILENT.contains(&event) {
+        report.warning(&place, "never happens: RMQTT's web-hook does not fire it either");
+        return None;
+    }
+    if !known.contains(&event) {
+        let suggestion = suggestion(event, &known, str::to_owned);
+        report.problem(&place, format!("unknown event; {suggestion}"));
+        return None;
+    }
+    let Value::List(list) = value else {
+        report.problem(&place, format!("should be a list of rules, not {}", value.kind()));
+        return None;
+    };
+    let rules = list.into_iter().enumerate().map(|(index, setting)| {
+        origins.insert(format!("webhook.rule.{event}.{index}"), setting.place.clone());
+        rule(report, setting)
+    });
+    let value = Value::List(rules.collect());
+    Some(Setting::new(place, value))
+}
+
+fn rule(report: &Report, mut setting: Setting) -> Setting {
+    let place = setting.place.clone();
+    let Value::Table(fields) = &mut setting.value else {
+        report.add_problem(setting.mismatch("a table"));
+        return setting;
     };
     if !fields.contains_key("action") {
         let mistyped = fields.keys().find(|key| nearest(key, ["action"]).is_some());
         let mistyped = mistyped.map_or_else(String::new, |key| format!("; {key} is not known, is action meant?"));
-        reading.problems.push(
-            place
-                .inside(".action", node.line)
-                .problem(format!("is missing{mistyped}")),
-        );
+        report.problem(&place.below("action"), format!("is missing{mistyped}"));
     }
-    fields.retain(|field, node| {
-        let place = place.inside(&format!(".{field}"), node.line);
-        let problem = match (field.as_str(), &node.value) {
-            ("action", Value::Text(_)) => return true,
-            ("action", other) => Some(place.problem(format!("should be a string, not {}", other.kind()))),
-            ("urls" | "topics", Value::List(texts)) => {
-                for (index, node) in texts.iter().enumerate() {
-                    let place = place.inside(&format!("[{index}]"), node.line);
-                    let mut report = Report::default();
-                    match &node.value {
-                        Value::Text(text) if field == "topics" => drop(checks::topic(&mut report, &place, text)),
-                        Value::Text(_) => {}
-                        other => report.problem(&place, format!("should be a string, not {}", other.kind())),
-                    }
-                    reading.problems.append(&mut report.problems);
-                }
-                None
-            }
-            ("urls" | "topics", other) => {
-                Some(place.problem(format!("should be a list of strings, not {}", other.kind())))
-            }
-            _ => {
-                let meant = nearest(field, ["action", "urls", "topics"]);
-                let meant = meant.map_or_else(String::new, |meant| format!("; is {meant} meant?"));
-                let text = format!("is not part of a rule and is ignored{meant}");
-                reading.warnings.push(place.problem(text));
-                return false;
-            }
-        };
-        reading.problems.extend(problem);
-        true
+    fields.retain(|field, setting| match field.as_str() {
+        "action" => {
+            report.check(setting.text());
+            true
+        }
+        "urls" | "topics" => {
+            texts(report, setting, field == "topics");
+            true
+        }
+        _ => {
+            let meant = nearest(field, ["action", "urls", "topics"]);
+            let meant = meant.map_or_else(String::new, |meant| format!("; is {meant} meant?"));
+            let text = format!("is not part of a rule and is ignored{meant}");
+            report.warning(&setting.place, text);
+            false
+        }
     });
-    Node {
-        line: node.line,
-        value: Value::Table(fields),
+    setting
+}
+
+fn texts(report: &Report, setting: &Setting, are_topics: bool) {
+    let Value::List(list) = &setting.value else {
+        return report.add_problem(setting.mismatch("a list of strings"));
+    };
+    for element in list {
+        if let Some(text) = report.check(element.text())
+            && are_topics
+        {
+            checks::topic(report, &element.place, text);
+        }
     }
 }
 
@@ -322,8 +294,8 @@ mod tests {
             &[
                 "f:3: rule.client_connect[0].x: is not part of a rule and is ignored",
                 "f:2: rule.client_keepalive: never happens: RMQTT's web-hook does not fire it either",
-                "f:1: worker_threads: is not a setting of RMQTT's web-hook and is ignored; known are queue_capacity, concurrency_limit, urls, http_timeout, retry_max_elapsed_time, retry_multiplier, rule",
-                "environment: RMQTT_PLUGIN_RMQTT_WEB_HOOK_RULE: is not a setting that the environment can give and is ignored",
+                "f:1: worker_threads: unknown key, ignored; known are queue_capacity, concurrency_limit, urls, http_timeout, retry_max_elapsed_time, retry_multiplier, rule",
+                "environment: RMQTT_PLUGIN_RMQTT_WEB_HOOK_RULE: is ignored: the environment cannot give this setting",
                 "f:4: http_urls: is deprecated; its URLs are added to urls",
             ],
         );

@@ -6,20 +6,26 @@ mod emqx5;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
+use hookhost_settings::{JsonDates, Value};
+
 use super::*;
 
-fn reading(path: &str, text: &str, variables: &[(&str, &str)]) -> (Option<Format>, Reading) {
+fn import(path: &str, text: &str, variables: &[(&str, &str)]) -> Import {
     let environment = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    let request = Request {
-        file: (!path.is_empty()).then(|| (Path::new(path), text)),
+    let file = TextFile {
+        path: path.into(),
+        text: text.to_owned(),
+    };
+    let input = Input {
+        file: (!path.is_empty()).then_some(&file),
         environment: &environment,
-        format: None,
+        broker: None,
         urls: None,
     };
-    read(&request).expect("a configuration")
+    read(&input).expect("a configuration")
 }
 
 fn shown(problems: &[Problem]) -> Vec<String> {
@@ -29,37 +35,36 @@ fn shown(problems: &[Problem]) -> Vec<String> {
 /// Problems and warnings; an empty path is no file.
 #[track_caller]
 pub(super) fn check(path: &str, text: &str, variables: &[(&str, &str)], problems: &[&str], warnings: &[&str]) {
-    let (_, reading) = reading(path, text, variables);
-    assert_eq!(shown(&reading.problems), problems, "problems of {text}");
-    assert_eq!(shown(&reading.warnings), warnings, "warnings of {text}");
+    let findings = import(path, text, variables).findings;
+    assert_eq!(shown(&findings.problems), problems, "problems of {text}");
+    assert_eq!(shown(&findings.warnings), warnings, "warnings of {text}");
 }
 
-/// The settings of a configuration without problems, as JSON, and the warnings.
+/// The settings of a configuration without problems, as JSON by section and key, and the warnings.
 #[track_caller]
 fn settings(path: &str, text: &str, variables: &[(&str, &str)]) -> (Json, Vec<String>) {
-    let (_, reading) = reading(path, text, variables);
-    assert_eq!(shown(&reading.problems), [""; 0], "{text}");
+    let import = import(path, text, variables);
+    assert_eq!(shown(&import.findings.problems), [""; 0], "{text}");
+    let report = Report::default();
     let mut settings = Map::new();
-    for (key, (_, given)) in reading.layer {
-        let value = match given {
-            Given::Node(node) => node.to_json().expect("JSON"),
-            Given::Text(text) => Json::from(text),
-            Given::Texts(texts) => Json::from(texts),
+    for (section, setting) in import.settings {
+        let Value::Table(table) = setting.value else {
+            panic!("{section} is a table")
         };
-        // Settings of a destination are one table here, as they are written.
-        match key.strip_prefix("destinations.").and_then(|rest| rest.split_once('.')) {
-            Some((name, key)) => {
-                let mut table = &mut settings[&format!("destinations.{name}")];
-                let mut key = key;
-                if let Some((inner, rest)) = key.split_once('.') {
-                    (table, key) = (&mut table[inner], rest);
-                }
-                table[key] = value;
-            }
-            None => drop(settings.insert(key, value)),
+        for (key, setting) in table {
+            let json = setting.to_json(&report, JsonDates::Invalid);
+            settings.insert(format!("{section}.{key}"), json);
         }
     }
-    (Json::Object(settings), shown(&reading.warnings))
+    assert_eq!(report.finish(), Findings::default());
+    (Json::Object(settings), shown(&import.findings.warnings))
+}
+
+fn text_file(text: &str) -> TextFile {
+    TextFile {
+        path: "f".into(),
+        text: text.to_owned(),
+    }
 }
 
 const EMQX4: &str = include_str!("testdata/emqx4.conf");
@@ -93,8 +98,8 @@ fn nanomq_in_its_forms() {
         warnings,
         [
             "f:2: mqtt: is ignored: it is not about webhooks",
-            "f:18: webhook.ssl: is ignored: it is switched off, or the URL is not https",
-            "f:19: webhook.colour: is not known and is ignored; known are events, rules, enable, url, headers, body, encode_payload, pool_size, cancel_timeout, ssl, tls",
+            "f:18: webhook.ssl: is ignored: it is disabled, or the URL is not https",
+            "f:19: webhook.colour: unknown key, ignored; known are events, rules, enable, url, headers, body, encode_payload, pool_size, cancel_timeout, ssl, tls",
         ]
     );
 
@@ -126,7 +131,7 @@ fn nanomq_in_its_forms() {
         [
             "f:12: web.hook.rule.message.acked.1: message_acked is sent here; NanoMQ itself never sends it",
             "f:2: mqtt: is ignored: it is not about webhooks",
-            "f:8: web.hook.ssl.cacertfile: is used here; NanoMQ itself reads it and sends without TLS",
+            "f:8: web.hook.ssl.cacertfile: is used here; NanoMQ itself ignores it and sends without TLS",
         ]
     );
 }
@@ -146,7 +151,7 @@ fn nanomq_mistakes_come_all_at_once() {
             "f:2: webhook.url: `tcp://h` is not a URL of a web service: only http:// and https:// can be posted to",
             "f:3: webhook.pool_size: should be between 1 and 65535",
         ],
-        &["f:9: webhook.events[4].evnt: is not known and is ignored; the nearest known one is event"],
+        &["f:9: webhook.events[4].evnt: unknown key, ignored; the nearest known one is event"],
     );
 }
 
@@ -156,7 +161,7 @@ fn what_cannot_be_told_says_so() {
         "f",
         "[webhook]",
         &[],
-        &["f: is a configuration of hookhost itself: give it with --config"],
+        &["f: is a configuration of hookhost itself: use --config for it"],
         &[],
     );
     check(
@@ -175,24 +180,24 @@ fn what_cannot_be_told_says_so() {
             ("EMQX_WEB__HOOK__URL", "http://a"),
             ("EMQX_ACTIONS__HTTP__A__CONNECTOR", "c"),
         ],
-        &["environment: has webhook settings of EMQX 4 and EMQX 5: --webhook-format says which of them hold"],
+        &["environment: has webhook settings of EMQX 4 and EMQX 5: --webhook-format says which of them to use"],
         &[],
     );
     let none = BTreeMap::from([("EMQX_NAME".to_owned(), "x".to_owned())]);
-    let request = Request {
+    let input = Input {
         file: None,
         environment: &none,
-        format: None,
+        broker: None,
         urls: None,
     };
-    assert!(read(&request).is_none());
-    // Somebody who knows better is believed.
-    let request = Request {
-        file: Some((Path::new("f"), "x = 1")),
-        format: Some(Format::Rmqtt),
-        ..request
+    assert!(read(&input).is_none());
+    // The user may name the broker.
+    let input = Input {
+        file: Some(&text_file("x = 1")),
+        broker: Some(Broker::Rmqtt),
+        ..input
     };
-    assert_eq!(read(&request).unwrap().0, Some(Format::Rmqtt));
+    assert_eq!(read(&input).unwrap().broker, Some(Broker::Rmqtt));
 }
 
 #[test]
@@ -202,7 +207,9 @@ fn variables_of_another_broker_are_told() {
         "urls = []\nrule.client_connect = []",
         &[("EMQX_WEB__HOOK__URL", "http://a"), ("EMQX_WEB__HOOK__POOL_SIZE", "1")],
         &[],
-        &["environment: EMQX_WEB__HOOK__POOL_SIZE: is ignored, and so are others of EMQX 4: f is of RMQTT"],
+        &[
+            "environment: EMQX_WEB__HOOK__POOL_SIZE: is ignored, and so are all webhook settings of EMQX 4: f is of RMQTT",
+        ],
     );
 }
 
@@ -210,8 +217,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn no_text_makes_a_reader_panic(text in "[a-z.=:{}\\[\\]\"$?,+#/~ \\n]{0,200}", format in 0..4_usize) {
-        any_text(&text, format);
+    fn no_text_makes_a_reader_panic(text in "[a-z.=:{}\\[\\]\"$?,+#/~ \\n]{0,200}", broker in 0..4_usize) {
+        any_text(&text, broker);
     }
 
     /// A file with a piece cut out, doubled or overwritten is read or refused, whatever it then is.
@@ -222,27 +229,27 @@ proptest! {
         let start = start % chars.len();
         let end = (start + length).min(chars.len());
         let damaged: String = chars[..start].iter().copied().chain(with.chars()).chain(chars[end..].iter().copied()).collect();
-        for format in 0..4 {
-            any_text(&damaged, format);
+        for broker in 0..4 {
+            any_text(&damaged, broker);
         }
         let environment = BTreeMap::new();
-        read(&Request { file: Some((Path::new("f"), &damaged)), environment: &environment, format: None, urls: None });
+        read(&Input { file: Some(&text_file(&damaged)), environment: &environment, broker: None, urls: None });
     }
 }
 
-fn any_text(text: &str, format: usize) {
+fn any_text(text: &str, broker: usize) {
     let environment = BTreeMap::from([
         ("EMQX_WEB__HOOK__RULE__A".to_owned(), text.to_owned()),
         ("EMQX_CONNECTORS__HTTP__A".to_owned(), text.to_owned()),
         ("EMQX_RULE_ENGINE__RULES__A__SQL".to_owned(), text.to_owned()),
     ]);
-    let request = Request {
-        file: Some((Path::new("f"), text)),
+    let input = Input {
+        file: Some(&text_file(text)),
         environment: &environment,
-        format: Some(Format::ALL[format]),
+        broker: Some(Broker::ALL[broker]),
         urls: None,
     };
-    read(&request);
+    read(&input);
 }
 
 #[test]
@@ -272,10 +279,10 @@ fn words_of_a_rule_that_were_mistyped_are_named() {
             vec!["f:2: rule.client_connect[0].topcs: is not part of a rule and is ignored; is topics meant?"],
         ),
     ] {
-        let (_, reading) = reading("f", text, &[]);
-        assert_eq!(shown(&reading.problems), problems, "{text}");
+        let findings = import("f", text, &[]).findings;
+        assert_eq!(shown(&findings.problems), problems, "{text}");
         if problems.is_empty() {
-            assert_eq!(shown(&reading.warnings), warnings, "{text}");
+            assert_eq!(shown(&findings.warnings), warnings, "{text}");
         }
     }
 }

@@ -1,37 +1,36 @@
 //! `web.hook.…` settings, one `key = value` a line: EMQX 4's `emqx_web_hook.conf` and NanoMQ's old form.
 //!
-//! A value goes to the end of its line, `#` included; a comment is a line that begins with `#`. The last of repeated
-//! keys holds. The two brokers share the rules: `web.hook.rule.<hook>.<event>.<n> = {"action": …, "topic": …}`.
+//! A value extends to the end of its line, `#` included; a comment is a line that begins with `#`. Of repeated keys the last
+//! one counts. The two brokers share the rules: `web.hook.rule.<hook>.<event>.<n> = {"action": …, "topic": …}`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use hookhost_shared::nearest::nearest;
 use serde_json::Value as Json;
 
+use hookhost_settings::{Place, Report, Setting, Table};
+
 use super::canonical::Rule;
-use super::checks;
+use super::checks::{self, untyped};
 use super::events::{HookEvent, Meant, find};
-use super::said::{Report, Said, place_in};
-use hookhost_settings::reader::Place;
 
-/// Settings by key, as they were given.
-pub(super) type Settings = BTreeMap<String, Said>;
-
-/// What both brokers' rules begin with.
+/// The prefix of both brokers' rules.
 pub(super) const RULE: &str = "web.hook.rule.";
 
-/// The settings of a file. Lines that are none are mistakes; keys that do not begin with `web.hook.` are given, too.
-pub(super) fn lines(path: &Path, text: &str, report: &mut Report) -> Settings {
-    let mut settings = Settings::new();
+/// The settings of a file, those that do not begin with `web.hook.` included. Other lines are problems.
+pub(super) fn lines(path: &Path, text: &str, report: &Report) -> Table {
+    let mut settings = Table::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let place = |key: &str| place_in(path, index + 1, key);
+        let place = |key: &str| Place::line(path, index + 1, key);
         if let Some(file) = line.strip_prefix("include ") {
-            let text = format!("include is not followed: what {} says is not known here", file.trim());
+            let text = format!(
+                "include is not followed, and the settings of {} are missing here",
+                file.trim()
+            );
             report.warning(&place(""), text);
             continue;
         }
@@ -44,22 +43,22 @@ pub(super) fn lines(path: &Path, text: &str, report: &mut Report) -> Settings {
             report.problem(&place(""), "has no key before the =");
             continue;
         }
-        if let Some(before) = settings.insert(key.to_owned(), Said::text(place(key), value)) {
+        if let Some(before) = settings.insert(key.to_owned(), untyped(place(key), value)) {
             report.warning(&before.place, format!("is not used: line {} sets it again", index + 1));
         }
     }
     settings
 }
 
-/// One rule. `name` is what stands between `web.hook.rule.` and the end.
+/// One rule. `name` is the key without `web.hook.rule.`.
 pub(super) fn rule(
-    report: &mut Report,
+    report: &Report,
     name: &str,
-    said: &Said,
+    setting: &Setting,
     events: &'static [HookEvent],
     broker: &str,
 ) -> Option<Rule> {
-    let place = &said.place;
+    let place = &setting.place;
     let mut parts: Vec<&str> = name.split('.').collect();
     if parts.len() != 3 || parts.iter().any(|part| part.is_empty()) {
         let example = "web.hook.rule.client.connected.1";
@@ -73,16 +72,13 @@ pub(super) fn rule(
     let event = match find(&parts.join("."), events, |event| event.dotted) {
         Meant::Event(event) => {
             if event.key == "message_dropped" {
-                let text = format!("works here; {broker} itself has no such event and does not start with it");
+                let text = format!("works here; {broker} itself lacks this event and does not start with it");
                 report.warning(place, text);
             }
             event
         }
         Meant::Misspelt(event) => {
-            let text = format!(
-                "works here; {broker} itself knows it as {} and ignores this",
-                event.dotted
-            );
+            let text = format!("works here; {broker} itself calls it {} and ignores this", event.dotted);
             report.warning(place, text);
             event
         }
@@ -94,10 +90,10 @@ pub(super) fn rule(
             return None;
         }
     };
-    specification(report, said, event, events)
+    specification(report, setting, event, events)
 }
 
-/// The name that was probably meant, or all that there are.
+/// The name that was probably meant, or all names.
 pub(super) fn nearest_or_all(
     near: Option<&str>,
     events: &[HookEvent],
@@ -111,13 +107,13 @@ pub(super) fn nearest_or_all(
 
 /// The JSON of a rule.
 fn specification(
-    report: &mut Report,
-    said: &Said,
+    report: &Report,
+    setting: &Setting,
     event: &'static HookEvent,
     events: &'static [HookEvent],
 ) -> Option<Rule> {
-    let place = &said.place;
-    let text = said.as_text(report)?;
+    let place = &setting.place;
+    let text = report.check(setting.written())?;
     let example = || format!("{{\"action\": \"{}\"}}", event.action);
     let object = match serde_json::from_str(&text) {
         Ok(Json::Object(object)) => object,
@@ -126,14 +122,14 @@ fn specification(
             return None;
         }
         Err(error) => {
-            // The value is one line, so the column says it all.
+            // The value is one line, so the column is enough.
             let text = format!("the JSON is wrong at its column {}: {}", error.column(), cause(&error));
             report.problem(place, text);
             return None;
         }
     };
     let mut rule = Rule::new(place.clone(), event.key);
-    let before = report.problems.len();
+    let before = report.problem_count();
     match object.get("action") {
         None => {
             let mistyped = object.keys().find(|key| nearest(key, ["action"]).is_some());
@@ -156,16 +152,10 @@ fn specification(
         let meant = nearest(key, ["action", "topic"]).map_or_else(String::new, |meant| format!("; is {meant} meant?"));
         report.warning(place, format!("{key} is not part of a rule and is ignored{meant}"));
     }
-    (report.problems.len() == before).then_some(rule)
+    (report.problem_count() == before).then_some(rule)
 }
 
-fn action_fits(
-    report: &mut Report,
-    place: &Place,
-    action: &str,
-    event: &'static HookEvent,
-    events: &'static [HookEvent],
-) {
+fn action_fits(report: &Report, place: &Place, action: &str, event: &'static HookEvent, events: &'static [HookEvent]) {
     match find(action, events, |event| event.action) {
         Meant::Event(meant) | Meant::Misspelt(meant) if meant == event => {}
         Meant::Event(_) | Meant::Misspelt(_) => {
@@ -179,20 +169,20 @@ fn action_fits(
     }
 }
 
-/// What serde_json says without the position, which is that of a line that nobody sees.
+/// The error of serde_json without its position, which is relative to the value.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// Drops rules that say the same as an earlier one: the broker registers them once.
-pub(super) fn without_repetition(report: &mut Report, rules: Vec<Rule>) -> Vec<Rule> {
+/// Drops rules that repeat an earlier one: the broker registers them once.
+pub(super) fn without_repetition(report: &Report, rules: Vec<Rule>) -> Vec<Rule> {
     let mut kept: Vec<Rule> = Vec::new();
     for rule in rules {
         let same = |known: &&Rule| known.event == rule.event && known.topics == rule.topics;
         match kept.iter().find(same) {
             Some(known) => {
-                let text = format!("says the same as {} and is ignored", known.place.key);
+                let text = format!("repeats {} and is ignored", known.place.key);
                 report.warning(&rule.place, text);
             }
             None => kept.push(rule),

@@ -131,7 +131,7 @@ mod tests {
             headers: vec![],
             signing: vec![],
             tls: Default::default(),
-            terms: (&delivery::Settings::default()).into(),
+            terms: delivery::Terms::default(),
         };
         let all = [destination("near", "http://h/a/b"), destination("far", "http://far/")];
         let egress = Egress::new(&json!("http://h/a"), &[]).with(receivers(all));

@@ -20,6 +20,7 @@ use super::generation::lock;
 use super::*;
 use hookhost_delivery::{OutboxClosed, OutboxRequest};
 use hookhost_event::{ByteString, Event};
+use hookhost_settings::error_line;
 use hookhost_testing::events as testing;
 use hookhost_wasm as wasm;
 use hookhost_wasm::EngineSettings;
@@ -152,7 +153,7 @@ impl Host {
         let to = Arc::clone(&outbox) as Arc<dyn Outbox>;
         let controller = Controller::new(Loader::new(compiler, settings), bus.clone(), to, quarantine);
         let started = controller.start(folder.list().unwrap());
-        started.unwrap_or_else(|error| panic!("{}", explain(&error)));
+        started.unwrap_or_else(|error| panic!("{}", error_line(&error)));
         Host {
             modules: Modules { controller },
             folder: Mutex::new(folder),
@@ -256,7 +257,7 @@ fn start_error(settings: Settings) -> String {
     let folder = ModulesFolder::new(settings.dir.clone()).list();
     let started =
         folder.and_then(|folder| Modules::start(settings, engine(), Bus::new(), Arc::new(Kept::default()), folder));
-    explain(&started.err().expect("the start fails"))
+    error_line(&started.err().expect("the start fails"))
 }
 
 #[test]
@@ -295,7 +296,7 @@ fn a_default_module_that_cannot_be_configured_stops_the_start() {
     put(dir.path(), "webhook.toml", "[limit]");
     let error = start_error(settings(Some(dir.path()), rules("http://h/")));
     assert!(
-        error.contains("webhook.toml:1: limit: ") && error.contains("did you mean limits?"),
+        error.contains("webhook.toml:1: limit: ") && error.contains("the nearest known one is limits"),
         "{error}"
     );
     let error = start_error(settings(Some(&dir.path().join("webhook.toml")), rules("http://h/")));
@@ -356,7 +357,7 @@ fn check_reports_everything_and_starts_nothing() {
         .map(|report| {
             let text = match &report.result {
                 Ok(plan) => format!("{:?} {:?}", plan.origin, plan.egress),
-                Err(error) => explain(error),
+                Err(error) => error_line(error),
             };
             (&*report.module, text)
         })
@@ -370,7 +371,7 @@ fn check_reports_everything_and_starts_nothing() {
     assert!(texts["no name.wasm"].contains("letters, digits"), "{texts:?}");
     let bad = reports.iter().find(|report| &*report.module == "bad").unwrap();
     let problems = bad.result.as_ref().unwrap_err().problems();
-    let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    let keys: Vec<_> = problems.iter().map(|problem| problem.place.key.as_str()).collect();
     assert_eq!(keys, ["config.rules", "config.urlz"], "all at once");
     assert_eq!(reports.len(), 5);
     let missing = Modules::check(settings(Some(&dir.path().join("none")), json!({})), engine());

@@ -33,6 +33,7 @@ use hookhost_delivery::Outbox;
 use hookhost_delivery::priority;
 use hookhost_event::{Event, Millis};
 use hookhost_hooks::{Inbox, Queued, Version};
+use hookhost_settings::error_line;
 use hookhost_wasm::CallError;
 
 /// Characters of a module's text that go into the log.
@@ -247,7 +248,7 @@ impl<T: Template> Worker<T> {
 
     /// Says why there is no instance and how long to wait for the next attempt.
     fn back_off(&mut self, error: &CreateError) -> Duration {
-        let reason = super::explain(error);
+        let reason = error_line(error);
         let generation = self.generation();
         let time = self.unmade.backoff.fail(Instant::now());
         self.unmade.attempts += 1;
@@ -327,7 +328,7 @@ impl<T: Template> Worker<T> {
                     self.most = (self.events.len() / 2).max(1);
                 }
                 add(&record.failed_calls, 1);
-                self.failed_call = Some(super::explain(error));
+                self.failed_call = Some(error_line(error));
             }
         }
         outcomes
@@ -389,7 +390,7 @@ impl<T: Template> Worker<T> {
             (&record.trapped, Fault::Trapped)
         };
         add(counter, 1);
-        let why = super::explain(error);
+        let why = error_line(error);
         let id = self.quarantine(&event, fault, told(&why, error));
         if self.doubtful.len() == EVENTS_OF_FEW {
             self.doubtful.pop_front();

@@ -1,89 +1,43 @@
-//! TOML text as a tree whose every value knows its line, so that a problem can name it.
+//! TOML text as a tree of settings.
 //!
-//! All syntax errors of a text are reported together. Nesting is bounded by the TOML reader.
+//! All syntax errors of a text are reported together. The TOML parser bounds the nesting, and [`MAX_KEY_BYTES`] the
+//! length of keys, each of which is repeated for everything below it.
 
-use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value and the line of its key, or of itself if it has none, counted from 1.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    pub line: usize,
-    pub value: Value,
-}
+use super::place::join;
+use super::{Place, Problem, Setting, Table, Value};
 
-/// Names and their values.
-pub type Table = BTreeMap<String, Node>;
+/// Bytes of a whole key, such as `webhook.rule.message_publish[0].topics`.
+pub const MAX_KEY_BYTES: usize = 1024;
 
-/// A TOML value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    Text(String),
-    Integer(i64),
-    Float(f64),
-    Boolean(bool),
-    /// A date, a time or both, as it is written; the host's own settings have no use for one.
-    Date(String),
-    List(Vec<Node>),
-    Table(Table),
-}
-
-impl Value {
-    /// What it is, with its article.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Value::Text(_) => "a string",
-            Value::Integer(_) => "an integer",
-            Value::Float(_) => "a float",
-            Value::Boolean(_) => "a boolean",
-            Value::Date(_) => "a date",
-            Value::List(_) => "a list",
-            Value::Table(_) => "a table",
-        }
-    }
-}
-
-impl Node {
-    /// The same as JSON; tells the line and the kind of the first value that JSON does not have.
-    pub fn to_json(&self) -> Result<serde_json::Value, (usize, &'static str)> {
-        use serde_json::Value as Json;
-        Ok(match &self.value {
-            Value::Text(text) => Json::from(text.as_str()),
-            Value::Integer(number) => Json::from(*number),
-            Value::Float(number) if number.is_finite() => Json::from(*number),
-            Value::Float(_) => return Err((self.line, "a float without a value")),
-            Value::Boolean(truth) => Json::from(*truth),
-            Value::Date(_) => return Err((self.line, self.value.kind())),
-            Value::List(nodes) => Json::Array(nodes.iter().map(Node::to_json).collect::<Result<_, _>>()?),
-            Value::Table(table) => {
-                let entries = table.iter().map(|(key, node)| Ok((key.clone(), node.to_json()?)));
-                Json::Object(entries.collect::<Result<_, _>>()?)
-            }
-        })
-    }
-}
-
-/// Reads a whole document; what is wrong comes with its line. The table then holds what could be read.
-pub fn parse(text: &str) -> (Table, Vec<(usize, String)>) {
+/// Reads a document; the path is for places only. Returns what could be read, and all syntax errors.
+///
+/// The line of a setting is that of its key, or of itself if it has none. An error never shows the text around it, which
+/// may be a password.
+pub fn parse(path: &Path, text: &str) -> (Table, Vec<Problem>) {
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut reading = Reading {
+        path: path.into(),
         newlines: text.match_indices('\n').map(|(at, _)| at).collect(),
         errors: Vec::new(),
     };
     for error in errors {
-        // The error's own `Display` would show the line of the file, and with it what may be a password.
         let line = reading.line(error.span().map_or(0, |span| span.start));
-        reading.errors.push((line, error.message().to_owned()));
+        reading.error(line, error.message());
     }
-    let table = reading.table(root.into_inner());
+    let table = reading.table("", root.into_inner());
     (table, reading.errors)
 }
 
 struct Reading {
+    path: Arc<Path>,
     newlines: Vec<usize>,
-    errors: Vec<(usize, String)>,
+    errors: Vec<Problem>,
 }
 
 impl Reading {
@@ -91,46 +45,55 @@ impl Reading {
         self.newlines.partition_point(|newline| *newline < offset) + 1
     }
 
-    fn table(&mut self, table: DeTable<'_>) -> Table {
-        let entries = table.into_iter().map(|(key, value)| {
-            let line = self.line(key.span().start);
-            (
-                key.into_inner().into_owned(),
-                Node {
-                    line,
-                    value: self.value(line, value.into_inner()),
-                },
-            )
+    fn error(&mut self, line: usize, text: &str) {
+        let place = Place::line(Arc::clone(&self.path), line, "");
+        self.errors.push(place.problem(text));
+    }
+
+    fn table(&mut self, key: &str, table: DeTable<'_>) -> Table {
+        let entries = table.into_iter().map(|(name, value)| {
+            let line = self.line(name.span().start);
+            let name = name.into_inner().into_owned();
+            let setting = self.setting(join(key, &name), line, value.into_inner());
+            (name, setting)
         });
         entries.collect()
     }
 
-    fn element(&mut self, element: Spanned<DeValue<'_>>) -> Node {
+    fn element(&mut self, key: String, element: Spanned<DeValue<'_>>) -> Setting {
         let line = self.line(element.span().start);
-        Node {
-            line,
-            value: self.value(line, element.into_inner()),
-        }
+        self.setting(key, line, element.into_inner())
     }
 
-    fn value(&mut self, line: usize, value: DeValue<'_>) -> Value {
-        match value {
+    fn setting(&mut self, key: String, line: usize, value: DeValue<'_>) -> Setting {
+        let value = match value {
+            _ if key.len() > MAX_KEY_BYTES => {
+                self.error(line, &format!("a key of more than {MAX_KEY_BYTES} bytes"));
+                return Setting::new(Place::line(Arc::clone(&self.path), line, ""), Value::Boolean(false));
+            }
             DeValue::String(text) => Value::Text(text.into_owned()),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
                 Ok(number) => Value::Integer(number),
                 Err(_) => {
-                    self.errors
-                        .push((line, "an integer that does not fit in 64 bits".to_owned()));
+                    self.error(line, "an integer that does not fit in 64 bits");
                     Value::Integer(0)
                 }
             },
-            // The reader has checked the spelling; what overflows becomes infinite and is refused where it is used.
+            // The parser has checked the spelling; an overflow becomes infinite and is refused where it is read.
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-            DeValue::Boolean(truth) => Value::Boolean(truth),
+            DeValue::Boolean(boolean) => Value::Boolean(boolean),
             DeValue::Datetime(date) => Value::Date(date.to_string()),
-            DeValue::Array(list) => Value::List(list.into_iter().map(|element| self.element(element)).collect()),
-            DeValue::Table(table) => Value::Table(self.table(table)),
-        }
+            DeValue::Array(list) => {
+                let elements = list.into_iter().enumerate();
+                Value::List(
+                    elements
+                        .map(|(index, element)| self.element(format!("{key}[{index}]"), element))
+                        .collect(),
+                )
+            }
+            DeValue::Table(table) => Value::Table(self.table(&key, table)),
+        };
+        Setting::new(Place::line(Arc::clone(&self.path), line, key), value)
     }
 }
 
@@ -139,44 +102,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_know_their_lines() {
-        let (table, errors) = parse("a = 1\n[b]\nc = [\n  0x10,\n  1_000.5,\n]\nd.e = true\nf = 2020-01-01\n");
+    fn settings_know_their_places() {
+        let text = "a = 1\n[b]\nc = [\n  0x10,\n  1_000.5,\n]\nd.e = true\nf = 2020-01-01\n";
+        let (table, errors) = parse(Path::new("f"), text);
         assert_eq!(errors, []);
-        let node = |line, value| Node { line, value };
-        assert_eq!(table["a"], node(1, Value::Integer(1)));
+        let setting = |line, key: &str, value| Setting::new(Place::line(Path::new("f"), line, key), value);
+        assert_eq!(table["a"], setting(1, "a", Value::Integer(1)));
         let Value::Table(b) = &table["b"].value else {
             panic!("a table")
         };
-        assert_eq!(
-            b["c"],
-            node(
-                3,
-                Value::List(vec![node(4, Value::Integer(16)), node(5, Value::Float(1000.5))])
-            )
-        );
-        assert_eq!(
-            b["d"],
-            node(
-                7,
-                Value::Table(Table::from([("e".to_owned(), node(7, Value::Boolean(true)))]))
-            )
-        );
-        assert_eq!(b["f"], node(8, Value::Date("2020-01-01".to_owned())));
-        assert_eq!(table["a"].to_json(), Ok(serde_json::json!(1)));
-        assert_eq!(table["b"].to_json(), Err((8, "a date")));
+        let list = vec![
+            setting(4, "b.c[0]", Value::Integer(16)),
+            setting(5, "b.c[1]", Value::Float(1000.5)),
+        ];
+        assert_eq!(b["c"], setting(3, "b.c", Value::List(list)));
+        let inner = Table::from([("e".to_owned(), setting(7, "b.d.e", Value::Boolean(true)))]);
+        assert_eq!(b["d"], setting(7, "b.d", Value::Table(inner)));
+        assert_eq!(b["f"], setting(8, "b.f", Value::Date("2020-01-01".to_owned())));
     }
 
     #[test]
     fn all_syntax_errors_come_at_once_and_show_no_value() {
-        let (_, errors) = parse("a = \"secret\nb = 1\nb = 2\nc = 99999999999999999999\nd = \n");
-        let lines: Vec<usize> = errors.iter().map(|(line, _)| *line).collect();
-        assert_eq!(lines, [1, 3, 5, 4], "{errors:?}");
+        let text = "a = \"secret\nb = 1\nb = 2\nc = 99999999999999999999\nd = \n";
+        let (_, errors) = parse(Path::new("f"), text);
+        let places: Vec<String> = errors.iter().map(|problem| problem.place.to_string()).collect();
+        assert_eq!(places, ["f:1", "f:3", "f:5", "f:4"], "{errors:?}");
         assert!(!format!("{errors:?}").contains("secret"), "{errors:?}");
     }
 
     #[test]
-    fn deep_nesting_is_an_error_and_not_an_overflow() {
-        let (_, errors) = parse(&format!("a = {}1{}", "[".repeat(100_000), "]".repeat(100_000)));
-        assert!(!errors.is_empty());
+    fn deep_nesting_and_long_keys_are_errors() {
+        let deep = format!("a = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(!parse(Path::new("f"), &deep).1.is_empty());
+        let long = format!("{} = [{}]", "a".repeat(100_000), "1,".repeat(100_000));
+        assert_eq!(parse(Path::new("f"), &long).1.len(), 1);
     }
 }

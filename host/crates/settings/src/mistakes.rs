@@ -19,9 +19,9 @@ impl Mistakes {
     pub fn add(&mut self, more: impl IntoIterator<Item = Problem>) {
         let before = self.problems.len();
         for problem in more {
-            let is_known = |known: &Problem| known.source == problem.source && known.key == problem.key;
+            let is_known = |known: &Problem| known.place == problem.place;
             let known = self.problems.get(..before).unwrap_or_default();
-            if !known.iter().any(is_known) && !self.is_checked(&problem.source) {
+            if !known.iter().any(is_known) && !self.is_checked(&problem.place.source) {
                 self.problems.push(problem);
             }
         }
@@ -29,6 +29,6 @@ impl Mistakes {
     }
 
     fn is_checked(&self, source: &Source) -> bool {
-        matches!(source, Source::File { path, .. } if Some(path) == self.checked.as_ref())
+        matches!(source, Source::File { path, .. } if Some(&**path) == self.checked.as_deref())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Durations use the units of the brokers that the configuration comes from: `f` (fortnight), `w`, `d`, `h`, `m`, `s`
 //! and `ms`, joined in any order and added up. Sizes count in steps of 1024 whether the `i` is written or not, because
-//! that is what `MB` means to those brokers. Case does not matter. What does not fit is an error, never zero.
+//! that is what `MB` means to those brokers. Case does not matter. A value that does not fit is an error, never zero.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ pub enum UnitError {
     /// Nothing to read.
     #[error("is empty")]
     Empty,
-    /// A unit without a number before it, or a sign that belongs to neither.
+    /// A unit without a number before it, or an unexpected character.
     #[error("needs a whole number before the unit")]
     NoNumber,
     /// A number without a unit.
     #[error("needs a unit after each number: one of {0}")]
     NoUnit(&'static str),
-    /// A unit nobody knows.
+    /// An unknown unit.
     #[error("has the unknown unit `{got}`: use one of {known}")]
     UnknownUnit {
         /// What was written.
@@ -27,7 +27,7 @@ pub enum UnitError {
         /// What could have been.
         known: &'static str,
     },
-    /// More than fits.
+    /// The value does not fit its type.
     #[error("is too large")]
     TooLarge,
 }
@@ -48,8 +48,8 @@ const SIZE_NAMES: &str = "B, KiB, MiB, GiB, TiB";
 ///
 /// ```
 /// use std::time::Duration;
-/// assert_eq!(hookhost::config::parse_duration("1h30m15s"), Ok(Duration::from_secs(5415)));
-/// assert!(hookhost::config::parse_duration("30").is_err());
+/// assert_eq!(hookhost_settings::parse_duration("1h30m15s"), Ok(Duration::from_secs(5415)));
+/// assert!(hookhost_settings::parse_duration("30").is_err());
 /// ```
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let mut rest = text.trim();
@@ -75,7 +75,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::from_millis(total))
 }
 
-/// Writes a duration so that [`parse_duration`] reads it again; what is finer than a millisecond is cut off.
+/// Writes a duration so that [`parse_duration`] reads it again; fractions of a millisecond are cut off.
 ///
 /// Weeks and fortnights are not used: days are easier to read.
 pub fn format_duration(duration: Duration) -> String {
@@ -96,8 +96,8 @@ pub fn format_duration(duration: Duration) -> String {
 /// Reads a number of bytes such as `64MiB`, `1MB`, `512KiB`, `512k` or `4096`.
 ///
 /// ```
-/// assert_eq!(hookhost::config::parse_size("64MiB"), Ok(64 << 20));
-/// assert_eq!(hookhost::config::parse_size("1MB"), Ok(1 << 20));
+/// assert_eq!(hookhost_settings::parse_size("64MiB"), Ok(64 << 20));
+/// assert_eq!(hookhost_settings::parse_size("1MB"), Ok(1 << 20));
 /// ```
 pub fn parse_size(text: &str) -> Result<usize, UnitError> {
     let text = text.trim();

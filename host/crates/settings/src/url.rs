@@ -1,4 +1,4 @@
-//! Which texts are destinations of webhooks, and how to name one without its secrets.
+//! URLs of webhooks: which texts are valid, and how to show one without its secrets.
 
 use url::Url;
 

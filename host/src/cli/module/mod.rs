@@ -17,7 +17,8 @@ use clap::Subcommand;
 use super::refuse;
 use crate::config::{self, Config, Flags, Problem};
 use crate::logging::Filter;
-use hookhost_modules::{LoadError, explain};
+use hookhost_modules::LoadError;
+use hookhost_settings::error_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModuleCommand {
@@ -60,8 +61,8 @@ fn not_loaded(error: &LoadError) -> ExitCode {
                 .map(|problem| format!("{file} refuses its configuration: {}", problem.without_module()));
             (told.collect(), ExitCode::FAILURE)
         }
-        LoadError::Unreadable { .. } | LoadError::TooLarge { .. } => (vec![explain(error)], ExitCode::from(2)),
-        _ => (vec![explain(error)], ExitCode::FAILURE),
+        LoadError::Unreadable { .. } | LoadError::TooLarge { .. } => (vec![error_line(error)], ExitCode::from(2)),
+        _ => (vec![error_line(error)], ExitCode::FAILURE),
     };
     for line in told {
         eprintln!("error: {line}");

@@ -10,7 +10,7 @@ fn a_brokers_environment_needs_no_file() {
         ..Inputs::default()
     };
     let config = config(&inputs);
-    assert_eq!(config.delivery.http_timeout, Duration::from_secs(3));
+    assert_eq!(config.delivery.terms.http_timeout, Duration::from_secs(3));
     // RMQTT's has no rules, so everything is told as without it.
     assert_eq!(config.webhook.rules, RulesFrom::Default);
 }
@@ -30,12 +30,15 @@ fn an_rmqtt_file_is_read_as_it_is() {
     assert_eq!(
         config.webhook.rules,
         RulesFrom::Broker {
-            format: Format::Rmqtt,
+            broker: Broker::Rmqtt,
             path: Some("hook.toml".into())
         }
     );
     let expected = delivery::Settings {
-        http_timeout: Duration::from_secs(8),
+        terms: delivery::Terms {
+            http_timeout: Duration::from_secs(8),
+            ..delivery::Terms::default()
+        },
         queue_requests: 300_000,
         ..delivery::Settings::default()
     };
@@ -90,7 +93,7 @@ fn older_urls_are_added() {
     };
     assert_eq!(
         problems(&inputs),
-        ["g:2: urls[2]: `x` is not a URL: it has no scheme; http://x is probably meant"]
+        ["g:2: http_urls[1]: `x` is not a URL: it has no scheme; http://x is probably meant"]
     );
     inputs.environment = environment(&[("rmqtt_plugin_rmqtt_web_hook_urls", "http://c")]);
     inputs.webhook_file = file(
@@ -169,7 +172,7 @@ fn a_format_that_is_asked_for_beats_that_of_the_broker() {
     let loaded = read(&inputs).unwrap();
     assert_eq!(
         shown(&loaded.warnings),
-        ["g:2: web.hook.encode_payload: is ignored: bodies of the format that is asked for have no use for it"]
+        ["g:2: web.hook.encode_payload: is ignored: bodies of the chosen format do not use it"]
     );
     assert_eq!(loaded.config.webhook.config.get("payload_encoding"), None);
 }

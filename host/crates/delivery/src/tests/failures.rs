@@ -81,11 +81,10 @@ fn a_key_that_fails_holds_no_other() {
         Some(("nonsense", _)) => Reply::Raw(b"\0\x01\x02 nonsense\r\n\r\n"),
         _ => Reply::Status(200),
     });
-    let settings = Settings {
-        http_timeout: Duration::from_secs(60),
-        concurrency_limit: 2,
-        ..settings()
-    };
+    let settings = settings_with(|terms| {
+        terms.http_timeout = Duration::from_secs(60);
+        terms.concurrency_limit = 2;
+    });
     let delivery = Delivery::start(&settings).unwrap();
     for number in 0..20 {
         let keys = ["silent", "nonsense", "good", ""];
@@ -114,11 +113,10 @@ fn a_key_that_fails_holds_no_other() {
 #[test]
 fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
     let sink = Sink::start(|received| Reply::Status(if received.body == "k 0" { 400 } else { 200 }));
-    let settings = Settings {
+    let settings = settings_with(|terms| {
         // Long enough for a second attempt, however slow the first one is.
-        retry_max_elapsed_time: Duration::from_secs(2),
-        ..settings()
-    };
+        terms.retry_max_elapsed_time = Duration::from_secs(2);
+    });
     let delivery = Delivery::start(&settings).unwrap();
     let url = sink.url("/");
     delivery
@@ -134,11 +132,10 @@ fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
 #[test]
 fn a_late_answer_is_a_failure() {
     let sink = Sink::start(|_| Reply::Silence);
-    let settings = Settings {
+    let settings = settings_with(|terms| {
         // Each attempt must reach the receiver before.
-        http_timeout: Duration::from_millis(500),
-        ..settings()
-    };
+        terms.http_timeout = Duration::from_millis(500);
+    });
     let delivery = Delivery::start(&settings).unwrap();
     delivery
         .outbox()
@@ -155,11 +152,10 @@ fn a_late_answer_is_a_failure() {
 #[test]
 fn a_receiver_without_tls_fails_over_https() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let settings = Settings {
-        retry_max_elapsed_time: Duration::ZERO,
-        http_timeout: Duration::from_millis(300),
-        ..settings()
-    };
+    let settings = settings_with(|terms| {
+        terms.retry_max_elapsed_time = Duration::ZERO;
+        terms.http_timeout = Duration::from_millis(300);
+    });
     let delivery = Delivery::start(&settings).unwrap();
     let url = sink.url("/").replace("http://", "https://");
     delivery.outbox().append(vec![request(&url, "k", "k 0")]).unwrap();

@@ -18,14 +18,24 @@ use sink::{Reply, Sink};
 fn settings() -> Settings {
     Settings {
         threads: 1,
-        concurrency_limit: 16,
-        http_timeout: Duration::from_secs(60),
-        retry_initial_interval: Duration::from_millis(1),
-        retry_multiplier: 1.5,
-        retry_max_interval: Duration::from_millis(50),
-        retry_max_elapsed_time: Duration::from_secs(60),
+        terms: Terms {
+            concurrency_limit: 16,
+            http_timeout: Duration::from_secs(60),
+            retry_initial_interval: Duration::from_millis(1),
+            retry_multiplier: 1.5,
+            retry_max_interval: Duration::from_millis(50),
+            retry_max_elapsed_time: Duration::from_secs(60),
+            ..Terms::default()
+        },
         ..Settings::default()
     }
+}
+
+/// The settings of these tests with other terms.
+fn settings_with(change: impl FnOnce(&mut Terms)) -> Settings {
+    let mut settings = settings();
+    change(&mut settings.terms);
+    settings
 }
 
 fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
@@ -188,11 +198,7 @@ fn long_answers_cost_the_connection_not_the_request() {
 fn no_more_than_the_limit_is_under_way_at_a_receiver() {
     let busy = Sink::start(|_| Reply::Gated);
     let other = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&Settings {
-        concurrency_limit: 3,
-        ..settings()
-    })
-    .unwrap();
+    let delivery = Delivery::start(&settings_with(|terms| terms.concurrency_limit = 3)).unwrap();
     let batch = (0..50).map(|n| request(&busy.url("/"), &format!("k{}", n / 2), &format!("k{} {}", n / 2, n % 2)));
     delivery.outbox().append(batch.collect()).unwrap();
     busy.wait_for(3);
@@ -250,15 +256,11 @@ fn stopping_finishes_what_can_be_finished_in_time() {
         "bad 0" => Reply::With(503, "retry-after: 3600\r\n"),
         _ => Reply::Gated,
     });
-    let settings = Settings {
-        retry_max_interval: Duration::from_secs(3600),
-        concurrency_limit: 2,
-        ..settings()
-    };
-    let settings = Settings {
-        retry_max_elapsed_time: Duration::from_secs(3600),
-        ..settings
-    };
+    let settings = settings_with(|terms| {
+        terms.retry_max_interval = Duration::from_secs(3600);
+        terms.concurrency_limit = 2;
+        terms.retry_max_elapsed_time = Duration::from_secs(3600);
+    });
     let delivery = Delivery::start(&settings).unwrap();
     let url = sink.url("/");
     let batch = [("bad", 0), ("bad", 1), ("a", 0), ("a", 1), ("b", 0), ("c", 0)];

@@ -2,34 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use super::super::canonical::{Entry, Tls};
-use super::super::said::{Fields, Report, Said};
-use super::super::{HOUR, MILLISECOND, checks};
-use super::named;
-use hookhost_settings::document::Value;
-use hookhost_settings::reader::Place;
-use hookhost_settings::units::format_duration;
+use hookhost_settings::{Place, Report, Section, Setting, Table, Value, format_duration};
 
-/// What a connector says.
+use super::super::canonical::Tls;
+use super::super::checks::{self, remark, switch};
+use super::super::{HOUR, MILLISECOND};
+use super::named;
+
+/// A connector of EMQX.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     pub(super) place: Place,
     pub(super) enabled: bool,
     pub(super) url: Option<(Place, String)>,
-    /// None: not given, so that EMQX's own hold.
+    /// `None` if not given: EMQX then sends headers of its own.
     pub(super) headers: Option<Headers>,
-    pub(super) ssl: Option<Fields>,
-    pub(super) settings: BTreeMap<&'static str, Entry>,
+    pub(super) ssl: Option<Setting>,
+    pub(super) settings: Table,
 }
 
 /// Headers by lower-case name, each with its place.
 pub(super) type Headers = BTreeMap<String, (Place, String)>;
 
-pub(super) fn all(report: &mut Report, said: Option<Said>) -> BTreeMap<String, Connector> {
-    let entries = named(report, said, ["http", "webhook"], "connectors");
-    let read = |(name, mut fields): (String, Fields)| {
+pub(super) fn all(root: &mut Section<'_>) -> BTreeMap<String, Connector> {
+    let report = root.report();
+    let entries = named(root, "connectors", ["http", "webhook"]);
+    let read = |(name, mut fields): (String, Section<'_>)| {
         let connector = Connector::read(report, &mut fields);
-        fields.finish(report, true);
+        drop(fields);
         (name, connector)
     };
     entries.into_iter().map(read).collect()
@@ -37,63 +37,63 @@ pub(super) fn all(report: &mut Report, said: Option<Said>) -> BTreeMap<String, C
 
 impl Connector {
     /// Takes the keys of a connector; those of a bridge are left to its action.
-    pub(super) fn read(report: &mut Report, fields: &mut Fields) -> Connector {
-        let place = fields.place.clone();
+    pub(super) fn read(report: &Report, fields: &mut Section<'_>) -> Connector {
+        let place = fields.place().clone();
         let enabled = fields
             .take("enable")
-            .and_then(|said| said.as_boolean(report))
+            .and_then(|setting| report.check(switch(&setting)))
             .unwrap_or(true);
-        if !fields.has("url") {
+        if !fields.is_given("url") {
             report.problem(&place, "needs a url");
         }
-        let url = fields.take("url").and_then(|said| {
-            let text = said.as_text(report)?;
-            Some((said.place.clone(), checks::http_url(report, &said.place, &text)?))
+        let url = fields.take("url").and_then(|setting| {
+            let text = report.check(setting.written())?;
+            Some((setting.place.clone(), checks::http_url(report, &setting.place, &text)?))
         });
-        let headers = fields.take("headers").map(|said| read_headers(report, said));
-        let ssl = fields.table("ssl", report);
-        let mut settings = BTreeMap::new();
-        if let Some(said) = fields.take("connect_timeout")
-            && let Some(duration) = said.as_duration(report, MILLISECOND..=HOUR)
+        let headers = fields.take("headers").map(|setting| read_headers(report, setting));
+        let ssl = fields.take("ssl");
+        let mut settings = Table::new();
+        if let Some(setting) = fields.take("connect_timeout")
+            && let Some(duration) = report.check(setting.milliseconds(MILLISECOND..=HOUR))
         {
-            settings.insert("connect_timeout", (said.place, Value::Text(format_duration(duration))));
+            settings.insert(
+                "connect_timeout".to_owned(),
+                Setting::new(setting.place, Value::Text(format_duration(duration))),
+            );
         }
-        if let Some(said) = fields.take("pool_size")
-            && let Some(count) = said.as_count(report, 1..=65_535)
+        if let Some(setting) = fields.take("pool_size")
+            && let Some(count) = report.check(setting.integer(1..=65_535))
         {
-            settings.insert("concurrency_limit", (said.place, Value::Integer(count)));
+            settings.insert(
+                "concurrency_limit".to_owned(),
+                Setting::new(setting.place, Value::Integer(count)),
+            );
         }
-        fields.remark(&["tags", "description"], report);
-        fields.ignore(
-            &[
-                (
-                    "pool_type",
-                    "requests of one client keep their order whatever connection they take",
-                ),
-                (
-                    "enable_pipelining",
-                    "a connection carries one request at a time, as many connections as concurrency_limit are used",
-                ),
-                ("max_inactive", "the host decides how long idle connections stay open"),
-                ("request", "EMQX 5 ignores it, too"),
-                ("retry_interval", "EMQX 5 ignores it, too"),
-            ],
-            report,
-        );
-        if let Some(mut opts) = fields.table("resource_opts", report) {
-            opts.ignore(&HEALTH, report);
-            // A bridge has the options of an action here.
+        remark(fields, &["tags", "description"]);
+        fields.ignore(&[
+            ("pool_type", "requests of one client keep their order on any connection"),
+            (
+                "enable_pipelining",
+                "a connection carries one request at a time; concurrency_limit sets the number of connections",
+            ),
+            ("max_inactive", "the host decides how long idle connections stay open"),
+            ("request", "EMQX 5 ignores it, too"),
+            ("retry_interval", "EMQX 5 ignores it, too"),
+        ]);
+        if let Some(mut opts) = fields.section_if_given("resource_opts") {
+            opts.ignore(&HEALTH);
+            // The options of a bridge include those of an action.
             settings.extend(super::action::resource_options(report, opts));
         }
-        if let Some(mut oauth) = fields.table("oauth2", report) {
+        if let Some(mut oauth) = fields.section_if_given("oauth2") {
             let on = oauth
                 .take("enable")
-                .and_then(|said| said.as_boolean(report))
+                .and_then(|setting| report.check(switch(&setting)))
                 .unwrap_or(true);
             if on {
                 let text = "is not supported, and requests would go without a token: \
                             let something else fetch tokens and name its file as bearer_file of a destination";
-                report.problem(&oauth.place, text);
+                report.problem(oauth.place(), text);
             }
         }
         Connector {
@@ -116,31 +116,33 @@ pub(super) const HEALTH: [(&str, &str); 6] = [
     ("start_timeout", "there is nothing to start before the first request"),
     (
         "health_check_interval",
-        "there are no health checks: a request that fails is tried again",
+        "there are no health checks: a failed request is retried",
     ),
     (
         "health_check_interval_jitter",
-        "there are no health checks: a request that fails is tried again",
+        "there are no health checks: a failed request is retried",
     ),
     (
         "health_check_timeout",
-        "there are no health checks: a request that fails is tried again",
+        "there are no health checks: a failed request is retried",
     ),
     (
         "auto_restart_interval",
-        "there are no health checks: a request that fails is tried again",
+        "there are no health checks: a failed request is retried",
     ),
 ];
 
-pub(super) fn read_headers(report: &mut Report, said: Said) -> Headers {
+pub(super) fn read_headers(report: &Report, setting: Setting) -> Headers {
     let mut headers = Headers::new();
-    let Some(mut fields) = said.into_fields(report) else {
+    let Some(mut fields) = Section::of(report, setting) else {
         return headers;
     };
-    for (name, said) in fields.rest() {
-        let Some(text) = said.as_text(report) else { continue };
-        if let Some((name, text)) = checks::header(report, &said.place, &name, &text) {
-            headers.insert(name, (said.place, text));
+    for (name, setting) in fields.rest() {
+        let Some(text) = report.check(setting.written()) else {
+            continue;
+        };
+        if let Some((name, text)) = checks::header(report, &setting.place, &name, &text) {
+            headers.insert(name, (setting.place, text));
         }
     }
     headers
@@ -148,49 +150,46 @@ pub(super) fn read_headers(report: &mut Report, said: Said) -> Headers {
 
 /// The `ssl` of a connector whose URL is https.
 pub(super) fn tls(
-    report: &mut Report,
-    mut fields: Fields,
+    report: &Report,
+    mut fields: Section<'_>,
     secure: bool,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Tls {
     let mut tls = Tls::default();
     let enabled = fields
         .take("enable")
-        .and_then(|said| said.as_boolean(report))
+        .and_then(|setting| report.check(switch(&setting)))
         .unwrap_or(false);
     let mut file = |key| {
-        let said = fields.take(key)?;
-        let text = said.as_text(report)?;
+        let setting = fields.take(key)?;
+        let text = report.check(setting.written())?;
         if text.contains("-----BEGIN") {
-            report.problem(&said.place, "should be the name of a file, not what is in it");
+            report.problem(&setting.place, "should be the name of a file, not its content");
             return None;
         }
-        (!text.is_empty()).then(|| (said.place, expanded(&text, variable)))
+        (!text.is_empty()).then(|| (setting.place, expanded(&text, variable)))
     };
     let files = [file("cacertfile"), file("certfile"), file("keyfile")];
     let verify = fields.take("verify");
     let name = fields.take("server_name_indication");
-    fields.ignore(
-        &[
-            ("password", "a private key must not be encrypted here"),
-            ("versions", "TLS 1.3 and 1.2 are negotiated"),
-            ("ciphers", "the host's own choice holds"),
-            ("depth", "chains are verified whatever their length"),
-            ("hibernate_after", "it is about EMQX's processes"),
-            ("partial_chain", "chains are verified up to a root"),
-            (
-                "verify_peer_ext_key_usage",
-                "a server's certificate must be one for servers",
-            ),
-            ("reuse_sessions", "the host's own choice holds"),
-            ("secure_renegotiate", "the host's own choice holds"),
-            ("user_lookup_fun", "it is about EMQX's code"),
-            ("log_level", "logs have a level of their own"),
-        ],
-        report,
-    );
-    let place = fields.place.clone();
-    fields.finish(report, true);
+    fields.ignore(&[
+        ("password", "a private key must not be encrypted here"),
+        ("versions", "TLS 1.3 and 1.2 are negotiated"),
+        ("ciphers", "the host decides this"),
+        ("depth", "chains of any length are verified"),
+        ("hibernate_after", "it is about EMQX's processes"),
+        ("partial_chain", "chains are verified up to a root"),
+        (
+            "verify_peer_ext_key_usage",
+            "a server's certificate must be for servers",
+        ),
+        ("reuse_sessions", "the host decides this"),
+        ("secure_renegotiate", "the host decides this"),
+        ("user_lookup_fun", "it is about EMQX's code"),
+        ("log_level", "HOOKHOST_LOG sets the log level"),
+    ]);
+    let place = fields.place().clone();
+    drop(fields);
     if !enabled || !secure {
         if enabled {
             report.warning(&place, "is ignored: it is for https, and the URL is http");
@@ -200,11 +199,11 @@ pub(super) fn tls(
         return tls;
     }
     [tls.ca, tls.certificate, tls.key] = files;
-    let verify = verify.and_then(|said| match said.as_text(report)?.as_str() {
-        "verify_peer" => Some((said.place, true)),
-        "verify_none" => Some((said.place, false)),
+    let verify = verify.and_then(|setting| match report.check(setting.written())?.as_str() {
+        "verify_peer" => Some((setting.place, true)),
+        "verify_none" => Some((setting.place, false)),
         _ => {
-            report.problem(&said.place, "should be verify_peer or verify_none");
+            report.problem(&setting.place, "should be verify_peer or verify_none");
             None
         }
     });
@@ -212,20 +211,20 @@ pub(super) fn tls(
     if !verify {
         report.warning(
             &verify_place,
-            "the server's certificate is not verified, as EMQX 5 does it unless verify = verify_peer",
+            "the server's certificate is not verified, as in EMQX 5, unless verify = verify_peer",
         );
     }
     tls.verify = Some((verify_place, verify));
-    if let Some(said) = name {
-        match said.as_text(report).as_deref() {
+    if let Some(setting) = name {
+        match report.check(setting.written()).as_deref() {
             Some("disable") if verify => {
                 report.warning(
-                    &said.place,
+                    &setting.place,
                     "is ignored: a verified certificate must have the server's name",
                 );
             }
             Some("disable" | "auto" | "") | None => {}
-            Some(name) => tls.server_name = Some((said.place.clone(), name.to_owned())),
+            Some(name) => tls.server_name = Some((setting.place.clone(), name.to_owned())),
         }
     }
     if tls.certificate.is_some() != tls.key.is_some() {

@@ -1,12 +1,12 @@
 //! EMQX 5: `connectors.http`, `actions.http` and `rule_engine.rules` of its HOCON files, the older `bridges.webhook`,
 //! and `EMQX_CONNECTORS__…`.
 //!
-//! A rule becomes one rule here for each event that it names and each action that it has. What an action and its
-//! connector say about a request (method, path, body, templated headers) goes into the rule; what may be secret or is
-//! about the connection (other headers, TLS, timeouts) into a destination named like the action. An unknown key is a
-//! mistake, as EMQX does not start with one; parts of the file that are about something else are named and ignored.
+//! Each rule becomes one rule of hookhost for each of its events and actions. The parts of a request (method, path, body,
+//! templated headers) go into the rule. What may be secret and what belongs to the connection (other headers, TLS, timeouts)
+//! goes into a destination named like the action. An unknown key is a problem, because EMQX does not start with one. Parts
+//! of the file that are not about webhooks are ignored with a warning.
 //!
-//! | key | here |
+//! | key | setting of hookhost |
 //! | --- | --- |
 //! | connector `url` + action `parameters.path` | `urls` of the rule |
 //! | `headers` of both; the action's win | with placeholders: `headers` of the rule; others: of the destination |
@@ -27,57 +27,38 @@ mod target;
 
 use std::collections::BTreeMap;
 
+use hookhost_settings::{Place, Report, Section, Table, insert, merge};
+
 use super::canonical::Canonical;
-use super::said::{Fields, Report, Said, What, place_in};
-use super::{Format, Reading, Sources};
-use crate::hocon;
-use hookhost_settings::Source;
-use hookhost_settings::reader::Place;
+use super::checks::{ignore_parts, untyped};
+use super::{Broker, Settings, Sources, hocon};
 use target::Target;
 
-/// What variables begin with, after `EMQX_`, in lower case.
+/// The first part of a variable's name after `EMQX_`, in lower case.
 pub(super) const ROOTS: [&str; 4] = ["connectors", "actions", "bridges", "rule_engine"];
 
 const PREFIX: &str = "EMQX_";
 
-/// Reads file and variables; see the module's page.
-pub(super) fn read(sources: &Sources<'_>) -> Reading {
-    let mut report = Report::default();
-    let place = match sources.path() {
-        Some(path) => place_in(path, 1, ""),
-        None => Place {
-            source: Source::Environment,
-            key: String::new(),
-        },
-    };
-    let mut canonical = Canonical::new(Format::Emqx5, place.clone());
-    let mut root = Said {
-        place,
-        what: What::Table(BTreeMap::new()),
-    };
+/// Reads file and variables; the module's documentation lists the keys.
+pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
+    let place = sources.place();
+    let mut canonical = Canonical::new(Broker::Emqx5, place.clone());
+    let mut settings = Table::new();
     if let Some((path, text)) = sources.file {
-        let hocon = hocon::read(text, &|name| sources.environment(name));
-        for (line, text) in hocon.errors {
-            report.problem(&place_in(path, line, ""), text);
+        match hocon::read_file(path, text, sources, report) {
+            Some(table) => settings = table,
+            None => return canonical.into_settings(report),
         }
-        for (line, text) in hocon.warnings {
-            report.warning(&place_in(path, line, ""), text);
-        }
-        // What a broken file seems to say would only add mistakes that are none.
-        if !report.problems.is_empty() {
-            return canonical.into_reading(report);
-        }
-        root.what = What::Table(Said::table_in_file(path, "", hocon.table));
     }
     for variable in &sources.variables {
-        if let Some(said) = variable_at(&variable.name, &variable.value, &variable.place) {
-            root.overlay(said);
-        }
+        merge(
+            &mut settings,
+            variable_table(&variable.name, &variable.value, &variable.place),
+            &|_| false,
+        );
     }
-    if let Some(root) = root.into_fields(&mut report) {
-        whole(&mut report, &mut canonical, root, sources);
-    }
-    canonical.into_reading(report)
+    whole(&mut canonical, Section::root(report, place, settings), sources);
+    canonical.into_settings(report)
 }
 
 /// Whether a variable is about one of the parts read here.
@@ -92,23 +73,24 @@ fn path_of(name: &str) -> Option<Vec<String>> {
     (path.len() > 1 && ROOTS.contains(&root.as_str()) && path.iter().all(|part| !part.is_empty())).then_some(path)
 }
 
-/// What a variable says, as a tree: HOCON, or else the text as it is.
-fn variable_at(name: &str, value: &str, place: &Place) -> Option<Said> {
-    let path = path_of(name)?;
-    let said = match hocon::read_value(value) {
-        Some(node) => Said::in_variable(place, node),
-        None => Said::text(place.clone(), value),
-    };
-    Some(path.into_iter().rev().fold(said, |said, key| Said {
-        place: place.clone(),
-        what: What::Table(BTreeMap::from([(key, said)])),
-    }))
+/// The settings of a variable: HOCON, or else the text as it is.
+fn variable_table(name: &str, value: &str, place: &Place) -> Table {
+    let mut table = Table::new();
+    let setting = hocon::read_value(place, value).unwrap_or_else(|| untyped(place.clone(), value));
+    let path = path_of(name).unwrap_or_default();
+    insert(
+        &mut table,
+        &path.iter().map(String::as_str).collect::<Vec<_>>(),
+        setting,
+    );
+    table
 }
 
-fn whole(report: &mut Report, canonical: &mut Canonical, mut root: Fields, sources: &Sources<'_>) {
-    let mut connectors = connector::all(report, root.take("connectors"));
-    let mut actions = action::all(report, root.take("actions"));
-    action::bridges(report, root.take("bridges"), &mut connectors, &mut actions);
+fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>) {
+    let report = root.report();
+    let mut connectors = connector::all(&mut root);
+    let mut actions = action::all(&mut root);
+    action::bridges(&mut root, &mut connectors, &mut actions);
     let known: Vec<String> = actions.keys().cloned().collect();
     let mut targets: BTreeMap<String, Target> = BTreeMap::new();
     for (name, action) in actions {
@@ -116,36 +98,31 @@ fn whole(report: &mut Report, canonical: &mut Canonical, mut root: Fields, sourc
             targets.insert(name, target);
         }
     }
-    let rules = rule::all(report, root.take("rule_engine"));
-    report.elsewhere(&root.rest());
+    let rules = rule::all(&mut root);
+    ignore_parts(report, &root.rest());
+    drop(root);
     rule::canonical(report, canonical, rules, &mut targets, &known);
     target::destinations(report, canonical, targets);
 }
 
-/// Named entries below `kind` (and another name for it) of a part; those of other kinds are told and left out.
-fn named(report: &mut Report, part: Option<Said>, kinds: [&'static str; 2], what: &str) -> Vec<(String, Fields)> {
-    let Some(mut part) = part.and_then(|said| said.into_fields(report)) else {
+/// The named entries below `kinds` of a part such as `connectors`; those of other kinds are ignored with a warning.
+fn named<'r>(root: &mut Section<'r>, part: &str, kinds: [&str; 2]) -> Vec<(String, Section<'r>)> {
+    let Some(mut section) = root.section_if_given(part) else {
         return Vec::new();
     };
     let mut entries = Vec::new();
     for kind in kinds {
-        let Some(mut table) = part.table(kind, report) else {
-            continue;
-        };
-        for (name, said) in table.rest() {
-            entries.extend(said.into_fields(report).map(|fields| (name, fields)));
-        }
+        let table = section.section_if_given(kind);
+        entries.extend(table.map(|mut table| table.sections()).unwrap_or_default());
     }
-    for (kind, said) in part.rest() {
-        report.warning(
-            &said.place,
-            format!("is ignored: {kind} {what} have nothing to do with webhooks"),
-        );
+    for (kind, setting) in section.rest() {
+        let text = format!("is ignored: {kind} {part} have nothing to do with webhooks");
+        root.report().warning(&setting.place, text);
     }
     entries
 }
 
-/// An entry by its name. Variables write names in lower case.
+/// Looks an entry up by name, ignoring case: variables have names in lower case.
 fn by_name<'a, T>(entries: &'a BTreeMap<String, T>, name: &str) -> Option<(&'a String, &'a T)> {
     let same = |(known, _): &(&String, &T)| known.eq_ignore_ascii_case(name);
     entries.get_key_value(name).or_else(|| entries.iter().find(same))

@@ -5,84 +5,79 @@ use std::collections::BTreeMap;
 use hookhost_shared::nearest::nearest;
 use hookhost_webhook::sql::{Source, Statement};
 
+use hookhost_settings::{Place, Report, Section, Setting, Value};
+
 use super::super::canonical::{Canonical, Rule};
-use super::super::checks;
-use super::super::said::{Fields, Report, Said, What};
+use super::super::checks::{self, remark, switch};
 use super::by_name;
 use super::target::Target;
-use hookhost_settings::document::Value;
-use hookhost_settings::reader::Place;
 
-/// What a rule says.
+/// A rule of EMQX.
 #[derive(Debug)]
 pub(super) struct RuleOf {
     id: String,
     place: Place,
-    /// Has been read once without a mistake; none: there was one.
+    /// A valid statement; `None` if it is invalid, which is reported.
     sql: Option<(Place, String)>,
-    actions: Vec<Said>,
+    actions: Vec<Setting>,
 }
 
-pub(super) fn all(report: &mut Report, said: Option<Said>) -> Vec<RuleOf> {
-    let Some(mut engine) = said.and_then(|said| said.into_fields(report)) else {
+pub(super) fn all(root: &mut Section<'_>) -> Vec<RuleOf> {
+    let report = root.report();
+    let Some(mut engine) = root.section_if_given("rule_engine") else {
         return Vec::new();
     };
-    if let Some(said) = engine.take("ignore_sys_message")
-        && said.as_boolean(report) == Some(false)
+    if let Some(setting) = engine.take("ignore_sys_message")
+        && report.check(switch(&setting)) == Some(false)
     {
         report.warning(
-            &said.place,
+            &setting.place,
             "is ignored: the broker's own messages do not trigger rules of this format",
         );
     }
     let mut rules = Vec::new();
-    if let Some(mut table) = engine.table("rules", report) {
-        for (id, said) in table.rest() {
-            let Some(fields) = said.into_fields(report) else {
+    if let Some(mut table) = engine.section_if_given("rules") {
+        for (id, setting) in table.rest() {
+            let Some(fields) = Section::of(report, setting) else {
                 continue;
             };
             rules.extend(one(report, id, fields));
         }
     }
-    engine.ignore(
-        &[
-            ("jq_function_default_timeout", "jq is not supported"),
-            ("jq_implementation_module", "jq is not supported"),
-            ("rulesql", "rules have ids of their own"),
-        ],
-        report,
-    );
-    engine.finish(report, true);
+    engine.ignore(&[
+        ("jq_function_default_timeout", "jq is not supported"),
+        ("jq_implementation_module", "jq is not supported"),
+        ("rulesql", "rules have ids of their own"),
+    ]);
+    drop(engine);
     rules
 }
 
-fn one(report: &mut Report, id: String, mut fields: Fields) -> Option<RuleOf> {
-    let place = fields.place.clone();
+fn one(report: &Report, id: String, mut fields: Section<'_>) -> Option<RuleOf> {
+    let place = fields.place().clone();
     let enabled = fields
         .take("enable")
-        .and_then(|said| said.as_boolean(report))
+        .and_then(|setting| report.check(switch(&setting)))
         .unwrap_or(true);
     let sql = fields.take("sql");
     let actions = match fields.take("actions") {
         None => Vec::new(),
-        // A single one needs no list in a variable.
-        Some(said) if matches!(said.what, What::Scalar(_)) => vec![said],
-        Some(said) => said.into_list(report).unwrap_or_default(),
+        // A variable may give a single action without a list.
+        Some(setting) if !matches!(setting.value, Value::List(_) | Value::Table(_)) => vec![setting],
+        Some(setting) => report.check(setting.into_list()).unwrap_or_default(),
     };
-    fields.remark(
-        &[
-            "name",
-            "description",
-            "metadata",
-            "tags",
-            "created_at",
-            "last_modified_at",
-        ],
-        report,
-    );
-    fields.finish(report, true);
+    let remarks = [
+        "name",
+        "description",
+        "metadata",
+        "tags",
+        "created_at",
+        "last_modified_at",
+    ];
+    remark(&mut fields, &remarks);
+    drop(fields);
     if !enabled {
-        report.note(&place, "is switched off");
+        report.note(&place, "is disabled");
         return None;
     }
     let sql = read_sql(report, &place, sql);
@@ -94,21 +89,21 @@ fn one(report: &mut Report, id: String, mut fields: Fields) -> Option<RuleOf> {
     })
 }
 
-fn read_sql(report: &mut Report, rule: &Place, sql: Option<Said>) -> Option<(Place, String)> {
-    let Some(said) = sql else {
+fn read_sql(report: &Report, rule: &Place, sql: Option<Setting>) -> Option<(Place, String)> {
+    let Some(setting) = sql else {
         report.problem(rule, "needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"");
         return None;
     };
-    let text = said.as_text(report)?;
+    let text = report.check(setting.written())?;
     if let Err(error) = Statement::parse(&text) {
-        report.problem(&said.place, error.to_string());
+        report.problem(&setting.place, error.to_string());
         return None;
     }
-    Some((said.place, text))
+    Some((setting.place, text))
 }
 
-/// What FROM says: for each rule key its topics.
-fn sources(report: &mut Report, place: &Place, statement: &Statement<'_>) -> BTreeMap<&'static str, Vec<String>> {
+/// The events of `FROM`: for each rule key its topics.
+fn sources(report: &Report, place: &Place, statement: &Statement<'_>) -> BTreeMap<&'static str, Vec<String>> {
     let mut keys: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for source in statement.sources() {
         match source {
@@ -134,16 +129,16 @@ fn sources(report: &mut Report, place: &Place, statement: &Statement<'_>) -> BTr
     keys
 }
 
-/// What an entry of `actions` is.
+/// The target of an entry of `actions`.
 enum Sends<'a> {
     To(&'a mut Target),
     Terminal,
 }
 
-/// Makes the rules of this host: for each rule, action and event one. `known`: the names of all actions, also of those
-/// that are switched off or wrong.
+/// Makes one rule of hookhost for each rule, action and event. `known` has the names of all actions, disabled and invalid
+/// ones included.
 pub(super) fn canonical(
-    report: &mut Report,
+    report: &Report,
     canonical: &mut Canonical,
     rules: Vec<RuleOf>,
     targets: &mut BTreeMap<String, Target>,
@@ -151,9 +146,9 @@ pub(super) fn canonical(
 ) {
     for rule in rules {
         let Some((sql_place, sql)) = &rule.sql else {
-            // Its actions may be wrong as well.
-            for said in &rule.actions {
-                if let Some(Sends::To(target)) = sends_to(report, said, targets, known) {
+            // Its actions may be invalid as well.
+            for setting in &rule.actions {
+                if let Some(Sends::To(target)) = sends_to(report, setting, targets, known) {
                     target.used = true;
                 }
             }
@@ -162,8 +157,8 @@ pub(super) fn canonical(
         let Ok(statement) = Statement::parse(sql) else { continue };
         let keys = sources(report, sql_place, &statement);
         let mut sends = false;
-        for said in &rule.actions {
-            let Some(to) = sends_to(report, said, targets, known) else {
+        for setting in &rule.actions {
+            let Some(to) = sends_to(report, setting, targets, known) else {
                 continue;
             };
             sends = true;
@@ -183,21 +178,20 @@ pub(super) fn canonical(
             }
         }
         if !sends {
-            report.warning(
-                &rule.place,
-                "sends nothing: none of its actions is a webhook that is switched on",
-            );
+            report.warning(&rule.place, "sends nothing: none of its actions is an enabled webhook");
         }
     }
-    // Messages that an action takes without a rule.
+    // Actions that take messages without a rule.
     for (name, target) in targets {
-        let Some(said) = target.local_topic.clone() else {
+        let Some(setting) = target.local_topic.clone() else {
             continue;
         };
-        let Some(text) = said.as_text(report) else { continue };
+        let Some(text) = report.check(setting.written()) else {
+            continue;
+        };
         target.used = true;
-        let topic = checks::topic(report, &said.place, &text);
-        let mut made = made(&said.place, "message_publish", name, Some(target));
+        let topic = checks::topic(report, &setting.place, &text);
+        let mut made = made(&setting.place, "message_publish", name, Some(target));
         made.topics.extend(topic);
         canonical.rules.push(made);
     }
@@ -223,30 +217,35 @@ fn made(place: &Place, key: &'static str, action: &str, to: Option<&Target>) -> 
 }
 
 fn sends_to<'a>(
-    report: &mut Report,
-    said: &Said,
+    report: &Report,
+    setting: &Setting,
     targets: &'a mut BTreeMap<String, Target>,
     known: &[String],
 ) -> Option<Sends<'a>> {
-    let text = match &said.what {
-        What::Scalar(Value::Text(text)) => text.trim(),
-        What::Table(table) => {
-            let function = table.get("function").and_then(|said| said.as_text(report));
+    let text = match &setting.value {
+        Value::Untyped(text) => text.trim(),
+        Value::Table(table) => {
+            let function = table
+                .get("function")
+                .and_then(|setting| report.check(setting.written()));
             return match function.as_deref() {
                 Some("console") => Some(Sends::Terminal),
                 Some(function) => {
-                    let text = format!("{function} is not carried out: rules here send webhooks and nothing else");
-                    report.warning(&said.place, text);
+                    let text = format!("function {function} is ignored: rules here only send webhooks");
+                    report.warning(&setting.place, text);
                     None
                 }
                 None => {
-                    report.problem(&said.place, "needs a function, or to be a name such as \"http:NAME\"");
+                    report.problem(
+                        &setting.place,
+                        "needs a function, or to be a name such as \"http:NAME\"",
+                    );
                     None
                 }
             };
         }
         _ => {
-            report.problem(&said.place, "should be the name of an action, such as \"http:NAME\"");
+            report.problem(&setting.place, "should be the name of an action, such as \"http:NAME\"");
             return None;
         }
     };
@@ -256,26 +255,26 @@ fn sends_to<'a>(
             if let Some(key) = key {
                 return targets.get_mut(&key).map(Sends::To);
             }
-            // What is switched off or wrong has been told where it stands.
+            // Disabled and invalid actions are reported already.
             if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 let near = nearest(name, known.iter().map(String::as_str));
                 let known = near.map_or_else(
-                    || "actions stand below actions.http or bridges.webhook".to_owned(),
+                    || "actions are defined below actions.http or bridges.webhook".to_owned(),
                     |near| format!("the nearest known one is http:{near}"),
                 );
-                report.problem(&said.place, format!("there is no action `{text}`; {known}"));
+                report.problem(&setting.place, format!("action `{text}` is not defined; {known}"));
             }
             None
         }
         Some((kind, _)) => {
             report.warning(
-                &said.place,
-                format!("is not carried out: an action of kind {kind} is no webhook"),
+                &setting.place,
+                format!("is ignored: an action of kind {kind} is not a webhook"),
             );
             None
         }
         None => {
-            report.problem(&said.place, "should be the name of an action, such as \"http:NAME\"");
+            report.problem(&setting.place, "should be the name of an action, such as \"http:NAME\"");
             None
         }
     }

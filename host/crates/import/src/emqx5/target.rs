@@ -1,18 +1,16 @@
-//! An action with its connector: what a rule sends to, and the destinations that come of all of them.
+//! Targets of rules, each an action with its connector, and the destinations made of them.
 
 use std::collections::BTreeMap;
 
 use super::super::Sources;
-use super::super::canonical::{Canonical, Destination, Entry, Tls, prefix};
-use super::super::said::{Report, Said};
+use hookhost_settings::{Place, Report, Section, Setting, Table, Value, parse_duration};
+
+use super::super::canonical::{Canonical, Destination, Tls, prefix};
 use super::action::Action;
 use super::by_name;
 use super::connector::{Connector, Headers, tls};
-use hookhost_settings::document::Value;
-use hookhost_settings::reader::Place;
-use hookhost_settings::units::parse_duration;
 
-/// Headers of connectors and actions that name none. Those about the connection itself are the host's business.
+/// Headers of connectors and actions that give none. The host sets those of the connection itself.
 const DEFAULT_HEADERS: [(&str, &str); 3] = [
     ("accept", "application/json"),
     ("cache-control", "no-cache"),
@@ -28,17 +26,17 @@ pub(super) struct Target {
     /// Headers of the rule: those with placeholders, and the content type.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<String>,
-    pub(super) local_topic: Option<Said>,
-    /// Some rule uses it.
+    pub(super) local_topic: Option<Setting>,
+    /// Whether a rule uses it.
     pub(super) used: bool,
     fixed: Headers,
     tls: Tls,
-    settings: BTreeMap<&'static str, Entry>,
+    settings: Table,
 }
 
-/// An enabled action with its connector. Nothing: it is switched off, or wrong, which has been told.
+/// An enabled action with its connector. `None` if either is disabled or invalid, which is reported.
 pub(super) fn of(
-    report: &mut Report,
+    report: &Report,
     name: &str,
     action: Action,
     connectors: &BTreeMap<String, Connector>,
@@ -50,12 +48,12 @@ pub(super) fn of(
         let near = hookhost_shared::nearest::nearest(wanted, known.iter().copied());
         let known = match near {
             Some(near) => format!("the nearest known one is {near}"),
-            None if known.is_empty() => "there is none".to_owned(),
+            None if known.is_empty() => "no connector is defined".to_owned(),
             None => format!("known are {}", known.join(", ")),
         };
         report.problem(
             place,
-            format!("there is no connector `{wanted}` below connectors.http; {known}"),
+            format!("connector `{wanted}` is not defined below connectors.http; {known}"),
         );
         return None;
     };
@@ -65,7 +63,7 @@ pub(super) fn of(
         } else {
             &action.place
         };
-        report.note(off, format!("is switched off, so nothing goes to {name}"));
+        report.note(off, format!("is disabled, so nothing is sent to {name}"));
         return None;
     }
     let (url_place, base) = connector.url.as_ref()?;
@@ -78,7 +76,7 @@ pub(super) fn of(
     fixed.extend(of_defaults(&action.headers, &action.place));
     let mut headers = BTreeMap::new();
     fixed.retain(|name, (_, value)| {
-        // What EMQX sends without being told is no secret, and needs no destination.
+        // EMQX's own headers are no secret and need no destination.
         let usual = DEFAULT_HEADERS.contains(&(name.as_str(), value.as_str()));
         let templated = value.contains("${") || (usual && name != "content-type");
         let needed = name == "content-type" && (value != "application/json" || action.body.is_some());
@@ -88,10 +86,9 @@ pub(super) fn of(
         !templated && name != "content-type"
     });
     let variable = |name: &str| sources.environment(name);
-    let ssl = connector
-        .ssl
-        .clone()
-        .map(|fields| tls(report, fields, secure, &variable));
+    let ssl = connector.ssl.clone();
+    let ssl = ssl.and_then(|setting| Section::of(report, setting));
+    let ssl = ssl.map(|fields| tls(report, fields, secure, &variable));
     let mut settings = connector.settings.clone();
     settings.extend(action.settings);
     Some(Target {
@@ -139,9 +136,9 @@ fn joined(base: &str, path: &str) -> String {
     url
 }
 
-/// Makes destinations of all targets that are used. What two of one URL say differently about headers goes into their
-/// rules, as long as it is no secret.
-pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targets: BTreeMap<String, Target>) {
+/// Makes destinations of all targets that are used. Headers that differ between two targets of one URL go into their rules,
+/// unless they may be secret.
+pub(super) fn destinations(report: &Report, canonical: &mut Canonical, targets: BTreeMap<String, Target>) {
     let mut queue: Option<(Place, i64)> = None;
     let mut groups: Vec<(String, Vec<(String, Target)>)> = Vec::new();
     for (name, mut target) in targets {
@@ -149,7 +146,11 @@ pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targe
             report.warning(&target.place, "is not used by any rule");
             continue;
         }
-        if let Some((place, Value::Integer(bytes))) = target.settings.remove("queue_bytes") {
+        if let Some(Setting {
+            place,
+            value: Value::Integer(bytes),
+        }) = target.settings.remove("queue_bytes")
+        {
             let sum = queue.map_or(bytes, |(_, sum)| bytes.saturating_add(sum));
             queue = Some((place, sum));
         }
@@ -167,7 +168,7 @@ pub(super) fn destinations(report: &mut Report, canonical: &mut Canonical, targe
     }
 }
 
-fn destination(report: &mut Report, canonical: &mut Canonical, prefix: String, group: Vec<(String, Target)>) {
+fn destination(report: &Report, canonical: &mut Canonical, prefix: String, group: Vec<(String, Target)>) {
     let mut members = group.iter();
     let Some((name, first)) = members.next() else { return };
     let mut whole = Destination::new(first.place.clone(), name.clone());
@@ -181,20 +182,19 @@ fn destination(report: &mut Report, canonical: &mut Canonical, prefix: String, g
             report.problem(&target.place, text);
         }
         common.retain(|header, (_, value)| target.fixed.get(header).is_some_and(|(_, other)| other == value));
-        for (key, (place, value)) in &target.settings {
+        for (key, setting) in &target.settings {
             match whole.settings.get_mut(key) {
-                Some((_, known)) if known == value => {}
-                Some((_, known)) => {
-                    report.warning(
-                        place,
-                        format!("differs from that of {name}, which sends to the same URL: the larger one holds"),
-                    );
-                    if larger(value, known) {
-                        *known = value.clone();
+                Some(known) if known.value == setting.value => {}
+                Some(known) => {
+                    let text =
+                        format!("differs from that of {name}, which sends to the same URL: the larger one is used");
+                    report.warning(&setting.place, text);
+                    if larger(&setting.value, &known.value) {
+                        known.value = setting.value.clone();
                     }
                 }
                 None => {
-                    whole.settings.insert(key, (place.clone(), value.clone()));
+                    whole.settings.insert(key.clone(), setting.clone());
                 }
             }
         }
@@ -206,7 +206,7 @@ fn destination(report: &mut Report, canonical: &mut Canonical, prefix: String, g
             }
             if is_secret(header) {
                 let text = format!(
-                    "differs among the actions that send to the same URL as {name}: such a header cannot be told apart there"
+                    "differs from that of other actions with the same URL as {name}: one URL can have only one value of a header that may be secret"
                 );
                 report.problem(place, text);
             }

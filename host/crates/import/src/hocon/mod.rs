@@ -1,15 +1,14 @@
-//! HOCON text, as EMQX 5 and NanoMQ are configured with, as a tree whose every value knows its line.
+//! HOCON text, the configuration format of EMQX 5 and NanoMQ, as a tree of settings with their places.
 //!
-//! Read is what their files use: objects with or without braces, dotted and quoted keys, `=`, `:` and `+=`, commas or
+//! It reads what their files use: objects with or without braces, dotted and quoted keys, `=`, `:` and `+=`, commas or
 //! line ends between entries, both comments, quoted, bare and triple-quoted strings (EMQX's `"""~` too, which takes
 //! indentation away), concatenation, merging of repeated objects, and `${path}` and `${?path}`, looked up in the file
 //! and then in the environment. Two liberties: a bare value may hold `:`, `//` and `*`, so that a URL needs no quotes,
-//! and settings may stand between the elements of a list, as NanoMQ's page has them. `include` is not followed, which is
-//! said; a key set to `null` is not there.
+//! and settings may stand between the elements of a list, as NanoMQ's page has them. `include` is not
+//! followed, with a warning; a key set to `null` counts as not given.
 //!
-//! There are crates that read HOCON, but none that keeps lines or goes on after the first mistake. All mistakes are
-//! reported; what they repeat of the text is keys, never values. Nesting, substitution and size are bounded, so that no
-//! text makes this slow or deep. Pure.
+//! No crate for HOCON keeps lines or goes on after the first error. All errors are reported; they repeat keys of the text and
+//! never values. Nesting, substitution and size are bounded, so that no text makes reading slow or deep.
 
 mod parse;
 mod raw;
@@ -17,26 +16,46 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-use hookhost_settings::document::{Node, Table};
+use std::path::Path;
+
+use hookhost_settings::{Place, Report, Setting, Table};
+
+use super::Sources;
 
 /// Levels of nesting, and of substitutions that lead to each other. Real files have five.
 const DEPTH: usize = 48;
 
-/// What a text says.
+/// A text that has been read.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Hocon {
+struct Hocon {
     /// What could be read.
-    pub(super) table: Table,
-    /// What is wrong, by line.
-    pub(super) errors: Vec<(usize, String)>,
-    /// What was passed over, by line.
-    pub(super) warnings: Vec<(usize, String)>,
+    table: Table,
+    /// Mistakes, by line.
+    errors: Vec<(usize, String)>,
+    /// Warnings, by line.
+    warnings: Vec<(usize, String)>,
 }
 
-/// Reads a whole document. `variable` gives the environment's value for what the text itself does not define.
-pub(super) fn read(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Hocon {
+/// Reads a whole file. Returns nothing if there is a mistake, because what a broken file seems to say would only add
+/// mistakes that are none.
+pub(super) fn read_file(path: &Path, text: &str, sources: &Sources<'_>, report: &Report) -> Option<Table> {
+    let hocon = read(path, text, &|name| sources.environment(name));
+    for (line, text) in &hocon.warnings {
+        report.warning(&Place::line(path, *line, ""), text);
+    }
+    for (line, text) in &hocon.errors {
+        report.problem(&Place::line(path, *line, ""), text);
+    }
+    hocon.errors.is_empty().then_some(hocon.table)
+}
+
+/// `variable` returns the environment's value for a name that the text does not define.
+fn read(path: &Path, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Hocon {
     let parsed = parse::document(text);
-    let (table, mut more) = resolve::document(&parsed.fields, variable);
+    let (mut table, mut more) = resolve::document(path, &parsed.fields, variable);
+    for (key, setting) in &mut table {
+        setting.set_key(key.clone());
+    }
     let mut errors = parsed.errors;
     errors.append(&mut more);
     errors.sort();
@@ -48,15 +67,15 @@ pub(super) fn read(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Hoc
     }
 }
 
-/// Reads a value that stands alone, as an environment variable holds it: an object, a list, one quoted string, a number
-/// or a truth value. Nothing: the text is to be taken as it is.
-pub(super) fn read_value(text: &str) -> Option<Node> {
+/// Reads the value of an environment variable: an object, a list, one quoted string, a number or a boolean. `None` if the
+/// text is none of these and is to be taken as it is. Everything in the value gets the place.
+pub(super) fn read_value(place: &Place, text: &str) -> Option<Setting> {
     let trimmed = text.trim();
-    if !trimmed.starts_with(['{', '[', '"', '-']) && !trimmed.starts_with(|c: char| c.is_ascii_digit()) {
-        return match trimmed {
-            "true" | "false" => parse::value(trimmed).and_then(|item| resolve::value(&item)),
-            _ => None,
-        };
+    let begins_value = trimmed.starts_with(['{', '[', '"', '-']) || trimmed.starts_with(|c: char| c.is_ascii_digit());
+    if !begins_value && !matches!(trimmed, "true" | "false") {
+        return None;
     }
-    resolve::value(&parse::value(trimmed)?)
+    let mut setting = resolve::value(&parse::value(trimmed)?)?;
+    setting.set_place(place);
+    Some(setting)
 }

@@ -1,9 +1,9 @@
-//! From text to what was written.
+//! Parses text into values as written.
 
 use super::DEPTH;
 use super::raw::{Fields, Item, Raw, append, put};
 
-/// Mistakes after which a text is not read any further: it is then something else.
+/// Errors after which reading stops: the text is then probably something else.
 const ERRORS: usize = 50;
 
 /// A document as written.
@@ -29,7 +29,7 @@ pub(super) fn document(text: &str) -> Parsed {
         parser.blanks_and_lines();
         if parser.peek().is_some() && parser.errors.is_empty() {
             let line = parser.line;
-            parser.errors.push((line, "nothing may follow the last }".to_owned()));
+            parser.errors.push((line, "text after the last }".to_owned()));
         }
     } else {
         parser.fields(&mut fields, 0, None);
@@ -169,7 +169,7 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         let wrong = self.wrong("is nested too deeply");
-        // Whatever encloses this has no end to be found.
+        // The end of the enclosing value cannot be found.
         self.rest = "";
         wrong
     }
@@ -186,7 +186,7 @@ impl<'a> Parser<'a> {
             && !self.rest.starts_with(['=', ':', '{'])
         {
             self.take(|_| true);
-            let text = "include is not followed: what that file says is not known here";
+            let text = "include is not followed, and the settings of that file are missing here";
             self.warnings.push((line, text.to_owned()));
             return Ok(());
         }
@@ -331,7 +331,7 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        // All settings of a list are one of its elements, where the first of them stands.
+        // All settings of a list are one of its elements, at the position of the first of them.
         if let Some(first) = settings.values().map(|item| item.line).min() {
             let place = list
                 .iter_mut()
@@ -453,7 +453,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// What a key may be made of without quotes.
+/// Whether a key without quotes may have the character.
 fn is_key(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '$' | '/' | '@' | '*')
 }

@@ -1,4 +1,4 @@
-//! What was written, before substitutions are looked up.
+//! Values as written, before substitutions are resolved.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(super) type Fields = BTreeMap<String, Item>;
 pub(super) enum Raw {
     /// In quotes: a string whatever it looks like.
     Text(String),
-    /// Without quotes: a number or a truth value if it looks like one.
+    /// Without quotes: a number or a boolean if it looks like one.
     Bare(String),
     List(Vec<Item>),
     Object(Fields),
@@ -28,7 +28,7 @@ pub(super) enum Raw {
     },
     /// Values written one after the other, blanks between them included.
     Joined(Vec<Item>),
-    /// A value that can only be told once substitutions are known, over what was there before.
+    /// A value that is known once substitutions are resolved, over the value before it.
     Over(Box<Item>, Box<Item>),
 }
 

@@ -1,18 +1,25 @@
-//! From what was written to values: substitutions looked up, joined values joined.
+//! Resolves substitutions and joined values.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hookhost_settings::document::MAX_KEY_BYTES;
+use hookhost_settings::{Place, Setting, Table, Value, merge};
 
 use super::DEPTH;
 use super::raw::{Fields, Item, Raw};
-use hookhost_settings::document::{Node, Table, Value};
 
-/// Values that one document may come to, substitutions unfolded. Each line of a real file is about one.
+/// Values of one document with all substitutions resolved. A real file has about one for each line.
 const VALUES: usize = 200_000;
 /// Bytes of text that joining and substitution may make.
 const BYTES: usize = 16 << 20;
 
 type Errors = Vec<(usize, String)>;
 
-pub(super) fn document(fields: &Fields, variable: &dyn Fn(&str) -> Option<String>) -> (Table, Errors) {
+/// Values have their lines, and no keys yet.
+pub(super) fn document(path: &Path, fields: &Fields, variable: &dyn Fn(&str) -> Option<String>) -> (Table, Errors) {
     let mut resolution = Resolution {
+        path: path.into(),
         root: fields,
         variable,
         active: Vec::new(),
@@ -28,13 +35,14 @@ pub(super) fn document(fields: &Fields, variable: &dyn Fn(&str) -> Option<String
 }
 
 /// A value without substitutions.
-pub(super) fn value(item: &Item) -> Option<Node> {
+pub(super) fn value(item: &Item) -> Option<Setting> {
     let root = Fields::from([("value".to_owned(), item.clone())]);
-    let (mut table, errors) = document(&root, &|_| None);
+    let (mut table, errors) = document(Path::new(""), &root, &|_| None);
     table.remove("value").filter(|_| errors.is_empty())
 }
 
 struct Resolution<'a> {
+    path: Arc<Path>,
     root: &'a Fields,
     variable: &'a dyn Fn(&str) -> Option<String>,
     /// Paths being looked up.
@@ -44,7 +52,7 @@ struct Resolution<'a> {
     values: usize,
     bytes: usize,
     depth: usize,
-    /// A bound was passed; nothing more is read.
+    /// A bound is exceeded; nothing more is read.
     full: bool,
     errors: Errors,
 }
@@ -54,16 +62,19 @@ impl<'a> Resolution<'a> {
         let mut table = Table::new();
         for (key, item) in fields {
             path.push(key.clone());
-            if let Some(node) = self.item(item, path) {
-                table.insert(key.clone(), node);
+            if path.iter().map(String::len).sum::<usize>() > MAX_KEY_BYTES {
+                self.errors
+                    .push((item.line, format!("a key of more than {MAX_KEY_BYTES} bytes")));
+            } else if let Some(setting) = self.item(item, path) {
+                table.insert(key.clone(), setting);
             }
             path.pop();
         }
         table
     }
 
-    /// Nothing: the value is `null`, is not defined although that is allowed, or is wrong, which has been told.
-    fn item(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Node> {
+    /// `None` if the value is `null`, undefined where that is allowed, or invalid, which is reported.
+    fn item(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Setting> {
         let line = item.line;
         if self.full {
             return None;
@@ -77,7 +88,7 @@ impl<'a> Resolution<'a> {
         self.depth += 1;
         let value = self.value(item, path);
         self.depth -= 1;
-        Some(Node { line, value: value? })
+        Some(Setting::new(Place::line(Arc::clone(&self.path), line, ""), value?))
     }
 
     fn value(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Value> {
@@ -85,7 +96,7 @@ impl<'a> Resolution<'a> {
         Some(match &item.raw {
             Raw::Text(text) => {
                 self.bytes += text.len();
-                Value::Text(text.clone())
+                Value::Untyped(text.clone())
             }
             Raw::Bare(text) => {
                 self.bytes += text.len();
@@ -107,12 +118,12 @@ impl<'a> Resolution<'a> {
                 self.below.pop();
                 match above {
                     None => return self.item(below, path).map(|below| below.value),
-                    Some(Node {
+                    Some(Setting {
                         value: Value::Table(table),
                         ..
                     }) => match self.item(below, path).map(|below| below.value) {
                         Some(Value::Table(mut before)) => {
-                            merge(&mut before, table);
+                            merge(&mut before, table, &|_| false);
                             Value::Table(before)
                         }
                         _ => Value::Table(table),
@@ -126,13 +137,13 @@ impl<'a> Resolution<'a> {
     fn substitution(&mut self, line: usize, target: &'a [String], optional: bool, at: &[String]) -> Option<Value> {
         let own = self.below.iter().rposition(|(path, _)| path == target);
         if let Some(own) = own {
-            // What was there before refers to what was there before that.
+            // The value before refers to the one before that.
             let later = self.below.split_off(own);
             let found = later
                 .first()
                 .and_then(|(path, below)| self.item(below, &mut path.clone()));
             self.below.extend(later);
-            return found.map(|node| node.value);
+            return found.map(|setting| setting.value);
         }
         if self.active.contains(&target) || self.active.len() >= DEPTH {
             if !optional {
@@ -194,8 +205,8 @@ impl<'a> Resolution<'a> {
             }
             // Bare words are joined as they were written: 1.0 stays 1.0.
             let value = match &item.raw {
-                Raw::Bare(text) => Some(Value::Text(text.clone())),
-                _ => self.item(item, path).map(|node| node.value),
+                Raw::Bare(text) => Some(Value::Untyped(text.clone())),
+                _ => self.item(item, path).map(|setting| setting.value),
             };
             whole = match (whole, value) {
                 (whole, None) => whole,
@@ -204,13 +215,13 @@ impl<'a> Resolution<'a> {
                     Some(Value::List(list))
                 }
                 (Some(Value::Table(mut table)), Some(Value::Table(more))) => {
-                    merge(&mut table, more);
+                    merge(&mut table, more, &|_| false);
                     Some(Value::Table(table))
                 }
                 (None, Some(value @ (Value::List(_) | Value::Table(_)))) if !texts => Some(value),
-                (None, Some(value)) if !matches!(value, Value::List(_) | Value::Table(_)) => {
+                (None, Some(value)) if value.written().is_some() => {
                     texts = true;
-                    text.push_str(&written(&value));
+                    text.push_str(&value.written().unwrap_or_default());
                     None
                 }
                 _ => {
@@ -221,32 +232,11 @@ impl<'a> Resolution<'a> {
             };
         }
         self.bytes += text.len();
-        whole.or_else(|| texts.then_some(Value::Text(text)))
+        whole.or_else(|| texts.then_some(Value::Untyped(text)))
     }
 }
 
-/// The later one's values over those of the earlier one.
-fn merge(table: &mut Table, more: Table) {
-    for (key, node) in more {
-        match (table.get_mut(&key), node) {
-            (
-                Some(Node {
-                    value: Value::Table(inner),
-                    ..
-                }),
-                Node {
-                    value: Value::Table(more),
-                    ..
-                },
-            ) => merge(inner, more),
-            (_, node) => {
-                table.insert(key, node);
-            }
-        }
-    }
-}
-
-/// What a value without quotes is; `null` is nothing.
+/// The value of a text without quotes; `None` for `null`.
 fn bare(text: &str) -> Option<Value> {
     let number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
     Some(match text.trim() {
@@ -257,19 +247,9 @@ fn bare(text: &str) -> Option<Value> {
             match (word.parse(), word.parse()) {
                 (Ok(integer), _) => Value::Integer(integer),
                 (_, Ok(float)) => Value::Float(float),
-                _ => Value::Text(word.to_owned()),
+                _ => Value::Untyped(word.to_owned()),
             }
         }
-        word => Value::Text(word.to_owned()),
+        word => Value::Untyped(word.to_owned()),
     })
-}
-
-fn written(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Boolean(truth) => truth.to_string(),
-        Value::Date(_) | Value::List(_) | Value::Table(_) => String::new(),
-    }
 }

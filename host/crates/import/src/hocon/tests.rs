@@ -1,22 +1,25 @@
-//! What is written against what is read, and texts that nobody meant.
+//! Texts and the values read from them, and invalid texts.
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use hookhost_settings::document::Value;
+use hookhost_settings::{JsonDates, Value};
 
 fn variable(name: &str) -> Option<String> {
     (name == "HOOK_HOST").then(|| "example.com".to_owned())
 }
 
 fn read(text: &str) -> Hocon {
-    super::read(text, &variable)
+    super::read(Path::new("f"), text, &variable)
 }
 
 fn json_of(table: Table) -> Json {
-    let value = Value::Table(table);
-    Node { line: 0, value }.to_json().unwrap()
+    json(&Setting::new(Place::flag(""), Value::Table(table)))
+}
+
+fn json(setting: &Setting) -> Json {
+    setting.to_json(&Report::default(), JsonDates::Invalid)
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn mistakes_come_with_their_lines_and_all_at_once() {
         ),
         ("a = ${b", &[(1, "${ needs a path and a } after it")]),
         ("a = { b = 1 } }", &[(1, "} closes nothing")]),
-        ("{ a = 1 }\nb = 1", &[(2, "nothing may follow the last }")]),
+        ("{ a = 1 }\nb = 1", &[(2, "text after the last }")]),
         (
             "a = [\n b = 1\n ,}\n]",
             &[(3, "} closes nothing"), (4, "] closes nothing")],
@@ -176,13 +179,20 @@ fn values_know_their_lines() {
     let Value::Table(a) = &hocon.table["a"].value else {
         panic!("a table")
     };
-    assert_eq!((hocon.table["a"].line, a["b"].line), (1, 2));
+    let line = |setting: &Setting| setting.place.to_string();
+    assert_eq!(
+        (line(&hocon.table["a"]), line(&a["b"])),
+        ("f:1: a".into(), "f:2: a.b".into())
+    );
     let Value::List(list) = &a["b"].value else {
         panic!("a list")
     };
-    assert_eq!(list.iter().map(|node| node.line).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(
+        list.iter().map(line).collect::<Vec<_>>(),
+        ["f:3: a.b[0]", "f:4: a.b[1]"]
+    );
     let long = read("s = \"\"\"\n\n\"\"\"\nb = 1");
-    assert_eq!(long.table["b"].line, 4);
+    assert_eq!(line(&long.table["b"]), "f:4: b");
 }
 
 #[test]
@@ -231,8 +241,9 @@ fn values_of_variables() {
         ("", None),
     ];
     for (text, expected) in cases {
-        let value = read_value(text).filter(|node| text == "15" || !matches!(&node.value, Value::Text(t) if t == text));
-        assert_eq!(value.map(|node| node.to_json().unwrap()), expected, "{text}");
+        let value = read_value(&Place::variable("V"), text);
+        let value = value.filter(|setting| text == "15" || !matches!(&setting.value, Value::Untyped(t) if t == text));
+        assert_eq!(value.as_ref().map(json), expected, "{text}");
     }
 }
 
@@ -240,7 +251,7 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[a-c.=:{}\\[\\]\"$?,+#/~ \\n\\\\u0-9é]{0,80}") {
         read(&text);
-        read_value(&text);
+        read_value(&Place::variable("V"), &text);
     }
 
     #[test]

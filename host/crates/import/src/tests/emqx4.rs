@@ -26,10 +26,10 @@ fn emqx4_with_everything() {
     assert_eq!(
         warnings,
         [
-            "f:13: web.hook.enable_pipelining: is ignored: a connection carries one request at a time, as many connections as concurrency_limit are used",
-            "f:14: web.hook.request_timeout: is honoured here; EMQX 4 itself knows no such key",
+            "f:13: web.hook.enable_pipelining: is ignored: a connection carries one request at a time; concurrency_limit sets the number of connections",
+            "f:14: web.hook.request_timeout: is used here; EMQX 4 itself has no such key",
             "f:19: web.hook.rule.client.connected.1: topic is ignored: client.connected has none",
-            "f:20: web.hook.rule.client.connected.2: says the same as web.hook.rule.client.connected.1 and is ignored",
+            "f:20: web.hook.rule.client.connected.2: repeats web.hook.rule.client.connected.1 and is ignored",
         ]
     );
 }
@@ -48,8 +48,8 @@ fn emqx4_of_the_first_versions() {
     assert_eq!(
         warnings,
         [
-            "f:4: web.hook.ssl: is ignored: the scheme of the URL says whether TLS is used",
-            "f:3: web.hook.api.url: the server's certificate is not verified, as EMQX 4 does it unless web.hook.ssl.verify = true",
+            "f:4: web.hook.ssl: is ignored: the scheme of the URL decides whether TLS is used",
+            "f:3: web.hook.api.url: the server's certificate is not verified, as in EMQX 4, unless web.hook.ssl.verify = true",
         ]
     );
 }
@@ -65,7 +65,7 @@ fn the_newest_spelling_of_emqx4_holds() {
     assert_eq!(settings["webhook.urls"], json!(["http://new/"]));
     assert_eq!(
         warnings,
-        ["f:1: web.hook.api.url: is not used: EMQX_WEB__HOOK__URL stands for the same setting"]
+        ["f:1: web.hook.api.url: is not used: EMQX_WEB__HOOK__URL is the same setting"]
     );
 }
 
@@ -88,8 +88,8 @@ fn emqx4_mistakes_come_all_at_once() {
             "f:4: should be `key = value`",
             "f:1: web.hook.url: `localhost:80` is not a URL of a web service: it has no scheme; http://localhost:80 is probably meant",
             "f:6: web.hook.encode_payload: should be plain, base64 or base62",
-            "f:5: web.hook.pool_size: should be a whole number, not a string",
-            "f:2: web.hook.headers.a b: is not the name of a header: letters, digits and - are",
+            "f:5: web.hook.pool_size: should be a whole number",
+            "f:2: web.hook.headers.a b: is not a valid name of a header: use letters, digits and '-'",
             "f:3: web.hook.pol_size: unknown key; the nearest known one is web.hook.pool_size",
             "f:7: web.hook.rule.client.conected.1: unknown event; the nearest known one is client.connected",
             "f:8: web.hook.rule.client.connected.1: action on_client_connack does not fit client.connected; on_client_connected does",
@@ -106,7 +106,7 @@ fn emqx4_mistakes_come_all_at_once() {
         "f",
         "web.hook.pool_size = 1",
         &[],
-        &["f:1: web.hook.url is missing: nobody says where requests go"],
+        &["f:1: web.hook.url is missing: requests have no URL"],
         &[],
     );
 }
@@ -139,8 +139,8 @@ fn the_environment_of_a_compose_page() {
     assert_eq!(
         warnings,
         [
-            "f:12: EMQX_WEB__HOOK__RULE__SESSION__SUBSCRIBE__1: works here; EMQX 4 itself knows it as session.subscribed and ignores this",
-            "f:13: EMQX_WEB__HOOK__RULE__SESSION__UNSUBSCRIBE__1: works here; EMQX 4 itself knows it as session.unsubscribed and ignores this",
+            "f:12: EMQX_WEB__HOOK__RULE__SESSION__SUBSCRIBE__1: works here; EMQX 4 itself calls it session.subscribed and ignores this",
+            "f:13: EMQX_WEB__HOOK__RULE__SESSION__UNSUBSCRIBE__1: works here; EMQX 4 itself calls it session.unsubscribed and ignores this",
         ]
     );
     // The same as the environment of a container without any file.
@@ -153,7 +153,7 @@ fn the_environment_of_a_compose_page() {
     assert_eq!(environment, expected);
     assert_eq!(
         warnings[0],
-        "environment: EMQX_WEB__HOOK__RULE__SESSION__SUBSCRIBE__1: works here; EMQX 4 itself knows it as session.subscribed and ignores this"
+        "environment: EMQX_WEB__HOOK__RULE__SESSION__SUBSCRIBE__1: works here; EMQX 4 itself calls it session.subscribed and ignores this"
     );
 }
 
@@ -188,8 +188,8 @@ fn variables_of_emqx4_beat_its_file() {
     assert_eq!(
         warnings,
         [
-            "environment: EMQX_WEB__HOOK__RULE__MESSAGE__DROPPED__1: works here; EMQX 4 itself has no such event and does not start with it",
-            "environment: EMQX_WEB__HOOK__URLL: is not known and is ignored; the nearest known one is web.hook.url",
+            "environment: EMQX_WEB__HOOK__RULE__MESSAGE__DROPPED__1: works here; EMQX 4 itself lacks this event and does not start with it",
+            "environment: EMQX_WEB__HOOK__URLL: unknown key, ignored; the nearest known one is web.hook.url",
         ]
     );
 }

@@ -47,17 +47,17 @@ fn emqx5_with_everything() {
         warnings,
         [
             "f:24: connectors.mqtt: is ignored: mqtt connectors have nothing to do with webhooks",
-            "f:9: connectors.http.secure.pool_type: is ignored: requests of one client keep their order whatever connection they take",
-            "f:10: connectors.http.secure.enable_pipelining: is ignored: a connection carries one request at a time, as many connections as concurrency_limit are used",
-            "f:12: connectors.http.secure.resource_opts.health_check_interval: is ignored: there are no health checks: a request that fails is tried again",
-            "f:37: actions.http.shaped.parameters.max_retries: is ignored: EMQX 5 ignores it, too; requests are tried again for retry_max_elapsed_time",
-            "f:43: actions.http.shaped.resource_opts.inflight_window: is ignored: concurrency_limit of a destination bounds what is under way",
+            "f:9: connectors.http.secure.pool_type: is ignored: requests of one client keep their order on any connection",
+            "f:10: connectors.http.secure.enable_pipelining: is ignored: a connection carries one request at a time; concurrency_limit sets the number of connections",
+            "f:12: connectors.http.secure.resource_opts.health_check_interval: is ignored: there are no health checks: a failed request is retried",
+            "f:37: actions.http.shaped.parameters.max_retries: is ignored: EMQX 5 ignores it, too; requests are retried for retry_max_elapsed_time",
+            "f:43: actions.http.shaped.resource_opts.inflight_window: is ignored: concurrency_limit of a destination limits the requests in flight",
             "f:18: connectors.http.secure.ssl.versions: is ignored: TLS 1.3 and 1.2 are negotiated",
-            "f:14: connectors.http.secure.ssl: the server's certificate is not verified, as EMQX 5 does it unless verify = verify_peer",
+            "f:14: connectors.http.secure.ssl: the server's certificate is not verified, as in EMQX 5, unless verify = verify_peer",
             "f:1: node: is ignored: it is not about webhooks",
             "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there is no such thing here",
-            "f:67: rule_engine.rules.hot.actions[1]: is not carried out: an action of kind mqtt is no webhook",
-            "f:77: rule_engine.rules.seen.actions[1]: republish is not carried out: rules here send webhooks and nothing else",
+            "f:67: rule_engine.rules.hot.actions[1]: is ignored: an action of kind mqtt is not a webhook",
+            "f:77: rule_engine.rules.seen.actions[1]: function republish is ignored: rules here only send webhooks",
             "f:48: actions.http.unused: is not used by any rule",
         ]
     );
@@ -123,8 +123,8 @@ fn emqx5_by_variables_alone() {
     assert_eq!(
         warnings,
         [
-            "environment: EMQX_ACTIONS__HTTP__A1__RESOURCE_OPTS__REQUEST_TTL: is 30 days here, the longest time that a request is tried",
-            "environment: EMQX_RULE_ENGINE__RULES__R1__COLOUR: is not known and is ignored; known are enable, sql, actions, name, description, metadata, tags, created_at, last_modified_at",
+            "environment: EMQX_ACTIONS__HTTP__A1__RESOURCE_OPTS__REQUEST_TTL: is limited to 30 days, the longest time for retries",
+            "environment: EMQX_RULE_ENGINE__RULES__R1__COLOUR: unknown key, ignored; known are enable, sql, actions, name, description, metadata, tags, created_at, last_modified_at",
         ]
     );
 }
@@ -164,17 +164,17 @@ fn emqx5_mistakes_come_all_at_once() {
             "f:2: connectors.http.d: needs a url",
             "f:2: connectors.http.d.oauth2: is not supported, and requests would go without a token: let something else fetch tokens and name its file as bearer_file of a destination",
             "f:3: actions.http.a.parameters.method: should be post, put, get or delete",
-            "f:3: actions.http.a.parameters.headers.a b: is not the name of a header: letters, digits and - are",
-            "f:3: actions.http.a.connector: there is no connector `cc` below connectors.http; the nearest known one is c",
+            "f:3: actions.http.a.parameters.headers.a b: is not a valid name of a header: use letters, digits and '-'",
+            "f:3: actions.http.a.connector: connector `cc` is not defined below connectors.http; the nearest known one is c",
             "f:6: rule_engine.rules.s.sql: `>>>FOREACH<<< a FROM b`: FOREACH is not supported; SELECT … FROM … WHERE … is",
             "f:7: rule_engine.rules.t: needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"",
             "f:5: rule_engine.rules.r.sql: FROM \"$events/client_conected\": unknown event; the nearest known one is $events/client_connected",
             "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
-            "f:5: rule_engine.rules.r.actions[0]: there is no action `http:x`; the nearest known one is http:a",
+            "f:5: rule_engine.rules.r.actions[0]: action `http:x` is not defined; the nearest known one is http:a",
             "f:5: rule_engine.rules.r.actions[1]: should be the name of an action, such as \"http:NAME\"",
-            "f:6: rule_engine.rules.s.actions[0]: there is no action `http:z`; the nearest known one is http:a",
+            "f:6: rule_engine.rules.s.actions[0]: action `http:z` is not defined; the nearest known one is http:a",
         ],
-        &["f:5: rule_engine.rules.r: sends nothing: none of its actions is a webhook that is switched on"],
+        &["f:5: rule_engine.rules.r: sends nothing: none of its actions is an enabled webhook"],
     );
     check(
         "f",
@@ -187,12 +187,12 @@ fn emqx5_mistakes_come_all_at_once() {
 
 #[test]
 fn what_only_the_module_knows_is_told_with_the_place() {
-    let (_, reading) = reading(
+    let reading = import(
         "f",
         "web.hook.url = http://h/${clientidd}\nweb.hook.rule.message.publish.1 = {\"action\": \"on_message_publish\"}",
         &[],
     );
-    let problems = shown(&reading.problems);
+    let problems = shown(&reading.findings.problems);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].starts_with("f:1: web.hook.url: "), "{problems:?}");
     assert!(problems[0].contains("clientidd"), "{problems:?}");
@@ -218,6 +218,11 @@ fn emqx5_destinations_that_two_share() {
     );
     assert_eq!(both.get("destinations.two"), None);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    let (_, secret) = reading("f", &text.replace("x-source", "x-api-key"), &[]);
-    assert_eq!(secret.problems.len(), 2, "{:?}", shown(&secret.problems));
+    let secret = import("f", &text.replace("x-source", "x-api-key"), &[]);
+    assert_eq!(
+        secret.findings.problems.len(),
+        2,
+        "{:?}",
+        shown(&secret.findings.problems)
+    );
 }

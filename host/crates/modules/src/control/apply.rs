@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tracing::{error, info};
 
 use super::super::desired::{Applied, ConfigurationOutcome, Desired, DesiredConfiguration, ReloadableSettings};
-use super::super::explain;
 use super::super::folder::{Content, Files, FolderListing, ModuleName};
 use super::super::generation::lock;
 use super::super::load::LoadError;
 use super::Controller;
 use super::reconcile::{self, Action, Configuration, Fallback, Trigger};
 use hookhost_settings::Problem;
+use hookhost_settings::error_line;
 
 impl Controller {
     /// Loads all modules of the folder, and the default module.
@@ -70,7 +70,7 @@ impl Controller {
             .loader
             .strays(&folder)
             .iter()
-            .map(|(_, error)| explain(error))
+            .map(|(_, error)| error_line(error))
             .collect();
         let mut table = self.table();
         if reason.is_some() {
@@ -105,7 +105,7 @@ impl Controller {
             Err(error) => {
                 self.loader.set_reloadable(before);
                 ConfigurationOutcome::Rejected(match error.problems() {
-                    [] => vec![explain(&error)],
+                    [] => vec![error_line(&error)],
                     problems => problems.iter().map(ToString::to_string).collect(),
                 })
             }
@@ -173,7 +173,7 @@ impl Controller {
                 "module loaded from its previous files, because its files in the folder do not load"
             ),
             Err(error) => {
-                let reason = explain(error);
+                let reason = error_line(error);
                 error!(module = %name, reason, "the previous files of the module do not load either");
             }
         }

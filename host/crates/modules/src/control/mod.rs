@@ -27,7 +27,6 @@ use std::time::Instant;
 use tracing::{error, info, warn};
 
 use super::ReplayError;
-use super::explain;
 use super::folder::{Content, Files, ModuleName};
 use super::generation::lock;
 use super::load::{LoadError, Loader};
@@ -37,6 +36,7 @@ use super::supervisor::Supervisor;
 use super::worker::Common;
 use hookhost_delivery::Outbox;
 use hookhost_hooks::Bus;
+use hookhost_settings::error_line;
 use table::{Module, ModuleTable, Release};
 
 /// All modules of the host.
@@ -132,7 +132,7 @@ impl Controller {
 
     /// Notes why the files in the folder are not active, and gives that as a text.
     fn reject(&self, name: &ModuleName, files: &Files<Content>, error: &LoadError) -> String {
-        let reason = explain(error);
+        let reason = error_line(error);
         let mut table = self.table();
         let module = self.module(&mut table, name);
         match &module.active {
@@ -159,7 +159,7 @@ impl Controller {
             Ok(None) => {}
             Ok(Some(generation)) => error!(module = %name, failed, generation, reason, "module rolled back"),
             Err(error) => {
-                let cause = explain(&error);
+                let cause = error_line(&error);
                 error!(module = %name, generation = failed, reason, cause, "module cannot be rolled back");
             }
         }

@@ -21,14 +21,13 @@ pub use error::LoadError;
 use super::egress::Egress;
 use super::folder::{Content, Files, FolderListing, MAX_TOML_BYTES, ModuleName};
 use super::generation::{Blueprint, Generation, lock};
-use super::settings::{Allowance, ModuleSettings, Wrong};
+use super::settings::{Allowance, InvalidSettings, ModuleSettings};
 use super::state::Origin;
 use super::{Plan, ReloadableSettings, Settings};
 use code::readable;
 use hookhost_hooks::Interests;
 use hookhost_kv::{Kv, KvBounds};
-use hookhost_settings::{Places, Problem, Source};
-use hookhost_wasm as wasm;
+use hookhost_settings::{Place, Places, Problem};
 use hookhost_wasm::{ConfigureError, Identity};
 
 /// A module that is ready to run.
@@ -153,7 +152,7 @@ impl Loader {
         // With invalid settings nothing is loaded; what the module finds wrong besides is reported, too.
         let mut problems = wrong;
         if let (Some(_), Err(LoadError::Refused { problems: more, .. })) = (&own.config, loaded) {
-            let is_told = |problem: &Problem| problems.iter().any(|told| told.key == problem.key);
+            let is_told = |problem: &Problem| problems.iter().any(|told| told.place.key == problem.place.key);
             let more: Vec<_> = more.into_iter().filter(|problem| !is_told(problem)).collect();
             problems.extend(more);
             problems.sort();
@@ -280,7 +279,7 @@ impl Loader {
         let content = readable(content, &file, MAX_TOML_BYTES)?;
         Ok(match ModuleSettings::parse(&content, Path::new(&file)) {
             Ok(settings) => (settings, Vec::new()),
-            Err(Wrong { problems, rest }) => (*rest, problems),
+            Err(InvalidSettings { problems, rest }) => (*rest, problems),
         })
     }
 
@@ -320,9 +319,6 @@ impl Loader {
 /// An error that a module finds in its configuration, with its place; in the module's own words if the place is unknown.
 fn located(problem: hookhost_contract::Problem, module: &ModuleName, places: &Places) -> Problem {
     let hookhost_contract::Problem { key, text } = problem;
-    places.problem(&key, &text).unwrap_or_else(|| Problem {
-        source: Source::Module(module.to_string()),
-        key,
-        text,
-    })
+    let problem = places.problem(&key, &text);
+    problem.unwrap_or_else(|| Place::module(module.to_string(), key).problem(text))
 }

@@ -1,7 +1,7 @@
-//! What a module's `NAME.toml` says.
+//! The settings of one module, `NAME.toml`.
 //!
 //! ```toml
-//! [config]                  # handed to the module as JSON
+//! [config]                  # passed to the module as JSON
 //! threshold = 21.5
 //!
 //! [limits]
@@ -12,43 +12,51 @@
 //! allow = ["https://example.com/hooks"]
 //! ```
 //!
-//! [`ModuleSettings::parse`] is pure and reports all mistakes at once, each with its line and key; a key that nobody knows
-//! is a mistake. What is not said stays as the host has it ([`ModuleSettings::over`]). Values are never repeated in a
-//! problem: they may be secrets.
-
-mod reader;
+//! [`ModuleSettings::parse`] is pure and reports all problems at once, each with its line and key; unknown keys are
+//! problems. A setting that is not given has the host's value ([`ModuleSettings::over`]). Problems never repeat values,
+//! which may be secrets.
 
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use hookhost_hooks::{Overflow, QueueLimits};
+use hookhost_settings::{JsonDates, Place, Places, Problem, Report, Section, document};
+use hookhost_wasm::Limits;
 use serde_json::{Map, Value as Json};
 
 use super::egress::Grant;
-use hookhost_hooks::{Overflow, QueueLimits};
-use hookhost_settings::document::{self, Node, Value};
-use hookhost_settings::{Given, Places, Problem};
-use hookhost_wasm::Limits;
-use reader::{MOST_BATCH, MOST_INSTANCES, Reader};
+
+/// Instances of a module, each with a thread of its own.
+const MAX_INSTANCES: usize = 256;
+/// Events of a batch, which one call holds in the guest's memory.
+const MAX_BATCH: usize = 4096;
+/// Bytes of linear memory with 32-bit addresses.
+const MAX_MEMORY: usize = 4 << 30;
+/// A page of linear memory: with less no module starts.
+const MIN_MEMORY: usize = 64 << 10;
+const MAX_QUEUE_EVENTS: i64 = 100_000_000;
+const MAX_QUEUE_BYTES: usize = 1 << 40;
+const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// The settings of one module, checked.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct ModuleSettings {
-    /// `[config]` as JSON; none if there is no such section.
+    /// `[config]` as JSON; `None` if there is no such section.
     pub(super) config: Option<Map<String, Json>>,
-    /// Where its keys stand.
+    /// The places of its keys.
     pub(super) places: Places,
     /// `[egress] allow`.
     pub(super) allow: Vec<Grant>,
     limits: Overrides,
 }
 
-/// Settings with mistakes.
+/// Settings with problems.
 #[derive(Debug)]
-pub(super) struct Wrong {
-    /// All of them.
+pub(super) struct InvalidSettings {
+    /// All problems.
     pub(super) problems: Vec<Problem>,
-    /// The settings without them, to ask the module for its own mistakes.
+    /// The settings without the wrong values, with which the module can be asked for its own problems.
     pub(super) rest: Box<ModuleSettings>,
 }
 
@@ -62,7 +70,7 @@ impl fmt::Debug for ModuleSettings {
     }
 }
 
-/// What one module may use, all of it decided.
+/// What one module may use.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Allowance {
     pub(super) limits: Limits,
@@ -72,7 +80,7 @@ pub(super) struct Allowance {
     pub(super) compile_time: Duration,
 }
 
-/// `[limits]`, as far as it is there.
+/// The keys of `[limits]` that are given.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Overrides {
     memory: Option<usize>,
@@ -88,63 +96,53 @@ struct Overrides {
     overflow: Option<Overflow>,
 }
 
-const SECTIONS: [&str; 3] = ["config", "limits", "egress"];
-
 impl ModuleSettings {
-    /// Reads the content of a file, whose path is for its mistakes.
+    /// Reads the content of a file; the path is for places only.
     ///
     /// # Errors
     ///
-    /// All mistakes, in the order of the file, and what holds apart from them.
-    pub(super) fn parse(content: &[u8], path: &Path) -> Result<ModuleSettings, Wrong> {
-        let text = std::str::from_utf8(content).map_err(|_| Wrong {
+    /// All problems, by line, and the settings without the wrong values.
+    pub(super) fn parse(content: &[u8], path: &Path) -> Result<ModuleSettings, InvalidSettings> {
+        let text = std::str::from_utf8(content).map_err(|_| InvalidSettings {
             problems: vec![Problem::of_file(path, "is not UTF-8")],
             rest: Box::default(),
         })?;
-        let (file, errors) = document::parse(text);
-        let mut reader = Reader {
-            path,
-            problems: Vec::new(),
-        };
+        let (table, errors) = document::parse(path, text);
+        let report = Report::default();
         let mut settings = ModuleSettings::default();
-        // What a broken file seems to say would only add mistakes that are none.
-        for (line, error) in &errors {
-            reader.problem("", *line, format!("is not TOML: {error}"));
+        // What a broken file seems to say would only add problems that are none.
+        if errors.is_empty() {
+            settings.read(Section::root(&report, Place::file(path), table));
         }
-        for (key, node) in file.into_iter().filter(|_| errors.is_empty()) {
-            match (key.as_str(), node.value) {
-                ("config", value @ Value::Table(_)) => {
-                    let given = Given::Node(Node { line: node.line, value });
-                    // A module names keys inside of its configuration, which it knows as a whole.
-                    settings.places.note("", &reader.place("config", node.line), &given);
-                    if let Given::Node(Node {
-                        value: Value::Table(table),
-                        ..
-                    }) = given
-                    {
-                        settings.config = Some(reader.json_table("config", table));
-                    }
-                }
-                ("limits", Value::Table(table)) => settings.limits = reader.limits(table),
-                ("egress", Value::Table(table)) => settings.allow = reader.egress(table),
-                (known, other) if SECTIONS.contains(&known) => {
-                    reader.problem(known, node.line, format!("is {}, but must be a table", other.kind()));
-                }
-                (unknown, _) => reader.unknown("", unknown, node.line, &SECTIONS),
-            }
+        let mut problems = report.finish().problems;
+        problems.extend(errors);
+        problems.sort();
+        if problems.is_empty() {
+            return Ok(settings);
         }
-        reader.problems.sort();
-        if reader.problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(Wrong {
-                problems: reader.problems,
-                rest: Box::new(settings),
-            })
-        }
+        Err(InvalidSettings {
+            problems,
+            rest: Box::new(settings),
+        })
     }
 
-    /// What the module may use: its own limits, and the host's where it has none.
+    fn read(&mut self, mut root: Section<'_>) {
+        let report = root.report();
+        if let Some(config) = root.whole_table("config") {
+            // A module names keys inside its configuration, which it knows as a whole.
+            self.places.add("", config);
+            match config.to_json(report, JsonDates::Text) {
+                Json::Object(config) => self.config = Some(config),
+                _ => report.add_problem(config.mismatch("a table")),
+            }
+        }
+        self.limits = Overrides::read(root.section("limits"));
+        let mut egress = root.section("egress");
+        let allow = egress.list("allow", |text| text.parse::<Grant>().map_err(|error| error.to_string()));
+        self.allow = allow.map_or_else(Vec::new, |(_, allow)| allow);
+    }
+
+    /// What the module may use: its own limits, or the host's where it has none.
     pub(super) fn over(&self, host: Allowance) -> Allowance {
         let own = &self.limits;
         Allowance {
@@ -160,15 +158,47 @@ impl ModuleSettings {
                 bytes: own.queue_bytes.unwrap_or(host.queue.bytes),
                 overflow: own.overflow.unwrap_or(host.queue.overflow),
             },
-            instances: own.instances.unwrap_or(host.instances).clamp(1, MOST_INSTANCES),
-            batch: own.batch.unwrap_or(host.batch).clamp(1, MOST_BATCH),
+            instances: own.instances.unwrap_or(host.instances).clamp(1, MAX_INSTANCES),
+            batch: own.batch.unwrap_or(host.batch).clamp(1, MAX_BATCH),
             compile_time: own.compile_time.unwrap_or(host.compile_time),
         }
     }
 
-    /// Whether they say how many instances there are to be.
+    /// Whether the number of instances is given.
     pub(super) fn has_instances(&self) -> bool {
         self.limits.instances.is_some()
+    }
+}
+
+impl Overrides {
+    fn read(mut at: Section<'_>) -> Overrides {
+        let deadline = Duration::from_millis(1)..=MAX_DEADLINE;
+        let overflow = [("drop", Overflow::Drop), ("wait", Overflow::Wait)];
+        let mut size = |key, bounds| Some(at.optional(key, |setting| setting.size(bounds))?.1);
+        let memory = size("memory", MIN_MEMORY..=MAX_MEMORY);
+        let outcome_bytes = size("outcome_bytes", 1..=MAX_MEMORY);
+        let queue_bytes = size("queue_bytes", 1..=MAX_QUEUE_BYTES);
+        let mut duration = |key| Some(at.optional(key, |setting| setting.duration(deadline.clone()))?.1);
+        let [deadline, start_deadline, compile_time] =
+            ["deadline", "start_deadline", "compile_time"].map(&mut duration);
+        let mut count = |key, most| Some(at.optional(key, |setting| setting.integer(1..=most))?.1);
+        Overrides {
+            memory,
+            table_elements: count("table_elements", i64::from(u32::MAX)),
+            deadline,
+            start_deadline,
+            compile_time,
+            outcome_bytes,
+            instances: count("instances", MAX_INSTANCES as i64),
+            batch: count("batch", MAX_BATCH as i64),
+            queue_events: count("queue_events", MAX_QUEUE_EVENTS),
+            queue_bytes,
+            overflow: at.choice(
+                "overflow",
+                None,
+                &overflow.map(|(name, overflow)| (name, Some(overflow))),
+            ),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use super::settings::Allowance;
 use hookhost_contract::Outcome;
 use hookhost_event::{Event, Hook};
 use hookhost_hooks::Overflow;
-use hookhost_settings::units::{format_duration, format_size};
+use hookhost_settings::{error_line, format_duration, format_size};
 use hookhost_wasm::Instance;
 
 /// How much longer a call may take whose instructions are counted.
@@ -140,7 +140,7 @@ impl Trial {
                 .map_or_else(|| self.generation.template.create(), Ok)
             {
                 Ok(instance) => instance,
-                Err(error) => return Tried::without_call(event.id, Fate::NoInstance(super::explain(&error))),
+                Err(error) => return Tried::without_call(event.id, Fate::NoInstance(error_line(&error))),
             };
             let start = Instant::now();
             let outcomes = instance.handle(std::slice::from_ref(event));
@@ -160,8 +160,8 @@ impl Trial {
                     is_again = true;
                     continue;
                 }
-                Err(error) if error.depends_on_time() => Fate::TimedOut(super::explain(&error)),
-                Err(error) => Fate::Trapped(super::explain(&error)),
+                Err(error) if error.depends_on_time() => Fate::TimedOut(error_line(&error)),
+                Err(error) => Fate::Trapped(error_line(&error)),
             };
             return Tried {
                 event: event.id,

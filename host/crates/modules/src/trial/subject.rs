@@ -134,8 +134,8 @@ impl Subject {
     fn replaced(&self, problems: &mut [Problem]) {
         let Some((given, _)) = &self.settings else { return };
         for problem in problems {
-            if let Source::File { path, line } = &mut problem.source {
-                path.clone_from(given);
+            if let Source::File { path, line } = &mut problem.place.source {
+                *path = given.as_path().into();
                 *line = line.filter(|_| !is_json(given));
             }
         }
