@@ -218,7 +218,7 @@ async fn a_configuration_that_changes_is_refused_with_everything_that_is_wrong()
         "[webhook]\nmethod = \"psot\"\n[delivery]\nhttp_timeot = \"1s\"\n[webhook.rule]\nclient_connected = [{}]\n";
     std::fs::write(&path, text).unwrap();
     host.log()
-        .wait_after(mark, "the refusal", PATIENCE, |line| line.contains("mistakes=3"))
+        .wait_after(mark, "the refusal", PATIENCE, |line| line.contains("errors=3"))
         .await;
     let log = host.log().lines().split_off(mark).join("\n");
     for problem in [
