@@ -1,7 +1,7 @@
 //! hookhost: an MQTT broker host whose hook events go to sandboxed WebAssembly modules.
 //!
 //! The way of one event: `broker` → `hooks` → `modules` (which call `wasm`) → `delivery`. All of them speak of the
-//! types of [`event`]; [`app`] knows them all and connects them. `ARCHITECTURE.md` has the whole picture.
+//! types of `hookhost_event`; [`app`] knows them all and connects them. `ARCHITECTURE.md` has the whole picture.
 
 pub mod admin;
 pub mod app;

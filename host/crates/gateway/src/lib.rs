@@ -1,6 +1,6 @@
 //! The engine that is a gateway: each client is relayed to an upstream broker, and the events are read off the packets.
 //!
-//! [`Broker`] listens and stops. Each client has one task: `connection` takes it from its first byte to CONNACK with the
+//! [`start`] starts a gateway. Each client has one task: `connection` takes it from its first byte to CONNACK with the
 //! help of `upstream` (with `stream`, `tls`, `proxy`), and `relay` moves bytes from then on. Bytes pass unchanged; `frame`
 //! finds the packets in them and `packet` decodes those that matter. The meaning of packets is the work of `protocol`, a
 //! pure core: packets in, actions out, which the `emitter` carries out. Packets are changed in one case only: with the

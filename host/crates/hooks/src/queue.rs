@@ -202,7 +202,7 @@ impl Inbox {
     }
 }
 
-/// Senders that wait for room get [`Refused::Closed`].
+/// Senders that wait for room get `Refused::Closed`.
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.room.close();

@@ -15,6 +15,12 @@ pub struct Throttle {
     suppressed: AtomicU64,
 }
 
+impl Default for Throttle {
+    fn default() -> Throttle {
+        Throttle::new()
+    }
+}
+
 impl Throttle {
     const INTERVAL_MS: u64 = 1000;
 

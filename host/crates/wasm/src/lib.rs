@@ -8,16 +8,16 @@
 //! - [`Component`] is one module, compiled and with its imports and exports checked. Clones share the code.
 //! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time, takes calls one after
 //!   the other, and is thrown away after the first call that fails: what a trap leaves behind is never used again.
-//! - [`Kv`] is what a module keeps beyond its instances. All instances of a module share one; the [`KvStores`] has them by
+//! - [`Kv`](hookhost_kv::Kv) is what a module keeps beyond its instances. All instances of a module share one; the [`KvStores`](hookhost_kv::KvStores) has them by
 //!   name, and on disk if there is a data folder.
 //!
 //! The way of a batch: [`Event`](hookhost_event::Event)s are lent to the bindings (`lower.rs`: no text and no payload is
-//! copied on this side), wasmtime copies them into the guest, and the answer comes back as [`Outcome`]s that share
+//! copied on this side), wasmtime copies them into the guest, and the answer comes back as [`Outcome`](hookhost_contract::Outcome)s that share
 //! nothing with the guest.
 //!
 //! What bounds a guest: linear memory, tables and handles ([`Limits`], summed over the whole instance); the time of a
 //! call, also while it waits on a clock ([`CallError::Deadline`]); the size of what it returns; the state it keeps
-//! ([`KvBounds`]); the lines it logs (`stdio.rs`: per second and in length). WASI is there because compilers link it,
+//! ([`KvBounds`](hookhost_kv::KvBounds)); the lines it logs (`stdio.rs`: per second and in length). WASI is there because compilers link it,
 //! with nothing granted: no files, no environment, no arguments, no sockets, no name resolution. Clocks and random
 //! numbers work.
 //!

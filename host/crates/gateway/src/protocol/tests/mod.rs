@@ -132,6 +132,7 @@ impl Lookup for Recorder {
 }
 
 /// A connection from CONNECT on.
+#[expect(clippy::large_enum_variant, reason = "a test has a few of them")]
 enum TestClient {
     Opening(Opening),
     Session(ClientSession),
