@@ -243,7 +243,7 @@ async fn bad_settings(tag: &str, limits: &str, words: &str) {
         .drop_module("probe.toml", probe_settings(&scene.sink, tag, limits));
     let (log, wanted) = (scene.host.log().clone(), words.to_owned());
     let rejected = tokio::spawn(async move {
-        let is_it = |line: &str| line.contains("the generation in force stays") && line.contains(&wanted);
+        let is_it = |line: &str| line.contains("the previous version keeps running") && line.contains(&wanted);
         log.wait_after(mark, &wanted, PATIENCE, is_it).await
     });
     let mut number = 0;
