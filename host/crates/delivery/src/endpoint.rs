@@ -1,4 +1,4 @@
-//! Receivers over HTTP: URLs and headers, checked and taken apart once, and what a configured destination gives.
+//! HTTP receivers: URLs and headers, parsed and checked once, with the settings of their configured destination.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use super::http::Http;
 use super::signing::signatures;
 use super::tls::Tls;
 
-/// Headers that describe the connection or how long the body is. They are the client's own: a wrong length would make
-/// the receiver take the rest of one body for the next request.
+/// Headers about the connection and the length of the body. Only the HTTP client sets them. With a wrong length, the
+/// receiver would read the rest of one body as the next request.
 const OWN_HEADERS: [&str; 9] = [
     "connection",
     "content-length",
@@ -31,35 +31,35 @@ const OWN_HEADERS: [&str; 9] = [
     "upgrade",
 ];
 
-/// What a signature consists of. A module that sets them for a receiver with signatures is not listened to.
+/// The headers of a signature. If the receiver requires signatures, these headers of a module are dropped.
 const SIGNATURE_HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
 /// A checked `http:` or `https:` URL.
 pub(super) struct Endpoint {
-    /// Without user and password.
+    /// The URL without user and password.
     url: Url,
     authorization: Option<HeaderValue>,
     own: Option<Own>,
     connect_timeout: Duration,
-    /// None: for `http:`.
+    /// The client for `https:`; `None` for `http:`.
     secure: Option<Rc<LazyClient>>,
     guarded: Rc<LazyClient>,
 }
 
-/// What the configured destination of an endpoint gives.
+/// The headers and settings of a configured destination.
 #[derive(Clone)]
 struct Own {
     destination: Arc<Destination>,
     headers: HeaderMap,
 }
 
-/// Checked headers together with the endpoint they are for.
+/// Checked headers together with their endpoint.
 pub(super) struct Prepared {
-    /// What a general client is asked for.
+    /// The URL passed to a client that is not [`Direct`].
     pub(super) url: Url,
-    /// How it is sent, unless a module chose its host.
+    /// How the request is sent if no module chose its host.
     pub(super) way: Way,
-    /// How it is sent if a module chose its host.
+    /// The client for a request whose host was chosen by a module.
     pub(super) guarded: Rc<LazyClient>,
     headers: HeaderMap,
     own: Option<Own>,
@@ -74,8 +74,12 @@ pub(super) enum Way {
 }
 
 impl Endpoint {
-    /// Checks a URL; the error says what is wrong with it, without the URL. `destination` says which configured one it
-    /// belongs to; if it is none, the terms are `common`.
+    /// Parses and checks a URL. `destination` returns the configured destination of the URL; without one, the terms are
+    /// `common`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL, without the URL itself.
     pub(super) fn parse(
         http: &Http,
         url: &str,
@@ -115,30 +119,34 @@ impl Endpoint {
         })
     }
 
-    /// The configured destination that it belongs to.
+    /// Returns the configured destination of this endpoint.
     pub(super) fn destination(&self) -> Option<&Destination> {
         Some(&self.own.as_ref()?.destination)
     }
 
-    /// The terms of its configured destination, or else `common`.
+    /// Returns the terms of the configured destination, or `common` without one.
     pub(super) fn terms<'a>(&'a self, common: &'a Terms) -> &'a Terms {
         self.destination().map_or(common, |destination| &destination.terms)
     }
 
-    /// A pool of connections for requests to this origin and destination; none if they need TLS.
+    /// Creates a pool of connections for requests to this origin and destination. Returns `None` if they use TLS.
     pub(super) fn pool(&self) -> Option<Rc<Pool>> {
         Pool::for_url(&self.url, self.connect_timeout).map(Rc::new)
     }
 
-    /// Scheme, host and port: what requests must share to be for one destination.
+    /// Returns scheme, host and port. Requests of one destination have the same origin.
     pub(super) fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 
-    /// Checks headers for requests to this endpoint, which go over the pool unless they need TLS. An `authorization`
-    /// among them replaces that of the URL, and what the configured destination gives replaces both.
+    /// Checks headers for requests to this endpoint. Requests without TLS use `pool`. An `authorization` header in
+    /// `list` replaces the credentials of the URL. The headers of the configured destination replace both.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the headers, without their values.
     pub(super) fn prepare(&self, list: &[(String, String)], pool: Option<&Rc<Pool>>) -> Result<Prepared, String> {
-        // With room for what the connection adds to each copy.
+        // Reserves space for the headers that the connection adds to each copy.
         let mut map = HeaderMap::with_capacity(list.len() + 4);
         for (name, text) in list {
             let (name, value) = header(name, text)?;
@@ -159,7 +167,7 @@ impl Endpoint {
         let way = match (&self.secure, pool) {
             (Some(secure), _) => {
                 if let Some(name) = secure.server_name() {
-                    // The client asks for the name that it is given; where that leads is said by its resolver.
+                    // The client requests this name. Its resolver returns the address of the original host.
                     map.insert(HOST, authority(&self.url)?);
                     url.set_host(Some(name))
                         .map_err(|_| "`server_name` is no name of a host")?;
@@ -180,12 +188,12 @@ impl Endpoint {
 }
 
 impl Prepared {
-    /// Whether requests are signed.
+    /// Returns whether requests are signed.
     pub(super) fn is_signed(&self) -> bool {
         self.own.as_ref().is_some_and(|own| !own.destination.signing.is_empty())
     }
 
-    /// The headers of one attempt; `id` is that of a signed request.
+    /// Returns the headers of one attempt. `id` is the message id of a signed request.
     pub(super) fn headers(&self, id: Option<&str>, now: SystemTime, body: &[u8]) -> Result<HeaderMap, String> {
         let mut headers = self.headers.clone();
         if let (Some(own), Some(id)) = (&self.own, id) {
@@ -201,15 +209,15 @@ impl Prepared {
 }
 
 impl Own {
-    /// Whether a header is not the module's to set. `host` is none of its own either: behind one address another host
-    /// would get the credentials.
+    /// Returns whether the module may not set this header. It may never set `host`: another host behind the same
+    /// address would receive the credentials.
     fn takes(&self, name: &HeaderName) -> bool {
         let signed = !self.destination.signing.is_empty();
         name == HOST || self.headers.contains_key(name) || signed && SIGNATURE_HEADERS.contains(&name.as_str())
     }
 }
 
-/// Takes user and password out of a URL, as a header.
+/// Removes user and password from a URL and returns them as a header value.
 fn take_credentials(url: &mut Url) -> Result<Option<HeaderValue>, String> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
@@ -220,14 +228,14 @@ fn take_credentials(url: &mut Url) -> Result<Option<HeaderValue>, String> {
     let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
         .map_err(|_| "URL is not valid: its user or password")?;
     value.set_sensitive(true);
-    // Neither fails where there is a host.
+    // Both calls succeed for a URL with a host.
     url.set_username("")
         .and(url.set_password(None))
         .map_err(|()| "URL has no host")?;
     Ok(Some(value))
 }
 
-/// A header, checked. The value may be a secret, so it is not part of the error.
+/// Parses and checks a header. The value may be a secret, so the error does not contain it.
 fn header(name: &str, text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("header name {name:?} is not valid"))?;
     let value = HeaderValue::from_bytes(text.as_bytes())
@@ -235,7 +243,7 @@ fn header(name: &str, text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// The headers of a destination as they are sent.
+/// Returns the headers of a destination as they are sent.
 fn own_headers(destination: &Destination) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::with_capacity(destination.headers.len());
     for (name, secret) in &destination.headers {
@@ -246,11 +254,11 @@ fn own_headers(destination: &Destination) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// Checks a header that every request to a destination is to have.
+/// Checks a header that a destination adds to every request.
 ///
 /// # Errors
 ///
-/// What is wrong, without the value.
+/// What is wrong with the header, without its value.
 pub fn check_header(name: &str, value: &str) -> Result<(), String> {
     let (name, _) = header(name, value)?;
     if OWN_HEADERS.contains(&name.as_str()) || name == HOST {

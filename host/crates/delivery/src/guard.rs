@@ -1,13 +1,16 @@
-//! Requests whose host a module has chosen: they reach the public Internet and nothing else.
+//! Limits requests whose host was chosen by a module to the public Internet.
 //!
-//! An operator who names a host may name any. A grant that leaves the host open would let a module, or whoever feeds it
-//! payloads, reach what only this machine can: its own services, its neighbours, the metadata of its cloud. So such a
-//! request goes through clients of its own, whose resolver gives public addresses only ([`special`]): what was checked
-//! is what is connected to, and a name that means something else a moment later gains nothing. Hosts that are written
-//! as addresses never reach a resolver and are checked before the attempt ([`PublicOnly::check_literal`]). Neither redirects nor proxies
-//! lead past it: both are off.
+//! An operator may name any host. A grant that leaves the host open is different: a module, or a client that sends it
+//! payloads, could choose an internal address. Such addresses reach services of this machine, its neighbours, or the
+//! metadata service of its cloud.
 //!
-//! The pools are not shared with other requests: a connection that was made without the check is not used with it.
+//! These requests therefore use separate clients, whose resolver returns only public addresses ([`special`]). The
+//! client connects to the address that was checked, so a later change of the name has no effect (no DNS rebinding). A
+//! host written as an address never reaches a resolver. [`PublicOnly::check_literal`] checks it before the attempt.
+//! Redirects and proxies would bypass these checks, so both are disabled.
+//!
+//! Other requests do not share the connection pools of these clients. A connection made without the check is never used
+//! with it.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -20,11 +23,12 @@ use url::Host;
 
 use super::address::special;
 
-/// Names looked up at a time, per sender thread. A lookup holds a thread until the system gives it up, and a module may
-/// choose names that nobody answers for; the other threads are for files and for receivers that an operator has named.
+/// Limit of concurrent name lookups per sender thread. A lookup blocks a thread until the system times out, and a
+/// module may choose names whose name server never answers. The remaining threads serve files and the receivers that an
+/// operator has named.
 const MAX_LOOKUPS: usize = 16;
 
-/// A host that a module chose and that is none of the public Internet.
+/// A module chose a host whose address is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the module chose a host whose address {address} is {kind}; only public ones are granted without being named")]
 pub(super) struct NotPublic {
@@ -32,7 +36,7 @@ pub(super) struct NotPublic {
     kind: &'static str,
 }
 
-/// Whether an attempt failed because of the guard.
+/// Returns the rejected address if an attempt failed because of the guard.
 pub(super) fn cause(error: &reqwest::Error) -> Option<NotPublic> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -44,18 +48,18 @@ pub(super) fn cause(error: &reqwest::Error) -> Option<NotPublic> {
     None
 }
 
-/// The resolver of clients for hosts that a module chose: looks names up and returns public addresses only.
+/// The resolver for hosts chosen by a module. It resolves names and returns only public addresses.
 #[derive(Clone)]
 pub(super) struct PublicOnly {
     lookups: Arc<Semaphore>,
-    /// Blocks as long as the system's resolver does.
+    /// Resolves a name. Blocks as long as the resolver of the system does.
     lookup: fn(&str) -> std::io::Result<Vec<SocketAddr>>,
-    /// [`special`], but for tests.
+    /// Classifies an address: [`special`], or a substitute in tests.
     special: fn(IpAddr) -> Option<&'static str>,
 }
 
 impl PublicOnly {
-    /// Looks names up with the system's resolver.
+    /// Creates a guard that uses the resolver of the system.
     pub(super) fn new() -> PublicOnly {
         PublicOnly {
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
@@ -64,7 +68,7 @@ impl PublicOnly {
         }
     }
 
-    /// Checks a URL whose host is an address, in whatever spelling: such a host never reaches a resolver.
+    /// Checks a URL whose host is an address, in any notation. Such a host never reaches a resolver.
     ///
     /// # Errors
     ///
@@ -83,7 +87,7 @@ impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let (lookups, lookup, special) = (Arc::clone(&self.lookups), self.lookup, self.special);
         Box::pin(async move {
-            // Held by the lookup itself: who waits for it may go away before.
+            // The lookup itself holds the permit, because the task that waits for it may be cancelled earlier.
             let permit = lookups.acquire_owned().await?;
             let found = tokio::task::spawn_blocking(move || {
                 let found = lookup(name.as_str());
@@ -96,7 +100,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// The public ones of the addresses; an error if there are only others.
+/// Returns the public addresses of `found`. Returns an error if `found` contains only other addresses.
 fn public(found: Vec<SocketAddr>, special: fn(IpAddr) -> Option<&'static str>) -> Result<Vec<SocketAddr>, NotPublic> {
     let first = found.first().map(SocketAddr::ip);
     let public: Vec<_> = found
@@ -213,7 +217,7 @@ mod tests {
         assert_eq!(count.load(Ordering::SeqCst), 0);
     }
 
-    /// The rule with 127.0.0.2 in the place of all that is not public: nothing outside of this machine is asked.
+    /// Treats 127.0.0.2 as not public, so the test contacts no other machine.
     #[test]
     fn a_name_with_both_leads_to_the_public_address_only() {
         fn all_but_one(address: IpAddr) -> Option<&'static str> {
@@ -234,7 +238,7 @@ mod tests {
             assert!(client.get(at("both.test")).send().await.unwrap().status().is_success());
             let error = client.get(at("none.test")).send().await.unwrap_err();
             assert!(cause(&error).is_some());
-            // A name that is not found may be found later: no fault of the guard.
+            // A later lookup may find the name, so the guard did not cause this failure.
             let error = client.get(at("lost.test")).send().await.unwrap_err();
             assert!(cause(&error).is_none(), "{error:?}");
         });

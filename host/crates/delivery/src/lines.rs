@@ -1,8 +1,8 @@
-//! Destinations that take lines, a file or standard output, written without blocking an async thread.
+//! Destinations that receive lines (files and standard output), written without blocking an async thread.
 //!
-//! Lines that arrive while a write is under way are collected and written together by the next one, on a thread for
-//! blocking work; there is one write at a time, so that lines stay whole and in the order of arrival. Each line's
-//! outcome goes back to the attempt that brought it. What waits is bounded by the requests under way.
+//! Lines that arrive during a write are collected, and the next write takes them all. Writes run on a thread for
+//! blocking work. One write runs at a time, so lines stay whole and keep their order of arrival. Each attempt receives
+//! the outcome of its own line. The limit of concurrent requests also limits the lines that wait.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -14,26 +14,26 @@ use tokio::task::{spawn_blocking, spawn_local};
 
 use super::retry::Outcome;
 
-/// Lines are put together up to so many bytes for one write.
+/// One write collects lines up to about this many bytes.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// Opens what lines are written to, for one batch of them.
+/// Opens the target of the lines, once per batch.
 pub(super) trait Open: Send + 'static {
-    /// May block.
+    /// Opens the target for writing. May block.
     fn open(&self) -> io::Result<Box<dyn Write>>;
 
-    /// Makes one line of a body, without its end.
+    /// Appends one line made from `body`, without its line ending.
     fn push_line(&self, body: &[u8], line: &mut Vec<u8>);
 }
 
-/// One destination of lines, within one sender thread.
+/// One destination of lines within one sender thread.
 pub(super) struct Lines {
     state: Rc<RefCell<State>>,
 }
 
 struct State {
     waiting: Vec<Line>,
-    /// None while a write is under way.
+    /// `None` during a write.
     writer: Option<Writer>,
 }
 
@@ -44,12 +44,12 @@ struct Line {
 
 struct Writer {
     open: Box<dyn Open>,
-    /// The last write ended within a line: the next one must not continue it.
+    /// The last write ended within a line. The next write must start a new line.
     torn: bool,
 }
 
 impl Lines {
-    /// A destination that `open` gives access to.
+    /// Creates a destination whose target `open` opens.
     pub(super) fn new(open: impl Open) -> Lines {
         let writer = Some(Writer {
             open: Box::new(open),
@@ -63,7 +63,7 @@ impl Lines {
         }
     }
 
-    /// Writes one line; needs a `LocalSet`. Dropping the future takes the line back if its write has not begun.
+    /// Writes one line. Requires a `LocalSet`. Dropping the future cancels the line if its write has not started.
     pub(super) async fn attempt(&self, body: Bytes) -> Outcome {
         let (written, outcome) = oneshot::channel();
         let idle = {
@@ -82,7 +82,7 @@ impl Lines {
     }
 }
 
-/// Writes until nothing waits.
+/// Writes until no line waits.
 async fn write_all(state: Rc<RefCell<State>>, mut writer: Writer) {
     loop {
         let mut lines = {
@@ -102,21 +102,21 @@ async fn write_all(state: Rc<RefCell<State>>, mut writer: Writer) {
                     Err(error) if place >= whole => Err(error.to_string()),
                     _ => Ok(()),
                 };
-                // Nobody listens if the attempt ran out of time: then it repeats a line that is written.
+                // Sending fails if the attempt has timed out. Its retry then repeats a line that is already written.
                 line.written.send(outcome).ok();
             }
             writer
         });
         match blocking.await {
             Ok(back) => writer = back,
-            // Only when the runtime ends.
+            // The blocking task fails only during the shutdown of the runtime.
             Err(_) => return,
         }
     }
 }
 
 impl Writer {
-    /// Writes lines in order; says how many are whole, and the error that stopped it.
+    /// Writes lines in order. Returns how many were written completely, and the error that stopped the write.
     fn write(&mut self, bodies: &[&Bytes]) -> (usize, io::Result<()>) {
         let mut whole = 0;
         let result = self
@@ -144,7 +144,7 @@ impl Writer {
             }
             let (written, result) = write_counted(out, &buffer);
             *whole += ends.iter().filter(|end| **end <= written).count();
-            // Nothing written changes nothing.
+            // A write of no bytes leaves `torn` as it is.
             if written > 0 {
                 self.torn = buffer.get(written - 1) != Some(&b'\n');
             }
@@ -155,7 +155,7 @@ impl Writer {
     }
 }
 
-/// Like `write_all`, but says how far it came.
+/// Works like `write_all`, but also returns the number of bytes written.
 fn write_counted(out: &mut dyn Write, buffer: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while let Some(rest) = buffer.get(written..).filter(|rest| !rest.is_empty()) {
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes in all, then refuses, and remembers them.
+    /// A writer that stores bytes while `free` lasts and then reports a full disk.
     #[derive(Clone, Default)]
     struct Disk {
         free: Arc<Mutex<usize>>,

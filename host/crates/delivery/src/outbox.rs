@@ -1,8 +1,9 @@
-//! Where requests wait for their senders: the [`Outbox`], and the one that keeps them in memory.
+//! The [`Outbox`], the queue between modules and sender threads, and [`Memory`], its implementation in memory.
 //!
-//! The interface promises only that accepted requests will be delivered or accounted for; a durable outbox keeps the
-//! same promise across a restart. [`Memory`] hands each batch to the senders' inboxes and is bounded by a [`Capacity`]
-//! that counts requests and bytes from acceptance to the end of the request, wherever it is in between.
+//! An outbox delivers every accepted request or counts it as dropped. A durable outbox keeps this promise across a
+//! restart.
+//! [`Memory`] passes each batch to the inboxes of the sender threads. A [`Capacity`] limits its requests and bytes. A
+//! request counts from acceptance until it is delivered or dropped.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -15,31 +16,32 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::counters::Counts;
 use super::request::OutboxRequest;
 
-/// Takes requests for delivery.
+/// Accepts requests for delivery.
 pub trait Outbox: Send + Sync {
-    /// Accepts all of `requests`, in this order, or none.
+    /// Accepts all of `requests`, in this order, or none of them.
     ///
-    /// Blocks the calling OS thread while the outbox is full; that back-pressure is meant to reach whoever produces
-    /// requests, so never call it from an async task. Requests of different callers may be interleaved.
+    /// Blocks the calling OS thread while the outbox is full. This back-pressure slows down the caller that produces
+    /// the requests. Never call it from an async task. Requests of different callers may be interleaved.
     ///
     /// # Errors
     ///
-    /// [`OutboxClosed`] once delivery has stopped, also when it stops during the wait.
+    /// [`OutboxClosed`] if delivery has stopped or stops during the wait.
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed>;
 }
 
-/// Delivery has stopped: nothing is accepted any more.
+/// Delivery has stopped: the outbox accepts no more requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("delivery has stopped")]
 pub struct OutboxClosed;
 
-/// What a sender thread receives: requests in order, together with nothing else.
+/// The requests that a sender thread receives at once, in order.
 pub(super) type Batch = Vec<OutboxRequest>;
 
-/// The outbox in memory: one inbox per sender thread.
+/// The outbox in memory, with one inbox per sender thread.
 ///
-/// A request with an ordering key goes to the thread that the key's hash chooses, so that its order needs no
-/// agreement between threads. `file:` and `stdout:` requests are chosen by URL instead: one file has one writer.
+/// A request with an ordering key goes to the thread selected by the hash of the key. The threads therefore need no
+/// coordination to keep the order. The hash of the URL selects the thread of `file:` and `stdout:` requests, so each
+/// file has one writer.
 pub(super) struct Memory {
     capacity: Arc<Capacity>,
     counts: Arc<Counts>,
@@ -49,7 +51,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// An outbox that feeds `inboxes`, within `capacity`.
+    /// Creates an outbox that feeds `inboxes` and is limited by `capacity`.
     pub(super) fn new(capacity: Arc<Capacity>, counts: Arc<Counts>, inboxes: Vec<UnboundedSender<Batch>>) -> Memory {
         Memory {
             capacity,
@@ -118,27 +120,29 @@ fn extent(batch: &[OutboxRequest]) -> (usize, usize) {
     (batch.len(), batch.iter().map(OutboxRequest::size).sum())
 }
 
-/// How much may wait or be under way at once, over all threads.
+/// Limits the requests and bytes that wait or are being sent, over all threads.
 ///
-/// Callers line up at `line`, so the first to wait is the first to be let in and a large batch is not overtaken for
-/// ever. A batch beyond a bound is let in when nothing else is left, or it could never be. Whoever has to wait is woken
-/// not at the first free place but when a quarter is free: a wake-up per request would cost more than the request.
+/// Callers queue at `line`, so capacity is granted in order of arrival and a large batch is not starved. A batch larger
+/// than a limit is accepted when no other request is left; otherwise it would wait forever. A blocked caller wakes when
+/// a quarter of the capacity is free, not at the first free place. One wake-up per request would cost more than the
+/// request itself.
 pub(super) struct Capacity {
     limits: (usize, usize),
     requests: AtomicUsize,
     bytes: AtomicUsize,
     closed: AtomicBool,
     line: Mutex<()>,
-    /// Held by the first in line while it decides to wait, and by those who wake it.
+    /// Locked by the first caller in the line while it decides to wait, and by a thread that wakes it.
     gate: Mutex<()>,
-    /// The first in line waits until no more than this is taken; meaningless while nobody waits.
+    /// The first caller in the line waits until at most this many requests and bytes are taken. Unused while no caller
+    /// waits.
     resume: (AtomicUsize, AtomicUsize),
     waiting: AtomicBool,
     opened: Condvar,
 }
 
 impl Capacity {
-    /// Capacity for so many requests and so many bytes.
+    /// Creates a capacity of `requests` requests and `bytes` bytes. A value of 0 is treated as 1.
     pub(super) fn new(requests: usize, bytes: usize) -> Capacity {
         Capacity {
             limits: (requests.max(1), bytes.max(1)),
@@ -153,10 +157,10 @@ impl Capacity {
         }
     }
 
-    /// Takes capacity, blocking the thread until there is some.
+    /// Takes capacity. Blocks the thread until enough is free.
     fn acquire(&self, requests: usize, bytes: usize) -> Result<(), OutboxClosed> {
         let _first = lock(&self.line);
-        // Only the first in line takes capacity, so what is free now cannot be gone a moment later.
+        // Only the first caller in the line takes capacity, so free capacity stays free until that caller takes it.
         let below = (
             self.limits.0.saturating_sub(requests),
             self.limits.1.saturating_sub(bytes),
@@ -179,24 +183,24 @@ impl Capacity {
         Ok(())
     }
 
-    /// Gives capacity back.
+    /// Returns capacity.
     pub(super) fn release(&self, requests: usize, bytes: usize) {
         self.requests.fetch_sub(requests, SeqCst);
         self.bytes.fetch_sub(bytes, SeqCst);
-        // The waiter says that it waits before it looks at the counts, and this changes the counts before it asks
-        // whether somebody waits: one of the two notices.
+        // The waiter sets `waiting` before it reads the counts. This function changes the counts before it reads
+        // `waiting`. At least one of the two therefore sees the change of the other.
         if self.waiting.load(SeqCst) && self.may_resume() {
             self.wake();
         }
     }
 
-    /// Lets nobody in any more, those who wait included.
+    /// Rejects all further callers, including those that wait.
     pub(super) fn close(&self) {
         self.closed.store(true, SeqCst);
         self.wake();
     }
 
-    /// Requests and bytes taken.
+    /// Returns the requests and bytes taken.
     pub(super) fn taken(&self) -> (usize, usize) {
         (self.requests.load(SeqCst), self.bytes.load(SeqCst))
     }
@@ -215,13 +219,13 @@ impl Capacity {
     }
 
     fn wake(&self) {
-        // With the gate held a waiter is either still deciding, and will see what changed, or asleep.
+        // This thread holds the gate, so a waiter either sleeps or has yet to check and will see the change.
         drop(lock(&self.gate));
         self.opened.notify_all();
     }
 }
 
-/// These mutexes protect no data, so a panic elsewhere leaves nothing half done.
+/// Locks a mutex. The mutexes of this file protect no data, so a panic of another thread leaves nothing inconsistent.
 fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -258,12 +262,12 @@ mod tests {
         let end = Instant::now() + Duration::from_secs(10);
         while !condition() {
             assert!(Instant::now() < end, "not in time: {what}");
-            // Between two looks, so that the threads looked at have the processor.
+            // Sleeps between two checks, so that the other threads can run.
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// A thread that takes capacity; the channel says when it has.
+    /// Starts a thread that takes capacity. The channel receives the result.
     fn take(capacity: &Arc<Capacity>, requests: usize, bytes: usize) -> mpsc::Receiver<Result<(), OutboxClosed>> {
         let (sender, taken) = mpsc::channel();
         let capacity = Arc::clone(capacity);
@@ -282,7 +286,7 @@ mod tests {
         capacity.release(1, 1);
         assert_eq!(taken.recv(), Ok(Ok(())));
         assert_eq!(capacity.taken(), (7, 7));
-        // By bytes alone, and all that is asked for must fit.
+        // The limit of bytes applies alone, and the whole request must fit.
         let taken = take(&capacity, 1, 799);
         until("waiting", || capacity.waiting.load(SeqCst));
         capacity.release(6, 6);

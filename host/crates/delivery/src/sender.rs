@@ -1,9 +1,8 @@
-//! A sender thread: takes batches from its inbox, keeps their order, makes the attempts.
+//! A sender thread: receives batches from its inbox, keeps the order of requests and makes the attempts.
 //!
-//! Each thread has a runtime of one thread, an HTTP client and a [`Queue`] of its own; nothing in it is locked. One
-//! task takes in batches and wakes up for retries. *Workers* make the attempts: each is a task that sends one job after
-//! another, and ends when the queue has none that may be sent. There are never more workers than requests may be under
-//! way.
+//! Each thread has its own single-threaded runtime, HTTP client and [`Queue`], without locks. One task receives batches
+//! and wakes up for retries. *Workers* make the attempts. Each worker is a task that sends one job after another and
+//! ends when the queue has no job ready. The limit of concurrent requests also limits the number of workers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
@@ -35,19 +34,19 @@ use super::{Settings, StartError};
 use crate::priority;
 use hookhost_contract::Method;
 
-/// So many destinations may have all their slots taken by slow receivers before others get fewer slots.
+/// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
 
-/// A started sender thread. Dropping it makes the thread end soon.
+/// A running sender thread. Dropping it makes the thread stop soon.
 pub(super) struct Sender {
-    /// Takes the thread's batches.
+    /// Receives the batches of the thread.
     pub(super) inbox: UnboundedSender<Batch>,
     stop: oneshot::Sender<Instant>,
     thread: JoinHandle<()>,
 }
 
 impl Sender {
-    /// Starts thread `number`.
+    /// Starts sender thread `number`.
     pub(super) fn start(
         number: usize,
         settings: &Settings,
@@ -59,7 +58,7 @@ impl Sender {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name("delivery-io")
-            // Name resolution and one write per file or standard output at a time.
+            // Blocking threads resolve names and write files and standard output, one write per destination at a time.
             .max_blocking_threads(64)
             .build()
             .map_err(StartError::Thread)?;
@@ -74,9 +73,10 @@ impl Sender {
         Ok(Sender { inbox, stop, thread })
     }
 
-    /// Tells the thread to finish until `deadline`; the handle ends when it has.
+    /// Tells the thread to finish its requests until `deadline`. Returns the handle of the thread, which ends when it
+    /// has finished.
     pub(super) fn stop(self, deadline: Instant) -> JoinHandle<()> {
-        // A thread that is gone has nothing to finish.
+        // A thread that has already ended has no requests left.
         self.stop.send(deadline).ok();
         self.thread
     }
@@ -87,11 +87,12 @@ fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, st
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
     drop(tasks);
-    // A write to a hung file system would otherwise hold up the end.
+    // A write to an unresponsive file system would otherwise delay the shutdown.
     runtime.shutdown_background();
 }
 
-/// A thread that ended, by a panic too, frees no capacity any more: nobody may wait for it.
+/// Closes the capacity when the thread ends, also by a panic. The thread then returns no more capacity, so no caller
+/// may wait for it.
 struct CloseCapacity(Arc<Capacity>);
 
 impl Drop for CloseCapacity {
@@ -100,10 +101,10 @@ impl Drop for CloseCapacity {
     }
 }
 
-/// What the tasks of one thread share.
+/// The state shared by the tasks of one thread.
 struct SenderState {
     http: Http,
-    /// For requests that bring none.
+    /// The receivers of requests that bring none of their own.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
     queue: RefCell<Queue<Box<Job>>>,
@@ -111,15 +112,15 @@ struct SenderState {
     capacity: Arc<Capacity>,
     counts: Arc<Counts>,
     jitter: Jitter,
-    /// Tells the serving task to look at the queue again.
+    /// Wakes the serving task, which then checks the queue again.
     changed: Notify,
-    /// When the serving task will look anyway.
+    /// When the serving task wakes up by itself.
     alarm: Cell<Option<Instant>>,
     stopping: Cell<bool>,
     notices: Notices,
 }
 
-/// A request, taken apart. In a box, because it changes hands several times.
+/// A checked request, ready to send. Boxed, because it moves several times.
 struct Job {
     target: Rc<Target>,
     route: Route,
@@ -128,10 +129,10 @@ struct Job {
     body: Bytes,
     first_attempt: Option<Instant>,
     attempts: u32,
-    /// What the capacity is given back in the end.
+    /// The bytes of capacity that the job returns when it ends.
     size: usize,
     id: String,
-    /// Id of a request that is signed, the same for each attempt.
+    /// The message id of a signed request; the same for each attempt.
     message_id: Option<String>,
     source: Arc<str>,
     generation: u32,
@@ -170,8 +171,8 @@ impl SenderState {
         }
     }
 
-    /// Takes in batches and wakes parked jobs until told to stop, and then until nothing is left that could be done
-    /// in time.
+    /// Receives batches and wakes parked jobs until the thread is told to stop. Then continues until no job is left
+    /// that can be sent before the deadline.
     async fn serve(self: Rc<Self>, mut inbox: UnboundedReceiver<Batch>, mut stop: oneshot::Receiver<Instant>) {
         let mut end = None;
         let mut is_open = true;
@@ -261,7 +262,7 @@ impl SenderState {
         }
     }
 
-    /// Starts a worker for each job that may be sent now.
+    /// Starts a worker for each job that is ready.
     fn dispatch(self: &Rc<Self>, due: Option<Instant>) {
         if due.is_some() {
             self.queue.borrow_mut().resume(Instant::now().into_std());
@@ -275,13 +276,13 @@ impl SenderState {
         self.queue.borrow_mut().next()
     }
 
-    /// Nothing is left, or nothing that could be done until `end`.
+    /// Returns whether no job is left that can be sent before `end`.
     fn is_finished(&self, end: Instant) -> bool {
         let queue = self.queue.borrow();
         Instant::now() >= end || !queue.is_active() && queue.next_due().is_none_or(|due| due > end.into_std())
     }
 
-    /// A worker: attempts this job, and then others as long as there are jobs that may be sent.
+    /// Runs a worker: attempts this job, then other jobs while any is ready.
     async fn work(self: Rc<Self>, job: (Taken, Box<Job>)) {
         let mut next = Some(job);
         while let Some((taken, mut job)) = next {
@@ -305,7 +306,7 @@ impl SenderState {
         outcome.unwrap_or_else(|_| Outcome::Failed("no answer within the time".into()))
     }
 
-    /// Draws the conclusion from an attempt.
+    /// Handles the outcome of an attempt: completes, retries or drops the job.
     fn settle(&self, taken: Taken, job: Box<Job>, outcome: Outcome) {
         if outcome == Outcome::Taken {
             self.counts.delivered();
@@ -367,7 +368,7 @@ impl SenderState {
     }
 }
 
-/// Random numbers that need not be secret: SplitMix64.
+/// A generator of random numbers that need not be secret (SplitMix64).
 struct Jitter(Cell<u64>);
 
 impl Jitter {
@@ -375,7 +376,7 @@ impl Jitter {
         Jitter(Cell::new(RandomState::new().hash_one(0)))
     }
 
-    /// At least 0, less than 1.
+    /// Returns a number of at least 0 and less than 1.
     fn next(&self) -> f64 {
         let state = self.0.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
         self.0.set(state);
