@@ -262,7 +262,7 @@ fn every_mistake_is_told_with_its_key_and_without_its_value() {
         ),
         (
             "sign = { secrets = [\"whsec_aGlkZGVu\"] }",
-            "f:3: destinations.a.sign.secrets[0]: holds a key of 6 bytes; 24 to 64 are asked for (`openssl rand -base64 32` makes one)",
+            "f:3: destinations.a.sign.secrets[0]: holds a key of 6 bytes; 24 to 64 are required (`openssl rand -base64 32` makes one)",
         ),
         (
             "sign.secret_files = [\"token\"]",
@@ -329,7 +329,7 @@ fn urls_and_names_are_checked() {
         (
             "[destinations.a]\nurls = [\"https://hidden@h/\", \"file:///hidden\"]",
             &[
-                "f:2: destinations.a.urls[0]: should have no user, password, query or fragment: it is the beginning of URLs",
+                "f:2: destinations.a.urls[0]: should have no user, password, query or fragment: it is a URL prefix",
                 "f:2: destinations.a.urls[1]: should begin with http:// or https://",
             ],
         ),

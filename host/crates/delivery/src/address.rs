@@ -1,9 +1,9 @@
-//! Which addresses belong to the public Internet.
+//! Decides which addresses belong to the public Internet.
 //!
-//! Pure: the registries of special addresses (RFC 6890 and its successors at IANA) as two tables. What is in none of
-//! them is public, for IPv6 only within 2000::/3, the one part that is given out. Forms of IPv6 that carry an IPv4
-//! address (mapped, translated, 6to4, Teredo) are refused whatever they carry: where they lead is decided by machines on
-//! the way.
+//! This module is pure. It contains the registries of special addresses (RFC 6890 and its successors at IANA) as two
+//! tables. An address in neither table is public. An IPv6 address must also be within 2000::/3, the only allocated
+//! range. IPv6 addresses that embed an IPv4 address (mapped, translated, 6to4, Teredo) are always rejected. Routers on
+//! the path decide where such addresses lead.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +12,7 @@ const V4: [(Ipv4Addr, u8, &str); 17] = [
     (Ipv4Addr::new(10, 0, 0, 0), 8, "private"),
     (Ipv4Addr::new(100, 64, 0, 0), 10, "shared behind a carrier's NAT"),
     (Ipv4Addr::new(127, 0, 0, 0), 8, "loopback"),
-    // Azure's machines find their platform here, although the address is a public one.
+    // Azure's machines reach their platform at this address, although it is public.
     (Ipv4Addr::new(168, 63, 129, 16), 32, "a cloud's metadata service"),
     // 169.254.169.254 is the metadata service of most clouds.
     (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local"),
@@ -37,7 +37,7 @@ const V6: [(Ipv6Addr, u8, &str); 16] = [
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, "translated to IPv4"),
     (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, "translated to IPv4"),
     (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64, "a black hole"),
-    // Teredo, benchmarks, ORCHID and others; none of it is anybody's web service.
+    // Teredo, benchmarks, ORCHID and others; no web service uses these addresses.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, "of a protocol"),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32, "for documentation"),
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, "6to4"),
@@ -49,7 +49,7 @@ const V6: [(Ipv6Addr, u8, &str); 16] = [
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, "multicast"),
 ];
 
-/// What an address is if it is not a public one; none: it is public.
+/// Returns the kind of a special address, or `None` for a public address.
 pub(super) fn special(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => {
@@ -70,7 +70,7 @@ pub(super) fn special(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Whether both are the same but for the last `rest` bits, at most 127.
+/// Returns whether two addresses are equal except for their last `rest` bits (at most 127).
 fn same(one: u128, other: u128, rest: u32) -> bool {
     one >> rest == other >> rest
 }
@@ -79,7 +79,7 @@ fn same(one: u128, other: u128, rest: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// First and last address of every entry of the registries, and their neighbours outside.
+    /// The first and last address of every entry of the registries, and their neighbours outside.
     #[test]
     fn every_registered_block_to_its_edges() {
         for (kind, addresses) in [

@@ -1,10 +1,10 @@
-//! The reqwest clients of a sender thread: for receivers with TLS, and for hosts that a module chose
-//! ([`guard`](super::guard)). Everything else goes through [`direct`](super::direct).
+//! The reqwest clients of a sender thread. They serve receivers with TLS and hosts chosen by a module
+//! ([`guard`](super::guard)). All other requests use [`direct`](super::direct).
 //!
-//! Redirects, proxies and reqwest's own retries are off. A client is built when it sends its first request, so a host
-//! without `https:` receivers does not load the platform's root certificates. Endpoints with the same TLS settings and the
-//! same connect timeout share a client. A client for hosts that a module chose shares no connections with the others: a
-//! connection that was made without the check of its address is never used where the check is required.
+//! Redirects, proxies and the retries of reqwest are disabled. A client is built when it sends its first request. A
+//! host without `https:` receivers therefore does not load the root certificates of the platform. Endpoints with equal
+//! TLS settings and connect timeout share a client. A client for hosts chosen by a module shares no connections with
+//! the others. A connection made without the address check is never used where the check is required.
 
 use std::cell::{OnceCell, RefCell};
 use std::net::SocketAddr;
@@ -19,17 +19,17 @@ use super::guard::PublicOnly;
 use super::tls::Tls;
 use hookhost_settings::error_line;
 
-/// How long an unused connection is kept. Common receivers keep theirs for as long.
+/// How long an idle connection stays open. Common receivers use the same time.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// What a client may connect to, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Access {
-    /// `https:` receivers that the operator named, with these TLS settings.
+    /// `https:` receivers named by the operator, with these TLS settings.
     Named(Tls),
-    /// Hosts that a module chose: public addresses only.
+    /// Hosts chosen by a module; public addresses only.
     Chosen {
-        /// Whether for `https:`; a client for `http:` loads no certificates.
+        /// Whether the client is for `https:`. A client for `http:` loads no certificates.
         is_secure: bool,
     },
 }
@@ -37,11 +37,11 @@ pub(super) enum Access {
 /// The clients of one sender thread.
 pub(super) struct Clients {
     all: RefCell<Vec<Rc<LazyClient>>>,
-    /// The check of hosts that a module chose.
+    /// The address check for hosts chosen by a module.
     pub(super) guard: Arc<PublicOnly>,
 }
 
-/// A client that is built when it is first needed.
+/// A client that is built on first use.
 pub(super) struct LazyClient {
     access: Access,
     connect_timeout: Duration,
@@ -50,7 +50,7 @@ pub(super) struct LazyClient {
 }
 
 impl Clients {
-    /// No clients yet.
+    /// Creates an empty set of clients.
     pub(super) fn new() -> Clients {
         Clients {
             all: RefCell::default(),
@@ -58,7 +58,7 @@ impl Clients {
         }
     }
 
-    /// The client with this access and connect timeout.
+    /// Returns the client with this access and connect timeout.
     pub(super) fn client(&self, access: Access, connect_timeout: Duration) -> Rc<LazyClient> {
         let mut all = self.all.borrow_mut();
         let known = all
@@ -76,18 +76,18 @@ impl Clients {
         })
     }
 
-    /// Drops the clients that no endpoint uses any more, with their connections.
+    /// Drops the clients that no endpoint uses, and closes their connections.
     pub(super) fn forget_unused(&self) {
         self.all.borrow_mut().retain(|known| Rc::strong_count(known) > 1);
     }
 }
 
 impl LazyClient {
-    /// The client, built by the first call.
+    /// Returns the client. The first call builds it.
     ///
     /// # Errors
     ///
-    /// Why it cannot be built, in one line.
+    /// Why the client cannot be built, in one line.
     pub(super) fn get(&self) -> Result<&Client, String> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -107,7 +107,7 @@ impl LazyClient {
         Ok(self.client.get_or_init(|| client))
     }
 
-    /// The name that the receiver's certificate must have, if it is not the URL's host.
+    /// Returns the name that the certificate of the receiver must have, if it differs from the host of the URL.
     pub(super) fn server_name(&self) -> Option<&str> {
         match &self.access {
             Access::Named(tls) => Some(&tls.server_name.as_ref()?.name),
@@ -116,7 +116,7 @@ impl LazyClient {
     }
 }
 
-/// Checks TLS settings: whether certificate and key belong together.
+/// Checks TLS settings: certificate and key must belong together.
 ///
 /// # Errors
 ///
@@ -125,9 +125,9 @@ pub fn check_tls(tls: &Tls) -> Result<(), String> {
     with_tls(tls, Duration::ZERO)?.build().map(drop).map_err(reasons)
 }
 
-/// A client with the platform's root certificates.
+/// Returns a client builder that uses the root certificates of the platform.
 pub(super) fn builder(connect_timeout: Duration) -> ClientBuilder {
-    // The provider is process-wide; all of them install the same one, so a second call changes nothing.
+    // The provider is process-wide. Every caller installs the same one, so a second call has no effect.
     rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder()
         .connect_timeout(connect_timeout)
@@ -165,14 +165,14 @@ impl Resolve for LeadsTo {
     fn resolve(&self, _: Name) -> Resolving {
         let host = Arc::clone(&self.0);
         Box::pin(async move {
-            // The port is put in by the client.
+            // The client sets the port.
             let found: Vec<SocketAddr> = tokio::net::lookup_host((&*host, 0)).await?.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
-/// An error and its sources in one line, without the URL, which may hold a token.
+/// Formats an error and its sources in one line. Leaves out the URL, which may contain a token.
 pub(super) fn reasons(error: reqwest::Error) -> String {
     error_line(&error.without_url())
 }

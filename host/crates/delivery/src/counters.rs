@@ -1,42 +1,42 @@
-//! What became of requests, in numbers that only grow.
+//! Counters of requests. They only increase, except for the length of the queue.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::outbox::Capacity;
 
-/// A reading of the counters since the start.
+/// The values of the counters since the start.
 ///
-/// `accepted` = `delivered` + all of `dropped` + `queued_requests`, but for what moved during the reading.
+/// `accepted` = `delivered` + all of `dropped` + `queued_requests`, except for changes during the reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Requests that the outbox has taken.
+    /// Requests accepted by the outbox.
     pub accepted: u64,
-    /// Requests that a receiver has taken: answered 2xx, or written out.
+    /// Requests delivered: answered with 2xx, or written to a file or standard output.
     pub delivered: u64,
-    /// Attempts that failed and were or will be repeated.
+    /// Failed attempts that are retried.
     pub retried: u64,
-    /// Requests that were given up.
+    /// Requests dropped.
     pub dropped: Dropped,
-    /// Requests that wait or are under way.
+    /// Requests that wait or are being sent.
     pub queued_requests: usize,
-    /// Their size in bytes.
+    /// The size of these requests in bytes.
     pub queued_bytes: usize,
 }
 
-/// Requests that were given up, by reason.
+/// Dropped requests, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// Every attempt failed until the time for retries was over.
     pub gave_up: u64,
-    /// The request cannot be sent at all: its URL or a header is not valid.
+    /// The request is invalid: its URL or a header is not valid.
     pub invalid: u64,
-    /// The module chose the host, and it has no public address.
+    /// The module chose the host, and the host has no public address.
     pub barred: u64,
-    /// Delivery stopped first.
+    /// Delivery stopped before the request was delivered.
     pub closed: u64,
 }
 
-/// The counters that all sender threads share.
+/// The counters shared by all sender threads.
 #[derive(Default)]
 pub(super) struct Counts {
     accepted: AtomicU64,

@@ -1,8 +1,8 @@
-//! Receivers that an operator has configured: what requests to them get, and on which terms they are sent.
+//! Destinations configured by an operator: their headers and credentials, and the terms for their requests.
 //!
-//! A request belongs to the destination that it names, or else to the one of which a prefix is the longest beginning of
-//! its URL, or else to none; then [`Settings`] alone say how it is sent. What a destination gives takes the place of
-//! headers of the same name that a module has made: credentials of the operator always win.
+//! A request belongs to the destination that it names. Without a name, it belongs to the destination with the longest
+//! prefix that matches its URL. If no prefix matches, [`Settings`] alone apply. The headers of a destination override
+//! headers of the same name set by a module, so credentials of the operator always win.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,25 +18,26 @@ use super::{Settings, retry::Policy};
 /// How requests to one receiver are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
-    /// Requests under way at once per destination, divided among the sender threads (at least 1 each). Receivers that
-    /// answer within a millisecond need no more than 32, and those cost less processor time each than 128.
+    /// Limit of concurrent requests per destination, divided among the sender threads (at least 1 per thread).
+    /// Receivers that answer within a millisecond need at most 32. They use less CPU time per request with 32 than with
+    /// 128.
     pub concurrency_limit: usize,
-    /// Timeout of one attempt, from connecting to the end of the answer.
+    /// Timeout of one attempt, from connecting to the end of the response.
     pub http_timeout: Duration,
-    /// Timeout of making a connection.
+    /// Timeout of connecting.
     pub connect_timeout: Duration,
-    /// First wait between attempts; each wait is varied by ±50 %.
+    /// The first wait between attempts. Each wait varies by ±50 %.
     pub retry_initial_interval: Duration,
     /// The factor from one wait to the next; values below 1 are treated as 1.
     pub retry_multiplier: f64,
-    /// Longest wait between attempts, before it is varied, and longest `Retry-After` that is honoured.
+    /// Limit of the wait between attempts, before it varies, and of `Retry-After`.
     pub retry_max_interval: Duration,
-    /// Time from the first attempt to the last, after which the request is dropped.
+    /// Time from the first attempt to the last. After that the request is dropped.
     pub retry_max_elapsed_time: Duration,
 }
 
 impl Default for Terms {
-    /// The defaults of RMQTT's web-hook where it has the setting.
+    /// Returns the defaults of RMQTT's web-hook for the settings that it has.
     fn default() -> Terms {
         Terms {
             concurrency_limit: 128,
@@ -64,15 +65,15 @@ impl Terms {
 /// A configured receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Destination {
-    /// Its name in the configuration.
+    /// The name in the configuration.
     pub name: Arc<str>,
-    /// Where it begins; at least one. What a module names below it is below the first.
+    /// The URL prefixes; at least one. A relative URL of a module is resolved below the first.
     pub urls: Vec<UrlPrefix>,
-    /// Headers of every request, credentials included; checked by [`check_header`](super::check_header).
+    /// Headers of every request, including credentials. [`check_header`](super::check_header) checks them.
     pub headers: Vec<(String, Secret)>,
-    /// Keys that requests are signed with; none: they are not signed.
+    /// Keys that sign the requests. If empty, requests are not signed.
     pub signing: Vec<SigningKey>,
-    /// How `https:` connections are made.
+    /// TLS settings of `https:` connections.
     pub tls: Tls,
     /// How requests are sent.
     pub terms: Terms,
@@ -82,13 +83,13 @@ pub struct Destination {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Destinations(Arc<[Arc<Destination>]>);
 
-/// How requests are sent and what their receivers are given: all of delivery that may change while requests are on
-/// their way. A request is bound to the receivers that were in force when it was made ([`OutboxRequest::receivers`]).
+/// The terms, headers and credentials of requests: all delivery settings that may change while requests are pending. A
+/// request keeps the receivers that were active when it was made ([`OutboxRequest::receivers`]).
 ///
 /// [`OutboxRequest::receivers`]: super::OutboxRequest::receivers
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Receivers {
-    /// How requests are sent that belong to no destination.
+    /// The terms of requests that belong to no destination.
     pub terms: Terms,
     /// The destinations.
     pub destinations: Destinations,
@@ -103,27 +104,27 @@ impl From<&Settings> for Receivers {
     }
 }
 
-/// By which destination a request is sent.
+/// Selects the destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Via {
-    /// The one whose prefix is the longest beginning of the URL, if there is one.
+    /// The destination with the longest prefix that matches the URL, if any.
     #[default]
     Url,
-    /// The one of this name.
+    /// The destination of this name.
     Named(Arc<str>),
-    /// None, whatever the URL: the request gets no credentials.
+    /// No destination, whatever the URL is. The request gets no credentials.
     Nothing,
 }
 
-/// Why there is no URL for what a module has named.
+/// Why a module gets no URL for a destination and a URL or path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DestinationError {
     /// No destination has the name.
-    #[error("there is no such destination")]
+    #[error("the destination does not exist")]
     Unknown,
-    /// The URL leads elsewhere.
-    #[error("the URL is not one of that destination")]
+    /// The URL is outside the destination.
+    #[error("the URL does not belong to the destination")]
     Outside,
 }
 
@@ -134,17 +135,17 @@ impl FromIterator<Destination> for Destinations {
 }
 
 impl Destinations {
-    /// All of them.
+    /// Iterates over all destinations.
     pub fn iter(&self) -> impl Iterator<Item = &Destination> {
         self.0.iter().map(|destination| &**destination)
     }
 
-    /// The whole URL for one that a module named together with a destination: one that begins as the destination does,
-    /// or a path, a query or nothing below it.
+    /// Returns the full URL of a request that a module addresses to the destination `name`. `text` is a URL that
+    /// matches a prefix of the destination, or a path, a query or an empty text that is appended to its first prefix.
     ///
     /// # Errors
     ///
-    /// [`DestinationError`]; neither name nor URL is repeated.
+    /// [`DestinationError`]; it contains neither name nor URL.
     pub fn url(&self, name: &str, text: &str) -> Result<Url, DestinationError> {
         let destination = self.iter().find(|destination| *destination.name == *name);
         let prefixes = &destination.ok_or(DestinationError::Unknown)?.urls;
@@ -156,7 +157,8 @@ impl Destinations {
         first.join(text).ok_or(DestinationError::Outside)
     }
 
-    /// The destination of a request. One that is named but no more there gives none of its own to any other.
+    /// Returns the destination of a request. A name that is no longer configured matches no destination, whatever the
+    /// URL is.
     pub(super) fn find(&self, via: &Via, url: &Url) -> Option<&Arc<Destination>> {
         match via {
             Via::Nothing => None,
@@ -173,7 +175,7 @@ impl Destinations {
         }
     }
 
-    /// The highest `concurrency_limit` of any.
+    /// Returns the highest `concurrency_limit` of all destinations, or 0 without destinations.
     pub(super) fn widest(&self) -> usize {
         self.iter()
             .map(|destination| destination.terms.concurrency_limit)
@@ -186,7 +188,7 @@ impl Destinations {
 pub(super) mod tests {
     use super::*;
 
-    /// A destination without anything of its own.
+    /// Creates a destination with default settings.
     pub(crate) fn destination(name: &str, urls: &[&str]) -> Destination {
         Destination {
             name: name.into(),

@@ -1,12 +1,11 @@
 //! Connections to receivers without TLS.
 //!
-//! A webhook is a small request to a receiver that is nearly always the same, so what a general client does for each of
-//! them (taking the URL apart, layers, a pool that threads share) costs as much as sending it. Here each receiver has a
-//! [`Pool`] of kept-alive connections, which belongs to one sender thread, and a request goes to hyper's
-//! connection as it is.
+//! A webhook sends small requests, mostly to the same receiver. A general client parses the URL, passes layers and uses
+//! a pool shared by threads. For a small request this costs as much as sending it. Here each receiver has a [`Pool`] of
+//! kept-alive connections that belongs to one sender thread. A request goes to the hyper connection unchanged.
 //!
-//! A kept connection may have been closed by the receiver a moment ago. A request that was not written then is written
-//! to another one; a request that was is never repeated here.
+//! The receiver may have closed a kept connection just before its use. A request that was not yet written is then sent
+//! over another connection. A request that was written is never repeated here.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -28,7 +27,7 @@ use url::Url;
 
 use hookhost_settings::error_line;
 
-/// Where requests to one URL go.
+/// The receiver of requests to one URL.
 pub(super) struct Direct {
     pool: Rc<Pool>,
     /// Path and query.
@@ -36,7 +35,7 @@ pub(super) struct Direct {
 }
 
 impl Direct {
-    /// Requests to `url` over a pool of its origin; adds the headers that are the client's to set.
+    /// Creates the target of requests to `url` over a pool of its origin. Adds the headers that the client sets.
     pub(super) fn new(url: &Url, pool: &Rc<Pool>, headers: &mut HeaderMap) -> Result<Direct, String> {
         if !headers.contains_key(HOST) {
             headers.insert(HOST, authority(url)?);
@@ -52,7 +51,7 @@ impl Direct {
         })
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its response.
     ///
     /// # Errors
     ///
@@ -66,12 +65,12 @@ impl Direct {
     }
 }
 
-/// The kept-alive connections to one receiver. Has to be used inside a `LocalSet`.
+/// The kept-alive connections to one receiver. Requires a `LocalSet`.
 pub(super) struct Pool {
     host: String,
     port: u16,
     connect_timeout: Cell<Duration>,
-    /// The one used last is taken first, so that those that are not needed grow old.
+    /// The most recently used connection is used first, so that unneeded connections expire.
     idle: RefCell<Vec<Idle>>,
 }
 
@@ -82,10 +81,10 @@ struct Idle {
 
 type Connection = http1::SendRequest<Full<Bytes>>;
 
-/// Connections that are kept although unused: as long as common receivers keep theirs.
+/// How long an idle connection stays open. Common receivers use the same time.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
-/// An answer, and the connection that it came on.
+/// A response and its connection.
 pub(super) struct Answer {
     response: Response<Incoming>,
     connection: Connection,
@@ -93,7 +92,7 @@ pub(super) struct Answer {
 }
 
 impl Pool {
-    /// A pool without connections for the origin of a URL; none if that needs TLS.
+    /// Creates an empty pool for the origin of a URL. Returns `None` if the origin uses TLS.
     pub(super) fn for_url(url: &Url, connect_timeout: Duration) -> Option<Pool> {
         let host = url.host_str().filter(|_| url.scheme() == "http")?;
         Some(Pool {
@@ -104,7 +103,7 @@ impl Pool {
         })
     }
 
-    /// From now on connecting may take so long.
+    /// Sets the timeout of connecting, from now on.
     pub(super) fn connect_within(&self, timeout: Duration) {
         self.connect_timeout.set(timeout);
     }
@@ -132,11 +131,11 @@ impl Pool {
         }
     }
 
-    /// A connection that was used before and is still open.
+    /// Returns a connection that was used before and is still open.
     async fn kept(&self) -> Option<Connection> {
         loop {
             let Idle { mut connection, since } = self.idle.borrow_mut().pop()?;
-            // Those below are older still.
+            // The connections below are even older.
             if since.elapsed() > LONGEST_IDLE {
                 self.idle.borrow_mut().clear();
                 return None;
@@ -150,29 +149,29 @@ impl Pool {
     async fn connect(&self) -> Result<Connection, String> {
         let stream = match timeout(self.connect_timeout.get(), self.reach()).await {
             Ok(stream) => stream.map_err(|error| format!("cannot connect: {}", error_line(&error)))?,
-            Err(_) => return Err("cannot connect: no answer within the time".to_owned()),
+            Err(_) => return Err("cannot connect: timed out".to_owned()),
         };
         stream
             .set_nodelay(true)
             .map_err(|error| format!("cannot connect: {}", error_line(&error)))?;
-        // To copy a small body behind its head costs less than to have the system collect the two.
+        // Copying a small body behind its head costs less than a write that collects both.
         let (connection, driver) = http1::Builder::new()
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| format!("cannot connect: {}", error_line(&error)))?;
-        // Whoever waits for an answer is told of the error as well.
+        // The request that waits for the response also receives the error.
         spawn_local(async move { drop(driver.await) });
         Ok(connection)
     }
 
-    /// The first address that answers.
+    /// Connects to the first address that accepts the connection.
     async fn reach(&self) -> io::Result<TcpStream> {
         let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port)).await?.collect();
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         for address in addresses {
-            // One that does not answer leaves time for the others.
+            // An address that does not answer leaves time for the others.
             match timeout(self.connect_timeout.get() / count, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
@@ -199,8 +198,8 @@ impl Answer {
         self.response.headers()
     }
 
-    /// Reads the body up to a bound, after which the connection can be used again; beyond, it is closed. What goes
-    /// wrong now changes nothing: the status has said whether the request is taken.
+    /// Reads the body up to a limit, so that the connection can be reused. Beyond the limit the connection is closed.
+    /// An error has no effect, because the status has already decided whether the request is delivered.
     pub(super) async fn finish(self, most: usize) {
         let (mut body, mut length) = (self.response.into_body(), 0);
         while let Some(frame) = body.frame().await {
@@ -214,7 +213,7 @@ impl Answer {
     }
 }
 
-/// Host and port of a URL, as `host` has them.
+/// Returns host and port of a URL, as the `host` header has them.
 pub(super) fn authority(url: &Url) -> Result<HeaderValue, String> {
     let host = url.host_str().unwrap_or_default();
     let text = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));

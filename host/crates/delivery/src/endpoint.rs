@@ -170,7 +170,7 @@ impl Endpoint {
                     // The client requests this name. Its resolver returns the address of the original host.
                     map.insert(HOST, authority(&self.url)?);
                     url.set_host(Some(name))
-                        .map_err(|_| "`server_name` is no name of a host")?;
+                        .map_err(|_| "`server_name` is not a valid host name")?;
                 }
                 Way::Secure(Rc::clone(secure))
             }

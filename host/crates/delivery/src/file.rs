@@ -1,7 +1,7 @@
 //! `file:` destinations: each request becomes a line at the end of a file.
 //!
-//! The file is opened for each batch of lines and closed after it: it may be moved away at any time (log rotation) and
-//! begins anew, and idle destinations hold nothing. Folders on the way to it are created.
+//! The file is opened for each batch of lines and closed afterwards. Log rotation may therefore move it at any time;
+//! the next batch creates a new file. Idle destinations hold no open file. Missing folders of the path are created.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 
 use super::lines::Open;
 
-/// A file to append to.
+/// A file that lines are appended to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Appending(PathBuf);
 
 impl Appending {
-    /// Reads what follows `file:` in a URL: `///path`, `//localhost/path` or `/path`, with percent-encoding. The error
-    /// says what is wrong.
+    /// Parses the part after `file:` of a URL: `///path`, `//localhost/path` or `/path`, with percent-encoding.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL.
     pub(super) fn parse(rest: &str) -> Result<Appending, String> {
         let path = match rest.strip_prefix("//") {
             None => rest,
@@ -34,7 +37,7 @@ impl Appending {
         Ok(Appending(path_of(bytes)?))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -53,7 +56,7 @@ impl Open for Appending {
         Ok(Box::new(file))
     }
 
-    /// Line breaks within the body become blanks; in JSON that changes nothing.
+    /// Line breaks within the body become spaces. In JSON this does not change the meaning.
     fn push_line(&self, body: &[u8], line: &mut Vec<u8>) {
         line.extend(
             body.iter()

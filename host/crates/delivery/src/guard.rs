@@ -30,7 +30,7 @@ const MAX_LOOKUPS: usize = 16;
 
 /// A module chose a host whose address is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the module chose a host whose address {address} is {kind}; only public ones are granted without being named")]
+#[error("the module chose a host whose address {address} is {kind}; only a host named in a grant may be non-public")]
 pub(super) struct NotPublic {
     address: IpAddr,
     kind: &'static str,

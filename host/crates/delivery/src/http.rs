@@ -1,10 +1,10 @@
-//! One attempt over HTTP, with the client of a sender thread.
+//! Attempts over HTTP, with the client of a sender thread.
 //!
-//! A sender thread owns one [`Http`], whose kept-alive connections nobody else uses. URLs and headers are checked and
-//! taken apart once ([`Endpoint`](super::endpoint::Endpoint), [`Prepared`]); an attempt clones the results and signs,
-//! where that is asked for. There are no timers here: the sender bounds the time of an attempt, and the policy repeats.
-//! Without TLS requests go the short way of [`direct`](super::direct), which takes half the time, unless their module
-//! chose the host: those go through the [`guard`](super::guard).
+//! A sender thread owns one [`Http`] and does not share its kept-alive connections. URLs and headers are parsed and
+//! checked once ([`Endpoint`](super::endpoint::Endpoint), [`Prepared`]). An attempt clones the results, and signs the
+//! request if the destination requires it. This module has no timers. The sender limits the time of an attempt, and the
+//! policy decides about retries. Requests without TLS use [`direct`](super::direct), which takes half the time. If the
+//! module chose the host, requests go through the [`guard`](super::guard) instead.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,8 @@ use super::request::Reach;
 use super::retry::Outcome;
 use hookhost_contract::Method;
 
-/// So much of an answer's body is read, so that its connection can be used again; beyond, the connection is closed.
+/// Limit of the bytes read of a response body. After a shorter body the connection is reused; after a longer one it is
+/// closed.
 const ANSWER_BYTES: usize = 64 << 10;
 
 /// The HTTP client of one sender thread.
@@ -29,15 +30,15 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// A client without connections.
+    /// Creates a client without connections.
     pub(super) fn new() -> Http {
         Http {
             clients: Clients::new(),
         }
     }
 
-    /// Sends a request and reads the answer; does not send it where it may not reach. `id` is that of a signed request.
-    /// Takes as long as the receiver likes; dropping the future closes the connection.
+    /// Sends a request and reads the response. Does not send a request to an address outside its `reach`. `id` is the
+    /// message id of a signed request. Has no timeout; dropping the future closes the connection.
     pub(super) async fn attempt(
         &self,
         to: &Prepared,
@@ -50,7 +51,7 @@ impl Http {
             Ok(headers) => headers,
             Err(error) => return Outcome::Invalid(error),
         };
-        // First of all: nothing that a destination gives leads past the guard.
+        // This check comes first, so that no setting of a destination bypasses the guard.
         let client = match (reach, &to.way) {
             (Reach::Public, _) => {
                 if let Err(error) = self.clients.guard.check_literal(&to.url) {
@@ -93,7 +94,7 @@ impl Http {
     }
 }
 
-/// What the head of an answer means.
+/// Returns the outcome for the head of a response.
 fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
     if status.is_success() {
         return Outcome::Taken;
@@ -110,8 +111,8 @@ fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
     }
 }
 
-/// Reads the body up to the bound. What goes wrong now changes nothing: the status has said whether the request is
-/// taken.
+/// Reads the body up to the limit. An error has no effect, because the status has already decided whether the request
+/// is delivered.
 async fn read(mut response: Response) {
     let mut length = 0;
     while length <= ANSWER_BYTES {
@@ -122,7 +123,7 @@ async fn read(mut response: Response) {
     }
 }
 
-/// Seconds, or an HTTP date seen from `now`.
+/// Parses `Retry-After`: seconds, or an HTTP date relative to `now`.
 fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

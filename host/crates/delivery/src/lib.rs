@@ -1,35 +1,41 @@
-//! Delivery: from the requests that modules return to what their receivers have taken.
+//! Delivery: sends the requests of modules to their receivers.
 //!
 //! ```text
 //! Outbox::append ──(batch per thread)──> sender thread: queue ──> attempt ──> delivered | retry at | dropped
 //!  bounded; blocks                        order, limits (pure)     http, file, stdout      (policy, pure)
 //! ```
 //!
-//! **Promises.** Every accepted request is sent until its receiver has taken it, or is dropped with a reason that is
-//! counted: it was invalid, its time for retries was over, or delivery stopped. A receiver may see a request twice
-//! (its answer came too late or was lost) but, while the process lives, never zero times without such a count.
-//! Requests with the same destination (scheme, host and port; a file; standard output) and ordering key are sent one
-//! after another in the order of `append`; the next waits until the one before is delivered or dropped. Other keys
-//! and other destinations do not wait for it, except for capacity in the outbox.
+//! **Guarantees.** The crate sends every accepted request until its receiver has accepted it, or drops it and counts
+//! the reason. The reasons are: the request was invalid, the module chose a host without a public address, the time for
+//! retries was over, or delivery stopped. A receiver may get a request twice, because its response was late or lost.
+//! While the process runs, no request is lost without being counted. Requests with the same destination (scheme, host
+//! and port; a file; standard output) and ordering key are sent one after another, in the order of `append`. Each waits
+//! until the previous one is delivered or dropped. Requests with another key or destination do not wait for it, except
+//! for capacity in the outbox.
 //!
-//! **Bounds.** Requests and bytes in the outbox ([`Settings::queue_requests`], [`Settings::queue_bytes`]); requests
-//! under way per destination ([`Terms::concurrency_limit`]) and, so that no set of URLs can use up all sockets, over
-//! all destinations (sixteen times that); the time of one attempt and of all of them; how much of an answer is read.
+//! **Limits.**
 //!
-//! **Threads.** A few threads of its own, each with its own runtime, connections and queue, which share nothing but
-//! counters: an ordering key belongs to one thread. Their priority is a little below that of the threads which serve MQTT
-//! clients (`nice`) and not far below: a thread that gives way to a receiver on the same machine after each request sends
-//! half as many.
+//! - Requests and bytes in the outbox: [`Settings::queue_requests`], [`Settings::queue_bytes`].
+//! - Concurrent requests per destination: [`Terms::concurrency_limit`].
+//! - Concurrent requests over all destinations: sixteen times that limit, so that no set of URLs can use up all
+//!   sockets.
+//! - The time of one attempt and of all attempts.
+//! - The bytes read of a response.
 //!
-//! Credentials, signatures, TLS and terms of single receivers are theirs ([`Destination`]); what a module makes never
-//! holds them.
+//! **Threads.** The crate runs a few threads, each with its own runtime, connections and queue. They share only
+//! counters, because each ordering key belongs to one thread. Their priority is slightly below that of the threads that
+//! serve MQTT clients (`nice`). A much lower priority would halve the throughput: the thread would yield to a receiver
+//! on the same machine after each request.
 //!
-//! Terms and destinations may change at any time: each request brings those that it was made under ([`Receivers`]), so that
-//! none gets credentials that were meant for another one, and order is kept across the change.
+//! Each receiver has its own credentials, signatures, TLS settings and terms ([`Destination`]). Modules never see them.
 //!
-//! Requests whose host a module chose itself reach public addresses only ([`Reach`], `guard.rs`).
+//! Terms and destinations may change at any time. Each request keeps the receivers that were active when it was made
+//! ([`Receivers`]). No request therefore gets credentials meant for another one, and the order is kept across the
+//! change.
 //!
-//! Nothing here follows redirects or uses proxies of the environment, and nothing shows bodies or credentials.
+//! Requests whose host was chosen by a module reach public addresses only ([`Reach`], `guard.rs`).
+//!
+//! The crate follows no redirects and uses no proxies of the environment. It never logs bodies or credentials.
 
 mod address;
 mod clients;
@@ -80,35 +86,36 @@ pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
 
-/// How to deliver.
+/// Settings of delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Sender threads, at least 1. One sends some 45,000 small requests a second over loopback.
+    /// Number of sender threads, at least 1. One thread sends about 45,000 small requests per second over loopback.
     pub threads: usize,
-    /// How requests are sent that belong to no destination.
+    /// The terms of requests that belong to no destination.
     pub terms: Terms,
-    /// Requests in the outbox, those under way included.
+    /// Limit of the requests in the outbox, including those being sent.
     pub queue_requests: usize,
-    /// Their bytes, as [`OutboxRequest::size`] counts.
+    /// Limit of their bytes, counted by [`OutboxRequest::size`].
     pub queue_bytes: usize,
-    /// Niceness of the sender threads; 0 leaves them as they are. 1, so that MQTT clients get somewhat more when processors
-    /// are short. With more, a receiver on the same machine goes first and every request costs a wake-up.
+    /// Niceness of the sender threads; 0 leaves it unchanged. The default is 1, so MQTT clients get slightly more CPU
+    /// time under CPU pressure. With a higher value, a receiver on the same machine runs first and every request costs
+    /// a wake-up.
     pub nice: i32,
     /// What `stdout:` prints.
     pub stdout: StdoutFormat,
-    /// Receivers with credentials, TLS and terms of their own.
+    /// Receivers with their own credentials, TLS settings and terms.
     pub destinations: Destinations,
 }
 
 impl Default for Settings {
-    /// The defaults of RMQTT's web-hook where it has the setting.
+    /// Returns the defaults of RMQTT's web-hook for the settings that it has.
     fn default() -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Settings {
-            // A sender is idle most of its time at usual rates; a broker needs the other cores more.
+            // A sender thread is mostly idle at usual rates; the broker needs the other cores more.
             threads: if cores <= 4 { 1 } else { cores / 4 },
             terms: Terms::default(),
-            // Some seconds of a full load, or a minute of a modest one with its receiver down.
+            // Enough for some seconds of full load, or a minute of moderate load while the receiver is down.
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
             nice: 1,
@@ -122,12 +129,12 @@ impl Default for Settings {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A sender thread or its runtime could not be made.
+    /// A sender thread or its runtime could not be created.
     #[error("cannot start a sender thread")]
     Thread(#[source] std::io::Error),
 }
 
-/// The running senders. Dropping it instead of calling [`Delivery::stop`] stops them without any grace.
+/// The running sender threads. Dropping it without [`Delivery::stop`] stops them without a grace period.
 pub struct Delivery {
     outbox: Arc<Memory>,
     capacity: Arc<Capacity>,
@@ -140,7 +147,7 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the system refuses threads; nothing runs then.
+    /// [`StartError`] if the system cannot create the threads; none is left running.
     pub fn start(settings: &Settings) -> Result<Delivery, StartError> {
         let capacity = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
         let counts = Arc::new(Counts::default());
@@ -157,22 +164,22 @@ impl Delivery {
         })
     }
 
-    /// The outbox that feeds the senders.
+    /// Returns the outbox that feeds the sender threads.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::clone(&self.outbox) as Arc<dyn Outbox>
     }
 
-    /// The counters now.
+    /// Returns the current values of the counters.
     pub fn counters(&self) -> Counters {
         self.counts.read(&self.capacity)
     }
 
-    /// Accepts nothing more, goes on with what is accepted for at most `grace`, and joins the threads.
+    /// Accepts no more requests, continues to send the accepted ones for at most `grace`, and joins the threads.
     ///
-    /// A retry that is not due within `grace` is not waited for. What is left is counted as [`Dropped::closed`].
+    /// Does not wait for a retry that is due after `grace`. The requests left are counted as [`Dropped::closed`].
     /// Blocks the calling thread.
     pub fn stop(mut self, grace: Duration) -> Counters {
-        /// Nobody waits longer, and the clock cannot overflow.
+        /// Limit of `grace`, so that the clock cannot overflow.
         const MAX_GRACE: Duration = Duration::from_secs(24 * 3600);
         self.capacity.close();
         let deadline = Instant::now() + grace.min(MAX_GRACE);

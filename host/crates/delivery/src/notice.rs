@@ -1,9 +1,9 @@
-//! How often one kind of failure is logged: receivers that are down must not fill the log.
+//! Limits how often one kind of failure is logged, so that failing receivers do not fill the log.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// One kind of log line, at most one within each interval.
+/// One kind of log line, logged at most once per interval.
 pub(super) struct Notice {
     interval: Duration,
     last: Cell<Option<Instant>>,
@@ -11,7 +11,7 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    /// A line that may appear once within `interval`.
+    /// Creates a notice that is logged at most once per `interval`.
     pub(super) fn new(interval: Duration) -> Notice {
         Notice {
             interval,
@@ -20,7 +20,7 @@ impl Notice {
         }
     }
 
-    /// Whether to log now; then, how many lines were left out since the last one.
+    /// Returns `Some` if the line is due now, with the number of lines left out since the last one.
     pub(super) fn due(&self, now: Instant) -> Option<u64> {
         if self
             .last

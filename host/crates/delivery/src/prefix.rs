@@ -1,36 +1,36 @@
-//! The beginning of a URL, and what lies below it.
+//! URL prefixes and the URLs below them.
 //!
-//! URLs are compared after parsing: scheme, host and port are the same, and the path is that of the prefix or below it by
-//! whole segments. `http://h/hook` is the beginning of `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not
-//! of `http://h/hooks`. User names, passwords, queries and fragments play no part.
+//! URLs are compared after parsing. Scheme, host and port must be equal. The path must equal the path of the prefix or
+//! continue it by whole segments. `http://h/hook` is a prefix of `http://h/hook`, `http://h/hook/a` and
+//! `http://h/hook?b`, but not of `http://h/hooks`. User names, passwords, queries and fragments are ignored.
 
 use url::Url;
 
-/// Where a receiver begins: scheme, host, port and path of an `http:` or `https:` URL.
+/// A URL prefix: scheme, host, port and path of an `http:` or `https:` URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlPrefix(Url);
 
-/// Why a text is no [`UrlPrefix`]; the text, which may hold a password, is not repeated.
+/// Why a text is not a valid [`UrlPrefix`]. The error does not contain the text, which may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlPrefixError {
-    /// It cannot be read.
-    #[error("is no URL ({0}); the beginning of one, such as https://example.com/hooks, is expected")]
+    /// The text is not a valid URL.
+    #[error("is not a valid URL ({0}); a URL prefix such as https://example.com/hooks is expected")]
     NotAUrl(url::ParseError),
-    /// Another scheme.
+    /// The scheme is unsupported.
     #[error("should begin with http:// or https://")]
     Scheme,
-    /// Credentials have keys of their own, and the rest has no meaning.
-    #[error("should have no user, password, query or fragment: it is the beginning of URLs")]
+    /// Credentials have their own settings; a query or fragment has no meaning.
+    #[error("should have no user, password, query or fragment: it is a URL prefix")]
     More,
 }
 
 impl UrlPrefix {
-    /// Reads the beginning of a URL.
+    /// Parses a URL prefix.
     ///
     /// # Errors
     ///
-    /// [`UrlPrefixError`], which does not repeat the text.
+    /// [`UrlPrefixError`]; it does not contain the text.
     pub fn parse(text: &str) -> Result<UrlPrefix, UrlPrefixError> {
         let url = Url::parse(text.trim()).map_err(UrlPrefixError::NotAUrl)?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -45,12 +45,12 @@ impl UrlPrefix {
         }
     }
 
-    /// The URL itself.
+    /// Returns the prefix as a URL.
     pub fn url(&self) -> &Url {
         &self.0
     }
 
-    /// Whether a URL begins so.
+    /// Returns whether a URL matches the prefix.
     pub fn covers(&self, url: &Url) -> bool {
         self.0.scheme() == url.scheme()
             && self.0.host_str() == url.host_str()
@@ -58,8 +58,8 @@ impl UrlPrefix {
             && below(self.0.path(), url.path())
     }
 
-    /// The URL of what stands below: a path, with or without a slash before it, a query, or nothing. None if that would
-    /// lead elsewhere.
+    /// Returns the URL of a path below the prefix. `relative` is a path with or without a leading slash, a query, or
+    /// empty. Returns `None` if the result is not below the prefix.
     pub fn join(&self, relative: &str) -> Option<Url> {
         let base = self.0.as_str();
         let text = match relative.chars().next() {
@@ -70,12 +70,13 @@ impl UrlPrefix {
     }
 }
 
-/// Whether a path is the prefix or lies below it, by whole segments.
+/// Returns whether a path equals the prefix or continues it by whole segments.
 pub fn below(prefix: &str, path: &str) -> bool {
     let Some(rest) = path.strip_prefix(prefix) else {
         return false;
     };
-    // `..` is gone after parsing unless its slashes are escaped; a receiver that unescapes them first would climb.
+    // Parsing resolves `..` unless its slashes are escaped. A receiver that unescapes them first would leave the
+    // prefix.
     let climbs = || {
         rest.to_ascii_lowercase()
             .replace("%2e", ".")

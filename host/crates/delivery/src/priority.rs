@@ -1,12 +1,12 @@
-//! Threads that come after all others when the machine has too little for everything.
+//! Lower priority for threads that yield to all others under CPU pressure.
 
 use tracing::debug;
 
-/// Lowers the priority of the calling thread by so many steps of niceness, and of what it starts from now on.
+/// Raises the niceness of the calling thread, and of the threads it starts later, by `nice` steps.
 #[cfg(target_os = "linux")]
 pub fn lower(nice: i32) {
-    // On Linux niceness belongs to threads, and an id of a thread is accepted for that of a process. Threads and
-    // processes that this one starts inherit it.
+    // On Linux each thread has its own niceness, and a call for a process accepts the id of a thread. New threads and
+    // processes inherit it.
     if nice != 0
         && let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice)
     {
@@ -14,6 +14,6 @@ pub fn lower(nice: i32) {
     }
 }
 
-/// Only Linux has a priority for each thread.
+/// Does nothing: only Linux has a priority for each thread.
 #[cfg(not(target_os = "linux"))]
 pub fn lower(_nice: i32) {}

@@ -1,31 +1,32 @@
-//! The order of things to send: a pure state machine without I/O, clock or randomness.
+//! The order of requests: a pure state machine without I/O, clock or randomness.
 //!
-//! Items of one destination and one ordering key form a *lane*: only its head may be under way, the others wait behind
-//! it. A destination has a list of lanes whose head is ready and hands out at most its limit of heads at once; lanes
-//! take turns, and so do destinations. A head that must be repeated later *parks* its lane: it occupies no slot and
-//! holds up nothing but its own lane. An item without a key is a lane of its own.
+//! Items with the same destination and ordering key form a *lane*. Only the head of a lane may be taken; the other
+//! items wait behind it. An item without a key has a lane of its own. A destination lists the lanes whose head is
+//! ready. It hands out at most its limit of heads at once. Lanes take turns, and so do destinations. A head that is
+//! retried later *parks* its lane. A parked lane occupies no slot and delays no other lane.
 //!
-//! A lane exists while it has an item and a destination while it has a lane, so the memory is bounded by the items;
-//! who pushes bounds those. [`Taken`] stands for an item under way: it cannot be copied, and giving it back is the
-//! only way to end it, so an item can neither end twice nor be repeated after its end.
+//! A lane exists while it has an item, and a destination exists while it has a lane. The number of items therefore
+//! limits the memory, and the caller of `push` limits the items. [`Taken`] represents an item that is being sent. It
+//! cannot be copied, and an item ends only when its [`Taken`] is returned. An item can therefore neither end twice nor
+//! be retried after its end.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Names a destination; given by the caller, who must not use one number for two destinations at a time.
+/// The id of a destination. The caller chooses it and must not use one id for two destinations at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct DestinationId(pub(super) u64);
 
-/// An item under way, to be given back with [`Queue::done`] or [`Queue::retry`].
+/// An item that is being sent. Return it with [`Queue::done`] or [`Queue::retry`].
 #[derive(Debug)]
 #[must_use = "its lane is held until it is given back"]
 pub(super) struct Taken {
     lane: LaneId,
 }
 
-/// Place of a lane in the table of lanes; used again when the lane has ended.
+/// The index of a lane in the table of lanes. It is reused after the lane has ended.
 type LaneId = usize;
 
 /// Items by destination and ordering key.
@@ -33,9 +34,9 @@ pub(super) struct Queue<T> {
     lanes: Vec<Option<Lane<T>>>,
     free: Vec<LaneId>,
     destinations: HashMap<DestinationId, Destination>,
-    /// Destinations that could hand out an item now; each is in it at most once.
+    /// Destinations that can hand out an item now; each destination occurs at most once.
     open: VecDeque<DestinationId>,
-    /// Parked lanes by time; the number keeps equal times in the order of parking.
+    /// Parked lanes by time. The number keeps lanes of equal time in the order of parking.
     parked: BinaryHeap<Reverse<(Instant, u64, LaneId)>>,
     parkings: u64,
     limit: usize,
@@ -48,8 +49,8 @@ pub(super) struct Queue<T> {
 struct Lane<T> {
     destination: DestinationId,
     key: Option<Rc<str>>,
-    /// Next item; none only while the lane's last one is under way. Apart from `rest`, because most lanes never
-    /// have a second item, and then `rest` has no memory of its own.
+    /// The next item; `None` only while the last item of the lane is being sent. It is separate from `rest`, because
+    /// most lanes never have a second item. In that case `rest` allocates no memory.
     head: Option<T>,
     rest: VecDeque<T>,
 }
@@ -60,14 +61,14 @@ struct Destination {
     lanes: usize,
     ready: VecDeque<LaneId>,
     under_way: usize,
-    /// None: that of the queue.
+    /// `None`: the limit of the queue applies.
     limit: Option<usize>,
     is_open: bool,
 }
 
 impl<T> Queue<T> {
-    /// An empty queue that hands out at most `limit` items per destination without a limit of its own at once and `total_limit` in all, at
-    /// least one each.
+    /// Creates an empty queue. It hands out at most `limit` items at once per destination without its own limit, and
+    /// `total_limit` items in total. Both are at least 1.
     pub(super) fn new(limit: usize, total_limit: usize) -> Queue<T> {
         Queue {
             lanes: Vec::new(),
@@ -84,9 +85,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Puts an item behind all others of its destination and key; an empty key means no order.
+    /// Appends an item behind all items of the same destination and key. An item with an empty key has no order.
     ///
-    /// A destination may have a limit of its own, which every push to it repeats.
+    /// `limit` is the limit of this destination, if it has its own. Every push to the destination passes it.
     pub(super) fn push(&mut self, destination: DestinationId, limit: Option<usize>, key: &str, item: T) {
         self.len += 1;
         let known = self
@@ -124,7 +125,7 @@ impl<T> Queue<T> {
         self.make_ready(id);
     }
 
-    /// Hands out the next item to send, if there is one within the limits.
+    /// Returns the next item to send, or `None` if no item is ready within the limits.
     pub(super) fn next(&mut self) -> Option<(Taken, T)> {
         if self.under_way >= self.total_limit {
             return None;
@@ -141,7 +142,7 @@ impl<T> Queue<T> {
         Some((Taken { lane }, item))
     }
 
-    /// The item has ended, delivered or not: the next of its lane may go.
+    /// Ends an item, delivered or dropped. The next item of its lane becomes ready.
     pub(super) fn done(&mut self, taken: Taken) {
         self.len -= 1;
         let id = taken.lane;
@@ -155,7 +156,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The item is to be sent again, not before `at` and before all others of its lane.
+    /// Returns an item for a retry at `at` or later. It stays at the head of its lane.
     pub(super) fn retry(&mut self, taken: Taken, item: T, at: Instant) {
         let id = taken.lane;
         let lane = self.lane(id);
@@ -167,7 +168,7 @@ impl<T> Queue<T> {
         self.open(destination);
     }
 
-    /// Makes ready what was parked until `now` or earlier.
+    /// Makes the lanes ready that are parked until `now` or earlier.
     pub(super) fn resume(&mut self, now: Instant) {
         while let Some(Reverse((at, _, id))) = self.parked.peek().copied() {
             if at > now {
@@ -178,17 +179,17 @@ impl<T> Queue<T> {
         }
     }
 
-    /// When the next parked lane becomes due.
+    /// Returns when the next parked lane becomes due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.parked.peek().map(|Reverse((at, _, _))| *at)
     }
 
-    /// Items in all: waiting, parked and under way.
+    /// Returns the number of items: waiting, parked and being sent.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether anything is under way or could be now; if not, only [`Queue::resume`] or a push changes that.
+    /// Returns whether any item is being sent or ready. If not, only [`Queue::resume`] or a push changes that.
     pub(super) fn is_active(&self) -> bool {
         self.under_way > 0 || self.ready > 0
     }
@@ -200,7 +201,7 @@ impl<T> Queue<T> {
         self.open(destination);
     }
 
-    /// Lists the destination among the open ones if it has something ready and a free slot.
+    /// Adds the destination to the open ones if it has a ready lane and a free slot.
     fn open(&mut self, id: DestinationId) {
         let Some(destination) = self.destinations.get_mut(&id) else {
             return;
@@ -234,7 +235,7 @@ impl<T> Queue<T> {
             self.destinations.remove(&lane.destination);
         }
         if self.len == 0 {
-            // After a burst the table would keep its greatest size for ever.
+            // Frees the table, which would otherwise keep its largest size after a burst.
             (self.lanes, self.free) = Default::default();
         }
     }

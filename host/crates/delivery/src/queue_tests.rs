@@ -1,4 +1,4 @@
-//! The order against a model, and who waits for whom.
+//! Tests of the order of items against a model.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,10 +29,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An item knows its lane; those without key get a number as their key, so that each is alone in its lane.
+/// An item contains its lane. An item without a key uses a number as its key, so that its lane has no other item.
 type Item = (u64, String, usize);
 
-/// The plainest thing that could keep the promises: lists, searched from the start.
+/// A simple model of the queue: lists, searched from the start.
 #[derive(Default)]
 struct Model {
     waiting: BTreeMap<(u64, String), Vec<Item>>,
@@ -122,7 +122,7 @@ proptest! {
             prop_assert_eq!(queue.len(), model.len());
             prop_assert_eq!(queue.next_due(), model.parked.values().min().map(|due| at(*due)));
         }
-        // Whatever state that was: all comes out, once.
+        // From any state, every item comes out exactly once.
         queue.resume(at(clock + 100));
         model.parked.clear();
         loop {

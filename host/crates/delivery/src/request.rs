@@ -1,7 +1,7 @@
-//! One request in the outbox, and how it may be shown.
+//! A request in the outbox, and how it may be shown.
 //!
-//! A [`OutboxRequest`] owns all it needs, so that it can wait, be repeated or be written to disk. Bodies, header values, URL
-//! credentials and URL queries are secrets here: `Debug` and every log line of this part go through [`shown`].
+//! An [`OutboxRequest`] owns all its data, so it can wait, be retried or be written to disk. Bodies, header values, URL
+//! credentials and URL queries are treated as secrets. `Debug` and every log line of this crate use [`shown`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,52 +11,51 @@ use hookhost_contract::Method;
 
 use super::destination::{Receivers, Via};
 
-/// What a request's URL may lead to.
+/// Which addresses the URL of a request may lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reach {
     /// Any address: an operator has named the host.
     #[default]
     Anywhere,
-    /// Public addresses only: the module has chosen the host. A request that leads elsewhere is given up
+    /// Public addresses only: the module has chosen the host. A request to any other address is dropped
     /// ([`Dropped::barred`](super::Dropped::barred)).
     Public,
 }
 
-/// A request to deliver: what a module wants sent, and what the host adds.
+/// A request to deliver: the request of a module, with the data added by the host.
 #[derive(Clone, PartialEq)]
 pub struct OutboxRequest {
-    /// Id of the event it was made from: 32 hex digits.
+    /// The id of the event that caused the request: 32 hex digits.
     pub id: String,
-    /// Name of the module that made it.
+    /// The name of the module that made it.
     pub source: Arc<str>,
-    /// Generation of that module.
+    /// The generation of that module.
     pub generation: u32,
-    /// Method.
+    /// The method.
     pub method: Method,
-    /// `http:`, `https:`, `file:` or `stdout:` URL.
+    /// An `http:`, `https:`, `file:` or `stdout:` URL.
     pub url: String,
-    /// What receivers are given and on which terms; none: as delivery was started.
+    /// The settings of the receivers; `None`: the settings at the start of delivery.
     pub receivers: Option<Arc<Receivers>>,
-    /// Which configured destination it is for.
+    /// Selects the configured destination.
     pub via: Via,
-    /// What the URL may lead to.
+    /// Which addresses the URL may lead to.
     pub reach: Reach,
-    /// Headers in order; repeated names are sent repeatedly. Those that describe the connection or the length of the
-    /// body (`connection`, `content-length`, …) are the host's own and left out.
+    /// Headers in order; repeated names are sent repeatedly. Headers about the connection or the length of the body
+    /// (`connection`, `content-length`, …) are left out, because the host sets them.
     pub headers: Vec<(String, String)>,
-    /// Body.
+    /// The body.
     pub body: Bytes,
-    /// Requests of one destination with the same key are delivered in order; empty: no order.
+    /// Requests of one destination with the same key are delivered in order. An empty key means no order.
     pub ordering_key: String,
 }
 
 impl OutboxRequest {
-    /// Bytes that the request counts for in a bounded queue: its texts, its body and a fixed share for what it is kept
-    /// in.
+    /// Returns the bytes that the request counts for in a bounded queue: its texts, its body and a fixed overhead.
     ///
-    /// A body that is a slice of a larger buffer counts for itself only.
+    /// A body that is a slice of a larger buffer counts only its own length.
     pub fn size(&self) -> usize {
-        /// One request without its texts, and the places of it and of its key in the queue.
+        /// The request without its texts, and the space of it and its key in the queue.
         const FIXED: usize = 512;
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         FIXED + self.id.len() + self.url.len() + headers + self.body.len() + self.ordering_key.len()
@@ -64,7 +63,7 @@ impl OutboxRequest {
 }
 
 impl fmt::Debug for OutboxRequest {
-    /// Leaves out the body, the values of headers, and of the URL the credentials, query and fragment.
+    /// Leaves out the body, the header values, and the credentials, query and fragment of the URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("OutboxRequest")
@@ -82,10 +81,11 @@ impl fmt::Debug for OutboxRequest {
     }
 }
 
-/// A URL as it may be shown: without user, password, query and fragment, control characters escaped, and cut when long.
+/// Returns a URL as it may be shown: without user, password, query and fragment. Control characters are escaped, and a
+/// long URL is cut.
 ///
-/// Works on the text, because URLs that do not parse must be shown too. Where a text leaves room for doubt more is
-/// left out: everything up to the last `@` before the path.
+/// Works on the text, because invalid URLs must be shown too. If the text is ambiguous, it leaves out more: everything
+/// up to the last `@` before the path.
 pub fn shown(url: &str) -> String {
     const LONGEST: usize = 256;
     let end = url.find(['?', '#']).unwrap_or(url.len());

@@ -1,29 +1,30 @@
-//! What follows from the outcome of an attempt: a pure policy; the time and the random number are passed in.
+//! The retry policy: decides what to do after an attempt. It is pure; the caller passes in the time and the random
+//! number.
 //!
-//! A receiver has taken a request when it answers 2xx. Everything else, 4xx included, is tried again (as RMQTT does):
-//! webhook receivers answer 401 or 404 while they are being deployed, and what is wrong for good ends with the time.
-//! Only what cannot or must not be sent at all ends at once.
+//! A request is delivered when its receiver answers 2xx. Every other answer is retried, including 4xx, as RMQTT does.
+//! The reason is that webhook receivers answer 401 or 404 during a deployment. A permanent error ends when the time for
+//! retries is over. A request that cannot or must not be sent is dropped without a retry.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
-    /// The receiver has taken the request.
+    /// The receiver accepted the request.
     Taken,
-    /// It answered something else.
+    /// The receiver answered with a status other than 2xx.
     Refused {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
-        /// How long it asks to be left alone.
+        /// The `Retry-After` time of the answer.
         retry_after: Option<Duration>,
     },
-    /// No usable answer within the time.
+    /// No valid answer before the timeout.
     Failed(String),
-    /// The request cannot be sent.
+    /// The request is invalid and cannot be sent.
     Invalid(String),
-    /// The request must not be sent there.
+    /// The request must not be sent to this address.
     Barred(String),
 }
 
@@ -37,12 +38,12 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What to do next.
+/// What to do after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Verdict {
-    /// Nothing: delivered.
+    /// Nothing: the request is delivered.
     Done,
-    /// Try again then.
+    /// Retry at this time.
     RetryAt(Instant),
     /// Drop the request.
     GiveUp(Reason),
@@ -53,31 +54,32 @@ pub(super) enum Verdict {
 pub(super) enum Reason {
     /// The time for retries is over.
     TimeOver,
-    /// The request cannot be sent.
+    /// The request is invalid and cannot be sent.
     Invalid,
-    /// The request must not be sent there.
+    /// The request must not be sent to this address.
     Barred,
 }
 
-/// When to try again and when to give up.
+/// When to retry and when to drop a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Policy {
-    /// First wait.
+    /// The first wait.
     pub(super) initial: Duration,
-    /// Factor for each further wait; less than 1 counts as 1.
+    /// The factor for each further wait; values below 1 are treated as 1.
     pub(super) multiplier: f64,
-    /// Longest wait before it is varied, and longest that a receiver may ask for.
+    /// Limit of the wait before jitter, and of the wait that a receiver may request.
     pub(super) max_interval: Duration,
-    /// Time for attempts, from the first one.
+    /// Time for all attempts, measured from the start of the first one.
     pub(super) max_elapsed: Duration,
 }
 
 impl Policy {
-    /// What follows when attempt number `attempt` (from 1) ended at `now`, the first one having begun at `first`.
+    /// Decides what follows attempt number `attempt` (from 1). The attempt ended at `now`; the first attempt started at
+    /// `first`.
     ///
-    /// `random` is at least 0 and less than 1. It varies the wait by ±50 %, so that requests which failed together do
-    /// not come back together. The last attempt is made when the time is over, not at the last back-off step before:
-    /// half of the time may lie between, and receivers come back meanwhile.
+    /// `random` is at least 0 and less than 1. It varies the wait by ±50 %, so that requests which failed together are
+    /// not retried together. The last attempt starts at the end of the time for retries, not at the last backoff step
+    /// before it. That step may come at half of the time, and the receiver may recover in the second half.
     pub(super) fn judge(&self, outcome: &Outcome, attempt: u32, first: Instant, now: Instant, random: f64) -> Verdict {
         let asked = match outcome {
             Outcome::Taken => return Verdict::Done,
@@ -102,11 +104,11 @@ impl Policy {
     fn interval(&self, attempt: u32) -> Duration {
         let steps = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = self.initial.as_secs_f64() * self.multiplier.max(1.0).powi(steps);
-        // Not finite or too large for a Duration: far beyond any cap.
+        // The value is not finite or too large for a `Duration`, so it exceeds the cap.
         Duration::try_from_secs_f64(seconds).map_or(self.cap(), |wait| wait.min(self.cap()))
     }
 
-    /// The longest wait, kept so small that arithmetic with it cannot overflow.
+    /// Returns the limit of the wait, at most one year so that arithmetic with it cannot overflow.
     fn cap(&self) -> Duration {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
         self.max_interval.min(YEAR)
@@ -131,7 +133,7 @@ mod tests {
         }
     }
 
-    /// Milliseconds until the retry, or why there is none.
+    /// Returns the milliseconds until the retry, or the reason for dropping the request.
     fn judge(policy: &Policy, outcome: &Outcome, attempt: u32, elapsed_ms: u64, random: f64) -> Result<u64, Reason> {
         let first = Instant::now();
         let now = first + Duration::from_millis(elapsed_ms);

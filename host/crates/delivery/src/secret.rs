@@ -3,17 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A credential. `Debug` hides it, and there is no `Display`.
+/// A credential. `Debug` hides it, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Hides a text.
+    /// Wraps a text.
     pub fn new(text: impl Into<Arc<str>>) -> Secret {
         Secret(text.into())
     }
 
-    /// The text, to be sent and for nothing else.
+    /// Returns the text. Use it only to send it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -303,7 +303,7 @@ impl SenderState {
             Route::Http(to) => timeout(limit, self.http.attempt(to, job.reach, job.method, body, id)).await,
             Route::Line(to) => timeout(limit, to.attempt(body)).await,
         };
-        outcome.unwrap_or_else(|_| Outcome::Failed("no answer within the time".into()))
+        outcome.unwrap_or_else(|_| Outcome::Failed("the attempt timed out".into()))
     }
 
     /// Handles the outcome of an attempt: completes, retries or drops the job.

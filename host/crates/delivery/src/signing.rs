@@ -1,8 +1,8 @@
-//! Signatures of the Standard Webhooks specification, by which a receiver knows who has sent a request and that nobody
-//! has changed or repeated it.
+//! Signatures of the Standard Webhooks specification. A receiver verifies with them who sent a request, and that it was
+//! neither changed nor replayed.
 //!
-//! Signed is `ID.TIMESTAMP.BODY` with HMAC-SHA256. The id stays the same when a request is sent again, so a receiver can
-//! tell a repetition; the timestamp is that of the attempt. Pure: the time is passed in.
+//! The signature is HMAC-SHA256 of `ID.TIMESTAMP.BODY`. The id stays the same for a retry, so a receiver can detect a
+//! duplicate. The timestamp is that of the attempt. This module is pure; the caller passes in the time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use sha2::{Digest, Sha256};
 
 use hookhost_contract::Method;
 
-/// A key that requests are signed with.
+/// A key that signs requests.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey(Arc<[u8]>);
 
-/// Why a text is no key; the text is not repeated.
+/// Why a text is not a valid key. The error does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningKeyError {
-    /// Something else.
+    /// The text is not in the format of a key.
     #[error("should begin with `whsec_`, followed by the key in base64")]
     Form,
-    /// Too easy to guess, or longer than the specification allows.
-    #[error("holds a key of {0} bytes; 24 to 64 are asked for (`openssl rand -base64 32` makes one)")]
+    /// The key is too easy to guess, or longer than the specification allows.
+    #[error("holds a key of {0} bytes; 24 to 64 are required (`openssl rand -base64 32` makes one)")]
     Length(usize),
 }
 
 impl SigningKey {
-    /// Reads `whsec_` and the key's 24 to 64 bytes in base64.
+    /// Parses `whsec_` and the 24 to 64 bytes of a key in base64.
     ///
     /// # Errors
     ///
-    /// [`SigningKeyError`], which does not repeat the text.
+    /// [`SigningKeyError`]; it does not contain the text.
     pub fn parse(text: &str) -> Result<SigningKey, SigningKeyError> {
         let encoded = text.trim().strip_prefix("whsec_").ok_or(SigningKeyError::Form)?;
         let key = STANDARD.decode(encoded).map_err(|_| SigningKeyError::Form)?;
@@ -60,15 +60,15 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Value of `webhook-signature`: one signature for each key, separated by blanks, so that a receiver that knows one of
-/// them is content while keys are being changed.
+/// Returns the value of `webhook-signature`: one signature per key, separated by spaces. While keys are rotated, a
+/// receiver accepts the request if it knows one of the keys.
 pub(super) fn signatures(keys: &[SigningKey], id: &str, timestamp: u64, body: &[u8]) -> String {
     let each: Vec<String> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
     each.join(" ")
 }
 
-/// Value of `webhook-id` for a request that a module made of an event: the event's id, and what tells apart the
-/// requests that were made of one event. The same request has the same id however often it is made.
+/// Returns the value of `webhook-id`: the id of the event and a hash that tells apart the requests of one event. The
+/// same request always gets the same id.
 pub(super) fn message_id(event: &str, module: &str, method: Method, url: &str, body: &[u8]) -> String {
     let mut hash = Sha256::new();
     for part in [
@@ -142,7 +142,7 @@ mod tests {
         ] {
             assert_ne!(other, one);
         }
-        // Parts are not run together.
+        // Adjacent parts are kept separate.
         assert_ne!(id("m", "http://h/a", "bx"), id("m", "http://h/ab", "x"));
     }
 }

@@ -1,8 +1,8 @@
 //! The `stdout:` destination: each request becomes a line on standard output.
 //!
-//! On a terminal the line is for people ([`text`]), anywhere else it is the body as it would be sent.
-//! [`StdoutFormat`] chooses one of the two. Bodies come from strangers, so control characters become blanks or escapes:
-//! nobody may move the cursor, set the title or fake other lines.
+//! On a terminal the line is formatted for people ([`text`]). Otherwise it is the body as it would be sent.
+//! [`StdoutFormat`] selects one of the two. Bodies may come from untrusted clients, so control characters become spaces
+//! or escapes. A body can therefore not move the cursor, set the title or fake other lines.
 
 mod text;
 
@@ -16,14 +16,14 @@ pub enum StdoutFormat {
     /// Text on a terminal; the body if standard output is a pipe or a file.
     #[default]
     Auto,
-    /// Time, event, client, topic and payload, for people.
+    /// Time, event, client, topic and payload, formatted for people.
     Text,
     /// The body, for programs.
     Json,
 }
 
 impl StdoutFormat {
-    /// All of them, as they are written in a configuration.
+    /// All formats, by their names in a configuration.
     pub const NAMES: [(&'static str, StdoutFormat); 3] = [
         ("auto", StdoutFormat::Auto),
         ("text", StdoutFormat::Text),
@@ -31,7 +31,7 @@ impl StdoutFormat {
     ];
 }
 
-/// Standard output.
+/// The writer of standard output.
 pub(super) struct Stdout {
     is_text: bool,
 }
@@ -49,7 +49,7 @@ impl Stdout {
 
 impl Open for Stdout {
     fn open(&self) -> io::Result<Box<dyn Write>> {
-        // Each batch is one write and a flush, under the lock that `println!` takes too.
+        // Each batch is one write and a flush, under the lock that `println!` also uses.
         Ok(Box::new(io::stdout().lock()))
     }
 
@@ -61,12 +61,12 @@ impl Open for Stdout {
     }
 }
 
-/// A body on one line, with blanks for control characters.
+/// Writes a body on one line, with spaces in place of control characters.
 fn push_body(body: &[u8], line: &mut Vec<u8>) {
     let mut before = 0;
     for &byte in body {
-        // C1 controls are 0xC2 and 0x80 to 0x9F in UTF-8; a blank after 0xC2 leaves an incomplete character,
-        // which terminals show as such.
+        // C1 controls are 0xC2 followed by 0x80 to 0x9F in UTF-8. A space after 0xC2 leaves an incomplete character,
+        // and terminals show it as such.
         let control = byte < b' ' || byte == 0x7F || (before == 0xC2 && matches!(byte, 0x80..=0x9F));
         line.push(if control { b' ' } else { byte });
         before = byte;

@@ -1,10 +1,11 @@
-//! Where a URL leads, worked out once per URL.
+//! Resolves each URL once to its destination and settings.
 //!
-//! The usual host has a handful of URLs and one set of headers for each, so both are looked up, not parsed, per
-//! request. Modules may also make a URL per event; then the tables, which are bounded, are emptied when they are full.
-//! There is one for each configuration that requests come under.
-//! A [`Destination`] is what limits and order refer to. Its identity outlives the tables as long as a request refers
-//! to it, or two destinations would serve one receiver.
+//! A typical host has a few URLs and one set of headers for each URL. Both are therefore parsed once and then looked
+//! up. Modules may also create a new URL for each event. The tables are bounded and emptied when they are full. Each
+//! configuration has its own table.
+//!
+//! Limits and order apply to a [`Destination`]. A destination keeps its identity while a request refers to it, even if
+//! the tables are emptied. Otherwise one receiver could have two destinations.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -22,32 +23,32 @@ use super::queue::DestinationId;
 use super::request::shown;
 use super::stdout::{Stdout, StdoutFormat};
 
-/// URLs remembered. A hundred is more than a set of rules has.
+/// Limit of the URLs in one table. Even a large set of rules has about a hundred.
 const URLS: usize = 1024;
 
-/// Sets of headers remembered per URL.
+/// Limit of the header sets remembered per URL.
 const HEADERS: usize = 4;
 
-/// Configurations under which URLs are remembered: the one in force, the one before it, whose requests are still coming
-/// when the configuration changes, and those of modules that could not follow, which go on as they were.
+/// Limit of the configurations with a table. There are the active one, the previous one, whose requests may still
+/// arrive after a reload, and those of modules that could not reload and keep their configuration.
 const CONFIGURATIONS: usize = 4;
 
-/// The targets that a sender thread knows.
+/// The targets known to a sender thread.
 pub(super) struct Targets {
-    /// By what they were worked out under; what a request came with last is the last.
+    /// One table per configuration, in order of last use.
     tables: Vec<Table>,
-    /// In which order the tables began.
+    /// The number of tables created. It gives the order of their creation.
     begun: u64,
     destinations: HashMap<String, Rc<Destination>>,
     next: u64,
     stdout: StdoutFormat,
 }
 
-/// What URLs mean under one configuration.
+/// The targets of URLs under one configuration.
 struct Table {
     receivers: Arc<Receivers>,
     begun: u64,
-    /// By URL, after a blank and what [`Via`] says unless the URL alone decides.
+    /// Targets by URL. If the URL alone does not decide, the key is the [`Via`], a space and the URL.
     urls: HashMap<String, Rc<Target>>,
 }
 
@@ -55,35 +56,34 @@ struct Table {
 pub(super) struct Target {
     /// The URL as it may be shown.
     pub(super) shown: String,
-    /// Its receiver.
+    /// Its destination.
     pub(super) destination: Rc<Destination>,
-    /// None: it takes lines.
+    /// `None`: the target takes lines.
     endpoint: Option<Endpoint>,
     receivers: Arc<Receivers>,
     prepared: RefCell<Vec<(Headers, Rc<Prepared>)>>,
-    /// Which of `prepared` is given up next.
+    /// The index in `prepared` that is replaced next.
     oldest: Cell<usize>,
 }
 
-/// Names and values as a request brings them.
+/// Header names and values as a request brings them.
 type Headers = Vec<(String, String)>;
 
 /// A receiver.
 pub(super) struct Destination {
-    /// Its number in the queue.
+    /// The id in the queue.
     pub(super) id: DestinationId,
     transport: Transport,
 }
 
 enum Transport {
-    /// Scheme, host, port, and the configured destination if there is one; with a pool of connections unless they need
-    /// TLS.
+    /// Scheme, host, port, and the configured destination, if any. Without TLS it has a pool of connections.
     Http(Option<Rc<Pool>>),
     /// A file or standard output.
     Lines(Rc<Lines>),
 }
 
-/// How one request travels to its target.
+/// How a request is sent to its target.
 pub(super) enum Route {
     /// Over HTTP.
     Http(Rc<Prepared>),
@@ -92,7 +92,7 @@ pub(super) enum Route {
 }
 
 impl Targets {
-    /// Knows nothing yet. Requests to `stdout:` are printed in that format.
+    /// Creates an empty set of targets. Requests to `stdout:` are printed in the given format.
     pub(super) fn new(stdout: StdoutFormat) -> Targets {
         Targets {
             tables: Vec::new(),
@@ -103,7 +103,11 @@ impl Targets {
         }
     }
 
-    /// Where `url` leads under these receivers; the error says what is wrong with it, without the URL.
+    /// Returns the target of `url` under these receivers.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL, without the URL itself.
     pub(super) fn target(
         &mut self,
         http: &Http,
@@ -117,7 +121,7 @@ impl Targets {
         found
     }
 
-    /// Takes out the table of these receivers, or a new one.
+    /// Removes the table of these receivers from the list and returns it, or returns a new table.
     fn table(&mut self, http: &Http, receivers: &Arc<Receivers>) -> Table {
         let known = self
             .tables
@@ -177,7 +181,7 @@ impl Targets {
                     None => endpoint.origin(),
                 };
                 let destination = self.destination(name, || Transport::Http(endpoint.pool()));
-                // A late request of the configuration before does not bring its time back.
+                // A late request of a previous configuration must not restore its timeout.
                 if let Transport::Http(Some(pool)) = &destination.transport
                     && table.begun == self.begun
                 {
@@ -203,7 +207,7 @@ impl Targets {
         Ok(target)
     }
 
-    /// Forgets destinations that no URL and no request under way refers to.
+    /// Removes destinations that no URL and no pending request refers to.
     fn forget_unused(&mut self) {
         self.destinations
             .retain(|_, destination| Rc::strong_count(destination) > 1);
@@ -222,13 +226,17 @@ impl Targets {
 }
 
 impl Target {
-    /// The terms of its configured destination, or those of all.
+    /// Returns the terms of the configured destination, or the common terms.
     pub(super) fn terms(&self) -> &Terms {
         let common = &self.receivers.terms;
         self.endpoint.as_ref().map_or(common, |endpoint| endpoint.terms(common))
     }
 
-    /// Checks headers for this target; where lines go they have no meaning and are not looked at.
+    /// Checks headers for this target. Lines have no headers, so their headers are ignored.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the headers.
     pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
         let (endpoint, pool) = match (&self.endpoint, &self.destination.transport) {
             (_, Transport::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
@@ -265,7 +273,7 @@ mod tests {
         })
     }
 
-    /// The same each time, as a host has it.
+    /// Returns the same receivers each time, as in a running host.
     fn usual() -> Arc<Receivers> {
         static USUAL: LazyLock<Arc<Receivers>> = LazyLock::new(Arc::default);
         Arc::clone(&USUAL)
@@ -342,7 +350,7 @@ mod tests {
                 Duration::from_secs(1),
                 "what is under way goes on"
             );
-            // A late request of the generation before.
+            // A late request of the previous generation.
             assert_eq!(target(&before).terms().http_timeout, Duration::from_secs(1));
             let gone = target(&receivers([]));
             assert_eq!(gone.terms().http_timeout, Terms::default().http_timeout);
@@ -371,7 +379,7 @@ mod tests {
                 );
             }
         }
-        // Many configurations one after the other leave those in use, and no more than a few of the others.
+        // After many configurations in turn, the tables in use and a few others remain.
         for number in 0..50 {
             let next = own(&number.to_string());
             targets.target(&http, &next, "https://h/a", &Via::Url).ok().unwrap();

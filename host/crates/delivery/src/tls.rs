@@ -1,7 +1,7 @@
-//! How `https:` connections to one receiver are made: whom to trust, and who the host says it is.
+//! TLS settings of `https:` connections to one receiver: trusted authorities and the client certificate.
 //!
-//! Only what is in a file is checked here; whether certificate and key belong together is seen when a client is made of
-//! them, see [`check_tls`](super::check_tls).
+//! This module checks only the contents of each file. [`check_tls`](super::check_tls) builds a client and so checks
+//! whether certificate and key belong together.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Settings of `https:` connections; by default those that a browser has.
+/// Settings of `https:` connections. The defaults are those of a browser.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// Authorities to trust, instead of those of the platform.
+    /// Trusted authorities, in place of those of the platform.
     pub ca: Option<Certificates>,
-    /// What the host shows when it is asked who it is.
+    /// The client certificate that the host presents if the receiver asks for one.
     pub identity: Option<Identity>,
-    /// Whether the receiver's certificate is checked at all.
+    /// Whether the certificate of the receiver is checked.
     pub verify: bool,
-    /// The name that is asked for and that the certificate must have, in place of the URL's host.
+    /// The name that is requested and that the certificate must have, in place of the host of the URL.
     pub server_name: Option<ServerName>,
 }
 
@@ -30,36 +30,36 @@ pub struct Certificates(Arc<[u8]>);
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateKey(Arc<[u8]>);
 
-/// A certificate, those it depends on, and the key to it.
+/// A certificate with its intermediate certificates and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The host's own certificate first.
+    /// The certificate of the host comes first.
     pub certificates: Certificates,
-    /// The key of the first.
+    /// The key of the first certificate.
     pub key: PrivateKey,
 }
 
-/// Another name for the one host of a destination.
+/// A different name for the one host of a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerName {
-    /// The name in the receiver's certificate, a DNS name.
+    /// The name in the certificate of the receiver, a DNS name.
     pub name: String,
-    /// The URLs' host, which is connected to.
+    /// The host of the URLs. The client connects to this host.
     pub host: String,
 }
 
-/// Why a file is none of these.
+/// Why a PEM file is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PemError {
-    /// No certificate in it.
+    /// The file contains no certificate.
     #[error("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
     NoCertificate,
-    /// No key in it.
+    /// The file contains no usable key.
     #[error("holds no private key in PEM without a password (-----BEGIN PRIVATE KEY-----)")]
     NoKey,
-    /// What should be one cannot be read.
-    #[error("is damaged: what it holds in PEM cannot be read")]
+    /// The PEM data of the file is invalid.
+    #[error("is damaged: its PEM data is invalid")]
     Damaged,
 }
 
@@ -75,11 +75,11 @@ impl Default for Tls {
 }
 
 impl Certificates {
-    /// Of a file's bytes.
+    /// Reads certificates from the bytes of a file.
     ///
     /// # Errors
     ///
-    /// [`PemError`] if there is no certificate in it.
+    /// [`PemError`] if the file contains no valid certificate.
     pub fn parse(pem: &[u8]) -> Result<Certificates, PemError> {
         let mut found = 0;
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -98,11 +98,11 @@ impl Certificates {
 }
 
 impl PrivateKey {
-    /// Of a file's bytes.
+    /// Reads a private key from the bytes of a file.
     ///
     /// # Errors
     ///
-    /// [`PemError`] if there is no key in it that can be used without a password.
+    /// [`PemError`] if the file contains no key that is usable without a password.
     pub fn parse(pem: &[u8]) -> Result<PrivateKey, PemError> {
         match PrivateKeyDer::from_pem_slice(pem) {
             Ok(_) => Ok(PrivateKey(pem.into())),
