@@ -1,6 +1,7 @@
-//! The contract `wit/hook.wit` as Rust, generated. Events are borrowed, answers are owned.
+//! The contract `wit/hook.wit` as generated Rust code. Events are borrowed, answers are owned.
 //!
-//! The generated code implements wasmtime's unsafe traits; beside `native.rs` this is the one file of the host that may.
+//! The generated code implements unsafe traits of wasmtime. Only this file and `native.rs` of the host may contain
+//! unsafe code.
 
 #![allow(
     unsafe_code,
@@ -16,7 +17,7 @@
 wasmtime::component::bindgen!({
     path: "../../../wit",
     world: "hook-module",
-    // Its result has no room for an error, and a call that changes too much must end somehow.
+    // The result of `remove` cannot carry an error, so a call that changes too much must trap.
     imports: { "hookhost:hook/kv.remove": trappable },
     ownership: Borrowing { duplicate_if_necessary: false },
 });

@@ -1,13 +1,15 @@
-//! Compiled code on disk, so that nothing is compiled twice.
+//! The cache of compiled code on disk. It avoids compiling a module twice.
 //!
-//! One file for each content and each way of compiling: `HASH-FIT.cwasm`, with the SHA-256 of the `.wasm` and a hash of all
-//! that decides whether code fits an engine, such as wasmtime's version, its settings and the processor's features. A
-//! file is written under another name, brought to the disk and renamed, so that one which is there is whole; it is
-//! never changed afterwards, only removed. It is mapped and not read: loading 6 MB takes half a millisecond, and
-//! its pages are no memory of the process's own, but the system's to share and to drop.
+//! Each file contains the code of one `.wasm` for one kind of engine. Its name is `HASH-FIT.cwasm`: the SHA-256 of the
+//! `.wasm`, and a hash of everything that decides whether code fits an engine. This includes the version of wasmtime,
+//! its settings and the CPU features.
 //!
-//! What lies in the folder is run without a check. So the folder belongs to the user of the host and is closed to all
-//! others; where that cannot be had there is no cache.
+//! A file is written under a temporary name, synced to disk and renamed, so a file with its final name is complete. It
+//! is never changed afterwards, only removed. The host maps a file instead of reading it. Loading 6 MB takes half a
+//! millisecond, and the kernel can share and drop the mapped pages.
+//!
+//! The host runs the code in the folder without a check. The folder therefore belongs to the user of the host and is
+//! closed to all other users. If that is not possible, there is no cache.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,10 +25,10 @@ use wasmtime::component::Component as Code;
 
 use super::native;
 
-/// SHA-256 of a `.wasm`.
+/// The SHA-256 of a `.wasm`.
 pub(super) type Digest = [u8; 32];
 
-/// Bytes in the folder. Beyond that the file that was not used for the longest time is removed first.
+/// Limit of the bytes in the folder. Beyond it, the least recently used file is removed first.
 const MAX_BYTES: u64 = 512 << 20;
 
 /// A folder of compiled code for one engine.
@@ -37,11 +39,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Makes the folder if it is not there, and closes it to others.
+    /// Creates the folder if it is missing, and closes it to other users.
     ///
     /// # Errors
     ///
-    /// Those of the system, and for a folder that belongs to another user.
+    /// Errors of the system, and an error for a folder that belongs to another user.
     pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Cache> {
         let mut fit = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut fit);
@@ -51,18 +53,18 @@ impl Cache {
         })
     }
 
-    /// The code that was compiled from a content, if it is there.
+    /// Returns the code compiled from the `.wasm` with this hash, if the cache has it.
     pub(super) fn find(&self, engine: &Engine, wasm: &Digest) -> Option<Code> {
         let path = self.path(wasm);
         let file = File::open(&path).ok()?;
         let found = file.metadata().ok()?;
-        // The folder may have been open to others before it was ours.
+        // The folder may have been open to other users before hookhost closed it.
         if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 {
             warn!(file = %path.display(), "compiled code that others could have written is removed");
             fs::remove_file(&path).ok();
             return None;
         }
-        // It was used now; a cache on a disk that cannot be written to is one all the same.
+        // Marks the file as used. A failure is ignored, because a cache on a read-only disk still works.
         file.set_modified(SystemTime::now()).ok();
         let code = native::mapped(engine, &path);
         let code = code.inspect_err(|error| {
@@ -72,11 +74,11 @@ impl Cache {
         code.ok()
     }
 
-    /// Keeps the code that was compiled from a content, and removes what there is no room for beside it.
+    /// Stores the code compiled from the `.wasm` with this hash. Removes old files beyond the size limit.
     pub(super) fn keep(&self, wasm: &Digest, code: &[u8]) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // Hosts in containers have the same number of a process.
+        // Hosts in different containers may have the same process id.
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -96,15 +98,15 @@ impl Cache {
     }
 }
 
-/// Writes a new file that only this user can read; it is on the disk when this returns.
+/// Writes a new file that only this user can read. The file is synced to disk on return.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// Removes files, oldest first, until there are at most so many bytes. Code that runs stays until it ends: its file has
-/// only lost its name.
+/// Removes the oldest files until at most `most` bytes are left. Running code stays mapped until it ends, because only
+/// the name of its file is removed.
 fn shrink(dir: &Path, most: u64) -> io::Result<()> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -112,7 +114,7 @@ fn shrink(dir: &Path, most: u64) -> io::Result<()> {
         let is_ours = path
             .extension()
             .is_some_and(|extension| extension == "cwasm" || extension == "new");
-        // Another host may have removed it meanwhile.
+        // Another host may have removed the file in the meantime.
         if let (true, Ok(file)) = (is_ours, fs::metadata(&path)) {
             files.push((file.modified()?, file.len(), path));
         }
@@ -129,8 +131,8 @@ fn shrink(dir: &Path, most: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the folder, or closes to others the one that is there. What lies in it is run without a check, so a folder
-/// that belongs to another user is refused.
+/// Creates the folder, or closes an existing one to other users. Rejects a folder of another user, because the host
+/// runs the code in it without a check.
 fn own(dir: &Path) -> io::Result<PathBuf> {
     let dir = std::path::absolute(dir)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;

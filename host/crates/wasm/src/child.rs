@@ -1,6 +1,7 @@
-//! One run of another program: bytes in, bytes out, within a time.
+//! Runs another program once: passes it bytes, returns the bytes it writes, and enforces a time limit.
 //!
-//! A program that takes longer is killed, whatever it is about: reading, writing, or nothing at all. When a run is over,
+//! A program that exceeds the limit is killed, whether it reads, writes or does nothing. No process is left after a
+//! run.
 //! so is its process.
 
 use std::io::{self, Read, Write};
@@ -9,44 +10,45 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    /// Whether it has read all that it was given.
+    /// Whether the program read all of its input.
     pub(super) has_read: bool,
-    /// What it wrote to its standard output.
+    /// The bytes written to standard output.
     pub(super) output: Vec<u8>,
-    /// What it wrote to its standard error.
+    /// The bytes written to standard error.
     pub(super) words: Vec<u8>,
 }
 
-/// A process that does not outlive this.
+/// A process that is killed when this value is dropped.
 struct KillOnDrop(Child);
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // Of no effect if it has ended.
+        // Has no effect if the process has ended.
         self.0.kill().ok();
         self.0.wait().ok();
     }
 }
 
-/// Hands `input` to a program and takes what it writes; none if it had to be killed because `limit` was over.
+/// Passes `input` to a program and returns its output. Returns `None` if the program was killed because it exceeded
+/// `limit`.
 ///
 /// # Errors
 ///
-/// If the process or the threads that serve it cannot be started, or if its answer cannot be read.
+/// An error if the process or the threads that serve it cannot be started, or if its output cannot be read.
 pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> io::Result<Option<Ended>> {
     thread::scope(|scope| {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // Dropped before the threads are waited for: they end when it does.
+        // Dropped before the threads are joined: they end when the process ends.
         let mut child = KillOnDrop(child.stderr(Stdio::piped()).spawn()?);
         let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
-        // Nothing is sent: it is over when the threads that read have dropped it.
+        // No value is sent. The channel closes when the reading threads have dropped their senders.
         let (reading, over) = channel::<()>();
         let sender = thread::Builder::new();
-        // A program that ends before it has read everything has its reasons, and says them.
+        // A program may end before it has read its whole input, and explains why on standard error.
         let sender = sender.spawn_scoped(scope, move || {
             stdin.is_some_and(|mut stdin| stdin.write_all(input).is_ok())
         })?;
@@ -56,7 +58,7 @@ pub(super) fn run(command: &mut Command, input: &[u8], limit: Duration) -> io::R
         if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             return Ok(None);
         }
-        // It has nothing more to say, so it ends.
+        // The program has closed its output, so it ends.
         Ok(Some(Ended {
             status: child.0.wait()?,
             has_read: joined(sender),
@@ -83,7 +85,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    /// More than a pipe holds.
+    /// More than a pipe can buffer.
     fn input() -> Vec<u8> {
         (0..1 << 20).map(|number: u32| number.to_le_bytes()[1]).collect()
     }
@@ -111,7 +113,7 @@ mod tests {
         assert!(run(&mut Command::new("/nowhere"), &[], LONG).is_err());
     }
 
-    /// The run would take as long as the program otherwise. Its process is gone afterwards.
+    /// Without a limit the program would run forever. Its process is gone afterwards.
     #[test]
     fn a_program_that_hangs_is_killed() {
         for (what, script) in [
@@ -128,7 +130,7 @@ mod tests {
             let pid = loop {
                 let ended = run(shell(script).arg(file.path()), &input(), limit).unwrap();
                 assert!(ended.is_none(), "{what}: {ended:?}");
-                // A busy machine may not have come to starting it.
+                // On a busy machine the program may not have started.
                 match std::fs::read_to_string(file.path()).unwrap().trim().parse::<u32>() {
                     Ok(pid) => break pid,
                     Err(_) => limit *= 2,

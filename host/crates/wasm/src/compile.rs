@@ -1,13 +1,13 @@
-//! From WebAssembly to machine code, in a child process.
+//! Compiles WebAssembly to machine code in a child process.
 //!
-//! A compiler takes untrusted bytes, and nothing in its own process can interrupt it; for a moment it takes hundreds of
-//! megabytes, of which the allocator of a process never gives back a part. So hookhost starts itself once more for each
-//! module: the child process reads WebAssembly, writes machine code, and ends. Its memory ends with it. If it crashes, is
-//! killed because memory is short, or takes longer than its limit, one module is refused and the host keeps running. It
-//! gets an empty environment.
+//! A compiler reads untrusted bytes and cannot be interrupted within its process. It briefly needs hundreds of
+//! megabytes, and the allocator would never return a part of them to the system. hookhost therefore starts itself once
+//! more for each module. The child process reads WebAssembly, writes machine code and ends, which frees its memory. If
+//! it crashes, runs out of memory or exceeds its time limit, the host rejects this one module and keeps running. The
+//! child process gets an empty environment.
 //!
-//! Programs that are not hookhost, such as tests, call the same function in place; so does hookhost if it cannot start a
-//! process. Then the limit does not apply.
+//! Programs other than hookhost, such as tests, compile in their own process. hookhost falls back to the same if it
+//! cannot start a process. The time limit does not apply then.
 
 use std::io::{self, Read, Write};
 use std::process::{Command, ExitCode};
@@ -19,27 +19,32 @@ use super::child::{self, Ended};
 use super::error::LoadError;
 use super::lines::clean;
 
-/// The command of the program that compiles.
+/// The command of hookhost that compiles.
 pub const COMMAND: &str = "compile-code";
 
-/// Bytes of a compiler's last words that an error has room for.
+/// Limit of the bytes of the compiler's error output in an error.
 const WORDS_BYTES: usize = 1000;
 
-/// What code has to be compiled with to run in an engine. Engines and compilers are made of the same.
+/// Returns the configuration for compiling code and for running it. Engines and compilers use the same one.
 pub(super) fn config(metered: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         .consume_fuel(metered)
-        // Shared memories are the one thing that a limiter is not asked about.
+        // The resource limiter does not cover shared memories.
         .wasm_threads(false)
-        // Names of functions are enough beside the text of a panic; line tables of a large guest are not read.
+        // The names of functions are enough, together with the text of a panic. Line tables of a large guest are not
+        // read.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config
 }
 
-/// Compiles a component; the error says what is wrong with it. `apart`: in a child process if one can be started, which is
-/// killed if it takes longer than that.
+/// Compiles a component. With `apart`, a child process compiles it, and is killed if it takes longer than this time.
+/// Falls back to this process if the child process cannot be started.
+///
+/// # Errors
+///
+/// What is wrong with the component.
 pub(super) fn compile(wasm: &[u8], metered: bool, apart: Option<Duration>) -> Result<Vec<u8>, LoadError> {
     if let Some(limit) = apart {
         match elsewhere(&mut command(metered), wasm, limit) {
@@ -55,7 +60,7 @@ fn here(wasm: &[u8], metered: bool) -> Result<Vec<u8>, String> {
     compile().map_err(|error| format!("{error:#}"))
 }
 
-/// In a child process; the outer error says why it could not be started.
+/// Compiles in a child process. The outer error says why the process could not be started.
 fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<Result<Vec<u8>, LoadError>> {
     let Some(ended) = child::run(command.env_clear(), wasm, limit)? else {
         return Ok(Err(LoadError::CompilerKilled { limit }));
@@ -66,7 +71,8 @@ fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<
         output,
         words,
     } = ended;
-    // It reads to the end before it writes. If it ends before, what it has to say tells more than a broken pipe.
+    // The compiler reads all input before it writes. If it ends earlier, its error output explains more than a broken
+    // pipe.
     Ok(if status.success() && has_read {
         Ok(output)
     } else {
@@ -78,7 +84,7 @@ fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<
     })
 }
 
-/// This program once more, also if its file is another one by now.
+/// Returns the command that starts this program again, even if its file has been replaced.
 fn command(metered: bool) -> Command {
     let mut command = Command::new("/proc/self/exe");
     std::os::unix::process::CommandExt::arg0(&mut command, "hookhost-compiler");
@@ -89,10 +95,10 @@ fn command(metered: bool) -> Command {
     command
 }
 
-/// What the child process does: compiles standard input to standard output, for an engine that counts what is executed if
-/// `metered`. Fails with 1 and the reason on standard error if the compiler refuses the component.
+/// The main function of the child process. It compiles standard input to standard output, for a metered engine if
+/// `metered`. If the compiler rejects the component, it writes the reason to standard error and exits with 1.
 pub fn compile_standard_input(metered: bool) -> ExitCode {
-    // When the host has ended, nothing takes the code any more.
+    // The child process ends with the host, because no process would read the code.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).ok();
     let mut wasm = Vec::new();
@@ -115,7 +121,7 @@ pub fn compile_standard_input(metered: bool) -> ExitCode {
 mod tests {
     use super::*;
 
-    /// Programs in the place of the compiler: what it says when it refuses, fails or hangs.
+    /// Uses scripts as the compiler, which fail with a message, crash or hang.
     #[test]
     fn compilers_that_give_nothing() {
         let outcome = |script: &str, limit| {

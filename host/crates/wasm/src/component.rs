@@ -1,4 +1,4 @@
-//! A compiled module, and the checks that tell a module from other bytes.
+//! A compiled module, and the checks that distinguish a module from other bytes.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use hookhost_kv::Kv;
 /// The interface that makes a component a module, without its version.
 const HANDLER: &str = "hookhost:hook/handler";
 
-/// What the handler has to have.
+/// The functions that the handler must export.
 const FUNCTIONS: [&str; 2] = ["configure", "handle"];
 
-/// What modules get: packages or interfaces, and the versions that fit.
+/// The interfaces available to modules: packages or interfaces with the supported versions.
 const PROVIDED: [(&str, &str); 9] = [
     ("hookhost:hook/log", "0.1."),
     ("hookhost:hook/kv", "0.1."),
@@ -32,28 +32,28 @@ const PROVIDED: [(&str, &str); 9] = [
     ("wasi:sockets/", "0.2."),
 ];
 
-/// A module, compiled and with its imports and exports checked. Clones share the code.
+/// A compiled module whose imports and exports have been checked. Clones share the code.
 #[derive(Clone)]
 pub struct Component {
     pre: InstancePre<State>,
-    /// Where the functions of the handler are.
+    /// The indices of the functions of the handler.
     exports: HookModuleIndices,
-    /// Whether the engine counts what instances execute.
+    /// Whether the engine counts executed instructions.
     metered: bool,
 }
 
-/// What a component is from outside.
+/// The imports and exports of a component.
 pub struct Anatomy {
-    /// Names of the interfaces and functions that it exports, with their versions.
+    /// The exported interfaces and functions, with their versions.
     pub exports: Vec<String>,
-    /// Names of those that it imports.
+    /// The imported interfaces and functions, with their versions.
     pub imports: Vec<String>,
     /// The module, or why the component is not a module.
     pub component: Result<Component, LoadError>,
 }
 
 impl Component {
-    /// Says what compiled code is; `metered`: in an engine that counts.
+    /// Inspects compiled code. `metered` says whether its engine counts instructions.
     pub(super) fn examine(linker: &Linker<State>, code: &Code, metered: bool) -> Anatomy {
         let engine = linker.engine();
         let names = code.component_type();
@@ -92,15 +92,15 @@ impl Component {
         self.metered
     }
 
-    /// Makes an instance and runs its start code. [`Instance::configure`] comes next.
+    /// Creates an instance and runs its start code. Call [`Instance::configure`] next.
     ///
-    /// The call may take up to [`Limits::start_deadline`] of the calling thread's time.
+    /// Blocks the calling thread for up to [`Limits::start_deadline`].
     pub fn instantiate(&self, identity: &Identity, limits: &Limits, kv: &Arc<Kv>) -> Result<Instance, LoadError> {
         Instance::new(self, identity, limits, kv)
     }
 }
 
-/// Says what bytes are by their first ones; whether the rest is sound is the compiler's to say.
+/// Identifies bytes by their first ones. The compiler checks the rest.
 pub(super) fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
     let what = match wasm {
         // The layer: 0 for core modules, 1 for components.
@@ -135,7 +135,7 @@ fn check_exports<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), LoadErr
     })
 }
 
-/// Whether an export is the handler in a version that this host serves.
+/// Returns whether an export is the handler in a version that this host supports.
 fn is_handler(name: &str) -> bool {
     matches!(name.split_once('@'), Some((HANDLER, version)) if version.starts_with("0.1."))
 }

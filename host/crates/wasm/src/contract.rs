@@ -1,4 +1,4 @@
-//! What a module is told about itself, and its answers as types of `hookhost_contract`.
+//! The identity that a module receives, and conversions of its answers to types of `hookhost_contract`.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use super::bindings::hookhost::hook::types as wit;
 use hookhost_contract::{Interest, Method, Outcome, Problem, Request};
 use hookhost_event::Node;
 
-/// What a module is told about its host and about itself.
+/// What the host tells a module about the host and the module.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The host's node.
+    /// The node of the host.
     pub node: Node,
-    /// Name under which the module is loaded.
+    /// The name under which the module is loaded.
     pub module: Arc<str>,
-    /// Counts the loads under this name.
+    /// The number of this load under the name.
     pub generation: u32,
 }
 

@@ -1,7 +1,7 @@
-//! The one engine of a process: compiler, cache, linker, and the thread that makes deadlines tick.
+//! The engine, one per process: compiler, cache, linker, and the thread that increments the epoch for deadlines.
 //!
-//! Instances are allocated on demand. A pool would make one in a tenth of the time, but instances are warm and few,
-//! and a pool's slots would have to be as large as the largest interpreter among the modules.
+//! Instances are allocated on demand. A pool would create one in a tenth of the time. But instances are warm and few,
+//! and the slots of a pool would have to fit the largest interpreter.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,21 +18,22 @@ use super::error::{EngineError, LoadError};
 use super::host::{self, State};
 use super::native;
 
-/// How often running guests are asked whether their time is up; deadlines are as precise as this.
+/// Interval of the deadline checks of running guests, and so the precision of deadlines.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What an engine needs to know.
+/// Settings of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct EngineSettings {
-    /// Folder for compiled code, made if it is not there, and closed to others; none: compile anew at each start.
-    /// Holds at most some 512 MiB, oldest removed first. A program that can write to it can run code in this process.
+    /// The folder for compiled code, created if missing and closed to other users. `None`: modules are compiled at each
+    /// start. It contains at most about 512 MiB; the oldest files are removed first. A program that can write to the
+    /// folder can run code in this process.
     pub cache_dir: Option<PathBuf>,
-    /// Whether modules are compiled in another process, so that the compiler's memory goes with it. It is this program
-    /// started once more, which therefore must be hookhost.
+    /// Whether a child process compiles modules, so that the memory of the compiler is freed afterwards. The child
+    /// process is this program started again, so this program must be hookhost.
     pub apart: bool,
 }
 
-/// Compiles modules and gives them what they import. A handle: clones share everything.
+/// Compiles modules and provides their imports. It is a handle; clones share everything.
 #[derive(Clone)]
 pub struct Engine {
     engine: wasmtime::Engine,
@@ -43,13 +44,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Makes the engine and starts its thread. A cache that cannot be used is a warning in the log, no error.
+    /// Creates the engine and starts its thread. An unusable cache is only logged as a warning.
     pub fn new(settings: &EngineSettings) -> Result<Engine, EngineError> {
         Engine::with(settings, false)
     }
 
-    /// As [`new`](Engine::new), for instances that count what they execute ([`Instance::fuel`](super::Instance::fuel)).
-    /// Counting costs 10 to 80 % of a guest's time, so that no host does it.
+    /// Works like [`new`](Engine::new), for instances that count executed instructions
+    /// ([`Instance::fuel`](super::Instance::fuel)). Counting costs 10 to 80 % of the time of a guest, so the host does
+    /// not use it.
     pub fn metered(settings: &EngineSettings) -> Result<Engine, EngineError> {
         Engine::with(settings, true)
     }
@@ -76,36 +78,36 @@ impl Engine {
         })
     }
 
-    /// Compiles a module and checks that it exports the handler and imports nothing that modules do not get.
+    /// Compiles a module and checks that it exports the handler and imports only supported interfaces.
     ///
-    /// Takes some 0.3 seconds of processor time for a Rust module of 200 kB, many for Python, on all cores, and next to
-    /// nothing if the cache has it. How large `wasm` may be is the caller's business.
-    /// Whether the types of the exports fit is only seen when an instance is made.
+    /// A Rust module of 200 kB takes about 0.3 seconds of CPU time. Python takes many seconds on all cores. A module in
+    /// the cache takes almost no time. The caller limits the size of `wasm`. The types of the exports are only checked
+    /// when an instance is created.
     pub fn compile(&self, wasm: &[u8]) -> Result<Component, LoadError> {
         self.examine(wasm)?.component
     }
 
-    /// As [`compile`](Engine::compile), for a caller that has `hash`, the SHA-256 of `wasm`.
+    /// Works like [`compile`](Engine::compile), for a caller that knows `hash`, the SHA-256 of `wasm`.
     ///
     /// # Errors
     ///
-    /// As there, and [`LoadError::CompilerKilled`] if the child process compiles for longer than `limit`. A compiler in
-    /// this process cannot be interrupted and takes as long as it takes.
+    /// The errors of [`compile`](Engine::compile), and [`LoadError::CompilerKilled`] if the child process takes longer
+    /// than `limit`. A compiler in this process cannot be interrupted, so `limit` does not apply to it.
     pub fn compile_within(&self, wasm: &[u8], hash: [u8; 32], limit: Duration) -> Result<Component, LoadError> {
         self.examine_hashed(wasm, &hash, limit)?.component
     }
 
-    /// The module whose `.wasm` has this SHA-256, if the cache has its code.
+    /// Returns the module whose `.wasm` has this SHA-256, if the cache has its code.
     pub fn cached(&self, hash: [u8; 32]) -> Option<Result<Component, LoadError>> {
         let code = self.cache.as_ref()?.find(&self.engine, &hash)?;
         Some(self.examine_code(&code).component)
     }
 
-    /// Compiles a component and says what it exports and imports, also if that makes it no module.
+    /// Compiles a component and returns its exports and imports, even if it is not a module.
     ///
     /// # Errors
     ///
-    /// What is no component or does not compile.
+    /// [`LoadError`] if `wasm` is not a component or does not compile.
     pub fn examine(&self, wasm: &[u8]) -> Result<Anatomy, LoadError> {
         self.examine_hashed(wasm, &Sha256::digest(wasm).into(), Duration::MAX)
     }
@@ -116,7 +118,7 @@ impl Engine {
             return Ok(self.examine_code(&code));
         }
         let code = compile(wasm, self.metered, self.apart.then_some(limit))?;
-        // What is mapped takes no memory of the process's own.
+        // Mapped code uses no private memory of the process.
         let code = match self.kept(hash, &code) {
             Some(code) => code,
             None => native::compiled(&self.engine, &code)?,
@@ -128,7 +130,7 @@ impl Engine {
         Component::examine(&self.linker, code, self.metered)
     }
 
-    /// Puts code into the cache and takes it from there, if there is one that works.
+    /// Stores code in the cache and loads it from there, if there is a working cache.
     fn kept(&self, hash: &Digest, code: &[u8]) -> Option<Code> {
         let cache = self.cache.as_ref()?;
         if let Err(error) = cache.keep(hash, code) {
@@ -142,7 +144,7 @@ fn setup(error: wasmtime::Error) -> EngineError {
     EngineError::Setup(format!("{error:#}"))
 }
 
-/// Runs until the last handle of the engine is dropped.
+/// Increments the epoch until the last handle of the engine is dropped.
 fn tick(engine: &EngineWeak) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();

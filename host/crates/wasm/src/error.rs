@@ -1,17 +1,17 @@
-//! What can go wrong with a module, as data: whose fault it is can be asked, the words may change.
+//! The errors of modules, as data. Callers can check the kind of an error; the texts may change.
 
 use std::io;
 use std::time::Duration;
 
 use hookhost_contract::Problem;
 
-/// Why there is no engine. The host cannot work without one.
+/// Why the engine could not be created. The host cannot work without one.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// wasmtime refused its configuration, or does not know this machine.
+    /// wasmtime rejected its configuration, or does not support this machine.
     #[error("the WebAssembly engine cannot be set up: {0}")]
     Setup(String),
-    /// The thread that makes deadlines tick could not be started.
+    /// The thread for deadlines could not be started.
     #[error("the thread for deadlines cannot be started")]
     Ticker(#[source] io::Error),
 }
@@ -19,7 +19,7 @@ pub enum EngineError {
 /// Why bytes do not become a running module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// The bytes are no WebAssembly.
+    /// The bytes are not WebAssembly.
     #[error("this is not WebAssembly but {what}; a module is a component in binary form")]
     NotWasm {
         /// What the bytes look like.
@@ -34,19 +34,19 @@ pub enum LoadError {
     /// WebAssembly that does not validate or does not compile.
     #[error("this component cannot be compiled: {0}")]
     Invalid(String),
-    /// The compiler took so long that it was killed.
+    /// The compiler exceeded its time limit and was killed.
     #[error("this component cannot be compiled: the compiler took longer than {limit:?} and was killed")]
     CompilerKilled {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// A component that is no module for this host.
+    /// A component that is not a module for this host.
     #[error(
         "this component does not export hookhost:hook/handler@0.1.0{}; build it against the world hookhost:hook/hook-module",
         among(exports)
     )]
     NoHandler {
-        /// What it exports instead.
+        /// Its exports.
         exports: Vec<String>,
     },
     /// A module for another version of the contract.
@@ -55,16 +55,16 @@ pub enum LoadError {
         /// The interface that it exports.
         found: String,
     },
-    /// The handler is there and has not all of its functions.
+    /// The handler lacks one of its functions.
     #[error(
         "this module's hookhost:hook/handler lacks the function {function}; build it against the world \
          hookhost:hook/hook-module"
     )]
     LacksFunction {
-        /// The function that is not there.
+        /// The missing function.
         function: &'static str,
     },
-    /// An import that no module gets.
+    /// An import that is not available to modules.
     #[error(
         "this module imports {name}, which modules do not get; they get hookhost:hook/log, hookhost:hook/kv and \
          WASI 0.2 without files, sockets and environment"
@@ -73,18 +73,18 @@ pub enum LoadError {
         /// The interface or function.
         name: String,
     },
-    /// Names fit, types do not: the module was built from another text of the contract.
+    /// The names match, but the types do not. The module was built from a different version of the contract.
     #[error("this module was built from another hook.wit: {0}")]
     OtherTypes(String),
-    /// There is no room for an instance: too many parts, or the machine refuses memory.
+    /// There is no space for an instance: it has too many parts, or the system refuses memory.
     #[error("this module cannot be instantiated: {0}")]
     NoRoom(String),
-    /// Its start code failed.
+    /// The start code of the module failed.
     #[error("this module fails while it starts")]
     Start(#[source] CallError),
 }
 
-/// `, only a, b`, or what to say if there is nothing.
+/// Formats exports as `, only a, b`, or as a fixed text if there are none.
 fn among(exports: &[String]) -> String {
     match exports {
         [] => " or anything else".to_owned(),
@@ -92,63 +92,64 @@ fn among(exports: &[String]) -> String {
     }
 }
 
-/// Why a call gave nothing. The instance is dead after any of these.
+/// Why a call failed. The instance is dead after any of these errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The guest panicked, threw, exited or did what WebAssembly forbids.
+    /// The guest panicked, threw, exited or violated the rules of WebAssembly.
     #[error("the module trapped: {message}")]
     Trap {
-        /// What the guest last said on its standard error (a panic with its place, an exception), else the trap itself.
+        /// The last output of the guest on standard error (a panic with its location, or an exception), otherwise the
+        /// trap itself.
         message: String,
-        /// The guest's own functions on its stack, innermost first, as far as the module carries names; at most eight.
+        /// The functions on the stack of the guest, innermost first, if the module contains names; at most eight.
         frames: Vec<String>,
     },
-    /// The call took longer than it may.
+    /// The call exceeded its time limit.
     #[error("the module did not answer within {limit:?}")]
     Deadline {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
-    /// The guest asked for more memory than it may have, and then failed.
+    /// The guest requested more memory than its limit, and then failed.
     #[error("the module needs more than {limit} bytes of memory (it asked for {wanted}): {message}")]
     Memory {
-        /// Bytes that it would have had in all.
+        /// The total bytes that it requested.
         wanted: usize,
-        /// Bytes that it may have in all.
+        /// The limit in bytes.
         limit: usize,
-        /// As in [`CallError::Trap`].
+        /// The message, as in [`CallError::Trap`].
         message: String,
     },
-    /// The same for tables.
+    /// The guest requested more table elements than its limit, and then failed.
     #[error("the module needs more than {limit} table elements (it asked for {wanted})")]
     Table {
-        /// Elements that it would have had in all.
+        /// The total elements that it requested.
         wanted: usize,
-        /// Elements that it may have in all.
+        /// The limit in elements.
         limit: usize,
     },
-    /// There must be one outcome for each event.
+    /// The number of outcomes differs from the number of events.
     #[error("the module gave {outcomes} outcomes for {events} events")]
     WrongOutcomeCount {
-        /// How many events it was given.
+        /// The number of events passed to the guest.
         events: usize,
-        /// How many outcomes came back.
+        /// The number of outcomes returned.
         outcomes: usize,
     },
-    /// One event's outcome is larger than it may be.
+    /// The outcome of one event exceeds the size limit.
     #[error("the module's outcome for event {event} of the batch has {bytes} bytes, {limit} are allowed")]
     OutcomeTooLarge {
-        /// Index of the event in the batch.
+        /// The index of the event in the batch.
         event: usize,
-        /// Size of its outcome in bytes.
+        /// The size of its outcome in bytes.
         bytes: usize,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// What the call returned could not be read: larger in all than `limit`, or against the canonical ABI.
+    /// The answer could not be read: it is larger than `limit`, or it violates the canonical ABI.
     #[error("the module's answer cannot be read (at most {limit} bytes in all): {message}")]
     UnreadableAnswer {
-        /// Bytes that the answer to this call may have in all.
+        /// The limit of the whole answer in bytes.
         limit: usize,
         /// What was wrong.
         message: String,
@@ -159,24 +160,24 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the same events may well go through at another time: the machine may have been busy.
+    /// Returns whether the same events may succeed later, for example because the machine was busy.
     pub fn depends_on_time(&self) -> bool {
         matches!(self, CallError::Deadline { .. })
     }
 }
 
-/// Why a module did not take its settings.
+/// Why a module was not configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigureError {
-    /// It refused them; the list may be empty, and it is a refusal all the same.
+    /// The module rejected its settings. The list of problems may be empty.
     #[error("the module refused its configuration{}", list(.0))]
     Refused(Vec<Problem>),
-    /// The call gave no answer.
+    /// The call failed.
     #[error("the module failed while it was configured")]
     Call(#[source] CallError),
 }
 
-/// `: key: text; key: text`, shortened: the problems are there as data.
+/// Formats problems as `: key: text; key: text`, shortened. The complete problems are available as data.
 fn list(problems: &[Problem]) -> String {
     let mut text = String::new();
     for (at, problem) in problems.iter().take(3).enumerate() {

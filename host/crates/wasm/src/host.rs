@@ -1,7 +1,8 @@
-//! The host's side of an instance: what a guest's imports do.
+//! The host side of an instance: the functions that a guest imports.
 //!
-//! `log` and `kv` are the contract's own. WASI is wasmtime's, with an empty context; only waiting is done here, because
-//! nothing interrupts a host function that sleeps: a guest that polls a clock is woken at the deadline of its call.
+//! `log` and `kv` belong to the contract. WASI is that of wasmtime, with an empty context. Only waiting is implemented
+//! here, because a sleeping host function cannot be interrupted. A guest that polls a clock is woken at the deadline of
+//! its call.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -22,20 +23,21 @@ use super::lines::{self, Source};
 use super::stdio::{self, GuestStream, Output, Stream};
 use hookhost_kv::{Access, Kv};
 
-/// Resources of WASI that a guest may hold: streams, pollables, errors. Each costs the host some hundred bytes.
+/// Limit of the WASI resources that a guest may have: streams, pollables, errors. Each costs the host a few hundred
+/// bytes.
 const RESOURCES: usize = 1_000;
 
-/// Random bytes that a guest gets at once; they are made on the host, where no deadline interrupts.
+/// Limit of the random bytes that a guest gets at once. The host generates them, and no deadline interrupts it.
 const RANDOM_BYTES: u64 = 1 << 20;
 
-/// What a store carries.
+/// The data of a store.
 pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) kv: Access,
     pub(super) output: Arc<Mutex<Output>>,
-    /// When the running call must have ended.
+    /// The deadline of the running call.
     pub(super) deadline: Instant,
-    /// Whether the engine counts what is executed.
+    /// Whether the engine counts executed instructions.
     pub(super) metered: bool,
     wasi: WasiCtx,
     resources: ResourceTable,
@@ -47,7 +49,7 @@ impl State {
         let wasi = WasiCtx::builder()
             .stdout(GuestStream::new(&output, Stream::Out))
             .stderr(GuestStream::new(&output, Stream::Err))
-            // What follows is wasmtime's default, and here so that it stays ours.
+            // These are the defaults of wasmtime, set explicitly so that an update cannot change them.
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
@@ -67,10 +69,10 @@ impl State {
     }
 }
 
-/// Gives a linker everything that a module may import.
+/// Adds everything that a module may import to a linker.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // In place of wasmtime's own, which waits for ever.
+    // Replaces the implementation of wasmtime, which would wait forever.
     linker.allow_shadowing(true);
     poll::add_to_linker::<State, Waiting<'static>>(linker, |state| Waiting {
         resources: &mut state.resources,
@@ -89,12 +91,12 @@ impl WasiView for State {
     }
 }
 
-/// The call has used up its time.
+/// The call has reached its deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline of the call is reached")]
 pub(super) struct DeadlineReached;
 
-/// `wasi:io/poll`, until the deadline.
+/// `wasi:io/poll`, limited by the deadline of the call.
 struct Waiting<'a> {
     resources: &'a mut ResourceTable,
     deadline: Instant,

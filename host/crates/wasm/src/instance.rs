@@ -1,4 +1,4 @@
-//! One running copy of a module: configured once, then called with batches until it fails or is replaced.
+//! One running copy of a module. It is configured once, then called with batches until it fails or is replaced.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,26 +22,26 @@ use hookhost_contract::{Interest, Outcome, Problem};
 use hookhost_event::Event;
 use hookhost_kv::Kv;
 
-/// Bytes that `configure` may return: interests with their filters, or problems.
+/// Limit of the bytes that `configure` may return: interests with their filters, or problems.
 const CONFIGURE_BYTES: usize = 1 << 20;
 
-/// Handles of component resources that a guest may hold.
+/// Limit of the handles of component resources that a guest may have.
 const HANDLES: usize = 10_000;
 
-/// Functions of a guest's stack that an error names, and the length of each.
+/// Limit of the stack frames that an error contains, and of the bytes of each name.
 const FRAMES: usize = 8;
 const FRAME_BYTES: usize = 120;
 
-/// A running module. One thread at a time; see the [module's page](super) for what it may do and what bounds it.
+/// A running module, used by one thread at a time. The [crate page](super) describes its abilities and limits.
 ///
-/// After any [`CallError`] it is dead: what the call wrote to [`Kv`] is undone, every later call fails with
-/// [`CallError::Dead`], and all that is left to do is to drop it and make another.
+/// After any [`CallError`] the instance is dead. The host undoes the changes that the call made to [`Kv`]. Every later
+/// call fails with [`CallError::Dead`]. Drop the instance and create a new one.
 pub struct Instance {
     store: Store<State>,
     exports: HookModule,
     identity: Identity,
     limits: Limits,
-    /// For the texts of a batch that are not lent; reset after each.
+    /// Memory for the texts of a batch that are not lent; reset after each batch.
     arena: Bump,
     dead: bool,
 }
@@ -74,7 +74,7 @@ impl Instance {
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(HANDLES);
         store.set_hostcall_fuel(CONFIGURE_BYTES);
-        // Every tick asks the clock: a deadline is a time, however late or often the ticker runs.
+        // Each tick compares the clock with the deadline. An early or late tick therefore does not move the deadline.
         store.epoch_deadline_callback(|store| {
             if Instant::now() >= store.data().deadline {
                 return Err(DeadlineReached.into());
@@ -102,10 +102,10 @@ impl Instance {
         })
     }
 
-    /// Hands the module its settings, a JSON object, and learns what it wants to be told. Once, before
+    /// Passes the module its settings, a JSON object. Returns the interests of the module. Call it once, before
     /// [`handle`](Instance::handle).
     ///
-    /// May take up to [`Limits::start_deadline`]. After a refusal the instance must not be used.
+    /// The call may take up to [`Limits::start_deadline`]. After an error the instance must not be used.
     pub fn configure(&mut self, config: &str) -> Result<Vec<Interest>, ConfigureError> {
         if self.dead {
             return Err(ConfigureError::Call(CallError::Dead));
@@ -133,10 +133,10 @@ impl Instance {
         }
     }
 
-    /// Hands over a batch; gives one outcome per event, in their order.
+    /// Passes a batch to the module. Returns one outcome per event, in the order of the events.
     ///
-    /// May take up to [`Limits::deadline`] for the whole batch. If it fails, none of the events counts as handled:
-    /// the caller hands each to a new instance on its own, and quarantines the one that fails again.
+    /// The call may take up to [`Limits::deadline`] for the whole batch. If it fails, no event of the batch counts as
+    /// handled. The caller then passes each event alone to a new instance, and quarantines an event that fails again.
     pub fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
         if self.dead {
             return Err(CallError::Dead);
@@ -164,7 +164,8 @@ impl Instance {
             }));
         }
         let outcomes: Vec<Outcome> = outcomes.into_iter().map(Outcome::from).collect();
-        // Beside the bound on the whole answer, so that what fails does not depend on who else is in the batch.
+        // This check is separate from the limit of the whole answer, so that a failure does not depend on other events
+        // of the batch.
         let limit = self.limits.outcome_bytes;
         let too_large = outcomes
             .iter()
@@ -178,12 +179,13 @@ impl Instance {
         Ok(outcomes)
     }
 
-    /// Bytes of linear memory that the instance has now. A guest's memory never shrinks.
+    /// Returns the bytes of linear memory of the instance. The memory of a guest never shrinks.
     pub fn memory(&self) -> usize {
         self.store.data().limiter.memory()
     }
 
-    /// What the last call has executed, in about one unit for each instruction; none unless the engine counts.
+    /// Returns the fuel used by the last call, about one unit per instruction. Returns `None` unless the engine is
+    /// metered.
     pub fn fuel(&self) -> Option<u64> {
         let left = self.store.data().metered.then(|| self.store.get_fuel().ok())??;
         Some(u64::MAX - left)
@@ -196,12 +198,12 @@ impl Instance {
     }
 }
 
-/// Sets the bounds of one call.
+/// Sets the limits of one call.
 fn start_call(store: &mut Store<State>, time: Duration, answer_bytes: usize) {
     store.set_epoch_deadline(1);
     store.set_hostcall_fuel(answer_bytes);
     if store.data().metered {
-        // To be looked at; it does not run out. That the engine counts has been seen.
+        // The fuel is only read and never runs out. `metered` guarantees that this call succeeds.
         store.set_fuel(u64::MAX).ok();
     }
     let state = store.data_mut();
@@ -209,25 +211,25 @@ fn start_call(store: &mut Store<State>, time: Duration, answer_bytes: usize) {
     state.limiter.take_refusal();
 }
 
-/// A call has gone well: what it has changed stays, and what it has said is logged.
+/// Ends a successful call: commits its changes and logs its output.
 fn end_call(store: &mut Store<State>) {
     let state = store.data_mut();
     state.kv.commit();
     stdio::lock(&state.output).end_call(Instant::now());
 }
 
-/// Why there is no instance.
+/// Returns why the instance could not be created.
 fn start_error(store: &mut Store<State>, error: &wasmtime::Error, limits: &Limits) -> LoadError {
     let error = call_error(store, error, limits.start_deadline, CONFIGURE_BYTES);
     store.data_mut().kv.undo(Instant::now());
     match error {
-        // Nothing is returned from start code, so the guest has not run: there was no place to run it.
+        // Start code returns nothing, so the guest has not run: there was no space for the instance.
         CallError::UnreadableAnswer { message, .. } => LoadError::NoRoom(message),
         error => LoadError::Start(error),
     }
 }
 
-/// Sorts what wasmtime says by type; texts are only passed on.
+/// Converts an error of wasmtime by its type; its text is only passed on.
 fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration, answer_bytes: usize) -> CallError {
     if error.is::<DeadlineReached>() {
         stdio::lock(&store.data().output).end_call(Instant::now());
@@ -252,7 +254,8 @@ fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration,
         }
         None => {}
     }
-    // An error in a host function, such as too long a text, has neither a trap nor an exit, but a guest's stack.
+    // An error of a host function, such as a text that is too long, is neither a trap nor an exit, but it has the stack
+    // of the guest.
     if error.is::<Trap>() || error.is::<I32Exit>() || error.is::<WasmBacktrace>() {
         return CallError::Trap {
             message,
@@ -265,7 +268,8 @@ fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration,
     }
 }
 
-/// The guest's own functions, innermost first; of Rust's, those of a panic on its way out are left out.
+/// Returns the functions on the stack of the guest, innermost first. Leaves out the functions of Rust's runtime, such
+/// as those of a panic.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     const RUNTIME: [&str; 8] = [
         "std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rust", "abort",

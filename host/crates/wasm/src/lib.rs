@@ -1,29 +1,35 @@
-//! Modules as WebAssembly components: compile one, make warm instances of it, hand them batches of events.
+//! WebAssembly components as modules: compiles a module, creates warm instances and calls them with batches of events.
 //!
-//! The data and who owns it:
+//! The types and what each owns:
 //!
-//! - [`Engine`] is made once per process. It owns the cache of compiled code on disk, the linker and the one
-//!   thread that makes deadlines tick; it is a handle, and the thread ends with the last clone and the last instance.
-//!   Compiling is done in a process of its own (`compile.rs`).
-//! - [`Component`] is one module, compiled and with its imports and exports checked. Clones share the code.
-//! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time, takes calls one after
-//!   the other, and is thrown away after the first call that fails: what a trap leaves behind is never used again.
-//! - [`Kv`](hookhost_kv::Kv) is what a module keeps beyond its instances. All instances of a module share one; the [`KvStores`](hookhost_kv::KvStores) has them by
-//!   name, and on disk if there is a data folder.
+//! - [`Engine`] is created once per process. It owns the cache of compiled code on disk, the linker and the one thread
+//!   that increments the epoch for deadlines. It is a handle. The thread ends with the last clone and the last
+//!   instance. A child process compiles modules (`compile.rs`).
+//! - [`Component`] is one compiled module whose imports and exports have been checked. Clones share the code.
+//! - [`Instance`] is one running copy with its own memory. It belongs to one OS thread at a time and handles one call
+//!   after another. It is dropped after the first failed call, so state left by a trap is never used again.
+//! - [`Kv`](hookhost_kv::Kv) is the state of a module that outlives its instances. All instances of a module share it.
+//!   [`KvStores`](hookhost_kv::KvStores) contains the states by module name, and stores them on disk if there is a data
+//!   folder.
 //!
-//! The way of a batch: [`Event`](hookhost_event::Event)s are lent to the bindings (`lower.rs`: no text and no payload is
-//! copied on this side), wasmtime copies them into the guest, and the answer comes back as [`Outcome`](hookhost_contract::Outcome)s that share
-//! nothing with the guest.
+//! How a batch is handled: the host lends its [`Event`](hookhost_event::Event)s to the bindings (`lower.rs`) without
+//! copying texts and payloads. wasmtime copies them into the guest. The answer comes back as
+//! [`Outcome`](hookhost_contract::Outcome)s that share no memory with the guest.
 //!
-//! What bounds a guest: linear memory, tables and handles ([`Limits`], summed over the whole instance); the time of a
-//! call, also while it waits on a clock ([`CallError::Deadline`]); the size of what it returns; the state it keeps
-//! ([`KvBounds`](hookhost_kv::KvBounds)); the lines it logs (`stdio.rs`: per second and in length). WASI is there because compilers link it,
-//! with nothing granted: no files, no environment, no arguments, no sockets, no name resolution. Clocks and random
-//! numbers work.
+//! Limits of a guest:
 //!
-//! Calls are synchronous. They must come from a thread of the caller's own (or `spawn_blocking`), never from inside an
-//! async task, and that thread needs the usual 2 MiB of stack. Nothing outside this directory sees a type of wasmtime or
-//! of the generated bindings.
+//! - Linear memory, tables and handles: [`Limits`], summed over the whole instance.
+//! - The time of a call, including its waits on a clock: [`CallError::Deadline`].
+//! - The size of its answer: [`Limits::outcome_bytes`].
+//! - Its state: [`KvBounds`](hookhost_kv::KvBounds).
+//! - Its log lines: `stdio.rs`, in length and per second.
+//!
+//! WASI is available because compilers link it, but it grants no access: no files, environment, arguments, sockets or
+//! name resolution. Clocks and random numbers work.
+//!
+//! Calls are synchronous. Make them from a thread of your own (or `spawn_blocking`), never from inside an async task.
+//! The thread needs the usual stack of 2 MiB. Types of wasmtime and of the generated bindings are private to this
+//! crate.
 
 mod bindings;
 mod cache;

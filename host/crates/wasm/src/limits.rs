@@ -1,23 +1,26 @@
-//! What one instance may use, and the part of it that wasmtime asks about while the guest runs.
+//! The limits of one instance, and the resource limiter that wasmtime calls while the guest runs.
 
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// What one instance may use. The defaults fit guests from Rust to Python.
+/// Limits of one instance. The defaults fit guests from Rust to Python.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of linear memory, all memories of the instance together. 256 MiB: Python begins with 13, and may read large payloads.
+    /// Bytes of linear memory, summed over all memories of the instance. The default is 256 MiB: Python starts with 13
+    /// MiB and may read large payloads.
     pub memory: usize,
-    /// Elements of all tables together. 200,000: Python has some 30,000; each costs the host up to 16 bytes.
+    /// Elements of all tables together. The default is 200,000: Python has about 30,000. Each element costs the host up
+    /// to 16 bytes.
     pub table_elements: usize,
-    /// How long one batch may take. 1 s: a thousand times what a slow guest needs for 64 events, and still short
-    /// enough that a module that hangs is noticed before its queue has run full.
+    /// Time limit of one batch. The default is 1 s. A slow guest needs a thousandth of that for 64 events, and a module
+    /// that hangs is detected before its queue is full.
     pub deadline: Duration,
-    /// How long instantiation may take, and after it `configure`. 10 s: interpreters start slowly on a busy machine.
+    /// Time limit of the instantiation, and of `configure` after it. The default is 10 s, because interpreters start
+    /// slowly on a busy machine.
     pub start_deadline: Duration,
-    /// Bytes of all requests that come of one event, with 64 for each part. 4 MiB: the largest usual payload (1 MiB)
-    /// as base64 to two receivers.
+    /// Bytes of all requests made from one event, plus 64 for each part. The default is 4 MiB: the largest usual
+    /// payload (1 MiB) as base64 to two receivers.
     pub outcome_bytes: usize,
 }
 
@@ -34,9 +37,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bytes that the answer to a batch may have, checked while it is read: one outcome more than there are events, so
-    /// that the one that is too large can usually be named. More than its memory an honest guest cannot return; one
-    /// that returns the same bytes over and over would multiply them here.
+    /// Returns the limit of the answer to a batch in bytes, checked while the answer is read. It allows one outcome
+    /// more than there are events, so that an error can usually name the oversized outcome. The limit never exceeds the
+    /// memory limit, because an honest guest cannot return more. A guest that returns the same bytes repeatedly would
+    /// otherwise multiply them in the host.
     pub(super) fn answer_bytes(&self, events: usize) -> usize {
         self.outcome_bytes
             .saturating_mul(events.saturating_add(1))
@@ -45,20 +49,21 @@ impl Limits {
     }
 }
 
-/// Core instances, memories and tables of one component instance. Python has some 30 instances.
+/// Limit of the core instances, memories and tables of one component instance. Python has about 30 instances.
 const PARTS: usize = 1_000;
 
-/// What was refused.
+/// A rejected growth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Bytes of memory: wanted in all.
+    /// The total bytes of memory that were requested.
     Memory(usize),
-    /// Elements of tables: wanted in all.
+    /// The total elements of tables that were requested.
     Table(usize),
 }
 
-/// Sums memories and tables of a store. A refusal is remembered, because the guest sees only that growing has failed
-/// and dies of something else; an interpreter may also collect its garbage and go on, so that refusing does not trap.
+/// Sums the memories and tables of a store. It remembers a rejected growth, because the guest only sees that the growth
+/// failed and then fails for another reason. A rejection does not trap, because an interpreter may collect its garbage
+/// and continue.
 #[derive(Debug)]
 pub(super) struct Limiter {
     memory: Meter,
@@ -70,7 +75,7 @@ pub(super) struct Limiter {
 struct Meter {
     used: usize,
     limit: usize,
-    /// The growth granted last, to be taken back if it then fails.
+    /// The last growth that was granted. It is undone if the growth then fails.
     granted: usize,
 }
 
@@ -83,7 +88,7 @@ impl Meter {
         }
     }
 
-    /// Grants the growth, or says how much there would be.
+    /// Grants a growth, or returns the total that was requested.
     fn grow(&mut self, current: usize, desired: usize) -> Result<(), usize> {
         let more = desired.saturating_sub(current);
         let wanted = self.used.saturating_add(more);
@@ -109,12 +114,12 @@ impl Limiter {
         }
     }
 
-    /// What was refused since the last time that this was asked.
+    /// Returns and clears the last rejected growth.
     pub(super) fn take_refusal(&mut self) -> Option<Refusal> {
         self.refusal.take()
     }
 
-    /// Bytes of linear memory in use.
+    /// Returns the bytes of linear memory in use.
     pub(super) fn memory(&self) -> usize {
         self.memory.used
     }

@@ -1,34 +1,34 @@
-//! Lines that a guest writes, made fit for the host's log: cleaned, cut and counted.
+//! Cleans, cuts and counts the lines that a guest writes to the log of the host.
 //!
-//! A guest may write anything, as fast as it can. A line becomes at most [`LINE_BYTES`] of printable text, and an
-//! instance logs [`BURST`] lines at once and [`PER_SECOND`] in the long run; what is above that is counted, and the
-//! count is logged with the next line that passes. Nothing here does I/O but through `tracing`.
+//! A guest may write any bytes at any rate. A line becomes at most [`LINE_BYTES`] of printable text. An instance logs
+//! at most [`BURST`] lines at once and [`PER_SECOND`] lines per second on average. Lines beyond this limit are dropped
+//! and counted. The next logged line also logs that count. This module does I/O only through `tracing`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-/// The `tracing` target of everything that modules say.
+/// The `tracing` target of all lines of modules.
 pub(super) const TARGET: &str = "hookhost::module";
 
-/// Longest line. 4 KiB: a stack frame with a long symbol, or a line of JSON.
+/// Limit of a line in bytes. 4 KiB fits a stack frame with a long symbol, or a line of JSON.
 pub(super) const LINE_BYTES: usize = 4 << 10;
 
-/// Lines at once: a Python traceback on each of a few events.
+/// Limit of the lines logged at once: a Python traceback for each of a few events.
 const BURST: u32 = 200;
 
-/// Lines per second in the long run: what a person can still scroll through.
+/// Limit of the lines per second on average, low enough that a person can still follow the log.
 const PER_SECOND: u32 = 20;
 
-/// Whose lines they are.
+/// The module that writes the lines.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) module: Arc<str>,
     pub(super) generation: u32,
 }
 
-/// The lines of one instance on their way into the log.
+/// The rate-limited log lines of one instance.
 #[derive(Debug)]
 pub(super) struct Lines {
     source: Source,
@@ -43,9 +43,9 @@ impl Lines {
         }
     }
 
-    /// Logs one line, or counts it. `stream` is `log`, `stdout` or `stderr`; `line` is cleaned by the caller.
+    /// Logs one line, or drops and counts it. `stream` is `log`, `stdout` or `stderr`. The caller has cleaned `line`.
     pub(super) fn write(&mut self, level: Level, stream: &'static str, line: &str, now: Instant) {
-        // A line that the log does not keep must not use up the rate.
+        // A line that the log level filters out must not count towards the rate.
         if !is_enabled(level) {
             return;
         }
@@ -71,7 +71,7 @@ impl Lines {
     }
 }
 
-/// Whether lines of this level are kept just now.
+/// Returns whether lines of this level are currently logged.
 pub(super) fn is_enabled(level: Level) -> bool {
     match level {
         Level::ERROR => tracing::enabled!(target: TARGET, Level::ERROR),
@@ -82,7 +82,7 @@ pub(super) fn is_enabled(level: Level) -> bool {
     }
 }
 
-/// A token bucket that counts what it refuses.
+/// A token bucket that counts rejected lines.
 #[derive(Debug)]
 struct Bucket {
     tokens: u32,
@@ -99,7 +99,7 @@ impl Bucket {
         }
     }
 
-    /// Takes a token; gives how many were refused before it.
+    /// Takes a token. Returns the number of lines rejected before, or `None` if no token is left.
     fn take(&mut self, now: Instant) -> Option<u64> {
         const STEP: Duration = Duration::from_millis(1000 / PER_SECOND as u64);
         let steps = now.saturating_duration_since(self.filled).as_nanos() / STEP.as_nanos();
@@ -107,7 +107,7 @@ impl Bucket {
             self.tokens = BURST;
             self.filled = now;
         } else {
-            // Fewer than BURST, so it fits.
+            // The number is below BURST, so it fits.
             let steps = steps as u32;
             self.tokens += steps;
             self.filled += STEP * steps;
@@ -121,11 +121,11 @@ impl Bucket {
     }
 }
 
-/// Makes a line of what a guest wrote: terminal sequences go, white space becomes a blank, other control characters
-/// and those that turn the direction of text become `U+FFFD`, as do bytes that are no UTF-8. What is longer than
-/// `limit` bytes ends in `…`.
+/// Turns the bytes of a guest into a line. Removes terminal sequences and replaces white space by a space. Other
+/// control characters, characters that change the direction of text, and invalid UTF-8 become `U+FFFD`. A line longer
+/// than `limit` bytes ends in `…`.
 pub(super) fn clean(bytes: &[u8], limit: usize) -> String {
-    // Nothing interrupts the host while it reads, so it does not read for ever to find what to leave out.
+    // No deadline interrupts the host here, so it limits how many bytes it reads, including those it removes.
     let (seen, unseen) = bytes.split_at(bytes.len().min(limit.saturating_mul(4)));
     let text = String::from_utf8_lossy(seen);
     let text = text.trim_end();
@@ -163,7 +163,7 @@ fn cut(mut line: String, limit: usize) -> String {
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
-/// What follows ESC in ECMA-48: a control sequence, a control string, or one or two characters.
+/// Skips what follows ESC in ECMA-48: a control sequence, a control string, or one or two characters.
 fn skip_escape(chars: &mut Chars<'_>) {
     match chars.peek() {
         Some('[') => {
@@ -171,7 +171,7 @@ fn skip_escape(chars: &mut Chars<'_>) {
             skip_to_final(chars);
         }
         Some(']' | 'P' | 'X' | '^' | '_') => {
-            // Ends with BEL or ESC \.
+            // A control string ends with BEL or ESC \.
             while let Some(char) = chars.next() {
                 if char == '\u{7}' || char == '\u{9c}' {
                     return;
@@ -189,7 +189,8 @@ fn skip_escape(chars: &mut Chars<'_>) {
     }
 }
 
-/// Parameters and intermediates up to the final character of a control sequence; ends at what cannot belong to one.
+/// Skips the parameters and intermediates up to the final character of a control sequence. Stops at a character that
+/// cannot belong to one.
 fn skip_to_final(chars: &mut Chars<'_>) {
     while chars.next_if(|char| ('\u{20}'..='\u{3f}').contains(char)).is_some() {}
     chars.next_if(|char| ('\u{40}'..='\u{7e}').contains(char));

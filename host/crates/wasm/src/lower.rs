@@ -1,8 +1,8 @@
-//! Events as the bindings want them: every text and payload lent, nothing copied but what has no text yet.
+//! Converts events for the bindings. Every text and payload is lent; only values without a text are copied.
 //!
-//! Identifiers and addresses are written as text into an arena, lists become slices in it; the arena is emptied after
-//! each batch and keeps its memory, so that a batch usually allocates nothing. A message event costs two identifiers
-//! and, if its client is another than the one before, an address.
+//! Identifiers and addresses are written as text into an arena, and lists become slices in it. The arena is reset after
+//! each batch and keeps its memory, so a batch usually allocates nothing. A message event writes two identifiers. It
+//! also writes an address if its client differs from that of the previous event.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ use hookhost_event::{
     Unsubscription,
 };
 
-/// Lends a batch. What is returned lives until the arena is reset.
+/// Lends a batch. The result is valid until the arena is reset.
 pub(super) fn events<'a>(arena: &'a Bump, events: &'a [Arc<Event>]) -> &'a [wit::Event<'a>] {
     let mut lender = Lender { arena, last: None };
     arena.alloc_slice_fill_iter(events.iter().map(|event| lender.event(event)))
@@ -35,7 +35,7 @@ pub(super) fn node(node: &Node) -> wit::Node<'_> {
 
 struct Lender<'a> {
     arena: &'a Bump,
-    /// The address written last: the events of a batch are often those of few clients.
+    /// The address written last. The events of a batch often belong to few clients.
     last: Option<(IpAddr, &'a str)>,
 }
 
@@ -259,7 +259,7 @@ impl<'a> Lender<'a> {
             .alloc_slice_fill_iter(pairs.iter().map(|(name, value)| (&**name, &**value)))
     }
 
-    /// None costs a guest nothing, an empty list an allocation.
+    /// `None` costs a guest nothing, while an empty list costs an allocation.
     fn pairs_if_any(&self, pairs: &'a [(ByteString, ByteString)]) -> Option<&'a [(&'a str, &'a str)]> {
         (!pairs.is_empty()).then(|| self.pairs(pairs))
     }
@@ -343,7 +343,7 @@ macro_rules! lower_properties {
     };
 }
 
-/// The value of a property: texts and bytes are lent, numbers are copied.
+/// Converts the value of a property: lends texts and bytes, copies numbers.
 macro_rules! lent {
     (ByteString $value:ident) => {
         $value

@@ -1,4 +1,4 @@
-//! What arrives in a guest, field by field.
+//! Tests of the fields that a guest receives.
 
 use super::*;
 use hookhost_event::Bytes;

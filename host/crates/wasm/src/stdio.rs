@@ -1,10 +1,10 @@
-//! A guest's standard output and error: lines into the log, and the last words of an instance that dies.
+//! Standard output and standard error of a guest. Its lines go to the log, and its last lines explain a trap.
 //!
-//! Panics and exceptions are written to standard error by every language's runtime before it traps, and the trap
-//! itself says nothing but `unreachable`. So the last [`TAIL_LINES`] lines of the running call are held back here, and
-//! [`Output::last_words`] finds the panic or the exception in them. That is told with the trap and not logged as well; all
-//! other lines are logged at the end of the call at the latest. A stream holds at most one unfinished line, of at most
-//! [`LINE_BYTES`]; what is longer is cut while it comes in.
+//! The runtime of every language writes a panic or an exception to standard error before it traps. The trap itself only
+//! says `unreachable`. The last [`TAIL_LINES`] lines of the running call are therefore kept back, and
+//! [`Output::last_words`] finds the panic or exception in them. It becomes part of the error and is not logged again.
+//! All other lines are logged by the end of the call. A stream keeps at most one unfinished line of at most
+//! [`LINE_BYTES`]; a longer line is cut while it arrives.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,23 +21,23 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::lines::{LINE_BYTES, Lines, Source, clean};
 
-/// Lines of standard error that are held back while a call runs: the inner end of a deep traceback.
+/// Limit of the lines of standard error kept back during a call: the inner end of a deep traceback.
 const TAIL_LINES: usize = 24;
 
-/// Longest text that is given as the reason of a trap.
+/// Limit of the text that explains a trap, in bytes.
 pub(super) const WORDS_BYTES: usize = 2 << 10;
 
-/// How much a guest may write at once.
+/// Limit of the bytes that a guest may write at once.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// Which stream.
+/// A stream of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Out,
     Err,
 }
 
-/// Everything that one instance says: both streams and the `log` import share one rate.
+/// All output of one instance. Both streams and the `log` import share one rate limit.
 #[derive(Debug)]
 pub(super) struct Output {
     lines: Lines,
@@ -46,11 +46,11 @@ pub(super) struct Output {
     tail: VecDeque<String>,
 }
 
-/// The beginning of a line.
+/// The beginning of an unfinished line.
 #[derive(Debug, Default)]
 struct Unfinished {
     bytes: Vec<u8>,
-    /// It is longer than a line may be; the rest is passed over.
+    /// The line is too long; the rest is dropped.
     cut: bool,
 }
 
@@ -65,22 +65,22 @@ impl Output {
         }
     }
 
-    /// A line of the `log` import.
+    /// Logs a line of the `log` import.
     pub(super) fn log(&mut self, level: Level, line: &str, now: Instant) {
         if super::lines::is_enabled(level) {
             self.lines.write(level, "log", &clean(line.as_bytes(), LINE_BYTES), now);
         }
     }
 
-    /// A call has ended: logs what the guest said on its standard error.
+    /// Ends a call: logs the lines of standard error that were kept back.
     pub(super) fn end_call(&mut self, now: Instant) {
         for line in std::mem::take(&mut self.tail) {
             self.lines.write(Level::WARN, "stderr", &line, now);
         }
     }
 
-    /// What the guest said last on its standard error before it failed: the panic or exception, if there is one, else the last
-    /// lines. What it said before that is logged.
+    /// Returns the last output on standard error before a failure: the panic or exception if there is one, otherwise
+    /// the last lines. Logs the lines before it.
     pub(super) fn last_words(&mut self, now: Instant) -> Option<String> {
         if !self.err.bytes.is_empty() {
             self.end_line(Stream::Err, now);
@@ -135,7 +135,7 @@ impl Output {
     }
 }
 
-/// Unfinished lines are logged when the instance is dropped.
+/// Logs unfinished lines when the instance is dropped.
 impl Drop for Output {
     fn drop(&mut self) {
         let now = Instant::now();
@@ -154,10 +154,10 @@ impl Unfinished {
     }
 }
 
-/// Finds what matters in the last lines of standard error, by the habits of the languages that modules are written in.
-/// A guest that has other habits gets all of its lines. Gives the number of lines before what matters, too.
+/// Finds the panic or exception in the last lines of standard error, in the formats of common languages. Returns the
+/// number of lines before it, and its text. With an unknown format, it returns all lines.
 fn last_words(tail: &[&str]) -> (usize, String) {
-    // Rust: a line with the place, lines with the message, a note that does not help here.
+    // Rust: a line with the location, lines with the message, and a note that is left out.
     if let Some(panic) = tail.iter().rposition(|line| line.contains("panicked at ")) {
         let words = tail
             .iter()
@@ -179,7 +179,7 @@ fn last_words(tail: &[&str]) -> (usize, String) {
     (0, tail.join(" "))
 }
 
-/// One of the streams, as WASI wants it. Always ready, and never fails: a guest's output must not stop the guest.
+/// One of the two streams for WASI. It is always ready and never fails, because output must not stop the guest.
 #[derive(Debug, Clone)]
 pub(super) struct GuestStream {
     output: Arc<Mutex<Output>>,
@@ -199,7 +199,7 @@ impl GuestStream {
     }
 }
 
-/// A panic while a line was written leaves at worst half a line.
+/// Locks the output. A panic during a write leaves at most half a line.
 pub(super) fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
     output.lock().unwrap_or_else(PoisonError::into_inner)
 }
