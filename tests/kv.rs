@@ -96,5 +96,5 @@ async fn a_data_folder_that_cannot_be_used_ends_the_start_with_its_name() {
     std::fs::write(foreign.join("kv.redb"), "something else entirely").unwrap();
     refused(&foreign, &["foreign/kv.redb cannot be used", "move it away"]).await;
     std::fs::write(dir.path().join("file"), "").unwrap();
-    refused(&dir.path().join("file"), &["file cannot be made", "File exists"]).await;
+    refused(&dir.path().join("file"), &["file cannot be created", "File exists"]).await;
 }

@@ -1,9 +1,9 @@
-//! The state of modules in a file.
+//! Stores the state of modules in a file.
 //!
-//! One file per data folder, `kv.redb`: a table per module from key to end and value, and one that says which modules
-//! were removed and when. redb because it is one file, written in Rust, transactional, checks what it reads, and locks
-//! the file against a second host. Opening checks every page: a file that is damaged, or somebody else's, is an error
-//! and stays as it is.
+//! Each data folder contains one file, `kv.redb`. It has one table per module, from key to expiry time and value, and
+//! one table of removed modules with the time of removal. hookhost uses redb because it needs only one file, is written
+//! in Rust, is transactional, verifies what it reads, and locks the file against a second host. Opening checks every
+//! page. A damaged or foreign file is an error and stays unchanged.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
@@ -14,71 +14,71 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-/// Name of the file.
+/// The name of the file.
 const FILE: &str = "kv.redb";
 
-/// What the file holds, by name.
+/// The entry that identifies the format of the file.
 const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("hookhost");
 const CONTENT: (&str, &str) = ("content", "state of modules, version 1");
 
-/// Removed modules and when that was seen, in milliseconds since 1970.
+/// Removed modules with the time when the removal was noticed, in milliseconds since 1970.
 const REMOVED: TableDefinition<&str, u64> = TableDefinition::new("removed");
 
-/// Before the name of a module, the name of its table.
+/// The prefix of a table name, before the name of the module.
 const PREFIX: &str = "module/";
 
-/// End in place of a time for values that have none.
+/// The expiry time of values that never expire.
 const NEVER: u64 = u64::MAX;
 
-/// Pages that are kept in memory. The state itself is; this is for the inner pages of the tables.
+/// Limit of the page cache in memory. The state itself is in memory; this cache is for the inner pages of the tables.
 const CACHE_BYTES: usize = 4 << 20;
 
-/// The data folder cannot be used.
+/// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The folder cannot be made.
-    #[error("the data folder {} cannot be made", dir.display())]
+    /// The folder cannot be created.
+    #[error("the data folder {} cannot be created", dir.display())]
     Folder {
         /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The system refuses a thread.
-    #[error("no thread can be started to write the state of modules")]
+    /// The system refuses to create a thread.
+    #[error("cannot start the thread that writes the state of modules")]
     Thread(#[source] std::io::Error),
-    /// Another process has it.
-    #[error("{} is in use by another hookhost; each needs a data folder of its own", file.display())]
+    /// Another process uses the file.
+    #[error("{} is in use by another hookhost; each needs its own data folder", file.display())]
     InUse {
         /// The file.
         file: PathBuf,
     },
-    /// The file is there but cannot be used.
-    #[error("{} cannot be used: {reason}; move it away to begin without the state of modules", file.display())]
+    /// The file exists but cannot be used.
+    #[error("{} cannot be used: {reason}; move it away to start without the state of modules", file.display())]
     Unusable {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// A value as it is kept.
+/// A value as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Saved {
     pub(crate) value: Bytes,
-    /// When it ends, in milliseconds since 1970.
+    /// When the value expires, in milliseconds since 1970.
     pub(crate) end: Option<u64>,
 }
 
-/// What has changed in the state of one module.
+/// The changes to the state of one module.
 #[derive(Debug, Default)]
 pub(crate) struct Changed {
     pub(crate) module: Arc<str>,
-    /// Nothing that was kept is worth keeping.
+    /// Whether to delete the stored state before applying `keys`.
     pub(crate) reset: bool,
-    /// Keys, and their values unless they are gone.
+    /// Changed keys with their new values; `None` removes the key.
     pub(crate) keys: Vec<(Arc<str>, Option<Saved>)>,
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct Disk {
 
 enum State {
     Open(Database),
-    /// After an error: it is opened anew by whoever needs it next.
+    /// An error occurred. The next operation opens the file again.
     Failed,
     Closed,
 }
@@ -102,7 +102,11 @@ fn table_name(module: &str) -> String {
 }
 
 impl Disk {
-    /// Opens the file in a folder; makes both if they are not there, closed to others.
+    /// Opens the file in a folder. Creates both if they are missing, closed to other users.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`] if the folder cannot be created or the file cannot be used.
     pub(crate) fn open(dir: &Path) -> Result<Disk, DataError> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|source| DataError::Folder {
@@ -114,12 +118,12 @@ impl Disk {
         Ok(Disk { path, state })
     }
 
-    /// Lets go of the file, which another process may open from then on; everything else is an error afterwards.
+    /// Closes the file, so that another process may open it. Every later operation returns an error.
     pub(crate) fn close(&mut self) {
         self.state = State::Closed;
     }
 
-    /// The open file; after an error it is opened again first.
+    /// Returns the open file. After an error it opens the file again.
     fn database(&mut self) -> Result<&Database, String> {
         if matches!(self.state, State::Failed) {
             self.state = State::Open(open(&self.path).map_err(|error| error.to_string())?);
@@ -130,7 +134,7 @@ impl Disk {
         }
     }
 
-    /// Does something with the file, which is opened anew the next time if it fails.
+    /// Runs an operation on the file. If it fails, the next operation opens the file again.
     fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, String> {
         let done = work(self.database()?);
         done.map_err(|error| {
@@ -139,7 +143,7 @@ impl Disk {
         })
     }
 
-    /// All that is kept for a module, which counts as removed no longer.
+    /// Returns the stored state of a module, and marks the module as present.
     pub(crate) fn load(&mut self, module: &str) -> Result<Vec<(String, Saved)>, String> {
         if self.modules()?.get(module).is_some_and(Option::is_some) {
             self.mark(module, None)?;
@@ -165,7 +169,7 @@ impl Disk {
         })
     }
 
-    /// Writes changes, all or none of them.
+    /// Writes all changes in one transaction, or none of them.
     pub(crate) fn write(&mut self, changes: &[Changed]) -> Result<(), String> {
         self.with(|database| {
             let transaction = database.begin_write()?;
@@ -189,7 +193,7 @@ impl Disk {
         })
     }
 
-    /// Every module of which something is kept, and since when it has been removed.
+    /// Returns every module with stored state, and the time of its removal if it was removed.
     pub(crate) fn modules(&mut self) -> Result<BTreeMap<String, Option<u64>>, String> {
         self.with(|database| {
             let transaction = database.begin_read()?;
@@ -205,7 +209,7 @@ impl Disk {
         })
     }
 
-    /// Says since when a module has been removed, or that it has not.
+    /// Marks a module as removed since a time, or as present.
     pub(crate) fn mark(&mut self, module: &str, removed: Option<u64>) -> Result<(), String> {
         self.with(|database| {
             let transaction = database.begin_write()?;
@@ -221,7 +225,7 @@ impl Disk {
         })
     }
 
-    /// Forgets modules.
+    /// Deletes the state of modules.
     pub(crate) fn forget(&mut self, modules: &[String]) -> Result<(), String> {
         self.with(|database| {
             let transaction = database.begin_write()?;
@@ -240,7 +244,7 @@ fn open(path: &Path) -> Result<Database, DataError> {
         file: path.to_owned(),
         reason,
     };
-    // What is damaged in a way that nobody has thought of makes the library panic, in spite of its checks.
+    // The library may panic on unexpected damage, despite its checks.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let database = Builder::new()
             .set_cache_size(CACHE_BYTES)
@@ -253,28 +257,28 @@ fn open(path: &Path) -> Result<Database, DataError> {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(redb::Error::DatabaseAlreadyOpen)) => Err(DataError::InUse { file: path.to_owned() }),
         Ok(Err(redb::Error::Corrupted(reason))) => {
-            Err(unusable(format!("it is damaged or of another kind ({reason})")))
+            Err(unusable(format!("it is damaged or not a state file ({reason})")))
         }
         Ok(Err(redb::Error::Io(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(unusable("it is damaged or of another kind".to_owned()))
+            Err(unusable("it is damaged or not a state file".to_owned()))
         }
         Ok(Err(error)) => Err(unusable(error.to_string())),
         Err(_) => Err(unusable("it is damaged".to_owned())),
     }
 }
 
-/// Writes into a new file what it holds, and checks that of an old one.
+/// Writes the format entry into a new file, and checks it in an existing file.
 fn about(database: &Database) -> Result<(), redb::Error> {
     let read = database.begin_read()?;
     if read.list_tables()?.next().is_some() {
         let other = |text: String| Err(redb::Error::Corrupted(text));
         let Ok(table) = read.open_table(ABOUT) else {
-            return other("it does not say what it holds".to_owned());
+            return other("its format is not stated".to_owned());
         };
         return match table.get(CONTENT.0)? {
             Some(content) if content.value() == CONTENT.1 => Ok(()),
-            Some(content) => other(format!("it holds {:?}, not {:?}", content.value(), CONTENT.1)),
-            None => other("it does not say what it holds".to_owned()),
+            Some(content) => other(format!("its format is {:?}, not {:?}", content.value(), CONTENT.1)),
+            None => other("its format is not stated".to_owned()),
         };
     }
     drop(read);
@@ -287,7 +291,7 @@ fn about(database: &Database) -> Result<(), redb::Error> {
 
 #[cfg(test)]
 impl Disk {
-    /// As after an error, and the file to be opened next is this one.
+    /// Simulates an error; the next operation opens the file at `path`.
     pub(crate) fn lose(&mut self, path: &Path) {
         self.state = State::Failed;
         self.path = path.to_owned();

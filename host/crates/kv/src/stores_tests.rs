@@ -369,7 +369,7 @@ fn a_folder_that_cannot_be_used_is_an_error_with_its_name() {
     let file = dir.path().join("file");
     std::fs::write(&file, "").unwrap();
     let text = error(&file.join("below"));
-    assert!(text.contains("below cannot be made: Not a directory"), "{text}");
+    assert!(text.contains("below cannot be created: Not a directory"), "{text}");
     for content in [&b"hello"[..], &[0; 10_000], b"SQLite format 3\0 and more", b"redb"] {
         std::fs::write(dir.path().join("kv.redb"), content).unwrap();
         let text = error(dir.path());
@@ -382,9 +382,9 @@ fn a_folder_that_cannot_be_used_is_an_error_with_its_name() {
     }
     // A file of the same library that is somebody else's, and one of a later version.
     for (table, key, expected) in [
-        ("theirs", "content", "it does not say what it holds"),
-        ("hookhost", "other", "it does not say what it holds"),
-        ("hookhost", "content", "it holds \"something\", not"),
+        ("theirs", "content", "its format is not stated"),
+        ("hookhost", "other", "its format is not stated"),
+        ("hookhost", "content", "its format is \"something\", not"),
     ] {
         std::fs::remove_file(dir.path().join("kv.redb")).unwrap();
         let database = redb::Database::create(dir.path().join("kv.redb")).unwrap();
