@@ -354,7 +354,7 @@ async fn components_for_another_world() {
         ),
         (
             patched("hookhost:hook/kv@0.1.0", "hookhost:hook/kw@0.1.0"),
-            "this module imports hookhost:hook/kw@0.1.0, which modules do not get",
+            "this module imports hookhost:hook/kw@0.1.0, which is not available",
         ),
         (
             patched("wasi:clocks/monotonic-clock@", "wasi:clacks/monotonic-clock@"),

@@ -60,7 +60,7 @@ impl Cache {
         let found = file.metadata().ok()?;
         // The folder may have been open to other users before hookhost closed it.
         if found.uid() != rustix::process::geteuid().as_raw() || found.permissions().mode() & 0o022 != 0 {
-            warn!(file = %path.display(), "compiled code that others could have written is removed");
+            warn!(file = %path.display(), "removing compiled code that other users could have written");
             fs::remove_file(&path).ok();
             return None;
         }
@@ -68,7 +68,7 @@ impl Cache {
         file.set_modified(SystemTime::now()).ok();
         let code = native::mapped(engine, &path);
         let code = code.inspect_err(|error| {
-            warn!(file = %path.display(), error = format!("{error:#}"), "compiled code cannot be used and is removed");
+            warn!(file = %path.display(), error = format!("{error:#}"), "removing unusable compiled code");
             fs::remove_file(&path).ok();
         });
         code.ok()

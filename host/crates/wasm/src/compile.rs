@@ -49,7 +49,7 @@ pub(super) fn compile(wasm: &[u8], metered: bool, apart: Option<Duration>) -> Re
     if let Some(limit) = apart {
         match elsewhere(&mut command(metered), wasm, limit) {
             Ok(result) => return result,
-            Err(error) => tracing::warn!(%error, "no process can be started to compile a module; it is compiled here"),
+            Err(error) => tracing::warn!(%error, "cannot start a compiler process; compiling in this process"),
         }
     }
     here(wasm, metered).map_err(LoadError::Invalid)
@@ -79,7 +79,7 @@ fn elsewhere(command: &mut Command, wasm: &[u8], limit: Duration) -> io::Result<
         let words = clean(&words, WORDS_BYTES);
         Err(LoadError::Invalid(match status.code() {
             Some(1) => words,
-            _ => format!("the compiler has failed on it ({status}): {words}"),
+            _ => format!("the compiler failed ({status}): {words}"),
         }))
     })
 }
@@ -138,10 +138,7 @@ mod tests {
             ),
             (
                 "/bin/cat >/dev/null; echo help >&2; exit 7",
-                Err(
-                    "this component cannot be compiled: the compiler has failed on it (exit status: 7): help"
-                        .to_owned(),
-                ),
+                Err("this component cannot be compiled: the compiler failed (exit status: 7): help".to_owned()),
             ),
         ] {
             assert_eq!(outcome(script, long), expected, "{script}");

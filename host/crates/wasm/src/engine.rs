@@ -134,7 +134,7 @@ impl Engine {
     fn kept(&self, hash: &Digest, code: &[u8]) -> Option<Code> {
         let cache = self.cache.as_ref()?;
         if let Err(error) = cache.keep(hash, code) {
-            tracing::warn!(%error, "compiled code cannot be kept in the cache");
+            tracing::warn!(%error, "cannot store compiled code in the cache");
         }
         cache.find(&self.engine, hash)
     }

@@ -66,8 +66,8 @@ pub enum LoadError {
     },
     /// An import that is not available to modules.
     #[error(
-        "this module imports {name}, which modules do not get; they get hookhost:hook/log, hookhost:hook/kv and \
-         WASI 0.2 without files, sockets and environment"
+        "this module imports {name}, which is not available; modules may import hookhost:hook/log, \
+         hookhost:hook/kv and WASI 0.2 without files, sockets and environment"
     )]
     UnknownImport {
         /// The interface or function.
@@ -111,7 +111,7 @@ pub enum CallError {
         limit: Duration,
     },
     /// The guest requested more memory than its limit, and then failed.
-    #[error("the module needs more than {limit} bytes of memory (it asked for {wanted}): {message}")]
+    #[error("the module needs more than {limit} bytes of memory (it requested {wanted}): {message}")]
     Memory {
         /// The total bytes that it requested.
         wanted: usize,
@@ -121,7 +121,7 @@ pub enum CallError {
         message: String,
     },
     /// The guest requested more table elements than its limit, and then failed.
-    #[error("the module needs more than {limit} table elements (it asked for {wanted})")]
+    #[error("the module needs more than {limit} table elements (it requested {wanted})")]
     Table {
         /// The total elements that it requested.
         wanted: usize,
@@ -129,7 +129,7 @@ pub enum CallError {
         limit: usize,
     },
     /// The number of outcomes differs from the number of events.
-    #[error("the module gave {outcomes} outcomes for {events} events")]
+    #[error("the module returned {outcomes} outcomes for {events} events")]
     WrongOutcomeCount {
         /// The number of events passed to the guest.
         events: usize,

@@ -54,7 +54,7 @@ impl Lines {
         };
         let Source { module, generation } = &self.source;
         if suppressed > 0 {
-            tracing::warn!(target: TARGET, %module, generation, suppressed, "lines of this module were left out");
+            tracing::warn!(target: TARGET, %module, generation, suppressed, "log lines of this module were dropped");
         }
         macro_rules! at {
             ($level:expr) => {
