@@ -21,7 +21,7 @@ pub(super) struct DestinationId(pub(super) u64);
 
 /// An item that is being sent. Return it with [`Queue::done`] or [`Queue::retry`].
 #[derive(Debug)]
-#[must_use = "its lane is held until it is given back"]
+#[must_use = "its lane is blocked until the item is returned"]
 pub(super) struct Taken {
     lane: LaneId,
 }

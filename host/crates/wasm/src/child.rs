@@ -2,7 +2,6 @@
 //!
 //! A program that exceeds the limit is killed, whether it reads, writes or does nothing. No process is left after a
 //! run.
-//! so is its process.
 
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -1,32 +1,33 @@
-//! A webhook as a line for people: time, event, client, topic, payload.
+//! Formats a webhook as a line for people: time, event, client, topic, payload.
 //!
-//! Every body format has these under a few names, so the names decide and nothing else; a body without them stays as it
-//! is. Only RMQTT's bodies always have the payload as base64, and they alone have `from_clientid`, so the payload of those
-//! is decoded.
+//! Each body format has these values under a few field names, and this module relies only on the names. A body without
+//! them stays unchanged. RMQTT's bodies always have the payload as base64, and only they have `from_clientid`. The
+//! payload is therefore decoded if that field is present.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, Local, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
 
-/// Characters of a payload that are shown.
+/// Limit of the characters shown of a text payload.
 const MAX_PAYLOAD_CHARS: usize = 200;
-/// Bytes of a payload without text that are shown.
+/// Limit of the bytes shown of a binary payload.
 const MAX_PAYLOAD_BYTES: usize = 16;
-/// Width of the column of events: the longest is `session_unsubscribed`.
+/// Width of the event column: the longest event is `session_unsubscribed`.
 const EVENT_WIDTH: usize = 20;
 
-/// The line of a body, without its end and without control characters; none if the body is not about an event of MQTT.
+/// Returns the line of a body, without line ending and control characters. Returns `None` if the body is not about an
+/// MQTT event.
 pub(super) fn readable(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    // A batch of CloudEvents has one event.
+    // A batch of CloudEvents contains one event.
     let body = body
         .as_array()
         .and_then(|batch| batch.first())
         .unwrap_or(&body)
         .as_object()?;
     let event = text(body, &["event", "action", "type"])?;
-    // The data of a CloudEvent that is not about a message is an object of fields.
+    // If a CloudEvent is not about a message, its data is an object of fields.
     let fields = body.get("data").and_then(Value::as_object).unwrap_or(body);
     let client =
         text(fields, &["clientid", "from_clientid", "from_client_id"]).or_else(|| text(body, &["fromclientid"]));
@@ -44,12 +45,12 @@ pub(super) fn readable(body: &[u8]) -> Option<String> {
     Some(line)
 }
 
-/// The first of these fields that is a text.
+/// Returns the first of these fields that is a text.
 fn text<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| fields.get(*name)?.as_str())
 }
 
-/// When the event happened, in the time zone of this machine; now if the body does not say.
+/// Returns the time of the event in the local time zone, or the current time if the body has none.
 fn time(body: &Map<String, Value>) -> DateTime<Local> {
     let milliseconds = ["ts", "timestamp"].iter().find_map(|name| body.get(*name)?.as_i64());
     let utc = milliseconds.and_then(DateTime::from_timestamp_millis).or_else(|| {
@@ -61,7 +62,7 @@ fn time(body: &Map<String, Value>) -> DateTime<Local> {
     utc.unwrap_or_else(Utc::now).with_timezone(&Local)
 }
 
-/// What was published.
+/// Returns the published payload.
 fn payload(body: &Map<String, Value>) -> Option<String> {
     let has_base64 = body.contains_key("from_clientid");
     let payload = body
@@ -76,7 +77,7 @@ fn payload(body: &Map<String, Value>) -> Option<String> {
     }
 }
 
-/// Bytes as text if they are text, else as their number and the first of them.
+/// Decodes base64. Returns the bytes as text if they are valid UTF-8, otherwise their number and the first of them.
 fn decoded(base64: &str) -> String {
     let Ok(bytes) = BASE64.decode(base64) else {
         return shortened(base64);
@@ -92,7 +93,7 @@ fn decoded(base64: &str) -> String {
     }
 }
 
-/// As much of a text as fits on a line.
+/// Cuts a text to the length that is shown.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_PAYLOAD_CHARS) {
         Some((end, _)) => {
@@ -103,7 +104,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// A text with escapes for control characters.
+/// Escapes the control characters of a text.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
@@ -120,7 +121,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The line without its time.
+    /// Returns the line without its time.
     fn line(body: &str) -> Option<String> {
         let line = readable(body.as_bytes())?;
         let (time, rest) = line.split_once("  ").unwrap();

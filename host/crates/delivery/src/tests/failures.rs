@@ -1,4 +1,4 @@
-//! Receivers that are away, refuse, or take too long.
+//! Receivers that are down, reject requests, or are slow.
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn a_key_that_fails_holds_no_other() {
 fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
     let sink = Sink::start(|received| Reply::Status(if received.body == "k 0" { 400 } else { 200 }));
     let settings = settings_with(|terms| {
-        // Long enough for a second attempt, however slow the first one is.
+        // Long enough for a second attempt, even if the first one is slow.
         terms.retry_max_elapsed_time = Duration::from_secs(2);
     });
     let delivery = Delivery::start(&settings).unwrap();
@@ -133,7 +133,7 @@ fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
 fn a_late_answer_is_a_failure() {
     let sink = Sink::start(|_| Reply::Silence);
     let settings = settings_with(|terms| {
-        // Each attempt must reach the receiver before.
+        // Each attempt must reach the receiver before the next step.
         terms.http_timeout = Duration::from_millis(500);
     });
     let delivery = Delivery::start(&settings).unwrap();

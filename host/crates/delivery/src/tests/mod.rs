@@ -1,4 +1,4 @@
-//! The senders against a real HTTP receiver.
+//! The sender threads with a real HTTP receiver.
 
 mod failures;
 mod sink;
@@ -14,7 +14,7 @@ use super::*;
 use hookhost_contract::Method;
 use sink::{Reply, Sink};
 
-/// Retries at once and for long; one attempt may take long too.
+/// Short waits, a long time for retries, and a long timeout of one attempt.
 fn settings() -> Settings {
     Settings {
         threads: 1,
@@ -31,7 +31,7 @@ fn settings() -> Settings {
     }
 }
 
-/// The settings of these tests with other terms.
+/// Returns the settings of these tests with other terms.
 fn settings_with(change: impl FnOnce(&mut Terms)) -> Settings {
     let mut settings = settings();
     change(&mut settings.terms);
@@ -57,7 +57,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
     }
 }
 
-/// Waits for the counters to be as wanted.
+/// Waits until the counters satisfy the condition.
 fn wait(delivery: &Delivery, what: &str, condition: impl Fn(&Counters) -> bool) -> Counters {
     let end = Clock::now() + Duration::from_secs(120);
     loop {
@@ -66,7 +66,7 @@ fn wait(delivery: &Delivery, what: &str, condition: impl Fn(&Counters) -> bool) 
             return counters;
         }
         assert!(Clock::now() < end, "not in time: {what}; {counters:?}");
-        // Between two looks, so that the threads looked at have the processor.
+        // Sleeps between two checks, so that the other threads can run.
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -75,7 +75,7 @@ fn nothing_left(counters: &Counters) -> bool {
     counters.accepted > 0 && counters.queued_requests == 0
 }
 
-/// Bodies are `key number`: the numbers of each key, in order of arrival, repetitions left out.
+/// Bodies are `key number`. Returns the numbers of each key in order of arrival, without duplicates.
 fn numbers_by_key(bodies: &[String]) -> BTreeMap<String, Vec<usize>> {
     let mut all = BTreeMap::<String, Vec<usize>>::new();
     for body in bodies {
@@ -127,7 +127,7 @@ fn delivers_what_was_asked_for_over_kept_connections() {
     }
     assert!(!list[0].head.contains("user-agent"));
     assert_eq!((list[1].method.as_str(), list[1].path.as_str()), ("PUT", "/put"));
-    // One key, so one at a time; a connection may not be back in the pool when the next request looks for one.
+    // One key allows one request at a time. A connection may not be back in the pool when the next request needs one.
     assert!(
         list.iter().all(|received| received.connection < 3),
         "connections are used again"
@@ -202,7 +202,7 @@ fn no_more_than_the_limit_is_under_way_at_a_receiver() {
     let batch = (0..50).map(|n| request(&busy.url("/"), &format!("k{}", n / 2), &format!("k{} {}", n / 2, n % 2)));
     delivery.outbox().append(batch.collect()).unwrap();
     busy.wait_for(3);
-    // The other receiver is served meanwhile; when it is, the busy one has had every chance to get more.
+    // The other receiver is served in the meantime. After that, the busy receiver has had time to get more requests.
     delivery
         .outbox()
         .append(
@@ -336,7 +336,7 @@ fn dropping_delivery_ends_it() {
 #[test]
 fn a_destination_has_terms_and_signatures_of_its_own() {
     let refusing = Sink::start(|_| Reply::Status(500));
-    // Two attempts for the signed one: the second is taken.
+    // The signed request needs two attempts, and the second one succeeds.
     let seen = AtomicUsize::new(0);
     let signed = Sink::start(move |received| {
         let first = received.body == "2" && seen.fetch_add(1, SeqCst) == 0;
@@ -410,7 +410,7 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
         "0.0.0.0",
     ];
     let named = || request(&sink.url("/"), "k", "named");
-    // A connection that is kept for the one kind is not used for the other.
+    // A connection kept for one kind of request is not used for the other.
     let mut batch = vec![named()];
     for host in hosts {
         batch.extend([chosen(host), named()]);
@@ -428,7 +428,7 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     };
     assert_eq!(counters.dropped, barred);
     assert!(sink.bodies().iter().all(|body| body == "named"));
-    // A name that is not found is tried again: it may be found later.
+    // A name that is not found is retried, because a later lookup may find it.
     let unknown = format!("http://does-not-exist.invalid:{port}/");
     let lost = OutboxRequest {
         reach: Reach::Public,

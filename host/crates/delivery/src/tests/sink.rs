@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 receiver that answers as a test wants, for good and for bad.
+//! A small HTTP/1.1 receiver whose answers, valid or invalid, are set by the test.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,32 +8,32 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How to answer one request.
+/// How to answer a request.
 #[derive(Clone)]
 pub(super) enum Reply {
-    /// This status, an empty body, the connection kept.
+    /// This status with an empty body; the connection stays open.
     Status(u16),
     /// This status and these header lines.
     With(u16, &'static str),
-    /// Status 200 and a body of so many bytes.
+    /// Status 200 and a body of this many bytes.
     Body(usize),
     /// These bytes, then the connection is closed.
     Raw(&'static [u8]),
-    /// Nothing until the gate opens, then status 200.
+    /// No answer until the gate opens, then status 200.
     Gated,
-    /// Nothing, ever.
+    /// No answer.
     Silence,
 }
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(super) struct Received {
     pub(super) method: String,
     pub(super) path: String,
-    /// Header lines, lower case.
+    /// The header lines in lower case.
     pub(super) head: String,
     pub(super) body: String,
-    /// Number of the connection.
+    /// The number of the connection.
     pub(super) connection: usize,
 }
 
@@ -52,12 +52,12 @@ struct Log {
 type Answer = dyn Fn(&Received) -> Reply + Send + Sync;
 
 impl Sink {
-    /// A receiver on any port.
+    /// Starts a receiver on any port.
     pub(super) fn start(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Sink {
         Sink::at("127.0.0.1:0".parse().unwrap(), answer)
     }
 
-    /// A receiver on a port that was free a moment ago.
+    /// Starts a receiver on a port that was free a moment ago.
     pub(super) fn at(address: SocketAddr, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Sink {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -101,7 +101,7 @@ impl Sink {
         self.received().into_iter().map(|received| received.body).collect()
     }
 
-    /// Waits until so many requests have arrived.
+    /// Waits until this many requests have arrived.
     pub(super) fn wait_for(&self, count: usize) -> Vec<Received> {
         let end = Instant::now() + Duration::from_secs(120);
         let mut list = self.log.list.lock().unwrap();
@@ -113,12 +113,12 @@ impl Sink {
         list.clone()
     }
 
-    /// Answers what waits at the gate, and all that comes to it.
+    /// Answers the requests that wait at the gate, and all later ones.
     pub(super) fn open_gate(&self) {
         self.gate.send_replace(true);
     }
 
-    /// Goes away, connections included.
+    /// Stops the receiver and closes its connections.
     pub(super) fn stop(mut self) {
         self.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
     }

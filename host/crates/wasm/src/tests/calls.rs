@@ -1,4 +1,4 @@
-//! What goes into a module and what comes out of it: settings, events, outcomes, traps, lines for the log.
+//! Calls of modules: settings, events, outcomes, traps and log lines.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -218,7 +218,7 @@ fn what_a_failed_call_wrote_is_undone() {
     let mut second = instance();
     second.handle(&events(1)).unwrap();
     assert_eq!(count().as_deref(), Some(&b"3"[..]));
-    // Any other failure undoes too.
+    // Any other failure also undoes the changes.
     let miscounts = format!(
         "{add} (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 9)) (i32.const 32)"
     );
@@ -254,7 +254,7 @@ fn the_sandbox_is_empty() {
     assert_eq!(instance.handle(&events(1)), Ok(vec![Outcome::Ignore]));
 }
 
-/// Where a test's log goes.
+/// The writer of a test's log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

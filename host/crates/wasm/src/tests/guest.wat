@@ -1,8 +1,8 @@
-;; A module for tests. Names in braces are filled in: the types of the contract, pages of memory, data, and what is
-;; done at the start, in `configure` and in `handle`.
+;; A module for tests. The test replaces the names in braces: the types of the contract, pages of memory, data, and the
+;; code of the start function, of `configure` and of `handle`.
 ;;
-;; Code may use the functions that $Main imports, and memory from 0: zeros up to 1024, the data from there, zeros up to
-;; 65536. Beyond that lies what the host passes in. An outcome has 12 bytes, all zero for `ignore`.
+;; The code may use the functions that $Main imports, and the memory from 0: zeros up to 1024, then the data, then zeros
+;; up to 65536. The arguments of the host follow. An outcome has 12 bytes, all zero for `ignore`.
 (component
   (import "hookhost:hook/types@0.1.0" (instance $types
 {types}  ))
@@ -124,11 +124,11 @@
       (call $write (call $stderr) (i32.const 1024) (local.get $len) (i32.const 512)))
     (func $start {start})
     (start $start)
-    ;; The result lies at 16: a tag, address and length of a list.
+    ;; The result is at 16: a tag, address and length of a list.
     (func $configure (export "configure") (param i32 i32 i32 i32 i32 i32 i32 i32) (param $config i32) (param $len i32)
       (result i32)
       {configure})
-    ;; The result lies at 32: address and length of a list.
+    ;; The result is at 32: address and length of a list.
     (func $handle (export "handle") (param $events i32) (param $count i32) (result i32)
       {handle}))
   (core instance $main (instantiate $Main

@@ -1,4 +1,4 @@
-//! Guests that lie about what they return, and guests that use up what the host does for them.
+//! Guests that return invalid values, and guests that exhaust the resources of the host.
 
 use super::*;
 
@@ -9,7 +9,8 @@ fn short() -> Limits {
     }
 }
 
-/// Hands a batch of two to a guest and gives the error; the host is still there, and the guest is not used again.
+/// Passes a batch of two events to a guest and returns the error. The host keeps running, and the guest is not used
+/// again.
 fn fault(guest: &Guest, limits: &Limits) -> CallError {
     fault_of(&guest.component(), limits)
 }
@@ -21,7 +22,7 @@ fn fault_of(component: &Component, limits: &Limits) -> CallError {
     error
 }
 
-/// Two outcomes at 64; the first is as given.
+/// Two outcomes at address 64; the caller defines the first.
 fn first(outcome: &str) -> String {
     format!("{outcome} {}", QUIET.handle)
 }
@@ -143,7 +144,7 @@ fn calls_of_the_host_do_not_stop_the_clock() {
             "{call}"
         );
     }
-    // What it does not give back is bounded sooner.
+    // Resources that the guest does not return reach a limit earlier.
     for call in [blink, "(drop (call $subscribe (i64.const 1)))", "(drop (call $stderr))"] {
         let handle = format!("(loop $again {call} (br $again)) (i32.const 32)");
         let guest = Guest {

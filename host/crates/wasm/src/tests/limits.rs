@@ -1,4 +1,4 @@
-//! How long a call may take, how much memory a module may have, and how much it may answer.
+//! Limits of the time of a call, of the memory of a module and of its answer.
 
 use super::*;
 use hookhost_contract::Outcome;
@@ -107,7 +107,7 @@ fn memory_is_limited_and_the_error_says_so() {
         other => panic!("{other:?}"),
     }
 
-    // A guest that does without goes on.
+    // A guest that handles the failed growth continues.
     let modest = format!("(drop (memory.grow (i32.const 1000))) {}", QUIET.handle);
     let mut instance = Guest {
         handle: &modest,
@@ -126,7 +126,7 @@ fn memory_is_limited_and_the_error_says_so() {
     );
 }
 
-/// Fails each event with a text of `len` bytes, the same for all.
+/// Fails each event with the same text of `len` bytes.
 fn talkative(len: usize) -> String {
     format!(
         "(local $at i32)
@@ -171,7 +171,7 @@ fn an_outcome_is_bounded() {
 
 #[test]
 fn the_whole_answer_is_bounded_before_it_is_read() {
-    // 64 times the same megabyte from a guest that may have two.
+    // 64 times the same megabyte, from a guest whose memory limit is two megabytes.
     let limits = Limits {
         memory: 2 << 20,
         outcome_bytes: 1 << 20,
@@ -187,7 +187,7 @@ fn the_whole_answer_is_bounded_before_it_is_read() {
         Err(CallError::UnreadableAnswer { limit, .. }) => assert_eq!(limit, 2 << 20),
         other => panic!("{other:?}"),
     }
-    // What is not UTF-8 cannot be read either.
+    // Text that is not UTF-8 cannot be read either.
     let mut instance = Guest {
         data: "\\ff\\ff",
         handle: &talkative(2),

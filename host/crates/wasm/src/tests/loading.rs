@@ -1,4 +1,4 @@
-//! What is a module and what is none.
+//! Checks which bytes are accepted as a module.
 
 use super::*;
 

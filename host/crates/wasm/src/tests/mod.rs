@@ -1,4 +1,5 @@
-//! Whole modules in the real engine: small components whose behaviour is a few lines of WebAssembly text.
+//! Tests of whole modules in the real engine. The modules are small components written in a few lines of WebAssembly
+//! text.
 
 mod calls;
 mod hostile;
@@ -12,7 +13,7 @@ use super::*;
 use hookhost_event::{Client, Detail, Event, Id, Millis, Node, OtherEvent};
 use hookhost_kv::{Kv, KvBounds};
 
-/// A module for tests; see `guest.wat` for what its parts may be.
+/// A module for tests; `guest.wat` documents its parts.
 struct Guest<'a> {
     pages: u32,
     data: &'a str,
@@ -21,7 +22,7 @@ struct Guest<'a> {
     handle: &'a str,
 }
 
-/// Ignores everything.
+/// Ignores every event.
 const QUIET: Guest<'static> = Guest {
     pages: 2,
     data: "",

@@ -1,5 +1,5 @@
-;; The types of hookhost:hook@0.1.0, written down once more: modules in the field were built from them, and a change of
-;; wit/hook.wit that they would not survive shows here.
+;; A copy of the types of hookhost:hook@0.1.0. Existing modules were built from them, so the tests fail if a change of
+;; wit/hook.wit breaks these modules.
     (type $.address (record (field "ip" string) (field "port" u16)))
     (export "address" (type $address (eq $.address)))
     (type $.node (record (field "name" string) (field "id" u32)))
