@@ -17,8 +17,7 @@
 //!
 //! - Requests and bytes in the outbox: [`Settings::queue_requests`], [`Settings::queue_bytes`].
 //! - Concurrent requests per destination: [`Terms::concurrency_limit`].
-//! - Concurrent requests over all destinations: sixteen times that limit, so that no set of URLs can use up all
-//!   sockets.
+//! - Concurrent requests over all destinations: sixteen times that limit. No set of URLs can use up all sockets.
 //! - The time of one attempt and of all attempts.
 //! - The bytes read of a response.
 //!
@@ -27,7 +26,8 @@
 //! serve MQTT clients (`nice`). A much lower priority would halve the throughput: the thread would yield to a receiver
 //! on the same machine after each request.
 //!
-//! Each receiver has its own credentials, signatures, TLS settings and terms ([`Destination`]). Modules never see them.
+//! Each receiver has its own credentials, signatures, TLS settings and terms ([`Destination`]). The requests that
+//! modules make never contain them.
 //!
 //! Terms and destinations may change at any time. Each request keeps the receivers that were active when it was made
 //! ([`Receivers`]). No request therefore gets credentials meant for another one, and the order is kept across the

@@ -29,8 +29,8 @@ const URLS: usize = 1024;
 /// Limit of the header sets remembered per URL.
 const HEADERS: usize = 4;
 
-/// Limit of the configurations with a table. There are the active one, the previous one, whose requests may still
-/// arrive after a reload, and those of modules that could not reload and keep their configuration.
+/// Limit of the configurations with a table. They are the active one, the previous one, and those of modules that could
+/// not reload. Requests of the previous one may still arrive after a reload. Modules that could not reload keep theirs.
 const CONFIGURATIONS: usize = 4;
 
 /// The targets known to a sender thread.

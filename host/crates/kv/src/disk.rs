@@ -1,9 +1,9 @@
 //! Stores the state of modules in a file.
 //!
-//! Each data folder contains one file, `kv.redb`. It has one table per module, from key to expiry time and value, and
-//! one table of removed modules with the time of removal. hookhost uses redb because it needs only one file, is written
-//! in Rust, is transactional, verifies what it reads, and locks the file against a second host. Opening checks every
-//! page. A damaged or foreign file is an error and stays unchanged.
+//! Each data folder contains one file, `kv.redb`. It has one table per module, from key to expiry time and value.
+//! Another table lists the removed modules with the time of removal. hookhost uses redb because it needs only one file
+//! and is written in Rust. It is transactional, verifies what it reads, and locks the file against a second host.
+//! Opening checks every page. A damaged or foreign file is an error and stays unchanged.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;

@@ -254,8 +254,8 @@ fn call_error(store: &mut Store<State>, error: &wasmtime::Error, time: Duration,
         }
         None => {}
     }
-    // An error of a host function, such as a text that is too long, is neither a trap nor an exit, but it has the stack
-    // of the guest.
+    // An error of a host function (such as a text that is too long) is neither a trap nor an exit. It has the stack of
+    // the guest.
     if error.is::<Trap>() || error.is::<I32Exit>() || error.is::<WasmBacktrace>() {
         return CallError::Trap {
             message,

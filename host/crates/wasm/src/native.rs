@@ -1,8 +1,8 @@
 //! The two places where the host runs machine code without checking its instructions.
 //!
 //! wasmtime checks that the code was made by its own version, for this kind of CPU and with matching settings. It
-//! cannot check the instructions. The host therefore accepts code from two sources only: the output of the compiler,
-//! and the files of the cache, which no other user can write to ([`cache`](super::cache)).
+//! cannot check the instructions. The host therefore accepts only the output of the compiler and the files of the
+//! cache. No other user can write to the cache ([`cache`](super::cache)).
 
 #![allow(
     unsafe_code,
