@@ -1,4 +1,4 @@
-//! What should run, and what came of it.
+//! The desired state, and the result of applying it.
 
 use std::sync::Arc;
 
@@ -8,46 +8,46 @@ use super::folder::FolderListing;
 use hookhost_delivery::Receivers;
 use hookhost_settings::Places;
 
-/// What the host's configuration says to modules and may change while they run.
+/// What the host's configuration gives to modules and may change while they run.
 #[derive(Clone)]
 pub struct ReloadableSettings {
     /// Configuration of the default module unless `webhook.toml` has a `[config]`.
     pub webhook_config: Value,
-    /// Where its keys stand, to name the place of an error.
+    /// The position of its keys, for the place of an error.
     pub places: Arc<Places>,
-    /// Who gets requests, and which destinations these may name.
+    /// The receivers of requests, and the destinations that requests may name.
     pub receivers: Arc<Receivers>,
 }
 
-/// Where something stands makes no difference.
+/// The position of a key does not count as a difference.
 impl PartialEq for ReloadableSettings {
     fn eq(&self, other: &ReloadableSettings) -> bool {
         self.webhook_config == other.webhook_config && self.receivers == other.receivers
     }
 }
 
-/// What should run.
+/// The desired state.
 pub struct Desired {
     /// The files of the modules folder.
     pub folder: FolderListing,
-    /// What the host's configuration says.
+    /// The host's configuration.
     pub configuration: DesiredConfiguration,
-    /// Whether files that did not load or were rolled back are tried again although they have not changed.
+    /// Whether to retry files that did not load or were rolled back, although they have not changed.
     pub retry: bool,
 }
 
-/// What the host's configuration says by now.
+/// The current configuration of the host.
 pub enum DesiredConfiguration {
-    /// It was not read again: what it said last holds.
+    /// It was not read again: the last one stays active.
     Unread,
-    /// It has no errors of its own. The default module may reject it: then what it said before holds.
+    /// It has no errors of its own. If the default module rejects it, the previous one stays active.
     Valid(ReloadableSettings),
-    /// It has these errors. What it said before holds.
+    /// It has these errors. The previous one stays active.
     Invalid(Vec<String>),
 }
 
 impl Desired {
-    /// The modules of a folder; nothing else has changed.
+    /// The modules of a folder. Nothing else has changed.
     pub fn of(folder: FolderListing) -> Desired {
         Desired {
             folder,
@@ -57,32 +57,32 @@ impl Desired {
     }
 }
 
-/// What was done to have the modules become what is desired.
+/// What was done to reach the desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Applied {
-    /// Modules that were loaded, new or once more, and the numbers of their generations.
+    /// Modules that were loaded or reloaded, with the numbers of their generations.
     pub loaded: Vec<(Arc<str>, u32)>,
     /// Modules whose files do not load, and why.
     pub rejected: Vec<(Arc<str>, String)>,
     /// Modules whose files are gone.
     pub removed: Vec<Arc<str>>,
-    /// Modules whose files are what they were.
+    /// Modules whose files are unchanged.
     pub unchanged: Vec<Arc<str>>,
     /// Files that can have no effect, and why.
     pub ignored: Vec<String>,
-    /// What became of the host's configuration; none: it was not read again.
+    /// The result of reading the host's configuration again; `None` if it was not read again.
     pub configuration: Option<ConfigurationOutcome>,
 }
 
-/// What became of a configuration that was read again.
+/// The result of reading a configuration again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigurationOutcome {
-    /// It says the same to modules as before.
+    /// It gives modules the same as before.
     Unchanged,
     /// The modules use it.
     Active,
-    /// It has these errors, its own or those that the default module found. Modules use the one before.
+    /// It has these errors, its own or those that the default module found. Modules use the previous one.
     Rejected(Vec<String>),
 }
 

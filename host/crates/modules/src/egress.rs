@@ -1,20 +1,22 @@
-//! Where a module may send: what its requests may name.
+//! Egress control: where a module may send requests.
 //!
-//! A module may name the URLs that its own configuration names, and below them; an operator may grant more in
-//! `[egress] allow`. Nothing else: a module that is handed a payload must not be able to carry it elsewhere. URLs are
-//! compared after parsing, and what was compared is what is sent, so that no second reading of the text can lead
-//! to another place. Pure; the caller counts and logs.
+//! A module may name the URLs that its own configuration names, and everything below them. An operator may grant more
+//! in `[egress] allow`. Everything else is refused, so that a module cannot carry a payload elsewhere. The check parses
+//! URLs before it compares them. The host sends the URL that was compared, so that a second parser cannot read another
+//! place from the text. Pure: the caller counts and logs.
 //!
-//! A grant is scheme, host, port and the beginning of a path, by whole segments: `http://h/hook` grants
+//! A grant is a scheme, host, port and the beginning of a path, by whole segments. `http://h/hook` grants
 //! `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not `http://h/hooks`. User names, passwords, queries
-//! and fragments of a grant play no part. A URL with placeholders (`http://h/${clientid}/x?t=${topic}`) grants what is
-//! below the last slash before the first of them, or its path if that stands in the query.
+//! and fragments of a grant are ignored. A URL with placeholders (`http://h/${clientid}/x?t=${topic}`) grants
+//! everything below the last slash before the first placeholder. If the first placeholder is in the query, the URL
+//! grants its path.
 //!
-//! A module may name one of the host's destinations and a path below it; that it is one does not grant it.
+//! A module may name one of the host's destinations and a path below it. The destination alone does not grant it.
 //!
-//! An entry of `allow` may leave the host open: `https://*/` is every host, `https://*.example.com/` every host below
-//! that domain, for `http:` and `https:`. Then the module chooses, or a client whose payloads it reads, and the request is
-//! sent to public addresses only ([`Reach::Public`]). A configuration opens nothing: a `*` in it is no host.
+//! An entry of `allow` may leave the host open: `https://*/` is every host, `https://*.example.com/` is every host
+//! below that domain, for `http:` and `https:`. The module, or a client whose payloads it reads, then chooses the host.
+//! Such requests are sent to public addresses only ([`Reach::Public`]). A configuration opens no hosts: a `*` in it is
+//! not a valid host.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -38,15 +40,15 @@ pub(super) struct Grant {
 /// The hosts of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Host {
-    /// The URL has none.
+    /// The URL has no host.
     None,
     /// This one, as the URL parser writes it.
     Named(Box<str>),
-    /// Every host that ends so, with the dot that it begins with; empty: every host.
+    /// Every host with this suffix, which begins with a dot. If empty: every host.
     Open(Box<str>),
 }
 
-/// A request's URL, and what it may lead to.
+/// A request's URL, and the addresses that it may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Granted {
     pub(super) url: String,
@@ -65,21 +67,21 @@ pub(super) enum GrantError {
     Star,
 }
 
-/// What one module may name.
+/// The places that one module may name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Egress {
     grants: Vec<Grant>,
-    /// URLs of the configuration in the form in which they are sent: most requests name one of these word by word.
+    /// URLs of the configuration in the form in which they are sent. Most requests name one of these word by word.
     verbatim: HashSet<Box<str>>,
-    /// Of whom requests may name the destinations, and by whom they are sent.
+    /// The receivers that send the requests, and the destinations that requests may name.
     receivers: Arc<Receivers>,
 }
 
-/// Why a request may not be sent. Shows scheme, host and port at most: the rest of a URL may be secret.
+/// Why a request may not be sent. Shows at most scheme, host and port: the rest of a URL may be secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The text is no URL.
+    /// The text is not a URL.
     #[error("the URL of the request cannot be read ({0})")]
     NotAUrl(url::ParseError),
     /// The host does not send to URLs of this scheme.
@@ -133,7 +135,7 @@ impl Host {
         url.host_str().map_or(Host::None, |host| Host::Named(host.into()))
     }
 
-    /// Of a host in which there is a `*`.
+    /// For a host that contains a `*`.
     fn open(host: &str) -> Result<Host, GrantError> {
         match host.strip_prefix('*') {
             Some("") => Ok(Host::Open("".into())),
@@ -148,7 +150,7 @@ impl Host {
         match (self, url.host_str()) {
             (Host::None, host) => host.is_none(),
             (Host::Named(name), host) => host == Some(name),
-            // Not the domain itself, and no nameless host below it.
+            // Excludes the domain itself, and an empty name below it.
             (Host::Open(domain), Some(host)) => {
                 let below = host.strip_suffix(&**domain).is_some_and(|rest| !rest.is_empty());
                 below && !host.contains('*')
@@ -183,7 +185,7 @@ impl Grant {
     }
 }
 
-/// Without anything that could be secret: no credentials and no query are kept in the first place.
+/// Shows nothing secret: credentials and queries are never stored.
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_string())
@@ -206,7 +208,7 @@ impl fmt::Display for Grant {
 }
 
 impl Egress {
-    /// The URLs that a configuration names, anywhere in it, and those that were allowed beside it.
+    /// The URLs anywhere in a configuration, and those that `allow` adds.
     pub(super) fn new(config: &Value, allow: &[Grant]) -> Egress {
         let mut egress = Egress {
             grants: allow.to_vec(),
@@ -217,12 +219,12 @@ impl Egress {
         egress
     }
 
-    /// With the receivers that requests are sent to.
+    /// With the receivers of requests.
     pub(super) fn with(self, receivers: Arc<Receivers>) -> Egress {
         Egress { receivers, ..self }
     }
 
-    /// The receivers that requests are sent to.
+    /// The receivers of requests.
     pub(super) fn receivers(&self) -> &Arc<Receivers> {
         &self.receivers
     }
@@ -254,22 +256,22 @@ impl Egress {
         }
     }
 
-    /// The whole URL for one that a module named together with a destination. Whether the module may name that URL is
-    /// for [`check`](Egress::check) to say.
+    /// Returns the whole URL for a URL that a module named together with a destination. [`check`](Egress::check)
+    /// decides whether the module may name that URL.
     pub(super) fn at_destination(&self, name: &str, url: &str) -> Result<String, DestinationError> {
         self.receivers.destinations.url(name, url).map(String::from)
     }
 
-    /// What a module may name, in the order in which it was found.
+    /// The grants of a module, in the order in which they were found.
     pub(super) fn grants(&self) -> &[Grant] {
         &self.grants
     }
 
-    /// The URL to send to for one that a module named, and what it may lead to: anywhere if any grant names its host.
+    /// Returns the URL to send to, and the addresses that it may reach: any address if a grant names its host.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if it is not a URL, or not granted.
+    /// [`Refusal`] if the text is not a URL, or if no grant covers it.
     pub(super) fn check(&self, text: String) -> Result<Granted, Refusal> {
         if self.verbatim.contains(text.as_str()) {
             let reach = Reach::Anywhere;
@@ -295,7 +297,7 @@ impl Egress {
     }
 }
 
-/// The part of a URL that is the same whatever its placeholders stand for.
+/// The constant beginning of a URL: the part before its placeholders.
 fn fixed(text: &str) -> &str {
     let Some((before, _)) = text.split_once("${") else {
         return text;

@@ -1,8 +1,8 @@
 //! One loaded state of a module, and the place where its workers find the active one.
 //!
-//! A [`Generation`] never changes. It is published into a [`ActiveGeneration`] in one step, together with the
-//! interests on the bus; workers look there before each call and follow. [`Template`] is the little that a worker needs to know
-//! about WebAssembly: how to make an instance, and how to hand it a batch.
+//! A [`Generation`] never changes. It is published into an [`ActiveGeneration`] in one step, together with the
+//! interests on the bus. Workers check it before each call and follow it. [`Template`] is all that a worker needs to
+//! know about WebAssembly: how to make an instance, and how to hand a batch to it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use hookhost_wasm::{CallError, Component, ConfigureError, Identity, Instance, Li
 pub(super) trait Template: Send + Sync + 'static {
     type Handler: Handler;
 
-    /// May take as long as a module may take to start.
+    /// May take as long as the start of a module may take.
     fn create(&self) -> Result<Self::Handler, CreateError>;
 }
 
-/// Takes batches of events; must not be used after an error.
+/// Handles batches of events. Must not be used after an error.
 pub(super) trait Handler: Send {
-    /// Gives one outcome for each event.
+    /// Returns one outcome for each event.
     fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError>;
 }
 
@@ -37,15 +37,15 @@ pub(super) enum CreateError {
     Configure(#[from] ConfigureError),
 }
 
-/// All that instances of one generation are made from.
+/// Everything from which the instances of one generation are made.
 pub(super) struct Blueprint {
     pub(super) component: Component,
     pub(super) identity: Identity,
     pub(super) limits: Limits,
     pub(super) kv: Arc<Kv>,
-    /// JSON for `configure`.
+    /// The JSON for `configure`.
     pub(super) config: String,
-    /// The instance that was made to load the module, for the first worker that asks.
+    /// The instance that was made while the module was loaded. The first worker takes it.
     pub(super) spare: Mutex<Option<Instance>>,
 }
 
@@ -57,7 +57,7 @@ impl Template for Blueprint {
             return Ok(instance);
         }
         let mut instance = self.component.instantiate(&self.identity, &self.limits, &self.kv)?;
-        // What it wants was settled when the module was loaded: the same settings give the same answer.
+        // The interests were checked when the module was loaded: the same settings give the same interests.
         instance.configure(&self.config)?;
         Ok(instance)
     }
@@ -83,7 +83,7 @@ pub(super) struct Generation<T> {
 /// The active generation, as seen by a worker.
 pub(super) struct Current<T> {
     pub(super) generation: Arc<Generation<T>>,
-    /// From which version on events were chosen by this generation's interests.
+    /// The interests of this generation choose the events from this version on.
     version: Version,
 }
 
@@ -97,7 +97,7 @@ impl<T> Clone for Current<T> {
 }
 
 impl<T> Current<T> {
-    /// Whether the generation wants an event that perhaps an older one has asked for.
+    /// Whether the generation subscribes to an event. An older generation may have requested the event.
     pub(super) fn wants(&self, queued: &Queued) -> bool {
         let detail = &queued.event.detail;
         queued.version >= self.version || self.generation.interests.wants(detail.hook(), detail.subject())
@@ -112,7 +112,7 @@ impl<T> Current<T> {
 #[derive(Debug, Clone, Copy)]
 struct End {
     at: Instant,
-    /// Whether they also give up when all is well, only because time is up.
+    /// Whether they also give up in normal operation, only because the deadline has passed.
     hard: bool,
 }
 
@@ -136,8 +136,8 @@ impl<T> ActiveGeneration<T> {
 
     /// Activates a generation. `announce` sets its interests on the bus and returns their version.
     ///
-    /// Workers that look here wait until both are done: a worker that has an event which the new interests
-    /// chose finds the new generation, never the one before.
+    /// Workers that check the active generation wait until both are done. A worker with an event that the new interests
+    /// chose therefore finds the new generation, never the previous one.
     pub(super) fn publish(&self, generation: Arc<Generation<T>>, announce: impl FnOnce() -> Version) {
         let mut state = lock(&self.state);
         state.0 = Current {
@@ -147,15 +147,15 @@ impl<T> ActiveGeneration<T> {
         self.changed.notify_all();
     }
 
-    /// The active generation; none if workers have to end now.
+    /// The active generation; `None` if workers have to end now.
     pub(super) fn current(&self) -> Option<Current<T>> {
         let state = lock(&self.state);
         let over = state.1.is_some_and(|end| end.hard && Instant::now() >= end.at);
         (!over).then(|| state.0.clone())
     }
 
-    /// Waits until another generation than `known` is active or the time is up; false if workers have to end, or will
-    /// have to before the time is up: no other generation comes then.
+    /// Waits until a generation other than `known` is active, or until the timeout. Returns false if workers have to
+    /// end, now or before the timeout: no other generation follows then.
     pub(super) fn wait(&self, known: &Current<T>, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = lock(&self.state);
@@ -175,12 +175,12 @@ impl<T> ActiveGeneration<T> {
         }
     }
 
-    /// The module is leaving: workers empty their queues, but those that cannot make an instance give up at `at`.
+    /// The module is being retired: workers empty their queues. Workers that cannot make an instance give up at `at`.
     pub(super) fn leave(&self, at: Instant) {
         self.end(End { at, hard: false });
     }
 
-    /// The host is stopping: workers end at `at`, wherever they are.
+    /// The host is stopping: workers end at `at`, in any state.
     pub(super) fn stop(&self, at: Instant) {
         self.end(End { at, hard: true });
     }
@@ -191,7 +191,7 @@ impl<T> ActiveGeneration<T> {
     }
 }
 
-/// A panic while one of these locks was held leaves nothing half done: each change is one assignment.
+/// A panic under one of these locks leaves no partial change: each change is one assignment.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,4 @@
-//! What can be asked of running modules and done to them from outside: their states, what is desired, and the
-//! quarantine.
+//! Access to running modules from outside: their states, the desired state, and the quarantine.
 
 use std::sync::Arc;
 
@@ -11,22 +10,21 @@ use super::state::ModuleState;
 use hookhost_hooks::OfferError;
 use hookhost_settings::Problem;
 
-/// Looks at running modules and acts on them. Clones are the same.
+/// Reads and controls running modules. All clones refer to the same modules.
 #[derive(Clone)]
 pub struct Handle(Arc<Controller>);
 
-/// Why an event of the quarantine was not handed to its module again. It is still in the quarantine, unless there was
-/// none.
+/// Why a quarantined event was not replayed. The event stays in the quarantine, if it was there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// There is no such entry (any more).
+    /// There is no entry of this number.
     #[error("there is no event {0} in the quarantine")]
     Unknown(u64),
-    /// The module is not there.
+    /// The module does not exist.
     #[error("module {0} is not running")]
     NoModule(Arc<str>),
-    /// The active generation did not ask for events of this kind or topic.
+    /// The active generation does not subscribe to events of this hook or topic.
     #[error("generation {generation} of module {module} does not ask for such events")]
     NotWanted {
         /// The module.
@@ -34,7 +32,7 @@ pub enum ReplayError {
         /// The active generation.
         generation: u32,
     },
-    /// The module's queue does not take it.
+    /// The module's queue does not accept it.
     #[error(transparent)]
     Queue(#[from] OfferError),
 }
@@ -44,23 +42,25 @@ impl Handle {
         Handle(controller)
     }
 
-    /// All modules as they are now, by name.
+    /// The current state of all modules, by name.
     pub fn states(&self) -> Vec<ModuleState> {
         self.0.states()
     }
 
-    /// One module as it is now.
+    /// The current state of one module.
     pub fn state(&self, module: &str) -> Option<ModuleState> {
         self.states().into_iter().find(|state| &*state.name == module)
     }
 
-    /// Has the modules become what is desired, as far as they load, and gives what was done. Blocks the calling thread for
-    /// as long as loading takes; calls from several threads wait for one another.
+    /// Brings the modules to the desired state, as far as they load. Returns what was done.
+    ///
+    /// Blocks the calling thread for as long as loading takes. Calls from several threads wait for one another.
     pub fn apply(&self, desired: Desired) -> Applied {
         self.0.apply(desired)
     }
 
-    /// What the default module finds wrong with settings, without activating them. Blocks as [`apply`](Handle::apply).
+    /// The errors that the default module finds in settings, without activating them. Blocks as
+    /// [`apply`](Handle::apply).
     pub fn check(&self, settings: ReloadableSettings, folder: &FolderListing) -> Vec<Problem> {
         self.0.check(settings, folder)
     }
@@ -80,18 +80,19 @@ impl Handle {
         self.0.quarantine.ids(module)
     }
 
-    /// Hands an event of the quarantine to its module again, behind what waits in the module's queue. Returns the event,
-    /// which has left the quarantine, and the number of the active generation. If the module fails again, the event comes back
-    /// under a new number.
+    /// Replays an event of the quarantine: puts it at the end of its module's queue.
+    ///
+    /// Returns the event, which has left the quarantine, and the number of the active generation. If the module fails
+    /// again, the event returns to the quarantine under a new number.
     ///
     /// # Errors
     ///
-    /// [`ReplayError`]; the entry is where it was.
+    /// [`ReplayError`]. The entry is unchanged.
     pub fn replay(&self, id: u64) -> Result<(QuarantinedEvent, u32), ReplayError> {
         self.0.replay(id)
     }
 
-    /// Forgets an entry of the quarantine, and gives it.
+    /// Drops an entry of the quarantine, and returns it.
     pub fn discard(&self, id: u64) -> Option<QuarantinedEvent> {
         self.0.quarantine.take(id)
     }

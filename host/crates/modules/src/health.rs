@@ -1,20 +1,20 @@
-//! Whether a generation works: when it is given up for the one before, and when it has to pause.
+//! Decides whether a generation works: when it is rolled back, and when it has to pause.
 //!
-//! Pure: the caller says what has happened and what time it is.
+//! Pure: the caller passes the events and the time.
 //!
-//! What counts is an event that **fails**: the module trapped on it or did not answer in time, twice, the second time
-//! alone in its call and in a new instance. An event that the module answers, be it with `fail`, is **handled**, and
-//! ends the run of failures. So a bad event now and then never has consequences for others, however many there are.
+//! Only a **failed** event counts. The module trapped on it or timed out, twice, the second time alone in its call and
+//! in a new instance. An event to which the module returns an outcome, even `fail`, is **handled**, and ends the run of
+//! failures. So occasional bad events never affect other events, however many there are.
 //!
 //! A **run** is too long when it has
 //!
 //! - [`EVENTS`] events, if the generation has handled nothing so far, or nothing since its last pause;
-//! - events of [`CLIENTS`] clients, or [`EVENTS_OF_FEW`] events, if it has: one client that sends what a working
-//!   module chokes on must not be able to stop it.
+//! - events of [`CLIENTS`] clients, or [`EVENTS_OF_FEW`] events, if it has: one client whose events fail must not be able
+//! to stop a working module.
 //!
-//! The same holds if no instance can be made, [`ATTEMPTS`] times in a row. What follows is a rollback if there is a
-//! generation to go back to. Else the module pauses, 100 ms at first and each time twice as long, up to 30 s; after a
-//! healthy minute it begins with 100 ms again. Every pause ends with a new run, whose events are tried for real.
+//! The same applies if no instance can be made, [`ATTEMPTS`] times in a row. The module then rolls back if there is an
+//! earlier generation. Else it pauses, 100 ms at first and each time twice as long, up to 30 s. After a healthy minute
+//! the pause starts at 100 ms again. A new run follows every pause, and its events are handled normally.
 
 use std::time::{Duration, Instant};
 
@@ -22,38 +22,38 @@ use smallvec::SmallVec;
 
 use hookhost_event::ByteString;
 
-/// Events in a row that a generation may fail on before it has handled any.
+/// Failed events in a row that a generation may have before it has handled any event.
 pub(super) const EVENTS: usize = 5;
-/// Clients whose events a generation that works may fail on in a row.
+/// Clients whose events may fail in a row in a working generation.
 pub(super) const CLIENTS: usize = 5;
-/// Events of fewer clients that a generation that works may fail on in a row.
+/// Failed events in a row of fewer clients that a working generation may have.
 pub(super) const EVENTS_OF_FEW: usize = 50;
-/// Attempts in a row to make an instance before a generation is given up for the one before.
+/// Attempts in a row to make an instance before a generation is rolled back.
 pub(super) const ATTEMPTS: u32 = 3;
 
-/// A generation when it becomes active.
+/// The state of a generation when it becomes active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) generation: u32,
-    /// Whether it has handled events before: it comes back after a rollback.
+    /// Whether it has handled events before: it was activated by a rollback.
     pub(super) proven: bool,
-    /// Whether there is one to go back to.
+    /// Whether there is a generation to roll back to.
     pub(super) predecessor: bool,
 }
 
-/// What to do after a failure.
+/// The action after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
+    /// No action.
     GoOn,
-    /// The generation before takes over. Said once.
+    /// Roll back to the previous generation. Returned once.
     RollBack,
-    /// No event is handled before the time is over.
+    /// Handle no event before this time is over.
     Pause(Duration),
 }
 
-/// How well the active generation works, over all workers. Reports about another generation change nothing: a worker may
-/// be late.
+/// The health of the active generation, over all workers. Reports about another generation are ignored, because a
+/// worker may be late.
 #[derive(Debug)]
 pub(super) struct Health {
     standing: Standing,
@@ -63,14 +63,14 @@ pub(super) struct Health {
     run: Run,
     backoff: Backoff,
     pause: Option<Instant>,
-    /// It has paused, and handled nothing since.
+    /// It has paused, and has handled nothing since.
     backing_off: bool,
 }
 
 #[derive(Debug, Default)]
 struct Run {
     events: usize,
-    /// Whose they were; not more of them than matter.
+    /// The clients of these events, at most as many as the decision needs.
     clients: SmallVec<[ByteString; CLIENTS]>,
 }
 
@@ -86,7 +86,7 @@ impl Health {
         }
     }
 
-    /// An event was handled. Gives whether that ends its backing off.
+    /// Records a handled event. Returns whether that ends the backoff.
     pub(super) fn handled(&mut self, generation: u32, now: Instant) -> bool {
         if generation != self.standing.generation {
             return false;
@@ -98,13 +98,13 @@ impl Health {
         std::mem::take(&mut self.backing_off)
     }
 
-    /// An event of this client failed.
+    /// Records a failed event of this client.
     pub(super) fn failed(&mut self, generation: u32, client: &ByteString, now: Instant) -> Verdict {
         if generation != self.standing.generation {
             return Verdict::GoOn;
         }
         if self.left(now).is_some() {
-            // A call of another worker that was under way when the pause began.
+            // Another worker's call was already running when the pause began.
             return Verdict::GoOn;
         }
         self.run.add(client);
@@ -122,8 +122,8 @@ impl Health {
         Verdict::Pause(time)
     }
 
-    /// A worker could not make an instance, `attempts` times in a row. How long that worker waits is its own affair: others
-    /// may have instances that work.
+    /// Records that a worker could not make an instance, `attempts` times in a row. The delay of that worker is its
+    /// own: other workers may have working instances.
     pub(super) fn unmade(&mut self, generation: u32, attempts: u32) -> Verdict {
         let gives_up = generation == self.standing.generation && attempts >= ATTEMPTS;
         if gives_up && std::mem::take(&mut self.standing.predecessor) {
@@ -148,7 +148,7 @@ impl Health {
         self.handled && !self.backing_off
     }
 
-    /// Whether there is nothing to remember: the next event that is handled changes nothing.
+    /// Whether there is nothing to record: the next handled event changes nothing.
     pub(super) fn is_calm(&self) -> bool {
         self.handled && self.standing.proven && self.run.events == 0 && !self.backing_off
     }
@@ -180,11 +180,11 @@ impl Run {
     }
 }
 
-/// How long to wait after each failure in a row.
+/// The delay after each failure in a row.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
-    /// Since when all is well, if it is.
+    /// The time since which it works, if it does.
     well_since: Option<Instant>,
 }
 
@@ -201,7 +201,7 @@ impl Backoff {
         }
     }
 
-    /// It failed; how long to wait.
+    /// Records a failure. Returns the delay.
     pub(super) fn fail(&mut self, now: Instant) -> Duration {
         let well = self.well_since.take().map(|since| now.saturating_duration_since(since));
         if well.is_some_and(|time| time >= Self::HEALTHY) {
@@ -212,7 +212,7 @@ impl Backoff {
         time
     }
 
-    /// It works.
+    /// Records a success.
     pub(super) fn recover(&mut self, now: Instant) {
         self.well_since.get_or_insert(now);
     }
@@ -238,8 +238,9 @@ mod tests {
         Duration::from_millis(time)
     }
 
-    /// What happens, in a line: `+` an event is handled, a letter: an event of that client fails, `_` a second passes.
-    /// Gives the verdicts: `.` go on, `R` roll back, or the milliseconds of a pause, each after waiting it out.
+    /// A scenario as a line: `+` an event is handled, a letter: an event of that client fails, `_` a second passes.
+    /// Returns the verdicts: `.` continue, `R` roll back, or the milliseconds of a pause. Waits after each pause until
+    /// it is over.
     fn verdicts(standing: Standing, story: &str) -> String {
         let mut health = Health::new(standing);
         let mut now = Instant::now();
@@ -267,16 +268,16 @@ mod tests {
     fn runs_that_are_too_long() {
         let few = "a".repeat(EVENTS_OF_FEW - 1);
         for (standing, story, expected) in [
-            // Nothing handled so far: five events, whoever sends them.
+            // Nothing handled so far: five events, from any client.
             (NEW, "aaaa", "....".to_owned()),
             (NEW, "aaaaa", "....100 ".to_owned()),
             (NEW, "abcde", "....100 ".to_owned()),
             (WITH_PREDECESSOR, "aaaaa", "....R".to_owned()),
-            // Nobody can be asked twice.
+            // A rollback is requested only once.
             (WITH_PREDECESSOR, "aaaaaa", "....R100 ".to_owned()),
-            // An event that is handled ends the run.
+            // A handled event ends the run.
             (NEW, "aaaa+abcd", "........".to_owned()),
-            // A module that works stumbles over many events of few clients, or over five clients in a row.
+            // A working module fails on many events of few clients, or on events of five clients in a row.
             (PROVEN, "abcde", "....100 ".to_owned()),
             (PROVEN, "aabbccdde", "........100 ".to_owned()),
             (PROVEN, "abcd+e", ".....".to_owned()),
@@ -286,7 +287,7 @@ mod tests {
             // Each pause is followed by a new run, and is twice as long.
             (NEW, &"a".repeat(15), "....100 ....200 ....400 ".to_owned()),
             (PROVEN, "abcdeaaaaa", "....100 ....200 ".to_owned()),
-            // What works for less than a minute does not begin anew; what works longer does.
+            // After less than a minute of work the pause goes on doubling. After more it starts again.
             (
                 NEW,
                 &format!("aaaaa+{}abcde", "_".repeat(59)),
@@ -297,7 +298,7 @@ mod tests {
                 &format!("aaaaa+{}abcde", "_".repeat(60)),
                 "....100 ....100 ".to_owned(),
             ),
-            // Time alone heals nothing.
+            // Time alone does not reset the record.
             (
                 NEW,
                 &format!("aaaaa{}aaaaa", "_".repeat(100)),
@@ -322,7 +323,7 @@ mod tests {
             health.failed(1, &client, now);
         }
         assert_eq!(health.pause(2, now), None);
-        // While it pauses, calls that were under way do not make the pause longer.
+        // During a pause, calls that were already running do not extend the pause.
         assert_eq!(health.failed(1, &client, now + ms(40)), Verdict::GoOn);
         assert_eq!(health.pause(1, now + ms(99)), Some(ms(1)));
         assert_eq!(health.pause(1, now + ms(100)), None);
@@ -368,7 +369,7 @@ mod tests {
     }
 
     proptest! {
-        /// As long as every fourth event is handled, nothing happens, whoever sends the others.
+        /// As long as every fourth event is handled, nothing happens, whichever clients send the others.
         #[test]
         fn a_module_that_handles_enough_is_left_alone(clients in proptest::collection::vec("[a-z]", 0..300)) {
             let story: String = clients.chunks(3).map(|clients| format!("{}+", clients.concat())).collect();

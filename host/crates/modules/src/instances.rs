@@ -1,11 +1,11 @@
-//! How many instances a module gets.
+//! The number of instances of a module.
 //!
-//! Each instance has a memory of its own; how much an idle one takes depends on its language and its module: Rust and
-//! QuickJS 1 MiB, Python 13, others a hundred. Code is shared and does not count. So the number follows from what the first
-//! instance takes once it is configured, unless a setting gives a number.
+//! Each instance has its own memory. The use of an idle instance depends on its language and its module: Rust and
+//! QuickJS 1 MiB, Python 13 MiB, other languages 100 MiB. Code is shared and does not count. Unless a setting gives the
+//! number, it follows from the memory of the first instance once that is configured.
 
-/// Memory that the instances of one module may take together unless a setting gives their number. 128 MiB: nine
-/// instances of Python, and of Rust as many as there are processors for.
+/// Memory limit of all instances of one module unless a setting gives their number. 128 MiB allow nine Python
+/// instances. For Rust they allow as many instances as there are processors.
 const TOTAL_BYTES: usize = 128 << 20;
 
 /// The number of instances of a module whose own settings name none.
@@ -13,18 +13,18 @@ const TOTAL_BYTES: usize = 128 << 20;
 pub enum Instances {
     /// This many, at least 1.
     Exactly(usize),
-    /// As many as take 128 MiB together after their start, at least 1 and at most this many.
+    /// As many as use 128 MiB together after their start, at least 1 and at most this many.
     UpTo(usize),
 }
 
 impl Instances {
-    /// The most that it can be.
+    /// The maximum of the number.
     pub(super) fn most(self) -> usize {
         let (Instances::Exactly(most) | Instances::UpTo(most)) = self;
         most.max(1)
     }
 
-    /// The number for a module of which an instance takes `memory` bytes.
+    /// The number for a module whose instance uses `memory` bytes.
     pub(super) fn number(self, memory: usize) -> usize {
         match self {
             Instances::Exactly(number) => number.max(1),

@@ -7,26 +7,28 @@
 //! bus ──(queue per module and shard)──> worker: batch ──> instance ──> outcomes ──(egress)──> outbox
 //! ```
 //!
-//! The data and who owns it: a module has a **name**, its file's name without `.wasm`. The queues on the bus, the workers,
-//! the counters and, on the [`KvStores`], the module's `kv` state belong to the name; they stay when the file is replaced.
-//! Compiled code, configuration, limits, interests and grants belong to a **generation**; it never changes and is replaced
-//! as a whole. Each worker owns one instance.
+//! Ownership of the data: a module has a **name**, its file name without `.wasm`. The name owns the queues on the bus,
+//! the workers, the counters and, on the [`KvStores`], the module's `kv` state. They stay when the file is replaced. A
+//! **generation** owns compiled code, configuration, limits, interests and grants. It never changes and is replaced as
+//! a whole. Each worker owns one instance.
 //!
-//! **Promises.** A file that does not load changes nothing, and the log says why. Exactly one generation handles each event
-//! that a queue has accepted, or the event is counted with the reason why not ([`Counts`]). Events of one client are
-//! handled in order. A trap costs the event that causes it and no other. A module can send only where it was granted to.
-//! The default module `webhook` is inside the binary; a `webhook.wasm` in the folder replaces it until the file is removed.
+//! **Guarantees.** A file that does not load changes nothing, and the log reports why. Exactly one generation handles
+//! each event that a queue has accepted, or the event is counted with the reason ([`Counts`]). Events of one client are
+//! handled in order. A trap affects only the event that causes it. A module can send only to places in its grants. The
+//! default module `webhook` is part of the binary. A `webhook.wasm` in the folder replaces it until the file is
+//! removed.
 //!
-//! [`Handle::apply`] is the only way in: the caller says what should run ([`Desired`]), which is the files of the folder and
-//! what the host's configuration says. Both take effect as a new generation, or not at all. A request is sent on the terms
-//! and with the credentials of the generation that made it.
+//! [`Handle::apply`] is the only entry: the caller passes the desired state ([`Desired`]), which is the files of the
+//! folder and the host's configuration. Both take effect as a new generation, or not at all. A request is sent with the
+//! settings and the credentials of the generation that made it.
 //!
-//! A generation that fails on everything is rolled back to the one before; without one the module pauses between its
-//! attempts and its events wait (`health.rs` has the rules). An event that a module fails on, alone and in a new
-//! instance, or answers with `fail`, goes into the quarantine, where it can be looked at and replayed ([`Handle`]).
+//! A generation that fails on every event is rolled back to the previous one. Without a previous one the module pauses
+//! between its attempts and its events wait (`health.rs` has the rules). An event goes into the quarantine if the
+//! module fails on it, alone and in a new instance, or answers with `fail`. An operator can inspect and replay it there
+//! ([`Handle`]).
 //!
-//! **Bounds.** Queues: events and bytes. Instances: memory and time. Batches: number. Files: size. Log lines: per second.
-//! Compiling: time. Quarantine: events and bytes for each module. Threads: one per instance.
+//! **Limits.** Queues: events and bytes. Instances: memory and time. Batches: number. Files: size. Log lines: per
+//! second. Compiling: time. Quarantine: events and bytes for each module. Threads: one per instance.
 
 mod builtin;
 mod control;
@@ -72,50 +74,52 @@ use hookhost_kv::{Kv, KvBounds, KvStores};
 use hookhost_wasm as wasm;
 use hookhost_wasm::Engine;
 
-/// What modules need to know of their host, and what they get unless their own settings say otherwise.
+/// What modules need to know of their host, and the defaults of their own settings.
 #[derive(Clone)]
 pub struct Settings {
-    /// The modules folder, which may appear later; none: there is only the default module.
+    /// The modules folder, which may appear later. With `None` there is only the default module.
     pub dir: Option<PathBuf>,
-    /// The host's node, as modules are told.
+    /// The name of the host's node, which modules receive.
     pub node: Node,
     /// What may change while they run.
     pub reloadable: ReloadableSettings,
-    /// Bounds of each queue.
+    /// Limits of each queue.
     pub queue: QueueLimits,
-    /// Number of instances of a module, which is how many clients' events it handles at the same time.
+    /// Number of instances of a module. It is also the number of clients whose events the module handles at the same
+    /// time.
     pub instances: Instances,
-    /// What an instance may use.
+    /// The limits of an instance.
     pub limits: wasm::Limits,
-    /// Time after which the compiler of a module is killed. Default 60 s: ten times what Python takes on two processors.
+    /// Time after which the compiler of a module is killed. Default 60 s: ten times what Python needs on two
+    /// processors.
     pub compile_time: Duration,
-    /// Bytes of a `.wasm`; more than 256 MiB are never read.
+    /// Size limit of a `.wasm` in bytes. Files above 256 MiB are never read.
     pub module_size: u64,
-    /// Where modules keep their state.
+    /// The stores of the modules' state.
     pub stores: KvStores,
-    /// Maximum number of events in one call, at least 1. Default 64: beyond that the cost of a call per event hardly falls,
-    /// and a failed call costs more.
+    /// Maximum number of events in one call, at least 1. Default 64: above that the cost of a call per event hardly
+    /// falls, and a failed call costs more.
     pub batch: usize,
-    /// What the quarantine may hold for each module.
+    /// The limits of the quarantine for each module.
     pub quarantine: Bounds,
-    /// Niceness of the threads of modules, one for each instance; 0 leaves them as they are.
+    /// Niceness of the threads of modules, one for each instance; 0 leaves it unchanged.
     pub nice: i32,
 }
 
-/// What `check` found out about one module.
+/// The result of `check` for one module.
 #[derive(Debug)]
 pub struct Report {
-    /// Its name, or that of a file which is no module.
+    /// Its name, or the name of a file that is not a module.
     pub module: Arc<str>,
-    /// What it would be, or why it would not be loaded.
+    /// The module that would run, or why it would not be loaded.
     pub result: Result<Plan, LoadError>,
 }
 
-/// What a module would be if it were started.
+/// The properties of a module if it were started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Where its code is from.
+    /// The source of its code.
     pub origin: Origin,
     /// Number of instances.
     pub instances: usize,
@@ -131,15 +135,15 @@ pub struct Modules {
 }
 
 impl Modules {
-    /// Loads the modules of a folder and attaches them to the bus. [`Handle::apply`] is how they become others.
+    /// Loads the modules of a folder and attaches them to the bus. [`Handle::apply`] changes them later.
     ///
-    /// A module in the folder that does not load is reported in the log and in [`states`](Handle::states), and the
-    /// others run. Takes as long as compiling them does; blocks the calling thread.
+    /// A module in the folder that does not load is reported in the log and in [`states`](Handle::states). The others
+    /// run. Blocks the calling thread until all modules are compiled.
     ///
     /// # Errors
     ///
-    /// [`LoadError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces it).
-    /// Nothing runs then.
+    /// [`LoadError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces
+    /// it). Nothing runs then.
     pub fn start(
         settings: Settings,
         engine: Engine,
@@ -149,14 +153,14 @@ impl Modules {
     ) -> Result<(Modules, Applied), LoadError> {
         let quarantine = Arc::new(Quarantine::new(settings.quarantine));
         let controller = Controller::new(Loader::new(engine, settings), bus, outbox, quarantine);
-        // From here on dropping it stops what has been started.
+        // From here on a drop stops everything that has been started.
         let modules = Modules { controller };
         let applied = modules.controller.start(folder)?;
         Ok((modules, applied))
     }
 
-    /// Loads everything as [`start`](Modules::start) would, and starts nothing. Files in the folder that can have no
-    /// effect are reported as well.
+    /// Loads everything as [`start`](Modules::start) would, and starts nothing. Also reports files in the folder that
+    /// can have no effect.
     pub fn check(settings: Settings, engine: Engine) -> Vec<Report> {
         let mut folder = ModulesFolder::new(settings.dir.clone());
         let listing = match folder.list() {
@@ -189,15 +193,15 @@ impl Modules {
         modules.map(report).chain(strays).collect()
     }
 
-    /// Looks at the modules and acts on them, from any thread; of no effect once they have stopped.
+    /// Reads and controls the modules, from any thread. Has no effect once they have stopped.
     pub fn handle(&self) -> Handle {
         Handle::new(Arc::clone(&self.controller))
     }
 
-    /// Takes no further events, handles what is queued, and waits for the workers, all of it for at most `deadline`.
+    /// Takes no further events, handles the queued events, and waits for the workers, for at most `deadline` in total.
     ///
-    /// What is not handled by then is counted as abandoned, and a worker that is still busy (in a call, or waiting
-    /// for room in the outbox) is left behind with a line in the log. Blocks the calling thread.
+    /// Events that are not handled by then are counted as abandoned. A worker that is still busy, in a call or waiting
+    /// for the outbox, is left running with a line in the log. Blocks the calling thread.
     pub fn stop(mut self, deadline: Duration) {
         self.end(Instant::now() + deadline);
     }
@@ -207,7 +211,7 @@ impl Modules {
     }
 }
 
-/// Without [`stop`](Modules::stop) queued events are not waited for.
+/// Without [`stop`](Modules::stop) queued events are abandoned.
 impl Drop for Modules {
     fn drop(&mut self) {
         self.end(Instant::now());

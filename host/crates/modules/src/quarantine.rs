@@ -1,11 +1,11 @@
 //! Events that a module could not handle, kept until an operator decides about them.
 //!
-//! An entry has the event itself, which module and generation failed on it, how, and in the module's own words. It
-//! stays until it is dropped or replayed, or until there is no room: each module has a maximum of
-//! entries and bytes ([`Bounds`]), and its oldest goes first and is counted. One module's entries never take the room
-//! of another's. In memory only: a restart empties it.
+//! An entry has the event, the module and generation that failed on it, how it failed, and the message of the module.
+//! It stays until it is dropped or replayed, or until the quarantine is full. Each module has a maximum of entries and
+//! bytes ([`Bounds`]). Beyond it the module's oldest entries are dropped and counted. Entries of one module never
+//! displace those of another. In memory only: a restart empties the quarantine.
 //!
-//! Without clocks and threads; a lock makes it usable from all of them.
+//! Uses no clocks and no threads. A lock lets all threads use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,19 +15,19 @@ use super::generation::lock;
 use hookhost_event::{Event, Millis};
 use hookhost_hooks::weight;
 
-/// Longest text of an entry, in bytes: a panic with its place and the functions on the stack.
+/// Maximum text of an entry, in bytes: enough for a panic with its place and the functions on the stack.
 const LONGEST_TEXT: usize = 4096;
 
-/// What the quarantine may hold for each module.
+/// The limits of the quarantine for each module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Most events.
+    /// Maximum number of events.
     pub events: usize,
-    /// Most bytes of their events and texts.
+    /// Maximum bytes of their events and texts.
     pub bytes: usize,
 }
 
-/// Default: 1,000 events, more than a person looks at one by one, and 16 MiB of memory.
+/// Default: 1,000 events, more than a person inspects one by one, and 16 MiB of memory.
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
@@ -41,11 +41,11 @@ impl Default for Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It trapped: a panic, too much memory, an answer that cannot be read.
+    /// It trapped: a panic, too much memory, an unreadable result.
     Trapped,
-    /// It did not answer in time.
+    /// It timed out.
     TimedOut,
-    /// It said that it could not handle the event.
+    /// It reported that it could not handle the event.
     Failed,
 }
 
@@ -77,15 +77,15 @@ pub struct QuarantinedEvent {
     pub generation: u32,
     /// How it failed.
     pub fault: Fault,
-    /// Why, in the module's words: a panic's text, the text of a `fail`.
+    /// Why, in the module's words: the text of a panic or of a `fail`.
     pub text: String,
-    /// When.
+    /// When it failed.
     pub at: Millis,
     /// The event.
     pub event: Arc<Event>,
 }
 
-/// Without the event, whose payload belongs in no log, and without the text, which may repeat it.
+/// Omits the event, because its payload must not be logged, and the text, which may repeat it.
 impl fmt::Debug for QuarantinedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuarantinedEvent")
@@ -98,14 +98,14 @@ impl fmt::Debug for QuarantinedEvent {
     }
 }
 
-/// What the quarantine holds of one module.
+/// The counts of the quarantine for one module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuarantineUsage {
     /// Entries.
     pub events: usize,
     /// Their bytes.
     pub bytes: usize,
-    /// Entries that had to go because there was no room, since the host started.
+    /// Entries dropped because the quarantine was full, since the host started.
     pub evicted: u64,
 }
 
@@ -138,7 +138,7 @@ impl Quarantine {
         }
     }
 
-    /// Keeps an event under a new number, which is the result. The entry's own number does not matter.
+    /// Keeps an event under a new number. Returns the number. The entry's own number is ignored.
     pub(super) fn put(&self, entry: QuarantinedEvent) -> u64 {
         let mut store = lock(&self.store);
         store.last += 1;
@@ -147,23 +147,23 @@ impl Quarantine {
         id
     }
 
-    /// Keeps an entry again that was taken.
+    /// Puts a taken entry back.
     pub(super) fn put_back(&self, entry: QuarantinedEvent) {
         lock(&self.store).insert(entry, self.bounds);
     }
 
-    /// Takes an entry out.
+    /// Takes an entry out and returns it.
     pub(super) fn take(&self, id: u64) -> Option<QuarantinedEvent> {
         lock(&self.store).remove(id).map(Arc::unwrap_or_clone)
     }
 
-    /// An entry.
+    /// Returns an entry.
     pub(super) fn get(&self, id: u64) -> Option<Arc<QuarantinedEvent>> {
         lock(&self.store).entries.get(&id).cloned()
     }
 
-    /// Entries of a module or of all, newest first, those with lower numbers than `before` if that is given, and not
-    /// more than `limit`.
+    /// Entries of a module or of all, newest first, at most `limit`. If `before` is given, only those with lower
+    /// numbers.
     pub(super) fn list(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<QuarantinedEvent>> {
         let store = lock(&self.store);
         let below = ..before.unwrap_or(u64::MAX);
@@ -190,7 +190,7 @@ impl Quarantine {
         ids.into_iter().flatten().collect()
     }
 
-    /// What is held of a module.
+    /// The counts of a module.
     pub(super) fn usage(&self, module: &str) -> QuarantineUsage {
         let store = lock(&self.store);
         store
@@ -236,7 +236,7 @@ impl QuarantinedEvent {
     }
 }
 
-/// Cuts a text to its longest size, between two characters.
+/// Cuts a text to its maximum size, between two characters.
 fn shorten(text: &mut String) {
     if text.len() > LONGEST_TEXT {
         text.truncate(text.floor_char_boundary(LONGEST_TEXT));
@@ -315,7 +315,7 @@ mod tests {
         }
         let held = quarantine.usage("a");
         assert_eq!((held.events, held.bytes, held.evicted), (2, 2 * one, 1));
-        // One that is larger than everything cannot be kept, and is counted.
+        // An entry larger than the limit is not kept, but counted.
         let large = QuarantinedEvent {
             event: Arc::new(testing::publish("c", "t", &vec![0; 4 * one])),
             ..entry("a", 3)
@@ -347,7 +347,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is put and taken, bounds and books are right.
+        /// After any sequence of puts and takes, limits and counters are correct.
         #[test]
         fn the_books_are_right(steps in proptest::collection::vec((0u64..30, 0usize..3), 0..100)) {
             let one = entry("a", 0).bytes();

@@ -1,4 +1,4 @@
-//! From what a module returns to what is delivered.
+//! Turns the requests of a module into requests to deliver.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use hookhost_contract::Request;
 use hookhost_delivery::{DestinationError, OutboxRequest, Reach, Via};
 use hookhost_event::Event;
 
-/// The request to deliver for one that a module made of an event.
+/// The request to deliver for a request that a module made of an event.
 ///
 /// # Errors
 ///
-/// [`Refusal`] if it names what was not granted or what the host does not have.
+/// [`Refusal`] if it names something that was not granted or that the host does not have.
 pub(super) fn prepare(
     request: Request,
     event: &Event,
@@ -42,7 +42,7 @@ pub(super) fn prepare(
         None => (request.url, None),
     };
     let Granted { url, reach } = egress.check(url)?;
-    // What an operator gives a destination is not for hosts that the module chooses.
+    // The operator's options for a destination do not apply to hosts that the module chooses.
     let via = match (named, reach) {
         (Some(name), Reach::Public) => return Err(Refusal::Open(excerpt(&name))),
         (Some(name), Reach::Anywhere) => Via::Named(name.into()),
@@ -64,7 +64,7 @@ pub(super) fn prepare(
     })
 }
 
-/// Enough of a name to recognise it, fit for a line of the log.
+/// The recognisable part of a name, safe for a line of the log.
 fn excerpt(name: &str) -> String {
     name.chars().take(40).flat_map(char::escape_debug).collect()
 }
@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(got, expected.map_err(str::to_owned), "{name} {url}");
         }
 
-        // Of the destinations, only what the operator has named gets what the operator gave them.
+        // Only destinations that the operator has named get the operator's options.
         let open = |text: &str, name: Option<&str>| {
             let request = Request {
                 url: text.into(),

@@ -1,4 +1,4 @@
-//! What can be seen of modules from outside, and the counters behind it.
+//! The visible state of modules, and the counters behind it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use super::quarantine::QuarantineUsage;
 use hookhost_event::Hook;
 use hookhost_hooks::{QueueState, Throttle};
 
-/// One module as it is now.
+/// The current state of one module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModuleState {
@@ -22,9 +22,9 @@ pub struct ModuleState {
     pub generation: Option<GenerationState>,
     /// Its queues, if a generation is active.
     pub queue: Option<QueueState>,
-    /// What became of its events since the host started, over all generations.
+    /// What happened to its events since the host started, over all generations.
     pub counts: Counts,
-    /// What the quarantine holds of it.
+    /// The counts of its quarantine.
     pub quarantined: QuarantineUsage,
 }
 
@@ -34,7 +34,7 @@ pub struct ModuleState {
 pub struct GenerationState {
     /// Counts the loads under the module's name, from 1.
     pub number: u32,
-    /// Where its code is from.
+    /// The source of its code.
     pub origin: Origin,
     /// Number of instances, each with a thread and a queue of its own.
     pub instances: usize,
@@ -44,7 +44,7 @@ pub struct GenerationState {
     pub egress: Vec<String>,
 }
 
-/// Where the code of a module is from.
+/// The source of a module's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// From the host's own binary.
@@ -72,42 +72,42 @@ impl Status {
 pub enum Status {
     /// It handles events.
     Running,
-    /// An instance cannot be made, or it fails on everything; it is tried again, and events wait in the queue.
+    /// It cannot make an instance, or it fails on every event. The host retries, and events wait in the queue.
     BackingOff,
-    /// It handles events in a generation before the one that the files are: that one failed.
+    /// It handles events in an earlier generation than its files: the newer one failed.
     RolledBack,
-    /// It was removed and handles what is left in its queue.
+    /// It was removed and handles the rest of its queue.
     Draining,
     /// Its files did not load and no other generation is active.
     Rejected,
 }
 
-/// Events by what became of them, and requests. Each event that was taken from the queue, or taken back, is counted
-/// once among `ignored`, `answered`, `failed`, `trapped`, `timed_out`, `skipped` and `abandoned`.
+/// Events by outcome, and requests. Each event that a worker took from the queue or the quarantine counts once. It
+/// counts among `ignored`, `answered`, `failed`, `trapped`, `timed_out`, `skipped` and `abandoned`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
     /// The module had nothing to send.
     pub ignored: u64,
-    /// The module gave requests.
+    /// The module returned requests.
     pub answered: u64,
-    /// The module said that it could not handle them: they are in the quarantine.
+    /// The module reported that it could not handle them. They are in the quarantine.
     pub failed: u64,
-    /// The module trapped on them, alone and in a new instance: they are in the quarantine.
+    /// The module trapped on them, alone and in a new instance. They are in the quarantine.
     pub trapped: u64,
-    /// The module did not answer in time, alone and in a new instance: they are in the quarantine.
+    /// The module timed out on them, alone and in a new instance. They are in the quarantine.
     pub timed_out: u64,
-    /// A newer generation did not want them any more.
+    /// A newer generation did not subscribe to them.
     pub skipped: u64,
-    /// Taken back out of the quarantine after a rollback, to be handled by the generation before.
+    /// Taken back out of the quarantine after a rollback, for the previous generation.
     pub taken_back: u64,
-    /// Not handled when the host stopped, or when a module was removed that could not run.
+    /// Abandoned because the host stopped, or because a module was removed that could not run.
     pub abandoned: u64,
-    /// Calls that trapped or took too long; the first of each batch costs its events nothing.
+    /// Calls that trapped or timed out. The first failed call of a batch does not affect its events.
     pub failed_calls: u64,
     /// Requests that were handed to delivery.
     pub requests: u64,
-    /// Requests that were refused, such as those to places which were not granted.
+    /// Requests that were refused, such as those to places without a grant.
     pub refused_requests: u64,
 }
 
@@ -124,11 +124,11 @@ pub(super) struct Record {
     pub(super) failed_calls: AtomicU64,
     pub(super) requests: AtomicU64,
     pub(super) refused_requests: AtomicU64,
-    /// Bound the log lines about quarantined events, requests that were refused, and failed calls.
+    /// Limit the log lines about quarantined events, refused requests and failed calls.
     pub(super) quarantine_lines: Throttle,
     pub(super) refusal_lines: Throttle,
     pub(super) call_lines: Throttle,
-    /// Workers that cannot make an instance just now, and why the last of them could not.
+    /// Workers that cannot make an instance now, and the latest reason.
     backing_off: AtomicUsize,
     reason: Mutex<Option<String>>,
 }
@@ -173,13 +173,13 @@ impl Record {
         }
     }
 
-    /// A worker begins to back off, for this reason.
+    /// Records that a worker begins to back off, and why.
     pub(super) fn back_off(&self, reason: String) {
         *lock(&self.reason) = Some(reason);
         self.backing_off.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A worker that backed off does so no longer.
+    /// Records that a worker no longer backs off.
     pub(super) fn recover(&self) {
         self.backing_off.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
-//! The health of one module over all its workers, and what follows from it.
+//! The health of one module over all its workers, and the actions that follow from it.
 //!
-//! Workers report what has become of events; [`Health`] decides. A rollback is carried out at once, on the thread of
-//! the worker whose report led to it; a pause holds for all workers of the module. While all is well a report costs one
-//! read of a flag and takes no lock.
+//! Workers report the outcome of events, and [`Health`] decides. The worker whose report led to a rollback carries it
+//! out at once, on its own thread. A pause applies to all workers of the module. In normal operation a report reads one
+//! flag and takes no lock.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +17,11 @@ use hookhost_event::{ByteString, Event};
 /// Carries out a rollback from a generation, for a reason. Called without any lock.
 pub(super) type RollBack = Box<dyn Fn(u32, String) + Send + Sync>;
 
-/// Watches over one module, over all its generations.
+/// Supervises one module over all its generations.
 pub(super) struct Supervisor {
     module: std::sync::Arc<str>,
     state: Mutex<State>,
-    /// [`Health::is_calm`], to be read without the lock.
+    /// [`Health::is_calm`], readable without the lock.
     calm: AtomicBool,
     roll_back: RollBack,
 }
@@ -50,7 +50,7 @@ impl Supervisor {
         }
     }
 
-    /// A generation is about to become active: its record starts empty.
+    /// Records that a generation is about to become active: its record starts empty.
     pub(super) fn begin(&self, standing: Standing) {
         let mut state = lock(&self.state);
         state.health = Health::new(standing);
@@ -68,9 +68,9 @@ impl Supervisor {
         state.health.is_backing_off().then(|| state.reason.clone())
     }
 
-    /// A generation has handled events.
+    /// Records that a generation has handled events.
     pub(super) fn handled(&self, generation: u32) {
-        // A failure that another worker reports at this moment may be forgotten or not: either order is true.
+        // A failure that another worker reports at the same time may be forgotten or not. Either order is correct.
         if self.calm.load(Ordering::Relaxed) {
             return;
         }
@@ -81,7 +81,7 @@ impl Supervisor {
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
     }
 
-    /// A generation has failed on an event, alone and in a new instance.
+    /// Records that a generation has failed on an event, alone and in a new instance.
     pub(super) fn failed(&self, generation: u32, event: &Event, why: &str) {
         let no_client = ByteString::new();
         let client = event.detail.client().map_or(&no_client, |client| &client.id);
@@ -104,7 +104,7 @@ impl Supervisor {
         }
     }
 
-    /// A worker could not make an instance, `attempts` times in a row.
+    /// Records that a worker could not make an instance, `attempts` times in a row.
     pub(super) fn unmade(&self, generation: u32, attempts: u32, why: &str) {
         let verdict = lock(&self.state).health.unmade(generation, attempts);
         if verdict == Verdict::RollBack {

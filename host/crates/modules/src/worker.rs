@@ -1,20 +1,21 @@
-//! One OS thread of a module: its queue, its warm instance, and what to do when that fails.
+//! One OS thread of a module: its queue, its warm instance, and its error handling.
 //!
-//! A worker takes what waits in its queue, hands it over in one call, and puts the requests that come back into the
-//! outbox. It follows the [`ActiveGeneration`]: when another generation is active, the worker drops the old instance before
-//! the next call.
+//! A worker takes the events in its queue, hands them over in one call, and puts the returned requests into the outbox.
+//! It follows the [`ActiveGeneration`]: when another generation is active, the worker drops the old instance before the
+//! next call.
 //!
-//! After a call that failed the instance is thrown away and each event of the call is handled again, in a call of its
-//! own and by a new instance. An event that fails again goes into the quarantine; no outcome of a failed call
-//! is ever used, so each of the other events is handled exactly once. When no instance can be made the worker waits,
-//! 100 ms doubling to 30 s, and its events wait in the queue. So they do while the [`Supervisor`] has the module pause
-//! because it fails on everything.
+//! After a failed call the worker drops the instance. It then retries each event of the call in a call of its own, with
+//! a new instance. An event that fails again goes into the quarantine. No outcome of a failed call is ever used, so
+//! each of the other events is handled exactly once.
 //!
-//! After a rollback the worker takes back out of the quarantine what the bad generation has failed on since it last
-//! handled an event, and begins with that: nothing was sent for these events or for later ones, so nothing is lost or
-//! out of order.
+//! When no instance can be made, the worker backs off, 100 ms doubling to 30 s, and its events wait in the queue. They
+//! also wait while the [`Supervisor`] pauses the module because it fails on everything.
 //!
-//! Blocking is meant: while the outbox is full the worker waits in it, its queue fills, and the queue's policy rules.
+//! After a rollback the worker takes back from the quarantine the events on which the bad generation has failed since
+//! it last handled one. It begins with those. Nothing was sent for these events or for later ones, so nothing is lost
+//! or out of order.
+//!
+//! Blocking is intended: while the outbox is full, the worker waits, its queue fills, and the queue's policy applies.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,10 +37,10 @@ use hookhost_hooks::{Inbox, Queued, Version};
 use hookhost_settings::error_line;
 use hookhost_wasm::CallError;
 
-/// Characters of a module's text that go into the log.
+/// Most characters of a module's text that the log shows.
 const MAX_LOGGED_CHARS: usize = 1000;
 
-/// What all workers of a module have in common.
+/// What all workers of a module share.
 pub(super) struct Common {
     pub(super) module: Arc<str>,
     pub(super) outbox: Arc<dyn Outbox>,
@@ -50,28 +51,28 @@ pub(super) struct Common {
     pub(super) nice: i32,
 }
 
-/// What one thread works with.
+/// The parts of one thread.
 pub(super) struct Worker<T: Template> {
     common: Arc<Common>,
     inbox: Inbox,
     active: Arc<ActiveGeneration<T>>,
     slot: Option<InstanceSlot<T>>,
     unmade: Unmade,
-    /// Most events that the next call gets: fewer than the generation allows after a call that took too long.
+    /// Most events of the next call. After a call that timed out this is below the limit of the generation.
     most: usize,
-    /// Taken from the queue and not yet brought to their ends, in order.
+    /// Events that were taken from the queue and have no outcome yet, in order.
     pending: VecDeque<Queued>,
     /// How many of them, from the first one on, get a call of their own each.
     alone: usize,
-    /// Why the call failed that these were in, as long as the log does not have it.
+    /// Why the call with these events failed, until the reason is logged.
     failed_call: Option<String>,
-    /// Numbers in the quarantine of the events on which the generation has failed since it last handled one. Perhaps they are
-    /// not to blame.
+    /// Quarantine numbers of the events on which the generation has failed since it last handled one. They may not be
+    /// the cause.
     doubtful: VecDeque<u64>,
     events: Vec<Arc<Event>>,
 }
 
-/// The generation that the worker has followed to, and its instance as long as that is alive.
+/// The generation that the worker follows, and its instance while that is alive.
 struct InstanceSlot<T: Template> {
     current: Current<T>,
     instance: Option<T::Handler>,
@@ -79,12 +80,12 @@ struct InstanceSlot<T: Template> {
 
 /// Attempts to make an instance.
 struct Unmade {
-    /// How many have failed in a row.
+    /// Failed attempts in a row.
     attempts: u32,
     backoff: Backoff,
 }
 
-/// The worker has to end: time is up, or delivery takes no requests any more.
+/// The worker has to end: its deadline has passed, or delivery accepts no more requests.
 struct Over;
 
 impl<T: Template> Worker<T> {
@@ -104,7 +105,7 @@ impl<T: Template> Worker<T> {
         }
     }
 
-    /// Works until the queue has ended and is empty, or until the active says that it is over.
+    /// Works until the queue has ended and is empty, or until the active generation says that it is over.
     pub(super) fn run(mut self) {
         priority::lower(self.common.nice);
         let mut batch = Vec::new();
@@ -113,11 +114,11 @@ impl<T: Template> Worker<T> {
                 .slot
                 .as_ref()
                 .map_or(usize::MAX, |slot| slot.current.generation.batch);
-            // Before the first generation is known one event at a time is certainly allowed.
+            // Before the first generation is known, the batch limit is one event.
             let most = if self.slot.is_some() { self.most.min(allowed) } else { 1 };
             let more = self.inbox.next_batch(&mut batch, most);
             self.pending.extend(batch.drain(..));
-            // After the last event there may still have been a rollback.
+            // A rollback may still follow the last event.
             if !more && self.doubtful.is_empty() {
                 break;
             }
@@ -132,8 +133,8 @@ impl<T: Template> Worker<T> {
         self.recover();
     }
 
-    /// There may be a new generation: makes its instance now, so that the first event does not wait for it and the old
-    /// one does not keep its memory.
+    /// Handles a possible new generation: makes its instance now. The first event does not wait for it, and the old
+    /// instance frees its memory.
     fn look_round(&mut self, more: bool) -> Result<(), Over> {
         self.follow()?;
         if more && let Err(error) = self.create() {
@@ -142,7 +143,7 @@ impl<T: Template> Worker<T> {
         Ok(())
     }
 
-    /// Brings every pending event to its end.
+    /// Handles every pending event until it has an outcome.
     fn work(&mut self) -> Result<(), Over> {
         while !self.pending.is_empty() {
             self.ready()?;
@@ -165,7 +166,7 @@ impl<T: Template> Worker<T> {
         Ok(())
     }
 
-    /// The first events are no longer pending.
+    /// Removes the first events from the pending ones.
     fn done(&mut self, count: usize) {
         self.pending.drain(..count);
         let were_alone = self.alone > 0;
@@ -175,7 +176,7 @@ impl<T: Template> Worker<T> {
         }
     }
 
-    /// Follows to the active generation and makes an instance of it, however long that takes.
+    /// Follows the active generation and makes an instance of it, however long that takes.
     fn ready(&mut self) -> Result<(), Over> {
         loop {
             self.follow()?;
@@ -201,14 +202,14 @@ impl<T: Template> Worker<T> {
             Some(slot) if slot.current.is(&current) => slot.current = current,
             _ => {
                 let before = self.generation();
-                // The old instance first: two at a time may be more than the machine has room for.
+                // Drop the old instance first: two at a time may need more memory than the machine has.
                 self.slot = None;
                 self.recover();
                 self.unmade = Unmade::new();
                 self.most = current.generation.batch;
                 (self.alone, self.failed_call) = (0, None);
                 let doubtful = std::mem::take(&mut self.doubtful);
-                // Numbers go down by rollbacks only.
+                // Only a rollback lowers the number.
                 if current.generation.number < before {
                     self.take_back(doubtful);
                 }
@@ -221,7 +222,7 @@ impl<T: Template> Worker<T> {
         Ok(())
     }
 
-    /// Puts events that are still in the quarantine before all others. Those begin anew, with company.
+    /// Puts events that are still in the quarantine before all others. They are retried in batches again.
     fn take_back(&mut self, doubtful: VecDeque<u64>) {
         for id in doubtful.into_iter().rev() {
             if let Some(entry) = self.common.quarantine.take(id) {
@@ -229,7 +230,7 @@ impl<T: Template> Worker<T> {
                 self.alone = 0;
                 self.pending.push_front(Queued {
                     event: entry.event,
-                    // Whether the active generation wants it is asked again.
+                    // The worker checks again whether the active generation subscribes to it.
                     version: Version::default(),
                 });
             }
@@ -246,7 +247,7 @@ impl<T: Template> Worker<T> {
         Ok(())
     }
 
-    /// Says why there is no instance and how long to wait for the next attempt.
+    /// Logs why there is no instance and the delay before the next attempt.
     fn back_off(&mut self, error: &CreateError) -> Duration {
         let reason = error_line(error);
         let generation = self.generation();
@@ -272,7 +273,7 @@ impl<T: Template> Worker<T> {
         self.slot.as_ref().map_or(0, |slot| slot.current.generation.number)
     }
 
-    /// Logs that a call failed, unless an event of it is in the quarantine: that has been logged.
+    /// Logs that a call failed, unless one of its events is in the quarantine: that has been logged.
     fn report_failed_call(&mut self) {
         if let Some(reason) = self.failed_call.take()
             && let Some(held_back) = self.common.record.call_lines.pass()
@@ -288,7 +289,7 @@ impl<T: Template> Worker<T> {
         }
     }
 
-    /// Hands over those of the first pending events that are wanted, and leaves them in `self.events`.
+    /// Hands over the first pending events that the module subscribes to, and leaves them in `self.events`.
     fn call(&mut self, count: usize) -> Result<Vec<Outcome>, CallError> {
         self.events.clear();
         #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
@@ -323,7 +324,7 @@ impl<T: Template> Worker<T> {
             Ok(_) => {}
             Err(error) => {
                 slot.instance = None;
-                // The deadline is that of a call: a slow module gets through with fewer events at a time.
+                // The deadline applies to a call: a slow module succeeds with fewer events at a time.
                 if error.depends_on_time() {
                     self.most = (self.events.len() / 2).max(1);
                 }
@@ -334,7 +335,7 @@ impl<T: Template> Worker<T> {
         outcomes
     }
 
-    /// Carries out what came of `self.events`.
+    /// Carries out the outcomes of `self.events`.
     fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
         #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
         let slot = self.slot.as_ref().expect("a generation is followed");
@@ -379,7 +380,7 @@ impl<T: Template> Worker<T> {
         Ok(())
     }
 
-    /// The one event of the last call has failed twice, the second time alone.
+    /// Handles an event that has failed twice, the second time alone.
     fn quarantine_failed_call(&mut self, error: &CallError) {
         #[expect(clippy::expect_used, reason = "a call without events does not fail")]
         let event = self.events.first().cloned().expect("the call had an event");
@@ -399,7 +400,7 @@ impl<T: Template> Worker<T> {
         self.common.supervisor.failed(self.generation(), &event, cut(&why));
     }
 
-    /// Puts an event into the quarantine; gives its number there.
+    /// Puts an event into the quarantine. Returns its number there.
     fn quarantine(&self, event: &Arc<Event>, fault: Fault, text: String) -> u64 {
         let Common {
             module,
@@ -439,7 +440,7 @@ impl Unmade {
     }
 }
 
-/// What to remember of a failure: why, and where in the module as far as it carries names.
+/// The description of a failure: the reason, and the place in the module if the module carries names.
 fn told(why: &str, error: &CallError) -> String {
     let mut text = why.to_owned();
     if let CallError::Trap { frames, .. } = error {

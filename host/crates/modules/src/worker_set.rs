@@ -1,4 +1,4 @@
-//! The threads of one module that share a active: started together, and waited for together.
+//! The threads of one module that share an active generation: started together, and awaited together.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,22 +15,22 @@ pub(super) struct WorkerSet<T: Template> {
     ended: Arc<Ended>,
 }
 
-/// Tells when all threads of a worker_set have ended.
+/// Reports when all threads of a worker set have ended.
 struct Ended {
     running: Mutex<usize>,
     changed: Condvar,
 }
 
-/// Counts a thread out however it ends.
+/// Counts a thread as ended, however it ends.
 struct EndGuard(Arc<Ended>);
 
 impl<T: Template> WorkerSet<T> {
-    /// Starts a thread for each worker. They begin when those of the crews before them have ended: what these still
-    /// have in their queues is older.
+    /// Starts a thread for each worker. They begin when the threads of the previous worker sets have ended, because the
+    /// events in those queues are older.
     ///
     /// # Errors
     ///
-    /// That of the system if it refuses a thread; threads that were started end when their queues do.
+    /// The error of the system if it refuses a thread. Threads that were started end when their queues do.
     pub(super) fn start<'a>(
         module: &str,
         active: Arc<ActiveGeneration<T>>,
@@ -63,11 +63,11 @@ impl<T: Template> WorkerSet<T> {
         *lock(&self.ended.running) == 0
     }
 
-    /// Waits for the threads until `until`; gives the names of those that are still busy then.
+    /// Waits for the threads until `until`. Returns the names of those that are still busy then.
     pub(super) fn join(self, until: Instant) -> Vec<String> {
         if self.ended.wait_until(until) {
             for thread in self.threads {
-                // A panic was reported when it happened.
+                // The panic was already reported.
                 drop(thread.join());
             }
             return Vec::new();

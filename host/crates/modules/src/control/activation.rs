@@ -1,4 +1,4 @@
-//! How a release becomes the active one, and how a module ends: each in one step.
+//! Activates a release and retires a module. Each happens in one step.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::super::worker_set::WorkerSet;
 use super::table::{Active, Module, Release};
 use hookhost_hooks::{Bus, Version};
 
-/// How long the workers of a retired module try to make an instance before what is in their queues is given up.
+/// How long the workers of a retired module try to make an instance before they abandon the events in their queues.
 const RETIRE_TIME: Duration = Duration::from_secs(30);
 
 impl From<Loaded> for Release {
@@ -37,8 +37,9 @@ impl From<Loaded> for Release {
 }
 
 impl Module {
-    /// Activates a release, and remembers the one before if it is worth rolling back to. `seen` are the files in the folder
-    /// if the release was loaded from them: then nothing is wrong with them any more.
+    /// Activates a release, and keeps the previous one if it is worth rolling back to.
+    ///
+    /// `seen` are the files in the folder if the release was loaded from them. Their recorded error is then cleared.
     ///
     /// # Errors
     ///
@@ -64,8 +65,9 @@ impl Module {
         Ok(())
     }
 
-    /// Activates the last good release again because the generation `failed` has failed; gives the number of its generation.
-    /// Nothing happens if another generation is active by now, or if there is no good one.
+    /// Rolls back from the generation `failed` to the last good release. Returns the number of its generation.
+    ///
+    /// Does nothing if another generation is active by now, or if there is no good release.
     ///
     /// # Errors
     ///
@@ -89,7 +91,7 @@ impl Module {
         Ok(Some(generation))
     }
 
-    /// Takes no further events and lets the workers empty their queues; gives the generation that was active.
+    /// Takes no further events and lets the workers empty their queues. Returns the generation that was active.
     pub(super) fn retire(&mut self) -> Option<u32> {
         (self.last_good, self.rolled_back, self.rejected, self.seen) = (None, None, None, None);
         let Active {
@@ -103,13 +105,12 @@ impl Module {
         Some(release.generation.number)
     }
 
-    /// Has the workers follow to a release, in one step together with its interests on the bus. Nothing has changed after an
-    /// error.
+    /// Moves the workers to a release and updates the interests on the bus, in one step. Changes nothing on an error.
     fn run(&mut self, bus: &Bus, release: Release, standing: Standing) -> Result<(), LoadError> {
         let generation = Arc::clone(&release.generation);
         let interests = generation.interests.clone();
         let common = Arc::clone(&self.common);
-        // Before the first report about it, and not before it is certain that it comes.
+        // Must run before the first report about the generation, but only once its activation is certain.
         let begin = || common.supervisor.begin(standing);
         match &mut self.active {
             Some(active) if active.release.runs_like(&release) => {
@@ -151,10 +152,10 @@ impl Module {
                     attachment, workers, ..
                 }) = old
                 {
-                    // What waits in the old queues is no worse off than what comes.
+                    // Events in the old queues get the same priority as new ones.
                     workers.active.publish(generation, || version);
                     workers.active.leave(Instant::now() + RETIRE_TIME);
-                    // The queues end, now that their workers know which generation is active.
+                    // The workers know the active generation now, so their queues may end.
                     drop(attachment);
                     self.draining.push(workers);
                 }

@@ -1,4 +1,4 @@
-//! Carries out what is desired.
+//! Carries out the desired state.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl Controller {
     ///
     /// # Errors
     ///
-    /// If the built-in module is wanted and does not load. Modules in the folder that do not load are no error.
+    /// If the built-in module is wanted and does not load. Modules in the folder that do not load are not an error.
     pub(in super::super) fn start(&self, folder: FolderListing) -> Result<Applied, LoadError> {
         let webhook = ModuleName::webhook();
         let files = folder.files.of(&webhook);
@@ -28,8 +28,10 @@ impl Controller {
         Ok(self.apply(Desired::of(folder)))
     }
 
-    /// Has the modules become what is desired, as far as they load; gives what was done. The default module takes a new
-    /// configuration first: if it rejects it, all modules keep the one before.
+    /// Brings the modules to the desired state, as far as they load. Returns what was done.
+    ///
+    /// The default module takes a new configuration first. If it rejects the configuration, all modules keep the
+    /// previous one.
     pub(in super::super) fn apply(&self, desired: Desired) -> Applied {
         let Desired {
             folder,
@@ -62,7 +64,7 @@ impl Controller {
         };
         let facts = self.table().facts();
         for (name, action) in reconcile::actions(&folder.files.hashes(), &facts, trigger) {
-            // Why it failed has been logged and noted.
+            // The error has already been logged and recorded.
             self.carry_out(&name, &folder.files.of(&name), action, &mut applied)
                 .ok();
         }
@@ -82,7 +84,7 @@ impl Controller {
         applied
     }
 
-    /// Has the default module take new settings. If it does, all others get them, too.
+    /// Applies new settings to the default module. If it accepts them, all other modules get them, too.
     fn configure(
         &self,
         mut settings: ReloadableSettings,
@@ -92,7 +94,7 @@ impl Controller {
     ) -> ConfigurationOutcome {
         let before = self.loader.reloadable();
         if settings.receivers == before.receivers {
-            // The very same: delivery sees by that whether anything has changed.
+            // Keeps the same object: delivery compares it to detect a change.
             settings.receivers = Arc::clone(&before.receivers);
         }
         self.loader.set_reloadable(settings);
@@ -112,7 +114,7 @@ impl Controller {
         }
     }
 
-    /// Carries out one action. An error is logged and noted before it is returned.
+    /// Carries out one action. An error is logged and recorded before it is returned.
     fn carry_out(
         &self,
         name: &ModuleName,
@@ -148,7 +150,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Loads something else than the files in the folder; none if there is nothing else.
+    /// Loads the fallback instead of the files in the folder. Returns `None` if there is no fallback.
     fn fall_back(
         &self,
         name: &ModuleName,
@@ -180,7 +182,7 @@ impl Controller {
         Some(second)
     }
 
-    /// What the default module finds wrong with settings that the host's configuration would give it.
+    /// The errors that the default module finds in settings from the host's configuration.
     pub(in super::super) fn check(&self, settings: ReloadableSettings, folder: &FolderListing) -> Vec<Problem> {
         let webhook = ModuleName::webhook();
         let compiled = {

@@ -1,20 +1,21 @@
-//! The modules that run, and how they become others.
+//! Runs the modules and changes them while they run.
 //!
-//! The [`Controller`] holds the [`ModuleTable`]. [`Controller::apply`] takes what is desired, asks the reconciler what that
-//! means, and carries it out, one module after the other: load completely, then activate in one step. What does not load
-//! changes nothing but the module's state. Loading happens without the lock that [`Controller::states`] takes; one call
-//! of `apply` at a time.
+//! The [`Controller`] holds the [`ModuleTable`]. [`Controller::apply`] takes the desired state and asks the reconciler
+//! for the actions. It carries them out one module after the other: it loads a module completely, then activates it in
+//! one step. A module that does not load changes only its recorded state. Loading does not hold the lock that
+//! [`Controller::states`] takes. One call of `apply` runs at a time.
 //!
-//! A generation that has handled events is remembered when another one replaces it, code and all. If that one fails
-//! (see `health.rs`), the controller rolls back: the former becomes active again, under its own number and in one step, as
-//! any generation. The files of the failed one are loaded again when they change, or when somebody asks.
+//! When a new generation replaces one that has handled events, the controller keeps the previous one, including its
+//! code. If the new generation fails (see `health.rs`), the controller rolls back. The previous generation becomes
+//! active again, under its own number and in one step. The files of the failed generation are loaded again when they
+//! change, or on request.
 //!
-//! What the host's configuration says is new to all modules. One whose files are not active, because they do not load or
-//! were rolled back, is loaded once more from what it was loaded from.
+//! A change of the host's configuration reaches all modules. If a module's files are not active, because they do not
+//! load or were rolled back, the controller reloads the active release instead.
 //!
-//! A module's queues stay when its generation changes. If its number of instances or its bounds change as well, new
-//! queues take over in one step, and their workers begin when the old ones have emptied theirs, so that the order of
-//! each client is kept. What a module keeps in `kv` stays at least until the module is retired.
+//! A module keeps its queues when its generation changes. If its number of instances or its limits change as well, new
+//! queues replace the old ones in one step. The new workers start when the old ones have emptied their queues. This
+//! keeps the order of each client. The module's `kv` entries stay at least until the module is retired.
 
 mod activation;
 mod apply;
@@ -41,14 +42,14 @@ use table::{Module, ModuleTable, Release};
 
 /// All modules of the host.
 pub(super) struct Controller {
-    /// Itself, for those who may ask for a rollback.
+    /// A reference to itself, for callbacks that request a rollback.
     me: Weak<Controller>,
     loader: Loader,
     bus: Bus,
     outbox: Arc<dyn Outbox>,
     pub(super) quarantine: Arc<Quarantine>,
     table: Mutex<ModuleTable>,
-    /// Locked while something is applied.
+    /// Locked during `apply`.
     applying: Mutex<()>,
 }
 
@@ -74,7 +75,7 @@ impl Controller {
     pub(super) fn stop(&self, until: Instant) {
         let modules = {
             let mut table = self.table();
-            // What is being applied just now activates nothing any more.
+            // An `apply` that is still running activates nothing from here on.
             table.is_stopped = true;
             std::mem::take(&mut table.modules)
         };
@@ -91,13 +92,14 @@ impl Controller {
         }
     }
 
-    /// All modules as they are, by name.
+    /// The current state of all modules, by name.
     pub(super) fn states(&self) -> Vec<ModuleState> {
         self.table().states()
     }
 
-    /// Loads a module from files and activates it; gives the number of its generation. `is_latest`: these are the files in the
-    /// folder.
+    /// Loads a module from files and activates it. Returns the number of its generation.
+    ///
+    /// `is_latest`: these are the files in the folder.
     fn load(&self, name: &ModuleName, files: &Files<Content>, is_latest: bool) -> Result<u32, LoadError> {
         let began = Instant::now();
         let (number, compiled) = {
@@ -123,14 +125,15 @@ impl Controller {
         Ok(number)
     }
 
-    /// Loads the active release once more, for what the host's configuration says by now; none if nothing is active. What is
-    /// known of the files in the folder stays.
+    /// Reloads the active release with the current configuration of the host. Returns `None` if nothing is active.
+    ///
+    /// The record of the files in the folder does not change.
     fn reload_active(&self, name: &ModuleName) -> Option<Result<u32, LoadError>> {
         let files = self.active_files(name)?;
         Some(self.load(name, &files, false))
     }
 
-    /// Notes why the files in the folder are not active, and gives that as a text.
+    /// Records why the files in the folder are not active, and returns the reason as text.
     fn reject(&self, name: &ModuleName, files: &Files<Content>, error: &LoadError) -> String {
         let reason = error_line(error);
         let mut table = self.table();
@@ -143,7 +146,7 @@ impl Controller {
             None => error!(module = %name, reason, "module not loaded"),
         }
         module.rejected = Some(reason.clone());
-        // What was changed meanwhile may be what it was before: it is loaded in any case.
+        // A file that changed during the load may get its old content back, so the next run loads it in any case.
         let is_known = !matches!(error, LoadError::Changed { .. });
         module.seen = is_known.then(|| files.hashes());
         reason
@@ -165,7 +168,7 @@ impl Controller {
         }
     }
 
-    /// Ends a module whose files are gone.
+    /// Retires a module whose files are gone.
     fn retire(&self, name: &ModuleName) {
         self.loader.forget(name);
         let mut table = self.table();
@@ -174,8 +177,8 @@ impl Controller {
         }
     }
 
-    /// Hands an event of the quarantine to its module once more: it leaves the quarantine for the queue. Gives the number of
-    /// the active generation.
+    /// Retries a quarantined event: moves it from the quarantine to the queue of its module. Returns the number of the
+    /// active generation.
     pub(super) fn replay(&self, id: u64) -> Result<(QuarantinedEvent, u32), ReplayError> {
         let event = self.quarantine.take(id).ok_or(ReplayError::Unknown(id))?;
         match self.queue(&event) {
@@ -212,7 +215,7 @@ impl Controller {
         table.module(name, || self.common(name))
     }
 
-    /// What the workers of a module have in common, made once for each name.
+    /// What the workers of a module share, made once for each name.
     fn common(&self, name: &ModuleName) -> Arc<Common> {
         let (controller, of) = (self.me.clone(), name.clone());
         let roll_back = move |generation, reason: String| {
@@ -230,7 +233,7 @@ impl Controller {
         })
     }
 
-    /// What the active release was loaded from; the code may be elsewhere by now.
+    /// The source of the active release. The code may have moved since.
     fn active_files(&self, name: &ModuleName) -> Option<Files<Content>> {
         let table = self.table();
         Some(table.modules.get(name)?.active.as_ref()?.release.files.clone())

@@ -1,59 +1,59 @@
-//! What has to be done so that the modules that run are those that are desired.
+//! Computes the actions that bring the running modules to the desired state.
 //!
-//! Pure: a listing of the folder, what is known of each module and what else has changed lead to [`Action`]s. The
-//! [`Controller`](super::Controller) carries them out.
+//! Pure: the input is a listing of the folder, the record of each module, and what else has changed. The output is
+//! [`Action`]s. The [`Controller`](super::Controller) carries them out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::folder::{FileHash, Files, Listing, ModuleName};
 use super::table::ModuleFacts;
 
-/// What to do about one module.
+/// The action for one module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// Load the files in the folder and activate them.
     Load(Fallback),
-    /// Load the files of the active release again, with what the host's configuration says by now.
+    /// Reload the files of the active release with the current configuration of the host.
     ReloadActive,
     /// Take no further events and empty the queue.
     Retire,
 }
 
-/// What to load if the files in the folder do not load.
+/// The fallback if the files in the folder do not load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fallback {
-    /// Nothing: the active release keeps running as it is.
+    /// No fallback: the active release keeps running unchanged.
     None,
-    /// The files of the active release, because the host's configuration is new to it.
+    /// The files of the active release, because the host's configuration has changed.
     ActiveFiles,
     /// The code of the active release, or the built-in code if nothing is active, with the settings in the folder.
     ActiveCode,
 }
 
-/// What reading the host's configuration again has led to.
+/// The result of reading the host's configuration again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Configuration {
     /// It was not read.
     Unread,
-    /// It is what it was.
+    /// It is unchanged.
     Unchanged,
-    /// The default module has been loaded with the new one, or has rejected it.
+    /// The default module has been loaded with the new configuration, or has rejected it.
     New,
     /// It has errors.
     Invalid,
 }
 
-/// Why the reconciler is asked.
+/// Why the reconciler runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trigger {
-    /// Somebody asked: what was rejected or rolled back is tried again.
+    /// On request: retry what was rejected or rolled back.
     pub(super) retry: bool,
     pub(super) configuration: Configuration,
-    /// Requests go to other receivers: that is new to every module.
+    /// The destinations of requests have changed. This affects every module.
     pub(super) new_receivers: bool,
 }
 
-/// What to do about all modules, by name.
+/// The actions for all modules, by name.
 pub(super) fn actions(
     listing: &Listing<FileHash>,
     table: &BTreeMap<ModuleName, ModuleFacts>,
@@ -85,15 +85,15 @@ fn action(name: &ModuleName, files: &Files<FileHash>, facts: &ModuleFacts, trigg
     if configuration == Configuration::New {
         return None;
     }
-    // Another try does not change what is wrong with the configuration.
+    // A retry does not correct the configuration.
     let is_retried = trigger.retry && configuration != Configuration::Invalid && facts.needs_retry();
-    // After a configuration with errors the same one as before is new to the default module.
+    // After a configuration with errors, even the unchanged one is new to the default module.
     let is_mended = configuration == Configuration::Unchanged && facts.is_rejected;
     if facts.seen.as_ref() != Some(files) || is_retried || is_mended {
         return Some(Action::Load(match (&facts.active, trigger.new_receivers) {
-            // As if the file had come while the built-in module ran: it changes nothing.
+            // Treat the file as one that appears while the built-in module runs: it changes nothing.
             (None, _) if is_webhook && files.wasm.is_some() => Fallback::ActiveCode,
-            // The same files again would be no better.
+            // The same files would fail again.
             (Some(active), true) if active != files => Fallback::ActiveFiles,
             _ => Fallback::None,
         }));
@@ -108,14 +108,14 @@ fn action(name: &ModuleName, files: &Files<FileHash>, facts: &ModuleFacts, trigg
     })
 }
 
-/// How the default module takes a new configuration of the host. A module that was rolled back stays so, unless its files
-/// are new or somebody asked for another try.
+/// The action with which the default module takes a new configuration of the host. A module that was rolled back stays
+/// so, unless its files are new or a retry was requested.
 pub(super) fn configure(files: &Files<FileHash>, facts: &ModuleFacts, retry: bool) -> Action {
     let is_new = facts.seen.as_ref() != Some(files);
     if !retry && !is_new && facts.is_rolled_back && facts.active.as_ref().is_some_and(|active| active != files) {
         return Action::ReloadActive;
     }
-    // As at the start, a file that does not load keeps nothing else from taking effect.
+    // As at the start, a file that does not load does not block other changes.
     let active_code = facts.active.as_ref().and_then(|active| active.wasm);
     Action::Load(if files.wasm.is_some() && files.wasm != active_code {
         Fallback::ActiveCode

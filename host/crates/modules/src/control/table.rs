@@ -1,4 +1,4 @@
-//! The table of modules: what is known of each name, and which release is active.
+//! The table of modules: the record of each name, and its active release.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,48 +15,48 @@ use hookhost_hooks::{Attachment, QueueLimits};
 #[derive(Default)]
 pub(super) struct ModuleTable {
     pub(super) modules: BTreeMap<ModuleName, Module>,
-    /// The host is stopping: no release becomes active any more.
+    /// The host is stopping: no release becomes active from now on.
     pub(super) is_stopped: bool,
 }
 
-/// What is known under one name.
+/// The record of one name.
 pub(super) struct Module {
     pub(super) common: Arc<Common>,
     /// Number of the last generation.
     pub(super) number: u32,
     pub(super) active: Option<Active>,
-    /// Worker sets that still empty their queues, oldest first.
+    /// Worker sets that are still emptying their queues, oldest first.
     pub(super) draining: Vec<WorkerSet<Blueprint>>,
-    /// What to roll back to if the active release fails.
+    /// The release to roll back to if the active one fails.
     pub(super) last_good: Option<Release>,
-    /// Which generation was rolled back to the active one, and why.
+    /// The generation that was rolled back to the active one, and why.
     pub(super) rolled_back: Option<(u32, String)>,
     /// Why the files in the folder are not active.
     pub(super) rejected: Option<String>,
-    /// The files that were loaded or rejected last; none: the files in the folder have to be loaded, whatever they are.
+    /// The files that were loaded or rejected last. With `None`, the files in the folder are loaded in any case.
     pub(super) seen: Option<Files<FileHash>>,
 }
 
-/// The release that handles the events, and what it runs in.
+/// The release that handles the events, and the queues and workers that run it.
 pub(super) struct Active {
     pub(super) attachment: Attachment,
     pub(super) workers: WorkerSet<Blueprint>,
     pub(super) release: Release,
 }
 
-/// What can be activated: a generation, what it was made from, and how it is run.
+/// A release that can be activated: a generation, its source, and how it runs.
 #[derive(Clone)]
 pub(super) struct Release {
     pub(super) generation: Arc<Generation<Blueprint>>,
     pub(super) compiled: Compiled,
-    /// The code may be elsewhere by now.
+    /// The code may have moved since.
     pub(super) files: Files<Content>,
     pub(super) origin: Origin,
     pub(super) instances: usize,
     pub(super) queue: QueueLimits,
 }
 
-/// What the [reconciler](super::reconcile) has to know of a module.
+/// What the [reconciler](super::reconcile) needs to know of a module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ModuleFacts {
     /// The files that were loaded or rejected last.
@@ -68,7 +68,7 @@ pub(super) struct ModuleFacts {
 }
 
 impl ModuleTable {
-    /// The module of that name, which `common` makes if it is new.
+    /// Returns the module of that name. `common` makes it if it is new.
     pub(super) fn module(&mut self, name: &ModuleName, common: impl FnOnce() -> Arc<Common>) -> &mut Module {
         let module = self.modules.entry(name.clone());
         module.or_insert_with(|| Module::new(common()))
@@ -83,12 +83,12 @@ impl ModuleTable {
         modules.map(|(name, module)| (name.clone(), module.facts())).collect()
     }
 
-    /// Forgets modules of which nothing is left.
+    /// Removes modules that have nothing left.
     pub(super) fn forget_unused(&mut self) {
         self.modules.retain(|_, module| module.is_in_use());
     }
 
-    /// All modules of which something is left, by name.
+    /// All modules that have something left, by name.
     pub(super) fn states(&mut self) -> Vec<ModuleState> {
         let used = self
             .modules
@@ -121,9 +121,10 @@ impl Module {
         }
     }
 
-    /// The release to roll back to if another one replaces the active release: the active one if it has handled events
-    /// and does not back off, else the one before. If there is none, a release that has not failed yet is better than
-    /// nothing.
+    /// The release to roll back to when another one replaces the active release.
+    ///
+    /// This is the active release if it has handled events and does not back off, else the kept previous one. Without a
+    /// previous one it is the active release, unless that backs off.
     pub(super) fn last_good_if_replaced(&self) -> Option<Release> {
         let active = self.active.as_ref().map(|active| &active.release);
         let supervisor = &self.common.supervisor;
@@ -132,7 +133,7 @@ impl Module {
         good.or(self.last_good.as_ref()).or_else(untried).cloned()
     }
 
-    /// Forgets the worker sets that have ended; whether anything is left.
+    /// Removes the worker sets that have ended. Returns whether anything is left.
     fn is_in_use(&mut self) -> bool {
         self.draining.retain(|workers| !workers.has_ended());
         self.active.is_some() || self.rejected.is_some() || !self.draining.is_empty()

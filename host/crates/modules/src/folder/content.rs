@@ -1,4 +1,4 @@
-//! What is in a file, and what is remembered of it.
+//! The content of a file, and its hash.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,17 +9,18 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-/// Bytes of the largest `.wasm` that is read. Python modules have some 19 MB; more than this would take minutes to compile.
+/// Size limit of a `.wasm` in bytes. Python modules have about 19 MB. A file above the limit would take minutes to
+/// compile.
 pub(crate) const MAX_WASM_BYTES: u64 = 256 << 20;
-/// Bytes of the largest `.toml` that is read.
+/// Size limit of a `.toml` in bytes.
 pub(crate) const MAX_TOML_BYTES: u64 = 1 << 20;
 
-/// Tells what is in a file: equal hashes mean equal content.
+/// Identifies the content of a file: equal hashes mean equal content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileHash {
     /// SHA-256 of the content.
     Content([u8; 32]),
-    /// Larger than the limit; its number of bytes.
+    /// Larger than the limit, with its number of bytes.
     TooLarge(u64),
     /// It could not be read.
     Unreadable(io::ErrorKind),
@@ -29,30 +30,30 @@ pub(crate) enum FileHash {
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     pub(crate) hash: FileHash,
-    /// Bytes of what the hash stands for.
+    /// The number of bytes behind the hash.
     pub(crate) size: u64,
-    /// Where it can be read, if it is not held.
+    /// The path to read it from, if it is not in memory.
     path: Option<PathBuf>,
-    /// The content, if it is held; empty unless the hash is [`FileHash::Content`].
+    /// The content, if it is in memory. Empty unless the hash is [`FileHash::Content`].
     bytes: Option<Bytes>,
 }
 
-/// Why content cannot be had that was there a moment ago.
+/// Why content that was listed cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// The file is another one by now, or gone.
+    /// The file has changed or is gone.
     Changed,
     /// It cannot be read.
     Unreadable(io::ErrorKind),
 }
 
 impl Content {
-    /// Content that was read.
+    /// Content that is in memory.
     pub(crate) fn of(bytes: Bytes) -> Content {
         Content::new(FileHash::Content(Sha256::digest(&bytes).into()), bytes)
     }
 
-    /// Content that is read when it is needed.
+    /// Content that is read on demand.
     pub(super) fn on_disk(hash: FileHash, size: u64, path: PathBuf) -> Content {
         match hash {
             FileHash::Content(_) => Content {
@@ -74,16 +75,17 @@ impl Content {
         }
     }
 
-    /// Content that was read, as by [`read`]; empty if it was not.
+    /// Content in memory, as by [`read`]; empty if it is not in memory.
     pub(crate) fn held(&self) -> Bytes {
         self.bytes.clone().unwrap_or_default()
     }
 
-    /// Exactly the content that has the hash. Content that a listing did not hold is read from the file each time.
+    /// Returns exactly the content that has the hash. Content that a listing did not keep is read from the file each
+    /// time.
     ///
     /// # Errors
     ///
-    /// [`Lost`] if the file has another content by now.
+    /// [`Lost`] if the file has other content by now.
     pub(crate) fn bytes(&self) -> Result<Bytes, Lost> {
         let Some(path) = &self.path else {
             return Ok(self.held());
@@ -97,10 +99,10 @@ impl Content {
     }
 }
 
-/// Opens a regular file; none if it is a folder. What else there is, such as a pipe, is an error and is not waited for.
+/// Opens a regular file. Returns `None` for a folder. Anything else, such as a pipe, is an error and never blocks.
 pub(super) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let mut options = File::options();
-    // Opening a pipe would otherwise wait until another program writes to it. Regular files do not care.
+    // Without this flag, opening a pipe blocks until another program writes to it. Regular files ignore the flag.
     options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     let file = options.open(path)?;
     let metadata = file.metadata()?;
@@ -113,7 +115,7 @@ pub(super) fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     Ok(Some((file, metadata)))
 }
 
-/// None if there is no such file (any more), or if it is a folder.
+/// `None` if the file does not exist, or if it is a folder.
 pub(crate) fn read(path: &Path, limit: u64) -> Option<Content> {
     let without = |hash| Some(Content::new(hash, Bytes::new()));
     let content = open(path).and_then(|opened| {

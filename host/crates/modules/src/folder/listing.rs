@@ -1,4 +1,4 @@
-//! Which files belong to which module, and what has changed from one listing to another.
+//! The files of each module, and the changes between two listings.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl<T> Default for Listing<T> {
 }
 
 impl Listing<Content> {
-    /// The listing without the bytes.
+    /// The listing without the content.
     pub(crate) fn hashes(&self) -> Listing<FileHash> {
         let prints = |(name, files): (&ModuleName, &Files<Content>)| (name.clone(), files.hashes());
         Listing(self.0.iter().map(prints).collect())
@@ -36,7 +36,7 @@ impl Listing<Content> {
 }
 
 impl Listing<FileHash> {
-    /// Settings of modules that are not there.
+    /// Settings without a module.
     pub(crate) fn orphans(&self) -> impl Iterator<Item = &ModuleName> {
         let orphan = |(name, files): &(&ModuleName, &Files<FileHash>)| files.wasm.is_none() && !name.is_webhook();
         self.0.iter().filter(orphan).map(|(name, _)| name)
@@ -44,14 +44,14 @@ impl Listing<FileHash> {
 }
 
 impl<T: Clone> Listing<T> {
-    /// The files of one module; the default module may have none.
+    /// The files of one module. The default module may have no files.
     pub(crate) fn of(&self, name: &ModuleName) -> Files<T> {
         self.0.get(name).cloned().unwrap_or_default()
     }
 }
 
 impl Files<Content> {
-    /// What is remembered of them.
+    /// The hashes of the files.
     pub(crate) fn hashes(&self) -> Files<FileHash> {
         let hash = |content: &Option<Content>| content.as_ref().map(|content| content.hash);
         Files {

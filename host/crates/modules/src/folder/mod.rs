@@ -1,14 +1,14 @@
-//! The modules folder: which files belong to which module, and what has changed since it was last looked at.
+//! The modules folder: the files of each module, and the changes since the last listing.
 //!
 //! `NAME.wasm` is a module and `NAME.toml` its settings; names are letters, digits, `_` and `-`. Hidden and temporary
-//! files, folders and all other files play no part. A [`FolderListing`] has the hash of each file, so that
-//! touching a file changes nothing.
+//! files, folders and all other files are ignored. A [`FolderListing`] has the hash of each file, so touching a file is
+//! not a change.
 //!
-//! Code may have tens of megabytes, and most of it is known already. So a listing hashes code without holding it; the loader
-//! reads it once more, and gets it if it still has that hash ([`Content::bytes`]). Code that has not been touched since it was
-//! hashed is not read again ([`Known`]).
+//! Code may have tens of megabytes, and most of it is already loaded. A listing therefore hashes code but does not keep
+//! it. The loader reads the file again and accepts it only with the same hash ([`Content::bytes`]). Code that has not
+//! been touched since it was hashed is not read again ([`Known`]).
 //!
-//! The default module `webhook` is always there: its `.wasm` takes the place of the one in the binary.
+//! The default module `webhook` always exists. A `webhook.wasm` in the folder replaces the code in the binary.
 
 mod content;
 mod listing;
@@ -29,17 +29,17 @@ pub(super) use listing::{Files, Listing};
 pub(super) use name::ModuleName;
 pub use stamp::FileStamp;
 
-/// So much of a file is hashed at a time: it stays in the processor's cache.
+/// Files are hashed in blocks of this size, which stay in the processor's cache.
 const CHUNK: usize = 256 << 10;
 
-/// What one listing passes on to the next: code files that need not be read again as long as they are not touched.
+/// The state that one listing passes to the next: code files that need no second read as long as they are not touched.
 #[derive(Debug, Default)]
 pub(super) struct Known(BTreeMap<PathBuf, (FileStamp, Hashed)>);
 
-/// What a code file is: its hash, and how many bytes that is of.
+/// The identity of a code file: its hash, and the number of hashed bytes.
 type Hashed = (FileHash, u64);
 
-/// The modules folder, and what is known of its files.
+/// The modules folder, and the known state of its files.
 #[derive(Debug)]
 pub struct ModulesFolder {
     dir: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub struct ModulesFolder {
 }
 
 impl ModulesFolder {
-    /// The folder, which may appear later; none: there is only the default module.
+    /// The folder, which may appear later. With `None` there is only the default module.
     pub fn new(dir: Option<PathBuf>) -> ModulesFolder {
         ModulesFolder {
             dir,
@@ -55,16 +55,16 @@ impl ModulesFolder {
         }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn dir(&self) -> Option<&PathBuf> {
         self.dir.as_ref()
     }
 
-    /// Lists the modules in the folder, and reads files that have been touched since the last time.
+    /// Lists the modules in the folder, and reads files that have been touched since the last listing.
     ///
     /// # Errors
     ///
-    /// If the folder is there but cannot be listed. A file that cannot be read is no error.
+    /// If the folder exists but cannot be listed. An unreadable file is not an error.
     pub fn list(&mut self) -> Result<FolderListing, LoadError> {
         let Some(dir) = &self.dir else {
             return Ok(FolderListing::default());
@@ -75,23 +75,23 @@ impl ModulesFolder {
         })
     }
 
-    /// Has the next listing read all files, touched or not.
+    /// Makes the next listing read all files, touched or not.
     pub fn forget(&mut self) {
         self.known = Known::default();
     }
 
-    /// Whether a file of this name is hidden or temporary, as those that editors and copying programs write first, and
-    /// plays no part: `.x.wasm.swp`, `.x.wasm.Ab12`, `#x.toml#`.
+    /// Whether a file name is hidden or temporary, so that the file is ignored. Editors and copying programs write such
+    /// files first: `.x.wasm.swp`, `.x.wasm.Ab12`, `#x.toml#`.
     pub fn is_temporary(file_name: &str) -> bool {
         file_name.starts_with(['.', '#', '~'])
     }
 }
 
-/// What was in the modules folder.
+/// The content of the modules folder.
 #[derive(Debug, Clone, Default)]
 pub struct FolderListing {
     pub(super) files: Listing<Content>,
-    /// Files that end in `.wasm` but cannot be modules because of their names.
+    /// Files that end in `.wasm` but have an invalid module name.
     pub(super) misnamed: Vec<String>,
 }
 
@@ -103,16 +103,16 @@ enum Kind {
     Other,
 }
 
-/// Reads the folder, but for what is known. One that does not exist is an empty one.
+/// Reads the folder, except for the known files. A folder that does not exist counts as empty.
 ///
 /// # Errors
 ///
-/// That of the system if the folder cannot be listed. A file that cannot be read is no error but a [`FileHash`].
+/// The error of the system if the folder cannot be listed. An unreadable file is not an error but a [`FileHash`].
 pub(super) fn scan(dir: &Path, known: &mut Known) -> io::Result<FolderListing> {
     scan_at(dir, known, SystemTime::now())
 }
 
-/// The same at another time.
+/// The same at a given time.
 fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<FolderListing> {
     let before = std::mem::take(known);
     let mut scan = FolderListing::default();
@@ -151,7 +151,7 @@ fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<FolderL
 }
 
 fn kind(file_name: &str) -> Kind {
-    // Those that end otherwise, such as `x.toml~`, are no modules in any case.
+    // Other extensions, such as `x.toml~`, are never modules.
     if ModulesFolder::is_temporary(file_name) {
         return Kind::Other;
     }
@@ -162,14 +162,14 @@ fn kind(file_name: &str) -> Kind {
     }
 }
 
-/// What a code file is, and what tells whether it is touched from then on; none if there is no such file (any more), or if
-/// it is a folder.
+/// The identity of a code file, and the stamp that later reveals a change. `None` if the file does not exist, or if it
+/// is a folder.
 fn hashed(path: &Path, known: &Known) -> Option<(Option<FileStamp>, Hashed)> {
     let hashed = open(path).and_then(|opened| {
         let Some((file, metadata)) = opened else {
             return Ok(None);
         };
-        // From before it is read: what happens meanwhile is a touch.
+        // The stamp is from before the read, so a change during the read is seen as a touch.
         let stamp = FileStamp::of(&metadata);
         if let Some((_, hashed)) = known.0.get(path).filter(|(before, _)| *before == stamp) {
             return Ok(Some((stamp, *hashed)));
@@ -213,7 +213,7 @@ mod tests {
         let hash = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().hash;
         assert_eq!(hash, FileHash::Unreadable(io::ErrorKind::InvalidInput));
 
-        // Nor one that has taken the place of a file since it was looked at.
+        // Nor a file that has replaced another one since the last listing.
         let file = dir.path().join("file.wasm");
         std::fs::write(&file, "code").unwrap();
         let scan = super::scan(dir.path(), &mut Known::default()).unwrap();
@@ -278,7 +278,7 @@ mod tests {
         let big = first.files.0[&name("big")].toml.as_ref().unwrap();
         assert_eq!(big.hash, FileHash::TooLarge(MAX_TOML_BYTES + 1));
 
-        // The same content written again is no change.
+        // Writing the same content again is not a change.
         std::fs::write(dir.path().join("a.wasm"), "code").unwrap();
         let second = scan(dir.path()).unwrap();
         assert_eq!(first.files.hashes(), second.files.hashes());
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(code().bytes().unwrap(), "");
     }
 
-    /// What is known is made another hash here, so that it can be told from what was read.
+    /// This replaces the known hash, so that a test can tell it from one that was read.
     #[test]
     fn code_is_read_again_when_it_was_touched() {
         let dir = tempfile::tempdir().unwrap();
@@ -337,7 +337,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(seen(&mut known, later), Some(hash(7)), "it is not read again");
         }
-        // The same content, size and time of writing: the system dates it all the same.
+        // The same content, size and modification time: the system still sets the time of the change.
         let before = std::fs::metadata(&path).unwrap();
         while FileStamp::of(&std::fs::metadata(&path).unwrap()) == FileStamp::of(&before) {
             std::fs::write(&path, "code").unwrap();

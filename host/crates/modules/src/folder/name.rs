@@ -1,4 +1,4 @@
-//! What modules are called.
+//! The names of modules.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModuleName(Arc<str>);
 
-/// A text that cannot be a module's name.
+/// A text that is not a valid module name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a module's name consists of letters, digits, '_' and '-'")]
 pub(crate) struct BadName;

@@ -1,16 +1,16 @@
-//! Tells a file from what it was before, without reading it.
+//! Detects whether a file was changed, without reading it.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long a file must have been left alone before its stamp tells for certain whether it was touched since: clocks of files
-/// are coarse, and what is written through memory is dated late.
+/// How long a file must be unchanged before its stamp reliably reveals later changes. File clocks are coarse, and
+/// writes through memory get their time late.
 pub(super) const QUIET: Duration = Duration::from_secs(60);
 
-/// Tells a file from what it was before: which it is, its size, and when it was changed. Only the system sets the last of
-/// its times.
+/// Identifies the state of a file: the file itself, its size, and the times of its changes. Only the system sets the
+/// last of these times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStamp {
     file: (u64, u64),
@@ -20,7 +20,7 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
-    /// The stamp of a file, where links lead; none if there is no such file.
+    /// The stamp of a file, after following links; `None` if the file does not exist.
     pub fn of_path(path: &Path) -> Option<FileStamp> {
         std::fs::metadata(path).ok().map(|file| FileStamp::of(&file))
     }
@@ -34,7 +34,7 @@ impl FileStamp {
         }
     }
 
-    /// Whether it had been left alone for long enough to tell whether it was touched since.
+    /// Whether the file was unchanged for long enough to make the stamp reliable.
     pub(super) fn is_quiet(&self, now: SystemTime) -> bool {
         let since = now
             .checked_sub(QUIET)

@@ -11,7 +11,7 @@ use crate::folder::{Content, FileHash, MAX_WASM_BYTES, ModuleName};
 use hookhost_wasm as wasm;
 use hookhost_wasm::{Component, Engine};
 
-/// Compiled code and what it was compiled from; none: the default module in the binary.
+/// Compiled code and its source; `None`: the default module in the binary.
 #[derive(Clone)]
 pub(crate) struct Compiled {
     from: Option<FileHash>,
@@ -34,10 +34,10 @@ impl Compiled {
 
 /// Makes compiled code from the bytes of a module.
 pub(crate) trait Compile: Send + Sync {
-    /// The code of a `.wasm` with this SHA-256, if the cache has it.
+    /// The cached code of a `.wasm` with this SHA-256, if the cache has it.
     fn cached(&self, hash: [u8; 32]) -> Option<Result<Component, wasm::LoadError>>;
 
-    /// Compiles a `.wasm` with this SHA-256; gives up after `limit` with [`wasm::LoadError::CompilerKilled`].
+    /// Compiles a `.wasm` with this SHA-256. Gives up after `limit` with [`wasm::LoadError::CompilerKilled`].
     fn compile(&self, wasm: &[u8], hash: [u8; 32], limit: Duration) -> Result<Component, wasm::LoadError>;
 }
 
@@ -105,7 +105,7 @@ impl Loader {
 
 pub(super) fn readable(content: &Content, file: &str, limit: u64) -> Result<Bytes, LoadError> {
     match content.hash {
-        // It could be read a moment ago.
+        // The file could be read shortly before.
         FileHash::Content(_) => content
             .bytes()
             .map_err(|_| LoadError::Changed { file: file.to_owned() }),

@@ -1,4 +1,4 @@
-//! Why a module's files do not load, in words for the person who put them there.
+//! Why a module's files do not load, in words for the operator.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use hookhost_wasm::CallError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The name of a file cannot be that of a module.
+    /// The name of a file is not a valid module name.
     #[error("{file} is no module: a module's name consists of letters, digits, '_' and '-'")]
     BadName {
         /// The file.
@@ -43,7 +43,7 @@ pub enum LoadError {
         /// Why.
         kind: std::io::ErrorKind,
     },
-    /// A file has changed after it was looked at.
+    /// A file has changed after it was listed.
     #[error("{file} was changed while it was being loaded; it is loaded as it is then")]
     Changed {
         /// The file.
@@ -59,13 +59,13 @@ pub enum LoadError {
         /// The largest size.
         limit: u64,
     },
-    /// The settings are wrong.
+    /// The settings are invalid.
     #[error("{}", joined(.problems))]
     Settings {
-        /// All mistakes, each with the file.
+        /// All errors, each with the file.
         problems: Vec<Problem>,
     },
-    /// The code is no module for this host, or cannot be started.
+    /// The code is not a module for this host, or cannot be started.
     #[error("{file} cannot be loaded")]
     Code {
         /// The file.
@@ -73,7 +73,7 @@ pub enum LoadError {
         /// Why.
         source: wasm::LoadError,
     },
-    /// The compiler took longer than it may and was killed.
+    /// The compiler exceeded its time limit and was killed.
     #[error(
         "{file} was not compiled within {limit:?} (limits.compile_time): raise the limit or retry when the machine is less busy"
     )]
@@ -83,14 +83,14 @@ pub enum LoadError {
         /// The limit.
         limit: Duration,
     },
-    /// The module does not take its configuration.
+    /// The module rejects its configuration.
     #[error("{file} refuses its configuration{}{}", if .problems.is_empty() { "" } else { ": " }, in_words(.problems))]
     Refused {
         /// The module's file.
         file: String,
-        /// All mistakes, in the module's words and where they stand; perhaps none.
+        /// All errors, in the module's words and with their places. May be empty.
         problems: Vec<Problem>,
-        /// Whether the configuration is that of the host, and not the module's own.
+        /// Whether the configuration comes from the host, and not from the module's own file.
         is_host_configuration: bool,
     },
     /// The module failed while it was configured.
@@ -101,12 +101,12 @@ pub enum LoadError {
         /// How.
         source: CallError,
     },
-    /// The module asks for what cannot be.
+    /// The module requests invalid subscriptions or features.
     #[error("{file} asks for events that cannot be: {}", joined(.errors))]
     Interests {
         /// The module's file.
         file: String,
-        /// All mistakes.
+        /// All errors.
         errors: Vec<InterestError>,
     },
     /// The system refuses threads.
@@ -129,7 +129,7 @@ impl LoadError {
     }
 }
 
-/// `first; second; and 3 more`: the whole list is there as data, and a module may give one of any length.
+/// `first; second; and 3 more`: the full list is available as data, and a module may return a list of any length.
 fn joined(list: &[impl std::fmt::Display]) -> String {
     const SHOWN: usize = 8;
     let mut texts: Vec<String> = list.iter().take(SHOWN).map(ToString::to_string).collect();
@@ -146,7 +146,7 @@ fn unreadable(kind: io::ErrorKind) -> String {
     }
 }
 
-/// Mistakes of a module that has been named.
+/// Errors of a module that has been named.
 fn in_words(problems: &[Problem]) -> String {
     joined(&problems.iter().map(Problem::without_module).collect::<Vec<_>>())
 }

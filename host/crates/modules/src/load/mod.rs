@@ -1,10 +1,10 @@
-//! From files to a module that is ready to run: the one way, for start, reload and check.
+//! Turns files into a module that is ready to run. Start, reload and check use the same code.
 //!
-//! The loader reads the settings, compiles the code unless the cache has it, makes and configures an instance, and checks
-//! what it is interested in.
+//! The loader reads the settings, compiles the code unless the cache has it, makes and configures an instance, and
+//! checks its interests.
 //!
-//! Only when all of that has gone well is there something to publish; any refusal is a [`LoadError`] that
-//! says which file and why, and nothing has changed. Nothing here starts a thread or touches the bus.
+//! The loader returns a module only when all of that has succeeded. Any failure is a [`LoadError`] with the file and
+//! the reason, and nothing has changed. The loader starts no thread and does not touch the bus.
 
 mod code;
 mod error;
@@ -35,9 +35,9 @@ pub(super) struct Loaded {
     pub(super) generation: Generation<Blueprint>,
     pub(super) allowance: Allowance,
     pub(super) origin: Origin,
-    /// To load the same code again with other settings.
+    /// For loading the same code again with other settings.
     pub(super) compiled: Compiled,
-    /// What it was loaded from.
+    /// The source of the module.
     pub(super) files: Files<Content>,
 }
 
@@ -58,7 +58,7 @@ impl Loaded {
     }
 }
 
-/// Loads modules, always with the same engine and the same settings of the host, but for the [`ReloadableSettings`].
+/// Loads modules, always with the same engine and settings of the host. Only the [`ReloadableSettings`] change.
 pub(super) struct Loader {
     compiler: Box<dyn Compile>,
     settings: Settings,
@@ -85,25 +85,25 @@ impl Loader {
         lock(&self.reloadable).clone()
     }
 
-    /// From now on modules are loaded with these settings.
+    /// Sets the settings for later loads.
     pub(super) fn set_reloadable(&self, settings: ReloadableSettings) {
         *lock(&self.reloadable) = settings;
     }
 
-    /// What the module of that name keeps.
+    /// The state store of the module of that name.
     pub(super) fn kv(&self, name: &ModuleName) -> Arc<Kv> {
         self.settings.stores.kv(name.borrow())
     }
 
-    /// The module is removed, and with it what it keeps, unless that is kept for its return.
+    /// Removes the module and its state, unless the state is kept for its return.
     pub(super) fn forget(&self, name: &ModuleName) {
         self.settings.stores.remove(name.borrow());
     }
 
-    /// Loads a module from its files; the default module from the binary if it has no code among them.
+    /// Loads a module from its files. Loads the default module from the binary if its files have no code.
     ///
-    /// `compiled` is the active code: code that has not changed is not compiled again. Takes as long as compiling
-    /// does, seconds for a large module.
+    /// `compiled` is the active code: unchanged code is not compiled again. Takes as long as compiling does, seconds
+    /// for a large module.
     pub(super) fn load(
         &self,
         name: &ModuleName,
@@ -115,7 +115,7 @@ impl Loader {
         self.load_with(self.reloadable(), name, files, number, kv, compiled)
     }
 
-    /// What the module of that name finds wrong with settings that it would get.
+    /// The errors that the module of that name finds in settings that it would get.
     pub(super) fn check(
         &self,
         reloadable: ReloadableSettings,
@@ -130,7 +130,7 @@ impl Loader {
                 is_host_configuration: true,
                 ..
             }) => problems,
-            // Errors in its own files are reported when these are loaded.
+            // Errors in its own files are reported when the files are loaded.
             _ => Vec::new(),
         }
     }
@@ -149,7 +149,7 @@ impl Loader {
         if wrong.is_empty() {
             return loaded;
         }
-        // With invalid settings nothing is loaded; what the module finds wrong besides is reported, too.
+        // Nothing is loaded with invalid settings. The errors that the module finds are reported, too.
         let mut problems = wrong;
         if let (Some(_), Err(LoadError::Refused { problems: more, .. })) = (&own.config, loaded) {
             let is_told = |problem: &Problem| problems.iter().any(|told| told.place.key == problem.place.key);
@@ -270,7 +270,7 @@ impl Loader {
         })
     }
 
-    /// The module's settings, and what is wrong with them.
+    /// The module's settings, and their errors.
     fn settings(&self, name: &ModuleName, files: &Files<Content>) -> Result<(ModuleSettings, Vec<Problem>), LoadError> {
         let Some(content) = &files.toml else {
             return Ok(Default::default());
@@ -283,7 +283,7 @@ impl Loader {
         })
     }
 
-    /// The path of one of a module's files, as it is shown.
+    /// The path of one of a module's files, as shown in messages.
     pub(super) fn path(&self, name: &ModuleName, extension: &str) -> String {
         let file = format!("{name}.{extension}");
         self.settings
@@ -292,7 +292,7 @@ impl Loader {
             .map_or(file.clone(), |dir| dir.join(&file).display().to_string())
     }
 
-    /// What is in the folder and no module, as errors.
+    /// The files in the folder that are not modules, as errors.
     pub(super) fn strays(&self, folder: &FolderListing) -> Vec<(Arc<str>, LoadError)> {
         let misnamed = folder.misnamed.iter().map(|file| {
             let path = self
@@ -316,7 +316,8 @@ impl Loader {
     }
 }
 
-/// An error that a module finds in its configuration, with its place; in the module's own words if the place is unknown.
+/// An error that a module finds in its configuration, with its place, or in the module's own words if the place is
+/// unknown.
 fn located(problem: hookhost_contract::Problem, module: &ModuleName, places: &Places) -> Problem {
     let hookhost_contract::Problem { key, text } = problem;
     let problem = places.problem(&key, &text);

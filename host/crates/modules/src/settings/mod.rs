@@ -33,7 +33,7 @@ const MAX_INSTANCES: usize = 256;
 const MAX_BATCH: usize = 4096;
 /// Bytes of linear memory with 32-bit addresses.
 const MAX_MEMORY: usize = 4 << 30;
-/// A page of linear memory: with less no module starts.
+/// A page of linear memory: no module starts with less.
 const MIN_MEMORY: usize = 64 << 10;
 const MAX_QUEUE_EVENTS: i64 = 100_000_000;
 const MAX_QUEUE_BYTES: usize = 1 << 40;
@@ -44,7 +44,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 pub(super) struct ModuleSettings {
     /// `[config]` as JSON; `None` if there is no such section.
     pub(super) config: Option<Map<String, Json>>,
-    /// The places of its keys.
+    /// The positions of its keys.
     pub(super) places: Places,
     /// `[egress] allow`.
     pub(super) allow: Vec<Grant>,
@@ -56,7 +56,7 @@ pub(super) struct ModuleSettings {
 pub(super) struct InvalidSettings {
     /// All problems.
     pub(super) problems: Vec<Problem>,
-    /// The settings without the wrong values, with which the module can be asked for its own problems.
+    /// The settings without the invalid values. With them the module can check its configuration for further problems.
     pub(super) rest: Box<ModuleSettings>,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Debug for ModuleSettings {
     }
 }
 
-/// What one module may use.
+/// The limits of one module.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Allowance {
     pub(super) limits: Limits,
@@ -97,11 +97,11 @@ struct Overrides {
 }
 
 impl ModuleSettings {
-    /// Reads the content of a file; the path is for places only.
+    /// Reads the content of a file. The path is used for places only.
     ///
     /// # Errors
     ///
-    /// All problems, by line, and the settings without the wrong values.
+    /// All problems, by line, and the settings without the invalid values.
     pub(super) fn parse(content: &[u8], path: &Path) -> Result<ModuleSettings, InvalidSettings> {
         let text = std::str::from_utf8(content).map_err(|_| InvalidSettings {
             problems: vec![Problem::of_file(path, "is not UTF-8")],
@@ -110,7 +110,7 @@ impl ModuleSettings {
         let (table, errors) = document::parse(path, text);
         let report = Report::default();
         let mut settings = ModuleSettings::default();
-        // What a broken file seems to say would only add problems that are none.
+        // A broken file would only lead to false problems.
         if errors.is_empty() {
             settings.read(Section::root(&report, Place::file(path), table));
         }
@@ -129,7 +129,7 @@ impl ModuleSettings {
     fn read(&mut self, mut root: Section<'_>) {
         let report = root.report();
         if let Some(config) = root.whole_table("config") {
-            // A module names keys inside its configuration, which it knows as a whole.
+            // A module names keys inside its configuration. It knows the configuration as a whole.
             self.places.add("", config);
             match config.to_json(report, JsonDates::Text) {
                 Json::Object(config) => self.config = Some(config),
@@ -142,7 +142,7 @@ impl ModuleSettings {
         self.allow = allow.map_or_else(Vec::new, |(_, allow)| allow);
     }
 
-    /// What the module may use: its own limits, or the host's where it has none.
+    /// The limits of the module: its own limits, and the host's as defaults.
     pub(super) fn over(&self, host: Allowance) -> Allowance {
         let own = &self.limits;
         Allowance {

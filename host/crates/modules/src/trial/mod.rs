@@ -1,10 +1,11 @@
-//! One module outside of a host: what its file is, what it would be granted, and what it makes of events.
+//! Runs one module outside of a host: inspects its file, its grants and its outcomes for events.
 //!
-//! A [`Subject`] is a `.wasm` with the settings that belong to it. It is loaded by the code that a host loads modules
-//! with, so that whatever a host would refuse is refused here, in the same words; what comes of it is a [`Trial`]. A
-//! trial hands over events one at a time and reports for each what would have become of it ([`Tried`]): the same interests,
-//! limits and grants apply, an event that fails is handled a second time by a new instance, and state is kept
-//! between events. Nothing is sent, and state ends with the trial.
+//! A [`Subject`] is a `.wasm` with its settings. The trial uses the code with which a host loads modules. Whatever a
+//! host would reject is rejected here with the same message. Loading a subject gives a [`Trial`].
+//!
+//! A trial hands over one event at a time and reports its outcome ([`Tried`]). The same interests, limits and grants
+//! apply. A new instance handles a failed event a second time, and state is kept between events. Nothing is sent, and
+//! the state ends with the trial.
 
 mod subject;
 mod tried;
@@ -25,7 +26,7 @@ use hookhost_hooks::Overflow;
 use hookhost_settings::{error_line, format_duration, format_size};
 use hookhost_wasm::Instance;
 
-/// How much longer a call may take whose instructions are counted.
+/// The factor by which the timeout of a call grows when its instructions are counted.
 const METERED_DEADLINE_FACTOR: u32 = 10;
 
 /// A module that was loaded, with one instance.
@@ -37,12 +38,12 @@ pub struct Trial {
     started: Duration,
 }
 
-/// Something that a module may use, in words for people.
+/// A limit of a module, as readable text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     /// The key in `[limits]`.
     pub key: &'static str,
-    /// Its value as it would be written there.
+    /// Its value in the notation of the settings.
     pub value: String,
 }
 
@@ -61,17 +62,17 @@ impl Trial {
         }
     }
 
-    /// The same with ten times the time for each call: for an engine that counts, which is slower.
+    /// The same limits with ten times the timeout for each call: an engine that counts instructions is slower.
     #[must_use]
     pub fn patient(mut self) -> Trial {
         let limits = &mut self.generation.template.limits;
         limits.deadline = limits.deadline.saturating_mul(METERED_DEADLINE_FACTOR);
-        // It was made with the old limits.
+        // This instance was made with the old limits.
         self.instance = None;
         self
     }
 
-    /// What it wants to be told: hooks, each with its filters; no filters: everything.
+    /// Its subscriptions: hooks, each with its filters. A hook without filters means every event of it.
     pub fn interests(&self) -> impl Iterator<Item = (Hook, Vec<&str>)> {
         let interests = &self.generation.interests;
         interests.hooks().map(|hook| (hook, interests.filters(hook)))
@@ -87,7 +88,7 @@ impl Trial {
             .collect()
     }
 
-    /// What it may use.
+    /// The limits of the module.
     pub fn limits(&self) -> Vec<Limit> {
         let Allowance {
             limits,
@@ -116,17 +117,17 @@ impl Trial {
         .into()
     }
 
-    /// How long it took to make the instance and to configure it.
+    /// The time it took to make the instance and to configure it.
     pub fn started(&self) -> Duration {
         self.started
     }
 
-    /// Bytes of linear memory that the instance has; none if there is no instance just now.
+    /// Bytes of linear memory of the instance; `None` without an instance.
     pub fn memory(&self) -> Option<usize> {
         self.instance.as_ref().map(Instance::memory)
     }
 
-    /// Hands over one event and tells what would have become of it.
+    /// Hands over one event and returns its outcome.
     pub fn handle(&mut self, event: &Arc<Event>) -> Tried {
         let detail = &event.detail;
         if !self.generation.interests.wants(detail.hook(), detail.subject()) {
@@ -155,7 +156,7 @@ impl Trial {
                     let outcome = outcomes.into_iter().next().expect("the event's outcome");
                     self.fate(event, outcome)
                 }
-                // Instances that have failed are not used again.
+                // A failed instance is never reused.
                 Err(_) if !is_again => {
                     is_again = true;
                     continue;

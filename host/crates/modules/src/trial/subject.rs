@@ -1,4 +1,4 @@
-//! The files of a module that is tried out, wherever they lie.
+//! The files of a module under trial, in any folder.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,7 +16,7 @@ use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::{Problem, Source};
 use hookhost_wasm::{Anatomy, Component, Engine};
 
-/// A module's file and its settings, read.
+/// A module's file and its settings, already read.
 pub struct Subject {
     name: ModuleName,
     wasm: (PathBuf, Content),
@@ -24,12 +24,14 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Reads a `.wasm`, and its settings: a `.toml` as it lies in the modules folder, or a `.json` that is what stands
-    /// in `[config]` there. Without `settings` it is the `.toml` of the same name beside the `.wasm`, if there is one.
+    /// Reads a `.wasm` and its settings: a `.toml` as in the modules folder, or a `.json` with the content of its
+    /// `[config]`.
+    ///
+    /// Without `settings`, reads the `.toml` of the same name beside the `.wasm`, if it exists.
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, and JSON that settings cannot be.
+    /// Unreadable files, and JSON that is not valid as settings.
     pub fn read(wasm: &Path, settings: Option<&Path>) -> Result<Subject, LoadError> {
         let content = read(wasm, MAX_WASM_BYTES)?;
         let settings = match settings {
@@ -59,39 +61,39 @@ impl Subject {
         usize::try_from(self.wasm.1.size).unwrap_or(usize::MAX)
     }
 
-    /// Name under which the module is loaded: that of its file, fit for a module's name.
+    /// The name under which the module is loaded: its file name, changed to a valid module name.
     pub fn name(&self) -> String {
         self.name.to_string()
     }
 
-    /// Where its settings are from, if there are any.
+    /// The source of its settings, if it has any.
     pub fn settings(&self) -> Option<&Path> {
         self.settings.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// Compiles it and says what it is from outside.
+    /// Compiles the module and describes its interface.
     ///
     /// # Errors
     ///
-    /// What is no component or does not compile.
+    /// If the file is not a component or does not compile.
     pub fn examine(&self, engine: &Engine) -> Result<Anatomy, LoadError> {
         engine
             .examine(&self.wasm.1.held())
             .map_err(|source| self.code_error(source))
     }
 
-    /// What is wrong with the code, as a host would say it.
+    /// The error in the code, in the words of a host.
     pub fn code_error(&self, source: hookhost_wasm::LoadError) -> LoadError {
         let file = self.wasm.0.display().to_string();
         LoadError::Code { file, source }
     }
 
-    /// Makes an instance and configures it, as a host does that has these settings. `component` is what
-    /// [`examine`](Subject::examine) made of the file with the same engine.
+    /// Makes an instance and configures it, as a host with these settings does. `component` is the result of
+    /// [`examine`](Subject::examine) for the file with the same engine.
     ///
     /// # Errors
     ///
-    /// As for a host: settings or a configuration with mistakes, a module that does not start, and more.
+    /// As for a host: invalid settings, an invalid configuration, a module that does not start, and more.
     pub fn load(&self, component: Component, engine: Engine, settings: Settings) -> Result<Trial, LoadError> {
         let settings = Settings {
             dir: self.wasm.0.parent().map(Path::to_owned),
@@ -114,7 +116,7 @@ impl Subject {
         Ok(Trial::new(self.name.shared(), loaded, start.elapsed()))
     }
 
-    /// The loader names the files after the module; these may have other names.
+    /// The loader names the files after the module. These files may have other names.
     fn renamed(&self, mut error: LoadError) -> LoadError {
         match &mut error {
             LoadError::Settings { problems } => self.replaced(problems),
@@ -130,7 +132,7 @@ impl Subject {
         error
     }
 
-    /// Mistakes in settings stand in the file that was given. If that is JSON, its lines are not those that were read.
+    /// Errors in settings name the given file. If that file is JSON, the line numbers do not apply to it.
     fn replaced(&self, problems: &mut [Problem]) {
         let Some((given, _)) = &self.settings else { return };
         for problem in problems {
@@ -142,7 +144,7 @@ impl Subject {
     }
 }
 
-/// The file's name without its end, with what a module's name cannot have replaced.
+/// The file name without its extension. Characters that are invalid in a module name are replaced.
 fn name(wasm: &Path) -> ModuleName {
     let stem = wasm
         .file_stem()
@@ -152,7 +154,7 @@ fn name(wasm: &Path) -> ModuleName {
         _ => '-',
     };
     let name: String = stem.chars().map(fit).collect();
-    // It is the default module's name that would do in any case.
+    // The fallback is the default module's name, which is always valid.
     name.parse().unwrap_or_else(|_| ModuleName::webhook())
 }
 
@@ -182,7 +184,7 @@ fn read(path: &Path, limit: u64) -> Result<Content, LoadError> {
     }
 }
 
-/// Settings with a `[config]` that was written as JSON.
+/// Settings whose `[config]` was written as JSON.
 fn from_json(path: &Path, content: &Content) -> Result<Content, LoadError> {
     let problem = |text: String| LoadError::Settings {
         problems: vec![Problem::of_file(path, text)],

@@ -1,4 +1,4 @@
-//! What became of an event in a trial, and its JSON form.
+//! The outcome of an event in a trial, and its JSON form.
 //!
 //! ```json
 //! {"event":"…01","outcome":"deliver","requests":[{"method":"POST","url":"http://h/a","headers":[],"body":"x","ordering_key":"k7"}]}
@@ -15,62 +15,62 @@ use serde::{Serialize, Serializer};
 use hookhost_contract::Request;
 use hookhost_event::Id;
 
-/// What became of one event.
+/// The outcome of one event.
 #[derive(Debug, Clone)]
 pub struct Tried {
     /// The event.
     pub event: Id,
-    /// How it ended.
+    /// The outcome.
     pub fate: Fate,
-    /// How long the call took, of two the second; none without a call.
+    /// The duration of the call, or of the second of two calls; `None` without a call.
     pub time: Option<Duration>,
-    /// What the call has executed, in about one unit for each instruction, if the engine counts.
+    /// The fuel of the call, about one unit for each instruction, if the engine counts.
     pub fuel: Option<u64>,
-    /// Whether a first call has failed, so that a new instance had to be made.
+    /// Whether a first call failed, so that a new instance was made.
     pub is_again: bool,
 }
 
-/// How an event ended.
+/// The outcome of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// The module has not asked for such events and was not called.
+    /// The module does not subscribe to such events and was not called.
     NotWanted,
     /// The module had nothing to send.
     Ignored,
-    /// The module gave requests.
+    /// The module returned requests.
     Answered(Vec<Answer>),
-    /// The module said that it could not handle it; a host puts it into the quarantine.
+    /// The module reported that it could not handle the event. A host puts it into the quarantine.
     Failed(String),
-    /// The module trapped on it, twice; a host puts it into the quarantine.
+    /// The module trapped on it, twice. A host puts it into the quarantine.
     Trapped(String),
-    /// The module did not answer in time, twice; a host puts it into the quarantine.
+    /// The module timed out on it, twice. A host puts it into the quarantine.
     TimedOut(String),
-    /// After a trap no new instance could be made; a host tries again later.
+    /// After a trap no new instance could be made. A host retries later.
     NoInstance(String),
 }
 
-/// A request, and what would have become of it.
+/// A request, and what a host would do with it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The word in the request line.
+    /// The HTTP method.
     pub method: &'static str,
-    /// Where it would go; if it is refused, what the module has named.
+    /// The URL. For a refused request: the URL that the module named.
     pub url: String,
     /// Header names and values in the order given.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
-    /// What keeps requests in order; none if the module named nothing and it is refused.
+    /// The ordering key; `None` if the module named none and the request is refused.
     pub ordering_key: Option<String>,
-    /// The destination that the module has named.
+    /// The destination that the module named.
     pub destination: Option<String>,
-    /// Further wishes by name.
+    /// Further options by name.
     pub options: Vec<(String, String)>,
-    /// Why a host would not send it.
+    /// Why a host would refuse to send it.
     pub refused: Option<String>,
 }
 
-/// Leaves out URL, header values and body: they may hold credentials and what devices say.
+/// Leaves out URL, header values and body: they may hold credentials and data of devices.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answer")
@@ -94,7 +94,7 @@ impl Tried {
 }
 
 impl Fate {
-    /// The names of all ends, as JSON has them.
+    /// The names of all outcomes in the JSON form.
     pub const NAMES: [&str; 7] = [
         "not-wanted",
         "ignore",
@@ -118,7 +118,7 @@ impl Fate {
         }
     }
 
-    /// What the module or the host says about it.
+    /// The message of the module or the host about it.
     pub fn text(&self) -> Option<&str> {
         match self {
             Fate::NotWanted | Fate::Ignored | Fate::Answered(_) => None,
@@ -126,7 +126,7 @@ impl Fate {
         }
     }
 
-    /// The requests that came of it.
+    /// The requests for the event.
     pub fn answers(&self) -> &[Answer] {
         match self {
             Fate::Answered(answers) => answers,
@@ -134,7 +134,7 @@ impl Fate {
         }
     }
 
-    /// Whether the event, or a request for it, would not have got through.
+    /// Whether a host would not deliver the event, or a request for it.
     pub fn is_bad(&self) -> bool {
         self.text().is_some() || self.answers().iter().any(|answer| answer.refused.is_some())
     }
@@ -160,7 +160,7 @@ impl Answer {
     }
 }
 
-/// Without time and fuel: what a trial gives again and again.
+/// Without time and fuel: the part that is equal in every trial.
 impl Serialize for Tried {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
