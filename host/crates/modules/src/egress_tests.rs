@@ -1,4 +1,4 @@
-//! What modules may name and what they may not.
+//! The URLs and destinations that modules may and may not name.
 
 use super::*;
 use proptest::prelude::*;
@@ -170,13 +170,13 @@ fn an_open_host_is_the_modules_choice_and_may_be_public_only() {
         ("http://a.example.com/in", None),
         ("https://evil/in@a.example.com/in", None),
         ("https://a.example.com@evil/in", None),
-        // Whether an address is public is seen when it is connected to.
+        // The host checks whether an address is public when it connects.
         ("http://anything:8080/", Some(Reach::Public)),
         ("http://127.0.0.1:8080/", Some(Reach::Public)),
         ("http://[::1]:8080/x", Some(Reach::Public)),
         ("http://anything/", None),
         ("http://*:8080/", None),
-        // A configuration opens nothing.
+        // A configuration opens no hosts.
         ("https://a.config.example/", None),
         ("file:///etc/passwd", None),
     ] {
@@ -201,7 +201,7 @@ fn a_star_stands_for_whole_labels_at_the_beginning() {
     ] {
         assert_eq!(text.parse::<Grant>(), Err(GrantError::Star), "{text}");
     }
-    // Elsewhere it is a sign like any other.
+    // In other places it is an ordinary character.
     assert!(
         egress(json!(null), &["http://h/*"])
             .check("http://h/a".to_owned())
@@ -210,7 +210,7 @@ fn a_star_stands_for_whole_labels_at_the_beginning() {
 }
 
 proptest! {
-    /// What is let through is, read again, at the granted host and below the granted path.
+    /// An accepted URL, when parsed again, is at the granted host and below the granted path.
     #[test]
     fn nothing_gets_out(text in "(http|HTTP|https|file)?:?[/\\\\]{0,3}[h@:./\\\\%a2efF?#-]{0,24}") {
         let egress = egress(json!("http://h/a"), &[]);

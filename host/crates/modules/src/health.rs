@@ -9,8 +9,8 @@
 //! A **run** is too long when it has
 //!
 //! - [`EVENTS`] events, if the generation has handled nothing so far, or nothing since its last pause;
-//! - events of [`CLIENTS`] clients, or [`EVENTS_OF_FEW`] events, if it has: one client whose events fail must not be able
-//! to stop a working module.
+//! - events of [`CLIENTS`] clients, or [`EVENTS_OF_FEW`] events, if it has: the failing events of one client must not
+//!   stop a working module.
 //!
 //! The same applies if no instance can be made, [`ATTEMPTS`] times in a row. The module then rolls back if there is an
 //! earlier generation. Else it pauses, 100 ms at first and each time twice as long, up to 30 s. After a healthy minute

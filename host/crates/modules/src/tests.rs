@@ -1,4 +1,4 @@
-//! Whole modules: real folders, the real engine, the default module and small ones of WebAssembly text.
+//! Whole modules: real folders, the real engine, the default module and small modules in WebAssembly text.
 
 mod failing;
 mod files;
@@ -25,7 +25,7 @@ use hookhost_testing::events as testing;
 use hookhost_wasm as wasm;
 use hookhost_wasm::EngineSettings;
 
-/// One engine for all tests, with a cache: most of them load the same code.
+/// One engine for all tests, with a cache, because most tests load the same code.
 fn engine() -> Engine {
     static ENGINE: LazyLock<(Engine, TempDir)> = LazyLock::new(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -74,26 +74,26 @@ fn rules_toml(url: &str) -> String {
     )
 }
 
-/// The default module with other bytes: a custom section more.
+/// The default module with other bytes: it has one more custom section.
 fn variant(number: u8) -> Vec<u8> {
     let mut bytes = WEBHOOK.to_vec();
     bytes.extend([0, 3, 1, b'v', number]);
     bytes
 }
 
-/// A module of WebAssembly text that wants all publishes, see `guest.wat` beside the tests of `wasm`.
+/// A module in WebAssembly text that subscribes to all publishes, see `guest.wat` beside the tests of `wasm`.
 fn guest(data: &str, handle: &str) -> Vec<u8> {
     guest_with(2, data, handle)
 }
 
-/// The same with so many pages of memory.
+/// The same with this number of memory pages.
 fn guest_with(pages: u32, data: &str, handle: &str) -> Vec<u8> {
     let configure = "(i32.store (i32.const 20) (i32.const 128)) (i32.store (i32.const 24) (i32.const 1)) \
                      (i32.store8 (i32.const 128) (i32.const 15)) (i32.const 16)";
     guest_that(pages, data, configure, handle)
 }
 
-/// The same with a `configure` of its own.
+/// The same with its own `configure`.
 fn guest_that(pages: u32, data: &str, configure: &str, handle: &str) -> Vec<u8> {
     let text = include_str!("../../wasm/src/tests/guest.wat")
         .lines()
@@ -132,7 +132,7 @@ impl Outbox for Kept {
     }
 }
 
-/// Running modules over a folder, and both ends of what they are connected to.
+/// Running modules over a folder, with the bus and the outbox that they use.
 struct Host {
     modules: Modules,
     folder: Mutex<ModulesFolder>,
@@ -145,7 +145,7 @@ impl Host {
         Host::start_with(engine(), settings)
     }
 
-    /// Modules that a compiler of their own compiles.
+    /// Modules with their own compiler.
     fn start_with(compiler: impl load::Compile + 'static, settings: Settings) -> Host {
         let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
         let mut folder = ModulesFolder::new(settings.dir.clone());
@@ -162,12 +162,12 @@ impl Host {
         }
     }
 
-    /// As when the folder has changed.
+    /// Applies the folder as after a change.
     fn look(&self) -> Applied {
         self.apply(false, DesiredConfiguration::Unread)
     }
 
-    /// As when somebody asks for it.
+    /// Applies the folder as on request.
     fn rescan(&self) -> Applied {
         self.apply(true, DesiredConfiguration::Unread)
     }
@@ -201,7 +201,7 @@ impl Host {
         self.state(name).and_then(|state| state.problem).unwrap_or_default()
     }
 
-    /// Whether somebody wanted the event.
+    /// Emits an event. Returns whether any module subscribes to it.
     fn emit(&self, client: &str, number: u32) -> bool {
         emit(&self.bus, client, number)
     }
@@ -218,7 +218,7 @@ impl Host {
         self.requests().pop().unwrap()
     }
 
-    /// Stops the modules and gives all requests.
+    /// Stops the modules and returns all requests.
     fn stop(self) -> Vec<OutboxRequest> {
         self.modules.stop(Duration::from_secs(20));
         std::mem::take(&mut *lock(&self.outbox.0))
@@ -329,7 +329,7 @@ fn modules_are_independent() {
     let trap = host.state("trap").unwrap();
     assert_eq!((trap.status, trap.quarantined.events), (Status::BackingOff, 20));
     assert!(host.problem("trap").contains("trapped"), "{}", host.problem("trap"));
-    // One leaves; the other stays, and what was queued for both was handled.
+    // One module is removed and the other stays. Both have handled their queued events.
     fs::remove_file(dir.path().join("a.wasm")).unwrap();
     host.look();
     until("the removal", || host.state("a").is_none());

@@ -1,4 +1,4 @@
-//! The reconciler as tables: no threads, no files, no engine.
+//! Table tests of the reconciler, without threads, files or an engine.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn files(wasm: u8, toml: u8) -> Files<FileHash> {
     }
 }
 
-/// The files of one module: code and settings, 0 for none.
+/// The files of one module: code and settings, 0 for a missing file.
 fn listing(module: &str, (wasm, toml): (u8, u8)) -> Listing<FileHash> {
     let is_there = wasm > 0 || toml > 0;
     Listing(
@@ -31,7 +31,7 @@ fn listing(module: &str, (wasm, toml): (u8, u8)) -> Listing<FileHash> {
     )
 }
 
-/// A module that runs in these files, which are those that were in the folder.
+/// A module that runs from these files, which are the files in the folder.
 fn running((wasm, toml): (u8, u8)) -> ModuleFacts {
     ModuleFacts {
         seen: Some(files(wasm, toml)),
@@ -40,7 +40,7 @@ fn running((wasm, toml): (u8, u8)) -> ModuleFacts {
     }
 }
 
-/// A module whose files were rejected; it runs in others if there are any.
+/// A module whose files were rejected. It runs from other files, if any.
 fn rejected(seen: (u8, u8), active: Option<(u8, u8)>) -> ModuleFacts {
     ModuleFacts {
         seen: Some(files(seen.0, seen.1)),
@@ -50,7 +50,7 @@ fn rejected(seen: (u8, u8), active: Option<(u8, u8)>) -> ModuleFacts {
     }
 }
 
-/// A module that was rolled back from the files in the folder to others.
+/// A module that was rolled back from the files in the folder to other files.
 fn rolled_back(seen: (u8, u8), active: (u8, u8)) -> ModuleFacts {
     ModuleFacts {
         is_rolled_back: true,
@@ -58,7 +58,7 @@ fn rolled_back(seen: (u8, u8), active: (u8, u8)) -> ModuleFacts {
     }
 }
 
-/// What is done about one module, in a word.
+/// The action for one module, as a word.
 fn said(action: Option<Action>) -> &'static str {
     match action {
         None => "nothing",
@@ -85,7 +85,7 @@ const NEW_RECEIVERS: Trigger = Trigger {
 #[test]
 fn what_is_done_about_a_module() {
     for (facts, in_folder, trigger, expected) in [
-        // Files that come, change and go.
+        // Files that appear, change and disappear.
         (None, (0, 0), NOTICED, "nothing"),
         (None, (1, 0), NOTICED, "load"),
         (None, (1, 1), NOTICED, "load"),
@@ -100,7 +100,7 @@ fn what_is_done_about_a_module() {
         // A module of which only the queue is left.
         (Some(ModuleFacts::default()), (0, 0), NOTICED, "nothing"),
         (Some(ModuleFacts::default()), (1, 0), NOTICED, "load"),
-        // Files that were changed while they were loaded are loaded again, whatever they are.
+        // Files that changed while they were loaded are loaded again, whatever they contain.
         (
             Some(ModuleFacts {
                 seen: None,
@@ -110,14 +110,14 @@ fn what_is_done_about_a_module() {
             NOTICED,
             "load",
         ),
-        // By itself nothing comes of files that failed; somebody who asks gets another try.
+        // Failed files cause no action on their own. A request retries them.
         (Some(rejected((2, 0), Some((1, 0)))), (2, 0), NOTICED, "nothing"),
         (Some(rejected((2, 0), Some((1, 0)))), (2, 0), ASKED, "load"),
         (Some(rejected((2, 0), None)), (2, 0), ASKED, "load"),
         (Some(rolled_back((2, 0), (1, 0))), (2, 0), NOTICED, "nothing"),
         (Some(rolled_back((2, 0), (1, 0))), (2, 0), ASKED, "load"),
         (Some(running((1, 0))), (1, 0), ASKED, "nothing"),
-        // New receivers are new to every module.
+        // New receivers affect every module.
         (Some(running((1, 0))), (1, 0), NEW_RECEIVERS, "load"),
         (
             Some(running((1, 0))),
@@ -171,12 +171,12 @@ fn the_default_module_is_always_there() {
         (Some(running((0, 0))), (1, 0), NOTICED, "load"),
         (Some(running((1, 0))), (0, 0), NOTICED, "load"),
         (Some(running((0, 0))), (0, 1), NOTICED, "load"),
-        // It has been loaded with a new configuration already.
+        // It has already been loaded with a new configuration.
         (Some(running((0, 0))), (0, 0), NEW_RECEIVERS, "nothing"),
-        // The configuration is what it was before it had errors.
+        // The configuration is the same as before it had errors.
         (Some(rejected((0, 0), Some((0, 0)))), (0, 0), unchanged, "load"),
         (Some(running((0, 0))), (0, 0), unchanged, "nothing"),
-        // Another try does not mend the configuration.
+        // A retry does not correct the configuration.
         (Some(rejected((0, 0), Some((0, 0)))), (0, 0), invalid, "nothing"),
         (Some(rejected((0, 0), Some((0, 0)))), (1, 0), invalid, "load"),
     ] {
@@ -199,7 +199,7 @@ fn how_the_default_module_takes_a_new_configuration() {
         (running((0, 0)), (0, 0), false, "load"),
         (running((0, 0)), (0, 1), false, "load"),
         (running((1, 0)), (1, 0), false, "load"),
-        // As at the start, a file that does not load keeps nothing else from taking effect.
+        // As at the start, a file that does not load does not block other changes.
         (running((0, 0)), (1, 0), false, "load, else its active code"),
         (running((1, 0)), (2, 0), false, "load, else its active code"),
         (
@@ -210,7 +210,7 @@ fn how_the_default_module_takes_a_new_configuration() {
         ),
         (rejected((1, 0), None), (1, 0), false, "load, else its active code"),
         (running((1, 0)), (0, 0), false, "load"),
-        // What was rolled back stays so, unless somebody asks or the files are new.
+        // A rolled-back module stays so, unless a retry is requested or the files are new.
         (rolled_back((1, 0), (0, 0)), (1, 0), false, "reload"),
         (rolled_back((1, 0), (0, 0)), (1, 0), true, "load, else its active code"),
         (rolled_back((1, 0), (0, 0)), (2, 0), false, "load, else its active code"),
@@ -221,7 +221,7 @@ fn how_the_default_module_takes_a_new_configuration() {
 }
 
 proptest! {
-    /// If everything loads, carrying out the actions leads to the modules that are in the folder, and nothing is left to do.
+    /// If everything loads, the actions lead to the modules in the folder, and no action is left.
     #[test]
     fn actions_lead_to_what_is_desired(
         before in proptest::collection::btree_map("[ab]|webhook", (0u8..3, 0u8..3), 0..4),

@@ -1,4 +1,4 @@
-//! What is read, what is a mistake, and where it is said to be.
+//! Valid settings, errors in settings, and the places of the errors.
 
 use super::*;
 use serde_json::json;

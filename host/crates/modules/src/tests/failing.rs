@@ -1,4 +1,4 @@
-//! Modules that fail on events, and what becomes of these.
+//! Modules that fail on events, and what happens to these events.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 fn a_generation_that_fails_on_everything_is_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), "a.wasm", counter());
-    // Other queues as well: those of the bad generation are emptied by the good one.
+    // The number of queues changes as well: the good generation empties the queues of the bad one.
     put(
         dir.path(),
         "a.toml",
@@ -31,13 +31,13 @@ fn a_generation_that_fails_on_everything_is_rolled_back() {
         until("all requests", || host.requests().len() as u32 == first + 20);
         assert_eq!(host.number("a"), Some(1));
         assert_eq!(host.state("a").unwrap().quarantined.events, 0);
-        // By itself nothing comes of the same files; whoever asks gets another try, which ends as the first.
+        // The same files cause no action on their own. A request retries them, with the same result.
         put(dir.path(), "a.wasm", guest("", "unreachable"));
     }
     let bad = host.rescan();
     assert_eq!(bad.loaded.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["a"]);
     assert_eq!(host.state("a").unwrap().status, Status::Running);
-    // What is mended is a new generation.
+    // A corrected module is a new generation.
     let mut mended = counter();
     mended.extend([0, 2, 1, b'v']);
     put(dir.path(), "a.wasm", mended);
@@ -61,7 +61,7 @@ fn an_event_of_the_quarantine_is_handled_again() {
     until("two entries", || handle.quarantined(None, None, 10).len() == 2);
     let ids = handle.entries_of("a");
     assert_eq!((handle.entry(ids[0]).unwrap().event.id.0, ids.len()), (1, 2));
-    // It fails again: back under another number.
+    // It fails again: rolled back under another number.
     assert_eq!(handle.replay(ids[0]).unwrap().1, 1);
     until("the event again", || handle.entries_of("a").len() == 2);
     assert!(handle.entry(ids[0]).is_none());
@@ -89,7 +89,7 @@ fn what_cannot_be_replayed_stays() {
     assert!(host.emit("c", 1));
     until("an entry", || handle.quarantined(None, None, 10).len() == 1);
     let id = handle.entries_of("a")[0];
-    // The module now wants other topics, and then there is none.
+    // The module now subscribes to other topics, and then it is removed.
     put(dir.path(), "a.wasm", variant(1));
     put(dir.path(), "a.toml", rules_toml("http://h/").replace("t/#", "other"));
     host.rescan();

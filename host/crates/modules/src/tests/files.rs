@@ -1,4 +1,4 @@
-//! Files that come, go and change.
+//! Files that appear, change and disappear.
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_dropped_file_takes_the_place_of_the_default_module_and_back() {
     assert_eq!(host.origin("webhook"), Some(Origin::BuiltIn));
     let request = host.answer("c", 3);
     assert_eq!((request.url.as_str(), request.generation), ("http://other/", 4));
-    // The same content again is no change.
+    // Writing the same content again is not a change.
     put(dir.path(), "webhook.toml", rules_toml("http://other/"));
     host.rescan();
     assert_eq!(host.number("webhook"), Some(4));
@@ -76,7 +76,7 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
             (Status::Running, Some(1 + number as u32))
         );
         assert_eq!(host.answer("c", number as u32).generation, 1 + number as u32);
-        // Mended: a new generation, although the files are what they were.
+        // After the correction: a new generation, although the files are the same as before.
         put(dir.path(), "a.wasm", variant(1));
         put(dir.path(), "a.toml", &good);
         host.rescan();
@@ -87,7 +87,7 @@ fn files_that_do_not_load_change_nothing_and_say_why() {
     }
 }
 
-/// Writes to a file when it is asked for cached code, which is between the look at the file and reading it.
+/// Writes to a file when the loader asks for cached code, which is between the listing and the read.
 struct Meddler {
     engine: Engine,
     file: std::path::PathBuf,
@@ -107,7 +107,7 @@ impl load::Compile for Meddler {
     }
 }
 
-/// What a file was when it was looked at, and what it is afterwards, may be the same although it was not in between.
+/// A file may have the same content before and after the load, although it changed in between.
 #[test]
 fn a_file_that_was_another_while_it_was_loaded_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -134,13 +134,13 @@ fn a_file_that_was_another_while_it_was_loaded_is_tried_again() {
             assert_eq!(host.problem(&name), "");
             assert_eq!(host.number(&name), before.map_or(Some(1), |before| Some(before + 1)));
             assert_eq!(host.look().loaded, [], "it is what it was");
-            // Once more, in the place of what is in force.
+            // The same once more, while another version is active.
             current = variant(number + 10);
             fs::write(&file, &current).unwrap();
             meddles.store(true, Ordering::SeqCst);
             host.look();
         }
-        // What is gone by then is gone.
+        // Content that is gone by then is lost.
         fs::remove_file(&file).unwrap();
         host.look();
         assert_eq!(host.problem(&name), "");
@@ -160,7 +160,7 @@ fn at_the_start_bad_files_are_reported_and_the_rest_runs() {
     assert_eq!(host.state("bad").unwrap().status, Status::Rejected);
     assert!(host.problem("bad").contains("bad.wasm cannot be loaded"));
     assert_eq!(host.state("good").unwrap().status, Status::Running);
-    // The file changes nothing, as it would if it came later: the module in the binary runs.
+    // The file changes nothing, as if it appeared later: the built-in module runs.
     assert_eq!(host.origin("webhook"), Some(Origin::BuiltIn));
     assert!(host.problem("webhook").contains("webhook.wasm cannot be loaded"));
     assert_eq!(&*host.answer("c", 1).source, "good");

@@ -1,9 +1,9 @@
-//! What bounds a module, and what an operator may change about it, on whole modules.
+//! The limits of whole modules, and the limits that an operator may change.
 
 use super::*;
 use hookhost_delivery::Reach;
 
-/// A module with so many pages of 64 KiB, which ignores everything.
+/// A module with this number of 64 KiB pages, which ignores everything.
 fn with_pages(pages: u32) -> Vec<u8> {
     let ignore = "(i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (local.get 1)) (i32.const 32)";
     guest_with(pages, "", ignore)
@@ -27,7 +27,7 @@ fn a_module_gets_as_many_instances_as_memory_allows_or_as_somebody_said() {
     let host = Host::start(up_to(Instances::UpTo(2)));
     let of = |host: &Host| ["small", "large", "said"].map(|name| instances(host, name));
     assert_eq!(of(&host), [2, 1, 3]);
-    // More memory after a change: the number follows.
+    // More memory after a change: the number of instances follows.
     put(dir.path(), "small.wasm", with_pages(1500));
     host.rescan();
     assert_eq!(instances(&host, "small"), 1);
@@ -39,7 +39,7 @@ fn a_module_gets_as_many_instances_as_memory_allows_or_as_somebody_said() {
     assert_eq!(of(&host), [4, 2, 3]);
 }
 
-/// A compiler that is killed when it has less than a second.
+/// A compiler that is killed if its limit is below a second.
 struct Slow(Engine);
 
 impl load::Compile for Slow {
@@ -75,7 +75,7 @@ fn compiling_has_an_end_and_is_tried_again_with_more_time() {
     assert_eq!((host.number("slow"), host.problem("slow").as_str()), (Some(1), ""));
 }
 
-/// As on a system where it starts more slowly than it may.
+/// As on a system where it starts more slowly than its limit allows.
 #[test]
 fn a_module_that_starts_too_slowly_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -94,7 +94,7 @@ fn a_module_that_starts_too_slowly_is_refused() {
     assert_eq!(host.state("a").unwrap().status, Status::Rejected);
 }
 
-/// One that starts and then answers nothing in time is rolled back like any other that fails, and loses no event.
+/// A module that starts and then always times out is rolled back like any other failing module. No event is lost.
 #[test]
 fn a_module_that_is_too_slow_is_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -211,7 +211,7 @@ fn with_a_data_folder_a_module_finds_its_state_again() {
             expected += 1;
             assert_eq!(count(&host, number), expected);
         }
-        // Away, and back.
+        // The module is removed, and returns.
         fs::remove_file(dir.path().join("count.wasm")).unwrap();
         host.rescan();
         put(dir.path(), "count.wasm", counter());

@@ -1,18 +1,18 @@
-//! What becomes of modules when the host's configuration is read again, besides taking what it gives.
+//! How modules change when the host's configuration is read again, besides taking its values.
 
 use super::*;
 use hookhost_delivery::Receivers;
 
 const GRANT: &str = "[limits]\ninstances = 1\n[egress]\nallow = ['http://h/']";
 
-/// Receivers that can be told apart.
+/// Receivers that tests can tell apart.
 fn receivers(concurrency_limit: usize) -> Arc<Receivers> {
     let mut receivers = Receivers::default();
     receivers.terms.concurrency_limit = concurrency_limit;
     Arc::new(receivers)
 }
 
-/// Has a configuration read again that gives these receivers and rules.
+/// Applies a configuration with these receivers and rules, as after a reload.
 fn read_again(host: &Host, receivers: &Arc<Receivers>, webhook_config: &Value) -> Applied {
     host.apply(false, new_configuration(receivers, webhook_config))
 }
@@ -25,7 +25,7 @@ fn new_configuration(receivers: &Arc<Receivers>, webhook_config: &Value) -> Desi
     })
 }
 
-/// A host whose module `a` has taken an event, and whose folder is looked at only by [`Host::look`] and [`read_again`].
+/// A host whose module `a` has handled an event. Its folder is listed only by [`Host::look`] and [`read_again`].
 fn host_with_a(dir: &Path) -> Host {
     put(dir, "a.wasm", counter());
     put(dir, "a.toml", GRANT);
@@ -34,7 +34,7 @@ fn host_with_a(dir: &Path) -> Host {
     host
 }
 
-/// Hands a module that fails on everything what it takes for a rollback; with the requests of before there are so many.
+/// Sends enough events for a rollback to a module that fails on every event. `requests` includes the earlier requests.
 fn fail_until_rolled_back(host: &Host, name: &str, requests: usize) {
     (0..5).for_each(|number| assert!(host.emit("c", 1000 + number)));
     until("the rollback", || {
@@ -66,7 +66,7 @@ fn a_module_that_was_rolled_back_stays_so_and_takes_what_is_new() {
         let request = host.answer("c", 10 + number);
         assert_eq!((request.generation, request.receivers), (number, Some(new)));
     }
-    // Other files are loaded as ever.
+    // Other files are loaded as usual.
     put(dir.path(), "a.wasm", counter());
     host.look();
     assert_eq!((host.number("a"), host.problem("a").as_str()), (Some(5), ""));
@@ -98,11 +98,11 @@ fn the_default_module_that_was_rolled_back_stays_so_and_takes_what_is_new() {
     assert_eq!(host.origin("webhook"), Some(Origin::BuiltIn));
     let request = host.answer("c", 1);
     assert_eq!((request.generation, request.url.as_str()), (3, "http://two/"));
-    // What it does not take is refused as ever.
+    // An invalid configuration is rejected as usual.
     let found = read_again(&host, &receivers(8), &json!({ "urls": 1 }));
     assert!(matches!(found.configuration, Some(ConfigurationOutcome::Rejected(_))));
     assert_eq!(host.answer("c", 2).generation, 3);
-    // A module is not given up for a configuration that came and went.
+    // A module is not rolled back for a configuration that was applied and reverted.
     fs::remove_file(dir.path().join("webhook.wasm")).unwrap();
     read_again(&host, &receivers(7), &rules("http://three/"));
     assert_eq!(host.problem("webhook"), "");
@@ -116,7 +116,7 @@ fn a_module_whose_files_do_not_load_takes_what_is_new() {
     let mut number = 1;
     for (file, garbage) in [("a.wasm", "no module"), ("a.toml", "no = 'settings'")] {
         put(dir.path(), file, garbage);
-        // The file has been looked at before the configuration changes, or comes together with it.
+        // The file is listed before the configuration changes, or together with it.
         for is_known in [true, false] {
             if is_known {
                 host.look();
@@ -133,7 +133,7 @@ fn a_module_whose_files_do_not_load_takes_what_is_new() {
             let request = host.answer("c", number);
             assert_eq!((request.generation, request.receivers), (number, Some(new)));
             if is_known {
-                // The same, and new to the host.
+                // The same files, but new to the host.
                 put(dir.path(), file, format!("{garbage} "));
             }
         }

@@ -1,4 +1,4 @@
-//! Generations that follow each other while events come.
+//! Generations that change while events arrive.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
     put(dir.path(), "count.wasm", other);
     host.rescan();
     assert_eq!((host.number("count"), count(2)), (Some(2), 3));
-    // Settings alone, and with them the number of instances: the queues change, the state stays.
+    // Only the settings change, including the number of instances: the queues change and the state stays.
     put(
         dir.path(),
         "count.toml",
@@ -30,7 +30,7 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
     until("the refusal", || {
         host.state("count").unwrap().counts.refused_requests == 1
     });
-    // A removed module has left nothing behind.
+    // A removed module leaves nothing behind.
     fs::remove_file(dir.path().join("count.wasm")).unwrap();
     host.rescan();
     put(dir.path(), "count.wasm", counter());
@@ -39,8 +39,8 @@ fn what_a_module_keeps_survives_a_swap_and_requests_need_a_grant() {
     assert_eq!(count(5), 1);
 }
 
-/// Events keep coming while the module is replaced, reconfigured, given other queues, broken and mended: every event
-/// gives one request, and those of one client come in order.
+/// Events arrive while the module is replaced, reconfigured, given other queues, broken and corrected. Every event
+/// gives one request, and those of one client arrive in order.
 #[test]
 fn swaps_under_load_lose_and_double_nothing() {
     const CLIENTS: u32 = 3;

@@ -1,4 +1,4 @@
-//! From one generation to another: forward and back.
+//! Changes from one generation to another, forward and back.
 
 use super::*;
 
@@ -30,8 +30,8 @@ fn what_a_newer_generation_does_not_want_is_passed_over() {
     );
 }
 
-/// While events keep coming and generations keep changing, each event is answered once, in order, and none by a
-/// generation older than one that has answered before.
+/// Events arrive while generations change. Each event is answered once, in order, and never by a generation older than
+/// one that has already answered.
 #[test]
 fn a_swap_under_load_loses_nothing() {
     const EVENTS: u32 = 20_000;
@@ -56,8 +56,8 @@ fn a_swap_under_load_loses_nothing() {
     assert_eq!(generations.last(), Some(&(EVENTS / 500 + 1)));
 }
 
-/// A generation that traps on everything, from some event on, behind one that handles everything. `bad` says which
-/// events stay in the quarantine, all others must have been answered in order.
+/// A generation that traps on everything, from some event on, after one that handles everything. `bad` names the events
+/// that stay in the quarantine. All others must have been answered in order.
 fn rolled_back(acts: &[Act], batch: usize, bad: &[u32]) {
     let (sound, broken) = (
         Arc::new(Script::default()),
@@ -99,9 +99,9 @@ fn a_rollback_loses_nothing_and_keeps_the_order() {
     let broken = [Act::Trap; 40];
     for batch in [1, 3, 64] {
         rolled_back(&broken, batch, &[]);
-        // As many as it takes, and not one more: the queue has ended by then.
+        // Exactly as many as a rollback needs: the queue has ended by then.
         rolled_back(&broken[..EVENTS], batch, &[]);
-        // What it stumbled over while it worked stays aside.
+        // The events that it failed on while it worked stay in the quarantine.
         let mut late = vec![Act::Answer; 3];
         late.extend([Act::Trap, Act::Answer]);
         late.extend([Act::Trap; EVENTS_OF_FEW]);

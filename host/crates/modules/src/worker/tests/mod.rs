@@ -1,4 +1,4 @@
-//! A worker with scripted instances: what an event does says its number.
+//! A worker with scripted instances: the number of an event decides what it does.
 
 mod generations;
 mod waiting;
@@ -26,7 +26,7 @@ use hookhost_hooks::{Attachment, Bus, Interests, Overflow, QueueLimits};
 use hookhost_testing::events as testing;
 use hookhost_wasm::LoadError;
 
-/// What handling an event comes to.
+/// The result of handling an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
     Ignore,
@@ -40,9 +40,9 @@ enum Act {
     TrapInCompany,
     /// Takes too long in a call of more than three events.
     Slow,
-    /// There is one outcome too few.
+    /// Returns one outcome too few.
     Swallow,
-    /// Answers with a request that is refused.
+    /// Returns a request that is refused.
     Elsewhere,
 }
 
@@ -58,11 +58,11 @@ const ACTS: [Act; 9] = [
     Act::Elsewhere,
 ];
 
-/// The script: acts by event number, and instances that cannot be made.
+/// The script: results by event number, and instances that cannot be made.
 #[derive(Default)]
 struct Script {
     acts: Vec<Act>,
-    /// So many attempts to make an instance fail first.
+    /// The number of failed attempts to make an instance before the first success.
     failures: AtomicUsize,
     created: AtomicUsize,
     calls: Mutex<Vec<Vec<u32>>>,
@@ -142,7 +142,7 @@ fn request(url: &str, number: u32) -> Request {
     }
 }
 
-/// Keeps what it is given.
+/// Keeps the requests that it receives.
 #[derive(Default)]
 struct Kept {
     requests: Mutex<Vec<delivery::OutboxRequest>>,
@@ -189,7 +189,7 @@ fn generation(number: u32, script: &Arc<Script>, batch: usize) -> Arc<Generation
     })
 }
 
-/// A worker, and both ends of what it is connected to.
+/// A worker, with its bus and its outbox.
 struct Stage {
     bus: Bus,
     attachment: Attachment,
@@ -207,7 +207,7 @@ impl Stage {
         )
     }
 
-    /// The worker follows a active, and `roll_back` is told what the supervisor wants rolled back.
+    /// The worker follows an active generation. `roll_back` receives the rollbacks that the supervisor requests.
     fn with(active: Arc<ActiveGeneration<Scripted>>, roll_back: RollBack) -> (Stage, Worker<Scripted>) {
         let bus = Bus::new();
         let limits = QueueLimits {
@@ -266,7 +266,7 @@ impl Stage {
     }
 }
 
-/// Runs all events through one worker and gives what came of them.
+/// Runs all events through one worker and returns their outcomes.
 fn play(acts: &[Act], batch: usize, failures: usize) -> (Vec<u32>, Counts, Arc<Script>) {
     let script = Arc::new(Script {
         acts: acts.to_vec(),
@@ -284,7 +284,7 @@ fn count(acts: &[Act], wanted: &[Act]) -> u64 {
     acts.iter().filter(|act| wanted.contains(act)).count() as u64
 }
 
-/// What must come of events, whatever batches they come in.
+/// The expected outcomes of events, in any batches.
 fn check(acts: &[Act], batch: usize) {
     let (requests, counts, _) = play(acts, batch, 0);
     let answers = [Act::Answer, Act::TrapInCompany, Act::Slow];
@@ -313,7 +313,7 @@ fn a_bad_event_costs_only_itself() {
     let all: Vec<u32> = (0..10).collect();
     let mut calls = vec![all.clone()];
     calls.extend(all.iter().map(|number| vec![*number]));
-    // The first event comes on its own, because the worker looks for its generation first.
+    // The first event is alone in its call, because the worker first looks up its generation.
     assert_eq!(*lock(&script.calls), calls);
     assert_eq!((counts.failed_calls, script.created.load(Ordering::Relaxed)), (2, 3));
 }

@@ -1,4 +1,4 @@
-//! Workers that have nothing to do, or nothing to do it with.
+//! Workers without events, or without an instance.
 
 use super::*;
 
@@ -98,7 +98,7 @@ fn a_module_that_fails_on_everything_pauses_and_its_events_wait() {
         reason.contains("5 events in a row") && reason.contains("trapped: script"),
         "{reason}"
     );
-    // The pause is longer than a thread takes to get here; if it is not, some more were tried, a few at a time.
+    // The pause is longer than this thread needs to get here. If not, a few more events were tried, a few at a time.
     stage.publish(generation(2, &sound, 8));
     let (outbox, common) = stage.finish();
     thread.join().unwrap();
