@@ -2,9 +2,9 @@
 //!
 //! SIGHUP reloads the configuration and rescans the modules folder.
 //!
-//! An event goes from the broker to the modules to delivery. The parts start in the opposite order, so that each finds the
-//! next one ready. They stop in that order (broker, modules, delivery), so that pending events and requests still arrive.
-//! All of them share one grace period.
+//! An event goes from the broker to the modules to delivery. The parts start in the opposite order, so each part finds
+//! the next one ready. They stop in the order broker, modules, delivery, so pending events and requests still arrive.
+//! All parts share one grace period.
 
 use std::time::{Duration, Instant};
 
@@ -27,12 +27,14 @@ use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wa
 /// How long connections that outlast the grace period may delay the exit.
 const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 
-/// Serves until SIGTERM or SIGINT, then stops within the configured grace period. With `record`, events are recorded into
-/// a file. `loaded` comes from `origin`, which is loaded again when its files change.
+/// Serves until SIGTERM or SIGINT, then stops within the configured grace period.
+///
+/// With `record`, the host records events into a file. `loaded` comes from `origin`, which is loaded again when its
+/// files change.
 ///
 /// # Errors
 ///
-/// The host cannot start: an address is in use, or the default module refuses its configuration.
+/// The host cannot start: an address is in use, or the default module rejects its configuration.
 pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
     let configuration = Configuration::new(origin, &loaded);
@@ -96,8 +98,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     served.map(drop)
 }
 
-/// Runs the broker until SIGTERM or SIGINT; returns the end of the grace period, which begins at the signal. `admin` is the
-/// address of the admin API, and `questions` are the requests about clients that arrive there.
+/// Runs the broker until SIGTERM or SIGINT. Returns the end of the grace period, which begins at the signal. `admin` is
+/// the address of the admin API. `questions` are the requests about clients that arrive there.
 async fn serve(
     config: &Config,
     bus: Bus,
@@ -106,7 +108,7 @@ async fn serve(
     reload: reload::Handle,
     mut questions: broker::EngineRequests,
 ) -> anyhow::Result<Instant> {
-    // Before the ready line: a program that waits for the line may send a signal at once.
+    // Runs before the ready line, because a program that waits for the line may send a signal at once.
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
@@ -149,7 +151,7 @@ fn is_printing(modules: &modules::Handle) -> bool {
     webhook.is_some_and(|generation| generation.egress.iter().any(|grant| grant == "stdout:"))
 }
 
-/// Logs what a rescan of the modules folder has found. The reasons why modules were not loaded are logged already.
+/// Logs the result of a rescan of the modules folder. The reasons why modules were not loaded are logged already.
 fn log(rescan: &reload::Rescan) {
     let Some(folder) = &rescan.folder else {
         return info!("there is no modules folder to rescan; --modules DIR sets one");
@@ -173,7 +175,7 @@ fn log(rescan: &reload::Rescan) {
     );
 }
 
-/// Raises the limit of open files to the most that the system allows. Each client needs one, and the usual limit of 1,024
+/// Raises the limit of open files to the maximum of the system. Each client needs one, and the usual limit of 1,024
 /// exists for programs that use `select`.
 fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -199,8 +201,8 @@ pub fn complete(refused: Refused) -> Vec<Problem> {
     all.problems
 }
 
-/// The errors in modules and in their configurations. Without `has_rules` the rules of the host are incomplete, and what
-/// the default module says about them is left out.
+/// The errors in modules and in their configurations. Without `has_rules` the rules of the host are incomplete. The
+/// errors that the default module finds in them are then left out.
 fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     let engine = match wasm::Engine::new(&engine_settings(config)) {
         Ok(engine) => engine,
@@ -226,7 +228,7 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     problems
 }
 
-/// Wrong settings give a problem for each mistake; any other error is one problem.
+/// Invalid settings give a problem for each error. Any other error is one problem.
 fn problems(module: &str, error: &LoadError) -> Vec<Problem> {
     match error.problems() {
         [] => vec![problem(module, error_line(error))],

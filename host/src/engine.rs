@@ -4,7 +4,7 @@ use hookhost_broker::{BrokerSettings, Running, StartError};
 use hookhost_gateway::GatewaySettings;
 use hookhost_hooks::Bus;
 
-/// Which engine is to be started.
+/// The engine to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum EngineSettings {
     /// RMQTT, in process.
@@ -14,11 +14,11 @@ pub enum EngineSettings {
     Gateway(GatewaySettings),
 }
 
-/// Starts the engine and listens; events go to `bus` from the first connection on.
+/// Starts the engine and listens. Events go to `bus` from the first connection on.
 ///
 /// # Errors
 ///
-/// [`StartError`] if a limit or a setting is invalid, the address cannot be listened on, or the engine does not start.
+/// [`StartError`] if a limit or a setting is invalid, the address cannot be used, or the engine does not start.
 pub async fn start(
     settings: &BrokerSettings,
     engine: &EngineSettings,

@@ -1,7 +1,7 @@
 //! hookhost: an MQTT broker host whose hook events go to sandboxed WebAssembly modules.
 //!
-//! The way of one event: `broker` → `hooks` → `modules` (which call `wasm`) → `delivery`. All of them speak of the
-//! types of `hookhost_event`; [`app`] knows them all and connects them. `ARCHITECTURE.md` has the whole picture.
+//! The path of an event: `broker` → `hooks` → `modules` (which call `wasm`) → `delivery`. All of them use the types of
+//! `hookhost_event`. [`app`] connects them. `ARCHITECTURE.md` describes all parts.
 
 pub mod admin;
 pub mod app;
@@ -13,8 +13,8 @@ pub mod record;
 pub mod reload;
 pub mod sink;
 
-/// Events are made in one thread, requests in a second one, and both end in a third: what is freed in another thread than
-/// it was allocated in is what this allocator is good at. Beside glibc's a webhook takes a quarter less processor time.
-/// Here, so that benches and tests have it as well.
+/// One thread makes events, a second one makes requests, and a third one drops both. This allocator is fast at freeing
+/// memory in another thread. Compared with glibc's allocator, a webhook takes a quarter less processor time. It is set
+/// here so that benchmarks and tests use it as well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

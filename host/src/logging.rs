@@ -1,8 +1,8 @@
 //! Log lines on standard error; standard output belongs to webhooks.
 //!
-//! One event is one line, whatever its fields hold: clients must not be able to forge a line. Events of `tracing` are shown
-//! from level info on; those of `log`, which the broker engine uses, from level warn on. `HOOKHOST_LOG`, or else
-//! `RUST_LOG`, overrides that with the usual directives, such as `debug` or `info,rmqtt=debug`.
+//! One event is one line, whatever its fields contain: clients must not be able to forge a line. Events of `tracing`
+//! are shown from level info on. Events of `log`, which the broker engine uses, are shown from level warn on.
+//! `HOOKHOST_LOG`, or else `RUST_LOG`, overrides that with the usual directives, such as `debug` or `info,rmqtt=debug`.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -14,11 +14,11 @@ use hookhost_settings::{Place, Problem};
 
 use crate::config::Environment;
 
-/// Comes before the directives of the environment, so that `HOOKHOST_LOG=debug` does not show the engine's own lines.
+/// Precedes the directives of the environment, so that `HOOKHOST_LOG=debug` does not show the engine's own lines.
 /// rumqttd's spans have level error and cost microseconds for each message, so rumqttd is off.
 const DEFAULTS: &str = "info,rmqtt=warn,rumqttd=off";
 
-/// What is logged.
+/// The filter of log lines.
 #[derive(Debug)]
 pub struct Filter {
     filter: EnvFilter,

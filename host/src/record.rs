@@ -27,7 +27,7 @@ const NAME: &str = "(record)";
 /// Events that are written before each flush.
 const BATCH: usize = 256;
 
-/// What is recorded, and where.
+/// The settings of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The file; created if it does not exist.
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Emits publishes on topics; returns how many of them the recorder wanted.
+    /// Emits publishes on topics. Returns how many of them the recorder accepted.
     fn emit(bus: &Bus, topics: &[&str]) -> usize {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let wanted = topics.iter().filter(|topic| {

@@ -1,8 +1,9 @@
 //! An HTTP/1.1 server that prints the requests it receives: a destination of webhooks for experiments.
 //!
 //! It answers every request with the same status, after an optional delay, to simulate failures. In quiet mode it only
-//! counts requests, which is fast enough to measure senders. It stores nothing. Connections, headers (by the HTTP library),
-//! bodies and the printed part of a body are bounded. A peer may be arbitrarily slow, so it is not for public networks.
+//! counts requests, which is fast enough to measure senders. It stores nothing. The number of connections, the headers
+//! (by the HTTP library), bodies and the printed part of a body are limited. A peer may be arbitrarily slow, so the
+//! sink is not for public networks.
 
 mod print;
 
@@ -89,7 +90,7 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// Receives until SIGINT or SIGTERM, printing to standard output: first `listening on http://ADDRESS/`, at the end a
+/// Receives until SIGINT or SIGTERM, and prints to standard output: first `listening on http://ADDRESS/`, at the end a
 /// [`Summary`]. Blocks.
 ///
 /// # Errors

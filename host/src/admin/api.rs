@@ -1,4 +1,4 @@
-//! Routes and handlers of the API. Requests have no bodies; a body that arrives is not read.
+//! Routes and handlers of the API. Requests have no bodies. The API does not read a body that arrives.
 
 use std::sync::Arc;
 
@@ -200,7 +200,8 @@ async fn drop_all(State(modules): State<Handle>, selection: Asked<Selection>) ->
     Ok(Json(shape::Dropped { dropped }))
 }
 
-/// The selected entries at this moment, oldest first. An event that fails again gets a new entry, which is not among them.
+/// The selected entries at this moment, oldest first. An event that fails again gets a new entry, which is not
+/// selected.
 fn ids(modules: &Handle, selection: Asked<Selection>) -> Result<Vec<u64>, Error> {
     let Query(selection) = selection?;
     match (selection.module, selection.all) {

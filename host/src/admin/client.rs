@@ -13,11 +13,11 @@ use tokio::net::TcpStream;
 
 use super::shape::Failure;
 
-/// How long connecting may take.
+/// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an answer may take: a rescan compiles modules.
+/// Timeout of an answer. It is long because a rescan compiles modules.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
-/// Bytes of an answer: a thousand entries with texts of 4 KiB, or an event with the largest payload.
+/// Size limit of an answer in bytes: a thousand entries with texts of 4 KiB, or an event with the largest payload.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 
 /// A client for one host.
@@ -60,7 +60,7 @@ pub enum Error {
         /// Its text.
         text: String,
     },
-    /// The answer is not that of a hookhost of this version.
+    /// The answer does not come from a hookhost of this version.
     #[error("the server at {address} is not hookhost, or has another version: {reason}")]
     Strange {
         /// The address.
@@ -71,7 +71,8 @@ pub enum Error {
 }
 
 impl Client {
-    /// A client for the API at an address, `HOST:PORT`, with the token of the API if it has one. Connects at each request.
+    /// A client for the API at an address, `HOST:PORT`, with the token of the API if there is one. Connects at each
+    /// request.
     pub fn new(address: &str, token: Option<String>) -> Client {
         let address = address.trim().trim_start_matches("http://").trim_end_matches('/');
         Client {

@@ -38,7 +38,7 @@ impl Guard {
         }
         let foreign = |origin: &str| !is_own(origin, host);
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        // What is no text is no origin of ours.
+        // A value that is not text is never the same origin.
         if !reads && headers.contains_key(header::ORIGIN) && text(header::ORIGIN).is_none_or(foreign) {
             let text = "requests of pages from elsewhere (Origin) may change nothing";
             return Err(Error::new(StatusCode::FORBIDDEN, text));
@@ -60,7 +60,7 @@ impl Guard {
     }
 }
 
-/// Lets a request through, or answers it.
+/// Passes a request on, or answers it with a refusal.
 pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     match guard.admit(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -75,8 +75,8 @@ pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, nex
     }
 }
 
-/// Whether a Host header names an IP address or localhost: a name in somebody's domain can lead here too, and a browser
-/// would take what is answered for something of that domain.
+/// Whether a Host header names an IP address or localhost. A foreign domain can point to this machine, and a browser
+/// would treat the answer as content of that domain.
 fn is_local(host: &str) -> bool {
     if let Some(rest) = host.strip_prefix('[') {
         return rest
@@ -87,7 +87,7 @@ fn is_local(host: &str) -> bool {
     (name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()) && is_port(port)
 }
 
-/// Nothing, or a colon and digits.
+/// An empty text, or a colon and digits.
 fn is_port(text: &str) -> bool {
     text.is_empty()
         || text
@@ -179,9 +179,9 @@ mod tests {
             (Method::POST, vec![local.clone(), from("http://127.0.0.1:1")], 200),
             (Method::POST, vec![local.clone(), from("http://evil.example")], 403),
             (Method::DELETE, vec![local.clone(), from("null")], 403),
-            // The same origin, by a name that leads here.
+            // The same origin, under a name that points to this machine.
             (Method::POST, vec![evil, from("http://evil.example:1")], 403),
-            // Reading is for the browser to forbid, as there is no header that allows it.
+            // The browser blocks reading the answer, because no header allows it.
             (Method::GET, vec![local, from("http://evil.example")], 200),
         ] {
             assert_eq!(
@@ -208,7 +208,7 @@ mod tests {
                 ("/api/v1/health/", vec![], 401),
                 ("/nothing", vec![], 401),
             ] {
-                // A proxy may have any name.
+                // A proxy may use any name.
                 let host = (header::HOST, "admin.example");
                 let headers = [headers, vec![host]].concat();
                 assert_eq!(

@@ -11,9 +11,10 @@
 //! client.rs  the client, for the command line
 //! ```
 //!
-//! **Access.** With a token, every request needs it. Without one, any program that reaches the address may send requests,
-//! so the address must be a loopback address, and requests that a web page made a browser send are refused: a page can
-//! point its own domain to this machine (DNS rebinding), or submit a form to it. Tokens appear in no answer and no log.
+//! **Access.** With a token, every request needs it. Without a token, any program that reaches the address may send
+//! requests, so the address must be a loopback address. The API then also refuses requests that a web page made a
+//! browser send. A page can point its own domain to this machine (DNS rebinding), or submit a form to it. Answers and
+//! logs never show tokens.
 
 mod api;
 pub mod client;
@@ -53,7 +54,7 @@ impl Settings {
     }
 }
 
-/// The default address of the API, for host and command line.
+/// The default address of the API, for the host and the command line.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18083);
 
 impl Default for Settings {
@@ -66,8 +67,10 @@ impl Default for Settings {
     }
 }
 
-/// Serves the API until the server is dropped. Returns `None` if it is off, or, with a warning, if the default address is
-/// in use, so that a second host can start on the same machine.
+/// Serves the API until the server is dropped.
+///
+/// Returns `None` if the API is off. Also returns `None`, with a warning, if the default address is in use, so that a
+/// second host can start on the same machine.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The server of the API: accepts a bounded number of connections and closes them.
+//! The server of the API. It accepts a limited number of connections and closes them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -17,7 +17,7 @@ use super::token::TokenError;
 
 /// Open connections; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 64;
-/// How long the head of a request may take, and how long a connection may be idle.
+/// Timeout of the head of a request, and of an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long pending requests may delay the end of the server.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
@@ -103,7 +103,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic was reported when it happened.
+            // The panic was already reported.
             drop(thread.join());
         }
     }
@@ -138,7 +138,7 @@ async fn serve(stream: TcpStream, router: Router) {
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // The client notices as well.
+    // The client sees the error as well.
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection to the admin API failed");
     }

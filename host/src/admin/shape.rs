@@ -1,5 +1,5 @@
-//! What the API's answers look like. `docs/admin.md` says what each field means; a field keeps its name and meaning, and
-//! others may come beside it.
+//! The JSON of the API's answers. `docs/admin.md` describes each field. A field keeps its name and meaning. New fields
+//! may be added.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use hookhost_modules::{ConfigurationOutcome, ModuleState, Origin, QuarantinedEve
 /// Every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What was wrong.
+    /// The error text.
     pub error: String,
 }
 
@@ -67,7 +67,7 @@ pub struct Generation {
     pub origin: String,
     /// Number of instances.
     pub instances: usize,
-    /// Hooks that it subscribes to, under the names of the event JSON.
+    /// Hooks that it subscribes to, under their names in the event JSON.
     pub hooks: Vec<String>,
     /// URL prefixes that its requests may go to.
     pub egress: Vec<String>,
@@ -398,7 +398,7 @@ impl Quarantined {
     /// An entry with its event.
     pub(super) fn whole(entry: &QuarantinedEvent) -> Quarantined {
         Quarantined {
-            // Every key of the form is a text, and nothing else can go wrong in memory.
+            // All keys of the form are texts, so writing to memory cannot fail.
             event: serde_json::to_value(&*entry.event).ok(),
             ..Quarantined::brief(entry)
         }

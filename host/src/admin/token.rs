@@ -59,7 +59,7 @@ impl TokenFrom {
         match self {
             TokenFrom::Given(token) => Ok(token.clone()),
             TokenFrom::File(path) => {
-                // A reload reads it again and must not wait for a pipe.
+                // A reload reads the file again and must not block on a pipe.
                 let text = must_be_regular(path).and_then(|()| read_text(path));
                 let text = text.map_err(|source| TokenError::Unreadable {
                     path: path.clone(),
@@ -74,14 +74,14 @@ impl TokenFrom {
     }
 }
 
-/// The text of a token file, without the blanks around it.
+/// The text of a token file, without surrounding whitespace.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     fs::File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
     Ok(text.trim().to_owned())
 }
 
-/// Bytes of a token file that are read, in case it is the wrong file.
+/// Maximum bytes read from a token file, in case it is the wrong file.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
 /// An invalid token.
@@ -91,7 +91,7 @@ pub enum BadToken {
     /// It is short enough to be guessed.
     #[error("must have at least {MIN_CHARS} characters; `openssl rand -hex 32` makes a good one")]
     Short,
-    /// It cannot be part of a header.
+    /// It is not valid in a header.
     #[error("must have visible ASCII characters only")]
     Characters,
 }

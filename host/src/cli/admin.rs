@@ -1,4 +1,4 @@
-//! What the commands for a running host share: its address and token, and how they print answers.
+//! Shared parts of the commands for a running host: its address and token, and the printing of answers.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -41,8 +41,8 @@ impl AdminArguments {
         Ok(Client::new(&address, token))
     }
 
-    /// Address and token, from the first of these that has them: the flags, `HOOKHOST_ADMIN` and `HOOKHOST_ADMIN_TOKEN`,
-    /// the variables that configure a host. So in the environment of the host no flags are needed.
+    /// Address and token, from the first source that has them: the flags, `HOOKHOST_ADMIN` and `HOOKHOST_ADMIN_TOKEN`,
+    /// and the variables that configure a host. In the environment of the host, no flags are needed.
     fn place(&self, environment: &Environment) -> (String, Option<Token>) {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
         let address = self.admin.clone();
@@ -64,7 +64,7 @@ enum Token {
     In(PathBuf),
 }
 
-/// The exit code of a command; `Ok(false)` means that the host did only a part of it.
+/// The exit code of a command. `Ok(false)` means that the host did only a part of it.
 pub(super) fn ended(result: anyhow::Result<bool>) -> ExitCode {
     match result {
         Ok(false) => ExitCode::FAILURE,
@@ -77,7 +77,7 @@ pub(super) fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(answer)? + "\n"))
 }
 
-/// Prints a text; a reader that closes the pipe is not an error.
+/// Prints a text. A reader that closes the pipe is not an error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),

@@ -1,4 +1,4 @@
-//! `run` starts the host; `check` reports what would keep it from starting.
+//! `run` starts the host. `check` reports everything that prevents a start.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -152,7 +152,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     let config = loaded.config.clone();
     let ended = app::run(loaded, origin, record.settings());
     if ended.as_ref().is_err_and(|error| error.is::<reload::StartError>()) {
-        // The default module is not alone in what may be wrong.
+        // The default module may not be the only one with errors.
         let problems = app::check(&config);
         if !problems.is_empty() {
             return refuse(&problems);
@@ -178,8 +178,8 @@ pub(super) fn check(arguments: HostArguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The log filter and the configuration with its origin, or all errors in both, with those that modules find in their
-/// settings.
+/// The log filter and the configuration with its origin, or all errors in both. The errors include those that modules
+/// find in their settings.
 fn load(arguments: HostArguments) -> Result<(Filter, Origin, Loaded), Vec<Problem>> {
     let environment = config::environment();
     let filter = Filter::read(&environment);

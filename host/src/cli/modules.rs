@@ -88,7 +88,7 @@ fn rescan(admin: &AdminArguments) -> anyhow::Result<bool> {
     Ok(found.problem.is_none() && found.rejected.is_empty() && !refused)
 }
 
-/// What a rescan has found, a line each.
+/// The result of a rescan, one line for each module.
 fn report(found: &Rescan) -> String {
     let mut lines = Vec::new();
     if let Some(reread) = &found.configuration {

@@ -166,8 +166,8 @@ fn forget(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> 
     act(chosen, json, one, all, tell)
 }
 
-/// Does something to chosen entries, and prints what `tell` makes of the answer, which also says whether all was done
-/// that was wanted.
+/// Runs an operation on the selected entries, and prints the text that `tell` makes of the answer. `tell` also returns
+/// whether the operation was complete.
 fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
     chosen: &Chosen,
     json: bool,
@@ -187,7 +187,7 @@ fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
     }
 }
 
-/// Goes on after a number that fails; says whether none did.
+/// Continues after a number that fails. Returns whether all succeeded.
 fn each(ids: &[u64], mut of: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<bool> {
     let mut all_well = true;
     for id in ids {

@@ -1,4 +1,4 @@
-//! What a configuration amounts to, for an operator who wants to know whether hookhost has understood it.
+//! A summary of a configuration, so that an operator can check how hookhost has understood it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,16 +10,16 @@ use crate::config::{Config, Loaded, RulesFrom};
 use crate::engine::EngineSettings;
 use hookhost_delivery::shown;
 
-/// URLs that are shown; of more only the number.
+/// Maximum number of URLs that are shown. Above it only the number is shown.
 const MAX_URLS: usize = 8;
 
-/// A configuration in short. It holds no credentials.
+/// A short form of a configuration. It holds no credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Summary {
     /// The configuration files.
     files: Vec<PathBuf>,
     rules: Rules,
-    /// Where the rules come from.
+    /// The source of the rules.
     from: String,
     engine: &'static str,
     /// The brokers behind a gateway.
@@ -34,12 +34,12 @@ pub(super) struct Summary {
 struct Rules {
     count: usize,
     formats: BTreeSet<String>,
-    /// Each once, in the order of the rules.
+    /// Each URL once, in the order of the rules.
     urls: Vec<String>,
 }
 
 impl Summary {
-    /// Reads what replaces the rules in the modules folder. Blocks.
+    /// Reads the replacement of the rules in the modules folder. Blocks.
     pub(super) fn of(loaded: &Loaded) -> Summary {
         let config = &loaded.config;
         let (rules, from) = rules(config);
@@ -113,8 +113,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The rules in force, and where they come from: settings of the built-in module in the modules folder replace those of
-/// the configuration.
+/// The active rules, and their source: settings of the built-in module in the modules folder replace those of the
+/// configuration.
 fn rules(config: &Config) -> (Rules, String) {
     let dir = config.modules.dir.as_deref();
     let own = |name: &str| dir.map(|dir| dir.join(name)).filter(|path| path.is_file());
@@ -141,7 +141,7 @@ fn rules(config: &Config) -> (Rules, String) {
     (Rules::of(&config.webhook.config), from)
 }
 
-/// `[config]` of a module's settings; none if there is none, or if it cannot be read, which is a mistake that is reported
+/// `[config]` of a module's settings. `None` if it is missing or unreadable; unreadable settings are reported
 /// elsewhere.
 fn module_config(path: &Path) -> Option<Value> {
     let text = std::fs::read_to_string(path).ok()?;

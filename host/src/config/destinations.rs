@@ -1,4 +1,4 @@
-//! `[destinations.NAME]`: receivers with credentials, signatures, TLS and terms of their own.
+//! `[destinations.NAME]`: receivers with their own credentials, signatures, TLS and delivery settings.
 //!
 //! A secret is in the configuration file (`bearer`), in a file of its own (`bearer_file`) or in the environment
 //! (`bearer_env`). Files and environment are read with the rest of the configuration, so that all problems are found before
@@ -20,7 +20,7 @@ use hookhost_settings::{Place, Section, Setting, Value};
 use super::Environment;
 use super::sections::terms;
 
-/// Reads a whole file; an error says why it cannot be read.
+/// Reads a whole file. The error is the reason why it cannot be read.
 pub type Files<'a> = dyn Fn(&Path) -> io::Result<Vec<u8>> + 'a;
 
 /// The sources of secrets.
@@ -30,7 +30,7 @@ pub(super) struct Sources<'a> {
     pub(super) environment: &'a Environment,
 }
 
-/// All destinations; `defaults` are the terms of `[delivery]`.
+/// All destinations. `defaults` are the settings of `[delivery]`.
 pub(super) fn read(mut at: Section<'_>, defaults: &Terms, sources: Sources<'_>) -> Destinations {
     let mut list: Vec<Destination> = Vec::new();
     for (name, section) in at.sections() {
@@ -45,7 +45,7 @@ struct Reading<'r, 's> {
     sources: Sources<'s>,
 }
 
-/// Headers with the keys that they come from.
+/// Headers with the keys that define them.
 type Headers = Vec<(String, Secret)>;
 
 /// The tables of headers.
@@ -261,7 +261,7 @@ impl Reading<'_, '_> {
         if let (Some((place, certificates)), Some((_, key))) = (certificate, key) {
             let own = Tls {
                 identity: Some(Identity { certificates, key }),
-                // Not checked here, because that would load the platform's authorities, which may be missing.
+                // Not checked here: that would load the platform's certificate authorities, which may be missing.
                 verify: false,
                 ..Tls::default()
             };
@@ -298,7 +298,7 @@ fn check(at: &Section<'_>, place: &Place, tls: &Tls) {
     }
 }
 
-/// A secret by `KEY`, `KEY_file` or `KEY_env`, turned into what `form` makes of it.
+/// A secret by `KEY`, `KEY_file` or `KEY_env`, converted by `form`.
 fn secret(
     at: &mut Section<'_>,
     Sources { files, environment }: Sources<'_>,
@@ -325,7 +325,7 @@ fn secret(
     Some(secret)
 }
 
-/// A file's text without blanks and line ends around it.
+/// The text of a file without surrounding blanks and line ends.
 fn text_of_file(files: &Files<'_>, path: &str) -> Result<String, String> {
     let text = String::from_utf8(bytes_of_file(files, path)?).map_err(|_| format!("cannot read {path}: not UTF-8"))?;
     match text.trim() {

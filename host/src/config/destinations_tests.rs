@@ -10,7 +10,7 @@ use hookhost_delivery::Destination;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Files that there are; everything else is not found.
+/// The files that exist. Every other file is not found.
 fn files() -> BTreeMap<PathBuf, Vec<u8>> {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["h".to_owned()])
@@ -153,7 +153,7 @@ fn the_environment_beats_the_file_and_stands_alone() {
 
 #[test]
 fn every_mistake_is_told_with_its_key_and_without_its_value() {
-    // Each alone in a destination that has URLs.
+    // Each key alone, in a destination that has URLs.
     for (text, expected) in [
         (
             "bearr = \"hidden\"",
@@ -391,7 +391,7 @@ fn the_example_in_the_example_file_is_one() {
         "client.key",
     ];
     let shown = problems(&text, &[("SITE", "s")]);
-    // Files and variables that there are not, and no other mistake.
+    // Missing files and variables are the only errors.
     assert_eq!(shown.len(), expected.len() + 1, "{shown:#?}");
     for name in expected {
         assert!(

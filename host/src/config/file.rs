@@ -1,26 +1,26 @@
 //! Reading the files of a configuration: regular files of limited size.
 //!
-//! Opening another kind of file may block forever: a named pipe waits for a writer, and a running host must not wait for
-//! one. Files that the process was started with (`/dev/stdin`, or `/dev/fd/3` for a shell's `<(…)`) have a writer, but can
-//! be read only once.
+//! Opening another kind of file may block forever. For example, a named pipe waits for a writer, and a running host
+//! must not block on it. Files that the process was started with (`/dev/stdin`, or `/dev/fd/3` for a shell's `<(…)`)
+//! have a writer, but can be read only once.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// Bytes of a configuration file. 4 MiB: far more than rules need, and too little for a wrong file to do harm.
+/// Size limit of a configuration file in bytes. 4 MiB: far more than rules need, and small enough for a wrong file.
 const LIMIT: u64 = 4 << 20;
 
 /// When a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
-    /// At the start of the process, which may have been given open files.
+    /// At the start of the process, which may have inherited open files.
     Start,
-    /// Later.
+    /// After the start.
     Running,
 }
 
-/// Reads a file whole. Blocks.
+/// Reads a whole file. Blocks.
 ///
 /// # Errors
 ///
@@ -37,11 +37,11 @@ pub(super) fn read(path: &Path, time: Time) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Checks that a file is a regular one, without opening it.
+/// Checks that a file is a regular file, without opening it.
 ///
 /// # Errors
 ///
-/// The file is not a regular one, or its metadata cannot be read.
+/// The file is not a regular file, or its metadata cannot be read.
 pub(crate) fn must_be_regular(path: &Path) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
@@ -53,7 +53,7 @@ pub(crate) fn must_be_regular(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a path stands for a file that was open when the process began.
+/// Whether a path names a file that was open when the process started.
 fn is_inherited(path: &Path) -> bool {
     path == Path::new("/dev/stdin")
         || ["/dev/fd", "/proc/self/fd"]
@@ -78,7 +78,7 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         for time in [Time::Start, Time::Running] {
             let error = |path: &Path| read(path, time).unwrap_err().to_string();
-            // Opening it waits for a writer.
+            // Opening it would block until there is a writer.
             assert_eq!(error(&fifo), "it is not a regular file");
             assert_eq!(error(dir.path()), "it is a folder");
             assert_eq!(error(Path::new("/dev/zero")), "it is not a regular file");

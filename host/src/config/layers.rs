@@ -1,7 +1,7 @@
 //! The sources of a configuration, merged into one tree of settings.
 //!
 //! From the strongest to the weakest: flags, the environment, the configuration of another broker, the configuration
-//! file. Tables that are settings by settings are merged; others, such as `webhook.rule`, are replaced as a whole.
+//! file. Most tables are merged setting by setting. Others, such as `webhook.rule`, are replaced as a whole.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use hookhost_settings::{Place, Report, Setting, Table, Value, document, find, in
 
 use super::{Flags, Inputs};
 
-/// All sources as one.
+/// All sources, merged.
 pub(super) struct Merged {
-    /// What is given, the strongest source first.
+    /// The given settings, the strongest source first.
     pub(super) settings: Table,
     /// The other broker, and its file if there is one.
     pub(super) broker: Option<(Broker, Option<PathBuf>)>,
-    /// Whether the rules are those that the user meant; they are not if a file with rules cannot be read.
+    /// Whether the rules are the operator's rules. They are not if a file with rules cannot be read.
     pub(super) has_rules: bool,
 }
 

@@ -9,13 +9,13 @@ use hookhost_settings::{Place, Problem, document, error_line, find};
 use super::file::{self, Time};
 use super::{Environment, Flags, Inputs, Loaded, Refused, TextFile, read_with};
 
-/// The file that is read if nothing else is named, in the current folder.
+/// The default configuration file, in the current folder.
 const DEFAULT_FILE: &str = "hookhost.toml";
 
 /// The variables that name the configuration file.
 const CONFIG_VARIABLES: [&str; 1] = ["HOOKHOST_CONFIG"];
 
-/// The configuration file of the current folder, `hookhost.toml`, if it is there and neither flags nor environment name
+/// The configuration file of the current folder, `hookhost.toml`, if it exists and neither flags nor environment name
 /// another one.
 pub fn default_file(flags: &Flags, environment: &Environment) -> Option<PathBuf> {
     let path = PathBuf::from(DEFAULT_FILE);
@@ -94,8 +94,8 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
     }
 }
 
-/// The folder that `--modules` names has to be there. One of a setting may appear later: a service may start before its
-/// modules are installed.
+/// The folder that `--modules` names must exist. The folder of a setting may appear later, because a service may start
+/// before its modules are installed.
 fn missing_modules(flags: &Flags) -> Option<Problem> {
     let dir = flags.modules.as_ref().filter(|dir| !dir.is_dir())?;
     let text = if dir.exists() {

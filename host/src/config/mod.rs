@@ -1,4 +1,4 @@
-//! Configuration: makes one checked [`Config`] of the command line, the environment and files.
+//! Configuration: builds one checked [`Config`] from the command line, the environment and files.
 //!
 //! From the strongest to the weakest source:
 //!
@@ -9,9 +9,9 @@
 //! 4. the configuration file;
 //! 5. the defaults.
 //!
-//! All problems are reported at once, each with its key and place and never with its value. An unknown key is a problem and
-//! names the nearest known one. A [`Config`] needs no further checks, except rules, which the default module checks. [`read`]
-//! is pure; [`load()`] reads the files for it.
+//! All problems are reported at once, each with its key and place and never with its value. An unknown key is a
+//! problem, and the report names the nearest known key. A [`Config`] needs no further checks, except for rules, which
+//! the default module checks. [`read`] is pure; [`load()`] reads the files for it.
 
 mod broker;
 mod destinations;
@@ -47,7 +47,7 @@ use hookhost_settings::{Findings, Place, Report, Section, find};
 use layers::Merged;
 use {hookhost_delivery as delivery, hookhost_event as event, hookhost_modules as modules};
 
-/// Everything that can be configured, checked.
+/// All settings, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The MQTT listener and what clients may use.
@@ -58,17 +58,17 @@ pub struct Config {
     pub node: event::Node,
     /// The configuration of the default module.
     pub webhook: Webhook,
-    /// Where other modules come from.
+    /// The source of the other modules.
     pub modules: Modules,
     /// The queues between broker and modules.
     pub hooks: Hooks,
-    /// What a module may use.
+    /// The limits of a module.
     pub wasm: Wasm,
     /// Limits of the quarantine: events that a module could not handle.
     pub quarantine: modules::Bounds,
     /// How requests are sent.
     pub delivery: delivery::Settings,
-    /// Where the state of modules is kept; `None` for in memory.
+    /// The store of the state of modules; `None` for in memory.
     pub data: Option<hookhost_kv::DataSettings>,
     /// The admin API.
     pub admin: admin::Settings,
@@ -94,7 +94,7 @@ pub struct Loaded {
 pub struct Flags {
     /// `--config`
     pub config: Option<PathBuf>,
-    /// The file that is read without `--config` and `HOOKHOST_CONFIG`: [`default_file`] if it was there at the start.
+    /// The file that is read without `--config` and `HOOKHOST_CONFIG`: [`default_file`], if it existed at the start.
     pub default_config: Option<PathBuf>,
     /// `--listen`
     pub listen: Option<String>,
@@ -125,7 +125,7 @@ pub struct Inputs {
     pub webhook_file: Option<TextFile>,
 }
 
-/// Makes a configuration of its inputs, which must not name further files.
+/// Builds a configuration from its inputs, which must not name further files.
 ///
 /// # Errors
 ///

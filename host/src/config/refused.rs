@@ -1,32 +1,32 @@
-//! A configuration with problems, and what else can be checked of it.
+//! A configuration with problems, and the parts of it that can still be checked.
 
 use super::webhook::RulesFrom;
 use super::{Config, Problem};
 use hookhost_import::Broker;
 use hookhost_settings::Mistakes;
 
-/// A configuration that is refused, with all its problems.
+/// A configuration that is rejected, with all its problems.
 ///
-/// Problems that modules report are not among them at first: show them [`rest`](Refused::rest) and
-/// [`add`](Mistakes::add) what they report.
+/// At first it does not include the problems that modules report. To include them, pass [`rest`](Refused::rest) to the
+/// modules and [`add`](Mistakes::add) their reports.
 #[derive(Debug)]
 pub struct Refused {
     /// The problems, ordered by place.
     pub problems: Vec<Problem>,
     /// The configuration in which each invalid value is replaced by its default.
     pub(super) rest: Box<Config>,
-    /// Whether the rules that the operator wrote are in it.
+    /// Whether it contains the operator's rules.
     pub(super) has_rules: bool,
 }
 
 impl Refused {
-    /// The configuration without its invalid values, to find more problems. Nothing may be started with it.
+    /// The configuration without its invalid values, for finding more problems. Must not be used to start anything.
     pub fn rest(&self) -> &Config {
         &self.rest
     }
 
-    /// Whether [`rest`](Refused::rest) has the rules that the operator wrote. It does not if a file cannot be read; then
-    /// problems that a module reports are not the operator's.
+    /// Whether [`rest`](Refused::rest) has the operator's rules. It does not if a file cannot be read. Problems that a
+    /// module then reports are not the operator's.
     pub fn has_rules(&self) -> bool {
         self.has_rules
     }

@@ -1,8 +1,8 @@
 //! The settings that need a restart.
 //!
-//! A reload changes rules and bodies, destinations, and the terms on which requests are sent. All other settings, from
-//! listeners to the bounds of queues, keep their values until the host ends. [`Fixed`] holds what was given for them, so that
-//! a reload can name the differences.
+//! A reload changes rules and bodies, destinations, and the settings of delivery. All other settings, from listeners to
+//! the limits of queues, keep their values until the host ends. [`Fixed`] holds their given values, so that a reload
+//! can report the differences.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +36,7 @@ impl fmt::Debug for Fixed {
 }
 
 impl Fixed {
-    /// Of all settings that are given.
+    /// The given settings that need a restart.
     pub(super) fn of(settings: &Table) -> Fixed {
         // A value that JSON cannot express is reported by its reader.
         let report = Report::default();
@@ -97,7 +97,7 @@ mod tests {
                 .map(Problem::to_string)
                 .collect()
         };
-        // Other lines, other order, the same values; only settings that a reload changes differ.
+        // The same values on other lines and in another order. Only settings that a reload changes differ.
         let same = "[delivery]\nqueue_requests = 9\nhttp_timeout = \"2s\"\n\n[hooks]\nbatch = 5\n\
                     [mqtt]\nlisten = \"127.0.0.1:1\"\n[destinations.d]\nurls = [\"http://d/\"]\n";
         assert_eq!(lines(same), [""; 0]);

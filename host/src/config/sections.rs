@@ -1,6 +1,6 @@
 //! The sections other than `[mqtt]`, `[broker]`, `[webhook]` and `[destinations]`, as settings of the parts that use them.
 //!
-//! Those parts document the defaults; here are the keys and their bounds.
+//! Those parts document the defaults. This module defines the keys and their ranges.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,10 +31,10 @@ pub(super) fn node(mut at: Section<'_>) -> Node {
     }
 }
 
-/// `[modules]`: where modules come from.
+/// `[modules]`: the source of modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Modules {
-    /// The folder of `NAME.wasm` and `NAME.toml`; without one there is only the default module.
+    /// The folder of `NAME.wasm` and `NAME.toml`. Without a folder there is only the default module.
     pub dir: Option<PathBuf>,
 }
 
@@ -47,10 +47,10 @@ impl Modules {
 /// `[hooks]`: the queues between broker and modules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hooks {
-    /// Bounds of one queue; a module has one for each of its instances.
+    /// Limits of one queue. A module has one queue for each of its instances.
     pub queue: QueueLimits,
-    /// Maximum number of events of one call of a module. A worker takes what is in the queue and never waits for more.
-    /// 64: the cost of a call is then small for each event, and a trap has few other events replayed.
+    /// Maximum number of events in one call of a module. A worker takes the queued events and never waits for more. The
+    /// default is 64: the cost of a call is then small for each event, and a trap causes retries of few other events.
     pub batch: usize,
 }
 
@@ -188,7 +188,7 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
     }
 }
 
-/// `[data]`: the folder of what outlives the host. Without it, nothing does.
+/// `[data]`: the folder of the state that survives a restart. Without it, no state survives.
 pub(super) fn data(mut at: Section<'_>) -> Option<hookhost_kv::DataSettings> {
     let keep_removed = at.duration("keep_removed", 7 * DAY, Duration::ZERO..=3650 * DAY);
     let dir = at.path("dir")?;

@@ -1,4 +1,4 @@
-//! The whole way from inputs to a configuration: mistakes, precedence, the formats, and the example file.
+//! From inputs to a configuration: errors, precedence, the formats, and the example file.
 
 mod brokers;
 mod convert;
@@ -82,7 +82,7 @@ fn what_holds_for_all_rules_reaches_the_module() {
     assert_eq!(webhook["payload_encoding"], "base62");
     assert_eq!(webhook["method"], "put");
     assert_eq!(webhook["headers"], json!({"x-topic": "${topic}"}));
-    // What EMQX 4 tells, and what its page lists besides.
+    // The variables that EMQX 4 sets, and those that its page lists in addition.
     assert_eq!(webhook["rule"].as_object().unwrap().len(), 13);
     assert_eq!(webhook.get("body"), None);
 }
@@ -413,7 +413,7 @@ fn no_secret_is_shown() {
     assert!(!format!("{loaded:?}").contains("secret"), "{loaded:?}");
 }
 
-/// As RMQTT ships it, in other words and another order.
+/// The file that RMQTT ships, in other words and another order.
 const RMQTT: &str = r##"
 queue_capacity = 300_000
 concurrency_limit = 128
@@ -465,7 +465,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     };
     assert_eq!(Config { webhook, ..example }, defaults);
 
-    // Keys without a default stand there as comments.
+    // Keys without a default are comments in the file.
     let mut section = "";
     let mut written = Vec::new();
     for line in EXAMPLE.lines() {

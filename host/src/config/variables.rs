@@ -1,7 +1,7 @@
 //! Variables of the environment that look like settings of hookhost but are not.
 //!
-//! A variable `HOOKHOST_SECTION__KEY` is read like any other setting. Of the others a few have a meaning of their own, and
-//! some are set by orchestrators. Whatever else begins with `HOOKHOST_` is a mistake: often it lacks an underscore.
+//! A variable `HOOKHOST_SECTION__KEY` is read like any other setting. A few others have their own meaning, and
+//! orchestrators set some. Any other variable that begins with `HOOKHOST_` is an error: often it lacks an underscore.
 
 use hookhost_settings::variables::PREFIX;
 use hookhost_settings::{Place, Problem};
@@ -9,7 +9,7 @@ use hookhost_shared::nearest::nearest;
 
 use super::{Environment, TextFile};
 
-/// Variables without a section that some command of hookhost reads.
+/// Variables without a section that a command of hookhost reads.
 const COMMANDS: [&str; 5] = [
     "HOOKHOST_ADMIN",
     "HOOKHOST_ADMIN_TOKEN",
@@ -18,10 +18,10 @@ const COMMANDS: [&str; 5] = [
     "HOOKHOST_WEBHOOK_CONFIG",
 ];
 
-/// Beginnings of the variables with which hookhost is built and tested; `cargo run` hands them to the program.
+/// Prefixes of the variables for building and testing hookhost; `cargo run` passes them to the program.
 const DEVELOPMENT: [&str; 3] = ["HOOKHOST_BIN", "HOOKHOST_TEST_", "HOOKHOST_WEBHOOK_WASM"];
 
-/// The mistakes in an environment: each variable that begins with `HOOKHOST_` and means nothing.
+/// The errors in an environment: each variable that begins with `HOOKHOST_` and has no meaning.
 ///
 /// `known` are the keys of all settings. A variable that a file or another variable names, as `bearer_env` does, has a
 /// meaning.
@@ -46,7 +46,7 @@ pub(super) fn unknown(environment: &Environment, known: &[String], files: &[&Tex
     names.map(|(name, _)| problem(name)).collect()
 }
 
-/// Whether Kubernetes or Docker sets such a variable for a service that is called hookhost or hookhost-something.
+/// Whether Kubernetes or Docker sets such a variable for a service named hookhost or hookhost-something.
 fn is_of_orchestrator(name: &str, value: &str) -> bool {
     let is_address = ["tcp://", "udp://", "sctp://"]
         .iter()

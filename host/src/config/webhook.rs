@@ -18,21 +18,20 @@ const TERMINAL: &str = "stdout:";
 #[derive(Clone, PartialEq)]
 pub struct Webhook {
     /// Canonical rules: `{"urls": […], "rule": {"<event>": [{"action": …, "topics": […], "urls": […]}]}, "format": …}`
-    /// and the settings for all of
-    /// them. URLs are checked; the module checks the rest.
+    /// and the settings for all of them. URLs are checked; the module checks the rest.
     pub config: Json,
     /// The place of each key of [`config`](Webhook::config), for the module's problems.
     pub places: Places,
-    /// Where the rules come from.
+    /// The source of the rules.
     pub rules: RulesFrom,
-    /// Whether rules have no URL, so that their webhooks go to the terminal; worth a hint.
+    /// Whether rules have no URL, so that their webhooks go to the terminal. The host then logs a hint.
     pub urls_missing: bool,
 }
 
-/// Where the rules come from.
+/// The source of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RulesFrom {
-    /// No rules are given: every event has one.
+    /// No rules are given: every event has a rule.
     Default,
     /// The configuration file.
     File,
@@ -69,9 +68,10 @@ const TEXTS: [&str; 4] = ["payload_encoding", "method", "body", "cloudevents_mod
 const TABLES: [&str; 2] = ["headers", "cloudevents_extensions"];
 
 impl Webhook {
-    /// Reads the section. Wrong values are reported and still passed to the module, so that it does not report them as missing.
+    /// Reads the section. Invalid values are reported and still passed to the module, so that it does not report them
+    /// as missing.
     pub(super) fn read(mut at: Section<'_>, broker: Option<(Broker, Option<PathBuf>)>) -> Webhook {
-        // Both are evaluated before; reading them here makes them known.
+        // Both are evaluated earlier. Reading them here marks them as known.
         at.path("config");
         let brokers = Broker::ALL.map(|broker| (broker.name(), Some(broker)));
         at.choice("config_format", None, &brokers);
@@ -127,8 +127,8 @@ fn needs_urls(rules: &Json) -> bool {
 fn shared(at: &mut Section<'_>) -> Map<String, Json> {
     let mut shared = Map::new();
     let given = at.is_given("as_documented");
-    // The default of a wrong value is true: with the documented bodies fewer keys are required, so the module reports no
-    // problem that is none.
+    // An invalid value becomes true: with the documented bodies fewer keys are required, so the module reports no false
+    // problem.
     let as_documented = at.boolean("as_documented", true);
     if given {
         shared.insert("as_documented".to_owned(), as_documented.into());

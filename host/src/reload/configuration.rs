@@ -1,9 +1,9 @@
-//! The host's configuration, read at the start and again whenever it may have changed: the same code for both.
+//! The host's configuration, read at the start and again after each possible change. Both use the same code.
 //!
-//! What is read again is everything that a start reads: the configuration file, the webhook file of another broker, and
-//! the files of secrets and certificates that they name. Flags and environment are those of the process. The modules get
-//! what may change while they run ([`ReloadableSettings`]); the rest is compared with what the host was started with, and
-//! named if it differs.
+//! A reload reads everything that a start reads: the configuration file, the webhook file of another broker, and the
+//! files of secrets and certificates that they name. Flags and environment are those of the process. The modules get
+//! the settings that may change while they run ([`ReloadableSettings`]). The other settings are compared with those at
+//! the start of the host, and differences are reported.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Re
 use hookhost_delivery::Receivers;
 use hookhost_modules::ReloadableSettings;
 
-/// Where a configuration comes from.
+/// The origin of a configuration.
 #[derive(Clone)]
 pub struct Origin {
     flags: Flags,
@@ -22,7 +22,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What flags and environment say, and the files that they name.
+    /// The values of flags and environment, and the files that they name.
     pub fn new(flags: Flags, environment: Environment) -> Origin {
         Origin { flags, environment }
     }
@@ -36,7 +36,7 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// All mistakes.
+    /// All errors.
     pub fn load(&self) -> Result<Loaded, Refused> {
         config::load(self.flags.clone(), self.environment.clone())
     }
@@ -45,13 +45,13 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// All mistakes.
+    /// All errors.
     pub fn load_again(&self) -> Result<Loaded, Refused> {
         config::load_again(self.flags.clone(), self.environment.clone())
     }
 }
 
-/// What a configuration says to modules and may change while they run.
+/// The settings that modules get and that may change while they run.
 pub(crate) fn reloadable(config: &Config) -> ReloadableSettings {
     ReloadableSettings {
         webhook_config: config.webhook.config.clone(),
@@ -62,27 +62,27 @@ pub(crate) fn reloadable(config: &Config) -> ReloadableSettings {
 
 /// A configuration that was read again.
 pub(crate) struct ReadAgain {
-    /// What it says to modules, or what is wrong with it.
+    /// The settings for modules, or the errors of the configuration.
     pub(crate) settings: Result<ReloadableSettings, Refused>,
-    /// What an operator should know although nothing is wrong.
+    /// Warnings for the operator, although there are no errors.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The configuration of a host that runs.
+/// The configuration of a running host.
 pub(crate) struct Configuration {
     origin: Origin,
-    /// What it was started with.
+    /// The configuration at the start.
     started: Fixed,
-    /// The files that it was read from last.
+    /// The files of the last read.
     files: Vec<PathBuf>,
-    /// A file that cannot be read twice, such as a pipe: what it said first holds.
+    /// A file that cannot be read twice, such as a pipe: its first content stays active.
     unrepeatable: Option<(PathBuf, ReloadableSettings)>,
-    /// The warnings of last time, which are not repeated.
+    /// The warnings of the last read, which are not repeated.
     warned: Vec<Problem>,
 }
 
 impl Configuration {
-    /// Of a host that was started with what was loaded, and has said its warnings.
+    /// For a host that was started with `loaded` and has logged its warnings.
     pub(crate) fn new(origin: Origin, loaded: &Loaded) -> Configuration {
         let unrepeatable = loaded.files.iter().find(|file| !file.is_file());
         Configuration {
@@ -94,7 +94,7 @@ impl Configuration {
         }
     }
 
-    /// Its files, by absolute paths: when one of them changes, it has to be read again.
+    /// Its files, by absolute paths. A change of one of them requires a reload.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self.unrepeatable {
             Some(_) => Vec::new(),
@@ -102,7 +102,7 @@ impl Configuration {
         }
     }
 
-    /// Reads it again, and logs new warnings. Blocks, but never for long.
+    /// Reads the configuration again, and logs new warnings. Blocks, but never for long.
     pub(crate) fn read(&mut self) -> ReadAgain {
         if let Some((file, settings)) = &self.unrepeatable {
             let warning = Problem::of_file(file.as_path(), "is not a regular file and is not read again");
@@ -139,7 +139,7 @@ impl Configuration {
     }
 }
 
-/// Paths that mean the same wherever they are compared. One that cannot be made absolute is not watched.
+/// Absolute paths, which mean the same wherever they are compared. A path that cannot be made absolute is not watched.
 fn absolute(files: &[PathBuf]) -> Vec<PathBuf> {
     let absolute = |file: &PathBuf| std::path::absolute(Path::new(file)).ok();
     files.iter().filter_map(absolute).collect()
@@ -180,7 +180,7 @@ mod tests {
         let (problems, warnings) = read(&mut configuration);
         assert_eq!((problems, warnings), (Err(2), vec![]));
 
-        // A pipe is empty the second time.
+        // A pipe is empty on the second read.
         loaded.files = vec!["/dev/null".into()];
         let mut configuration = Configuration::new(origin, &loaded);
         assert_eq!(configuration.files(), [""; 0].map(PathBuf::from));

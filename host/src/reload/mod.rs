@@ -1,11 +1,11 @@
-//! Reload: watches the configuration and the modules folder, works out what is desired, and has the modules apply it.
+//! Reload: watches the configuration and the modules folder, computes the desired state, and applies it to the modules.
 //!
 //! ```text
 //! watched files ──> complete? ──> configuration and folder, read again ──> Desired ──> modules.apply
 //! ```
 //!
-//! One thread does this, one reload at a time. A start is the first reload. A configuration or a module that does not load
-//! changes nothing, and the log says why.
+//! One thread does this, one reload at a time. A start is the first reload. A configuration or a module that does not
+//! load changes nothing, and the log reports why.
 
 mod configuration;
 mod settle;
@@ -45,35 +45,37 @@ pub enum StartError {
     Watch(#[source] io::Error),
 }
 
-/// Reloads as long as it lives.
+/// Reloads until it is dropped.
 pub(crate) struct Reload(FolderWatcher<Rescan>);
 
-/// Asks for a reload, from any thread. Clones are the same.
+/// Requests a reload, from any thread. All clones request the same reload.
 #[derive(Clone)]
 pub struct Handle(Asker<Rescan>);
 
-/// What a reload has found and done.
+/// The result of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Rescan {
-    /// The modules folder; none: the host has none.
+    /// The modules folder; `None` if the host has no modules folder.
     pub folder: Option<PathBuf>,
-    /// Why the folder could not be listed; nothing was done then.
+    /// Why the folder could not be listed. Nothing was done then.
     pub problem: Option<String>,
-    /// What the modules have made of it.
+    /// How the modules applied it.
     pub applied: Applied,
-    /// What an operator should know about the configuration although nothing is wrong, such as what needs a restart.
+    /// Warnings about the configuration, such as settings that need a restart.
     pub warnings: Vec<String>,
 }
 
 impl Reload {
-    /// Starts the modules, and reloads from then on when files change. A module in the folder that does not load is reported
-    /// in the log and in [`states`](modules::Handle::states), and the others run. Blocks for as long as loading takes.
+    /// Starts the modules, and from then on reloads when files change.
+    ///
+    /// A module in the folder that does not load is reported in the log and in [`states`](modules::Handle::states). The
+    /// others run. Blocks for as long as loading takes.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces it),
-    /// or if the folder is there but cannot be listed. Nothing runs then.
+    /// [`StartError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces
+    /// it), or if the folder exists but cannot be listed. Nothing runs then.
     pub(crate) fn start(
         configuration: Configuration,
         settings: modules::Settings,
@@ -109,14 +111,16 @@ impl Reload {
 }
 
 impl Handle {
-    /// Reads the configuration and the modules folder again, tries again what did not load or was rolled back, and returns
-    /// when that is done. Of no effect when the host is stopping. Blocks the calling thread for as long as loading takes.
+    /// Reads the configuration and the modules folder again, retries what did not load or was rolled back, and returns
+    /// when that is done.
+    ///
+    /// Has no effect while the host stops. Blocks the calling thread for as long as loading takes.
     pub fn rescan(&self) -> Rescan {
         self.0.ask().unwrap_or_default()
     }
 }
 
-/// What is known from one reload to the next.
+/// The state that one reload passes to the next.
 struct Reloader {
     configuration: Configuration,
     files: WatchedFiles,
@@ -124,18 +128,18 @@ struct Reloader {
     modules: modules::Handle,
     /// A configuration that waits until the folder can be listed.
     unapplied: Option<ReadAgain>,
-    /// What was wrong with the configuration when it was read last, if it was rejected.
+    /// The errors of the configuration at the last read, if it was rejected.
     errors: Option<Vec<String>>,
     /// Files in the folder that were reported to have no effect.
     ignored: Vec<String>,
-    /// That the folder cannot be listed has been logged.
+    /// Whether the log already reports that the folder cannot be listed.
     is_unlisted: bool,
 }
 
 impl Reloader {
     fn reload(&mut self, reason: Reason) -> Rescan {
         let is_asked = reason == Reason::Asked;
-        // After errors whatever changes may be what the configuration lacked.
+        // After errors, any changed file may be the one that the configuration lacked.
         if reason != Reason::Folder || self.errors.is_some() {
             self.unapplied = Some(self.configuration.read());
             self.files.set(self.configuration.files());
@@ -189,7 +193,7 @@ impl Reloader {
         (configuration, warnings)
     }
 
-    /// Logs what became of the configuration. The same errors once more are logged only if a caller asked.
+    /// Logs the result for the configuration. The same errors are logged again only on request.
     fn report_configuration(&mut self, applied: &Applied, is_asked: bool) {
         match &applied.configuration {
             None => {}
@@ -212,7 +216,7 @@ impl Reloader {
         }
     }
 
-    /// Says once of each file that it has no effect.
+    /// Logs once for each file that it has no effect.
     fn report_ignored(&mut self, applied: &Applied) {
         for reason in applied.ignored.iter().filter(|reason| !self.ignored.contains(reason)) {
             warn!(reason, "file in the modules folder ignored");

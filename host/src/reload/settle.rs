@@ -1,6 +1,6 @@
-//! When files are complete: two looks at them, [`SETTLE_TIME`] apart, have shown the same.
+//! Detects when files are complete: two looks at them, [`SETTLE_TIME`] apart, have the same result.
 //!
-//! Pure but for [`Snapshot::take`], which asks the system what the files are.
+//! Pure, except for [`Snapshot::take`], which reads the state of the files from the system.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use hookhost_modules::{FileStamp, ModulesFolder};
 
-/// Time between two looks. A program that copies a file writes more often than that, and clocks of files are more precise.
+/// Time between two looks. A program that copies a file writes more often than that, and file clocks are more precise.
 pub(super) const SETTLE_TIME: Duration = Duration::from_millis(20);
-/// Files that never settle are taken as they are after this time.
+/// Files that never settle are used as they are after this time.
 const MAX_SETTLE_TIME: Duration = Duration::from_millis(500);
 
-/// What the modules folder and the files of the configuration are at one moment, without their content.
+/// The state of the modules folder and of the configuration files at one moment, without their content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Snapshot {
     folder: Result<BTreeMap<PathBuf, FileStamp>, io::ErrorKind>,
@@ -32,7 +32,7 @@ impl Snapshot {
         }
     }
 
-    /// The same without the files of the configuration, as if they were still to be seen.
+    /// The same without the configuration files, so that the next look sees them as new.
     pub(super) fn without_files(self) -> Snapshot {
         Snapshot {
             files: BTreeMap::new(),
@@ -62,7 +62,7 @@ fn list(dir: &Path) -> io::Result<BTreeMap<PathBuf, FileStamp>> {
     Ok(files)
 }
 
-/// Files that were seen to change and may be incomplete.
+/// Files that have changed and may be incomplete.
 #[derive(Debug)]
 pub(super) struct Settling<S> {
     since: Instant,
@@ -70,19 +70,19 @@ pub(super) struct Settling<S> {
     last_at: Instant,
 }
 
-/// What a look at files has shown.
+/// The result of a look at files.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Settled {
     /// They have changed since the last look, or the last look is too recent: look again.
     No,
     /// They are complete.
     Yes,
-    /// They change and change.
+    /// They change all the time.
     Never,
 }
 
 impl<S: PartialEq> Settling<S> {
-    /// Files that look different from what they were.
+    /// The files have changed.
     pub(super) fn new(seen: S, now: Instant) -> Settling<S> {
         Settling {
             since: now,
@@ -96,7 +96,7 @@ impl<S: PartialEq> Settling<S> {
         (self.last_at + SETTLE_TIME).min(self.since + MAX_SETTLE_TIME)
     }
 
-    /// What another look has shown.
+    /// The result of the next look.
     pub(super) fn look(&mut self, seen: S, now: Instant) -> Settled {
         let is_due = now >= self.last_at + SETTLE_TIME;
         if is_due && seen == self.last {
@@ -115,7 +115,8 @@ impl<S: PartialEq> Settling<S> {
 mod tests {
     use super::*;
 
-    /// Looks at these times in milliseconds show these contents, the first one at 0; gives what each but the first says.
+    /// Looks at these times in milliseconds show these contents, the first one at 0. Returns the results of all but the
+    /// first.
     fn story(looks: &[(u64, char)]) -> String {
         let start = Instant::now();
         let mut settling = Settling::new(looks[0].1, start);

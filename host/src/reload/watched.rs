@@ -1,7 +1,7 @@
-//! What is watched in the system: the modules folder and the folders that the files of the configuration are in.
+//! The system's watch on the modules folder and on the folders of the configuration files.
 //!
-//! The folder itself is watched and the nearest folder above it that exists, so that one which appears later, is replaced,
-//! or is a link that changes is noticed too. Events only say "look": their names are not trusted with more.
+//! It watches the folder itself and the nearest existing folder above it. It thus notices a folder that appears later,
+//! is replaced, or is a link that changes. An event only triggers a look: the watcher does not rely on the names in it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,22 +27,22 @@ impl WatchedFiles {
     }
 }
 
-/// Tells a folder from another one that has taken its place.
+/// Identifies a folder, so that a replacement is noticed.
 type FolderIdentity = (u64, u64);
 
 /// A folder and files, and the system's watch on them.
 pub(super) struct Watched {
     dir: Option<PathBuf>,
     files: WatchedFiles,
-    /// None if the system cannot watch: then looking is all that is left.
+    /// `None` if the system cannot watch. Then only the periodic looks remain.
     pub(super) watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, FolderIdentity>,
-    /// That something cannot be watched has been logged.
+    /// Whether the log already reports that something cannot be watched.
     has_warned: bool,
 }
 
 impl Watched {
-    /// Begins to watch a folder and files, which need not exist. `changed` is called when something has happened.
+    /// Starts to watch a folder and files, which need not exist. `changed` is called after each event.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Watched {
         Snapshot::take(self.dir.as_deref(), &self.files.get())
     }
 
-    /// Watches what there is now to watch. What changes while this is done is caught by doing it again.
+    /// Updates the watched folders to those that exist now. Repeats the update to catch changes during it.
     pub(super) fn follow(&mut self) {
         const TRIES: usize = 3;
         for _ in 0..TRIES {
@@ -89,7 +89,7 @@ impl Watched {
         }
     }
 
-    /// The folder if it is there, the nearest one above it that is, and those that the files are in.
+    /// The folder if it exists, the nearest existing folder above it, and the folders of the files.
     fn wanted(&self) -> BTreeMap<PathBuf, FolderIdentity> {
         let above = |path: &Path| {
             path.ancestors()
@@ -106,7 +106,7 @@ impl Watched {
             .collect()
     }
 
-    /// Whether anything had to be changed.
+    /// Whether the update changed anything.
     fn adjust(&mut self) -> bool {
         let wanted = self.wanted();
         let Some(watcher) = &mut self.watcher else { return false };
@@ -118,7 +118,7 @@ impl Watched {
             .keys()
             .filter(|path| wanted.get(*path) != self.watched.get(*path))
         {
-            // The system forgets a folder that is gone by itself.
+            // The system removes the watch of a deleted folder itself.
             drop(watcher.unwatch(path));
         }
         let mut watched = BTreeMap::new();
@@ -140,8 +140,8 @@ impl Watched {
     }
 }
 
-/// Whether an event can mean that a module or a file has changed. Looking makes events itself: those of opening and reading
-/// must not lead to another look.
+/// Whether an event can mean that a module or a file has changed. A look causes events itself: opening and reading must
+/// not lead to another look.
 fn concerns(event: &notify::Event, dir: Option<&Path>, files: &[PathBuf]) -> bool {
     if event.need_rescan() {
         return true;
@@ -151,7 +151,7 @@ fn concerns(event: &notify::Event, dir: Option<&Path>, files: &[PathBuf]) -> boo
     {
         return false;
     }
-    // Below the folder, the folder itself, or one above it.
+    // Below the folder, the folder itself, or a folder above it.
     let is_folder = |path: &PathBuf| dir.is_some_and(|dir| path.starts_with(dir) || dir.starts_with(path));
     let is_file = |path: &PathBuf| files.iter().any(|file| file.starts_with(path));
     event.paths.is_empty() || event.paths.iter().any(|path| is_folder(path) || is_file(path))

@@ -1,8 +1,8 @@
-//! Notices that the modules folder has changed, or one of the files of the configuration.
+//! Detects changes of the modules folder and of the configuration files.
 //!
-//! One thread waits for the system's word, and looks every two seconds in any case: a file may be a link, or lie on a
-//! system that tells nothing. When the files are not what they were, it waits until they are [complete](super::settle)
-//! and then calls back; what their content is now is for the callee to find out.
+//! One thread waits for events of the system. It also looks every two seconds, because a file may be a link, or be on a
+//! file system without events. After a change it waits until the files are [complete](super::settle) and then calls
+//! back. The callback reads their content.
 
 use std::io;
 use std::path::Path;
@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 use super::settle::{Settled, Settling, Snapshot};
 use super::watched::{Watched, WatchedFiles};
 
-/// How often to look at files of which the system tells nothing.
+/// How often to look at files for which the system sends no events.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Watches a folder and files; ends when it is dropped, without waiting for the callback.
+/// Watches a folder and files. Ends when it is dropped, without waiting for the callback.
 pub(super) struct FolderWatcher<T> {
     signals: Sender<Signal<T>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Asks for a reload as long as the watcher lives.
+/// Requests a reload as long as the watcher lives.
 pub(super) struct Asker<T>(Sender<Signal<T>>);
 
 impl<T> Clone for Asker<T> {
@@ -36,28 +36,28 @@ impl<T> Clone for Asker<T> {
 pub(super) enum Reason {
     /// The folder has changed.
     Folder,
-    /// A file of the configuration has changed, and perhaps the folder, too.
+    /// A configuration file has changed, and perhaps the folder, too.
     File,
-    /// A caller asked for it.
+    /// A caller requested it.
     Asked,
 }
 
 enum Signal<T> {
-    /// Something has happened.
+    /// The system sent an event.
     Changed,
-    /// Reload now, and hand over what came of it.
+    /// Reload now, and return the result.
     Reload(Sender<T>),
     End,
 }
 
-/// A folder that is watched; the callback is not called yet. What happens from now on will be noticed.
+/// A watched folder, before the first callback. Changes from now on are noticed.
 pub(super) struct Prepared<T> {
     watched: Watched,
     signals: (Sender<Signal<T>>, Receiver<Signal<T>>),
 }
 
 impl<T: Send + 'static> FolderWatcher<T> {
-    /// Begins to watch a folder and files, which need not exist.
+    /// Starts to watch a folder and files, which need not exist.
     pub(super) fn prepare(dir: Option<&Path>, files: WatchedFiles) -> io::Result<Prepared<T>> {
         let signals = channel();
         let sender = signals.0.clone();
@@ -69,13 +69,13 @@ impl<T: Send + 'static> FolderWatcher<T> {
 }
 
 impl<T: Send + 'static> Prepared<T> {
-    /// Starts the thread that calls back.
+    /// Starts the thread of the callback.
     pub(super) fn start(self, reload: impl FnMut(Reason) -> T + Send + 'static) -> io::Result<FolderWatcher<T>> {
         let Prepared {
             watched,
             signals: (signals, receiver),
         } = self;
-        // The files were read before they were watched: they may have changed since.
+        // The files were read before they were watched, so they may have changed since.
         let seen = watched.snapshot().without_files();
         let thread = thread::Builder::new()
             .name("reload".to_owned())
@@ -94,8 +94,8 @@ impl<T> FolderWatcher<T> {
 }
 
 impl<T> Asker<T> {
-    /// Has the callback called with [`Reason::Asked`], waits until it has returned, and gives what it returned; none if
-    /// the watcher has ended.
+    /// Requests the callback with [`Reason::Asked`], waits until it has returned, and returns its result. Returns
+    /// `None` if the watcher has ended.
     pub(super) fn ask(&self) -> Option<T> {
         let (done, wait) = channel();
         self.0.send(Signal::Reload(done)).ok()?;
@@ -112,7 +112,7 @@ impl<T> Drop for FolderWatcher<T> {
     }
 }
 
-/// `seen` is what the files were when they were read last.
+/// `seen` is the state of the files at the last read.
 fn run<T>(
     mut watched: Watched,
     mut seen: Snapshot,
@@ -120,7 +120,8 @@ fn run<T>(
     mut reload: impl FnMut(Reason) -> T,
 ) {
     let mut settling: Option<Settling<Snapshot>> = None;
-    // Whether `seen` was read while it was being written, so that it may have changed without looking different.
+    // Whether a write may have been in progress when `seen` was read. The files may then change without looking
+    // different.
     let mut is_doubtful = false;
     loop {
         let wait = settling.as_ref().map_or(POLL, |settling| {
@@ -130,10 +131,10 @@ fn run<T>(
             Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Signal::Reload(done)) => {
                 settling = None;
-                // Watch first, look then: what happens in between is noticed.
+                // Watch first, then look: changes in between are noticed.
                 watched.follow();
                 seen = watched.snapshot();
-                // The caller may have given up.
+                // The caller may no longer wait.
                 done.send(reload(Reason::Asked)).ok();
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The watch on real folders, with conditions instead of sleeps.
+//! The watcher on real folders, with conditions instead of sleeps.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::*;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A watched folder and what its watcher reports.
+/// A watched folder and the reports of its watcher.
 struct Looks {
     watcher: FolderWatcher<()>,
     reports: mpsc::Receiver<(Reason, Vec<String>)>,
@@ -97,7 +97,7 @@ fn a_folder_and_a_link_may_be_replaced() {
     let dir = root.path().join("modules");
     std::os::unix::fs::symlink("one", &dir).unwrap();
     let looks = Looks::at(&dir);
-    // As `ln -sfn` does it.
+    // The same as `ln -sfn`.
     std::os::unix::fs::symlink("two", root.path().join("new")).unwrap();
     fs::rename(root.path().join("new"), &dir).unwrap();
     looks.until(&["2"]);
@@ -137,7 +137,7 @@ fn files_are_noticed_whatever_becomes_of_them() {
     until(Some("renamed"));
     fs::remove_file(path("file")).unwrap();
     until(None);
-    // As a ConfigMap is mounted: the file is a link by way of another one, which is turned round.
+    // A mounted ConfigMap: the file is a link through a second link, which is then redirected.
     for (folder, text) in [("one", "first"), ("two", "second")] {
         fs::create_dir(path(folder)).unwrap();
         fs::write(path(folder).join("file"), text).unwrap();
@@ -158,7 +158,7 @@ fn a_look_can_be_asked_for() {
     assert_eq!(looks.reports.try_recv().unwrap(), (Reason::Asked, vec![]));
 }
 
-/// As on a system that tells nothing.
+/// As on a file system without events.
 #[test]
 fn a_file_of_which_nobody_tells_is_looked_at() {
     let root = tempfile::tempdir().unwrap();
@@ -176,7 +176,7 @@ fn a_file_of_which_nobody_tells_is_looked_at() {
     until_file();
 }
 
-/// Somebody writes to a file without a pause: it is read when the longest wait is over, and once more when it is complete.
+/// A program writes to a file without a pause. The file is read after the maximum wait, and again when it is complete.
 #[test]
 fn a_file_that_never_settles_is_read_in_the_end() {
     let root = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! A request as a person reads it.
+//! Prints a request in readable form.
 //!
-//! JSON is set out in lines with its keys in the order in which they came. Nothing that a terminal would obey is
-//! printed.
+//! JSON is printed with one element on a line and its keys in their original order. Terminal control characters are
+//! never printed.
 
 use std::net::SocketAddr;
 
@@ -9,8 +9,8 @@ use hyper::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING}
 use hyper::http::request::Parts;
 use serde::de::IgnoredAny;
 
-/// Method, target and sender; the headers that say something; the body; an empty line. `body` is the beginning of one
-/// with `length` bytes.
+/// Method, target and sender; the significant headers; the body; an empty line. `body` is the beginning of a body of
+/// `length` bytes.
 pub(super) fn request(head: &Parts, peer: SocketAddr, body: &[u8], length: usize) -> String {
     let mut text = String::with_capacity(2 * body.len() + 256);
     text.push_str(&format!(
@@ -37,7 +37,7 @@ pub(super) fn request(head: &Parts, peer: SocketAddr, body: &[u8], length: usize
     text
 }
 
-/// The text with every control character written out, but for line ends where those are wanted.
+/// The text with every control character escaped, except for line ends if they are allowed.
 fn printable(text: &str, lines: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -50,7 +50,7 @@ fn printable(text: &str, lines: bool) -> String {
     out
 }
 
-/// JSON that has been checked, with a line for each element. Two blanks a level; the reader allows 128 levels.
+/// Valid JSON, with a line for each element. Two blanks for each level; the reader allows 128 levels.
 fn set_out(json: &str) -> String {
     let mut out = String::with_capacity(2 * json.len());
     let mut depth = 0_usize;

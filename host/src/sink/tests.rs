@@ -1,4 +1,4 @@
-//! The receiver on a real socket.
+//! The sink on a real socket.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, Shutdown, TcpStream as Client};
@@ -69,7 +69,7 @@ impl Running {
         client
     }
 
-    /// Everything that comes back until the sink closes.
+    /// All bytes until the sink closes.
     fn exchange(&self, request: &[u8]) -> String {
         let mut client = self.connect();
         client.write_all(request).unwrap();
@@ -87,7 +87,7 @@ impl Running {
     }
 }
 
-/// A body that does not say its length.
+/// A body without a length.
 struct Pieces(Vec<Bytes>);
 
 impl Body for Pieces {
@@ -181,7 +181,7 @@ fn bad_requests_harm_nobody_else() {
     assert_eq!(summary.refused, 2);
 }
 
-/// A body of unknown length that grows too large, and one of which only the beginning is shown.
+/// A body of unknown length that grows too large, and a body of which only the beginning is shown.
 #[test]
 fn bodies_are_bounded() {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

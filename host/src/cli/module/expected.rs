@@ -2,7 +2,7 @@
 //!
 //! A line has the form that `module test --format json` prints. Fields that it leaves out are not compared, so a
 //! hand-written line may be short: `{"outcome":"ignore"}`. A body that is JSON instead of a string is compared as JSON.
-//! Pure: texts come in, differences go out.
+//! Pure: the input is texts, the output is differences.
 
 use std::fmt;
 

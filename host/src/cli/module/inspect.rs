@@ -1,4 +1,4 @@
-//! `module inspect`: what a file is, and how a host would load it.
+//! `module inspect`: shows what a file is, and how a host would load it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -116,7 +116,7 @@ fn say(what: &str, value: impl std::fmt::Display) {
     put(&format!("{what:<12} {value}\n"));
 }
 
-/// A line for each value; `nothing` without values.
+/// A line for each value, or `nothing` without values.
 fn list(what: &str, values: &[String]) {
     let mut what = what;
     for value in values {

@@ -1,7 +1,7 @@
 //! `module`: creates, inspects and tests modules, without a running host.
 //!
 //! Exit codes are those of the [command line](super). 1 also means that a host would not load the module, or that the
-//! module did not do what was expected.
+//! module did not give the expected results.
 
 mod expected;
 mod inspect;
@@ -38,8 +38,8 @@ pub(super) fn main(command: ModuleCommand) -> ExitCode {
     }
 }
 
-/// The configuration of a host without a configuration file; the environment may set limits. Starts logging, so that the
-/// output of modules is shown.
+/// The configuration of a host without a configuration file. The environment may set limits. Starts logging, so that
+/// the output of modules is shown.
 fn host_config() -> Result<Config, ExitCode> {
     let environment = config::environment();
     let filter = Filter::read(&environment).map_err(|problem| refuse(&[problem]))?;
@@ -48,7 +48,7 @@ fn host_config() -> Result<Config, ExitCode> {
     Ok(loaded.config)
 }
 
-/// Prints why the module is not loaded. Returns 1 for an error in the module, 2 for a missing file or wrong settings.
+/// Prints why the module is not loaded. Returns 1 for an error in the module, 2 for a missing file or invalid settings.
 fn not_loaded(error: &LoadError) -> ExitCode {
     let (told, code): (Vec<String>, _) = match error {
         LoadError::Settings { problems } => {

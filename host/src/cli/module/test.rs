@@ -147,7 +147,7 @@ fn cases(
     let mut metered = trial(Engine::metered(&settings))?.patient();
     let case = |(index, event): (usize, Arc<Event>)| {
         let tried = trial_of_host.handle(&event);
-        // What hangs is not made to hang ten times as long.
+        // A module that hangs is not run again with ten times the timeout.
         let fuel = match tried.fate {
             Fate::NotWanted | Fate::NoInstance(_) | Fate::TimedOut(_) => None,
             _ => metered.handle(&event).fuel,
@@ -164,7 +164,7 @@ fn cases(
     Ok(events.into_iter().enumerate().map(case).collect())
 }
 
-/// The events of a file, or every line that is none.
+/// The events of a file, or every line that is not a valid event.
 fn events(path: &Path) -> Result<Vec<Arc<Event>>, Vec<String>> {
     let text = read(path)?;
     let mut problems = Vec::new();
@@ -201,7 +201,7 @@ fn expected_line(tried: &Tried) -> String {
     line
 }
 
-/// A line of `--format json`: the end, with time, fuel and differences.
+/// A line of `--format json`: the outcome, with time, fuel and differences.
 fn line(case: &Case) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -223,7 +223,7 @@ fn line(case: &Case) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-/// Everything for people: each event with its end, then the sum.
+/// The readable format: each event with its outcome, then the sum.
 fn text(cases: &[Case]) -> String {
     let mut text = String::new();
     for (index, case) in cases.iter().enumerate() {
@@ -243,7 +243,7 @@ fn one(number: usize, case: &Case) -> String {
         .map_or_else(String::new, |client| format!(" ({})", client.id));
     let mut text = format!("{number} {}{subject}{client}\n", hook_name(detail.hook()));
     let mut put = |line: &str| {
-        // Writing into a text does not fail.
+        // Writing into a text cannot fail.
         writeln!(text, "  {line}").ok();
     };
     let fate = &case.tried.fate;

@@ -11,7 +11,7 @@ fn a_brokers_environment_needs_no_file() {
     };
     let config = config(&inputs);
     assert_eq!(config.delivery.terms.http_timeout, Duration::from_secs(3));
-    // RMQTT's has no rules, so everything is told as without it.
+    // RMQTT's file has no rules, so the errors are the same as without it.
     assert_eq!(config.webhook.rules, RulesFrom::Default);
 }
 

@@ -1,4 +1,4 @@
-//! What `webhook convert` writes gives the same configuration as the broker's own file.
+//! The output of `webhook convert` gives the same configuration as the broker's own file.
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! The files of a new module's project, by language. Pure: names and texts in, files out.
 //!
-//! The templates lie in `host/templates/module/`; what is the same in the examples is taken from there, so that both
-//! have one version of it. The contract goes along with every project, and the SDK's sources with one in Rust: what is
-//! made builds with the language's own tools and nothing else of hookhost's than the binary that made it.
+//! The templates are in `host/templates/module/`. Parts that equal the examples come from the examples, so there is one
+//! version of them. Every project contains the contract, and a project in Rust also contains the SDK's sources. A
+//! project builds with the language's own tools. Of hookhost it needs only the binary that created it.
 
 mod rust;
 
@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-/// What a module can be started in.
+/// The languages of a new module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Language {
     /// Rust, with the SDK
@@ -24,14 +24,14 @@ pub(super) enum Language {
     C,
 }
 
-/// A name that does for a module, a folder and a package of each language: `too-hot`.
+/// A name that is valid for a module, a folder and a package of each language: `too-hot`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ModuleName(String);
 
-/// A file: its path in the project and what it holds.
+/// A file: its path in the project and its content.
 pub(super) type File = (String, String);
 
-/// Longest name.
+/// Maximum length of a name.
 const NAME_BYTES: usize = 64;
 
 impl FromStr for ModuleName {
@@ -60,12 +60,12 @@ impl ModuleName {
         &self.0
     }
 
-    /// As Rust writes it for a crate: `too_hot`.
+    /// The name as a Rust crate: `too_hot`.
     fn crate_name(&self) -> String {
         self.0.replace('-', "_")
     }
 
-    /// As Rust writes it for a type: `TooHot`.
+    /// The name as a Rust type: `TooHot`.
     fn type_name(&self) -> String {
         let capital = |part: &str| {
             let (first, rest) = part.split_at(part.len().min(1));
@@ -133,7 +133,7 @@ impl Lock {
 ///
 /// # Errors
 ///
-/// A name that would not do in this language, with the reason.
+/// The reason why a name is invalid in this language.
 pub(super) fn project(name: &ModuleName, language: Language) -> Result<Vec<File>, String> {
     let mut files = vec![
         file("wit/hook.wit", WIT),

@@ -1,8 +1,8 @@
-//! A project in Rust: the module, and beside it the sources of the SDK, which is on no registry.
+//! A project in Rust: the module, and beside it the sources of the SDK, which no registry has.
 //!
 //! The folder `hookhost-guest/` of a project has the layout of `guest-sdk/` in hookhost's repository: the SDK's crate, and
 //! in it the crates `shared/` and `webhook/`. The SDK's manifests inherit from hookhost's workspace; those of the project
-//! have the inherited values written out. The lock file is that of the examples, reduced to what a module needs.
+//! The lock file is that of the examples, reduced to the packages that a module needs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,7 +16,7 @@ const WORKSPACE_MANIFEST: &str = include_str!("../../../../../Cargo.toml");
 const TOOLCHAIN: &str = include_str!("../../../../../rust-toolchain.toml");
 const LOCK: &str = example!("Cargo.lock");
 
-/// What crates cannot be called: the language's words, and crates that are there already.
+/// Invalid names of crates: the keywords of the language, and the names of existing crates.
 const RESERVED: &[&str] = &[
     "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core", "crate", "do",
     "dyn", "else", "enum", "extern", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match",
@@ -24,11 +24,11 @@ const RESERVED: &[&str] = &[
     "trait", "try", "type", "unsafe", "use", "virtual", "where", "while", "yield",
 ];
 
-/// The files beside those that all projects have.
+/// The files in addition to those of all projects.
 ///
 /// # Errors
 ///
-/// A name that cannot be that of a crate here.
+/// A name that is not valid for a crate here.
 pub(super) fn files(name: &ModuleName) -> Result<Vec<File>, String> {
     if RESERVED.contains(&name.as_str()) || is_locked(LOCK, name.as_str()) {
         return Err(format!(
