@@ -1,4 +1,4 @@
-//! The admin API as programs and browsers meet it, and the commands and the signal that act on modules.
+//! The admin API as programs and browsers use it, and the commands and the signal that act on modules.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "a token that is long enough";
 
-/// Sends the head of a request as it is and gives status, head and body of the answer.
+/// Sends the head of a request unchanged. Returns status, head and body of the answer.
 async fn send(address: SocketAddr, head: String) -> (u16, String, String) {
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
@@ -32,7 +32,7 @@ async fn send(address: SocketAddr, head: String) -> (u16, String, String) {
     (status, head.to_ascii_lowercase(), body.to_owned())
 }
 
-/// A request as this machine's own programs send it, with more headers.
+/// A request as programs on this machine send it, with more headers.
 async fn ask(host: &Host, what: &str, headers: &str) -> (u16, Value) {
     let address = host.admin.unwrap();
     let (status, head, body) = send(address, format!("{what} HTTP/1.1\r\nHost: {address}{headers}")).await;
@@ -204,7 +204,7 @@ async fn addresses_that_cannot_be() {
 
 #[tokio::test]
 async fn a_default_address_in_use_keeps_no_host_from_starting() {
-    // Whoever has it: this test or another program.
+    // The address may be in use by this test or another program.
     let _taken = TcpListener::bind("127.0.0.1:18083");
     let dir = TempDir::new().unwrap();
     let mut command = host::command(dir.path());
@@ -253,7 +253,7 @@ async fn the_folder_is_looked_at_when_asked_and_on_sighup() {
     host.drop_module("bad.wasm", "no module");
     let found = host.try_ask(&["modules", "rescan", "--json"]).await;
     let found: Value = serde_json::from_str(&found.stdout).unwrap();
-    // The host may have noticed by itself, and then tries again what did not load.
+    // The host may have noticed the change itself. It then retries what did not load.
     assert_eq!(found["rejected"][0]["name"], "bad");
     let list = host.ask(&["modules"]).await;
     for (name, state) in [("other", "running"), ("webhook", "running"), ("bad", "rejected")] {
@@ -299,7 +299,7 @@ async fn the_broker_says_how_it_is_doing() {
     let expected = json!({
         "engine": "rmqtt", "listen": host.address.to_string(), "sessions": 2, "connected": 1, "counters": {},
     });
-    // DISCONNECT has no answer, so it may take a moment.
+    // DISCONNECT has no answer, so the host may need a moment.
     let asked = async { while ask(&host, "GET /api/v1/broker", "").await != (200, expected.clone()) {} };
     let seen = tokio::time::timeout(PATIENCE, asked).await;
     assert!(seen.is_ok(), "{:?}", ask(&host, "GET /api/v1/broker", "").await);
@@ -348,7 +348,7 @@ async fn clients_are_kicked_whatever_their_ids_are() {
         assert_eq!(ended.code, Some(1));
         assert!(ended.stderr.contains("there is no client \"nobody\""), "{ended:?}");
 
-        // The session of a client that is away.
+        // The session of a disconnected client.
         let persistent = || Options::persistent(Version::V311, "away");
         Client::open(host.address, persistent()).await.disconnect().await;
         let (status, body) = ask(&host, "DELETE /api/v1/clients/aw%61y", "").await;

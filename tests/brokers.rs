@@ -1,4 +1,4 @@
-//! The configurations of other brokers, handed over as they are: what their files and variables make the host send.
+//! Unchanged configurations of other brokers: the requests that the host sends with their files and variables.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn with_file(name: &str, text: &str) -> Setup {
     setup.arg("--webhook-config").arg(path)
 }
 
-/// Subscribes, publishes to a topic at QoS 1, unsubscribes and leaves; then stops the host.
+/// Subscribes, publishes to a topic at QoS 1, unsubscribes and disconnects; then stops the host.
 async fn life(mut host: Host, topic: &str, payload: &str) {
     let mut client = Client::connect(host.address, V, "c1").await;
     client.subscribe(topic, 1).await;
@@ -29,7 +29,7 @@ async fn life(mut host: Host, topic: &str, payload: &str) {
     host.stop().await;
 }
 
-/// The requests about something, such as `message_publish`.
+/// The requests for an action, such as `message_publish`.
 fn about(sink: &Sink, key: &str, name: &str) -> Vec<Arc<Received>> {
     let requests = sink.requests();
     requests
@@ -38,7 +38,7 @@ fn about(sink: &Sink, key: &str, name: &str) -> Vec<Arc<Received>> {
         .collect()
 }
 
-/// A body without what differs from run to run.
+/// A body without the parts that differ from run to run.
 fn steady(request: &Received) -> Value {
     let mut body = request.json();
     let object = body.as_object_mut().unwrap();
@@ -270,7 +270,7 @@ async fn the_configuration_file_may_name_the_brokers_file() {
     );
     std::fs::write(&broker, text).unwrap();
     let own = setup.dir().join("hookhost.toml");
-    // A format that somebody asks for is stronger than the broker's.
+    // An explicit format overrides the broker's format.
     let text = format!("[webhook]\nconfig = '{}'\nformat = \"rmqtt\"\n", broker.display());
     std::fs::write(&own, text).unwrap();
     let host = setup.arg("--config").arg(own).start().await;
@@ -281,7 +281,7 @@ async fn the_configuration_file_may_name_the_brokers_file() {
     assert_eq!(requests[0].json()["from_clientid"], "c1");
 }
 
-/// Runs a command with a file and returns exit code and standard error.
+/// Runs a command with a file. Returns exit code and standard error.
 fn ended(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(name), text).unwrap();

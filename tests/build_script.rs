@@ -1,7 +1,7 @@
-//! The build script of the default module adds the target that modules are compiled for, or says what to install.
+//! The build script of the default module adds the compile target of modules, or prints what to install.
 //!
-//! The script is compiled as it stands and run with stand-ins for `rustc`, `rustup` and `cargo`, so that no toolchain is
-//! changed.
+//! The test compiles the script unchanged and runs it with fake `rustc`, `rustup` and `cargo`, so that no toolchain
+//! changes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! The command line: what works without a word of configuration, and how mistakes are told.
+//! The command line: the features that work without any configuration, and the reports of errors.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -261,7 +261,7 @@ async fn starting_is_quick_once_the_module_is_compiled() {
         times.push(start.elapsed());
         host.stop().await;
     }
-    // One second is the aim on an idle machine; the tests around this one keep it from being idle, and others are slower.
+    // The goal is one second on an idle machine. Other tests keep this machine busy, and other machines are slower.
     println!("start-up: {times:?}");
     assert!(
         times.iter().min().is_some_and(|time| *time < Duration::from_secs(20)),

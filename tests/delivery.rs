@@ -1,4 +1,4 @@
-//! What happens to requests while the receiver is down, slow or talks nonsense; and that MQTT clients never notice.
+//! Requests while the receiver is down, slow or sends invalid answers. MQTT clients are never affected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ async fn nothing_is_lost_while_the_sink_is_down_for_ten_seconds() {
     flow.go_on(300).await;
     sink.down().await;
     let while_down = sink.count();
-    // Ten seconds are the subject here, not a way to wait for something: 300 publishes a second go on all the time.
+    // The test is about these ten seconds, they are not a wait for a condition: 300 publishes per second continue all
+    // the time.
     flow.go_on(3000).await;
     assert_eq!(sink.count(), while_down, "the sink was really down");
     sink.up();
@@ -53,7 +54,7 @@ async fn nothing_is_lost_while_the_sink_is_down_for_ten_seconds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_is_kept_per_client_whatever_the_delays() {
     let sink = Sink::start().await;
-    // Delays of 0 to 12 ms that follow no order, and every twentieth request has to be sent again.
+    // Delays of 0 to 12 ms without a pattern. Every twentieth request needs a retry.
     sink.answer(|_, before| match before % 20 {
         19 => Answer::Status(503),
         _ => Answer::After(Duration::from_millis((before as u64 * 7919) % 13), 200),
@@ -87,7 +88,7 @@ async fn a_sink_that_never_answers_does_not_slow_mqtt_down() {
         "PUBACK while the sink hangs: p50 {:?}, p99 {:?}, longest {:?}",
         times[500], times[990], times[999]
     );
-    // The sink hangs for a minute; a publisher that waited for it once would show it.
+    // The sink hangs for a minute. A publisher that waited for it even once would reveal it.
     assert!(
         times[990] < Duration::from_secs(5) && times[999] < Duration::from_secs(30),
         "{:?}",
@@ -106,7 +107,7 @@ async fn a_failure_is_tried_again_after_a_while_with_the_same_body() {
     let requests = sink.wait_for(3, PATIENCE).await;
     assert!(requests.iter().all(|request| request.body == requests[0].body));
     let pause = |index: usize| requests[index].at - requests[index - 1].at;
-    // Half a second, give or take a half, then longer by the multiplier.
+    // Half a second, plus or minus a half, then longer by the multiplier.
     assert!(pause(1) >= Duration::from_millis(100), "{:?}", pause(1));
     assert!(pause(2) >= Duration::from_millis(250), "{:?}", pause(2));
     client.publish("t", 1, "next").await;
@@ -158,7 +159,7 @@ async fn nonsense_for_an_answer_is_a_failure_like_any_other() {
     let sink = Sink::start().await;
     let answers: Vec<Answer> = nonsense.iter().map(|(_, answer)| answer.clone()).collect();
     let tried = std::sync::Mutex::new(vec![false; answers.len()]);
-    // The payload says which answer; the second attempt is accepted.
+    // The payload names the answer. The second attempt is accepted.
     sink.answer(move |request, _| {
         let Ok(index) = payload(request).parse::<usize>() else {
             return Answer::Status(200);

@@ -1,4 +1,4 @@
-//! Receivers with credentials, signatures and TLS of their own.
+//! Receivers with their own credentials, signatures and TLS.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ fn setup(url: &str, destinations: &str) -> Setup {
     setup.arg("--config").arg("hookhost.toml")
 }
 
-/// Puts a file beside the configuration.
+/// Writes a file into the folder of the configuration.
 fn with(setup: Setup, name: &str, content: &str) -> Setup {
     std::fs::write(setup.dir().join(name), content).unwrap();
     setup
@@ -69,7 +69,7 @@ async fn a_receiver_with_a_certificate_of_a_private_authority_is_trusted_by_it_a
 async fn a_receiver_that_is_not_who_it_should_be_gets_nothing_and_the_log_says_why() {
     let authority = Authority::new("servers");
     for (subject, settings, expected) in [
-        // In the words of whatever the platform checks with.
+        // In the words of the platform's certificate verifier.
         (Subject::Local, "", "certificate"),
         (
             Subject::Local,
@@ -164,7 +164,7 @@ async fn a_receiver_that_asks_who_is_there_is_shown_the_certificate() {
     assert_eq!(payload(&requests[0]), "2");
 }
 
-/// HMAC-SHA256 as RFC 2104 has it.
+/// HMAC-SHA256 as defined by RFC 2104.
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     assert!(key.len() <= 64);
     let padded = |byte: u8| -> Vec<u8> { (0..64).map(|at| key.get(at).unwrap_or(&0) ^ byte).collect() };
@@ -179,7 +179,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// What a receiver does that knows one of the keys: whether any signature is that of the request.
+/// The check of a receiver that knows one of the keys: whether any signature of the request is valid.
 fn is_signed_by(secret: &str, request: &Received) -> bool {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let (id, timestamp) = (
@@ -205,7 +205,7 @@ async fn requests_are_signed_and_carry_credentials_that_the_log_does_not_know() 
     let old = format!("whsec_{}", STANDARD.encode([2; 24]));
     let unknown = format!("whsec_{}", STANDARD.encode([3; 32]));
     let sink = Sink::start().await;
-    // The first is sent twice.
+    // The first request is sent twice.
     sink.answer(|_, before| Answer::Status(if before == 0 { 503 } else { 200 }));
     let other = Sink::start().await;
     let mut config = String::new();
@@ -249,7 +249,7 @@ async fn requests_are_signed_and_carry_credentials_that_the_log_does_not_know() 
     assert_eq!(requests[1].header("webhook-id"), first, "sent again: the same id");
     assert_eq!(ids.len(), 2, "{ids:?}");
 
-    // Who is no destination gets nothing of all that.
+    // A receiver that is not a destination gets none of these headers.
     for request in other.wait_for(2, PATIENCE).await {
         for name in ["authorization", "x-api-key", "webhook-id", "webhook-signature"] {
             assert_eq!(request.header(name), None);
@@ -276,7 +276,8 @@ async fn a_slow_destination_has_terms_of_its_own() {
     let destination = format!("[destinations.slow]\nurls = [\"{}\"]\n{terms}", slow.url("/"));
     let host = setup(&urls, &destination).start().await;
     publish(&host, &["1", "2", "3"]).await;
-    // Each was attempted once and given up, one after the other; the usual terms would hold the second up for a minute.
+    // Each was attempted once and dropped, one after the other. With the default settings the first would delay the
+    // second by a minute.
     let requests = slow.wait_for(3, PATIENCE).await;
     let payloads: Vec<_> = requests.iter().map(|request| payload(request)).collect();
     assert_eq!(payloads, ["1", "2", "3"]);
@@ -284,7 +285,7 @@ async fn a_slow_destination_has_terms_of_its_own() {
     assert_eq!(payload(&requests[2]), "3");
 }
 
-/// What `hookhost check` says about a configuration, and its exit code.
+/// The output of `hookhost check` for a configuration, and its exit code.
 async fn check(dir: &Path, config: &str) -> (Option<i32>, String) {
     std::fs::write(dir.join("hookhost.toml"), config).unwrap();
     let mut command = host::command(dir);
@@ -365,7 +366,7 @@ async fn a_module_names_a_destination_and_a_path_below_it() {
     let payloads = [
         "to crm a?b=c",
         &format!("to crm {inside}"),
-        // Not of that destination, not granted to this module, and not there.
+        // Not of that destination, not granted to this module, and missing.
         &outside,
         "to far x",
         "to none x",
@@ -382,7 +383,7 @@ async fn a_module_names_a_destination_and_a_path_below_it() {
     for request in all.iter().filter(is_probe) {
         told.push((request.path.as_str(), request.header("x-key")));
     }
-    // What goes to a destination and what does not have no common order.
+    // Requests to a destination and other requests have no common order.
     let (named, own): (Vec<_>, Vec<_>) = told.into_iter().partition(|(path, _)| path.starts_with("/crm"));
     assert_eq!(named, [("/crm/a?b=c", Some("k1")), ("/crm/whole", Some("k1"))]);
     assert_eq!(own, [("/", None)]);

@@ -1,5 +1,5 @@
-//! The modules of `examples/`: each is built as its README says, dropped into the folder of a running host and told
-//! what its README tells it.
+//! The modules of `examples/`. Each test builds a module as its README says, puts it into the folder of a running host
+//! and sends the events of its README.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +13,10 @@ use hookhost_tests::{PATIENCE, Version, binary};
 
 const V: Version = Version::V311;
 
-/// How long the host may take to compile an interpreter: half a minute on a busy machine, for Python.
+/// How long the host may take to compile an interpreter. Python takes half a minute on a busy machine.
 const COMPILING: Duration = Duration::from_secs(300);
 
-/// A host into whose folder a module was dropped, with the settings that lie beside the example, but for where it
-/// sends.
+/// A host with a module in its folder. The settings are those beside the example, except for the URL of its requests.
 async fn host_with(example: &str, name: &str, wasm: Vec<u8>, sink: &Sink) -> Host {
     let file = binary::workspace()
         .join("examples")
@@ -47,7 +46,7 @@ async fn rust(name: &str, sink: &Sink) -> Host {
     host_with(name, name, std::fs::read(wasm).unwrap(), sink).await
 }
 
-/// Path and body of each request. The values of some keys are times, and are compared by their form alone.
+/// Path and body of each request. The values of some keys are times. Only their form is compared.
 fn sent(requests: &[Arc<Received>], times: &[&str]) -> Vec<(String, String)> {
     let masked = |body: &str| times.iter().fold(body.to_owned(), |body, key| masked(&body, key));
     let parts = |request: &Arc<Received>| (request.path.clone(), masked(&request.body));
@@ -64,7 +63,7 @@ fn masked(body: &str, key: &str) -> String {
     format!("{before}{key:?}:{digits}{}", &value[end..])
 }
 
-/// Waits for requests and stops the host; panics unless they are these and no others came.
+/// Waits for requests and stops the host. Panics unless exactly these requests arrived.
 async fn expect(mut host: Host, sink: &Sink, times: &[&str], expected: &[(&str, &str)]) {
     sink.wait_for(expected.len(), PATIENCE).await;
     host.stop().await;
@@ -123,7 +122,7 @@ async fn report_on_change() {
     for level in ["12", "12", "13"] {
         client.publish("plant/7/level", 1, level).await;
     }
-    // What was sent last outlives the instance.
+    // The last value sent is kept when the instance ends.
     let mark = host.log().mark();
     let settings = std::fs::read_to_string(host.module_path("report-on-change.toml")).unwrap();
     host.drop_module("report-on-change.toml", settings.replace("3600", "1800"));
@@ -152,7 +151,7 @@ async fn tenant_routing() {
     let body = r#"{"path":"meters/7","payload":"12"}"#;
     client.publish("tenants/acme/doors", 1, "open").await;
     sink.wait_for(3, PATIENCE).await;
-    // Two destinations have no order between them.
+    // Requests to two destinations have no common order.
     let mut requests = sent(&sink.requests(), &[]);
     requests.sort();
     let doors = r#"{"path":"doors","payload":"open"}"#;
@@ -191,8 +190,8 @@ async fn python() {
     Client::connect(host.address, V, "k8").await.disconnect().await;
     for _ in 0..4 {
         let client = Client::connect(host.address, V, "k7").await;
-        // The default module writes to the terminal what it is told: the next client waits until the end of this one,
-        // which goes without DISCONNECT, is seen.
+        // The default module prints its events to the terminal. This client disconnects without DISCONNECT. The next one
+        // waits until that event is printed.
         let webhooks = &host.process.stdout;
         let mark = webhooks.mark();
         drop(client);

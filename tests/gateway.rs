@@ -1,5 +1,5 @@
-//! The gateway as users run it: the same clients in front of the broker in process and of a gateway, webhook by
-//! webhook; and in front of mosquitto, where it is installed.
+//! The gateway as users run it. The same clients connect to the broker in process and to a gateway, and the webhooks
+//! are compared one by one. The test also runs the gateway in front of mosquitto, if that is installed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ fn gateway(upstream: SocketAddr) -> Setup {
         .env("HOOKHOST_BROKER__UPSTREAM", &format!("mqtt://{upstream}"))
 }
 
-/// A host without a single rule.
+/// A host without rules.
 async fn bare() -> Host {
     let setup = Setup::new();
     let path = setup.dir().join("bare.toml");
@@ -27,7 +27,7 @@ async fn bare() -> Host {
     setup.arg("--config").arg(path).start().await
 }
 
-/// What the script causes, per client.
+/// The webhooks of the script, per client.
 async fn webhooks(setup: Setup, version: Version) -> BTreeMap<String, Vec<String>> {
     let sink = Sink::start().await;
     let mut host = setup.url(&sink.url("/hook")).start().await;
@@ -41,7 +41,7 @@ async fn webhooks(setup: Setup, version: Version) -> BTreeMap<String, Vec<String
     clients
 }
 
-/// A life of several clients. Whatever could overtake something is waited for.
+/// A script of several clients. The script waits wherever one event could overtake another.
 async fn script(sink: &Sink, to: SocketAddr, version: Version) {
     let seen = |client: &'static str, action: &'static str, count: usize| async move {
         let what = format!("{count} {action} of {client}");
@@ -90,7 +90,7 @@ async fn script(sink: &Sink, to: SocketAddr, version: Version) {
     s.disconnect().await;
     seen("s", "session_terminated", 1).await;
 
-    // A session that is found again, and one that is thrown away.
+    // A session that is resumed, and a session that is discarded.
     let mut away = Client::open(to, Options::persistent(version, "away")).await;
     away.subscribe("away", 1).await;
     away.disconnect().await;
@@ -108,7 +108,7 @@ async fn script(sink: &Sink, to: SocketAddr, version: Version) {
     p.disconnect().await;
     seen("p2", "session_terminated", 1).await;
 
-    // A retained message, a will, and a client that comes a second time.
+    // A retained message, a will, and a second connection of a client.
     let mut r = Client::connect(to, version, "r").await;
     r.publish_retained("kept", 1, "kept").await;
     r.subscribe("kept", 1).await;
@@ -129,7 +129,7 @@ async fn script(sink: &Sink, to: SocketAddr, version: Version) {
     seen("r", "session_terminated", 1).await;
 }
 
-/// What no packet shows: a message that is kept for a client that is away.
+/// An event without a packet: a message that is queued for a disconnected client.
 fn visible(mut clients: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
     for bodies in clients.values_mut() {
         bodies.retain(|body| !body.contains(r#""action":"offline_message""#));

@@ -1,4 +1,4 @@
-//! What an operator grants a module, and what the host allows it by itself, seen from outside.
+//! The grants of an operator for a module, and the host's defaults, seen from outside.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ fn told(all: &[Arc<Received>]) -> Vec<&str> {
     all.iter().map(|request| request.path.as_str()).collect()
 }
 
-/// With every host granted, none of this machine is reached, however its address is written, and the one that the
-/// configuration names is reached all the same.
+/// With every host granted, the module reaches no host on this machine, in any notation of the address. It still
+/// reaches the host that the configuration names.
 #[tokio::test]
 async fn an_open_grant_leads_to_no_private_address() {
     let (sink, elsewhere) = (Sink::start().await, Sink::start().await);
@@ -93,7 +93,7 @@ async fn a_module_that_takes_too_long_to_compile_is_refused_and_holds_nobody_up(
     let mut client = Client::connect(host.address, Version::V311, "c").await;
     client.publish("t", 1, "1").await;
     sink.wait_for(1, PATIENCE).await;
-    // Code that no cache has: a custom section with a number that is new each time.
+    // Code without a cache entry: a custom section with a number that is new each time.
     let mut code = std::fs::read(binary::probe_module()).unwrap();
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -107,7 +107,7 @@ async fn a_module_that_takes_too_long_to_compile_is_refused_and_holds_nobody_up(
     host.log().wait(words, PATIENCE, |line| line.contains(words)).await;
     client.publish("t", 1, "2").await;
     sink.wait_for(2, PATIENCE).await;
-    // With more time it is compiled and comes into force.
+    // With a longer limit it is compiled and becomes active.
     host.drop_module("other.toml", settings(&sink, "[limits]\ncompile_time = \"1m\""));
     let is_in_force = |line: &str| line.contains("module activated") && line.contains("other");
     host.log().wait("the module", 4 * PATIENCE, is_in_force).await;

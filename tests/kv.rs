@@ -23,7 +23,7 @@ async fn host(sink: &Sink, data: Option<&Path>) -> Host {
         .await
 }
 
-/// Lets the probe count once more and gives the count.
+/// Makes the probe count once more and returns the count.
 async fn count(host: &Host, sink: &Sink) -> u64 {
     let before = sink.count();
     let mut client = Client::connect(host.address, Version::V311, "c").await;

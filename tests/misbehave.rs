@@ -1,8 +1,8 @@
-//! Whatever a module does, it does to itself: another module goes on delivering, MQTT clients go on talking, the host
-//! keeps its memory, and its log says what the fault was.
+//! A misbehaving module affects only itself. Another module continues to deliver, MQTT clients continue to work, the
+//! host keeps its memory, and its log reports the fault.
 //!
-//! Each scene has two modules for the same events, the default one and `tests/guests/probe`, which does what payloads tell
-//! it to.
+//! Each scene has two modules for the same events: the default module and `tests/guests/probe`, which does what
+//! payloads request.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,8 +14,7 @@ use hookhost_tests::{PATIENCE, Version, binary, body};
 
 const V: Version = Version::V311;
 
-/// How much the host may have grown after all that a module has done: a few instances of the 64 MiB that the probe may
-/// have here would be more.
+/// Limit of the host's growth after all calls of the module. A few instances with the probe's 64 MiB would exceed it.
 const GROWTH_KB: u64 = 128 << 10;
 
 struct Scene {
@@ -23,7 +22,7 @@ struct Scene {
     host: Host,
     client: Client,
     resident: u64,
-    /// Payloads published so far, all of which the default module has to deliver.
+    /// Payloads published so far. The default module has to deliver all of them.
     published: Vec<String>,
 }
 
@@ -36,7 +35,7 @@ fn probe() -> Vec<u8> {
     std::fs::read(binary::probe_module()).unwrap()
 }
 
-/// The payloads that came to a path, in order.
+/// The payloads that arrived at a path, in order.
 fn arrived(all: &[Arc<Received>], path: &str) -> Vec<String> {
     let at_path = all.iter().filter(|request| request.path == path);
     at_path
@@ -82,7 +81,7 @@ impl Scene {
 
     async fn wait_for(&self, path: &str, payload: &str) {
         let what = format!("{payload} at {path}");
-        // Events of one client come in their order, so the last one is it in the end.
+        // Events of one client arrive in order, so the last one arrives last.
         let is_there = |all: &[Arc<Received>]| {
             let last = all.iter().rev().find(|request| request.path == path);
             last.is_some_and(|request| arrived(std::slice::from_ref(request), path) == [payload])
@@ -90,13 +89,13 @@ impl Scene {
         self.sink.wait_until(&what, PATIENCE, is_there).await;
     }
 
-    /// The log names the fault.
+    /// The log reports the fault.
     async fn fault(&self, words: &str) -> String {
         let is_it = |line: &str| line.contains(words);
         self.host.log().wait(words, PATIENCE, is_it).await
     }
 
-    /// Everybody else is unharmed, and so is the probe itself, if it is to go on.
+    /// All other parts are unharmed, and so is the probe itself, if it is expected to continue.
     async fn all_is_well(&mut self, probe_goes_on: bool) {
         let last = format!("after {}", self.published.len());
         self.tell(&last).await;
@@ -125,7 +124,7 @@ impl Scene {
     }
 }
 
-/// One bad payload among good ones; the probe delivers the good ones and goes on.
+/// One bad payload among good ones. The probe delivers the good ones and continues.
 async fn one_bad_event(payload: &str, words: &str) {
     let mut scene = Scene::start("1", "deadline = \"1s\"").await;
     scene.tell("good").await;
@@ -216,7 +215,7 @@ async fn calls_of_kv_without_end() {
     scene.tell("count").await;
     scene.tell("flood kv").await;
     scene.fault("the module did not answer within 1s").await;
-    // What the flood has stored is undone, and there is room again.
+    // The writes of the flood are rolled back, so the store has free space again.
     scene.tell("count").await;
     scene.wait_for("/probe", "2").await;
     scene.all_is_well(true).await;
@@ -234,7 +233,7 @@ async fn a_module_that_traps_on_everything() {
     scene.host.stop().await;
 }
 
-/// New settings of the probe that it does not survive: the generation before goes on, also meanwhile.
+/// New settings that crash the probe. The previous version keeps running, also during the load.
 async fn bad_settings(tag: &str, limits: &str, words: &str) {
     let mut scene = Scene::start("1", "").await;
     let mark = scene.host.log().mark();
@@ -330,8 +329,8 @@ fn patched(from: &str, to: &str) -> Vec<u8> {
 async fn components_for_another_world() {
     let mut scene = Scene::start("1", "").await;
     let whole = probe();
-    // Compiling takes memory that the allocator keeps for the next time: code that no cache has comes first and does not
-    // count, and all others together may take no more.
+    // The allocator keeps the memory of compiling for later use. The first code without a cache entry is therefore not
+    // counted. All other loads together must stay within the limit.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let unique = [&[0, 18, 1, b'u'][..], &now.as_nanos().to_le_bytes()].concat();
     let mark = scene.host.log().mark();
@@ -419,7 +418,7 @@ async fn hostile_requests() {
         "\0".to_owned(),
         "http://[::1".to_owned(),
         format!("http://{}/", "a".repeat(100_000)),
-        // Granted, but more than any receiver takes.
+        // Granted, but larger than any receiver accepts.
         format!("{here}/probe/{}", "a".repeat(100_000)),
     ];
     for url in &refused {
@@ -437,7 +436,7 @@ async fn hostile_requests() {
     ] {
         scene.tell(&format!("header {header}")).await;
     }
-    // What is harmless is sent in a harmless form.
+    // Harmless text is sent in a harmless form.
     scene.tell(&format!("url {here}/probe?a\r\nevil: 1")).await;
     scene.tell("header content-length=3").await;
     scene.tell("header transfer-encoding=chunked").await;

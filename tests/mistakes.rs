@@ -1,4 +1,4 @@
-//! Everything that is wrong is told at once, whichever file it stands in and whoever finds it.
+//! All errors are reported at once, in any file and from any part that finds them.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn write(dir: &Path, name: &str, content: impl AsRef<[u8]>) {
     std::fs::write(path, content).unwrap();
 }
 
-/// What the binary says on standard error when it refuses to start; the same for `check` and `run`.
+/// The error output of the binary when it refuses to start. It is the same for `check` and `run`.
 async fn refused(dir: &TempDir, args: &[&str]) -> Vec<String> {
     let mut told = Vec::new();
     for command in ["check", "run"] {
@@ -28,7 +28,7 @@ async fn refused(dir: &TempDir, args: &[&str]) -> Vec<String> {
     last
 }
 
-/// Each expected line is a beginning: what else it says may be a long list of what is known.
+/// Each expected line is a beginning, because the rest may be a long list of known names.
 fn assert_lines(got: &[String], expected: &[&str]) {
     let fits = got.len() == expected.len()
         && got
@@ -38,7 +38,7 @@ fn assert_lines(got: &[String], expected: &[&str]) {
     assert!(fits, "got\n{}\nexpected\n{}", got.join("\n"), expected.join("\n"));
 }
 
-/// One mistake of each kind: of the file's form, of values, of what rules mean, of secrets and of modules.
+/// One error of each kind: of the file's form, of values, of the meaning of rules, of secrets and of modules.
 const HOST: &str = r#"[mqtt]
 listen = "nowhere"
 [delivery]
@@ -128,7 +128,7 @@ async fn all_mistakes_of_all_files_are_told_at_once() {
 #[tokio::test]
 async fn a_file_that_cannot_be_read_makes_no_mistakes_of_others() {
     let dir = TempDir::with_prefix("hookhost-test-").unwrap();
-    // These rules are not those that were meant, and the keys for all rules are for the others.
+    // These rules are not the operator's, and the keys for all rules belong to the operator's rules.
     let config = "[webhook]\nconfig = \"emqx.conf\"\npayload_encoding = \"base62\"\nmethod = 5\n";
     write(dir.path(), "hookhost.toml", config);
     let args = ["--config", "hookhost.toml"];

@@ -1,4 +1,4 @@
-//! What a module does wrong costs the event that made it do so, and nothing else. The module is `tests/guests/probe`.
+//! An error of a module affects only the event that caused it. The module is `tests/guests/probe`.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn settings(url: &str, tag: &str, more: &str) -> String {
     format!("[config]\nurl = {url:?}\ntag = {tag:?}\ntopic = \"t/#\"\n{more}\n")
 }
 
-/// A host with the probe as its only module: it takes the default one's place.
+/// A host with the probe as its only module: it replaces the default module.
 async fn probe(sink: &Sink, more: &str) -> Host {
     Setup::new()
         .modules()
@@ -24,7 +24,7 @@ async fn probe(sink: &Sink, more: &str) -> Host {
         .await
 }
 
-/// The payloads that the probe told the sink, in order.
+/// The payloads that the probe sent to the sink, in order.
 fn told(requests: &[Arc<Received>]) -> Vec<String> {
     requests
         .iter()
@@ -32,7 +32,7 @@ fn told(requests: &[Arc<Received>]) -> Vec<String> {
         .collect()
 }
 
-/// Publishes a bad payload between good ones and expects exactly the good ones; returns the host's log.
+/// Publishes a bad payload between good ones and expects exactly the good ones. Returns the host's log.
 async fn only_the_bad_one_is_lost(bad: &str, more: &str) -> String {
     let sink = Sink::start().await;
     let mut host = probe(&sink, more).await;

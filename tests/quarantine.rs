@@ -1,5 +1,4 @@
-//! Modules that fail on everything, and what becomes of the events that they fail on. The module is
-//! `tests/guests/probe`.
+//! Modules that fail on every event, and what happens to these events. The module is `tests/guests/probe`.
 
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ fn settings(sink: &Sink, tag: &str) -> String {
     )
 }
 
-/// A host with the probe as its only module, with a tag. It fails on everything with the tag `always`.
+/// A host with the probe as its only module, with a tag. It fails on every event with the tag `always`.
 async fn probe(sink: &Sink, tag: &str) -> Host {
     Setup::new()
         .modules()
@@ -29,13 +28,13 @@ async fn probe(sink: &Sink, tag: &str) -> Host {
         .await
 }
 
-/// What the host says about its one module.
+/// The state of the host's only module.
 async fn module(host: &Host) -> Value {
     let answer: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
     answer["modules"][0].clone()
 }
 
-/// Waits until the module is in a state, and returns everything about it.
+/// Waits until the module is in a state, and returns its full state.
 async fn until_state(host: &Host, state: &str) -> Value {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -67,7 +66,7 @@ async fn until_entries(host: &Host, count: usize) -> Vec<Value> {
     }
 }
 
-/// The payloads that the probe told the sink.
+/// The payloads that the probe sent to the sink.
 fn told(requests: &[Arc<Received>]) -> Vec<String> {
     let payload = |request: &Arc<Received>| Some(request.json()["payload"].as_str()?.to_owned());
     requests.iter().filter_map(payload).collect()
@@ -118,12 +117,12 @@ async fn a_generation_that_fails_on_everything_is_rolled_back_and_nothing_is_los
         "{shown}"
     );
 
-    // Whoever asks gets another try, which ends in the same way.
+    // A request retries it, with the same result.
     let found = host.ask(&["modules", "rescan"]).await;
     assert!(found.contains("webhook: generation 3 is active"), "{found}");
     let state = until_state(&host, "rolled back").await;
     assert_eq!(state["generation"]["number"], 1);
-    // A change is loaded by itself.
+    // A change is loaded without a request.
     host.drop_module("webhook.toml", settings(&sink, "better"));
     let state = until_state(&host, "running").await;
     assert_eq!(state["generation"]["number"], 4);
@@ -160,7 +159,7 @@ async fn without_a_predecessor_the_module_pauses_and_its_events_wait() {
     let requests = sink
         .wait_until("the last", PATIENCE, |all| told(all).last() == Some(&last))
         .await;
-    // What it was tried with is quarantined, a few events; all others have waited.
+    // The few events of its attempts are quarantined. All others have waited.
     let aside = entries(&host).await;
     assert!((5..EVENTS).contains(&aside.len()), "{}", aside.len());
     assert_eq!(aside.len() + requests.len(), EVENTS + 1);
@@ -220,14 +219,14 @@ async fn events_are_listed_shown_replayed_and_dropped() {
     assert_eq!(event["hook"], "message-publish");
     assert_eq!(event["message"]["payload"], "fail");
     assert_eq!(event["id"], entries[1]["event_id"]);
-    // Neither log nor list has a payload.
+    // Neither the log nor the list contains a payload.
     let log = host.log().lines().join("\n");
     assert!(
         log.contains("event quarantined; for details run: hookhost quarantine show 1") && !log.contains("payload"),
         "{log}"
     );
 
-    // Replayed, it fails again and is back under another number.
+    // The replayed event fails again and is back under another number.
     assert_eq!(
         host.ask(&["quarantine", "replay", "2"]).await,
         "2: handed to its module\n"
@@ -274,7 +273,7 @@ async fn the_quarantine_is_bounded() {
     assert_eq!(module(&host).await["quarantine"]["evicted"], 2);
 }
 
-/// A client that sends what the module chokes on costs itself its events, and nobody else anything.
+/// A client whose events the module cannot handle loses only its own events. Other clients lose nothing.
 #[tokio::test]
 async fn one_client_cannot_stop_a_module_that_works() {
     let sink = Sink::start().await;

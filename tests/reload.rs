@@ -1,4 +1,4 @@
-//! A configuration that changes while the host runs: what takes effect, what does not, and what becomes of events
+//! A configuration that changes while the host runs: the parts that take effect, the parts that do not, and the events
 //! meanwhile.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 const V: Version = Version::V311;
 
-/// Puts a file where it belongs in one step.
+/// Writes a file to its place in one step.
 fn replace(path: &Path, text: &str) {
     let beside = path.with_extension("new");
     std::fs::write(&beside, text).unwrap();
@@ -30,7 +30,7 @@ async fn last_at(sink: &Sink, path: &str) {
     sink.wait_until(&what, PATIENCE, is_last).await;
 }
 
-/// Waits for a line of the log and gives all since the mark.
+/// Waits for a line of the log and returns all lines since the mark.
 async fn lines_until(host: &Host, mark: usize, text: &str) -> Vec<String> {
     let what = format!("line with {text:?}");
     host.log()
@@ -81,7 +81,7 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
     last_at(&sink, "/b").await;
     flow.go_on(1000).await;
 
-    // Every mistake is told, and what is in force stays.
+    // Every error is reported, and the active configuration stays.
     let mark = host.log().mark();
     replace(
         &file,
@@ -107,7 +107,7 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
     assert!(problem.contains("message.publsh"), "{problem}");
     flow.go_on(1000).await;
     last_at(&sink, "/b").await;
-    // A file that is gone is a mistake, too, and asking tells of it.
+    // A missing file is an error, too, and a request for a reload reports it.
     std::fs::remove_file(&file).unwrap();
     let ended = host.try_ask(&["modules", "rescan"]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -124,14 +124,14 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
     flow.go_on(500).await;
     last_at(&sink, "/b").await;
 
-    // Written in place, as an editor may do it.
+    // Written in place, as some editors do.
     std::fs::write(&file, text("/c", "base64", "three")).unwrap();
     last_at(&sink, "/c").await;
     let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
     assert_eq!(state["modules"][0]["problem"], Value::Null);
     flow.go_on(500).await;
 
-    // One change on the heels of another, and back to a configuration that was in force before.
+    // Several changes in quick succession, and back to an earlier configuration.
     for round in 0..4 {
         replace(&file, &text(&format!("/d{round}"), "base64", "four"));
         flow.go_on(200).await;
@@ -142,7 +142,7 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
     host.stop().await;
     let requests = sink.requests();
     flow::assert_once_in_order(&sent, &numbers(&requests));
-    // A request goes with the credentials of the configuration that it was made under.
+    // A request carries the credentials of the configuration under which it was made.
     for request in &requests {
         let token = match request.path.as_str() {
             "/a" => "one",
@@ -154,7 +154,7 @@ async fn a_file_of_emqx_4_changes_while_events_flow() {
     }
 }
 
-/// Publishes until a request comes with an authorization.
+/// Publishes until a request arrives with an authorization.
 async fn until_authorized(client: &mut Client, sink: &Sink, expected: &str) {
     for number in 0..1000 {
         let before = sink.count();
@@ -204,12 +204,12 @@ async fn secrets_are_read_again_when_somebody_asks() {
     let third = &sink.wait_for(3, PATIENCE).await[2];
     assert_eq!(third.header("authorization"), Some("Bearer three"));
 
-    // Nothing has changed: nothing happens.
+    // Without a change nothing happens.
     let found: Value = serde_json::from_str(&host.ask(&["modules", "rescan", "--json"]).await).unwrap();
     let unchanged = json!({"state": "unchanged", "problems": [], "warnings": []});
     assert_eq!((&found["configuration"], &found["loaded"]), (&unchanged, &json!([])));
 
-    // A secret that is gone: the one in force stays, and nothing shows it.
+    // A missing secret: the active one stays, and no output shows it.
     std::fs::remove_file(&token).unwrap();
     let refused = host.try_ask(&["modules", "rescan"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -221,7 +221,7 @@ async fn secrets_are_read_again_when_somebody_asks() {
     );
     until_authorized(&mut client, &sink, "Bearer three").await;
 
-    // The configuration itself is watched; what cannot change is named, and the rest takes effect.
+    // The configuration file is watched. The host reports the settings that need a restart; the rest takes effect.
     std::fs::write(&token, "four\n").unwrap();
     let mark = host.log().mark();
     replace(
@@ -292,7 +292,8 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     client.publish("t", 1, "1").await;
     assert_eq!(tokens(&sink.wait_for(2, PATIENCE).await), both("one"));
 
-    // The module says what is wrong with its rules. Nothing of that configuration takes effect, its destinations neither.
+    // The module reports the errors in its rules. Nothing of that configuration takes effect, including its
+    // destinations.
     let path = host.dir().join("hookhost.toml");
     let mark = host.log().mark();
     replace(&path, &config("two", "5"));
@@ -310,7 +311,7 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
         let all = state["modules"].as_array().unwrap();
         all.iter().find(|module| module["name"] == name).unwrap()["generation"]["number"].clone()
     };
-    // Answered when the look is over.
+    // The answer comes after the reload.
     host.ask(&["modules", "rescan"]).await;
     assert_eq!(
         (generation_of("second").await, generation_of("webhook").await),
@@ -319,7 +320,7 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
     client.publish("t", 1, "3").await;
     assert_eq!(tokens(&sink.wait_for(6, PATIENCE).await[4..]), both("three"));
 
-    // Also if what lies in the place of a module's file by then does not load.
+    // The same if the module's new file does not load.
     let mark = host.log().mark();
     host.drop_module("second.wasm", "no module");
     lines_until(&host, mark, "module not loaded").await;
@@ -354,12 +355,12 @@ async fn a_configuration_that_was_refused_is_in_force_when_its_module_can_take_i
     lines_until(&host, mark, "configuration reloaded").await;
     client.publish("t", 1, "2").await;
     last_at(&sink, "/b").await;
-    // Answered when the look is over.
+    // The answer comes after the reload.
     host.ask(&["modules", "rescan"]).await;
     let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
     assert_eq!(state["modules"][0]["problem"], Value::Null);
 
-    // And what is wrong with a configuration stays said, whatever else changes.
+    // Errors of a configuration stay reported, whatever else changes.
     let mark = host.log().mark();
     replace(&host.dir().join("hookhost.toml"), "[webhook]\nurls = 1\n");
     lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
@@ -387,13 +388,13 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
         let url = sink.url(path);
         format!("[webhook]\nurls = [\"{url}\"]\nrule.message_publish = [{{ action = \"x\" }}]\n")
     };
-    // As at a start: the module in the binary takes the place of a file that has never been in force.
+    // As at a start: the built-in module replaces a file that has never been active.
     let setup = Setup::new().modules().module_file("webhook.wasm", "no module");
     let mut host = setup.config(&config("/a")).start().await;
     let path = host.dir().join("hookhost.toml");
     let mut client = Client::connect(host.address, V, "c1").await;
     let state = async |host: &Host| -> Value {
-        // Answered when the look is over; what does not load is told by the exit code.
+        // The answer comes after the reload. The exit code reports a module that does not load.
         host.try_ask(&["modules", "rescan"]).await;
         let state: Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
         state["modules"][0].clone()
@@ -421,8 +422,7 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     );
     assert_eq!(shown["generation"]["origin"], "built-in", "{shown}");
 
-    // A file that was in force goes on when another that does not load lies in its place; and in it the configuration
-    // takes effect.
+    // An active file keeps running when an invalid file replaces it. The configuration takes effect in the active code.
     let builtin = std::fs::read(hookhost_tests::binary::builtin_module()).unwrap();
     let mark = host.log().mark();
     host.drop_module("webhook.wasm", &builtin);
@@ -437,7 +437,7 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     last_at(&sink, "/c").await;
     assert_eq!(state(&host).await["generation"]["origin"], "file");
 
-    // What that code does not take is refused as ever, and the file is not to blame for it.
+    // A configuration that this code rejects is rejected as usual, and the file is not blamed for it.
     let mark = host.log().mark();
     replace(&path, &config("/d").replace("\"x\"", "5"));
     let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
@@ -469,7 +469,7 @@ async fn a_pipe_in_the_place_of_a_configuration_file_is_not_waited_for() {
     let pipe = host.dir().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
     let mark = host.log().mark();
-    // Nobody will ever write to it.
+    // No program will ever write to it.
     std::fs::rename(&pipe, &path).unwrap();
     let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
     let words = format!("cannot read {}: it is not a regular file", path.display());

@@ -1,4 +1,4 @@
-//! Which events go where, under which name: rules, filters, destinations, and the file that RMQTT reads.
+//! The destinations and names of events: rules, filters, destinations, and RMQTT's file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn publish(host: &Host, topics: &[&str]) {
     client.disconnect().await;
 }
 
-/// Stops the host, which flushes, and returns what the sink got in all.
+/// Stops the host, which flushes, and returns all requests of the sink.
 async fn all(mut host: Host, sink: &Sink) -> Vec<Arc<Received>> {
     host.stop().await;
     sink.requests()
@@ -217,7 +217,7 @@ async fn file_urls_append_a_line_per_event() {
     );
     let mut host = setup.webhook_config(&config).start().await;
     publish(&host, &["t/1", "t/2"]).await;
-    // Stopping at once would end the connection before the host has read DISCONNECT.
+    // An immediate stop would end the connection before the host has read DISCONNECT.
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     while !std::fs::read_to_string(&file).is_ok_and(|text| text.contains("client_disconnected")) {
@@ -260,7 +260,7 @@ async fn stdout_is_a_destination() {
     host.stop().await;
 }
 
-/// RMQTT's keys as they stand at the top of a webhook file, moved below `[config]` of `webhook.toml`.
+/// RMQTT's top-level keys of a webhook file, moved below `[config]` of `webhook.toml`.
 fn in_module(config: &str) -> String {
     format!("[config]\n{config}")
 }
@@ -294,7 +294,7 @@ async fn a_whole_file_of_rmqtt() {
     let sink = Sink::start().await;
     let setup = Setup::new();
     let file = setup.dir().join("hook.log");
-    // Every key that RMQTT's own file has, in its forms: dotted keys, durations with units, digits with underscores.
+    // Every key of RMQTT's own file, in its notations: dotted keys, durations with units, digits with underscores.
     let config = format!(
         r##"
         # Comments stay where they are.
@@ -328,7 +328,7 @@ async fn a_whole_file_of_rmqtt() {
     let mut client = Client::connect(host.address, V, "c1").await;
     client.subscribe("t", 1).await;
     client.publish("t", 1, "x").await;
-    // The next acknowledged publish of the same client, once the first has come back and is confirmed.
+    // The next acknowledged publish of the same client, after the first has returned and is confirmed.
     assert_eq!(client.message().await.payload, b"x");
     let acked = |all: &[Arc<Received>]| all.iter().any(|request| request.json()["action"] == "message_acked");
     sink.wait_until("message_acked", PATIENCE, acked).await;

@@ -1,4 +1,4 @@
-//! What a new user sees first: which configuration is read, what is understood of it, and what is printed.
+//! The first start of a new user: the configuration that is read, the summary of it, and the output.
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Ended, Setup, ended};
@@ -18,7 +18,7 @@ async fn run(dir: &TempDir, variables: &[(&str, &str)], args: &[&str]) -> Ended 
     ended(command).await
 }
 
-/// The error lines of `check` and of `run`, which have to be the same.
+/// The error lines of `check` and of `run`, which must be the same.
 async fn errors(dir: &TempDir, variables: &[(&str, &str)], args: &[&str]) -> Vec<String> {
     let mut reported = Vec::new();
     for command in ["check", "run"] {

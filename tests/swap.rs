@@ -1,5 +1,5 @@
-//! The modules folder while the host runs: what is new, changed or removed takes effect without losing or repeating an
-//! event, and what does not load changes nothing and says why.
+//! Changes of the modules folder while the host runs. New, changed and removed modules take effect without a lost or
+//! repeated event. A module that does not load changes nothing, and the log reports why.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ fn to(url: &str) -> String {
     format!("[config]\nurls = [{url:?}]\nrule.message_publish = [{{ action = \"message_publish\" }}]\n")
 }
 
-/// On a machine that is too busy for the flow a full queue holds it back instead of dropping what is to be counted.
+/// On a machine that is too busy for the flow, a full queue blocks the flow, so that no counted event is dropped.
 async fn host_with(config: &str) -> Host {
     let setup = Setup::new().env("HOOKHOST_HOOKS__OVERFLOW", "wait");
     setup.modules().module_file("webhook.toml", config).start().await
 }
 
-/// Publishes until a request with this payload arrives on a path: the change that leads there is in force then. A body of
-/// another shape than RMQTT's is taken as it is.
+/// Publishes until a request with this payload arrives on a path: the change that leads there is then active. Accepts
+/// bodies of any format, not only RMQTT's.
 async fn until_served(client: &mut Client, sink: &Sink, path: &str, topic: &str, payload: &str) -> Arc<Received> {
     let from = sink.count();
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -46,7 +46,7 @@ async fn until_served(client: &mut Client, sink: &Sink, path: &str, topic: &str,
     }
 }
 
-/// Waits for a line that reports a mistake in a file of the folder, and returns it.
+/// Waits for a line that reports an error in a file of the folder, and returns it.
 async fn complaint(host: &Host, mark: usize, file: &str) -> String {
     let what = format!("complaint about {file}");
     let name = file.split('.').next().unwrap_or(file).to_owned();
@@ -96,7 +96,7 @@ async fn every_event_is_accounted_for_exactly_once_across_swaps() {
     arrives_at("/d").await;
     flow.go_on(1200).await;
 
-    // Every change a new generation, a few of them on the heels of the other.
+    // Every change makes a new generation. Some changes follow each other closely.
     for round in 0..5 {
         host.drop_module("webhook.toml", to(&sink.url(&format!("/e{round}"))));
         flow.go_on(300).await;
@@ -136,7 +136,7 @@ async fn a_second_module_comes_and_goes_beside_the_first() {
         .await;
     let of = |path: &str| flow::numbers(requests.iter().filter(|request| request.path == path));
     flow::assert_once_in_order(&sent, &of("/first"));
-    // The second module has, of each client, one stretch without gaps.
+    // The second module has one stretch without gaps for each client.
     for (client, numbers) in of("/second") {
         let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
         assert_eq!(gap, None, "{client} at /second");
@@ -171,7 +171,7 @@ async fn what_is_no_module_changes_nothing() {
         let request = until_served(&mut client, &sink, "/hook", "t", what).await;
         assert_eq!(body::payload(&request.json()), what.as_bytes());
     }
-    // What comes after a bad file is taken up.
+    // A good file after a bad one is loaded.
     host.drop_module("webhook.toml", to(&sink.url("/after")));
     host.drop_module("webhook.wasm", &builtin);
     until_served(&mut client, &sink, "/after", "t", "after").await;
@@ -232,7 +232,7 @@ async fn a_file_that_is_still_being_written_is_taken_up_when_it_is_whole() {
 
 #[tokio::test]
 async fn another_module_in_place_of_the_default_one_and_back() {
-    // Building it may take a minute, in which a sink of this runtime could not answer.
+    // The build may take a minute. A sink of this runtime could not answer meanwhile.
     let module = std::fs::read(binary::example_module()).unwrap();
     let sink = Sink::start().await;
     let default = format!(
@@ -244,7 +244,7 @@ async fn another_module_in_place_of_the_default_one_and_back() {
     let (topic, payload) = ("devices/k7/temp", r#"{"celsius": 41.5}"#);
     until_served(&mut client, &sink, "/default", topic, payload).await;
 
-    // Its settings come first: the default module cannot read them and goes on as it is.
+    // Its settings appear first. The default module cannot read them and keeps running unchanged.
     let mark = host.log().mark();
     let settings = format!(
         "[config]\nurl = {:?}\nlimit = 40.0\ntopic = \"devices/{{device}}/temp\"\n",

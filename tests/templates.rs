@@ -1,4 +1,4 @@
-//! Bodies, headers and URLs that rules write as templates, and events as CloudEvents, through the real binary.
+//! Templates of rules for bodies, headers and URLs, and events as CloudEvents, with the real binary.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const V: Version = Version::V5;
 
-/// A host whose `[webhook]` is this.
+/// A host with this `[webhook]` section.
 async fn host(webhook: &str) -> Host {
     let setup = Setup::new();
     std::fs::write(setup.dir().join("hookhost.toml"), format!("[webhook]\n{webhook}\n")).unwrap();
@@ -32,7 +32,7 @@ fn publish(topic: &str, payload: &[u8], content_type: Option<&str>, user: &[(&st
     }
     let mut body = Vec::new();
     packet::string(&mut body, topic.as_bytes());
-    // One byte of length is enough for these tests.
+    // One byte of length is sufficient for these tests.
     body.push(
         u8::try_from(properties.len())
             .ok()
@@ -129,7 +129,7 @@ async fn events_are_cloudevents_in_each_mode_and_those_that_are_pass_through() {
     let of = |path: &str| -> Vec<&Arc<Received>> { requests.iter().filter(|request| request.path == path).collect() };
     let (binary, objects, batches) = (of("/binary"), of("/structured"), of("/batched"));
 
-    // The ids and times of the host's own events are not known before.
+    // The ids and times of the host's own events are not known in advance.
     let first = binary[0];
     for (name, expected) in [
         ("content-type", "application/json"),

@@ -145,7 +145,8 @@ async fn serve(
     Ok(end)
 }
 
-/// Whether the default module may print. Its settings in the modules folder, or a replacement, may send webhooks elsewhere.
+/// Whether the default module may print. Its settings in the modules folder, or a replacement, may send webhooks to
+/// another place.
 fn is_printing(modules: &modules::Handle) -> bool {
     let webhook = modules.state("webhook").and_then(|state| state.generation);
     webhook.is_some_and(|generation| generation.egress.iter().any(|grant| grant == "stdout:"))

@@ -39,14 +39,14 @@ async fn clauses_of_sql_choose_events_and_columns() {
     let mut scene = Scene::with(Setup::new().config(rules)).await;
     for version in [Version::V311, Version::V5] {
         let mut client = Raw::client(scene.host.address, version, id(version)).await;
-        // The third is no JSON: whoever asks what is inside gets nothing.
+        // The third payload is not JSON: a lookup inside it finds nothing.
         for (id, payload) in [(1, r#"{"t": 31.5}"#), (2, r#"{"t": 3}"#), (3, "cold"), (4, "{}")] {
             client.publish(version, "sensors/k/temp", id, payload.as_bytes()).await;
         }
         client.publish(version, "other", 5, br#"{"t": 99}"#).await;
         client.disconnect().await;
     }
-    // A DISCONNECT that the host has not read when it stops would not be the reason of the end.
+    // If the host stops before it reads DISCONNECT, the reason of the end would be different.
     scene.sink.wait_for(5, PATIENCE).await;
     scene.host.stop().await;
     let sent = |version: Version| -> Vec<(String, String)> {

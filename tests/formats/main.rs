@@ -1,8 +1,8 @@
-//! One client script and what each broker's format makes of it: the bodies of every step, against literal ones.
+//! One client script, and the bodies of each broker's format for it: every step is compared with literal bodies.
 //!
-//! The script is the same for all formats and both versions of MQTT; a [`Story`] has the expectations of one format. Steps
-//! that a broker says nothing about are empty. `$…` is what differs between the versions, `<…>` what differs from run
-//! to run.
+//! The script is the same for all formats and both versions of MQTT. A [`Story`] has the expectations of one format.
+//! Steps for which a broker sends nothing are empty. `$…` marks the differences between the versions, `<…>` those
+//! between runs.
 
 mod bodies;
 mod clauses;
@@ -19,7 +19,7 @@ use hookhost_tests::{PATIENCE, Version, body};
 
 use bodies::{EMQX4, EMQX4_PAGE, EMQX5, NANOMQ};
 
-/// What one format makes of the script.
+/// The bodies of one format for the script.
 struct Story {
     /// Its settings in `[webhook]`.
     settings: &'static str,
@@ -35,23 +35,23 @@ struct Story {
     subscribe: &'static str,
     /// A publish of `c1` with QoS 0, 1 and 2 to `t/1`.
     publish: [&'static str; 3],
-    /// What `c2` gets of it.
+    /// The deliveries to `c2`.
     deliver: [&'static str; 3],
-    /// A publish of `c1` to `s/1`, which the group gets.
+    /// A publish of `c1` to `s/1`, which the group receives.
     publish_shared: &'static str,
     deliver_shared: &'static str,
-    /// A publish of `c1` with QoS 1 to a topic that nobody subscribes to.
+    /// A publish of `c1` with QoS 1 to a topic without subscribers.
     nobody: &'static str,
-    /// `c2` gives `t/#` back.
+    /// `c2` unsubscribes from `t/#`.
     unsubscribe: &'static str,
-    /// `c1` publishes a message to be kept, and `c2` subscribes to it.
+    /// `c1` publishes a retained message, and `c2` subscribes to it.
     publish_retained: &'static str,
     deliver_retained: &'static str,
-    /// `c3` with a will for `w` vanishes.
+    /// `c3`, with a will for `w`, disconnects without DISCONNECT.
     will: &'static str,
-    /// Another connection of `c4` takes the place of the first one: what is told of the first.
+    /// A second connection of `c4` takes over from the first: the bodies for the first connection.
     replaced: &'static str,
-    /// `c5` is silent for too long.
+    /// `c5` exceeds its keep alive.
     timeout: &'static str,
     /// An administrator ends the connection of `c6`.
     kick: &'static str,
@@ -151,8 +151,8 @@ async fn play(version: Version, story: &Story) {
     replace(&mut scene, version, story).await;
 }
 
-/// The old connection ends in a task of its own, so that what is told of it may come between any two of the new one's:
-/// the two are compared each by itself, once the host has told everything.
+/// The old connection ends in its own task, so its bodies may come between any two of the new one. The test compares
+/// each connection separately, after the host has sent everything.
 async fn replace(scene: &mut Scene, version: Version, story: &Story) {
     let address = scene.host.address;
     let mut old = Raw::client(address, version, "c4").await;

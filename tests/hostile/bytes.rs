@@ -1,4 +1,4 @@
-//! Bytes that are no packets, and packets that are no sense.
+//! Bytes that are not packets, and packets that make no sense.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tokio::task::JoinSet;
 
 use crate::Town;
 
-/// Sends bytes on a connection of their own and closes it, after the host has or when it has nothing more to say.
+/// Sends bytes on a connection of their own. Closes it after the host has closed or has sent its last answer.
 async fn throw(to: SocketAddr, before: &[u8], bytes: &[u8]) {
     let mut raw = Raw::open(to).await;
     if !before.is_empty() {
         raw.send(before).await;
         raw.expect(kind::CONNACK).await;
     }
-    // The host may close at any byte; then the rest cannot be sent.
+    // The host may close after any byte. The rest cannot be sent then.
     if raw.try_send(bytes).await.is_ok() && raw.try_send(&packet::ping()).await.is_ok() {
-        // It answers, closes, or waits for the rest of a packet.
+        // The host answers, closes, or waits for the rest of a packet.
         while let Some(Some(packet)) = raw.read_within(Duration::from_millis(50)).await {
             if packet.kind() == kind::PINGRESP {
                 break;
@@ -28,12 +28,12 @@ async fn throw(to: SocketAddr, before: &[u8], bytes: &[u8]) {
     }
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers that are the same in every run.
 struct Dice(u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
-        // xorshift64*: good enough to hit odd places, and no dependency.
+        // xorshift64*: random enough to hit unusual places, and no dependency.
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -52,7 +52,7 @@ fn will(qos: u8) -> Connect {
     }
 }
 
-/// First packets that are not a proper CONNECT.
+/// First packets that are not a valid CONNECT.
 fn bad_openings() -> Vec<Vec<u8>> {
     let v5 = |properties: &[u8]| {
         Connect {
@@ -145,7 +145,7 @@ fn bad_openings() -> Vec<Vec<u8>> {
     let mut first = connect.encode();
     first[0] |= 3;
     list.push(first);
-    // Every truncation of a rich one.
+    // Every truncation of a CONNECT with all fields.
     let rich = Connect {
         username: Some(b"user".to_vec()),
         ..will(1)
@@ -155,7 +155,7 @@ fn bad_openings() -> Vec<Vec<u8>> {
     list
 }
 
-/// Packets that are wrong after a proper CONNECT.
+/// Packets that are invalid after a valid CONNECT.
 fn bad_packets(version: Version) -> Vec<Vec<u8>> {
     let publish = Publish {
         topic: b"t/x",
@@ -268,7 +268,7 @@ fn bad_packets(version: Version) -> Vec<Vec<u8>> {
     let whole = packet::subscribe(version, 5, &[("a/b", 1), ("c/#", 2)], None);
     list.extend((1..whole.len()).map(|end| whole[..end].to_vec()));
     if version == Version::V5 {
-        // Properties that do not belong there, are doubled, too short, or out of range.
+        // Properties that are invalid here, duplicated, too short, or out of range.
         for properties in [
             &[1u8, 0xff][..],
             &[2, 0x01, 2],
@@ -321,7 +321,7 @@ async fn malformed_packets(version: Version) {
     town.end().await;
 }
 
-/// Each of the inputs on a connection of its own, some at the same time.
+/// Sends each input on its own connection, some at the same time.
 async fn throw_all(to: SocketAddr, before: &[u8], inputs: Vec<Vec<u8>>) {
     let mut running = JoinSet::new();
     for bytes in inputs {
@@ -354,7 +354,7 @@ async fn bytes_at_random() {
         ]
         .concat();
         for _ in 0..150 {
-            // Honest bytes with a few changed, cut or repeated.
+            // Valid bytes with a few changed, cut or repeated.
             let mut bytes = honest.clone();
             for _ in 0..1 + dice.below(6) {
                 let at = dice.below(bytes.len());

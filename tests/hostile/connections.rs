@@ -1,4 +1,4 @@
-//! Connections that say nothing, take nothing, or come and go.
+//! Connections that send nothing, read nothing, or open and close all the time.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::Town;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_open_connections() {
     let limit = raise_file_limit();
-    // One descriptor here and one in the host for each; both sides need some for other things.
+    // Each connection needs one descriptor here and one in the host. Both sides need more for other uses.
     let count = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_sub(500)
@@ -31,7 +31,7 @@ async fn half_open_connections() {
     let mut next = 0;
     while open.len() < count {
         while opening.len() < 100 && next < count {
-            // Nothing at all, one byte, or all of CONNECT but its last byte.
+            // Nothing at all, one byte, or all of CONNECT except its last byte.
             let bytes = connect[..[0, 1, connect.len() - 1][next % 3]].to_vec();
             next += 1;
             opening.spawn(async move {
@@ -49,7 +49,7 @@ async fn half_open_connections() {
         );
     }
     let opened = start.elapsed();
-    // Newcomers get in while all of them are there.
+    // New clients connect while all of these are open.
     let start = Instant::now();
     let mut newcomer = Client::connect(to, Version::V5, "newcomer").await;
     newcomer.publish("t", 1, "x").await;
@@ -74,7 +74,7 @@ async fn clients_that_never_read() {
         "urls = [{:?}]\nrule.message_publish = [{{ action = \"message_publish\", topics = [\"bystander/#\"] }}]\n",
         sink.url("/hook")
     );
-    // Messages pile up for a client that does not read, up to a limit, until it is given up.
+    // Messages for a client that does not read are queued up to a limit. The host then disconnects the client.
     let setup = setup
         .env("HOOKHOST_MQTT__MAX_MQUEUE_BYTES", "16MiB")
         .env("HOOKHOST_MQTT__SEND_TIMEOUT", "10s");
@@ -93,7 +93,7 @@ async fn clients_that_never_read() {
     hearing.subscribe("flood/#", 1).await;
     let before = town.host.resident();
     let mut publisher = Raw::client(to, Version::V311, "publisher").await;
-    // 400 MB in all, as fast as they are taken: far more than may be kept for the four.
+    // 400 MB in total, as fast as the host reads them: far more than it may queue for the four clients.
     let payload = vec![b'x'; 64 << 10];
     let (rounds, batch) = (250, 25);
     let mut highest = 0;
@@ -130,7 +130,8 @@ async fn connections_that_come_and_go() {
         running.spawn(async move {
             let version = if number % 2 == 0 { Version::V311 } else { Version::V5 };
             let mut raw = Raw::open(to).await;
-            // The same few client ids, so that they take each other over; some say goodbye and some do not.
+            // The same few client ids, so that the connections take over from each other. Some send DISCONNECT and some
+            // do not.
             raw.send(&Connect::new(version, &format!("churn-{}", number % 7)).encode())
                 .await;
             if number % 3 != 0 && raw.read().await.is_some_and(|packet| packet.kind() == kind::CONNACK) {

@@ -1,7 +1,7 @@
-//! Input that no honest client sends, and clients that behave like none: only the connection that did it suffers.
+//! Input that no valid client sends, and misbehaving clients. Only the connection that misbehaves is affected.
 //!
-//! In every test a bystander lives its life on the same host: its publishes are confirmed in time and all its events
-//! are there.
+//! Every test has a well-behaved client on the same host, the bystander. Its publishes are confirmed in time and all
+//! its events arrive.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ mod bytes;
 mod connections;
 mod names;
 
-/// A host that sends all events but the flood's to a sink, and clients that must not notice anything.
+/// A host that sends all events except the flood's to a sink, and clients that must not be affected.
 struct Town {
     host: Host,
     sink: Sink,
@@ -30,7 +30,7 @@ impl Town {
         Town { host, sink, flow }
     }
 
-    /// Panics unless the host lives and the bystanders have lost nothing.
+    /// Panics unless the host runs and the bystanders have lost nothing.
     async fn end(self) {
         let Town { mut host, sink, flow } = self;
         flow.go_on(50).await;

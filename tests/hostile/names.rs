@@ -1,4 +1,4 @@
-//! Topics, client ids and payloads of any kind.
+//! Arbitrary topics, client ids and payloads.
 
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ async fn client_ids_of_any_kind() {
         for id in ids {
             let mut raw = Raw::open(town.host.address).await;
             raw.send(&Connect::new(version, id).encode()).await;
-            // A broker may refuse control characters; what it accepts it must report truly.
+            // A broker may reject control characters. If it accepts them, it must report them unchanged.
             let accepted = raw
                 .read()
                 .await

@@ -1,4 +1,4 @@
-//! Connections: who comes, how long a connection lasts, and why it ends.
+//! Connections: accepted and refused clients, the duration of a connection, and the reason of its end.
 
 use hookhost_tests::Version;
 use hookhost_tests::client::{Client, Options};
@@ -141,7 +141,7 @@ async fn a_will(version: Version) {
     let client = Raw::connect(scene.host.address, &connect).await;
     scene.skip_connect("c1").await;
     client.drop_connection();
-    // RMQTT knows no time for a will; a host that knows one may say it.
+    // RMQTT has no time for a will. A host that has a time may send it.
     let requests = scene.sink.wait_for(7, hookhost_tests::PATIENCE).await;
     let ts = if requests[4].json()["ts"].is_null() {
         "null"

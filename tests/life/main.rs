@@ -1,5 +1,5 @@
-//! A client's life, step by step: which webhooks each step causes, in which order per client, with which body.
-//! Both protocol versions go through the same scripts; `$…` in an expectation is what differs between them.
+//! The life of a client, step by step: the webhooks of each step, their order per client, and their bodies. Both
+//! protocol versions run the same scripts. `$…` in an expectation marks the differences between them.
 
 macro_rules! in_both_versions {
     ($($script:ident),* $(,)?) => {

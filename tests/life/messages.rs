@@ -46,7 +46,8 @@ async fn publish_to_a_subscriber(version: Version) {
     for topic in ["t/0", "t/1", "t/2"] {
         assert_eq!(receiver.message().await.topic, topic);
     }
-    // An acknowledgement may come after the next message was sent, so the two kinds are in order each by itself.
+    // An acknowledgement may arrive after the next message was sent, so the test checks the order of each kind
+    // separately.
     let kinds = scene
         .sink
         .wait_until("5 webhooks about deliveries", hookhost_tests::PATIENCE, |all| {
@@ -204,7 +205,7 @@ async fn qos_2_is_acknowledged_at_pubcomp(version: Version) {
     scene.skip("c2", &["message_delivered"]).await;
     receiver.send(&packet::ack(kind::PUBREC, id)).await;
     assert_eq!(receiver.expect(kind::PUBREL).await.id(), id);
-    // A publish of the receiver's own marks the time before PUBCOMP.
+    // A publish of the receiver marks the time before PUBCOMP.
     receiver.publish(version, "marker", 1, b"").await;
     receiver.send(&packet::ack(kind::PUBCOMP, id)).await;
     scene.skip("c2", &["message_publish", "message_acked"]).await;

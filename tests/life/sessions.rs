@@ -1,4 +1,4 @@
-//! Sessions: whose they are, and what outlives a connection.
+//! Sessions: their clients, and what is kept after a connection ends.
 
 use hookhost_tests::Version;
 use hookhost_tests::body::{self};
@@ -14,7 +14,7 @@ async fn the_same_client_id_again(version: Version) {
     scene.skip_connect("c1").await;
     let new = Raw::client(scene.host.address, version, "c1").await;
     old.closed().await;
-    // The old connection ends in its own task, so its webhook may come between any two of the new one's.
+    // The old connection ends in its own task, so its webhook may come between any two of the new one.
     let requests = scene.sink.wait_for(9, hookhost_tests::PATIENCE).await;
     let address = |raw: &Raw| raw.address().to_string();
     let of = |address: &str| -> Vec<String> {
@@ -115,7 +115,7 @@ async fn a_session_that_outlives_its_connection(version: Version) {
         .await;
     receiver.disconnect().await;
     scene.skip("c3", &["client_disconnected"]).await;
-    // The session is thrown away, so that stopping has nothing left to tell.
+    // The session is discarded, so that the stop of the host sends no further webhooks.
     Client::connect(scene.host.address, version, "c3")
         .await
         .disconnect()

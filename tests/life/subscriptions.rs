@@ -1,4 +1,4 @@
-//! Subscriptions: asked for, in force, shared, given up.
+//! Subscriptions: requested, active, shared, removed.
 
 use hookhost_tests::Version;
 use hookhost_tests::body::payload;

@@ -1,15 +1,16 @@
-//! Finds the binary under test. Cargo tells an integration test only of its own package's binaries, so it is looked for
-//! in the directory that the running test was built into. `HOOKHOST_BIN` names another one.
+//! Finds the binary under test. Cargo gives an integration test the paths of its own package's binaries only. So this
+//! module looks in the directory that the running test was built into. `HOOKHOST_BIN` overrides the path.
 //!
-//! If it is missing or older than what it is made of, it is built first, once per test process, in the same profile and
-//! for the whole workspace, so that features unify as in `cargo build --workspace`: no test runs against yesterday's host.
+//! A binary that is missing or older than its sources is built first, once per test process. The build uses the same
+//! profile and the whole workspace, so that features unify as in `cargo build --workspace`. No test runs an outdated
+//! host.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// Path of the `hookhost` binary, built if need be. Panics with cargo's output if it does not build.
+/// Path of the `hookhost` binary, built if necessary. Panics with cargo's output if it does not build.
 pub fn hookhost() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os("HOOKHOST_BIN") {
@@ -31,7 +32,7 @@ pub fn workspace() -> &'static Path {
         .expect("the package lies in the workspace")
 }
 
-/// `target/debug`, `target/release`, …: where the running executable was built to.
+/// The directory of the running executable: `target/debug`, `target/release`, …
 pub fn profile_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a running executable has a path");
     let dir = exe.parent().expect("an executable lies in a directory");
@@ -50,7 +51,7 @@ fn is_fresh(binary: &Path) -> bool {
     built.is_some() && built > newest
 }
 
-/// When a file, or any file below a directory, was changed last.
+/// The time of the last change of a file, or of any file below a directory.
 fn newest(path: &Path) -> Option<SystemTime> {
     if !path.is_dir() {
         return std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
@@ -84,7 +85,8 @@ fn build() {
     );
 }
 
-/// Cargo as a user would call it, without the variables that it sets for a test: some make build scripts run again.
+/// Cargo as a user would call it, without the variables that it sets for a test. Some of them make build scripts run
+/// again.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -96,7 +98,7 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// The built-in module as a file, found below the target directory, where building the host puts it.
+/// The built-in module as a file. The build of the host puts it below the target directory.
 pub fn builtin_module() -> PathBuf {
     hookhost();
     let target = profile_dir()
@@ -110,13 +112,13 @@ pub fn builtin_module() -> PathBuf {
     find(&target, "hookhost_webhook.wasm", 7).unwrap_or_else(|| panic!("no hookhost_webhook.wasm below {target:?}"))
 }
 
-/// The module of the tests' own that misbehaves when told to, built for `wasm32-wasip2` once per test process.
+/// The tests' own module that misbehaves on request, built for `wasm32-wasip2` once per test process.
 pub fn probe_module() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| build_guest(&workspace().join("tests/guests/probe/Cargo.toml"), "probe"))
 }
 
-/// The example that the README begins with, built as its users build it.
+/// The first example of the README, built as its users build it.
 pub fn example_module() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| rust_example("temperature-alert"))
@@ -136,8 +138,8 @@ fn build_guest(manifest: &Path, package: &str) -> PathBuf {
     build_guest_in("release", manifest, package)
 }
 
-/// Guests have a target directory of their own, so that they wait for no lock of the outer cargo and share what they
-/// depend on.
+/// Guests have their own target directory, so that they do not wait for the lock of the outer cargo and share their
+/// dependencies.
 pub fn guests_dir() -> PathBuf {
     profile_dir()
         .parent()
@@ -145,7 +147,7 @@ pub fn guests_dir() -> PathBuf {
         .join("test-guests")
 }
 
-/// Cargo for guests, which are built for another target than what is built here.
+/// Cargo for guests, whose target differs from that of the host.
 pub fn guest_cargo(command: &str, manifest: &Path) -> Command {
     let mut cargo = cargo();
     cargo

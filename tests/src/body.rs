@@ -1,14 +1,14 @@
-//! Webhook bodies as text. The order of keys is part of the format, so bodies are compared as they came, with what
-//! differs from run to run replaced by placeholders after a look at its shape:
+//! Webhook bodies as text. The order of keys is part of the format, so tests compare bodies as they arrive. Values that
+//! differ from run to run are replaced by placeholders after a check of their form:
 //!
-//! | key | placeholder | shape |
+//! | key | placeholder | form |
 //! | --- | --- | --- |
 //! | `time` | `"<time>"` | `YYYY-MM-DD HH:MM:SS.mmm` |
-//! | `ts`, `pts`, `timestamp`, `*_at` | `<ms>`, `<s>` | milliseconds or seconds since 1970, of the last ten minutes |
-//! | `ipaddress`, `from_ipaddress`, `peername`, `sockname` | `"<addr>"` | `127.0.0.1:PORT`; without a port it stays |
+//! | `ts`, `pts`, `timestamp`, `*_at` | `<ms>`, `<s>` | milliseconds or seconds since 1970, within the last ten minutes |
+//! | `ipaddress`, `from_ipaddress`, `peername`, `sockname` | `"<addr>"` | `127.0.0.1:PORT`; unchanged without a port |
 //! | `id` | `"<id>"` | 32 hexadecimal digits |
 //!
-//! A `null` stays.
+//! A `null` is unchanged.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ pub fn now() -> u64 {
         .map_or(0, |age| age.as_millis() as u64)
 }
 
-/// The body with placeholders. Panics if it is no JSON object or a volatile field has another shape.
+/// The body with placeholders. Panics if it is not a JSON object or if a volatile field has another form.
 pub fn normalised(body: &str) -> String {
     if let Err(error) = serde_json::from_str::<Value>(body) {
         panic!("{error} in body {body}");
@@ -81,7 +81,7 @@ fn is_time(value: &str) -> bool {
         })
 }
 
-/// Keys and values of the outer object as they stand in the text, which is known to be JSON without white space.
+/// Keys and values of the outer object in their original text, which is known to be JSON without white space.
 fn fields(body: &str) -> Vec<(&str, &str)> {
     let inner = body
         .strip_prefix('{')
@@ -112,7 +112,7 @@ fn fields(body: &str) -> Vec<(&str, &str)> {
     fields
 }
 
-/// The client whose order an event belongs to: the receiver if there is one, else the publisher.
+/// The client that defines the order of an event: the receiver if there is one, else the publisher.
 pub fn subject(body: &Value) -> &str {
     body["clientid"]
         .as_str()
@@ -121,9 +121,9 @@ pub fn subject(body: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// What the body calls the event.
+/// The name of the event in the body.
 pub fn name(body: &Value) -> &str {
-    // EMQX 5 has an `action` too: what permission was asked for.
+    // EMQX 5 also has an `action`: the requested permission.
     body["event"]
         .as_str()
         .or_else(|| body["action"].as_str())
@@ -140,7 +140,7 @@ pub fn payload(body: &Value) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-/// Fails with a readable comparison unless both lists are equal.
+/// Panics with a readable comparison unless both lists are equal.
 pub fn check(of: &str, got: &[String], expected: &[String]) {
     if got == expected {
         return;

@@ -1,4 +1,4 @@
-//! An MQTT client on rumqttc, the same for both versions: normal life as an ordinary library lives it.
+//! An MQTT client on rumqttc, the same for both versions: the normal behaviour of a common library.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::{PATIENCE, Version};
 
-/// What CONNECT says.
+/// The content of CONNECT.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Protocol version.
@@ -21,7 +21,7 @@ pub struct Options {
     pub clean: bool,
     /// User name.
     pub username: Option<String>,
-    /// Seconds that the session outlives the connection; MQTT 5 only.
+    /// Seconds that the session is kept after the connection ends; MQTT 5 only.
     pub session_expiry: Option<u32>,
     /// User properties; MQTT 5 only.
     pub user_properties: Vec<(String, String)>,
@@ -40,7 +40,7 @@ impl Options {
         }
     }
 
-    /// A session that outlives its connection.
+    /// A session that is kept after its connection ends.
     pub fn persistent(version: Version, id: &str) -> Options {
         let session_expiry = (version == Version::V5).then_some(3600);
         Options {
@@ -84,7 +84,7 @@ pub struct Client {
     notes: mpsc::UnboundedReceiver<Note>,
     inbox: VecDeque<Message>,
     pump: JoinHandle<()>,
-    /// Whether CONNACK said so.
+    /// The session-present flag of CONNACK.
     pub session_present: bool,
 }
 
@@ -244,7 +244,7 @@ fn qos_v5(qos: u8) -> v5::mqttbytes::QoS {
     v5::mqttbytes::qos(qos).expect("0, 1 or 2")
 }
 
-/// Turns the library's events into notes until the connection ends or DISCONNECT is on its way.
+/// Records the library's events until the connection ends or DISCONNECT is on its way.
 async fn pump_v4(mut events: rumqttc::EventLoop, notes: mpsc::UnboundedSender<Note>) {
     use rumqttc::{Event, Outgoing, Packet};
     while let Ok(event) = events.poll().await {

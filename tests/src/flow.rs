@@ -1,5 +1,5 @@
-//! A steady stream of numbered messages, and what became of them: every number must arrive exactly once and, per
-//! client, in order.
+//! A steady stream of numbered messages, and the check of their delivery: every number must arrive exactly once and,
+//! per client, in order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -23,10 +23,10 @@ pub struct Flow {
     clients: Vec<JoinHandle<Sent>>,
 }
 
-/// How far a stream that waits for a sink may be ahead of it.
+/// Maximum lead of a stream over its sink, in messages.
 pub const LEAD: usize = 2_000;
 
-/// What one client has sent, all of it acknowledged.
+/// The acknowledged messages of one client.
 #[derive(Debug, Clone)]
 pub struct Sent {
     /// Client id.
@@ -38,13 +38,13 @@ pub struct Sent {
 }
 
 impl Flow {
-    /// Starts so many clients `NAME-N`, which publish to `TOPIC/N` at a rate per second that they share.
+    /// Starts this number of clients `NAME-N`. They publish to `TOPIC/N` at a rate per second that they share.
     pub async fn start(to: SocketAddr, name: &str, clients: u32, rate: u32, topic: &str) -> Flow {
         Flow::open(to, name, clients, rate, topic, None).await
     }
 
-    /// The same, but at most [`LEAD`] messages ahead of what arrives at a sink: on a machine that cannot keep up with the
-    /// rate the stream is slower, and nothing piles up. Each message must cause a request.
+    /// The same, but at most [`LEAD`] messages ahead of the requests at a sink. On a machine that cannot keep up with
+    /// the rate the stream is slower, and no backlog builds up. Each message must cause a request.
     pub async fn before(sink: &Sink, to: SocketAddr, name: &str, clients: u32, rate: u32, topic: &str) -> Flow {
         Flow::open(to, name, clients, rate, topic, Some(sink.arrivals())).await
     }
@@ -82,12 +82,12 @@ impl Flow {
         }
     }
 
-    /// How many publishes are acknowledged so far.
+    /// The number of acknowledged publishes so far.
     pub fn acknowledged(&self) -> u32 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more are acknowledged.
+    /// Waits until this number of further publishes is acknowledged.
     pub async fn go_on(&self, more: u32) {
         let enough = self.acknowledged() + more;
         let deadline = Instant::now() + PATIENCE;
@@ -123,14 +123,14 @@ struct Publisher {
     rate: f64,
     stopped: watch::Receiver<bool>,
     acknowledged: Arc<AtomicU32>,
-    /// By all clients.
+    /// The number of messages that all clients have sent.
     sent: Arc<AtomicU32>,
-    /// How many requests have arrived where they must not pile up.
+    /// The number of requests at the sink that limits the lead.
     arrivals: Option<watch::Receiver<usize>>,
 }
 
 impl Publisher {
-    /// Whether another message is not too many.
+    /// Whether another message stays within the limit.
     fn is_free(&self) -> bool {
         let sent = self.sent.load(Ordering::Relaxed) as usize;
         self.arrivals
@@ -188,7 +188,7 @@ impl Publisher {
     }
 }
 
-/// Waits until it is true, or nobody can make it so any more.
+/// Waits until the condition is true, or until no sender can change the value any more.
 async fn told(flag: &mut watch::Receiver<bool>) {
     drop(flag.wait_for(|flag| *flag).await);
 }
@@ -211,12 +211,12 @@ pub fn numbers<'a>(requests: impl IntoIterator<Item = &'a Arc<Received>>) -> BTr
     numbers
 }
 
-/// How many there are in total.
+/// The total number.
 pub fn total(sent: &[Sent]) -> usize {
     sent.iter().map(|client| client.count as usize).sum()
 }
 
-/// Panics unless every number of every client is there exactly once and in order.
+/// Panics unless every number of every client arrived exactly once and in order.
 pub fn assert_once_in_order(sent: &[Sent], arrived: &BTreeMap<String, Vec<u32>>) {
     assert_once(sent, arrived);
     for (client, numbers) in arrived {
@@ -226,7 +226,7 @@ pub fn assert_once_in_order(sent: &[Sent], arrived: &BTreeMap<String, Vec<u32>>)
     }
 }
 
-/// Panics unless every number of every client is there exactly once.
+/// Panics unless every number of every client arrived exactly once.
 pub fn assert_once(sent: &[Sent], arrived: &BTreeMap<String, Vec<u32>>) {
     for client in sent {
         let mut numbers = arrived.get(&client.id).cloned().unwrap_or_default();

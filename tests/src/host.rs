@@ -1,4 +1,4 @@
-//! The host under test: the real binary on ports of the system's choice, with a directory of its own.
+//! The host under test: the real binary on ports that the system chooses, with its own directory.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::process::{Log, Process};
 use crate::{PATIENCE, binary};
 
-/// How a host is to be started.
+/// The settings for starting a host.
 pub struct Setup {
     command: Command,
     dir: TempDir,
 }
 
-/// The binary with a clean environment: no variable of the one who runs the tests configures it. The cache of compiled
-/// modules is shared, so that only the first host of all pays for it.
+/// The binary with a clean environment, so that variables of the caller do not configure it. The cache of compiled
+/// modules is shared, so that only the first host compiles them.
 pub fn command(dir: &Path) -> Command {
     let mut command = Command::new(binary::hookhost());
     for (name, _) in std::env::vars_os() {
@@ -29,7 +29,7 @@ pub fn command(dir: &Path) -> Command {
             "RMQTT_",
             "EMQX_",
             "NANOMQ_",
-            // With backtraces the host reads the symbols of its binary, some 80 MB, into its memory.
+            // With backtraces the host would read the symbols of its binary, about 80 MB, into its memory.
             "RUST_BACKTRACE",
             "RUST_LIB_BACKTRACE",
             "RUST_LOG",
@@ -86,14 +86,14 @@ impl Setup {
         self.arg("--webhook-config").arg(path)
     }
 
-    /// Writes a configuration of the host's own and passes it with `--config`.
+    /// Writes a configuration file of hookhost and passes it with `--config`.
     pub fn config(self, toml: &str) -> Setup {
         let path = self.dir().join("hookhost.toml");
         std::fs::write(&path, toml).expect("the directory is ours");
         self.arg("--config").arg(path)
     }
 
-    /// Makes a modules folder and passes it with `--modules`.
+    /// Creates a modules folder and passes it with `--modules`.
     pub fn modules(self) -> Setup {
         let path = self.dir().join("modules");
         std::fs::create_dir_all(&path).expect("the directory is ours");
@@ -106,7 +106,7 @@ impl Setup {
         self
     }
 
-    /// Starts the host and waits until it says that it is ready.
+    /// Starts the host and waits until it reports that it is ready.
     pub async fn start(self) -> Host {
         let process = Process::start(self.command);
         let ready = process
@@ -136,21 +136,21 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     fields.split_whitespace().find_map(value)
 }
 
-/// A host that serves. When the test fails its log is printed.
+/// A running host. When the test fails, the host's log is printed.
 pub struct Host {
     /// The process.
     pub process: Process,
-    /// Where it serves MQTT.
+    /// The address for MQTT.
     pub address: SocketAddr,
-    /// Where its admin API is; none if that is off.
+    /// The address of its admin API; `None` if the API is off.
     pub admin: Option<SocketAddr>,
     dir: TempDir,
 }
 
-/// How a command has ended.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code; none if a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -174,20 +174,20 @@ pub async fn ended(mut command: Command) -> Ended {
 }
 
 impl Host {
-    /// A host of which every event goes to one URL.
+    /// A host that sends every event to one URL.
     pub async fn with_url(url: &str) -> Host {
         Setup::new().url(url).start().await
     }
 
-    /// Runs a command that asks this host, such as `["modules", "rescan"]`, and expects that it succeeds; returns its
-    /// standard output.
+    /// Runs a command for this host, such as `["modules", "rescan"]`. Panics unless it succeeds. Returns its standard
+    /// output.
     pub async fn ask(&self, args: &[&str]) -> String {
         let ended = self.try_ask(args).await;
         assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
         ended.stdout
     }
 
-    /// As [`Host::ask`], however it ends.
+    /// As [`Host::ask`], with any result.
     pub async fn try_ask(&self, args: &[&str]) -> Ended {
         let mut command = command(self.dir());
         let admin = self.admin.expect("the admin API is on");
@@ -210,14 +210,14 @@ impl Host {
         self.dir().join("modules").join(name)
     }
 
-    /// Puts a file into the modules folder in one step, as a careful user does: written beside it, then renamed.
+    /// Puts a file into the modules folder in one step: writes it beside its place, then renames it.
     pub fn drop_module(&self, name: &str, content: impl AsRef<[u8]>) {
         let hidden = self.dir().join("incoming");
         std::fs::write(&hidden, content).expect("the directory is ours");
         std::fs::rename(hidden, self.module_path(name)).expect("the modules folder exists");
     }
 
-    /// Takes a file out of the modules folder.
+    /// Removes a file from the modules folder.
     pub fn remove_module(&self, name: &str) {
         std::fs::remove_file(self.module_path(name)).expect("the file is there");
     }
@@ -227,7 +227,7 @@ impl Host {
         self.process.memory("VmRSS")
     }
 
-    /// Sends SIGTERM and waits for the end; panics unless the exit code is 0. Returns how long it took.
+    /// Sends SIGTERM and waits for the end. Panics unless the exit code is 0. Returns the duration.
     pub async fn stop(&mut self) -> Duration {
         let start = std::time::Instant::now();
         self.process.signal(Signal::TERM);

@@ -1,9 +1,9 @@
-//! Examples in languages whose tools are not part of this workspace: installed, tested and built by the commands of
-//! their READMEs, in a copy below `target/test-guests`, so that the source tree stays clean.
+//! Examples in languages whose tools are not part of this workspace. The commands of their READMEs install, test and
+//! build them, in a copy below `target/test-guests`, so that the source tree stays clean.
 //!
-//! What is installed and what is built is kept until what it was made of has changed in content. Where a tool is
-//! missing, or cannot be installed because there is no network, the test says so on standard error and passes;
-//! `HOOKHOST_TEST_LANGUAGES=all` makes that a failure, and `none` leaves such examples out.
+//! Installed tools and built files are kept until the content of their sources changes. If a tool is missing, or cannot
+//! be installed because there is no network, the test reports this on standard error and passes.
+//! `HOOKHOST_TEST_LANGUAGES=all` makes that a failure, and `none` skips such examples.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -12,14 +12,14 @@ use std::process::{Command, Output};
 
 use crate::binary::{guests_dir, workspace};
 
-/// An example and the commands that make a module of it, for a shell in its directory.
+/// An example and the commands that build its module, for a shell in its directory.
 #[derive(Debug)]
 pub struct Example {
     /// Its directory in `examples/`.
     pub name: &'static str,
-    /// Programs that must be there.
+    /// Programs that must be installed.
     pub needs: &'static [&'static str],
-    /// Files that say what is installed.
+    /// Files that list the installed packages.
     pub pins: &'static [&'static str],
     /// Installs the tools.
     pub install: &'static [&'static str],
@@ -76,13 +76,13 @@ pub const PYTHON: Example = Example {
 };
 
 impl Example {
-    /// The module's component, tested and built unless it is there already; none, with a line that says why, if its
-    /// tools are missing. Panics if its README has other commands, if its tests fail or if it does not build.
+    /// The module's component, tested and built unless it already exists. Returns `None`, with a line that says why, if
+    /// its tools are missing. Panics if its README has other commands, if its tests fail or if it does not build.
     pub fn module(&self) -> Option<Vec<u8>> {
         self.module_of(&workspace().join("examples").join(self.name))
     }
 
-    /// The same of a project that lies elsewhere.
+    /// The same for a project in another directory.
     pub fn module_of(&self, source: &Path) -> Option<Vec<u8>> {
         let wanted = std::env::var("HOOKHOST_TEST_LANGUAGES").unwrap_or_default();
         assert!(
@@ -107,7 +107,7 @@ impl Example {
         }
     }
 
-    /// Past the capture of the test harness, which shows nothing of tests that pass.
+    /// Bypasses the output capture of the test harness, which shows no output of tests that pass.
     fn skip(&self, why: &str) {
         let line = format!("skipped: the example {}: {why}\n", self.name);
         std::io::stderr()
@@ -115,7 +115,7 @@ impl Example {
             .expect("standard error is open");
     }
 
-    /// The component, or which tool is missing.
+    /// The component, or the missing tool.
     fn make(&self, source: &Path) -> Result<Vec<u8>, String> {
         let readme = std::fs::read_to_string(source.join("README.md")).expect("the example has a README");
         for command in [self.install, self.test, &[self.build]].concat() {
@@ -157,7 +157,7 @@ impl Example {
     }
 }
 
-/// Runs a command in a directory; an error is what it printed.
+/// Runs a command in a directory. The error is its output.
 fn shell(command: &str, dir: &Path) -> Result<(), String> {
     let output = Command::new("sh").arg("-c").arg(command).current_dir(dir).output();
     let Output { status, stdout, stderr } = output.map_err(|error| error.to_string())?;
@@ -171,7 +171,7 @@ fn shell(command: &str, dir: &Path) -> Result<(), String> {
     ))
 }
 
-/// Files of a directory and below, in order; without what is built or installed in it.
+/// Files of a directory and below, in order, without installed and built files.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -187,7 +187,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(below).collect()
 }
 
-/// Makes `to` hold the files of `from` and no others, but for what is built or installed there.
+/// Makes `to` hold exactly the files of `from`, except for installed and built files.
 fn renew(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("the target directory is ours");
     for stale in files(to) {
@@ -200,8 +200,8 @@ fn renew(from: &Path, to: &Path) {
     }
 }
 
-/// A hash of the names and the content of files and directories, without what is no part of a component: its README and
-/// its settings.
+/// A hash of the names and the content of files and directories. Excludes files that do not affect the component: its
+/// README and its settings.
 fn print(paths: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for path in paths {

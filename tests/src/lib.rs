@@ -1,9 +1,9 @@
-//! What the end-to-end tests and the load bench stand on: the real binary as a child process ([`host`]), real MQTT
-//! clients ([`client`], and [`raw`] where bytes matter), a real HTTP receiver that can be told to misbehave ([`sink`]),
-//! and the comparison of webhook bodies with literal ones ([`body`], [`scene`]).
+//! The base of the end-to-end tests and the load bench. It has the real binary as a child process ([`host`]), real MQTT
+//! clients ([`client`], and [`raw`] where bytes matter), and a real HTTP receiver that misbehaves on request
+//! ([`sink`]). It compares webhook bodies with literal ones ([`body`], [`scene`]).
 //!
-//! Everything waits for a condition with a deadline; what was there instead, and the host's log, is part of the failure.
-//! Ports are the system's choice and each host has a directory of its own, so tests run side by side.
+//! Every wait has a condition and a timeout. A failure shows the actual state and the host's log. The system chooses
+//! the ports and each host has its own directory, so tests run in parallel.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,10 +27,10 @@ pub mod tls;
 
 use std::time::Duration;
 
-/// How long a test waits for something that takes milliseconds on an idle machine.
+/// Timeout of a wait for something that takes milliseconds on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The two protocol versions that every step of a client's life is tried with.
+/// The two protocol versions. Tests run every step of a client's life with both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// MQTT 3.1.1.
@@ -53,7 +53,7 @@ impl Version {
 pub fn raise_file_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // A refusal leaves the soft limit as it was, which is what the return value then says.
+    // If the system refuses, the soft limit is unchanged, and the return value is that limit.
     if setrlimit(
         Resource::Nofile,
         Rlimit {

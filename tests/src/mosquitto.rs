@@ -1,4 +1,4 @@
-//! mosquitto, where it is installed: a broker that nobody here has written.
+//! mosquitto, if it is installed: an independent broker.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,18 +9,18 @@ use tempfile::TempDir;
 use crate::PATIENCE;
 use crate::process::Process;
 
-/// A mosquitto on a port of its own.
+/// A mosquitto on its own port.
 pub struct Mosquitto {
     /// The process.
     pub process: Process,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
     _dir: TempDir,
 }
 
 impl Mosquitto {
-    /// Starts it with these lines in its configuration, after `listener PORT 127.0.0.1`. None, said loudly, if it is not
-    /// installed.
+    /// Starts it with these lines in its configuration, after `listener PORT 127.0.0.1`. Returns `None`, with a visible
+    /// message, if it is not installed.
     pub async fn start(lines: &str) -> Option<Mosquitto> {
         let program = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"]
             .into_iter()
@@ -31,13 +31,13 @@ impl Mosquitto {
             );
             return None;
         };
-        // It cannot choose a port itself; one that was taken in between shows as an end of the process, and then the
-        // next one is tried.
+        // It cannot choose a port itself. If another program takes the port first, the process ends, and the next port
+        // is tried.
         for _ in 0..10 {
             let address = free().await;
             let dir = TempDir::with_prefix("hookhost-mosquitto-").expect("a temporary directory");
             let config = dir.path().join("mosquitto.conf");
-            // Run by root it would become somebody who may not read the files of the test.
+            // As root it would change to a user without access to the files of the test.
             let text = format!(
                 "user root\nlistener {} 127.0.0.1\nallow_anonymous true\n{lines}\n",
                 address.port()
@@ -46,7 +46,7 @@ impl Mosquitto {
             let mut command = Command::new(program);
             command.arg("-c").arg(&config);
             let mut process = Process::start(command);
-            // It says so once it listens.
+            // It reports in its log when it listens.
             let running = process.stderr.find(PATIENCE, |line| line.ends_with(" running"));
             if running.await.is_some() {
                 return Some(Mosquitto {
@@ -62,7 +62,7 @@ impl Mosquitto {
     }
 }
 
-/// An address where nobody listens.
+/// An address without a listener.
 async fn free() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     listener.local_addr().expect("a bound socket has an address")

@@ -1,6 +1,6 @@
-//! MQTT packets as bytes, for both versions: what the libraries cannot send, or not in that order.
+//! MQTT packets as bytes, for both versions: packets and orders that the libraries cannot send.
 //!
-//! Only the sender's half is complete; of received packets [`Packet`] tells kind, flags and identifier.
+//! Only the sender's half is complete. Of received packets [`Packet`] has the type, the flags and the identifier.
 
 use crate::Version;
 
@@ -48,7 +48,7 @@ impl Packet {
     }
 }
 
-/// CONNECT and what may be in it.
+/// CONNECT and its fields.
 #[derive(Debug, Clone)]
 pub struct Connect {
     /// Protocol name.
@@ -70,7 +70,7 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// A client that wants nothing special.
+    /// A client with default settings.
     pub fn new(version: Version, id: &str) -> Connect {
         Connect {
             protocol: "MQTT",
@@ -114,7 +114,7 @@ impl Connect {
     }
 }
 
-/// A publish and what may be in it.
+/// A publish and its fields.
 #[derive(Debug, Clone)]
 pub struct Publish<'a> {
     /// Topic, as bytes: it may be invalid.
@@ -226,7 +226,7 @@ fn length(buffer: &mut Vec<u8>, mut length: usize) {
     }
 }
 
-/// The first packet in a buffer and how long it is; none if it is not complete.
+/// The first packet in a buffer and its length; `None` if it is not complete.
 pub fn decode(buffer: &[u8]) -> Option<(Packet, usize)> {
     let (mut length, mut at) = (0, 1);
     loop {

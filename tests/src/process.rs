@@ -1,6 +1,6 @@
-//! A child process: its output as it comes, its end, signals. Killed when dropped.
+//! A child process: its output, its end, and signals. It is killed when dropped.
 //!
-//! Three threads belong to it: one reads each stream, one waits for the end. They outlive nothing but the process.
+//! It has three threads: one reads each stream, one waits for the end. They end with the process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitStatus, Stdio};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::sync::watch;
 
-/// Lines of a stream, so far. Clones see the same lines.
+/// The lines of a stream so far. All clones see the same lines.
 #[derive(Clone)]
 pub struct Log {
     lines: Arc<Mutex<Vec<String>>>,
@@ -41,7 +41,7 @@ impl Log {
         self.lines.lock().unwrap().clone()
     }
 
-    /// How many lines there are: a mark for [`Log::wait_after`].
+    /// The number of lines: a mark for [`Log::wait_after`].
     pub fn mark(&self) -> usize {
         self.lines.lock().unwrap().len()
     }
@@ -66,7 +66,7 @@ impl Log {
         }
     }
 
-    /// The first line that `wanted` accepts; none if the stream ends without it or the time is up.
+    /// The first line that `wanted` accepts; `None` if the stream ends without it or on a timeout.
     pub async fn find(&self, patience: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
         tokio::time::timeout(patience, self.search(0, wanted))
             .await
@@ -74,7 +74,7 @@ impl Log {
             .flatten()
     }
 
-    /// Waits for a line after a mark; none if the stream ends without it.
+    /// Waits for a line after a mark; `None` if the stream ends without it.
     async fn search(&self, mark: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let mut length = self.length.clone();
         let mut next = mark;
@@ -100,7 +100,7 @@ impl Log {
     }
 }
 
-/// Takes terminal colours out of a line.
+/// Removes terminal colours from a line.
 fn without_colours(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
     let mut chars = line.chars();
@@ -155,12 +155,12 @@ impl Process {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether it has not ended.
+    /// Whether it is still running.
     pub fn is_running(&self) -> bool {
         self.ended.borrow().is_none()
     }
 
-    /// Sends a signal; nothing happens if the process has ended.
+    /// Sends a signal. Does nothing if the process has ended.
     pub fn signal(&self, signal: Signal) {
         if self.is_running() {
             rustix::process::kill_process(self.pid, signal).ok();
@@ -196,8 +196,8 @@ impl Process {
     /// Processor time used so far, user and system together.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
-        // The name in parentheses may contain anything; the fields after it are numbers. utime and stime are the
-        // 14th and 15th of the line, in ticks of 10 ms on every Linux that matters here.
+        // The name in parentheses may contain anything. The fields after it are numbers. utime and stime are the 14th
+        // and 15th of the line, in ticks of 10 ms on all supported Linux systems.
         let ticks: u64 = stat
             .rsplit_once(')')
             .map(|(_, fields)| {

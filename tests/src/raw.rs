@@ -1,4 +1,4 @@
-//! An MQTT client that sends the bytes it is told to send and acknowledges nothing by itself.
+//! An MQTT client that sends arbitrary bytes and acknowledges nothing by itself.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Raw {
         }
     }
 
-    /// Connects and panics unless CONNACK says success.
+    /// Connects. Panics unless CONNACK reports success.
     pub async fn connect(to: SocketAddr, connect: &Connect) -> Raw {
         let mut raw = Raw::open(to).await;
         raw.send(&connect.encode()).await;
@@ -47,12 +47,12 @@ impl Raw {
         Raw::connect(to, &Connect::new(version, id)).await
     }
 
-    /// This end of the connection, as the host should see it.
+    /// The local address of the connection, as the host should see it.
     pub fn address(&self) -> SocketAddr {
         self.stream.local_addr().expect("a connected socket has an address")
     }
 
-    /// Sends bytes; panics if the host has closed.
+    /// Sends bytes. Panics if the host has closed the connection.
     pub async fn send(&mut self, bytes: &[u8]) {
         self.try_send(bytes)
             .await
@@ -64,14 +64,14 @@ impl Raw {
         self.stream.write_all(bytes).await
     }
 
-    /// The next packet; none if the host closes the connection. Panics if nothing happens in time.
+    /// The next packet; `None` if the host closes the connection. Panics on a timeout.
     pub async fn read(&mut self) -> Option<Packet> {
         self.read_within(PATIENCE)
             .await
             .unwrap_or_else(|| panic!("nothing to read within {PATIENCE:?}"))
     }
 
-    /// As [`Raw::read`]; the outer none means that nothing happened in time.
+    /// As [`Raw::read`]. The outer `None` means a timeout.
     pub async fn read_within(&mut self, patience: Duration) -> Option<Option<Packet>> {
         tokio::time::timeout(patience, async {
             loop {
@@ -89,7 +89,7 @@ impl Raw {
         .ok()
     }
 
-    /// The next packet, which must be of a kind.
+    /// The next packet, which must be of this type.
     pub async fn expect(&mut self, kind: u8) -> Packet {
         match self.read().await {
             Some(packet) if packet.kind() == kind => packet,
@@ -98,7 +98,7 @@ impl Raw {
         }
     }
 
-    /// Reads until the host closes; what comes before that does not matter.
+    /// Reads until the host closes the connection. Ignores the packets before that.
     pub async fn closed(&mut self) {
         while self.read().await.is_some() {}
     }
@@ -116,7 +116,7 @@ impl Raw {
         assert_eq!(self.expect(kind::PUBACK).await.id(), id);
     }
 
-    /// Sends PINGREQ and waits for PINGRESP: everything before it was handled.
+    /// Sends PINGREQ and waits for PINGRESP: the host has then handled everything before it.
     pub async fn ping(&mut self) {
         self.send(&packet::ping()).await;
         self.expect(kind::PINGRESP).await;
@@ -128,7 +128,7 @@ impl Raw {
         drop(self.stream.shutdown().await);
     }
 
-    /// Closes without a word.
+    /// Closes the connection without DISCONNECT.
     pub fn drop_connection(self) {}
 
     /// Both halves, for a client that writes and reads at its own pace.

@@ -1,8 +1,8 @@
-//! A host whose every event goes to one sink, and literal expectations of what each client causes.
+//! A host that sends every event to one sink, and literal expectations of the webhooks of each client.
 //!
-//! Order is promised per client, so webhooks are compared per client: those about it and the messages that it
-//! published. Each expectation goes on where the one before it ended, and [`Scene::finish`] lets the host flush and
-//! stop, so a webhook too many always shows.
+//! The host guarantees order per client, so the tests compare webhooks per client: those about it and the messages that
+//! it published. Each expectation continues where the previous one ended. [`Scene::finish`] lets the host flush and
+//! stop, so an unexpected webhook always shows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::host::{Host, Setup};
 use crate::sink::{Received, Sink};
 use crate::{PATIENCE, Version, body};
 
-/// Host, sink and how far the comparison has come.
+/// Host, sink and the position of the comparison.
 pub struct Scene {
     /// The host.
     pub host: Host,
-    /// Where its webhooks go.
+    /// The receiver of its webhooks.
     pub sink: Sink,
     seen: HashMap<String, usize>,
 }
@@ -26,7 +26,7 @@ impl Scene {
         Scene::with(Setup::new()).await
     }
 
-    /// The same with other settings besides.
+    /// The same with other settings.
     pub async fn with(setup: Setup) -> Scene {
         let sink = Sink::start().await;
         let host = setup.url(&sink.url("/hook")).start().await;
@@ -63,7 +63,7 @@ impl Scene {
         new
     }
 
-    /// Passes over the next webhooks of a client, which must be of these actions.
+    /// Skips the next webhooks of a client, which must be of these actions.
     pub async fn skip(&mut self, client: &str, actions: &[&str]) {
         let seen = self.seen.get(client).copied().unwrap_or_default();
         let enough = seen + actions.len();
@@ -81,7 +81,7 @@ impl Scene {
         self.seen.insert(client.to_owned(), enough);
     }
 
-    /// Passes over what every clean connect of a client causes.
+    /// Skips the webhooks of a clean connect of a client.
     pub async fn skip_connect(&mut self, client: &str) {
         self.skip(
             client,
@@ -95,12 +95,12 @@ impl Scene {
         .await;
     }
 
-    /// Passes over what the end of a clean session causes.
+    /// Skips the webhooks of the end of a clean session.
     pub async fn skip_end(&mut self, client: &str) {
         self.skip(client, &["client_disconnected", "session_terminated"]).await;
     }
 
-    /// Stops the host, which flushes, and panics if there is any webhook that was not expected.
+    /// Stops the host, which flushes. Panics if there is any unexpected webhook.
     pub async fn finish(mut self) {
         self.host.stop().await;
         let mut counts: HashMap<String, usize> = HashMap::new();
@@ -125,7 +125,7 @@ fn of_client(requests: &[Arc<Received>], client: &str) -> Vec<Arc<Received>> {
         .collect()
 }
 
-/// The lines of a text with the abbreviations of [`Scene::expect`] written out.
+/// The lines of a text with the abbreviations of [`Scene::expect`] expanded.
 pub fn lines(version: Version, text: &str) -> Vec<String> {
     let (proto, opts, bye) = match version {
         Version::V311 => (r#""proto_ver":4,"clean_session""#, "", "Disconnect(V3),RemoteClose"),

@@ -1,4 +1,4 @@
-//! Certificates made when a test runs, and the server's end of TLS.
+//! Certificates that are created while a test runs, and the server's side of TLS.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-/// An authority of a test's own.
+/// A certificate authority for one test.
 pub struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -27,7 +27,7 @@ pub struct Issued {
     pub key: String,
 }
 
-/// What a certificate says.
+/// The content of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// A server at 127.0.0.1.
@@ -41,7 +41,7 @@ pub enum Subject<'a> {
 }
 
 impl Authority {
-    /// A new one of this name.
+    /// A new authority of this name.
     pub fn new(name: &str) -> Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -85,7 +85,7 @@ impl Authority {
     }
 }
 
-/// A server that shows a certificate and, if there is an authority, asks clients for one of its.
+/// A server that shows a certificate. With an authority, it requests client certificates of that authority.
 pub fn server(own: &Issued, clients: Option<&Authority>) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone());

@@ -1,4 +1,4 @@
-//! The tools of a module's author: a new project builds and serves, files are explained, modules are tried with events.
+//! The tools for module authors: a new project builds and serves, files are inspected, modules are tested with events.
 
 mod projects;
 
@@ -111,7 +111,7 @@ fn what_is_no_module_is_explained() {
         2,
         &["nowhere.wasm cannot be read"],
     );
-    // Settings may lie beside it or be named, and be JSON.
+    // Settings may be beside the module or be named, and may be JSON.
     write(temp.path(), "good.wasm", &builtin);
     write(
         temp.path(),
@@ -136,7 +136,7 @@ fn what_is_no_module_is_explained() {
         0,
         &words,
     );
-    // Its lines are not those of the settings that it becomes.
+    // Errors have no line numbers: the lines of the JSON file differ from those of the settings made from it.
     write(temp.path(), "wrong.json", "{\n\"urlz\":[]}");
     expect(
         &hookhost(

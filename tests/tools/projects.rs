@@ -1,8 +1,8 @@
-//! New projects, from an empty folder into a host.
+//! New projects, from an empty folder to a running host.
 
 use super::*;
 
-/// The shell commands of the guide up to the point where a host is started, block by block.
+/// The shell commands of the guide up to the start of a host, block by block.
 fn guide() -> Vec<String> {
     let page = std::fs::read_to_string(binary::workspace().join("docs/modules.md")).unwrap();
     let blocks = page
@@ -12,13 +12,13 @@ fn guide() -> Vec<String> {
     blocks.collect()
 }
 
-/// A shell that has `hookhost` and cargo as a user has them.
+/// A shell with `hookhost` and cargo as for a user.
 fn shell(dir: &Path, script: &str) -> Output {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let bin = binary::hookhost().parent().unwrap().to_owned();
     let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).unwrap();
     let mut command = Command::new("sh");
-    // What cargo sets for this test is not there for a user, least of all the toolchain of rustup's proxy.
+    // A user does not have the variables that cargo sets for this test, especially the toolchain of rustup's proxy.
     for name in [
         "RUSTUP_TOOLCHAIN",
         "CARGO_TARGET_DIR",
@@ -43,7 +43,7 @@ fn shell(dir: &Path, script: &str) -> Output {
     command.output().unwrap()
 }
 
-/// Follows the guide's commands word for word until it starts a host; the rest is done with hosts of the tests.
+/// Runs the guide's commands unchanged until it starts a host. Hosts of the tests do the rest.
 #[tokio::test]
 async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     let temp = dir();
@@ -53,14 +53,14 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     assert_eq!(start, "hookhost module new too-hot\ncd too-hot\n");
     expect(&shell(root, start), 0, &["created too-hot"]);
     let project = root.join("too-hot");
-    // What other tests have built of the SDK's dependencies serves here as well.
+    // Reuse the SDK's dependencies that other tests have built.
     let shared = binary::guests_dir();
     std::fs::create_dir_all(&shared).unwrap();
     std::os::unix::fs::symlink(&shared, project.join("target")).unwrap();
 
     let mut all = String::new();
     for block in rest {
-        // From here on servers run in terminals of their own.
+        // From here on servers run in separate terminals.
         if block.starts_with("hookhost run") || block.starts_with("hookhost sink") {
             continue;
         }
@@ -91,7 +91,7 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     ] {
         assert!(all.contains(words), "{words} is not in:\n{all}");
     }
-    // The lock file is complete: nothing had to be added to it.
+    // The lock file is complete: the build added nothing to it.
     let manifest = project.join("Cargo.toml");
     let mut locked = binary::cargo();
     locked
@@ -185,7 +185,7 @@ fn a_new_module_takes_no_place_and_no_name_of_another() {
     assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 2, "nothing was made");
 }
 
-/// Makes a project in another language, builds it by the commands of its README, and tries it with its events.
+/// Creates a project in another language, builds it with the commands of its README, and tests it with its events.
 fn project_in(language: &str, example: &Example) {
     let root = binary::guests_dir().join("new");
     let source = root.join(example.name);

@@ -1,6 +1,6 @@
 //! The admin API, for operators and for the commands that act on a running host. `docs/admin.md` describes it.
 //!
-//! HTTP/1.1 with JSON, on an address of its own, by default on loopback. It has its own thread and runtime, so it answers
+//! HTTP/1.1 with JSON, on a separate address, by default on loopback. It has its own thread and runtime, so it answers
 //! while the broker is busy or stuck, and takes no time from MQTT clients. Slow operations run on separate threads.
 //!
 //! ```text

@@ -1,8 +1,8 @@
 //! `[destinations.NAME]`: receivers with their own credentials, signatures, TLS and delivery settings.
 //!
-//! A secret is in the configuration file (`bearer`), in a file of its own (`bearer_file`) or in the environment
-//! (`bearer_env`). Files and environment are read with the rest of the configuration, so that all problems are found before
-//! anything starts. No problem repeats a secret.
+//! A secret is in the configuration file (`bearer`), in a separate file (`bearer_file`) or in the environment
+//! (`bearer_env`). Files and environment are read with the rest of the configuration, so that all problems are found
+//! before anything starts. No problem repeats a secret.
 
 use std::io;
 use std::path::Path;

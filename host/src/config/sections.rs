@@ -1,4 +1,5 @@
-//! The sections other than `[mqtt]`, `[broker]`, `[webhook]` and `[destinations]`, as settings of the parts that use them.
+//! The sections other than `[mqtt]`, `[broker]`, `[webhook]` and `[destinations]`, as settings of the parts that use
+//! them.
 //!
 //! Those parts document the defaults. This module defines the keys and their ranges.
 
@@ -75,18 +76,18 @@ impl Hooks {
 /// `[wasm]`: the engine, and the limits of one instance of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wasm {
-    /// Instances of each module; each serves a share of the clients. By default half the number of processors, because the
-    /// other half serves clients and sends webhooks, and fewer if memory is short ([`Instances`]).
+    /// Instances of each module; each serves a share of the clients. By default half the number of processors, because
+    /// the other half serves clients and sends webhooks, and fewer if memory is short ([`Instances`]).
     pub instances: Instances,
     /// Limits of one instance.
     pub limits: wasm::Limits,
     /// Timeout of compiling a module. 60 s: ten times what Python takes on two processors.
     pub compile_time: Duration,
-    /// Maximum size of a `.wasm` in bytes. 256 MiB, which is also the upper bound: Python has 19 MB, and more would take
-    /// minutes to compile.
+    /// Maximum size of a `.wasm` in bytes. 256 MiB, which is also the upper bound: Python has 19 MB, and more would
+    /// take minutes to compile.
     pub module_size: usize,
-    /// Niceness of the threads of modules. 1: under CPU pressure clients get a slightly larger share. With 19 instead of 0,
-    /// publishes increased by a third and webhooks decreased by a third.
+    /// Niceness of the threads of modules. 1: under CPU pressure clients get a slightly larger share. With 19 instead of
+    /// 0, publishes increased by a third and webhooks decreased by a third.
     pub nice: i32,
     /// The cache of compiled modules, with which a start takes milliseconds: by default `hookhost` in the user's cache
     /// folder; `None` if the user has none.

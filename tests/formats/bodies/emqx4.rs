@@ -1,4 +1,4 @@
-//! What EMQX 4 makes of the script, and what its page says.
+//! The bodies of EMQX 4 for the script, and the bodies of its documentation.
 
 use crate::Story;
 
@@ -69,7 +69,7 @@ pub(crate) const EMQX4: Story = Story {
         {"username":null,"reason":"tcp_closed","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c3","action":"client_disconnected"}
         {"username":null,"reason":"tcp_closed","node":"hookhost@127.0.0.1","clientid":"c3","action":"session_terminated"}
     "#,
-    // EMQX 4 says nothing about it.
+    // EMQX 4 sends no webhook for it.
     replaced: "",
     timeout: r#"
         {"username":null,"reason":"keepalive_timeout","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c5","action":"client_disconnected"}

@@ -1,4 +1,4 @@
-//! What EMQX 5 makes of the script.
+//! The bodies of EMQX 5 for the script.
 
 use crate::Story;
 

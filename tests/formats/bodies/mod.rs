@@ -1,4 +1,4 @@
-//! What each format makes of the script.
+//! The bodies of each format for the script.
 
 mod emqx4;
 mod emqx5;

@@ -1,4 +1,4 @@
-//! What NanoMQ makes of the script.
+//! The bodies of NanoMQ for the script.
 
 use crate::Story;
 

@@ -1,4 +1,4 @@
-//! The sink's HTTP: requests in, the answers that were asked for out, right or wrong.
+//! The sink's HTTP: reads requests and sends the requested answers, valid or invalid.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Answer, Received, Shared};
 
-/// Serves whoever connects, until the sink goes down.
+/// Serves all connections until the sink goes down.
 pub(super) async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -31,7 +31,7 @@ pub(super) async fn accept(
             let Some(tls) = tls else {
                 return serve(stream, (connection, None), shared, up).await;
             };
-            // Who does not get through the handshake sends no request.
+            // A client whose handshake fails sends no request.
             if let Ok(stream) = tls.accept(stream).await {
                 let name = stream.get_ref().1.server_name().map(str::to_owned);
                 serve(stream, (connection, name), shared, up).await;
@@ -45,7 +45,7 @@ async fn down(up: &mut watch::Receiver<bool>) {
     drop(up.wait_for(|up| !up).await);
 }
 
-/// `connection` is its number and the name that was asked for.
+/// `connection` is its number and the server name that the client requested.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     connection: (usize, Option<String>),
@@ -62,7 +62,7 @@ async fn serve(
                     Ok(n) if n > 0 => buffer.extend_from_slice(&read[..n]),
                     _ => return,
                 },
-                // Going down ends idle connections only: a request that has begun to arrive is answered first.
+                // Going down closes idle connections only. A request that has begun to arrive is answered first.
                 () = down(&mut up), if idle => return,
             }
             continue;
@@ -75,7 +75,7 @@ async fn serve(
     }
 }
 
-/// Returns whether the connection goes on.
+/// Returns whether the connection stays open.
 async fn reply(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     answer: Answer,
@@ -124,7 +124,7 @@ async fn reply(
     }
 }
 
-/// The first request in the buffer and how long it is; none if it is not complete.
+/// The first request in the buffer and its length; `None` if it is not complete.
 fn parse(buffer: &[u8], (connection, server_name): &(usize, Option<String>)) -> Option<(Received, usize)> {
     let head_end = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&buffer[..head_end]);

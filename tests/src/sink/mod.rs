@@ -1,11 +1,11 @@
-//! A real HTTP/1.1 receiver on a port of its own, over TLS if it is told so, which keeps every request and answers as
-//! told: with a status, late, never, with nonsense, with half an answer. It can go down, so that connections are refused,
-//! and come up again on the same port.
+//! A real HTTP/1.1 receiver on its own port, optionally over TLS. It keeps every request and answers as the test
+//! requests: with a status, late, never, with invalid bytes, with half an answer. It can go down, so that connections
+//! are refused, and come up again on the same port.
 //!
-//! It speaks just enough HTTP by hand, because a library would not let it misbehave. Requests are kept from the moment
-//! they are complete, whatever the answer; going down lets each connection finish the request that it is reading, so
-//! that whatever was answered is known to both sides. Only the answers after which a connection is closed can leave the
-//! sender in doubt.
+//! It implements the necessary part of HTTP by hand, because a library would not let it misbehave. It keeps requests
+//! from the moment they are complete, whatever the answer. Going down lets each connection finish the request that it
+//! is reading, so both sides know every answered request. Only answers after which the connection is closed can leave
+//! the sender in doubt.
 
 mod http;
 
@@ -23,11 +23,11 @@ use tokio_rustls::TlsAcceptor;
 pub struct Received {
     /// When it was complete.
     pub at: Instant,
-    /// The same on the wall clock.
+    /// The same as wall-clock time.
     pub time: SystemTime,
-    /// Number of the connection that it came on.
+    /// The number of its connection.
     pub connection: usize,
-    /// Over TLS, the name that the sender asked for.
+    /// Over TLS, the server name that the sender requested.
     pub server_name: Option<String>,
     /// `POST`, …
     pub method: String,
@@ -35,9 +35,9 @@ pub struct Received {
     pub path: String,
     /// Header names in lower case with their values, in order.
     pub headers: Vec<(String, String)>,
-    /// The body; JSON, as a rule.
+    /// The body, usually JSON.
     pub body: String,
-    /// Status that it was answered with; none if it was not answered properly.
+    /// The status of the answer; `None` without a valid answer.
     pub status: Option<u16>,
 }
 
@@ -61,12 +61,12 @@ impl Received {
     }
 }
 
-/// What the sink does with a request.
+/// The sink's reaction to a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// A proper answer without body.
+    /// A valid answer without body.
     Status(u16),
-    /// A proper answer after a while.
+    /// A valid answer after a delay.
     After(Duration, u16),
     /// 302 to this place.
     Redirect(String),
@@ -96,13 +96,13 @@ pub struct Sink {
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
-    /// Holds the port while it is down: bound but not listening, so that connections are refused and nobody takes it.
+    /// Holds the port while it is down: bound but not listening. Connections are refused and no other program takes it.
     parked: Option<TcpSocket>,
     next: usize,
 }
 
 impl Sink {
-    /// Starts it; every request is answered with 200.
+    /// Starts it. Every request is answered with 200.
     pub async fn start() -> Sink {
         Sink::over(None)
     }
@@ -134,18 +134,18 @@ impl Sink {
         sink
     }
 
-    /// An `http://` or `https://` URL of a path here.
+    /// An `http://` or `https://` URL for a path on this sink.
     pub fn url(&self, path: &str) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.address)
     }
 
-    /// Decides how requests are answered from now on; the closure also gets how many came before.
+    /// Sets the answers from now on. The closure also gets the number of earlier requests.
     pub fn answer(&self, script: impl Fn(&Received, usize) -> Answer + Send + Sync + 'static) {
         *self.shared.script.lock().unwrap() = Arc::new(script);
     }
 
-    /// Refuses connections from now on; returns when the last open one has ended.
+    /// Refuses connections from now on. Returns when the last open one has ended.
     pub async fn down(&mut self) {
         self.shared.up.send_replace(false);
         if let Some(acceptor) = self.acceptor.take() {
@@ -172,22 +172,22 @@ impl Sink {
         )));
     }
 
-    /// Everything that has arrived.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<Arc<Received>> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// How many have arrived.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         *self.shared.count.borrow()
     }
 
-    /// How many have arrived, as it grows.
+    /// The number of requests, with updates.
     pub(crate) fn arrivals(&self) -> watch::Receiver<usize> {
         self.shared.count.subscribe()
     }
 
-    /// Waits until `enough` says so about all that has arrived, which it then returns.
+    /// Waits until `enough` returns true for all requests so far, and returns these.
     pub async fn wait_until(
         &self,
         what: &str,
@@ -199,7 +199,7 @@ impl Sink {
             loop {
                 count.mark_unchanged();
                 {
-                    // Judged in place: a copy at each arrival would be quadratic.
+                    // Checked in place: a copy at each arrival would be quadratic.
                     let requests = self.shared.requests.lock().unwrap();
                     if enough(&requests) {
                         return requests.clone();
@@ -216,7 +216,7 @@ impl Sink {
         }
     }
 
-    /// Waits until so many have arrived.
+    /// Waits until this number of requests has arrived.
     pub async fn wait_for(&self, count: usize, patience: Duration) -> Vec<Arc<Received>> {
         let mut arrived = self.shared.count.subscribe();
         if tokio::time::timeout(patience, arrived.wait_for(|arrived| *arrived >= count))
@@ -228,7 +228,7 @@ impl Sink {
         self.requests()
     }
 
-    /// The next request that this was not called for yet.
+    /// The next request that no earlier call has returned.
     pub async fn next_within(&mut self, patience: Duration) -> Arc<Received> {
         let requests = self.wait_for(self.next + 1, patience).await;
         self.next += 1;

@@ -1,5 +1,5 @@
-//! The module that `module-bench` measures, as a component and natively: a filter with a body of its own, as
-//! `examples/temperature-alert` is one.
+//! The module that `module-bench` measures, as a component and natively. It is a filter with its own body, like
+//! `examples/temperature-alert`.
 
 use hookhost_guest::pattern::TopicPattern;
 use hookhost_guest::{Event, Hook, Host, Interest, Message, Module, Outcome, Problems, Request};
@@ -26,7 +26,7 @@ struct Alert<'a> {
     at: u64,
 }
 
-/// Drops other topics by their names, readings up to the limit after reading them, and shapes the rest.
+/// Drops other topics by their names, drops readings up to the limit after parsing them, and formats the rest.
 #[derive(Debug)]
 pub struct Filter(Config);
 

@@ -1,27 +1,27 @@
-//! A module that misbehaves when a payload tells it to.
+//! A module that misbehaves as a payload requests.
 //!
 //! | payload | what it does |
 //! | --- | --- |
 //! | `panic` | panics |
 //! | `loop` | never returns |
-//! | `grow` | takes memory until there is none |
-//! | `fail` | says that it cannot handle the event |
-//! | `print` | prints to both streams and to the log, then as any other |
-//! | `exit` | ends the process that it thinks it is |
+//! | `grow` | allocates memory until the limit |
+//! | `fail` | reports that it cannot handle the event |
+//! | `print` | prints to both streams and to the log, then handles the event as any other |
+//! | `exit` | exits its process |
 //! | `sleep` | sleeps for an hour |
 //! | `overflow` | calls itself without end |
 //! | `huge N` | sends a body of N MiB |
 //! | `many N` | sends N requests without a body |
 //! | `flood the log` | logs without end |
-//! | `flood kv` | sets one key after the other without end, whatever the host says |
+//! | `flood kv` | sets one key after the other without end, and ignores errors of the host |
 //! | `count` | counts in `kv` and sends the count as payload |
 //! | `url …` | sends to that URL |
 //! | `header NAME=VALUE` | sends with that header |
 //! | `to NAME URL` | sends to that URL of the destination of that name |
 //! | anything else | sends `{"tag":…,"payload":…}` |
 //!
-//! And when its `tag` tells it to: `refuse` refuses the configuration, `hang` never comes to its end, `slow` takes half a
-//! second for it, `bomb` takes all memory for it, `always` panics on every event.
+//! Its `tag` requests more: `refuse` rejects the configuration, `hang` never finishes it, `slow` takes half a second
+//! for it, `bomb` allocates all memory for it, `always` panics on every event.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 struct Config {
     url: String,
-    /// Tells bodies of one configuration from those of another.
+    /// Identifies the configuration in the bodies.
     tag: String,
     /// Topic filter.
     topic: String,

@@ -1,5 +1,4 @@
-//! The broker engine as the host runs it, with the host's limits, but without a single hook handler: what MQTT alone
-//! costs.
+//! The broker engine as the host runs it, with the host's limits, but without hook handlers: the cost of MQTT alone.
 
 use hookhost_broker::{BrokerSettings, Limits, start};
 use hookhost_event::Node;

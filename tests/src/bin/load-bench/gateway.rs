@@ -1,4 +1,4 @@
-//! The gateway in front of mosquitto, beside mosquitto alone: what standing in between costs.
+//! The gateway in front of mosquitto, and mosquitto alone: the cost of the gateway.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::table::{Table, megabytes, micros};
 
 /// Connections that are opened at a time.
 const AT_ONCE: usize = 100;
-/// Round trips of one measurement; the first tenth does not count.
+/// Round trips of one measurement. The first tenth is warm-up and does not count.
 const ROUND_TRIPS: u16 = 10_000;
 
 /// What to measure.
@@ -38,7 +38,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut table = Table::default();
     for round in 1..=settings.publishing.rounds {
         eprintln!("round {round} of {}", settings.publishing.rounds);
-        // Nothing waits for a client that reads at its own pace.
+        // mosquitto queues without a limit, so nothing waits for a client that reads at its own pace.
         let mosquitto = Mosquitto::start("max_queued_messages 0\npersistence false")
             .await
             .context("mosquitto is needed: apt-get install mosquitto")?;
@@ -81,7 +81,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A gateway with a rule that nothing matches.
+/// A gateway with a rule that matches nothing.
 async fn gateway(upstream: SocketAddr) -> Host {
     Setup::new()
         .env("HOOKHOST_BROKER__ENGINE", "gateway")
@@ -110,7 +110,7 @@ async fn round_trip(to: SocketAddr) -> anyhow::Result<f64> {
     Ok(times[times.len() / 2].as_secs_f64() * 1e6)
 }
 
-/// Clients that connect and say nothing more.
+/// Clients that connect and stay idle.
 async fn crowd(to: SocketAddr, count: usize) -> anyhow::Result<Vec<Raw>> {
     let mut connections = Vec::with_capacity(count);
     while connections.len() < count {

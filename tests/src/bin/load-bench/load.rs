@@ -1,7 +1,7 @@
-//! The publishers: QoS 1 over MQTT 3.1.1 by hand, many publishes to a write, on one thread.
+//! The publishers: QoS 1 over MQTT 3.1.1, implemented by hand, with many publishes in a write, on one thread.
 //!
-//! Without a rate each keeps a window of unconfirmed publishes full; with one each sends when its time has come, and the
-//! stamp says when it really did.
+//! Without a rate each publisher keeps a window of unconfirmed publishes full. With a rate each publisher sends at its
+//! scheduled time, and the stamp has the actual time.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use hookhost_tests::packet::{Connect, Publish, kind};
 
 use crate::stamp::{LENGTH, Stamp, now};
 
-/// How long the last confirmations may take.
+/// Timeout of the last confirmations.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// What to publish.
@@ -40,12 +40,12 @@ pub(crate) struct Load {
     /// How long to publish.
     #[arg(long)]
     pub(crate) seconds: f64,
-    /// Publishes a second, all publishers together; 0: as many as are confirmed.
+    /// Publishes per second, all publishers together; 0: as many as are confirmed.
     #[arg(long)]
     pub(crate) rate: u32,
 }
 
-/// Publishes and prints what was confirmed, as one line of JSON.
+/// Publishes and prints the confirmed publishes as one line of JSON.
 pub(crate) async fn publish(load: Load) -> anyhow::Result<()> {
     let mut publishers = Vec::new();
     for number in 0..load.publishers {
@@ -88,9 +88,9 @@ struct Publisher {
     payload: Vec<u8>,
     sent: u32,
     confirmed: u32,
-    /// When the last confirmation came.
+    /// The time of the last confirmation.
     last: u64,
-    /// Bytes of a confirmation that is not complete.
+    /// Bytes of an incomplete confirmation.
     input: Vec<u8>,
     output: Vec<u8>,
 }
@@ -192,13 +192,13 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads what has come of confirmations, at least some of it.
+    /// Reads the confirmations that have arrived, at least some of them.
     async fn read(&mut self) -> anyhow::Result<()> {
         let read = self.stream.read_buf(&mut self.input).await?;
         self.confirm(read)
     }
 
-    /// Counts the confirmations among the bytes, of which so many are new.
+    /// Counts the confirmations among the bytes. `read` is the number of new bytes.
     fn confirm(&mut self, read: usize) -> anyhow::Result<()> {
         if read == 0 {
             bail!("the broker closed the connection");

@@ -1,13 +1,14 @@
-//! Load bench: how fast the host is, and how fast what it stands on is, in the same run on the same machine.
+//! Load bench: the speed of the host and the speed of its broker engine, in the same run on the same machine.
 //!
-//! Everything is a process of its own, as in real life: the sink, the publishers, the host (the binary of the same profile beside
-//! this one) and, as the baseline, the same broker engine without a handler. This program starts itself again for each
-//! of them, so nothing has to be installed. Machines are noisy: the scenarios are run in turn, several rounds of them,
-//! and the table has the medians and what each round gave.
+//! Every part is a separate process, as in production: the sink, the publishers, the host (the binary of the same
+//! profile beside this one) and, as the baseline, the same broker engine without a handler. This program starts itself
+//! again for each part, so nothing has to be installed. Machines are noisy, so the scenarios take turns for several
+//! rounds. The table has the medians and the result of each round.
 //!
-//! Every webhook is accounted for: each message carries its number, and lost, doubled and disordered ones are counted.
+//! Every webhook is accounted for: each message carries its number, and the bench counts lost, duplicate and reordered
+//! webhooks.
 
-// This is a measuring instrument: what it did not expect shall stop it.
+// This is a measuring instrument: an unexpected result must stop it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -57,8 +58,8 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let Cli { part, settings } = Cli::parse();
-    // The parts are given one thread each, as more would take the processors away from what is measured; the baseline
-    // has as many as the host.
+    // The parts get one thread each, because more would take processors away from the measured program. The baseline
+    // has as many threads as the host.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     if matches!(part, Some(Part::Baseline)) {
         runtime = tokio::runtime::Builder::new_multi_thread();

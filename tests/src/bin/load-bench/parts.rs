@@ -1,4 +1,4 @@
-//! The parts of the bench that are processes of their own, and what they report.
+//! The parts of the bench that are separate processes, and their reports.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use hookhost_tests::PATIENCE;
 use hookhost_tests::process::Process;
 use serde_json::Value;
 
-/// How long one part may take in all.
+/// Timeout of one part in total.
 const LONGEST_PART: Duration = Duration::from_secs(120);
 
-/// What publishers report.
+/// The report of publishers.
 pub(crate) struct Published {
     pub(crate) confirmed: u64,
     pub(crate) first: u64,

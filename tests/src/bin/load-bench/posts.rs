@@ -1,4 +1,4 @@
-//! POSTs as a webhook sender makes them, by hand on one thread and with nothing behind it: how fast the sink can be.
+//! POSTs like those of a webhook sender, by hand on one thread without a broker: the maximum speed of the sink.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::stamp::{LENGTH, Stamp, now};
 
-/// Where to, and how much.
+/// The target and the amount of requests.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Posts {
     #[arg(long)]
@@ -26,7 +26,7 @@ pub(crate) struct Posts {
     pub(crate) seconds: f64,
 }
 
-/// Posts and prints how many were answered, as one line of JSON.
+/// Sends POSTs and prints the number of answers, as one line of JSON.
 pub(crate) async fn post(posts: Posts) -> anyhow::Result<()> {
     let first = now();
     let end = Instant::now() + Duration::from_secs_f64(posts.seconds);
@@ -41,7 +41,7 @@ pub(crate) async fn post(posts: Posts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One request after another on one connection; how many were answered.
+/// Sends one request after another on one connection. Returns the number of answers.
 async fn connection(posts: Posts, publisher: u16, end: Instant) -> anyhow::Result<u32> {
     let mut stream = TcpStream::connect(posts.to).await?;
     stream.set_nodelay(true)?;

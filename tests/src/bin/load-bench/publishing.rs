@@ -44,7 +44,7 @@ impl Publishing {
     }
 }
 
-/// What stands above the table.
+/// The text above the table.
 impl fmt::Display for Publishing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Publishing {

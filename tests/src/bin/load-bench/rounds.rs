@@ -1,4 +1,4 @@
-//! The scenarios, in turn, and what each of them gave.
+//! The scenarios, in turn, and the results of each.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::parts::{Published, part, this};
 use crate::publishing::Publishing;
 use crate::table::{Table, megabytes, micros};
 
-/// How long the sink may be silent before what has not come counts as lost.
+/// How long the sink may be silent before missing webhooks count as lost.
 const SILENCE: Duration = Duration::from_secs(3);
 /// Connections of the raw generator, as many as the host opens by default.
 const CONNECTIONS: u16 = 128;
@@ -208,7 +208,7 @@ impl Bench {
         self.settings.publishing.publish(to, self.run, rate).await
     }
 
-    /// Opens a new page in the sink's book.
+    /// Starts a new run in the sink's records.
     fn begin(&mut self, publishers: u16) -> anyhow::Result<()> {
         self.run += 1;
         ask(
@@ -218,7 +218,7 @@ impl Bench {
         .map(drop)
     }
 
-    /// What the sink has of this run.
+    /// The sink's results for this run.
     fn report(&self, from: u64, to: u64) -> anyhow::Result<Value> {
         Ok(serde_json::from_str(&ask(
             self.sink.1,
@@ -226,7 +226,7 @@ impl Bench {
         )?)?)
     }
 
-    /// Waits until every confirmed publish has become a webhook, or nothing comes any more.
+    /// Waits until every confirmed publish has become a webhook, or until no more webhooks arrive.
     async fn drain(&self, done: &Published) -> anyhow::Result<Value> {
         let (mut received, mut since) = (0, Instant::now());
         let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -266,7 +266,7 @@ async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
     Ok((sink, address))
 }
 
-/// One HTTP request on a connection of its own; the answer's body.
+/// One HTTP request on its own connection. Returns the body of the answer.
 fn ask(to: SocketAddr, request: &str) -> anyhow::Result<String> {
     let mut stream = std::net::TcpStream::connect(to)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,7 +1,7 @@
-//! The receiver: HTTP/1.1 with keep-alive by hand on one thread, fast enough not to be what is measured, and the book
-//! in which every webhook is entered once.
+//! The receiver: HTTP/1.1 with keep-alive, implemented by hand on one thread. It is fast enough not to limit the
+//! result, and records every webhook once.
 //!
-//! `POST /begin?run=N&publishers=N` opens a new page, `GET /report?from=NS&to=NS` answers with what is on it.
+//! `POST /begin?run=N&publishers=N` starts a new record, `GET /report?from=NS&to=NS` answers with its content.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::stamp::{Stamp, now};
 
-/// Longest latency that is told exactly, in microseconds; above, all are alike.
+/// Maximum latency that is recorded exactly, in microseconds. Longer latencies are not distinguished.
 const LONGEST: usize = 2_000_000;
 /// Nanoseconds in a step of the time line.
 const STEP: u64 = 10_000_000;
@@ -90,7 +90,7 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// None if it is not complete.
+    /// `None` if it is not complete.
     fn parse(buffer: &[u8]) -> Option<Request<'_>> {
         let (mut target, mut body_length) = (None, 0);
         let mut start = 0;
@@ -121,7 +121,7 @@ fn content_length(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(&line[name.len()..]).ok()?.trim().parse().ok()
 }
 
-/// What came in during one run.
+/// The record of one run.
 struct Page {
     run: u16,
     begun: u64,
@@ -130,7 +130,7 @@ struct Page {
     foreign: u64,
     received: u64,
     doubled: u64,
-    /// That came after one with a higher number of the same publisher.
+    /// Webhooks that arrived after one with a higher number of the same publisher.
     disordered: u64,
     first: u64,
     last: u64,
@@ -205,7 +205,7 @@ impl Page {
         self.line[step] += 1;
     }
 
-    /// The page as JSON; `between` counts the webhooks that came from one time to another, to the step.
+    /// The record as JSON. `between` counts the webhooks that arrived between two times, rounded to the step.
     fn report(&self, from: u64, to: u64) -> String {
         let step = |time: u64| (time.saturating_sub(self.begun) / STEP) as usize;
         let line = self
@@ -226,7 +226,7 @@ impl Page {
         .to_string()
     }
 
-    /// Microseconds that this part of all webhooks did not exceed.
+    /// The latency in microseconds that this share of all webhooks did not exceed.
     fn percentile(&self, part: f64) -> usize {
         let rank = (self.received as f64 * part).ceil() as u64;
         let mut passed = 0;

@@ -1,9 +1,9 @@
-//! What a measured message carries: which run and publisher it is of, its number and when it was sent. It stands at the
-//! beginning of the payload, so that the receiver finds it in the base64 of a webhook without decoding the rest.
+//! The stamp of a measured message: its run and publisher, its number and the time when it was sent. It is at the
+//! beginning of the payload. The receiver therefore finds it in the base64 of a webhook without decoding the rest.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Bytes of a stamp: a multiple of three, so that its base64 has no part in what follows.
+/// Bytes of a stamp: a multiple of three, so that its base64 is independent of the following bytes.
 pub(crate) const LENGTH: usize = 18;
 /// The same in base64.
 pub(crate) const ENCODED: usize = LENGTH / 3 * 4;
@@ -36,7 +36,7 @@ impl Stamp {
         bytes
     }
 
-    /// Reads the base64 of a stamp; none if it is none.
+    /// Reads the base64 of a stamp; `None` if it is not a stamp.
     pub(crate) fn decode(text: &[u8]) -> Option<Stamp> {
         let mut bytes = [0; LENGTH];
         for (from, to) in text.get(..ENCODED)?.chunks_exact(4).zip(bytes.chunks_exact_mut(3)) {

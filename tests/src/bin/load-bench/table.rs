@@ -1,9 +1,9 @@
-//! The result: one row for each figure with the median, its ratio to the figure that it is held against, and all rounds.
+//! The result: one row for each figure with the median, its ratio to a reference figure, and all rounds.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Which row is divided by which.
+/// The reference figure of each row.
 const RATIOS: [(&str, &str); 6] = [
     ("gateway: publishes/s, no rule matches", "mosquitto alone: publishes/s"),
     ("no rule matches: publishes/s", "engine alone: publishes/s"),
@@ -19,14 +19,14 @@ const RATIOS: [(&str, &str); 6] = [
     ),
 ];
 
-/// Figures by name, in the order in which they came first.
+/// Figures by name, in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<(String, Vec<f64>)>,
 }
 
 impl Table {
-    /// Adds what one round gave.
+    /// Adds the results of one round.
     pub(crate) fn add(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
         match self.rows.iter_mut().find(|(row, _)| *row == name) {
@@ -59,7 +59,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Large figures without fractions, small ones with.
+/// Formats large figures without fractions and small ones with fractions.
 fn figure(value: f64) -> String {
     match value {
         value if value == 0.0 || value >= 100.0 => format!("{value:.0}"),
@@ -68,12 +68,12 @@ fn figure(value: f64) -> String {
     }
 }
 
-/// Microseconds for each of so many.
+/// Microseconds for each of `count` items.
 pub(crate) fn micros(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count.max(1) as f64
 }
 
-/// Megabytes of so many kilobytes.
+/// Converts kilobytes to megabytes.
 pub(crate) fn megabytes(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
 }

@@ -1,4 +1,4 @@
-//! The events that are handed over: the same one many times, as the host and as a module has it.
+//! The events of the bench: many copies of one event, in the form of the host and in the form of a module.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use hookhost_event::{
 };
 use hookhost_guest::testing;
 
-/// When it all happens.
+/// The time of all events.
 const AT: Millis = Millis(1_790_000_001_002);
 
 /// One event.
@@ -34,7 +34,7 @@ impl Sample {
         }
     }
 
-    /// So many events of sixteen clients, as the host has them.
+    /// This number of events of sixteen clients, in the form of the host.
     pub(crate) fn batch(&self, count: usize) -> Vec<Arc<Event>> {
         (0..count).map(|number| Arc::new(self.event(number))).collect()
     }
@@ -76,7 +76,7 @@ impl Sample {
         }
     }
 
-    /// The same publish as a module has it.
+    /// The same publish, in the form of a module.
     pub(crate) fn guest_batch(&self, count: usize) -> Vec<hookhost_guest::Event> {
         (0..count)
             .map(|_| testing::publish(&self.topic, self.payload.as_bytes()))

@@ -1,4 +1,4 @@
-//! A module in the host's engine: what its start costs, and each event.
+//! A module in the host's engine: the cost of its start, and of each event.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,10 +12,10 @@ use hookhost_wasm::{Component, Engine, EngineSettings, Identity, Instance, Limit
 use crate::events::Sample;
 use crate::table::{Table, micros_per_round};
 
-/// Events of a batch, as many as the host hands over at most by default.
+/// Events of a batch: the default maximum of the host.
 pub(crate) const BATCH: usize = 64;
 
-/// What is measured.
+/// The measured module.
 pub(crate) struct Subject {
     pub(crate) wasm: Vec<u8>,
     /// Settings as JSON.

@@ -1,4 +1,4 @@
-//! Memory that a module costs the host while nothing happens: the real host without it, and with some copies of it.
+//! Memory of an idle module: the real host without it, and with several copies of it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::table::Table;
 /// How long the host may take to compile an interpreter.
 const COMPILING: Duration = Duration::from_secs(600);
 
-/// Adds the resident memory of one idle module with its instances, whose code comes from the cache, and what a host holds
-/// beyond that if it had to compile them: memory that the allocator has not given back to the system.
+/// Adds the resident memory of one idle module with its instances, whose code comes from the cache. Also adds the extra
+/// memory of a host that had to compile them: the allocator has not returned it to the system.
 pub(crate) fn memory(table: &mut Table, subject: &Subject, copies: u8) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let cache = tempfile::tempdir()?;
-        // The first host of all compiles the default module.
+        // The first host compiles the default module.
         resident(subject, 0, cache.path()).await;
         let without = resident(subject, 0, cache.path()).await;
         let compiled = resident(subject, copies, cache.path()).await;
@@ -31,7 +31,7 @@ pub(crate) fn memory(table: &mut Table, subject: &Subject, copies: u8) -> anyhow
     })
 }
 
-/// Megabytes of a host with so many modules.
+/// Megabytes of a host with this number of modules.
 async fn resident(subject: &Subject, copies: u8, cache: &Path) -> f64 {
     let host = host(subject, copies, cache).await;
     host.resident() as f64 * 1024.0 / 1e6
@@ -46,7 +46,7 @@ async fn host(subject: &Subject, copies: u8, cache: &Path) -> Host {
         .env("XDG_CACHE_HOME", &cache.display().to_string());
     let host = setup.start().await;
     for copy in 0..copies {
-        // One custom section more, so that each copy is a component of its own.
+        // One more custom section makes each copy a separate component.
         let mut wasm = subject.wasm.clone();
         wasm.extend([0, 3, 1, b'n', copy]);
         let name = format!("copy-{copy}");

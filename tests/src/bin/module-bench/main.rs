@@ -1,14 +1,15 @@
-//! Module bench: what an event costs in a module, beside the same work done natively in the same run.
+//! Module bench: the cost of an event in a module, compared with the same work in native code in the same run.
 //!
-//! [`guest`] runs modules in the host's own engine, without broker and delivery; [`native`] does the work of the Rust
-//! module in this process; [`idle`] starts the real host with and without modules and compares its memory. With `--module
-//! FILE` one module of any language is measured instead, with its settings and one event of your choice.
+//! [`guest`] runs modules in the host's own engine, without broker and delivery. [`native`] does the work of the Rust
+//! module in this process. [`idle`] starts the real host with and without modules and compares its memory. With
+//! `--module FILE` the bench measures one module of any language instead, with its settings and one event of your
+//! choice.
 //!
 //! ```sh
 //! cargo run --profile dist -p hookhost-tests --bin module-bench
 //! ```
 
-// This is a measuring instrument: what it did not expect shall stop it.
+// This is a measuring instrument: an unexpected result must stop it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -65,7 +66,7 @@ enum Part {
     Memory,
 }
 
-/// What the limit of the bench's module is; the payloads are 64 bytes.
+/// The limit in the settings of the bench's module. The payloads have 64 bytes.
 const CONFIG: &str = r#"{"url":"http://127.0.0.1:5656/alerts","limit":40.0,"topic":"devices/{device}/temp"}"#;
 const HOT: &str = r#"{"celsius":41.5,"battery":80,"firmware":"1.14.2","rssi":-71.0} "#;
 const MILD: &str = r#"{"celsius":21.5,"battery":80,"firmware":"1.14.2","rssi":-71.0} "#;
@@ -84,7 +85,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One module, with the event and the settings that were asked for.
+/// One module, with the event and the settings of the command line.
 fn one(table: &mut Table, cli: &Cli, file: &Path) -> anyhow::Result<()> {
     let subject = Subject {
         wasm: std::fs::read(file).with_context(|| file.display().to_string())?,

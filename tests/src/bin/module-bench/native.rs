@@ -1,4 +1,4 @@
-//! The baseline: the same Rust code on the same events in this process, without a border to cross.
+//! The baseline: the same Rust code on the same events in this process, without the WebAssembly boundary.
 
 use anyhow::anyhow;
 use hookhost_guest::{Module, testing};
@@ -19,7 +19,7 @@ pub(crate) fn events<M: Module>(
     let batch = sample.guest_batch(BATCH);
     for _ in 0..rounds {
         let time = micros_per_round(BATCH, || {
-            // The outcomes are kept until the end of the batch, as a module keeps them for the host.
+            // Keeps the outcomes until the end of the batch, as a module keeps them for the host.
             let outcomes: Vec<_> = batch.iter().map(|event| module.on_event(event)).collect();
             std::hint::black_box(outcomes);
         });

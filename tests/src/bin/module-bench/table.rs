@@ -1,12 +1,12 @@
-//! The result: one row for each figure, with the median and what each round gave; and the stopwatch.
+//! The result: one row for each figure, with the median and the result of each round; and the stopwatch.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long one round measures.
+/// The duration of one round.
 const ROUND: Duration = Duration::from_millis(200);
 
-/// Microseconds that one event takes, when `handle` takes so many at once: called for a while, after a warm-up.
+/// Microseconds per event when `handle` takes this number of events at once. Calls it repeatedly, after a warm-up.
 pub(crate) fn micros_per_round(events: usize, mut handle: impl FnMut()) -> f64 {
     for _ in 0..3 {
         handle();
@@ -22,14 +22,14 @@ pub(crate) fn micros_per_round(events: usize, mut handle: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / (calls * events) as f64
 }
 
-/// Figures by name, in the order in which they came first.
+/// Figures by name, in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<(String, Vec<f64>)>,
 }
 
 impl Table {
-    /// Adds what one round gave.
+    /// Adds the results of one round.
     pub(crate) fn add(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
         match self.rows.iter_mut().find(|(row, _)| *row == name) {
@@ -53,7 +53,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Large figures without fractions, small ones with.
+/// Formats large figures without fractions and small ones with fractions.
 fn figure(value: f64) -> String {
     match value {
         value if value == 0.0 || value >= 100.0 => format!("{value:.0}"),
