@@ -1,9 +1,10 @@
 //! Records live events into a file, as [JSON](hookhost_event::json): one line for each.
 //!
-//! A recorder subscribes to the bus as a module does, with interests and a bounded queue of its own. A slow disk makes the
-//! recorder lose events, which the bus counts and logs; modules and clients are not affected. One thread writes. It
-//! appends to the file, which only its owner can read, because it holds payloads. When the file reaches its maximum
-//! size, or cannot be written, the recorder logs that and stops; the host keeps running.
+//! A recorder subscribes to the bus as a module does, with its own interests and bounded queue. A slow disk makes the
+//! recorder lose events, which the bus counts and logs. Modules and clients are not affected.
+//!
+//! One thread writes. It appends to the file, which only its owner can read, because it holds payloads. When the file
+//! reaches its maximum size, or cannot be written, the recorder logs that and stops. The host keeps running.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};

@@ -174,8 +174,8 @@ pub async fn serve(
     Ok(summary)
 }
 
-/// The next connection and its permit. Returns `None` after a short wait if accepting failed, because the process may be
-/// out of file descriptors.
+/// Returns the next connection and its permit. Returns `None` after a short wait if accepting failed, because the
+/// process may be out of file descriptors.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::Town;
 
-/// Sends bytes on a connection of their own. Closes it after the host has closed or has sent its last answer.
+/// Sends bytes on a separate connection. Closes it after the host has closed or has sent its last answer.
 async fn throw(to: SocketAddr, before: &[u8], bytes: &[u8]) {
     let mut raw = Raw::open(to).await;
     if !before.is_empty() {

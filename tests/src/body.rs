@@ -4,7 +4,7 @@
 //! | key | placeholder | form |
 //! | --- | --- | --- |
 //! | `time` | `"<time>"` | `YYYY-MM-DD HH:MM:SS.mmm` |
-//! | `ts`, `pts`, `timestamp`, `*_at` | `<ms>`, `<s>` | milliseconds or seconds since 1970, within the last ten minutes |
+//! | `ts`, `pts`, `timestamp`, `*_at` | `<ms>`, `<s>` | milliseconds or seconds since 1970, at most ten minutes old |
 //! | `ipaddress`, `from_ipaddress`, `peername`, `sockname` | `"<addr>"` | `127.0.0.1:PORT`; unchanged without a port |
 //! | `id` | `"<id>"` | 32 hexadecimal digits |
 //!

@@ -193,7 +193,7 @@ async fn told(flag: &mut watch::Receiver<bool>) {
     drop(flag.wait_for(|flag| *flag).await);
 }
 
-/// The numbers in the payloads of `message_publish` requests, per client, in order of arrival. Other events are skipped.
+/// The numbers in the payloads of `message_publish` requests, per client, in order of arrival. Skips other events.
 pub fn numbers<'a>(requests: impl IntoIterator<Item = &'a Arc<Received>>) -> BTreeMap<String, Vec<u32>> {
     let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for request in requests {

@@ -3,8 +3,8 @@
 //! From the strongest to the weakest source:
 //!
 //! 1. flags;
-//! 2. the environment (`HOOKHOST_SECTION__KEY`, such as `HOOKHOST_DELIVERY__HTTP_TIMEOUT`; lists are separated by blanks,
-//!    an empty value counts as not given);
+//! 2. the environment (`HOOKHOST_SECTION__KEY`, such as `HOOKHOST_DELIVERY__HTTP_TIMEOUT`;
+//!    lists are separated by blanks, an empty value counts as not given);
 //! 3. the webhook configuration of another broker: its environment, then its file;
 //! 4. the configuration file;
 //! 5. the defaults.

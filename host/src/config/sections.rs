@@ -86,8 +86,8 @@ pub struct Wasm {
     /// Maximum size of a `.wasm` in bytes. 256 MiB, which is also the upper bound: Python has 19 MB, and more would
     /// take minutes to compile.
     pub module_size: usize,
-    /// Niceness of the threads of modules. 1: under CPU pressure clients get a slightly larger share. With 19 instead of
-    /// 0, publishes increased by a third and webhooks decreased by a third.
+    /// Niceness of the threads of modules. Default 1: under CPU pressure clients get a slightly larger share. With 19
+    /// instead of 0, publishes increased by a third and webhooks decreased by a third.
     pub nice: i32,
     /// The cache of compiled modules, with which a start takes milliseconds: by default `hookhost` in the user's cache
     /// folder; `None` if the user has none.

@@ -113,7 +113,7 @@ impl Webhook {
     }
 }
 
-/// Whether any rule has no URLs of its own.
+/// Whether any rule has no URLs.
 fn needs_urls(rules: &Json) -> bool {
     let lists = rules.as_object().into_iter().flat_map(Map::values);
     let mut rules = lists.filter_map(Json::as_array).flatten();

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 
-/// A sink on a thread of its own.
+/// A sink on its own thread.
 struct Running {
     address: SocketAddr,
     lines: Arc<Mutex<Vec<u8>>>,

@@ -8,7 +8,7 @@ use super::folder::FolderListing;
 use hookhost_delivery::Receivers;
 use hookhost_settings::Places;
 
-/// What the host's configuration gives to modules and may change while they run.
+/// The part of the host's configuration that modules get and that may change while they run.
 #[derive(Clone)]
 pub struct ReloadableSettings {
     /// Configuration of the default module unless `webhook.toml` has a `[config]`.
@@ -40,7 +40,7 @@ pub struct Desired {
 pub enum DesiredConfiguration {
     /// It was not read again: the last one stays active.
     Unread,
-    /// It has no errors of its own. If the default module rejects it, the previous one stays active.
+    /// It is valid so far. If the default module rejects it, the previous one stays active.
     Valid(ReloadableSettings),
     /// It has these errors. The previous one stays active.
     Invalid(Vec<String>),

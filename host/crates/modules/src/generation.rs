@@ -108,7 +108,7 @@ impl<T> Current<T> {
     }
 }
 
-/// When workers have to end.
+/// The deadline of workers.
 #[derive(Debug, Clone, Copy)]
 struct End {
     at: Instant,
@@ -116,7 +116,7 @@ struct End {
     hard: bool,
 }
 
-/// Where the workers of a module find its active generation.
+/// Holds the active generation of a module for its workers.
 pub(super) struct ActiveGeneration<T> {
     state: Mutex<(Current<T>, Option<End>)>,
     changed: Condvar,

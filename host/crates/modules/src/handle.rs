@@ -14,7 +14,7 @@ use hookhost_settings::Problem;
 #[derive(Clone)]
 pub struct Handle(Arc<Controller>);
 
-/// Why a quarantined event was not replayed. The event stays in the quarantine, if it was there.
+/// Why a quarantined event was not replayed. The event stays in the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {

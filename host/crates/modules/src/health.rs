@@ -287,7 +287,7 @@ mod tests {
             // Each pause is followed by a new run, and is twice as long.
             (NEW, &"a".repeat(15), "....100 ....200 ....400 ".to_owned()),
             (PROVEN, "abcdeaaaaa", "....100 ....200 ".to_owned()),
-            // After less than a minute of work the pause goes on doubling. After more it starts again.
+            // After less than a minute of work the pause continues to double. After more it restarts at 100 ms.
             (
                 NEW,
                 &format!("aaaaa+{}abcde", "_".repeat(59)),

@@ -8,7 +8,7 @@
 /// instances. For Rust they allow as many instances as there are processors.
 const TOTAL_BYTES: usize = 128 << 20;
 
-/// The number of instances of a module whose own settings name none.
+/// The number of instances of a module without this setting in its own settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instances {
     /// This many, at least 1.

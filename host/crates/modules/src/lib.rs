@@ -81,7 +81,7 @@ pub struct Settings {
     pub dir: Option<PathBuf>,
     /// The name of the host's node, which modules receive.
     pub node: Node,
-    /// What may change while they run.
+    /// The settings that may change while they run.
     pub reloadable: ReloadableSettings,
     /// Limits of each queue.
     pub queue: QueueLimits,

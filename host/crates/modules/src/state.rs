@@ -14,7 +14,7 @@ use hookhost_hooks::{QueueState, Throttle};
 pub struct ModuleState {
     /// Its name.
     pub name: Arc<str>,
-    /// What it is doing.
+    /// Its status.
     pub status: Status,
     /// Why the files in the folder are not active, and why it backs off.
     pub problem: Option<String>,
@@ -36,7 +36,7 @@ pub struct GenerationState {
     pub number: u32,
     /// The source of its code.
     pub origin: Origin,
-    /// Number of instances, each with a thread and a queue of its own.
+    /// Number of instances, each with its own thread and queue.
     pub instances: usize,
     /// The hooks it is interested in.
     pub hooks: Vec<Hook>,
@@ -66,7 +66,7 @@ impl Status {
     }
 }
 
-/// What a module is doing.
+/// The status of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
@@ -111,7 +111,7 @@ pub struct Counts {
     pub refused_requests: u64,
 }
 
-/// What the workers of one module report, over all its generations.
+/// The counters and reports of the workers of one module, over all its generations.
 pub(super) struct Record {
     pub(super) ignored: AtomicU64,
     pub(super) answered: AtomicU64,

@@ -62,7 +62,7 @@ pub(super) struct Worker<T: Template> {
     most: usize,
     /// Events that were taken from the queue and have no outcome yet, in order.
     pending: VecDeque<Queued>,
-    /// How many of them, from the first one on, get a call of their own each.
+    /// How many of them, from the first one on, get a separate call each.
     alone: usize,
     /// Why the call with these events failed, until the reason is logged.
     failed_call: Option<String>,

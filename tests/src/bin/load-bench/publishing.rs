@@ -1,4 +1,4 @@
-//! What is published, in both benches: the settings of the publishers, who are a process of their own.
+//! The published messages of both benches: the settings of the publishers, which run as a separate process.
 
 use std::fmt;
 use std::net::SocketAddr;

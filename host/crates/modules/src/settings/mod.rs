@@ -27,7 +27,7 @@ use serde_json::{Map, Value as Json};
 
 use super::egress::Grant;
 
-/// Instances of a module, each with a thread of its own.
+/// Instances of a module, each with its own thread.
 const MAX_INSTANCES: usize = 256;
 /// Events of a batch, which one call holds in the guest's memory.
 const MAX_BATCH: usize = 4096;

@@ -1,9 +1,9 @@
 //! A project in Rust: the module, and beside it the sources of the SDK, which no registry has.
 //!
 //! The folder `hookhost-guest/` of a project has the layout of `guest-sdk/` in hookhost's repository: the SDK's crate,
-//! and in it the crates `shared/` and `webhook/`. The SDK's manifests inherit from hookhost's workspace. The manifests of
-//! the project have the inherited values written out. The lock file is that of the examples, reduced to the packages that
-//! a module needs.
+//! and in it the crates `shared/` and `webhook/`. The SDK's manifests inherit from hookhost's workspace. The manifests
+//! of the project have the inherited values written out. The lock file is that of the examples, reduced to the packages
+//! that a module needs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
