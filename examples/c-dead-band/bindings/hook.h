@@ -122,7 +122,7 @@ typedef uint8_t hookhost_hook_types_hook_t;
 #define HOOKHOST_HOOK_TYPES_HOOK_DELIVERY_DROPPED 20
 // The broker has stored a message for a receiver that is offline.
 #define HOOKHOST_HOOK_TYPES_HOOK_MESSAGE_QUEUED 21
-// Messages for one receiver were lost before they were read. Only their number is known.
+// The broker has lost messages for one receiver. Only their number is known.
 #define HOOKHOST_HOOK_TYPES_HOOK_DELIVERY_LOST 22
 // Every event that has no case of its own.
 #define HOOKHOST_HOOK_TYPES_HOOK_OTHER 23
@@ -686,7 +686,7 @@ typedef struct hookhost_hook_types_delivery_drop_t {
   hook_option_string_t   text;
 } hookhost_hook_types_delivery_drop_t;
 
-// Messages that were lost before they were read.
+// Messages that the broker has lost; only their number is known.
 typedef struct hookhost_hook_types_delivery_loss_t {
   // The receiver of the messages.
   hookhost_hook_types_client_t   receiver;
@@ -862,18 +862,19 @@ typedef struct hookhost_hook_types_body_t {
 typedef struct hookhost_hook_types_request_t {
   // HTTP method; ignored for `file:` and `stdout:`.
   hookhost_hook_types_method_t   method;
-  // An `http:`, `https:`, `file:` or `stdout:` URL. With a destination it may be empty or a path below the URL of the
-  // destination.
+  // An `http:`, `https:`, `file:` or `stdout:` URL. With `destination`: a URL of the destination, or a path or query
+  // that the host appends to the first URL of the destination, or empty.
   hook_string_t   url;
-  // Headers. A name or value that HTTP does not allow makes the request fail.
+  // Headers. The host drops a request with a name or value that HTTP does not allow.
   hook_list_tuple2_string_string_t   headers;
   // The body.
   hookhost_hook_types_body_t   body;
   // Requests with the same key are delivered in order. `none`: the client id of the event is the key. Empty: no order.
   hook_option_string_t   ordering_key;
-  // Destination in the host's configuration, which sets credentials, TLS, retries and batches. `none`: chosen by URL.
+  // Name of a destination in the host's configuration, which sets credentials, signatures, TLS, timeouts and retries.
+  // `none`: the host chooses the destination by URL.
   hook_option_string_t   destination;
-  // Further options by name, documented by the host. An unknown option makes the request fail.
+  // Further options by name. The host refuses a request with an option that it does not support.
   hook_list_tuple2_string_string_t   options;
 } hookhost_hook_types_request_t;
 
@@ -963,7 +964,7 @@ extern bool hookhost_hook_kv_set(hook_string_t *key, hook_list_u8_t *value, uint
 extern bool hookhost_hook_kv_swap(hook_string_t *key, hook_list_u8_t *value, uint32_t *maybe_ttl, hook_option_list_u8_t *ret, hook_string_t *err);
 // Stores a value if the key has none. Returns whether the value was stored.
 extern bool hookhost_hook_kv_insert(hook_string_t *key, hook_list_u8_t *value, uint32_t *maybe_ttl, bool *ret, hook_string_t *err);
-// Adds to a counter and returns the sum. A counter starts at 0, and its time to live starts with its first addition.
+// Adds to a counter and returns the sum. A new counter starts at 0. Its time to live starts with the first addition.
 extern bool hookhost_hook_kv_add(hook_string_t *key, int64_t amount, uint32_t *maybe_ttl, int64_t *ret, hook_string_t *err);
 // Removes a key. Returns whether it had a value.
 extern bool hookhost_hook_kv_remove(hook_string_t *key);
