@@ -405,7 +405,7 @@ async fn a_module_file_that_does_not_load_keeps_no_configuration_from_taking_eff
     replace(&path, &config("/b"));
     let lines = lines_until(&host, mark, "configuration reloaded").await;
     for words in [
-        "configuration in force in the code that was there; the module's file does not load",
+        "module loaded from its previous files, because its files in the folder do not load",
         "webhook.wasm cannot be loaded",
     ] {
         assert!(lines.iter().any(|line| line.contains(words)), "{words}: {lines:#?}");
