@@ -290,11 +290,15 @@ fn what_comes_is_compared_with_what_is_expected() {
         "events.ndjson",
         "\n{\"hook\":\"message-publish\",\"message\":{\"topik\":\"t\"}}\n",
     );
-    let words = [
-        "events.ndjson: line 2: message.topic: is missing",
-        "events.ndjson: line 2: message.topik",
-        "did you mean topic?",
-    ];
+    // A line reports its first mistake.
+    let words = ["events.ndjson: line 2: message.topik: unknown key `topik`; did you mean `topic`?"];
+    expect(&test(&[]), 2, &words);
+    write(
+        temp.path(),
+        "events.ndjson",
+        "\n{\"hook\":\"message-publish\",\"message\":{}}\n",
+    );
+    let words = ["events.ndjson: line 2: message: missing field `topic`"];
     expect(&test(&[]), 2, &words);
     expect(
         &hookhost(temp.path(), &["module", "test", "probe.wasm", "--events", "nowhere"]),

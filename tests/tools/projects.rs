@@ -146,7 +146,7 @@ async fn the_guide_leads_from_an_empty_folder_into_a_host() {
     host.drop_module("too-hot.toml", settings.replace("above =", "abov ="));
     host.log()
         .wait_after(mark, "the mistake", PATIENCE, |line| {
-            line.contains("the generation in force stays")
+            line.contains("the previous version keeps running")
                 && line.contains("too-hot.toml:8: config.abov: unknown field `abov`")
         })
         .await;
