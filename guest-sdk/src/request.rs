@@ -209,7 +209,7 @@ impl From<Vec<Request>> for Outcome {
     }
 }
 
-/// Converts the value, or ignores the event if there is none.
+/// Converts the value, or ignores the event if the value is missing.
 impl<T: Into<Outcome>> From<Option<T>> for Outcome {
     fn from(value: Option<T>) -> Outcome {
         value.map_or(Outcome::Ignore, Into::into)

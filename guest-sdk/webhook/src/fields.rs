@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// Values by name.
 pub trait Fields {
-    /// The value of a name; `None` or JSON's null if there is none.
+    /// The value of a name; `None` or JSON's null if the name has no value.
     fn get(&self, name: &str) -> Option<Cow<'_, Value>>;
 
     /// All names that have a value.

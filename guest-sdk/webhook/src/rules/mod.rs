@@ -28,7 +28,7 @@ pub struct Rule {
     pub urls: Vec<UrlTemplate>,
     /// The columns of EMQX 5 in the body; `None` for all.
     pub select: Option<Select>,
-    /// A condition on the columns of EMQX 5; `None` if there is none.
+    /// A condition on the columns of EMQX 5; `None` accepts every event.
     pub condition: Option<Condition>,
     /// The form of the requests.
     pub shape: Shape,
