@@ -4,7 +4,7 @@
 //! sees the decisions of all other handlers. It builds an event only if a module is interested, and waits only for a
 //! full queue whose policy is to wait. RMQTT does not say which session was resumed, discarded or taken over, nor which
 //! connection a newer one has replaced; [`Sessions`] does. The end of the old connection is emitted before anything
-//! about the new session, in whatever order RMQTT's tasks run.
+//! about the new session, in whatever order RMQTT's tasks run; [`sessions`](super::sessions) says how.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use super::frequent::OnDemandHandlers;
 use super::messages::{AuthorizationHandler, DropHandler};
 use super::oversize::Oversize;
 use super::reason::{self, EndContext};
-use super::sessions::{Presence, SessionRecord, Sessions};
+use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
 use super::translate::{self, ListenerInfo};
 use hookhost_event::{Detail, Disconnection, End, Hook, Millis, Termination};
@@ -135,6 +135,10 @@ impl EventSource {
 
     /// Emits the end of the connection that held the client's session, and what became of that session.
     async fn replaced(&self, old: SessionRecord, resumed: bool) {
+        old.emitted().await;
+        if old.presence == Presence::Ended {
+            return;
+        }
         if old.presence == Presence::Online {
             let end = reason::end(&Reason::ConnectKicked(false), self.context(!resumed));
             self.disconnected(&old.info, end, old.connected_at, self.emitter.now())
@@ -175,7 +179,7 @@ impl EventSource {
         } else {
             Presence::Away
         };
-        let Some(discarded) = self.sessions.close(&session.id, presence) else {
+        let Some(Closing { discarded, emitting }) = self.sessions.close(&session.id, presence) else {
             return;
         };
         let Ok(info) = session.connect_info().await else { return };
@@ -184,6 +188,7 @@ impl EventSource {
         let end = reason::end(reason, self.context(discarded));
         self.disconnected(&info, end, connected_at, ended_at.unwrap_or_else(|| self.emitter.now()))
             .await;
+        emitting.done();
     }
 
     async fn disconnected(&self, info: &ConnectInfo, end: End, connected_at: i64, disconnected_at: Millis) {
@@ -200,8 +205,10 @@ impl EventSource {
     }
 
     async fn session_ended(&self, key: &ClientKey, reason: &Reason) {
-        if let Some(record) = self.sessions.end(key) {
+        if let Some((record, emitting)) = self.sessions.end(key) {
             self.terminated(&record, reason).await;
+            emitting.done();
+            self.sessions.remove(key);
         }
         self.ended.notify_waiters();
     }
@@ -219,13 +226,18 @@ impl EventSource {
 
     /// A session has ended without a hook: emits the events that are still missing.
     pub(super) async fn lost(&self, key: &ClientKey, reason: &Reason) {
-        let Some(record) = self.sessions.end(key) else { return };
+        let Some((record, emitting)) = self.sessions.end(key) else {
+            return;
+        };
+        record.emitted().await;
         if record.presence == Presence::Online {
             let end = reason::end(reason, self.context(false));
             self.disconnected(&record.info, end, record.connected_at, self.emitter.now())
                 .await;
         }
         self.terminated(&record, reason).await;
+        emitting.done();
+        self.sessions.remove(key);
         self.ended.notify_waiters();
     }
 }

@@ -4,6 +4,11 @@
 //! whether another connection of the client is being accepted. The events of take-over and clean start, and their
 //! order, follow from these. A record lives as long as RMQTT's session. Refused clients get none, so they cannot grow
 //! the map.
+//!
+//! RMQTT accepts a new connection of a client as soon as the old one has confirmed that it ends, and each runs in a task
+//! of its own. Whichever task comes first here emits the end of the old connection. If that is the old one's task,
+//! [`Sessions::close`] gives it an [`Emitting`], and the new one's task waits in [`SessionRecord::emitted`] until that is
+//! dropped. So the order of events does not depend on the order in which the tasks run.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -11,6 +16,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytestring::ByteString;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use ::rmqtt::types::{ConnectInfo, Id as ClientKey};
 
@@ -21,10 +27,31 @@ const SHARDS: usize = 64;
 pub(super) enum Presence {
     /// Connected.
     Online,
-    /// A newer connection ended its connection; the event is emitted.
+    /// A newer connection ended its connection; the task of the old connection emits the event.
     Superseded,
     /// Disconnected; the event is emitted.
     Away,
+    /// The session has ended; the event is being emitted.
+    Ended,
+}
+
+/// Held while the end of a connection or of a session is being emitted.
+#[must_use = "the events of the client's next connection may come first once this is dropped"]
+pub(super) struct Emitting(Option<OwnedMutexGuard<()>>);
+
+impl Emitting {
+    /// The events have reached the queues.
+    pub(super) fn done(self) {
+        drop(self.0);
+    }
+}
+
+/// The end of a connection.
+pub(super) struct Closing {
+    /// Whether the connection's successor asked for a clean start.
+    pub(super) discarded: bool,
+    /// To be held until the event is emitted.
+    pub(super) emitting: Emitting,
 }
 
 /// A session of RMQTT's.
@@ -40,6 +67,8 @@ pub(super) struct SessionRecord {
     pub(super) connected_at: i64,
     /// Where the client is.
     pub(super) presence: Presence,
+    /// Locked while an end is being emitted.
+    emitting: Option<Arc<AsyncMutex<()>>>,
     /// Whether the connection that is being accepted asked for a clean start.
     successor_clean: bool,
     /// Whether the filter of the SUBSCRIBE being handled is new, and the QoS of the subscription being removed.
@@ -56,6 +85,7 @@ impl SessionRecord {
             created_at,
             connected_at,
             presence: Presence::Online,
+            emitting: None,
             successor_clean: false,
             pending_new: true,
             pending_qos: None,
@@ -65,6 +95,20 @@ impl SessionRecord {
     /// The protocol version of the client.
     pub(super) fn protocol_version(&self) -> u8 {
         self.info.proto_ver()
+    }
+
+    /// Waits until the end that another task is emitting has reached the queues.
+    pub(super) async fn emitted(&self) {
+        if let Some(emitting) = &self.emitting {
+            drop(emitting.lock().await);
+        }
+    }
+
+    /// Makes [`emitted`](Self::emitted) wait for what is emitted now.
+    fn emit(&mut self) -> Emitting {
+        let lock = Arc::new(AsyncMutex::new(()));
+        self.emitting = Some(Arc::clone(&lock));
+        Emitting(lock.try_lock_owned().ok())
     }
 }
 
@@ -107,23 +151,39 @@ impl Sessions {
         self.shard(&client_id).insert(client_id, record)
     }
 
-    /// A connection has ended. Returns none if its end was emitted before, else whether its successor asked for a clean
-    /// start.
-    pub(super) fn close(&self, key: &ClientKey, presence: Presence) -> Option<bool> {
+    /// A connection has ended. Returns none if another task emits its end.
+    pub(super) fn close(&self, key: &ClientKey, presence: Presence) -> Option<Closing> {
         let mut shard = self.shard(&key.client_id);
         let record = shard.get_mut(&key.client_id).filter(|record| record.key == *key)?;
         if record.presence != Presence::Online {
             return None;
         }
         record.presence = presence;
-        Some(record.successor_clean)
+        Some(Closing {
+            discarded: record.successor_clean,
+            emitting: record.emit(),
+        })
     }
 
-    /// A session has ended. Returns its record unless another connection holds the session already.
-    pub(super) fn end(&self, key: &ClientKey) -> Option<SessionRecord> {
-        match self.shard(&key.client_id).entry(key.client_id.clone()) {
-            MapEntry::Occupied(entry) if entry.get().key == *key => Some(entry.remove()),
-            _ => None,
+    /// A session has ended. Returns its record unless another task emits its end or another connection holds the
+    /// session already. The record counts as a session until [`remove`](Self::remove).
+    pub(super) fn end(&self, key: &ClientKey) -> Option<(SessionRecord, Emitting)> {
+        let mut shard = self.shard(&key.client_id);
+        let record = shard.get_mut(&key.client_id).filter(|record| record.key == *key)?;
+        if record.presence == Presence::Ended {
+            return None;
+        }
+        let before = record.clone();
+        record.presence = Presence::Ended;
+        Some((before, record.emit()))
+    }
+
+    /// The end of a session is emitted: removes its record unless another connection holds the session already.
+    pub(super) fn remove(&self, key: &ClientKey) {
+        if let MapEntry::Occupied(entry) = self.shard(&key.client_id).entry(key.client_id.clone())
+            && entry.get().key == *key
+        {
+            entry.remove();
         }
     }
 
@@ -206,15 +266,40 @@ mod tests {
         sessions.announce(&"c".into(), true);
         let replaced = sessions.open(new.clone()).expect("the old one");
         assert_eq!((replaced.key, replaced.presence), (old.key.clone(), Presence::Online));
-        assert_eq!(
-            sessions.close(&old.key, Presence::Superseded),
-            None,
-            "told when it was replaced"
+        assert!(
+            sessions.close(&old.key, Presence::Superseded).is_none(),
+            "emitted when it was replaced"
         );
         assert!(sessions.end(&old.key).is_none());
+        sessions.remove(&old.key);
         assert_eq!(sessions.all().len(), 1);
         assert!(sessions.end(&new.key).is_some());
+    }
+
+    #[test]
+    fn a_session_counts_until_its_end_is_emitted_and_ends_once() {
+        let sessions = Sessions::new();
+        let only = record("c", 1);
+        sessions.open(only.clone());
+        let (_, emitting) = sessions.end(&only.key).expect("the first time");
+        assert!(sessions.end(&only.key).is_none());
+        assert!(!sessions.is_empty(), "its event is not in the queues yet");
+        emitting.done();
+        sessions.remove(&only.key);
         assert!(sessions.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_successor_waits_for_the_end_that_the_old_connection_emits() {
+        let sessions = Sessions::new();
+        let (old, new) = (record("c", 1), record("c", 2));
+        sessions.open(old.clone());
+        let closing = sessions.close(&old.key, Presence::Superseded).expect("not emitted yet");
+        let replaced = sessions.open(new).expect("the old one");
+        let mut emitted = Box::pin(replaced.emitted());
+        assert!(futures::poll!(&mut emitted).is_pending());
+        closing.emitting.done();
+        emitted.await;
     }
 
     #[test]
@@ -223,8 +308,9 @@ mod tests {
         let old = record("c", 1);
         sessions.open(old.clone());
         sessions.announce(&"c".into(), true);
-        assert_eq!(sessions.close(&old.key, Presence::Superseded), Some(true));
-        assert_eq!(sessions.close(&old.key, Presence::Superseded), None);
+        let closing = sessions.close(&old.key, Presence::Superseded).expect("the first time");
+        assert!(closing.discarded);
+        assert!(sessions.close(&old.key, Presence::Superseded).is_none());
     }
 
     #[test]
