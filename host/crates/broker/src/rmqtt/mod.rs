@@ -220,10 +220,16 @@ impl Engine for Broker {
         routed.map_err(|_| PublishError::Engine)
     }
 
-    async fn stop(self: Box<Self>, grace: Duration) {
+    async fn stop(mut self: Box<Self>, grace: Duration) {
         let deadline = Instant::now() + grace;
-        self.accepting.abort();
         self.sweeping.abort();
+        self.accepting.abort();
+        // The socket closes when the task has ended.
+        if let Err(error) = (&mut self.accepting).await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "the MQTT listener has panicked");
+        }
         if let Some(source) = &self.source {
             source.stopping.store(true, Ordering::Relaxed);
         }
