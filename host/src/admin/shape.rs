@@ -55,7 +55,7 @@ pub struct Module {
     /// Request counts by result.
     pub requests: Requests,
     /// Its events in the quarantine.
-    pub quarantine: Held,
+    pub quarantine: QuarantineCounts,
 }
 
 /// An active generation.
@@ -120,7 +120,7 @@ pub struct Requests {
 
 /// Events of a module in the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
+pub struct QuarantineCounts {
     /// Number of events.
     pub events: usize,
     /// Bytes of the events.
@@ -319,7 +319,7 @@ impl From<ModuleState> for Module {
                 accepted: counts.requests,
                 refused: counts.refused_requests,
             },
-            quarantine: Held {
+            quarantine: QuarantineCounts {
                 events: quarantined.events,
                 bytes: quarantined.bytes,
                 evicted: quarantined.evicted,

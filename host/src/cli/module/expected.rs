@@ -10,7 +10,7 @@ use hookhost_shared::nearest::nearest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use hookhost_modules::trial::{Fate, Tried};
+use hookhost_modules::trial::{TrialOutcome, TrialResult};
 
 const KEYS: [&str; 6] = ["event", "outcome", "text", "requests", "micros", "fuel"];
 const REQUEST_KEYS: [&str; 9] = [
@@ -79,9 +79,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Expected>, Vec<String>> {
 fn check(value: &Map<String, Value>, problem: &mut impl FnMut(String)) {
     unknown_keys(value, "", &KEYS, problem);
     match value.get("outcome") {
-        Some(Value::String(name)) if Fate::NAMES.contains(&name.as_str()) => {}
-        Some(Value::String(name)) => problem(format!("outcome: '{name}' is unknown; {}", hint(name, &Fate::NAMES))),
-        _ => problem(format!("outcome: must be one of {}", Fate::NAMES.join(", "))),
+        Some(Value::String(name)) if TrialOutcome::NAMES.contains(&name.as_str()) => {}
+        Some(Value::String(name)) => problem(format!(
+            "outcome: '{name}' is unknown; {}",
+            hint(name, &TrialOutcome::NAMES)
+        )),
+        _ => problem(format!("outcome: must be one of {}", TrialOutcome::NAMES.join(", "))),
     }
     match value.get("requests") {
         None => {}
@@ -114,11 +117,11 @@ fn hint(word: &str, known: &[&str]) -> String {
 
 impl Expected {
     /// The differences between the expected and the actual result of an event.
-    pub(super) fn differences(&self, tried: &Tried) -> Vec<Difference> {
+    pub(super) fn differences(&self, result: &TrialResult) -> Vec<Difference> {
         let mut differences = Vec::new();
         let expected = Value::Object(self.value.clone());
         // A map of strings and numbers always converts to JSON.
-        let actual = serde_json::to_value(tried).unwrap_or_default();
+        let actual = serde_json::to_value(result).unwrap_or_default();
         compare("", &expected, Some(&actual), Strictness::WhatIsSaid, &mut differences);
         differences
     }
@@ -205,10 +208,10 @@ impl fmt::Display for Difference {
 mod tests {
     use super::*;
     use hookhost_event::Id;
-    use hookhost_modules::trial::Answer;
+    use hookhost_modules::trial::TrialRequest;
 
-    fn tried() -> Tried {
-        let answer = Answer {
+    fn result() -> TrialResult {
+        let request = TrialRequest {
             method: "POST",
             url: "http://h/a".into(),
             headers: vec![("x".into(), "y".into())],
@@ -218,9 +221,9 @@ mod tests {
             options: vec![],
             refused: None,
         };
-        Tried {
+        TrialResult {
             event: Id(1),
-            fate: Fate::Answered(vec![answer]),
+            outcome: TrialOutcome::Delivered(vec![request]),
             time: None,
             fuel: Some(5),
             is_again: false,
@@ -230,7 +233,7 @@ mod tests {
     fn differences(line: &str) -> Vec<String> {
         let expected = parse(line).unwrap_or_else(|problems| panic!("{problems:?}"));
         expected[0]
-            .differences(&tried())
+            .differences(&result())
             .iter()
             .map(|it| it.path.clone())
             .collect()
@@ -281,7 +284,7 @@ mod tests {
 
     #[test]
     fn what_was_written_down_is_what_is_expected() {
-        let line = serde_json::to_string(&tried()).unwrap();
+        let line = serde_json::to_string(&result()).unwrap();
         assert_eq!(
             line,
             r#"{"event":"00000000000000000000000000000001","outcome":"deliver","requests":[{"method":"POST","url":"http://h/a","headers":[["x","y"]],"body":"{\"a\":1,\"b\":[1,2]}","ordering_key":"k7"}]}"#
@@ -293,7 +296,7 @@ mod tests {
     fn a_difference_shows_both_sides() {
         let expected = parse(r#"{"outcome":"deliver","requests":[{"body":{"a":1}},{}]}"#).unwrap();
         let shown: Vec<String> = expected[0]
-            .differences(&tried())
+            .differences(&result())
             .iter()
             .map(ToString::to_string)
             .collect();

@@ -18,7 +18,7 @@ use hookhost_event::Event;
 use hookhost_event::json::{self, hook_name};
 use hookhost_kv::KvStores;
 use hookhost_modules::LoadError;
-use hookhost_modules::trial::{Answer, Fate, Subject, Trial, Tried};
+use hookhost_modules::trial::{Subject, Trial, TrialOutcome, TrialRequest, TrialResult};
 use hookhost_wasm::{Engine, EngineError};
 
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ enum Format {
 /// One event and its result.
 struct Case {
     event: Arc<Event>,
-    tried: Tried,
+    result: TrialResult,
     /// Fuel of the same call in an engine that counts.
     fuel: Option<u64>,
     differences: Vec<Difference>,
@@ -102,7 +102,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Format::Json => cases.iter().for_each(|case| put(&format!("{}\n", line(case)))),
     }
     if let Some(path) = &arguments.write_expected {
-        let lines: String = cases.iter().map(|case| expected_line(&case.tried)).collect();
+        let lines: String = cases.iter().map(|case| expected_line(&case.result)).collect();
         if let Err(error) = std::fs::write(path, lines) {
             eprintln!("error: cannot write {}: {error}", path.display());
             return ExitCode::from(2);
@@ -111,7 +111,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
     let has_failed = match expected {
         Some(_) => cases.iter().any(|case| !case.differences.is_empty()),
         // With --write-expected, failures may be intended.
-        None => arguments.write_expected.is_none() && cases.iter().any(|case| case.tried.fate.is_bad()),
+        None => arguments.write_expected.is_none() && cases.iter().any(|case| case.result.outcome.is_bad()),
     };
     if has_failed {
         ExitCode::FAILURE
@@ -146,17 +146,17 @@ fn cases(
     let mut trial_of_host = trial(Engine::new(&settings))?;
     let mut metered = trial(Engine::metered(&settings))?.patient();
     let case = |(index, event): (usize, Arc<Event>)| {
-        let tried = trial_of_host.handle(&event);
+        let result = trial_of_host.handle(&event);
         // A module that hangs is not run again with ten times the timeout.
-        let fuel = match tried.fate {
-            Fate::NotWanted | Fate::NoInstance(_) | Fate::TimedOut(_) => None,
+        let fuel = match result.outcome {
+            TrialOutcome::NotWanted | TrialOutcome::NoInstance(_) | TrialOutcome::TimedOut(_) => None,
             _ => metered.handle(&event).fuel,
         };
         let expected = expected.and_then(|expected| expected.get(index));
-        let differences = expected.map_or_else(Vec::new, |expected| expected.differences(&tried));
+        let differences = expected.map_or_else(Vec::new, |expected| expected.differences(&result));
         Case {
             event,
-            tried,
+            result,
             fuel,
             differences,
         }
@@ -194,9 +194,9 @@ fn read(path: &Path) -> Result<String, Vec<String>> {
 }
 
 /// A line for `--expect`.
-fn expected_line(tried: &Tried) -> String {
+fn expected_line(result: &TrialResult) -> String {
     // Texts and numbers are always JSON.
-    let mut line = serde_json::to_string(tried).unwrap_or_default();
+    let mut line = serde_json::to_string(result).unwrap_or_default();
     line.push('\n');
     line
 }
@@ -206,7 +206,7 @@ fn line(case: &Case) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         #[serde(flatten)]
-        tried: &'a Tried,
+        result: &'a TrialResult,
         #[serde(skip_serializing_if = "Option::is_none")]
         micros: Option<f64>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,8 +215,8 @@ fn line(case: &Case) -> String {
         differences: &'a [Difference],
     }
     let line = Line {
-        tried: &case.tried,
-        micros: case.tried.time.map(|time| (time.as_secs_f64() * 1e7).round() / 10.0),
+        result: &case.result,
+        micros: case.result.time.map(|time| (time.as_secs_f64() * 1e7).round() / 10.0),
         fuel: case.fuel,
         differences: &case.differences,
     };
@@ -246,24 +246,25 @@ fn one(number: usize, case: &Case) -> String {
         // Writing into a text cannot fail.
         writeln!(text, "  {line}").ok();
     };
-    let fate = &case.tried.fate;
-    let mut end = meaning(fate).to_owned();
-    if let Some(took) = case.tried.time {
+    let outcome = &case.result.outcome;
+    let mut end = meaning(outcome).to_owned();
+    if let Some(took) = case.result.time {
         end.push_str(&format!(", {}", time(took)));
     }
     if let Some(fuel) = case.fuel {
         end.push_str(&format!(", fuel {fuel}"));
     }
-    if case.tried.is_again && fate.text().is_none() {
+    if case.result.is_again && outcome.text().is_none() {
         end.push_str("; the first call failed, and it was handled again by a new instance");
     }
     put(&end);
-    fate.text()
+    outcome
+        .text()
         .into_iter()
         .flat_map(str::lines)
         .for_each(|line| put(&format!("  {line}")));
-    for answer in fate.answers() {
-        request(answer).iter().for_each(|line| put(line));
+    for request in outcome.requests() {
+        request_lines(request).iter().for_each(|line| put(line));
     }
     for difference in &case.differences {
         put("NOT AS EXPECTED");
@@ -275,48 +276,48 @@ fn one(number: usize, case: &Case) -> String {
     text
 }
 
-fn request(answer: &Answer) -> Vec<String> {
-    let mut lines = vec![format!("{} {}", answer.method, answer.url)];
-    if let Some(refused) = &answer.refused {
+fn request_lines(request: &TrialRequest) -> Vec<String> {
+    let mut lines = vec![format!("{} {}", request.method, request.url)];
+    if let Some(refused) = &request.refused {
         lines.push(format!("  REFUSED: {refused}"));
     }
-    for (name, value) in &answer.headers {
+    for (name, value) in &request.headers {
         lines.push(format!("  {name}: {value}"));
     }
-    match answer.body_text() {
+    match request.body_text() {
         Some(body) => lines.extend(body.lines().map(|line| format!("  {line}"))),
-        None => lines.push(format!("  {} bytes that are no text", answer.body.len())),
+        None => lines.push(format!("  {} bytes that are no text", request.body.len())),
     }
     lines
 }
 
 /// What a host would do.
-fn meaning(fate: &Fate) -> &'static str {
-    match fate {
-        Fate::NotWanted => "not wanted: the module has not asked for it",
-        Fate::Ignored => "ignored",
-        Fate::Answered(_) => "delivered",
-        Fate::Failed(_) => "FAILED: the module could not handle it; a host would put it into the quarantine",
-        Fate::Trapped(_) => "TRAPPED, also in a new instance: a host would put it into the quarantine",
-        Fate::TimedOut(_) => "TOO SLOW, also in a new instance: a host would put it into the quarantine",
-        Fate::NoInstance(_) => "NOT RUN: no instance can be made, and it would wait",
+fn meaning(outcome: &TrialOutcome) -> &'static str {
+    match outcome {
+        TrialOutcome::NotWanted => "not wanted: the module has not asked for it",
+        TrialOutcome::Ignored => "ignored",
+        TrialOutcome::Delivered(_) => "delivered",
+        TrialOutcome::Failed(_) => "FAILED: the module could not handle it; a host would put it into the quarantine",
+        TrialOutcome::Trapped(_) => "TRAPPED, also in a new instance: a host would put it into the quarantine",
+        TrialOutcome::TimedOut(_) => "TOO SLOW, also in a new instance: a host would put it into the quarantine",
+        TrialOutcome::NoInstance(_) => "NOT RUN: no instance can be made, and it would wait",
     }
 }
 
 fn sum(cases: &[Case]) -> String {
-    let count = |is: fn(&Fate) -> bool| cases.iter().filter(|case| is(&case.tried.fate)).count();
-    let requests: usize = cases.iter().map(|case| case.tried.fate.answers().len()).sum();
-    let refused = cases.iter().flat_map(|case| case.tried.fate.answers());
-    let refused = refused.filter(|answer| answer.refused.is_some()).count();
+    let count = |is: fn(&TrialOutcome) -> bool| cases.iter().filter(|case| is(&case.result.outcome)).count();
+    let requests: usize = cases.iter().map(|case| case.result.outcome.requests().len()).sum();
+    let refused = cases.iter().flat_map(|case| case.result.outcome.requests());
+    let refused = refused.filter(|request| request.refused.is_some()).count();
     let mut text = format!(
         "{} events: {} delivered, {} ignored, {} not wanted, {} quarantined; {requests} requests, {refused} refused\n",
         cases.len(),
-        count(|fate| matches!(fate, Fate::Answered(_))),
-        count(|fate| matches!(fate, Fate::Ignored)),
-        count(|fate| matches!(fate, Fate::NotWanted)),
-        count(|fate| fate.text().is_some()),
+        count(|outcome| matches!(outcome, TrialOutcome::Delivered(_))),
+        count(|outcome| matches!(outcome, TrialOutcome::Ignored)),
+        count(|outcome| matches!(outcome, TrialOutcome::NotWanted)),
+        count(|outcome| outcome.text().is_some()),
     );
-    let mut times: Vec<Duration> = cases.iter().filter_map(|case| case.tried.time).collect();
+    let mut times: Vec<Duration> = cases.iter().filter_map(|case| case.result.time).collect();
     times.sort_unstable();
     if let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) {
         text.push_str(&format!(

@@ -7,9 +7,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::aliases::{Aliases, Resolved};
+use super::aliases::Aliases;
 use super::connection_state::ConnectionState;
 use super::step::{Counter, Step};
+use super::wanted_publish::WantedPublish;
 use crate::frame::Frame;
 use crate::packet::{InvalidPacket, Packet, Publish, kind, topic};
 use crate::publisher_property::PublisherProperty;
@@ -54,49 +55,26 @@ impl Deliveries {
         if qos > 0 && !dup {
             state.handle.unacknowledged.fetch_add(1, Ordering::Relaxed);
         }
-        let has_alias = state.version() == 5 && (self.aliases.any() || sent.is_empty());
-        let mut interested = None;
-        if !has_alias {
-            let found = step.interested_in(&DELIVERY_HOOKS, Some(sent));
-            if !is_needed(&found, qos) {
-                return Ok(());
-            }
-            interested = Some(found);
+        let is_needed = |interested: &InterestedIn, _: &Step<'_>| is_needed(interested, qos);
+        let wanted = WantedPublish::decode(frame, sent, &DELIVERY_HOOKS, is_needed, &mut self.aliases, state, step)?;
+        if let Some(wanted) = wanted {
+            self.delivered(state, wanted, property, step);
         }
-        let Packet::Publish(publish) = state.decode(frame)? else {
-            return Err(InvalidPacket(130));
-        };
-        let resolved = self
-            .aliases
-            .resolve(publish.topic.clone(), publish.alias, &mut state.budget);
-        let topic = match resolved {
-            Resolved::Topic(topic) => topic,
-            Resolved::OutOfRange => return Err(InvalidPacket(148)),
-            Resolved::Unknown => return Err(InvalidPacket(130)),
-        };
-        let interested = match interested {
-            Some(interested) => interested,
-            None => {
-                let found = step.interested_in(&DELIVERY_HOOKS, Some(&topic));
-                if !is_needed(&found, qos) {
-                    return Ok(());
-                }
-                found
-            }
-        };
-        self.delivered(state, topic, publish, property, interested, step);
         Ok(())
     }
 
     fn delivered(
         &mut self,
         state: &mut ConnectionState,
-        topic: ByteString,
-        publish: Publish,
+        wanted: WantedPublish,
         property: Option<PublisherProperty>,
-        interested: InterestedIn,
         step: &mut Step<'_>,
     ) {
+        let WantedPublish {
+            publish,
+            topic,
+            interested,
+        } = wanted;
         let (message, is_live) = self.message(state, &topic, &publish, property, step);
         let (group, keeps_retain) = {
             let session = state.session();

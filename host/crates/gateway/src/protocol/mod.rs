@@ -21,6 +21,7 @@ mod publishes;
 mod session;
 mod step;
 mod subscriptions;
+mod wanted_publish;
 
 pub(crate) use self::ended::{abandoned, expired, failed, kicked, publish_will, terminated};
 pub(crate) use self::opening::{Opening, SocketInfo};

@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 
-use super::aliases::{Aliases, Resolved};
+use super::aliases::Aliases;
 use super::connection_state::{ConnectionState, message_bytes};
 use super::step::{Action, Counter, Step};
+use super::wanted_publish::WantedPublish;
 use crate::frame::Frame;
-use crate::packet::{InvalidPacket, Packet, Publish, is_topic, kind, publish_id, topic};
+use crate::packet::{InvalidPacket, Packet, is_topic, kind, publish_id, topic};
 use crate::publisher_property::PublisherProperty;
 use hookhost_event::{Access, Authorization, ByteString, Detail, DropReason, Hook, Message, MessageDrop, Origin};
 use hookhost_hooks::InterestedIn;
@@ -69,50 +70,26 @@ impl Publishes {
         {
             return Ok(());
         }
-        // With aliases the topic is known only after decoding, and a packet that sets one must be decoded in any case.
-        let has_alias = state.version() == 5 && (self.aliases.any() || sent.is_empty());
-        let mut interested = None;
-        if !has_alias {
-            let found = step.interested_in(&PUBLISH_HOOKS, Some(sent));
-            if !is_needed(&found, qos, step) {
-                return Ok(());
-            }
-            interested = Some(found);
+        let is_needed = |interested: &InterestedIn, step: &Step<'_>| is_needed(interested, qos, step);
+        let wanted = WantedPublish::decode(frame, sent, &PUBLISH_HOOKS, is_needed, &mut self.aliases, state, step)?;
+        if let Some(wanted) = wanted {
+            self.published(state, wanted, property, step);
         }
-        let Packet::Publish(publish) = state.decode(frame)? else {
-            return Err(InvalidPacket(130));
-        };
-        let resolved = self
-            .aliases
-            .resolve(publish.topic.clone(), publish.alias, &mut state.budget);
-        let topic = match resolved {
-            Resolved::Topic(topic) => topic,
-            Resolved::OutOfRange => return Err(InvalidPacket(148)),
-            Resolved::Unknown => return Err(InvalidPacket(130)),
-        };
-        let interested = match interested {
-            Some(interested) => interested,
-            None => {
-                let found = step.interested_in(&PUBLISH_HOOKS, Some(&topic));
-                if !is_needed(&found, qos, step) {
-                    return Ok(());
-                }
-                found
-            }
-        };
-        self.published(state, topic, publish, property, interested, step);
         Ok(())
     }
 
     fn published(
         &mut self,
         state: &mut ConnectionState,
-        topic: ByteString,
-        publish: Publish,
+        wanted: WantedPublish,
         property: Option<PublisherProperty>,
-        interested: InterestedIn,
         step: &mut Step<'_>,
     ) {
+        let WantedPublish {
+            publish,
+            topic,
+            interested,
+        } = wanted;
         let (id, received_at) = match property {
             Some(property) => (property.id, property.received_at),
             None => (step.new_id(), step.now),

@@ -3,18 +3,18 @@
 //! A [`Subject`] is a `.wasm` with its settings. The trial uses the code with which a host loads modules. Whatever a
 //! host would reject is rejected here with the same message. Loading a subject gives a [`Trial`].
 //!
-//! A trial hands over one event at a time and reports its outcome ([`Tried`]). The same interests, limits and grants
+//! A trial hands over one event at a time and reports its outcome ([`TrialResult`]). The same interests, limits and grants
 //! apply. A new instance handles a failed event a second time, and state is kept between events. Nothing is sent, and
 //! the state ends with the trial.
 
+mod result;
 mod subject;
-mod tried;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use result::{TrialOutcome, TrialRequest, TrialResult};
 pub use subject::Subject;
-pub use tried::{Answer, Fate, Tried};
 
 use super::generation::{Blueprint, Generation, Template, lock};
 use super::load::Loaded;
@@ -128,10 +128,10 @@ impl Trial {
     }
 
     /// Hands over one event and returns its outcome.
-    pub fn handle(&mut self, event: &Arc<Event>) -> Tried {
+    pub fn handle(&mut self, event: &Arc<Event>) -> TrialResult {
         let detail = &event.detail;
         if !self.generation.interests.wants(detail.hook(), detail.subject()) {
-            return Tried::without_call(event.id, Fate::NotWanted);
+            return TrialResult::without_call(event.id, TrialOutcome::NotWanted);
         }
         let mut is_again = false;
         loop {
@@ -141,12 +141,12 @@ impl Trial {
                 .map_or_else(|| self.generation.template.create(), Ok)
             {
                 Ok(instance) => instance,
-                Err(error) => return Tried::without_call(event.id, Fate::NoInstance(error_line(&error))),
+                Err(error) => return TrialResult::without_call(event.id, TrialOutcome::NoInstance(error_line(&error))),
             };
             let start = Instant::now();
             let outcomes = instance.handle(std::slice::from_ref(event));
             let (time, fuel) = (start.elapsed(), instance.fuel());
-            let fate = match outcomes {
+            let outcome = match outcomes {
                 Ok(outcomes) => {
                     self.instance = Some(instance);
                     #[expect(
@@ -154,19 +154,19 @@ impl Trial {
                         reason = "one event, one outcome: anything else is an error of the call"
                     )]
                     let outcome = outcomes.into_iter().next().expect("the event's outcome");
-                    self.fate(event, outcome)
+                    self.outcome(event, outcome)
                 }
                 // A failed instance is never reused.
                 Err(_) if !is_again => {
                     is_again = true;
                     continue;
                 }
-                Err(error) if error.depends_on_time() => Fate::TimedOut(error_line(&error)),
-                Err(error) => Fate::Trapped(error_line(&error)),
+                Err(error) if error.depends_on_time() => TrialOutcome::TimedOut(error_line(&error)),
+                Err(error) => TrialOutcome::Trapped(error_line(&error)),
             };
-            return Tried {
+            return TrialResult {
                 event: event.id,
-                fate,
+                outcome,
                 time: Some(time),
                 fuel,
                 is_again,
@@ -174,28 +174,28 @@ impl Trial {
         }
     }
 
-    fn fate(&self, event: &Event, outcome: Outcome) -> Fate {
+    fn outcome(&self, event: &Event, outcome: Outcome) -> TrialOutcome {
         match outcome {
-            Outcome::Ignore => Fate::Ignored,
-            Outcome::Deliver(requests) if requests.is_empty() => Fate::Ignored,
-            Outcome::Fail(text) => Fate::Failed(text),
+            Outcome::Ignore => TrialOutcome::Ignored,
+            Outcome::Deliver(requests) if requests.is_empty() => TrialOutcome::Ignored,
+            Outcome::Fail(text) => TrialOutcome::Failed(text),
             Outcome::Deliver(requests) => {
                 let Generation { egress, number, .. } = &self.generation;
-                let answers = requests.into_iter().map(|request| {
-                    let named = Answer::of(&request);
+                let requests = requests.into_iter().map(|request| {
+                    let named = TrialRequest::of(&request);
                     match prepare(request, event, egress, &self.module, *number) {
-                        Ok(request) => Answer {
+                        Ok(request) => TrialRequest {
                             url: request.url,
                             ordering_key: Some(request.ordering_key),
                             ..named
                         },
-                        Err(refusal) => Answer {
+                        Err(refusal) => TrialRequest {
                             refused: Some(refusal.to_string()),
                             ..named
                         },
                     }
                 });
-                Fate::Answered(answers.collect())
+                TrialOutcome::Delivered(requests.collect())
             }
         }
     }

@@ -17,11 +17,11 @@ use hookhost_event::Id;
 
 /// The outcome of one event.
 #[derive(Debug, Clone)]
-pub struct Tried {
+pub struct TrialResult {
     /// The event.
     pub event: Id,
     /// The outcome.
-    pub fate: Fate,
+    pub outcome: TrialOutcome,
     /// The duration of the call, or of the second of two calls; `None` without a call.
     pub time: Option<Duration>,
     /// The fuel of the call, about one unit for each instruction, if the engine counts.
@@ -32,13 +32,13 @@ pub struct Tried {
 
 /// The outcome of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum TrialOutcome {
     /// The module does not subscribe to such events and was not called.
     NotWanted,
     /// The module had nothing to send.
     Ignored,
     /// The module returned requests.
-    Answered(Vec<Answer>),
+    Delivered(Vec<TrialRequest>),
     /// The module reported that it could not handle the event. A host puts it into the quarantine.
     Failed(String),
     /// The module trapped on it, twice. A host puts it into the quarantine.
@@ -51,7 +51,7 @@ pub enum Fate {
 
 /// A request, and what a host would do with it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct TrialRequest {
     /// The HTTP method.
     pub method: &'static str,
     /// The URL. For a refused request: the URL that the module named.
@@ -71,9 +71,9 @@ pub struct Answer {
 }
 
 /// Leaves out URL, header values and body: they may hold credentials and data of devices.
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for TrialRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("TrialRequest")
             .field("method", &self.method)
             .field("body_len", &self.body.len())
             .field("refused", &self.refused)
@@ -81,11 +81,11 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-impl Tried {
-    pub(super) fn without_call(event: Id, fate: Fate) -> Tried {
-        Tried {
+impl TrialResult {
+    pub(super) fn without_call(event: Id, outcome: TrialOutcome) -> TrialResult {
+        TrialResult {
             event,
-            fate,
+            outcome,
             time: None,
             fuel: None,
             is_again: false,
@@ -93,7 +93,7 @@ impl Tried {
     }
 }
 
-impl Fate {
+impl TrialOutcome {
     /// The names of all outcomes in the JSON form.
     pub const NAMES: [&str; 7] = [
         "not-wanted",
@@ -108,41 +108,44 @@ impl Fate {
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
-            Fate::NotWanted => "not-wanted",
-            Fate::Ignored => "ignore",
-            Fate::Answered(_) => "deliver",
-            Fate::Failed(_) => "fail",
-            Fate::Trapped(_) => "trap",
-            Fate::TimedOut(_) => "timeout",
-            Fate::NoInstance(_) => "no-instance",
+            TrialOutcome::NotWanted => "not-wanted",
+            TrialOutcome::Ignored => "ignore",
+            TrialOutcome::Delivered(_) => "deliver",
+            TrialOutcome::Failed(_) => "fail",
+            TrialOutcome::Trapped(_) => "trap",
+            TrialOutcome::TimedOut(_) => "timeout",
+            TrialOutcome::NoInstance(_) => "no-instance",
         }
     }
 
     /// The message of the module or the host about it.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Fate::NotWanted | Fate::Ignored | Fate::Answered(_) => None,
-            Fate::Failed(text) | Fate::Trapped(text) | Fate::TimedOut(text) | Fate::NoInstance(text) => Some(text),
+            TrialOutcome::NotWanted | TrialOutcome::Ignored | TrialOutcome::Delivered(_) => None,
+            TrialOutcome::Failed(text)
+            | TrialOutcome::Trapped(text)
+            | TrialOutcome::TimedOut(text)
+            | TrialOutcome::NoInstance(text) => Some(text),
         }
     }
 
     /// The requests for the event.
-    pub fn answers(&self) -> &[Answer] {
+    pub fn requests(&self) -> &[TrialRequest] {
         match self {
-            Fate::Answered(answers) => answers,
+            TrialOutcome::Delivered(requests) => requests,
             _ => &[],
         }
     }
 
     /// Whether a host would not deliver the event, or a request for it.
     pub fn is_bad(&self) -> bool {
-        self.text().is_some() || self.answers().iter().any(|answer| answer.refused.is_some())
+        self.text().is_some() || self.requests().iter().any(|request| request.refused.is_some())
     }
 }
 
-impl Answer {
-    pub(super) fn of(request: &Request) -> Answer {
-        Answer {
+impl TrialRequest {
+    pub(super) fn of(request: &Request) -> TrialRequest {
+        TrialRequest {
             method: request.method.as_str(),
             url: request.url.clone(),
             headers: request.headers.clone(),
@@ -161,22 +164,22 @@ impl Answer {
 }
 
 /// Without time and fuel: the part that is equal in every trial.
-impl Serialize for Tried {
+impl Serialize for TrialResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("event", &self.event.to_string())?;
-        object.serialize_entry("outcome", self.fate.name())?;
-        if let Some(text) = self.fate.text() {
+        object.serialize_entry("outcome", self.outcome.name())?;
+        if let Some(text) = self.outcome.text() {
             object.serialize_entry("text", text)?;
         }
-        if let Fate::Answered(answers) = &self.fate {
-            object.serialize_entry("requests", answers)?;
+        if let TrialOutcome::Delivered(requests) = &self.outcome {
+            object.serialize_entry("requests", requests)?;
         }
         object.end()
     }
 }
 
-impl Serialize for Answer {
+impl Serialize for TrialRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("method", self.method)?;
