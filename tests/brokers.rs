@@ -85,7 +85,7 @@ fn all_twelve(sink: &Sink) {
     assert_eq!(
         steady(&publish[0]),
         json!({
-            "action": "message_publish", "node": "hookhost@127.0.0.1", "from_client_id": "c1", "from_username": null,
+            "action": "message_publish", "node": "emqx@127.0.0.1", "from_client_id": "c1", "from_username": null,
             "topic": "t/1", "qos": 1, "retain": false, "payload": "hello", "ts": "<ms>",
         })
     );

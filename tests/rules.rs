@@ -363,3 +363,30 @@ async fn a_whole_file_of_rmqtt() {
     let bodies: Vec<_> = sent.iter().map(|request| request.body.clone()).collect();
     assert_eq!(written, bodies, "the file has what the web service got");
 }
+
+#[tokio::test]
+async fn ten_thousand_rules_with_wildcards() {
+    let sink = Sink::start().await;
+    let mut config = format!("urls = [\"{}\"]\nrule.message_publish = [\n", sink.url("/hook"));
+    for number in 0..10_000 {
+        config.push_str(&format!(
+            "{{ action = \"rule-{number}\", topics = [\"site/{number}/+/temp\", \"+/alarm/{number}/#\"] }},\n"
+        ));
+    }
+    config.push_str("]\n");
+    let host = Setup::new().webhook_config(&config).start().await;
+    let topics = [
+        "site/9999/k7/temp",
+        "site/10000/k7/temp",
+        "x/alarm/0/a/b",
+        "site/7/alarm",
+        "alarm/7",
+    ];
+    publish(&host, &topics).await;
+    let requests = all(host, &sink).await;
+    let actions: Vec<_> = requests
+        .iter()
+        .map(|request| request.json()["action"].clone())
+        .collect();
+    assert_eq!(actions, ["rule-9999", "rule-0"]);
+}

@@ -140,22 +140,24 @@ async fn standard_output_is_text_for_people_when_asked() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_makes_one_error_line() {
+async fn an_address_in_use_is_all_that_a_refused_start_reports() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ended = run(&dir(), &[], &["run", "--admin", "off", "--listen", &address]).await;
-    assert_eq!(ended.code, Some(1));
-    let errors: Vec<&str> = ended
-        .stderr
-        .lines()
-        .filter(|line| line.starts_with("error: ") || line.contains(" ERROR "))
-        .collect();
-    assert_eq!(errors.len(), 1, "{}", ended.stderr);
-    assert!(
-        errors[0].contains(&format!("cannot listen on {address}")),
-        "{}",
-        ended.stderr
-    );
+    let mqtt = format!("cannot listen on {address}: Address already in use");
+    let admin = format!("the admin API cannot listen on {address}");
+    for (args, expected) in [
+        (["run", "--admin", "off", "--listen", &address], mqtt),
+        (["run", "--listen", "127.0.0.1:0", "--admin", &address], admin),
+    ] {
+        let ended = run(&dir(), &[], &args).await;
+        assert_eq!(ended.code, Some(1));
+        let mut lines: Vec<&str> = ended.stderr.lines().collect();
+        // The summary of the configuration.
+        lines.retain(|line| !line.contains(" INFO "));
+        assert_eq!(lines.len(), 1, "{}", ended.stderr);
+        assert!(lines[0].starts_with(&format!("error: {expected}")), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("module activated"), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test]

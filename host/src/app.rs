@@ -6,6 +6,7 @@
 //! the next one ready. They stop in the order broker, modules, delivery, so pending events and requests still arrive.
 //! All parts share one grace period.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -37,6 +38,7 @@ const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 /// The host cannot start: an address is in use, or the default module rejects its configuration.
 pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
+    try_addresses(&loaded.config)?;
     let configuration = Configuration::new(origin, &loaded);
     let config = loaded.config;
     let stores = match &config.data {
@@ -64,7 +66,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         .map_or("off".to_owned(), |admin| admin.address().to_string());
     let served = runtime.block_on(serve(&config, bus, &place, &handle, reload.handle(), questions));
 
-    let end = *served.as_ref().unwrap_or(&Instant::now());
+    let end = *served.as_ref().unwrap_or(&(Instant::now() + config.shutdown.grace));
     let left = || end.saturating_duration_since(Instant::now());
     // The parts that it reports on stop from here on.
     drop(admin);
@@ -96,6 +98,20 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     );
     runtime.shutdown_timeout(CONNECTION_DRAIN);
     served.map(drop)
+}
+
+/// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then
+/// reports this at once and nothing else.
+fn try_addresses(config: &Config) -> anyhow::Result<()> {
+    // With this option, several hosts share a port.
+    if !config.mqtt.limits.reuse_port {
+        let listen = config.mqtt.listen;
+        TcpListener::bind(listen).map_err(|source| broker::StartError::Bind { listen, source })?;
+    }
+    if let Some(address) = config.admin.listen.filter(|_| config.admin.chosen) {
+        TcpListener::bind(address).map_err(|source| admin::StartError::Listen { address, source })?;
+    }
+    Ok(())
 }
 
 /// Runs the broker until SIGTERM or SIGINT. Returns the end of the grace period, which begins at the signal. `admin` is
@@ -195,11 +211,9 @@ pub fn check(config: &Config) -> Vec<Problem> {
 }
 
 /// Adds the errors of modules to a configuration that has errors already, so that all are reported at once.
-pub fn complete(refused: Refused) -> Vec<Problem> {
-    let more = mistakes(refused.rest(), refused.has_rules());
-    let mut all = refused.mistakes();
-    all.add(more);
-    all.problems
+pub fn complete(mut refused: Refused) -> Vec<Problem> {
+    refused.add(mistakes(refused.rest(), refused.has_rules()));
+    refused.problems
 }
 
 /// The errors in modules and in their configurations. Without `has_rules` the rules of the host are incomplete. The

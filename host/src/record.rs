@@ -119,7 +119,7 @@ fn interests(hooks: &[Hook], topics: &[String]) -> anyhow::Result<Interests> {
         }),
     };
     let list: Vec<Interest> = wanted.iter().filter_map(interest).collect();
-    Interests::compile(&list).map_err(|errors| match errors.into_iter().next() {
+    Interests::compile_unlimited(&list).map_err(|errors| match errors.into_iter().next() {
         Some(error) => anyhow::Error::from(error).context("events cannot be recorded"),
         None => anyhow::anyhow!("events cannot be recorded"),
     })

@@ -1,9 +1,14 @@
 //! Topic filters as MQTT 5.0 defines them in §4.7 and §4.8.2.
 //!
 //! The host and its modules use the same implementation, so a rule of a module matches exactly the topics that the host's
-//! interests match. A filter is parsed once. Matching compares level by level and does not allocate.
+//! interests match. A filter is parsed once. Matching compares level by level and does not allocate. [`FilterTree`] looks
+//! up many filters at once.
+
+mod tree;
 
 use std::fmt;
+
+pub use tree::FilterTree;
 
 /// A valid topic filter without the prefix of a shared subscription.
 ///

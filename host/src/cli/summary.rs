@@ -1,6 +1,6 @@
 //! A summary of a configuration, so that an operator can check how hookhost has understood it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -159,6 +159,7 @@ impl Rules {
             .into_iter()
             .flat_map(Map::values);
         let mut rules = Rules::default();
+        let mut known = HashSet::new();
         for rule in lists.filter_map(Value::as_array).flatten() {
             rules.count += 1;
             let format = rule.get("format").and_then(Value::as_str).unwrap_or(format_of_all);
@@ -169,7 +170,7 @@ impl Rules {
                 .filter(|urls| !urls.is_empty());
             for url in own.or(of_all).into_iter().flatten().filter_map(Value::as_str) {
                 let url = shown(url);
-                if !rules.urls.contains(&url) {
+                if known.insert(url.clone()) {
                     rules.urls.push(url);
                 }
             }

@@ -8,8 +8,9 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// Size limit of a configuration file in bytes. 4 MiB: far more than rules need, and small enough for a wrong file.
-const LIMIT: u64 = 4 << 20;
+/// Size limit of a configuration file in bytes. 32 MiB: ten times what 10,000 rules of EMQX 5 need, and small enough for a
+/// wrong file.
+const LIMIT: u64 = 32 << 20;
 
 /// When a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) enum Time {
 ///
 /// # Errors
 ///
-/// The file cannot be read, is not a regular file, or is larger than 4 MiB.
+/// The file cannot be read, is not a regular file, or is larger than 32 MiB.
 pub(super) fn read(path: &Path, time: Time) -> io::Result<Vec<u8>> {
     if time == Time::Running || !is_inherited(path) {
         must_be_regular(path)?;
@@ -32,7 +33,7 @@ pub(super) fn read(path: &Path, time: Time) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LIMIT {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 4 MiB"));
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "larger than 32 MiB"));
     }
     Ok(bytes)
 }
@@ -108,6 +109,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("large");
         File::create(&path).unwrap().set_len(LIMIT + 1).unwrap();
-        assert_eq!(read(&path, Time::Running).unwrap_err().to_string(), "larger than 4 MiB");
+        assert_eq!(
+            read(&path, Time::Running).unwrap_err().to_string(),
+            "larger than 32 MiB"
+        );
     }
 }

@@ -144,7 +144,7 @@ fn text_file(place: &Place, path: PathBuf, time: Time, problems: &mut Vec<Proble
     Some(TextFile { path, text })
 }
 
-/// Reads a configuration file, which is UTF-8 and at most 4 MiB. Blocks.
+/// Reads a configuration file, which is UTF-8 and at most 32 MiB. Blocks.
 ///
 /// # Errors
 ///

@@ -43,7 +43,7 @@ pub use webhook::{RulesFrom, Webhook};
 use crate::admin;
 use crate::engine::EngineSettings;
 use destinations::Sources;
-use hookhost_settings::{Findings, Place, Report, Section, find};
+use hookhost_settings::{Findings, Place, Report, Section, Setting, find};
 use layers::Merged;
 use {hookhost_delivery as delivery, hookhost_event as event, hookhost_modules as modules};
 
@@ -154,8 +154,10 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     } = layers::read(inputs, &report);
     let fixed = Fixed::of(&settings);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
+    let format = find(&settings, &["webhook", "format"]).and_then(Setting::as_text);
+    let format = format.map(|name| name.trim().to_owned());
     let root = Section::root(&report, Place::flag(""), settings);
-    let config = read_sections(root, broker, inputs, files);
+    let config = read_sections(root, broker, format.as_deref(), inputs, files);
     let is_locked = config.broker == EngineSettings::Rmqtt && !config.mqtt.limits.allow_anonymous;
     if let Some(place) = allow_anonymous.filter(|_| is_locked) {
         report.warning(
@@ -192,13 +194,14 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
 fn read_sections(
     mut root: Section<'_>,
     broker: Option<(Broker, Option<PathBuf>)>,
+    format: Option<&str>,
     inputs: &Inputs,
     files: &Files<'_>,
 ) -> Config {
     let mut config = Config {
         mqtt: Mqtt::read(root.section("mqtt")),
         broker: broker::read(root.section("broker")),
-        node: sections::node(root.section("node")),
+        node: sections::node(root.section("node"), format),
         webhook: Webhook::read(root.section("webhook"), broker),
         modules: Modules::read(root.section("modules")),
         hooks: Hooks::read(root.section("hooks")),

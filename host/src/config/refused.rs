@@ -1,14 +1,16 @@
 //! A configuration with problems, and the parts of it that can still be checked.
 
+use std::path::Path;
+
 use super::webhook::RulesFrom;
 use super::{Config, Problem};
 use hookhost_import::Broker;
-use hookhost_settings::Mistakes;
+use hookhost_settings::Source;
 
 /// A configuration that is rejected, with all its problems.
 ///
 /// At first it does not include the problems that modules report. To include them, pass [`rest`](Refused::rest) to the
-/// modules and [`add`](Mistakes::add) their reports.
+/// modules and [`add`](Refused::add) their reports.
 #[derive(Debug)]
 pub struct Refused {
     /// The problems, ordered by place.
@@ -31,14 +33,27 @@ impl Refused {
         self.has_rules
     }
 
-    /// The problems alone. The rules of EMQX and NanoMQ files count as checked.
-    pub fn mistakes(self) -> Mistakes {
-        let checked = match &self.rest.webhook.rules {
+    /// Adds the problems that modules report, ordered by place. Leaves out problems of a place that already has one, and
+    /// problems of rules that were checked when they were imported.
+    pub fn add(&mut self, more: impl IntoIterator<Item = Problem>) {
+        let before = self.problems.len();
+        for problem in more {
+            let known = self.problems.get(..before).unwrap_or_default();
+            let is_known = known.iter().any(|known| known.place == problem.place);
+            if !is_known && !self.is_checked(&problem.place.source) {
+                self.problems.push(problem);
+            }
+        }
+        self.problems.sort();
+    }
+
+    /// Whether the rules of a file were checked when they were imported.
+    fn is_checked(&self, source: &Source) -> bool {
+        let checked: Option<&Path> = match &self.rest.webhook.rules {
             // RMQTT's rules are checked by the module itself.
-            RulesFrom::Broker { broker, path } if *broker != Broker::Rmqtt => path.clone(),
+            RulesFrom::Broker { broker, path } if *broker != Broker::Rmqtt => path.as_deref(),
             _ => None,
         };
-        let problems = self.problems;
-        Mistakes { problems, checked }
+        matches!(source, Source::File { path, .. } if Some(&**path) == checked)
     }
 }

@@ -18,12 +18,21 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// `[node]`: the name and number of this host in events. Number 1 by default, as in RMQTT.
-pub(super) fn node(mut at: Section<'_>) -> Node {
+/// The name of the node in events.
+const NODE: &str = "hookhost@127.0.0.1";
+/// The name in bodies of EMQX, where receivers know it.
+const EMQX_NODE: &str = "emqx@127.0.0.1";
+
+/// `[node]`: the name and number of this host in events. Number 1 by default, as in RMQTT. `format` is that of bodies.
+pub(super) fn node(mut at: Section<'_>, format: Option<&str>) -> Node {
+    let name = match format {
+        Some("emqx4" | "emqx5") => EMQX_NODE,
+        _ => NODE,
+    };
     Node {
         id: at.integer("id", 1, 1..=i64::from(u32::MAX)),
         name: at
-            .text("name", "hookhost@127.0.0.1".to_owned(), |text| match text {
+            .text("name", name.to_owned(), |text| match text {
                 _ if text.is_empty() || text.len() > 255 => Err("should have 1 to 255 bytes".to_owned()),
                 _ if text.contains(char::is_control) => Err("should have no control characters".to_owned()),
                 _ => Ok(text.to_owned()),

@@ -448,7 +448,13 @@ fn the_example_file_holds_every_key_with_its_default() {
     let report = Report::default();
     let Merged { settings, broker, .. } = layers::read(&example, &report);
     let root = Section::root(&report, Place::flag(""), settings);
-    read_sections(root, broker, &example, &|_| Err(io::ErrorKind::Unsupported.into()));
+    read_sections(
+        root,
+        broker,
+        None,
+        &example,
+        &|_| Err(io::ErrorKind::Unsupported.into()),
+    );
     let known = report.known_keys();
     let Loaded {
         config: example,

@@ -181,13 +181,11 @@ impl Reloader {
         };
         let configuration = match settings {
             Ok(settings) => DesiredConfiguration::Valid(settings),
-            Err(refused) => {
-                let rest = refused.has_rules().then(|| reloadable(refused.rest()));
-                let mut mistakes = refused.mistakes();
-                if let Some(rest) = rest {
-                    mistakes.add(self.modules.check(rest, folder));
+            Err(mut refused) => {
+                if refused.has_rules() {
+                    refused.add(self.modules.check(reloadable(refused.rest()), folder));
                 }
-                DesiredConfiguration::Invalid(mistakes.problems.iter().map(ToString::to_string).collect())
+                DesiredConfiguration::Invalid(refused.problems.iter().map(ToString::to_string).collect())
             }
         };
         (configuration, warnings)

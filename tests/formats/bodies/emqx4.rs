@@ -5,79 +5,79 @@ use crate::Story;
 pub(crate) const EMQX4: Story = Story {
     settings: "format = \"emqx4\"",
     connect: r#"
-        {"username":"u1","proto_ver":$ver,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","clientid":"c1","action":"client_connect"}
-        {"username":"u1","proto_ver":$ver,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"conn_ack":"success","clientid":"c1","action":"client_connack"}
-        {"username":"u1","proto_ver":$ver,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"clientid":"c1","action":"client_connected"}
+        {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","clientid":"c1","action":"client_connect"}
+        {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"conn_ack":"success","clientid":"c1","action":"client_connack"}
+        {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"clientid":"c1","action":"client_connected"}
     "#,
     disconnect: r#"
-        {"username":"u1","reason":"normal","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c1","action":"client_disconnected"}
-        {"username":"u1","reason":"normal","node":"hookhost@127.0.0.1","clientid":"c1","action":"session_terminated"}
+        {"username":"u1","reason":"normal","node":"emqx@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c1","action":"client_disconnected"}
+        {"username":"u1","reason":"normal","node":"emqx@127.0.0.1","clientid":"c1","action":"session_terminated"}
     "#,
     refused: r#"
-        {"username":null,"proto_ver":$ver,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","clientid":"clientid-too-long","action":"client_connect"}
-        {"username":null,"proto_ver":$ver,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","conn_ack":"client_identifier_not_valid","clientid":"clientid-too-long","action":"client_connack"}
+        {"username":null,"proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","clientid":"clientid-too-long","action":"client_connect"}
+        {"username":null,"proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","conn_ack":"client_identifier_not_valid","clientid":"clientid-too-long","action":"client_connack"}
     "#,
     connect_names: &["client_connect", "client_connack", "client_connected"],
     subscribe: r#"
-        {"username":null,"topic":"t/#","opts":{"rh":0,"rap":0,"qos":1,"nl":0},"node":"hookhost@127.0.0.1","clientid":"c2","action":"client_subscribe"}
-        {"username":null,"topic":"t/#","opts":{"sub_props":{},"rh":0,"rap":0,"qos":1,"nl":0,"is_new":true},"node":"hookhost@127.0.0.1","clientid":"c2","action":"session_subscribed"}
-        {"username":null,"topic":"s/+","opts":{"share":"g","rh":0,"rap":0,"qos":1,"nl":0},"node":"hookhost@127.0.0.1","clientid":"c2","action":"client_subscribe"}
-        {"username":null,"topic":"s/+","opts":{"sub_props":{},"share":"g","rh":0,"rap":0,"qos":1,"nl":0,"is_new":true},"node":"hookhost@127.0.0.1","clientid":"c2","action":"session_subscribed"}
+        {"username":null,"topic":"t/#","opts":{"rh":0,"rap":0,"qos":1,"nl":0},"node":"emqx@127.0.0.1","clientid":"c2","action":"client_subscribe"}
+        {"username":null,"topic":"t/#","opts":{"sub_props":{},"rh":0,"rap":0,"qos":1,"nl":0,"is_new":true},"node":"emqx@127.0.0.1","clientid":"c2","action":"session_subscribed"}
+        {"username":null,"topic":"s/+","opts":{"share":"g","rh":0,"rap":0,"qos":1,"nl":0},"node":"emqx@127.0.0.1","clientid":"c2","action":"client_subscribe"}
+        {"username":null,"topic":"s/+","opts":{"sub_props":{},"share":"g","rh":0,"rap":0,"qos":1,"nl":0,"is_new":true},"node":"emqx@127.0.0.1","clientid":"c2","action":"session_subscribed"}
     "#,
     publish: [
-        r#"{"ts":<ms>,"topic":"t/1","retain":false,"qos":0,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
-        r#"{"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
-        r#"{"ts":<ms>,"topic":"t/1","retain":false,"qos":2,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
+        r#"{"ts":<ms>,"topic":"t/1","retain":false,"qos":0,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
+        r#"{"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
+        r#"{"ts":<ms>,"topic":"t/1","retain":false,"qos":2,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
     ],
     deliver: [
-        r#"{"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":0,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}"#,
+        r#"{"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":0,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}"#,
         r#"
-        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
-        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_acked"}
+        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
+        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_acked"}
         "#,
         // The subscription has QoS 1.
         r#"
-        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
-        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_acked"}
+        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
+        {"username":null,"ts":<ms>,"topic":"t/1","retain":false,"qos":1,"payload":"hello","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_acked"}
         "#,
     ],
-    publish_shared: r#"{"ts":<ms>,"topic":"s/1","retain":false,"qos":1,"payload":"shared","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
+    publish_shared: r#"{"ts":<ms>,"topic":"s/1","retain":false,"qos":1,"payload":"shared","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}"#,
     deliver_shared: r#"
-        {"username":null,"ts":<ms>,"topic":"s/1","retain":false,"qos":1,"payload":"shared","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
-        {"username":null,"ts":<ms>,"topic":"s/1","retain":false,"qos":1,"payload":"shared","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_acked"}
+        {"username":null,"ts":<ms>,"topic":"s/1","retain":false,"qos":1,"payload":"shared","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
+        {"username":null,"ts":<ms>,"topic":"s/1","retain":false,"qos":1,"payload":"shared","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_acked"}
     "#,
     nobody: r#"
-        {"ts":<ms>,"topic":"nobody","retain":false,"qos":1,"payload":"x","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}
-        {"ts":<ms>,"topic":"nobody","retain":false,"reason":"no_subscribers","qos":1,"payload":"x","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_dropped"}
+        {"ts":<ms>,"topic":"nobody","retain":false,"qos":1,"payload":"x","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}
+        {"ts":<ms>,"topic":"nobody","retain":false,"reason":"no_subscribers","qos":1,"payload":"x","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_dropped"}
     "#,
     unsubscribe: r#"
-        {"username":null,"topic":"t/#","opts":{},"node":"hookhost@127.0.0.1","clientid":"c2","action":"client_unsubscribe"}
-        {"username":null,"topic":"t/#","node":"hookhost@127.0.0.1","clientid":"c2","action":"session_unsubscribed"}
+        {"username":null,"topic":"t/#","opts":{},"node":"emqx@127.0.0.1","clientid":"c2","action":"client_unsubscribe"}
+        {"username":null,"topic":"t/#","node":"emqx@127.0.0.1","clientid":"c2","action":"session_unsubscribed"}
     "#,
     publish_retained: r#"
-        {"ts":<ms>,"topic":"r/1","retain":true,"qos":1,"payload":"kept","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}
-        {"ts":<ms>,"topic":"r/1","retain":true,"reason":"no_subscribers","qos":1,"payload":"kept","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_dropped"}
+        {"ts":<ms>,"topic":"r/1","retain":true,"qos":1,"payload":"kept","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_publish"}
+        {"ts":<ms>,"topic":"r/1","retain":true,"reason":"no_subscribers","qos":1,"payload":"kept","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","action":"message_dropped"}
     "#,
     deliver_retained: r#"
-        {"username":null,"topic":"r/#","opts":{"rh":0,"rap":0,"qos":0,"nl":0},"node":"hookhost@127.0.0.1","clientid":"c2","action":"client_subscribe"}
-        {"username":null,"topic":"r/#","opts":{"sub_props":{},"rh":0,"rap":0,"qos":0,"nl":0,"is_new":true},"node":"hookhost@127.0.0.1","clientid":"c2","action":"session_subscribed"}
-        {"username":null,"ts":<ms>,"topic":"r/1","retain":true,"qos":0,"payload":"kept","node":"hookhost@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
+        {"username":null,"topic":"r/#","opts":{"rh":0,"rap":0,"qos":0,"nl":0},"node":"emqx@127.0.0.1","clientid":"c2","action":"client_subscribe"}
+        {"username":null,"topic":"r/#","opts":{"sub_props":{},"rh":0,"rap":0,"qos":0,"nl":0,"is_new":true},"node":"emqx@127.0.0.1","clientid":"c2","action":"session_subscribed"}
+        {"username":null,"ts":<ms>,"topic":"r/1","retain":true,"qos":0,"payload":"kept","node":"emqx@127.0.0.1","from_username":"u1","from_client_id":"c1","clientid":"c2","action":"message_delivered"}
     "#,
     will: r#"
-        {"ts":<ms>,"topic":"w","retain":false,"qos":0,"payload":"gone","node":"hookhost@127.0.0.1","from_username":null,"from_client_id":"c3","action":"message_publish"}
-        {"ts":<ms>,"topic":"w","retain":false,"reason":"no_subscribers","qos":0,"payload":"gone","node":"hookhost@127.0.0.1","from_username":null,"from_client_id":"c3","action":"message_dropped"}
-        {"username":null,"reason":"tcp_closed","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c3","action":"client_disconnected"}
-        {"username":null,"reason":"tcp_closed","node":"hookhost@127.0.0.1","clientid":"c3","action":"session_terminated"}
+        {"ts":<ms>,"topic":"w","retain":false,"qos":0,"payload":"gone","node":"emqx@127.0.0.1","from_username":null,"from_client_id":"c3","action":"message_publish"}
+        {"ts":<ms>,"topic":"w","retain":false,"reason":"no_subscribers","qos":0,"payload":"gone","node":"emqx@127.0.0.1","from_username":null,"from_client_id":"c3","action":"message_dropped"}
+        {"username":null,"reason":"tcp_closed","node":"emqx@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c3","action":"client_disconnected"}
+        {"username":null,"reason":"tcp_closed","node":"emqx@127.0.0.1","clientid":"c3","action":"session_terminated"}
     "#,
     // EMQX 4 sends no webhook for it.
     replaced: "",
     timeout: r#"
-        {"username":null,"reason":"keepalive_timeout","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c5","action":"client_disconnected"}
-        {"username":null,"reason":"keepalive_timeout","node":"hookhost@127.0.0.1","clientid":"c5","action":"session_terminated"}
+        {"username":null,"reason":"keepalive_timeout","node":"emqx@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c5","action":"client_disconnected"}
+        {"username":null,"reason":"keepalive_timeout","node":"emqx@127.0.0.1","clientid":"c5","action":"session_terminated"}
     "#,
     kick: r#"
-        {"username":null,"reason":"kicked","node":"hookhost@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c6","action":"client_disconnected"}
-        {"username":null,"reason":"kicked","node":"hookhost@127.0.0.1","clientid":"c6","action":"session_terminated"}
+        {"username":null,"reason":"kicked","node":"emqx@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c6","action":"client_disconnected"}
+        {"username":null,"reason":"kicked","node":"emqx@127.0.0.1","clientid":"c6","action":"session_terminated"}
     "#,
 };
 

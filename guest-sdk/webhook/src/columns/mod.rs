@@ -122,6 +122,8 @@ impl<'e> Row<'e> {
                 _ => Value::Undefined,
             },
             "reason" => self.reason(),
+            // A column of clauses only: no body of EMQX has it.
+            "origin" => field!(self, "origin"),
             // Columns of connections.
             "sockname" => name_of(event.connection().and_then(|c| c.local.as_ref())),
             "proto_name" => field!(self, "proto_name"),

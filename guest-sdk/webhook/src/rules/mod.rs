@@ -4,17 +4,21 @@
 //! rule without a URL is not kept. For each event, a rule checks in this order: does the format report the event, does
 //! the topic match, is `where` true? If so, the rule builds its requests.
 
-use crate::columns::Row;
+mod list;
 
+use std::collections::BTreeSet;
+
+use crate::columns::Row;
 use crate::fields::Fields;
 use crate::format::{Content, MatchedEvent};
 use crate::key::RuleKey;
 use crate::shape::Shape;
 use crate::sql::{Columns, Condition, Failure, Scope, Select, Selection, Value};
 use crate::template::UrlTemplate;
-use hookhost_guest::event::{Event, Interest, Node};
+use hookhost_guest::event::{Event, Hook, Interest, Node};
 use hookhost_guest::request::{Body, Outcome, Request};
 use hookhost_guest::topic::TopicFilter;
+use list::RuleList;
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,17 +66,19 @@ fn begins_wild(topic: &TopicFilter) -> bool {
 
 /// Whether a filter that begins with a wildcard matches a topic if the `$` at its start is ignored.
 fn matches_dollar(topic: &TopicFilter, subject: &str) -> bool {
-    begins_wild(topic)
-        && subject
-            .strip_prefix('$')
-            .is_some_and(|rest| topic.matches(&format!("_{rest}")))
+    begins_wild(topic) && without_dollar(subject).is_some_and(|visible| topic.matches(&visible))
+}
+
+/// A topic that begins with `$`, with another character in its place, so that wildcards match it.
+fn without_dollar(subject: &str) -> Option<String> {
+    subject.strip_prefix('$').map(|rest| format!("_{rest}"))
 }
 
 /// The rules of all keys.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Indexed by [`RuleKey`].
-    by_key: [Vec<Rule>; RuleKey::ALL.len()],
+    by_key: [RuleList; RuleKey::ALL.len()],
     without_url: Vec<String>,
     node: Node,
 }
@@ -92,7 +98,7 @@ impl Rules {
         if rule.urls.is_empty() {
             self.without_url.push(at);
         } else if let Some(rules) = self.by_key.get_mut(key as usize) {
-            rules.push(rule);
+            rules.add(key, rule);
         }
     }
 
@@ -103,33 +109,31 @@ impl Rules {
 
     /// The rules of a key, in the order of the configuration.
     pub fn of(&self, key: RuleKey) -> &[Rule] {
-        self.by_key.get(key as usize).map(Vec::as_slice).unwrap_or_default()
+        self.list(key).map(RuleList::as_slice).unwrap_or_default()
+    }
+
+    fn list(&self, key: RuleKey) -> Option<&RuleList> {
+        self.by_key.get(key as usize)
     }
 
     /// The interests that cover every event that a rule matches, and as few other events as possible.
     pub fn interests(&self) -> Vec<Interest> {
-        let mut interests: Vec<Interest> = Vec::new();
+        let mut wanted: Vec<Wanted<'_>> = Vec::new();
         for key in RuleKey::ALL {
             for rule in self.of(key) {
-                let all = rule.needs_all(key);
-                let filters = rule.topics.iter().map(TopicFilter::as_str);
                 for hook in rule.shape.format.hooks(key) {
-                    match interests.iter_mut().find(|known| known.hook == *hook) {
-                        Some(known) if all => known.filters.clear(),
-                        Some(known) if known.filters.is_empty() => {}
-                        Some(known) => extend(&mut known.filters, filters.clone()),
-                        None => {
-                            let mut interest = Interest::every(*hook);
-                            if !all {
-                                extend(&mut interest.filters, filters.clone());
-                            }
-                            interests.push(interest);
-                        }
+                    let position = wanted.iter().position(|known| known.interest.hook == *hook);
+                    let position = position.unwrap_or_else(|| {
+                        wanted.push(Wanted::new(*hook));
+                        wanted.len() - 1
+                    });
+                    if let Some(wanted) = wanted.get_mut(position) {
+                        wanted.add(rule, rule.needs_all(key));
                     }
                 }
             }
         }
-        interests
+        wanted.into_iter().map(|wanted| wanted.interest).collect()
     }
 
     /// The rules whose format and topics match an event, each with its key, in the order of their requests. `where` is not
@@ -137,7 +141,11 @@ impl Rules {
     pub fn matching<'r>(&'r self, event: &'r Event) -> impl Iterator<Item = (RuleKey, &'r Rule)> {
         let (hook, subject) = (event.hook(), event.subject());
         RuleKey::of(hook).iter().flat_map(move |key| {
-            self.of(*key).iter().filter_map(move |rule| {
+            let candidates = self
+                .list(*key)
+                .into_iter()
+                .flat_map(move |list| list.candidates(subject));
+            candidates.filter_map(move |rule| {
                 let Shape {
                     format, as_documented, ..
                 } = rule.shape;
@@ -257,10 +265,33 @@ fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, fields: &dyn
     requests.push(Request { url, ..request });
 }
 
-fn extend<'a>(filters: &mut Vec<String>, more: impl Iterator<Item = &'a str>) {
-    for filter in more {
-        if !filters.iter().any(|known| known == filter) {
-            filters.push(filter.to_owned());
+/// The interest of rules in one hook.
+struct Wanted<'r> {
+    interest: Interest,
+    /// Whether a rule needs all events; the interest then has no filters.
+    all: bool,
+    known: BTreeSet<&'r str>,
+}
+
+impl<'r> Wanted<'r> {
+    fn new(hook: Hook) -> Wanted<'r> {
+        Wanted {
+            interest: Interest::every(hook),
+            all: false,
+            known: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, rule: &'r Rule, needs_all: bool) {
+        self.all |= needs_all;
+        if self.all {
+            self.interest.filters.clear();
+            return;
+        }
+        for filter in rule.topics.iter().map(TopicFilter::as_str) {
+            if self.known.insert(filter) {
+                self.interest.filters.push(filter.to_owned());
+            }
         }
     }
 }

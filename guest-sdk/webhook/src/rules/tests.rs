@@ -99,17 +99,24 @@ fn event(key: RuleKey, subject: &str) -> Event {
     }
 }
 
+/// The rules that match, by position; the same whether they are few or among many.
 fn matched(format: &str, key: RuleKey, topics: &[&[&str]], subject: &str) -> Vec<usize> {
     let list: Vec<_> = topics
         .iter()
         .enumerate()
         .map(|(at, topics)| json!({"action": at.to_string(), "topics": topics}))
         .collect();
-    let rules = rules(json!({"urls": ["stdout:"], "format": format, "rule": {key.name(): list}}));
-    rules
-        .matching(&event(key, subject))
-        .map(|(_, rule)| rule.action.parse().unwrap())
-        .collect()
+    let found = |list: Vec<Value>| -> Vec<usize> {
+        let rules = rules(json!({"urls": ["stdout:"], "format": format, "rule": {key.name(): list}}));
+        let event = event(key, subject);
+        let actions = rules.matching(&event).map(|(_, rule)| rule.action.parse());
+        actions.filter_map(Result::ok).collect()
+    };
+    let others = (0..20).map(|at| json!({"action": "other", "topics": [format!("other/{at}"), "other/+/x"]}));
+    let among_many = others.chain(list.clone()).collect();
+    let alone = found(list);
+    assert_eq!(found(among_many), alone, "{format} {key:?} {topics:?} {subject}");
+    alone
 }
 
 #[test]

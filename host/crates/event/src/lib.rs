@@ -23,7 +23,7 @@ pub use client::{
     Termination,
 };
 pub use detail::{Detail, Hook, OtherEvent};
-pub use filter::{FilterError, SharedFilter, TopicFilter};
+pub use filter::{FilterError, FilterTree, SharedFilter, TopicFilter};
 pub use message::{Acknowledgement, Delivery, DeliveryDrop, DeliveryLoss, Message, MessageDrop, Properties};
 pub use subscription::{Subscription, Unsubscription};
 pub use vocabulary::{Access, DropReason, EndReason, Origin, Property, Transport};

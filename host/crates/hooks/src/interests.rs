@@ -1,15 +1,16 @@
 //! The events that a module wants, compiled for the lookup that every event needs.
 //!
 //! [`Interests::compile`] checks the list that a module returned and turns it into one entry for each hook: nothing,
-//! everything, or filters. Filters without a wildcard are looked up in a set; those with one are matched one after the
-//! other by the code that modules use too. Pure: no I/O, no clock, no locks. The lookup runs in the task of the client
-//! that caused the event, so two limits bound its cost.
+//! everything, or filters. Filters without a wildcard are looked up in a set, those with one in a tree
+//! ([`FilterTree`]), so the cost of a lookup hardly depends on their number. Pure: no I/O, no clock, no locks. The lookup
+//! runs in the task of the client that caused the event. Two limits bound what a module that others wrote costs; the
+//! operator's own rules have no such limit.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use hookhost_contract::Interest;
-use hookhost_event::{FilterError, Hook, TopicFilter};
+use hookhost_event::{FilterError, FilterTree, Hook, TopicFilter};
 
 /// The interests of one module, compiled. Clones share the tables.
 #[derive(Debug, Clone)]
@@ -23,8 +24,15 @@ enum Wanted {
     Everything,
     Some {
         exact: HashSet<Box<str>>,
-        wildcards: Vec<TopicFilter>,
+        wildcards: Wildcards,
     },
+}
+
+/// Different filters with wildcards.
+#[derive(Debug, Clone, Default)]
+struct Wildcards {
+    texts: HashSet<Box<str>>,
+    tree: FilterTree<()>,
 }
 
 /// An error in one interest of a list.
@@ -70,7 +78,7 @@ impl Interests {
     /// Maximum number of filters in all interests of one module; bounds the memory that a module takes in the host.
     pub const MAX_FILTERS: usize = 10_000;
 
-    /// Maximum number of different filters with wildcards for one hook; each costs about ten nanoseconds per event.
+    /// Maximum number of different filters with wildcards for one hook; bounds the ways that a lookup can take.
     pub const MAX_WILDCARDS: usize = 1_000;
 
     /// Interests that want nothing.
@@ -78,12 +86,26 @@ impl Interests {
         Interests(Arc::default())
     }
 
-    /// Checks and compiles a list. Several interests in one hook add up.
+    /// Checks and compiles the list of a module that others wrote, with at most [`MAX_FILTERS`](Self::MAX_FILTERS) and
+    /// [`MAX_WILDCARDS`](Self::MAX_WILDCARDS). Several interests in one hook add up.
     ///
     /// # Errors
     ///
     /// All errors of the list, at most one for each filter.
     pub fn compile(list: &[Interest]) -> Result<Interests, Vec<InterestError>> {
+        Self::compile_list(list, true)
+    }
+
+    /// As [`compile`](Self::compile), with any number of filters: for what the operator has written.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile), without the limits.
+    pub fn compile_unlimited(list: &[Interest]) -> Result<Interests, Vec<InterestError>> {
+        Self::compile_list(list, false)
+    }
+
+    fn compile_list(list: &[Interest], is_limited: bool) -> Result<Interests, Vec<InterestError>> {
         let mut table: [Wanted; Hook::COUNT] = Default::default();
         let mut errors = Vec::new();
         let mut filters = 0;
@@ -107,13 +129,14 @@ impl Interests {
                 filters += 1;
                 match check(hook, text) {
                     Err(cause) => refuse(cause),
-                    Ok(_) if filters > Self::MAX_FILTERS => {
+                    Ok(_) if is_limited && filters > Self::MAX_FILTERS => {
                         refuse(InterestCause::TooMany);
                         return Err(errors);
                     }
                     Ok(None) => wanted.add_exact(text),
                     Ok(Some(filter)) => {
-                        if !wanted.add_wildcard(filter) {
+                        let count = wanted.add_wildcard(filter);
+                        if is_limited && count > Self::MAX_WILDCARDS {
                             refuse(InterestCause::TooManyWildcards);
                             return Err(errors);
                         }
@@ -134,9 +157,9 @@ impl Interests {
         match self.of(hook) {
             Wanted::Nothing => false,
             Wanted::Everything => true,
-            Wanted::Some { exact, wildcards } => subject.is_some_and(|subject| {
-                exact.contains(subject) || wildcards.iter().any(|filter| filter.matches(subject))
-            }),
+            Wanted::Some { exact, wildcards } => {
+                subject.is_some_and(|subject| exact.contains(subject) || wildcards.tree.contains(subject))
+            }
         }
     }
 
@@ -152,8 +175,7 @@ impl Interests {
         let Wanted::Some { exact, wildcards } = self.of(hook) else {
             return Vec::new();
         };
-        let mut filters: Vec<&str> = exact.iter().map(|text| &**text).collect();
-        filters.extend(wildcards.iter().map(TopicFilter::as_str));
+        let mut filters: Vec<&str> = exact.iter().chain(&wildcards.texts).map(|text| &**text).collect();
         filters.sort_unstable();
         filters
     }
@@ -174,23 +196,23 @@ impl Wanted {
         }
     }
 
-    /// False if there are too many.
-    fn add_wildcard(&mut self, filter: TopicFilter) -> bool {
+    /// Returns the number of filters with wildcards.
+    fn add_wildcard(&mut self, filter: TopicFilter) -> usize {
         let Some((_, wildcards)) = self.lists() else {
-            return true;
+            return 0;
         };
-        if !wildcards.contains(&filter) {
-            wildcards.push(filter);
+        if wildcards.texts.insert(filter.as_str().into()) {
+            wildcards.tree.insert(filter, ());
         }
-        wildcards.len() <= Interests::MAX_WILDCARDS
+        wildcards.texts.len()
     }
 
     /// The lists to add to; none if the module wants everything anyway.
-    fn lists(&mut self) -> Option<(&mut HashSet<Box<str>>, &mut Vec<TopicFilter>)> {
+    fn lists(&mut self) -> Option<(&mut HashSet<Box<str>>, &mut Wildcards)> {
         if matches!(self, Wanted::Nothing) {
             *self = Wanted::Some {
                 exact: HashSet::new(),
-                wildcards: Vec::new(),
+                wildcards: Wildcards::default(),
             };
         }
         match self {

@@ -85,15 +85,18 @@ fn mistakes_name_the_interest_and_the_reason() {
     );
 }
 
+/// An interest in `0`, `1` and so on, each with a suffix.
+fn numbered(count: usize, suffix: &str) -> Interest {
+    Interest {
+        hook: Hook::MessagePublish,
+        filters: (0..count).map(|number| format!("{number}{suffix}")).collect(),
+    }
+}
+
 #[test]
-fn the_number_of_filters_is_bounded() {
+fn the_number_of_filters_of_a_module_is_bounded() {
     let many = |count: usize, suffix: &str| {
-        let filters = (0..count).map(|number| format!("{number}{suffix}")).collect();
-        Interests::compile(&[Interest {
-            hook: Hook::MessagePublish,
-            filters,
-        }])
-        .map_err(|errors| errors[0].cause.clone())
+        Interests::compile(&[numbered(count, suffix)]).map_err(|errors| errors[0].cause.clone())
     };
     assert!(many(Interests::MAX_FILTERS, "").is_ok());
     assert_eq!(
@@ -105,6 +108,23 @@ fn the_number_of_filters_is_bounded() {
         many(Interests::MAX_WILDCARDS + 1, "/+").unwrap_err(),
         InterestCause::TooManyWildcards
     );
+}
+
+#[test]
+fn the_operator_has_any_number_of_filters() {
+    let interests = Interests::compile_unlimited(&[numbered(30_000, "/+"), numbered(30_000, "/x/#")]).unwrap();
+    assert_eq!(interests.filters(Hook::MessagePublish).len(), 60_000);
+    for (topic, expected) in [
+        ("29999/a", true),
+        ("29999/x/a", true),
+        ("30000/a", false),
+        ("0/a/x", false),
+    ] {
+        assert_eq!(interests.wants(Hook::MessagePublish, Some(topic)), expected, "{topic}");
+    }
+    // Mistakes are reported all the same.
+    let errors = Interests::compile_unlimited(&[interest(Hook::MessagePublish, &["a/#/b"])]).unwrap_err();
+    assert_eq!(errors.len(), 1);
 }
 
 #[test]

@@ -215,7 +215,8 @@ impl Egress {
             verbatim: HashSet::new(),
             receivers: Arc::default(),
         };
-        egress.collect(config);
+        let mut known = allow.iter().cloned().collect();
+        egress.collect(config, &mut known);
         egress
     }
 
@@ -229,26 +230,27 @@ impl Egress {
         &self.receivers
     }
 
-    fn collect(&mut self, value: &Value) {
+    /// Adds the URLs in a value. `known` are the grants so far.
+    fn collect(&mut self, value: &Value, known: &mut HashSet<Grant>) {
         match value {
-            Value::String(text) => self.add(text),
-            Value::Array(values) => values.iter().for_each(|value| self.collect(value)),
+            Value::String(text) => self.add(text, known),
+            Value::Array(values) => values.iter().for_each(|value| self.collect(value, known)),
             Value::Object(entries) => entries.iter().for_each(|(key, value)| {
-                self.add(key);
-                self.collect(value);
+                self.add(key, known);
+                self.collect(value, known);
             }),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    fn add(&mut self, text: &str) {
+    fn add(&mut self, text: &str, known: &mut HashSet<Grant>) {
         let fixed = fixed(text);
         let Ok(url) = Url::parse(fixed) else { return };
         if !SCHEMES.contains(&url.scheme()) {
             return;
         }
         let grant = Grant::of(&url);
-        if !self.grants.contains(&grant) {
+        if known.insert(grant.clone()) {
             self.grants.push(grant);
         }
         if fixed.len() == text.len() {

@@ -129,6 +129,9 @@ pub struct Plan {
     pub egress: Vec<String>,
 }
 
+/// How long dropped modules may take to end. Idle workers end within a millisecond.
+const DROP_GRACE: Duration = Duration::from_millis(100);
+
 /// The running modules.
 pub struct Modules {
     controller: Arc<Controller>,
@@ -211,10 +214,10 @@ impl Modules {
     }
 }
 
-/// Without [`stop`](Modules::stop) queued events are abandoned.
+/// Without [`stop`](Modules::stop), events that are not handled within [`DROP_GRACE`] are abandoned.
 impl Drop for Modules {
     fn drop(&mut self) {
-        self.end(Instant::now());
+        self.end(Instant::now() + DROP_GRACE);
     }
 }
 

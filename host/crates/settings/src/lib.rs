@@ -30,7 +30,6 @@
 
 mod convert;
 pub mod document;
-mod mistakes;
 mod place;
 mod places;
 mod report;
@@ -41,7 +40,6 @@ pub mod units;
 pub mod url;
 pub mod variables;
 
-pub use mistakes::Mistakes;
 pub use place::{Place, Problem, Source, error_line};
 pub use places::Places;
 pub use report::{Findings, Report, UnknownKeys};

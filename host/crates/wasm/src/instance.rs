@@ -25,6 +25,10 @@ use hookhost_kv::Kv;
 /// Limit of the bytes that `configure` may return: interests with their filters, or problems.
 const CONFIGURE_BYTES: usize = 1 << 20;
 
+/// Limit of the answer to `configure` for each byte of the configuration, if that is more. A configuration of thousands of
+/// rules names as many filters, and each filter takes some 30 bytes more in the answer than in the configuration.
+const CONFIGURE_BYTES_PER_BYTE: usize = 32;
+
 /// Limit of the handles of component resources that a guest may have.
 const HANDLES: usize = 10_000;
 
@@ -110,7 +114,8 @@ impl Instance {
         if self.dead {
             return Err(ConfigureError::Call(CallError::Dead));
         }
-        start_call(&mut self.store, self.limits.start_deadline, CONFIGURE_BYTES);
+        let answer_bytes = CONFIGURE_BYTES.max(config.len().saturating_mul(CONFIGURE_BYTES_PER_BYTE));
+        start_call(&mut self.store, self.limits.start_deadline, answer_bytes);
         let host = HostInfo {
             node: lower::node(&self.identity.node),
             version: env!("CARGO_PKG_VERSION"),
@@ -127,7 +132,7 @@ impl Instance {
                 Ok(interests.into_iter().map(Interest::from).collect())
             }
             Err(error) => {
-                let error = call_error(&mut self.store, &error, self.limits.start_deadline, CONFIGURE_BYTES);
+                let error = call_error(&mut self.store, &error, self.limits.start_deadline, answer_bytes);
                 Err(ConfigureError::Call(self.fail(error)))
             }
         }

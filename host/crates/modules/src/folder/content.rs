@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 /// compile.
 pub(crate) const MAX_WASM_BYTES: u64 = 256 << 20;
 /// Size limit of a `.toml` in bytes.
-pub(crate) const MAX_TOML_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_TOML_BYTES: u64 = 32 << 20;
 
 /// Identifies the content of a file: equal hashes mean equal content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

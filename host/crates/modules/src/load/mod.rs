@@ -239,7 +239,12 @@ impl Loader {
         if !own.has_instances() {
             allowance.instances = self.settings.instances.number(instance.memory());
         }
-        let interests = Interests::compile(&interests).map_err(|errors| LoadError::Interests {
+        // The rules of the built-in module are the operator's own.
+        let compile = match origin {
+            Origin::BuiltIn => Interests::compile_unlimited,
+            Origin::File => Interests::compile,
+        };
+        let interests = compile(&interests).map_err(|errors| LoadError::Interests {
             file: file.clone(),
             errors,
         })?;
