@@ -10,10 +10,24 @@ pub fn some(standard: Vec<Property>, user: Vec<(ByteString, ByteString)>) -> Opt
     (!standard.is_empty() || !user.is_empty()).then(|| Box::new(Properties { standard, user }))
 }
 
-/// The properties of CONNECT; the codec does not tell a default that was sent from one that was not.
-pub fn of_connect(connect: &Connect) -> Option<Box<Properties>> {
+/// Which properties a CONNECT has. The codec does not distinguish the default of a property from its absence, so this has
+/// to be read from the packet's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SentProperties {
+    /// Session Expiry Interval.
+    pub session_expiry_interval: bool,
+    /// Topic Alias Maximum.
+    pub topic_alias_maximum: bool,
+    /// Request Response Information.
+    pub request_response_information: bool,
+    /// Request Problem Information.
+    pub request_problem_information: bool,
+}
+
+/// The properties of CONNECT. A property that has its default value is one of them only if `sent` says so.
+pub fn of_connect(connect: &Connect, sent: SentProperties) -> Option<Box<Properties>> {
     let mut standard = Vec::new();
-    if connect.session_expiry_interval_secs > 0 {
+    if connect.session_expiry_interval_secs > 0 || sent.session_expiry_interval {
         standard.push(Property::SessionExpiryInterval(connect.session_expiry_interval_secs));
     }
     if let Some(maximum) = connect.receive_max {
@@ -22,14 +36,14 @@ pub fn of_connect(connect: &Connect) -> Option<Box<Properties>> {
     if let Some(size) = connect.max_packet_size {
         standard.push(Property::MaximumPacketSize(size.get()));
     }
-    if connect.topic_alias_max > 0 {
+    if connect.topic_alias_max > 0 || sent.topic_alias_maximum {
         standard.push(Property::TopicAliasMaximum(connect.topic_alias_max));
     }
-    if connect.request_response_info {
-        standard.push(Property::RequestResponseInformation(true));
+    if connect.request_response_info || sent.request_response_information {
+        standard.push(Property::RequestResponseInformation(connect.request_response_info));
     }
-    if !connect.request_problem_info {
-        standard.push(Property::RequestProblemInformation(false));
+    if !connect.request_problem_info || sent.request_problem_information {
+        standard.push(Property::RequestProblemInformation(connect.request_problem_info));
     }
     if let Some(method) = &connect.auth_method {
         standard.push(Property::AuthenticationMethod(method.clone()));
@@ -37,7 +51,7 @@ pub fn of_connect(connect: &Connect) -> Option<Box<Properties>> {
     some(standard, connect.user_properties.clone())
 }
 
-/// The properties of CONNACK, with the same limitation.
+/// The properties of CONNACK, without those that have their default value.
 pub fn of_connack(connack: &ConnectAck) -> Option<Box<Properties>> {
     let mut standard = Vec::new();
     if let Some(interval) = connack.session_expiry_interval_secs {
@@ -115,6 +129,9 @@ pub fn of_publish(properties: &PublishProperties) -> Option<Box<Properties>> {
 /// The properties of a will.
 pub fn of_will(will: &LastWill) -> Option<Box<Properties>> {
     let mut standard = Vec::new();
+    if let Some(delay) = will.will_delay_interval_sec {
+        standard.push(Property::WillDelayInterval(delay));
+    }
     if will.is_utf8_payload == Some(true) {
         standard.push(Property::PayloadFormatIndicator(1));
     }

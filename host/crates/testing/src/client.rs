@@ -309,6 +309,11 @@ impl Client {
         assert_eq!(self.read().await.0, 0xd0);
     }
 
+    /// Resets the connection.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     /// Says DISCONNECT and closes.
     pub async fn disconnect(mut self) {
         self.write(&[0xe0, 0]).await;

@@ -16,6 +16,9 @@ use hookhost_guest::event::{
 /// Length of most bodies without payload, topic and names, in bytes.
 const FIXED: usize = 384;
 
+/// Group of a subscription to `$queue/…`.
+const QUEUE_GROUP: &str = "$queue";
+
 /// The body for an event with the `action` of a rule; `None` if RMQTT has no body for the event under this key.
 ///
 /// `node` is the number of the host's node, for clients that are not on another node. `documented`: packet identifiers are
@@ -43,14 +46,14 @@ pub(super) fn body(key: RuleKey, event: &Event, node: u32, action: &str, documen
         (RuleKey::ClientSubscribe, Detail::ClientSubscribe(subscription))
         | (RuleKey::SessionSubscribed, Detail::SessionSubscribed(subscription)) => {
             body.client(&subscription.client);
-            body.out.text(next!("topic"), &subscription.filter);
+            body.filter(&subscription.filter, subscription.group.as_deref());
             body.options(subscription);
             body.time();
         }
         (RuleKey::ClientUnsubscribe, Detail::ClientUnsubscribe(end))
         | (RuleKey::SessionUnsubscribed, Detail::SessionUnsubscribed(end)) => {
             body.client(&end.client);
-            body.out.text(next!("topic"), &end.filter);
+            body.filter(&end.filter, end.group.as_deref());
             body.time();
         }
         (RuleKey::SessionCreated, Detail::SessionCreated(session)) => {
@@ -217,6 +220,14 @@ impl RmqttBody<'_> {
         self.time();
     }
 
+    /// The filter of a subscription. RMQTT has no group for `$queue/…`.
+    fn filter(&mut self, filter: &str, group: Option<&str>) {
+        match group {
+            Some(QUEUE_GROUP) => self.out.text(next!("topic"), &format!("{QUEUE_GROUP}/{filter}")),
+            _ => self.out.text(next!("topic"), filter),
+        }
+    }
+
     fn options(&mut self, subscription: &Subscription) {
         self.out.raw(next!("opts"));
         self.out.number(first!("qos"), subscription.qos);
@@ -226,7 +237,7 @@ impl RmqttBody<'_> {
                 .flag(next!("retain_as_published"), subscription.retain_as_published);
             self.out.number(next!("retain_handling"), subscription.retain_handling);
         }
-        if let Some(group) = &subscription.group {
+        if let Some(group) = subscription.group.as_deref().filter(|group| *group != QUEUE_GROUP) {
             self.out.text(next!("group"), group);
         }
         if let Some(limit) = subscription.limit {

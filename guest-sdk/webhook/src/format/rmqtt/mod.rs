@@ -36,11 +36,14 @@ impl BodyFormat for Rmqtt {
     }
 
     /// RMQTT reports a publish before it checks permission, so it reports a refused one twice. It does not report what
-    /// happens to the broker's own messages.
+    /// happens to the broker's own messages, nor that a client does not get its own message.
     fn reports(&self, key: RuleKey, event: &Event, _as_documented: bool) -> bool {
         match (key, &event.detail) {
-            (RuleKey::MessagePublish, Detail::MessageRefused(drop)) => drop.reason == DropReason::NotAuthorized,
+            (RuleKey::MessagePublish, Detail::MessageRefused(drop)) => {
+                matches!(drop.reason, DropReason::NotAuthorized | DropReason::Invalid)
+            }
             (RuleKey::MessagePublish, _) => true,
+            (RuleKey::MessageDropped, Detail::DeliveryDropped(drop)) if drop.reason == DropReason::NoLocal => false,
             _ => !event.message().is_some_and(is_system),
         }
     }

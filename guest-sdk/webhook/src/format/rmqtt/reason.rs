@@ -37,15 +37,16 @@ pub(super) fn end(end: &End, protocol_version: u8) -> Cow<'_, str> {
         EndReason::Disconnect if protocol_version == 5 => Cow::Owned(disconnect_v5(end)),
         EndReason::Disconnect => Cow::Borrowed("Disconnect(V3),RemoteClose"),
         EndReason::Closed => Cow::Borrowed("RemoteClose"),
-        EndReason::SocketError => Cow::Borrowed("ReadWriteError"),
+        EndReason::SocketError => socket_error(text),
         EndReason::IoTimeout => Cow::Borrowed("ReadWriteTimeout"),
         EndReason::KeepAliveTimeout => Cow::Borrowed("KeepaliveTimeout"),
         EndReason::Kicked => Cow::Borrowed("ByAdminKick"),
         EndReason::TakenOver | EndReason::Discarded => Cow::Borrowed("Kicked"),
         EndReason::Expired => Cow::Borrowed("SessionExpiration"),
         EndReason::ProtocolError => match (text, end.code) {
+            (Some(text), _) => Cow::Borrowed(text),
             (None, Some(code)) => Cow::Owned(format!("ProtocolError({})", code_name(code))),
-            _ => with_text("ProtocolError"),
+            (None, None) => Cow::Borrowed("ProtocolError"),
         },
         EndReason::SubscribeFailed => with_text("SubscribeFailed"),
         EndReason::UnsubscribeFailed => with_text("UnsubscribeFailed"),
@@ -58,6 +59,23 @@ pub(super) fn end(end: &End, protocol_version: u8) -> Cow<'_, str> {
         | EndReason::InternalError
         | EndReason::Other => Cow::Borrowed(text.unwrap_or("Unknown")),
     }
+}
+
+/// The failure of a socket by its POSIX name: Linux's words, as RMQTT prints them.
+fn socket_error(name: Option<&str>) -> Cow<'static, str> {
+    let (number, words) = match name {
+        Some("epipe") => (32, "Broken pipe"),
+        Some("enetdown") => (100, "Network is down"),
+        Some("enetunreach") => (101, "Network is unreachable"),
+        Some("econnaborted") => (103, "Software caused connection abort"),
+        Some("econnreset") => (104, "Connection reset by peer"),
+        Some("enotconn") => (107, "Transport endpoint is not connected"),
+        Some("etimedout") => (110, "Connection timed out"),
+        Some("ehostdown") => (112, "Host is down"),
+        Some("ehostunreach") => (113, "No route to host"),
+        _ => return Cow::Borrowed("ReadWriteError"),
+    };
+    Cow::Owned(format!("io error, \"{words} (os error {number})\""))
 }
 
 /// A DISCONNECT of MQTT 5 as RMQTT prints it: the debug text of the packet.
@@ -200,7 +218,13 @@ mod tests {
             (EndReason::Disconnect, Some(0), None, "Disconnect(V3),RemoteClose"),
             (EndReason::Closed, None, None, "RemoteClose"),
             (EndReason::Closed, None, Some("1001"), "RemoteClose"),
-            (EndReason::SocketError, None, Some("econnreset"), "ReadWriteError"),
+            (EndReason::SocketError, None, None, "ReadWriteError"),
+            (
+                EndReason::SocketError,
+                None,
+                Some("econnreset"),
+                "io error, \"Connection reset by peer (os error 104)\"",
+            ),
             (EndReason::IoTimeout, None, None, "ReadWriteTimeout"),
             (EndReason::KeepAliveTimeout, Some(141), None, "KeepaliveTimeout"),
             (EndReason::Kicked, Some(152), None, "ByAdminKick"),
@@ -210,8 +234,14 @@ mod tests {
             (
                 EndReason::ProtocolError,
                 Some(130),
-                Some("packet_id is None"),
+                Some("ProtocolError(packet_id is None)"),
                 "ProtocolError(packet_id is None)",
+            ),
+            (
+                EndReason::ProtocolError,
+                Some(129),
+                Some("Malformed packet"),
+                "Malformed packet",
             ),
             (
                 EndReason::ProtocolError,

@@ -1,7 +1,9 @@
 //! Each body against a literal one.
 
+use super::Rmqtt;
 use super::body::body;
 use crate::Format;
+use crate::format::BodyFormat;
 use crate::key::RuleKey;
 use hookhost_guest::event::{
     Acknowledgement, Address, Client, Connack, Connection, Delivery, DeliveryDrop, Detail, Disconnection, DropReason,
@@ -75,6 +77,19 @@ fn delivery(receiver: Client) -> Delivery {
         message: message(),
         ..testing::delivery("", b"")
     }
+}
+
+fn dropped(receiver: Client, reason: DropReason) -> Detail {
+    let delivery = Delivery {
+        packet_id: None,
+        ..delivery(receiver)
+    };
+    Detail::DeliveryDropped(DeliveryDrop {
+        delivery,
+        reason,
+        code: 0,
+        text: None,
+    })
 }
 
 #[track_caller]
@@ -204,6 +219,26 @@ fn client_subscribe() {
         RuleKey::ClientSubscribe,
         Detail::ClientSubscribe(subscription(c2())),
         r#"{"node":1,"ipaddress":"[::1]:50720","clientid":"c2","username":"u1","topic":"t/1","opts":{"qos":1,"no_local":false,"retain_as_published":false,"retain_handling":0},"time":"2026-09-21 14:13:21.002","action":"client_subscribe"}"#,
+    );
+}
+
+#[test]
+fn a_queue_subscription_has_its_filter_as_sent_and_no_group() {
+    check(
+        RuleKey::ClientSubscribe,
+        Detail::ClientSubscribe(Subscription {
+            group: Some("$queue".into()),
+            ..subscription(c1())
+        }),
+        r#"{"node":1,"ipaddress":"127.0.0.1:50716","clientid":"c1","username":"undefined","topic":"$queue/t/1","opts":{"qos":1},"time":"2026-09-21 14:13:21.002","action":"client_subscribe"}"#,
+    );
+    check(
+        RuleKey::SessionUnsubscribed,
+        Detail::SessionUnsubscribed(Unsubscription {
+            group: Some("$queue".into()),
+            ..unsubscription(c1())
+        }),
+        r#"{"node":1,"ipaddress":"127.0.0.1:50716","clientid":"c1","username":"undefined","topic":"$queue/t/1","time":"2026-09-21 14:13:21.002","action":"session_unsubscribed"}"#,
     );
 }
 
@@ -398,18 +433,6 @@ fn message_acked() {
 
 #[test]
 fn message_dropped_for_a_receiver() {
-    let dropped = |receiver, reason| {
-        let delivery = Delivery {
-            packet_id: None,
-            ..delivery(receiver)
-        };
-        Detail::DeliveryDropped(DeliveryDrop {
-            delivery,
-            reason,
-            code: 0,
-            text: None,
-        })
-    };
     check(
         RuleKey::MessageDropped,
         dropped(c1(), DropReason::QueueFull),
@@ -446,6 +469,40 @@ fn a_refused_publish_is_announced_and_dropped() {
         refused(),
         r#"{"dup":false,"retain":false,"qos":1,"topic":"t/1","packet_id":1,"payload":"aGVsbG8=","reason":"NotAuthorized","pts":1790000001000,"ts":1790000001002,"time":"2026-09-21 14:13:21.002","from_node":1,"from_ipaddress":"[::1]:50720","from_clientid":"c2","from_username":"u1","from_type":"custom","action":"message_dropped"}"#,
     );
+}
+
+/// Which of RMQTT's events there are for a drop: of a publish, and for a receiver.
+#[test]
+fn what_rmqtt_reports_of_drops() {
+    let refused = |reason| {
+        testing::event(Detail::MessageRefused(MessageDrop {
+            message: message(),
+            reason,
+            code: 0,
+            text: None,
+        }))
+    };
+    for (reason, is_published) in [
+        (DropReason::NotAuthorized, true),
+        (DropReason::Invalid, true),
+        (DropReason::PacketIdInUse, false),
+    ] {
+        let event = refused(reason);
+        assert_eq!(
+            Rmqtt.reports(RuleKey::MessagePublish, &event, false),
+            is_published,
+            "{reason:?}"
+        );
+        assert!(Rmqtt.reports(RuleKey::MessageDropped, &event, false), "{reason:?}");
+    }
+    for (reason, is_dropped) in [(DropReason::QueueFull, true), (DropReason::NoLocal, false)] {
+        let event = testing::event(dropped(c1(), reason));
+        assert_eq!(
+            Rmqtt.reports(RuleKey::MessageDropped, &event, false),
+            is_dropped,
+            "{reason:?}"
+        );
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use ::rmqtt::types::{
 };
 
 use super::backlog::Backlogs;
+use super::queue_group;
 
 /// How long a retained message waits for room, and how long a CONNECT waits for another one of the same client.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +25,8 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
 pub(super) struct ClientEntry {
     pub(super) inner: Box<dyn Entry>,
     pub(super) backlogs: Arc<Backlogs>,
+    /// Whether shared subscriptions work.
+    pub(super) shared_subscription: bool,
 }
 
 #[async_trait]
@@ -36,6 +39,7 @@ impl Entry for ClientEntry {
                     return Ok(Box::new(ClientEntry {
                         inner,
                         backlogs: Arc::clone(&self.backlogs),
+                        shared_subscription: self.shared_subscription,
                     }));
                 }
                 Err(error) if Instant::now() >= deadline => return Err(error),
@@ -98,11 +102,13 @@ impl Entry for ClientEntry {
     }
 
     async fn subscribe(&self, subscribe: &Subscribe) -> ::rmqtt::Result<SubscribeReturn> {
-        self.inner.subscribe(subscribe).await
+        let subscribe = queue_group::shared(subscribe, self.shared_subscription);
+        self.inner.subscribe(&subscribe).await
     }
 
     async fn unsubscribe(&self, unsubscribe: &Unsubscribe) -> ::rmqtt::Result<bool> {
-        self.inner.unsubscribe(unsubscribe).await
+        let unsubscribe = queue_group::shared_end(unsubscribe, self.shared_subscription);
+        self.inner.unsubscribe(&unsubscribe).await
     }
 
     /// RMQTT sends retained messages through this, in a task of their own, so they can wait.

@@ -20,6 +20,7 @@ use ::rmqtt::types::{ConnectInfo, Id as ClientKey, Reason};
 use super::frequent::OnDemandHandlers;
 use super::messages::{AuthorizationHandler, DropHandler};
 use super::oversize::Oversize;
+use super::queue_group;
 use super::reason::{self, EndContext};
 use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
@@ -39,6 +40,8 @@ pub(super) struct EventSource {
     pub(super) stopping: AtomicBool,
     /// Whether there ever was a superuser; RMQTT does not call the hooks of authorisation for superusers.
     pub(super) superusers: AtomicBool,
+    /// Whether any client ever subscribed with no local.
+    pub(super) no_local: AtomicBool,
     /// A session has ended.
     pub(super) ended: Notify,
 }
@@ -56,6 +59,7 @@ impl EventSource {
             listening,
             stopping: AtomicBool::new(false),
             superusers: AtomicBool::new(false),
+            no_local: AtomicBool::new(false),
             ended: Notify::new(),
         }
     }
@@ -265,6 +269,7 @@ struct ClientHandler(Arc<EventSource>);
 impl Handler for ClientHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
         let source = &*self.0;
+        let shared = source.listening.limits.shared_subscription;
         match parameter {
             Parameter::ClientConnect(info) => {
                 if info.max_packet_size().is_some() {
@@ -277,23 +282,31 @@ impl Handler for ClientHandler {
             Parameter::ClientConnected(session) => source.connected(session).await,
             Parameter::ClientDisconnected(session, reason) => source.connection_ended(session, reason).await,
             Parameter::SessionTerminated(session, reason) => source.session_ended(&session.id, reason).await,
-            Parameter::ClientSubscribe(session, subscribe) => source.subscribe(session, subscribe).await,
+            Parameter::ClientSubscribe(session, subscribe) => {
+                source.subscribe(session, &queue_group::shared(subscribe, shared)).await;
+            }
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let decision = match &acc {
                     Some(HookResult::SubscribeAclResult(decision)) => Some(decision),
                     _ => None,
                 };
-                source.subscribe_judged(session, subscribe, decision).await;
+                let subscribe = queue_group::shared(subscribe, shared);
+                source.subscribe_judged(session, &subscribe, decision).await;
             }
             Parameter::SessionSubscribed(session, subscribe) => {
+                let subscribe = queue_group::shared(subscribe, shared);
                 source
-                    .subscription(Hook::SessionSubscribed, session, subscribe, subscribe.opts.qos_value())
+                    .subscription(Hook::SessionSubscribed, session, &subscribe, subscribe.opts.qos_value())
                     .await;
             }
-            Parameter::ClientUnsubscribe(session, unsubscribe) => source.unsubscribe(session, unsubscribe).await,
+            Parameter::ClientUnsubscribe(session, unsubscribe) => {
+                let unsubscribe = queue_group::shared_end(unsubscribe, shared);
+                source.unsubscribe(session, &unsubscribe).await;
+            }
             Parameter::SessionUnsubscribed(session, unsubscribe) => {
+                let unsubscribe = queue_group::shared_end(unsubscribe, shared);
                 source
-                    .unsubscription(Hook::SessionUnsubscribed, session, unsubscribe)
+                    .unsubscription(Hook::SessionUnsubscribed, session, &unsubscribe)
                     .await;
             }
             _ => {}

@@ -93,7 +93,7 @@ pub struct Limits {
     /// Levels that a topic or filter may have. 128, not RMQTT's 0 (no limit): its trees recurse once per level, and a
     /// topic with 65,000 levels would end the process.
     pub max_topic_levels: usize,
-    /// Topic aliases of one client, in each direction. 0: none.
+    /// Topic aliases that one client may use; the broker uses none. 0: none.
     pub max_topic_aliases: u16,
 
     /// Unacknowledged messages of one client, in each direction. 128, not RMQTT's 16: a 3.1.1 client does not learn the

@@ -8,6 +8,7 @@
 //! copied.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
@@ -16,12 +17,17 @@ use futures::future::BoxFuture;
 use ::rmqtt::codec::v5::PublishAckReason;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{From as Sender, Id as ClientKey, Publish, PublishAclResult, PublishResult, Reason};
+use ::rmqtt::types::{
+    From as Sender, FromType, Id as ClientKey, Publish, PublishAclResult, PublishResult, Reason, SubscriptionOptions,
+};
 
 use super::handler::EventSource;
 use super::reason::drop_reason;
-use super::{oversize, translate};
-use hookhost_event::{Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop};
+use super::{oversize, peers, translate};
+use hookhost_event::{
+    Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property,
+    TopicFilter,
+};
 use hookhost_hooks::Recipients;
 
 /// The hooks about copies of a message, which need the message's tag to have its id.
@@ -59,8 +65,13 @@ impl EventSource {
     ) -> Option<BoxFuture<'a, ()>> {
         let topic = Some(&*publish.topic);
         let unwanted = !anybody && self.emitter.wants(&[Hook::MessageDropped], topic);
-        if unwanted || oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
-            return Some(Box::pin(self.routed_unusually(sender, publish, unwanted)));
+        let may_exclude = self.no_local.load(Ordering::Relaxed) && matches!(sender.typ(), FromType::Custom);
+        if unwanted
+            || may_exclude
+            || is_will(sender)
+            || oversize::nearly_fills(publish, self.listening.limits.max_packet_size)
+        {
+            return Some(Box::pin(self.routed_unusually(sender, publish, unwanted, may_exclude)));
         }
         let to = self.wanting(sender, publish);
         if to.is_empty() {
@@ -71,21 +82,41 @@ impl EventSource {
         Some(Box::pin(waiting.finish()))
     }
 
-    /// The same for a publish without receivers when a module wants `message.dropped`, and for one that may be too long
-    /// for a receiver.
-    async fn routed_unusually(self: &Arc<EventSource>, sender: &Sender, publish: &Publish, unwanted: bool) {
+    /// The same for a publish without receivers when a module wants `message.dropped`, for one whose sender may have
+    /// excluded its own messages, for a will, and for one that may be too long for a receiver.
+    async fn routed_unusually(
+        self: &Arc<EventSource>,
+        sender: &Sender,
+        publish: &Publish,
+        unwanted: bool,
+        may_exclude: bool,
+    ) {
         if oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
             self.oversize.register(self).await;
         }
+        if is_will(sender) {
+            // RMQTT publishes a will without asking.
+            self.authorized(&sender.id, Access::Publish, &publish.topic, true, false)
+                .await;
+        }
+        let excluded = if may_exclude {
+            self.excluded(sender, publish).await
+        } else {
+            Vec::new()
+        };
+        let unwanted = unwanted && excluded.is_empty();
         let to = self.wanting(sender, publish);
-        if to.is_empty() && !unwanted {
+        if to.is_empty() && !unwanted && excluded.is_empty() {
             return;
         }
-        // Both events are about one message, with one id.
+        // All events are about one message, with one id.
         let message = self.accepted(sender, publish);
         if !to.is_empty() {
             let detail = Detail::MessagePublish(message.clone());
             self.emitter.emit_to(to, detail).await;
+        }
+        for options in excluded {
+            self.not_sent_back(&message, publish, &options).await;
         }
         if unwanted {
             self.emitter
@@ -101,6 +132,39 @@ impl EventSource {
         }
     }
 
+    /// The options of the sender's subscriptions to this topic that exclude its own messages.
+    async fn excluded(&self, sender: &Sender, publish: &Publish) -> Vec<SubscriptionOptions> {
+        let entry = self.engine.extends.shared().await.entry(sender.id.clone());
+        let Some(session) = entry.session().filter(|session| session.id == sender.id) else {
+            return Vec::new();
+        };
+        let Ok(subscriptions) = session.subscriptions().await else {
+            return Vec::new();
+        };
+        let subscriptions = subscriptions.read().await;
+        let excluding = subscriptions.iter().filter(|(filter, options)| {
+            let filter = || filter.parse::<TopicFilter>();
+            options.no_local() == Some(true) && filter().is_ok_and(|filter| filter.matches(&publish.topic))
+        });
+        excluding.map(|(_, options)| options.clone()).collect()
+    }
+
+    /// Emits that a client does not get its own message, because of a subscription with these options.
+    async fn not_sent_back(&self, message: &Message, publish: &Publish, options: &SubscriptionOptions) {
+        self.emitter
+            .emit(Hook::DeliveryDropped, Some(&publish.topic), || {
+                let ids = options.subscription_identifier().map(|id| vec![id]);
+                let copy = peers::copy(publish, options, ids);
+                Detail::DeliveryDropped(DeliveryDrop {
+                    delivery: translate::delivery(message.publisher.clone(), message.clone(), &copy),
+                    reason: DropReason::NoLocal,
+                    code: 0,
+                    text: None,
+                })
+            })
+            .await;
+    }
+
     /// The modules that want `message.publish` for it and have room.
     fn wanting(&self, sender: &Sender, publish: &Publish) -> Recipients {
         self.emitter
@@ -109,14 +173,25 @@ impl EventSource {
 
     /// A message as it is accepted.
     fn accepted(&self, sender: &Sender, publish: &Publish) -> Message {
-        let version = self.sessions.protocol_version(&sender.client_id);
-        translate::message(&self.numbers, sender, version, publish, true)
+        self.message_of(sender, publish, true)
     }
 
     /// A message on its way to a receiver.
     fn message(&self, sender: &Sender, publish: &Publish) -> Message {
+        self.message_of(sender, publish, false)
+    }
+
+    fn message_of(&self, sender: &Sender, publish: &Publish, published: bool) -> Message {
         let version = self.sessions.protocol_version(&sender.client_id);
-        translate::message(&self.numbers, sender, version, publish, false)
+        let mut message = translate::message(&self.numbers, sender, version, publish, published);
+        // RMQTT does not keep it with the will; it is known as long as the session is.
+        if is_will(sender)
+            && let Some(delay) = self.sessions.will_delay(&sender.id)
+        {
+            let properties = message.properties.get_or_insert_default();
+            properties.standard.push(Property::WillDelayInterval(delay));
+        }
+        message
     }
 
     async fn delivery(&self, session: &RmqttSession, sender: &Sender, publish: &Publish) -> Delivery {
@@ -161,6 +236,10 @@ impl EventSource {
     }
 }
 
+fn is_will(sender: &Sender) -> bool {
+    matches!(sender.typ(), FromType::LastWill)
+}
+
 /// Gives messages their tags, before they are routed or kept.
 pub(super) struct TagHandler(pub(super) Arc<EventSource>);
 
@@ -197,7 +276,7 @@ impl Handler for AuthorizationHandler {
         }
         if source.emitter.wants(&[Hook::ClientAuthorized], Some(&publish.topic)) {
             // Boxed, because this runs for every publish, and its future would be ten times as large.
-            Box::pin(source.authorized(session, Access::Publish, &publish.topic, allowed, judged)).await;
+            Box::pin(source.authorized(&session.id, Access::Publish, &publish.topic, allowed, judged)).await;
         }
         (true, acc)
     }

@@ -8,18 +8,21 @@
 //! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
 //! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
 //! - `retained` is RMQTT's store of retained messages;
-//! - `peers` and `backlog` bound the messages that wait for a client.
+//! - `peers` and `backlog` bound the messages that wait for a client;
+//! - `fitter` and `queue_group` fix RMQTT's keep alive and its subscriptions to `$queue/…`.
 
 mod authentication;
 mod backlog;
 mod client_entry;
 mod clients;
+mod fitter;
 mod frequent;
 mod handler;
 mod limits;
 mod messages;
 mod oversize;
 mod peers;
+mod queue_group;
 mod reason;
 mod retained;
 mod sessions;
@@ -47,6 +50,7 @@ use ::rmqtt::types::{CodecPublish, From as Sender, Id as ClientKey, Publish, Rea
 
 use self::backlog::Backlogs;
 use self::clients::{disconnect_all, keys, kick, state};
+use self::fitter::ClientFitters;
 use self::handler::EventSource;
 use self::peers::ClientTable;
 use self::retained::RetainedStore;
@@ -96,6 +100,7 @@ impl Broker {
         let backlogs = Arc::new(Backlogs::new(limits));
         let retained = RetainedStore::new(limits);
         *engine.extends.retain_mut().await = Box::new(retained.clone());
+        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters);
 
         let listen = settings.listen;
         let listener = limits
@@ -121,7 +126,12 @@ impl Broker {
             }
             None => None,
         };
-        let peers = ClientTable::new(engine.clone(), Arc::clone(&backlogs), source.clone());
+        let peers = ClientTable::new(
+            engine.clone(),
+            Arc::clone(&backlogs),
+            source.clone(),
+            limits.shared_subscription,
+        );
         *engine.extends.shared_mut().await = Box::new(peers);
         let server = MqttServer::new(engine.clone())
             .listener_by_id(listener, LISTENER_ID)

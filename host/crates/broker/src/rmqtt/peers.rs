@@ -1,10 +1,11 @@
-//! RMQTT's table of clients, with three of its faults fixed.
+//! RMQTT's table of clients, with four of its faults fixed.
 //!
 //! - The messages that wait for a client are bounded (see [`super::backlog`]); retained messages wait for room instead
 //!   of being dropped.
 //! - A client that reconnects while its old connection is ending, or while another CONNECT of its own is being answered,
 //!   is not refused.
 //! - A subscription identifier reaches its subscriber even if the publisher speaks MQTT 3.
+//! - `$queue/FILTER` is a shared subscription (see [`super::queue_group`]).
 //!
 //! Everything else is passed on to RMQTT. Each accepted publish passes here once, so its event is emitted here too.
 
@@ -35,16 +36,24 @@ pub(super) struct ClientTable {
     engine: ServerContext,
     backlogs: Arc<Backlogs>,
     source: Option<Arc<EventSource>>,
+    /// Whether shared subscriptions work.
+    shared_subscription: bool,
 }
 
 impl ClientTable {
     /// A table without clients, for this engine; `source` emits the events of what is routed.
-    pub(super) fn new(engine: ServerContext, backlogs: Arc<Backlogs>, source: Option<Arc<EventSource>>) -> ClientTable {
+    pub(super) fn new(
+        engine: ServerContext,
+        backlogs: Arc<Backlogs>,
+        source: Option<Arc<EventSource>>,
+        shared_subscription: bool,
+    ) -> ClientTable {
         ClientTable {
             inner: DefaultShared::new(Some(engine.clone())),
             engine,
             backlogs,
             source,
+            shared_subscription,
         }
     }
 
@@ -52,6 +61,7 @@ impl ClientTable {
         Box::new(ClientEntry {
             inner,
             backlogs: Arc::clone(&self.backlogs),
+            shared_subscription: self.shared_subscription,
         })
     }
 
@@ -108,7 +118,7 @@ impl ClientTable {
 }
 
 /// The copy for one subscriber.
-fn copy(
+pub(super) fn copy(
     publish: &Publish,
     options: &SubscriptionOptions,
     subscription_ids: Option<Vec<std::num::NonZeroU32>>,

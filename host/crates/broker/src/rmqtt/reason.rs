@@ -2,7 +2,7 @@
 //!
 //! Every variant of RMQTT's `Reason` is translated here and nowhere else. RMQTT turns errors of its decoder into text
 //! before the hook sees them. [`decoding_text`] finds the error again by comparing with the texts of all errors, so
-//! nothing here depends on their wording.
+//! nothing there depends on their wording. A second CONNECT is found by the first words of RMQTT's text for it.
 //!
 //! Codes are those that MQTT 5 defines for the reason. RMQTT itself sends 135 instead of 142 to a client that was taken
 //! over.
@@ -57,7 +57,10 @@ pub(super) fn end(reason: &Reason, context: EndContext) -> End {
         Reason::DelayedPublishRefused | Reason::MessageQueueFull => plain(E::LimitExceeded, 151, None),
         Reason::MessageExpiration => plain(E::Expired, None, None),
         Reason::InflightWindowFull => plain(E::LimitExceeded, 147, None),
-        Reason::ProtocolError(text) => plain(E::ProtocolError, 130, Some(text.clone())),
+        Reason::ProtocolError(_) => plain(E::ProtocolError, 130, Some(reason.to_string().into())),
+        Reason::Error(text) if text.starts_with(UNEXPECTED_PACKET) => {
+            plain(E::ProtocolError, 130, Some(unexpected_packet(text)))
+        }
         Reason::Error(text) => match decoding_text(text) {
             Some(end) => end,
             None => plain(E::Other, 128, Some(shown(text))),
@@ -250,6 +253,28 @@ fn decoding_text(text: &str) -> Option<End> {
 
 fn up_to(text: &str, end: char) -> &str {
     text.split(end).next().unwrap_or(text)
+}
+
+/// How RMQTT's text begins for a packet that a client must not send at this time; the debug text of the packet follows.
+const UNEXPECTED_PACKET: &str = "Received an unimplemented message, ";
+/// Longest text with the debug text of a packet that is shown whole, in bytes.
+const MAX_PACKET_TEXT_BYTES: usize = 512;
+
+/// The text for an unexpected packet: whole if the packet is short and has neither a password nor a payload.
+fn unexpected_packet(text: &ByteString) -> ByteString {
+    let has_secrets = match text.find("Connect(Connect {") {
+        Some(_) => {
+            !text.ends_with("password: None, cert: None }))")
+                || !text.contains("last_will: None")
+                || text.contains("auth_data: Some")
+        }
+        None => text.contains(['{', '"']),
+    };
+    if has_secrets || text.len() > MAX_PACKET_TEXT_BYTES {
+        shown(text)
+    } else {
+        text.clone()
+    }
 }
 
 /// The part of a free text of RMQTT's that is safe to show: after a bracket there can be a packet with a password.

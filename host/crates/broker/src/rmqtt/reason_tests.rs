@@ -1,6 +1,8 @@
 //! Each of RMQTT's reasons, and what is shown of its texts.
 
-use ::rmqtt::codec::v5;
+use ::rmqtt::codec::types::{Protocol, QoS};
+use ::rmqtt::codec::{v3, v5};
+use ::rmqtt::types::Packet;
 
 use super::*;
 
@@ -49,7 +51,7 @@ fn ends() {
         (Reason::InflightWindowFull, (E::LimitExceeded, Some(147), None)),
         (
             Reason::ProtocolError("x".into()),
-            (E::ProtocolError, Some(130), Some("x")),
+            (E::ProtocolError, Some(130), Some("ProtocolError(x)")),
         ),
         (Reason::Unknown, (E::Other, None, None)),
         (Reason::Reasons(vec![]), (E::Other, None, None)),
@@ -113,16 +115,77 @@ fn what_the_decoder_says_survives_being_text() {
     }
 }
 
+/// RMQTT's text for a packet that a client must not send.
+fn unexpected(packet: &impl std::fmt::Debug) -> String {
+    format!("Received an unimplemented message, {packet:?}")
+}
+
+#[test]
+fn a_second_connect_is_a_protocol_error_in_the_words_of_rmqtt() {
+    let short = |text: &str| (EndReason::ProtocolError, Some(130), Some(text.to_owned()));
+    let connect = v3::Connect {
+        protocol: Protocol(4),
+        clean_session: true,
+        keep_alive: 60,
+        client_id: "c2".into(),
+        ..v3::Connect::default()
+    };
+    let secret = Some(bytes::Bytes::from_static(b"secret"));
+    let will = v3::LastWill {
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: "t".into(),
+        message: "private".into(),
+    };
+    let v3 = |connect: &v3::Connect| unexpected(&Packet::V3(v3::Packet::Connect(Box::new(connect.clone()))));
+    let whole = "Received an unimplemented message, V3(Connect(Connect { protocol: Protocol(4), clean_session: true, \
+                 keep_alive: 60, last_will: None, client_id: \"c2\", username: None, password: None, cert: None }))";
+    let v5 = v5::Connect {
+        auth_data: secret.clone(),
+        client_id: "c2".into(),
+        ..v5::Connect::default()
+    };
+    let cut = |version: &str| short(&format!("Received an unimplemented message, V{version}"));
+    for (text, expected) in [
+        (v3(&connect), short(whole)),
+        (
+            v3(&v3::Connect {
+                password: secret.clone(),
+                ..connect.clone()
+            }),
+            cut("3"),
+        ),
+        (
+            v3(&v3::Connect {
+                last_will: Some(will),
+                ..connect.clone()
+            }),
+            cut("3"),
+        ),
+        (
+            v3(&v3::Connect {
+                client_id: "c".repeat(1000).into(),
+                ..connect
+            }),
+            cut("3"),
+        ),
+        (unexpected(&Packet::V5(v5::Packet::Connect(Box::new(v5)))), cut("5")),
+        (
+            unexpected(&Packet::V3(v3::Packet::PingResponse)),
+            short("Received an unimplemented message, V3(PingResponse)"),
+        ),
+    ] {
+        let (reason, code, expected) = expected;
+        check(Reason::Error(text.into()), (reason, code, expected.as_deref()));
+    }
+}
+
 #[test]
 fn a_packet_in_a_free_text_is_not_shown() {
-    let text = "Received an unimplemented message, V3(Connect(Connect { password: Some(b\"secret\") }))";
+    let text = "something else, V3(Connect(Connect { password: Some(b\"secret\") }))";
     check(
         Reason::Error(text.into()),
-        (
-            EndReason::Other,
-            Some(128),
-            Some("Received an unimplemented message, V3"),
-        ),
+        (EndReason::Other, Some(128), Some("something else, V3")),
     );
 }
 

@@ -194,6 +194,16 @@ impl Sessions {
             .map_or(0, SessionRecord::protocol_version)
     }
 
+    /// The will delay, in seconds, that this connection asked for.
+    pub(super) fn will_delay(&self, key: &ClientKey) -> Option<u32> {
+        let shard = self.shard(&key.client_id);
+        let record = shard.get(&key.client_id).filter(|record| record.key == *key)?;
+        match &*record.info {
+            ConnectInfo::V5(_, connect) => connect.last_will.as_ref()?.will_delay_interval_sec,
+            ConnectInfo::V3(..) => None,
+        }
+    }
+
     /// Notes whether the filter of a SUBSCRIBE is new, until the subscription is in force.
     pub(super) fn note_subscribe(&self, client_id: &ByteString, is_new: bool) {
         if let Some(record) = self.shard(client_id).get_mut(client_id) {

@@ -5,10 +5,12 @@
 //! a filter is new or which QoS a subscription had; both are looked up in an earlier hook and noted in
 //! [`Sessions`](super::sessions::Sessions).
 
+use std::sync::atomic::Ordering;
+
 use bytestring::ByteString;
 
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{Subscribe, SubscribeAclResult, Unsubscribe};
+use ::rmqtt::types::{Id as ClientKey, Subscribe, SubscribeAclResult, Unsubscribe};
 
 use super::handler::EventSource;
 use super::translate;
@@ -16,6 +18,9 @@ use hookhost_event::{Access, Authorization, Detail, Hook, OtherEvent};
 
 impl EventSource {
     pub(super) async fn subscribe(&self, session: &RmqttSession, subscribe: &Subscribe) {
+        if subscribe.opts.no_local() == Some(true) {
+            self.no_local.store(true, Ordering::Relaxed);
+        }
         let filter = Some(subscribe.topic_filter.as_ref());
         let wanted = [Hook::ClientSubscribe, Hook::SessionSubscribed].map(|hook| self.emitter.interested(hook, filter));
         if wanted.iter().all(|to| to.is_empty()) {
@@ -42,7 +47,7 @@ impl EventSource {
         let filter = subscribe.topic_filter.as_ref();
         let refused = decision.filter(|decision| decision.failure());
         self.authorized(
-            session,
+            &session.id,
             Access::Subscribe,
             &subscribe.topic_filter,
             refused.is_none(),
@@ -75,7 +80,7 @@ impl EventSource {
     /// Emits the decision of authorisation; `judged`: a handler made it, rather than the default.
     pub(super) async fn authorized(
         &self,
-        session: &RmqttSession,
+        key: &ClientKey,
         access: Access,
         topic: &ByteString,
         allowed: bool,
@@ -85,9 +90,9 @@ impl EventSource {
         if to.is_empty() {
             return;
         }
-        let version = session.protocol().await.unwrap_or(0);
+        let version = self.sessions.protocol_version(&key.client_id);
         let authorization = Authorization {
-            client: translate::client(&session.id, version),
+            client: translate::client(key, version),
             access,
             topic: topic.clone(),
             allowed,

@@ -13,7 +13,7 @@ use ::rmqtt::types::{
 use super::backlog;
 use super::limits::Limits;
 use super::tag::{MessageNumbers, MessageTag};
-use crate::properties;
+use crate::properties::{self, SentProperties};
 use hookhost_event::{
     Certificate, Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session,
     Subscription, Transport, Unsubscription,
@@ -81,7 +81,8 @@ pub(super) fn connection(info: &ConnectInfo, listening: &ListenerInfo) -> Connec
                 .receive_max
                 .map_or(limits.max_inflight, |max| limits.max_inflight.min(max.get())),
             Protocol(5).name(),
-            properties::of_connect(connect),
+            // RMQTT does not pass on the packet's bytes.
+            properties::of_connect(connect, SentProperties::default()),
         ),
     };
     Connection {

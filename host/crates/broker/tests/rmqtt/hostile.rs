@@ -91,6 +91,8 @@ async fn what_ends_a_connection() {
         (4, packet(0x82, b"\0\x01"), "ProtocolError 143"),
         (4, packet(0x80, b"\0\x01\0\x01t\0"), "ProtocolError 130"),
         (5, packet(0xf0, b""), "ProtocolError 130"),
+        (4, clean(4, "hostile").bytes(), "ProtocolError 130"),
+        (5, clean(5, "hostile").bytes(), "ProtocolError 130"),
         (4, vec![0x30, 0xff, 0xff, 0xff, 0xff, 0xff], "ProtocolError 129"),
         (4, vec![0x30, 10, 0], "Closed"),
     ] {

@@ -31,7 +31,7 @@ async fn a_closed_socket_publishes_the_will() {
         host.forget();
         drop(c);
         watcher.receive().await;
-        let events = host.until(|events| events.len() >= 4).await;
+        let events = host.until(|events| events.len() >= 5).await;
         let lines: Vec<_> = events
             .iter()
             .map(|event| line(event))
@@ -40,15 +40,62 @@ async fn a_closed_socket_publishes_the_will() {
         assert_eq!(
             lines,
             [
+                "client.authorized c Publish gone allowed",
                 "message.publish c Will gone q1 \"c\"",
                 "client.disconnected c Closed",
                 "session.terminated c Closed"
             ]
         );
-        let Detail::MessagePublish(message) = &events[0].detail else {
-            panic!("{:?}", events[0])
+        let Detail::MessagePublish(message) = &events[1].detail else {
+            panic!("{:?}", events[1])
         };
         assert_eq!(message.packet_id, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_will_has_its_delay() {
+    let host = Host::start(Limits::default()).await;
+    for (properties, expected) in [
+        (vec![0x18, 0, 0, 0, 9], vec![Property::WillDelayInterval(9)]),
+        (vec![0x18, 0, 0, 0, 0], vec![Property::WillDelayInterval(0)]),
+        (
+            [vec![0x03], text("text/plain"), vec![0x18, 0, 0, 0, 9]].concat(),
+            vec![
+                Property::ContentType("text/plain".into()),
+                Property::WillDelayInterval(9),
+            ],
+        ),
+        (vec![], vec![]),
+    ] {
+        // Its session ends with the connection, so the will does not wait.
+        let connect = Connect {
+            will: Some(("gone".into(), "c".into(), false)),
+            will_properties: properties,
+            ..clean(5, "c")
+        };
+        drop(connect.join(host.address()).await);
+        let event = host.sees("message.publish c Will gone q1 \"c\"").await;
+        let Detail::MessagePublish(message) = &event.detail else {
+            panic!("{event:?}")
+        };
+        let properties = message.properties.as_ref();
+        assert_eq!(properties.map_or(&[][..], |properties| &properties.standard), expected);
+        host.sees("session.terminated c Closed").await;
+        host.forget();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_reset() {
+    for version in [4, 5] {
+        let host = Host::start(Limits::default()).await;
+        clean(version, "c").join(host.address()).await.reset();
+        let event = host.sees("client.disconnected c SocketError").await;
+        let Detail::ClientDisconnected(disconnection) = &event.detail else {
+            panic!("{event:?}")
+        };
+        assert_eq!(disconnection.end.text.as_deref(), Some("econnreset"));
     }
 }
 
@@ -158,6 +205,28 @@ async fn a_session_expires() {
 async fn silence_ends_a_connection() {
     let host = Host::start(Limits::default()).await;
     scripts::is_silent(&host, 4).await;
+}
+
+/// RMQTT itself would end the connection with the shorter keep alive last, after 8 seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_keep_alive_ends_a_connection_no_later_than_a_longer_one() {
+    let limits = Limits {
+        keepalive_backoff: 0.5,
+        ..Limits::default()
+    };
+    let host = Host::start(limits).await;
+    let mut clients = Vec::new();
+    for (id, keep_alive) in [("short", 5), ("long", 6)] {
+        let connect = Connect {
+            keep_alive,
+            ..clean(4, id)
+        };
+        clients.push(connect.join(host.address()).await);
+    }
+    let ended = |event: &Arc<Event>| event.detail.hook() == Hook::ClientDisconnected;
+    let events = host.until(|events| events.iter().any(ended)).await;
+    let first = events.iter().find(|event| ended(event)).unwrap();
+    assert_eq!(line(first), "client.disconnected short KeepAliveTimeout 141");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

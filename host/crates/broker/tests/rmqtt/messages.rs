@@ -296,9 +296,107 @@ async fn properties_of_mqtt_5_come_through() {
         ]
     );
     assert_eq!(properties.user, [("k".into(), "v".into())]);
-    s.publish("t", "mine", 0, false).await;
-    host.sees("message.dropped s Client t q0 \"mine\" NoSubscribers 16")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_excludes_its_own_messages() {
+    let host = Host::start(Limits::default()).await;
+    let mut s = clean(5, "s").join(host.address()).await;
+    s.subscribe_with("t/+", 1 | 0x04, &[2, 0x0b, 7]).await;
+    s.subscribe("other", 0x04).await;
+    host.sees("session.subscribed s other q0 0 new").await;
+    host.forget();
+    s.publish("t/1", "mine", 2, false).await;
+    let events = host.until(|events| events.len() >= 3).await;
+    let Detail::DeliveryDropped(drop) = &events[2].detail else {
+        panic!("{:?}", events[2])
+    };
+    assert_eq!(drop.delivery.subscription_ids, [7]);
+    host.told(&[
+        "client.authorized s Publish t/1 allowed",
+        "message.publish s Client t/1 q2 \"mine\"",
+        "delivery.dropped s t/1 q1 \"mine\" NoLocal 0",
+    ])
+    .await;
+    // Others get it, and the client too through a subscription that does not exclude it.
+    s.subscribe("t/1", 0).await;
+    host.sees("session.subscribed s t/1 q0 0 new").await;
+    host.forget();
+    s.publish("t/1", "again", 0, false).await;
+    assert_eq!(s.receive().await.payload, "again");
+    let mut lines = host.lines(4).await;
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "client.authorized s Publish t/1 allowed",
+            "delivery.dropped s t/1 q0 \"again\" NoLocal 0",
+            "message.delivered s t/1 q0 \"again\"",
+            "message.publish s Client t/1 q0 \"again\"",
+        ]
+    );
+    host.forget();
+    let mut p = clean(5, "p").join(host.address()).await;
+    host.sees("client.connected p 0 new").await;
+    host.forget();
+    p.publish("other", "x", 0, false).await;
+    assert_eq!(s.receive().await.payload, "x");
+    host.told(&[
+        "client.authorized p Publish other allowed",
+        "message.publish p Client other q0 \"x\"",
+        "message.delivered s other q0 \"x\"",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_is_a_shared_group() {
+    for version in [4, 5] {
+        let host = Host::start(Limits::default()).await;
+        let mut p = clean(4, "p").join(host.address()).await;
+        p.publish("t/1", "kept", 0, true).await;
+        let mut a = clean(version, "a").join(host.address()).await;
+        let mut b = persistent(version, "b").join(host.address()).await;
+        assert_eq!(a.subscribe("$queue/t/+", 0).await, 0);
+        assert_eq!(b.subscribe("$queue/t/+", 1).await, 1);
+        host.sees("client.authorized a Subscribe t/+ allowed").await;
+        host.sees("client.subscribe a t/+ of $queue q0 0 new").await;
+        host.sees("session.subscribed b t/+ of $queue q1 1 new").await;
+        for n in 0..10 {
+            p.publish("t/1", &n.to_string(), 0, false).await;
+        }
+        for _ in 0..5 {
+            a.receive().await;
+            b.receive().await;
+        }
+        let event = host.sees("message.delivered a t/1 q0 \"0\"").await;
+        let Detail::MessageDelivered(delivery) = &event.detail else {
+            panic!("{event:?}")
+        };
+        assert_eq!(delivery.group.as_deref(), Some("$queue"));
+        a.unsubscribe("$queue/t/+").await;
+        host.sees("client.unsubscribe a t/+ q0 0").await;
+        host.sees("session.unsubscribed a t/+ q0 0").await;
+        // It is part of the session.
+        drop(b);
+        let (mut b, found) = persistent(version, "b").open(host.address()).await;
+        assert!(found);
+        b.ping().await;
+        for payload in ["alone", "still alone"] {
+            p.publish("t/1", payload, 1, false).await;
+            assert_eq!(b.receive().await.payload, payload);
+        }
+        let literal = Host::start(Limits {
+            shared_subscription: false,
+            ..Limits::default()
+        })
         .await;
+        let mut c = clean(version, "c").join(literal.address()).await;
+        c.subscribe("$queue/t/+", 0).await;
+        literal.sees("session.subscribed c $queue/t/+ q0 0 new").await;
+        c.publish("$queue/t/1", "literal", 0, false).await;
+        assert_eq!(c.receive().await.payload, "literal");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

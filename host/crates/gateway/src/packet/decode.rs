@@ -5,9 +5,11 @@ use bytestring::ByteString;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder;
 
+use super::connect_properties::sent_properties;
 use super::{ConnackPacket, Connect, InvalidPacket, Packet, Publish, RequestedFilter, Will, kind};
 use crate::frame::{Frame, header};
-use hookhost_broker::{decode_error, properties};
+use hookhost_broker::decode_error;
+use hookhost_broker::properties::{self, SentProperties};
 use hookhost_event::Property;
 
 /// The packet in a buffer of its own, as the codec requires, with the room that the codec reserves after it.
@@ -60,7 +62,7 @@ pub(crate) fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
     };
     if level & 0x7f == 5 {
         match decode_v5(first, body)? {
-            v5::Packet::Connect(connect) => Ok(connect_v5(*connect, bridge)),
+            v5::Packet::Connect(connect) => Ok(connect_v5(*connect, bridge, sent_properties(body))),
             _ => Err(InvalidPacket(130)),
         }
     } else {
@@ -96,11 +98,11 @@ fn connect_v3(connect: v3::Connect, bridge: bool) -> Connect {
     }
 }
 
-fn connect_v5(connect: v5::Connect, bridge: bool) -> Connect {
+fn connect_v5(connect: v5::Connect, bridge: bool, sent: SentProperties) -> Connect {
     Connect {
         version: 5,
         bridge,
-        properties: properties::of_connect(&connect),
+        properties: properties::of_connect(&connect, sent),
         has_credentials: connect.username.is_some() || connect.password.is_some() || connect.auth_method.is_some(),
         authentication_method: connect.auth_method.is_some(),
         username: connect.username,

@@ -3,6 +3,7 @@
 //! Nothing here refers to the bytes that are being relayed: a packet is copied once before it is decoded, and its texts
 //! and payload share that copy. A packet that the codec cannot decode is an [`InvalidPacket`].
 
+mod connect_properties;
 mod decode;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,102 @@
+//! What RMQTT settles with each client, with two of its faults fixed.
+//!
+//! - A silent client is disconnected after one and a half times its keep alive, in whole seconds rounded up. RMQTT adds 3
+//!   seconds to a keep alive below 6 and rounds others down.
+//! - The broker uses no topic aliases of its own: RMQTT sends some messages with an alias that it has not announced.
+//!   Clients may use theirs.
+//!
+//! Everything else is passed on to RMQTT.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use ::rmqtt::fitter::{DefaultFitter, Fitter, FitterManager};
+use ::rmqtt::types::{CodecPublish, ConnectInfo, Disconnect, FitterType, Id as ClientKey, ListenerConfig};
+
+/// Makes a [`ClientFitter`] for each client.
+pub(super) struct ClientFitters;
+
+impl FitterManager for ClientFitters {
+    fn create(&self, info: Arc<ConnectInfo>, key: ClientKey, listener: ListenerConfig) -> FitterType {
+        Arc::new(ClientFitter {
+            backoff: listener.keepalive_backoff,
+            inner: DefaultFitter::new(info, key, listener),
+        })
+    }
+}
+
+/// What is settled with one client.
+struct ClientFitter {
+    inner: DefaultFitter,
+    /// Half of the multiple of keep alive after which a silent client is disconnected.
+    backoff: f32,
+}
+
+/// The seconds of silence after which a client with this keep alive is disconnected; 0 for never.
+fn longest_silence(keep_alive: u16, backoff: f32) -> u16 {
+    // The conversion ends at 65535.
+    (f32::from(keep_alive) * backoff * 2.0).ceil() as u16
+}
+
+#[async_trait]
+impl Fitter for ClientFitter {
+    fn keep_alive(&self, keep_alive: &mut u16) -> ::rmqtt::Result<u16> {
+        // Sets the keep alive that the client gets, and refuses what the limits do not allow.
+        self.inner.keep_alive(keep_alive)?;
+        Ok(longest_silence(*keep_alive, self.backoff))
+    }
+
+    fn max_mqueue_len(&self) -> usize {
+        self.inner.max_mqueue_len()
+    }
+
+    fn mqueue_rate_limit(&self) -> (NonZeroU32, Duration) {
+        self.inner.mqueue_rate_limit()
+    }
+
+    fn max_inflight(&self) -> NonZeroU16 {
+        self.inner.max_inflight()
+    }
+
+    fn session_expiry_interval(&self, disconnect: Option<&Disconnect>) -> Duration {
+        self.inner.session_expiry_interval(disconnect)
+    }
+
+    fn message_expiry_interval(&self, publish: &CodecPublish) -> Duration {
+        self.inner.message_expiry_interval(publish)
+    }
+
+    fn max_client_topic_aliases(&self) -> u16 {
+        self.inner.max_client_topic_aliases()
+    }
+
+    fn max_server_topic_aliases(&self) -> u16 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_lasts_one_and_a_half_times_the_keep_alive() {
+        for (keep_alive, seconds) in [
+            (0, 0),
+            (1, 2),
+            (2, 3),
+            (3, 5),
+            (5, 8),
+            (6, 9),
+            (7, 11),
+            (60, 90),
+            (65_535, 65_535),
+        ] {
+            assert_eq!(longest_silence(keep_alive, 0.75), seconds, "{keep_alive}");
+        }
+        assert_eq!(longest_silence(10, 1.0), 20);
+    }
+}
