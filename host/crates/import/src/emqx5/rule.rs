@@ -103,9 +103,9 @@ fn read_sql(report: &Report, rule: &Place, sql: Option<Setting>) -> Option<(Plac
 }
 
 /// The events of `FROM`: for each rule key its topics.
-fn sources(report: &Report, place: &Place, statement: &Statement<'_>) -> BTreeMap<&'static str, Vec<String>> {
+fn sources(report: &Report, place: &Place, statement: &Statement) -> BTreeMap<&'static str, Vec<String>> {
     let mut keys: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for source in statement.sources() {
+    for source in Source::all(statement) {
         match source {
             Source::Event(key) => drop(keys.entry(key.name()).or_default()),
             Source::Named(name) => keys.entry("other").or_default().push(name.to_owned()),
@@ -172,8 +172,8 @@ pub(super) fn canonical(
             for (key, topics) in &keys {
                 let mut made = made(&rule.place, key, &rule.id, to);
                 made.topics = topics.clone();
-                made.select = Some(statement.select.to_owned()).filter(|select| select != "*");
-                made.condition = statement.condition.map(str::to_owned);
+                made.select = Some(statement.select.clone()).filter(|select| select != "*");
+                made.condition = statement.condition.clone();
                 canonical.rules.push(made);
             }
         }

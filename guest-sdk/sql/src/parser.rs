@@ -2,7 +2,8 @@
 
 use super::error::SqlError;
 use super::token::{Kind, Token, tokens};
-use super::value::{Value, number};
+use super::value::Value;
+use super::value::text::number;
 
 /// A parsed SELECT clause: the columns of a body.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,53 +2,14 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::fmt;
 
 use serde_json::Value as Json;
 
 use super::parser::{Comparison, Condition, Field, Operand, Select, Step, Test};
 use super::value::{Value, insert};
-use hookhost_guest::topic::TopicFilter;
-
-/// The columns of one event.
-pub trait Columns {
-    /// The value of a column; [`Value::Undefined`] if there is no such column.
-    fn get(&self, name: &str) -> Value<'_>;
-
-    /// The value of a column in a body. It differs from `get` for an encoded payload.
-    fn shown(&self, name: &str) -> Value<'_> {
-        self.get(name)
-    }
-
-    /// All columns with their values in a body.
-    fn all(&self) -> Vec<(Cow<'_, str>, Value<'_>)>;
-}
-
-/// Why a clause has no value for an event. In EMQX the rule then fails and sends nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Failure {
-    /// The clause uses a field of the payload, and the payload is not JSON.
-    PayloadIsNotJson,
-    /// A text that is not a number is compared with a number.
-    NotANumber(String),
-    /// An operand of `=~` is not a text.
-    NotATopic,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::PayloadIsNotJson => {
-                f.write_str("a field inside the payload is asked for, and the payload is no JSON")
-            }
-            Failure::NotANumber(text) => write!(f, "'{text}' is compared with a number and is none"),
-            Failure::NotATopic => f.write_str("=~ compares a topic with a topic filter, both texts"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
+use crate::environment::Columns;
+use crate::failure::Failure;
+use hookhost_shared::topic::TopicFilter;
 
 /// The event for which clauses are evaluated. Its payload is parsed once, when a clause first uses a field of it.
 pub struct Scope<'e, C> {
