@@ -18,15 +18,16 @@ mod eval;
 mod failure;
 mod parser;
 mod statement;
+mod syntax;
 mod token;
 mod value;
 
 pub use environment::{Columns, Environment, System, Table};
 pub use error::SqlError;
-pub use eval::Scope;
+pub use eval::{Scope, Selected};
 pub use failure::Failure;
-pub use parser::{Condition, Select};
 pub use statement::Statement;
+pub use syntax::{Condition, Select};
 pub use value::{Entries, Value};
 
 #[cfg(test)]

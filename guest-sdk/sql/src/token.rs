@@ -1,20 +1,33 @@
-//! Splits SQL into tokens: words, texts, numbers and signs.
+//! Splits SQL into tokens, as EMQX does.
+//!
+//! A minus sign before a digit is part of the number, so `a -1` is a name and a number, and `a - 1` is a difference. Texts
+//! and names in quotes lose all quotes at both ends; a doubled quote inside stays doubled.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::error::SqlError;
+use crate::error::SqlError;
+use crate::syntax::Comparison;
+use crate::value::Value;
+use crate::value::text::number;
 
 /// The kind of a token.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
-    /// A keyword or a name, as written.
+pub(crate) enum Kind {
+    /// A name, as written.
     Word(String),
+    /// A keyword, in upper case.
+    Keyword(&'static str),
     /// `'…'`: a text, or one name of a path.
     Text(String),
     /// `"…"`: a name, or an entry of FROM.
     Quoted(String),
-    /// A number: digits with an optional fraction or exponent.
-    Number(String),
+    /// A number.
+    Number(Value<'static>),
+    /// `[1..3]`
+    Range(i64, i64),
+    /// A comparison.
+    Comparison(Comparison),
     /// Anything else.
     Sign(&'static str),
     /// The end of the text.
@@ -23,62 +36,69 @@ pub(super) enum Kind {
 
 /// A token and its place, in bytes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) place: Range<usize>,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) place: Range<usize>,
 }
 
 impl Token {
-    /// Whether the token is this keyword, in upper or lower case.
-    pub(super) fn is_word(&self, keyword: &str) -> bool {
-        matches!(&self.kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
+    pub(crate) fn is_keyword(&self, keyword: &str) -> bool {
+        matches!(self.kind, Kind::Keyword(known) if known == keyword)
     }
 
-    pub(super) fn is_sign(&self, sign: &str) -> bool {
+    pub(crate) fn is_sign(&self, sign: &str) -> bool {
         matches!(self.kind, Kind::Sign(known) if known == sign)
     }
 }
 
-/// Longer signs come first.
-const SIGNS: [&str; 20] = [
-    "=~", "!=", "<>", "<=", ">=", "..", "=", "<", ">", "(", ")", "[", "]", ",", ".", "*", "+", "-", "/", ";",
+const KEYWORDS: [&str; 18] = [
+    "SELECT", "FROM", "WHERE", "AS", "AND", "OR", "NOT", "IN", "FOREACH", "DO", "INCASE", "CASE", "WHEN", "THEN", "ELSE",
+    "END", "IF", "ELSIF",
 ];
 
+/// Longer signs come first.
+const COMPARISONS: [(&str, Comparison); 9] = [
+    ("=~", Comparison::Matches),
+    ("~=", Comparison::Undefined),
+    ("!=", Comparison::Unequal),
+    ("<>", Comparison::Unequal),
+    ("<=", Comparison::LessOrEqual),
+    (">=", Comparison::GreaterOrEqual),
+    ("=", Comparison::Equal),
+    ("<", Comparison::Less),
+    (">", Comparison::Greater),
+];
+
+const SIGNS: [&str; 10] = ["(", ")", "[", "]", ",", ".", "*", "+", "-", "/"];
+
+/// The text that is parsed: EMQX removes each line break with a `/` behind it, in texts too.
+pub(crate) fn joined(text: &str) -> Cow<'_, str> {
+    match text.contains("\n/") {
+        true => text.replace("\n/", "").into(),
+        false => text.into(),
+    }
+}
+
 /// The tokens of a text; the last one is [`Kind::End`].
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
+pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
     let mut tokens: Vec<Token> = Vec::new();
+    let end = text.trim_end_matches([' ', '\r', '\n']).len();
     let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let first = rest.chars().next().unwrap_or_default();
+    while let Some(rest) = text.get(at..end).filter(|rest| !rest.is_empty()) {
+        let space = leading(rest, |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        if space > 0 {
+            at += space;
+            continue;
+        }
+        if rest.starts_with("--") {
+            at += 1 + rest.find('\n').ok_or_else(|| {
+                SqlError::new(text, at..at + 2, "a comment must end with a line break")
+            })?;
+            continue;
+        }
         let after_dot = tokens.last().is_some_and(|token| token.is_sign("."));
-        let (kind, length) = if first.is_whitespace() {
-            at += first.len_utf8();
-            continue;
-        } else if rest.starts_with("--") {
-            at += rest.find('\n').unwrap_or(rest.len());
-            continue;
-        } else if first == '\'' || first == '"' {
-            let (inside, length) = quoted(rest, first)
-                .ok_or_else(|| SqlError::new(text, at..text.len(), format!("{first} is not closed")))?;
-            let kind = if first == '"' { Kind::Quoted } else { Kind::Text };
-            (kind(inside), length)
-        } else if first.is_ascii_digit() && after_dot {
-            // A name in a path may be a number without a fraction.
-            let length = leading(rest, |c| c.is_ascii_digit());
-            (Kind::Number(rest.chars().take(length).collect()), length)
-        } else if first.is_ascii_digit() {
-            let length = number(rest);
-            (Kind::Number(rest.chars().take(length).collect()), length)
-        } else if is_name(first) {
-            let word: String = rest.chars().take_while(|c| is_name(*c)).collect();
-            let length = word.len();
-            (Kind::Word(word), length)
-        } else if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
-            (Kind::Sign(sign), sign.len())
-        } else {
-            let place = at..at + first.len_utf8();
-            return Err(SqlError::new(text, place, "this character has no meaning here"));
-        };
+        let (kind, length) = token(rest, after_dot)
+            .map_err(|(length, what)| SqlError::new(text, at..at + length, what))?;
         tokens.push(Token {
             kind,
             place: at..at + length,
@@ -87,13 +107,61 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
     }
     tokens.push(Token {
         kind: Kind::End,
-        place: text.trim_end().len()..text.trim_end().len(),
+        place: end..end,
     });
     Ok(tokens)
 }
 
-fn is_name(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || c == '$'
+/// The token at the start of a text that is not empty, and its length; or the length of what is wrong, and what is wrong.
+fn token(rest: &str, after_dot: bool) -> Result<(Kind, usize), (usize, &'static str)> {
+    let first = rest.chars().next().unwrap_or_default();
+    let bytes = rest.as_bytes();
+    if first == '\'' || first == '"' {
+        let length = quoted(rest, first).ok_or((rest.len(), "the quote is not closed"))?;
+        let inside = rest.get(..length).unwrap_or_default();
+        let inside = inside.trim_matches('\'').trim_matches('"').to_owned();
+        let kind = if first == '"' { Kind::Quoted } else { Kind::Text };
+        return Ok((kind(inside), length));
+    }
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    if after_dot && is_digit(0) {
+        // A name in a path may be a number without a fraction.
+        let length = leading(rest, |byte| byte.is_ascii_digit());
+        return Ok((Kind::Word(rest.get(..length).unwrap_or_default().to_owned()), length));
+    }
+    if is_digit(0) || (first == '-' && is_digit(1)) {
+        return numeral(rest);
+    }
+    if first.is_ascii_alphabetic() {
+        let length = leading(rest, |byte| byte.is_ascii_alphanumeric() || b"_$@~".contains(&byte));
+        return Ok((word(rest.get(..length).unwrap_or_default()), length));
+    }
+    if let Some((begin, end, length)) = range(rest) {
+        return Ok((Kind::Range(begin, end), length));
+    }
+    if let Some((sign, comparison)) = COMPARISONS.into_iter().find(|(sign, _)| rest.starts_with(sign)) {
+        return Ok((Kind::Comparison(comparison), sign.len()));
+    }
+    if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
+        return Ok((Kind::Sign(sign), sign.len()));
+    }
+    let what = match first.is_alphanumeric() || first == '_' || first == '$' {
+        true => "names begin with a letter and have only letters, digits and _$@~; a name with others is written \"…\"",
+        false => "this character has no meaning here",
+    };
+    Err((first.len_utf8(), what))
+}
+
+fn word(word: &str) -> Kind {
+    let keyword = KEYWORDS.into_iter().find(|keyword| word.eq_ignore_ascii_case(keyword));
+    match (keyword, word) {
+        (Some(keyword), _) => Kind::Keyword(keyword),
+        (None, "div") => Kind::Sign("div"),
+        (None, "mod") => Kind::Sign("mod"),
+        (None, word) if word.eq_ignore_ascii_case("true") => Kind::Keyword("TRUE"),
+        (None, word) if word.eq_ignore_ascii_case("false") => Kind::Keyword("FALSE"),
+        (None, word) => Kind::Word(word.to_owned()),
+    }
 }
 
 /// The number of ASCII characters at the start for which a condition is true.
@@ -101,35 +169,56 @@ fn leading(text: &str, is: impl Fn(u8) -> bool) -> usize {
     text.bytes().take_while(|byte| is(*byte)).count()
 }
 
-/// The length of the number at the start of a text.
-fn number(text: &str) -> usize {
-    let digits = |from: usize| leading(text.get(from..).unwrap_or_default(), |c| c.is_ascii_digit());
-    let mut length = digits(0);
-    let byte = |at: usize| text.as_bytes().get(at).copied();
-    if byte(length) == Some(b'.') && digits(length + 1) > 0 {
-        length += 1 + digits(length + 1);
-    }
-    if matches!(byte(length), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(byte(length + 1), Some(b'+' | b'-')));
-        let exponent = digits(length + 1 + sign);
-        if exponent > 0 {
-            length += 1 + sign + exponent;
+/// A number at the start of a text. EMQX takes everything that may be part of a number, and then refuses what is no number.
+fn numeral(text: &str) -> Result<(Kind, usize), (usize, &'static str)> {
+    let byte = |at: usize| text.as_bytes().get(at).copied().unwrap_or_default();
+    // Digits, each group with an optional minus sign.
+    let groups = |mut at: usize| {
+        loop {
+            let begin = at + usize::from(byte(at) == b'-');
+            let digits = leading(text.get(begin..).unwrap_or_default(), |byte| byte.is_ascii_digit());
+            if digits == 0 {
+                return at;
+            }
+            at = begin + digits;
         }
+    };
+    let whole = groups(0);
+    let mut end = whole;
+    if byte(end) == b'.' {
+        end = groups(end + 1);
     }
-    length
+    if matches!(byte(end), b'e' | b'E') {
+        let begin = end + 1 + usize::from(byte(end + 1) == b'+');
+        let exponent = groups(begin);
+        end = if exponent > begin { exponent } else { end };
+    }
+    end += usize::from(matches!(byte(end), b'f' | b'F' | b'd' | b'D'));
+    match text.get(..end).and_then(number) {
+        Some(value) => Ok((Kind::Number(value), end)),
+        None => Err((end, "this is not a number: numbers are written 1, -1, 1.5 or 1.0e3, up to 1.0e308")),
+    }
 }
 
-/// The quoted text at the start of a text, and its length with quotes. A doubled quote stands for one quote.
-fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
-    let mut inside = String::new();
+/// `[1..3]`, without blanks: begin, end, and length.
+fn range(text: &str) -> Option<(i64, i64, usize)> {
+    let inside = text.strip_prefix('[')?;
+    let (inside, _) = inside.split_once(']')?;
+    let (begin, end) = inside.split_once("..")?;
+    let index = |text: &str| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let is_index = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_index.then(|| text.parse().ok()).flatten()
+    };
+    Some((index(begin)?, index(end)?, inside.len() + 2))
+}
+
+/// The length of the text in quotes at the start of a text. A doubled quote does not end it.
+fn quoted(text: &str, quote: char) -> Option<usize> {
     let mut characters = text.char_indices().skip(1).peekable();
     while let Some((at, c)) = characters.next() {
-        if c != quote {
-            inside.push(c);
-        } else if characters.next_if(|(_, next)| *next == quote).is_some() {
-            inside.push(quote);
-        } else {
-            return Some((inside, at + quote.len_utf8()));
+        if c == quote && characters.next_if(|(_, next)| *next == quote).is_none() {
+            return Some(at + quote.len_utf8());
         }
     }
     None
