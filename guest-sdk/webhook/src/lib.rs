@@ -46,6 +46,7 @@ mod records;
 mod rules;
 mod shape;
 pub mod sql;
+mod system;
 mod template;
 mod words;
 

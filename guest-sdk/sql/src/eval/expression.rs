@@ -7,7 +7,7 @@ use hookhost_shared::topic::TopicFilter;
 use super::path::{inside, part};
 use super::record::Record;
 use super::{Context, Scope};
-use crate::environment::{Columns, Environment};
+use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::syntax::{Call, Case, Comparison, Expression, Path, Test};
 use crate::value::Value;

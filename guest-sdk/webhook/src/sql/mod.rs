@@ -4,6 +4,8 @@
 mod selection;
 mod source;
 
-pub use hookhost_sql::{Columns, Condition, Failure, Scope, Select, SqlError, Statement, Value};
+pub use hookhost_sql::{
+    Columns, Condition, Failure, Scope, Select, Selected, SqlError, Statement, System, Table, Value,
+};
 pub(crate) use selection::Selection;
 pub use source::Source;
