@@ -76,7 +76,9 @@ impl Statement {
     /// exist. `is_column` tells whether events have a column of a name.
     pub fn warnings<'s>(&'s self, is_column: &'s dyn Fn(&str) -> bool) -> impl Iterator<Item = &'s SqlError> {
         let (select, condition) = &self.parsed;
-        let of_condition = condition.iter().flat_map(move |condition| condition.warnings(is_column));
+        let of_condition = condition
+            .iter()
+            .flat_map(move |condition| condition.warnings(is_column));
         select.warnings(is_column).chain(of_condition)
     }
 }

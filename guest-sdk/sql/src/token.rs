@@ -52,8 +52,8 @@ impl Token {
 }
 
 const KEYWORDS: [&str; 18] = [
-    "SELECT", "FROM", "WHERE", "AS", "AND", "OR", "NOT", "IN", "FOREACH", "DO", "INCASE", "CASE", "WHEN", "THEN", "ELSE",
-    "END", "IF", "ELSIF",
+    "SELECT", "FROM", "WHERE", "AS", "AND", "OR", "NOT", "IN", "FOREACH", "DO", "INCASE", "CASE", "WHEN", "THEN",
+    "ELSE", "END", "IF", "ELSIF",
 ];
 
 /// Longer signs come first.
@@ -91,14 +91,14 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, SqlError> {
             continue;
         }
         if rest.starts_with("--") {
-            at += 1 + rest.find('\n').ok_or_else(|| {
-                SqlError::new(text, at..at + 2, "a comment must end with a line break")
-            })?;
+            at += 1 + rest
+                .find('\n')
+                .ok_or_else(|| SqlError::new(text, at..at + 2, "a comment must end with a line break"))?;
             continue;
         }
         let after_dot = tokens.last().is_some_and(|token| token.is_sign("."));
-        let (kind, length) = token(rest, after_dot)
-            .map_err(|(length, what)| SqlError::new(text, at..at + length, what))?;
+        let (kind, length) =
+            token(rest, after_dot).map_err(|(length, what)| SqlError::new(text, at..at + length, what))?;
         tokens.push(Token {
             kind,
             place: at..at + length,
@@ -196,7 +196,10 @@ fn numeral(text: &str) -> Result<(Kind, usize), (usize, &'static str)> {
     end += usize::from(matches!(byte(end), b'f' | b'F' | b'd' | b'D'));
     match text.get(..end).and_then(number) {
         Some(value) => Ok((Kind::Number(value), end)),
-        None => Err((end, "this is not a number: numbers are written 1, -1, 1.5 or 1.0e3, up to 1.0e308")),
+        None => Err((
+            end,
+            "this is not a number: numbers are written 1, -1, 1.5 or 1.0e3, up to 1.0e308",
+        )),
     }
 }
 

@@ -70,7 +70,11 @@ impl<'e> Scope<'e> {
         let arguments = call.arguments.iter().map(|argument| self.value(argument, context));
         let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
         let Some(function) = call.function else {
-            return Err(Failure::UnknownFunction(format!("{}/{}", call.name.name, arguments.len())));
+            return Err(Failure::UnknownFunction(format!(
+                "{}/{}",
+                call.name.name,
+                arguments.len()
+            )));
         };
         let environment = Environment {
             columns: context.selected.is_none().then_some(self.columns),
@@ -97,12 +101,12 @@ impl<'e> Scope<'e> {
                 }
                 Some(is_in)
             }
-            Test::Value(value @ (Expression::Compare(..) | Expression::Call(_) | Expression::Constant(Value::Bool(_)))) => {
-                match self.value(value, context)? {
-                    Value::Bool(truth) => Some(truth),
-                    _ => None,
-                }
-            }
+            Test::Value(
+                value @ (Expression::Compare(..) | Expression::Call(_) | Expression::Constant(Value::Bool(_))),
+            ) => match self.value(value, context)? {
+                Value::Bool(truth) => Some(truth),
+                _ => None,
+            },
             // Words without parentheses are not conditions in EMQX, even if they are true.
             Test::Value(_) => return Err(Failure::NotACondition),
         })
@@ -171,7 +175,9 @@ impl<'e> Scope<'e> {
 fn step_into<'e>(payload: &Value<'e>, path: &Path) -> Value<'e> {
     inside(payload, &path.steps, &|index| {
         let name = payload.get(&index.name);
-        name.map_or(Value::Undefined, |value| inside(value, &index.steps, &|_| Value::Undefined))
+        name.map_or(Value::Undefined, |value| {
+            inside(value, &index.steps, &|_| Value::Undefined)
+        })
     })
 }
 
@@ -181,7 +187,9 @@ fn range<'e>(begin: i64, end: i64) -> Result<Value<'e>, Failure> {
     if !(0..=MAX_RANGE).contains(&count) {
         return Err(Failure::EmptyRange);
     }
-    Ok(Value::List((begin..=end).map(|number| Value::Integer(number.into())).collect()))
+    Ok(Value::List(
+        (begin..=end).map(|number| Value::Integer(number.into())).collect(),
+    ))
 }
 
 fn compare(left: &Value<'_>, comparison: Comparison, right: &Value<'_>) -> Result<bool, Failure> {

@@ -25,7 +25,9 @@ pub(super) fn inside<'e>(value: &Value<'e>, steps: &[Step], origin: &dyn Fn(&Pat
         (Value::List(list), Step::At(path)) => match origin(path) {
             Value::Integer(index) => {
                 let index = i64::try_from(index).ok();
-                index.and_then(|index| nth(list.len(), index)).and_then(|at| list.get(at))
+                index
+                    .and_then(|index| nth(list.len(), index))
+                    .and_then(|at| list.get(at))
             }
             _ => None,
         },

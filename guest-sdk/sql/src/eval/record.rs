@@ -91,7 +91,9 @@ fn put_inside<'e>(current: Value<'e>, steps: &'e [Step], value: Value<'e>) -> Va
     match (current, first) {
         (Value::Object(mut entries), Step::Key(key)) => {
             let known = entries.iter_mut().find(|(name, _)| name == key);
-            let below = known.map_or(Value::Undefined, |(_, known)| std::mem::replace(known, Value::Undefined));
+            let below = known.map_or(Value::Undefined, |(_, known)| {
+                std::mem::replace(known, Value::Undefined)
+            });
             insert(&mut entries, Cow::Borrowed(key), put_inside(below, further, value));
             Value::Object(entries)
         }

@@ -88,7 +88,14 @@ fn own_name(value: &Expression) -> Name {
         Expression::Arithmetic(_, operators) => {
             let sign = operators.last().map_or("+", |(operator, _)| operator.sign());
             // A word is without quotes in Erlang, unless it is a keyword there, as `div` is.
-            ("op", if sign == "mod" { sign.to_owned() } else { format!("'{sign}'") })
+            (
+                "op",
+                if sign == "mod" {
+                    sign.to_owned()
+                } else {
+                    format!("'{sign}'")
+                },
+            )
         }
         Expression::Compare(comparison, _) => ("op", format!("'{}'", comparison.sign())),
         Expression::Case(case) => match &case.on {

@@ -51,7 +51,10 @@ impl Parser<'_> {
         }
         let inside = self.deeper(Self::not)?;
         if !matches!(inside, Test::Value(_)) {
-            self.warn(&first, "EMQX cannot evaluate `not` here, and the rule sends nothing: turn the comparisons round");
+            self.warn(
+                &first,
+                "EMQX cannot evaluate `not` here, and the rule sends nothing: turn the comparisons round",
+            );
         }
         Ok(Test::Not(Box::new(inside)))
     }
@@ -104,7 +107,10 @@ impl Parser<'_> {
         if !is_not_in {
             return Ok(test);
         }
-        self.warn(&first, "EMQX cannot evaluate NOT IN, and the rule sends nothing: write the comparisons with `and`");
+        self.warn(
+            &first,
+            "EMQX cannot evaluate NOT IN, and the rule sends nothing: write the comparisons with `and`",
+        );
         Ok(Test::Not(Box::new(test)))
     }
 
@@ -133,7 +139,10 @@ impl Parser<'_> {
         let right = self.scalar()?;
         self.warn_of_quotes(first);
         if matches!(self.peek().kind, Kind::Comparison(_)) {
-            return Err(self.error(self.peek(), "comparisons do not follow each other: join them with `and`"));
+            return Err(self.error(
+                self.peek(),
+                "comparisons do not follow each other: join them with `and`",
+            ));
         }
         Ok(Expression::Compare(comparison, Box::new([left, right])))
     }
@@ -159,7 +168,10 @@ impl Parser<'_> {
             _ => false,
         };
         if !is_condition {
-            self.warn(first, "EMQX does not take a value as a condition, and the rule sends nothing: compare it, as in `… = true`");
+            self.warn(
+                first,
+                "EMQX does not take a value as a condition, and the rule sends nothing: compare it, as in `… = true`",
+            );
         }
     }
 }

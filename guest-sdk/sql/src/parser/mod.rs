@@ -144,7 +144,10 @@ impl<'t> Parser<'t> {
                 Kind::Word(_) | Kind::Quoted(_) | Kind::Text(_) | Kind::Number(_) | Kind::Sign(")" | "]")
             )
         });
-        let is_negative = self.text.get(token.place.start..).is_some_and(|rest| rest.starts_with('-'));
+        let is_negative = self
+            .text
+            .get(token.place.start..)
+            .is_some_and(|rest| rest.starts_with('-'));
         let what = match &token.kind {
             Kind::Number(_) if is_operand && is_negative => {
                 "this is a negative number: write a blank after the minus sign for a difference".to_owned()

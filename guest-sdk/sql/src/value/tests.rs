@@ -22,7 +22,7 @@ fn bytes_are_texts_if_they_are_utf8() {
 #[test]
 fn integers_have_one_form() {
     assert_eq!(Value::big(BigInt::from(i128::MAX)), Value::Integer(i128::MAX));
-    let large = BigInt::from(i128::MAX) + 1;
+    let large: BigInt = BigInt::from(i128::MAX) + 1;
     assert_eq!(Value::big(large.clone()), Value::Big(Box::new(large.clone())));
     assert_eq!(Value::big(large.clone()).as_integer(), Some(large));
 }

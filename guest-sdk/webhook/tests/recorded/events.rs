@@ -1,8 +1,9 @@
 //! The events of the recorded steps.
 
 use hookhost_guest::event::{
-    Access, Acknowledgement, Authentication, Authorization, Client, Connack, Connection, Delivery, Detail, Disconnection,
-    DropReason, End, EndReason, Event, Message, MessageDrop, Properties, Property, Subscription, Unsubscription,
+    Access, Acknowledgement, Authentication, Authorization, Client, Connack, Connection, Delivery, Detail,
+    Disconnection, DropReason, End, EndReason, Event, Message, MessageDrop, Properties, Property, Subscription,
+    Unsubscription,
 };
 use hookhost_guest::testing;
 use serde_json::Value;
@@ -15,11 +16,11 @@ struct Connected {
 
 /// The clients of a recording.
 #[derive(Default)]
-pub struct Clients(Vec<Connected>);
+pub(crate) struct Clients(Vec<Connected>);
 
 impl Clients {
     /// The events of what a client does.
-    pub fn events(&mut self, action: &Value) -> Vec<Event> {
+    pub(crate) fn events(&mut self, action: &Value) -> Vec<Event> {
         let details = match text(action, "op") {
             "connect" => self.connect(action),
             "publish" => self.publish(action),
@@ -101,7 +102,10 @@ impl Clients {
             Detail::MessagePublish(message.clone()),
         ];
         let receiver = self.0.iter().find(|known| {
-            let filter = known.subscription.as_ref().map(|known| known.filter.parse::<hookhost_guest::topic::TopicFilter>());
+            let filter = known
+                .subscription
+                .as_ref()
+                .map(|known| known.filter.parse::<hookhost_guest::topic::TopicFilter>());
             filter.is_some_and(|filter| filter.unwrap().matches(&message.topic))
         });
         let Some(receiver) = receiver else {
@@ -182,7 +186,10 @@ fn text<'v>(action: &'v Value, name: &str) -> &'v str {
 }
 
 fn number<T: TryFrom<u64>>(action: &Value, name: &str, default: T) -> T {
-    action[name].as_u64().and_then(|number| T::try_from(number).ok()).unwrap_or(default)
+    action[name]
+        .as_u64()
+        .and_then(|number| T::try_from(number).ok())
+        .unwrap_or(default)
 }
 
 fn properties(value: &Value) -> Option<Properties> {

@@ -20,7 +20,7 @@ const MASKS: [&str; 13] = [
 ];
 
 /// Whether a body is what was recorded.
-pub fn matches(recorded: &str, body: &str) -> bool {
+pub(crate) fn matches(recorded: &str, body: &str) -> bool {
     let first = MASKS
         .iter()
         .filter_map(|mask| Some((recorded.find(mask)?, *mask)))

@@ -33,12 +33,15 @@ fn end(text: &str) -> usize {
 }
 
 /// The text of a value in an object.
-pub fn get<'t>(object: &'t str, name: &str) -> Option<&'t str> {
-    entries(object).into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+pub(crate) fn get<'t>(object: &'t str, name: &str) -> Option<&'t str> {
+    entries(object)
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 /// The names and the texts of the values of an object.
-pub fn entries(object: &str) -> Vec<(&str, &str)> {
+pub(crate) fn entries(object: &str) -> Vec<(&str, &str)> {
     let pairs = items(object);
     let pairs = pairs.iter().map(|pair| {
         let length = end(pair);
@@ -49,7 +52,7 @@ pub fn entries(object: &str) -> Vec<(&str, &str)> {
 }
 
 /// The texts of the values of a list, or of the pairs of an object.
-pub fn items(list: &str) -> Vec<&str> {
+pub(crate) fn items(list: &str) -> Vec<&str> {
     let mut rest = list.trim();
     rest = rest.strip_prefix(['[', '{']).unwrap_or(rest);
     let mut items = Vec::new();
