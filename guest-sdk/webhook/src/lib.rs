@@ -78,6 +78,9 @@ impl Module for Webhook {
         for key in rules.without_url() {
             hookhost_guest::warn!("{key} has no URL and is ignored: set 'urls' for the rule or for all rules");
         }
+        for warning in rules.warnings() {
+            hookhost_guest::warn!("{warning}");
+        }
         Ok(Webhook(rules))
     }
 

@@ -168,6 +168,9 @@ mod tests {
         }
         assert_eq!(CONNECTIONS.with_borrow(VecDeque::len), MAX_CONNECTIONS);
         let last = testing::connected(&MAX_CONNECTIONS.to_string());
-        assert_eq!(EventSystem::new(&last, &[]).get(Table::Connection, &"k".into()), Some(Value::Null));
+        assert_eq!(
+            EventSystem::new(&last, &[]).get(Table::Connection, &"k".into()),
+            Some(Value::Null)
+        );
     }
 }

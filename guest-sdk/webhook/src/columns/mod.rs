@@ -7,7 +7,7 @@
 //!
 //! Names are in descending order, because EMQX prints its maps in that order.
 
-mod names;
+pub(crate) mod names;
 mod values;
 
 use std::borrow::Cow;

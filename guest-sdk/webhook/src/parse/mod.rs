@@ -9,7 +9,7 @@ use crate::format::{CloudEventsMode, FORMAT_SETTINGS, Format};
 use crate::key::RuleKey;
 use crate::rules::{Rule, Rules};
 use crate::shape::Shape;
-use crate::sql::{Condition, Select};
+use crate::sql::{Condition, Select, is_column};
 use hookhost_guest::module::Host;
 use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
@@ -62,11 +62,13 @@ impl Rules {
             shared: table,
             problems,
             formats: Vec::new(),
+            warnings: Vec::new(),
         };
         let mut rules = Rules::new(host.node.clone());
         if let Some(value) = table.get("rule") {
             reader.rules(value, &mut rules);
         }
+        rules.add_warnings(std::mem::take(&mut reader.warnings));
         reader.check_shared();
         reader.problems.check().map(|()| rules)
     }
@@ -125,6 +127,7 @@ struct Reader<'a> {
     problems: Problems,
     /// The formats of the rules read so far.
     formats: Vec<Format>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -167,6 +170,14 @@ impl<'a> Reader<'a> {
         if !self.formats.contains(&format) {
             self.formats.push(format);
         }
+        let select = self.select(&table, format);
+        let condition = self.condition(&table);
+        let of_select = select.iter().flat_map(|select| select.warnings(is_column));
+        let of_condition = condition.iter().flat_map(|condition| condition.warnings(is_column));
+        let places = of_select.map(|warning| ("select", warning));
+        for (name, warning) in places.chain(of_condition.map(|warning| ("where", warning))) {
+            self.warnings.push(format!("{at}.{name}: {warning}"));
+        }
         if format.hooks(key).is_empty() {
             let keys: Vec<_> = format.keys().map(RuleKey::name).collect();
             self.problems.add(
@@ -198,8 +209,8 @@ impl<'a> Reader<'a> {
             action: action.unwrap_or_else(default_action).to_owned(),
             topics: topics.unwrap_or_default(),
             urls,
-            select: self.select(&table, format),
-            condition: self.condition(&table),
+            select,
+            condition,
             shape,
         })
     }

@@ -75,6 +75,7 @@ pub struct Rules {
     /// Indexed by [`RuleKey`].
     by_key: [Vec<Rule>; RuleKey::ALL.len()],
     without_url: Vec<String>,
+    warnings: Vec<String>,
     node: Node,
     /// Names and values of the variables that `getenv` returns.
     variables: Vec<(String, String)>,
@@ -86,6 +87,7 @@ impl Rules {
         Rules {
             by_key: Default::default(),
             without_url: Vec::new(),
+            warnings: Vec::new(),
             node,
             variables: Vec::new(),
         }
@@ -98,6 +100,16 @@ impl Rules {
         } else if let Some(rules) = self.by_key.get_mut(key as usize) {
             rules.push(rule);
         }
+    }
+
+    /// Adds warnings, each with its place.
+    pub(super) fn add_warnings(&mut self, warnings: Vec<String>) {
+        self.warnings.extend(warnings);
+    }
+
+    /// Warnings about the SQL of rules, each with its place: parts that are valid and hardly meant.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The places of rules that are ignored because they have no URL, such as `rule.message_publish.0`.

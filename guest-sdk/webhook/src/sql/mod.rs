@@ -9,3 +9,8 @@ pub use hookhost_sql::{
 };
 pub(crate) use selection::Selection;
 pub use source::Source;
+
+/// Whether any kind of event has a column with this name. Events of other brokers may have further columns.
+pub fn is_column(name: &str) -> bool {
+    crate::columns::names::is_column(name)
+}

@@ -205,6 +205,6 @@ fn select_and_where() {
                 .collect(),
         })
         .collect();
-    assert_eq!(all.len(), 52);
+    assert_eq!(all.len(), 51);
     check(&all, &steps);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hookhost_shared::nearest::nearest;
-use hookhost_webhook::sql::{Source, Statement};
+use hookhost_webhook::sql::{Source, Statement, is_column};
 
 use hookhost_settings::{Place, Report, Section, Setting, Value};
 
@@ -95,9 +95,16 @@ fn read_sql(report: &Report, rule: &Place, sql: Option<Setting>) -> Option<(Plac
         return None;
     };
     let text = report.check(setting.written())?;
-    if let Err(error) = Statement::parse(&text) {
-        report.problem(&setting.place, error.to_string());
-        return None;
+    match Statement::parse(&text) {
+        Ok(statement) => {
+            for warning in statement.warnings(&is_column) {
+                report.warning(&setting.place, warning.to_string());
+            }
+        }
+        Err(error) => {
+            report.problem(&setting.place, error.to_string());
+            return None;
+        }
     }
     Some((setting.place, text))
 }
