@@ -5,7 +5,18 @@
 //! whatever they are. It returns [`Failure::argument`] if it does not accept them; the rule then sends nothing for the
 //! event.
 
-mod text;
+mod bits;
+mod columns;
+mod compress;
+mod conversions;
+mod decimal;
+mod encode;
+mod hash;
+mod lists;
+mod maps;
+mod math;
+mod system;
+mod terms;
 mod types;
 
 use std::ops::RangeInclusive;
@@ -36,8 +47,38 @@ pub struct Theme {
     pub functions: &'static [Function],
 }
 
+/// A row for a function that needs only its arguments. The last parameter is a function from the arguments to the value;
+/// `None` means that it does not accept them.
+macro_rules! function {
+    ($name:literal, $arguments:expr, $signature:literal, $about:literal, $call:expr) => {
+        Function {
+            name: $name,
+            arguments: $arguments,
+            signature: $signature,
+            about: $about,
+            call: |arguments, _| {
+                let call: fn(&[Value<'_>]) -> Option<Value<'static>> = $call;
+                call(arguments).ok_or_else(|| Failure::argument($name, arguments))
+            },
+        }
+    };
+}
+use function;
+
 /// All functions, by theme.
-pub const THEMES: &[Theme] = &[text::THEME, types::THEME];
+pub const THEMES: &[Theme] = &[
+    math::THEME,
+    bits::THEME,
+    types::THEME,
+    conversions::THEME,
+    lists::THEME,
+    maps::THEME,
+    encode::THEME,
+    hash::THEME,
+    compress::THEME,
+    columns::THEME,
+    system::THEME,
+];
 
 /// The function with this name; names are case-sensitive.
 pub fn find(name: &str) -> Option<&'static Function> {
@@ -59,6 +100,9 @@ impl PartialEq for Function {
         self.name == other.name
     }
 }
+
+#[cfg(test)]
+mod testing;
 
 #[cfg(test)]
 mod tests {
