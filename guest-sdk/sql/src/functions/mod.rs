@@ -6,17 +6,22 @@
 //! event.
 
 mod bits;
+mod calendar;
+mod clusters;
 mod columns;
 mod compress;
 mod conversions;
-mod decimal;
+mod dates;
 mod encode;
+mod format;
 mod hash;
 mod lists;
 mod maps;
 mod math;
+mod notation;
 mod system;
 mod terms;
+mod texts;
 mod types;
 
 use std::ops::RangeInclusive;
@@ -71,11 +76,14 @@ pub const THEMES: &[Theme] = &[
     bits::THEME,
     types::THEME,
     conversions::THEME,
+    texts::THEME,
+    format::THEME,
     lists::THEME,
     maps::THEME,
     encode::THEME,
     hash::THEME,
     compress::THEME,
+    dates::THEME,
     columns::THEME,
     system::THEME,
 ];

@@ -55,7 +55,7 @@ pub fn push_bool(out: &mut String, value: bool) {
 }
 
 /// Appends a float as EMQX does: the shortest digits that read back as the same number, with at least one digit after the
-/// point, and with an exponent below 0.000001 and from 1.0e21. Negative zero is `0.0`.
+/// point; below 0.000001 and from 1e21 with an exponent (`1e-7`, `1.5e+300`). Negative zero is `0.0`.
 pub fn push_float(out: &mut String, number: f64) {
     use std::fmt::Write;
 
@@ -72,10 +72,8 @@ pub fn push_float(out: &mut String, number: f64) {
     }
     let zeros = |out: &mut String, count: i32| out.extend((0..count).map(|_| '0'));
     if !(-6..21).contains(&exponent) {
-        out.push_str(first);
-        out.push('.');
-        out.push_str(if rest.is_empty() { "0" } else { rest });
-        out.push('e');
+        out.push_str(digits);
+        out.push_str(if exponent < 0 { "e" } else { "e+" });
         push_number(out, exponent);
     } else if exponent < 0 {
         out.push_str("0.");
@@ -130,13 +128,13 @@ mod tests {
             (0.30000000000000004, "0.30000000000000004"),
             (1e3, "1000.0"),
             (0.000001, "0.000001"),
-            (1e-7, "1.0e-7"),
+            (1e-7, "1e-7"),
             (-1.25e-10, "-1.25e-10"),
             (12345678901234567890.0, "12345678901234567000.0"),
             (123456789012345678901.0, "123456789012345680000.0"),
-            (1e21, "1.0e21"),
-            (1.5e300, "1.5e300"),
-            (5e-324, "5.0e-324"),
+            (1e21, "1e+21"),
+            (1.5e300, "1.5e+300"),
+            (5e-324, "5e-324"),
         ] {
             let mut out = String::new();
             push_float(&mut out, number);

@@ -43,7 +43,9 @@ impl Operator {
         if self == Operator::Add && (left.as_bytes().is_some() || right.as_bytes().is_some()) {
             let mut bytes = left.to_bytes();
             bytes.extend(right.to_bytes());
-            return Ok(Value::bytes(bytes));
+            // EMQX joins texts in UTF-8 only.
+            let text = String::from_utf8(bytes);
+            return text.map(Value::from).map_err(|_| Failure::argument(self.sign(), &[left.clone(), right.clone()]));
         }
         let is_whole = matches!(self, Operator::Div | Operator::Mod);
         let is_valid = |value: &Value<'_>| value.is_number() && !(is_whole && matches!(value, Value::Float(_)));

@@ -1,11 +1,12 @@
 //! Values of columns, of payloads and of the SQL itself.
 //!
-//! [`compare`] has the order of EMQX, [`arithmetic`] the operators on numbers, [`text`] the texts of values, and
-//! [`convert`] conversions from and to other types.
+//! [`compare`] has the order of EMQX, [`arithmetic`] the operators on numbers, [`text`] the texts of values,
+//! [`decimal`] those of floats, and [`convert`] conversions from and to other types.
 
 pub(crate) mod arithmetic;
 mod compare;
 mod convert;
+pub(crate) mod decimal;
 pub(crate) mod text;
 
 use std::borrow::Cow;

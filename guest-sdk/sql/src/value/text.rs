@@ -3,6 +3,10 @@
 use num_bigint::BigInt;
 
 use super::Value;
+use super::decimal::with_decimals;
+
+/// Most digits after the point of a float in a text.
+const MAX_DECIMALS: usize = 10;
 
 impl Value<'_> {
     /// The bytes that EMQX's `str` and `+` make of a value: digits for numbers, the words of `true` or `null`, JSON for
@@ -10,11 +14,14 @@ impl Value<'_> {
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Value::Undefined => b"undefined".to_vec(),
-            Value::Float(number) => float_text(*number).into_bytes(),
+            Value::Float(number) => {
+                let text = with_decimals(*number, MAX_DECIMALS, true);
+                text.unwrap_or_else(|| number.to_string()).into_bytes()
+            }
             Value::Atom(text) | Value::Text(text) => text.as_bytes().to_vec(),
             Value::Bytes(bytes) => bytes.to_vec(),
-            Value::List(list) => match list.iter().map(printable).collect() {
-                Some(bytes) => bytes,
+            Value::List(list) => match list.iter().map(printable).collect::<Option<String>>() {
+                Some(text) => text.into_bytes(),
                 None => self.to_json().into_bytes(),
             },
             value => value.to_json().into_bytes(),
@@ -29,21 +36,11 @@ impl Value<'_> {
     }
 }
 
-/// A character that Erlang prints, in Latin-1.
-fn printable(value: &Value<'_>) -> Option<u8> {
+/// A character of Latin-1 that Erlang prints.
+fn printable(value: &Value<'_>) -> Option<char> {
     let Value::Integer(number) = value else { return None };
     let byte = u8::try_from(*number).ok()?;
-    matches!(byte, 8..=13 | 27 | 32..=126 | 160..).then_some(byte)
-}
-
-/// A float with at most 10 digits after the point and at least one.
-fn float_text(number: f64) -> String {
-    let text = format!("{number:.10}");
-    let short = text.trim_end_matches('0');
-    match short.strip_suffix('.') {
-        Some(whole) => format!("{whole}.0"),
-        None => short.to_owned(),
-    }
+    matches!(byte, 8..=13 | 27 | 32..=126 | 160..).then(|| char::from(byte))
 }
 
 /// Parses a number in the syntax of Erlang: digits, or digits with a fraction and an optional exponent.
