@@ -30,5 +30,5 @@ pub use statement::Statement;
 pub use syntax::{Condition, Select};
 pub use value::{Entries, Value};
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -12,37 +12,75 @@ const MAX_BITS: u64 = 1 << 16;
 pub(super) const THEME: Theme = Theme {
     title: "Bits",
     functions: &[
-        function!("bitnot", 1..=1, "bitnot(integer)", "The integer with all bits inverted.", |arguments| {
-            match arguments {
-                [x] => Some(Value::big(!x.as_integer()?)),
+        function!(
+            "bitnot",
+            1..=1,
+            "bitnot(integer)",
+            "The integer with all bits inverted.",
+            |arguments| {
+                match arguments {
+                    [x] => Some(Value::big(!x.as_integer()?)),
+                    _ => None,
+                }
+            }
+        ),
+        function!(
+            "bitand",
+            2..=2,
+            "bitand(x, y)",
+            "The bits that both integers have.",
+            |arguments| { pair(arguments, |x, y| x & y) }
+        ),
+        function!(
+            "bitor",
+            2..=2,
+            "bitor(x, y)",
+            "The bits that one of the integers has.",
+            |arguments| { pair(arguments, |x, y| x | y) }
+        ),
+        function!(
+            "bitxor",
+            2..=2,
+            "bitxor(x, y)",
+            "The bits that exactly one of the integers has.",
+            |arguments| { pair(arguments, |x, y| x ^ y) }
+        ),
+        function!(
+            "bitsl",
+            2..=2,
+            "bitsl(x, bits)",
+            "The integer shifted to the left.",
+            |arguments| { shift(arguments, false) }
+        ),
+        function!(
+            "bitsr",
+            2..=2,
+            "bitsr(x, bits)",
+            "The integer shifted to the right; its sign stays.",
+            |arguments| { shift(arguments, true) }
+        ),
+        function!(
+            "bitsize",
+            1..=1,
+            "bitsize(text)",
+            "The number of bits of a text.",
+            |arguments| match arguments {
+                [text] => Some(Value::Integer(text.as_bytes()?.len() as i128 * 8)),
                 _ => None,
             }
-        }),
-        function!("bitand", 2..=2, "bitand(x, y)", "The bits that both integers have.", |arguments| {
-            pair(arguments, |x, y| x & y)
-        }),
-        function!("bitor", 2..=2, "bitor(x, y)", "The bits that one of the integers has.", |arguments| {
-            pair(arguments, |x, y| x | y)
-        }),
-        function!("bitxor", 2..=2, "bitxor(x, y)", "The bits that exactly one of the integers has.", |arguments| {
-            pair(arguments, |x, y| x ^ y)
-        }),
-        function!("bitsl", 2..=2, "bitsl(x, bits)", "The integer shifted to the left.", |arguments| {
-            shift(arguments, false)
-        }),
-        function!("bitsr", 2..=2, "bitsr(x, bits)", "The integer shifted to the right; its sign stays.", |arguments| {
-            shift(arguments, true)
-        }),
-        function!("bitsize", 1..=1, "bitsize(text)", "The number of bits of a text.", |arguments| match arguments {
-            [text] => Some(Value::Integer(text.as_bytes()?.len() as i128 * 8)),
-            _ => None,
-        }),
-        function!("bytesize", 1..=1, "bytesize(text)", "The number of bytes of a text, or of a list of bytes and texts.", |arguments| {
-            match arguments {
-                [value] => bytes_of(value).map(|bytes| Value::Integer(bytes as i128)),
-                _ => None,
+        ),
+        function!(
+            "bytesize",
+            1..=1,
+            "bytesize(text)",
+            "The number of bytes of a text, or of a list of bytes and texts.",
+            |arguments| {
+                match arguments {
+                    [value] => bytes_of(value).map(|bytes| Value::Integer(bytes as i128)),
+                    _ => None,
+                }
             }
-        }),
+        ),
         function!(
             "subbits",
             2..=6,
@@ -80,7 +118,16 @@ fn shift(arguments: &[Value<'_>], to_the_right: bool) -> Option<Value<'static>> 
 /// The number of bytes of a text, or of a list of bytes, texts and lists.
 fn bytes_of(value: &Value<'_>) -> Option<usize> {
     match value {
-        Value::List(list) => list.iter().map(|item| if let Value::Integer(0..=255) = item { Some(1) } else { bytes_of(item) }).sum(),
+        Value::List(list) => list
+            .iter()
+            .map(|item| {
+                if let Value::Integer(0..=255) = item {
+                    Some(1)
+                } else {
+                    bytes_of(item)
+                }
+            })
+            .sum(),
         value => Some(value.as_bytes()?.len()),
     }
 }
@@ -108,7 +155,10 @@ fn subbits(arguments: &[Value<'_>]) -> Option<Value<'static>> {
         return None;
     }
     let total = bytes.len() * 8;
-    let Some(skipped) = usize::try_from(start).ok().and_then(|start| start.checked_sub(1)).filter(|skipped| *skipped < total)
+    let Some(skipped) = usize::try_from(start)
+        .ok()
+        .and_then(|start| start.checked_sub(1))
+        .filter(|skipped| *skipped < total)
     else {
         return Some(Value::Undefined);
     };
@@ -156,7 +206,11 @@ fn integer(bytes: &[u8], skipped: usize, length: usize, is_signed: bool, is_litt
     };
     let is_negative = is_signed && length > 0 && number.bit(length as u64 - 1);
     let number = BigInt::from(number);
-    Value::big(if is_negative { number - (BigInt::from(1) << length) } else { number })
+    Value::big(if is_negative {
+        number - (BigInt::from(1) << length)
+    } else {
+        number
+    })
 }
 
 fn float(bytes: &[u8], skipped: usize, length: usize, is_little: bool) -> Option<f64> {
@@ -216,11 +270,20 @@ mod tests {
             ("bytesize([5, 3, 9, 1])", "4"),
             ("subbits('hello', 8)", "104"),
             ("subbits('hello', 9, 8)", "101"),
-            ("bin2hexstr(subbits(hexstr2bin('FFFE0041C3800A'), 1, 16, 'bits'))", "\"FFFE\""),
+            (
+                "bin2hexstr(subbits(hexstr2bin('FFFE0041C3800A'), 1, 16, 'bits'))",
+                "\"FFFE\"",
+            ),
             ("subbits('abcd', 9, 16, 'bits')", "\"bc\""),
-            ("subbits('hello \"w\" ä€😀 a,b', 1, 1000)", "9999168063189122429814689704387664609488221760957525090"),
+            (
+                "subbits('hello \"w\" ä€😀 a,b', 1, 1000)",
+                "9999168063189122429814689704387664609488221760957525090",
+            ),
             ("subbits(hexstr2bin('41C80000'), 1, 32, 'float')", "25.0"),
-            ("subbits(hexstr2bin('0000C841'), 1, 32, 'float', 'unsigned', 'little')", "25.0"),
+            (
+                "subbits(hexstr2bin('0000C841'), 1, 32, 'float', 'unsigned', 'little')",
+                "25.0",
+            ),
             ("subbits('a', 0, 8)", "\"undefined\""),
             ("subbits(5, 1, 8)", "fails"),
             ("subbits('ab', 5, 8)", "22"),
@@ -242,8 +305,14 @@ mod tests {
             ("bytesize([256])", "fails"),
             ("bytesize(5)", "fails"),
             ("subbits(hexstr2bin('FFFFFE38'), 1, 32, 'integer', 'signed')", "-456"),
-            ("subbits(hexstr2bin('38FEFFFF'), 1, 32, 'integer', 'signed', 'little')", "-456"),
-            ("subbits(hexstr2bin('ABCD'), 1, 12, 'integer', 'unsigned', 'little')", "3243"),
+            (
+                "subbits(hexstr2bin('38FEFFFF'), 1, 32, 'integer', 'signed', 'little')",
+                "-456",
+            ),
+            (
+                "subbits(hexstr2bin('ABCD'), 1, 12, 'integer', 'unsigned', 'little')",
+                "3243",
+            ),
             ("subbits(hexstr2bin('3C00'), 1, 16, 'float')", "1.0"),
             ("subbits(hexstr2bin('7FF0000000000000'), 1, 64, 'float')", "fails"),
             ("subbits('ab', 1, 8, 'float')", "689.0"),

@@ -52,7 +52,8 @@ const TOO_LATE_SECOND: i128 = 253_402_300_800;
 /// Year, month, day, hour, minute and second of a time in UTC.
 fn fields(seconds: i128) -> Option<[i64; 6]> {
     let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0).filter(|_| seconds >= FIRST_SECOND)?;
-    let [month, day, hour, minute, second] = [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(i64::from);
+    let [month, day, hour, minute, second] =
+        [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(i64::from);
     Some([time.year().into(), month, day, hour, minute, second])
 }
 
@@ -82,7 +83,11 @@ fn zone(offset: i128, colon: &str, has_seconds: bool) -> Option<String> {
     let sign = if offset < 0 { '-' } else { '+' };
     let offset = offset.checked_abs().filter(|offset| *offset < 86_400)?;
     let [hours, minutes, seconds] = [offset / 3600, offset / 60 % 60, offset % 60];
-    let seconds = if has_seconds { format!("{colon}{seconds:02}") } else { String::new() };
+    let seconds = if has_seconds {
+        format!("{colon}{seconds:02}")
+    } else {
+        String::new()
+    };
     Some(format!("{sign}{hours:02}{colon}{minutes:02}{seconds}"))
 }
 
@@ -90,12 +95,25 @@ fn zone(offset: i128, colon: &str, has_seconds: bool) -> Option<String> {
 pub(super) fn parse_rfc3339(text: &str, unit: Unit) -> Option<i128> {
     let part = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let separators = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
-    if !separators.iter().all(|(at, separator)| text.get(*at..at + 1) == Some(separator)) {
+    if !separators
+        .iter()
+        .all(|(at, separator)| text.get(*at..at + 1) == Some(separator))
+    {
         return None;
     }
-    let fields = [part(0, 4)?, part(5, 7)?, part(8, 10)?, part(11, 13)?, part(14, 16)?, part(17, 19)?];
+    let fields = [
+        part(0, 4)?,
+        part(5, 7)?,
+        part(8, 10)?,
+        part(11, 13)?,
+        part(14, 16)?,
+        part(17, 19)?,
+    ];
     let rest = text.get(19..)?;
-    let (fraction, zone) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len()));
+    let (fraction, zone) = rest.split_at(
+        rest.find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len()),
+    );
     let offset = match zone {
         "Z" | "z" => 0,
         zone => {
@@ -104,7 +122,10 @@ pub(super) fn parse_rfc3339(text: &str, unit: Unit) -> Option<i128> {
                 "-" => -1,
                 _ => return None,
             };
-            let (hours, minutes) = zone.get(1..)?.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
+            let (hours, minutes) = zone
+                .get(1..)?
+                .split_once(':')
+                .filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2)?;
             sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
         }
     };
@@ -116,7 +137,9 @@ pub(super) fn parse_rfc3339(text: &str, unit: Unit) -> Option<i128> {
     if unit == Unit::Second || fraction.is_empty() {
         return Some(time);
     }
-    let digits = fraction.strip_prefix('.').filter(|digits| !digits.is_empty() && !digits.contains('.'))?;
+    let digits = fraction
+        .strip_prefix('.')
+        .filter(|digits| !digits.is_empty() && !digits.contains('.'))?;
     let fraction = (format!("0.{digits}").parse::<f64>().ok()? * unit.per_second() as f64).round() as i128;
     // Erlang gives the fraction the sign of the seconds.
     Some(if time < 0 { time - fraction } else { time + fraction })
@@ -181,7 +204,9 @@ impl<'f> DateFormat<'f> {
         let mut parts = Vec::new();
         let mut rest = format;
         while !rest.is_empty() {
-            let directive = Self::DIRECTIVES.iter().find_map(|(text, part)| Some((*part, rest.strip_prefix(text.as_bytes())?)));
+            let directive = Self::DIRECTIVES
+                .iter()
+                .find_map(|(text, part)| Some((*part, rest.strip_prefix(text.as_bytes())?)));
             let (part, behind) = match directive {
                 Some(found) => found,
                 None => {
@@ -241,7 +266,13 @@ pub(super) fn parse(text: &[u8], unit: Unit, format: &DateFormat<'_>, local_offs
             Part::Field(_) => 2,
             Part::Fraction(unit) => unit.digits(),
             Part::Zone("", _) => 5,
-            Part::Zone(_, has_seconds) => if *has_seconds { 9 } else { 6 },
+            Part::Zone(_, has_seconds) => {
+                if *has_seconds {
+                    9
+                } else {
+                    6
+                }
+            }
         };
         let (taken, behind) = rest.split_at_checked(length)?;
         rest = behind;

@@ -17,15 +17,25 @@ pub(super) fn clusters(text: &str) -> impl DoubleEndedIterator<Item = &str> {
 pub(super) fn find(text: &[u8], pattern: &str, from: usize) -> Option<usize> {
     let length = pattern.len();
     let rest = text.get(from..)?;
-    let mut places = rest.windows(length.max(1)).enumerate().filter(|(_, window)| *window == pattern.as_bytes());
-    places.find(|(at, _)| ends_a_cluster(text, pattern, from + at)).map(|(at, _)| from + at)
+    let mut places = rest
+        .windows(length.max(1))
+        .enumerate()
+        .filter(|(_, window)| *window == pattern.as_bytes());
+    places
+        .find(|(at, _)| ends_a_cluster(text, pattern, from + at))
+        .map(|(at, _)| from + at)
 }
 
 /// The last place of the pattern, as [`find`].
 pub(super) fn find_last(text: &[u8], pattern: &str) -> Option<usize> {
     let windows = text.windows(pattern.len().max(1));
-    let mut places = windows.enumerate().rev().filter(|(_, window)| *window == pattern.as_bytes());
-    places.find(|(at, _)| ends_a_cluster(text, pattern, *at)).map(|(at, _)| at)
+    let mut places = windows
+        .enumerate()
+        .rev()
+        .filter(|(_, window)| *window == pattern.as_bytes());
+    places
+        .find(|(at, _)| ends_a_cluster(text, pattern, *at))
+        .map(|(at, _)| at)
 }
 
 /// Whether the pattern, which begins at a place of the text, ends where a cluster ends.
@@ -80,7 +90,10 @@ pub(super) enum Places {
 
 /// Whether Erlang's `trim` removes a character.
 fn is_blank(c: char) -> bool {
-    matches!(c, '\u{9}'..='\u{d}' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}')
+    matches!(
+        c,
+        '\u{9}'..='\u{d}' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+    )
 }
 
 /// The text without blanks at the beginning; `None` if the first byte behind them is not UTF-8.
@@ -96,7 +109,10 @@ pub(super) fn without_leading_blanks(text: &[u8]) -> Option<&[u8]> {
 /// The text without blanks at the end; `None` if there are blanks behind a byte that is not UTF-8.
 pub(super) fn without_trailing_blanks(text: &[u8]) -> Option<&[u8]> {
     let last = text.utf8_chunks().last();
-    let Some(last) = last.filter(|chunk| chunk.invalid().is_empty()).map(|chunk| chunk.valid()) else {
+    let Some(last) = last
+        .filter(|chunk| chunk.invalid().is_empty())
+        .map(|chunk| chunk.valid())
+    else {
         return Some(text);
     };
     let trimmed = last.trim_end_matches(is_blank);

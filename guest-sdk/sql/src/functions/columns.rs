@@ -35,7 +35,9 @@ pub(super) const THEME: Theme = Theme {
             arguments: 0..=1,
             signature: "topic([n])",
             about: "The column `topic`, or its n-th level; 1 is the first. In WHERE only.",
-            call: |arguments, environment| topic(arguments, environment).ok_or_else(|| Failure::argument("topic", arguments)),
+            call: |arguments, environment| {
+                topic(arguments, environment).ok_or_else(|| Failure::argument("topic", arguments))
+            },
         },
         Function {
             name: "payload",
@@ -47,7 +49,9 @@ pub(super) const THEME: Theme = Theme {
                 [path] => {
                     let path = path.as_text().ok_or_else(|| Failure::argument("payload", arguments))?;
                     let payload = column(environment, "payload");
-                    let found = matches!(payload, Value::Object(_)).then(|| get(path, &payload)).flatten();
+                    let found = matches!(payload, Value::Object(_))
+                        .then(|| get(path, &payload))
+                        .flatten();
                     Ok(found.unwrap_or(Value::Undefined))
                 }
                 _ => Err(Failure::argument("payload", arguments)),
@@ -71,7 +75,9 @@ pub(super) const THEME: Theme = Theme {
             call: |arguments, environment| {
                 let name = arguments.first().and_then(Value::as_text).unwrap_or_default();
                 let flags = column(environment, "flags");
-                Ok(flags.get(name).map_or(Value::Undefined, |flag| flag.clone().into_owned()))
+                Ok(flags
+                    .get(name)
+                    .map_or(Value::Undefined, |flag| flag.clone().into_owned()))
             },
         },
         function!(
@@ -139,7 +145,10 @@ mod tests {
             ("flag('retain')", "\"undefined\""),
             ("contains_topic([1], 'a/b')", "false"),
             ("contains_topic('x', 'a/b')", "fails"),
-            ("contains_topic_match(json_decode('[{\"topic\":\"a/+\",\"qos\":1}]'), 'a/b')", "false"),
+            (
+                "contains_topic_match(json_decode('[{\"topic\":\"a/+\",\"qos\":1}]'), 'a/b')",
+                "false",
+            ),
             ("contains_topic_match(null(), 'a/b')", "fails"),
         ]);
     }
@@ -164,7 +173,10 @@ mod tests {
     #[test]
     fn columns_in_where() {
         let system = StillSystem::default();
-        let environment = Environment { columns: Some(&Event), system: &system };
+        let environment = Environment {
+            columns: Some(&Event),
+            system: &system,
+        };
         for (name, arguments, expected) in [
             ("topic", vec![], Some("\"q/deep/er\"")),
             ("topic", vec![Value::Integer(2)], Some("\"deep\"")),
@@ -176,7 +188,11 @@ mod tests {
             ("username", vec![], Some("\"undefined\"")),
         ] {
             let value = (find(name).unwrap().call)(&arguments, &environment).ok();
-            assert_eq!(value.map(|value| value.to_json()).as_deref(), expected, "{name} {arguments:?}");
+            assert_eq!(
+                value.map(|value| value.to_json()).as_deref(),
+                expected,
+                "{name} {arguments:?}"
+            );
         }
     }
 }

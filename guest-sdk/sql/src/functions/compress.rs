@@ -18,34 +18,60 @@ const UNIX: u8 = 3;
 pub(super) const THEME: Theme = Theme {
     title: "Compression",
     functions: &[
-        function!("gzip", 1..=1, "gzip(text)", "The text compressed in the format of gzip.", |arguments| {
-            compressed(arguments, |text| {
-                let builder = GzBuilder::new().operating_system(UNIX);
-                let mut encoder = builder.write(Vec::new(), Compression::default());
-                encoder.write_all(text)?;
-                encoder.finish()
-            })
-        }),
-        function!("gunzip", 1..=1, "gunzip(text)", "The text that `gzip` compressed; at most 16 MiB.", |arguments| {
-            decompressed(arguments, |text| read(MultiGzDecoder::new(text)))
-        }),
-        function!("zip", 1..=1, "zip(text)", "The text compressed as a raw deflate stream.", |arguments| {
-            compressed(arguments, |text| {
-                let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-                encoder.write_all(text)?;
-                encoder.finish()
-            })
-        }),
-        function!("unzip", 1..=1, "unzip(text)", "The text that `zip` compressed; at most 16 MiB.", |arguments| {
-            decompressed(arguments, |text| read(DeflateDecoder::new(text)))
-        }),
-        function!("zip_compress", 1..=1, "zip_compress(text)", "The text compressed in the format of zlib.", |arguments| {
-            compressed(arguments, |text| {
-                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-                encoder.write_all(text)?;
-                encoder.finish()
-            })
-        }),
+        function!(
+            "gzip",
+            1..=1,
+            "gzip(text)",
+            "The text compressed in the format of gzip.",
+            |arguments| {
+                compressed(arguments, |text| {
+                    let builder = GzBuilder::new().operating_system(UNIX);
+                    let mut encoder = builder.write(Vec::new(), Compression::default());
+                    encoder.write_all(text)?;
+                    encoder.finish()
+                })
+            }
+        ),
+        function!(
+            "gunzip",
+            1..=1,
+            "gunzip(text)",
+            "The text that `gzip` compressed; at most 16 MiB.",
+            |arguments| { decompressed(arguments, |text| read(MultiGzDecoder::new(text))) }
+        ),
+        function!(
+            "zip",
+            1..=1,
+            "zip(text)",
+            "The text compressed as a raw deflate stream.",
+            |arguments| {
+                compressed(arguments, |text| {
+                    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+                    encoder.write_all(text)?;
+                    encoder.finish()
+                })
+            }
+        ),
+        function!(
+            "unzip",
+            1..=1,
+            "unzip(text)",
+            "The text that `zip` compressed; at most 16 MiB.",
+            |arguments| { decompressed(arguments, |text| read(DeflateDecoder::new(text))) }
+        ),
+        function!(
+            "zip_compress",
+            1..=1,
+            "zip_compress(text)",
+            "The text compressed in the format of zlib.",
+            |arguments| {
+                compressed(arguments, |text| {
+                    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+                    encoder.write_all(text)?;
+                    encoder.finish()
+                })
+            }
+        ),
         function!(
             "zip_uncompress",
             1..=1,

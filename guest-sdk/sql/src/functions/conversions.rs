@@ -38,7 +38,10 @@ pub(super) const THEME: Theme = Theme {
             "The bytes of the value as a text in UTF-16, little-endian.",
             |arguments| match arguments {
                 [value] => {
-                    let units = characters(value)?.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+                    let units = characters(value)?
+                        .encode_utf16()
+                        .flat_map(u16::to_le_bytes)
+                        .collect::<Vec<u8>>();
                     Some(Value::bytes(units))
                 }
                 _ => None,
@@ -86,10 +89,16 @@ pub(super) const THEME: Theme = Theme {
                 _ => None,
             }
         ),
-        function!("map", 1..=1, "map(value)", "An object, or the JSON object in a text.", |arguments| match arguments {
-            [value] => map(value).map(Value::Object),
-            _ => None,
-        }),
+        function!(
+            "map",
+            1..=1,
+            "map(value)",
+            "An object, or the JSON object in a text.",
+            |arguments| match arguments {
+                [value] => map(value).map(Value::Object),
+                _ => None,
+            }
+        ),
     ],
 };
 

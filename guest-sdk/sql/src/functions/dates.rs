@@ -5,9 +5,7 @@
 
 use num_traits::ToPrimitive;
 
-use super::calendar::{
-    DateFormat, Unit, format, format_rfc3339, offset_of, parse, parse_rfc3339,
-};
+use super::calendar::{DateFormat, Unit, format, format_rfc3339, offset_of, parse, parse_rfc3339};
 use super::{Function, Theme, function};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -103,10 +101,17 @@ pub(super) const THEME: Theme = Theme {
                 };
                 let local = environment.system.local_offset();
                 let time = parse(text.as_bytes()?, unit, &DateFormat::new(format.as_bytes()?), local)?;
-                time.checked_sub(offset_seconds.checked_mul(unit.per_second())?).map(Value::Integer)
+                time.checked_sub(offset_seconds.checked_mul(unit.per_second())?)
+                    .map(Value::Integer)
             }
         ),
-        timed!("timezone_to_second", 1..=1, "timezone_to_second(offset)", "As `timezone_to_offset_seconds`.", zone_seconds),
+        timed!(
+            "timezone_to_second",
+            1..=1,
+            "timezone_to_second(offset)",
+            "As `timezone_to_offset_seconds`.",
+            zone_seconds
+        ),
         timed!(
             "timezone_to_offset_seconds",
             1..=1,
@@ -122,7 +127,10 @@ fn zone_seconds(arguments: &[Value<'_>], environment: &Environment<'_>) -> Optio
 }
 
 fn now(environment: &Environment<'_>, unit: Unit) -> i128 {
-    environment.system.now_ns().div_euclid(1_000_000_000 / unit.per_second())
+    environment
+        .system
+        .now_ns()
+        .div_euclid(1_000_000_000 / unit.per_second())
 }
 
 /// The unit of an argument, or seconds.
@@ -160,14 +168,29 @@ mod tests {
             ("now_rfc3339('millisecond')", "\"2023-11-15T00:13:20.123+02:00\""),
             ("now_rfc3339('minute')", "fails"),
             ("unix_ts_to_rfc3339(1700000000)", "\"2023-11-15T00:13:20+02:00\""),
-            ("unix_ts_to_rfc3339(1700000000123, 'millisecond')", "\"2023-11-15T00:13:20.123+02:00\""),
-            ("unix_ts_to_rfc3339(1700000000123456, 'microsecond')", "\"2023-11-15T00:13:20.123456+02:00\""),
-            ("unix_ts_to_rfc3339(1700000000123456789, 'nanosecond')", "\"2023-11-15T00:13:20.123456789+02:00\""),
+            (
+                "unix_ts_to_rfc3339(1700000000123, 'millisecond')",
+                "\"2023-11-15T00:13:20.123+02:00\"",
+            ),
+            (
+                "unix_ts_to_rfc3339(1700000000123456, 'microsecond')",
+                "\"2023-11-15T00:13:20.123456+02:00\"",
+            ),
+            (
+                "unix_ts_to_rfc3339(1700000000123456789, 'nanosecond')",
+                "\"2023-11-15T00:13:20.123456789+02:00\"",
+            ),
             ("unix_ts_to_rfc3339('1700000000')", "fails"),
             ("unix_ts_to_rfc3339(1700000000, 'day')", "fails"),
-            ("unix_ts_to_rfc3339(1700000000000, 'millisecond')", "\"2023-11-15T00:13:20.000+02:00\""),
+            (
+                "unix_ts_to_rfc3339(1700000000000, 'millisecond')",
+                "\"2023-11-15T00:13:20.000+02:00\"",
+            ),
             ("rfc3339_to_unix_ts('2023-11-14T22:13:20Z')", "1700000000"),
-            ("rfc3339_to_unix_ts('2023-11-14T22:13:20Z', 'millisecond')", "1700000000000"),
+            (
+                "rfc3339_to_unix_ts('2023-11-14T22:13:20Z', 'millisecond')",
+                "1700000000000",
+            ),
             ("rfc3339_to_unix_ts('2023-11-14 22:13:20Z')", "1700000000"),
             ("rfc3339_to_unix_ts(5)", "fails"),
             ("rfc3339_to_unix_ts('2023-13-14T22:13:20Z')", "fails"),
@@ -176,24 +199,57 @@ mod tests {
             ("now_timestamp('millisecond')", "1700000000123"),
             ("now_timestamp('nanosecond')", "1700000000123456789"),
             ("now_timestamp('hour')", "fails"),
-            ("format_date('second', '+08:00', '%Y-%m-%d %H:%M:%S%z', 1700000000)", "\"2023-11-15 06:13:20+0800\""),
-            ("format_date('second', 'Z', '%Y%m%dT%H%M%S', 1700000000)", "\"20231114T221320\""),
-            ("format_date('microsecond', 0, '%H:%M:%S.%6N', 1700000000123456)", "\"22:13:20.123456\""),
-            ("format_date('nanosecond', '+0100', '%N %::z', 1700000000123456789)", "\"123456789 +01:00:00\""),
+            (
+                "format_date('second', '+08:00', '%Y-%m-%d %H:%M:%S%z', 1700000000)",
+                "\"2023-11-15 06:13:20+0800\"",
+            ),
+            (
+                "format_date('second', 'Z', '%Y%m%dT%H%M%S', 1700000000)",
+                "\"20231114T221320\"",
+            ),
+            (
+                "format_date('microsecond', 0, '%H:%M:%S.%6N', 1700000000123456)",
+                "\"22:13:20.123456\"",
+            ),
+            (
+                "format_date('nanosecond', '+0100', '%N %::z', 1700000000123456789)",
+                "\"123456789 +01:00:00\"",
+            ),
             ("format_date('second', '8', '%Y', 1700000000)", "fails"),
             ("format_date('day', 'Z', '%Y', 1)", "fails"),
             ("format_date('second', '', '%Y', 1700000000)", "fails"),
             ("format_date('second', 3600, '%H:%M', 0)", "\"01:00\""),
             ("format_date('second', 'local', '%H:%M%z', 0)", "\"02:00+0200\""),
-            ("format_date('second', 'Z', '%Y-%m-%d %H:%M:%S', -1)", "\"1969-12-31 23:59:59\""),
-            ("format_date('millisecond', 'Z', '%N %6N %3N', 1)", "\"001000000 001000 001\""),
+            (
+                "format_date('second', 'Z', '%Y-%m-%d %H:%M:%S', -1)",
+                "\"1969-12-31 23:59:59\"",
+            ),
+            (
+                "format_date('millisecond', 'Z', '%N %6N %3N', 1)",
+                "\"001000000 001000 001\"",
+            ),
             ("format_date('millisecond', 'Z', '%H:%M:%S.%3N')", "\"22:13:20.123\""),
-            ("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')", "1700000000"),
-            ("date_to_unix_ts('second', '+08:00', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')", "1699971200"),
-            ("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S%:z', '2023-11-14 22:13:20+01:00')", "1699996400"),
+            (
+                "date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')",
+                "1700000000",
+            ),
+            (
+                "date_to_unix_ts('second', '+08:00', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')",
+                "1699971200",
+            ),
+            (
+                "date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S%:z', '2023-11-14 22:13:20+01:00')",
+                "1699996400",
+            ),
             ("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', 'garbage')", "fails"),
-            ("date_to_unix_ts('nanosecond', '%Y-%m-%dT%H:%M:%S.%N', '2023-11-14T22:13:20.123456789')", "1700000000123456789"),
-            ("date_to_unix_ts('second', '%Y/%m/%d %H-%M-%S', '2023-11-14 22:13:20')", "1700000000"),
+            (
+                "date_to_unix_ts('nanosecond', '%Y-%m-%dT%H:%M:%S.%N', '2023-11-14T22:13:20.123456789')",
+                "1700000000123456789",
+            ),
+            (
+                "date_to_unix_ts('second', '%Y/%m/%d %H-%M-%S', '2023-11-14 22:13:20')",
+                "1700000000",
+            ),
             ("timezone_to_second('+08:00')", "28800"),
             ("timezone_to_second('Z')", "0"),
             ("timezone_to_second('-0130')", "-5400"),
@@ -210,14 +266,20 @@ mod tests {
     #[test]
     fn as_erlang() {
         check(&[
-            ("rfc3339_to_unix_ts('2023-11-14T22:13:20.5+01:00', 'millisecond')", "1699996400500"),
+            (
+                "rfc3339_to_unix_ts('2023-11-14T22:13:20.5+01:00', 'millisecond')",
+                "1699996400500",
+            ),
             ("rfc3339_to_unix_ts('1969-12-31T23:59:59.5Z', 'millisecond')", "-1500"),
             ("rfc3339_to_unix_ts('2023-02-29T00:00:00Z')", "fails"),
             ("rfc3339_to_unix_ts('2023-11-14T22:13:20')", "fails"),
             ("rfc3339_to_unix_ts('2023-11-14T22:13:20.Z', 'millisecond')", "fails"),
             ("rfc3339_to_unix_ts('2023-11-14T22:13:20.Z')", "1700000000"),
             ("rfc3339_to_unix_ts('10000-01-01T00:00:00Z')", "fails"),
-            ("unix_ts_to_rfc3339(-1, 'millisecond')", "\"1970-01-01T01:59:59.999+02:00\""),
+            (
+                "unix_ts_to_rfc3339(-1, 'millisecond')",
+                "\"1970-01-01T01:59:59.999+02:00\"",
+            ),
             ("unix_ts_to_rfc3339(253402300800)", "fails"),
             ("format_date('second', 'Z', '%y %% %Y', 0)", "\"%y %% 1970\""),
             ("format_date('second', 'Z', '%Yä', 0)", "\"1970Ã¤\""),
@@ -225,10 +287,22 @@ mod tests {
             ("format_date('second', 'Z', '%Y', -62167219201)", "fails"),
             ("format_date('second', 'Z', '%Y', 'x')", "fails"),
             ("date_to_unix_ts('second', '%Y-%m-%d', '2023-11-14')", "fails"),
-            ("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20 and more')", "1700000000"),
-            ("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 25:61:61')", "1700013721"),
-            ("date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S.%3N', '1969-12-31 23:59:59.999')", "-1"),
-            ("date_to_unix_ts('millisecond', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')", "1700000000000"),
+            (
+                "date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20 and more')",
+                "1700000000",
+            ),
+            (
+                "date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S', '2023-11-14 25:61:61')",
+                "1700013721",
+            ),
+            (
+                "date_to_unix_ts('second', '%Y-%m-%d %H:%M:%S.%3N', '1969-12-31 23:59:59.999')",
+                "-1",
+            ),
+            (
+                "date_to_unix_ts('millisecond', '%Y-%m-%d %H:%M:%S', '2023-11-14 22:13:20')",
+                "1700000000000",
+            ),
         ]);
     }
 }

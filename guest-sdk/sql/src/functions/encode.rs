@@ -52,12 +52,18 @@ pub(super) const THEME: Theme = Theme {
                 _ => None,
             }
         ),
-        function!("base64_encode", 1..=1, "base64_encode(text)", "The bytes of the text in base64, with padding.", |arguments| {
-            match arguments {
-                [text] => Some(Value::from(BASE64.encode(text.as_bytes()?))),
-                _ => None,
+        function!(
+            "base64_encode",
+            1..=1,
+            "base64_encode(text)",
+            "The bytes of the text in base64, with padding.",
+            |arguments| {
+                match arguments {
+                    [text] => Some(Value::from(BASE64.encode(text.as_bytes()?))),
+                    _ => None,
+                }
             }
-        }),
+        ),
         function!(
             "base64_decode",
             1..=1,
@@ -72,14 +78,26 @@ pub(super) const THEME: Theme = Theme {
                 _ => None,
             }
         ),
-        function!("json_encode", 1..=1, "json_encode(value)", "The value as JSON.", |arguments| match arguments {
-            [value] => Some(Value::from(value.to_json())),
-            _ => None,
-        }),
-        function!("json_decode", 1..=1, "json_decode(text)", "The value of JSON in a text.", |arguments| match arguments {
-            [text] => json::read(text.as_text()?).map(Value::into_owned),
-            _ => None,
-        }),
+        function!(
+            "json_encode",
+            1..=1,
+            "json_encode(value)",
+            "The value as JSON.",
+            |arguments| match arguments {
+                [value] => Some(Value::from(value.to_json())),
+                _ => None,
+            }
+        ),
+        function!(
+            "json_decode",
+            1..=1,
+            "json_decode(text)",
+            "The value of JSON in a text.",
+            |arguments| match arguments {
+                [text] => json::read(text.as_text()?).map(Value::into_owned),
+                _ => None,
+            }
+        ),
         function!(
             "term_encode",
             1..=1,
@@ -166,7 +184,10 @@ mod tests {
             (r#"json_decode('"\u00e4\ud83d\ude00"')"#, "\"ä😀\""),
             ("json_decode(' [ ] ')", "[]"),
             ("json_decode('{\"a\":1} x')", "fails"),
-            ("json_encode([1, 'two', 3.5, true, null])", r#""[1,\"two\",3.5,true,null]""#),
+            (
+                "json_encode([1, 'two', 3.5, true, null])",
+                r#""[1,\"two\",3.5,true,null]""#,
+            ),
             ("json_encode(null())", r#""\"undefined\"""#),
             ("json_encode(1.0)", "\"1.0\""),
             ("json_encode(1.0e20)", "\"100000000000000000000.0\""),

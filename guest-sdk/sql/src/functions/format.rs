@@ -44,7 +44,11 @@ pub(super) const THEME: Theme = Theme {
 /// `None` if arguments are missing or left over, or one does not fit its directive.
 fn formatted(format: &Value<'_>, arguments: &[Value<'_>]) -> Option<Value<'static>> {
     let format = latin1(format.as_bytes()?);
-    let mut formatter = Formatter { rest: &format, arguments: arguments.iter(), out: String::new() };
+    let mut formatter = Formatter {
+        rest: &format,
+        arguments: arguments.iter(),
+        out: String::new(),
+    };
     while let Some((text, directive)) = formatter.rest.split_once('~') {
         formatter.out.push_str(text);
         formatter.rest = directive;
@@ -89,13 +93,19 @@ impl Formatter<'_, '_> {
     /// Digits, or `*` for an argument.
     fn number(&mut self) -> Option<Option<i128>> {
         if self.take('*') {
-            let Value::Integer(number) = self.arguments.next()? else { return None };
+            let Value::Integer(number) = self.arguments.next()? else {
+                return None;
+            };
             return Some(Some(*number));
         }
         let digits = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
         let (number, rest) = self.rest.split_at(digits);
         self.rest = rest;
-        if number.is_empty() { Some(None) } else { number.parse().ok().map(Some) }
+        if number.is_empty() {
+            Some(None)
+        } else {
+            number.parse().ok().map(Some)
+        }
     }
 
     /// Writes what the directive behind `~` stands for.
@@ -113,7 +123,9 @@ impl Formatter<'_, '_> {
             };
             if self.take('.') {
                 pad = if self.take('*') {
-                    let Value::Integer(code) = self.arguments.next()? else { return None };
+                    let Value::Integer(code) = self.arguments.next()? else {
+                        return None;
+                    };
                     char::from_u32(u32::try_from(*code).ok()?)?
                 } else {
                     self.next()?
@@ -154,7 +166,9 @@ impl Formatter<'_, '_> {
     /// The column of the next character; 1 is the first. Tabs go to the next multiple of 8.
     fn column(&self) -> usize {
         let line = self.out.rsplit('\n').next().unwrap_or_default();
-        line.chars().fold(0, |column, c| if c == '\t' { (column + 8) / 8 * 8 } else { column + 1 }) + 1
+        line.chars()
+            .fold(0, |column, c| if c == '\t' { (column + 8) / 8 * 8 } else { column + 1 })
+            + 1
     }
 }
 
@@ -175,7 +189,9 @@ impl Directive {
             '#' | '+' => {
                 let digits = self.digits(value)?;
                 let digits = if control == '+' { digits.to_lowercase() } else { digits };
-                let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
+                let (sign, digits) = digits
+                    .strip_prefix('-')
+                    .map_or(("", digits.as_str()), |digits| ("-", digits));
                 self.term(format!("{sign}{}#{digits}", self.precision.unwrap_or(10)), None)
             }
             'f' | 'e' | 'g' => {
@@ -225,7 +241,11 @@ impl Directive {
     /// A character, as often as the precision or the width says.
     fn character(&self, value: &Value<'_>) -> Option<String> {
         let Value::Integer(code) = value else { return None };
-        let code = if self.in_utf8 { u32::try_from(*code).ok()? } else { (*code & 0xff) as u32 };
+        let code = if self.in_utf8 {
+            u32::try_from(*code).ok()?
+        } else {
+            (*code & 0xff) as u32
+        };
         let c = char::from_u32(code)?;
         let count = self.precision.or(self.width).unwrap_or(1);
         let text = String::from(c).repeat(count);
@@ -238,7 +258,9 @@ impl Directive {
     /// An integer in upper-case digits; the precision is the base.
     fn digits(&self, value: &Value<'_>) -> Option<String> {
         let number: BigInt = value.as_integer()?;
-        let base = u32::try_from(self.precision.unwrap_or(10)).ok().filter(|base| (2..=36).contains(base))?;
+        let base = u32::try_from(self.precision.unwrap_or(10))
+            .ok()
+            .filter(|base| (2..=36).contains(base))?;
         Some(number.to_str_radix(base).to_uppercase())
     }
 }
@@ -276,21 +298,36 @@ fn float(control: char, number: f64, precision: Option<usize>) -> Option<String>
     let exact = format!("{:.20e}", number.abs());
     let (mantissa, exponent) = exact.split_once('e')?;
     let exponent: i64 = exponent.parse().ok()?;
-    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
+    let digits: Vec<u8> = mantissa
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .map(|digit| digit - b'0')
+        .collect();
     match control {
         'f' if precision >= 1 => {
             // As many digits as are in front of the point, and the precision.
             let kept = exponent + 1 + i64::try_from(precision).ok()?;
             let (digits, exponent) = rounded(&digits, exponent, kept);
-            let digit = |place: i64| char::from(b'0' + usize::try_from(exponent - place).ok().and_then(|at| digits.get(at)).unwrap_or(&0));
+            let digit = |place: i64| {
+                char::from(
+                    b'0' + usize::try_from(exponent - place)
+                        .ok()
+                        .and_then(|at| digits.get(at))
+                        .unwrap_or(&0),
+                )
+            };
             let whole: String = (0..=exponent.max(0)).rev().map(digit).collect();
-            let fraction: String = (1..=i64::try_from(precision).ok()?).map(|place| digit(-place)).collect();
+            let fraction: String = (1..=i64::try_from(precision).ok()?)
+                .map(|place| digit(-place))
+                .collect();
             Some(format!("{sign}{whole}.{fraction}"))
         }
         'e' if precision >= 2 => {
             let (digits, exponent) = rounded(&digits, exponent, i64::try_from(precision).ok()?);
             let exponent = if number == 0.0 { 0 } else { exponent };
-            let text: String = (0..precision).map(|at| char::from(b'0' + digits.get(at).unwrap_or(&0))).collect();
+            let text: String = (0..precision)
+                .map(|at| char::from(b'0' + digits.get(at).unwrap_or(&0)))
+                .collect();
             let (first, rest) = text.split_at(1);
             let plus = if exponent < 0 { "" } else { "+" };
             Some(format!("{sign}{first}.{rest}e{plus}{exponent}"))
@@ -346,7 +383,10 @@ mod tests {
         check(&[
             ("sprintf_s('~s-~p', ['a', 1])", "\"a-1\""),
             ("sprintf_s('~.2f ~5.. B', [1.234, 7])", "\"1.23     7\""),
-            ("sprintf_s('~p ~p', [true, 'äÖ€😀'])", "\"true <<195,164,195,150,226,130,172,240,159,152,128>>\""),
+            (
+                "sprintf_s('~p ~p', [true, 'äÖ€😀'])",
+                "\"true <<195,164,195,150,226,130,172,240,159,152,128>>\"",
+            ),
             ("sprintf('~s-~p', 'a', 1)", "\"a-1\""),
             ("sprintf('~s', 7)", "fails"),
             (
@@ -402,7 +442,10 @@ mod tests {
             ("sprintf('~g', 12345.678)", "\"1.23457e+4\""),
             ("sprintf('~g', 9999.9)", "\"9999.90\""),
             ("sprintf('~.3g', 123.456)", "\"1.23e+2\""),
-            ("sprintf('~b ~B ~.16b ~.16B ~.2b', 10, 10, 255, 255, 5)", "\"10 10 ff FF 101\""),
+            (
+                "sprintf('~b ~B ~.16b ~.16B ~.2b', 10, 10, 255, 255, 5)",
+                "\"10 10 ff FF 101\"",
+            ),
             ("sprintf('~5.16.0b|~-5b|~5.. b', 255, 7, -7)", "\"000ff|7    |   -7\""),
             ("sprintf('~.16# ~.16+', 31, 31)", "\"16#1F 16#1f\""),
             ("sprintf('~c~3c~5.2c|', 65, 66, 67)", "\"ABBB   CC|\""),
@@ -412,9 +455,18 @@ mod tests {
             ("sprintf('~*b|~*.*.*b', 5, 7, 5, 16, 48, 255)", "\"    7|000ff\""),
             ("sprintf('~p ~w', 'ä', 'ab')", "\"<<\\\"ä\\\">> <<97,98>>\""),
             ("sprintf('~p', 'a\"b\\\n\t\u{1b}')", r#""<<\"a\\\"b\\\\\\n\\t\\e\">>""#),
-            ("sprintf('~p ~p ~w', [97, 98, 99], [1, 2], [97, 98, 99])", r#""\"abc\" [1,2] [97,98,99]""#),
-            ("sprintf('~p ~w', [1.0, 1e3, 100.0], 1e22)", "\"[1.0,1.0e3,100.0] 1.0e22\""),
-            ("sprintf('~w', map('{\"a\":1,\"b\":[\"\"]}'))", "\"#{<<97>> => 1,<<98>> => [<<>>]}\""),
+            (
+                "sprintf('~p ~p ~w', [97, 98, 99], [1, 2], [97, 98, 99])",
+                r#""\"abc\" [1,2] [97,98,99]""#,
+            ),
+            (
+                "sprintf('~p ~w', [1.0, 1e3, 100.0], 1e22)",
+                "\"[1.0,1.0e3,100.0] 1.0e22\"",
+            ),
+            (
+                "sprintf('~w', map('{\"a\":1,\"b\":[\"\"]}'))",
+                "\"#{<<97>> => 1,<<98>> => [<<>>]}\"",
+            ),
             ("sprintf('~p~p', '', [])", "\"<<>>[]\""),
             ("sprintf('~q', [])", "fails"),
             ("sprintf('~')", "fails"),

@@ -7,14 +7,26 @@ use crate::value::Value;
 pub(super) const THEME: Theme = Theme {
     title: "Lists",
     functions: &[
-        function!("nth", 2..=2, "nth(n, list)", "The n-th value of the list; 1 is the first.", |arguments| match arguments {
-            [Value::Integer(n @ 1..), Value::List(list)] => item(list, *n),
-            _ => None,
-        }),
-        function!("length", 1..=1, "length(list)", "The number of values in the list.", |arguments| match arguments {
-            [Value::List(list)] => Some(Value::Integer(list.len() as i128)),
-            _ => None,
-        }),
+        function!(
+            "nth",
+            2..=2,
+            "nth(n, list)",
+            "The n-th value of the list; 1 is the first.",
+            |arguments| match arguments {
+                [Value::Integer(n @ 1..), Value::List(list)] => item(list, *n),
+                _ => None,
+            }
+        ),
+        function!(
+            "length",
+            1..=1,
+            "length(list)",
+            "The number of values in the list.",
+            |arguments| match arguments {
+                [Value::List(list)] => Some(Value::Integer(list.len() as i128)),
+                _ => None,
+            }
+        ),
         function!(
             "sublist",
             2..=3,
@@ -22,20 +34,36 @@ pub(super) const THEME: Theme = Theme {
             "Up to `length` values of the list, beginning with the `start`-th.",
             |arguments| match arguments {
                 [Value::Integer(length @ 0..), Value::List(list)] => Some(part(list, 1, *length)),
-                [Value::Integer(start @ 1..), Value::Integer(length @ 0..), Value::List(list)] => {
+                [
+                    Value::Integer(start @ 1..),
+                    Value::Integer(length @ 0..),
+                    Value::List(list),
+                ] => {
                     Some(part(list, *start, *length))
                 }
                 _ => None,
             }
         ),
-        function!("first", 1..=1, "first(list)", "The first value of the list.", |arguments| match arguments {
-            [Value::List(list)] => item(list, 1),
-            _ => None,
-        }),
-        function!("last", 1..=1, "last(list)", "The last value of the list.", |arguments| match arguments {
-            [Value::List(list)] => item(list, list.len() as i128),
-            _ => None,
-        }),
+        function!(
+            "first",
+            1..=1,
+            "first(list)",
+            "The first value of the list.",
+            |arguments| match arguments {
+                [Value::List(list)] => item(list, 1),
+                _ => None,
+            }
+        ),
+        function!(
+            "last",
+            1..=1,
+            "last(list)",
+            "The last value of the list.",
+            |arguments| match arguments {
+                [Value::List(list)] => item(list, list.len() as i128),
+                _ => None,
+            }
+        ),
         function!(
             "contains",
             2..=2,
@@ -57,7 +85,13 @@ fn item(list: &[Value<'_>], n: i128) -> Option<Value<'static>> {
 
 fn part(list: &[Value<'_>], start: i128, length: i128) -> Value<'static> {
     let [start, length] = [start - 1, length].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-    Value::List(list.iter().skip(start).take(length).map(|value| value.clone().into_owned()).collect())
+    Value::List(
+        list.iter()
+            .skip(start)
+            .take(length)
+            .map(|value| value.clone().into_owned())
+            .collect(),
+    )
 }
 
 #[cfg(test)]

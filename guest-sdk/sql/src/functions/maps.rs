@@ -44,12 +44,20 @@ pub(super) const THEME: Theme = Theme {
                 _ => None,
             }
         ),
-        function!("map_keys", 1..=1, "map_keys(object)", "The names in the object, in ascending order.", |arguments| {
-            list(arguments, |name, _| Value::Text(name))
-        }),
-        function!("map_values", 1..=1, "map_values(object)", "The values in the object, in the order of their names.", |arguments| {
-            list(arguments, |_, value| value)
-        }),
+        function!(
+            "map_keys",
+            1..=1,
+            "map_keys(object)",
+            "The names in the object, in ascending order.",
+            |arguments| { list(arguments, |name, _| Value::Text(name)) }
+        ),
+        function!(
+            "map_values",
+            1..=1,
+            "map_values(object)",
+            "The values in the object, in the order of their names.",
+            |arguments| { list(arguments, |_, value| value) }
+        ),
         function!(
             "map_to_entries",
             1..=1,
@@ -59,10 +67,16 @@ pub(super) const THEME: Theme = Theme {
                 Value::Object(vec![("value".into(), value), ("key".into(), Value::Text(name))])
             })
         ),
-        function!("map_size", 1..=1, "map_size(object)", "The number of names in the object.", |arguments| match arguments {
-            [object] => Some(Value::Integer(map(object)?.len() as i128)),
-            _ => None,
-        }),
+        function!(
+            "map_size",
+            1..=1,
+            "map_size(object)",
+            "The number of names in the object.",
+            |arguments| match arguments {
+                [object] => Some(Value::Integer(map(object)?.len() as i128)),
+                _ => None,
+            }
+        ),
         function!(
             "mget",
             2..=3,
@@ -87,7 +101,11 @@ pub(super) const THEME: Theme = Theme {
             |arguments| match arguments {
                 [Value::Text(name), value, object] => {
                     let mut entries = map(object)?;
-                    insert(&mut entries, Cow::Owned(name.clone().into_owned()), value.clone().into_owned());
+                    insert(
+                        &mut entries,
+                        Cow::Owned(name.clone().into_owned()),
+                        value.clone().into_owned(),
+                    );
                     Some(Value::Object(entries))
                 }
                 _ => None,
@@ -149,7 +167,13 @@ fn list(
 ) -> Option<Value<'static>> {
     let [object] = arguments else { return None };
     let entries = map(object)?;
-    Some(Value::List(entries.into_iter().rev().map(|(name, value)| item(name, value)).collect()))
+    Some(Value::List(
+        entries
+            .into_iter()
+            .rev()
+            .map(|(name, value)| item(name, value))
+            .collect(),
+    ))
 }
 
 /// Names and values in descending order. Values that Redis has no text for are left out.
@@ -198,7 +222,10 @@ mod tests {
             ("map_keys(5)", "fails"),
             ("map_values('{\"b\":1,\"a\":2}')", "[2,1]"),
             ("map_values('x')", "fails"),
-            ("map_to_entries('{\"x\":1,\"a b\":3}')", r#"[{"value":3,"key":"a b"},{"value":1,"key":"x"}]"#),
+            (
+                "map_to_entries('{\"x\":1,\"a b\":3}')",
+                r#"[{"value":3,"key":"a b"},{"value":1,"key":"x"}]"#,
+            ),
             ("map_to_entries(null)", "fails"),
             ("map_size('{\"a\":1}')", "1"),
             ("map_size(map_new())", "0"),

@@ -1,6 +1,7 @@
 //! Functions for numbers.
 //!
-//! They use the crate `libm`, so that results are the same on every machine and inside WebAssembly.
+//! They use the functions of the platform, which agree with those that Erlang uses but for the last digit. The inverse
+//! hyperbolic functions are those of the crate `libm`: those of Rust's standard library lose digits.
 
 use num_bigint::BigInt;
 use num_traits::FromPrimitive;
@@ -53,39 +54,53 @@ pub(super) const THEME: Theme = Theme {
     title: "Mathematics",
     functions: &[
         function!("abs", 1..=1, "abs(integer)", "The absolute value of an integer.", abs),
-        real!("acos", "The arc cosine, in radians.", libm::acos),
+        real!("acos", "The arc cosine, in radians.", f64::acos),
         real!("acosh", "The inverse hyperbolic cosine.", libm::acosh),
-        real!("asin", "The arc sine, in radians.", libm::asin),
+        real!("asin", "The arc sine, in radians.", f64::asin),
         real!("asinh", "The inverse hyperbolic sine.", libm::asinh),
-        real!("atan", "The arc tangent, in radians.", libm::atan),
+        real!("atan", "The arc tangent, in radians.", f64::atan),
         real!("atanh", "The inverse hyperbolic tangent.", libm::atanh),
-        function!("ceil", 1..=1, "ceil(number)", "The smallest integer that is not below the number.", |arguments| {
-            whole(arguments, f64::ceil)
-        }),
-        real!("cos", "The cosine of an angle in radians.", libm::cos),
-        real!("cosh", "The hyperbolic cosine.", libm::cosh),
-        real!("exp", "*e* to the power of the number.", libm::exp),
-        function!("floor", 1..=1, "floor(number)", "The largest integer that is not above the number.", |arguments| {
-            whole(arguments, f64::floor)
-        }),
-        real_pair!("fmod", "The remainder of x / y, with the sign of x.", libm::fmod),
-        real!("log", "The natural logarithm.", libm::log),
-        real!("log10", "The logarithm to base 10.", libm::log10),
-        real!("log2", "The logarithm to base 2.", libm::log2),
-        real_pair!("power", "x to the power of y, as a float.", libm::pow),
-        function!("round", 1..=1, "round(number)", "The nearest integer; halves are rounded away from zero.", |arguments| {
-            whole(arguments, f64::round)
-        }),
-        real!("sin", "The sine of an angle in radians.", libm::sin),
-        real!("sinh", "The hyperbolic sine.", libm::sinh),
-        real!("sqrt", "The square root.", libm::sqrt),
-        real!("tan", "The tangent of an angle in radians.", libm::tan),
-        real!("tanh", "The hyperbolic tangent.", libm::tanh),
+        function!(
+            "ceil",
+            1..=1,
+            "ceil(number)",
+            "The smallest integer that is not below the number.",
+            |arguments| { whole(arguments, f64::ceil) }
+        ),
+        real!("cos", "The cosine of an angle in radians.", f64::cos),
+        real!("cosh", "The hyperbolic cosine.", f64::cosh),
+        real!("exp", "*e* to the power of the number.", f64::exp),
+        function!(
+            "floor",
+            1..=1,
+            "floor(number)",
+            "The largest integer that is not above the number.",
+            |arguments| { whole(arguments, f64::floor) }
+        ),
+        real_pair!("fmod", "The remainder of x / y, with the sign of x.", |x, y| x % y),
+        real!("log", "The natural logarithm.", f64::ln),
+        real!("log10", "The logarithm to base 10.", f64::log10),
+        real!("log2", "The logarithm to base 2.", f64::log2),
+        real_pair!("power", "x to the power of y, as a float.", f64::powf),
+        function!(
+            "round",
+            1..=1,
+            "round(number)",
+            "The nearest integer; halves are rounded away from zero.",
+            |arguments| { whole(arguments, f64::round) }
+        ),
+        real!("sin", "The sine of an angle in radians.", f64::sin),
+        real!("sinh", "The hyperbolic sine.", f64::sinh),
+        real!("sqrt", "The square root.", f64::sqrt),
+        real!("tan", "The tangent of an angle in radians.", f64::tan),
+        real!("tanh", "The hyperbolic tangent.", f64::tanh),
     ],
 };
 
 fn abs(arguments: &[Value<'_>]) -> Option<Value<'static>> {
-    let [Value::Integer(_) | Value::Big(_)] = arguments else { return None };
+    let [Value::Integer(_) | Value::Big(_)] = arguments else {
+        return None;
+    };
     let number = arguments.first()?.as_integer()?;
     Some(Value::big(BigInt::from(number.magnitude().clone())))
 }

@@ -40,13 +40,24 @@ pub(super) fn plain(value: &Value<'_>) -> String {
 /// The value with printable texts in quotes and broken into lines: `~p`, or with `in_utf8` `~tp`. `column` counts from 1.
 pub(super) fn pretty(value: &Value<'_>, column: usize, line_length: usize, in_utf8: bool) -> String {
     let node = node(value, Some(Quotes { in_utf8 }));
-    let printer = Printer { line_length, total: node.length };
+    let printer = Printer {
+        line_length,
+        total: node.length,
+    };
     if node.length < line_length.saturating_sub(column) {
         let mut out = String::new();
         node.push(&mut out);
         return out;
     }
-    printer.node(&node, Place { column, indent: column - 1, closing: 0, width: 0 })
+    printer.node(
+        &node,
+        Place {
+            column,
+            indent: column - 1,
+            closing: 0,
+            width: 0,
+        },
+    )
 }
 
 /// How texts are put into quotes.
@@ -71,16 +82,27 @@ fn node(value: &Value<'_>, quotes: Option<Quotes>) -> Node {
                 _ => {
                     let nodes: Vec<Node> = list.iter().map(|item| node(item, quotes)).collect();
                     let length = nodes.iter().map(|node| node.length + 1).sum::<usize>() + 1;
-                    Node { kind: Kind::List(nodes), length }
+                    Node {
+                        kind: Kind::List(nodes),
+                        length,
+                    }
                 }
             }
         }
         Value::Object(entries) if entries.is_empty() => plain_node("#{}".to_owned()),
         Value::Object(entries) => {
-            let pair = |(name, value): &(_, _)| (node(&Value::Text(std::borrow::Cow::clone(name)), quotes), node(value, quotes));
+            let pair = |(name, value): &(_, _)| {
+                (
+                    node(&Value::Text(std::borrow::Cow::clone(name)), quotes),
+                    node(value, quotes),
+                )
+            };
             let pairs: Vec<(Node, Node)> = entries.iter().rev().map(pair).collect();
             let length = pairs.iter().map(|pair| pair_length(pair) + 1).sum::<usize>() + 2;
-            Node { kind: Kind::Map(pairs), length }
+            Node {
+                kind: Kind::Map(pairs),
+                length,
+            }
         }
         // Numbers and words are the same as in JSON.
         value => plain_node(value.to_json()),
@@ -88,7 +110,10 @@ fn node(value: &Value<'_>, quotes: Option<Quotes>) -> Node {
 }
 
 fn plain_node(text: String) -> Node {
-    Node { length: text.chars().count(), kind: Kind::Plain(text) }
+    Node {
+        length: text.chars().count(),
+        kind: Kind::Plain(text),
+    }
 }
 
 fn bytes_node(bytes: &[u8], quotes: Option<Quotes>) -> Node {
@@ -96,7 +121,9 @@ fn bytes_node(bytes: &[u8], quotes: Option<Quotes>) -> Node {
         return plain_node("<<>>".to_owned());
     }
     if let Some(quotes) = quotes {
-        let text = str::from_utf8(bytes).ok().filter(|text| quotes.in_utf8 && text.chars().all(is_printable));
+        let text = str::from_utf8(bytes)
+            .ok()
+            .filter(|text| quotes.in_utf8 && text.chars().all(is_printable));
         if let Some(text) = text {
             let kind = if text.is_ascii() { "" } else { "/utf8" };
             return plain_node(format!("<<{}{kind}>>", quoted(text)));
@@ -107,7 +134,10 @@ fn bytes_node(bytes: &[u8], quotes: Option<Quotes>) -> Node {
         }
     }
     let digits: usize = bytes.iter().map(|byte| byte.to_string().len() + 1).sum();
-    Node { kind: Kind::Bytes(bytes.to_vec()), length: digits + 3 }
+    Node {
+        kind: Kind::Bytes(bytes.to_vec()),
+        length: digits + 3,
+    }
 }
 
 /// A character that Erlang prints by default: those of Latin-1 but most control characters.
@@ -204,7 +234,12 @@ struct Place {
 impl Place {
     /// The place `by` characters further, where further lines are indented as much.
     fn inside(self, by: usize, width: usize) -> Place {
-        Place { column: self.column + by, indent: self.indent + by, width: self.width + width, ..self }
+        Place {
+            column: self.column + by,
+            indent: self.indent + by,
+            width: self.width + width,
+            ..self
+        }
     }
 }
 
@@ -244,8 +279,15 @@ impl Printer {
             place.closing = if at + 1 == items.len() { begin.closing + 1 } else { 0 };
             let length = kind.length(item);
             if at > 0 {
-                let comma = Place { column: place.column + 1, closing: place.closing.max(1), ..place };
-                let comma = Place { width: place.width + 1, ..comma };
+                let comma = Place {
+                    column: place.column + 1,
+                    closing: place.closing.max(1),
+                    ..place
+                };
+                let comma = Place {
+                    width: place.width + 1,
+                    ..comma
+                };
                 if kind.is_plain(item) && self.fits(length, comma) {
                     out.push(',');
                     kind.push(out, item);
@@ -255,7 +297,11 @@ impl Printer {
                 }
                 out.push_str(",\n");
                 out.extend(std::iter::repeat_n(' ', begin.indent));
-                place = Place { column: begin.column, width: 0, ..place };
+                place = Place {
+                    column: begin.column,
+                    width: 0,
+                    ..place
+                };
             }
             let written = kind.write(self, out, item, place);
             place.column = begin.column + written;
@@ -264,7 +310,10 @@ impl Printer {
     }
 
     fn bytes(&self, out: &mut String, bytes: &[u8], place: Place) {
-        let room = self.line_length.saturating_sub(place.column).min(self.total.saturating_sub(4 + place.width));
+        let room = self
+            .line_length
+            .saturating_sub(place.column)
+            .min(self.total.saturating_sub(4 + place.width));
         let room = room.saturating_sub(place.closing).max(8);
         let mut left = room;
         out.push_str("<<");
@@ -312,7 +361,11 @@ impl Items<Node> for ListItems {
     fn write(&self, printer: &Printer, out: &mut String, node: &Node, place: Place) -> usize {
         out.push_str(&printer.node(node, place));
         // Nothing follows an item that is not plain on its last line.
-        if node.is_plain() && printer.fits(node.length, place) { node.length } else { printer.line_length }
+        if node.is_plain() && printer.fits(node.length, place) {
+            node.length
+        } else {
+            printer.line_length
+        }
     }
 
     fn width(&self, at: usize, before: usize, written: usize) -> usize {
@@ -338,10 +391,17 @@ impl Items<(Node, Node)> for MapItems {
     fn write(&self, printer: &Printer, out: &mut String, pair: &(Node, Node), place: Place) -> usize {
         if printer.fits(pair_length(pair), place) {
             push_pair(out, pair);
-            return if self.is_plain(pair) { pair_length(pair) } else { printer.line_length };
+            return if self.is_plain(pair) {
+                pair_length(pair)
+            } else {
+                printer.line_length
+            };
         }
         let (name, value) = pair;
-        let below = Place { width: 0, ..place.inside(VALUE_INDENT, 0) };
+        let below = Place {
+            width: 0,
+            ..place.inside(VALUE_INDENT, 0)
+        };
         out.push_str(&printer.node(name, place));
         out.push_str(" =>\n");
         out.extend(std::iter::repeat_n(' ', below.indent));

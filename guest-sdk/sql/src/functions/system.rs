@@ -13,7 +13,11 @@ pub(super) const THEME: Theme = Theme {
             arguments: 0..=0,
             signature: "random()",
             about: "A random float from 0.0 to below 1.0.",
-            call: |_, environment| Ok(Value::Float((environment.system.random() >> 11) as f64 / (1_u64 << 53) as f64)),
+            call: |_, environment| {
+                Ok(Value::Float(
+                    (environment.system.random() >> 11) as f64 / (1_u64 << 53) as f64,
+                ))
+            },
         },
         Function {
             name: "uuid_v4",
@@ -38,10 +42,15 @@ pub(super) const THEME: Theme = Theme {
             call: |arguments, environment| {
                 let variable = |name: &str| {
                     let variable = environment.system.variable(name).unwrap_or_default();
-                    variable.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>()
+                    variable
+                        .chars()
+                        .map(|c| u8::try_from(u32::from(c)).ok())
+                        .collect::<Option<Vec<u8>>>()
                 };
                 let bytes = arguments.first().and_then(Value::as_text).and_then(variable);
-                bytes.map(Value::bytes).ok_or_else(|| Failure::argument("getenv", arguments))
+                bytes
+                    .map(Value::bytes)
+                    .ok_or_else(|| Failure::argument("getenv", arguments))
             },
         },
         Function {
@@ -61,7 +70,11 @@ pub(super) const THEME: Theme = Theme {
             about: "The value in the shared table; the default, or missing, if there is none.",
             call: |arguments, environment| {
                 let found = get(environment.system, Table::Node, arguments);
-                let default = || arguments.get(1).map_or(Value::Undefined, |default| default.clone().into_owned());
+                let default = || {
+                    arguments
+                        .get(1)
+                        .map_or(Value::Undefined, |default| default.clone().into_owned())
+                };
                 Ok(found.unwrap_or_else(default))
             },
         },

@@ -101,7 +101,13 @@ fn push_integer(out: &mut Vec<u8>, number: BigInt) -> Option<()> {
 
 /// A list of up to 65,535 bytes has a shorter form.
 fn push_list(out: &mut Vec<u8>, list: &[Value<'_>]) -> Option<()> {
-    let byte = |value: &Value<'_>| if let Value::Integer(number) = value { u8::try_from(*number).ok() } else { None };
+    let byte = |value: &Value<'_>| {
+        if let Value::Integer(number) = value {
+            u8::try_from(*number).ok()
+        } else {
+            None
+        }
+    };
     let bytes: Option<Vec<u8>> = list.iter().map(byte).collect();
     match (bytes, u16::try_from(list.len())) {
         (_, Ok(0)) => out.push(tag::NIL),
@@ -162,7 +168,9 @@ impl<'b> Reader<'b> {
     fn value(&mut self, depth: usize) -> Option<Value<'static>> {
         let depth = depth.checked_sub(1)?;
         Some(match self.byte()? {
-            tag::NEW_FLOAT => Value::Float(Some(f64::from_be_bytes(self.array()?)).filter(|number| number.is_finite())?),
+            tag::NEW_FLOAT => {
+                Value::Float(Some(f64::from_be_bytes(self.array()?)).filter(|number| number.is_finite())?)
+            }
             tag::SMALL_INTEGER => Value::from(self.byte()?),
             tag::INTEGER => Value::Integer(i32::from_be_bytes(self.array()?).into()),
             tag::SMALL_BIG => {
@@ -224,7 +232,9 @@ impl<'b> Reader<'b> {
 
     /// A name, which must be a text or an atom, and its value.
     fn entry(&mut self, depth: usize) -> Option<(Cow<'static, str>, Value<'static>)> {
-        let (Value::Text(name) | Value::Atom(name)) = self.value(depth)? else { return None };
+        let (Value::Text(name) | Value::Atom(name)) = self.value(depth)? else {
+            return None;
+        };
         Some((name, self.value(depth)?))
     }
 }
@@ -236,8 +246,14 @@ mod tests {
     #[test]
     fn as_recorded() {
         check(&[
-            ("term_decode(term_encode(map('{\"x\":1,\"y\":{\"z\":\"deep\"}}')))", r#"{"y":{"z":"deep"},"x":1}"#),
-            ("base64_encode(term_encode([1, 'a', 1.5, true]))", "\"g2wAAAAEYQFtAAAAAWFGP/gAAAAAAABkAAR0cnVlag==\""),
+            (
+                "term_decode(term_encode(map('{\"x\":1,\"y\":{\"z\":\"deep\"}}')))",
+                r#"{"y":{"z":"deep"},"x":1}"#,
+            ),
+            (
+                "base64_encode(term_encode([1, 'a', 1.5, true]))",
+                "\"g2wAAAAEYQFtAAAAAWFGP/gAAAAAAABkAAR0cnVlag==\"",
+            ),
             ("term_decode(base64_decode('g2EB'))", "1"),
             ("term_decode(5)", "fails"),
         ]);
@@ -251,7 +267,10 @@ mod tests {
             ("bin2hexstr(term_encode([]))", "\"836A\""),
             ("bin2hexstr(term_encode(-1))", "\"8362FFFFFFFF\""),
             ("bin2hexstr(term_encode(5000000000))", "\"836E050000F2052A01\""),
-            ("bin2hexstr(term_encode(map('{\"b\":1,\"a\":2}')))", "\"8374000000026D000000016161026D00000001626101\""),
+            (
+                "bin2hexstr(term_encode(map('{\"b\":1,\"a\":2}')))",
+                "\"8374000000026D000000016161026D00000001626101\"",
+            ),
             ("term_decode(hexstr2bin('836E050100F2052A01'))", "-5000000000"),
             ("term_decode(hexstr2bin('8377026F6B'))", "\"ok\""),
             ("term_decode(hexstr2bin('836101FF'))", "fails"),

@@ -15,30 +15,70 @@ const MAX_PADDED_BYTES: usize = 1024 * 1024;
 pub(super) const THEME: Theme = Theme {
     title: "Texts",
     functions: &[
-        function!("lower", 1..=1, "lower(text)", "The text in lower case.", |arguments| match arguments {
-            [Value::Text(text)] => Some(Value::from(text.chars().flat_map(char::to_lowercase).collect::<String>())),
-            _ => None,
-        }),
-        function!("upper", 1..=1, "upper(text)", "The text in upper case.", |arguments| match arguments {
-            [Value::Text(text)] => Some(Value::from(text.to_uppercase())),
-            _ => None,
-        }),
-        function!("ltrim", 1..=1, "ltrim(text)", "The text without blanks at the beginning.", |arguments| match arguments {
-            [text] => without_leading_blanks(text.as_bytes()?).map(bytes),
-            _ => None,
-        }),
-        function!("rtrim", 1..=1, "rtrim(text)", "The text without blanks at the end.", |arguments| match arguments {
-            [text] => without_trailing_blanks(text.as_bytes()?).map(bytes),
-            _ => None,
-        }),
-        function!("trim", 1..=1, "trim(text)", "The text without blanks at both ends.", |arguments| match arguments {
-            [text] => without_leading_blanks(text.as_bytes()?).and_then(without_trailing_blanks).map(bytes),
-            _ => None,
-        }),
-        function!("reverse", 1..=1, "reverse(text)", "The text backwards.", |arguments| match arguments {
-            [Value::Text(text)] => Some(Value::from(clusters(text).rev().collect::<String>())),
-            _ => None,
-        }),
+        function!(
+            "lower",
+            1..=1,
+            "lower(text)",
+            "The text in lower case.",
+            |arguments| match arguments {
+                [Value::Text(text)] => Some(Value::from(
+                    text.chars().flat_map(char::to_lowercase).collect::<String>()
+                )),
+                _ => None,
+            }
+        ),
+        function!(
+            "upper",
+            1..=1,
+            "upper(text)",
+            "The text in upper case.",
+            |arguments| match arguments {
+                [Value::Text(text)] => Some(Value::from(text.to_uppercase())),
+                _ => None,
+            }
+        ),
+        function!(
+            "ltrim",
+            1..=1,
+            "ltrim(text)",
+            "The text without blanks at the beginning.",
+            |arguments| match arguments {
+                [text] => without_leading_blanks(text.as_bytes()?).map(bytes),
+                _ => None,
+            }
+        ),
+        function!(
+            "rtrim",
+            1..=1,
+            "rtrim(text)",
+            "The text without blanks at the end.",
+            |arguments| match arguments {
+                [text] => without_trailing_blanks(text.as_bytes()?).map(bytes),
+                _ => None,
+            }
+        ),
+        function!(
+            "trim",
+            1..=1,
+            "trim(text)",
+            "The text without blanks at both ends.",
+            |arguments| match arguments {
+                [text] => without_leading_blanks(text.as_bytes()?)
+                    .and_then(without_trailing_blanks)
+                    .map(bytes),
+                _ => None,
+            }
+        ),
+        function!(
+            "reverse",
+            1..=1,
+            "reverse(text)",
+            "The text backwards.",
+            |arguments| match arguments {
+                [Value::Text(text)] => Some(Value::from(clusters(text).rev().collect::<String>())),
+                _ => None,
+            }
+        ),
         function!(
             "rm_prefix",
             2..=2,
@@ -53,17 +93,24 @@ pub(super) const THEME: Theme = Theme {
                 _ => None,
             }
         ),
-        function!("strlen", 1..=1, "strlen(text)", "The number of characters of the text.", |arguments| match arguments {
-            [Value::Text(text)] => Some(Value::Integer(clusters(text).count() as i128)),
-            _ => None,
-        }),
+        function!(
+            "strlen",
+            1..=1,
+            "strlen(text)",
+            "The number of characters of the text.",
+            |arguments| match arguments {
+                [Value::Text(text)] => Some(Value::Integer(clusters(text).count() as i128)),
+                _ => None,
+            }
+        ),
         function!(
             "substr",
             2..=3,
             "substr(text, start[, length])",
             "The text from a character on, at most `length` characters. 0 is the first.",
             |arguments| match arguments {
-                [text, Value::Integer(start)] => slice(text.as_bytes()?, usize::try_from(*start).ok()?, None).map(bytes),
+                [text, Value::Integer(start)] =>
+                    slice(text.as_bytes()?, usize::try_from(*start).ok()?, None).map(bytes),
                 [text, Value::Integer(start), Value::Integer(length)] => {
                     let [start, length] = [start, length].map(|number| usize::try_from(*number).ok());
                     slice(text.as_bytes()?, start?, Some(length?)).map(bytes)
@@ -133,10 +180,16 @@ pub(super) const THEME: Theme = Theme {
                 Some(Value::bytes(parts.join(replacement.as_bytes()?)))
             }
         ),
-        function!("ascii", 1..=1, "ascii(text)", "The first byte of the text.", |arguments| match arguments {
-            [text] => text.as_bytes()?.first().map(|byte| Value::from(*byte)),
-            _ => None,
-        }),
+        function!(
+            "ascii",
+            1..=1,
+            "ascii(text)",
+            "The first byte of the text.",
+            |arguments| match arguments {
+                [text] => text.as_bytes()?.first().map(|byte| Value::from(*byte)),
+                _ => None,
+            }
+        ),
         function!(
             "find",
             2..=3,
@@ -217,7 +270,13 @@ fn split_text(arguments: &[Value<'_>]) -> Option<Value<'static>> {
         Some(_) => return None,
     };
     let parts = split(text.as_bytes()?, separator.as_text()?, places);
-    Some(Value::List(parts.into_iter().filter(|part| keeps_empty || !part.is_empty()).map(bytes).collect()))
+    Some(Value::List(
+        parts
+            .into_iter()
+            .filter(|part| keeps_empty || !part.is_empty())
+            .map(bytes)
+            .collect(),
+    ))
 }
 
 /// Separators are single bytes; CR and LF together count as one character, which is none of them.
@@ -261,7 +320,9 @@ fn pad(arguments: &[Value<'_>]) -> Option<Value<'static>> {
         }
         _ => return None,
     };
-    let missing = usize::try_from(*length).unwrap_or_default().saturating_sub(clusters(text).count());
+    let missing = usize::try_from(*length)
+        .unwrap_or_default()
+        .saturating_sub(clusters(text).count());
     let before = match position {
         "trailing" => 0,
         "leading" => missing,
@@ -426,7 +487,10 @@ mod tests {
             ("join_to_string(1, ['a', 'b'])", "fails"),
             ("join_to_string(', ', [[1, 2], [3]])", "\"[1,2], [3]\""),
             ("join_to_string('', [5, 3, 9, 1])", "\"5391\""),
-            ("join_to_sql_values_string(['a', 1, 1.5, true])", "\"'a', 1, 1.5, 'true'\""),
+            (
+                "join_to_sql_values_string(['a', 1, 1.5, true])",
+                "\"'a', 1, 1.5, 'true'\"",
+            ),
             (
                 "join_to_sql_values_string([1, 'two', 3.5, true, null, map('{\"z\":3}')])",
                 r#""1, 'two', 3.5, 'true', 'null', '{\"z\":3}'""#,

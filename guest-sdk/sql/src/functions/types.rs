@@ -21,8 +21,16 @@ macro_rules! is {
 pub(super) const THEME: Theme = Theme {
     title: "Kinds of values and missing values",
     functions: &[
-        is!("is_null", "Whether the value is missing. JSON's `null` is not missing.", Value::Undefined),
-        is!("is_null_var", "Whether the value is missing or `null`.", Value::Undefined | Value::Null),
+        is!(
+            "is_null",
+            "Whether the value is missing. JSON's `null` is not missing.",
+            Value::Undefined
+        ),
+        is!(
+            "is_null_var",
+            "Whether the value is missing or `null`.",
+            Value::Undefined | Value::Null
+        ),
         Function {
             name: "is_not_null",
             arguments: 1..=1,
@@ -37,11 +45,27 @@ pub(super) const THEME: Theme = Theme {
             about: "The opposite of `is_null_var`.",
             call: |arguments, _| Ok(Value::Bool(!matches!(arguments, [Value::Undefined | Value::Null]))),
         },
-        is!("is_str", "Whether the value is a text.", Value::Text(_) | Value::Bytes(_)),
+        is!(
+            "is_str",
+            "Whether the value is a text.",
+            Value::Text(_) | Value::Bytes(_)
+        ),
         is!("is_bool", "Whether the value is `true` or `false`.", Value::Bool(_)),
-        is!("is_int", "Whether the value is an integer; `1.0` and `1e3` are not.", Value::Integer(_) | Value::Big(_)),
-        is!("is_float", "Whether the value is a number with a fraction or an exponent.", Value::Float(_)),
-        is!("is_num", "Whether the value is a number.", Value::Integer(_) | Value::Big(_) | Value::Float(_)),
+        is!(
+            "is_int",
+            "Whether the value is an integer; `1.0` and `1e3` are not.",
+            Value::Integer(_) | Value::Big(_)
+        ),
+        is!(
+            "is_float",
+            "Whether the value is a number with a fraction or an exponent.",
+            Value::Float(_)
+        ),
+        is!(
+            "is_num",
+            "Whether the value is a number.",
+            Value::Integer(_) | Value::Big(_) | Value::Float(_)
+        ),
         is!("is_map", "Whether the value is an object.", Value::Object(_)),
         is!("is_array", "Whether the value is a list.", Value::List(_)),
         function!(
@@ -58,9 +82,13 @@ pub(super) const THEME: Theme = Theme {
             about: "A missing value.",
             call: |_, _| Ok(Value::Undefined),
         },
-        function!("coalesce", 1..=2, "coalesce(list), coalesce(x, y)", "The first value that is not missing.", |arguments| {
-            first(arguments, |value| !matches!(value, Value::Undefined))
-        }),
+        function!(
+            "coalesce",
+            1..=2,
+            "coalesce(list), coalesce(x, y)",
+            "The first value that is not missing.",
+            |arguments| { first(arguments, |value| !matches!(value, Value::Undefined)) }
+        ),
         function!(
             "coalesce_ne",
             1..=2,

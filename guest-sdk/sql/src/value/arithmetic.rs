@@ -45,7 +45,9 @@ impl Operator {
             bytes.extend(right.to_bytes());
             // EMQX joins texts in UTF-8 only.
             let text = String::from_utf8(bytes);
-            return text.map(Value::from).map_err(|_| Failure::argument(self.sign(), &[left.clone(), right.clone()]));
+            return text
+                .map(Value::from)
+                .map_err(|_| Failure::argument(self.sign(), &[left.clone(), right.clone()]));
         }
         let is_whole = matches!(self, Operator::Div | Operator::Mod);
         let is_valid = |value: &Value<'_>| value.is_number() && !(is_whole && matches!(value, Value::Float(_)));

@@ -58,5 +58,9 @@ pub(crate) fn shortest(number: f64) -> String {
     // Display never writes an exponent.
     let decimal = format!("{number}");
     let decimal = if decimal.contains('.') { decimal } else { decimal + ".0" };
-    if decimal.len() <= scientific.len() { decimal } else { scientific }
+    if decimal.len() <= scientific.len() {
+        decimal
+    } else {
+        scientific
+    }
 }
