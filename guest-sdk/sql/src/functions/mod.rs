@@ -19,6 +19,10 @@ mod lists;
 mod maps;
 mod math;
 mod notation;
+mod patterns;
+mod pcre;
+#[cfg(feature = "jq")]
+mod query;
 mod system;
 mod terms;
 mod texts;
@@ -78,6 +82,7 @@ pub const THEMES: &[Theme] = &[
     conversions::THEME,
     texts::THEME,
     format::THEME,
+    patterns::THEME,
     lists::THEME,
     maps::THEME,
     encode::THEME,
@@ -86,6 +91,8 @@ pub const THEMES: &[Theme] = &[
     dates::THEME,
     columns::THEME,
     system::THEME,
+    #[cfg(feature = "jq")]
+    query::THEME,
 ];
 
 /// The function with this name; names are case-sensitive.

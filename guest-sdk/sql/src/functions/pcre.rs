@@ -1,0 +1,428 @@
+//! Regular expressions of PCRE for the crate `regex-lite`, which reads a similar language.
+//!
+//! PCRE works on bytes here, `regex-lite` on texts: each byte is the character of Latin-1 with its number. Besides, letters
+//! are those of Latin-1; `{`, `}` and `]` are themselves where they are no syntax; classes have no operators. Look-around,
+//! references to groups, atomic groups, `\G` and `\K` are not supported. Source: the manual page pcrepattern(3) of PCRE 8.
+
+/// A set of bytes.
+#[derive(Clone, Copy)]
+struct ByteSet([bool; 256]);
+
+impl ByteSet {
+    fn of(contains: impl Fn(u8) -> bool) -> ByteSet {
+        let mut set = [false; 256];
+        for (byte, is_in) in (0_u8..=255).zip(set.iter_mut()) {
+            *is_in = contains(byte);
+        }
+        ByteSet(set)
+    }
+
+    fn add(&mut self, other: ByteSet) {
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own |= other;
+        }
+    }
+
+    fn without(self) -> ByteSet {
+        ByteSet(self.0.map(|is_in| !is_in))
+    }
+
+    /// The set as a class.
+    fn push(self, out: &mut String) {
+        let mut ranges = String::new();
+        let mut first = None;
+        for (at, is_in) in self.0.iter().copied().chain([false]).enumerate() {
+            match (first, is_in) {
+                (None, true) => first = Some(at),
+                (Some(begin), false) => {
+                    ranges += &format!(r"\x{begin:02X}-\x{:02X}", at - 1);
+                    first = None;
+                }
+                _ => {}
+            }
+        }
+        // An empty class never matches: no byte is this character.
+        out.push_str(&if ranges.is_empty() { r"\x{100}".to_owned() } else { format!("[{ranges}]") });
+    }
+}
+
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, 0xaa | 0xb5 | 0xba | 0xc0..=0xd6 | 0xd8..=0xf6 | 0xf8..)
+}
+
+fn is_upper(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || matches!(byte, 0xc0..=0xd6 | 0xd8..=0xde)
+}
+
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() || matches!(byte, 0x80..=0x9f)
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, 9..=13 | 32)
+}
+
+/// The set of an escape such as `\d`.
+fn escaped_set(escape: u8) -> Option<ByteSet> {
+    let set = match escape.to_ascii_lowercase() {
+        b'd' => ByteSet::of(|byte| byte.is_ascii_digit()),
+        b'w' => ByteSet::of(|byte| is_letter(byte) || byte.is_ascii_digit() || byte == b'_'),
+        b's' => ByteSet::of(is_space),
+        b'h' => ByteSet::of(|byte| matches!(byte, 9 | 32 | 0xa0)),
+        b'v' => ByteSet::of(|byte| matches!(byte, 10..=13 | 0x85)),
+        _ => return None,
+    };
+    Some(if escape.is_ascii_uppercase() { set.without() } else { set })
+}
+
+/// The set of a name such as `alpha` in `[:alpha:]`.
+fn named_set(name: &[u8]) -> Option<ByteSet> {
+    Some(match name {
+        b"alpha" => ByteSet::of(is_letter),
+        b"digit" => ByteSet::of(|byte| byte.is_ascii_digit()),
+        b"alnum" => ByteSet::of(|byte| is_letter(byte) || byte.is_ascii_digit()),
+        b"word" => return escaped_set(b'w'),
+        b"upper" => ByteSet::of(is_upper),
+        b"lower" => ByteSet::of(|byte| is_letter(byte) && !is_upper(byte)),
+        b"space" => ByteSet::of(is_space),
+        b"blank" => ByteSet::of(|byte| matches!(byte, 9 | 32)),
+        b"cntrl" => ByteSet::of(is_control),
+        b"print" => ByteSet::of(|byte| !is_control(byte)),
+        b"graph" => ByteSet::of(|byte| !is_control(byte) && byte != b' '),
+        b"punct" => ByteSet::of(|byte| !is_control(byte) && byte != b' ' && !is_letter(byte) && !byte.is_ascii_digit()),
+        b"xdigit" => ByteSet::of(|byte| byte.is_ascii_hexdigit()),
+        b"ascii" => ByteSet::of(|byte| byte.is_ascii()),
+        _ => return None,
+    })
+}
+
+/// A translated expression.
+pub(super) struct Translated {
+    /// The expression for `regex-lite`.
+    pub(super) expression: String,
+    /// Whether it has a `$` or `\Z`, which PCRE matches in front of a line break at the end of the text, too.
+    pub(super) has_end: bool,
+}
+
+/// Translates an expression; `None` if it is not valid or not supported. Errors that only the structure of groups shows are
+/// left to the crate.
+pub(super) fn translate(expression: &[u8]) -> Option<Translated> {
+    let mut translator =
+        Translator { rest: expression, out: String::new(), multiline: vec![false], has_end: false };
+    while !translator.rest.is_empty() {
+        translator.step()?;
+    }
+    Some(Translated { expression: translator.out, has_end: translator.has_end })
+}
+
+struct Translator<'e> {
+    rest: &'e [u8],
+    out: String,
+    /// Whether `m` is switched on, in each open group.
+    multiline: Vec<bool>,
+    has_end: bool,
+}
+
+impl Translator<'_> {
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn take(&mut self, text: &[u8]) -> bool {
+        let rest = self.rest.strip_prefix(text);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// A byte that stands for itself.
+    fn literal(&mut self, byte: u8) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'\n' | b'\t' | b'#' | b'"' | b'\'' | b':' | b',' | b'=') {
+            self.out.push(char::from(byte));
+        } else {
+            self.out += &format!(r"\x{byte:02X}");
+        }
+    }
+
+    fn step(&mut self) -> Option<()> {
+        match self.next()? {
+            b'\\' => self.escape()?,
+            b'[' => self.class()?.push(&mut self.out),
+            b'(' => self.group()?,
+            b')' => {
+                if self.multiline.len() > 1 {
+                    self.multiline.pop();
+                }
+                self.out.push(')');
+            }
+            b'$' => {
+                let is_multiline = self.multiline.last() == Some(&true);
+                self.has_end |= !is_multiline;
+                self.out.push_str(if is_multiline { "$" } else { r"\z" });
+            }
+            b'{' if !self.is_quantifier() => self.literal(b'{'),
+            byte @ (b'^' | b'.' | b'|' | b'*' | b'+' | b'?' | b'{') => {
+                self.out.push(char::from(byte));
+                if byte == b'{' {
+                    while let Some(byte) = self.next() {
+                        self.out.push(char::from(byte));
+                        if byte == b'}' {
+                            break;
+                        }
+                    }
+                }
+            }
+            byte => self.literal(byte),
+        }
+        Some(())
+    }
+
+    /// Whether what follows `{` is the rest of a quantifier such as `2}` or `2,3}`.
+    fn is_quantifier(&self) -> bool {
+        let Some(end) = self.rest.iter().position(|byte| *byte == b'}') else {
+            return false;
+        };
+        let inside = self.rest.get(..end).unwrap_or_default();
+        let mut numbers = inside.splitn(2, |byte| *byte == b',');
+        let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+        numbers.next().is_some_and(|first| !first.is_empty() && is_number(first)) && numbers.all(is_number)
+    }
+
+    /// What follows `(`: comments are left out, switched flags are noted.
+    fn group(&mut self) -> Option<()> {
+        if self.take(b"?#") {
+            let end = self.rest.iter().position(|byte| *byte == b')')?;
+            self.rest = self.rest.get(end + 1..)?;
+            return Some(());
+        }
+        let multiline = self.multiline.last().copied().unwrap_or_default();
+        self.out.push('(');
+        if self.rest.starts_with(b"?<=") || self.rest.starts_with(b"?<!") {
+            return None;
+        }
+        if self.take(b"?P<") || self.take(b"?<") {
+            self.out.push_str("?<");
+            self.until(b'>')?;
+        } else if self.take(b"?'") {
+            self.out.push_str("?<");
+            self.until(b'\'')?;
+            self.out.pop();
+            self.out.push('>');
+        } else if self.rest.first() == Some(&b'?') {
+            return self.flags(multiline);
+        }
+        self.multiline.push(multiline);
+        Some(())
+    }
+
+    /// Copies a name up to and with its end.
+    fn until(&mut self, end: u8) -> Option<()> {
+        loop {
+            let byte = self.next().filter(u8::is_ascii)?;
+            self.out.push(char::from(byte));
+            if byte == end {
+                return Some(());
+            }
+        }
+    }
+
+    /// `?` and flags, up to a colon or the end of the group.
+    fn flags(&mut self, mut multiline: bool) -> Option<()> {
+        self.out.push(char::from(self.next()?));
+        let mut is_on = true;
+        loop {
+            let byte = self.next().filter(u8::is_ascii)?;
+            match byte {
+                b'-' => is_on = false,
+                b'm' => multiline = is_on,
+                // Duplicate names and extra checks change no match.
+                b'J' | b'X' => continue,
+                b')' => {
+                    self.out.push(')');
+                    *self.multiline.last_mut()? = multiline;
+                    return Some(());
+                }
+                b':' => {
+                    self.out.push(':');
+                    self.multiline.push(multiline);
+                    return Some(());
+                }
+                b'i' | b's' | b'x' | b'U' => {}
+                _ => return None,
+            }
+            self.out.push(char::from(byte));
+        }
+    }
+
+    /// What follows a backslash outside of a class.
+    fn escape(&mut self) -> Option<()> {
+        let escape = self.next()?;
+        if let Some(set) = escaped_set(escape) {
+            set.push(&mut self.out);
+            return Some(());
+        }
+        match escape {
+            b'b' | b'B' | b'A' | b'z' => {
+                self.out.push('\\');
+                self.out.push(char::from(escape));
+            }
+            b'Z' => {
+                self.has_end = true;
+                self.out.push_str(r"\z");
+            }
+            b'1'..=b'9' if !self.is_octal(escape) => return None,
+            b'N' => self.out.push_str(r"[^\n]"),
+            b'R' => self.out.push_str(r"(?:\r\n|[\x0A-\x0D\x85])"),
+            b'Q' => {
+                while !self.rest.is_empty() && !self.take(br"\E") {
+                    let byte = self.next()?;
+                    self.literal(byte);
+                }
+            }
+            b'E' => {}
+            b'g' | b'k' | b'G' | b'K' | b'p' | b'P' | b'X' | b'C' => return None,
+            escape => {
+                let byte = self.byte(escape)?;
+                self.literal(byte);
+            }
+        }
+        Some(())
+    }
+
+    /// Whether digits are a byte in octal instead of the number of a group: from three digits on.
+    fn is_octal(&self, first: u8) -> bool {
+        let is_digit = |at: usize| matches!(self.rest.get(at), Some(b'0'..=b'7'));
+        matches!(first, b'1'..=b'3') && is_digit(0) && is_digit(1)
+    }
+
+    /// The byte of an escape such as `\n`, `\x41`, `\101` or `\.`.
+    fn byte(&mut self, escape: u8) -> Option<u8> {
+        Some(match escape {
+            b'a' => 7,
+            b'e' => 27,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'c' => self.next()?.to_ascii_uppercase() ^ 0x40,
+            b'x' => {
+                let is_in_braces = self.take(b"{");
+                let most = if is_in_braces { usize::MAX } else { 2 };
+                let number = self.digits(16, most)?;
+                if is_in_braces && !self.take(b"}") {
+                    return None;
+                }
+                number
+            }
+            b'0'..=b'7' => {
+                let first = u32::from(escape - b'0');
+                let mut number = first;
+                for _ in 0..2 {
+                    match self.rest.first() {
+                        Some(digit @ b'0'..=b'7') => {
+                            number = number * 8 + u32::from(digit - b'0');
+                            self.next();
+                        }
+                        _ => break,
+                    }
+                }
+                u8::try_from(number).ok()?
+            }
+            // Any other letter stands for itself, as any other character.
+            other => other,
+        })
+    }
+
+    fn digits(&mut self, radix: u32, most: usize) -> Option<u8> {
+        let mut number: u32 = 0;
+        for _ in 0..most {
+            let Some(digit) = self.rest.first().and_then(|byte| char::from(*byte).to_digit(radix)) else {
+                break;
+            };
+            number = number.checked_mul(radix)?.checked_add(digit)?;
+            self.next();
+        }
+        u8::try_from(number).ok()
+    }
+
+    /// The set of a class, behind its bracket.
+    fn class(&mut self) -> Option<ByteSet> {
+        let is_negated = self.take(b"^");
+        let mut set = ByteSet([false; 256]);
+        let mut is_first = true;
+        loop {
+            let byte = self.next()?;
+            if byte == b']' && !is_first {
+                break;
+            }
+            is_first = false;
+            match self.item(byte)? {
+                Item::Set(inside) => set.add(inside),
+                Item::Byte(begin) => {
+                    let end = match self.rest {
+                        [b'-', next, ..] if *next != b']' => {
+                            let (range, end) = (self.rest, self.range_end()?);
+                            if end.is_none() {
+                                self.rest = range;
+                            }
+                            end
+                        }
+                        _ => None,
+                    };
+                    let end = end.unwrap_or(begin);
+                    if end < begin {
+                        return None;
+                    }
+                    set.add(ByteSet::of(|byte| (begin..=end).contains(&byte)));
+                }
+                Item::Nothing => {}
+            }
+        }
+        Some(if is_negated { set.without() } else { set })
+    }
+
+    /// The end of a range behind its hyphen; `Some(None)` if a set follows, so that the hyphen stands for itself.
+    fn range_end(&mut self) -> Option<Option<u8>> {
+        self.next()?;
+        let byte = self.next()?;
+        Some(match self.item(byte)? {
+            Item::Byte(end) => Some(end),
+            Item::Set(_) | Item::Nothing => None,
+        })
+    }
+
+    /// An item of a class that begins with a byte.
+    fn item(&mut self, byte: u8) -> Option<Item> {
+        if byte == b'[' && self.take(b":") {
+            let end = self.rest.windows(2).position(|pair| pair == b":]")?;
+            let (name, rest) = self.rest.split_at(end);
+            self.rest = rest.get(2..)?;
+            let (name, is_negated) = match name.strip_prefix(b"^") {
+                Some(name) => (name, true),
+                None => (name, false),
+            };
+            let set = named_set(name)?;
+            return Some(Item::Set(if is_negated { set.without() } else { set }));
+        }
+        if byte != b'\\' {
+            return Some(Item::Byte(byte));
+        }
+        let escape = self.next()?;
+        if let Some(set) = escaped_set(escape) {
+            return Some(Item::Set(set));
+        }
+        Some(match escape {
+            b'b' => Item::Byte(8),
+            b'E' => Item::Nothing,
+            b'B' | b'N' | b'R' | b'X' | b'p' | b'P' => return None,
+            escape => Item::Byte(self.byte(escape)?),
+        })
+    }
+}
+
+enum Item {
+    Byte(u8),
+    Set(ByteSet),
+    Nothing,
+}
