@@ -2,7 +2,8 @@
 //!
 //! PCRE works on bytes here, `regex-lite` on texts: each byte is the character of Latin-1 with its number. Besides, letters
 //! are those of Latin-1; `{`, `}` and `]` are themselves where they are no syntax; classes have no operators. Look-around,
-//! references to groups, atomic groups, `\G` and `\K` are not supported. Source: the manual page pcrepattern(3) of PCRE 8.
+//! references to groups, atomic groups, `\G` and `\K` are not supported, and `^` with the flag `m` matches behind a line
+//! break at the end of the text, too. Source: the manual page pcrepattern(3) of PCRE 8.
 
 /// A set of bytes.
 #[derive(Clone, Copy)]
@@ -42,7 +43,11 @@ impl ByteSet {
             }
         }
         // An empty class never matches: no byte is this character.
-        out.push_str(&if ranges.is_empty() { r"\x{100}".to_owned() } else { format!("[{ranges}]") });
+        out.push_str(&if ranges.is_empty() {
+            r"\x{100}".to_owned()
+        } else {
+            format!("[{ranges}]")
+        });
     }
 }
 
@@ -72,7 +77,11 @@ fn escaped_set(escape: u8) -> Option<ByteSet> {
         b'v' => ByteSet::of(|byte| matches!(byte, 10..=13 | 0x85)),
         _ => return None,
     };
-    Some(if escape.is_ascii_uppercase() { set.without() } else { set })
+    Some(if escape.is_ascii_uppercase() {
+        set.without()
+    } else {
+        set
+    })
 }
 
 /// The set of a name such as `alpha` in `[:alpha:]`.
@@ -107,12 +116,19 @@ pub(super) struct Translated {
 /// Translates an expression; `None` if it is not valid or not supported. Errors that only the structure of groups shows are
 /// left to the crate.
 pub(super) fn translate(expression: &[u8]) -> Option<Translated> {
-    let mut translator =
-        Translator { rest: expression, out: String::new(), multiline: vec![false], has_end: false };
+    let mut translator = Translator {
+        rest: expression,
+        out: String::new(),
+        multiline: vec![false],
+        has_end: false,
+    };
     while !translator.rest.is_empty() {
         translator.step()?;
     }
-    Some(Translated { expression: translator.out, has_end: translator.has_end })
+    Some(Translated {
+        expression: translator.out,
+        has_end: translator.has_end,
+    })
 }
 
 struct Translator<'e> {
@@ -138,7 +154,9 @@ impl Translator<'_> {
 
     /// A byte that stands for itself.
     fn literal(&mut self, byte: u8) {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'\n' | b'\t' | b'#' | b'"' | b'\'' | b':' | b',' | b'=') {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b' ' | b'\n' | b'\t' | b'#' | b'"' | b'\'' | b':' | b',' | b'=')
+        {
             self.out.push(char::from(byte));
         } else {
             self.out += &format!(r"\x{byte:02X}");
@@ -186,7 +204,10 @@ impl Translator<'_> {
         let inside = self.rest.get(..end).unwrap_or_default();
         let mut numbers = inside.splitn(2, |byte| *byte == b',');
         let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
-        numbers.next().is_some_and(|first| !first.is_empty() && is_number(first)) && numbers.all(is_number)
+        numbers
+            .next()
+            .is_some_and(|first| !first.is_empty() && is_number(first))
+            && numbers.all(is_number)
     }
 
     /// What follows `(`: comments are left out, switched flags are noted.
@@ -229,7 +250,8 @@ impl Translator<'_> {
 
     /// `?` and flags, up to a colon or the end of the group.
     fn flags(&mut self, mut multiline: bool) -> Option<()> {
-        self.out.push(char::from(self.next()?));
+        let question_mark = self.next()?;
+        self.out.push(char::from(question_mark));
         let mut is_on = true;
         loop {
             let byte = self.next().filter(u8::is_ascii)?;

@@ -69,7 +69,15 @@ fn compile(program: &str) -> Option<Filter> {
     let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let arena = Arena::default();
-    let modules = Loader::new(definitions).load(&arena, File { code: program, path: () }).ok()?;
+    let modules = Loader::new(definitions)
+        .load(
+            &arena,
+            File {
+                code: program,
+                path: (),
+            },
+        )
+        .ok()?;
     Compiler::default().with_funs(functions).compile(modules).ok()
 }
 
@@ -151,12 +159,21 @@ mod tests {
     fn as_recorded() {
         check(&[
             ("jq('.a', '{\"a\":1}')", "[1]"),
-            ("jq('.x, .y', map('{\"x\":1,\"y\":{\"z\":\"deep\"}}'))", r#"[1,{"z":"deep"}]"#),
+            (
+                "jq('.x, .y', map('{\"x\":1,\"y\":{\"z\":\"deep\"}}'))",
+                r#"[1,{"z":"deep"}]"#,
+            ),
             ("jq('[.[] | . * 2]', '[1,2,3]')", "[[2,4,6]]"),
             ("jq('length', ['x', 'y', 'z'])", "[3]"),
             ("jq('.a', 'nope')", "fails"),
-            ("jq('{t: .temp, u: .u}', '{\"temp\":21.5,\"u\":\"äÖ€😀\"}', 1000)", r#"[{"u":"äÖ€😀","t":21.5}]"#),
-            ("jq('.sensors[] | {id, v}', '{\"sensors\":[{\"id\":\"s1\",\"v\":20.5,\"ok\":true}]}')", r#"[{"v":20.5,"id":"s1"}]"#),
+            (
+                "jq('{t: .temp, u: .u}', '{\"temp\":21.5,\"u\":\"äÖ€😀\"}', 1000)",
+                r#"[{"u":"äÖ€😀","t":21.5}]"#,
+            ),
+            (
+                "jq('.sensors[] | {id, v}', '{\"sensors\":[{\"id\":\"s1\",\"v\":20.5,\"ok\":true}]}')",
+                r#"[{"v":20.5,"id":"s1"}]"#,
+            ),
             (
                 "jq('.temp + 1, (.s | ascii_upcase), (.nums | add)', '{\"temp\":21.5,\"s\":\"abc\",\"nums\":[5,3,9,1]}')",
                 r#"[22.5,"ABC",18]"#,
@@ -168,10 +185,19 @@ mod tests {
     #[test]
     fn as_jq() {
         check(&[
-            ("jq('.[]', '[1.0,2.50,1e3,1e17,12345678901234567890,0.1,43.0,-0,3.0]')", "[1,2.5,1000,100000000000000000.0,12345678901234567000,0.1,43,0,3]"),
-            ("jq('1/3, 10/2, nan, pow(2;70)', '0')", "[0.3333333333333333,5,null,1180591620717411300000]"),
+            (
+                "jq('.[]', '[1.0,2.50,1e3,1e17,12345678901234567890,0.1,43.0,-0,3.0]')",
+                "[1,2.5,1000,100000000000000000.0,12345678901234567000,0.1,43,0,3]",
+            ),
+            (
+                "jq('1/3, 10/2, nan, pow(2;70)', '0')",
+                "[0.3333333333333333,5,null,1180591620717411300000]",
+            ),
             ("jq('.a | test(\"^b\")', '{\"a\":\"bc\"}')", "[true]"),
-            ("jq('to_entries', '{\"b\":1,\"a\":2}')", r#"[[{"value":1,"key":"b"},{"value":2,"key":"a"}]]"#),
+            (
+                "jq('to_entries', '{\"b\":1,\"a\":2}')",
+                r#"[[{"value":1,"key":"b"},{"value":2,"key":"a"}]]"#,
+            ),
             ("jq('.[', '1')", "fails"),
             ("jq('error(\"x\")', '1')", "fails"),
             ("jq('empty', '1')", "[]"),
