@@ -15,12 +15,12 @@ mod dates;
 mod encode;
 mod format;
 mod hash;
+mod joining;
 mod lists;
 mod maps;
 mod math;
-mod notation;
+mod page;
 mod patterns;
-mod pcre;
 #[cfg(feature = "jq")]
 mod query;
 mod system;
@@ -29,6 +29,8 @@ mod texts;
 mod types;
 
 use std::ops::RangeInclusive;
+
+pub use page::page;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -81,6 +83,7 @@ pub const THEMES: &[Theme] = &[
     types::THEME,
     conversions::THEME,
     texts::THEME,
+    joining::THEME,
     format::THEME,
     patterns::THEME,
     lists::THEME,
@@ -94,6 +97,27 @@ pub const THEMES: &[Theme] = &[
     #[cfg(feature = "jq")]
     query::THEME,
 ];
+
+/// Functions of EMQX that are not here, each with the reason.
+pub const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "mongo_date",
+        "makes a date that only EMQX's MongoDB action can take; its webhooks send nothing with it",
+    ),
+    ("schema_encode", "needs EMQX's schema registry"),
+    ("schema_decode", "needs EMQX's schema registry"),
+    ("schema_check", "needs EMQX's schema registry"),
+    ("sparkplug_encode", "needs EMQX's schema registry"),
+    ("sparkplug_decode", "needs EMQX's schema registry"),
+];
+
+/// Why a name is not that of a function.
+pub(crate) fn why_missing(name: &str) -> String {
+    match ELSEWHERE.iter().find(|(known, _)| *known == name) {
+        Some((name, reason)) => format!("{name} is not supported: it {reason}"),
+        None => "there is no function with this name".to_owned(),
+    }
+}
 
 /// The function with this name; names are case-sensitive.
 pub fn find(name: &str) -> Option<&'static Function> {

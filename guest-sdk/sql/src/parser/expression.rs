@@ -174,7 +174,7 @@ impl Parser<'_> {
         if fitting.is_none() {
             let what = match function {
                 Some(function) => format!("{} does not take {} arguments", function.signature, arguments.len()),
-                None => "there is no function with this name".to_owned(),
+                None => functions::why_missing(name.map_or("", String::as_str)),
             };
             self.warn(&first, format!("{what}; the rule sends nothing"));
         }

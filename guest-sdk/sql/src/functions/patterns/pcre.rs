@@ -5,105 +5,7 @@
 //! references to groups, atomic groups, `\G` and `\K` are not supported, and `^` with the flag `m` matches behind a line
 //! break at the end of the text, too. Source: the manual page pcrepattern(3) of PCRE 8.
 
-/// A set of bytes.
-#[derive(Clone, Copy)]
-struct ByteSet([bool; 256]);
-
-impl ByteSet {
-    fn of(contains: impl Fn(u8) -> bool) -> ByteSet {
-        let mut set = [false; 256];
-        for (byte, is_in) in (0_u8..=255).zip(set.iter_mut()) {
-            *is_in = contains(byte);
-        }
-        ByteSet(set)
-    }
-
-    fn add(&mut self, other: ByteSet) {
-        for (own, other) in self.0.iter_mut().zip(other.0) {
-            *own |= other;
-        }
-    }
-
-    fn without(self) -> ByteSet {
-        ByteSet(self.0.map(|is_in| !is_in))
-    }
-
-    /// The set as a class.
-    fn push(self, out: &mut String) {
-        let mut ranges = String::new();
-        let mut first = None;
-        for (at, is_in) in self.0.iter().copied().chain([false]).enumerate() {
-            match (first, is_in) {
-                (None, true) => first = Some(at),
-                (Some(begin), false) => {
-                    ranges += &format!(r"\x{begin:02X}-\x{:02X}", at - 1);
-                    first = None;
-                }
-                _ => {}
-            }
-        }
-        // An empty class never matches: no byte is this character.
-        out.push_str(&if ranges.is_empty() {
-            r"\x{100}".to_owned()
-        } else {
-            format!("[{ranges}]")
-        });
-    }
-}
-
-fn is_letter(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || matches!(byte, 0xaa | 0xb5 | 0xba | 0xc0..=0xd6 | 0xd8..=0xf6 | 0xf8..)
-}
-
-fn is_upper(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || matches!(byte, 0xc0..=0xd6 | 0xd8..=0xde)
-}
-
-fn is_control(byte: u8) -> bool {
-    byte.is_ascii_control() || matches!(byte, 0x80..=0x9f)
-}
-
-fn is_space(byte: u8) -> bool {
-    matches!(byte, 9..=13 | 32)
-}
-
-/// The set of an escape such as `\d`.
-fn escaped_set(escape: u8) -> Option<ByteSet> {
-    let set = match escape.to_ascii_lowercase() {
-        b'd' => ByteSet::of(|byte| byte.is_ascii_digit()),
-        b'w' => ByteSet::of(|byte| is_letter(byte) || byte.is_ascii_digit() || byte == b'_'),
-        b's' => ByteSet::of(is_space),
-        b'h' => ByteSet::of(|byte| matches!(byte, 9 | 32 | 0xa0)),
-        b'v' => ByteSet::of(|byte| matches!(byte, 10..=13 | 0x85)),
-        _ => return None,
-    };
-    Some(if escape.is_ascii_uppercase() {
-        set.without()
-    } else {
-        set
-    })
-}
-
-/// The set of a name such as `alpha` in `[:alpha:]`.
-fn named_set(name: &[u8]) -> Option<ByteSet> {
-    Some(match name {
-        b"alpha" => ByteSet::of(is_letter),
-        b"digit" => ByteSet::of(|byte| byte.is_ascii_digit()),
-        b"alnum" => ByteSet::of(|byte| is_letter(byte) || byte.is_ascii_digit()),
-        b"word" => return escaped_set(b'w'),
-        b"upper" => ByteSet::of(is_upper),
-        b"lower" => ByteSet::of(|byte| is_letter(byte) && !is_upper(byte)),
-        b"space" => ByteSet::of(is_space),
-        b"blank" => ByteSet::of(|byte| matches!(byte, 9 | 32)),
-        b"cntrl" => ByteSet::of(is_control),
-        b"print" => ByteSet::of(|byte| !is_control(byte)),
-        b"graph" => ByteSet::of(|byte| !is_control(byte) && byte != b' '),
-        b"punct" => ByteSet::of(|byte| !is_control(byte) && byte != b' ' && !is_letter(byte) && !byte.is_ascii_digit()),
-        b"xdigit" => ByteSet::of(|byte| byte.is_ascii_hexdigit()),
-        b"ascii" => ByteSet::of(|byte| byte.is_ascii()),
-        _ => return None,
-    })
-}
+use super::byte_set::{ByteSet, escaped_set, named_set};
 
 /// A translated expression.
 pub(super) struct Translated {
@@ -371,7 +273,7 @@ impl Translator<'_> {
     /// The set of a class, behind its bracket.
     fn class(&mut self) -> Option<ByteSet> {
         let is_negated = self.take(b"^");
-        let mut set = ByteSet([false; 256]);
+        let mut set = ByteSet::default();
         let mut is_first = true;
         loop {
             let byte = self.next()?;

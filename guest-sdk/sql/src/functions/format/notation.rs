@@ -26,7 +26,7 @@ enum Kind {
 }
 
 /// Bytes as characters, one for each.
-pub(super) fn latin1(bytes: &[u8]) -> String {
+pub(in super::super) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
