@@ -119,7 +119,7 @@ fn token(rest: &str, after_dot: bool) -> Result<(Kind, usize), (usize, &'static 
     if first == '\'' || first == '"' {
         let length = quoted(rest, first).ok_or((rest.len(), "the quote is not closed"))?;
         let inside = rest.get(..length).unwrap_or_default();
-        let inside = inside.trim_matches('\'').trim_matches('"').to_owned();
+        let inside = inside.trim_matches(first).to_owned();
         let kind = if first == '"' { Kind::Quoted } else { Kind::Text };
         return Ok((kind(inside), length));
     }

@@ -14,8 +14,19 @@ pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Appends a string with its quotes, as EMQX does: the hexadecimal digits of control characters are upper case.
+pub fn push_emqx_string(out: &mut String, text: &str) {
+    out.push('"');
+    push_with_digits(out, text, b"0123456789ABCDEF");
+    out.push('"');
+}
+
 /// Appends a string without quotes: escapes quotes, backslashes and control characters.
 pub fn push_escaped(out: &mut String, text: &str) {
+    push_with_digits(out, text, b"0123456789abcdef");
+}
+
+fn push_with_digits(out: &mut String, text: &str, digits: &[u8; 16]) {
     let mut rest = text;
     // Every byte that needs an escape is ASCII, so the text can be split before and after it.
     while let Some(at) = rest
@@ -35,7 +46,7 @@ pub fn push_escaped(out: &mut String, text: &str) {
             Some('\u{c}') => out.push_str("\\f"),
             Some(control) => {
                 out.push_str(if control < '\u{10}' { "\\u000" } else { "\\u001" });
-                out.extend(char::from_digit(u32::from(control) & 0xf, 16));
+                out.extend(digits.get(control as usize & 0xf).map(|digit| char::from(*digit)));
             }
             None => {}
         }
@@ -94,7 +105,7 @@ pub fn push_float(out: &mut String, number: f64) {
 
 /// Appends bytes as a string with its quotes. U+FFFD replaces what is not UTF-8.
 pub fn push_bytes(out: &mut String, bytes: &[u8]) {
-    push_string(out, &String::from_utf8_lossy(bytes));
+    push_emqx_string(out, &String::from_utf8_lossy(bytes));
 }
 
 #[cfg(test)]
@@ -116,6 +127,13 @@ mod tests {
             push_string(&mut out, text);
             assert_eq!(out, expected);
         }
+    }
+
+    #[test]
+    fn emqx_has_upper_case_digits() {
+        let mut out = String::new();
+        push_emqx_string(&mut out, "\u{b}\u{1f}\n\u{0}ä");
+        assert_eq!(out, r#""\u000B\u001F\n\u0000ä""#);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use num_bigint::BigInt;
 
-use crate::json::{push_bool, push_bytes, push_float, push_number, push_string};
+use crate::json::{push_bool, push_bytes, push_emqx_string, push_float, push_number};
 
 /// Names and values of an object, with names in descending order and without duplicates.
 pub type Entries<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
@@ -176,7 +176,7 @@ impl<'a> Value<'a> {
             Value::Integer(number) => push_number(out, *number),
             Value::Big(number) => out.push_str(&number.to_string()),
             Value::Float(number) => push_float(out, *number),
-            Value::Atom(text) | Value::Text(text) => push_string(out, text),
+            Value::Atom(text) | Value::Text(text) => push_emqx_string(out, text),
             Value::Bytes(bytes) => push_bytes(out, bytes),
             Value::List(list) => {
                 out.push('[');
@@ -194,7 +194,7 @@ impl<'a> Value<'a> {
                     if at > 0 {
                         out.push(',');
                     }
-                    push_string(out, name);
+                    push_emqx_string(out, name);
                     out.push(':');
                     value.push(out);
                 }

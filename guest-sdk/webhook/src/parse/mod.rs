@@ -53,7 +53,7 @@ impl Rules {
         let Some(table) = object("", config, &mut problems) else {
             return Err(problems);
         };
-        let mut known = vec!["rule"];
+        let mut known = vec!["rule", "variables"];
         known.extend(SHARED);
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
             unknown(key, key, &known, &mut problems);
@@ -67,6 +67,9 @@ impl Rules {
         let mut rules = Rules::new(host.node.clone());
         if let Some(value) = table.get("rule") {
             reader.rules(value, &mut rules);
+        }
+        if let Some(value) = table.get("variables") {
+            rules.set_variables(reader.variables(value));
         }
         rules.add_warnings(std::mem::take(&mut reader.warnings));
         reader.check_shared();
@@ -153,6 +156,17 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+
+    /// The variables for `getenv`: names and texts.
+    fn variables(&mut self, value: &'a Value) -> Vec<(String, String)> {
+        let table = object("variables", value, &mut self.problems).into_iter().flatten();
+        let problems = &mut self.problems;
+        let variables = table.filter_map(|(name, value)| {
+            let value = text(&format!("variables.{name}"), value, problems)?;
+            Some((name.clone(), value.to_owned()))
+        });
+        variables.collect()
     }
 
     fn rule(&mut self, key: RuleKey, at: &str, value: &'a Value) -> Option<Rule> {

@@ -102,6 +102,11 @@ impl Rules {
         }
     }
 
+    /// Sets the names and values of the variables that `getenv` of the SQL returns.
+    pub(super) fn set_variables(&mut self, variables: Vec<(String, String)>) {
+        self.variables = variables;
+    }
+
     /// Adds warnings, each with its place.
     pub(super) fn add_warnings(&mut self, warnings: Vec<String>) {
         self.warnings.extend(warnings);

@@ -7,6 +7,7 @@ use hookhost_guest::event::{
 };
 use hookhost_guest::testing;
 use serde_json::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A client that is connected.
 struct Connected {
@@ -29,7 +30,12 @@ impl Clients {
             "disconnect" => self.disconnect(action),
             other => panic!("{other}"),
         };
-        details.into_iter().map(testing::event).collect()
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let events = details.into_iter().map(|detail| Event {
+            at: now.as_millis() as u64,
+            ..testing::event(detail)
+        });
+        events.collect()
     }
 
     fn connect(&mut self, action: &Value) -> Vec<Detail> {

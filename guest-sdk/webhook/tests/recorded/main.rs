@@ -14,7 +14,26 @@ use serde_json::{Value, json};
 use events::Clients;
 
 /// Statements whose bodies differ, each with the reason.
-const EXCEPTIONS: &[(&str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("s363", "rm_prefix with an empty prefix"),
+    ("s435", "regular expressions are missing"),
+    ("s439", "regular expressions are missing"),
+    ("s440", "regular expressions are missing"),
+    ("s442", "regular expressions are missing"),
+    ("s444", "regular expressions are missing"),
+    ("s446", "regular expressions are missing"),
+    ("s449", "regular expressions are missing"),
+    ("s450", "regular expressions are missing"),
+    ("s452", "regular expressions are missing"),
+    ("s454", "regular expressions are missing"),
+    ("s482", "jq is missing"),
+    ("s484", "jq is missing"),
+    ("s486", "jq is missing"),
+    ("s489", "jq is missing"),
+    ("s491", "jq is missing"),
+    ("s492", "jq is missing"),
+    ("s716", "EMQX documents uuid_v4_no_hyphen, and 5.8.9 does not have it"),
+];
 
 /// A recorded statement.
 struct Recorded<'r> {
@@ -64,7 +83,8 @@ fn rules(id: &str, sql: &str) -> Result<Rules, String> {
         }
         keys[key] = known.into_iter().chain([rule]).collect();
     }
-    let config = json!({"urls": ["http://127.0.0.1/"], "format": "emqx5", "rule": keys});
+    let variables = json!({"SQLTEST": "set ä"});
+    let config = json!({"urls": ["http://127.0.0.1/"], "format": "emqx5", "rule": keys, "variables": variables});
     Rules::parse(&config, &testing::host()).map_err(|problems| problems.to_string())
 }
 
@@ -183,22 +203,23 @@ fn select_and_where() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let rules = first["config"].as_str().unwrap().lines().filter_map(|line| {
-        let (id, rest) = line.strip_prefix("rule_engine.rules.r_")?.split_once(" { sql = ")?;
+        let (id, rest) = line.strip_prefix("rule_engine.rules.")?.split_once(" { sql = ")?;
         let (sql, _) = rest.split_once(", actions = ")?;
         // EMQX reads this as a backslash and a quote.
         let sql = sql.replace("\\\\\"", "\\\\\\\"");
         Some((id, serde_json::from_str::<String>(&sql).unwrap()))
     });
     let all: Vec<_> = rules
-        .map(|(id, sql)| Recorded {
-            id,
+        .map(|(rule, sql)| Recorded {
+            id: rule,
             sql,
             is_refused: false,
             bodies: requests
                 .iter()
                 .map(|step| {
                     let requests = step["requests"].as_array().unwrap().iter();
-                    let own = requests.filter(|request| request["path"] == json!(format!("/{id}")));
+                    let path = rule.replace("r_", "/");
+                    let own = requests.filter(|request| request["path"] == json!(path));
                     let bodies = own.map(|request| request["body"].as_str().unwrap());
                     (step["step"].as_str().unwrap(), bodies.collect())
                 })
