@@ -68,7 +68,7 @@ fn every_mistake_is_named_with_its_key() {
     refused(
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
-            "colour: is not known; known are rule, urls, format, as_documented, payload_encoding, method, headers, body, \
+            "colour: is not known; known are rule, variables, urls, format, as_documented, payload_encoding, method, headers, body, \
              cloudevents_mode, cloudevents_extensions",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
