@@ -124,6 +124,9 @@ pub(super) fn without_trailing_blanks(text: &[u8]) -> Option<&[u8]> {
 
 /// The text from the `start`-th cluster on, which counts from 0; at most `length` clusters of it.
 pub(super) fn slice(text: &[u8], start: usize, length: Option<usize>) -> Option<&[u8]> {
+    if length == Some(0) {
+        return Some(&[]);
+    }
     let valid = valid(text);
     let is_cut = valid.len() < text.len();
     let mut places = valid.grapheme_indices(true).map(|(at, cluster)| at + cluster.len());
@@ -138,7 +141,6 @@ pub(super) fn slice(text: &[u8], start: usize, length: Option<usize>) -> Option<
     };
     match length {
         None => text.get(begin..),
-        Some(0) => Some(&[]),
         Some(length) => {
             let end = end(places.nth(length - 1))?;
             // Erlang looks at what follows the last cluster.

@@ -71,9 +71,9 @@ pub(super) const THEME: Theme = Theme {
             "reverse",
             1..=1,
             "reverse(text)",
-            "The text backwards.",
+            "The text backwards. A character of Latin-1 is one byte; others are refused.",
             |arguments| match arguments {
-                [Value::Text(text)] => Some(Value::from(clusters(text).rev().collect::<String>())),
+                [Value::Text(text)] => latin1_bytes(clusters(text).rev().flat_map(str::chars)).map(Value::bytes),
                 _ => None,
             }
         ),
@@ -199,6 +199,11 @@ fn bytes(bytes: &[u8]) -> Value<'static> {
     Value::bytes(bytes.to_vec())
 }
 
+/// Characters of Latin-1, one byte for each; `None` if there are others. Erlang's lists of characters become bytes so.
+fn latin1_bytes(characters: impl Iterator<Item = char>) -> Option<Vec<u8>> {
+    characters.map(|c| u8::try_from(u32::from(c)).ok()).collect()
+}
+
 fn pad(arguments: &[Value<'_>]) -> Option<Value<'static>> {
     let (text, length, position, characters) = match arguments {
         [Value::Text(text), Value::Integer(length)] => (text, length, "trailing", " "),
@@ -220,8 +225,7 @@ fn pad(arguments: &[Value<'_>]) -> Option<Value<'static>> {
     if missing == 0 {
         return Some(Value::from(text.clone().into_owned()));
     }
-    let unit: Option<Vec<u8>> = characters.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-    let unit = unit?;
+    let unit = latin1_bytes(characters.chars())?;
     if missing.saturating_mul(unit.len()) > MAX_PADDED_BYTES {
         return None;
     }
@@ -345,6 +349,8 @@ mod tests {
         check(&[
             ("lower('aAΣ')", "\"aaσ\""),
             ("upper('ß')", "\"SS\""),
+            ("bin2hexstr(reverse('aäb'))", "\"62E461\""),
+            ("reverse('a€')", "fails"),
             ("bin2hexstr(replace(hexstr2bin('FF2CFE'), ',', 'x'))", "\"FF78FE\""),
             ("trim(hexstr2bin('20FF20'))", "fails"),
             ("bin2hexstr(trim(hexstr2bin('61FF6220')))", "\"61FF62\""),

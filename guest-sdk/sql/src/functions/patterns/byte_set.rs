@@ -30,6 +30,12 @@ impl ByteSet {
         ByteSet(self.0.map(|is_in| !is_in))
     }
 
+    /// The set with its letters in both cases.
+    pub(super) fn in_both_cases(self) -> ByteSet {
+        let contains = |byte: u8| self.0.get(usize::from(byte)).copied().unwrap_or_default();
+        ByteSet::of(|byte| contains(byte) || contains(other_case(byte)))
+    }
+
     /// The set as a class.
     pub(super) fn push(self, out: &mut String) {
         let mut ranges = String::new();
@@ -59,6 +65,15 @@ fn is_letter(byte: u8) -> bool {
 
 fn is_upper(byte: u8) -> bool {
     byte.is_ascii_uppercase() || matches!(byte, 0xc0..=0xd6 | 0xd8..=0xde)
+}
+
+/// The letter in the other case; other bytes, and letters without another case in Latin-1, as they are.
+pub(super) fn other_case(byte: u8) -> u8 {
+    match byte {
+        byte if byte.is_ascii_alphabetic() => byte ^ 0x20,
+        0xc0..=0xd6 | 0xd8..=0xde | 0xe0..=0xf6 | 0xf8..=0xfe => byte ^ 0x20,
+        byte => byte,
+    }
 }
 
 fn is_control(byte: u8) -> bool {

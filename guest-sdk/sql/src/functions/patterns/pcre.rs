@@ -5,7 +5,7 @@
 //! references to groups, atomic groups, `\G` and `\K` are not supported, and `^` with the flag `m` matches behind a line
 //! break at the end of the text, too. Source: the manual page pcrepattern(3) of PCRE 8.
 
-use super::byte_set::{ByteSet, escaped_set, named_set};
+use super::byte_set::{ByteSet, escaped_set, named_set, other_case};
 
 /// A translated expression.
 pub(super) struct Translated {
@@ -21,11 +21,21 @@ pub(super) fn translate(expression: &[u8]) -> Option<Translated> {
     let mut translator = Translator {
         rest: expression,
         out: String::new(),
-        multiline: vec![false],
+        flags: vec![Flags::default()],
         has_end: false,
     };
-    while !translator.rest.is_empty() {
+    while let begin @ [_, ..] = translator.rest {
         translator.step()?;
+        let rest = translator.rest;
+        let done = begin.get(..begin.len() - rest.len()).unwrap_or_default();
+        let is_place = matches!(done, b"^" | b"$" | br"\b" | br"\B" | br"\A" | br"\Z" | br"\z");
+        let is_repeated = match rest {
+            [b'{', inside @ ..] => is_quantifier(inside),
+            rest => matches!(rest, [b'*' | b'+' | b'?', ..]),
+        };
+        if is_place && is_repeated {
+            return None;
+        }
     }
     Some(Translated {
         expression: translator.out,
@@ -33,11 +43,34 @@ pub(super) fn translate(expression: &[u8]) -> Option<Translated> {
     })
 }
 
+/// Whether what follows `{` is the rest of a quantifier such as `2}` or `2,3}`.
+fn is_quantifier(rest: &[u8]) -> bool {
+    let Some(end) = rest.iter().position(|byte| *byte == b'}') else {
+        return false;
+    };
+    let inside = rest.get(..end).unwrap_or_default();
+    let mut numbers = inside.splitn(2, |byte| *byte == b',');
+    let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
+    numbers
+        .next()
+        .is_some_and(|first| !first.is_empty() && is_number(first))
+        && numbers.all(is_number)
+}
+
+/// Flags that are translated.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flags {
+    /// `m`: `^` and `$` match at line breaks.
+    is_multiline: bool,
+    /// `i`: letters match in both cases.
+    ignores_case: bool,
+}
+
 struct Translator<'e> {
     rest: &'e [u8],
     out: String,
-    /// Whether `m` is switched on, in each open group.
-    multiline: Vec<bool>,
+    /// The flags, in each open group.
+    flags: Vec<Flags>,
     has_end: bool,
 }
 
@@ -54,9 +87,25 @@ impl Translator<'_> {
         rest.is_some()
     }
 
+    fn flags_now(&self) -> Flags {
+        self.flags.last().copied().unwrap_or_default()
+    }
+
+    /// A byte of a set.
+    fn set(&mut self, set: ByteSet) {
+        let set = if self.flags_now().ignores_case {
+            set.in_both_cases()
+        } else {
+            set
+        };
+        set.push(&mut self.out);
+    }
+
     /// A byte that stands for itself.
     fn literal(&mut self, byte: u8) {
-        if byte.is_ascii_alphanumeric()
+        if self.flags_now().ignores_case && other_case(byte) != byte {
+            self.set(ByteSet::of(|one| one == byte));
+        } else if byte.is_ascii_alphanumeric()
             || matches!(byte, b' ' | b'\n' | b'\t' | b'#' | b'"' | b'\'' | b':' | b',' | b'=')
         {
             self.out.push(char::from(byte));
@@ -68,20 +117,23 @@ impl Translator<'_> {
     fn step(&mut self) -> Option<()> {
         match self.next()? {
             b'\\' => self.escape()?,
-            b'[' => self.class()?.push(&mut self.out),
+            b'[' => {
+                let set = self.class()?;
+                self.set(set);
+            }
             b'(' => self.group()?,
             b')' => {
-                if self.multiline.len() > 1 {
-                    self.multiline.pop();
+                if self.flags.len() > 1 {
+                    self.flags.pop();
                 }
                 self.out.push(')');
             }
             b'$' => {
-                let is_multiline = self.multiline.last() == Some(&true);
+                let is_multiline = self.flags_now().is_multiline;
                 self.has_end |= !is_multiline;
                 self.out.push_str(if is_multiline { "$" } else { r"\z" });
             }
-            b'{' if !self.is_quantifier() => self.literal(b'{'),
+            b'{' if !is_quantifier(self.rest) => self.literal(b'{'),
             byte @ (b'^' | b'.' | b'|' | b'*' | b'+' | b'?' | b'{') => {
                 self.out.push(char::from(byte));
                 if byte == b'{' {
@@ -98,20 +150,6 @@ impl Translator<'_> {
         Some(())
     }
 
-    /// Whether what follows `{` is the rest of a quantifier such as `2}` or `2,3}`.
-    fn is_quantifier(&self) -> bool {
-        let Some(end) = self.rest.iter().position(|byte| *byte == b'}') else {
-            return false;
-        };
-        let inside = self.rest.get(..end).unwrap_or_default();
-        let mut numbers = inside.splitn(2, |byte| *byte == b',');
-        let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
-        numbers
-            .next()
-            .is_some_and(|first| !first.is_empty() && is_number(first))
-            && numbers.all(is_number)
-    }
-
     /// What follows `(`: comments are left out, switched flags are noted.
     fn group(&mut self) -> Option<()> {
         if self.take(b"?#") {
@@ -119,7 +157,7 @@ impl Translator<'_> {
             self.rest = self.rest.get(end + 1..)?;
             return Some(());
         }
-        let multiline = self.multiline.last().copied().unwrap_or_default();
+        let flags = self.flags_now();
         self.out.push('(');
         if self.rest.starts_with(b"?<=") || self.rest.starts_with(b"?<!") {
             return None;
@@ -133,9 +171,9 @@ impl Translator<'_> {
             self.out.pop();
             self.out.push('>');
         } else if self.rest.first() == Some(&b'?') {
-            return self.flags(multiline);
+            return self.switched(flags);
         }
-        self.multiline.push(multiline);
+        self.flags.push(flags);
         Some(())
     }
 
@@ -151,39 +189,42 @@ impl Translator<'_> {
     }
 
     /// `?` and flags, up to a colon or the end of the group.
-    fn flags(&mut self, mut multiline: bool) -> Option<()> {
-        let question_mark = self.next()?;
-        self.out.push(char::from(question_mark));
+    fn switched(&mut self, mut flags: Flags) -> Option<()> {
+        self.next()?;
         let mut is_on = true;
-        loop {
-            let byte = self.next().filter(u8::is_ascii)?;
-            match byte {
+        // Flags that the crate knows, switched on and off.
+        let (mut on, mut off) = (String::new(), String::new());
+        let end = loop {
+            match self.next()? {
                 b'-' => is_on = false,
-                b'm' => multiline = is_on,
+                b'm' => flags.is_multiline = is_on,
+                b'i' => flags.ignores_case = is_on,
+                byte @ (b's' | b'x' | b'U') => (if is_on { &mut on } else { &mut off }).push(char::from(byte)),
                 // Duplicate names and extra checks change no match.
-                b'J' | b'X' => continue,
-                b')' => {
-                    self.out.push(')');
-                    *self.multiline.last_mut()? = multiline;
-                    return Some(());
-                }
-                b':' => {
-                    self.out.push(':');
-                    self.multiline.push(multiline);
-                    return Some(());
-                }
-                b'i' | b's' | b'x' | b'U' => {}
+                b'J' | b'X' => {}
+                end @ (b':' | b')') => break end,
                 _ => return None,
             }
-            self.out.push(char::from(byte));
+        };
+        (if flags.is_multiline { &mut on } else { &mut off }).push('m');
+        self.out += &format!("?{on}");
+        if !off.is_empty() {
+            self.out += &format!("-{off}");
         }
+        self.out.push(char::from(end));
+        if end == b':' {
+            self.flags.push(flags);
+        } else {
+            *self.flags.last_mut()? = flags;
+        }
+        Some(())
     }
 
     /// What follows a backslash outside of a class.
     fn escape(&mut self) -> Option<()> {
         let escape = self.next()?;
         if let Some(set) = escaped_set(escape) {
-            set.push(&mut self.out);
+            self.set(set);
             return Some(());
         }
         match escape {
