@@ -27,7 +27,8 @@ pub(super) const THEME: Theme = Theme {
             "regex_match",
             2..=2,
             "regex_match(text, expression)",
-            "Whether the text contains a match of the regular expression.",
+            "Whether the text contains a match of the regular expression. Expressions are those of PCRE without look-around, \
+             references to groups and atomic groups, which are refused.",
             |arguments| match arguments {
                 [text, expression] => {
                     let text = latin1(text.as_bytes()?);
