@@ -46,6 +46,7 @@ mod records;
 mod rules;
 mod shape;
 pub mod sql;
+mod system;
 mod template;
 mod words;
 
@@ -76,6 +77,9 @@ impl Module for Webhook {
         let rules = Rules::parse(&config, host)?;
         for key in rules.without_url() {
             hookhost_guest::warn!("{key} has no URL and is ignored: set 'urls' for the rule or for all rules");
+        }
+        for warning in rules.warnings() {
+            hookhost_guest::warn!("{warning}");
         }
         Ok(Webhook(rules))
     }

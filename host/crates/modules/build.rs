@@ -1,7 +1,7 @@
 //! Builds the default module for `wasm32-wasip2`, to be embedded in the binary. Adds that target to the toolchain if it is
 //! missing.
 //!
-//! The result is a copy in `OUT_DIR`, whose path the crate finds in `HOOKHOST_WEBHOOK_WASM`. The module has a target
+//! The results are copies in `OUT_DIR`, whose paths the crate finds in the variables of [`BUILDS`]. The module has a target
 //! directory of its own, `guest` below that of this build: the outer cargo holds the lock on its own for as long as
 //! this script runs, and development and release builds of the host share the module.
 
@@ -15,6 +15,11 @@ use std::process::{Command, ExitCode, Stdio};
 const TARGET: &str = "wasm32-wasip2";
 const PACKAGE: &str = "hookhost-webhook";
 const ARTIFACT: &str = "hookhost_webhook.wasm";
+/// The builds of the module: the features, the name of the copy, and the variable with its path.
+const BUILDS: [(&str, &str, &str); 2] = [
+    ("component", "hookhost_webhook.wasm", "HOOKHOST_WEBHOOK_WASM"),
+    ("component,jq", "hookhost_webhook_jq.wasm", "HOOKHOST_WEBHOOK_JQ_WASM"),
+];
 /// The profile of the workspace that guests are built with; also the name of its folder.
 const PROFILE: &str = "guest";
 
@@ -23,7 +28,7 @@ const SOURCES: [&str; 5] = ["guest-sdk", "wit", "Cargo.toml", "Cargo.lock", "rus
 
 /// What the outer build says about itself and the module must not inherit: flags for another target, wrappers that
 /// check instead of compile, other directories. `CARGO_PROFILE_…` goes as well.
-const OUTER: [&str; 13] = [
+const OUTER: [&str; 14] = [
     "CARGO_BUILD_BUILD_DIR",
     "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
     "CARGO_BUILD_RUSTC_WRAPPER",
@@ -33,6 +38,7 @@ const OUTER: [&str; 13] = [
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_TARGET_DIR",
     "CARGO_INCREMENTAL",
+    "CARGO_RESOLVER_FEATURE_UNIFICATION",
     "CLIPPY_ARGS",
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTC_WRAPPER",
@@ -41,10 +47,7 @@ const OUTER: [&str; 13] = [
 
 fn main() -> ExitCode {
     match run() {
-        Ok(module) => {
-            println!("cargo::rustc-env=HOOKHOST_WEBHOOK_WASM={}", module.display());
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             println!("cargo::error={text}");
             ExitCode::FAILURE
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<PathBuf, String> {
+fn run() -> Result<(), String> {
     let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     let root = manifest_dir
@@ -66,12 +69,14 @@ fn run() -> Result<PathBuf, String> {
 
     require_target()?;
     let target_dir = target_dir(&out_dir).join(PROFILE);
-    build(root, &target_dir)?;
-
-    let built = target_dir.join(TARGET).join(PROFILE).join(ARTIFACT);
-    let module = out_dir.join(ARTIFACT);
-    fs::copy(&built, &module).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
-    Ok(module)
+    for (features, name, path_variable) in BUILDS {
+        build(root, &target_dir, features)?;
+        let built = target_dir.join(TARGET).join(PROFILE).join(ARTIFACT);
+        let module = out_dir.join(name);
+        fs::copy(&built, &module).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
+        println!("cargo::rustc-env={path_variable}={}", module.display());
+    }
+    Ok(())
 }
 
 fn variable(name: &str) -> Result<OsString, String> {
@@ -152,7 +157,7 @@ fn target_dir(out_dir: &Path) -> PathBuf {
     marked.unwrap_or(out_dir).to_path_buf()
 }
 
-fn build(root: &Path, target_dir: &Path) -> Result<(), String> {
+fn build(root: &Path, target_dir: &Path, features: &str) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     cargo.current_dir(root).args([
         "rustc",
@@ -162,7 +167,7 @@ fn build(root: &Path, target_dir: &Path) -> Result<(), String> {
         "--crate-type",
         "cdylib",
         "--features",
-        "component",
+        features,
         "--target",
         TARGET,
         "--profile",

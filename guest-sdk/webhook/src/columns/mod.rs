@@ -7,7 +7,7 @@
 //!
 //! Names are in descending order, because EMQX prints its maps in that order.
 
-mod names;
+pub(crate) mod names;
 mod values;
 
 use std::borrow::Cow;
@@ -109,7 +109,7 @@ impl<'e> Row<'e> {
             "client_attrs" => attributes(event.client()),
             // Columns of messages.
             "topic" => self.topic(),
-            "payload" => field!(self, "payload"),
+            "payload" => event.message().map(|message| Value::bytes(message.payload.as_slice())).into(),
             "qos" => field!(self, "qos"),
             "id" => field!(self, "id"),
             "flags" => self.flags(),

@@ -107,6 +107,32 @@ const OTHER: &[&str] = &[
     "username", "timestamp", "peername", "peerhost", "node", "metadata", "event", "clientid", "client_attrs",
 ];
 
+/// All kinds of events.
+const KINDS: [&[&str]; 17] = [
+    CONNECT,
+    CONNECTED,
+    CONNACK,
+    DISCONNECTED,
+    AUTHENTICATED,
+    AUTHORIZED,
+    SUBSCRIPTION,
+    UNSUBSCRIPTION,
+    SESSION,
+    TERMINATED,
+    PUBLISH,
+    DROPPED,
+    DELIVERED,
+    ACKED,
+    DELIVERY_DROPPED,
+    LOST,
+    OTHER,
+];
+
+/// Whether any kind of event has a column with this name.
+pub(crate) fn is_column(name: &str) -> bool {
+    KINDS.iter().any(|names| names.contains(&name))
+}
+
 /// The names of the columns of an event, without those in the data of [`Detail::Other`].
 pub(super) fn of(detail: &Detail) -> &'static [&'static str] {
     match detail {
@@ -150,26 +176,7 @@ mod tests {
         let rules = Rules::parse(&rule, &host).unwrap();
         let rule = rules.of(RuleKey::MessagePublish).first().unwrap();
         let row = Row::new(RuleKey::MessagePublish, rule, &event, &host.node);
-        for names in [
-            COMMON,
-            CONNECT,
-            CONNECTED,
-            CONNACK,
-            DISCONNECTED,
-            AUTHENTICATED,
-            AUTHORIZED,
-            SUBSCRIPTION,
-            UNSUBSCRIPTION,
-            SESSION,
-            TERMINATED,
-            PUBLISH,
-            DROPPED,
-            DELIVERED,
-            ACKED,
-            DELIVERY_DROPPED,
-            LOST,
-            OTHER,
-        ] {
+        for names in KINDS.into_iter().chain([COMMON]) {
             assert!(names.is_sorted_by(|one, next| one > next), "{names:?}");
             assert!(COMMON.iter().all(|name| names.contains(name)));
             assert!(names.iter().all(|name| row.column(name).is_some()), "{names:?}");

@@ -9,7 +9,7 @@ use crate::format::{CloudEventsMode, FORMAT_SETTINGS, Format};
 use crate::key::RuleKey;
 use crate::rules::{Rule, Rules};
 use crate::shape::Shape;
-use crate::sql::{Condition, Select};
+use crate::sql::{Condition, Select, is_column};
 use hookhost_guest::module::Host;
 use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
@@ -53,7 +53,7 @@ impl Rules {
         let Some(table) = object("", config, &mut problems) else {
             return Err(problems);
         };
-        let mut known = vec!["rule"];
+        let mut known = vec!["rule", "variables"];
         known.extend(SHARED);
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
             unknown(key, key, &known, &mut problems);
@@ -62,11 +62,16 @@ impl Rules {
             shared: table,
             problems,
             formats: Vec::new(),
+            warnings: Vec::new(),
         };
         let mut rules = Rules::new(host.node.clone());
         if let Some(value) = table.get("rule") {
             reader.rules(value, &mut rules);
         }
+        if let Some(value) = table.get("variables") {
+            rules.set_variables(reader.variables(value));
+        }
+        rules.add_warnings(std::mem::take(&mut reader.warnings));
         reader.check_shared();
         reader.problems.check().map(|()| rules)
     }
@@ -125,6 +130,7 @@ struct Reader<'a> {
     problems: Problems,
     /// The formats of the rules read so far.
     formats: Vec<Format>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -152,6 +158,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The variables for `getenv`: names and texts.
+    fn variables(&mut self, value: &'a Value) -> Vec<(String, String)> {
+        let table = object("variables", value, &mut self.problems).into_iter().flatten();
+        let problems = &mut self.problems;
+        let variables = table.filter_map(|(name, value)| {
+            let value = text(&format!("variables.{name}"), value, problems)?;
+            Some((name.clone(), value.to_owned()))
+        });
+        variables.collect()
+    }
+
     fn rule(&mut self, key: RuleKey, at: &str, value: &'a Value) -> Option<Rule> {
         let own = object(at, value, &mut self.problems)?;
         let known: Vec<&str> = OWN.iter().chain(&SHARED).copied().collect();
@@ -166,6 +183,14 @@ impl<'a> Reader<'a> {
         };
         if !self.formats.contains(&format) {
             self.formats.push(format);
+        }
+        let select = self.select(&table, format);
+        let condition = self.condition(&table);
+        let of_select = select.iter().flat_map(|select| select.warnings(is_column));
+        let of_condition = condition.iter().flat_map(|condition| condition.warnings(is_column));
+        let places = of_select.map(|warning| ("select", warning));
+        for (name, warning) in places.chain(of_condition.map(|warning| ("where", warning))) {
+            self.warnings.push(format!("{at}.{name}: {warning}"));
         }
         if format.hooks(key).is_empty() {
             let keys: Vec<_> = format.keys().map(RuleKey::name).collect();
@@ -198,8 +223,8 @@ impl<'a> Reader<'a> {
             action: action.unwrap_or_else(default_action).to_owned(),
             topics: topics.unwrap_or_default(),
             urls,
-            select: self.select(&table, format),
-            condition: self.condition(&table),
+            select,
+            condition,
             shape,
         })
     }

@@ -68,7 +68,7 @@ fn every_mistake_is_named_with_its_key() {
     refused(
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
-            "colour: is not known; known are rule, urls, format, as_documented, payload_encoding, method, headers, body, \
+            "colour: is not known; known are rule, variables, urls, format, as_documented, payload_encoding, method, headers, body, \
              cloudevents_mode, cloudevents_extensions",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
@@ -261,14 +261,12 @@ fn values_are_checked_once_for_all_rules() {
 fn clauses_are_checked() {
     refused(
         json!({"rule": {"message_publish": [
-            {"format": "emqx5", "select": "lower(clientid)", "where": "qos >"},
+            {"format": "emqx5", "select": "lower(clientid", "where": "qos >"},
             {"action": "x", "where": 1},
         ]}}),
         &[
-            "rule.message_publish.0.select: `>>>lower<<<(clientid)`: functions are not supported; supported are *, \
-             columns, fields such as payload.a.b or payload.list[1], numbers, 'texts', true and false, each with `as \
-             NAME` if wanted",
-            "rule.message_publish.0.where: `qos >>>><<<`: a column, a number or a 'text' was expected",
+            "rule.message_publish.0.select: `lower(clientid>>><<<`: `,` or `)` was expected",
+            "rule.message_publish.0.where: `qos >>>><<<`: a column, a number, a 'text', a list or a function was expected",
             "rule.message_publish.1.where: a string was expected",
         ],
     );

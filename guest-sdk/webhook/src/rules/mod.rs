@@ -13,7 +13,8 @@ use crate::fields::Fields;
 use crate::format::{Content, MatchedEvent};
 use crate::key::RuleKey;
 use crate::shape::Shape;
-use crate::sql::{Columns, Condition, Failure, Scope, Select, Selection, Value};
+use crate::sql::{Columns, Condition, Scope, Select, Selected, Selection, Value};
+use crate::system::EventSystem;
 use crate::template::UrlTemplate;
 use hookhost_guest::event::{Event, Hook, Interest, Node};
 use hookhost_guest::request::{Body, Outcome, Request};
@@ -80,7 +81,10 @@ pub struct Rules {
     /// Indexed by [`RuleKey`].
     by_key: [RuleList; RuleKey::ALL.len()],
     without_url: Vec<String>,
+    warnings: Vec<String>,
     node: Node,
+    /// Names and values of the variables that `getenv` returns.
+    variables: Vec<(String, String)>,
 }
 
 impl Rules {
@@ -89,7 +93,9 @@ impl Rules {
         Rules {
             by_key: Default::default(),
             without_url: Vec::new(),
+            warnings: Vec::new(),
             node,
+            variables: Vec::new(),
         }
     }
 
@@ -100,6 +106,21 @@ impl Rules {
         } else if let Some(rules) = self.by_key.get_mut(key as usize) {
             rules.add(key, rule);
         }
+    }
+
+    /// Sets the names and values of the variables that `getenv` of the SQL returns.
+    pub(super) fn set_variables(&mut self, variables: Vec<(String, String)>) {
+        self.variables = variables;
+    }
+
+    /// Adds warnings, each with its place.
+    pub(super) fn add_warnings(&mut self, warnings: Vec<String>) {
+        self.warnings.extend(warnings);
+    }
+
+    /// Warnings about the SQL of rules, each with its place: parts that are valid and hardly meant.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The places of rules that are ignored because they have no URL, such as `rule.message_publish.0`.
@@ -175,49 +196,42 @@ impl Rules {
 
     fn requests(&self, event: &Event, mut content: impl FnMut(&MatchedEvent<'_>) -> Option<Content>) -> Outcome {
         let mut requests = Vec::new();
+        let system = EventSystem::new(event, &self.variables);
         for (key, rule) in self.matching(event) {
             let row = Row::new(key, rule, event, &self.node);
-            let scope = Scope::new(&row);
-            let selected = match evaluate(rule, &scope) {
-                Ok(Some(selected)) => selected,
-                Ok(None) => continue,
+            let scope = Scope::new(&row, &system);
+            let bodies = match scope.evaluate(rule.select.as_ref(), rule.condition.as_ref()) {
+                Ok(Selected::Nothing) => continue,
+                Ok(Selected::Everything) => vec![None],
+                Ok(Selected::Bodies(bodies)) => bodies.into_iter().map(Some).collect(),
                 Err(failure) => {
                     // As in EMQX, where the rule fails and sends nothing.
                     hookhost_guest::debug!("rule '{}' of {}: {failure}", rule.action, key.name());
                     continue;
                 }
             };
-            let matched = MatchedEvent {
-                key,
-                rule,
-                event,
-                node: &self.node,
-                row: &row,
-                selected: selected.as_ref(),
-            };
-            let Some(content) = content(&matched) else {
-                continue;
-            };
-            if rule.shape.format.implementation().renders_selection() && !rule.is_constant() {
-                let selected = selected.unwrap_or_else(|| Value::object(row.all()));
-                push(&mut requests, rule, content, &Selection(&selected));
-            } else {
-                push(&mut requests, rule, content, row.fields());
+            for selected in bodies {
+                let matched = MatchedEvent {
+                    key,
+                    rule,
+                    event,
+                    node: &self.node,
+                    row: &row,
+                    selected: selected.as_ref(),
+                };
+                let Some(content) = content(&matched) else {
+                    continue;
+                };
+                if rule.shape.format.implementation().renders_selection() && !rule.is_constant() {
+                    let selected = selected.unwrap_or_else(|| Value::object(row.all()));
+                    push(&mut requests, rule, content, &Selection(&selected));
+                } else {
+                    push(&mut requests, rule, content, row.fields());
+                }
             }
         }
         requests.into()
     }
-}
-
-/// Evaluates `where` and `select`: `None` if the condition is false, `Some(None)` if the rule selects everything.
-fn evaluate<'s>(rule: &'s Rule, scope: &'s Scope<'_, Row<'_>>) -> Result<Option<Option<Value<'s>>>, Failure> {
-    let selected = rule.select.as_ref().filter(|select| !select.is_everything());
-    let selected = selected.map(|select| scope.select(select)).transpose()?;
-    let holds = match &rule.condition {
-        Some(condition) => scope.holds(condition, selected.as_ref())?,
-        None => true,
-    };
-    Ok(holds.then_some(selected))
 }
 
 impl Rule {

@@ -1,5 +1,6 @@
 //! The meaning of the entries of FROM.
 
+use super::Statement;
 use crate::key::RuleKey;
 use hookhost_guest::topic::TopicFilter;
 
@@ -94,6 +95,25 @@ impl Source<'_> {
 }
 
 impl<'t> Source<'t> {
+    /// The sources of all entries of FROM of a statement, without duplicates.
+    ///
+    /// ```
+    /// use hookhost_webhook::RuleKey;
+    /// use hookhost_webhook::sql::{Source, Statement};
+    ///
+    /// let statement = Statement::parse(r#"SELECT * FROM "t/#", "$events/client_connected""#).unwrap();
+    /// assert_eq!(Source::all(&statement), [Source::Topic("t/#"), Source::Event(RuleKey::ClientConnected)]);
+    /// ```
+    pub fn all(statement: &'t Statement) -> Vec<Source<'t>> {
+        let mut sources = Vec::new();
+        for source in statement.from.iter().flat_map(|entry| Source::of(entry)) {
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
+        }
+        sources
+    }
+
     /// The sources of an entry of FROM: several for an event topic with wildcards.
     pub fn of(entry: &'t str) -> Vec<Source<'t>> {
         if entry.starts_with("$bridges/") || entry.starts_with("$sources/") {
@@ -125,5 +145,68 @@ impl<'t> Source<'t> {
             sources.push(Source::Unknown(entry));
         }
         sources
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources() {
+        for (entry, expected) in [
+            ("t/#", &[Source::Topic("t/#")][..]),
+            ("$SYS/#", &[Source::Topic("$SYS/#")]),
+            ("$events/client_connected", &[Source::Event(RuleKey::ClientConnected)]),
+            ("$events/client/connected", &[Source::Event(RuleKey::ClientConnected)]),
+            (
+                "$events/client_check_authn_complete",
+                &[Source::Event(RuleKey::ClientAuthenticated)],
+            ),
+            (
+                "$events/auth/check_authz_complete",
+                &[Source::Event(RuleKey::ClientAuthorized)],
+            ),
+            ("$events/delivery_dropped", &[Source::Event(RuleKey::DeliveryDropped)]),
+            (
+                "$events/message/delivery_dropped",
+                &[Source::Event(RuleKey::DeliveryDropped)],
+            ),
+            ("$events/client/ping", &[Source::Named("client.ping")]),
+            (
+                "$events/sys/alarm_activated",
+                &[Source::Absent("$events/sys/alarm_activated")],
+            ),
+            (
+                "$events/schema_validation_failed",
+                &[Source::Absent("$events/schema_validation_failed")],
+            ),
+            ("$bridges/mqtt:x", &[Source::Absent("$bridges/mqtt:x")]),
+            ("$events/client_conected", &[Source::Unknown("$events/client_conected")]),
+            (
+                "$events/session/+",
+                &[
+                    Source::Event(RuleKey::SessionSubscribed),
+                    Source::Event(RuleKey::SessionUnsubscribed),
+                ],
+            ),
+            ("$events/sys/#", &[Source::Absent("$events/sys/#")]),
+            ("$events/x/#", &[Source::Unknown("$events/x/#")]),
+        ] {
+            assert_eq!(Source::of(entry), expected, "{entry}");
+        }
+        assert_eq!(Source::of("$events/#").len(), 12);
+        let statement =
+            Statement::parse("SELECT * FROM \"$events/client_connected\", \"$events/client/+\", \"t\", \"t\"").unwrap();
+        assert_eq!(
+            Source::all(&statement),
+            [
+                Source::Event(RuleKey::ClientConnected),
+                Source::Event(RuleKey::ClientDisconnected),
+                Source::Event(RuleKey::ClientConnack),
+                Source::Named("client.ping"),
+                Source::Topic("t"),
+            ]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hookhost_shared::nearest::nearest;
-use hookhost_webhook::sql::{Source, Statement};
+use hookhost_webhook::sql::{Source, Statement, is_column};
 
 use hookhost_settings::{Place, Report, Section, Setting, Value};
 
@@ -95,17 +95,24 @@ fn read_sql(report: &Report, rule: &Place, sql: Option<Setting>) -> Option<(Plac
         return None;
     };
     let text = report.check(setting.written())?;
-    if let Err(error) = Statement::parse(&text) {
-        report.problem(&setting.place, error.to_string());
-        return None;
+    match Statement::parse(&text) {
+        Ok(statement) => {
+            for warning in statement.warnings(&is_column) {
+                report.warning(&setting.place, warning.to_string());
+            }
+        }
+        Err(error) => {
+            report.problem(&setting.place, error.to_string());
+            return None;
+        }
     }
     Some((setting.place, text))
 }
 
 /// The events of `FROM`: for each rule key its topics.
-fn sources(report: &Report, place: &Place, statement: &Statement<'_>) -> BTreeMap<&'static str, Vec<String>> {
+fn sources(report: &Report, place: &Place, statement: &Statement) -> BTreeMap<&'static str, Vec<String>> {
     let mut keys: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for source in statement.sources() {
+    for source in Source::all(statement) {
         match source {
             Source::Event(key) => drop(keys.entry(key.name()).or_default()),
             Source::Named(name) => keys.entry("other").or_default().push(name.to_owned()),
@@ -172,8 +179,8 @@ pub(super) fn canonical(
             for (key, topics) in &keys {
                 let mut made = made(&rule.place, key, &rule.id, to);
                 made.topics = topics.clone();
-                made.select = Some(statement.select.to_owned()).filter(|select| select != "*");
-                made.condition = statement.condition.map(str::to_owned);
+                made.select = Some(statement.select.clone()).filter(|select| select != "*");
+                made.condition = statement.condition.clone();
                 canonical.rules.push(made);
             }
         }

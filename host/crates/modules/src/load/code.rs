@@ -6,29 +6,43 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{LoadError, Loader};
-use crate::builtin;
+use crate::builtin::BuiltIn;
 use crate::folder::{Content, FileHash, MAX_WASM_BYTES, ModuleName};
 use hookhost_wasm as wasm;
 use hookhost_wasm::{Component, Engine};
 
-/// Compiled code and its source; `None`: the default module in the binary.
+/// Compiled code and its source.
 #[derive(Clone)]
 pub(crate) struct Compiled {
-    from: Option<FileHash>,
+    from: CodeSource,
     pub(crate) component: Component,
+}
+
+/// Where code comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CodeSource {
+    File(FileHash),
+    BuiltIn(BuiltIn),
+}
+
+impl CodeSource {
+    fn of(file: Option<&Content>, built_in: BuiltIn) -> CodeSource {
+        file.map_or(CodeSource::BuiltIn(built_in), |content| CodeSource::File(content.hash))
+    }
 }
 
 impl Compiled {
     /// Code that the caller has compiled from a file.
     pub(crate) fn of(file: &Content, component: Component) -> Compiled {
         Compiled {
-            from: Some(file.hash),
+            from: CodeSource::File(file.hash),
             component,
         }
     }
 
-    pub(super) fn is_from(&self, file: Option<&Content>) -> bool {
-        self.from == file.map(|content| content.hash)
+    /// Whether the code is from this file, or without a file from this build of the default module.
+    pub(super) fn is_from(&self, file: Option<&Content>, built_in: BuiltIn) -> bool {
+        self.from == CodeSource::of(file, built_in)
     }
 }
 
@@ -56,10 +70,11 @@ impl Loader {
         &self,
         name: &ModuleName,
         wasm: Option<&Content>,
+        built_in: BuiltIn,
         limit: Duration,
         file: &str,
     ) -> Result<Compiled, LoadError> {
-        let from = wasm.map(|content| content.hash);
+        let from = CodeSource::of(wasm, built_in);
         let refused = |source| {
             let file = file.to_owned();
             match source {
@@ -87,10 +102,10 @@ impl Loader {
                 };
                 (bytes, hash)
             }
-            None if name.is_webhook() => (
-                Bytes::from_static(builtin::WEBHOOK),
-                Sha256::digest(builtin::WEBHOOK).into(),
-            ),
+            None if name.is_webhook() => {
+                let code = built_in.code();
+                (Bytes::from_static(code), Sha256::digest(code).into())
+            }
             None => {
                 return Err(LoadError::Unreadable {
                     file: file.to_owned(),

@@ -18,6 +18,7 @@ use serde_json::Value;
 pub(super) use code::{Compile, Compiled};
 pub use error::LoadError;
 
+use super::builtin::BuiltIn;
 use super::egress::Egress;
 use super::folder::{Content, Files, FolderListing, MAX_TOML_BYTES, ModuleName};
 use super::generation::{Blueprint, Generation, lock};
@@ -207,9 +208,10 @@ impl Loader {
             source,
         };
         let (wasm, limit) = (files.wasm.as_ref(), allowance.compile_time);
-        let compiled = match compiled.filter(|compiled| compiled.is_from(wasm)) {
+        let built_in = BuiltIn::for_config(&config);
+        let compiled = match compiled.filter(|compiled| compiled.is_from(wasm, built_in)) {
             Some(compiled) => compiled.clone(),
-            None => self.compile(name, wasm, limit, &file)?,
+            None => self.compile(name, wasm, built_in, limit, &file)?,
         };
 
         let identity = Identity {

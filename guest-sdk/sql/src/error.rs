@@ -15,7 +15,7 @@ const AROUND: usize = 40;
 
 impl SqlError {
     /// An error at a place of a text, in bytes.
-    pub(super) fn new(text: &str, place: Range<usize>, what: impl Into<String>) -> SqlError {
+    pub(crate) fn new(text: &str, place: Range<usize>, what: impl Into<String>) -> SqlError {
         let floor = |at: usize| {
             (0..=at.min(text.len()))
                 .rev()

@@ -1,0 +1,49 @@
+//! The page of the documentation about functions, made from the table.
+
+use super::{ELSEWHERE, THEMES};
+
+const INTRODUCTION: &str = "\
+# Functions of the rule SQL
+
+The rule SQL of `emqx5` rules ([SQL](webhook.md#sql)) has the functions of EMQX 5.8.9's rule engine. They compute what EMQX
+computes, compared with what EMQX and Erlang 25 answered. Names are case-sensitive.
+
+A function that does not accept its arguments makes the rule fail for the event: nothing is sent, and the log says which
+function refused which arguments. A text is bytes, as in EMQX; functions that count or change characters refuse bytes that
+are not UTF-8.
+";
+
+/// The whole page, in Markdown.
+pub fn page() -> String {
+    let mut page = String::from(INTRODUCTION);
+    for theme in THEMES {
+        page += &format!("\n## {}\n\n| function | result |\n| --- | --- |\n", theme.title);
+        for function in theme.functions {
+            page += &format!(
+                "| `{}` | {} |\n",
+                function.signature.replace('|', "\\|"),
+                function.about
+            );
+        }
+    }
+    page +=
+        "\n## Not supported\n\nA rule with one of these functions sends nothing; `hookhost check` warns about it.\n\n";
+    page += "| function | reason |\n| --- | --- |\n";
+    for (name, reason) in ELSEWHERE {
+        page += &format!("| `{name}` | {reason} |\n");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    /// After a change of the table: `cargo run -p hookhost-sql --features jq --example functions > docs/functions.md`.
+    #[cfg(feature = "jq")]
+    #[test]
+    fn the_page_is_up_to_date() {
+        assert!(
+            super::page() == include_str!("../../../../docs/functions.md"),
+            "docs/functions.md is not up to date"
+        );
+    }
+}
