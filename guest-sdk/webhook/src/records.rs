@@ -173,6 +173,17 @@ pub(crate) enum ConnectStep<'a> {
     Connected(&'a Connack),
 }
 
+/// The client id in the CONNECT packet: empty if the broker assigned one.
+pub(crate) fn requested_client_id(event: &Event) -> &str {
+    let extras = event.extras.as_deref().unwrap_or_default();
+    let is_assigned = extras.iter().any(|(name, _)| name == CLIENT_ID_ASSIGNED);
+    let client = event.client().filter(|_| !is_assigned);
+    client.map_or("", |client| client.id.as_str())
+}
+
+/// The extra of an event of a connection whose client id the broker assigned.
+const CLIENT_ID_ASSIGNED: &str = "client_id_assigned";
+
 /// Whether the broker itself published a message.
 pub(crate) fn is_system(message: &Message) -> bool {
     message.origin == Origin::System

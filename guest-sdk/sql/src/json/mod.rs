@@ -3,8 +3,10 @@
 //! A body is built for every event. For speed the writer uses neither a tree of values nor a formatter. The text is the
 //! same as that of serde_json, except for floats, which are written as EMQX writes them.
 
+mod lenient;
 mod read;
 
+pub use lenient::text_of;
 pub use read::read;
 
 /// Appends a string with its quotes.
@@ -103,9 +105,9 @@ pub fn push_float(out: &mut String, number: f64) {
     }
 }
 
-/// Appends bytes as a string with its quotes. U+FFFD replaces what is not UTF-8.
+/// Appends bytes as a string with its quotes; [`text_of`] describes what happens to bytes that are not UTF-8.
 pub fn push_bytes(out: &mut String, bytes: &[u8]) {
-    push_emqx_string(out, &String::from_utf8_lossy(bytes));
+    push_emqx_string(out, &text_of(bytes));
 }
 
 #[cfg(test)]

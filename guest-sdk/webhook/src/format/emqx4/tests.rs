@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::RuleKey;
 use crate::fixtures::*;
+use crate::{RuleKey, Rules};
 use hookhost_guest::event::{
     Delivery, Detail, DropReason, End, EndReason, Node, Properties, Subscription, Unsubscription,
 };
@@ -60,7 +60,7 @@ fn client_connected() {
 
 #[test]
 fn client_connack() {
-    let (key, detail) = (RuleKey::ClientConnack, || Detail::ClientConnack(connack(c1())));
+    let (key, detail) = (RuleKey::ClientConnack, || Detail::ClientConnected(connack(c1())));
     check(
         &source(),
         key,
@@ -85,6 +85,91 @@ fn client_connack() {
         key,
         refused(),
         r#"{"action":"client_connack","clientid":"c2","username":"undefined","ipaddress":"::1","keepalive":60,"proto_ver":5,"conn_ack":"bad_username_or_password"}"#,
+    );
+}
+
+/// The event of the accepted connection makes both requests, in EMQX's order.
+#[test]
+fn connack_comes_after_connected() {
+    let rules =
+        json!({"format": "emqx4", "urls": ["http://h/"], "rule": {"client_connack": [{}], "client_connected": [{}]}});
+    let rules = Rules::parse(&rules, &testing::host()).unwrap();
+    let actions = |detail| -> Vec<String> {
+        let outcome = rules.webhooks(&testing::event(detail));
+        let bodies = outcome
+            .requests()
+            .iter()
+            .map(|request| request.body_str().unwrap_or_default());
+        bodies
+            .map(|body| {
+                serde_json::from_str::<Value>(body).unwrap()["action"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(actions(Detail::ClientConnack(connack(c1()))), [""; 0]);
+    assert_eq!(
+        actions(Detail::ClientConnected(connack(c1()))),
+        ["client_connected", "client_connack"]
+    );
+    assert_eq!(actions(Detail::ClientConnack(refusal(c1(), 135))), ["client_connack"]);
+}
+
+#[test]
+fn an_assigned_client_id_is_unknown_at_connect_and_connack() {
+    let id = |key: RuleKey, detail| {
+        let mut event = testing::event(detail);
+        event.extras = Some(vec![("client_id_assigned".into(), "true".into())]);
+        let rules = json!({"format": "emqx4", "urls": ["http://h/"], "rule": {key.name(): [{}]}});
+        let outcome = Rules::parse(&rules, &testing::host()).unwrap().webhooks(&event);
+        let body: Value = serde_json::from_str(outcome.requests()[0].body_str().unwrap()).unwrap();
+        body["clientid"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(id(RuleKey::ClientConnect, Detail::ClientConnect(connection(c1()))), "");
+    assert_eq!(id(RuleKey::ClientConnack, Detail::ClientConnected(connack(c1()))), "");
+    assert_eq!(
+        id(RuleKey::ClientConnected, Detail::ClientConnected(connack(c1()))),
+        "c1"
+    );
+}
+
+#[test]
+fn older_versions_have_fewer_keys() {
+    let version = |version: &str| json!({"format": "emqx4", "emqx_version": version});
+    let connack = || Detail::ClientConnected(connack(c2()));
+    let ended = || Detail::ClientDisconnected(disconnection(c1(), EndReason::Closed));
+    for (at, connack_body, ended_body) in [
+        (
+            "4.0",
+            r#"{"username":"undefined","proto_ver":5,"keepalive":60,"ipaddress":"::1","conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","clientid":"c1","action":"client_disconnected"}"#,
+        ),
+        (
+            "4.1",
+            r#"{"username":null,"proto_ver":5,"keepalive":60,"ipaddress":"::1","conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","clientid":"c1","action":"client_disconnected"}"#,
+        ),
+        (
+            "4.2",
+            r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","node":"hookhost@127.0.0.1","disconnected_at":1790000001002,"clientid":"c1","action":"client_disconnected"}"#,
+        ),
+        (
+            "4.3",
+            r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","connected_at":1790000001000,"conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","node":"hookhost@127.0.0.1","disconnected_at":1790000001002,"connected_at":1789999941002,"clientid":"c1","action":"client_disconnected"}"#,
+        ),
+    ] {
+        check(&version(at), RuleKey::ClientConnack, connack(), connack_body);
+        check(&version(at), RuleKey::ClientDisconnected, ended(), ended_body);
+    }
+    check(
+        &version("4.0"),
+        RuleKey::MessagePublish,
+        testing::publish("t/1", b"x").detail,
+        r#"{"ts":1790000001000,"topic":"t/1","retain":false,"qos":1,"payload":"x","from_username":"undefined","from_client_id":"publisher","action":"message_publish"}"#,
     );
 }
 
