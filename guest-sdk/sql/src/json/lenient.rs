@@ -33,7 +33,11 @@ fn codes(bytes: &[u8]) -> Vec<u32> {
         let (continuation, next) = behind.split_at(present);
         let join = |code: u32, byte: &u8| code << 6 | u32::from(byte & 0x3f);
         let is_whole = present == length;
-        codes.push(if is_whole { continuation.iter().fold(bits.into(), join) } else { REPLACEMENT });
+        codes.push(if is_whole {
+            continuation.iter().fold(bits.into(), join)
+        } else {
+            REPLACEMENT
+        });
         rest = next;
     }
     codes
