@@ -2,7 +2,7 @@
 
 use hookhost_guest::event::{
     Authentication, Authorization, Connack, Connection, Delivery, Detail, Disconnection, DropReason, End, Event,
-    Message, Origin, Properties, Session, Subscription, Unsubscription,
+    Message, Origin, Properties, Property, Session, Subscription, Unsubscription,
 };
 
 /// Why a message or a delivery was dropped.
@@ -173,16 +173,16 @@ pub(crate) enum ConnectStep<'a> {
     Connected(&'a Connack),
 }
 
-/// The client id in the CONNECT packet: empty if the broker assigned one.
+/// The client id in the CONNECT packet: empty if the broker assigned one, as far as the event says so.
 pub(crate) fn requested_client_id(event: &Event) -> &str {
-    let extras = event.extras.as_deref().unwrap_or_default();
-    let is_assigned = extras.iter().any(|(name, _)| name == CLIENT_ID_ASSIGNED);
+    let properties = event.connack().and_then(|connack| connack.properties.as_ref());
+    let is_assigned = properties.is_some_and(|properties| {
+        let assigned = |property: &Property| matches!(property, Property::AssignedClientIdentifier(_));
+        properties.standard.iter().any(assigned)
+    });
     let client = event.client().filter(|_| !is_assigned);
     client.map_or("", |client| client.id.as_str())
 }
-
-/// The extra of an event of a connection whose client id the broker assigned.
-const CLIENT_ID_ASSIGNED: &str = "client_id_assigned";
 
 /// Whether the broker itself published a message.
 pub(crate) fn is_system(message: &Message) -> bool {

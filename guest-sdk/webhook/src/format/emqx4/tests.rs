@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixtures::*;
 use crate::{RuleKey, Rules};
 use hookhost_guest::event::{
-    Delivery, Detail, DropReason, End, EndReason, Node, Properties, Subscription, Unsubscription,
+    Delivery, Detail, DropReason, End, EndReason, Node, Properties, Property, Subscription, Unsubscription,
 };
 use hookhost_guest::request::Body;
 use hookhost_guest::testing;
@@ -118,20 +118,24 @@ fn connack_comes_after_connected() {
 }
 
 #[test]
-fn an_assigned_client_id_is_unknown_at_connect_and_connack() {
-    let id = |key: RuleKey, detail| {
-        let mut event = testing::event(detail);
-        event.extras = Some(vec![("client_id_assigned".into(), "true".into())]);
-        let rules = json!({"format": "emqx4", "urls": ["http://h/"], "rule": {key.name(): [{}]}});
-        let outcome = Rules::parse(&rules, &testing::host()).unwrap().webhooks(&event);
-        let body: Value = serde_json::from_str(outcome.requests()[0].body_str().unwrap()).unwrap();
-        body["clientid"].as_str().unwrap().to_owned()
-    };
-    assert_eq!(id(RuleKey::ClientConnect, Detail::ClientConnect(connection(c1()))), "");
-    assert_eq!(id(RuleKey::ClientConnack, Detail::ClientConnected(connack(c1()))), "");
-    assert_eq!(
-        id(RuleKey::ClientConnected, Detail::ClientConnected(connack(c1()))),
-        "c1"
+fn an_assigned_client_id_is_unknown_at_connack() {
+    let mut accepted = connack(c2());
+    accepted.properties = Some(Properties {
+        standard: vec![Property::AssignedClientIdentifier("c2".into())],
+        user: Vec::new(),
+    });
+    let accepted = || Detail::ClientConnected(accepted.clone());
+    check(
+        &source(),
+        RuleKey::ClientConnack,
+        accepted(),
+        r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","connected_at":1790000001000,"conn_ack":"success","clientid":"","action":"client_connack"}"#,
+    );
+    check(
+        &source(),
+        RuleKey::ClientConnected,
+        accepted(),
+        r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","connected_at":1790000001000,"clientid":"c2","action":"client_connected"}"#,
     );
 }
 
