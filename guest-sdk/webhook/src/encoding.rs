@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use crate::format::Format;
-use crate::json::{push_escaped, text_of};
+use crate::json::{push_emqx_escaped, text_of};
 
 /// An encoding of payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,7 +60,7 @@ impl Encoding {
     /// Appends the text of a payload, escaped for JSON and without quotes.
     pub(super) fn push(self, out: &mut String, payload: &[u8]) {
         match self {
-            Encoding::Plain => push_escaped(out, &text_of(payload)),
+            Encoding::Plain => push_emqx_escaped(out, &text_of(payload)),
             Encoding::Base64 => STANDARD.encode_string(payload, out),
             Encoding::Base62 => push_base62(out, payload),
             Encoding::Base62Number => push_number(out, payload),

@@ -16,11 +16,16 @@ pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends a string with its quotes, as EMQX does: the hexadecimal digits of control characters are upper case.
+/// Appends a string with its quotes, as EMQX does; see [`push_emqx_escaped`].
 pub fn push_emqx_string(out: &mut String, text: &str) {
     out.push('"');
-    push_with_digits(out, text, b"0123456789ABCDEF");
+    push_emqx_escaped(out, text);
     out.push('"');
+}
+
+/// Appends a string without quotes, as EMQX does: the hexadecimal digits of control characters are upper case.
+pub fn push_emqx_escaped(out: &mut String, text: &str) {
+    push_with_digits(out, text, b"0123456789ABCDEF");
 }
 
 /// Appends a string without quotes: escapes quotes, backslashes and control characters.

@@ -395,6 +395,7 @@ fn payloads() {
     for (encoding, payload, expected) in [
         ("plain", &b"a\"b\n\xff\xc3\xbc"[..], "\"a\\\"b\\n\u{fffd}ü\""),
         ("plain", b"", "\"\""),
+        ("plain", b"\x0b", "\"\\u000B\""),
         ("base64", b"hello", "\"aGVsbG8=\""),
         ("base64", b"", "\"\""),
         ("base62", b"hello", "\"aGVsbGP\""),
