@@ -7,12 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use crate::format::Format;
-use crate::json::push_escaped;
+use crate::json::{push_emqx_escaped, text_of};
 
 /// An encoding of payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Encoding {
-    /// Text without encoding. Each broker has its own way to handle bytes that are not UTF-8.
+    /// Text without encoding. Each broker has its own way to handle bytes that are not UTF-8: see
+    /// [`text_of`].
     #[default]
     Plain,
     /// Base64 with padding.
@@ -40,7 +41,7 @@ impl Encoding {
         })
     }
 
-    /// Appends a payload as a JSON string. [`Encoding::Plain`] replaces each sequence that is not UTF-8 by U+FFFD. With
+    /// Appends a payload as a JSON string. [`Encoding::Plain`] writes bytes that are not UTF-8 as EMQX does. With
     /// [`Encoding::Base62Number`], a payload longer than [`MAX_NUMBER_BYTES`] becomes `null`, with a warning in the log.
     pub(super) fn push_json(self, out: &mut String, payload: &[u8]) {
         if self == Encoding::Base62Number && payload.len() > MAX_NUMBER_BYTES {
@@ -59,7 +60,7 @@ impl Encoding {
     /// Appends the text of a payload, escaped for JSON and without quotes.
     pub(super) fn push(self, out: &mut String, payload: &[u8]) {
         match self {
-            Encoding::Plain => push_escaped(out, &String::from_utf8_lossy(payload)),
+            Encoding::Plain => push_emqx_escaped(out, &text_of(payload)),
             Encoding::Base64 => STANDARD.encode_string(payload, out),
             Encoding::Base62 => push_base62(out, payload),
             Encoding::Base62Number => push_number(out, payload),

@@ -64,6 +64,11 @@ impl Path {
         &self.head
     }
 
+    /// The parts after the name.
+    pub(crate) fn rest(&self) -> &[String] {
+        &self.rest
+    }
+
     /// Whether the path is only a name.
     pub fn is_name(&self) -> bool {
         self.rest.is_empty()
@@ -73,7 +78,6 @@ impl Path {
 /// Looks up paths for one event. A text is parsed as JSON once, even if several paths lead into it.
 pub struct Lookup<'f> {
     fields: &'f dyn Fields,
-    lists: bool,
     decoded: RefCell<Vec<(String, Option<Rc<Value>>)>>,
 }
 
@@ -82,15 +86,8 @@ impl<'f> Lookup<'f> {
     pub fn new(fields: &'f dyn Fields) -> Lookup<'f> {
         Lookup {
             fields,
-            lists: true,
             decoded: RefCell::default(),
         }
-    }
-
-    /// Numbers in paths do not select elements of lists, as in EMQX.
-    pub(super) fn without_lists(mut self) -> Lookup<'f> {
-        self.lists = false;
-        self
     }
 
     /// The value at a path; `None` if it is missing or null.
@@ -104,33 +101,33 @@ impl<'f> Lookup<'f> {
         let known = |(name, value): &(String, Option<Rc<Value>>)| (*name == path.head).then(|| value.clone());
         let decoded = self.decoded.borrow().iter().find_map(known);
         let inside = match decoded {
-            Some(decoded) => self.inside(&*decoded?, &path.rest),
+            Some(decoded) => inside(&*decoded?, &path.rest),
             None => match &*self.fields.get(&path.head)? {
                 Value::String(text) => {
                     let decoded = serde_json::from_str(text).ok().map(Rc::new);
                     self.decoded.borrow_mut().push((path.head.clone(), decoded.clone()));
-                    self.inside(&*decoded?, &path.rest)
+                    inside(&*decoded?, &path.rest)
                 }
-                value => self.inside(value, &path.rest),
+                value => inside(value, &path.rest),
             },
         };
         inside.filter(|value| !value.is_null()).map(Cow::Owned)
     }
+}
 
-    fn inside(&self, value: &Value, rest: &[String]) -> Option<Value> {
-        let Some((part, further)) = rest.split_first() else {
-            return Some(value.clone());
-        };
-        match value {
-            Value::Object(object) => match object.get(part) {
-                Some(value) => self.inside(value, further),
-                // Names of user properties may contain dots.
-                None => object.get(&rest.join(".")).cloned(),
-            },
-            Value::Array(list) if self.lists => self.inside(list.get(part.parse::<usize>().ok()?)?, further),
-            Value::String(text) => self.inside(&serde_json::from_str(text).ok()?, rest),
-            _ => None,
-        }
+fn inside(value: &Value, rest: &[String]) -> Option<Value> {
+    let Some((part, further)) = rest.split_first() else {
+        return Some(value.clone());
+    };
+    match value {
+        Value::Object(object) => match object.get(part) {
+            Some(value) => inside(value, further),
+            // Names of user properties may contain dots.
+            None => object.get(&rest.join(".")).cloned(),
+        },
+        Value::Array(list) => inside(list.get(part.parse::<usize>().ok()?)?, further),
+        Value::String(text) => inside(&serde_json::from_str(text).ok()?, rest),
+        _ => None,
     }
 }
 
@@ -177,8 +174,6 @@ mod tests {
             assert_eq!(find(path), None, "{path}");
         }
         assert_eq!(find("."), Some(Value::Object(fields.clone())));
-        let path = Path::parse("payload.a.b.0").unwrap();
-        assert_eq!(Lookup::new(&fields).without_lists().find(&path), None);
     }
 
     #[test]

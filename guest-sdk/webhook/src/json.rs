@@ -19,7 +19,7 @@ macro_rules! next {
 
 pub(crate) use {first, next};
 
-pub(crate) use hookhost_sql::json::{push_bool, push_escaped, push_number, push_string};
+pub(crate) use hookhost_sql::json::{push_bool, push_emqx_escaped, push_escaped, push_number, push_string, text_of};
 
 /// Writes an object. `key` is the text before each value, made with [`first`] or [`next`].
 #[derive(Debug, Default)]

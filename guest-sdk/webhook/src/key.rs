@@ -157,7 +157,8 @@ impl RuleKey {
         match hook {
             Hook::ClientConnect => &[RuleKey::ClientConnect],
             Hook::ClientConnack => &[RuleKey::ClientConnack],
-            Hook::ClientConnected => &[RuleKey::ClientConnected],
+            // EMQX reports CONNACK after the connection: see `format::emqx::hooks`.
+            Hook::ClientConnected => &[RuleKey::ClientConnected, RuleKey::ClientConnack],
             Hook::ClientDisconnected => &[RuleKey::ClientDisconnected],
             Hook::ClientAuthenticated => &[RuleKey::ClientAuthenticated],
             Hook::ClientAuthorized => &[RuleKey::ClientAuthorized],
@@ -219,7 +220,7 @@ mod tests {
             assert_eq!(key as usize, index);
             assert_eq!(RuleKey::from_name(key.name()), Some(key));
             let [hook] = *key.hook();
-            assert_eq!(RuleKey::of(hook).last(), Some(&key));
+            assert!(RuleKey::of(hook).contains(&key));
         }
     }
 

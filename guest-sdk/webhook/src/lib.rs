@@ -53,10 +53,10 @@ mod words;
 pub use encoding::Encoding;
 pub use event_fields::EventFields;
 pub use fields::{Fields, Lookup, Path};
-pub use format::{CloudEvents, CloudEventsMode, EXTENSIONS, Encoded, Format};
+pub use format::{CloudEvents, CloudEventsMode, EXTENSIONS, EmqxVersion, Encoded, Format};
 pub use key::RuleKey;
 pub use rules::{Rule, Rules};
-pub use shape::{BodyText, Shape};
+pub use shape::Shape;
 pub use template::{BodyTemplate, DotSegment, HeaderTemplate, Template, TemplateError, UrlTemplate};
 pub use words::event_name;
 

@@ -2,7 +2,7 @@
 
 use hookhost_guest::event::{
     Authentication, Authorization, Connack, Connection, Delivery, Detail, Disconnection, DropReason, End, Event,
-    Message, Origin, Properties, Session, Subscription, Unsubscription,
+    Message, Origin, Properties, Property, Session, Subscription, Unsubscription,
 };
 
 /// Why a message or a delivery was dropped.
@@ -171,6 +171,17 @@ pub(crate) enum ConnectStep<'a> {
     Connack(&'a Connack),
     /// The broker has accepted the connection.
     Connected(&'a Connack),
+}
+
+/// The client id in the CONNECT packet: empty if the broker assigned one, as far as the event says so.
+pub(crate) fn requested_client_id(event: &Event) -> &str {
+    let properties = event.connack().and_then(|connack| connack.properties.as_ref());
+    let is_assigned = properties.is_some_and(|properties| {
+        let assigned = |property: &Property| matches!(property, Property::AssignedClientIdentifier(_));
+        properties.standard.iter().any(assigned)
+    });
+    let client = event.client().filter(|_| !is_assigned);
+    client.map_or("", |client| client.id.as_str())
 }
 
 /// Whether the broker itself published a message.

@@ -62,7 +62,7 @@ impl fmt::Debug for Webhook {
 }
 
 /// Strings among the settings for all rules; the module checks them.
-const TEXTS: [&str; 4] = ["payload_encoding", "method", "body", "cloudevents_mode"];
+const TEXTS: [&str; 5] = ["emqx_version", "payload_encoding", "method", "body", "cloudevents_mode"];
 
 /// Tables among the settings for all rules.
 const TABLES: [&str; 2] = ["headers", "cloudevents_extensions"];

@@ -6,8 +6,8 @@ pub(crate) const EMQX4: Story = Story {
     settings: "format = \"emqx4\"",
     connect: r#"
         {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","clientid":"c1","action":"client_connect"}
-        {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"conn_ack":"success","clientid":"c1","action":"client_connack"}
         {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"clientid":"c1","action":"client_connected"}
+        {"username":"u1","proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","connected_at":<ms>,"conn_ack":"success","clientid":"c1","action":"client_connack"}
     "#,
     disconnect: r#"
         {"username":"u1","reason":"normal","node":"emqx@127.0.0.1","disconnected_at":<ms>,"connected_at":<ms>,"clientid":"c1","action":"client_disconnected"}
@@ -17,7 +17,7 @@ pub(crate) const EMQX4: Story = Story {
         {"username":null,"proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","clientid":"clientid-too-long","action":"client_connect"}
         {"username":null,"proto_ver":$ver,"node":"emqx@127.0.0.1","keepalive":60,"ipaddress":"127.0.0.1","conn_ack":"client_identifier_not_valid","clientid":"clientid-too-long","action":"client_connack"}
     "#,
-    connect_names: &["client_connect", "client_connack", "client_connected"],
+    connect_names: &["client_connect", "client_connected", "client_connack"],
     subscribe: r#"
         {"username":null,"topic":"t/#","opts":{"rh":0,"rap":0,"qos":1,"nl":0},"node":"emqx@127.0.0.1","clientid":"c2","action":"client_subscribe"}
         {"username":null,"topic":"t/#","opts":{"sub_props":{},"rh":0,"rap":0,"qos":1,"nl":0,"is_new":true},"node":"emqx@127.0.0.1","clientid":"c2","action":"session_subscribed"}
@@ -85,8 +85,8 @@ pub(crate) const EMQX4_PAGE: Story = Story {
     settings: "format = \"emqx4\"\nas_documented = true\npayload_encoding = \"base62\"",
     connect: r#"
         {"action":"client_connect","clientid":"c1","username":"u1","ipaddress":"127.0.0.1","keepalive":60,"proto_ver":$ver}
-        {"action":"client_connack","clientid":"c1","username":"u1","ipaddress":"127.0.0.1","keepalive":60,"proto_ver":$ver,"conn_ack":"success"}
         {"action":"client_connected","clientid":"c1","username":"u1","ipaddress":"127.0.0.1","keepalive":60,"proto_ver":$ver,"connected_at":<s>}
+        {"action":"client_connack","clientid":"c1","username":"u1","ipaddress":"127.0.0.1","keepalive":60,"proto_ver":$ver,"conn_ack":"success"}
     "#,
     disconnect: r#"
         {"action":"client_disconnected","clientid":"c1","username":"u1","reason":"normal"}
@@ -96,7 +96,7 @@ pub(crate) const EMQX4_PAGE: Story = Story {
         {"action":"client_connect","clientid":"clientid-too-long","username":"undefined","ipaddress":"127.0.0.1","keepalive":60,"proto_ver":$ver}
         {"action":"client_connack","clientid":"clientid-too-long","username":"undefined","ipaddress":"127.0.0.1","keepalive":60,"proto_ver":$ver,"conn_ack":"client_identifier_not_valid"}
     "#,
-    connect_names: &["client_connect", "client_connack", "client_connected"],
+    connect_names: &["client_connect", "client_connected", "client_connack"],
     subscribe: r#"
         {"action":"client_subscribe","clientid":"c2","username":"undefined","topic":"t/#","opts":{"qos":1}}
         {"action":"session_subscribed","clientid":"c2","username":"undefined","topic":"t/#","opts":{"qos":1}}

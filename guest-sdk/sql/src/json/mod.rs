@@ -3,8 +3,10 @@
 //! A body is built for every event. For speed the writer uses neither a tree of values nor a formatter. The text is the
 //! same as that of serde_json, except for floats, which are written as EMQX writes them.
 
+mod lenient;
 mod read;
 
+pub use lenient::text_of;
 pub use read::read;
 
 /// Appends a string with its quotes.
@@ -14,11 +16,16 @@ pub fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends a string with its quotes, as EMQX does: the hexadecimal digits of control characters are upper case.
+/// Appends a string with its quotes, as EMQX does; see [`push_emqx_escaped`].
 pub fn push_emqx_string(out: &mut String, text: &str) {
     out.push('"');
-    push_with_digits(out, text, b"0123456789ABCDEF");
+    push_emqx_escaped(out, text);
     out.push('"');
+}
+
+/// Appends a string without quotes, as EMQX does: the hexadecimal digits of control characters are upper case.
+pub fn push_emqx_escaped(out: &mut String, text: &str) {
+    push_with_digits(out, text, b"0123456789ABCDEF");
 }
 
 /// Appends a string without quotes: escapes quotes, backslashes and control characters.
@@ -103,9 +110,9 @@ pub fn push_float(out: &mut String, number: f64) {
     }
 }
 
-/// Appends bytes as a string with its quotes. U+FFFD replaces what is not UTF-8.
+/// Appends bytes as a string with its quotes; [`text_of`] describes what happens to bytes that are not UTF-8.
 pub fn push_bytes(out: &mut String, bytes: &[u8]) {
-    push_emqx_string(out, &String::from_utf8_lossy(bytes));
+    push_emqx_string(out, &text_of(bytes));
 }
 
 #[cfg(test)]

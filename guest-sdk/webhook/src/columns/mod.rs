@@ -1,4 +1,4 @@
-//! The columns of EMQX 5's rule engine (5.8), for one event and one rule.
+//! The columns of EMQX 5's rule engine, for one event and one rule: those of 5.8, or of the version that the rule sets.
 //!
 //! Bodies of format `emqx5` consist of columns, `select` selects columns, and `where` uses columns in every format.
 //! [`names`] lists the columns of each kind of event, and [`Row::column`] returns their values. Many columns have the same
@@ -20,10 +20,11 @@ use crate::encoding::Encoding;
 use crate::event_fields::{self, EventFields};
 use crate::format::{EmqxVersion, emqx_code, emqx_drop_reason, emqx_end_reason};
 use crate::key::RuleKey;
-use crate::records::EventRecords;
+use crate::records::{EventRecords, requested_client_id};
 use crate::rules::Rule;
 use crate::sql::{Columns, Value};
-use hookhost_guest::event::{Client, Detail, Event, Node, Subscription};
+use hookhost_guest::event::{Address, Client, Delivery, Detail, Event, Message, Node, Origin, Subscription};
+use names::PING;
 use values::{attributes, host_of, name_of, properties};
 
 /// One event as a row of columns.
@@ -31,11 +32,16 @@ pub(super) struct Row<'e> {
     key: RuleKey,
     fields: EventFields<'e>,
     encoding: Encoding,
-    /// Whether the columns are those of EMQX 5.2, which its documentation describes.
-    documented: bool,
+    version: EmqxVersion,
     /// The parsed data of a [`Detail::Other`].
     data: OnceCell<Option<Json>>,
 }
+
+const V5_0: EmqxVersion = EmqxVersion::new(5, 0);
+/// The version that the documentation of EMQX 5 describes.
+const DOCUMENTED: EmqxVersion = EmqxVersion::new(5, 2);
+const V5_4: EmqxVersion = EmqxVersion::new(5, 4);
+const V5_9: EmqxVersion = EmqxVersion::new(5, 9);
 
 /// The value of the field with this name. An unknown name is a compile error.
 macro_rules! field {
@@ -51,7 +57,15 @@ impl<'e> Row<'e> {
             key,
             fields: EventFields::new(event, node, &rule.action),
             encoding: rule.shape.payload_encoding,
-            documented: rule.shape.as_documented,
+            version: match rule.shape.as_documented {
+                true => DOCUMENTED,
+                // The columns of `where` do not depend on the version of EMQX 4.
+                false => rule
+                    .shape
+                    .emqx_version
+                    .filter(|version| *version >= V5_0)
+                    .unwrap_or(EmqxVersion::V5_8),
+            },
             data: OnceCell::new(),
         }
     }
@@ -67,18 +81,20 @@ impl<'e> Row<'e> {
 
     /// The names of all columns of the event, in descending order, without those in the data of [`Detail::Other`].
     fn names(&self) -> impl Iterator<Item = &'static str> {
-        let names = names::of(&self.event().detail);
-        let old = self.documented;
-        // Before 5.8 an event with `peerhost` had no `peername`, and no event had attributes.
+        let names = names::of(self.key, &self.event().detail);
+        let version = self.version;
         let has_host = names.contains(&"peerhost");
         let is_end = names.contains(&"disconnected_at");
-        names.iter().copied().filter(move |name| {
-            !old || match *name {
-                "client_attrs" => false,
-                "peername" => !has_host,
-                "connected_at" => !is_end,
-                _ => true,
-            }
+        let is_connack = names.contains(&"reason_code");
+        let action_is_empty = self.fields.action().is_empty();
+        names.iter().copied().filter(move |name| match *name {
+            "client_attrs" => version >= EmqxVersion::V5_8,
+            // Before 5.8 an event with `peerhost` had no `peername`.
+            "peername" => version >= EmqxVersion::V5_8 || !has_host,
+            "connected_at" if is_end => version >= EmqxVersion::V5_8,
+            "connected_at" if is_connack => version >= V5_9,
+            "metadata" => !action_is_empty,
+            _ => true,
         })
     }
 
@@ -98,14 +114,18 @@ impl<'e> Row<'e> {
         let event = self.event();
         Some(match name {
             // Columns of every event, or of every event with a client.
+            "clientid" if self.is_answer() => Value::text(requested_client_id(event)),
             "clientid" => field!(self, "clientid"),
             "username" => field!(self, "username"),
             "timestamp" => field!(self, "timestamp"),
             "event" => Value::text(self.event_name()),
             "node" => field!(self, "node"),
-            "metadata" => Value::Object(vec![("rule_id".into(), Value::text(self.fields.action()))]),
-            "peername" => name_of(event.client().and_then(|client| client.peer.as_ref())),
-            "peerhost" => host_of(event.client().and_then(|client| client.peer.as_ref())),
+            "metadata" => match self.fields.action() {
+                "" => Value::Undefined,
+                id => Value::Object(vec![("rule_id".into(), Value::text(id))]),
+            },
+            "peername" => name_of(self.peer()),
+            "peerhost" => host_of(self.peer()),
             "client_attrs" => attributes(event.client()),
             // Columns of messages.
             "topic" => self.topic(),
@@ -114,7 +134,7 @@ impl<'e> Row<'e> {
             "id" => field!(self, "id"),
             "flags" => self.flags(),
             "publish_received_at" => field!(self, "publish_received_at"),
-            "pub_props" => event.message().map(|m| properties(m.properties.as_ref())).into(),
+            "pub_props" => event.message().map(|message| publish_properties(message, event.delivery())).into(),
             "from_clientid" => self.from().map(|publisher| publisher.id.as_str()).into(),
             "from_username" => self.from().and_then(|publisher| publisher.username.as_deref()).into(),
             "puback_props" => match &event.detail {
@@ -127,7 +147,7 @@ impl<'e> Row<'e> {
             // Columns of connections.
             "sockname" => name_of(event.connection().and_then(|c| c.local.as_ref())),
             "proto_name" => field!(self, "proto_name"),
-            "proto_ver" => event.connection().map(|c| c.client.protocol_version).into(),
+            "proto_ver" => self.connected_client().map(|client| client.protocol_version).into(),
             "keepalive" => field!(self, "keepalive"),
             "clean_start" => field!(self, "clean_start"),
             "expiry_interval" => self.expiry(),
@@ -147,7 +167,11 @@ impl<'e> Row<'e> {
             "is_superuser" => field!(self, "superuser"),
             // Columns of decisions, subscriptions and sessions.
             "action" => field!(self, "access"),
-            "authz_source" => event.authorization().map(|a| a.source.as_str()).into(),
+            "authz_source" => event.authorization().map(|a| match a.source.as_str() {
+                // The file that EMQX comes with allows what no other rule denies.
+                "default" => "file",
+                source => source,
+            }).into(),
             "result" => field!(self, "result"),
             "sub_props" => event.subscription().map(subscription_properties).into(),
             "unsub_props" => event.unsubscription().map(|u| properties(u.properties.as_ref())).into(),
@@ -155,6 +179,28 @@ impl<'e> Row<'e> {
             "count" => field!(self, "count"),
             _ => return None,
         })
+    }
+
+    /// The address of the client. EMQX does not know that of the publisher of a will.
+    fn peer(&self) -> Option<&'e Address> {
+        let event = self.event();
+        let is_will = event.message().is_some_and(|message| message.origin == Origin::Will);
+        let is_of_publisher = event.delivery().is_none();
+        let client = event.client().filter(|_| !(is_will && is_of_publisher));
+        client?.peer.as_ref()
+    }
+
+    /// The client of an event of a connection.
+    fn connected_client(&self) -> Option<&'e Client> {
+        match &self.event().detail {
+            Detail::Other(other) if other.name == PING => other.client.as_ref(),
+            _ => self.event().connection().map(|connection| &connection.client),
+        }
+    }
+
+    /// Whether the row is about CONNECT or CONNACK, when EMQX does not know the client id that it assigns.
+    fn is_answer(&self) -> bool {
+        matches!(self.key, RuleKey::ClientConnect | RuleKey::ClientConnack)
     }
 
     fn data(&self) -> Option<&Json> {
@@ -167,6 +213,7 @@ impl<'e> Row<'e> {
 
     fn event_name(&self) -> &'e str {
         match &self.event().detail {
+            _ if self.key == RuleKey::ClientConnack => "client.connack",
             Detail::ClientAuthenticated(_) => "client.check_authn_complete",
             Detail::ClientAuthorized(_) => "client.check_authz_complete",
             Detail::SessionTakenOver(_) => "session.takenover",
@@ -177,9 +224,9 @@ impl<'e> Row<'e> {
 
     fn expiry(&self) -> Value<'_> {
         let expiry = self.event().connection().map(|connection| connection.session_expiry);
-        match &self.event().detail {
+        match self.key {
             // Only this event has milliseconds.
-            Detail::ClientConnack(_) => expiry.map(|seconds| u64::from(seconds) * 1000).into(),
+            RuleKey::ClientConnack => expiry.map(|seconds| u64::from(seconds) * 1000).into(),
             _ => expiry.into(),
         }
     }
@@ -204,7 +251,7 @@ impl<'e> Row<'e> {
         }
         let connection = self.event().connection();
         let end = self.event().end();
-        end.map(|end| emqx_end_reason(end, connection, EmqxVersion::Five))
+        end.map(|end| emqx_end_reason(end, connection, EmqxVersion::V5_8))
             .into()
     }
 
@@ -221,7 +268,7 @@ impl<'e> Row<'e> {
     fn filter(&self, filter: &'e str, group: Option<&str>) -> Value<'e> {
         match group {
             None => Value::text(filter),
-            Some(_) if self.documented => Value::text(filter),
+            Some(_) if self.version < V5_4 => Value::text(filter),
             Some("$queue") => Value::Text(format!("$queue/{filter}").into()),
             Some(group) => Value::Text(format!("$share/{group}/{filter}").into()),
         }
@@ -278,11 +325,24 @@ impl Columns for Row<'_> {
 
 /// The properties of a subscription, including its identifier.
 fn subscription_properties(subscription: &Subscription) -> Value<'_> {
-    match (properties(subscription.properties.as_ref()), subscription.id) {
-        (Value::Object(entries), Some(id)) => {
-            let id = ("Subscription-Identifier".into(), id.into());
-            Value::object(entries.into_iter().chain([id]))
-        }
-        (known, _) => known,
-    }
+    with_identifiers(properties(subscription.properties.as_ref()), subscription.id.as_slice())
+}
+
+/// The properties of a message, and for a delivery the identifiers of the subscriptions that it matches.
+fn publish_properties<'e>(message: &'e Message, delivery: Option<&'e Delivery>) -> Value<'e> {
+    let ids = delivery.and_then(|delivery| delivery.subscription_ids.as_deref());
+    with_identifiers(properties(message.properties.as_ref()), ids.unwrap_or_default())
+}
+
+/// Adds identifiers of subscriptions: a number, or a list if there are several.
+fn with_identifiers<'e>(properties: Value<'e>, ids: &[u32]) -> Value<'e> {
+    let ids = match ids {
+        [] => return properties,
+        [id] => Value::from(*id),
+        ids => Value::List(ids.iter().copied().map(Value::from).collect()),
+    };
+    let Value::Object(entries) = properties else {
+        return properties;
+    };
+    Value::object(entries.into_iter().chain([("Subscription-Identifier".into(), ids)]))
 }

@@ -2,6 +2,8 @@
 
 use hookhost_guest::event::Detail;
 
+use crate::key::RuleKey;
+
 /// The columns of every event.
 const COMMON: &[&str] = &["timestamp", "node", "metadata", "event"];
 
@@ -22,7 +24,7 @@ const CONNECTED: &[&str] = &[
 #[rustfmt::skip]
 const CONNACK: &[&str] = &[
     "username", "timestamp", "sockname", "reason_code", "proto_ver", "proto_name", "peername", "node", "metadata",
-    "keepalive", "expiry_interval", "event", "conn_props", "clientid", "clean_start",
+    "keepalive", "expiry_interval", "event", "connected_at", "conn_props", "clientid", "clean_start",
 ];
 
 #[rustfmt::skip]
@@ -108,7 +110,7 @@ const OTHER: &[&str] = &[
 ];
 
 /// All kinds of events.
-const KINDS: [&[&str]; 17] = [
+const KINDS: [&[&str]; 18] = [
     CONNECT,
     CONNECTED,
     CONNACK,
@@ -126,6 +128,7 @@ const KINDS: [&[&str]; 17] = [
     DELIVERY_DROPPED,
     LOST,
     OTHER,
+    PINGED,
 ];
 
 /// Whether any kind of event has a column with this name.
@@ -133,9 +136,19 @@ pub(crate) fn is_column(name: &str) -> bool {
     KINDS.iter().any(|names| names.contains(&name))
 }
 
-/// The names of the columns of an event, without those in the data of [`Detail::Other`].
-pub(super) fn of(detail: &Detail) -> &'static [&'static str] {
+/// The name of the event of a PINGREQ packet.
+pub(super) const PING: &str = "client.ping";
+
+#[rustfmt::skip]
+const PINGED: &[&str] = &[
+    "username", "timestamp", "proto_ver", "peername", "node", "metadata", "event", "clientid",
+];
+
+/// The names of the columns of an event in all versions of EMQX, without those in the data of [`Detail::Other`]. `key` is
+/// the key of the rule.
+pub(super) fn of(key: RuleKey, detail: &Detail) -> &'static [&'static str] {
     match detail {
+        _ if key == RuleKey::ClientConnack => CONNACK,
         Detail::ClientConnect(_) => CONNECT,
         Detail::ClientConnack(_) => CONNACK,
         Detail::ClientConnected(_) => CONNECTED,
@@ -155,6 +168,7 @@ pub(super) fn of(detail: &Detail) -> &'static [&'static str] {
         Detail::MessageAcked(_) => ACKED,
         Detail::DeliveryDropped(_) => DELIVERY_DROPPED,
         Detail::DeliveryLost(_) => LOST,
+        Detail::Other(other) if other.name == PING => PINGED,
         Detail::Other(other) if other.client.is_some() => OTHER,
         Detail::Other(_) => COMMON,
     }

@@ -74,7 +74,7 @@ fn standard_property(property: &Property) -> (Cow<'_, str>, Value<'_>) {
     let value = match value {
         PropertyValue::Number(number) => number.into(),
         PropertyValue::Text(text) => Value::text(text),
-        PropertyValue::Binary(bytes) => Value::Text(String::from_utf8_lossy(bytes)),
+        PropertyValue::Binary(bytes) => Value::bytes(bytes),
     };
     (Cow::Borrowed(name), value)
 }

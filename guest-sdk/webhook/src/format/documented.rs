@@ -29,7 +29,7 @@ pub(super) fn body(page: Page, key: RuleKey, rule: &Rule, event: &Event) -> Opti
     writer.out.text(first!("action"), &rule.action);
     match (key, &event.detail) {
         (RuleKey::ClientConnect, Detail::ClientConnect(connection)) => writer.connection(connection),
-        (RuleKey::ClientConnack, Detail::ClientConnack(connack)) => {
+        (RuleKey::ClientConnack, Detail::ClientConnack(connack) | Detail::ClientConnected(connack)) => {
             writer.connection(&connack.connection);
             let answer = match page {
                 Page::Emqx4 => emqx::code(connack.code),
@@ -46,7 +46,7 @@ pub(super) fn body(page: Page, key: RuleKey, rule: &Rule, event: &Event) -> Opti
         (RuleKey::ClientDisconnected, Detail::ClientDisconnected(disconnection)) => {
             let connection = &disconnection.connection;
             writer.client(&connection.client);
-            let reason = emqx::end(&disconnection.end, Some(connection), EmqxVersion::Four);
+            let reason = emqx::end(&disconnection.end, Some(connection), EmqxVersion::V4_4);
             writer.out.text(next!("reason"), &reason);
         }
         (RuleKey::ClientSubscribe, Detail::ClientSubscribe(subscription))
@@ -64,7 +64,7 @@ pub(super) fn body(page: Page, key: RuleKey, rule: &Rule, event: &Event) -> Opti
         }
         (RuleKey::SessionTerminated, Detail::SessionTerminated(termination)) => {
             writer.client(&termination.session.client);
-            let reason = emqx::end(&termination.end, None, EmqxVersion::Four);
+            let reason = emqx::end(&termination.end, None, EmqxVersion::V4_4);
             writer.out.text(next!("reason"), &reason);
         }
         (RuleKey::MessagePublish, Detail::MessagePublish(message)) => {

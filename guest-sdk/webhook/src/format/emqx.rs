@@ -1,19 +1,73 @@
-//! What EMQX 4 and 5 have in common: which drops they report, and their words for reasons and reason codes.
+//! What EMQX 4 and 5 have in common: their versions, which drops they report, the order of CONNACK, and their words for
+//! reasons and reason codes.
 //!
 //! EMQX uses the names of MQTT 5's reason codes for clients of every version, and words of its own for reasons without a
 //! code. Reasons that EMQX does not have get similar words.
 
 use std::borrow::Cow;
 
-use hookhost_guest::{Connection, Detail, DropReason, End, EndReason, Event, Transport};
+use hookhost_guest::{Connection, Detail, DropReason, End, EndReason, Event, Hook, Transport};
 
+use super::Format;
 use crate::key::RuleKey;
 
-/// The version of EMQX, where the words differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EmqxVersion {
-    Four,
-    Five,
+/// A version of EMQX. Bodies of different versions have different keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EmqxVersion {
+    major: u8,
+    minor: u8,
+}
+
+impl EmqxVersion {
+    /// The version of format `emqx4` unless a rule sets another one.
+    pub(crate) const V4_4: EmqxVersion = EmqxVersion::new(4, 4);
+    /// The version of format `emqx5` unless a rule sets another one.
+    pub(crate) const V5_8: EmqxVersion = EmqxVersion::new(5, 8);
+
+    pub(crate) const fn new(major: u8, minor: u8) -> EmqxVersion {
+        EmqxVersion { major, minor }
+    }
+
+    /// The versions that a rule of a format may set: `"4.0"` to `"4.4"`, or `"5.0"` to `"6.2"`; none for other formats.
+    pub(crate) fn names(format: Format) -> &'static [&'static str] {
+        match format {
+            Format::Emqx4 => &["4.0", "4.1", "4.2", "4.3", "4.4"],
+            Format::Emqx5 => &[
+                "5.0", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6", "5.7", "5.8", "5.9", "5.10", "6.0", "6.1", "6.2",
+            ],
+            _ => &[],
+        }
+    }
+
+    /// The version with a name such as `5.8`.
+    pub(crate) fn from_name(name: &str) -> Option<EmqxVersion> {
+        let (major, minor) = name.split_once('.')?;
+        Some(EmqxVersion::new(major.parse().ok()?, minor.parse().ok()?))
+    }
+
+    fn is_4(self) -> bool {
+        self.major == 4
+    }
+}
+
+/// The hooks of a key in both versions.
+///
+/// A rule for CONNACK gets the events of refused connections, and for accepted ones the event that the client is
+/// connected: it has the same content, and EMQX reports CONNACK after it. So no event has to be held back.
+pub(super) fn hooks(key: RuleKey) -> &'static [Hook] {
+    match key {
+        RuleKey::ClientConnack => &[Hook::ClientConnack, Hook::ClientConnected],
+        RuleKey::MessageDropped => &[Hook::MessageDropped, Hook::MessageRefused],
+        key => key.hook(),
+    }
+}
+
+/// Whether EMQX reports CONNACK with this event. True for all other keys.
+pub(super) fn reports_connack(key: RuleKey, event: &Event) -> bool {
+    match (key, &event.detail) {
+        (RuleKey::ClientConnack, Detail::ClientConnack(connack)) => connack.code >= 128,
+        _ => true,
+    }
 }
 
 /// Whether EMQX reports a publish that was refused as a dropped message: only those of QoS 2 that it could not accept.
@@ -81,26 +135,28 @@ pub(crate) fn end<'e>(end: &'e End, connection: Option<&Connection>, emqx: EmqxV
     let transport = connection.map_or(Transport::Tcp, |connection| connection.transport);
     let by_code = end.code.filter(|code| *code != 0).map(code);
     // EMQX 4 prints an unknown reason as null.
-    let unknown = match emqx {
-        EmqxVersion::Four => "null",
-        EmqxVersion::Five => "internal_error",
+    let unknown = if emqx.is_4() { "null" } else { "internal_error" };
+    let closed = match transport {
+        Transport::Tls => "ssl_closed",
+        _ => "tcp_closed",
     };
     Cow::Borrowed(match end.reason {
         EndReason::Disconnect => by_code.unwrap_or("normal"),
         EndReason::Closed => match (transport, text) {
-            (Transport::Websocket | Transport::WebsocketTls, Some(_)) if emqx == EmqxVersion::Five => "internal_error",
+            (Transport::Websocket | Transport::WebsocketTls, Some(_)) if !emqx.is_4() => "internal_error",
             (Transport::Websocket | Transport::WebsocketTls, Some(close_code)) => close_code,
-            (Transport::Tls, _) => "ssl_closed",
-            _ => "tcp_closed",
+            _ => closed,
         },
-        EndReason::SocketError => text.unwrap_or("closed"),
+        // Erlang does not distinguish a reset from a connection that was closed.
+        EndReason::SocketError => match text {
+            Some("econnreset") => closed,
+            text => text.unwrap_or("closed"),
+        },
         EndReason::IoTimeout => "etimedout",
         EndReason::KeepAliveTimeout => "keepalive_timeout",
         EndReason::Kicked => "kicked",
-        EndReason::TakenOver => match emqx {
-            EmqxVersion::Four => "takeovered",
-            EmqxVersion::Five => "takenover",
-        },
+        EndReason::TakenOver if emqx.is_4() => "takeovered",
+        EndReason::TakenOver => "takenover",
         EndReason::Discarded => "discarded",
         EndReason::NotAuthorized => "not_authorized",
         EndReason::ProtocolError => match end.code {
@@ -165,8 +221,15 @@ mod tests {
                 EndReason::SocketError,
                 None,
                 Some("econnreset"),
-                "econnreset",
-                "econnreset",
+                "tcp_closed",
+                "tcp_closed",
+            ),
+            (
+                EndReason::SocketError,
+                None,
+                Some("etimedout"),
+                "etimedout",
+                "etimedout",
             ),
             (EndReason::SocketError, None, None, "closed", "closed"),
             (EndReason::IoTimeout, None, None, "etimedout", "etimedout"),
@@ -232,9 +295,37 @@ mod tests {
                 text: text.map(str::to_owned),
                 ..testing::end(reason)
             };
-            assert_eq!(end(&ended, None, EmqxVersion::Four), four, "{reason:?} {code:?}");
-            assert_eq!(end(&ended, None, EmqxVersion::Five), five, "{reason:?} {code:?}");
+            assert_eq!(end(&ended, None, EmqxVersion::V4_4), four, "{reason:?} {code:?}");
+            assert_eq!(end(&ended, None, EmqxVersion::V5_8), five, "{reason:?} {code:?}");
         }
+    }
+
+    #[test]
+    fn versions_have_an_order() {
+        for format in [Format::Emqx4, Format::Emqx5] {
+            let versions: Vec<_> = EmqxVersion::names(format)
+                .iter()
+                .map(|name| EmqxVersion::from_name(name).unwrap())
+                .collect();
+            assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
+        }
+        assert_eq!(EmqxVersion::names(Format::Rmqtt), [""; 0]);
+        for name in ["", "5", "5.", "5.x", "v5.8", "5.8.9"] {
+            assert_eq!(EmqxVersion::from_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_reset_over_tls_is_like_a_closed_connection() {
+        let reset = End {
+            text: Some("econnreset".to_owned()),
+            ..testing::end(EndReason::SocketError)
+        };
+        let connection = Connection {
+            transport: Transport::Tls,
+            ..testing::connection("c")
+        };
+        assert_eq!(end(&reset, Some(&connection), EmqxVersion::V5_8), "ssl_closed");
     }
 
     #[test]
@@ -254,8 +345,8 @@ mod tests {
                 transport,
                 ..testing::connection("c")
             };
-            assert_eq!(end(&closed(text), Some(&connection), EmqxVersion::Four), four);
-            assert_eq!(end(&closed(text), Some(&connection), EmqxVersion::Five), five);
+            assert_eq!(end(&closed(text), Some(&connection), EmqxVersion::V4_4), four);
+            assert_eq!(end(&closed(text), Some(&connection), EmqxVersion::V5_8), five);
         }
     }
 

@@ -19,8 +19,9 @@ mod template;
 
 pub use cloudevents::{CloudEvents, CloudEventsMode, EXTENSIONS, Encoded};
 pub(crate) use content::{Content, MatchedEvent};
+pub use emqx::EmqxVersion;
 pub(crate) use emqx::code as emqx_code;
-pub(crate) use emqx::{EmqxVersion, drop as emqx_drop_reason, end as emqx_end_reason};
+pub(crate) use emqx::{drop as emqx_drop_reason, end as emqx_end_reason};
 
 use hookhost_guest::{Event, Hook, Problems};
 
@@ -28,7 +29,7 @@ use crate::encoding::Encoding;
 use crate::event_fields::EventFields;
 use crate::key::RuleKey;
 use crate::parse::RuleTable;
-use crate::shape::{BodyText, Shape};
+use crate::shape::Shape;
 use crate::template::{BodyTemplate, Template, TemplateError, UrlTemplate};
 
 /// The list of all formats: name in Rust and implementation, in the order of error messages.
@@ -125,14 +126,19 @@ pub(crate) trait BodyFormat: Sync {
         Encoding::Base62
     }
 
-    /// Whether templates look up what the rule selects, instead of the fields of the event.
+    /// Whether a request without a body still has the header `content-type`.
+    fn keeps_content_type(&self) -> bool {
+        false
+    }
+
+    /// Whether templates look up what the rule selects, instead of the fields of the event, and are rendered as in EMQX 5.
     fn renders_selection(&self) -> bool {
         false
     }
 
     /// Reads the `body` of a rule.
-    fn parse_body(&self, text: &str) -> Result<BodyText, TemplateError> {
-        BodyTemplate::parse(text).map(BodyText::Checked)
+    fn parse_body(&self, text: &str) -> Result<BodyTemplate, TemplateError> {
+        BodyTemplate::parse(text)
     }
 
     /// Reads a URL of a rule.
@@ -142,7 +148,8 @@ pub(crate) trait BodyFormat: Sync {
 }
 
 /// The settings that only some formats support.
-pub(crate) const FORMAT_SETTINGS: [&str; 5] = [
+pub(crate) const FORMAT_SETTINGS: [&str; 6] = [
+    "emqx_version",
     "payload_encoding",
     "body",
     "cloudevents_mode",

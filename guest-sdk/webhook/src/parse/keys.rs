@@ -5,13 +5,19 @@ use super::{Found, Reader};
 use hookhost_guest::Method;
 
 use crate::encoding::Encoding;
-use crate::format::{CloudEvents, CloudEventsMode, Format};
-use crate::shape::BodyText;
-use crate::template::{HeaderTemplate, Template, UrlTemplate};
+use crate::format::{CloudEvents, CloudEventsMode, EmqxVersion, Format};
+use crate::template::{BodyTemplate, HeaderTemplate, Template, UrlTemplate};
 
 impl<'a> Reader<'a> {
     pub(super) fn format(&mut self, found: &Found<'_>) -> Option<Format> {
         self.choice(found, &Format::ALL.map(Format::name), Format::from_name)
+    }
+
+    pub(super) fn emqx_version(&mut self, found: &Found<'_>, format: Format) -> Option<EmqxVersion> {
+        let names = EmqxVersion::names(format);
+        self.choice(found, names, |name| {
+            EmqxVersion::from_name(name).filter(|_| names.contains(&name))
+        })
     }
 
     pub(super) fn encoding(&mut self, found: &Found<'_>, format: Format) -> Option<Encoding> {
@@ -74,7 +80,7 @@ impl<'a> Reader<'a> {
         truth.unwrap_or_default()
     }
 
-    pub(super) fn body(&mut self, found: &Found<'_>, format: Format) -> Option<BodyText> {
+    pub(super) fn body(&mut self, found: &Found<'_>, format: Format) -> Option<BodyTemplate> {
         let text = text(&found.at, found.value, &mut self.problems)?;
         let body = format.implementation().parse_body(text).and_then(|body| {
             format.check_fields(body.template())?;
@@ -107,7 +113,10 @@ impl<'a> Reader<'a> {
             let name = name.to_ascii_lowercase();
             if name.is_empty() || !name.bytes().all(is_token) {
                 self.problem(&inner, "is not a valid name of an HTTP header".to_owned());
-            } else if ["content-length", "host", "transfer-encoding", "connection"].contains(&name.as_str()) {
+            } else if ["content-length", "host", "transfer-encoding", "connection"].contains(&name.as_str())
+                // EMQX 5 sends this one, and it is true.
+                && (name.as_str(), text) != ("connection", "keep-alive")
+            {
                 self.problem(&inner, "is a header that the host sets".to_owned());
             }
             let template = HeaderTemplate::parse(text).and_then(|template| {

@@ -15,10 +15,11 @@ use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
 
 /// Settings that apply to all rules; a rule may override each of them.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "urls",
     "format",
     "as_documented",
+    "emqx_version",
     "payload_encoding",
     "method",
     "headers",
@@ -232,8 +233,18 @@ impl<'a> Reader<'a> {
     /// The settings for the form of requests.
     fn shape(&mut self, table: &RuleTable<'a>, format: Format) -> Shape {
         let find = |name: &str| table.find(name).filter(|_| format.supports(name));
-        let [as_documented, encoding, method, headers, body, mode, extensions] = [
+        let [
+            as_documented,
+            version,
+            encoding,
+            method,
+            headers,
+            body,
+            mode,
+            extensions,
+        ] = [
             "as_documented",
+            "emqx_version",
             "payload_encoding",
             "method",
             "headers",
@@ -246,6 +257,7 @@ impl<'a> Reader<'a> {
         Shape {
             format,
             as_documented: as_documented.is_some_and(|found| self.truth(&found)),
+            emqx_version: version.and_then(|found| self.emqx_version(&found, format)),
             payload_encoding: encoding
                 .and_then(|found| self.encoding(&found, format))
                 .unwrap_or_default(),
@@ -302,6 +314,9 @@ impl<'a> Reader<'a> {
         }
         if let Some(found) = shared.find("as_documented") {
             self.truth(&found);
+        }
+        if let Some(found) = shared.find("emqx_version").filter(|_| format.supports("emqx_version")) {
+            self.emqx_version(&found, format);
         }
         if let Some(found) = shared.find("payload_encoding") {
             self.encoding(&found, format);

@@ -68,8 +68,8 @@ fn every_mistake_is_named_with_its_key() {
     refused(
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
-            "colour: is not known; known are rule, variables, urls, format, as_documented, payload_encoding, method, headers, body, \
-             cloudevents_mode, cloudevents_extensions",
+            "colour: is not known; known are rule, variables, urls, format, as_documented, emqx_version, payload_encoding, \
+             method, headers, body, cloudevents_mode, cloudevents_extensions",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
         ],

@@ -13,9 +13,9 @@ use crate::fields::Fields;
 use crate::format::{Content, MatchedEvent};
 use crate::key::RuleKey;
 use crate::shape::Shape;
-use crate::sql::{Columns, Condition, Scope, Select, Selected, Selection, Value};
+use crate::sql::{Columns, Condition, Scope, Select, Selected, Value};
 use crate::system::EventSystem;
-use crate::template::UrlTemplate;
+use crate::template::{DotSegment, HeaderTemplate, SelectedRow, UrlTemplate};
 use hookhost_guest::event::{Event, Hook, Interest, Node};
 use hookhost_guest::request::{Body, Outcome, Request};
 use hookhost_guest::topic::TopicFilter;
@@ -222,12 +222,18 @@ impl Rules {
                 let Some(content) = content(&matched) else {
                     continue;
                 };
-                if rule.shape.format.implementation().renders_selection() && !rule.is_constant() {
-                    let selected = selected.unwrap_or_else(|| Value::object(row.all()));
-                    push(&mut requests, rule, content, &Selection(&selected));
-                } else {
-                    push(&mut requests, rule, content, row.fields());
+                if !rule.shape.format.implementation().renders_selection() {
+                    push(&mut requests, rule, content, &Placeholders::Fields(row.fields()));
+                    continue;
                 }
+                let selected = match selected {
+                    Some(selected) => selected,
+                    // No placeholder looks anything up.
+                    None if rule.is_constant() => Value::Undefined,
+                    None => Value::object(row.all()),
+                };
+                let selected = SelectedRow::new(&selected);
+                push(&mut requests, rule, content, &Placeholders::Selected(&selected));
             }
         }
         requests.into()
@@ -246,21 +252,45 @@ impl Rule {
     }
 }
 
+/// Where the placeholders of URLs and headers are looked up.
+enum Placeholders<'a> {
+    /// The fields of the event.
+    Fields(&'a dyn Fields),
+    /// What the rule selects, as in EMQX 5.
+    Selected(&'a SelectedRow<'a>),
+}
+
+impl Placeholders<'_> {
+    fn header(&self, template: &HeaderTemplate) -> Option<String> {
+        match self {
+            Placeholders::Fields(fields) => template.render(*fields),
+            Placeholders::Selected(selected) => Some(template.render_emqx5(selected)),
+        }
+    }
+
+    fn url(&self, template: &UrlTemplate) -> Result<String, DotSegment> {
+        match self {
+            Placeholders::Fields(fields) => template.render(*fields),
+            Placeholders::Selected(selected) => template.render_emqx5(selected),
+        }
+    }
+}
+
 /// Appends the requests of a rule: one with the content for each of its URLs.
-fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, fields: &dyn Fields) {
+fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, placeholders: &Placeholders<'_>) {
     let mut headers = content.headers;
     for (name, template) in &rule.shape.headers {
         headers.retain(|(known, _)| known != name);
-        headers.extend(template.render(fields).map(|value| (name.clone(), value)));
+        headers.extend(placeholders.header(template).map(|value| (name.clone(), value)));
     }
     let mut request = Request::new(rule.shape.method, String::new());
     if rule.shape.method.has_body() {
         request.body = content.body;
-    } else {
+    } else if !rule.shape.format.implementation().keeps_content_type() {
         headers.retain(|(name, _)| name != "content-type");
     }
     request.headers = headers;
-    let mut urls = rule.urls.iter().filter_map(|url| match url.render(fields) {
+    let mut urls = rule.urls.iter().filter_map(|url| match placeholders.url(url) {
         Ok(url) => Some(url),
         Err(error) => {
             hookhost_guest::warn!("rule '{}' sends nothing for this event: {error}", rule.action);

@@ -1,13 +1,11 @@
-//! The rule SQL of EMQX 5 with the events of this module: the entries of FROM, and what a rule selects as fields of
-//! templates. The language itself is the library [`hookhost_sql`].
+//! The rule SQL of EMQX 5 with the events of this module: the entries of FROM. The language itself is the library
+//! [`hookhost_sql`].
 
-mod selection;
 mod source;
 
 pub use hookhost_sql::{
     Columns, Condition, Failure, Scope, Select, Selected, SqlError, Statement, System, Table, Value,
 };
-pub(crate) use selection::Selection;
 pub use source::Source;
 
 /// Whether any kind of event has a column with this name. Events of other brokers may have further columns.

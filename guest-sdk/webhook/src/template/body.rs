@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Part, Template, TemplateError, push_plain};
+use super::{Part, SelectedRow, Template, TemplateError, push_plain};
 use crate::fields::{Fields, Lookup, Path};
 use crate::json::{push_escaped, push_string};
 use hookhost_guest::request::Body;
@@ -44,6 +44,22 @@ impl BodyTemplate {
             false => None,
         };
         Ok(BodyTemplate { template, quoted })
+    }
+
+    /// Parses the template of a body as EMQX 5 does: every text is valid, and values are not escaped.
+    pub fn parse_emqx5(text: &str) -> BodyTemplate {
+        BodyTemplate {
+            template: Template::parse_emqx5(text),
+            quoted: None,
+        }
+    }
+
+    /// The body as in EMQX 5.
+    pub(crate) fn render_emqx5(&self, selected: &SelectedRow<'_>) -> Body {
+        match String::from_utf8(self.template.render_emqx5(selected)) {
+            Ok(text) => Body::Text(text),
+            Err(error) => Body::Bytes(error.into_bytes()),
+        }
     }
 
     /// The parsed text.

@@ -1,6 +1,6 @@
 //! Templates of HTTP header values, in which a line break must not start another header.
 
-use super::{Template, TemplateError};
+use super::{SelectedRow, Template, TemplateError};
 use crate::fields::Fields;
 
 /// The template of a header's value.
@@ -25,15 +25,19 @@ impl HeaderTemplate {
     /// The value for an event. Control characters become blanks, and blanks at both ends are removed. Returns `None` if the
     /// value is empty; the header is then not sent.
     pub fn render(&self, fields: &dyn Fields) -> Option<String> {
-        clean(&self.0.render(fields))
+        Some(clean(&self.0.render(fields))).filter(|text| !text.is_empty())
+    }
+
+    /// The value as in EMQX 5, which also sends headers without a value.
+    pub(crate) fn render_emqx5(&self, selected: &SelectedRow<'_>) -> String {
+        clean(&String::from_utf8_lossy(&self.0.render_emqx5(selected)))
     }
 }
 
-/// A text that is valid in a header; `None` if it is empty.
-fn clean(text: &str) -> Option<String> {
+/// A text that is valid in a header.
+fn clean(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text = text.trim_matches(' ');
-    (!text.is_empty()).then(|| text.to_owned())
+    text.trim_matches(' ').to_owned()
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@
 //! - [`BodyTemplate`]: plain text, or JSON in which values are escaped inside quotes and written as JSON elsewhere.
 //! - [`HeaderTemplate`]: control characters are replaced by blanks.
 //! - [`UrlTemplate`]: values are percent-encoded, and scheme, host and port are fixed.
-//! - [`Template::render_emqx5`]: as in EMQX 5, without escapes, so a value may change the structure.
+//! - [`Template::parse_emqx5`]: as in EMQX 5, without escapes, so a value may change the structure.
 
 mod body;
+mod emqx5;
 mod header;
 mod url;
 
 pub use body::BodyTemplate;
+pub(crate) use emqx5::SelectedRow;
 pub use header::HeaderTemplate;
 pub(super) use url::push_percent;
 pub use url::{DotSegment, UrlTemplate};
@@ -124,38 +126,6 @@ impl Template {
         Ok(template)
     }
 
-    /// Parses a text as EMQX 5 does. Every text is valid: `${…}` with characters other than letters, digits, `_` and dots is
-    /// not a placeholder and stays in the text.
-    pub fn parse_emqx5(text: &str) -> Template {
-        let mut template = Template { parts: Vec::new() };
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
-            template.push_text(before);
-            let inside = after.split_once('}').map(|(inside, _)| inside);
-            let whole = |inside: &&str| inside.is_empty() || is_plain(&inside.replace('.', "_"));
-            match inside {
-                Some("$") => template.push_text("$"),
-                Some(inside) if whole(&inside) => {
-                    let path = Path::parse(if inside.is_empty() { "." } else { inside });
-                    // No field has an empty name between dots.
-                    template
-                        .parts
-                        .push(path.map_or_else(|| Part::Text("undefined".to_owned()), Part::Field));
-                }
-                _ => {
-                    template.push_text("${");
-                    rest = after;
-                    continue;
-                }
-            }
-            rest = inside
-                .and_then(|inside| after.get(inside.len() + 1..))
-                .unwrap_or_default();
-        }
-        template.push_text(rest);
-        template
-    }
-
     fn push_text(&mut self, more: &str) {
         match self.parts.last_mut() {
             _ if more.is_empty() => {}
@@ -194,37 +164,16 @@ impl Template {
 
     /// The result as plain text: texts unchanged, other values as JSON, missing values empty.
     pub fn render(&self, fields: &dyn Fields) -> String {
-        self.render_with(&Lookup::new(fields), |out, value| {
-            if let Some(value) = value {
-                push_plain(out, value);
-            }
-        })
-    }
-
-    /// The result as in EMQX 5: texts unchanged, objects and lists as JSON, numbers with at most ten decimals, and
-    /// `undefined` for missing values. Nothing is escaped, so a quote in a value makes a JSON body invalid.
-    pub fn render_emqx5(&self, fields: &dyn Fields) -> String {
-        self.render_with(&Lookup::new(fields).without_lists(), |out, value| match value {
-            None => out.push_str("undefined"),
-            Some(Value::Number(number)) if number.is_f64() => {
-                let text = format!("{:.10}", number.as_f64().unwrap_or_default());
-                let short = text.trim_end_matches('0');
-                out.push_str(short);
-                if short.ends_with('.') {
-                    out.push('0');
-                }
-            }
-            Some(value) => push_plain(out, value),
-        })
-    }
-
-    /// Writes the text parts unchanged and calls `push` for the value of each field.
-    fn render_with(&self, lookup: &Lookup<'_>, mut push: impl FnMut(&mut String, Option<&Value>)) -> String {
+        let lookup = Lookup::new(fields);
         let mut out = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Field(path) => push(&mut out, lookup.find(path).as_deref()),
+                Part::Field(path) => {
+                    if let Some(value) = lookup.find(path) {
+                        push_plain(&mut out, &value);
+                    }
+                }
             }
         }
         out
@@ -281,29 +230,6 @@ mod tests {
     }
 
     #[test]
-    fn emqx5_escapes_nothing_and_writes_undefined() {
-        for (text, expected) in [
-            (r#"{"id":"${clientid}"}"#, "{\"id\":\"c\"1\"}"),
-            ("${username} ${nobody} ${payload.x.y}", "undefined undefined undefined"),
-            ("${flags} ${flags.dup}", r#"{"dup":false,"retain":true} false"#),
-            ("${payload.temp} ${payload.f} ${payload.tiny}", "21.5 3.0 0.0"),
-            (
-                "${payload.big} ${payload.n} ${payload.n.0}",
-                "12345678901234567890 [1,2] undefined",
-            ),
-            ("${.qos} ${$}{qos} $${qos}", "1 ${qos} $1"),
-            // What the brokers' pattern does not match stays as it is.
-            ("${a-b} ${ qos } ${qos", "${a-b} ${ qos } ${qos"),
-            ("${${qos}}", "${1}"),
-            ("${qos..x}", "undefined"),
-        ] {
-            assert_eq!(Template::parse_emqx5(text).render_emqx5(&fields()), expected, "{text}");
-        }
-        let whole = |text| Template::parse_emqx5(text).render_emqx5(&fields());
-        assert_eq!(whole("${}"), whole("${.}"));
-    }
-
-    #[test]
     fn mistakes_are_told_when_the_configuration_is_read() {
         let known = ["clientid", "payload", "topic"];
         for (text, expected) in [
@@ -342,7 +268,6 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics_and_text_without_placeholders_stays(text in "([$}{.a\"\\\\]|\\PC){0,20}") {
-            Template::parse_emqx5(&text).render_emqx5(&fields());
             if let Ok(template) = Template::parse(&text) {
                 let rendered = template.render(&fields());
                 if !text.contains("${") {

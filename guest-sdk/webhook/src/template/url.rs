@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
-use super::{Part, Template, TemplateError, push_plain};
-use crate::fields::{Fields, Lookup};
+use super::{Part, SelectedRow, Template, TemplateError, push_plain};
+use crate::fields::{Fields, Lookup, Path};
 
 /// The template of a URL.
 ///
@@ -24,7 +22,6 @@ use crate::fields::{Fields, Lookup};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlTemplate {
     template: Template,
-    emqx5: bool,
 }
 
 /// A value would turn a segment of the path into `.` or `..`, so that the URL would leave the folder of the template.
@@ -46,7 +43,7 @@ impl UrlTemplate {
     ///
     /// Those of [`Template::parse`], and [`TemplateError::InAuthority`].
     pub fn parse(text: &str) -> Result<UrlTemplate, TemplateError> {
-        UrlTemplate::new(Template::parse(text)?, false)
+        UrlTemplate::new(Template::parse(text)?)
     }
 
     /// Parses the template of a URL as EMQX 5 does.
@@ -55,17 +52,17 @@ impl UrlTemplate {
     ///
     /// [`TemplateError::InAuthority`].
     pub fn parse_emqx5(text: &str) -> Result<UrlTemplate, TemplateError> {
-        UrlTemplate::new(Template::parse_emqx5(text), true)
+        UrlTemplate::new(Template::parse_emqx5(text))
     }
 
-    fn new(template: Template, emqx5: bool) -> Result<UrlTemplate, TemplateError> {
+    fn new(template: Template) -> Result<UrlTemplate, TemplateError> {
         let begins_well = match template.parts.first() {
             _ if template.is_constant() => true,
             Some(Part::Text(text)) => authority_ends(text),
             _ => false,
         };
         if begins_well {
-            Ok(UrlTemplate { template, emqx5 })
+            Ok(UrlTemplate { template })
         } else {
             Err(TemplateError::InAuthority)
         }
@@ -82,14 +79,44 @@ impl UrlTemplate {
     ///
     /// [`DotSegment`] if a value would turn a segment of the path into `.` or `..`.
     pub fn render(&self, fields: &dyn Fields) -> Result<String, DotSegment> {
+        let lookup = Lookup::new(fields);
+        self.fill(|out, path| {
+            let mut text = String::new();
+            if let Some(value) = lookup.find(path) {
+                push_plain(&mut text, &value);
+            }
+            let is_free = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            push_encoded(out, text.as_bytes(), is_free);
+        })
+    }
+
+    /// The URL for an event as in EMQX 5, but for characters that a URL cannot contain.
+    ///
+    /// # Errors
+    ///
+    /// [`DotSegment`] if a value would turn a segment of the path into `.` or `..`.
+    pub(crate) fn render_emqx5(&self, selected: &SelectedRow<'_>) -> Result<String, DotSegment> {
+        self.fill(|out, path| {
+            let mut bytes = Vec::new();
+            selected.push(&mut bytes, path);
+            // URL parsers treat a backslash like a slash, and the part after `#` is not sent.
+            let is_free = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
+            push_encoded(out, &bytes, is_free);
+        })
+    }
+
+    /// Writes the text and calls `push` for each placeholder.
+    fn fill(&self, mut push: impl FnMut(&mut String, &Path)) -> Result<String, DotSegment> {
         if let [Part::Text(url)] = self.template.parts.as_slice() {
             return Ok(url.clone());
         }
-        let lookup = match self.emqx5 {
-            true => Lookup::new(fields).without_lists(),
-            false => Lookup::new(fields),
-        };
-        let url = self.template.render_with(&lookup, |out, value| self.push(out, value));
+        let mut url = String::new();
+        for part in &self.template.parts {
+            match part {
+                Part::Text(text) => url.push_str(text),
+                Part::Field(path) => push(&mut url, path),
+            }
+        }
         let path = url.split(['?', '#']).next().unwrap_or_default();
         let climbs = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
         if path.split('/').any(climbs) {
@@ -97,26 +124,14 @@ impl UrlTemplate {
         }
         Ok(url)
     }
+}
 
-    fn push(&self, out: &mut String, value: Option<&Value>) {
-        let mut text = String::new();
-        match value {
-            Some(value) => push_plain(&mut text, value),
-            None if self.emqx5 => text.push_str("undefined"),
-            None => {}
-        }
-        let free = |byte: u8| match byte {
-            b'-' | b'.' | b'_' | b'~' => true,
-            // URL parsers treat a backslash like a slash, and the part after `#` is not sent.
-            _ if self.emqx5 => byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte),
-            _ => byte.is_ascii_alphanumeric(),
-        };
-        for byte in text.bytes() {
-            if free(byte) {
-                out.push(char::from(byte));
-            } else {
-                push_percent(out, byte);
-            }
+fn push_encoded(out: &mut String, bytes: &[u8], is_free: impl Fn(u8) -> bool) {
+    for byte in bytes {
+        if is_free(*byte) {
+            out.push(char::from(*byte));
+        } else {
+            push_percent(out, *byte);
         }
     }
 }
@@ -141,8 +156,9 @@ fn authority_ends(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::Value;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     #[test]
     fn values_stay_in_their_place() {
@@ -177,14 +193,14 @@ mod tests {
                 "{template}"
             );
         }
+        let row = Json::Object(fields.clone());
+        let row = Value::from(&row);
         for (template, expected) in [
             ("http://h/${topic}", "http://h/a/b&c=d%23e"),
             ("http://h/?${clientid}&${none}", "http://h/?c%201/%C3%A9&undefined"),
         ] {
-            assert_eq!(
-                UrlTemplate::parse_emqx5(template).unwrap().render(fields).as_deref(),
-                Ok(expected)
-            );
+            let template = UrlTemplate::parse_emqx5(template).unwrap();
+            assert_eq!(template.render_emqx5(&SelectedRow::new(&row)).as_deref(), Ok(expected));
         }
     }
 

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use super::clients::{Access, LazyClient};
 use super::destination::{Destination, Terms};
@@ -19,11 +19,10 @@ use super::tls::Tls;
 
 /// Headers about the connection and the length of the body. Only the HTTP client sets them. With a wrong length, the
 /// receiver would read the rest of one body as the next request.
-const OWN_HEADERS: [&str; 9] = [
+const OWN_HEADERS: [&str; 8] = [
     "connection",
     "content-length",
     "expect",
-    "keep-alive",
     "proxy-connection",
     "te",
     "trailer",
@@ -150,7 +149,10 @@ impl Endpoint {
         let mut map = HeaderMap::with_capacity(list.len() + 4);
         for (name, text) in list {
             let (name, value) = header(name, text)?;
-            if OWN_HEADERS.contains(&name.as_str()) || self.own.as_ref().is_some_and(|own| own.takes(&name)) {
+            // Connections are kept open, so a request may say so.
+            let keeps_open = name == CONNECTION && value == "keep-alive";
+            let is_own = OWN_HEADERS.contains(&name.as_str()) && !keeps_open;
+            if is_own || self.own.as_ref().is_some_and(|own| own.takes(&name)) {
                 continue;
             }
             map.append(name, value);
@@ -406,9 +408,12 @@ mod tests {
             ("X", "é"),
             ("Content-Length", "7"),
             ("connection", "close"),
+            ("Connection", "keep-alive"),
+            ("keep-alive", "timeout=5"),
         ];
         let prepared = prepare(&endpoint, &list).unwrap();
-        assert_eq!(prepared.headers.len(), 3);
+        assert_eq!(prepared.headers.len(), 5);
+        assert_eq!(prepared.headers[CONNECTION], "keep-alive");
         assert_eq!(prepared.headers.get_all("x").iter().count(), 2);
         for (name, value, at_fault) in [
             ("", "1", "\"\""),

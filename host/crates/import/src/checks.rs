@@ -112,13 +112,7 @@ pub(super) fn header(report: &Report, place: &Place, name: &str, value: &str) ->
 }
 
 /// Headers that the host sets itself: they describe the connection or the length of a request.
-const OWN_HEADERS: [&str; 5] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "transfer-encoding",
-];
+const OWN_HEADERS: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 
 /// A topic filter.
 pub(super) fn topic(report: &Report, place: &Place, text: &str) -> Option<String> {

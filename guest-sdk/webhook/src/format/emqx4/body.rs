@@ -1,13 +1,15 @@
-//! The JSON bodies of EMQX 4's web-hook plugin (4.4.19).
+//! The JSON bodies of EMQX 4's web-hook plugin: those of 4.4.19, or of an older version if the rule sets one.
 //!
-//! Keys are in descending order, because EMQX prints its maps in that order. With `as_documented` the body is another one,
-//! see [`documented`](crate::format::documented).
+//! Keys are in descending order, because EMQX prints its maps in that order. Older versions have fewer keys: `node` and
+//! `disconnected_at` since 4.2, the other `connected_at` than that of `client_connected` since 4.3. EMQX 4.0 writes
+//! `undefined` for a missing user name. With `as_documented` the body is another one, see
+//! [`documented`](crate::format::documented).
 
 use crate::encoding::Encoding;
 use crate::format::emqx::{self, EmqxVersion};
 use crate::json::{ObjectWriter, first, next, push_number, push_string};
 use crate::key::RuleKey;
-use crate::records::ConnectStep;
+use crate::records::{ConnectStep, requested_client_id};
 use crate::rules::Rule;
 use hookhost_guest::{
     Body, Client, Connection, Delivery, Detail, Event, Message, Property, Subscription, Unsubscription,
@@ -24,23 +26,33 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Opti
         out: ObjectWriter::default(),
         node,
         encoding: rule.shape.payload_encoding,
+        version: rule.shape.emqx_version.unwrap_or(EmqxVersion::V4_4),
     };
     match (key, &event.detail) {
-        (RuleKey::ClientConnect, Detail::ClientConnect(connection)) => body.connect(connection, ConnectStep::Connect),
-        (RuleKey::ClientConnack, Detail::ClientConnack(connack)) => {
-            body.connect(&connack.connection, ConnectStep::Connack(connack));
+        (RuleKey::ClientConnect, Detail::ClientConnect(connection)) => {
+            body.connect(connection, requested_client_id(event), ConnectStep::Connect);
+        }
+        (RuleKey::ClientConnack, Detail::ClientConnack(connack) | Detail::ClientConnected(connack)) => {
+            body.connect(
+                &connack.connection,
+                requested_client_id(event),
+                ConnectStep::Connack(connack),
+            );
         }
         (RuleKey::ClientConnected, Detail::ClientConnected(connack)) => {
-            body.connect(&connack.connection, ConnectStep::Connected(connack));
+            let id = &connack.connection.client.id;
+            body.connect(&connack.connection, id, ConnectStep::Connected(connack));
         }
         (RuleKey::ClientDisconnected, Detail::ClientDisconnected(disconnection)) => {
             let connection = &disconnection.connection;
             body.username(&connection.client);
-            let reason = emqx::end(&disconnection.end, Some(connection), EmqxVersion::Four);
+            let reason = emqx::end(&disconnection.end, Some(connection), EmqxVersion::V4_4);
             body.out.text(next!("reason"), &reason);
             body.node(&connection.client);
-            body.out.number(next!("disconnected_at"), disconnection.disconnected_at);
-            if let Some(at) = disconnection.connected_at {
+            if body.version >= V4_2 {
+                body.out.number(next!("disconnected_at"), disconnection.disconnected_at);
+            }
+            if let Some(at) = disconnection.connected_at.filter(|_| body.version >= V4_3) {
                 body.out.number(next!("connected_at"), at);
             }
             body.out.text(next!("clientid"), &connection.client.id);
@@ -52,7 +64,7 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Opti
         (RuleKey::SessionTerminated, Detail::SessionTerminated(termination)) => {
             let client = &termination.session.client;
             body.username(client);
-            let reason = emqx::end(&termination.end, None, EmqxVersion::Four);
+            let reason = emqx::end(&termination.end, None, EmqxVersion::V4_4);
             body.out.text(next!("reason"), &reason);
             body.node(client);
             body.out.text(next!("clientid"), &client.id);
@@ -78,41 +90,61 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Opti
     Some(Body::Text(body.out.0))
 }
 
+const V4_1: EmqxVersion = EmqxVersion::new(4, 1);
+const V4_2: EmqxVersion = EmqxVersion::new(4, 2);
+const V4_3: EmqxVersion = EmqxVersion::new(4, 3);
+
 /// Writes a body.
 struct Emqx4Body<'a> {
     out: ObjectWriter,
     node: &'a str,
     encoding: Encoding,
+    version: EmqxVersion,
 }
 
 impl Emqx4Body<'_> {
     /// The first key of all events about a client.
     fn username(&mut self, client: &Client) {
         self.out.0.reserve(FIXED);
-        self.out.optional(first!("username"), client.username.as_deref());
+        self.out.optional(first!("username"), self.name(client));
+    }
+
+    fn name<'c>(&self, client: &'c Client) -> Option<&'c str> {
+        let unknown = (self.version < V4_1).then_some("undefined");
+        client.username.as_deref().or(unknown)
     }
 
     fn node(&mut self, client: &Client) {
         let node = client.node.as_ref().map_or(self.node, |node| node.name.as_str());
-        self.out.text(next!("node"), node);
+        self.node_name(node);
     }
 
-    fn connect(&mut self, connection: &Connection, answer: ConnectStep<'_>) {
+    fn node_name(&mut self, node: &str) {
+        if self.version >= V4_2 {
+            self.out.text(next!("node"), node);
+        }
+    }
+
+    /// A step of a connection. `id` is the client id that EMQX knows at this step.
+    fn connect(&mut self, connection: &Connection, id: &str, answer: ConnectStep<'_>) {
         let client = &connection.client;
         self.username(client);
         self.out.number(next!("proto_ver"), client.protocol_version);
         self.node(client);
         self.out.number(next!("keepalive"), connection.keep_alive);
         self.out.optional(next!("ipaddress"), ip(client));
-        if let ConnectStep::Connack(connack) | ConnectStep::Connected(connack) = answer
-            && let Some(at) = connack.connected_at
-        {
+        let connected_at = match answer {
+            ConnectStep::Connected(connack) => connack.connected_at,
+            ConnectStep::Connack(connack) => connack.connected_at.filter(|_| self.version >= V4_3),
+            ConnectStep::Connect => None,
+        };
+        if let Some(at) = connected_at {
             self.out.number(next!("connected_at"), at);
         }
         if let ConnectStep::Connack(connack) = answer {
             self.out.text(next!("conn_ack"), emqx::code(connack.code));
         }
-        self.out.text(next!("clientid"), &client.id);
+        self.out.text(next!("clientid"), id);
     }
 
     fn subscription(&mut self, subscription: &Subscription, in_force: bool) {
@@ -204,9 +236,9 @@ impl Emqx4Body<'_> {
         self.out.raw(next!("payload"));
         self.encoding.push_json(&mut self.out.0, &message.payload);
         // EMQX writes the node that runs the hook here, not the node of the client.
-        self.out.text(next!("node"), self.node);
+        self.node_name(self.node);
         let publisher = &message.publisher;
-        self.out.optional(next!("from_username"), publisher.username.as_deref());
+        self.out.optional(next!("from_username"), self.name(publisher));
         self.out.text(next!("from_client_id"), &publisher.id);
     }
 }

@@ -19,9 +19,8 @@ impl BodyFormat for Emqx4 {
 
     fn hooks(&self, key: RuleKey) -> &'static [Hook] {
         match key {
-            RuleKey::MessageDropped => &[Hook::MessageDropped, Hook::MessageRefused],
             RuleKey::SessionCreated => &[],
-            key if key <= RuleKey::MessageAcked => key.hook(),
+            key if key <= RuleKey::MessageDropped => emqx::hooks(key),
             _ => &[],
         }
     }
@@ -50,13 +49,13 @@ impl BodyFormat for Emqx4 {
                 let is_sys = event
                     .message()
                     .is_some_and(|message| message.topic.starts_with("$SYS/"));
-                emqx::reports_drop(key, event) && !is_sys
+                emqx::reports_drop(key, event) && emqx::reports_connack(key, event) && !is_sys
             }
         }
     }
 
     fn settings(&self) -> &'static [&'static str] {
-        &["payload_encoding"]
+        &["emqx_version", "payload_encoding"]
     }
 
     fn default_action(&self, key: RuleKey, as_documented: bool) -> &'static str {

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::RuleKey;
 use crate::fixtures::*;
+use crate::{RuleKey, Rules};
 use hookhost_guest::event::{
-    Delivery, Detail, DropReason, End, EndReason, Node, Properties, Subscription, Unsubscription,
+    Delivery, Detail, DropReason, End, EndReason, Node, Properties, Property, Subscription, Unsubscription,
 };
 use hookhost_guest::request::Body;
 use hookhost_guest::testing;
@@ -60,7 +60,7 @@ fn client_connected() {
 
 #[test]
 fn client_connack() {
-    let (key, detail) = (RuleKey::ClientConnack, || Detail::ClientConnack(connack(c1())));
+    let (key, detail) = (RuleKey::ClientConnack, || Detail::ClientConnected(connack(c1())));
     check(
         &source(),
         key,
@@ -85,6 +85,95 @@ fn client_connack() {
         key,
         refused(),
         r#"{"action":"client_connack","clientid":"c2","username":"undefined","ipaddress":"::1","keepalive":60,"proto_ver":5,"conn_ack":"bad_username_or_password"}"#,
+    );
+}
+
+/// The event of the accepted connection makes both requests, in EMQX's order.
+#[test]
+fn connack_comes_after_connected() {
+    let rules =
+        json!({"format": "emqx4", "urls": ["http://h/"], "rule": {"client_connack": [{}], "client_connected": [{}]}});
+    let rules = Rules::parse(&rules, &testing::host()).unwrap();
+    let actions = |detail| -> Vec<String> {
+        let outcome = rules.webhooks(&testing::event(detail));
+        let bodies = outcome
+            .requests()
+            .iter()
+            .map(|request| request.body_str().unwrap_or_default());
+        bodies
+            .map(|body| {
+                serde_json::from_str::<Value>(body).unwrap()["action"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(actions(Detail::ClientConnack(connack(c1()))), [""; 0]);
+    assert_eq!(
+        actions(Detail::ClientConnected(connack(c1()))),
+        ["client_connected", "client_connack"]
+    );
+    assert_eq!(actions(Detail::ClientConnack(refusal(c1(), 135))), ["client_connack"]);
+}
+
+#[test]
+fn an_assigned_client_id_is_unknown_at_connack() {
+    let mut accepted = connack(c2());
+    accepted.properties = Some(Properties {
+        standard: vec![Property::AssignedClientIdentifier("c2".into())],
+        user: Vec::new(),
+    });
+    let accepted = || Detail::ClientConnected(accepted.clone());
+    check(
+        &source(),
+        RuleKey::ClientConnack,
+        accepted(),
+        r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","connected_at":1790000001000,"conn_ack":"success","clientid":"","action":"client_connack"}"#,
+    );
+    check(
+        &source(),
+        RuleKey::ClientConnected,
+        accepted(),
+        r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","connected_at":1790000001000,"clientid":"c2","action":"client_connected"}"#,
+    );
+}
+
+#[test]
+fn older_versions_have_fewer_keys() {
+    let version = |version: &str| json!({"format": "emqx4", "emqx_version": version});
+    let connack = || Detail::ClientConnected(connack(c2()));
+    let ended = || Detail::ClientDisconnected(disconnection(c1(), EndReason::Closed));
+    for (at, connack_body, ended_body) in [
+        (
+            "4.0",
+            r#"{"username":"undefined","proto_ver":5,"keepalive":60,"ipaddress":"::1","conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","clientid":"c1","action":"client_disconnected"}"#,
+        ),
+        (
+            "4.1",
+            r#"{"username":null,"proto_ver":5,"keepalive":60,"ipaddress":"::1","conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","clientid":"c1","action":"client_disconnected"}"#,
+        ),
+        (
+            "4.2",
+            r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","node":"hookhost@127.0.0.1","disconnected_at":1790000001002,"clientid":"c1","action":"client_disconnected"}"#,
+        ),
+        (
+            "4.3",
+            r#"{"username":null,"proto_ver":5,"node":"hookhost@127.0.0.1","keepalive":60,"ipaddress":"::1","connected_at":1790000001000,"conn_ack":"success","clientid":"c2","action":"client_connack"}"#,
+            r#"{"username":"u1","reason":"tcp_closed","node":"hookhost@127.0.0.1","disconnected_at":1790000001002,"connected_at":1789999941002,"clientid":"c1","action":"client_disconnected"}"#,
+        ),
+    ] {
+        check(&version(at), RuleKey::ClientConnack, connack(), connack_body);
+        check(&version(at), RuleKey::ClientDisconnected, ended(), ended_body);
+    }
+    check(
+        &version("4.0"),
+        RuleKey::MessagePublish,
+        testing::publish("t/1", b"x").detail,
+        r#"{"ts":1790000001000,"topic":"t/1","retain":false,"qos":1,"payload":"x","from_username":"undefined","from_client_id":"publisher","action":"message_publish"}"#,
     );
 }
 
@@ -306,6 +395,7 @@ fn payloads() {
     for (encoding, payload, expected) in [
         ("plain", &b"a\"b\n\xff\xc3\xbc"[..], "\"a\\\"b\\n\u{fffd}ü\""),
         ("plain", b"", "\"\""),
+        ("plain", b"\x0b", "\"\\u000B\""),
         ("base64", b"hello", "\"aGVsbG8=\""),
         ("base64", b"", "\"\""),
         ("base62", b"hello", "\"aGVsbGP\""),

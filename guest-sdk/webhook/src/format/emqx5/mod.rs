@@ -5,10 +5,8 @@ use hookhost_guest::{Body, Event, Hook};
 use super::{BodyFormat, Content, MatchedEvent, emqx};
 use crate::key::RuleKey;
 use crate::records::is_system;
-use crate::shape::BodyText;
-use crate::sql::Selection;
 use crate::sql::{Columns, Value};
-use crate::template::{Template, TemplateError, UrlTemplate};
+use crate::template::{BodyTemplate, SelectedRow, TemplateError, UrlTemplate};
 
 pub(super) struct Emqx5;
 
@@ -18,10 +16,7 @@ impl BodyFormat for Emqx5 {
     }
 
     fn hooks(&self, key: RuleKey) -> &'static [Hook] {
-        match key {
-            RuleKey::MessageDropped => &[Hook::MessageDropped, Hook::MessageRefused],
-            key => key.hook(),
-        }
+        emqx::hooks(key)
     }
 
     fn content(&self, matched: &MatchedEvent<'_>) -> Option<Content> {
@@ -30,7 +25,7 @@ impl BodyFormat for Emqx5 {
 
     /// EMQX 5 does not report the broker's own messages as long as `rule_engine.ignore_sys_message` is on.
     fn reports(&self, key: RuleKey, event: &Event, _as_documented: bool) -> bool {
-        emqx::reports_drop(key, event) && !event.message().is_some_and(is_system)
+        emqx::reports_drop(key, event) && emqx::reports_connack(key, event) && !event.message().is_some_and(is_system)
     }
 
     fn is_usual(&self, key: RuleKey) -> bool {
@@ -52,15 +47,19 @@ impl BodyFormat for Emqx5 {
     }
 
     fn settings(&self) -> &'static [&'static str] {
-        &["payload_encoding", "body", "select"]
+        &["emqx_version", "payload_encoding", "body", "select"]
     }
 
     fn renders_selection(&self) -> bool {
         true
     }
 
-    fn parse_body(&self, text: &str) -> Result<BodyText, TemplateError> {
-        Ok(BodyText::Emqx5(Template::parse_emqx5(text)))
+    fn keeps_content_type(&self) -> bool {
+        true
+    }
+
+    fn parse_body(&self, text: &str) -> Result<BodyTemplate, TemplateError> {
+        Ok(BodyTemplate::parse_emqx5(text))
     }
 
     fn parse_url(&self, text: &str) -> Result<UrlTemplate, TemplateError> {
@@ -82,7 +81,7 @@ fn content(matched: &MatchedEvent<'_>) -> Content {
                 &all
             }
         };
-        return Content::new(body.render(&Selection(selected), None), body.content_type());
+        return Content::json(body.render_emqx5(&SelectedRow::new(selected)));
     }
     let mut out = String::with_capacity(512);
     match selected {

@@ -6,7 +6,7 @@ use crate::RuleKey;
 use crate::fixtures::*;
 use hookhost_guest::event::{
     Access, Authentication, Authorization, Delivery, DeliveryDrop, DeliveryLoss, Detail, DropReason, End, EndReason,
-    MessageDrop, OtherEvent, Properties, Property, Subscription, Unsubscription,
+    MessageDrop, Origin, OtherEvent, Properties, Property, Subscription, Unsubscription,
 };
 use hookhost_guest::request::{Body, Request};
 use hookhost_guest::testing;
@@ -48,8 +48,14 @@ fn connections() {
     check(
         &source(),
         RuleKey::ClientConnack,
-        Detail::ClientConnack(answered),
+        Detail::ClientConnected(answered.clone()),
         r#"{"username":"u1","timestamp":1790000001002,"sockname":"127.0.0.1:1883","reason_code":"success","proto_ver":4,"proto_name":"MQTT","peername":"127.0.0.1:61003","node":"hookhost@127.0.0.1","metadata":{"rule_id":"client_connack"},"keepalive":60,"expiry_interval":60000,"event":"client.connack","conn_props":{"User-Property-Pairs":[{"value":"v","key":"k"},{"value":"w","key":"k"}],"User-Property":{"k":"w"},"Session-Expiry-Interval":60,"Request-Problem-Information":1},"clientid":"c1","clean_start":true}"#,
+    );
+    check(
+        &json!({"format": "emqx5", "emqx_version": "5.9"}),
+        RuleKey::ClientConnack,
+        Detail::ClientConnected(answered),
+        r#"{"username":"u1","timestamp":1790000001002,"sockname":"127.0.0.1:1883","reason_code":"success","proto_ver":4,"proto_name":"MQTT","peername":"127.0.0.1:61003","node":"hookhost@127.0.0.1","metadata":{"rule_id":"client_connack"},"keepalive":60,"expiry_interval":60000,"event":"client.connack","connected_at":1790000001000,"conn_props":{"User-Property-Pairs":[{"value":"v","key":"k"},{"value":"w","key":"k"}],"User-Property":{"k":"w"},"Session-Expiry-Interval":60,"Request-Problem-Information":1},"clientid":"c1","clean_start":true}"#,
     );
     check(
         &source(),
@@ -98,7 +104,7 @@ fn permissions() {
             access,
             topic: "t/1".into(),
             allowed,
-            source: "file".into(),
+            source: "default".into(),
         })
     };
     check(
@@ -297,7 +303,7 @@ fn events_that_emqx_has_no_rules_for() {
     );
     let other = |client, data: &str| {
         Detail::Other(OtherEvent {
-            name: "client.ping".into(),
+            name: "mine".into(),
             client,
             data: data.into(),
         })
@@ -305,14 +311,24 @@ fn events_that_emqx_has_no_rules_for() {
     check(
         &source(),
         RuleKey::Other,
-        other(Some(c1()), "{\"keepalive\":60,\"event\":\"mine\",\"b\":[1]}"),
-        r#"{"username":"u1","timestamp":1790000001002,"peername":"127.0.0.1:61003","peerhost":"127.0.0.1","node":"hookhost@127.0.0.1","metadata":{"rule_id":"other"},"keepalive":60,"event":"mine","clientid":"c1","client_attrs":{},"b":[1]}"#,
+        other(Some(c1()), "{\"keepalive\":60,\"event\":\"own\",\"b\":[1]}"),
+        r#"{"username":"u1","timestamp":1790000001002,"peername":"127.0.0.1:61003","peerhost":"127.0.0.1","node":"hookhost@127.0.0.1","metadata":{"rule_id":"other"},"keepalive":60,"event":"own","clientid":"c1","client_attrs":{},"b":[1]}"#,
     );
     check(
         &source(),
         RuleKey::Other,
         other(None, "no json"),
-        r#"{"timestamp":1790000001002,"node":"hookhost@127.0.0.1","metadata":{"rule_id":"other"},"event":"client.ping"}"#,
+        r#"{"timestamp":1790000001002,"node":"hookhost@127.0.0.1","metadata":{"rule_id":"other"},"event":"mine"}"#,
+    );
+    check(
+        &source(),
+        RuleKey::Other,
+        Detail::Other(OtherEvent {
+            name: "client.ping".into(),
+            client: Some(c1()),
+            data: r#"{"clean_start":true,"conn_props":{"User-Property":{}},"expiry_interval":0,"keepalive":60,"proto_name":"MQTT","sockname":"127.0.0.1:1883"}"#.into(),
+        }),
+        r#"{"username":"u1","timestamp":1790000001002,"sockname":"127.0.0.1:1883","proto_ver":4,"proto_name":"MQTT","peername":"127.0.0.1:61003","node":"hookhost@127.0.0.1","metadata":{"rule_id":"other"},"keepalive":60,"expiry_interval":0,"event":"client.ping","conn_props":{"User-Property":{}},"clientid":"c1","clean_start":true}"#,
     );
 }
 
@@ -386,7 +402,7 @@ fn templates_have_what_was_selected() {
     );
     assert_eq!(
         requests[0].body_str(),
-        Some(r#"c1: 1.5 undefined {"clientid":"c1","t":1.5}"#)
+        Some(r#"c1: 1.5 undefined {"t":1.5,"clientid":"c1"}"#)
     );
     let all = publish(
         json!({"body": "${topic} ${payload.t} ${flags.retain} ${metadata.rule_id}"}),
@@ -396,11 +412,68 @@ fn templates_have_what_was_selected() {
     assert_eq!(all[0].header_value("content-type"), Some("application/json"));
 }
 
+/// Headers without a value are sent, and a rule without a name has no `metadata`.
+#[test]
+fn missing_values_and_names() {
+    let headers = json!({"x-user": "${nobody}", "x-empty": ""});
+    let request = &publish(json!({"select": "clientid", "headers": headers}), b"x")[0];
+    assert_eq!(request.header_value("x-user"), Some("undefined"));
+    assert_eq!(request.header_value("x-empty"), Some(""));
+    let body: Value = serde_json::from_str(&text(json!({"action": ""}), b"x")).unwrap();
+    assert_eq!(body.get("metadata"), None);
+    assert_eq!(
+        text(
+            json!({"action": "", "select": "metadata.rule_id as id", "body": "${id}"}),
+            b"x"
+        ),
+        "undefined"
+    );
+}
+
+/// EMQX does not know the address of the publisher of a will, and knows the identifiers of subscriptions.
+#[test]
+fn wills_and_identifiers() {
+    let mut will = message(b"gone");
+    will.origin = Origin::Will;
+    let body: Value = serde_json::from_str(
+        requests(
+            &source(),
+            RuleKey::MessagePublish,
+            json!({}),
+            Detail::MessagePublish(will.clone()),
+        )[0]
+        .body_str()
+        .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        (&body["peername"], &body["peerhost"]),
+        (&json!("undefined"), &json!("undefined"))
+    );
+    for (ids, expected) in [(vec![9], json!(9)), (vec![9, 10], json!([9, 10]))] {
+        let delivered = Detail::MessageDelivered(Delivery {
+            message: will.clone(),
+            subscription_ids: Some(ids),
+            ..delivery(b"gone")
+        });
+        let requests = requests(&source(), RuleKey::MessageDelivered, json!({}), delivered);
+        let body: Value = serde_json::from_str(requests[0].body_str().unwrap()).unwrap();
+        assert_eq!(body["peername"], "::1:61004");
+        assert_eq!(
+            body["pub_props"],
+            json!({"User-Property": {}, "Subscription-Identifier": expected})
+        );
+    }
+}
+
 #[test]
 fn get_and_delete_have_no_body() {
     for method in ["get", "delete"] {
         let requests = publish(json!({"method": method, "headers": {"a": "${qos}"}}), b"x");
         assert_eq!(requests[0].body, Body::Text(String::new()));
-        assert_eq!(requests[0].headers, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(
+            requests[0].headers,
+            [("content-type", "application/json"), ("a", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event) -> Option<Body> {
             &end.client
         }
         (RuleKey::SessionTerminated, Detail::SessionTerminated(termination)) => {
-            out.text(first!("reason"), &emqx::end(&termination.end, None, EmqxVersion::Four));
+            out.text(first!("reason"), &emqx::end(&termination.end, None, EmqxVersion::V4_4));
             &termination.session.client
         }
         (RuleKey::MessagePublish, Detail::MessagePublish(message)) => {

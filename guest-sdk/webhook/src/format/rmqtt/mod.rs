@@ -32,7 +32,9 @@ impl BodyFormat for Rmqtt {
             key, rule, event, node, ..
         } = *matched;
         let body = body::body(key, event, node.id, &rule.action, rule.shape.as_documented)?;
-        Some(Content::json(Body::Text(body)))
+        let mut content = Content::json(Body::Text(body));
+        content.headers.push(("accept".to_owned(), "*/*".to_owned()));
+        Some(content)
     }
 
     /// RMQTT reports a publish before it checks permission, so it reports a refused one twice. It does not report what

@@ -141,7 +141,10 @@ pub(super) fn read_headers(report: &Report, setting: Setting) -> Headers {
         let Some(text) = report.check(setting.written()) else {
             continue;
         };
-        if let Some((name, text)) = checks::header(report, &setting.place, &name, &text) {
+        if name.eq_ignore_ascii_case("connection") && text == "keep-alive" {
+            // A default of EMQX 5, and true of the host's connections.
+            headers.insert("connection".to_owned(), (setting.place, text));
+        } else if let Some((name, text)) = checks::header(report, &setting.place, &name, &text) {
             headers.insert(name, (setting.place, text));
         }
     }

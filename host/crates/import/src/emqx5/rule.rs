@@ -189,7 +189,7 @@ pub(super) fn canonical(
         }
     }
     // Actions that take messages without a rule.
-    for (name, target) in targets {
+    for target in targets.values_mut() {
         let Some(setting) = target.local_topic.clone() else {
             continue;
         };
@@ -198,7 +198,8 @@ pub(super) fn canonical(
         };
         target.used = true;
         let topic = checks::topic(report, &setting.place, &text);
-        let mut made = made(&setting.place, "message_publish", name, Some(target));
+        // No rule, no id of a rule.
+        let mut made = made(&setting.place, "message_publish", "", Some(target));
         made.topics.extend(topic);
         canonical.rules.push(made);
     }

@@ -10,11 +10,13 @@ use super::action::Action;
 use super::by_name;
 use super::connector::{Connector, Headers, tls};
 
-/// Headers of connectors and actions that give none. The host sets those of the connection itself.
-const DEFAULT_HEADERS: [(&str, &str); 3] = [
+/// Headers of connectors and actions that give none.
+const DEFAULT_HEADERS: [(&str, &str); 5] = [
     ("accept", "application/json"),
     ("cache-control", "no-cache"),
+    ("connection", "keep-alive"),
     ("content-type", "application/json"),
+    ("keep-alive", "timeout=5"),
 ];
 
 /// Where an action sends, and how.
@@ -68,7 +70,15 @@ pub(super) fn of(
     }
     let (url_place, base) = connector.url.as_ref()?;
     let url = match &action.path {
-        Some((_, path)) => joined(base, path),
+        Some((_, path)) => {
+            if base.contains('?') {
+                report.warning(
+                    url_place,
+                    "has a query, which EMQX 5 does not send; write it into the path of the action",
+                );
+            }
+            joined(base, path)
+        }
         None => base.clone(),
     };
     let secure = url.to_ascii_lowercase().starts_with("https:");
@@ -115,12 +125,11 @@ fn of_defaults(headers: &Option<Headers>, place: &Place) -> Headers {
     }
 }
 
-/// A connector's URL with an action's path: one slash between them, or none before a query.
+/// A connector's URL with an action's path: one slash between them, or none before a query. As in EMQX 5, the query of the
+/// connector's URL is lost.
 fn joined(base: &str, path: &str) -> String {
-    let (base, query) = base
-        .split_once('?')
-        .map_or((base, None), |(base, query)| (base, Some(query)));
-    let mut url = match path {
+    let base = base.split_once('?').map_or(base, |(base, _)| base);
+    match path {
         "" => base.to_owned(),
         path if path.starts_with('?') => format!("{base}{path}"),
         path => format!(
@@ -128,12 +137,7 @@ fn joined(base: &str, path: &str) -> String {
             base.trim_end_matches('/'),
             path.strip_prefix('/').unwrap_or(path)
         ),
-    };
-    if let Some(query) = query {
-        url.push(if url.contains('?') { '&' } else { '?' });
-        url.push_str(query);
     }
-    url
 }
 
 /// Makes destinations of all targets that are used. Headers that differ between two targets of one URL go into their rules,
@@ -249,7 +253,8 @@ mod tests {
             ("http://h/b", "/a", "http://h/b/a"),
             ("http://h/b", "?q=${clientid}", "http://h/b?q=${clientid}"),
             ("http://h/b", "", "http://h/b"),
-            ("http://h/b?t=1", "a?u=2", "http://h/b/a?u=2&t=1"),
+            ("http://h/b?t=1", "a?u=2", "http://h/b/a?u=2"),
+            ("http://h/b?t=1", "", "http://h/b"),
         ] {
             assert_eq!(joined(base, path), url);
         }
