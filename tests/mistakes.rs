@@ -109,7 +109,7 @@ async fn all_mistakes_of_all_files_are_told_at_once() {
         "hookhost.toml:19: webhook.rule.message_publsh: is not known; is 'message_publish' meant?",
         "hookhost.toml:22: webhook.rule.message_publish[0].action: a string was expected",
         "hookhost.toml:23: webhook.rule.message_publish[0].topics[1]: 'b/#/c': '#' must be the whole last level",
-        "hookhost.toml:24: webhook.rule.message_publish[0].where: `qos >>>><<<`: a column, a number or a 'text' was expected",
+        "hookhost.toml:24: webhook.rule.message_publish[0].where: `qos >>>><<<`: a column, a number, a 'text', a list or a function was expected",
         "hookhost.toml:27: webhook.rule.message_publish[1].topcs: is not known; is 'topics' meant?",
         "hookhost.toml:28: webhook.rule.message_publish[1].urls[0]: `localhost` is not a URL: it has no scheme",
         "hookhost.toml:30: webhook.rule.client_connected[0].format: \"emqx6\" is not known; is \"emqx4\" meant?",

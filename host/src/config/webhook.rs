@@ -65,7 +65,7 @@ impl fmt::Debug for Webhook {
 const TEXTS: [&str; 5] = ["emqx_version", "payload_encoding", "method", "body", "cloudevents_mode"];
 
 /// Tables among the settings for all rules.
-const TABLES: [&str; 2] = ["headers", "cloudevents_extensions"];
+const TABLES: [&str; 3] = ["headers", "cloudevents_extensions", "variables"];
 
 impl Webhook {
     /// Reads the section. Invalid values are reported and still passed to the module, so that it does not report them

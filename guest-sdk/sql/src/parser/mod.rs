@@ -152,7 +152,7 @@ impl<'t> Parser<'t> {
             Kind::Number(_) if is_operand && is_negative => {
                 "this is a negative number: write a blank after the minus sign for a difference".to_owned()
             }
-            Kind::Keyword(keyword) => {
+            Kind::Keyword(keyword) if expected.contains("a name") || expected.contains("a column") => {
                 format!("{expected} was expected; {keyword} is a keyword, and a name like it is written in quotes")
             }
             _ => format!("{expected} was expected"),

@@ -157,7 +157,7 @@ fn emqx5_mistakes_come_all_at_once() {
          actions.http.a { connector = cc, parameters { method = patch, headers { \"a b\" = 1 } } }\n\
          actions.http.b { connector = c }\n\
          rule_engine.rules.r { sql = \"SELECT * FROM \\\"$events/client_conected\\\", \\\"a#\\\"\", actions = [\"http:x\", 1] }\n\
-         rule_engine.rules.s { sql = \"FOREACH a FROM b\", actions = [\"http:z\"] }\n\
+         rule_engine.rules.s { sql = \"FOREACH a WHERE b\", actions = [\"http:z\"] }\n\
          rule_engine.rules.t { actions = [] }\n",
         &[],
         &[
@@ -169,7 +169,7 @@ fn emqx5_mistakes_come_all_at_once() {
             "f:3: actions.http.a.parameters.method: should be post, put, get or delete",
             "f:3: actions.http.a.parameters.headers.a b: is not a valid name of a header: use letters, digits and '-'",
             "f:3: actions.http.a.connector: connector `cc` is not defined below connectors.http; the nearest known one is c",
-            "f:6: rule_engine.rules.s.sql: `>>>FOREACH<<< a FROM b`: FOREACH is not supported; SELECT … FROM … WHERE … is",
+            "f:6: rule_engine.rules.s.sql: `FOREACH a >>>WHERE<<< b`: `,` or FROM was expected",
             "f:7: rule_engine.rules.t: needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"",
             "f:5: rule_engine.rules.r.sql: FROM \"$events/client_conected\": unknown event; the nearest known one is $events/client_connected",
             "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
