@@ -118,8 +118,8 @@ impl<'e> Row<'e> {
             "clientid" => field!(self, "clientid"),
             "username" => field!(self, "username"),
             "timestamp" => field!(self, "timestamp"),
-            "event" => Value::text(self.event_name()),
-            "node" => field!(self, "node"),
+            "event" => Value::atom(self.event_name()),
+            "node" => word(field!(self, "node")),
             "metadata" => match self.fields.action() {
                 "" => Value::Undefined,
                 id => Value::Object(vec![("rule_id".into(), Value::text(id))]),
@@ -141,7 +141,7 @@ impl<'e> Row<'e> {
                 Detail::MessageAcked(acknowledgement) => properties(acknowledgement.properties.as_ref()),
                 _ => Value::Undefined,
             },
-            "reason" => self.reason(),
+            "reason" => word(self.reason()),
             // A column of clauses only: no body of EMQX has it.
             "origin" => field!(self, "origin"),
             // Columns of connections.
@@ -161,18 +161,18 @@ impl<'e> Row<'e> {
             "reason_code" => {
                 let of_connack = || event.connack().map(|connack| connack.code);
                 let code = event.authentication().map(|authentication| authentication.code).or_else(of_connack);
-                code.map(emqx_code).into()
+                word(code.map(emqx_code).into())
             }
             "is_anonymous" => field!(self, "anonymous"),
             "is_superuser" => field!(self, "superuser"),
             // Columns of decisions, subscriptions and sessions.
-            "action" => field!(self, "access"),
-            "authz_source" => event.authorization().map(|a| match a.source.as_str() {
+            "action" => word(field!(self, "access")),
+            "authz_source" => word(event.authorization().map(|a| match a.source.as_str() {
                 // The file that EMQX comes with allows what no other rule denies.
                 "default" => "file",
                 source => source,
-            }).into(),
-            "result" => field!(self, "result"),
+            }).into()),
+            "result" => word(field!(self, "result")),
             "sub_props" => event.subscription().map(subscription_properties).into(),
             "unsub_props" => event.unsubscription().map(|u| properties(u.properties.as_ref())).into(),
             "created_at" => field!(self, "created_at"),
@@ -320,6 +320,14 @@ impl Columns for Row<'_> {
         let data = data.map(|(name, value)| (Cow::Borrowed(name.as_str()), Value::from(value)));
         let names = self.names().map(|name| (Cow::Borrowed(name), self.shown(name)));
         names.chain(data).collect()
+    }
+}
+
+/// A text as a word of EMQX: see [`Value::Atom`].
+fn word(value: Value<'_>) -> Value<'_> {
+    match value {
+        Value::Text(text) => Value::Atom(text),
+        other => other,
     }
 }
 
