@@ -337,7 +337,7 @@ mod tests {
             (r"unescape('\x41\x42')", "\"AB\""),
             (r"unescape('\x1F600')", "\"😀\""),
             (r"unescape('\x41g')", "\"Ag\""),
-            (r"unescape('\r\b\f\v')", r#""\r\b\f\u000b""#),
+            (r"unescape('\r\b\f\v')", r#""\r\b\f\u000B""#),
             ("unescape(5)", "fails"),
             (r"unescape('end\')", r#""end\\""#),
         ]);
