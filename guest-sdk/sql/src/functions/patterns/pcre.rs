@@ -323,7 +323,7 @@ impl Translator<'_> {
             }
             is_first = false;
             match self.item(byte)? {
-                Item::Set(inside) => set.add(inside),
+                Item::Set(inside) => set.add(*inside),
                 Item::Byte(begin) => {
                     let end = match self.rest {
                         [b'-', next, ..] if *next != b']' => {
@@ -368,14 +368,15 @@ impl Translator<'_> {
                 None => (name, false),
             };
             let set = named_set(name)?;
-            return Some(Item::Set(if is_negated { set.without() } else { set }));
+            let set = if is_negated { set.without() } else { set };
+            return Some(Item::Set(Box::new(set)));
         }
         if byte != b'\\' {
             return Some(Item::Byte(byte));
         }
         let escape = self.next()?;
         if let Some(set) = escaped_set(escape) {
-            return Some(Item::Set(set));
+            return Some(Item::Set(Box::new(set)));
         }
         Some(match escape {
             b'b' => Item::Byte(8),
@@ -388,6 +389,6 @@ impl Translator<'_> {
 
 enum Item {
     Byte(u8),
-    Set(ByteSet),
+    Set(Box<ByteSet>),
     Nothing,
 }
