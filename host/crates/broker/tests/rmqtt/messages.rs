@@ -369,11 +369,13 @@ async fn a_queue_is_a_shared_group() {
             a.receive().await;
             b.receive().await;
         }
-        let event = host.sees("message.delivered a t/1 q0 \"0\"").await;
-        let Detail::MessageDelivered(delivery) = &event.detail else {
-            panic!("{event:?}")
-        };
-        assert_eq!(delivery.group.as_deref(), Some("$queue"));
+        let delivered =
+            |events: &[Arc<Event>]| ids(events).iter().filter(|(h, _)| *h == Hook::MessageDelivered).count();
+        for event in host.until(|events| delivered(events) == 10).await {
+            if let Detail::MessageDelivered(delivery) = &event.detail {
+                assert_eq!(delivery.group.as_deref(), Some("$queue"));
+            }
+        }
         a.unsubscribe("$queue/t/+").await;
         host.sees("client.unsubscribe a t/+ q0 0").await;
         host.sees("session.unsubscribed a t/+ q0 0").await;
