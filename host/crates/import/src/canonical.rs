@@ -1,7 +1,7 @@
 //! What every broker's configuration is turned into: rules, destinations and settings under the names that hookhost has
 //! for them, each with the place that gave it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hookhost_settings::{Place, Report, Setting, Table, Value, insert};
 
@@ -19,6 +19,8 @@ pub(super) struct Rule {
     pub(super) topics: Vec<String>,
     /// Empty for those for all rules.
     pub(super) urls: Vec<String>,
+    /// `None`: the URL decides.
+    pub(super) destination: Option<String>,
     pub(super) method: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<String>,
@@ -34,6 +36,7 @@ impl Rule {
             action: None,
             topics: Vec::new(),
             urls: Vec::new(),
+            destination: None,
             method: None,
             headers: BTreeMap::new(),
             body: None,
@@ -54,6 +57,7 @@ impl Rule {
         put("action", self.action.map(Value::Text));
         put("topics", texts(self.topics));
         put("urls", texts(self.urls));
+        put("destination", self.destination.map(Value::Text));
         put("method", self.method.map(Value::Text));
         put("body", self.body.map(Value::Text));
         put("select", self.select.map(Value::Text));
@@ -108,8 +112,8 @@ impl Destination {
     }
 }
 
-/// A name that a destination may have.
-fn key_name(name: &str) -> String {
+/// A name that a destination may have. Names of EMQX are such names.
+pub(super) fn key_name(name: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(64).collect();
     if name.is_empty() { "_".to_owned() } else { name }
@@ -126,13 +130,6 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// The settings without their places.
-    pub(super) fn meaning(&self) -> (Vec<Option<&str>>, Option<bool>) {
-        let texts = [&self.ca, &self.certificate, &self.key, &self.server_name];
-        let texts = texts.map(|setting| setting.as_ref().map(|(_, text)| text.as_str()));
-        (texts.to_vec(), self.verify.as_ref().map(|(_, verify)| *verify))
-    }
-
     fn put_into(self, destination: &mut Table) {
         let texts = [
             ("ca", self.ca),
@@ -156,7 +153,7 @@ impl Tls {
 }
 
 /// A whole configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Canonical {
     pub(super) broker: Broker,
     /// The place of the whole.
@@ -189,6 +186,7 @@ impl Canonical {
             report.warning(&self.place, "has no rules: no webhook will be sent");
         }
         let place = self.place.clone();
+        let named: BTreeSet<String> = self.rules.iter().filter_map(|rule| rule.destination.clone()).collect();
         let mut origins = BTreeMap::new();
         let mut rules = Table::new();
         for rule in std::mem::take(&mut self.rules) {
@@ -208,10 +206,10 @@ impl Canonical {
             let posted = urls.filter(|url| url.to_ascii_lowercase().starts_with("http"));
             destination.urls = posted.map(|url| prefix(url)).collect();
             destination.urls.dedup();
-            if destination.is_plain() || destination.urls.is_empty() {
+            let name = key_name(&destination.name);
+            if (destination.is_plain() && !named.contains(&name)) || destination.urls.is_empty() {
                 continue;
             }
-            let name = key_name(&destination.name);
             insert(&mut self.settings, &["destinations", &name], destination.into_setting());
         }
         (self.settings, origins)

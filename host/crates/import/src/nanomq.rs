@@ -42,10 +42,10 @@ const DESTINATION: &str = "webhook";
 /// Reads a file in either form; the module's documentation lists the keys.
 pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     let (path, text) = sources.file.unwrap_or((Path::new(""), ""));
-    let mut canonical = Canonical::new(Broker::Nanomq, Place::line(path, 1, ""));
+    let mut canonical = Canonical::new(Broker::Nanomq, sources.place());
     let is_line = |line: &str| line.trim_start().starts_with("web.hook.");
     let (fields, rules) = if text.lines().any(is_line) {
-        let (fields, rules) = from_lines(path, text, report);
+        let (fields, rules) = from_lines(path, sources, report);
         (Some(fields), rules)
     } else {
         from_hocon(path, text, report, sources)
@@ -172,10 +172,10 @@ fn heard(report: &Report, rule: &Rule) {
 }
 
 /// The older form, as the fields of the newer one.
-fn from_lines<'r>(path: &Path, text: &str, report: &'r Report) -> (Section<'r>, Vec<Rule>) {
+fn from_lines<'r>(path: &Path, sources: &Sources<'_>, report: &'r Report) -> (Section<'r>, Vec<Rule>) {
     let mut rules = Vec::new();
     let (mut root, mut webhook) = (Table::new(), Table::new());
-    for (key, setting) in web_hook::lines(path, text, report) {
+    for (key, setting) in web_hook::lines(sources, report) {
         if let Some(name) = key.strip_prefix(RULE) {
             if let Some(rule) = web_hook::rule(report, name, &setting, events(), "NanoMQ") {
                 heard(report, &rule);

@@ -84,9 +84,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
             } else if KEYS.contains(&key.as_str()) {
                 given.insert(key, setting);
             } else {
-                let suggestion = suggestion(&key, &KNOWN, str::to_owned);
-                let text = format!("unknown key, ignored; {suggestion}");
-                report.warning(&setting.place, text);
+                report.unknown_name(&setting.place, &key, &KNOWN);
             }
         }
     }

@@ -10,7 +10,14 @@ use hookhost_settings::{JsonDates, Value};
 
 use super::*;
 
+/// No file can be read.
+const NO_FILES: &Files<'static> = &|_| Err(std::io::ErrorKind::NotFound.into());
+
 fn import(path: &str, text: &str, variables: &[(&str, &str)]) -> Import {
+    import_with(path, text, variables, NO_FILES)
+}
+
+fn import_with(path: &str, text: &str, variables: &[(&str, &str)], files: &Files<'_>) -> Import {
     let environment = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -24,6 +31,7 @@ fn import(path: &str, text: &str, variables: &[(&str, &str)]) -> Import {
         environment: &environment,
         broker: None,
         urls: None,
+        files,
     };
     read(&input).expect("a configuration")
 }
@@ -189,6 +197,7 @@ fn what_cannot_be_told_says_so() {
         environment: &none,
         broker: None,
         urls: None,
+        files: NO_FILES,
     };
     assert!(read(&input).is_none());
     // The user may name the broker.
@@ -233,7 +242,7 @@ proptest! {
             any_text(&damaged, broker);
         }
         let environment = BTreeMap::new();
-        read(&Input { file: Some(&text_file(&damaged)), environment: &environment, broker: None, urls: None });
+        read(&Input { file: Some(&text_file(&damaged)), environment: &environment, broker: None, urls: None, files: NO_FILES });
     }
 }
 
@@ -248,6 +257,7 @@ fn any_text(text: &str, broker: usize) {
         environment: &environment,
         broker: Some(Broker::ALL[broker]),
         urls: None,
+        files: NO_FILES,
     };
     read(&input);
 }

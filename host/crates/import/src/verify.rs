@@ -10,9 +10,34 @@ use hookhost_guest::{Host, event};
 use hookhost_settings::{JsonDates, Place, Problem, Report, Table, Value};
 use hookhost_webhook::Rules;
 
+use super::canonical::Canonical;
+
 /// Adds the problems that the module would find.
 pub(super) fn verify(settings: &Table, origins: &BTreeMap<String, Place>, report: &Report) {
-    let Some(webhook) = settings.get("webhook") else { return };
+    for (_, problem) in problems(settings, origins, report) {
+        report.add_problem(problem);
+    }
+}
+
+/// Leaves out the rules in which the module would find problems, and adds these problems.
+pub(super) fn leave_out_invalid(canonical: &mut Canonical, report: &Report) {
+    let (settings, origins) = canonical.clone().into_settings(&Report::default());
+    let mut known: Vec<Problem> = Vec::new();
+    for (place, problem) in problems(&settings, &origins, report) {
+        canonical.rules.retain(|rule| rule.place != place);
+        // Rules of several events repeat a problem.
+        if !known.contains(&problem) {
+            known.push(problem.clone());
+            report.left_out(problem);
+        }
+    }
+}
+
+/// The problems that the module would find, each with the place of its rule or setting.
+fn problems(settings: &Table, origins: &BTreeMap<String, Place>, report: &Report) -> Vec<(Place, Problem)> {
+    let Some(webhook) = settings.get("webhook") else {
+        return Vec::new();
+    };
     let config = webhook.to_json(report, JsonDates::Invalid);
     let host = Host {
         node: event::Node {
@@ -24,35 +49,35 @@ pub(super) fn verify(settings: &Table, origins: &BTreeMap<String, Place>, report
         generation: 1,
     };
     let Err(problems) = Rules::parse(&config, &host) else {
-        return;
+        return Vec::new();
     };
-    let located = |key: &str, text: &str| -> Option<Problem> {
-        let (mut place, below) = place_of(settings, origins, key)?;
+    let located = |key: &str, text: &str| -> Option<(Place, Problem)> {
+        let (place, below) = place_of(settings, origins, key)?;
         // A known problem of the place may be the cause of this one.
         if report.has_problem_below(&place) {
             return None;
         }
-        if !below.is_empty() {
-            place.key = format!("{} ({below})", place.key);
-        }
-        Some(place.problem(text))
+        let key = match below.as_str() {
+            "" => place.key.clone(),
+            below => format!("{} ({below})", place.key),
+        };
+        let shown = Place { key, ..place.clone() };
+        Some((place, shown.problem(text)))
     };
-    let problems: Vec<Problem> = problems
+    let located = problems
         .iter()
-        .filter_map(|problem| located(&problem.key, &problem.text))
-        .collect();
-    problems.into_iter().for_each(|problem| report.add_problem(problem));
+        .filter_map(|problem| located(&problem.key, &problem.text));
+    located.collect()
 }
 
 /// The place of a rule or setting, and the rest of the key inside a rule. `None` for what the readers have checked, such
 /// as the URLs for all rules.
 fn place_of(settings: &Table, origins: &BTreeMap<String, Place>, key: &str) -> Option<(Place, String)> {
     let path = format!("webhook.{key}");
-    let rule = origins
-        .iter()
-        .find(|(origin, _)| path == **origin || path.starts_with(&format!("{origin}.")));
-    if let Some((origin, place)) = rule {
-        let below = path.get(origin.len() + 1..).unwrap_or_default();
+    // `webhook.rule.EVENT.INDEX`, and what follows.
+    let end = path.match_indices('.').nth(3).map_or(path.len(), |(at, _)| at);
+    if let Some((rule, place)) = path.get(..end).and_then(|rule| origins.get_key_value(rule)) {
+        let below = path.get(rule.len() + 1..).unwrap_or_default();
         return Some((place.clone(), below.to_owned()));
     }
     let Value::Table(webhook) = &settings.get("webhook")?.value else {

@@ -5,13 +5,45 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use hookhost_settings::{JsonDates, Value};
+use std::io;
 
 fn variable(name: &str) -> Option<String> {
     (name == "HOOK_HOST").then(|| "example.com".to_owned())
 }
 
+/// What was read of a text that may include files.
+struct Hocon {
+    table: Table,
+    /// File, line and text.
+    errors: Vec<(String, usize, String)>,
+    warnings: Vec<(String, usize, String)>,
+    included: Vec<String>,
+}
+
 fn read(text: &str) -> Hocon {
-    super::read(Path::new("f"), text, &variable)
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, files: &[(&str, &str)]) -> Hocon {
+    let files = |path: &Path| {
+        let file = files.iter().find(|(known, _)| Path::new(known) == path);
+        let text = file.map(|(_, text)| text.as_bytes().to_vec());
+        text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    };
+    let mut includes = Includes::of(Path::new("etc/f"), &files);
+    let (table, errors) = super::read(text, &mut includes, &variable);
+    let name = |at: &At| includes.paths[at.file].display().to_string();
+    let shown = |list: &[(At, String)]| {
+        list.iter()
+            .map(|(at, text)| (name(at), at.line, text.clone()))
+            .collect()
+    };
+    Hocon {
+        table,
+        errors: shown(&errors),
+        warnings: shown(&includes.warnings),
+        included: includes.included().map(|path| path.display().to_string()).collect(),
+    }
 }
 
 fn json_of(table: Table) -> Json {
@@ -44,8 +76,12 @@ fn what_is_written_is_what_is_read() {
         ("a += 1", json!({"a": [1]})),
         ("url = http://h:80/p?q=1#no", json!({"url": "http://h:80/p?q=1"})),
         (
-            "t = 45s // half\ns = 256MB\nn = -3e2\nv = 1.2.3",
-            json!({"t": "45s", "s": "256MB", "n": -300.0, "v": "1.2.3"}),
+            "t = 45s // half\ns = 256MB\nn = -2.5\nv = 1.2.3",
+            json!({"t": "45s", "s": "256MB", "n": -2.5, "v": "1.2.3"}),
+        ),
+        (
+            "a = 007\nb = 1.0\nc = -3e2\nd = +1\ne = -7\nf = 0",
+            json!({"a": "007", "b": "1.0", "c": "-3e2", "d": "+1", "e": -7, "f": 0}),
         ),
         (r#"a = "q\"\\\/\n\u00e9\ud83d\ude00""#, json!({"a": "q\"\\/\né😀"})),
         (
@@ -79,6 +115,11 @@ fn what_is_written_is_what_is_read() {
             "a = ${b.c}\nb = ${d}\nd { c = 7 }",
             json!({"a": 7, "b": {"c": 7}, "d": {"c": 7}}),
         ),
+        ("a { l = [1]\n l += 2 }", json!({"a": {"l": [1, 2]}})),
+        ("a.1 = x\na.2 = y", json!({"a": {"1": "x", "2": "y"}})),
+        ("a = [x, y]\na.2 = z", json!({"a": {"1": "x", "2": "z"}})),
+        ("a = [{ b = 1 }]\na.1.c = 2", json!({"a": {"1": {"b": 1, "c": 2}}})),
+        ("a = [x]\na.k = y", json!({"a": {"k": "y"}})),
         ("a = [{ x = 1 } { y = 2 }]", json!({"a": [{"x": 1, "y": 2}]})),
         ("\u{feff}a = 1\r\nb = two\r\n", json!({"a": 1, "b": "two"})),
         (
@@ -154,7 +195,7 @@ fn mistakes_come_with_their_lines_and_all_at_once() {
         let errors = read(text).errors;
         let expected: Vec<_> = expected
             .iter()
-            .map(|(line, text)| (*line, (*text).to_owned()))
+            .map(|(line, text)| ("etc/f".to_owned(), *line, (*text).to_owned()))
             .collect();
         assert_eq!(errors, expected, "{text}");
     }
@@ -163,12 +204,16 @@ fn mistakes_come_with_their_lines_and_all_at_once() {
 #[test]
 fn circles_are_told() {
     let errors = read("a = ${b}\nb = ${a}\nc = ${c}").errors;
-    let circles = errors.iter().filter(|(_, text)| text.contains("refers to itself"));
-    assert_eq!(circles.map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2], "{errors:?}");
+    let circles = errors.iter().filter(|(_, _, text)| text.contains("refers to itself"));
+    assert_eq!(
+        circles.map(|(_, line, _)| *line).collect::<Vec<_>>(),
+        [1, 2],
+        "{errors:?}"
+    );
     assert!(
         errors
             .iter()
-            .any(|(line, text)| *line == 3 && text.contains("${c} is defined neither")),
+            .any(|(_, line, text)| *line == 3 && text.contains("${c} is defined neither")),
         "{errors:?}"
     );
 }
@@ -182,25 +227,144 @@ fn values_know_their_lines() {
     let line = |setting: &Setting| setting.place.to_string();
     assert_eq!(
         (line(&hocon.table["a"]), line(&a["b"])),
-        ("f:1: a".into(), "f:2: a.b".into())
+        ("etc/f:1: a".into(), "etc/f:2: a.b".into())
     );
     let Value::List(list) = &a["b"].value else {
         panic!("a list")
     };
     assert_eq!(
         list.iter().map(line).collect::<Vec<_>>(),
-        ["f:3: a.b[0]", "f:4: a.b[1]"]
+        ["etc/f:3: a.b[0]", "etc/f:4: a.b[1]"]
     );
     let long = read("s = \"\"\"\n\n\"\"\"\nb = 1");
-    assert_eq!(line(&long.table["b"]), "f:4: b");
+    assert_eq!(line(&long.table["b"]), "etc/f:4: b");
 }
 
 #[test]
-fn includes_are_told() {
-    let hocon = read("include \"other.conf\"\ninclude required(file(\"x\"))\na = 1\ninclude = 2");
-    assert_eq!(hocon.errors, []);
-    assert_eq!(hocon.warnings.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(json_of(hocon.table), json!({"a": 1, "include": 2}));
+fn included_files_are_read_where_the_statement_is() {
+    let files = [
+        ("etc/other.conf", "a = 2\nb { c = 3 }\nd = ${a}"),
+        ("etc/sub/more.conf", "include \"../leaf.conf\"\nm = 1"),
+        ("etc/leaf.conf", "leaf = ${?b.c}"),
+        ("/abs.conf", "abs = true"),
+    ];
+    let cases = [
+        (
+            "a = 1\ninclude \"other.conf\"",
+            json!({"a": 2, "b": {"c": 3}, "d": 2}),
+            &["etc/other.conf"][..],
+        ),
+        (
+            "include \"other.conf\"\na = 1",
+            json!({"a": 1, "b": {"c": 3}, "d": 1}),
+            &["etc/other.conf"],
+        ),
+        (
+            "include required(\"other.conf\")",
+            json!({"a": 2, "b": {"c": 3}, "d": 2}),
+            &["etc/other.conf"],
+        ),
+        (
+            "include required( file( \"other.conf\" ) ) # x",
+            json!({"a": 2, "b": {"c": 3}, "d": 2}),
+            &["etc/other.conf"],
+        ),
+        ("include file(\"/abs.conf\")", json!({"abs": true}), &["/abs.conf"]),
+        // Below a key, a substitution means what is there, or else at the root.
+        (
+            "x { include \"other.conf\" }",
+            json!({"x": {"a": 2, "b": {"c": 3}, "d": 2}}),
+            &["etc/other.conf"],
+        ),
+        (
+            "b.c = 9\nx { include \"sub/more.conf\" }",
+            json!({"b": {"c": 9}, "x": {"leaf": 9, "m": 1}}),
+            &["etc/sub/more.conf", "etc/sub/../leaf.conf"],
+        ),
+        ("include = 2", json!({"include": 2}), &[]),
+        ("include { a = 1 }", json!({"include": {"a": 1}}), &[]),
+    ];
+    for (text, expected, included) in cases {
+        let hocon = read_with(text, &files);
+        assert_eq!((hocon.errors, hocon.warnings), (Vec::new(), Vec::new()), "{text}");
+        assert_eq!(json_of(hocon.table), expected, "{text}");
+        assert_eq!(hocon.included, included, "{text}");
+    }
+    let place = read_with("x { include \"other.conf\" }", &files).table["x"].clone();
+    let Value::Table(x) = place.value else {
+        panic!("a table")
+    };
+    assert_eq!(x["a"].place.to_string(), "etc/other.conf:1: x.a");
+}
+
+#[test]
+fn mistakes_with_includes_name_file_and_line() {
+    let files = [
+        ("etc/a.conf", "x = 1\ninclude \"b.conf\""),
+        ("etc/b.conf", "include \"./a.conf\""),
+        ("etc/self.conf", "include \"../etc/f\""),
+        ("etc/broken.conf", "a = 1\nb"),
+        ("etc/wide.conf", "w = [${nope}]"),
+    ];
+    let cases = [
+        (
+            "include \"a.conf\"",
+            "etc/b.conf",
+            1,
+            "etc/a.conf includes etc/b.conf includes etc/./a.conf: a file must not include itself",
+        ),
+        (
+            "\ninclude \"self.conf\"",
+            "etc/self.conf",
+            1,
+            "etc/f includes etc/self.conf includes etc/../etc/f: a file must not include itself",
+        ),
+        (
+            "include \"broken.conf\"\nc = 1",
+            "etc/broken.conf",
+            2,
+            "b: = or { is missing after the key",
+        ),
+        (
+            "include \"wide.conf\"",
+            "etc/wide.conf",
+            1,
+            "${nope} is defined neither in this file nor in the environment; ${?nope} may be undefined",
+        ),
+        (
+            "\n\ninclude required(\"no.conf\")",
+            "etc/f",
+            3,
+            "cannot read etc/no.conf: entity not found",
+        ),
+        (
+            "include url(\"http://h/\")",
+            "etc/f",
+            1,
+            "include needs a file, such as include \"other.conf\" or include required(\"other.conf\")",
+        ),
+        (
+            "include required(\"a.conf\"",
+            "etc/f",
+            1,
+            "include needs a ) after the file",
+        ),
+        (
+            "include \"leaf.conf\" x",
+            "etc/f",
+            1,
+            "include: something is left over after the value",
+        ),
+    ];
+    for (text, file, line, message) in cases {
+        let errors = read_with(text, &files).errors;
+        assert_eq!(errors, [(file.to_owned(), line, message.to_owned())], "{text}");
+    }
+    let missing = read_with("a = 1\ninclude \"no.conf\"", &files);
+    let text = "etc/no.conf does not exist and is left out; include required(\"…\") makes this an error";
+    assert_eq!(missing.errors, []);
+    assert_eq!(missing.warnings, [("etc/f".to_owned(), 2, text.to_owned())]);
+    assert_eq!(missing.included, ["etc/no.conf"]);
 }
 
 #[test]
