@@ -3,6 +3,7 @@
 //! The module checks the rules and reports problems with their keys. Here the rules become JSON, and URLs are checked,
 //! because the host sends to them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -119,13 +120,17 @@ impl Webhook {
     /// Checks that the destinations that rules name exist, and that other rules leave no choice between two destinations.
     pub(super) fn check_destinations(&self, destinations: &Destinations, report: &Report) {
         let shared = self.config.get("urls");
+        let known: BTreeSet<&str> = destinations.iter().map(|destination| &*destination.name).collect();
         let events = self.config.get("rule").and_then(Json::as_object);
         for (event, rules) in events.into_iter().flatten() {
             for (index, rule) in rules.as_array().into_iter().flatten().enumerate() {
                 let at = format!("rule.{event}.{index}");
                 let problem = match rule.get("destination").and_then(Json::as_str) {
-                    Some(name) => unknown_destination(name, destinations)
-                        .and_then(|text| self.places.problem(&format!("{at}.destination"), &text)),
+                    Some(name) if known.contains(name) => None,
+                    Some(name) => {
+                        let text = unknown_destination(name, &known);
+                        self.places.problem(&format!("{at}.destination"), &text)
+                    }
                     None => {
                         let own = rule
                             .get("urls")
@@ -144,16 +149,13 @@ impl Webhook {
     }
 }
 
-fn unknown_destination(name: &str, destinations: &Destinations) -> Option<String> {
-    let known: Vec<&str> = destinations.iter().map(|destination| &*destination.name).collect();
-    if known.contains(&name) {
-        return None;
-    }
+fn unknown_destination(name: &str, known: &BTreeSet<&str>) -> String {
+    let known: Vec<&str> = known.iter().copied().collect();
     let suggestion = match known.as_slice() {
         [] => "none is configured".to_owned(),
         known => suggestion(name, known, str::to_owned),
     };
-    Some(format!("there is no destination `{name}`; {suggestion}"))
+    format!("there is no destination `{name}`; {suggestion}")
 }
 
 fn ambiguous(url: &str, destinations: &Destinations) -> Option<String> {

@@ -80,7 +80,7 @@ pub struct Destination {
     pub terms: Terms,
 }
 
-/// All configured receivers.
+/// All configured receivers, ordered by name.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Destinations(Arc<[Arc<Destination>]>);
 
@@ -131,7 +131,9 @@ pub enum DestinationError {
 
 impl FromIterator<Destination> for Destinations {
     fn from_iter<I: IntoIterator<Item = Destination>>(list: I) -> Destinations {
-        Destinations(list.into_iter().map(Arc::new).collect())
+        let mut list: Vec<Arc<Destination>> = list.into_iter().map(Arc::new).collect();
+        list.sort_by(|one, other| one.name.cmp(&other.name));
+        Destinations(list.into())
     }
 }
 
@@ -148,7 +150,7 @@ impl Destinations {
     ///
     /// [`DestinationError`]; it contains neither name nor URL.
     pub fn url(&self, name: &str, text: &str) -> Result<Url, DestinationError> {
-        let destination = self.iter().find(|destination| *destination.name == *name);
+        let destination = self.named(name);
         let prefixes = &destination.ok_or(DestinationError::Unknown)?.urls;
         if let Ok(url) = Url::parse(text) {
             let covered = prefixes.iter().any(|prefix| prefix.covers(&url));
@@ -163,12 +165,20 @@ impl Destinations {
     pub(super) fn find(&self, via: &Via, url: &Url) -> Option<&Arc<Destination>> {
         match via {
             Via::Nothing => None,
-            Via::Named(name) => self.0.iter().find(|destination| destination.name == *name),
+            Via::Named(name) => self.named(name),
             Via::Url => match self.matching(url).as_slice() {
                 [destination] => Some(destination),
                 _ => None,
             },
         }
+    }
+
+    fn named(&self, name: &str) -> Option<&Arc<Destination>> {
+        let at = self
+            .0
+            .binary_search_by(|destination| (*destination.name).cmp(name))
+            .ok()?;
+        self.0.get(at)
     }
 
     /// The destinations with the longest prefix that matches a URL. Two or more have the same prefix: a request has to name

@@ -50,7 +50,7 @@ impl Convert {
         let mut text = Text {
             redact: self.redact,
             out: String::new(),
-            remarks: Vec::new(),
+            remarks: BTreeMap::new(),
         };
         let findings = &import.findings;
         let told = [
@@ -61,8 +61,10 @@ impl Convert {
             (&findings.notes, "note: "),
         ];
         for (problems, prefix) in told {
-            text.remarks
-                .extend(problems.iter().map(|problem| (problem.clone(), prefix)));
+            for problem in problems {
+                let remarks = text.remarks.entry(problem.place.clone()).or_default();
+                remarks.push(format!("{prefix}{}", problem.text));
+            }
         }
         let whence = match &self.file {
             Some(file) => file.path.display().to_string(),
@@ -79,8 +81,11 @@ impl Convert {
         }
         if !text.remarks.is_empty() {
             head.push_str("#\n# Left out or changed:\n");
-            for (problem, prefix) in &text.remarks {
-                head.push_str(&format!("# {prefix}{}\n", one_line(&problem.to_string())));
+            for (place, remarks) in &text.remarks {
+                for remark in remarks {
+                    let remark = place.problem(remark).to_string();
+                    head.push_str(&format!("# {}\n", one_line(&remark)));
+                }
             }
         }
         head + &text.out
@@ -91,8 +96,8 @@ impl Convert {
 struct Text {
     redact: bool,
     out: String,
-    /// Remarks that are not written yet.
-    remarks: Vec<(Problem, &'static str)>,
+    /// Remarks that are not written yet: their texts by place.
+    remarks: BTreeMap<Place, Vec<String>>,
 }
 
 impl Text {
@@ -182,14 +187,11 @@ impl Text {
         if !place.key.is_empty() {
             self.line(&format!("# {}", one_line(&place.to_string())));
         }
-        let own = |problem: &Problem| problem.place == *place && !place.key.is_empty();
-        let (here, elsewhere) = std::mem::take(&mut self.remarks)
-            .into_iter()
-            .partition(|(problem, _)| own(problem));
-        self.remarks = elsewhere;
-        let here: Vec<(Problem, &str)> = here;
-        for (problem, prefix) in here {
-            self.line(&format!("# {prefix}{}", one_line(&problem.text)));
+        if place.key.is_empty() {
+            return;
+        }
+        for remark in self.remarks.remove(place).unwrap_or_default() {
+            self.line(&format!("# {}", one_line(&remark)));
         }
     }
 

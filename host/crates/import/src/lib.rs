@@ -18,7 +18,7 @@
 //! | unknown | [`Findings::unknown`] |
 //!
 //! EMQX 5 starts although a rule or webhook does not work, so a mistake in one of them leaves out only this one
-//! ([`Findings::left_out`]). Other mistakes are [`Findings::problems`].
+//! ([`Findings::left_out`]), as long as a rule is left. Other mistakes are [`Findings::problems`].
 //!
 //! Nothing here reads the environment, and files only by the function that the caller passes ([`Input::files`]).
 
@@ -42,11 +42,11 @@ mod verify;
 mod web_hook;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hookhost_settings::{Files, Findings, Place, Problem, Report, Table, UnknownKeys};
+use hookhost_settings::{Files, Findings, Place, Problem, Report, Table, UnknownKeys, Value, find};
 
 pub use broker::Broker;
 pub use convert::Convert;
@@ -188,9 +188,16 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
     let mut variables = Vec::new();
     if is_variables {
         variables = env_file::read(path, text, &report);
-        for variable in variables.iter().filter(|variable| !broker.has_variable(&variable.name)) {
-            let text = format!("is ignored: it is not a webhook setting of {broker}");
-            report.warning(&variable.place, text);
+        let others = variables.iter().filter(|variable| !broker.has_variable(&variable.name));
+        let others: Vec<&Variable> = others.collect();
+        if let Some(first) = others.first() {
+            let names: Vec<&str> = others.iter().map(|variable| variable.name.as_str()).collect();
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            let place = Place {
+                key: names.join(", "),
+                ..first.place.clone()
+            };
+            report.warning(&place, format!("{verb} ignored: {broker} has no such webhook settings"));
         }
     }
     variables.extend(variables_of(broker, input.environment));
@@ -254,11 +261,17 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
     if matches!(broker, Broker::Emqx4 | Broker::Nanomq) {
         verify::verify(&settings, &origins, &report);
     }
+    let mut findings = report.finish();
+    // Without any rule there is nothing that could start.
+    let rules = find(&settings, &["webhook", "rule"]).map(|setting| &setting.value);
+    if matches!(rules, Some(Value::Table(rules)) if rules.is_empty()) {
+        findings.problems.append(&mut findings.left_out);
+    }
     Import {
         broker: Some(broker),
         settings,
         origins,
-        findings: report.finish(),
+        findings,
         included: sources.included.take(),
     }
 }
@@ -267,12 +280,13 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
 fn summary(ignored: &[Problem]) -> Option<Problem> {
     let first = &ignored.first()?.place;
     let mut names: Vec<&str> = Vec::new();
+    let mut known = BTreeSet::new();
     for problem in ignored {
         let name = match problem.place.is_variable() {
             true => problem.place.key.as_str(),
             false => problem.place.key.rsplit('.').next().unwrap_or_default(),
         };
-        if !names.contains(&name) {
+        if known.insert(name) {
             names.push(name);
         }
     }

@@ -4,7 +4,7 @@
 //! checked here, before anything starts, so that the problem names the place in the broker's file. The module itself
 //! would name a key that is nowhere in that file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hookhost_guest::{Host, event};
 use hookhost_settings::{JsonDates, Place, Problem, Report, Table, Value};
@@ -22,15 +22,15 @@ pub(super) fn verify(settings: &Table, origins: &BTreeMap<String, Place>, report
 /// Leaves out the rules in which the module would find problems, and adds these problems.
 pub(super) fn leave_out_invalid(canonical: &mut Canonical, report: &Report) {
     let (settings, origins) = canonical.clone().into_settings(&Report::default());
-    let mut known: Vec<Problem> = Vec::new();
+    let (mut places, mut known) = (BTreeSet::new(), BTreeSet::new());
     for (place, problem) in problems(&settings, &origins, report) {
-        canonical.rules.retain(|rule| rule.place != place);
+        places.insert(place);
         // Rules of several events repeat a problem.
-        if !known.contains(&problem) {
-            known.push(problem.clone());
+        if known.insert(problem.clone()) {
             report.left_out(problem);
         }
     }
+    canonical.rules.retain(|rule| !places.contains(&rule.place));
 }
 
 /// The problems that the module would find, each with the place of its rule or setting.
@@ -85,4 +85,34 @@ fn place_of(settings: &Table, origins: &BTreeMap<String, Place>, key: &str) -> O
     };
     let setting = webhook.get(key.split('.').next()?)?;
     Some((setting.place.clone(), String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Broker;
+    use super::super::canonical::Rule;
+    use super::*;
+
+    #[test]
+    fn a_rule_that_the_module_refuses_is_left_out() {
+        let mut canonical = Canonical::new(Broker::Emqx5, Place::file(Path::new("f")));
+        for (line, condition, event) in [
+            (1, "qos = 1", "message_publish"),
+            (2, "qos =", "message_publish"),
+            (2, "qos =", "message_acked"),
+        ] {
+            let mut rule = Rule::new(Place::line(Path::new("f"), line, "r"), event);
+            rule.urls.push("http://h/".to_owned());
+            rule.condition = Some(condition.to_owned());
+            canonical.rules.push(rule);
+        }
+        let report = Report::default();
+        leave_out_invalid(&mut canonical, &report);
+        assert_eq!(canonical.rules.len(), 1);
+        let left_out = report.finish().left_out;
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(left_out[0].to_string().starts_with("f:2: r (where): "), "{left_out:?}");
+    }
 }

@@ -214,10 +214,10 @@ mod tests {
         bad.warning(&place("bad"), "is odd");
         assert!(!report.add_item(bad));
         let good = report.item();
-        good.unknown_name(&place("x"), "x", &["y"]);
+        good.unknown_name(&place("colour"), "colour", &["size"]);
         assert!(report.add_item(good));
         let findings = report.finish();
-        let unknown = place("x").problem("unknown key, ignored; known are y");
+        let unknown = place("colour").problem("unknown key, ignored; known are size");
         let expected = Findings {
             left_out: vec![place("bad").problem("is wrong")],
             warnings: vec![place("bad").problem("is odd")],

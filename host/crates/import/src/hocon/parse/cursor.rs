@@ -148,6 +148,9 @@ impl<'a> Cursor<'a> {
 
     /// Whether a list goes on with a key and not with an element.
     pub(super) fn at_setting(&self) -> bool {
+        if self.rest.starts_with("${") {
+            return false;
+        }
         let rest = self.rest.trim_start_matches(|c: char| is_key(c) || c == '.');
         let key = rest.len() < self.rest.len();
         let rest = rest.trim_start_matches([' ', '\t']);
