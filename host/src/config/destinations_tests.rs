@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
 
+use std::io;
+
 use super::super::{Inputs, Loaded, Problem, TextFile, read_with};
 use super::*;
 use hookhost_delivery::Destination;

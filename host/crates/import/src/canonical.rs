@@ -2,6 +2,7 @@
 //! for them, each with the place that gave it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hookhost_settings::{Place, Report, Setting, Table, Value, insert};
 
@@ -112,11 +113,22 @@ impl Destination {
     }
 }
 
-/// A name that a destination may have. Names of EMQX are such names.
+/// A name that a destination may have. Names of EMQX are such names, but may be longer; they stay different from each
+/// other.
 pub(super) fn key_name(name: &str) -> String {
+    const LONGEST: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(64).collect();
-    if name.is_empty() { "_".to_owned() } else { name }
+    let key: String = name.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    if key.is_empty() {
+        return "_".to_owned();
+    }
+    if key.len() <= LONGEST {
+        return key;
+    }
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let begin: String = key.chars().take(LONGEST - 17).collect();
+    format!("{begin}_{:016x}", hasher.finish())
 }
 
 /// The TLS settings of a destination, as far as they are given.
@@ -260,6 +272,8 @@ mod tests {
         for (name, key) in [("a_B-1", "a_B-1"), ("a b.é", "a_b__"), ("", "_")] {
             assert_eq!(key_name(name), key);
         }
-        assert_eq!(key_name(&"x".repeat(100)).len(), 64);
+        let long = |end: &str| key_name(&format!("{}{end}", "x".repeat(100)));
+        assert_eq!((long("a").len(), long("a")), (64, long("a")));
+        assert_ne!(long("a"), long("b"));
     }
 }
