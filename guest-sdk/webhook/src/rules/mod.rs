@@ -31,6 +31,8 @@ pub struct Rule {
     pub topics: Vec<TopicFilter>,
     /// The rule sends one request to each of these URLs; never empty.
     pub urls: Vec<UrlTemplate>,
+    /// The destination of the host's configuration that the requests name; `None`: the host chooses it by URL.
+    pub destination: Option<String>,
     /// The columns of EMQX 5 in the body; `None` for all.
     pub select: Option<Select>,
     /// A condition on the columns of EMQX 5; `None` accepts every event.
@@ -290,6 +292,7 @@ fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, placeholders
         headers.retain(|(name, _)| name != "content-type");
     }
     request.headers = headers;
+    request.destination = rule.destination.clone();
     let mut urls = rule.urls.iter().filter_map(|url| match placeholders.url(url) {
         Ok(url) => Some(url),
         Err(error) => {
