@@ -5,7 +5,6 @@ mod client;
 mod emqx;
 mod mask;
 mod nanomq;
-mod payloads;
 mod properties;
 mod recording;
 mod run;
