@@ -91,7 +91,10 @@ impl Recording {
             serde_json::from_str(lines.next().expect("a first line")).expect("it is about all steps");
         let step = |line| -> (String, Vec<String>) {
             let line: Line = serde_json::from_str(line).expect("a step");
-            let bodies = line.bodies.iter().map(|body| mask::of_recording(body)).collect();
+            let bodies = line.bodies.iter();
+            let bodies = bodies
+                .map(|body| mask::of_recording(mask::compared(&line.step, body)))
+                .collect();
             (line.step, bodies)
         };
         let list: List = toml::from_str(list).unwrap_or_else(|error| panic!("the list of differences: {error}"));

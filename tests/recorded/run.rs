@@ -12,7 +12,7 @@ use hookhost_tests::packet::{Connect, Publish};
 use hookhost_tests::sink::Sink;
 
 use crate::client::Client;
-use crate::mask::masked;
+use crate::mask::{self, masked};
 use crate::recording::{Recording, head};
 
 /// How long a step waits for requests that nobody expects.
@@ -85,7 +85,7 @@ impl Run {
         let requests = self.sink.requests();
         let bodies = requests[self.seen..]
             .iter()
-            .map(|request| masked(&request.body.replace("hookhost@127.0.0.1", "emqx@127.0.0.1")));
+            .map(|request| masked(mask::compared(step, &request.body)));
         self.steps.push((step.to_owned(), bodies.collect()));
         self.seen = requests.len();
     }
