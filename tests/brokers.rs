@@ -12,10 +12,7 @@ const V: Version = Version::V311;
 
 /// A setup with a broker's file.
 fn with_file(name: &str, text: &str) -> Setup {
-    let setup = Setup::new();
-    let path = setup.dir().join(name);
-    std::fs::write(&path, text).unwrap();
-    setup.arg("--webhook-config").arg(path)
+    Setup::new().webhook_file(name, text)
 }
 
 /// Subscribes, publishes to a topic at QoS 1, unsubscribes and disconnects; then stops the host.

@@ -101,6 +101,11 @@ impl Event {
         }
     }
 
+    /// The value behind a name in [`Event::extras`].
+    pub fn extra(&self, name: &str) -> Option<&str> {
+        values(self.extras.as_deref()?, name).next()
+    }
+
     /// The time of the event in the host's time zone.
     pub fn local_time(&self) -> LocalTime {
         LocalTime::new(self.at, self.utc_offset)

@@ -112,6 +112,7 @@ async fn play(version: Version, story: &Story) {
         id: 9,
         retain: true,
         dup: false,
+        properties: &[],
         payload: b"kept",
     };
     c1.send(&kept.encode(version)).await;

@@ -163,6 +163,7 @@ fn bad_packets(version: Version) -> Vec<Vec<u8>> {
         id: 1,
         retain: false,
         dup: false,
+        properties: &[],
         payload: b"payload",
     };
     let connect = Connect::new(version, "again").encode();

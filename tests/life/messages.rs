@@ -227,6 +227,7 @@ async fn a_repeated_qos_2_publish_is_one_message(version: Version) {
         id: 7,
         retain: false,
         dup: false,
+        properties: &[],
         payload: b"x",
     };
     client.send(&publish.encode(version)).await;

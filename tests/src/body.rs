@@ -41,10 +41,11 @@ pub fn normalised(body: &str) -> String {
 fn placeholder(key: &str, value: &str) -> Result<Option<&'static str>, &'static str> {
     match key {
         _ if value == "null" => Ok(None),
-        "time" => is_time(value).then_some(Some("\"<time>\"")).ok_or("a local time"),
+        "time" => is_time(value.trim_matches('"'))
+            .then_some(Some("\"<time>\""))
+            .ok_or("a local time"),
         "ts" | "pts" | "timestamp" | "connected_at" | "disconnected_at" | "created_at" | "publish_received_at" => {
             let at = value.parse::<u64>().unwrap_or_default();
-            let is_recent = |at: u64| (now() + 1000).checked_sub(at).is_some_and(|age| age < 600_000);
             match (is_recent(at), is_recent(at * 1000)) {
                 (true, _) => Ok(Some("<ms>")),
                 (_, true) => Ok(Some("<s>")),
@@ -69,8 +70,14 @@ fn placeholder(key: &str, value: &str) -> Result<Option<&'static str>, &'static 
     }
 }
 
-fn is_time(value: &str) -> bool {
-    let pattern = b"\"dddd-dd-dd dd:dd:dd.ddd\"";
+/// Whether milliseconds since 1970 are at most ten minutes ago.
+pub fn is_recent(at: u64) -> bool {
+    (now() + 1000).checked_sub(at).is_some_and(|age| age < 600_000)
+}
+
+/// Whether the text has the form `YYYY-MM-DD HH:MM:SS.mmm`.
+pub fn is_time(value: &str) -> bool {
+    let pattern = b"dddd-dd-dd dd:dd:dd.ddd";
     value.len() == pattern.len()
         && value.bytes().zip(pattern).all(|(got, want)| {
             if *want == b'd' {

@@ -81,8 +81,13 @@ impl Setup {
 
     /// Writes a webhook configuration in RMQTT's format and passes it with `--webhook-config`.
     pub fn webhook_config(self, toml: &str) -> Setup {
-        let path = self.dir().join("rmqtt-web-hook.toml");
-        std::fs::write(&path, toml).expect("the directory is ours");
+        self.webhook_file("rmqtt-web-hook.toml", toml)
+    }
+
+    /// Writes a webhook configuration of any broker and passes it with `--webhook-config`.
+    pub fn webhook_file(self, name: &str, text: &str) -> Setup {
+        let path = self.dir().join(name);
+        std::fs::write(&path, text).expect("the directory is ours");
         self.arg("--webhook-config").arg(path)
     }
 

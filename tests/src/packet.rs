@@ -63,8 +63,12 @@ pub struct Connect {
     pub keep_alive: u16,
     /// Topic, payload, QoS and retain flag of the will.
     pub will: Option<(String, Vec<u8>, u8, bool)>,
+    /// Properties of the will in MQTT 5, without their length.
+    pub will_properties: Vec<u8>,
     /// User name, as bytes: it may be invalid.
     pub username: Option<Vec<u8>>,
+    /// Password.
+    pub password: Option<Vec<u8>>,
     /// Properties of MQTT 5, without their length.
     pub properties: Vec<u8>,
 }
@@ -79,7 +83,9 @@ impl Connect {
             clean: true,
             keep_alive: 60,
             will: None,
+            will_properties: Vec::new(),
             username: None,
+            password: None,
             properties: Vec::new(),
         }
     }
@@ -93,22 +99,22 @@ impl Connect {
             .will
             .as_ref()
             .map_or(0, |(_, _, qos, retain)| 4 | qos << 3 | u8::from(*retain) << 5);
-        body.push(u8::from(self.clean) << 1 | will | u8::from(self.username.is_some()) << 7);
+        let credentials = u8::from(self.username.is_some()) << 7 | u8::from(self.password.is_some()) << 6;
+        body.push(u8::from(self.clean) << 1 | will | credentials);
         body.extend(self.keep_alive.to_be_bytes());
         if self.level == 5 {
-            length(&mut body, self.properties.len());
-            body.extend(&self.properties);
+            properties(&mut body, &self.properties);
         }
         string(&mut body, &self.id);
         if let Some((topic, payload, _, _)) = &self.will {
             if self.level == 5 {
-                body.push(0);
+                properties(&mut body, &self.will_properties);
             }
             string(&mut body, topic.as_bytes());
             string(&mut body, payload);
         }
-        if let Some(username) = &self.username {
-            string(&mut body, username);
+        for text in [&self.username, &self.password].into_iter().flatten() {
+            string(&mut body, text);
         }
         packet(kind::CONNECT << 4, &body)
     }
@@ -127,6 +133,8 @@ pub struct Publish<'a> {
     pub retain: bool,
     /// DUP flag.
     pub dup: bool,
+    /// Properties of MQTT 5, without their length.
+    pub properties: &'a [u8],
     /// Payload.
     pub payload: &'a [u8],
 }
@@ -134,17 +142,18 @@ pub struct Publish<'a> {
 impl Publish<'_> {
     /// Adds the packet to a buffer.
     pub fn encode_to(&self, version: Version, buffer: &mut Vec<u8>) {
-        let properties = usize::from(version == Version::V5);
         let id = if self.qos > 0 { 2 } else { 0 };
+        let mut lead = Vec::new();
+        if version == Version::V5 {
+            properties(&mut lead, self.properties);
+        }
         buffer.push(kind::PUBLISH << 4 | u8::from(self.dup) << 3 | self.qos << 1 | u8::from(self.retain));
-        length(buffer, 2 + self.topic.len() + id + properties + self.payload.len());
+        length(buffer, 2 + self.topic.len() + id + lead.len() + self.payload.len());
         string(buffer, self.topic);
         if self.qos > 0 {
             buffer.extend(self.id.to_be_bytes());
         }
-        if properties == 1 {
-            buffer.push(0);
-        }
+        buffer.extend(lead);
         buffer.extend(self.payload);
     }
 
@@ -164,6 +173,7 @@ pub fn publish(version: Version, topic: &str, qos: u8, id: u16, payload: &[u8]) 
         id,
         retain: false,
         dup: false,
+        properties: &[],
         payload,
     }
     .encode(version)
@@ -171,18 +181,31 @@ pub fn publish(version: Version, topic: &str, qos: u8, id: u16, payload: &[u8]) 
 
 /// SUBSCRIBE; `options` is the QoS in 3.1.1 and the options byte in 5. A subscription identifier is for 5 only.
 pub fn subscribe(version: Version, id: u16, filters: &[(&str, u8)], identifier: Option<u8>) -> Vec<u8> {
+    let identifier = identifier.map(|identifier| vec![0x0b, identifier]);
+    subscribe_with(version, id, filters, &identifier.unwrap_or_default())
+}
+
+/// SUBSCRIBE with properties, which are sent in MQTT 5 only.
+pub fn subscribe_with(version: Version, id: u16, filters: &[(&str, u8)], props: &[u8]) -> Vec<u8> {
     let mut body = id.to_be_bytes().to_vec();
     if version == Version::V5 {
-        match identifier {
-            Some(identifier) => body.extend([2, 0x0b, identifier]),
-            None => body.push(0),
-        }
+        properties(&mut body, props);
     }
     for (filter, options) in filters {
         string(&mut body, filter.as_bytes());
         body.push(*options);
     }
     packet(kind::SUBSCRIBE << 4 | 2, &body)
+}
+
+/// UNSUBSCRIBE from one filter.
+pub fn unsubscribe(version: Version, id: u16, filter: &str) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    if version == Version::V5 {
+        properties(&mut body, &[]);
+    }
+    string(&mut body, filter.as_bytes());
+    packet(kind::UNSUBSCRIBE << 4 | 2, &body)
 }
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
@@ -213,6 +236,12 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 pub fn string(buffer: &mut Vec<u8>, text: &[u8]) {
     buffer.extend((text.len() as u16).to_be_bytes());
     buffer.extend(text);
+}
+
+/// Properties of MQTT 5 with their length before them.
+pub fn properties(buffer: &mut Vec<u8>, properties: &[u8]) {
+    length(buffer, properties.len());
+    buffer.extend(properties);
 }
 
 fn length(buffer: &mut Vec<u8>, mut length: usize) {

@@ -153,8 +153,20 @@ fn parse(buffer: &[u8], (connection, server_name): &(usize, Option<String>)) -> 
         method: method.to_owned(),
         path: path.to_owned(),
         headers,
-        body: String::from_utf8(body.to_vec()).unwrap_or_else(|error| panic!("a body that is not UTF-8: {error}")),
+        body: text(body),
         status: None,
     };
     Some((request, body_start + length))
+}
+
+/// The bytes as text. Each byte that is not UTF-8 is written as `\xff`, which no JSON contains.
+fn text(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }

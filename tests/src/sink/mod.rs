@@ -35,7 +35,7 @@ pub struct Received {
     pub path: String,
     /// Header names in lower case with their values, in order.
     pub headers: Vec<(String, String)>,
-    /// The body, usually JSON.
+    /// The body, usually JSON. A byte that is not UTF-8 is the text `\xff` with its value.
     pub body: String,
     /// The status of the answer; `None` without a valid answer.
     pub status: Option<u16>,
@@ -134,6 +134,11 @@ impl Sink {
         sink
     }
 
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// An `http://` or `https://` URL for a path on this sink.
     pub fn url(&self, path: &str) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
@@ -183,7 +188,7 @@ impl Sink {
     }
 
     /// The number of requests, with updates.
-    pub(crate) fn arrivals(&self) -> watch::Receiver<usize> {
+    pub fn arrivals(&self) -> watch::Receiver<usize> {
         self.shared.count.subscribe()
     }
 

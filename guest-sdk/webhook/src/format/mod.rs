@@ -23,6 +23,7 @@ pub use emqx::EmqxVersion;
 pub(crate) use emqx::code as emqx_code;
 pub(crate) use emqx::{drop as emqx_drop_reason, end as emqx_end_reason};
 
+use hookhost_guest::topic::TopicFilter;
 use hookhost_guest::{Event, Hook, Problems};
 
 use crate::encoding::Encoding;
@@ -85,6 +86,17 @@ pub(crate) trait BodyFormat: Sync {
     /// `as_documented`: as the broker's documentation says, where that differs from what the broker does.
     fn reports(&self, _key: RuleKey, _event: &Event, _as_documented: bool) -> bool {
         true
+    }
+
+    /// The events that the broker reports because of an event, besides that event. Rules that follow the documentation
+    /// do not get them.
+    fn further(&self, _event: &Event) -> Vec<Event> {
+        Vec::new()
+    }
+
+    /// The hooks whose events cause [`further`](BodyFormat::further) events for a rule with these topics.
+    fn further_hooks(&self, _key: RuleKey, _topics: &[TopicFilter]) -> &'static [Hook] {
+        &[]
     }
 
     /// Whether the broker reports the events of a key when it is configured to report everything.

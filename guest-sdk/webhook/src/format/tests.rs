@@ -161,7 +161,7 @@ fn ends_of_connections_that_are_not_told() {
     for (reason, clean_start, emqx4, nanomq) in [
         (EndReason::Closed, true, true, true),
         (EndReason::Closed, false, true, false),
-        (EndReason::Disconnect, false, true, true),
+        (EndReason::Disconnect, false, true, false),
         (EndReason::TakenOver, true, false, true),
         (EndReason::Discarded, true, false, true),
         (EndReason::Kicked, true, true, true),

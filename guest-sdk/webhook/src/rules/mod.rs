@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::columns::Row;
 use crate::fields::Fields;
-use crate::format::{Content, MatchedEvent};
+use crate::format::{Content, Format, MatchedEvent};
 use crate::key::RuleKey;
 use crate::shape::Shape;
 use crate::sql::{Columns, Condition, Scope, Select, Selected, Value};
@@ -54,6 +54,14 @@ impl Rule {
             })
     }
 
+    /// The hooks whose events cause further events for the rule.
+    fn further_hooks(&self, key: RuleKey) -> &'static [Hook] {
+        match self.shape.as_documented {
+            true => &[],
+            false => self.shape.format.implementation().further_hooks(key, &self.topics),
+        }
+    }
+
     /// Whether the rule needs all events of its hooks, with any topic.
     fn needs_all(&self, key: RuleKey) -> bool {
         let format = self.shape.format;
@@ -82,6 +90,8 @@ fn without_dollar(subject: &str) -> Option<String> {
 pub struct Rules {
     /// Indexed by [`RuleKey`].
     by_key: [RuleList; RuleKey::ALL.len()],
+    /// The formats of rules that may get further events.
+    with_further: Vec<Format>,
     without_url: Vec<String>,
     warnings: Vec<String>,
     node: Node,
@@ -94,6 +104,7 @@ impl Rules {
     pub(super) fn new(node: Node) -> Rules {
         Rules {
             by_key: Default::default(),
+            with_further: Vec::new(),
             without_url: Vec::new(),
             warnings: Vec::new(),
             node,
@@ -106,6 +117,10 @@ impl Rules {
         if rule.urls.is_empty() {
             self.without_url.push(at);
         } else if let Some(rules) = self.by_key.get_mut(key as usize) {
+            let format = rule.shape.format;
+            if !rule.further_hooks(key).is_empty() && !self.with_further.contains(&format) {
+                self.with_further.push(format);
+            }
             rules.add(key, rule);
         }
     }
@@ -144,14 +159,17 @@ impl Rules {
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         for key in RuleKey::ALL {
             for rule in self.of(key) {
-                for hook in rule.shape.format.hooks(key) {
+                let all = rule.needs_all(key);
+                let own = rule.shape.format.hooks(key).iter().map(|hook| (hook, all));
+                let further = rule.further_hooks(key).iter().map(|hook| (hook, true));
+                for (hook, all) in own.chain(further) {
                     let position = wanted.iter().position(|known| known.interest.hook == *hook);
                     let position = position.unwrap_or_else(|| {
                         wanted.push(Wanted::new(*hook));
                         wanted.len() - 1
                     });
                     if let Some(wanted) = wanted.get_mut(position) {
-                        wanted.add(rule, rule.needs_all(key));
+                        wanted.add(rule, all);
                     }
                 }
             }
@@ -179,10 +197,32 @@ impl Rules {
     }
 
     /// The requests of the default module for an event: one for each matching rule and each of its URLs, in the order of
-    /// the configuration and in the format of the rule.
+    /// the configuration and in the format of the rule. After them, those for the further events of each format.
     pub fn webhooks(&self, event: &Event) -> Outcome {
-        self.requests(event, |matched| {
-            matched.rule.shape.format.implementation().content(matched)
+        let content = |matched: &MatchedEvent<'_>| matched.rule.shape.format.implementation().content(matched);
+        let mut requests = Vec::new();
+        self.push_all(&mut requests, event, self.matching(event), content);
+        for format in &self.with_further {
+            for further in format.implementation().further(event) {
+                let rules = self.matching_further(*format, &further);
+                self.push_all(&mut requests, &further, rules, content);
+            }
+        }
+        requests.into()
+    }
+
+    /// The rules of a format that match a further event of that format.
+    fn matching_further<'r>(&'r self, format: Format, event: &'r Event) -> impl Iterator<Item = (RuleKey, &'r Rule)> {
+        let subject = event.subject();
+        RuleKey::of(event.hook()).iter().flat_map(move |key| {
+            let candidates = self
+                .list(*key)
+                .into_iter()
+                .flat_map(move |list| list.candidates(subject));
+            let matching = candidates.filter(move |rule| {
+                rule.shape.format == format && !rule.shape.as_documented && rule.matches(*key, subject)
+            });
+            matching.map(|rule| (*key, rule))
         })
     }
 
@@ -191,15 +231,23 @@ impl Rules {
     ///
     /// `body` is called once for each matching rule. If it returns `None`, the rule sends nothing.
     pub fn outcome<B: Into<Body>>(&self, event: &Event, mut body: impl FnMut(RuleKey, &Rule) -> Option<B>) -> Outcome {
-        self.requests(event, |matched| {
+        let mut requests = Vec::new();
+        self.push_all(&mut requests, event, self.matching(event), |matched| {
             body(matched.key, matched.rule).map(|body| Content::json(body.into()))
-        })
+        });
+        requests.into()
     }
 
-    fn requests(&self, event: &Event, mut content: impl FnMut(&MatchedEvent<'_>) -> Option<Content>) -> Outcome {
-        let mut requests = Vec::new();
+    /// Appends the requests of rules that match an event.
+    fn push_all<'r>(
+        &'r self,
+        requests: &mut Vec<Request>,
+        event: &'r Event,
+        rules: impl Iterator<Item = (RuleKey, &'r Rule)>,
+        mut content: impl FnMut(&MatchedEvent<'_>) -> Option<Content>,
+    ) {
         let system = EventSystem::new(event, &self.variables);
-        for (key, rule) in self.matching(event) {
+        for (key, rule) in rules {
             let row = Row::new(key, rule, event, &self.node);
             let scope = Scope::new(&row, &system);
             let bodies = match scope.evaluate(rule.select.as_ref(), rule.condition.as_ref()) {
@@ -225,7 +273,7 @@ impl Rules {
                     continue;
                 };
                 if !rule.shape.format.implementation().renders_selection() {
-                    push(&mut requests, rule, content, &Placeholders::Fields(row.fields()));
+                    push(requests, rule, content, &Placeholders::Fields(row.fields()));
                     continue;
                 }
                 let selected = match selected {
@@ -235,10 +283,9 @@ impl Rules {
                     None => Value::object(row.all()),
                 };
                 let selected = SelectedRow::new(&selected);
-                push(&mut requests, rule, content, &Placeholders::Selected(&selected));
+                push(requests, rule, content, &Placeholders::Selected(&selected));
             }
         }
-        requests.into()
     }
 }
 

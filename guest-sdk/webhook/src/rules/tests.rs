@@ -175,13 +175,52 @@ fn wildcards_of_nanomq_need_everything() {
         interests(&["a", "b/#"]),
         [interest(Hook::MessagePublish, &["a", "b/#"])]
     );
-    for topic in ["#", "+/b", "+"] {
+    for topic in ["+/b", "+", "$SYS/+", "+/brokers/client_status", "$SYS/brokers/+"] {
+        let filters: &[&str] = if topic.starts_with('+') { &[] } else { &["a", topic] };
         assert_eq!(
             interests(&["a", topic]),
-            [interest(Hook::MessagePublish, &[])],
+            [interest(Hook::MessagePublish, filters)],
             "{topic}"
         );
     }
+}
+
+#[test]
+fn rules_of_nanomq_for_the_status_topic_need_the_events_of_clients() {
+    let hooks = |rule: serde_json::Value| -> Vec<Hook> {
+        let settings = json!({"urls": ["stdout:"], "format": "nanomq", "rule": rule});
+        let interests = rules(settings).interests();
+        assert!(interests.iter().skip(1).all(|interest| interest.filters.is_empty()));
+        interests.iter().map(|interest| interest.hook).collect()
+    };
+    let of_clients = [
+        Hook::ClientConnack,
+        Hook::ClientDisconnected,
+        Hook::SessionDiscarded,
+        Hook::SessionTerminated,
+    ];
+    for topic in [
+        "#",
+        "$SYS/#",
+        "+/brokers/#",
+        "$SYS/brokers/+/c1",
+        "$SYS/brokers/client_status/a/b",
+    ] {
+        let publish = json!({"message_publish": [{"topics": ["a", topic]}]});
+        let expected = [&[Hook::MessagePublish][..], &of_clients].concat();
+        assert_eq!(hooks(publish), expected, "{topic}");
+    }
+    let documented = json!({"message_publish": [{"as_documented": true}]});
+    assert_eq!(hooks(documented), [Hook::MessagePublish]);
+    assert_eq!(
+        hooks(json!({"client_disconnected": [{}]})),
+        [
+            Hook::ClientDisconnected,
+            Hook::ClientConnack,
+            Hook::SessionDiscarded,
+            Hook::SessionTerminated,
+        ]
+    );
 }
 
 #[test]

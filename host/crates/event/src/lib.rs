@@ -31,6 +31,16 @@ pub use vocabulary::{Access, DropReason, EndReason, Origin, Property, Transport}
 /// Names and values, in the order given.
 pub type Pairs = Vec<(ByteString, ByteString)>;
 
+/// The [extras](Event::extras) of an event about the end of a session, which describe its last connection: whether it had
+/// `clean_start`, and whether it ended `by_disconnect`.
+pub fn last_connection(clean_start: bool, by_disconnect: bool) -> Pairs {
+    let text = |yes| ByteString::from_static(if yes { "true" } else { "false" });
+    vec![
+        ("clean_start".into(), text(clean_start)),
+        ("by_disconnect".into(), text(by_disconnect)),
+    ]
+}
+
 /// Milliseconds since 1970-01-01T00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Millis(pub u64);

@@ -97,7 +97,15 @@ impl Emitter {
     pub(crate) fn apply(&mut self, actions: impl IntoIterator<Item = Action>) {
         for action in actions {
             match action {
-                Action::Emit(detail, to) => self.emit(detail, to),
+                Action::Emit(detail, to) => {
+                    let event = self.shared.events().event(detail);
+                    self.emit(event, to);
+                }
+                Action::EmitSessionEnd(event, to) => {
+                    let (detail, extras) = *event;
+                    let event = self.shared.events().event(detail);
+                    self.emit(Event { extras, ..event }, to);
+                }
                 Action::RememberPublish(message) => self.shared.remember_publish(message),
                 Action::PublishWillLater(will, seconds) => self.deferred.push(Deferred::Will(will, seconds)),
                 Action::Count(counter) => self.shared.counts.add(counter),
@@ -124,12 +132,11 @@ impl Emitter {
         }
     }
 
-    fn emit(&mut self, detail: Detail, to: Recipients) {
-        let events = self.shared.events();
+    fn emit(&mut self, event: Event, to: Recipients) {
         if !self.deferred.is_empty() {
             // Modules may come and go while it waits, so it is looked up again.
-            self.deferred.push(Deferred::Event(Box::new(events.event(detail))));
-        } else if let Some(waiting) = events.offer_to(to, detail) {
+            self.deferred.push(Deferred::Event(Box::new(event)));
+        } else if let Some(waiting) = self.shared.events().offer_event(to, event) {
             self.deferred.push(Deferred::Waiting(waiting));
         }
     }

@@ -66,6 +66,8 @@ pub(super) struct SessionEntry {
     /// Set when the client has sent DISCONNECT and the upstream has not yet closed: the end to report then, and how long
     /// the session remains, in seconds.
     pub(super) leaving: Option<(End, u32)>,
+    /// Whether the client has sent DISCONNECT.
+    pub(super) by_disconnect: bool,
     /// The connections of the client that are being accepted.
     pub(super) successors: SmallVec<[u64; 1]>,
 }
@@ -88,6 +90,7 @@ impl SessionEntry {
             handle,
             presence: Presence::Online,
             leaving: None,
+            by_disconnect: false,
             successors: SmallVec::new(),
         }
     }
@@ -255,6 +258,7 @@ impl Sessions {
             .filter(|entry| entry.number == number)
         {
             entry.leaving = Some((end.clone(), session_expiry));
+            entry.by_disconnect = true;
         }
     }
 

@@ -39,7 +39,12 @@ impl Emitter {
 
     /// Emits an event that happens now without waiting; returns what still has to wait for room, if anything.
     pub fn offer_to(&self, to: Recipients, detail: Detail) -> Option<PendingEvent> {
-        self.bus.offer(to, self.event(detail))
+        self.offer_event(to, self.event(detail))
+    }
+
+    /// As [`offer_to`](Self::offer_to), with an event of [`event`](Self::event).
+    pub fn offer_event(&self, to: Recipients, event: Event) -> Option<PendingEvent> {
+        self.bus.offer(to, event)
     }
 
     /// The modules that want an event of this hook with this subject; see [`Bus::interested`].

@@ -53,6 +53,34 @@ pub async fn pings_and_leaves(host: &Host, mut c: Client) {
     .await;
 }
 
+/// Sessions of `c` that a clean start ends, and what the event says about their last connection: whether that had a clean
+/// start, and whether it ended with DISCONNECT.
+pub async fn sessions_are_discarded(host: &Host, version: u8) {
+    for (leaves, expected) in [(Some(true), "true"), (Some(false), "false"), (None, "false")] {
+        let c = persistent(version, "c").join(host.address()).await;
+        host.sees("client.connected c 0 new").await;
+        let mut online = None;
+        match leaves {
+            Some(true) => c.disconnect().await,
+            Some(false) => drop(c),
+            None => online = Some(c),
+        }
+        if online.is_none() {
+            let ended = |event: &Arc<Event>| matches!(event.detail, Detail::ClientDisconnected(_));
+            host.until(|events| events.iter().any(ended)).await;
+        }
+        let successor = clean(version, "c").join(host.address()).await;
+        let event = host.sees("session.discarded c").await;
+        let expected = [("clean_start", "false"), ("by_disconnect", expected)];
+        assert_eq!(event.extras, expected.map(|(name, value)| (name.into(), value.into())));
+        successor.disconnect().await;
+        let event = host.sees("session.terminated c Disconnect 0").await;
+        let expected = [("clean_start", "true"), ("by_disconnect", "true")];
+        assert_eq!(event.extras, expected.map(|(name, value)| (name.into(), value.into())));
+        host.forget();
+    }
+}
+
 /// `c` says nothing for longer than it may; the kinds of packets that it gets then.
 pub async fn is_silent(host: &Host, version: u8) -> Vec<u8> {
     let connect = Connect {

@@ -180,6 +180,7 @@ impl Publisher {
             id,
             retain: false,
             dup: false,
+            properties: &[],
             payload: &self.payload,
         };
         publish.encode_to(Version::V311, &mut self.output);

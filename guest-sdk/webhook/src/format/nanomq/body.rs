@@ -103,8 +103,13 @@ fn delivered(mut out: ObjectWriter, delivery: &Delivery, action: &str, encoding:
     with_payload(out.0, encoding, &delivery.message.payload, "}")
 }
 
+/// The user name. NanoMQ does not distinguish an empty one from none.
 fn name(client: &Client) -> &str {
-    client.username.as_deref().unwrap_or("undefined")
+    non_empty(client.username.as_deref()).unwrap_or("undefined")
+}
+
+pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// Joins the start of an object, a payload and the rest of the object.

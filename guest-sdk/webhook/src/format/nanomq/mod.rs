@@ -1,8 +1,10 @@
 //! NanoMQ's web hook (0.25).
 
 mod body;
+mod further;
 
-use hookhost_guest::{Detail, EndReason, Event, Hook};
+use hookhost_guest::topic::TopicFilter;
+use hookhost_guest::{Detail, Event, Hook};
 
 use super::documented::{self, Page};
 use super::{BodyFormat, Content, MatchedEvent};
@@ -35,17 +37,29 @@ impl BodyFormat for Nanomq {
         body.map(Content::json)
     }
 
-    /// NanoMQ does not report refused subscriptions, nor the end of a connection whose session stays, unless the client
-    /// sent DISCONNECT.
+    /// NanoMQ does not report refused subscriptions, nor the end of a connection without clean start: see [`further`].
     fn reports(&self, _key: RuleKey, event: &Event, as_documented: bool) -> bool {
         match &event.detail {
             Detail::ClientSubscribe(subscription) => subscription.code < 128,
-            Detail::ClientDisconnected(disconnection) => {
-                as_documented
-                    || disconnection.connection.clean_start
-                    || disconnection.end.reason == EndReason::Disconnect
-            }
+            Detail::ClientDisconnected(disconnection) => as_documented || disconnection.connection.clean_start,
             _ => true,
+        }
+    }
+
+    fn further(&self, event: &Event) -> Vec<Event> {
+        further::further(event)
+    }
+
+    fn further_hooks(&self, key: RuleKey, topics: &[TopicFilter]) -> &'static [Hook] {
+        match key {
+            RuleKey::ClientDisconnected => &[Hook::ClientConnack, Hook::SessionDiscarded, Hook::SessionTerminated],
+            RuleKey::MessagePublish if further::matches_status(topics) => &[
+                Hook::ClientConnack,
+                Hook::ClientDisconnected,
+                Hook::SessionDiscarded,
+                Hook::SessionTerminated,
+            ],
+            _ => &[],
         }
     }
 

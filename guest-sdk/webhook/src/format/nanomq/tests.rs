@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::RuleKey;
 use crate::fixtures::*;
-use hookhost_guest::event::{Client, Detail, End, EndReason};
+use crate::{RuleKey, Rules};
+use hookhost_guest::event::{Client, Detail, End, EndReason, Event, Message};
 use hookhost_guest::request::Body;
 use hookhost_guest::testing;
 
@@ -130,22 +130,150 @@ fn what_the_page_says() {
 }
 
 #[test]
-fn the_end_of_a_connection_whose_session_stays() {
-    let ended = |reason| {
+fn an_empty_user_name_is_undefined() {
+    let unnamed = Client {
+        username: Some("".into()),
+        ..c1()
+    };
+    check(
+        &source(),
+        RuleKey::ClientConnack,
+        Detail::ClientConnack(connack(unnamed.clone())),
+        r#"{"proto_ver":4,"keepalive":60,"conn_ack":"success","username":"undefined","clientid":"c1","action":"client_connack"}"#,
+    );
+    check(
+        &source(),
+        RuleKey::MessagePublish,
+        Detail::MessagePublish(Message {
+            publisher: unnamed,
+            ..message(b"x")
+        }),
+        r#"{"ts":1790000001000,"topic":"t/1","retain":false,"qos":1,"action":"message_publish","from_username":"undefined","from_client_id":"c1","payload":"x"}"#,
+    );
+}
+
+/// The bodies for an event, by rules for all three events that NanoMQ sends.
+fn bodies(detail: Detail, extras: &[(&str, &str)], as_documented: bool) -> Vec<String> {
+    let config = json!({
+        "urls": ["http://h/"], "format": "nanomq", "as_documented": as_documented,
+        "rule": {"client_connack": [{}], "client_disconnected": [{}], "message_publish": [{}]},
+    });
+    let rules = Rules::parse(&config, &testing::host()).unwrap();
+    let extras = extras.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let event = Event {
+        extras: Some(extras.collect()),
+        ..testing::event(detail)
+    };
+    let outcome = rules.webhooks(&event);
+    let bodies = outcome
+        .requests()
+        .iter()
+        .map(|request| request.body_str().unwrap().to_owned());
+    bodies.collect()
+}
+
+const ENDED: &str = r#"{"reason":"normal","username":"u1","clientid":"c1","action":"client_disconnected"}"#;
+
+/// The message on the status topic of a client.
+fn status(client: &str, username: &str, payload: &str) -> String {
+    let payload = serde_json::to_string(payload).unwrap();
+    format!(
+        r#"{{"ts":1790000001002,"topic":"$SYS/brokers/client_status/{client}","retain":false,"qos":0,"action":"message_publish","from_username":"{username}","from_client_id":"{client}","payload":{payload}}}"#
+    )
+}
+
+fn offline(code: &str) -> String {
+    let payload = r#"{"status":"offline", "username":"u1","ts":1790000001002,"reason_code":"$code","client_id":"c1","IPv4":"127.0.0.1"}"#;
+    status("c1", "u1", &payload.replace("$code", code))
+}
+
+#[test]
+fn a_connection_has_a_message_on_the_status_topic() {
+    let accepted = r#"{"proto_ver":4,"keepalive":60,"conn_ack":"success","username":"u1","clientid":"c1","action":"client_connack"}"#;
+    let online = r#"{"status":"online", "username":"u1", "ts":1790000001002,"proto_name":"MQTT","keepalive":60,"return_code":"0","proto_ver":4,"client_id":"c1","clean_start":1, "IPv4":"127.0.0.1"}"#;
+    assert_eq!(
+        bodies(Detail::ClientConnack(connack(c1())), &[], false),
+        [accepted.to_owned(), status("c1", "u1", online)]
+    );
+    // Without user name, by IPv6, in MQTT 5, without clean start.
+    let mut connack = connack(c2());
+    connack.connection.clean_start = false;
+    let online = r#"{"status":"online", "username":"(null)", "ts":1790000001002,"proto_name":"MQTT","keepalive":60,"return_code":"0","proto_ver":5,"client_id":"c2","clean_start":0, "IPv4":""}"#;
+    assert_eq!(
+        bodies(Detail::ClientConnack(connack), &[], false)[1..],
+        [status("c2", "undefined", online)]
+    );
+}
+
+#[test]
+fn a_refused_connection_has_all_events_of_a_connection() {
+    let refused =
+        r#"{"proto_ver":4,"keepalive":60,"conn_ack":"fail","username":"u1","clientid":"c1","action":"client_connack"}"#;
+    let online = r#"{"status":"online", "username":"u1", "ts":1790000001002,"proto_name":"MQTT","keepalive":60,"return_code":"5","proto_ver":4,"client_id":"c1","clean_start":1, "IPv4":"127.0.0.1"}"#;
+    assert_eq!(
+        bodies(Detail::ClientConnack(refusal(c1(), 135)), &[], false),
+        [
+            refused.to_owned(),
+            status("c1", "u1", online),
+            ENDED.to_owned(),
+            offline("0"),
+        ]
+    );
+}
+
+#[test]
+fn a_session_without_clean_start_has_one_end() {
+    let ended = |reason, clean_start| {
         let mut disconnection = disconnection(c1(), reason);
-        disconnection.connection.clean_start = false;
+        disconnection.connection.clean_start = clean_start;
         Detail::ClientDisconnected(disconnection)
     };
-    let key = RuleKey::ClientDisconnected;
-    assert_eq!(requests(&source(), key, json!({}), ended(EndReason::Closed)), []);
-    assert_eq!(
-        requests(&documented(), key, json!({}), ended(EndReason::Closed)).len(),
-        1
-    );
-    assert_eq!(
-        requests(&source(), key, json!({}), ended(EndReason::Disconnect)).len(),
-        1
-    );
+    let discarded = || Detail::SessionDiscarded(session(c1()));
+    let expired = || Detail::SessionTerminated(termination(c1(), testing::end(EndReason::Expired)));
+    let [kept, clean] = ["false", "true"].map(|clean_start| ("clean_start", clean_start));
+    for (detail, extras, expected) in [
+        (ended(EndReason::Disconnect, true), &[][..], Some("0")),
+        (ended(EndReason::TakenOver, true), &[], Some("0")),
+        (ended(EndReason::Closed, true), &[], Some("8b")),
+        (ended(EndReason::KeepAliveTimeout, true), &[], Some("8b")),
+        (ended(EndReason::Disconnect, false), &[], None),
+        (ended(EndReason::Closed, false), &[], None),
+        (discarded(), &[kept, ("by_disconnect", "true")], Some("0")),
+        (discarded(), &[kept, ("by_disconnect", "false")], Some("8b")),
+        (discarded(), &[clean, ("by_disconnect", "true")], None),
+        (expired(), &[kept, ("by_disconnect", "false")], Some("8b")),
+        (expired(), &[clean], None),
+        (expired(), &[], None),
+    ] {
+        let expected = expected.map(|code| vec![ENDED.to_owned(), offline(code)]);
+        assert_eq!(
+            bodies(detail.clone(), extras, false),
+            expected.unwrap_or_default(),
+            "{detail:?}"
+        );
+    }
+}
+
+#[test]
+fn the_page_knows_no_status_topic_and_no_sessions() {
+    let mut disconnection = disconnection(c1(), EndReason::Closed);
+    disconnection.connection.clean_start = false;
+    assert_eq!(bodies(Detail::ClientConnack(refusal(c1(), 135)), &[], true).len(), 1);
+    assert_eq!(bodies(Detail::ClientDisconnected(disconnection), &[], true).len(), 1);
+    let discarded = Detail::SessionDiscarded(session(c1()));
+    assert_eq!(bodies(discarded, &[("clean_start", "false")], true), [""; 0]);
+}
+
+#[test]
+fn names_in_status_messages_are_escaped_and_whole() {
+    let client = Client {
+        id: format!("a\"{}", "x".repeat(300)),
+        ..c1()
+    };
+    let bodies = bodies(Detail::ClientConnack(connack(client.clone())), &[], false);
+    let body: Value = serde_json::from_str(&bodies[1]).unwrap();
+    let payload: Value = serde_json::from_str(body["payload"].as_str().unwrap()).unwrap();
+    assert_eq!(payload["client_id"], client.id);
 }
 
 /// The body for a payload, up to and with the name of its key if it has one.

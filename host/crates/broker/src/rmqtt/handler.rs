@@ -25,7 +25,7 @@ use super::reason::{self, EndContext};
 use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
 use super::translate::{self, ListenerInfo};
-use hookhost_event::{Detail, Disconnection, End, Hook, Millis, Termination};
+use hookhost_event::{Detail, Disconnection, End, EndReason, Hook, Millis, Termination};
 use hookhost_hooks::{Bus, Emitter};
 
 /// What the handlers share: RMQTT, the emitter, and what has to be remembered between hooks.
@@ -150,8 +150,7 @@ impl EventSource {
         }
         let neutral = || translate::session(&old.key, old.protocol_version(), old.created_at);
         if !resumed {
-            self.emitter
-                .emit(Hook::SessionDiscarded, None, || Detail::SessionDiscarded(neutral()))
+            self.session_gone(&old, Hook::SessionDiscarded, || Detail::SessionDiscarded(neutral()))
                 .await;
         } else if old.presence != Presence::Away {
             self.emitter
@@ -190,6 +189,9 @@ impl EventSource {
         let connected_at = session.connected_at().await.unwrap_or_default();
         let ended_at = session.disconnected_at().await.ok().and_then(translate::millis);
         let end = reason::end(reason, self.context(discarded));
+        if end.reason == EndReason::Disconnect {
+            self.sessions.note_disconnect(&session.id);
+        }
         self.disconnected(&info, end, connected_at, ended_at.unwrap_or_else(|| self.emitter.now()))
             .await;
         emitting.done();
@@ -218,14 +220,22 @@ impl EventSource {
     }
 
     async fn terminated(&self, record: &SessionRecord, reason: &Reason) {
-        self.emitter
-            .emit(Hook::SessionTerminated, None, || {
-                Detail::SessionTerminated(Termination {
-                    session: translate::session(&record.key, record.protocol_version(), record.created_at),
-                    end: reason::end(reason, self.context(false)),
-                })
+        self.session_gone(record, Hook::SessionTerminated, || {
+            Detail::SessionTerminated(Termination {
+                session: translate::session(&record.key, record.protocol_version(), record.created_at),
+                end: reason::end(reason, self.context(false)),
             })
-            .await;
+        })
+        .await;
+    }
+
+    /// Emits the end of a session, with what is known of its last connection.
+    async fn session_gone(&self, record: &SessionRecord, hook: Hook, detail: impl FnOnce() -> Detail + Send) {
+        if self.emitter.wants(&[hook], None) {
+            let mut event = self.emitter.event(detail());
+            event.extras = record.last_connection();
+            self.emitter.emit_event(event).await;
+        }
     }
 
     /// A session has ended without a hook: emits the events that are still missing.

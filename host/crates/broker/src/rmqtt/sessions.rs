@@ -19,6 +19,7 @@ use bytestring::ByteString;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use ::rmqtt::types::{ConnectInfo, Id as ClientKey};
+use hookhost_event::{Pairs, last_connection};
 
 const SHARDS: usize = 64;
 
@@ -69,6 +70,8 @@ pub(super) struct SessionRecord {
     pub(super) presence: Presence,
     /// Locked while an end is being emitted.
     emitting: Option<Arc<AsyncMutex<()>>>,
+    /// Whether that connection has ended with DISCONNECT.
+    by_disconnect: bool,
     /// Whether the connection that is being accepted asked for a clean start.
     successor_clean: bool,
     /// Whether the filter of the SUBSCRIBE being handled is new, and the QoS of the subscription being removed.
@@ -86,6 +89,7 @@ impl SessionRecord {
             connected_at,
             presence: Presence::Online,
             emitting: None,
+            by_disconnect: false,
             successor_clean: false,
             pending_new: true,
             pending_qos: None,
@@ -109,6 +113,11 @@ impl SessionRecord {
         let lock = Arc::new(AsyncMutex::new(()));
         self.emitting = Some(Arc::clone(&lock));
         Emitting(lock.try_lock_owned().ok())
+    }
+
+    /// What an event about the end of the session says about its last connection.
+    pub(super) fn last_connection(&self) -> Pairs {
+        last_connection(self.info.clean_start(), self.by_disconnect)
     }
 }
 
@@ -149,6 +158,15 @@ impl Sessions {
     pub(super) fn open(&self, record: SessionRecord) -> Option<SessionRecord> {
         let client_id = record.key.client_id.clone();
         self.shard(&client_id).insert(client_id, record)
+    }
+
+    /// The connection that holds a session has ended with DISCONNECT.
+    pub(super) fn note_disconnect(&self, key: &ClientKey) {
+        if let Some(record) = self.shard(&key.client_id).get_mut(&key.client_id)
+            && record.key == *key
+        {
+            record.by_disconnect = true;
+        }
     }
 
     /// A connection has ended. Returns none if another task emits its end.

@@ -112,6 +112,14 @@ async fn a_will_without_subscriber_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_session_describes_its_last_connection() {
+    for version in [4, 5] {
+        let host = Host::start(Limits::default()).await;
+        scripts::sessions_are_discarded(&host, version).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clean_successor_discards() {
     for version in [4, 5] {
         let host = Host::start(Limits::default()).await;

@@ -42,7 +42,9 @@ pub(crate) fn abandoned(entry: &SessionEntry, step: &mut Step<'_>) {
 
 /// A session ends.
 pub(crate) fn terminated(entry: &SessionEntry, end: End, step: &mut Step<'_>) {
-    step.emit(Hook::SessionTerminated, None, || {
+    let by_disconnect = entry.by_disconnect || end.reason == EndReason::Disconnect;
+    let clean_start = entry.connection.clean_start;
+    step.emit_session_end(Hook::SessionTerminated, clean_start, by_disconnect, || {
         Detail::SessionTerminated(Termination {
             session: session(entry),
             end,
@@ -93,7 +95,10 @@ pub(super) fn replaced(old: &SessionEntry, resumed: bool, clean_start: bool, ste
             step.emit(Hook::SessionTakenOver, None, || Detail::SessionTakenOver(session(old)));
         }
     } else if !was_away || clean_start {
-        step.emit(Hook::SessionDiscarded, None, || Detail::SessionDiscarded(session(old)));
+        let clean_start = old.connection.clean_start;
+        step.emit_session_end(Hook::SessionDiscarded, clean_start, old.by_disconnect, || {
+            Detail::SessionDiscarded(session(old))
+        });
     } else {
         // No client discarded it, and the upstream does not have it any more.
         terminated(old, expired(), step);

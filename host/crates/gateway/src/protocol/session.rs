@@ -319,7 +319,8 @@ impl ClientSession {
                 })
             });
             if session_expiry == 0 {
-                step.emit(Hook::SessionTerminated, None, || {
+                let by_disconnect = end.reason == EndReason::Disconnect;
+                step.emit_session_end(Hook::SessionTerminated, connection.clean_start, by_disconnect, || {
                     Detail::SessionTerminated(Termination {
                         session: Session {
                             client: connection.client.clone(),

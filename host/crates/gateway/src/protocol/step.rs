@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::recent_publishes::RecentPublishes;
 use crate::subscribed_filters::SubscribedFilters;
-use hookhost_event::{ByteString, Detail, End, Hook, Id, Message, Millis};
+use hookhost_event::{ByteString, Detail, End, Hook, Id, Message, Millis, Pairs, last_connection};
 use hookhost_hooks::{InterestedIn, Recipients};
 
 /// What happens too often to be logged and is counted instead.
@@ -28,6 +28,8 @@ pub(crate) enum Counter {
 pub(crate) enum Action {
     /// Send an event to the modules that want it.
     Emit(Detail, Recipients),
+    /// The same for the end of a session, with what is known of its last connection.
+    EmitSessionEnd(Box<(Detail, Pairs)>, Recipients),
     /// Remember who published a message, so that its deliveries can say so.
     RememberPublish(Message),
     /// Emit the publish of a will after this many seconds, unless the client is back by then.
@@ -130,6 +132,21 @@ impl<'a> Step<'a> {
         let to = interested.of(hook);
         if !to.is_empty() {
             self.actions.push(Action::Emit(detail(), to));
+        }
+    }
+
+    /// Emits the end of a session if a module wants it. The other parameters are those of [`last_connection`].
+    pub(super) fn emit_session_end(
+        &mut self,
+        hook: Hook,
+        clean_start: bool,
+        by_disconnect: bool,
+        detail: impl FnOnce() -> Detail,
+    ) {
+        let to = self.interested_in(&[hook], None).of(hook);
+        if !to.is_empty() {
+            let event = Box::new((detail(), last_connection(clean_start, by_disconnect)));
+            self.actions.push(Action::EmitSessionEnd(event, to));
         }
     }
 

@@ -15,6 +15,14 @@ async fn a_life_without_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_session_describes_its_last_connection() {
+    for version in [4, 5] {
+        let pair = Pair::start().await;
+        scripts::sessions_are_discarded(&pair.host, version).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_each_size_pass_both_ways() {
     let limits = Limits {
         max_packet_size: 4 << 20,

@@ -79,6 +79,10 @@ impl Recorder {
                     ));
                     self.events.borrow_mut().push(detail);
                 }
+                Action::EmitSessionEnd(event, to) => {
+                    assert!(!to.is_empty());
+                    self.events.borrow_mut().push(event.0);
+                }
                 Action::RememberPublish(message) => self.publishes.passed(message),
                 Action::PublishWillLater(_, seconds) => self.delayed.borrow_mut().push(seconds),
                 Action::Count(counter) => self.counted.borrow_mut().push(counter),
