@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::outbox::Capacity;
+use super::retry::Reason;
 
 /// The values of the counters since the start.
 ///
@@ -26,8 +27,12 @@ pub struct Counters {
 /// Dropped requests, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Every attempt failed until the time for retries was over.
+    /// The receiver refused the request with a final answer, such as 422.
+    pub refused: u64,
+    /// The last attempt got no answer or one that asks for a retry, and the policy allows no other attempt.
     pub gave_up: u64,
+    /// The request expired before it was delivered.
+    pub expired: u64,
     /// The request is invalid: its URL or a header is not valid.
     pub invalid: u64,
     /// The module chose the host, and the host has no public address.
@@ -42,7 +47,9 @@ pub(super) struct Counts {
     accepted: AtomicU64,
     delivered: AtomicU64,
     retried: AtomicU64,
+    refused: AtomicU64,
     gave_up: AtomicU64,
+    expired: AtomicU64,
     invalid: AtomicU64,
     barred: AtomicU64,
     closed: AtomicU64,
@@ -61,16 +68,16 @@ impl Counts {
         self.retried.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn gave_up(&self) {
-        self.gave_up.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn invalid(&self) {
-        self.invalid.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn barred(&self) {
-        self.barred.fetch_add(1, Relaxed);
+    /// Counts a request that is given up.
+    pub(super) fn gave_up(&self, reason: Reason) {
+        let counter = match reason {
+            Reason::Refused => &self.refused,
+            Reason::Failed | Reason::TimeOver => &self.gave_up,
+            Reason::Expired => &self.expired,
+            Reason::Invalid => &self.invalid,
+            Reason::Barred => &self.barred,
+        };
+        counter.fetch_add(1, Relaxed);
     }
 
     pub(super) fn closed(&self, requests: usize) {
@@ -84,7 +91,9 @@ impl Counts {
             delivered: self.delivered.load(Relaxed),
             retried: self.retried.load(Relaxed),
             dropped: Dropped {
+                refused: self.refused.load(Relaxed),
                 gave_up: self.gave_up.load(Relaxed),
+                expired: self.expired.load(Relaxed),
                 invalid: self.invalid.load(Relaxed),
                 barred: self.barred.load(Relaxed),
                 closed: self.closed.load(Relaxed),

@@ -7,7 +7,7 @@
 //!
 //! **Guarantees.** The crate sends every accepted request until its receiver has accepted it, or drops it and counts
 //! the reason. The reasons are: the request was invalid, the module chose a host without a public address, the time for
-//! retries was over, or delivery stopped. A receiver may get a request twice, because its response was late or lost.
+//! retries was over, the answer was final, the request had expired, or delivery stopped. A receiver may get a request twice, because its response was late or lost.
 //! While the process runs, no request is lost without being counted. Requests with the same destination (scheme, host
 //! and port; a file; standard output) and ordering key are sent one after another, in the order of `append`. Each waits
 //! until the previous one is delivered or dropped. Requests with another key or destination do not wait for it, except
@@ -19,7 +19,7 @@
 //! - Concurrent requests per destination: [`Terms::concurrency_limit`].
 //! - Concurrent requests over all destinations: sixteen times that limit. No set of URLs can use up all sockets.
 //! - The time of one attempt and of all attempts.
-//! - The bytes read of a response.
+//! - The bytes read of a response, and the time for it after the status line.
 //!
 //! **Threads.** The crate runs a few threads, each with its own runtime, connections and queue. They share only
 //! counters, because each ordering key belongs to one thread. Their priority is slightly below that of the threads that
@@ -35,23 +35,27 @@
 //!
 //! Requests whose host was chosen by a module reach public addresses only ([`Reach`], `guard.rs`).
 //!
-//! The crate follows no redirects and uses no proxies of the environment. It never logs bodies or credentials.
+//! The crate follows redirects only if the policy says so, and uses no proxies of the environment. It never logs bodies
+//! or credentials.
 
 mod address;
 mod clients;
 mod counters;
 mod destination;
 mod direct;
+mod drain;
 mod endpoint;
 mod file;
 mod guard;
 mod http;
+mod job;
 mod lines;
 mod notice;
 mod outbox;
 mod prefix;
 pub mod priority;
 mod queue;
+mod report;
 mod request;
 mod retry;
 mod secret;
@@ -81,6 +85,7 @@ pub use endpoint::check_header;
 pub use outbox::{Outbox, OutboxClosed};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
 pub use request::{OutboxRequest, Reach, shown};
+pub use retry::{RetryOn, RetryOnError, RetryPolicy, Statuses};
 pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;

@@ -255,6 +255,7 @@ mod tests {
             headers: Vec::new(),
             body: Default::default(),
             ordering_key: key.into(),
+            expires: None,
         }
     }
 

@@ -10,9 +10,8 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
@@ -22,17 +21,17 @@ use tracing::warn;
 
 use super::counters::Counts;
 use super::destination::Receivers;
-use super::http::Http;
-use super::notice::Notice;
+use super::http::{Http, Sent};
+use super::job::Job;
 use super::outbox::{Batch, Capacity};
 use super::queue::{Queue, Taken};
-use super::request::{OutboxRequest, Reach};
-use super::retry::{Outcome, Reason, Verdict};
+use super::report::{LAG, Report};
+use super::request::OutboxRequest;
+use super::retry::{Decision, Outcome, Reason, Timing};
 use super::signing::message_id;
-use super::target::{Route, Target, Targets};
+use super::target::{Route, Targets};
 use super::{Settings, StartError};
 use crate::priority;
-use hookhost_contract::Method;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
@@ -117,32 +116,7 @@ struct SenderState {
     /// When the serving task wakes up by itself.
     alarm: Cell<Option<Instant>>,
     stopping: Cell<bool>,
-    notices: Notices,
-}
-
-/// A checked request, ready to send. Boxed, because it moves several times.
-struct Job {
-    target: Rc<Target>,
-    route: Route,
-    method: Method,
-    reach: Reach,
-    body: Bytes,
-    first_attempt: Option<Instant>,
-    attempts: u32,
-    /// The bytes of capacity that the job returns when it ends.
-    size: usize,
-    id: String,
-    /// The message id of a signed request; the same for each attempt.
-    message_id: Option<String>,
-    source: Arc<str>,
-    generation: u32,
-}
-
-struct Notices {
-    retry: Notice,
-    gave_up: Notice,
-    invalid: Notice,
-    barred: Notice,
+    report: Report,
 }
 
 impl SenderState {
@@ -162,12 +136,7 @@ impl SenderState {
             changed: Notify::new(),
             alarm: Cell::new(None),
             stopping: Cell::new(false),
-            notices: Notices {
-                retry: Notice::new(Duration::from_secs(10)),
-                gave_up: Notice::new(Duration::from_secs(1)),
-                invalid: Notice::new(Duration::from_secs(1)),
-                barred: Notice::new(Duration::from_secs(1)),
-            },
+            report: Report::new(),
         }
     }
 
@@ -183,7 +152,10 @@ impl SenderState {
             tokio::select! {
                 biased;
                 batch = inbox.recv(), if is_open => match batch {
-                    Some(batch) => batch.into_iter().for_each(|request| self.take_in(request)),
+                    Some(batch) => {
+                        let now = Instant::now();
+                        batch.into_iter().for_each(|request| self.take_in(request, now));
+                    }
                     None => is_open = false,
                 },
                 deadline = &mut stop, if end.is_none() => {
@@ -209,7 +181,7 @@ impl SenderState {
         }
     }
 
-    fn take_in(&self, request: OutboxRequest) {
+    fn take_in(&self, request: OutboxRequest, received: Instant) {
         let size = request.size();
         let OutboxRequest {
             id,
@@ -223,6 +195,7 @@ impl SenderState {
             headers,
             body,
             ordering_key,
+            expires,
         } = request;
         let receivers = receivers.as_ref().unwrap_or(&self.receivers);
         let target = self.targets.borrow_mut().target(&self.http, receivers, &url, &via);
@@ -240,6 +213,8 @@ impl SenderState {
                     method,
                     reach,
                     body,
+                    received,
+                    expires: expires.map(|at| instant(at, received)),
                     first_attempt: None,
                     attempts: 0,
                     size,
@@ -251,13 +226,9 @@ impl SenderState {
                 self.queue.borrow_mut().push(destination, limit, &ordering_key, job);
             }
             Err(error) => {
-                self.counts.invalid();
+                self.counts.gave_up(Reason::Invalid);
                 self.capacity.release(1, size);
-                if let Some(left_out) = self.notices.invalid.due(std::time::Instant::now()) {
-                    let url = super::request::shown(&url);
-                    let why = "request dropped: not valid";
-                    warn!(event = %id, module = %source, generation, url, error, left_out, "{why}");
-                }
+                self.report.invalid(&id, &source, generation, &url, &error);
             }
         }
     }
@@ -286,24 +257,41 @@ impl SenderState {
     async fn work(self: Rc<Self>, job: (Taken, Box<Job>)) {
         let mut next = Some(job);
         while let Some((taken, mut job)) = next {
-            let outcome = self.attempt(&mut job).await;
+            let outcome = self.attempt(&taken, &mut job).await;
             self.settle(taken, job, outcome);
             next = self.next_job();
         }
     }
 
-    async fn attempt(&self, job: &mut Job) -> Outcome {
+    async fn attempt(&self, taken: &Taken, job: &mut Job) -> Outcome {
         let start = Instant::now();
+        if job.expires.is_some_and(|expires| expires < start) {
+            return Outcome::Expired;
+        }
         job.first_attempt.get_or_insert(start);
         job.attempts = job.attempts.saturating_add(1);
         let body = job.body.clone();
-        let limit = job.target.terms().http_timeout;
-        let id = job.message_id.as_deref();
+        let terms = job.target.terms();
         let outcome = match &job.route {
-            Route::Http(to) => timeout(limit, self.http.attempt(to, job.reach, job.method, body, id)).await,
-            Route::Line(to) => timeout(limit, to.attempt(body)).await,
+            Route::Http(to) => {
+                let sent = Sent {
+                    reach: job.reach,
+                    method: job.method,
+                    body,
+                    id: job.message_id.as_deref(),
+                    terms,
+                };
+                timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
+            }
+            Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await,
         };
-        outcome.unwrap_or_else(|_| Outcome::Failed("the attempt timed out".into()))
+        let waited = start.saturating_duration_since(job.received);
+        if waited > LAG {
+            let queue = self.queue.borrow();
+            let (key, behind) = queue.behind(taken);
+            self.report.lag(job, key, behind, waited, start.elapsed());
+        }
+        outcome.unwrap_or(Outcome::TimedOut)
     }
 
     /// Handles the outcome of an attempt: completes, retries or drops the job.
@@ -313,49 +301,37 @@ impl SenderState {
             return self.end(taken, &job);
         }
         let now = Instant::now().into_std();
-        let first = job.first_attempt.map_or(now, Instant::into_std);
-        let policy = job.target.terms().policy();
-        match policy.judge(&outcome, job.attempts, first, now, self.jitter.next()) {
-            Verdict::Done => self.end(taken, &job),
-            Verdict::RetryAt(at) => {
+        let timing = Timing {
+            attempt: job.attempts,
+            first: job.first_attempt.map_or(now, Instant::into_std),
+            now,
+            expires: job.expires.map(Instant::into_std),
+        };
+        let reason = match job.target.terms().retry.decide(&outcome, timing, self.jitter.next()) {
+            Decision::Delivered => return self.end(taken, &job),
+            Decision::RetryAt(at) => {
                 self.counts.retried();
-                if let Some(left_out) = self.notices.retry.due(now) {
-                    let Job {
-                        id, source, attempts, ..
-                    } = &*job;
-                    let (url, wait) = (&job.target.shown, at.saturating_duration_since(now));
-                    let what = "request failed, will be tried again";
-                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
-                }
+                self.report.retry(&job, &outcome, at.saturating_duration_since(now));
                 self.queue.borrow_mut().retry(taken, job, at);
-                if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
-                    self.changed.notify_one();
-                }
+                return self.wake_by(at);
             }
-            Verdict::GiveUp(reason) => {
-                let (notice, why) = match reason {
-                    Reason::TimeOver => (&self.notices.gave_up, "request dropped: the time for retries is over"),
-                    Reason::Invalid => (&self.notices.invalid, "request dropped: not valid"),
-                    Reason::Barred => (&self.notices.barred, "request dropped: its host is not public"),
-                };
-                match reason {
-                    Reason::TimeOver => self.counts.gave_up(),
-                    Reason::Invalid => self.counts.invalid(),
-                    Reason::Barred => self.counts.barred(),
-                }
-                if let Some(left_out) = notice.due(now) {
-                    let Job {
-                        id,
-                        source,
-                        generation,
-                        attempts,
-                        ..
-                    } = &*job;
-                    let url = &job.target.shown;
-                    warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
-                }
-                self.end(taken, &job);
+            Decision::Pause(until) => {
+                self.report.paused(&job, until.saturating_duration_since(now));
+                self.queue.borrow_mut().pause(job.target.destination.id, until);
+                self.wake_by(until);
+                Reason::Refused
             }
+            Decision::GiveUp(reason) => reason,
+        };
+        self.counts.gave_up(reason);
+        self.report.gave_up(&job, reason, &outcome);
+        self.end(taken, &job);
+    }
+
+    /// Makes the serving task check the queue at this time.
+    fn wake_by(&self, at: std::time::Instant) {
+        if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
+            self.changed.notify_one();
         }
     }
 
@@ -366,6 +342,13 @@ impl SenderState {
             self.changed.notify_one();
         }
     }
+}
+
+/// Returns the time on the monotonic clock, now or later; a time that this clock cannot express is far away.
+fn instant(at: SystemTime, now: Instant) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+    now + left.min(FAR)
 }
 
 /// A generator of random numbers that need not be secret (SplitMix64).

@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant as Clock;
+use std::time::{Instant as Clock, SystemTime};
 
 use super::*;
 use hookhost_contract::Method;
@@ -21,10 +21,12 @@ fn settings() -> Settings {
         terms: Terms {
             concurrency_limit: 16,
             http_timeout: Duration::from_secs(60),
-            retry_initial_interval: Duration::from_millis(1),
-            retry_multiplier: 1.5,
-            retry_max_interval: Duration::from_millis(50),
-            retry_max_elapsed_time: Duration::from_secs(60),
+            retry: RetryPolicy {
+                initial_interval: Duration::from_millis(1),
+                multiplier: 1.5,
+                max_interval: Duration::from_millis(50),
+                ..RetryPolicy::default()
+            },
             ..Terms::default()
         },
         ..Settings::default()
@@ -54,6 +56,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         ],
         body: body.to_owned().into(),
         ordering_key: key.into(),
+        expires: None,
     }
 }
 
@@ -126,6 +129,10 @@ fn delivers_what_was_asked_for_over_kept_connections() {
         assert_eq!(list[0].head.matches(line).count(), 1, "{line} in {}", list[0].head);
     }
     assert!(!list[0].head.contains("user-agent"));
+    assert!(
+        !list[1].head.contains("accept"),
+        "no header that the request does not have"
+    );
     assert_eq!((list[1].method.as_str(), list[1].path.as_str()), ("PUT", "/put"));
     // One key allows one request at a time. A connection may not be back in the pool when the next request needs one.
     assert!(
@@ -257,9 +264,9 @@ fn stopping_finishes_what_can_be_finished_in_time() {
         _ => Reply::Gated,
     });
     let settings = settings_with(|terms| {
-        terms.retry_max_interval = Duration::from_secs(3600);
+        terms.retry.max_interval = Duration::from_secs(3600);
         terms.concurrency_limit = 2;
-        terms.retry_max_elapsed_time = Duration::from_secs(3600);
+        terms.retry.max_elapsed_time = Duration::from_secs(3600);
     });
     let delivery = Delivery::start(&settings).unwrap();
     let url = sink.url("/");
@@ -343,9 +350,9 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         Reply::Status(if first { 503 } else { 200 })
     });
     let mut once = destination::tests::destination("once", &[&refusing.url("/")]);
-    once.terms.retry_max_elapsed_time = Duration::ZERO;
+    once.terms.retry.max_elapsed_time = Duration::ZERO;
     let mut own = destination::tests::destination("own", &[&signed.url("/hook")]);
-    own.terms.retry_initial_interval = Duration::from_millis(1);
+    own.terms.retry.initial_interval = Duration::from_millis(1);
     own.signing = vec![SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(); 2];
     own.headers = vec![("authorization".into(), Secret::new("Bearer hidden"))];
     let settings = Settings {
