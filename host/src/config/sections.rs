@@ -179,8 +179,8 @@ pub(super) fn terms(at: &mut Section<'_>, d: &delivery::Terms) -> delivery::Term
 
 /// When requests are retried. `retry` replaces the defaults by those of a broker; the other keys override them.
 fn retry(at: &mut Section<'_>, d: &delivery::RetryPolicy) -> delivery::RetryPolicy {
-    let names = delivery::RetryPolicy::NAMES.map(|(name, policy)| (name, Some(policy)));
-    let named = at.choice("retry", None, &names).map(|policy| policy());
+    let names = delivery::RetryPreset::NAMES.map(|(name, preset)| (name, Some(preset)));
+    let named = at.choice("retry", None, &names).map(delivery::RetryPolicy::from);
     let d = named.as_ref().unwrap_or(d);
     let on = at.list("retry_on", |word| {
         word.parse().map_err(|error: delivery::RetryOnError| error.to_string())
@@ -216,8 +216,19 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
         queue_requests: at.integer("queue_requests", d.queue_requests, 1..=100_000_000),
         queue_bytes: at.size("queue_bytes", d.queue_bytes, 64 << 10..=1 << 40),
         nice: at.integer("nice", d.nice, 0..=19),
+        disk: d.disk,
         stdout: at.choice("stdout", d.stdout, &delivery::StdoutFormat::NAMES),
         destinations: d.destinations,
+    }
+}
+
+/// `[outbox]`: the requests on disk. Without a data folder it has no effect.
+pub(super) fn outbox(mut at: Section<'_>) -> delivery::DiskSettings {
+    let d = delivery::DiskSettings::default();
+    delivery::DiskSettings {
+        sync: at.choice("sync", d.sync, &delivery::Sync::NAMES),
+        max_bytes: at.size("max_bytes", d.max_bytes, 1 << 20..=1 << 44),
+        when_full: at.choice("when_full", d.when_full, &delivery::WhenFull::NAMES),
     }
 }
 

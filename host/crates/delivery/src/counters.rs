@@ -10,7 +10,7 @@ use super::retry::Reason;
 /// `accepted` = `delivered` + all of `dropped` + `queued_requests`, except for changes during the reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Requests accepted by the outbox.
+    /// Requests accepted by the outbox, and those of the previous process.
     pub accepted: u64,
     /// Requests delivered: answered with 2xx, or written to a file or standard output.
     pub delivered: u64,
@@ -18,7 +18,7 @@ pub struct Counters {
     pub retried: u64,
     /// Requests dropped.
     pub dropped: Dropped,
-    /// Requests that wait or are being sent.
+    /// Requests that wait or are being sent, in memory and on disk.
     pub queued_requests: usize,
     /// The size of these requests in bytes.
     pub queued_bytes: usize,
@@ -37,7 +37,11 @@ pub struct Dropped {
     pub invalid: u64,
     /// The module chose the host, and the host has no public address.
     pub barred: u64,
-    /// Delivery stopped before the request was delivered.
+    /// The outbox on disk was full, and its setting drops new requests.
+    pub full: u64,
+    /// The record of the request on disk was damaged.
+    pub damaged: u64,
+    /// Delivery stopped before the request was delivered. With a data folder it is kept for the next start instead.
     pub closed: u64,
 }
 
@@ -52,6 +56,8 @@ pub(super) struct Counts {
     expired: AtomicU64,
     invalid: AtomicU64,
     barred: AtomicU64,
+    full: AtomicU64,
+    damaged: AtomicU64,
     closed: AtomicU64,
 }
 
@@ -80,6 +86,16 @@ impl Counts {
         counter.fetch_add(1, Relaxed);
     }
 
+    /// Counts requests that are dropped because the outbox on disk is full.
+    pub(super) fn full(&self, requests: usize) {
+        self.accepted(requests);
+        self.full.fetch_add(requests as u64, Relaxed);
+    }
+
+    pub(super) fn damaged(&self, requests: usize) {
+        self.damaged.fetch_add(requests as u64, Relaxed);
+    }
+
     pub(super) fn closed(&self, requests: usize) {
         self.closed.fetch_add(requests as u64, Relaxed);
     }
@@ -96,6 +112,8 @@ impl Counts {
                 expired: self.expired.load(Relaxed),
                 invalid: self.invalid.load(Relaxed),
                 barred: self.barred.load(Relaxed),
+                full: self.full.load(Relaxed),
+                damaged: self.damaged.load(Relaxed),
                 closed: self.closed.load(Relaxed),
             },
             queued_requests,

@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use hookhost_outbox::StoreError;
+use hookhost_settings::error_line;
 use tracing::warn;
 
 use super::job::Job;
 use super::notice::Notice;
+use super::queue::{Queue, Taken};
 use super::request::shown;
 use super::retry::{Outcome, Reason};
 
-/// When a key is reported as lagging: its request has waited for this time, and the requests behind it need as long.
-pub(super) const LAG: Duration = Duration::from_secs(10);
+/// A key lags when the requests that wait need longer than this.
+const LAG: Duration = Duration::from_secs(10);
 
 /// The kinds of lines.
 pub(super) struct Report {
@@ -22,6 +25,8 @@ pub(super) struct Report {
     invalid: Notice,
     barred: Notice,
     lag: Notice,
+    unreadable: Notice,
+    damaged: Notice,
 }
 
 impl Report {
@@ -37,6 +42,8 @@ impl Report {
             invalid: Notice::new(second),
             barred: Notice::new(second),
             lag: Notice::new(minute),
+            unreadable: Notice::new(ten),
+            damaged: Notice::new(second),
         }
     }
 
@@ -103,28 +110,39 @@ impl Report {
         }
     }
 
-    /// A key whose requests come in faster than the receiver answers them one after another. `behind` requests wait
-    /// behind this one, which has waited itself.
-    pub(super) fn lag(&self, job: &Job, key: Option<&str>, behind: usize, waited: Duration, answer_time: Duration) {
+    /// The disk cannot be read now.
+    pub(super) fn unreadable(&self, error: &StoreError) {
+        if let Some(left_out) = self.unreadable.due(Instant::now()) {
+            let error = error_line(error);
+            tracing::error!(error, left_out, "the outbox cannot be read, will be tried again");
+        }
+    }
+
+    /// A request whose record cannot be used.
+    pub(super) fn damaged(&self, record: u64, error: &str) {
+        if let Some(left_out) = self.damaged.due(Instant::now()) {
+            tracing::error!(
+                record,
+                error,
+                left_out,
+                "request dropped: its record on disk cannot be used"
+            );
+        }
+    }
+
+    /// Reports the key of this request if the requests behind it need more than [`LAG`] at the time of this answer.
+    pub(super) fn lag<T>(&self, job: &Job, queue: &Queue<T>, taken: &Taken, answer_time: Duration) {
+        let (key, behind) = queue.behind(taken);
         let backlog = answer_time.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
-        if let Some(key) = key
-            && backlog > LAG
+        if backlog > LAG
+            && let Some(key) = key
             && let Some(left_out) = self.lag.due(Instant::now())
         {
             let key: String = key.chars().take(64).flat_map(char::escape_debug).collect();
             let (module, url) = (&*job.source, &job.target.shown);
             let what =
                 "requests of one key lag: they go out one after another; set `order` of the rule to send more at once";
-            warn!(
-                module,
-                url,
-                key,
-                waiting = behind,
-                ?waited,
-                ?answer_time,
-                left_out,
-                "{what}"
-            );
+            warn!(module, url, key, waiting = behind, ?answer_time, left_out, "{what}");
         }
     }
 }

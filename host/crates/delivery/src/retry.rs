@@ -10,7 +10,7 @@
 //! | invalid, forbidden or expired request | final at once |
 //!
 //! The default fits web services: an answer that says "not now" is retried, any other answer says the same tomorrow.
-//! Other policies do what the webhooks of other brokers do ([`RetryPolicy::NAMES`]).
+//! Other policies do what the webhooks of other brokers do ([`RetryPreset`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -238,66 +238,64 @@ impl Default for RetryPolicy {
     }
 }
 
-impl RetryPolicy {
-    /// The policies by name: the default for web services, and those of other brokers.
-    ///
-    /// - `emqx4`: up to two more attempts at once after a connection error. Every answer is final, and so is a timeout.
-    /// - `emqx5`: 429, 503, timeouts and connection errors: two more attempts at once, then two after 15 s each, which
-    ///   are the attempts within EMQX's default `request_ttl` of 45 s.
-    /// - `nanomq`: one attempt.
-    /// - `rmqtt`: every answer other than 2xx and every error, with growing waits for 60 s. Redirects are followed.
-    pub const NAMES: [(&'static str, fn() -> RetryPolicy); 5] = [
-        ("standard", RetryPolicy::default),
-        ("emqx4", RetryPolicy::emqx4),
-        ("emqx5", RetryPolicy::emqx5),
-        ("nanomq", RetryPolicy::nanomq),
-        ("rmqtt", RetryPolicy::rmqtt),
+/// A policy with a name: the default for web services, or what another broker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryPreset {
+    /// The default.
+    Standard,
+    /// Up to two more attempts at once after a connection error. Every answer is final, and so is a timeout.
+    Emqx4,
+    /// After 429, 503, a timeout or a connection error: two more attempts at once, then two after 15 s each. These are the
+    /// attempts of EMQX within its default `request_ttl` of 45 s.
+    Emqx5,
+    /// One attempt.
+    Nanomq,
+    /// Retries every answer other than 2xx and every error, with growing waits for 60 s. Follows redirects.
+    Rmqtt,
+}
+
+impl RetryPreset {
+    /// All presets, by their names in a configuration.
+    pub const NAMES: [(&'static str, RetryPreset); 5] = [
+        ("standard", RetryPreset::Standard),
+        ("emqx4", RetryPreset::Emqx4),
+        ("emqx5", RetryPreset::Emqx5),
+        ("nanomq", RetryPreset::Nanomq),
+        ("rmqtt", RetryPreset::Rmqtt),
     ];
+}
 
-    fn emqx4() -> RetryPolicy {
+impl From<RetryPreset> for RetryPolicy {
+    fn from(preset: RetryPreset) -> RetryPolicy {
+        const RESUME_INTERVAL: Duration = Duration::from_secs(15);
+        let standard = RetryPolicy::default();
+        if preset == RetryPreset::Standard {
+            return standard;
+        }
+        let (connection, timeout, statuses, delays) = match preset {
+            RetryPreset::Standard | RetryPreset::Rmqtt => (true, true, Statuses::Any, vec![]),
+            RetryPreset::Emqx4 => (true, false, Statuses::of(&[]), vec![Duration::ZERO; 2]),
+            RetryPreset::Emqx5 => {
+                let delays = vec![Duration::ZERO, Duration::ZERO, RESUME_INTERVAL, RESUME_INTERVAL];
+                (true, true, Statuses::of(&[429, 503]), delays)
+            }
+            RetryPreset::Nanomq => (false, false, Statuses::of(&[]), vec![]),
+        };
         RetryPolicy {
             on: RetryOn {
-                connection: true,
-                ..RetryOn::NOTHING
+                connection,
+                timeout,
+                statuses,
             },
-            delays: vec![Duration::ZERO; 2],
-            ..RetryPolicy::nanomq()
-        }
-    }
-
-    fn emqx5() -> RetryPolicy {
-        let resume = Duration::from_secs(15);
-        RetryPolicy {
-            on: RetryOn {
-                connection: true,
-                timeout: true,
-                statuses: Statuses::of(&[429, 503]),
-            },
-            delays: vec![Duration::ZERO, Duration::ZERO, resume, resume],
-            ..RetryPolicy::nanomq()
-        }
-    }
-
-    fn nanomq() -> RetryPolicy {
-        RetryPolicy {
-            on: RetryOn::NOTHING,
+            delays,
             gone_pause: Duration::ZERO,
-            ..RetryPolicy::default()
+            follow_redirects: preset == RetryPreset::Rmqtt,
+            ..standard
         }
     }
+}
 
-    fn rmqtt() -> RetryPolicy {
-        RetryPolicy {
-            on: RetryOn {
-                connection: true,
-                timeout: true,
-                statuses: Statuses::Any,
-            },
-            follow_redirects: true,
-            ..RetryPolicy::nanomq()
-        }
-    }
-
+impl RetryPolicy {
     /// Decides what follows an attempt.
     ///
     /// `random` is at least 0 and less than 1. It varies the wait, so that requests which failed together are not

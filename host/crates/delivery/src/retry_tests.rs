@@ -101,8 +101,12 @@ fn policies_by_name() {
         ),
     ];
     for (outcome, wants) in table {
-        for ((name, policy), want) in RetryPolicy::NAMES.iter().zip(wants) {
-            assert_eq!(decide(&policy(), &outcome, 1, 0, 0.5), want, "{name}: {outcome}");
+        for ((name, preset), want) in RetryPreset::NAMES.iter().zip(wants) {
+            assert_eq!(
+                decide(&(*preset).into(), &outcome, 1, 0, 0.5),
+                want,
+                "{name}: {outcome}"
+            );
         }
     }
     for (statuses, wants) in [
@@ -140,9 +144,9 @@ fn policies_by_name() {
         ),
     ] {
         for status in statuses {
-            for ((name, policy), want) in RetryPolicy::NAMES.iter().zip(&wants) {
+            for ((name, preset), want) in RetryPreset::NAMES.iter().zip(&wants) {
                 assert_eq!(
-                    decide(&policy(), &refused(status, None), 1, 0, 0.5),
+                    decide(&(*preset).into(), &refused(status, None), 1, 0, 0.5),
                     *want,
                     "{name}: {status}"
                 );
@@ -150,7 +154,7 @@ fn policies_by_name() {
         }
     }
     let gone = refused(410, None);
-    let got = RetryPolicy::NAMES.map(|(_, policy)| decide(&policy(), &gone, 1, 0, 0.5));
+    let got = RetryPreset::NAMES.map(|(_, preset)| decide(&preset.into(), &gone, 1, 0, 0.5));
     assert_eq!(
         got,
         [
@@ -166,8 +170,8 @@ fn policies_by_name() {
         (Outcome::Barred("address".into()), Reason::Barred),
         (Outcome::Expired, Reason::Expired),
     ] {
-        for (name, policy) in RetryPolicy::NAMES {
-            assert_eq!(decide(&policy(), &outcome, 1, 0, 0.5), GiveUp(reason), "{name}");
+        for (name, preset) in RetryPreset::NAMES {
+            assert_eq!(decide(&preset.into(), &outcome, 1, 0, 0.5), GiveUp(reason), "{name}");
         }
     }
 }

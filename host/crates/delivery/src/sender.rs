@@ -10,31 +10,35 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::counters::Counts;
 use super::destination::Receivers;
 use super::http::{Http, Sent};
-use super::job::Job;
-use super::outbox::{Batch, Capacity};
+use super::job::{Item, Job, Stored};
+use super::outbox::{Batch, Capacity, OnDisk};
 use super::queue::{Queue, Taken};
-use super::report::{LAG, Report};
+use super::record;
+use super::report::Report;
 use super::request::OutboxRequest;
 use super::retry::{Decision, Outcome, Reason, Timing};
-use super::signing::message_id;
 use super::target::{Route, Targets};
 use super::{Settings, StartError};
 use crate::priority;
+use hookhost_settings::error_line;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
+
+/// The wait before a request is read again from a disk that cannot be read.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
 
 /// A running sender thread. Dropping it makes the thread stop soon.
 pub(super) struct Sender {
@@ -49,7 +53,8 @@ impl Sender {
     pub(super) fn start(
         number: usize,
         settings: &Settings,
-        capacity: Arc<Capacity>,
+        window: Arc<Capacity>,
+        on_disk: Option<Arc<OnDisk>>,
         counts: Arc<Counts>,
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
@@ -66,7 +71,12 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 priority::lower(settings.nice);
-                run(runtime, SenderState::new(&settings, capacity, counts), batches, stopped);
+                run(
+                    runtime,
+                    SenderState::new(&settings, window, on_disk, counts),
+                    batches,
+                    stopped,
+                );
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -82,7 +92,7 @@ impl Sender {
 }
 
 fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
-    let _closing = CloseCapacity(Arc::clone(&state.capacity));
+    let _closing = CloseCapacity(Arc::clone(&state.window), state.on_disk.clone());
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
     drop(tasks);
@@ -92,11 +102,14 @@ fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, st
 
 /// Closes the capacity when the thread ends, also by a panic. The thread then returns no more capacity, so no caller
 /// may wait for it.
-struct CloseCapacity(Arc<Capacity>);
+struct CloseCapacity(Arc<Capacity>, Option<Arc<OnDisk>>);
 
 impl Drop for CloseCapacity {
     fn drop(&mut self) {
         self.0.close();
+        if let Some(on_disk) = &self.1 {
+            on_disk.capacity.close();
+        }
     }
 }
 
@@ -106,9 +119,11 @@ struct SenderState {
     /// The receivers of requests that bring none of their own.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
-    queue: RefCell<Queue<Box<Job>>>,
+    queue: RefCell<Queue<Item>>,
     threads: usize,
-    capacity: Arc<Capacity>,
+    /// The requests in memory.
+    window: Arc<Capacity>,
+    on_disk: Option<Arc<OnDisk>>,
     counts: Arc<Counts>,
     jitter: Jitter,
     /// Wakes the serving task, which then checks the queue again.
@@ -120,7 +135,12 @@ struct SenderState {
 }
 
 impl SenderState {
-    fn new(settings: &Settings, capacity: Arc<Capacity>, counts: Arc<Counts>) -> SenderState {
+    fn new(
+        settings: &Settings,
+        window: Arc<Capacity>,
+        on_disk: Option<Arc<OnDisk>>,
+        counts: Arc<Counts>,
+    ) -> SenderState {
         let threads = settings.threads.max(1);
         let limit = (settings.terms.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
@@ -130,7 +150,8 @@ impl SenderState {
             targets: RefCell::new(Targets::new(settings.stdout)),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             threads,
-            capacity,
+            window,
+            on_disk,
             counts,
             jitter: Jitter::new(),
             changed: Notify::new(),
@@ -152,9 +173,9 @@ impl SenderState {
             tokio::select! {
                 biased;
                 batch = inbox.recv(), if is_open => match batch {
-                    Some(batch) => {
-                        let now = Instant::now();
-                        batch.into_iter().for_each(|request| self.take_in(request, now));
+                    Some(Batch { requests, records }) => {
+                        let records = records.into_iter().map(Some).chain(std::iter::repeat(None));
+                        requests.into_iter().zip(records).for_each(|(request, record)| self.take_in(request, record));
                     }
                     None => is_open = false,
                 },
@@ -175,62 +196,63 @@ impl SenderState {
             }
         }
         let left = self.queue.borrow().len();
-        self.counts.closed(left);
-        if left > 0 {
+        if left > 0 && self.on_disk.is_some() {
+            info!(requests = left, "these requests wait on disk for the next start");
+        } else if left > 0 {
+            self.counts.closed(left);
             warn!(requests = left, "delivery stopped before these requests were delivered");
         }
     }
 
-    fn take_in(&self, request: OutboxRequest, received: Instant) {
-        let size = request.size();
+    /// Puts a request into the queue. Its content stays on the disk if it is there and much is in memory already.
+    fn take_in(&self, request: OutboxRequest, record: Option<u64>) {
+        let receivers = request.receivers.as_ref().unwrap_or(&self.receivers);
+        let target = self
+            .targets
+            .borrow_mut()
+            .target(&self.http, receivers, &request.url, &request.via);
+        let target = match target {
+            Ok(target) => target,
+            Err(error) => return self.refuse(&request, &error, record),
+        };
+        let destination = target.destination.id;
+        let limit = Some(target.terms().concurrency_limit / self.threads);
+        let (key, item) = match record {
+            Some(record) if self.window.is_half_taken() => {
+                let size = request.size();
+                self.window.release(1, size);
+                let stored = Stored {
+                    record,
+                    size,
+                    target,
+                    first_attempt: None,
+                    attempts: 0,
+                };
+                (request.ordering_key, Item::Stored(stored))
+            }
+            record => match target.route(&request.headers) {
+                Ok(route) => {
+                    let (key, job) = Job::new(target, route, request, record);
+                    (key, Item::Job(job))
+                }
+                Err(error) => return self.refuse(&request, &error, record),
+            },
+        };
+        self.queue.borrow_mut().push(destination, limit, &key, item);
+    }
+
+    /// Drops a request that cannot be sent.
+    fn refuse(&self, request: &OutboxRequest, error: &str, record: Option<u64>) {
         let OutboxRequest {
             id,
             source,
             generation,
-            method,
             url,
-            receivers,
-            via,
-            reach,
-            headers,
-            body,
-            ordering_key,
-            expires,
+            ..
         } = request;
-        let receivers = receivers.as_ref().unwrap_or(&self.receivers);
-        let target = self.targets.borrow_mut().target(&self.http, receivers, &url, &via);
-        match target.and_then(|target| Ok((target.route(headers)?, target))) {
-            Ok((route, target)) => {
-                let destination = target.destination.id;
-                let limit = Some(target.terms().concurrency_limit / self.threads);
-                let message_id = match &route {
-                    Route::Http(to) if to.is_signed() => Some(message_id(&id, &source, method, &url, &body)),
-                    _ => None,
-                };
-                let job = Box::new(Job {
-                    target,
-                    route,
-                    method,
-                    reach,
-                    body,
-                    received,
-                    expires: expires.map(|at| instant(at, received)),
-                    first_attempt: None,
-                    attempts: 0,
-                    size,
-                    id,
-                    message_id,
-                    source,
-                    generation,
-                });
-                self.queue.borrow_mut().push(destination, limit, &ordering_key, job);
-            }
-            Err(error) => {
-                self.counts.gave_up(Reason::Invalid);
-                self.capacity.release(1, size);
-                self.report.invalid(&id, &source, generation, &url, &error);
-            }
-        }
+        self.report.invalid(id, source, *generation, url, error);
+        self.counts.gave_up(Reason::Invalid);
+        self.forget(request.size(), record);
     }
 
     /// Starts a worker for each job that is ready.
@@ -244,7 +266,53 @@ impl SenderState {
     }
 
     fn next_job(&self) -> Option<(Taken, Box<Job>)> {
-        self.queue.borrow_mut().next()
+        loop {
+            let (taken, item) = self.queue.borrow_mut().next()?;
+            match item {
+                Item::Job(job) => return Some((taken, job)),
+                Item::Stored(stored) => {
+                    if let Some(ready) = self.load(taken, stored) {
+                        return Some(ready);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a request from the disk. Returns `None` if it is retried later or dropped.
+    fn load(&self, taken: Taken, stored: Stored) -> Option<(Taken, Box<Job>)> {
+        self.window.add(1, stored.size);
+        let record = match self.on_disk.as_ref()?.journal.get(stored.record) {
+            Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
+            Err(error) if error.is_damage() => Err(error_line(&error)),
+            Err(error) => {
+                // The disk may work again.
+                self.report.unreadable(&error);
+                self.window.release(1, stored.size);
+                let at = std::time::Instant::now() + UNREADABLE_RETRY;
+                self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
+                self.wake_by(at);
+                return None;
+            }
+        };
+        let request = record.and_then(|record| record::decode(record).map_err(|error| error.to_string()));
+        match request {
+            Ok(request) => match stored.target.route(&request.headers) {
+                Ok(route) => {
+                    let (_, mut job) = Job::new(stored.target, route, request, Some(stored.record));
+                    (job.first_attempt, job.attempts) = (stored.first_attempt, stored.attempts);
+                    return Some((taken, job));
+                }
+                Err(error) => self.refuse(&request, &error, Some(stored.record)),
+            },
+            Err(error) => {
+                self.report.damaged(stored.record, &error);
+                self.counts.damaged(1);
+                self.forget(stored.size, Some(stored.record));
+            }
+        }
+        self.queue.borrow_mut().done(taken);
+        None
     }
 
     /// Returns whether no job is left that can be sent before `end`.
@@ -285,12 +353,7 @@ impl SenderState {
             }
             Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await,
         };
-        let waited = start.saturating_duration_since(job.received);
-        if waited > LAG {
-            let queue = self.queue.borrow();
-            let (key, behind) = queue.behind(taken);
-            self.report.lag(job, key, behind, waited, start.elapsed());
-        }
+        self.report.lag(job, &self.queue.borrow(), taken, start.elapsed());
         outcome.unwrap_or(Outcome::TimedOut)
     }
 
@@ -312,7 +375,14 @@ impl SenderState {
             Decision::RetryAt(at) => {
                 self.counts.retried();
                 self.report.retry(&job, &outcome, at.saturating_duration_since(now));
-                self.queue.borrow_mut().retry(taken, job, at);
+                let item = match job.stored() {
+                    Some(stored) if self.window.is_half_taken() => {
+                        self.window.release(1, job.size);
+                        Item::Stored(stored)
+                    }
+                    _ => Item::Job(job),
+                };
+                self.queue.borrow_mut().retry(taken, item, at);
                 return self.wake_by(at);
             }
             Decision::Pause(until) => {
@@ -337,18 +407,20 @@ impl SenderState {
 
     fn end(&self, taken: Taken, job: &Job) {
         self.queue.borrow_mut().done(taken);
-        self.capacity.release(1, job.size);
+        self.forget(job.size, job.record);
         if self.stopping.get() {
             self.changed.notify_one();
         }
     }
-}
 
-/// Returns the time on the monotonic clock, now or later; a time that this clock cannot express is far away.
-fn instant(at: SystemTime, now: Instant) -> Instant {
-    const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    let left = at.duration_since(SystemTime::now()).unwrap_or_default();
-    now + left.min(FAR)
+    /// Returns the capacity of a request that has ended, and removes it from the disk.
+    fn forget(&self, size: usize, record: Option<u64>) {
+        self.window.release(1, size);
+        if let (Some(on_disk), Some(record)) = (&self.on_disk, record) {
+            on_disk.journal.remove(record);
+            on_disk.capacity.release(1, size);
+        }
+    }
 }
 
 /// A generator of random numbers that need not be secret (SplitMix64).

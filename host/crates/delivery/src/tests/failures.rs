@@ -27,7 +27,7 @@ fn order_per_key_survives_every_kind_of_failure() {
             }
         });
         let settings = settings_with(|terms| terms.retry.on.statuses = Statuses::Any);
-        let delivery = Delivery::start(&Settings { threads, ..settings }).unwrap();
+        let delivery = Delivery::start(&Settings { threads, ..settings }, None).unwrap();
         for number in 0..20 {
             let batch = (0..10).map(|key| request(&sink.url("/"), &format!("k{key}"), &format!("k{key} {number}")));
             delivery.outbox().append(batch.collect()).unwrap();
@@ -54,7 +54,7 @@ fn order_per_key_survives_every_kind_of_failure() {
 fn nothing_is_lost_while_the_receiver_is_down() {
     let sink = Sink::start(|_| Reply::Status(200));
     let (address, url) = (sink.address, sink.url("/"));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let append = |numbers: std::ops::Range<usize>| {
         for number in numbers {
             let batch = (0..5).map(|key| request(&url, &format!("k{key}"), &format!("k{key} {number}")));
@@ -86,7 +86,7 @@ fn a_key_that_fails_holds_no_other() {
         terms.http_timeout = Duration::from_secs(60);
         terms.concurrency_limit = 2;
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     for number in 0..20 {
         let keys = ["silent", "nonsense", "good", ""];
         let batch = keys
@@ -118,7 +118,7 @@ fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
         // Long enough for a second attempt, even if the first one is slow.
         terms.retry.max_elapsed_time = Duration::from_secs(2);
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let url = sink.url("/");
     delivery
         .outbox()
@@ -137,7 +137,7 @@ fn a_late_answer_is_a_failure() {
         // Each attempt must reach the receiver before the next step.
         terms.http_timeout = Duration::from_millis(500);
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     delivery
         .outbox()
         .append(vec![request(&sink.url("/"), "k", "k 0")])
@@ -157,7 +157,7 @@ fn a_receiver_without_tls_fails_over_https() {
         terms.retry.max_elapsed_time = Duration::ZERO;
         terms.http_timeout = Duration::from_millis(300);
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let url = sink.url("/").replace("http://", "https://");
     delivery.outbox().append(vec![request(&url, "k", "k 0")]).unwrap();
     let counters = wait(&delivery, "given up", nothing_left);
@@ -177,7 +177,7 @@ fn a_final_answer_ends_the_request_and_its_successors_go_on_at_once() {
         terms.retry.initial_interval = Duration::from_secs(3600);
         terms.retry.max_interval = Duration::from_secs(3600);
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let batch = (0..4).map(|n| request(&sink.url("/"), "k", &format!("k {n}")));
     delivery.outbox().append(batch.collect()).unwrap();
     let counters = wait(&delivery, "all ended", nothing_left);
@@ -203,7 +203,7 @@ fn a_receiver_that_is_gone_pauses_its_destination_and_no_other() {
     let other = Sink::start(|_| Reply::Status(200));
     let pause = Duration::from_secs(2);
     let settings = settings_with(|terms| terms.retry.gone_pause = pause);
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let start = Clock::now();
     let batch = (0..3).flat_map(|n| {
         let body = format!("k {n}");
@@ -225,7 +225,7 @@ fn a_receiver_that_is_gone_pauses_its_destination_and_no_other() {
 #[test]
 fn a_body_that_does_not_come_holds_up_no_request() {
     let sink = Sink::start(|_| Reply::LateBody);
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let batch = (0..20).map(|n| request(&sink.url("/"), "k", &format!("k {n}")));
     delivery.outbox().append(batch.collect()).unwrap();
     let counters = wait(&delivery, "all delivered", nothing_left);
@@ -253,7 +253,7 @@ fn a_body_that_does_not_come_holds_up_no_request() {
 #[test]
 fn what_has_expired_is_not_sent() {
     let sink = Sink::start(|_| Reply::Status(503));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let expiring = |body: &str, expires: SystemTime| OutboxRequest {
         expires: Some(expires),
         ..request(&sink.url("/"), body, body)
@@ -296,7 +296,7 @@ fn redirects_are_followed_if_the_policy_says_so() {
         destinations: [own].into_iter().collect(),
         ..settings()
     };
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let paths = ["/start", "/away", "/away", "/loop", "/nowhere"];
     let batch = paths.iter().map(|path| {
         let mut request = request(&sink.url(path), "k", path);

@@ -1,5 +1,6 @@
 //! The sender threads with a real HTTP receiver.
 
+mod disk;
 mod failures;
 mod sink;
 
@@ -102,7 +103,7 @@ fn check_order(bodies: &[String], keys: usize, each: usize) {
 #[test]
 fn delivers_what_was_asked_for_over_kept_connections() {
     let sink = Sink::start(|_| Reply::Body(20));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let url = sink.url("/hook?a=1").replace("http://", "http://me:p%40ss@");
     let mut first = request(&url, "k", "{\"a\":1}");
     first.headers.push(("X-One".into(), "1".into()));
@@ -153,7 +154,7 @@ fn delivers_what_was_asked_for_over_kept_connections() {
 #[test]
 fn what_http_forbids_is_dropped_at_once() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let mut batch = Vec::new();
     for url in [
         "",
@@ -186,7 +187,7 @@ fn what_http_forbids_is_dropped_at_once() {
 #[test]
 fn long_answers_cost_the_connection_not_the_request() {
     let sink = Sink::start(|_| Reply::Body(1 << 20));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     delivery
         .outbox()
         .append(
@@ -228,10 +229,13 @@ fn no_more_than_the_limit_is_under_way_at_a_receiver() {
 #[test]
 fn a_full_outbox_blocks_until_there_is_room_or_no_more() {
     let sink = Sink::start(|_| Reply::Gated);
-    let delivery = Delivery::start(&Settings {
-        queue_requests: 4,
-        ..settings()
-    })
+    let delivery = Delivery::start(
+        &Settings {
+            queue_requests: 4,
+            ..settings()
+        },
+        None,
+    )
     .unwrap();
     let (outbox, url) = (delivery.outbox(), sink.url("/"));
     outbox
@@ -268,7 +272,7 @@ fn stopping_finishes_what_can_be_finished_in_time() {
         terms.concurrency_limit = 2;
         terms.retry.max_elapsed_time = Duration::from_secs(3600);
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let url = sink.url("/");
     let batch = [("bad", 0), ("bad", 1), ("a", 0), ("a", 1), ("b", 0), ("c", 0)];
     delivery
@@ -293,10 +297,13 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("in the way");
     fs::write(&blocked, "a file where a folder must be").unwrap();
-    let delivery = Delivery::start(&Settings {
-        threads: 2,
-        ..settings()
-    })
+    let delivery = Delivery::start(
+        &Settings {
+            threads: 2,
+            ..settings()
+        },
+        None,
+    )
     .unwrap();
     let url = format!("file://{}/a%20b/hook.log", folder.path().display());
     let later = format!("file://{}/hook.log", blocked.display().to_string().replace(' ', "%20"));
@@ -331,7 +338,7 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
 
 #[test]
 fn dropping_delivery_ends_it() {
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let outbox = delivery.outbox();
     drop(delivery);
     assert_eq!(
@@ -359,7 +366,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         destinations: [once, own].into_iter().collect(),
         ..settings()
     };
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let mut batch = vec![
         request(&refusing.url("/x"), "k", "1"),
         request(&signed.url("/hook/x"), "k", "2"),
@@ -401,7 +408,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
 #[test]
 fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let port = sink.address.port();
     let chosen = |host: &str| OutboxRequest {
         reach: Reach::Public,
