@@ -177,39 +177,6 @@ fn policies_by_name() {
 }
 
 #[test]
-fn words_of_retry_on() {
-    let on = |words: &[&str]| {
-        let mut words = words.iter().map(|word| word.parse());
-        words.try_fold(RetryOn::NOTHING, |on, word: Result<RetryOn, _>| Ok(on.with(word?)))
-    };
-    let standard = ["connection", "timeout", "408", "425", "429", "500", "502", "503", "504"];
-    assert_eq!(on(&standard), Ok(RetryPolicy::default().on));
-    let classes = on(&["5xx", "404"]).unwrap();
-    for (status, want) in [
-        (403, false),
-        (404, true),
-        (499, false),
-        (500, true),
-        (599, true),
-        (600, false),
-    ] {
-        assert_eq!(classes.statuses.contains(status), want, "{status}");
-    }
-    assert!(!classes.connection && !classes.timeout);
-    let any = on(&["any", "503"]).unwrap();
-    assert!(
-        [0, 99, 302, 999, 65_535]
-            .iter()
-            .all(|status| any.statuses.contains(*status))
-    );
-    for word in [
-        "", "2xx", "200", "299", "99", "600", "6xx", "xx", "-1", "any ", "+503", "Timeout", "65535xx",
-    ] {
-        assert_eq!(on(&[word]), Err(RetryOnError), "{word}");
-    }
-}
-
-#[test]
 fn retry_after_lengthens_within_bounds() {
     for (status, after, want) in [
         (429, Some(3), 3150),
