@@ -206,7 +206,7 @@ fn long_answers_cost_the_connection_not_the_request() {
 fn no_more_than_the_limit_is_under_way_at_a_receiver() {
     let busy = Sink::start(|_| Reply::Gated);
     let other = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings_with(|terms| terms.concurrency_limit = 3)).unwrap();
+    let delivery = Delivery::start(&settings_with(|terms| terms.concurrency_limit = 3), None).unwrap();
     let batch = (0..50).map(|n| request(&busy.url("/"), &format!("k{}", n / 2), &format!("k{} {}", n / 2, n % 2)));
     delivery.outbox().append(batch.collect()).unwrap();
     busy.wait_for(3);
