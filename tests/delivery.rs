@@ -23,6 +23,12 @@ async fn host_with(urls: &[String], keys: &str) -> Host {
     Setup::new().webhook_config(&config).start().await
 }
 
+/// A host with these rules for publishes, without brackets, and these keys of `[delivery]`.
+async fn host_of(rules: &str, delivery: &str) -> Host {
+    let config = format!("[delivery]\n{delivery}\n[webhook.rule]\nmessage_publish = [{rules}]\n");
+    Setup::new().config(&config).start().await
+}
+
 fn payload(request: &Received) -> String {
     String::from_utf8(body::payload(&request.json())).unwrap()
 }
@@ -100,7 +106,7 @@ async fn a_sink_that_never_answers_does_not_slow_mqtt_down() {
 #[tokio::test]
 async fn a_failure_is_tried_again_after_a_while_with_the_same_body() {
     let sink = Sink::start().await;
-    sink.answer(|_, before| Answer::Status([500, 404, 200][before.min(2)]));
+    sink.answer(|_, before| Answer::Status([500, 429, 200][before.min(2)]));
     let host = host_for(&[sink.url("/hook")]).await;
     let mut client = Client::connect(host.address, V, "c1").await;
     client.publish("t", 1, "once").await;
@@ -115,6 +121,99 @@ async fn a_failure_is_tried_again_after_a_while_with_the_same_body() {
     assert_eq!(payload(&requests[3]), "next");
 }
 
+/// What the broker does is in `shared/recorded`: EMQX 4 and 5 send one request, and the next events at once.
+#[tokio::test]
+async fn a_final_answer_to_one_event_does_not_delay_the_next() {
+    for retry in ["standard", "emqx4", "emqx5", "nanomq"] {
+        for status in [404, 302, 422] {
+            let sink = Sink::start().await;
+            sink.answer(move |request, _| Answer::Status(if payload(request) == "bad" { status } else { 200 }));
+            let keys = format!("retry = \"{retry}\"\nretry_initial_interval = \"1h\"\nretry_max_interval = \"1h\"");
+            let rule = format!("{{ action = \"a\", urls = [\"{}\"] }}", sink.url("/hook"));
+            let host = host_of(&rule, &keys).await;
+            let mut client = Client::connect(host.address, V, "c1").await;
+            client.publish("t", 1, "bad").await;
+            client.publish("t", 1, "good").await;
+            let requests = sink.wait_for(2, PATIENCE).await;
+            let payloads: Vec<_> = requests.iter().map(|request| payload(request)).collect();
+            assert_eq!(payloads, ["bad", "good"], "{retry} {status}");
+            let line = |line: &str| line.contains("request dropped: the answer of the receiver is final");
+            host.log()
+                .wait("a line about the refused request", PATIENCE, line)
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_choose_which_requests_keep_their_order() {
+    let sink = Sink::start().await;
+    // The first request of each path gets no answer. Only requests of the same key wait for it.
+    sink.answer(|request, _| match payload(request).as_str() {
+        "first" => Answer::Hang,
+        _ => Answer::Status(200),
+    });
+    let rule = |path: &str, order: &str| format!("{{ action = \"a\", urls = [\"{}\"], {order} }}", sink.url(path));
+    let rules = [
+        rule("/client", ""),
+        rule("/topic", "order = \"topic\""),
+        rule("/key", "order = \"${qos}\""),
+        rule("/none", "order = \"none\""),
+    ];
+    let host = host_of(&rules.join(", "), "http_timeout = \"60s\"").await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "first").await;
+    client.publish("t", 1, "same topic").await;
+    client.publish("u", 1, "other topic").await;
+    client.publish("t", 0, "other qos").await;
+    let at = |all: &[Arc<Received>], path: &str| -> Vec<String> {
+        let mut all: Vec<_> = all
+            .iter()
+            .filter(|request| request.path == path)
+            .map(|request| payload(request))
+            .collect();
+        all.sort();
+        all
+    };
+    let expected = [
+        ("/client", vec!["first"]),
+        ("/topic", vec!["first", "other topic"]),
+        ("/key", vec!["first", "other qos"]),
+        ("/none", vec!["first", "other qos", "other topic", "same topic"]),
+    ];
+    let complete = |all: &[Arc<Received>]| {
+        expected
+            .iter()
+            .all(|(path, payloads)| at(all, path).len() >= payloads.len())
+    };
+    let requests = sink.wait_until("all that need not wait", PATIENCE, complete).await;
+    for (path, payloads) in &expected {
+        assert_eq!(at(&requests, path), *payloads, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_old_is_not_sent() {
+    let sink = Sink::start().await;
+    sink.answer(|request, _| Answer::Status(if payload(request) == "old" { 503 } else { 200 }));
+    let rule = format!(
+        "{{ action = \"a\", urls = [\"{}\"], max_age = \"2s\" }}",
+        sink.url("/hook")
+    );
+    let host = host_of(&rule, "retry_max_elapsed_time = \"1h\"").await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "old").await;
+    client.publish("t", 1, "new").await;
+    let line = |line: &str| line.contains("request dropped: it has expired");
+    host.log()
+        .wait("a line about the expired request", PATIENCE, line)
+        .await;
+    let requests = sink
+        .wait_until("the new one", PATIENCE, |all| accepted(all).count() == 1)
+        .await;
+    assert_eq!(payload(requests.last().unwrap()), "new");
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let sink = Sink::start().await;
@@ -126,6 +225,7 @@ async fn a_redirect_is_not_followed() {
     let mut host = host_for(&[sink.url("/hook")]).await;
     let mut client = Client::connect(host.address, V, "c1").await;
     client.publish("t", 1, "x").await;
+    client.publish("t", 1, "y").await;
     sink.wait_for(2, PATIENCE).await;
     host.stop().await;
     assert!(sink.requests().iter().all(|request| request.path == "/hook"));

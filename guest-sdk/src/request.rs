@@ -123,7 +123,8 @@ impl Request {
         self
     }
 
-    /// Adds an option that the host documents. An unknown option makes the request fail.
+    /// Adds an option: `max_age`, a duration such as `10m`, is the age of the event at which the host sends the request no
+    /// more. The host refuses a request with any other option.
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         self.options.push((name.into(), value.into()));
         self

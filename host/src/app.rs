@@ -22,6 +22,7 @@ use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
 use hookhost_modules::{LoadError, Modules};
+use hookhost_outbox::Store;
 use hookhost_settings::{Place, error_line};
 use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
@@ -46,7 +47,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         None => KvStores::in_memory(),
     };
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
-    let delivery = Delivery::start(&config.delivery).context("cannot start delivery")?;
+    let store = config.data.as_ref().map(|data| Store::open(&data.dir)).transpose()?;
+    let delivery = Delivery::start(&config.delivery, store).context("cannot start delivery")?;
     let bus = Bus::new();
     let settings = module_settings(&config, &stores);
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;

@@ -8,7 +8,7 @@ use std::io;
 
 use super::super::{Inputs, Loaded, Problem, TextFile, read_with};
 use super::*;
-use hookhost_delivery::Destination;
+use hookhost_delivery::{Destination, RetryOn, RetryPolicy};
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -74,6 +74,71 @@ fn headers(destination: &Destination) -> Vec<(&str, &str)> {
 }
 
 #[test]
+fn a_retry_policy_by_name_replaces_the_common_one_and_single_keys_override_it() {
+    let text = r#"
+        [delivery]
+        retry_on = ["connection", "5xx"]
+        retry_multiplier = 3
+        gone_pause = "0s"
+        [destinations.common]
+        urls = ["http://a/"]
+        [destinations.emqx]
+        urls = ["http://b/"]
+        retry = "emqx5"
+        retry_on = ["429"]
+        [destinations.listed]
+        urls = ["http://c/"]
+        retry = "rmqtt"
+        retry_delays = ["5s", "1h"]
+        follow_redirects = false
+        "#;
+    let list = loaded(text, &[]);
+    let [common, emqx, listed] = [&list[0], &list[1], &list[2]].map(|destination| &destination.terms.retry);
+    let on = |words: &[&str]| {
+        let words = words.iter().map(|word| word.parse::<RetryOn>().unwrap());
+        words.fold(RetryOn::NOTHING, RetryOn::with)
+    };
+    let standard = RetryPolicy::default();
+    let expected = RetryPolicy {
+        on: on(&["connection", "5xx"]),
+        multiplier: 3.0,
+        gone_pause: Duration::ZERO,
+        ..standard.clone()
+    };
+    assert_eq!(*common, expected);
+    let expected = RetryPolicy {
+        on: on(&["429"]),
+        delays: [0, 0, 15, 15].map(Duration::from_secs).to_vec(),
+        gone_pause: Duration::ZERO,
+        ..standard.clone()
+    };
+    assert_eq!(*emqx, expected);
+    let expected = RetryPolicy {
+        on: on(&["connection", "timeout", "any"]),
+        delays: vec![Duration::from_secs(5), Duration::from_secs(3600)],
+        gone_pause: Duration::ZERO,
+        ..standard
+    };
+    assert_eq!(*listed, expected);
+    let text = r#"
+        [delivery]
+        retry = "emqx6"
+        retry_on = ["200", "connection"]
+        retry_delays = ["5", "31d"]
+        "#;
+    assert_eq!(
+        problems(text, &[]),
+        [
+            r#"f:3: delivery.retry: should be "standard" or "emqx4" or "emqx5" or "nanomq" or "rmqtt""#,
+            "f:4: delivery.retry_on[0]: should be connection, timeout, any, a status such as 503, or a class of \
+             statuses such as 5xx",
+            "f:5: delivery.retry_delays[0]: needs a unit after each number: one of f, w, d, h, m, s, ms",
+            "f:5: delivery.retry_delays[1]: should be at most 30d",
+        ]
+    );
+}
+
+#[test]
 fn a_destination_with_everything() {
     let text = format!(
         r#"
@@ -127,10 +192,10 @@ fn a_destination_with_everything() {
     assert_eq!(b.tls, Tls::default());
     assert_eq!((a.terms.concurrency_limit, b.terms.concurrency_limit), (3, 128));
     assert_eq!(
-        (a.terms.http_timeout, a.terms.retry_multiplier),
+        (a.terms.http_timeout, a.terms.retry.multiplier),
         (Duration::from_secs(9), 3.0)
     );
-    assert_eq!(a.terms.retry_max_elapsed_time, Duration::from_secs(3600));
+    assert_eq!(a.terms.retry.max_elapsed_time, Duration::from_secs(3600));
     assert!(!format!("{list:?}").contains("hidden"));
 }
 

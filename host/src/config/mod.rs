@@ -226,6 +226,7 @@ fn read_sections(
         files,
         environment: &inputs.environment,
     };
+    config.delivery.disk = sections::outbox(root.section("outbox"));
     config.delivery.destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
     config
         .webhook

@@ -14,10 +14,15 @@ use serde_json::Value as Json;
 const SECTIONS: [&str; 2] = ["webhook", "destinations"];
 
 /// Keys in other sections that a reload changes; their values are in [`Terms`](hookhost_delivery::Terms).
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 12] = [
     "delivery.concurrency_limit",
     "delivery.http_timeout",
     "delivery.connect_timeout",
+    "delivery.retry",
+    "delivery.retry_on",
+    "delivery.retry_delays",
+    "delivery.gone_pause",
+    "delivery.follow_redirects",
     "delivery.retry_initial_interval",
     "delivery.retry_multiplier",
     "delivery.retry_max_interval",

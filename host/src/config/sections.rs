@@ -10,7 +10,7 @@ use crate::admin::{self, TokenFrom};
 use hookhost_event::Node;
 use hookhost_hooks::{Overflow, QueueLimits};
 use hookhost_modules::Instances;
-use hookhost_settings::Section;
+use hookhost_settings::{Section, parse_duration};
 use {hookhost_delivery as delivery, hookhost_modules as modules, hookhost_wasm as wasm};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -173,14 +173,37 @@ pub(super) fn terms(at: &mut Section<'_>, d: &delivery::Terms) -> delivery::Term
         concurrency_limit: at.integer("concurrency_limit", d.concurrency_limit, 1..=65_535),
         http_timeout: at.duration("http_timeout", d.http_timeout, MILLISECOND..=HOUR),
         connect_timeout: at.duration("connect_timeout", d.connect_timeout, MILLISECOND..=HOUR),
-        retry_initial_interval: at.duration("retry_initial_interval", d.retry_initial_interval, MILLISECOND..=HOUR),
-        retry_multiplier: at.number("retry_multiplier", d.retry_multiplier, 1.0..=100.0),
-        retry_max_interval: at.duration("retry_max_interval", d.retry_max_interval, MILLISECOND..=DAY),
-        retry_max_elapsed_time: at.duration(
-            "retry_max_elapsed_time",
-            d.retry_max_elapsed_time,
-            Duration::ZERO..=30 * DAY,
-        ),
+        retry: retry(at, &d.retry),
+    }
+}
+
+/// When requests are retried. `retry` replaces the defaults by those of a broker; the other keys override them.
+fn retry(at: &mut Section<'_>, d: &delivery::RetryPolicy) -> delivery::RetryPolicy {
+    let names = delivery::RetryPreset::NAMES.map(|(name, preset)| (name, Some(preset)));
+    let named = at.choice("retry", None, &names).map(delivery::RetryPolicy::from);
+    let d = named.as_ref().unwrap_or(d);
+    let on = at.list("retry_on", |word| {
+        word.parse().map_err(|error: delivery::RetryOnError| error.to_string())
+    });
+    let on = on.map(|(_, words)| {
+        words
+            .into_iter()
+            .fold(delivery::RetryOn::NOTHING, delivery::RetryOn::with)
+    });
+    let delays = at.list("retry_delays", |text| match parse_duration(text) {
+        Ok(delay) if delay <= 30 * DAY => Ok(delay),
+        Ok(_) => Err("should be at most 30d".to_owned()),
+        Err(error) => Err(error.to_string()),
+    });
+    delivery::RetryPolicy {
+        on: on.unwrap_or(d.on),
+        initial_interval: at.duration("retry_initial_interval", d.initial_interval, MILLISECOND..=HOUR),
+        multiplier: at.number("retry_multiplier", d.multiplier, 1.0..=100.0),
+        max_interval: at.duration("retry_max_interval", d.max_interval, MILLISECOND..=DAY),
+        max_elapsed_time: at.duration("retry_max_elapsed_time", d.max_elapsed_time, Duration::ZERO..=30 * DAY),
+        delays: delays.map_or_else(|| d.delays.clone(), |(_, delays)| delays),
+        gone_pause: at.duration("gone_pause", d.gone_pause, Duration::ZERO..=30 * DAY),
+        follow_redirects: at.boolean("follow_redirects", d.follow_redirects),
     }
 }
 
@@ -193,8 +216,19 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
         queue_requests: at.integer("queue_requests", d.queue_requests, 1..=100_000_000),
         queue_bytes: at.size("queue_bytes", d.queue_bytes, 64 << 10..=1 << 40),
         nice: at.integer("nice", d.nice, 0..=19),
+        disk: d.disk,
         stdout: at.choice("stdout", d.stdout, &delivery::StdoutFormat::NAMES),
         destinations: d.destinations,
+    }
+}
+
+/// `[outbox]`: the requests on disk. Without a data folder it has no effect.
+pub(super) fn outbox(mut at: Section<'_>) -> delivery::DiskSettings {
+    let d = delivery::DiskSettings::default();
+    delivery::DiskSettings {
+        sync: at.choice("sync", d.sync, &delivery::Sync::NAMES),
+        max_bytes: at.size("max_bytes", d.max_bytes, 1 << 20..=1 << 44),
+        when_full: at.choice("when_full", d.when_full, &delivery::WhenFull::NAMES),
     }
 }
 

@@ -276,7 +276,7 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
                 delivery.terms.http_timeout.as_secs(),
                 delivery.terms.concurrency_limit,
                 delivery.nice,
-                delivery.terms.retry_multiplier,
+                delivery.terms.retry.multiplier,
             ),
         )
     };

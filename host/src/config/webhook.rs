@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use ::url::Url;
 use hookhost_delivery::Destinations;
 use hookhost_import::Broker;
-use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, suggestion, url};
+use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, parse_duration, suggestion, url};
 use hookhost_webhook::{Format, RuleKey};
 use serde_json::{Map, Value as Json, json};
 
@@ -65,7 +65,15 @@ impl fmt::Debug for Webhook {
 }
 
 /// Strings among the settings for all rules; the module checks them.
-const TEXTS: [&str; 5] = ["emqx_version", "payload_encoding", "method", "body", "cloudevents_mode"];
+const TEXTS: [&str; 7] = [
+    "emqx_version",
+    "payload_encoding",
+    "method",
+    "body",
+    "cloudevents_mode",
+    "order",
+    "max_age",
+];
 
 /// Tables among the settings for all rules.
 const TABLES: [&str; 3] = ["headers", "cloudevents_extensions", "variables"];
@@ -191,7 +199,10 @@ fn shared(at: &mut Section<'_>) -> Map<String, Json> {
         shared.insert("as_documented".to_owned(), as_documented.into());
     }
     for key in TEXTS {
-        at.text(key, (), |_| Ok(()));
+        at.text(key, (), |text| match key {
+            "max_age" => max_age(text),
+            _ => Ok(()),
+        });
         if let Some(setting) = at.given(key) {
             shared.insert(key.to_owned(), unchecked(setting));
         }
@@ -243,6 +254,12 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
         let Value::Table(fields) = &mut rule.value else {
             continue;
         };
+        if let Some(setting) = fields.get("max_age")
+            && let Some(text) = setting.as_text()
+            && let Err(error) = max_age(text)
+        {
+            report.problem(&setting.place, error);
+        }
         let has_urls = match fields.get_mut("urls").map(|urls| &mut urls.value) {
             Some(Value::List(urls)) => {
                 urls.iter_mut().for_each(|url| check_url(report, url));
@@ -257,6 +274,15 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
         }
     }
     rules.to_json(report, JsonDates::Invalid)
+}
+
+/// Checks the age at which requests are sent no more. The host applies it, because modules have no clock.
+fn max_age(text: &str) -> Result<(), String> {
+    match parse_duration(text) {
+        Ok(age) if age.is_zero() => Err("should be longer than 0s".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn rules_of_event(event: &mut Setting) -> &mut [Setting] {

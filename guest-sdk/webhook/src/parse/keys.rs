@@ -6,6 +6,7 @@ use hookhost_guest::Method;
 
 use crate::encoding::Encoding;
 use crate::format::{CloudEvents, CloudEventsMode, EmqxVersion, Format};
+use crate::order::Order;
 use crate::template::{BodyTemplate, HeaderTemplate, Template, UrlTemplate};
 
 impl<'a> Reader<'a> {
@@ -36,6 +37,17 @@ impl<'a> Reader<'a> {
                 .find(|(known, _)| *known == name)
                 .map(|(_, mode)| mode)
         })
+    }
+
+    pub(super) fn order(&mut self, found: &Found<'_>, format: Format) -> Option<Order> {
+        let text = text(&found.at, found.value, &mut self.problems)?;
+        let order = Order::parse(text).and_then(|order| {
+            if let Order::Key(template) = &order {
+                format.check_fields(template).map_err(|error| error.to_string())?;
+            }
+            Ok(order)
+        });
+        order.map_err(|error| self.problem(found, error)).ok()
     }
 
     /// Reads the additional attributes of CloudEvents.

@@ -15,7 +15,7 @@ use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
 
 /// Settings that apply to all rules; a rule may override each of them.
-const SHARED: [&str; 10] = [
+const SHARED: [&str; 12] = [
     "urls",
     "format",
     "as_documented",
@@ -26,6 +26,8 @@ const SHARED: [&str; 10] = [
     "body",
     "cloudevents_mode",
     "cloudevents_extensions",
+    "order",
+    "max_age",
 ];
 
 /// Settings that only a rule may have.
@@ -221,6 +223,9 @@ impl<'a> Reader<'a> {
         let topics = own_topics.map(|found| topics(&found.at, found.value, &mut self.problems));
         let shape = self.shape(&table, format);
         format.implementation().check(&table, &shape, &mut self.problems);
+        let order = table.find("order").and_then(|found| self.order(&found, format));
+        let max_age = table.find("max_age");
+        let max_age = max_age.and_then(|found| text(&found.at, found.value, &mut self.problems));
         let default_action = || format.implementation().default_action(key, shape.as_documented);
         Some(Rule {
             action: action.unwrap_or_else(default_action).to_owned(),
@@ -229,6 +234,8 @@ impl<'a> Reader<'a> {
             destination: destination.map(str::to_owned),
             select,
             condition,
+            order: order.unwrap_or_default(),
+            max_age: max_age.map(str::to_owned),
             shape,
         })
     }

@@ -69,7 +69,7 @@ fn every_mistake_is_named_with_its_key() {
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
             "colour: is not known; known are rule, variables, urls, format, as_documented, emqx_version, payload_encoding, \
-             method, headers, body, cloudevents_mode, cloudevents_extensions",
+             method, headers, body, cloudevents_mode, cloudevents_extensions, order, max_age",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
         ],

@@ -12,6 +12,7 @@ use crate::columns::Row;
 use crate::fields::Fields;
 use crate::format::{Content, Format, MatchedEvent};
 use crate::key::RuleKey;
+use crate::order::Order;
 use crate::shape::Shape;
 use crate::sql::{Columns, Condition, Scope, Select, Selected, Value};
 use crate::system::EventSystem;
@@ -37,6 +38,10 @@ pub struct Rule {
     pub select: Option<Select>,
     /// A condition on the columns of EMQX 5; `None` accepts every event.
     pub condition: Option<Condition>,
+    /// Which requests go out one after the other.
+    pub order: Order,
+    /// The age of an event at which its requests are sent no more, as the host reads it; `None` for no limit.
+    pub max_age: Option<String>,
     /// The form of the requests.
     pub shape: Shape,
 }
@@ -260,6 +265,7 @@ impl Rules {
                     continue;
                 }
             };
+            let ordering_key = rule.order.key(event, row.fields());
             for selected in bodies {
                 let matched = MatchedEvent {
                     key,
@@ -273,7 +279,8 @@ impl Rules {
                     continue;
                 };
                 if !rule.shape.format.implementation().renders_selection() {
-                    push(requests, rule, content, &Placeholders::Fields(row.fields()));
+                    let place = Placeholders::Fields(row.fields());
+                    push(requests, rule, ordering_key.clone(), content, &place);
                     continue;
                 }
                 let selected = match selected {
@@ -283,7 +290,8 @@ impl Rules {
                     None => Value::object(row.all()),
                 };
                 let selected = SelectedRow::new(&selected);
-                push(requests, rule, content, &Placeholders::Selected(&selected));
+                let place = Placeholders::Selected(&selected);
+                push(requests, rule, ordering_key.clone(), content, &place);
             }
         }
     }
@@ -326,7 +334,13 @@ impl Placeholders<'_> {
 }
 
 /// Appends the requests of a rule: one with the content for each of its URLs.
-fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, placeholders: &Placeholders<'_>) {
+fn push(
+    requests: &mut Vec<Request>,
+    rule: &Rule,
+    ordering_key: Option<String>,
+    content: Content,
+    placeholders: &Placeholders<'_>,
+) {
     let mut headers = content.headers;
     for (name, template) in &rule.shape.headers {
         headers.retain(|(known, _)| known != name);
@@ -340,6 +354,10 @@ fn push(requests: &mut Vec<Request>, rule: &Rule, content: Content, placeholders
     }
     request.headers = headers;
     request.destination = rule.destination.clone();
+    request.ordering_key = ordering_key;
+    if let Some(max_age) = &rule.max_age {
+        request.options.push(("max_age".to_owned(), max_age.clone()));
+    }
     let mut urls = rule.urls.iter().filter_map(|url| match placeholders.url(url) {
         Ok(url) => Some(url),
         Err(error) => {

@@ -14,7 +14,7 @@ use super::prefix::UrlPrefix;
 use super::secret::Secret;
 use super::signing::SigningKey;
 use super::tls::Tls;
-use super::{Settings, retry::Policy};
+use super::{RetryPolicy, Settings};
 
 /// How requests to one receiver are sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,18 +23,12 @@ pub struct Terms {
     /// Receivers that answer within a millisecond need at most 32. They use less CPU time per request with 32 than with
     /// 128.
     pub concurrency_limit: usize,
-    /// Timeout of one attempt, from connecting to the end of the response.
+    /// Timeout of one attempt, from connecting to the head of the response.
     pub http_timeout: Duration,
     /// Timeout of connecting.
     pub connect_timeout: Duration,
-    /// The first wait between attempts. Each wait varies by ±50 %.
-    pub retry_initial_interval: Duration,
-    /// The factor from one wait to the next; values below 1 are treated as 1.
-    pub retry_multiplier: f64,
-    /// Limit of the wait between attempts, before it varies, and of `Retry-After`.
-    pub retry_max_interval: Duration,
-    /// Time from the first attempt to the last. After that the request is dropped.
-    pub retry_max_elapsed_time: Duration,
+    /// When a failed request is retried.
+    pub retry: RetryPolicy,
 }
 
 impl Default for Terms {
@@ -44,21 +38,7 @@ impl Default for Terms {
             concurrency_limit: 128,
             http_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
-            retry_initial_interval: Duration::from_millis(500),
-            retry_multiplier: 2.5,
-            retry_max_interval: Duration::from_secs(60),
-            retry_max_elapsed_time: Duration::from_secs(60),
-        }
-    }
-}
-
-impl Terms {
-    pub(super) fn policy(&self) -> Policy {
-        Policy {
-            initial: self.retry_initial_interval,
-            multiplier: self.retry_multiplier,
-            max_interval: self.retry_max_interval,
-            max_elapsed: self.retry_max_elapsed_time,
+            retry: RetryPolicy::default(),
         }
     }
 }

@@ -10,14 +10,16 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue};
+use hyper::header::{HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
@@ -25,6 +27,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
+use super::drain::{Drains, MAX_BODY_BYTES};
 use hookhost_settings::error_line;
 
 /// The receiver of requests to one URL.
@@ -40,14 +43,17 @@ impl Direct {
         if !headers.contains_key(HOST) {
             headers.insert(HOST, authority(url)?);
         }
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        let path = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        };
         Ok(Direct {
             pool: Rc::clone(pool),
-            path: path.parse().map_err(|_| "URL is not valid: its path or query")?,
+            path: path(url)?,
+        })
+    }
+
+    /// Returns the target of requests to another URL of the same origin.
+    pub(super) fn at(&self, url: &Url) -> Result<Direct, String> {
+        Ok(Direct {
+            pool: Rc::clone(&self.pool),
+            path: path(url)?,
         })
     }
 
@@ -72,6 +78,7 @@ pub(super) struct Pool {
     connect_timeout: Cell<Duration>,
     /// The most recently used connection is used first, so that unneeded connections expire.
     idle: RefCell<Vec<Idle>>,
+    drains: Drains,
 }
 
 struct Idle {
@@ -100,6 +107,7 @@ impl Pool {
             port: url.port_or_known_default()?,
             connect_timeout: Cell::new(connect_timeout),
             idle: RefCell::default(),
+            drains: Drains::default(),
         })
     }
 
@@ -198,19 +206,56 @@ impl Answer {
         self.response.headers()
     }
 
-    /// Reads the body up to a limit, so that the connection can be reused. Beyond the limit the connection is closed.
-    /// An error has no effect, because the status has already decided whether the request is delivered.
-    pub(super) async fn finish(self, most: usize) {
-        let (mut body, mut length) = (self.response.into_body(), 0);
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return };
-            length += frame.data_ref().map_or(0, Bytes::len);
-            if length > most {
-                return;
+    /// Reads the body, in the background if it has not arrived yet, and then puts the connection back into its pool. An
+    /// error has no effect, because the status has already decided about the request.
+    pub(super) async fn finish(self) {
+        let drains = self.pool.drains.clone();
+        let read = ReadBody {
+            body: self.response.into_body(),
+            length: 0,
+            connection: Some((self.pool, self.connection)),
+        };
+        drains.run(read).await;
+    }
+}
+
+/// Reads a body to its end or to the limit.
+struct ReadBody {
+    body: Incoming,
+    length: usize,
+    /// `None` at the end. Dropping it before closes the connection.
+    connection: Option<(Rc<Pool>, Connection)>,
+}
+
+impl Future for ReadBody {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        while !self.body.is_end_stream() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => self.length += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) => return Poll::Ready(()),
+                None => break,
+            }
+            if self.length > MAX_BODY_BYTES {
+                return Poll::Ready(());
             }
         }
-        self.pool.keep(self.connection);
+        if let Some((pool, connection)) = self.connection.take() {
+            pool.keep(connection);
+        }
+        Poll::Ready(())
     }
+}
+
+/// Returns path and query of a URL.
+fn path(url: &Url) -> Result<Uri, String> {
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    path.parse()
+        .map_err(|_| "URL is not valid: its path or query".to_owned())
 }
 
 /// Returns host and port of a URL, as the `host` header has them.

@@ -1,5 +1,6 @@
 //! HTTP receivers: URLs and headers, parsed and checked once, with the settings of their configured destination.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,7 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+};
 
 use super::clients::{Access, LazyClient};
 use super::destination::{Destination, Terms};
@@ -62,6 +65,8 @@ pub(super) struct Prepared {
     pub(super) guarded: Rc<LazyClient>,
     headers: HeaderMap,
     own: Option<Own>,
+    /// The last `location` to which it was redirected.
+    redirected: RefCell<Option<(String, Rc<Prepared>)>>,
 }
 
 /// How a request is sent.
@@ -185,6 +190,7 @@ impl Endpoint {
             guarded: Rc::clone(&self.guarded),
             headers: map,
             own: self.own.clone(),
+            redirected: RefCell::default(),
         })
     }
 }
@@ -193,6 +199,55 @@ impl Prepared {
     /// Returns whether requests are signed.
     pub(super) fn is_signed(&self) -> bool {
         self.own.as_ref().is_some_and(|own| !own.destination.signing.is_empty())
+    }
+
+    /// Returns what to send if a receiver redirects this request to `location`. At another origin the request has neither
+    /// credentials nor a signature. Remembers the last location, so that its connections are reused.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the location, without the location itself.
+    pub(super) fn redirected(&self, http: &Http, terms: &Terms, location: &str) -> Result<Rc<Prepared>, String> {
+        let mut last = self.redirected.borrow_mut();
+        if let Some((known, to)) = &*last
+            && known == location
+        {
+            return Ok(Rc::clone(to));
+        }
+        let url = self.url.join(location).map_err(|_| "redirected to an invalid URL")?;
+        let is_same = url.origin() == self.url.origin();
+        let to = match &self.way {
+            Way::Direct(direct) if is_same => self.at(url.clone(), Way::Direct(direct.at(&url)?)),
+            Way::Secure(secure) if is_same => self.at(url, Way::Secure(Rc::clone(secure))),
+            _ => {
+                let endpoint = Endpoint::parse(http, url.as_str(), terms, |_| None)
+                    .map_err(|error| format!("redirected to a URL that is not valid: {error}"))?;
+                let mut to = endpoint.prepare(&[], endpoint.pool().as_ref())?;
+                let secrets = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST];
+                for (name, value) in &self.headers {
+                    let is_signature = SIGNATURE_HEADERS.contains(&name.as_str());
+                    if !value.is_sensitive() && !secrets.contains(name) && !is_signature {
+                        to.headers.append(name.clone(), value.clone());
+                    }
+                }
+                to
+            }
+        };
+        let to = Rc::new(to);
+        *last = Some((location.to_owned(), Rc::clone(&to)));
+        Ok(to)
+    }
+
+    /// The same request at another URL of the same origin.
+    fn at(&self, url: Url, way: Way) -> Prepared {
+        Prepared {
+            url,
+            way,
+            guarded: Rc::clone(&self.guarded),
+            headers: self.headers.clone(),
+            own: self.own.clone(),
+            redirected: RefCell::default(),
+        }
     }
 
     /// Returns the headers of one attempt. `id` is the message id of a signed request.

@@ -5,28 +5,52 @@
 //! request if the destination requires it. This module has no timers. The sender limits the time of an attempt, and the
 //! policy decides about retries. Requests without TLS use [`direct`](super::direct), which takes half the time. If the
 //! module chose the host, requests go through the [`guard`](super::guard) instead.
+//!
+//! An attempt ends with the head of the response; [`drain`](super::drain) reads the body. With
+//! [`RetryPolicy::follow_redirects`](super::RetryPolicy::follow_redirects) an attempt continues at the `location` of an
+//! answer 307 or 308. These two keep method and body.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::clients::{Clients, reasons};
+use super::destination::Terms;
+use super::drain::{Drains, MAX_BODY_BYTES};
 use super::endpoint::{Prepared, Way};
 use super::guard;
 use super::request::Reach;
 use super::retry::Outcome;
 use hookhost_contract::Method;
 
-/// Limit of the bytes read of a response body. After a shorter body the connection is reused; after a longer one it is
-/// closed.
-const ANSWER_BYTES: usize = 64 << 10;
+/// Limit of the redirects of one attempt.
+const MAX_REDIRECTS: usize = 10;
 
 /// The HTTP client of one sender thread.
 pub(super) struct Http {
     pub(super) clients: Clients,
+    drains: Drains,
+}
+
+/// What is the same for all hops of an attempt.
+pub(super) struct Sent<'a> {
+    pub(super) reach: Reach,
+    pub(super) method: Method,
+    pub(super) body: Bytes,
+    /// The message id of a signed request.
+    pub(super) id: Option<&'a str>,
+    pub(super) terms: &'a Terms,
+}
+
+/// The head of a response.
+struct Head {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    /// The `location` of a redirect that keeps method and body.
+    location: Option<String>,
 }
 
 impl Http {
@@ -34,88 +58,118 @@ impl Http {
     pub(super) fn new() -> Http {
         Http {
             clients: Clients::new(),
+            drains: Drains::default(),
         }
     }
 
-    /// Sends a request and reads the response. Does not send a request to an address outside its `reach`. `id` is the
-    /// message id of a signed request. Has no timeout; dropping the future closes the connection.
-    pub(super) async fn attempt(
-        &self,
-        to: &Prepared,
-        reach: Reach,
-        method: Method,
-        body: Bytes,
-        id: Option<&str>,
-    ) -> Outcome {
-        let headers = match to.headers(id, SystemTime::now(), &body) {
-            Ok(headers) => headers,
-            Err(error) => return Outcome::Invalid(error),
+    /// Sends a request and returns the outcome as soon as the head of the response is there. Does not send a request to an
+    /// address outside its `reach`. Has no timeout; dropping the future closes the connection.
+    pub(super) async fn attempt(&self, to: &Prepared, sent: &Sent<'_>) -> Outcome {
+        let head = match self.send(to, sent).await {
+            Ok(head) => head,
+            Err(outcome) => return outcome,
         };
+        match &head.location {
+            Some(location) if sent.terms.retry.follow_redirects => self.follow(to, location, sent).await,
+            _ => head.outcome(),
+        }
+    }
+
+    async fn follow(&self, to: &Prepared, location: &str, sent: &Sent<'_>) -> Outcome {
+        let mut to = match to.redirected(self, sent.terms, location) {
+            Ok(to) => to,
+            Err(error) => return Outcome::Failed(error),
+        };
+        for _ in 1..MAX_REDIRECTS {
+            let head = match self.send(&to, sent).await {
+                Ok(head) => head,
+                Err(outcome) => return outcome,
+            };
+            let Some(location) = &head.location else {
+                return head.outcome();
+            };
+            to = match to.redirected(self, sent.terms, location) {
+                Ok(to) => to,
+                Err(error) => return Outcome::Failed(error),
+            };
+        }
+        Outcome::Failed(format!("more than {MAX_REDIRECTS} redirects"))
+    }
+
+    /// Sends a request to one URL.
+    async fn send(&self, to: &Prepared, sent: &Sent<'_>) -> Result<Head, Outcome> {
+        let headers = to
+            .headers(sent.id, SystemTime::now(), &sent.body)
+            .map_err(Outcome::Invalid)?;
+        let method = http_method(sent.method);
         // This check comes first, so that no setting of a destination bypasses the guard.
-        let client = match (reach, &to.way) {
+        let client = match (sent.reach, &to.way) {
             (Reach::Public, _) => {
-                if let Err(error) = self.clients.guard.check_literal(&to.url) {
-                    return Outcome::Barred(error.to_string());
-                }
+                let checked = self.clients.guard.check_literal(&to.url);
+                checked.map_err(|error| Outcome::Barred(error.to_string()))?;
                 &to.guarded
             }
             (Reach::Anywhere, Way::Direct(direct)) => {
-                return match direct.send(http_method(method), headers, body).await {
-                    Ok(answer) => {
-                        let outcome = outcome(answer.status(), answer.headers());
-                        answer.finish(ANSWER_BYTES).await;
-                        outcome
-                    }
-                    Err(error) => Outcome::Failed(error),
-                };
+                let answer = direct.send(method, headers, sent.body.clone()).await;
+                let answer = answer.map_err(Outcome::Failed)?;
+                let head = Head::new(answer.status(), answer.headers());
+                answer.finish().await;
+                return Ok(head);
             }
             (Reach::Anywhere, Way::Secure(secure)) => secure,
         };
-        let client = match client.get() {
-            Ok(client) => client,
-            Err(error) => return Outcome::Failed(error),
-        };
-        let mut request = reqwest::Request::new(http_method(method), to.url.clone());
+        let client = client.get().map_err(Outcome::Failed)?;
+        let mut request = reqwest::Request::new(method, to.url.clone());
         *request.headers_mut() = headers;
-        *request.body_mut() = Some(body.into());
-        let response = match client.execute(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_builder() => return Outcome::Invalid(reasons(error)),
-            Err(error) => {
-                return match guard::cause(&error) {
-                    Some(cause) => Outcome::Barred(cause.to_string()),
-                    None => Outcome::Failed(reasons(error)),
-                };
+        *request.body_mut() = Some(sent.body.clone().into());
+        let response = client.execute(request).await.map_err(|error| {
+            if error.is_builder() {
+                return Outcome::Invalid(reasons(error));
             }
+            match guard::cause(&error) {
+                Some(cause) => Outcome::Barred(cause.to_string()),
+                None => Outcome::Failed(reasons(error)),
+            }
+        })?;
+        let head = Head::new(response.status(), response.headers());
+        self.drains.run(Box::pin(read(response))).await;
+        Ok(head)
+    }
+}
+
+impl Head {
+    fn new(status: StatusCode, headers: &HeaderMap) -> Head {
+        let mut head = Head {
+            status,
+            retry_after: None,
+            location: None,
         };
-        let outcome = outcome(response.status(), response.headers());
-        read(response).await;
-        outcome
+        if !status.is_success() {
+            let after = headers.get(RETRY_AFTER);
+            head.retry_after = after.and_then(|value| retry_after(value, SystemTime::now()));
+        }
+        if matches!(status.as_u16(), 307 | 308) {
+            let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+            head.location = location.map(str::to_owned);
+        }
+        head
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.status.is_success() {
+            return Outcome::Taken;
+        }
+        Outcome::Refused {
+            status: self.status.as_u16(),
+            retry_after: self.retry_after,
+        }
     }
 }
 
-/// Returns the outcome for the head of a response.
-fn outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
-    if status.is_success() {
-        return Outcome::Taken;
-    }
-    let retry_after = match status.as_u16() {
-        429 | 503 => headers
-            .get(RETRY_AFTER)
-            .and_then(|value| retry_after(value, SystemTime::now())),
-        _ => None,
-    };
-    Outcome::Refused {
-        status: status.as_u16(),
-        retry_after,
-    }
-}
-
-/// Reads the body up to the limit. An error has no effect, because the status has already decided whether the request
-/// is delivered.
+/// Reads the body up to the limit. An error has no effect, because the status has already decided about the request.
 async fn read(mut response: Response) {
     let mut length = 0;
-    while length <= ANSWER_BYTES {
+    while length <= MAX_BODY_BYTES {
         match response.chunk().await {
             Ok(Some(chunk)) => length += chunk.len(),
             Ok(None) | Err(_) => return,

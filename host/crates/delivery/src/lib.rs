@@ -5,9 +5,12 @@
 //!  bounded; blocks                        order, limits (pure)     http, file, stdout      (policy, pure)
 //! ```
 //!
+//! With a store the requests are also on disk (`journal.rs`), from `append` until they are delivered or dropped. A window
+//! of them is in memory. A new process sends what the previous one has left (`restore.rs`).
+//!
 //! **Guarantees.** The crate sends every accepted request until its receiver has accepted it, or drops it and counts
 //! the reason. The reasons are: the request was invalid, the module chose a host without a public address, the time for
-//! retries was over, or delivery stopped. A receiver may get a request twice, because its response was late or lost.
+//! retries was over, the answer was final, the request had expired, or delivery stopped. A receiver may get a request twice, because its response was late or lost.
 //! While the process runs, no request is lost without being counted. Requests with the same destination (scheme, host
 //! and port; a file; standard output) and ordering key are sent one after another, in the order of `append`. Each waits
 //! until the previous one is delivered or dropped. Requests with another key or destination do not wait for it, except
@@ -19,7 +22,7 @@
 //! - Concurrent requests per destination: [`Terms::concurrency_limit`].
 //! - Concurrent requests over all destinations: sixteen times that limit. No set of URLs can use up all sockets.
 //! - The time of one attempt and of all attempts.
-//! - The bytes read of a response.
+//! - The bytes read of a response, and the time for it after the status line.
 //!
 //! **Threads.** The crate runs a few threads, each with its own runtime, connections and queue. They share only
 //! counters, because each ordering key belongs to one thread. Their priority is slightly below that of the threads that
@@ -35,25 +38,33 @@
 //!
 //! Requests whose host was chosen by a module reach public addresses only ([`Reach`], `guard.rs`).
 //!
-//! The crate follows no redirects and uses no proxies of the environment. It never logs bodies or credentials.
+//! The crate follows redirects only if the policy says so, and uses no proxies of the environment. It never logs bodies
+//! or credentials.
 
 mod address;
 mod clients;
 mod counters;
 mod destination;
 mod direct;
+mod drain;
 mod endpoint;
 mod file;
 mod guard;
 mod http;
+mod job;
+mod journal;
 mod lines;
 mod notice;
 mod outbox;
 mod prefix;
 pub mod priority;
 mod queue;
+mod record;
+mod report;
 mod request;
+mod restore;
 mod retry;
+mod retry_on;
 mod secret;
 mod sender;
 mod signing;
@@ -64,23 +75,29 @@ mod tests;
 mod tls;
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hookhost_outbox::Store;
 use thiserror::Error;
 use tokio::time::Instant;
 use tracing::error;
 
 use counters::Counts;
-use outbox::{Capacity, Memory};
+use journal::Journal;
+use outbox::{Capacity, Inboxes, OnDisk};
 use sender::Sender;
 
 pub use clients::check_tls;
 pub use counters::{Counters, Dropped};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
 pub use endpoint::check_header;
-pub use outbox::{Outbox, OutboxClosed};
+pub use journal::Sync;
+pub use outbox::{Outbox, OutboxClosed, WhenFull};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
 pub use request::{OutboxRequest, Reach, shown};
+pub use retry::{RetryPolicy, RetryPreset};
+pub use retry_on::{RetryOn, RetryOnError, Statuses};
 pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;
@@ -101,6 +118,8 @@ pub struct Settings {
     /// time under CPU pressure. With a higher value, a receiver on the same machine runs first and every request costs
     /// a wake-up.
     pub nice: i32,
+    /// The requests on disk; without effect if delivery has no store.
+    pub disk: DiskSettings,
     /// What `stdout:` prints.
     pub stdout: StdoutFormat,
     /// Receivers with their own credentials, TLS settings and terms.
@@ -119,8 +138,31 @@ impl Default for Settings {
             queue_requests: 100_000,
             queue_bytes: 64 << 20,
             nice: 1,
+            disk: DiskSettings::default(),
             stdout: StdoutFormat::Auto,
             destinations: Destinations::default(),
+        }
+    }
+}
+
+/// Settings of the requests on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskSettings {
+    /// When a request is on the disk.
+    pub sync: Sync,
+    /// Limit of the bytes of the requests, counted by [`OutboxRequest::size`]. The file has up to twice as many. Default:
+    /// 10 GiB.
+    pub max_bytes: usize,
+    /// What happens to new requests at that limit.
+    pub when_full: WhenFull,
+}
+
+impl Default for DiskSettings {
+    fn default() -> DiskSettings {
+        DiskSettings {
+            sync: Sync::default(),
+            max_bytes: 10 << 30,
+            when_full: WhenFull::default(),
         }
     }
 }
@@ -136,31 +178,61 @@ pub enum StartError {
 
 /// The running sender threads. Dropping it without [`Delivery::stop`] stops them without a grace period.
 pub struct Delivery {
-    outbox: Arc<Memory>,
-    capacity: Arc<Capacity>,
+    outbox: Arc<Inboxes>,
+    window: Arc<Capacity>,
+    on_disk: Option<Arc<OnDisk>>,
     counts: Arc<Counts>,
     senders: Vec<Sender>,
+    /// The threads of the journal: the one that restores requests, and the one that commits.
+    journal_threads: Vec<JoinHandle<()>>,
 }
 
 impl Delivery {
-    /// Starts the sender threads.
+    /// Starts the sender threads. With `store`, requests are kept on disk until they are delivered or dropped; those of
+    /// the previous process are sent first.
     ///
     /// # Errors
     ///
     /// [`StartError`] if the system cannot create the threads; none is left running.
-    pub fn start(settings: &Settings) -> Result<Delivery, StartError> {
-        let capacity = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
+    pub fn start(settings: &Settings, store: Option<Store>) -> Result<Delivery, StartError> {
+        let window = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
         let counts = Arc::new(Counts::default());
+        let mut journal_threads = Vec::new();
+        let mut on_disk = None;
+        if let Some(store) = store {
+            let DiskSettings {
+                sync,
+                max_bytes,
+                when_full,
+            } = settings.disk;
+            let (journal, thread) = Journal::start(store, sync)?;
+            journal_threads.push(thread);
+            on_disk = Some(Arc::new(OnDisk::new(journal, max_bytes, when_full)));
+        }
         let senders = (0..settings.threads.max(1))
-            .map(|number| Sender::start(number, settings, Arc::clone(&capacity), Arc::clone(&counts)))
+            .map(|number| {
+                Sender::start(
+                    number,
+                    settings,
+                    Arc::clone(&window),
+                    on_disk.clone(),
+                    Arc::clone(&counts),
+                )
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let inboxes = senders.iter().map(|sender| sender.inbox.clone()).collect();
-        let outbox = Arc::new(Memory::new(Arc::clone(&capacity), Arc::clone(&counts), inboxes));
+        let outbox = Inboxes::new(Arc::clone(&window), on_disk.clone(), Arc::clone(&counts), inboxes);
+        let outbox = Arc::new(outbox);
+        if let Some(on_disk) = &on_disk {
+            journal_threads.push(restore::start(on_disk, &outbox, &counts)?);
+        }
         Ok(Delivery {
             outbox,
-            capacity,
+            window,
+            on_disk,
             counts,
             senders,
+            journal_threads,
         })
     }
 
@@ -171,17 +243,18 @@ impl Delivery {
 
     /// Returns the current values of the counters.
     pub fn counters(&self) -> Counters {
-        self.counts.read(&self.capacity)
+        let capacity = self.on_disk.as_ref().map_or(&*self.window, |on_disk| &on_disk.capacity);
+        self.counts.read(capacity)
     }
 
     /// Accepts no more requests, continues to send the accepted ones for at most `grace`, and joins the threads.
     ///
-    /// Does not wait for a retry that is due after `grace`. The requests left are counted as [`Dropped::closed`].
-    /// Blocks the calling thread.
+    /// Does not wait for a retry that is due after `grace`. The requests left are counted as [`Dropped::closed`], or stay
+    /// on disk for the next start. Blocks the calling thread.
     pub fn stop(mut self, grace: Duration) -> Counters {
         /// Limit of `grace`, so that the clock cannot overflow.
         const MAX_GRACE: Duration = Duration::from_secs(24 * 3600);
-        self.capacity.close();
+        self.close();
         let deadline = Instant::now() + grace.min(MAX_GRACE);
         let threads: Vec<_> = self.senders.drain(..).map(|sender| sender.stop(deadline)).collect();
         for thread in threads {
@@ -189,12 +262,35 @@ impl Delivery {
                 error!("a sender thread has panicked");
             }
         }
-        self.counters()
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.journal.close();
+        }
+        for thread in self.journal_threads.drain(..) {
+            if thread.join().is_err() {
+                error!("a thread of the outbox has panicked");
+            }
+        }
+        let mut counters = self.counters();
+        if self.on_disk.is_none() {
+            // The rest is counted as closed.
+            (counters.queued_requests, counters.queued_bytes) = (0, 0);
+        }
+        counters
+    }
+
+    fn close(&self) {
+        self.window.close();
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.capacity.close();
+        }
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.capacity.close();
+        self.close();
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.journal.close();
+        }
     }
 }

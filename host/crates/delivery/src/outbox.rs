@@ -1,19 +1,25 @@
-//! The [`Outbox`], the queue between modules and sender threads, and [`Memory`], its implementation in memory.
+//! The [`Outbox`], the queue between modules and sender threads, and [`Inboxes`], its implementation.
 //!
-//! An outbox delivers every accepted request or counts it as dropped. A durable outbox keeps this promise across a
-//! restart.
-//! [`Memory`] passes each batch to the inboxes of the sender threads. A [`Capacity`] limits its requests and bytes. A
-//! request counts from acceptance until it is delivered or dropped.
+//! An outbox delivers every accepted request or counts it as dropped. [`Inboxes`] passes each batch to the inboxes of the
+//! sender threads. A [`Capacity`] limits the requests and bytes in memory.
+//!
+//! Without a data folder, a request counts from acceptance until it is delivered or dropped. With a data folder
+//! ([`OnDisk`]) every request is also in the journal, and a second capacity limits what is there. A sender thread leaves
+//! the content of waiting requests on the disk when the memory is half full. The first capacity is then the window of
+//! requests in memory.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::counters::Counts;
+use super::journal::Journal;
+use super::record;
 use super::request::OutboxRequest;
 
 /// Accepts requests for delivery.
@@ -35,26 +41,92 @@ pub trait Outbox: Send + Sync {
 pub struct OutboxClosed;
 
 /// The requests that a sender thread receives at once, in order.
-pub(super) type Batch = Vec<OutboxRequest>;
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) requests: Vec<OutboxRequest>,
+    /// Their numbers in the journal; empty without a data folder.
+    pub(super) records: Vec<u64>,
+}
 
-/// The outbox in memory, with one inbox per sender thread.
+/// The outbox, with one inbox per sender thread.
 ///
 /// A request with an ordering key goes to the thread selected by the hash of the key. The threads therefore need no
 /// coordination to keep the order. The hash of the URL selects the thread of `file:` and `stdout:` requests, so each
 /// file has one writer.
-pub(super) struct Memory {
-    capacity: Arc<Capacity>,
+pub(super) struct Inboxes {
+    /// The requests in memory.
+    window: Arc<Capacity>,
+    on_disk: Option<Arc<OnDisk>>,
     counts: Arc<Counts>,
     inboxes: Vec<UnboundedSender<Batch>>,
     hash: RandomState,
     turn: AtomicUsize,
 }
 
-impl Memory {
-    /// Creates an outbox that feeds `inboxes` and is limited by `capacity`.
-    pub(super) fn new(capacity: Arc<Capacity>, counts: Arc<Counts>, inboxes: Vec<UnboundedSender<Batch>>) -> Memory {
-        Memory {
-            capacity,
+/// The requests in the data folder.
+pub(super) struct OnDisk {
+    pub(super) journal: Arc<Journal>,
+    /// Limits the requests in the journal.
+    pub(super) capacity: Capacity,
+    pub(super) when_full: WhenFull,
+    /// Whether the requests of the previous process are in the inboxes. New requests wait for that, because they come
+    /// later.
+    is_restored: Mutex<bool>,
+    restored: Condvar,
+}
+
+/// What happens to new requests while the outbox on disk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Modules wait, so their event queues fill.
+    #[default]
+    Wait,
+    /// New requests are dropped and counted.
+    Drop,
+}
+
+impl WhenFull {
+    /// All values, by their names in a configuration.
+    pub const NAMES: [(&'static str, WhenFull); 2] = [("wait", WhenFull::Wait), ("drop", WhenFull::Drop)];
+}
+
+impl OnDisk {
+    /// Requests of the previous process are not restored yet.
+    pub(super) fn new(journal: Arc<Journal>, bytes: usize, when_full: WhenFull) -> OnDisk {
+        OnDisk {
+            journal,
+            capacity: Capacity::new(usize::MAX, bytes),
+            when_full,
+            is_restored: Mutex::new(false),
+            restored: Condvar::new(),
+        }
+    }
+
+    /// Lets new requests in.
+    pub(super) fn set_restored(&self) {
+        *self.is_restored.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.restored.notify_all();
+    }
+
+    fn wait_until_restored(&self) {
+        let mut is_restored = self.is_restored.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*is_restored {
+            is_restored = self.restored.wait(is_restored).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Inboxes {
+    /// Creates an outbox that feeds `inboxes` and is limited by `window`.
+    pub(super) fn new(
+        window: Arc<Capacity>,
+        on_disk: Option<Arc<OnDisk>>,
+        counts: Arc<Counts>,
+        inboxes: Vec<UnboundedSender<Batch>>,
+    ) -> Inboxes {
+        Inboxes {
+            window,
+            on_disk,
             counts,
             inboxes,
             hash: RandomState::new(),
@@ -75,34 +147,95 @@ impl Memory {
         number.checked_rem(self.inboxes.len()).unwrap_or(0)
     }
 
-    fn hand_over(&self, thread: usize, batch: Batch) -> Result<(), OutboxClosed> {
-        let (requests, bytes) = extent(&batch);
+    /// Hands over requests of a previous process, with their numbers in the journal. Blocks like [`Outbox::append`].
+    pub(super) fn restore(&self, requests: Vec<(u64, OutboxRequest)>) -> Result<(), OutboxClosed> {
+        let mut batches: Vec<Batch> = self.inboxes.iter().map(|_| Batch::default()).collect();
+        for (record, request) in requests {
+            if let Some(batch) = batches.get_mut(self.thread_for(&request)) {
+                batch.requests.push(request);
+                batch.records.push(record);
+            }
+        }
+        for (thread, batch) in batches
+            .into_iter()
+            .enumerate()
+            .filter(|(_, batch)| !batch.requests.is_empty())
+        {
+            let (count, bytes) = extent(&batch.requests);
+            if let Some(on_disk) = &self.on_disk {
+                on_disk.capacity.add(count, bytes);
+            }
+            self.window.acquire(count, bytes)?;
+            self.send(thread, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Writes requests to the journal, if there is one, and sends them to a thread.
+    fn hand_over(&self, thread: usize, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
+        let records = match &self.on_disk {
+            None => Vec::new(),
+            Some(on_disk) => match on_disk.journal.append(requests.iter().map(record::encode).collect()) {
+                Ok(numbers) => numbers.collect(),
+                Err(closed) => {
+                    self.release(extent(&requests));
+                    return Err(closed);
+                }
+            },
+        };
+        self.send(thread, Batch { requests, records })
+    }
+
+    fn send(&self, thread: usize, batch: Batch) -> Result<(), OutboxClosed> {
+        let (requests, bytes) = extent(&batch.requests);
         let sent = self.inboxes.get(thread).is_some_and(|inbox| inbox.send(batch).is_ok());
         if sent {
             self.counts.accepted(requests);
             Ok(())
         } else {
-            self.capacity.release(requests, bytes);
+            self.release((requests, bytes));
             Err(OutboxClosed)
+        }
+    }
+
+    /// Takes capacity on disk and in memory. Returns false if the requests are to be dropped.
+    fn acquire(&self, (count, bytes): (usize, usize)) -> Result<bool, OutboxClosed> {
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.wait_until_restored();
+            match on_disk.when_full {
+                WhenFull::Wait => on_disk.capacity.acquire(count, bytes)?,
+                WhenFull::Drop if on_disk.capacity.has_room_for(count, bytes) => on_disk.capacity.add(count, bytes),
+                WhenFull::Drop => return Ok(false),
+            }
+        }
+        self.window.acquire(count, bytes).map(|()| true)
+    }
+
+    fn release(&self, (count, bytes): (usize, usize)) {
+        self.window.release(count, bytes);
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.capacity.release(count, bytes);
         }
     }
 }
 
-impl Outbox for Memory {
+impl Outbox for Inboxes {
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         if requests.is_empty() {
-            return if self.capacity.is_closed() {
+            return if self.window.is_closed() {
                 Err(OutboxClosed)
             } else {
                 Ok(())
             };
         }
-        let (count, bytes) = extent(&requests);
-        self.capacity.acquire(count, bytes)?;
+        if !self.acquire(extent(&requests))? {
+            self.counts.full(requests.len());
+            return Ok(());
+        }
         if self.inboxes.len() <= 1 {
             return self.hand_over(0, requests);
         }
-        let mut batches: Vec<Batch> = self.inboxes.iter().map(|_| Batch::new()).collect();
+        let mut batches: Vec<Vec<OutboxRequest>> = self.inboxes.iter().map(|_| Vec::new()).collect();
         for request in requests {
             if let Some(batch) = batches.get_mut(self.thread_for(&request)) {
                 batch.push(request);
@@ -165,7 +298,7 @@ impl Capacity {
             self.limits.0.saturating_sub(requests),
             self.limits.1.saturating_sub(bytes),
         );
-        if !self.is_closed() && !self.is_taken_at_most(below) {
+        if !self.is_closed() && !self.has_room_for(requests, bytes) {
             self.resume.0.store(below.0.min(self.limits.0 / 4 * 3), SeqCst);
             self.resume.1.store(below.1.min(self.limits.1 / 4 * 3), SeqCst);
             let mut gate = lock(&self.gate);
@@ -178,9 +311,28 @@ impl Capacity {
         if self.is_closed() {
             return Err(OutboxClosed);
         }
+        self.add(requests, bytes);
+        Ok(())
+    }
+
+    /// Takes capacity without waiting, beyond the limit if necessary.
+    pub(super) fn add(&self, requests: usize, bytes: usize) {
         self.requests.fetch_add(requests, SeqCst);
         self.bytes.fetch_add(bytes, SeqCst);
-        Ok(())
+    }
+
+    /// Returns whether [`Capacity::acquire`] would not wait.
+    fn has_room_for(&self, requests: usize, bytes: usize) -> bool {
+        self.is_taken_at_most((
+            self.limits.0.saturating_sub(requests),
+            self.limits.1.saturating_sub(bytes),
+        ))
+    }
+
+    /// Returns whether more than half of the requests or bytes are taken.
+    pub(super) fn is_half_taken(&self) -> bool {
+        let (requests, bytes) = self.taken();
+        requests > self.limits.0 / 2 || bytes > self.limits.1 / 2
     }
 
     /// Returns capacity.
@@ -209,6 +361,14 @@ impl Capacity {
         self.closed.load(SeqCst)
     }
 
+    /// Waits for this time, or until the capacity is closed; returns whether it is.
+    pub(super) fn is_closed_within(&self, time: Duration) -> bool {
+        let gate = lock(&self.gate);
+        let waited = self.opened.wait_timeout_while(gate, time, |()| !self.is_closed());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.is_closed()
+    }
+
     fn may_resume(&self) -> bool {
         self.is_taken_at_most((self.resume.0.load(SeqCst), self.resume.1.load(SeqCst)))
     }
@@ -234,7 +394,7 @@ fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
 mod tests {
     use std::sync::mpsc;
     use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use tokio::sync::mpsc::unbounded_channel;
 
@@ -255,6 +415,7 @@ mod tests {
             headers: Vec::new(),
             body: Default::default(),
             ordering_key: key.into(),
+            expires: None,
         }
     }
 
@@ -343,7 +504,7 @@ mod tests {
     fn a_key_has_one_thread_and_so_has_a_file() {
         let capacity = Arc::new(Capacity::new(1000, 1 << 20));
         let (senders, mut inboxes): (Vec<_>, Vec<_>) = (0..3).map(|_| unbounded_channel()).unzip();
-        let outbox = Memory::new(Arc::clone(&capacity), Arc::default(), senders);
+        let outbox = Inboxes::new(Arc::clone(&capacity), None, Arc::default(), senders);
         for _ in 0..20 {
             let urls = ["http://a", "HTTPS://b", "file:///x"];
             let batch = urls
@@ -355,7 +516,7 @@ mod tests {
         let mut total = 0;
         for (thread, inbox) in inboxes.iter_mut().enumerate() {
             while let Ok(batch) = inbox.try_recv() {
-                for request in batch {
+                for request in batch.requests {
                     total += 1;
                     let name = if request.url.starts_with("file") {
                         request.url

@@ -3,7 +3,8 @@
 //! Items with the same destination and ordering key form a *lane*. Only the head of a lane may be taken; the other
 //! items wait behind it. An item without a key has a lane of its own. A destination lists the lanes whose head is
 //! ready. It hands out at most its limit of heads at once. Lanes take turns, and so do destinations. A head that is
-//! retried later *parks* its lane. A parked lane occupies no slot and delays no other lane.
+//! retried later *parks* its lane. A parked lane occupies no slot and delays no other lane. A *paused* destination hands
+//! out nothing until the end of its pause.
 //!
 //! A lane exists while it has an item, and a destination exists while it has a lane. The number of items therefore
 //! limits the memory, and the caller of `push` limits the items. [`Taken`] represents an item that is being sent. It
@@ -39,10 +40,11 @@ pub(super) struct Queue<T> {
     /// Parked lanes by time. The number keeps lanes of equal time in the order of parking.
     parked: BinaryHeap<Reverse<(Instant, u64, LaneId)>>,
     parkings: u64,
+    /// Paused destinations with the end of the pause. Separate from `destinations`, because a pause outlives the lanes.
+    paused: HashMap<DestinationId, Instant>,
     limit: usize,
     total_limit: usize,
     under_way: usize,
-    ready: usize,
     len: usize,
 }
 
@@ -77,10 +79,10 @@ impl<T> Queue<T> {
             open: VecDeque::new(),
             parked: BinaryHeap::new(),
             parkings: 0,
+            paused: HashMap::new(),
             limit: limit.max(1),
             total_limit: total_limit.max(1),
             under_way: 0,
-            ready: 0,
             len: 0,
         }
     }
@@ -136,7 +138,6 @@ impl<T> Queue<T> {
         let lane = destination.ready.pop_front()?;
         destination.under_way += 1;
         self.under_way += 1;
-        self.ready -= 1;
         self.open(id);
         let item = self.lane(lane).pop()?;
         Some((Taken { lane }, item))
@@ -168,8 +169,23 @@ impl<T> Queue<T> {
         self.open(destination);
     }
 
-    /// Makes the lanes ready that are parked until `now` or earlier.
+    /// Hands out nothing of a destination before `until`, unless it is paused for longer already.
+    pub(super) fn pause(&mut self, id: DestinationId, until: Instant) {
+        let end = self.paused.entry(id).or_insert(until);
+        *end = until.max(*end);
+        if let Some(destination) = self.destinations.get_mut(&id)
+            && std::mem::take(&mut destination.is_open)
+        {
+            self.open.retain(|open| *open != id);
+        }
+    }
+
+    /// Makes the lanes ready that are parked until `now` or earlier, and ends the pauses that are over.
     pub(super) fn resume(&mut self, now: Instant) {
+        let over = self.paused.extract_if(|_, until| *until <= now);
+        for (id, _) in over.collect::<Vec<_>>() {
+            self.open(id);
+        }
         while let Some(Reverse((at, _, id))) = self.parked.peek().copied() {
             if at > now {
                 return;
@@ -179,9 +195,18 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Returns when the next parked lane becomes due.
+    /// Returns when the next parked lane becomes due or the next pause ends.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.parked.peek().map(|Reverse((at, _, _))| *at)
+        let parked = self.parked.peek().map(|Reverse((at, _, _))| *at);
+        parked.into_iter().chain(self.paused.values().copied()).min()
+    }
+
+    /// Returns the key of an item that is being sent, and how many items wait behind it.
+    pub(super) fn behind(&self, taken: &Taken) -> (Option<&str>, usize) {
+        match self.lanes.get(taken.lane) {
+            Some(Some(lane)) => (lane.key.as_deref(), lane.rest.len() + usize::from(lane.head.is_some())),
+            _ => (None, 0),
+        }
     }
 
     /// Returns the number of items: waiting, parked and being sent.
@@ -191,18 +216,20 @@ impl<T> Queue<T> {
 
     /// Returns whether any item is being sent or ready. If not, only [`Queue::resume`] or a push changes that.
     pub(super) fn is_active(&self) -> bool {
-        self.under_way > 0 || self.ready > 0
+        self.under_way > 0 || !self.open.is_empty()
     }
 
     fn make_ready(&mut self, id: LaneId) {
         let destination = self.lane(id).destination;
-        self.ready += 1;
         self.destinations.entry(destination).or_default().ready.push_back(id);
         self.open(destination);
     }
 
-    /// Adds the destination to the open ones if it has a ready lane and a free slot.
+    /// Adds the destination to the open ones if it has a ready lane and a free slot and is not paused.
     fn open(&mut self, id: DestinationId) {
+        if !self.paused.is_empty() && self.paused.contains_key(&id) {
+            return;
+        }
         let Some(destination) = self.destinations.get_mut(&id) else {
             return;
         };

@@ -16,6 +16,7 @@ enum Step {
     Next,
     Done(usize),
     Retry(usize, u64),
+    Pause(u64, u64),
     Resume(u64),
 }
 
@@ -25,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::Next),
         3 => any::<usize>().prop_map(Step::Done),
         2 => (any::<usize>(), 0..9_u64).prop_map(|(i, t)| Step::Retry(i, t)),
+        1 => (0..4_u64, 0..9_u64).prop_map(|(d, t)| Step::Pause(d, t)),
         2 => (0..9_u64).prop_map(Step::Resume),
     ]
 }
@@ -37,6 +39,7 @@ type Item = (u64, String, usize);
 struct Model {
     waiting: BTreeMap<(u64, String), Vec<Item>>,
     parked: BTreeMap<(u64, String), u64>,
+    paused: BTreeMap<u64, u64>,
     under_way: Vec<(Taken, Item)>,
 }
 
@@ -50,7 +53,8 @@ impl Model {
             .under_way
             .iter()
             .any(|(_, item)| (item.0, &item.1) == (lane.0, &lane.1));
-        !taken && !self.parked.contains_key(lane) && self.busy(lane.0) < LIMIT && self.under_way.len() < TOTAL
+        let held = self.parked.contains_key(lane) || self.paused.contains_key(&lane.0);
+        !taken && !held && self.busy(lane.0) < LIMIT && self.under_way.len() < TOTAL
     }
 
     fn len(&self) -> usize {
@@ -113,18 +117,27 @@ proptest! {
                     model.waiting.entry(lane).or_default().insert(0, item);
                 }
                 Step::Done(_) | Step::Retry(..) => {}
+                Step::Pause(destination, wait) => {
+                    queue.pause(DestinationId(destination), at(clock + wait));
+                    let end = model.paused.entry(destination).or_default();
+                    *end = (clock + wait).max(*end);
+                }
                 Step::Resume(wait) => {
                     clock += wait;
                     queue.resume(at(clock));
                     model.parked.retain(|_, due| *due > clock);
+                    model.paused.retain(|_, end| *end > clock);
                 }
             }
             prop_assert_eq!(queue.len(), model.len());
-            prop_assert_eq!(queue.next_due(), model.parked.values().min().map(|due| at(*due)));
+            let due = model.parked.values().chain(model.paused.values()).min();
+            prop_assert_eq!(queue.next_due(), due.map(|due| at(*due)));
+            let ready = model.waiting.keys().any(|lane| model.may_go(lane));
+            prop_assert_eq!(queue.is_active(), ready || !model.under_way.is_empty());
         }
         // From any state, every item comes out exactly once.
         queue.resume(at(clock + 100));
-        model.parked.clear();
+        (model.parked, model.paused) = Default::default();
         loop {
             if check_next(&mut queue, &mut model) {
                 continue;
@@ -173,4 +186,28 @@ fn a_parked_key_holds_neither_a_slot_nor_other_keys() {
     assert_eq!(item, 1, "the repeated one goes before its successor");
     queue.done(taken);
     assert_eq!(queue.next().map(|(_, item)| item), Some(2));
+}
+
+#[test]
+fn a_paused_destination_hands_out_nothing_and_delays_no_other() {
+    let now = Instant::now();
+    let later = now + Duration::from_secs(1);
+    let mut queue = Queue::new(1, 1);
+    for (destination, item) in [(1, "1a"), (1, "1b"), (2, "2a")] {
+        queue.push(DestinationId(destination), None, "", item);
+    }
+    let (taken, item) = queue.next().unwrap();
+    assert_eq!(item, "1a");
+    queue.pause(DestinationId(1), later);
+    queue.done(taken);
+    let (taken, item) = queue.next().unwrap();
+    assert_eq!(item, "2a");
+    queue.done(taken);
+    assert!(queue.next().is_none() && !queue.is_active());
+    assert_eq!(queue.next_due(), Some(later));
+    queue.pause(DestinationId(1), now);
+    queue.resume(now);
+    assert!(queue.next().is_none(), "a shorter pause does not end a longer one");
+    queue.resume(later);
+    assert_eq!(queue.next().map(|(_, item)| item), Some("1b"));
 }

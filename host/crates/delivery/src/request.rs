@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use hookhost_contract::Method;
@@ -48,6 +49,8 @@ pub struct OutboxRequest {
     pub body: Bytes,
     /// Requests of one destination with the same key are delivered in order. An empty key means no order.
     pub ordering_key: String,
+    /// When the request expires. After that it is not sent anymore.
+    pub expires: Option<SystemTime>,
 }
 
 impl OutboxRequest {
@@ -155,6 +158,7 @@ mod tests {
             headers: vec![("x-token".into(), "hidden-3".into())],
             body: Bytes::from_static(b"hidden-4"),
             ordering_key: "client".into(),
+            expires: None,
         };
         let text = format!("{request:?}");
         assert!(!text.contains("hidden"), "{text}");

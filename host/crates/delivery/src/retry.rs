@@ -1,12 +1,21 @@
-//! The retry policy: decides what to do after an attempt. It is pure; the caller passes in the time and the random
-//! number.
+//! The retry policy: decides what follows an attempt. It is pure; the caller passes in the times and the random number.
 //!
-//! A request is delivered when its receiver answers 2xx. Every other answer is retried, including 4xx, as RMQTT does.
-//! The reason is that webhook receivers answer 401 or 404 during a deployment. A permanent error ends when the time for
-//! retries is over. A request that cannot or must not be sent is dropped without a retry.
+//! | outcome of the attempt | decision |
+//! | --- | --- |
+//! | 2xx | [`Decision::Delivered`] |
+//! | an outcome in [`RetryPolicy::on`] | [`Decision::RetryAt`], or [`Reason::TimeOver`] at the end of the time for retries |
+//! | 410, with a pause | [`Decision::Pause`]: the request is refused, and its destination waits |
+//! | any other answer | [`Reason::Refused`]: final at once, so the next request of the same key goes out immediately |
+//! | an outcome without an answer that is not retried | [`Reason::Failed`] |
+//! | invalid, forbidden or expired request | final at once |
+//!
+//! The default fits web services: an answer that says "not now" is retried, any other answer says the same tomorrow.
+//! Other policies do what the webhooks of other brokers do ([`RetryPreset`]).
 
 use std::fmt;
 use std::time::{Duration, Instant};
+
+use super::retry_on::{RetryOn, Statuses};
 
 /// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,90 +29,226 @@ pub(super) enum Outcome {
         /// The `Retry-After` time of the answer.
         retry_after: Option<Duration>,
     },
-    /// No valid answer before the timeout.
+    /// No connection, a broken connection, or no valid answer.
     Failed(String),
+    /// No answer before the timeout.
+    TimedOut,
     /// The request is invalid and cannot be sent.
     Invalid(String),
     /// The request must not be sent to this address.
     Barred(String),
+    /// The request expired before the attempt.
+    Expired,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Taken => f.write_str("taken"),
+            Outcome::Taken => f.write_str("delivered"),
             Outcome::Refused { status, .. } => write!(f, "answered with status {status}"),
             Outcome::Failed(text) | Outcome::Invalid(text) | Outcome::Barred(text) => f.write_str(text),
+            Outcome::TimedOut => f.write_str("the attempt timed out"),
+            Outcome::Expired => f.write_str("expired"),
         }
     }
 }
 
-/// What to do after an attempt.
+/// What follows an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum Decision {
     /// Nothing: the request is delivered.
-    Done,
+    Delivered,
     /// Retry at this time.
     RetryAt(Instant),
-    /// Drop the request.
+    /// The request is refused, and its destination gets no request before this time.
+    Pause(Instant),
+    /// Send the request no more.
     GiveUp(Reason),
 }
 
-/// Why a request is dropped.
+/// Why a request is sent no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
+    /// Its answer is final.
+    Refused,
+    /// It got no answer and must not be retried.
+    Failed,
     /// The time for retries is over.
     TimeOver,
-    /// The request is invalid and cannot be sent.
+    /// It has expired.
+    Expired,
+    /// It is invalid and cannot be sent.
     Invalid,
-    /// The request must not be sent to this address.
+    /// It must not be sent to this address.
     Barred,
 }
 
-/// When to retry and when to drop a request.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Policy {
-    /// The first wait.
-    pub(super) initial: Duration,
-    /// The factor for each further wait; values below 1 are treated as 1.
-    pub(super) multiplier: f64,
-    /// Limit of the wait before jitter, and of the wait that a receiver may request.
-    pub(super) max_interval: Duration,
-    /// Time for all attempts, measured from the start of the first one.
-    pub(super) max_elapsed: Duration,
+/// When an attempt was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    /// Its number, from 1.
+    pub(super) attempt: u32,
+    /// The start of the first attempt.
+    pub(super) first: Instant,
+    /// The end of this attempt.
+    pub(super) now: Instant,
+    /// When the request expires.
+    pub(super) expires: Option<Instant>,
 }
 
-impl Policy {
-    /// Decides what follows attempt number `attempt` (from 1). The attempt ended at `now`; the first attempt started at
-    /// `first`.
-    ///
-    /// `random` is at least 0 and less than 1. It varies the wait by ±50 %, so that requests which failed together are
-    /// not retried together. The last attempt starts at the end of the time for retries, not at the last backoff step
-    /// before it. That step may come at half of the time, and the receiver may recover in the second half.
-    pub(super) fn judge(&self, outcome: &Outcome, attempt: u32, first: Instant, now: Instant, random: f64) -> Verdict {
-        let asked = match outcome {
-            Outcome::Taken => return Verdict::Done,
-            Outcome::Invalid(_) => return Verdict::GiveUp(Reason::Invalid),
-            Outcome::Barred(_) => return Verdict::GiveUp(Reason::Barred),
-            Outcome::Refused {
-                status: 429 | 503,
-                retry_after,
-            } => *retry_after,
-            Outcome::Refused { .. } | Outcome::Failed(_) => None,
-        };
-        let left = self.max_elapsed.saturating_sub(now.saturating_duration_since(first));
-        if left.is_zero() {
-            return Verdict::GiveUp(Reason::TimeOver);
+/// When a failed request is retried, and when it is given up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPolicy {
+    /// The outcomes that are retried.
+    pub on: RetryOn,
+    /// The first wait between attempts. Each wait varies by ±50 %.
+    pub initial_interval: Duration,
+    /// The factor from one wait to the next; values below 1 are treated as 1.
+    pub multiplier: f64,
+    /// Limit of the wait between attempts, before it varies, and of `Retry-After`.
+    pub max_interval: Duration,
+    /// Time from the first attempt to the last.
+    pub max_elapsed_time: Duration,
+    /// The waits between attempts instead of the growing ones; the last attempt follows the last wait. Each is
+    /// lengthened by up to 10 %. Empty: the growing waits, until `max_elapsed_time`.
+    pub delays: Vec<Duration>,
+    /// How long a destination gets no requests after it has answered 410. Zero: 410 is like any other answer.
+    pub gone_pause: Duration,
+    /// Whether redirects with status 307 and 308 are followed.
+    pub follow_redirects: bool,
+}
+
+impl Default for RetryPolicy {
+    /// Returns the policy for web services. The times are the defaults of RMQTT's web-hook.
+    fn default() -> RetryPolicy {
+        RetryPolicy {
+            on: RetryOn {
+                connection: true,
+                timeout: true,
+                statuses: Statuses::of(&[408, 425, 429, 500, 502, 503, 504]),
+            },
+            initial_interval: Duration::from_millis(500),
+            multiplier: 2.5,
+            max_interval: Duration::from_secs(60),
+            max_elapsed_time: Duration::from_secs(60),
+            delays: Vec::new(),
+            gone_pause: Duration::from_secs(60),
+            follow_redirects: false,
         }
-        let asked = asked.unwrap_or_default().min(self.cap()).mul_f64(1.0 + random / 10.0);
-        let wait = self.interval(attempt).mul_f64(0.5 + random).max(asked).min(left);
-        now.checked_add(wait)
-            .map_or(Verdict::GiveUp(Reason::TimeOver), Verdict::RetryAt)
+    }
+}
+
+/// A policy with a name: the default for web services, or what another broker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryPreset {
+    /// The default.
+    Standard,
+    /// Up to two more attempts at once after a connection error. Every answer is final, and so is a timeout.
+    Emqx4,
+    /// After 429, 503, a timeout or a connection error: two more attempts at once, then two after 15 s each. These are the
+    /// attempts of EMQX within its default `request_ttl` of 45 s.
+    Emqx5,
+    /// One attempt.
+    Nanomq,
+    /// Retries every answer other than 2xx and every error, with growing waits for 60 s. Follows redirects.
+    Rmqtt,
+}
+
+impl RetryPreset {
+    /// All presets, by their names in a configuration.
+    pub const NAMES: [(&'static str, RetryPreset); 5] = [
+        ("standard", RetryPreset::Standard),
+        ("emqx4", RetryPreset::Emqx4),
+        ("emqx5", RetryPreset::Emqx5),
+        ("nanomq", RetryPreset::Nanomq),
+        ("rmqtt", RetryPreset::Rmqtt),
+    ];
+}
+
+impl From<RetryPreset> for RetryPolicy {
+    fn from(preset: RetryPreset) -> RetryPolicy {
+        const RESUME_INTERVAL: Duration = Duration::from_secs(15);
+        let standard = RetryPolicy::default();
+        if preset == RetryPreset::Standard {
+            return standard;
+        }
+        let (connection, timeout, statuses, delays) = match preset {
+            RetryPreset::Standard | RetryPreset::Rmqtt => (true, true, Statuses::Any, vec![]),
+            RetryPreset::Emqx4 => (true, false, Statuses::of(&[]), vec![Duration::ZERO; 2]),
+            RetryPreset::Emqx5 => {
+                let delays = vec![Duration::ZERO, Duration::ZERO, RESUME_INTERVAL, RESUME_INTERVAL];
+                (true, true, Statuses::of(&[429, 503]), delays)
+            }
+            RetryPreset::Nanomq => (false, false, Statuses::of(&[]), vec![]),
+        };
+        RetryPolicy {
+            on: RetryOn {
+                connection,
+                timeout,
+                statuses,
+            },
+            delays,
+            gone_pause: Duration::ZERO,
+            follow_redirects: preset == RetryPreset::Rmqtt,
+            ..standard
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Decides what follows an attempt.
+    ///
+    /// `random` is at least 0 and less than 1. It varies the wait, so that requests which failed together are not
+    /// retried together. With growing waits the last attempt starts at the end of the time for retries, not at the
+    /// last step before it. That step may come at half of the time, and the receiver may recover in the second half. A
+    /// request is given up at once if it would expire before the next attempt.
+    pub(super) fn decide(&self, outcome: &Outcome, timing: Timing, random: f64) -> Decision {
+        let (is_retried, reason, asked) = match outcome {
+            Outcome::Taken => return Decision::Delivered,
+            Outcome::Invalid(_) => return Decision::GiveUp(Reason::Invalid),
+            Outcome::Barred(_) => return Decision::GiveUp(Reason::Barred),
+            Outcome::Expired => return Decision::GiveUp(Reason::Expired),
+            Outcome::Refused { status, retry_after } => {
+                (self.on.statuses.contains(*status), Reason::Refused, *retry_after)
+            }
+            Outcome::Failed(_) => (self.on.connection, Reason::Failed, None),
+            Outcome::TimedOut => (self.on.timeout, Reason::Failed, None),
+        };
+        if is_retried {
+            return self.retry(timing, asked.unwrap_or_default(), random);
+        }
+        match outcome {
+            Outcome::Refused { status: 410, .. } if !self.gone_pause.is_zero() => timing
+                .now
+                .checked_add(self.gone_pause)
+                .map_or(Decision::GiveUp(Reason::Refused), Decision::Pause),
+            _ => Decision::GiveUp(reason),
+        }
+    }
+
+    fn retry(&self, timing: Timing, asked: Duration, random: f64) -> Decision {
+        let a_bit_more = 1.0 + random / 10.0;
+        let asked = asked.min(self.cap()).mul_f64(a_bit_more);
+        let wait = if self.delays.is_empty() {
+            let elapsed = timing.now.saturating_duration_since(timing.first);
+            let left = self.max_elapsed_time.saturating_sub(elapsed);
+            let wait = self.interval(timing.attempt).mul_f64(0.5 + random).max(asked).min(left);
+            (!left.is_zero()).then_some(wait)
+        } else {
+            let place = usize::try_from(timing.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+            let delay = self.delays.get(place);
+            delay.map(|delay| delay.mul_f64(a_bit_more).max(asked))
+        };
+        match wait.and_then(|wait| timing.now.checked_add(wait)) {
+            None => Decision::GiveUp(Reason::TimeOver),
+            Some(at) if timing.expires.is_some_and(|expires| at > expires) => Decision::GiveUp(Reason::Expired),
+            Some(at) => Decision::RetryAt(at),
+        }
     }
 
     fn interval(&self, attempt: u32) -> Duration {
         let steps = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        let seconds = self.initial.as_secs_f64() * self.multiplier.max(1.0).powi(steps);
+        let seconds = self.initial_interval.as_secs_f64() * self.multiplier.max(1.0).powi(steps);
         // The value is not finite or too large for a `Duration`, so it exceeds the cap.
         Duration::try_from_secs_f64(seconds).map_or(self.cap(), |wait| wait.min(self.cap()))
     }
@@ -116,126 +261,5 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: Policy = Policy {
-        initial: Duration::from_millis(500),
-        multiplier: 2.0,
-        max_interval: Duration::from_secs(10),
-        max_elapsed: Duration::from_secs(60),
-    };
-
-    fn refused(status: u16, after: Option<u64>) -> Outcome {
-        Outcome::Refused {
-            status,
-            retry_after: after.map(Duration::from_secs),
-        }
-    }
-
-    /// Returns the milliseconds until the retry, or the reason for dropping the request.
-    fn judge(policy: &Policy, outcome: &Outcome, attempt: u32, elapsed_ms: u64, random: f64) -> Result<u64, Reason> {
-        let first = Instant::now();
-        let now = first + Duration::from_millis(elapsed_ms);
-        match policy.judge(outcome, attempt, first, now, random) {
-            Verdict::Done => panic!("not taken, yet done"),
-            Verdict::RetryAt(at) => Ok((at - now).as_millis() as u64),
-            Verdict::GiveUp(reason) => Err(reason),
-        }
-    }
-
-    #[test]
-    fn waits_grow_to_the_cap_and_vary_by_half() {
-        let down = Outcome::Failed("connection refused".into());
-        for (attempt, random, want) in [
-            (1, 0.5, 500),
-            (2, 0.5, 1000),
-            (3, 0.5, 2000),
-            (5, 0.5, 8000),
-            (6, 0.5, 10_000),
-            (4_000_000_000, 0.5, 10_000),
-            (1, 0.0, 250),
-            (1, 0.999, 749),
-            (6, 0.0, 5000),
-            (0, 0.5, 500),
-        ] {
-            assert_eq!(
-                judge(&POLICY, &down, attempt, 1000, random),
-                Ok(want),
-                "attempt {attempt}, random {random}"
-            );
-        }
-        for multiplier in [0.1, 1.0, -3.0, f64::NAN] {
-            let flat = Policy { multiplier, ..POLICY };
-            assert_eq!(judge(&flat, &down, 9, 0, 0.5), Ok(500), "× {multiplier}");
-        }
-        let steep = Policy {
-            multiplier: f64::INFINITY,
-            ..POLICY
-        };
-        assert_eq!(judge(&steep, &down, 2, 0, 0.5), Ok(10_000));
-    }
-
-    #[test]
-    fn every_answer_but_2xx_is_tried_again() {
-        for status in [100, 199, 301, 302, 400, 401, 404, 410, 429, 500, 503, 599, 999] {
-            assert_eq!(judge(&POLICY, &refused(status, None), 1, 0, 0.5), Ok(500), "{status}");
-        }
-        let now = Instant::now();
-        assert_eq!(
-            POLICY.judge(&Outcome::Taken, 1, now, now + Duration::from_secs(900), 0.5),
-            Verdict::Done
-        );
-        assert_eq!(
-            judge(&POLICY, &Outcome::Invalid("url".into()), 1, 0, 0.5),
-            Err(Reason::Invalid)
-        );
-        assert_eq!(
-            judge(&POLICY, &Outcome::Barred("address".into()), 1, 0, 0.5),
-            Err(Reason::Barred)
-        );
-    }
-
-    #[test]
-    fn retry_after_lengthens_within_bounds() {
-        for (status, after, want) in [
-            (429, Some(3), 3150),
-            (503, Some(3), 3150),
-            (503, Some(0), 500),
-            (503, Some(1_000_000), 10_500),
-            (500, Some(3), 500),
-            (429, None, 500),
-        ] {
-            assert_eq!(
-                judge(&POLICY, &refused(status, after), 1, 0, 0.5),
-                Ok(want),
-                "{status} {after:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_last_attempt_is_when_the_time_is_over() {
-        let down = refused(500, None);
-        assert_eq!(judge(&POLICY, &down, 6, 49_000, 0.5), Ok(10_000));
-        assert_eq!(judge(&POLICY, &down, 6, 51_000, 0.5), Ok(9_000));
-        assert_eq!(judge(&POLICY, &refused(503, Some(9)), 1, 59_999, 0.5), Ok(1));
-        assert_eq!(judge(&POLICY, &down, 7, 60_000, 0.5), Err(Reason::TimeOver));
-        let once = Policy {
-            max_elapsed: Duration::ZERO,
-            ..POLICY
-        };
-        assert_eq!(judge(&once, &down, 1, 0, 0.5), Err(Reason::TimeOver));
-        let forever = Policy {
-            max_elapsed: Duration::MAX,
-            max_interval: Duration::MAX,
-            ..POLICY
-        };
-        assert_eq!(judge(&forever, &down, 1, 90_000, 0.5), Ok(500));
-        assert_eq!(
-            judge(&forever, &down, u32::MAX, 90_000, 0.5),
-            Ok(365 * 24 * 3_600_000),
-            "no overflow"
-        );
-    }
-}
+#[path = "retry_tests.rs"]
+mod tests;

@@ -12,30 +12,33 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::counters::Counts;
 use super::destination::Receivers;
-use super::http::Http;
-use super::notice::Notice;
-use super::outbox::{Batch, Capacity};
+use super::http::{Http, Sent};
+use super::job::{Item, Job, Stored};
+use super::outbox::{Batch, Capacity, OnDisk};
 use super::queue::{Queue, Taken};
-use super::request::{OutboxRequest, Reach};
-use super::retry::{Outcome, Reason, Verdict};
-use super::signing::message_id;
-use super::target::{Route, Target, Targets};
+use super::record;
+use super::report::Report;
+use super::request::OutboxRequest;
+use super::retry::{Decision, Outcome, Reason, Timing};
+use super::target::{Route, Targets};
 use super::{Settings, StartError};
 use crate::priority;
-use hookhost_contract::Method;
+use hookhost_settings::error_line;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
+
+/// The wait before a request is read again from a disk that cannot be read.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
 
 /// A running sender thread. Dropping it makes the thread stop soon.
 pub(super) struct Sender {
@@ -50,7 +53,8 @@ impl Sender {
     pub(super) fn start(
         number: usize,
         settings: &Settings,
-        capacity: Arc<Capacity>,
+        window: Arc<Capacity>,
+        on_disk: Option<Arc<OnDisk>>,
         counts: Arc<Counts>,
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
@@ -67,7 +71,12 @@ impl Sender {
             .name(format!("delivery-{number}"))
             .spawn(move || {
                 priority::lower(settings.nice);
-                run(runtime, SenderState::new(&settings, capacity, counts), batches, stopped);
+                run(
+                    runtime,
+                    SenderState::new(&settings, window, on_disk, counts),
+                    batches,
+                    stopped,
+                );
             })
             .map_err(StartError::Thread)?;
         Ok(Sender { inbox, stop, thread })
@@ -83,7 +92,7 @@ impl Sender {
 }
 
 fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
-    let _closing = CloseCapacity(Arc::clone(&state.capacity));
+    let _closing = CloseCapacity(Arc::clone(&state.window), state.on_disk.clone());
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
     drop(tasks);
@@ -93,11 +102,14 @@ fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, st
 
 /// Closes the capacity when the thread ends, also by a panic. The thread then returns no more capacity, so no caller
 /// may wait for it.
-struct CloseCapacity(Arc<Capacity>);
+struct CloseCapacity(Arc<Capacity>, Option<Arc<OnDisk>>);
 
 impl Drop for CloseCapacity {
     fn drop(&mut self) {
         self.0.close();
+        if let Some(on_disk) = &self.1 {
+            on_disk.capacity.close();
+        }
     }
 }
 
@@ -107,9 +119,11 @@ struct SenderState {
     /// The receivers of requests that bring none of their own.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
-    queue: RefCell<Queue<Box<Job>>>,
+    queue: RefCell<Queue<Item>>,
     threads: usize,
-    capacity: Arc<Capacity>,
+    /// The requests in memory.
+    window: Arc<Capacity>,
+    on_disk: Option<Arc<OnDisk>>,
     counts: Arc<Counts>,
     jitter: Jitter,
     /// Wakes the serving task, which then checks the queue again.
@@ -117,36 +131,16 @@ struct SenderState {
     /// When the serving task wakes up by itself.
     alarm: Cell<Option<Instant>>,
     stopping: Cell<bool>,
-    notices: Notices,
-}
-
-/// A checked request, ready to send. Boxed, because it moves several times.
-struct Job {
-    target: Rc<Target>,
-    route: Route,
-    method: Method,
-    reach: Reach,
-    body: Bytes,
-    first_attempt: Option<Instant>,
-    attempts: u32,
-    /// The bytes of capacity that the job returns when it ends.
-    size: usize,
-    id: String,
-    /// The message id of a signed request; the same for each attempt.
-    message_id: Option<String>,
-    source: Arc<str>,
-    generation: u32,
-}
-
-struct Notices {
-    retry: Notice,
-    gave_up: Notice,
-    invalid: Notice,
-    barred: Notice,
+    report: Report,
 }
 
 impl SenderState {
-    fn new(settings: &Settings, capacity: Arc<Capacity>, counts: Arc<Counts>) -> SenderState {
+    fn new(
+        settings: &Settings,
+        window: Arc<Capacity>,
+        on_disk: Option<Arc<OnDisk>>,
+        counts: Arc<Counts>,
+    ) -> SenderState {
         let threads = settings.threads.max(1);
         let limit = (settings.terms.concurrency_limit / threads).max(1);
         let widest = limit.max(settings.destinations.widest() / threads);
@@ -156,18 +150,14 @@ impl SenderState {
             targets: RefCell::new(Targets::new(settings.stdout)),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             threads,
-            capacity,
+            window,
+            on_disk,
             counts,
             jitter: Jitter::new(),
             changed: Notify::new(),
             alarm: Cell::new(None),
             stopping: Cell::new(false),
-            notices: Notices {
-                retry: Notice::new(Duration::from_secs(10)),
-                gave_up: Notice::new(Duration::from_secs(1)),
-                invalid: Notice::new(Duration::from_secs(1)),
-                barred: Notice::new(Duration::from_secs(1)),
-            },
+            report: Report::new(),
         }
     }
 
@@ -183,7 +173,10 @@ impl SenderState {
             tokio::select! {
                 biased;
                 batch = inbox.recv(), if is_open => match batch {
-                    Some(batch) => batch.into_iter().for_each(|request| self.take_in(request)),
+                    Some(Batch { requests, records }) => {
+                        let records = records.into_iter().map(Some).chain(std::iter::repeat(None));
+                        requests.into_iter().zip(records).for_each(|(request, record)| self.take_in(request, record));
+                    }
                     None => is_open = false,
                 },
                 deadline = &mut stop, if end.is_none() => {
@@ -203,63 +196,63 @@ impl SenderState {
             }
         }
         let left = self.queue.borrow().len();
-        self.counts.closed(left);
-        if left > 0 {
+        if left > 0 && self.on_disk.is_some() {
+            info!(requests = left, "these requests wait on disk for the next start");
+        } else if left > 0 {
+            self.counts.closed(left);
             warn!(requests = left, "delivery stopped before these requests were delivered");
         }
     }
 
-    fn take_in(&self, request: OutboxRequest) {
-        let size = request.size();
+    /// Puts a request into the queue. Its content stays on the disk if it is there and much is in memory already.
+    fn take_in(&self, request: OutboxRequest, record: Option<u64>) {
+        let receivers = request.receivers.as_ref().unwrap_or(&self.receivers);
+        let target = self
+            .targets
+            .borrow_mut()
+            .target(&self.http, receivers, &request.url, &request.via);
+        let target = match target {
+            Ok(target) => target,
+            Err(error) => return self.refuse(&request, &error, record),
+        };
+        let destination = target.destination.id;
+        let limit = Some(target.terms().concurrency_limit / self.threads);
+        let (key, item) = match record {
+            Some(record) if self.window.is_half_taken() => {
+                let size = request.size();
+                self.window.release(1, size);
+                let stored = Stored {
+                    record,
+                    size,
+                    target,
+                    first_attempt: None,
+                    attempts: 0,
+                };
+                (request.ordering_key, Item::Stored(stored))
+            }
+            record => match target.route(&request.headers) {
+                Ok(route) => {
+                    let (key, job) = Job::new(target, route, request, record);
+                    (key, Item::Job(job))
+                }
+                Err(error) => return self.refuse(&request, &error, record),
+            },
+        };
+        self.queue.borrow_mut().push(destination, limit, &key, item);
+    }
+
+    /// Drops a request that cannot be sent.
+    fn refuse(&self, request: &OutboxRequest, error: &str, record: Option<u64>) {
         let OutboxRequest {
             id,
             source,
             generation,
-            method,
             url,
-            receivers,
-            via,
-            reach,
-            headers,
-            body,
-            ordering_key,
+            ..
         } = request;
-        let receivers = receivers.as_ref().unwrap_or(&self.receivers);
-        let target = self.targets.borrow_mut().target(&self.http, receivers, &url, &via);
-        match target.and_then(|target| Ok((target.route(headers)?, target))) {
-            Ok((route, target)) => {
-                let destination = target.destination.id;
-                let limit = Some(target.terms().concurrency_limit / self.threads);
-                let message_id = match &route {
-                    Route::Http(to) if to.is_signed() => Some(message_id(&id, &source, method, &url, &body)),
-                    _ => None,
-                };
-                let job = Box::new(Job {
-                    target,
-                    route,
-                    method,
-                    reach,
-                    body,
-                    first_attempt: None,
-                    attempts: 0,
-                    size,
-                    id,
-                    message_id,
-                    source,
-                    generation,
-                });
-                self.queue.borrow_mut().push(destination, limit, &ordering_key, job);
-            }
-            Err(error) => {
-                self.counts.invalid();
-                self.capacity.release(1, size);
-                if let Some(left_out) = self.notices.invalid.due(std::time::Instant::now()) {
-                    let url = super::request::shown(&url);
-                    let why = "request dropped: not valid";
-                    warn!(event = %id, module = %source, generation, url, error, left_out, "{why}");
-                }
-            }
-        }
+        self.report.invalid(id, source, *generation, url, error);
+        self.counts.gave_up(Reason::Invalid);
+        self.forget(request.size(), record);
     }
 
     /// Starts a worker for each job that is ready.
@@ -273,7 +266,53 @@ impl SenderState {
     }
 
     fn next_job(&self) -> Option<(Taken, Box<Job>)> {
-        self.queue.borrow_mut().next()
+        loop {
+            let (taken, item) = self.queue.borrow_mut().next()?;
+            match item {
+                Item::Job(job) => return Some((taken, job)),
+                Item::Stored(stored) => {
+                    if let Some(ready) = self.load(taken, stored) {
+                        return Some(ready);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a request from the disk. Returns `None` if it is retried later or dropped.
+    fn load(&self, taken: Taken, stored: Stored) -> Option<(Taken, Box<Job>)> {
+        self.window.add(1, stored.size);
+        let record = match self.on_disk.as_ref()?.journal.get(stored.record) {
+            Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
+            Err(error) if error.is_damage() => Err(error_line(&error)),
+            Err(error) => {
+                // The disk may work again.
+                self.report.unreadable(&error);
+                self.window.release(1, stored.size);
+                let at = std::time::Instant::now() + UNREADABLE_RETRY;
+                self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
+                self.wake_by(at);
+                return None;
+            }
+        };
+        let request = record.and_then(|record| record::decode(record).map_err(|error| error.to_string()));
+        match request {
+            Ok(request) => match stored.target.route(&request.headers) {
+                Ok(route) => {
+                    let (_, mut job) = Job::new(stored.target, route, request, Some(stored.record));
+                    (job.first_attempt, job.attempts) = (stored.first_attempt, stored.attempts);
+                    return Some((taken, job));
+                }
+                Err(error) => self.refuse(&request, &error, Some(stored.record)),
+            },
+            Err(error) => {
+                self.report.damaged(stored.record, &error);
+                self.counts.damaged(1);
+                self.forget(stored.size, Some(stored.record));
+            }
+        }
+        self.queue.borrow_mut().done(taken);
+        None
     }
 
     /// Returns whether no job is left that can be sent before `end`.
@@ -286,24 +325,36 @@ impl SenderState {
     async fn work(self: Rc<Self>, job: (Taken, Box<Job>)) {
         let mut next = Some(job);
         while let Some((taken, mut job)) = next {
-            let outcome = self.attempt(&mut job).await;
+            let outcome = self.attempt(&taken, &mut job).await;
             self.settle(taken, job, outcome);
             next = self.next_job();
         }
     }
 
-    async fn attempt(&self, job: &mut Job) -> Outcome {
+    async fn attempt(&self, taken: &Taken, job: &mut Job) -> Outcome {
         let start = Instant::now();
+        if job.expires.is_some_and(|expires| expires < start) {
+            return Outcome::Expired;
+        }
         job.first_attempt.get_or_insert(start);
         job.attempts = job.attempts.saturating_add(1);
         let body = job.body.clone();
-        let limit = job.target.terms().http_timeout;
-        let id = job.message_id.as_deref();
+        let terms = job.target.terms();
         let outcome = match &job.route {
-            Route::Http(to) => timeout(limit, self.http.attempt(to, job.reach, job.method, body, id)).await,
-            Route::Line(to) => timeout(limit, to.attempt(body)).await,
+            Route::Http(to) => {
+                let sent = Sent {
+                    reach: job.reach,
+                    method: job.method,
+                    body,
+                    id: job.message_id.as_deref(),
+                    terms,
+                };
+                timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
+            }
+            Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await,
         };
-        outcome.unwrap_or_else(|_| Outcome::Failed("the attempt timed out".into()))
+        self.report.lag(job, &self.queue.borrow(), taken, start.elapsed());
+        outcome.unwrap_or(Outcome::TimedOut)
     }
 
     /// Handles the outcome of an attempt: completes, retries or drops the job.
@@ -313,57 +364,61 @@ impl SenderState {
             return self.end(taken, &job);
         }
         let now = Instant::now().into_std();
-        let first = job.first_attempt.map_or(now, Instant::into_std);
-        let policy = job.target.terms().policy();
-        match policy.judge(&outcome, job.attempts, first, now, self.jitter.next()) {
-            Verdict::Done => self.end(taken, &job),
-            Verdict::RetryAt(at) => {
+        let timing = Timing {
+            attempt: job.attempts,
+            first: job.first_attempt.map_or(now, Instant::into_std),
+            now,
+            expires: job.expires.map(Instant::into_std),
+        };
+        let reason = match job.target.terms().retry.decide(&outcome, timing, self.jitter.next()) {
+            Decision::Delivered => return self.end(taken, &job),
+            Decision::RetryAt(at) => {
                 self.counts.retried();
-                if let Some(left_out) = self.notices.retry.due(now) {
-                    let Job {
-                        id, source, attempts, ..
-                    } = &*job;
-                    let (url, wait) = (&job.target.shown, at.saturating_duration_since(now));
-                    let what = "request failed, will be tried again";
-                    warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
-                }
-                self.queue.borrow_mut().retry(taken, job, at);
-                if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
-                    self.changed.notify_one();
-                }
-            }
-            Verdict::GiveUp(reason) => {
-                let (notice, why) = match reason {
-                    Reason::TimeOver => (&self.notices.gave_up, "request dropped: the time for retries is over"),
-                    Reason::Invalid => (&self.notices.invalid, "request dropped: not valid"),
-                    Reason::Barred => (&self.notices.barred, "request dropped: its host is not public"),
+                self.report.retry(&job, &outcome, at.saturating_duration_since(now));
+                let item = match job.stored() {
+                    Some(stored) if self.window.is_half_taken() => {
+                        self.window.release(1, job.size);
+                        Item::Stored(stored)
+                    }
+                    _ => Item::Job(job),
                 };
-                match reason {
-                    Reason::TimeOver => self.counts.gave_up(),
-                    Reason::Invalid => self.counts.invalid(),
-                    Reason::Barred => self.counts.barred(),
-                }
-                if let Some(left_out) = notice.due(now) {
-                    let Job {
-                        id,
-                        source,
-                        generation,
-                        attempts,
-                        ..
-                    } = &*job;
-                    let url = &job.target.shown;
-                    warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
-                }
-                self.end(taken, &job);
+                self.queue.borrow_mut().retry(taken, item, at);
+                return self.wake_by(at);
             }
+            Decision::Pause(until) => {
+                self.report.paused(&job, until.saturating_duration_since(now));
+                self.queue.borrow_mut().pause(job.target.destination.id, until);
+                self.wake_by(until);
+                Reason::Refused
+            }
+            Decision::GiveUp(reason) => reason,
+        };
+        self.counts.gave_up(reason);
+        self.report.gave_up(&job, reason, &outcome);
+        self.end(taken, &job);
+    }
+
+    /// Makes the serving task check the queue at this time.
+    fn wake_by(&self, at: std::time::Instant) {
+        if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
+            self.changed.notify_one();
         }
     }
 
     fn end(&self, taken: Taken, job: &Job) {
         self.queue.borrow_mut().done(taken);
-        self.capacity.release(1, job.size);
+        self.forget(job.size, job.record);
         if self.stopping.get() {
             self.changed.notify_one();
+        }
+    }
+
+    /// Returns the capacity of a request that has ended, and removes it from the disk.
+    fn forget(&self, size: usize, record: Option<u64>) {
+        self.window.release(1, size);
+        if let (Some(on_disk), Some(record)) = (&self.on_disk, record) {
+            on_disk.journal.remove(record);
+            on_disk.capacity.release(1, size);
         }
     }
 }

@@ -237,7 +237,7 @@ impl Target {
     /// # Errors
     ///
     /// What is wrong with the headers.
-    pub(super) fn route(&self, headers: Vec<(String, String)>) -> Result<Route, String> {
+    pub(super) fn route(&self, headers: &[(String, String)]) -> Result<Route, String> {
         let (endpoint, pool) = match (&self.endpoint, &self.destination.transport) {
             (_, Transport::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
             (Some(endpoint), Transport::Http(pool)) => (endpoint, pool.as_ref()),
@@ -247,7 +247,8 @@ impl Target {
         if let Some((_, found)) = known.iter().find(|(list, _)| *list == headers) {
             return Ok(Route::Http(Rc::clone(found)));
         }
-        let prepared = Rc::new(endpoint.prepare(&headers, pool)?);
+        let prepared = Rc::new(endpoint.prepare(headers, pool)?);
+        let headers = headers.to_vec();
         if known.len() < HEADERS {
             known.push((headers, Rc::clone(&prepared)));
         } else if let Some(place) = known.get_mut(self.oldest.get() % HEADERS) {
@@ -433,9 +434,9 @@ mod tests {
             .unwrap();
         for number in (0..50).flat_map(|number| [number, 1000]) {
             let headers = vec![("x".to_owned(), number.to_string())];
-            assert!(matches!(target.route(headers), Ok(Route::Http(_))));
+            assert!(matches!(target.route(&headers), Ok(Route::Http(_))));
         }
         assert_eq!(target.prepared.borrow().len(), HEADERS);
-        assert!(target.route(vec![("a b".into(), String::new())]).is_err());
+        assert!(target.route(&[("a b".into(), String::new())]).is_err());
     }
 }

@@ -104,6 +104,9 @@ pub enum Refusal {
     /// The request has an option that the host does not know.
     #[error("there is no option '{0}' for requests")]
     Option(String),
+    /// The value of the option `max_age` is not a duration.
+    #[error("option 'max_age' of the request: '{0}' is not a duration such as 10m")]
+    MaxAge(String),
 }
 
 const SCHEMES: [&str; 4] = ["http", "https", "file", "stdout"];

@@ -1,11 +1,13 @@
 //! Turns the requests of a module into requests to deliver.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::egress::{Egress, Granted, Refusal};
 use hookhost_contract::Request;
 use hookhost_delivery::{DestinationError, OutboxRequest, Reach, Via};
-use hookhost_event::Event;
+use hookhost_event::{Detail, Event, Message, Property};
+use hookhost_settings::parse_duration;
 
 /// The request to deliver for a request that a module made of an event.
 ///
@@ -19,8 +21,17 @@ pub(super) fn prepare(
     module: &Arc<str>,
     generation: u32,
 ) -> Result<OutboxRequest, Refusal> {
-    if let Some((option, _)) = request.options.first() {
-        return Err(Refusal::Option(excerpt(option)));
+    let mut expires = match &event.detail {
+        Detail::MessagePublish(message) => expiry(message),
+        _ => None,
+    };
+    for (option, value) in &request.options {
+        if option != "max_age" {
+            return Err(Refusal::Option(excerpt(option)));
+        }
+        let max_age = parse_duration(value).map_err(|_| Refusal::MaxAge(excerpt(value)))?;
+        let end = time(event.at.0).checked_add(max_age);
+        expires = expires.into_iter().chain(end).min();
     }
     let ordering_key = match request.ordering_key {
         Some(key) => key,
@@ -61,7 +72,22 @@ pub(super) fn prepare(
         headers: request.headers,
         body: request.body,
         ordering_key,
+        expires,
     })
+}
+
+/// When a message expires, by its own interval. MQTT counts whole seconds, so the second of its arrival is not counted.
+fn expiry(message: &Message) -> Option<SystemTime> {
+    let properties = &message.properties.as_ref()?.standard;
+    let seconds = properties.iter().find_map(|property| match property {
+        Property::MessageExpiryInterval(seconds) => Some(u64::from(*seconds)),
+        _ => None,
+    })?;
+    time(message.received_at.0).checked_add(Duration::from_secs(seconds + 1))
+}
+
+fn time(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// The recognisable part of a name, safe for a line of the log.
@@ -120,6 +146,43 @@ mod tests {
                 ..request()
             };
             assert_eq!(prepared(request).unwrap().ordering_key, expected);
+        }
+    }
+
+    #[test]
+    fn a_request_expires_with_its_message_or_at_the_age_that_the_module_sets() {
+        let expires = |interval: Option<u32>, max_age: Option<&str>| {
+            let mut event = testing::numbered("client", 10);
+            event.at = hookhost_event::Millis(2_000);
+            let Detail::MessagePublish(message) = &mut event.detail else {
+                panic!("{event:?}")
+            };
+            message.received_at = hookhost_event::Millis(1_000);
+            message.properties = interval.map(|seconds| {
+                Box::new(hookhost_event::Properties {
+                    standard: vec![Property::MessageExpiryInterval(seconds)],
+                    user: vec![],
+                })
+            });
+            let options = max_age.map(|age| ("max_age".to_owned(), age.to_owned()));
+            let request = Request {
+                options: options.into_iter().collect(),
+                ..request()
+            };
+            let egress = Egress::new(&json!("http://h/a"), &[]);
+            let prepared = prepare(request, &event, &egress, &"m".into(), 7).unwrap();
+            let since = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+            prepared.expires.map(since)
+        };
+        for (interval, max_age, expected) in [
+            (None, None, None),
+            (Some(0), None, Some(2_000)),
+            (Some(60), None, Some(62_000)),
+            (None, Some("1m30s"), Some(92_000)),
+            (Some(60), Some("1h"), Some(62_000)),
+            (Some(u32::MAX), Some("10ms"), Some(2_010)),
+        ] {
+            assert_eq!(expires(interval, max_age), expected, "{interval:?} {max_age:?}");
         }
     }
 
@@ -201,6 +264,14 @@ mod tests {
         assert_eq!(
             prepared(named).unwrap_err().to_string(),
             "there is no destination 'crm\\n'"
+        );
+        let endless = Request {
+            options: vec![("max_age".into(), "for ever".into())],
+            ..request()
+        };
+        assert_eq!(
+            prepared(endless).unwrap_err().to_string(),
+            "option 'max_age' of the request: 'for ever' is not a duration such as 10m"
         );
         let wish = Request {
             options: vec![("sign".into(), "yes".into())],

@@ -1,5 +1,6 @@
 //! The sender threads with a real HTTP receiver.
 
+mod disk;
 mod failures;
 mod sink;
 
@@ -8,7 +9,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant as Clock;
+use std::time::{Instant as Clock, SystemTime};
 
 use super::*;
 use hookhost_contract::Method;
@@ -21,10 +22,12 @@ fn settings() -> Settings {
         terms: Terms {
             concurrency_limit: 16,
             http_timeout: Duration::from_secs(60),
-            retry_initial_interval: Duration::from_millis(1),
-            retry_multiplier: 1.5,
-            retry_max_interval: Duration::from_millis(50),
-            retry_max_elapsed_time: Duration::from_secs(60),
+            retry: RetryPolicy {
+                initial_interval: Duration::from_millis(1),
+                multiplier: 1.5,
+                max_interval: Duration::from_millis(50),
+                ..RetryPolicy::default()
+            },
             ..Terms::default()
         },
         ..Settings::default()
@@ -54,6 +57,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         ],
         body: body.to_owned().into(),
         ordering_key: key.into(),
+        expires: None,
     }
 }
 
@@ -99,7 +103,7 @@ fn check_order(bodies: &[String], keys: usize, each: usize) {
 #[test]
 fn delivers_what_was_asked_for_over_kept_connections() {
     let sink = Sink::start(|_| Reply::Body(20));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let url = sink.url("/hook?a=1").replace("http://", "http://me:p%40ss@");
     let mut first = request(&url, "k", "{\"a\":1}");
     first.headers.push(("X-One".into(), "1".into()));
@@ -126,6 +130,10 @@ fn delivers_what_was_asked_for_over_kept_connections() {
         assert_eq!(list[0].head.matches(line).count(), 1, "{line} in {}", list[0].head);
     }
     assert!(!list[0].head.contains("user-agent"));
+    assert!(
+        !list[1].head.contains("accept"),
+        "no header that the request does not have"
+    );
     assert_eq!((list[1].method.as_str(), list[1].path.as_str()), ("PUT", "/put"));
     // One key allows one request at a time. A connection may not be back in the pool when the next request needs one.
     assert!(
@@ -146,7 +154,7 @@ fn delivers_what_was_asked_for_over_kept_connections() {
 #[test]
 fn what_http_forbids_is_dropped_at_once() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let mut batch = Vec::new();
     for url in [
         "",
@@ -179,7 +187,7 @@ fn what_http_forbids_is_dropped_at_once() {
 #[test]
 fn long_answers_cost_the_connection_not_the_request() {
     let sink = Sink::start(|_| Reply::Body(1 << 20));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     delivery
         .outbox()
         .append(
@@ -198,7 +206,7 @@ fn long_answers_cost_the_connection_not_the_request() {
 fn no_more_than_the_limit_is_under_way_at_a_receiver() {
     let busy = Sink::start(|_| Reply::Gated);
     let other = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings_with(|terms| terms.concurrency_limit = 3)).unwrap();
+    let delivery = Delivery::start(&settings_with(|terms| terms.concurrency_limit = 3), None).unwrap();
     let batch = (0..50).map(|n| request(&busy.url("/"), &format!("k{}", n / 2), &format!("k{} {}", n / 2, n % 2)));
     delivery.outbox().append(batch.collect()).unwrap();
     busy.wait_for(3);
@@ -221,10 +229,13 @@ fn no_more_than_the_limit_is_under_way_at_a_receiver() {
 #[test]
 fn a_full_outbox_blocks_until_there_is_room_or_no_more() {
     let sink = Sink::start(|_| Reply::Gated);
-    let delivery = Delivery::start(&Settings {
-        queue_requests: 4,
-        ..settings()
-    })
+    let delivery = Delivery::start(
+        &Settings {
+            queue_requests: 4,
+            ..settings()
+        },
+        None,
+    )
     .unwrap();
     let (outbox, url) = (delivery.outbox(), sink.url("/"));
     outbox
@@ -257,11 +268,11 @@ fn stopping_finishes_what_can_be_finished_in_time() {
         _ => Reply::Gated,
     });
     let settings = settings_with(|terms| {
-        terms.retry_max_interval = Duration::from_secs(3600);
+        terms.retry.max_interval = Duration::from_secs(3600);
         terms.concurrency_limit = 2;
-        terms.retry_max_elapsed_time = Duration::from_secs(3600);
+        terms.retry.max_elapsed_time = Duration::from_secs(3600);
     });
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let url = sink.url("/");
     let batch = [("bad", 0), ("bad", 1), ("a", 0), ("a", 1), ("b", 0), ("c", 0)];
     delivery
@@ -286,10 +297,13 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("in the way");
     fs::write(&blocked, "a file where a folder must be").unwrap();
-    let delivery = Delivery::start(&Settings {
-        threads: 2,
-        ..settings()
-    })
+    let delivery = Delivery::start(
+        &Settings {
+            threads: 2,
+            ..settings()
+        },
+        None,
+    )
     .unwrap();
     let url = format!("file://{}/a%20b/hook.log", folder.path().display());
     let later = format!("file://{}/hook.log", blocked.display().to_string().replace(' ', "%20"));
@@ -324,7 +338,7 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
 
 #[test]
 fn dropping_delivery_ends_it() {
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let outbox = delivery.outbox();
     drop(delivery);
     assert_eq!(
@@ -343,16 +357,16 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         Reply::Status(if first { 503 } else { 200 })
     });
     let mut once = destination::tests::destination("once", &[&refusing.url("/")]);
-    once.terms.retry_max_elapsed_time = Duration::ZERO;
+    once.terms.retry.max_elapsed_time = Duration::ZERO;
     let mut own = destination::tests::destination("own", &[&signed.url("/hook")]);
-    own.terms.retry_initial_interval = Duration::from_millis(1);
+    own.terms.retry.initial_interval = Duration::from_millis(1);
     own.signing = vec![SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(); 2];
     own.headers = vec![("authorization".into(), Secret::new("Bearer hidden"))];
     let settings = Settings {
         destinations: [once, own].into_iter().collect(),
         ..settings()
     };
-    let delivery = Delivery::start(&settings).unwrap();
+    let delivery = Delivery::start(&settings, None).unwrap();
     let mut batch = vec![
         request(&refusing.url("/x"), "k", "1"),
         request(&signed.url("/hook/x"), "k", "2"),
@@ -394,7 +408,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
 #[test]
 fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings()).unwrap();
+    let delivery = Delivery::start(&settings(), None).unwrap();
     let port = sink.address.port();
     let chosen = |host: &str| OutboxRequest {
         reach: Reach::Public,

@@ -17,6 +17,10 @@ pub(super) enum Reply {
     With(u16, &'static str),
     /// Status 200 and a body of this many bytes.
     Body(usize),
+    /// Status 200 and the length of a body that comes when the gate opens.
+    LateBody,
+    /// Status 307 to this URL.
+    Redirect(String),
     /// These bytes, then the connection is closed.
     Raw(&'static [u8]),
     /// No answer until the gate opens, then status 200.
@@ -149,6 +153,20 @@ async fn serve(
             Reply::Status(status) => (status, "", 0),
             Reply::With(status, more) => (status, more, 0),
             Reply::Body(length) => (200, "", length),
+            Reply::LateBody => {
+                stream
+                    .write_all(b"HTTP/1.1 200 x\r\ncontent-length: 1\r\n\r\n")
+                    .await
+                    .ok()?;
+                gate.wait_for(|open| *open).await.ok()?;
+                stream.write_all(b"x").await.ok()?;
+                continue;
+            }
+            Reply::Redirect(to) => {
+                let head = format!("HTTP/1.1 307 x\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.ok()?;
+                continue;
+            }
             Reply::Gated => {
                 gate.wait_for(|open| *open).await.ok()?;
                 (200, "", 0)
@@ -160,8 +178,8 @@ async fn serve(
             }
         };
         let head = format!("HTTP/1.1 {status} x\r\n{more}content-length: {length}\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.ok()?;
-        stream.write_all(&vec![b'x'; length]).await.ok()?;
+        let answer = [head.into_bytes(), vec![b'x'; length]].concat();
+        stream.write_all(&answer).await.ok()?;
     }
 }
 

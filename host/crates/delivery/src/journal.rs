@@ -1,0 +1,290 @@
+//! Writes requests to disk and removes them, in commits of one thread.
+//!
+//! ```text
+//! append ──> pending ──(commit)──> store        get: pending, or else the store
+//! remove ──> cancels what is pending, or waits for the next commit
+//! ```
+//!
+//! Every change waits in memory for the next commit ([`Pending`]). A request that is delivered before its commit is never
+//! written. [`Sync`] decides when a commit starts. With [`Sync::Always`], `append`
+//! returns after the commit. Commits do not overlap: while one runs, the changes for the next one collect.
+//!
+//! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory. Above
+//! [`MAX_PENDING_BYTES`] `append` waits.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hookhost_outbox::{Store, StoreError};
+use tracing::{error, info};
+
+use super::StartError;
+use super::outbox::OutboxClosed;
+
+/// Limit of the bytes that wait for a commit. Enough for seconds of full load on a slow disk.
+const MAX_PENDING_BYTES: usize = 32 << 20;
+
+/// How long a change waits with [`Sync::Interval`], so that a commit contains the changes of this time.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// The wait before a failed commit is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// When requests are on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// Before they are sent: the next commit starts when the last one has ended.
+    Always,
+    /// Within about 10 ms. A request that is delivered earlier is never written.
+    #[default]
+    Interval,
+}
+
+impl Sync {
+    /// All values, by their names in a configuration.
+    pub const NAMES: [(&'static str, Sync); 2] = [("always", Sync::Always), ("interval", Sync::Interval)];
+}
+
+/// The requests on disk, shared by all threads.
+pub(super) struct Journal {
+    store: Store,
+    sync: Sync,
+    pending: Mutex<Pending>,
+    /// Wakes the thread that commits.
+    work: Condvar,
+    /// Wakes callers of `append` after a commit.
+    committed: Condvar,
+}
+
+/// The changes since the last commit.
+#[derive(Default)]
+struct Pending {
+    put: BTreeMap<u64, Bytes>,
+    removed: Vec<u64>,
+    /// What the running commit writes.
+    writing: Arc<BTreeMap<u64, Bytes>>,
+    /// The bytes of `put` and `writing`.
+    bytes: usize,
+    /// The next number.
+    next: u64,
+    /// Commits that have started and ended.
+    started: u64,
+    ended: u64,
+    is_closed: bool,
+    /// The thread has ended.
+    is_over: bool,
+}
+
+impl Journal {
+    /// Starts the thread that commits. The handle ends after [`Journal::close`] and the last commit.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the system cannot create the thread.
+    pub(super) fn start(store: Store, sync: Sync) -> Result<(Arc<Journal>, JoinHandle<()>), StartError> {
+        let pending = Pending {
+            next: store.next_number(),
+            ..Pending::default()
+        };
+        let journal = Arc::new(Journal {
+            store,
+            sync,
+            pending: Mutex::new(pending),
+            work: Condvar::new(),
+            committed: Condvar::new(),
+        });
+        let shared = Arc::clone(&journal);
+        let thread = thread::Builder::new()
+            .name("outbox".to_owned())
+            .spawn(move || {
+                let _over = Over(&shared);
+                shared.commit_all();
+            })
+            .map_err(StartError::Thread)?;
+        Ok((journal, thread))
+    }
+
+    /// Adds requests and returns their numbers. Blocks while too much is pending, and with [`Sync::Always`]
+    /// until they are on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboxClosed`] after [`Journal::close`]; then nothing is added.
+    pub(super) fn append(&self, records: Vec<Bytes>) -> Result<std::ops::Range<u64>, OutboxClosed> {
+        let mut pending = self.lock();
+        while pending.bytes > MAX_PENDING_BYTES && !pending.is_closed {
+            pending = wait(&self.committed, pending);
+        }
+        if pending.is_closed {
+            return Err(OutboxClosed);
+        }
+        let first = pending.next;
+        for record in records {
+            let number = pending.next;
+            pending.next += 1;
+            pending.bytes += record.len();
+            pending.put.insert(number, record);
+        }
+        let numbers = first..pending.next;
+        self.work.notify_one();
+        if self.sync == Sync::Always {
+            let commit = pending.started + 1;
+            while pending.ended < commit {
+                if pending.is_over {
+                    return Err(OutboxClosed);
+                }
+                pending = wait(&self.committed, pending);
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Removes a record. Never blocks on the disk.
+    pub(super) fn remove(&self, number: u64) {
+        let mut pending = self.lock();
+        match pending.put.remove(&number) {
+            Some(record) => pending.bytes -= record.len(),
+            None => {
+                pending.removed.push(number);
+                self.work.notify_one();
+            }
+        }
+    }
+
+    /// Returns a record, whether it is on disk already or not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store cannot be read, or the record is damaged.
+    pub(super) fn get(&self, number: u64) -> Result<Option<Bytes>, StoreError> {
+        let pending = self.lock();
+        let found = pending
+            .put
+            .get(&number)
+            .or_else(|| pending.writing.get(&number))
+            .cloned();
+        drop(pending);
+        match found {
+            Some(record) => Ok(Some(record)),
+            None => self.store.get(number),
+        }
+    }
+
+    /// The store, to read what it had at the start.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends the thread after a last commit. `append` returns an error from now on.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.work.notify_all();
+        self.committed.notify_all();
+    }
+
+    /// Commits until the journal is closed and nothing is pending.
+    fn commit_all(&self) {
+        let mut failures = 0_u32;
+        loop {
+            let mut pending = self.lock();
+            while pending.put.is_empty() && pending.removed.is_empty() {
+                if pending.is_closed {
+                    return;
+                }
+                pending = wait(&self.work, pending);
+            }
+            let delay = match (failures, self.sync) {
+                (0, Sync::Always) => Duration::ZERO,
+                (0, Sync::Interval) => INTERVAL,
+                _ => RETRY,
+            };
+            let end = Instant::now() + delay;
+            while !pending.is_closed {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                let woken = self.work.wait_timeout(pending, left);
+                pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            let is_last = pending.is_closed;
+            let put = Arc::new(std::mem::take(&mut pending.put));
+            let removed = std::mem::take(&mut pending.removed);
+            pending.writing = Arc::clone(&put);
+            pending.started += 1;
+            drop(pending);
+            match self.store.write(&put, &removed) {
+                Ok(()) => {
+                    if failures > 0 {
+                        info!(failures, "the outbox can be written again");
+                    }
+                    failures = 0;
+                    self.end(&put);
+                }
+                Err(error) => {
+                    failures += 1;
+                    // Powers of two: the log shows that it goes on, and does not fill.
+                    if failures.is_power_of_two() {
+                        let error = hookhost_settings::error_line(&error);
+                        error!(
+                            error,
+                            failures, "the outbox cannot be written; requests are in memory only"
+                        );
+                    }
+                    self.end_failed(&put, removed);
+                    if is_last {
+                        error!(requests = put.len(), "requests are lost: the outbox cannot be written");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&self, put: &BTreeMap<u64, Bytes>) {
+        let bytes: usize = put.values().map(Bytes::len).sum();
+        let mut pending = self.lock();
+        pending.bytes -= bytes;
+        pending.writing = Arc::default();
+        pending.ended = pending.started;
+        self.committed.notify_all();
+    }
+
+    /// Puts back what could not be written, without what was removed meanwhile.
+    fn end_failed(&self, put: &BTreeMap<u64, Bytes>, removed: Vec<u64>) {
+        let mut pending = self.lock();
+        pending.writing = Arc::default();
+        pending
+            .put
+            .extend(put.iter().map(|(number, record)| (*number, record.clone())));
+        for number in std::mem::take(&mut pending.removed).into_iter().chain(removed) {
+            match pending.put.remove(&number) {
+                Some(record) => pending.bytes -= record.len(),
+                None => pending.removed.push(number),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        // A panic while the lock is held would be a bug in this file; the maps are valid after each statement.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says at the end of the thread, also by a panic, that no commit follows.
+struct Over<'a>(&'a Journal);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.0.lock();
+        (pending.is_closed, pending.is_over) = (true, true);
+        self.0.committed.notify_all();
+    }
+}
+
+fn wait<'a>(condition: &Condvar, guard: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {
+    condition.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}

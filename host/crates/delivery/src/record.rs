@@ -1,0 +1,266 @@
+//! The bytes of a request on disk.
+//!
+//! A record begins with the version of its form. Numbers are little-endian; a text or body is its length in bytes (four
+//! bytes) and its content. The store adds a checksum. The receivers of a request are not part of it: they contain
+//! secrets. After a restart a request uses the receivers of the new configuration.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::destination::Via;
+use super::request::{OutboxRequest, Reach};
+use hookhost_contract::Method;
+
+/// The form of a record.
+const VERSION: u8 = 1;
+
+/// A record that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RecordError {
+    /// A later version of hookhost wrote it.
+    #[error("the record has the unknown version {0}")]
+    Version(u8),
+    /// It ends too early, or a part of it is invalid.
+    #[error("the record is damaged")]
+    Damaged,
+}
+
+/// Methods and their numbers in a record.
+const METHODS: [(Method, u8); 5] = [
+    (Method::Get, 1),
+    (Method::Post, 2),
+    (Method::Put, 3),
+    (Method::Patch, 4),
+    (Method::Delete, 5),
+];
+
+/// Returns the record of a request.
+pub(super) fn encode(request: &OutboxRequest) -> Bytes {
+    let mut record = BytesMut::with_capacity(request.size());
+    put_request(&mut record, request);
+    record.freeze()
+}
+
+/// Reads a record.
+///
+/// # Errors
+///
+/// [`RecordError`] if it has another version or is damaged.
+pub(super) fn decode(record: Bytes) -> Result<OutboxRequest, RecordError> {
+    let mut reader = Reader(record);
+    let request = reader.request()?;
+    reader.end().map(|()| request)
+}
+
+/// Appends a request.
+pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
+    record.put_u8(VERSION);
+    let method = METHODS.iter().find(|(method, _)| *method == request.method);
+    record.put_u8(method.map_or(0, |(_, number)| *number));
+    record.put_u8(match request.reach {
+        Reach::Anywhere => 0,
+        Reach::Public => 1,
+    });
+    let (via, name) = match &request.via {
+        Via::Url => (0, ""),
+        Via::Named(name) => (1, &**name),
+        Via::Nothing => (2, ""),
+    };
+    record.put_u8(via);
+    record.put_u32_le(request.generation);
+    record.put_u64_le(request.expires.map_or(0, millis));
+    for text in [&request.id, &*request.source, &request.url, name, &request.ordering_key] {
+        put_bytes(record, text.as_bytes());
+    }
+    record.put_u32_le(length(request.headers.len()));
+    for (name, value) in &request.headers {
+        put_bytes(record, name.as_bytes());
+        put_bytes(record, value.as_bytes());
+    }
+    put_bytes(record, &request.body);
+}
+
+/// Appends a text or body.
+pub(super) fn put_bytes(record: &mut BytesMut, bytes: &[u8]) {
+    record.put_u32_le(length(bytes.len()));
+    record.put_slice(bytes);
+}
+
+/// Lengths fit into 32 bits: the largest outcome of a module is 1 GiB.
+fn length(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Milliseconds since 1970, at least 1.
+pub(super) fn millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Reads the parts of a record in order.
+pub(super) struct Reader(pub(super) Bytes);
+
+impl Reader {
+    pub(super) fn request(&mut self) -> Result<OutboxRequest, RecordError> {
+        match self.u8()? {
+            VERSION => {}
+            version => return Err(RecordError::Version(version)),
+        }
+        let method = self.u8()?;
+        let method = METHODS.iter().find(|(_, number)| *number == method);
+        let reach = match self.u8()? {
+            0 => Reach::Anywhere,
+            1 => Reach::Public,
+            _ => return Err(RecordError::Damaged),
+        };
+        let via = self.u8()?;
+        let (generation, expires) = (self.u32()?, self.u64()?);
+        let (id, source, url, name, ordering_key) =
+            (self.text()?, self.text()?, self.text()?, self.text()?, self.text()?);
+        let headers = (0..self.u32()?).map(|_| Ok((self.text()?, self.text()?)));
+        let headers = headers.collect::<Result<_, _>>()?;
+        Ok(OutboxRequest {
+            id,
+            source: source.into(),
+            generation,
+            method: method.map(|(method, _)| *method).ok_or(RecordError::Damaged)?,
+            url,
+            receivers: None,
+            via: match via {
+                0 => Via::Url,
+                1 => Via::Named(name.into()),
+                2 => Via::Nothing,
+                _ => return Err(RecordError::Damaged),
+            },
+            reach,
+            headers,
+            body: self.bytes()?,
+            ordering_key,
+            expires: self.time(expires)?,
+        })
+    }
+
+    /// Returns the time of `millis` milliseconds since 1970; 0 is no time.
+    pub(super) fn time(&self, millis: u64) -> Result<Option<SystemTime>, RecordError> {
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
+        let at = at.ok_or(RecordError::Damaged)?;
+        Ok((millis != 0).then_some(at))
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, RecordError> {
+        self.0.try_get_u8().map_err(|_| RecordError::Damaged)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, RecordError> {
+        self.0.try_get_u32_le().map_err(|_| RecordError::Damaged)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, RecordError> {
+        self.0.try_get_u64_le().map_err(|_| RecordError::Damaged)
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<Bytes, RecordError> {
+        let length = usize::try_from(self.u32()?).map_err(|_| RecordError::Damaged)?;
+        if length > self.0.len() {
+            return Err(RecordError::Damaged);
+        }
+        Ok(self.0.split_to(length))
+    }
+
+    pub(super) fn text(&mut self) -> Result<String, RecordError> {
+        String::from_utf8(self.bytes()?.into()).map_err(|_| RecordError::Damaged)
+    }
+
+    /// Checks that nothing is left.
+    pub(super) fn end(&self) -> Result<(), RecordError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(RecordError::Damaged)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A request with a value in each field.
+    pub(crate) fn request() -> OutboxRequest {
+        OutboxRequest {
+            id: "0A".into(),
+            source: "webhook".into(),
+            generation: 7,
+            method: Method::Patch,
+            url: "http://u:p@h/é?x".into(),
+            receivers: None,
+            via: Via::Named("crm".into()),
+            reach: Reach::Public,
+            headers: vec![("a".into(), "1".into()), ("a".into(), String::new())],
+            body: Bytes::from_static(b"\0\xff body"),
+            ordering_key: "client".into(),
+            expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123)),
+        }
+    }
+
+    #[test]
+    fn a_record_gives_the_request_back() {
+        let empty = OutboxRequest {
+            via: Via::Nothing,
+            reach: Reach::Anywhere,
+            headers: vec![],
+            body: Bytes::new(),
+            ordering_key: String::new(),
+            expires: None,
+            ..request()
+        };
+        for (method, _) in METHODS {
+            for request in [request(), empty.clone()] {
+                let request = OutboxRequest { method, ..request };
+                assert!(decode(encode(&request)) == Ok(request));
+            }
+        }
+    }
+
+    /// Version 1, byte by byte: a host must be able to read the records of earlier ones.
+    #[test]
+    fn version_1_stays_as_it_is() {
+        let request = OutboxRequest {
+            id: "i".into(),
+            source: "s".into(),
+            url: "u".into(),
+            via: Via::Named("n".into()),
+            headers: vec![("h".into(), "v".into())],
+            body: Bytes::from_static(b"b"),
+            ordering_key: "k".into(),
+            expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(258)),
+            ..request()
+        };
+        let expected = b"\x01\x04\x01\x01\x07\0\0\0\x02\x01\0\0\0\0\0\0\x01\0\0\0i\x01\0\0\0s\x01\0\0\0u\x01\0\0\0n\
+            \x01\0\0\0k\x01\0\0\0\x01\0\0\0h\x01\0\0\0v\x01\0\0\0b";
+        assert_eq!(encode(&request), &expected[..]);
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error() {
+        let record = encode(&request());
+        for length in 0..record.len() {
+            assert!(decode(record.slice(..length)).is_err(), "{length}");
+        }
+        let mut later = record.to_vec();
+        later[0] = 2;
+        assert_eq!(decode(later.into()).err(), Some(RecordError::Version(2)));
+        let longer = [&record[..], b"x"].concat();
+        assert_eq!(decode(longer.into()).err(), Some(RecordError::Damaged));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_request_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            drop(decode([&[VERSION, 2, 0, 0], &bytes[..]].concat().into()));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The log lines of a sender thread. Each kind of line is limited, so that failing receivers do not fill the log.
+
+use std::time::{Duration, Instant};
+
+use hookhost_outbox::StoreError;
+use hookhost_settings::error_line;
+use tracing::warn;
+
+use super::job::Job;
+use super::notice::Notice;
+use super::queue::{Queue, Taken};
+use super::request::shown;
+use super::retry::{Outcome, Reason};
+
+/// A key lags when the requests that wait need longer than this.
+const LAG: Duration = Duration::from_secs(10);
+
+/// The kinds of lines.
+pub(super) struct Report {
+    retry: Notice,
+    pause: Notice,
+    refused: Notice,
+    gave_up: Notice,
+    expired: Notice,
+    invalid: Notice,
+    barred: Notice,
+    lag: Notice,
+    unreadable: Notice,
+    damaged: Notice,
+}
+
+impl Report {
+    /// Nothing is logged yet.
+    pub(super) fn new() -> Report {
+        let [second, ten, minute] = [1, 10, 60].map(Duration::from_secs);
+        Report {
+            retry: Notice::new(ten),
+            pause: Notice::new(second),
+            refused: Notice::new(second),
+            gave_up: Notice::new(second),
+            expired: Notice::new(second),
+            invalid: Notice::new(second),
+            barred: Notice::new(second),
+            lag: Notice::new(minute),
+            unreadable: Notice::new(ten),
+            damaged: Notice::new(second),
+        }
+    }
+
+    /// A request that cannot become a job.
+    pub(super) fn invalid(&self, id: &str, source: &str, generation: u32, url: &str, error: &str) {
+        if let Some(left_out) = self.invalid.due(Instant::now()) {
+            let url = shown(url);
+            warn!(
+                event = id,
+                module = source,
+                generation,
+                url,
+                error,
+                left_out,
+                "request dropped: not valid"
+            );
+        }
+    }
+
+    /// A failed attempt that is followed by another one.
+    pub(super) fn retry(&self, job: &Job, outcome: &Outcome, wait: Duration) {
+        if let Some(left_out) = self.retry.due(Instant::now()) {
+            let Job {
+                id, source, attempts, ..
+            } = job;
+            let url = &job.target.shown;
+            let what = "request failed, will be tried again";
+            warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
+        }
+    }
+
+    /// A destination that gets no requests for a while.
+    pub(super) fn paused(&self, job: &Job, pause: Duration) {
+        if let Some(left_out) = self.pause.due(Instant::now()) {
+            let url = &job.target.shown;
+            let what = "destination paused: its receiver is gone (410); `gone_pause` sets the time";
+            warn!(url, ?pause, left_out, "{what}");
+        }
+    }
+
+    /// A request that is sent no more.
+    pub(super) fn gave_up(&self, job: &Job, reason: Reason, outcome: &Outcome) {
+        let (notice, why) = match reason {
+            Reason::Refused => (&self.refused, "request dropped: the answer of the receiver is final"),
+            Reason::Failed => (
+                &self.gave_up,
+                "request dropped: the retry policy allows no other attempt",
+            ),
+            Reason::TimeOver => (&self.gave_up, "request dropped: the time for retries is over"),
+            Reason::Expired => (&self.expired, "request dropped: it has expired"),
+            Reason::Invalid => (&self.invalid, "request dropped: not valid"),
+            Reason::Barred => (&self.barred, "request dropped: its host is not public"),
+        };
+        if let Some(left_out) = notice.due(Instant::now()) {
+            let Job {
+                id,
+                source,
+                generation,
+                attempts,
+                ..
+            } = job;
+            let url = &job.target.shown;
+            warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
+        }
+    }
+
+    /// The disk cannot be read now.
+    pub(super) fn unreadable(&self, error: &StoreError) {
+        if let Some(left_out) = self.unreadable.due(Instant::now()) {
+            let error = error_line(error);
+            tracing::error!(error, left_out, "the outbox cannot be read, will be tried again");
+        }
+    }
+
+    /// A request whose record cannot be used.
+    pub(super) fn damaged(&self, record: u64, error: &str) {
+        if let Some(left_out) = self.damaged.due(Instant::now()) {
+            tracing::error!(
+                record,
+                error,
+                left_out,
+                "request dropped: its record on disk cannot be used"
+            );
+        }
+    }
+
+    /// Reports the key of this request if the requests behind it need more than [`LAG`] at the time of this answer.
+    pub(super) fn lag<T>(&self, job: &Job, queue: &Queue<T>, taken: &Taken, answer_time: Duration) {
+        let (key, behind) = queue.behind(taken);
+        let backlog = answer_time.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
+        if backlog > LAG
+            && let Some(key) = key
+            && let Some(left_out) = self.lag.due(Instant::now())
+        {
+            let key: String = key.chars().take(64).flat_map(char::escape_debug).collect();
+            let (module, url) = (&*job.source, &job.target.shown);
+            let what =
+                "requests of one key lag: they go out one after another; set `order` of the rule to send more at once";
+            warn!(module, url, key, waiting = behind, ?answer_time, left_out, "{what}");
+        }
+    }
+}
