@@ -38,8 +38,8 @@ fn recording(text: &str) -> (Json, Vec<Json>) {
 /// A broker's file as hookhost reads it.
 struct Converted {
     rules: Rules,
-    /// The first URL and the headers of each destination.
-    destinations: Vec<(String, BTreeMap<String, String>)>,
+    /// The first URL and the headers of each destination, by its name.
+    destinations: BTreeMap<String, (String, BTreeMap<String, String>)>,
 }
 
 impl Converted {
@@ -55,9 +55,10 @@ impl Converted {
             environment: &environment,
             broker: None,
             urls: None,
+            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
         };
         let import = read(&input).unwrap();
-        assert_eq!(import.findings.problems, []);
+        assert_eq!((import.findings.problems, import.findings.left_out), (vec![], vec![]));
         let report = Report::default();
         let settings: Map<String, Json> = import
             .settings
@@ -72,15 +73,15 @@ impl Converted {
             rules: Rules::parse(&settings["webhook"], &host).unwrap(),
             destinations: destinations
                 .into_iter()
-                .flat_map(Map::values)
-                .map(|destination| {
+                .flatten()
+                .map(|(name, destination)| {
                     let headers = destination
                         .get("headers")
                         .and_then(Json::as_object)
                         .into_iter()
                         .flatten();
                     let headers = headers.map(|(name, value)| (name.clone(), text(value))).collect();
-                    (text(&destination["urls"][0]), headers)
+                    (name.clone(), (text(&destination["urls"][0]), headers))
                 })
                 .collect(),
         }
@@ -94,11 +95,16 @@ impl Converted {
 
     fn line(&self, request: &Request) -> String {
         let mut headers: BTreeMap<String, String> = request.headers.iter().cloned().collect();
-        let of_url = self
-            .destinations
-            .iter()
-            .filter(|(prefix, _)| request.url.starts_with(prefix));
-        if let Some((_, own)) = of_url.max_by_key(|(prefix, _)| prefix.len()) {
+        let of_url = || {
+            let matching = self.destinations.values();
+            let matching = matching.filter(|(prefix, _)| request.url.starts_with(prefix));
+            matching.max_by_key(|(prefix, _)| prefix.len())
+        };
+        let destination = match &request.destination {
+            Some(name) => self.destinations.get(name),
+            None => of_url(),
+        };
+        if let Some((_, own)) = destination {
             headers.extend(own.clone());
         }
         // Recordings leave out the headers of the connection.

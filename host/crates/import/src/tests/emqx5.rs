@@ -148,7 +148,7 @@ fn emqx5_mistakes_leave_out_their_items_and_come_all_at_once() {
          actions.http.a { connector = cc, parameters { method = patch, headers { \"a b\" = 1 } } }\n\
          actions.http.b { connector = c }\n\
          rule_engine.rules.r { sql = \"SELECT * FROM \\\"$events/client_conected\\\", \\\"a#\\\"\", actions = [\"http:x\", 1] }\n\
-         rule_engine.rules.s { sql = \"FROM b\", actions = [\"http:z\"] }\n\
+         rule_engine.rules.s { sql = \"FOREACH a WHERE b\", actions = [\"http:z\"] }\n\
          rule_engine.rules.t { actions = [\"http:good\"] }\n\
          connectors.http.good { url = \"http://h/\" }\n\
          actions.http.good { connector = good }\n\
@@ -172,7 +172,7 @@ fn emqx5_mistakes_leave_out_their_items_and_come_all_at_once() {
             "f:5: rule_engine.rules.r.sql: FROM \"$events/client_conected\": unknown event; the nearest known one is $events/client_connected",
             "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
             "f:6: rule_engine.rules.s.actions[0]: action `http:z` is not defined; the nearest known one is http:a",
-            "f:6: rule_engine.rules.s.sql: `>>>FROM<<< b`: SELECT was expected",
+            "f:6: rule_engine.rules.s.sql: `FOREACH a >>>WHERE<<< b`: `,` or FROM was expected",
             "f:7: rule_engine.rules.t: needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"",
         ]
     );
