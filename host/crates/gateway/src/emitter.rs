@@ -7,7 +7,7 @@ use super::lifecycle;
 use super::packet::ConnackPacket;
 use super::protocol::{Action, ClientSession, Opening, Step, publish_will};
 use super::shared::Shared;
-use hookhost_event::{Detail, Event, Message};
+use hookhost_event::{Event, Message};
 use hookhost_hooks::{PendingEvent, Recipients};
 
 /// Carries out actions at once, but for events whose queues are full and have to be waited for.

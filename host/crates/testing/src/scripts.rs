@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::client::{Client, Connect, clean, persistent};
 use crate::engine::{DEADLINE, Host, line};
-use hookhost_event::{Detail, EndReason, Event, Hook};
+use hookhost_event::{ByteString, Detail, EndReason, Event, Hook};
 
 /// `c` comes with a new session, subscribes to `t/1` twice and unsubscribes.
 pub async fn comes_and_subscribes(host: &Host, version: u8) -> Client {
@@ -56,7 +56,11 @@ pub async fn pings_and_leaves(host: &Host, mut c: Client) {
 /// Sessions of `c` that a clean start ends, and what the event says about their last connection: whether that had a clean
 /// start, and whether it ended with DISCONNECT.
 pub async fn sessions_are_discarded(host: &Host, version: u8) {
-    for (leaves, expected) in [(Some(true), "true"), (Some(false), "false"), (None, "false")] {
+    let extras = |clean_start: &'static str, by_disconnect: &'static str| {
+        let pairs = [("clean_start", clean_start), ("by_disconnect", by_disconnect)];
+        pairs.map(|(name, value)| (ByteString::from(name), ByteString::from(value)))
+    };
+    for (leaves, by_disconnect) in [(Some(true), "true"), (Some(false), "false"), (None, "false")] {
         let c = persistent(version, "c").join(host.address()).await;
         host.sees("client.connected c 0 new").await;
         let mut online = None;
@@ -71,12 +75,10 @@ pub async fn sessions_are_discarded(host: &Host, version: u8) {
         }
         let successor = clean(version, "c").join(host.address()).await;
         let event = host.sees("session.discarded c").await;
-        let expected = [("clean_start", "false"), ("by_disconnect", expected)];
-        assert_eq!(event.extras, expected.map(|(name, value)| (name.into(), value.into())));
+        assert_eq!(event.extras, extras("false", by_disconnect));
         successor.disconnect().await;
         let event = host.sees("session.terminated c Disconnect 0").await;
-        let expected = [("clean_start", "true"), ("by_disconnect", "true")];
-        assert_eq!(event.extras, expected.map(|(name, value)| (name.into(), value.into())));
+        assert_eq!(event.extras, extras("true", "true"));
         host.forget();
     }
 }
