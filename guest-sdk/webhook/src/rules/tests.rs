@@ -256,3 +256,24 @@ fn each_rule_and_url_is_one_request_in_order() {
         (hookhost_guest::Method::Post, &None)
     );
 }
+
+#[test]
+fn the_origin_is_a_column_of_clauses_and_of_no_body() {
+    let rules = rules(json!({"urls": ["stdout:"], "format": "emqx5", "rule": {"message_publish": [
+        {"action": "a", "where": "origin <> 'admin'"},
+        {"action": "b", "select": "origin as source"},
+    ]}}));
+    let mut event = testing::publish("t", b"");
+    let bodies = |event: &Event| -> Vec<Value> {
+        let outcome = rules.webhooks(event);
+        let bodies = outcome.requests().iter().filter_map(|request| request.body_str());
+        bodies.map(|body| serde_json::from_str(body).unwrap()).collect()
+    };
+    let of_client = bodies(&event);
+    assert_eq!(of_client[0].get("origin"), None);
+    assert_eq!(of_client[1], json!({"source": "client"}));
+    if let Detail::MessagePublish(message) = &mut event.detail {
+        message.origin = hookhost_guest::event::Origin::Admin;
+    }
+    assert_eq!(bodies(&event), [json!({"source": "admin"})]);
+}
