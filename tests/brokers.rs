@@ -197,6 +197,52 @@ async fn a_file_of_emqx_5() {
     emqx5_sent(&sink);
 }
 
+/// Two webhooks with one URL, each with its own credentials, and a rule with an error.
+fn emqx5_bridges(sink: &Sink) -> String {
+    let text = r##"
+        bridges.webhook.one { url = "URL", headers { authorization = "Bearer 1" }, body = "one" }
+        bridges.webhook.two { url = "URL", headers { authorization = "Bearer 2" }, body = "two" }
+        rule_engine.rules.r { sql = "SELECT * FROM \"t/#\"", actions = ["webhook:one", "webhook:two"] }
+        rule_engine.rules.s { sql = "SELECT FROM", actions = ["webhook:one"] }
+        rule_engine.rules.k { sql = "no SQL at all", actions = ["mqtt:m"] }
+        "##;
+    text.replace("URL", &sink.url("/hook"))
+}
+
+#[tokio::test]
+async fn webhooks_of_emqx_5_with_one_url_keep_their_credentials_apart() {
+    let sink = Sink::start().await;
+    let host = with_file("cluster.hocon", &emqx5_bridges(&sink)).start().await;
+    let log = host.log().lines().join("\n");
+    assert!(
+        log.contains("left out: ") && log.contains("rule_engine.rules.s.sql"),
+        "{log}"
+    );
+    assert!(
+        log.contains("rule_engine.rules.k: is left out: none of its actions is a webhook"),
+        "{log}"
+    );
+    life(host, "t/1", "hello").await;
+    let mut sent: Vec<(String, String)> = sink
+        .requests()
+        .iter()
+        .map(|request| {
+            let token = request.header("authorization").unwrap_or_default().to_owned();
+            (token, request.body.clone())
+        })
+        .collect();
+    sent.sort();
+    let expected = [("Bearer 1", "one"), ("Bearer 2", "two")];
+    assert_eq!(sent, expected.map(|(token, body)| (token.to_owned(), body.to_owned())));
+    let (code, stderr) = ended(
+        "cluster.hocon",
+        &emqx5_bridges(&sink),
+        &["check", "--webhook-config", "cluster.hocon"],
+    );
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("rule_engine.rules.s.sql"), "{stderr}");
+}
+
 #[tokio::test]
 async fn a_converted_file_sends_the_same() {
     let sink = Sink::start().await;

@@ -332,6 +332,47 @@ async fn other_modules_get_the_new_destinations_and_rules_with_mistakes_change_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_a_brokers_file_includes_is_watched() {
+    let sink = Sink::start().await;
+    let setup = Setup::new();
+    let (file, included) = (setup.dir().join("emqx.conf"), setup.dir().join("webhooks.hocon"));
+    let webhook = |path: &str| {
+        format!(
+            "bridges.webhook.b {{ url = \"{}\" }}\n\
+             rule_engine.rules.r {{ sql = \"SELECT * FROM \\\"t\\\"\", actions = [\"webhook:b\"] }}\n",
+            sink.url(path)
+        )
+    };
+    std::fs::write(
+        &file,
+        "rule_engine.ignore_sys_message = true\ninclude \"webhooks.hocon\"\n",
+    )
+    .unwrap();
+    // The included file appears later.
+    let host = setup.arg("--webhook-config").arg(&file).start().await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    for path in ["/a", "/b"] {
+        let mark = host.log().mark();
+        replace(&included, &webhook(path));
+        lines_until(&host, mark, "configuration reloaded").await;
+        client.publish("t", 1, "1").await;
+        last_at(&sink, path).await;
+    }
+    let mark = host.log().mark();
+    replace(&included, "include \"emqx.conf\"\n");
+    let lines = lines_until(&host, mark, "configuration not reloaded; the previous one stays active").await;
+    assert!(
+        lines.iter().any(|line| line.contains("a file must not include itself")),
+        "{lines:?}"
+    );
+    let mark = host.log().mark();
+    replace(&included, &webhook("/c"));
+    lines_until(&host, mark, "configuration reloaded").await;
+    client.publish("t", 1, "2").await;
+    last_at(&sink, "/c").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_configuration_that_was_refused_is_in_force_when_its_module_can_take_it() {
     let sink = Sink::start().await;
     let config = |path: &str| {

@@ -145,6 +145,9 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     if let Some(file) = origin.default_config() {
         tracing::info!(file = %file.display(), "reading the configuration file of the current folder");
     }
+    for problem in &loaded.left_out {
+        tracing::error!("left out: {problem}");
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -169,7 +172,9 @@ pub(super) fn check(arguments: HostArguments) -> ExitCode {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    let problems = app::check(&loaded.config);
+    // `run` starts without them, but a check passes only if nothing is wrong.
+    let mut problems = loaded.left_out.clone();
+    problems.extend(app::check(&loaded.config));
     if !problems.is_empty() {
         return refuse(&problems);
     }

@@ -54,7 +54,7 @@ pub(super) fn run(command: WebhookCommand) -> ExitCode {
         environment,
         redact: arguments.redact,
     };
-    match convert.run() {
+    match convert.run(&config::read_file) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS

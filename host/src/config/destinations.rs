@@ -4,7 +4,6 @@
 //! (`bearer_env`). Files and environment are read with the rest of the configuration, so that all problems are found
 //! before anything starts. No problem repeats a secret.
 
-use std::io;
 use std::path::Path;
 
 use base64::Engine;
@@ -15,13 +14,10 @@ use hookhost_delivery::{
     Certificates, Destination, Destinations, Identity, PrivateKey, Secret, ServerName, SigningKey, Terms, Tls,
     UrlPrefix, check_header, check_tls,
 };
-use hookhost_settings::{Place, Section, Setting, Value};
+use hookhost_settings::{Files, Place, Section, Setting, Value};
 
 use super::Environment;
 use super::sections::terms;
-
-/// Reads a whole file. The error is the reason why it cannot be read.
-pub type Files<'a> = dyn Fn(&Path) -> io::Result<Vec<u8>> + 'a;
 
 /// The sources of secrets.
 #[derive(Clone, Copy)]
@@ -35,7 +31,7 @@ pub(super) fn read(mut at: Section<'_>, defaults: &Terms, sources: Sources<'_>) 
     let mut list: Vec<Destination> = Vec::new();
     for (name, section) in at.sections() {
         let mut reading = Reading { at: section, sources };
-        list.extend(reading.destination(&name, defaults, &list));
+        list.extend(reading.destination(&name, defaults));
     }
     list.into_iter().collect()
 }
@@ -52,14 +48,14 @@ type Headers = Vec<(String, Secret)>;
 const HEADERS: [&str; 3] = ["headers", "header_files", "header_envs"];
 
 impl Reading<'_, '_> {
-    fn destination(&mut self, name: &str, terms_of_all: &Terms, others: &[Destination]) -> Option<Destination> {
+    fn destination(&mut self, name: &str, terms_of_all: &Terms) -> Option<Destination> {
         let place = self.at.place().clone();
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
             let text = "is not a valid name of a destination: use 1 to 64 letters, digits, '_' and '-'";
             self.at.problem(place.problem(text));
         }
-        let urls = self.urls(&place, others);
+        let urls = self.urls(&place);
         let terms = terms(&mut self.at, terms_of_all);
         let mut headers = self.headers();
         if let Some(authorization) = self.authorization() {
@@ -99,14 +95,8 @@ impl Reading<'_, '_> {
         })
     }
 
-    fn urls(&mut self, place: &Place, others: &[Destination]) -> Vec<UrlPrefix> {
-        let prefix = |text: &str| {
-            let prefix = UrlPrefix::parse(text).map_err(|error| error.to_string())?;
-            match others.iter().find(|other| other.urls.contains(&prefix)) {
-                Some(other) => Err(format!("is the beginning of the URLs of `{}` already", other.name)),
-                None => Ok(prefix),
-            }
-        };
+    fn urls(&mut self, place: &Place) -> Vec<UrlPrefix> {
+        let prefix = |text: &str| UrlPrefix::parse(text).map_err(|error| error.to_string());
         let Some((_, urls)) = self.at.list("urls", prefix) else {
             let text =
                 "needs `urls`: the beginnings of the URLs that it is for, such as [\"https://example.com/hooks\"]";

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
 
+use std::io;
+
 use super::super::{Inputs, Loaded, Problem, TextFile, read_with};
 use super::*;
 use hookhost_delivery::{Destination, RetryOn, RetryPolicy};
@@ -399,8 +401,14 @@ fn urls_and_names_are_checked() {
             ],
         ),
         (
-            "[destinations.a]\nurls = [\"https://h/x\"]\n[destinations.b]\nurls = [\"https://b/\", \"https://H:443/x\"]",
-            &["f:4: destinations.b.urls[1]: is the beginning of the URLs of `a` already"],
+            "[destinations.a]\nurls = [\"https://h/x\"]\n[destinations.b]\nurls = [\"https://b/\", \"https://H:443/x\"]\n\
+             [webhook]\nurls = [\"https://h/x/${topic}\"]\nrule.client_connect = [\n {action = \"c\"},\n \
+             {action = \"c\", destination = \"b\"},\n {action = \"c\", urls = [\"https://b/\"]},\n \
+             {action = \"c\", destination = \"d\"},\n]",
+            &[
+                "f:8: webhook.rule.client_connect[0]: needs a `destination`: its URL is one of `a` and `b`",
+                "f:11: webhook.rule.client_connect[3].destination: there is no destination `d`; known are a, b",
+            ],
         ),
         (
             "[destinations.a]\nurls = [\"https://h/x\", \"https://g/\"]\ntls.server_name = \"x.example\"",

@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 
 use hookhost_import::{Broker, Input};
-use hookhost_settings::{Place, Report, Setting, Table, Value, document, find, insert, merge, remove, variables};
+use hookhost_settings::{
+    Files, Place, Report, Setting, Table, Value, document, find, insert, merge, remove, variables,
+};
 
 use super::{Flags, Inputs};
 
@@ -16,12 +18,14 @@ pub(super) struct Merged {
     pub(super) settings: Table,
     /// The other broker, and its file if there is one.
     pub(super) broker: Option<(Broker, Option<PathBuf>)>,
+    /// The files that the broker's file includes, also those that do not exist.
+    pub(super) included: Vec<PathBuf>,
     /// Whether the rules are the operator's rules. They are not if a file with rules cannot be read.
     pub(super) has_rules: bool,
 }
 
-/// Reads and merges all sources.
-pub(super) fn read(inputs: &Inputs, report: &Report) -> Merged {
+/// Reads and merges all sources. `files` reads the files that the broker's file includes.
+pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merged {
     let mut has_rules = true;
     let mut settings = Table::new();
     if let Some(file) = &inputs.file {
@@ -49,6 +53,7 @@ pub(super) fn read(inputs: &Inputs, report: &Report) -> Merged {
         environment: &inputs.environment,
         broker: broker_name.and_then(|name| Broker::from_name(name.trim())),
         urls: urls.map(texts).as_deref(),
+        files,
     });
     let mut import = import.unwrap_or_default();
     let broker = import.broker;
@@ -83,6 +88,7 @@ pub(super) fn read(inputs: &Inputs, report: &Report) -> Merged {
     Merged {
         settings,
         broker: broker.map(|broker| (broker, path)),
+        included: import.included,
         has_rules,
     }
 }

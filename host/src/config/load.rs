@@ -78,10 +78,11 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
     }));
     match read {
         Ok(loaded) if problems.is_empty() => Ok(loaded),
-        Ok(Loaded { config, .. }) => Err(Refused {
+        Ok(Loaded { config, files, .. }) => Err(Refused {
             problems,
             rest: Box::new(config),
             has_rules: all_read,
+            files,
         }),
         Err(refused) => {
             problems.extend(refused.problems);
@@ -152,6 +153,15 @@ fn text_file(place: &Place, path: PathBuf, time: Time, problems: &mut Vec<Proble
 pub fn read_text(path: PathBuf) -> io::Result<TextFile> {
     let text = read_utf8(&path, Time::Start)?;
     Ok(TextFile { path, text })
+}
+
+/// Reads a file that a configuration includes: at most 4 MiB. Blocks.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    file::read(path, Time::Start)
 }
 
 /// The environment of this process. Variables that are not UTF-8 are left out: they cannot be settings.

@@ -30,10 +30,9 @@ mod webhook;
 use std::io;
 use std::path::PathBuf;
 
-pub use destinations::Files;
 pub use hookhost_import::{Broker, Convert, Environment, TextFile};
-pub use hookhost_settings::{Places, Problem, parse_duration, parse_size};
-pub use load::{default_file, environment, load, load_again, read_text};
+pub use hookhost_settings::{Files, Places, Problem, parse_duration, parse_size};
+pub use load::{default_file, environment, load, load_again, read_file, read_text};
 pub use mqtt::Mqtt;
 pub use refused::Refused;
 pub use restart::Fixed;
@@ -81,11 +80,13 @@ pub struct Config {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Settings that are ignored or have no effect.
+    /// Mistakes in rules and webhooks of another broker's file, which are left out.
+    pub left_out: Vec<Problem>,
+    /// Unknown keys of that file, and settings that are ignored or have no effect.
     pub warnings: Vec<Problem>,
     /// The settings that need a restart.
     pub fixed: Fixed,
-    /// The files that were read for it, except those of secrets and certificates.
+    /// The files that were read for it, except those of secrets and certificates; also included files that do not exist.
     pub files: Vec<PathBuf>,
 }
 
@@ -150,8 +151,9 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     let Merged {
         settings,
         broker,
+        included,
         has_rules,
-    } = layers::read(inputs, &report);
+    } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
     let format = find(&settings, &["webhook", "format"]).and_then(Setting::as_text);
@@ -171,14 +173,21 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         report.add_problem(unknown);
     }
     let Findings {
-        mut problems, warnings, ..
+        mut problems,
+        left_out,
+        unknown: mut warnings,
+        warnings: more,
+        ..
     } = report.finish();
+    warnings.extend(more);
+    let files = read.iter().map(|file| file.path.clone()).chain(included).collect();
     if problems.is_empty() {
         return Ok(Loaded {
             config,
             fixed,
+            left_out,
             warnings,
-            files: read.iter().map(|file| file.path.clone()).collect(),
+            files,
         });
     }
     // One value may be read as two settings, and is then reported twice.
@@ -188,6 +197,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         problems,
         rest: Box::new(config),
         has_rules,
+        files,
     })
 }
 
@@ -218,6 +228,9 @@ fn read_sections(
     };
     config.delivery.disk = sections::outbox(root.section("outbox"));
     config.delivery.destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
+    config
+        .webhook
+        .check_destinations(&config.delivery.destinations, root.report());
     config
 }
 

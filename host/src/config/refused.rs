@@ -1,6 +1,6 @@
 //! A configuration with problems, and the parts of it that can still be checked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::webhook::RulesFrom;
 use super::{Config, Problem};
@@ -19,12 +19,19 @@ pub struct Refused {
     pub(super) rest: Box<Config>,
     /// Whether it contains the operator's rules.
     pub(super) has_rules: bool,
+    /// As [`Loaded::files`](super::Loaded::files).
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Refused {
     /// The configuration without its invalid values, for finding more problems. Must not be used to start anything.
     pub fn rest(&self) -> &Config {
         &self.rest
+    }
+
+    /// The files that were read for it: one of them has to change.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Whether [`rest`](Refused::rest) has the operator's rules. It does not if a file cannot be read. Problems that a

@@ -3,11 +3,14 @@
 //! The module checks the rules and reports problems with their keys. Here the rules become JSON, and URLs are checked,
 //! because the host sends to them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
+use ::url::Url;
+use hookhost_delivery::Destinations;
 use hookhost_import::Broker;
-use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, parse_duration, url};
+use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, parse_duration, suggestion, url};
 use hookhost_webhook::{Format, RuleKey};
 use serde_json::{Map, Value as Json, json};
 
@@ -119,6 +122,60 @@ impl Webhook {
             urls_missing,
         }
     }
+}
+
+impl Webhook {
+    /// Checks that the destinations that rules name exist, and that other rules leave no choice between two destinations.
+    pub(super) fn check_destinations(&self, destinations: &Destinations, report: &Report) {
+        let shared = self.config.get("urls");
+        let known: BTreeSet<&str> = destinations.iter().map(|destination| &*destination.name).collect();
+        let events = self.config.get("rule").and_then(Json::as_object);
+        for (event, rules) in events.into_iter().flatten() {
+            for (index, rule) in rules.as_array().into_iter().flatten().enumerate() {
+                let at = format!("rule.{event}.{index}");
+                let problem = match rule.get("destination").and_then(Json::as_str) {
+                    Some(name) if known.contains(name) => None,
+                    Some(name) => {
+                        let text = unknown_destination(name, &known);
+                        self.places.problem(&format!("{at}.destination"), &text)
+                    }
+                    None => {
+                        let own = rule
+                            .get("urls")
+                            .filter(|urls| urls.as_array().is_some_and(|urls| !urls.is_empty()));
+                        let urls = own.or(shared).and_then(Json::as_array).into_iter().flatten();
+                        let mut ambiguous = urls.filter_map(|url| ambiguous(url.as_str()?, destinations));
+                        ambiguous.next().and_then(|text| {
+                            let at_rule = self.places.problem(&at, &text);
+                            at_rule.or_else(|| self.places.problem("urls", &text))
+                        })
+                    }
+                };
+                problem.into_iter().for_each(|problem| report.add_problem(problem));
+            }
+        }
+    }
+}
+
+fn unknown_destination(name: &str, known: &BTreeSet<&str>) -> String {
+    let known: Vec<&str> = known.iter().copied().collect();
+    let suggestion = match known.as_slice() {
+        [] => "none is configured".to_owned(),
+        known => suggestion(name, known, str::to_owned),
+    };
+    format!("there is no destination `{name}`; {suggestion}")
+}
+
+fn ambiguous(url: &str, destinations: &Destinations) -> Option<String> {
+    let matching = destinations.matching(&Url::parse(url).ok()?);
+    let names: Vec<String> = matching
+        .iter()
+        .map(|destination| format!("`{}`", destination.name))
+        .collect();
+    (names.len() > 1).then(|| {
+        let names = names.join(" and ");
+        format!("needs a `destination`: its URL is one of {names}")
+    })
 }
 
 /// Whether any rule has no URLs.

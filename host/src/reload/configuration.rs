@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused};
 use hookhost_delivery::Receivers;
@@ -64,7 +64,7 @@ pub(crate) fn reloadable(config: &Config) -> ReloadableSettings {
 pub(crate) struct ReadAgain {
     /// The settings for modules, or the errors of the configuration.
     pub(crate) settings: Result<ReloadableSettings, Refused>,
-    /// Warnings for the operator, although there are no errors.
+    /// Warnings for the operator, and what is left out, although there are no errors.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -84,13 +84,14 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// For a host that was started with `loaded` and has logged its warnings.
     pub(crate) fn new(origin: Origin, loaded: &Loaded) -> Configuration {
-        let unrepeatable = loaded.files.iter().find(|file| !file.is_file());
+        // An included file may be missing.
+        let unrepeatable = loaded.files.iter().find(|file| file.exists() && !file.is_file());
         Configuration {
             origin,
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
-            warned: loaded.warnings.clone(),
+            warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
         }
     }
 
@@ -113,12 +114,15 @@ impl Configuration {
         }
         let Loaded {
             config,
+            left_out,
             mut warnings,
             fixed,
             files,
         } = match self.origin.load_again() {
             Ok(loaded) => loaded,
             Err(refused) => {
+                // The mistake may be in a file that is included only now.
+                self.files = absolute(refused.files());
                 return ReadAgain {
                     settings: Err(refused),
                     warnings: Vec::new(),
@@ -129,8 +133,13 @@ impl Configuration {
         for warning in warnings.iter().filter(|warning| !self.warned.contains(warning)) {
             warn!("{warning}");
         }
+        for problem in left_out.iter().filter(|problem| !self.warned.contains(problem)) {
+            error!("left out: {problem}");
+        }
         self.files = absolute(&files);
-        let texts = warnings.iter().map(Problem::to_string).collect();
+        let left_out_texts = left_out.iter().map(|problem| format!("left out: {problem}"));
+        let texts = left_out_texts.chain(warnings.iter().map(Problem::to_string)).collect();
+        warnings.extend(left_out);
         self.warned = warnings;
         ReadAgain {
             settings: Ok(reloadable(&config)),

@@ -31,7 +31,7 @@ const SHARED: [&str; 12] = [
 ];
 
 /// Settings that only a rule may have.
-const OWN: [&str; 4] = ["action", "topics", "select", "where"];
+const OWN: [&str; 5] = ["action", "topics", "destination", "select", "where"];
 
 impl Rules {
     /// Reads rules from a configuration.
@@ -45,8 +45,8 @@ impl Rules {
     /// ```
     ///
     /// All settings are optional, except `action` in rules of format `rmqtt` and `body` in rules of format `template`. A
-    /// setting outside of a rule applies to all rules, and a rule may override it. `action`, `topics`, `select` and `where`
-    /// are settings of a rule only. `docs/webhook.md` describes each setting.
+    /// setting outside of a rule applies to all rules, and a rule may override it. `action`, `topics`,
+    /// `destination`, `select` and `where` are settings of a rule only. `docs/webhook.md` describes each setting.
     ///
     /// # Errors
     ///
@@ -217,6 +217,8 @@ impl<'a> Reader<'a> {
         let urls = urls.map(|found| self.urls(&found, format)).unwrap_or_default();
         let action = table.own("action");
         let action = action.and_then(|found| text(&found.at, found.value, &mut self.problems));
+        let destination = table.own("destination");
+        let destination = destination.and_then(|found| text(&found.at, found.value, &mut self.problems));
         let own_topics = table.own("topics");
         let topics = own_topics.map(|found| topics(&found.at, found.value, &mut self.problems));
         let shape = self.shape(&table, format);
@@ -229,6 +231,7 @@ impl<'a> Reader<'a> {
             action: action.unwrap_or_else(default_action).to_owned(),
             topics: topics.unwrap_or_default(),
             urls,
+            destination: destination.map(str::to_owned),
             select,
             condition,
             order: order.unwrap_or_default(),

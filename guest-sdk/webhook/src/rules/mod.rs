@@ -33,6 +33,8 @@ pub struct Rule {
     pub topics: Vec<TopicFilter>,
     /// The rule sends one request to each of these URLs; never empty.
     pub urls: Vec<UrlTemplate>,
+    /// The destination of the host's configuration that the requests name; `None`: the host chooses it by URL.
+    pub destination: Option<String>,
     /// The columns of EMQX 5 in the body; `None` for all.
     pub select: Option<Select>,
     /// A condition on the columns of EMQX 5; `None` accepts every event.
@@ -305,6 +307,7 @@ fn push(
         headers.retain(|(name, _)| name != "content-type");
     }
     request.headers = headers;
+    request.destination = rule.destination.clone();
     request.ordering_key = ordering_key;
     if let Some(max_age) = &rule.max_age {
         request.options.push(("max_age".to_owned(), max_age.clone()));

@@ -1,7 +1,8 @@
 //! Destinations configured by an operator: their headers and credentials, and the terms for their requests.
 //!
 //! A request belongs to the destination that it names. Without a name, it belongs to the destination with the longest
-//! prefix that matches its URL. If no prefix matches, [`Settings`] alone apply. The headers of a destination override
+//! prefix that matches its URL. If no prefix matches, or two destinations have the same prefix, [`Settings`] alone apply.
+//! The headers of a destination override
 //! headers of the same name set by a module, so credentials of the operator always win.
 
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub struct Destination {
     pub terms: Terms,
 }
 
-/// All configured receivers.
+/// All configured receivers, ordered by name.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Destinations(Arc<[Arc<Destination>]>);
 
@@ -87,7 +88,7 @@ impl From<&Settings> for Receivers {
 /// Selects the destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Via {
-    /// The destination with the longest prefix that matches the URL, if any.
+    /// The destination with the longest prefix that matches the URL, if there is one and only one.
     #[default]
     Url,
     /// The destination of this name.
@@ -110,7 +111,9 @@ pub enum DestinationError {
 
 impl FromIterator<Destination> for Destinations {
     fn from_iter<I: IntoIterator<Item = Destination>>(list: I) -> Destinations {
-        Destinations(list.into_iter().map(Arc::new).collect())
+        let mut list: Vec<Arc<Destination>> = list.into_iter().map(Arc::new).collect();
+        list.sort_by(|one, other| one.name.cmp(&other.name));
+        Destinations(list.into())
     }
 }
 
@@ -127,7 +130,7 @@ impl Destinations {
     ///
     /// [`DestinationError`]; it contains neither name nor URL.
     pub fn url(&self, name: &str, text: &str) -> Result<Url, DestinationError> {
-        let destination = self.iter().find(|destination| *destination.name == *name);
+        let destination = self.named(name);
         let prefixes = &destination.ok_or(DestinationError::Unknown)?.urls;
         if let Ok(url) = Url::parse(text) {
             let covered = prefixes.iter().any(|prefix| prefix.covers(&url));
@@ -142,17 +145,36 @@ impl Destinations {
     pub(super) fn find(&self, via: &Via, url: &Url) -> Option<&Arc<Destination>> {
         match via {
             Via::Nothing => None,
-            Via::Named(name) => self.0.iter().find(|destination| destination.name == *name),
-            Via::Url => {
-                let covering = self.0.iter().flat_map(|destination| {
-                    let covering = destination.urls.iter().filter(|prefix| prefix.covers(url));
-                    covering.map(move |prefix| (prefix.url().path().len(), destination))
-                });
-                covering
-                    .max_by_key(|(length, _)| *length)
-                    .map(|(_, destination)| destination)
-            }
+            Via::Named(name) => self.named(name),
+            Via::Url => match self.matching(url).as_slice() {
+                [destination] => Some(destination),
+                _ => None,
+            },
         }
+    }
+
+    fn named(&self, name: &str) -> Option<&Arc<Destination>> {
+        let at = self
+            .0
+            .binary_search_by(|destination| (*destination.name).cmp(name))
+            .ok()?;
+        self.0.get(at)
+    }
+
+    /// The destinations with the longest prefix that matches a URL. Two or more have the same prefix: a request has to name
+    /// one of them.
+    pub fn matching(&self, url: &Url) -> Vec<&Arc<Destination>> {
+        let length = |destination: &Arc<Destination>| {
+            let covering = destination.urls.iter().filter(|prefix| prefix.covers(url));
+            covering.map(|prefix| prefix.url().path().len()).max()
+        };
+        let Some(longest) = self.0.iter().filter_map(length).max() else {
+            return Vec::new();
+        };
+        self.0
+            .iter()
+            .filter(|destination| length(destination) == Some(longest))
+            .collect()
     }
 
     /// Returns the highest `concurrency_limit` of all destinations, or 0 without destinations.

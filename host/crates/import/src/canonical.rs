@@ -1,7 +1,8 @@
 //! What every broker's configuration is turned into: rules, destinations and settings under the names that hookhost has
 //! for them, each with the place that gave it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hookhost_settings::{Place, Report, Setting, Table, Value, insert};
 
@@ -19,6 +20,8 @@ pub(super) struct Rule {
     pub(super) topics: Vec<String>,
     /// Empty for those for all rules.
     pub(super) urls: Vec<String>,
+    /// `None`: the URL decides.
+    pub(super) destination: Option<String>,
     pub(super) method: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Option<String>,
@@ -34,6 +37,7 @@ impl Rule {
             action: None,
             topics: Vec::new(),
             urls: Vec::new(),
+            destination: None,
             method: None,
             headers: BTreeMap::new(),
             body: None,
@@ -54,6 +58,7 @@ impl Rule {
         put("action", self.action.map(Value::Text));
         put("topics", texts(self.topics));
         put("urls", texts(self.urls));
+        put("destination", self.destination.map(Value::Text));
         put("method", self.method.map(Value::Text));
         put("body", self.body.map(Value::Text));
         put("select", self.select.map(Value::Text));
@@ -108,11 +113,22 @@ impl Destination {
     }
 }
 
-/// A name that a destination may have.
-fn key_name(name: &str) -> String {
+/// A name that a destination may have. Names of EMQX are such names, but may be longer; they stay different from each
+/// other.
+pub(super) fn key_name(name: &str) -> String {
+    const LONGEST: usize = 64;
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let name: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(64).collect();
-    if name.is_empty() { "_".to_owned() } else { name }
+    let key: String = name.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    if key.is_empty() {
+        return "_".to_owned();
+    }
+    if key.len() <= LONGEST {
+        return key;
+    }
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let begin: String = key.chars().take(LONGEST - 17).collect();
+    format!("{begin}_{:016x}", hasher.finish())
 }
 
 /// The TLS settings of a destination, as far as they are given.
@@ -126,13 +142,6 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// The settings without their places.
-    pub(super) fn meaning(&self) -> (Vec<Option<&str>>, Option<bool>) {
-        let texts = [&self.ca, &self.certificate, &self.key, &self.server_name];
-        let texts = texts.map(|setting| setting.as_ref().map(|(_, text)| text.as_str()));
-        (texts.to_vec(), self.verify.as_ref().map(|(_, verify)| *verify))
-    }
-
     fn put_into(self, destination: &mut Table) {
         let texts = [
             ("ca", self.ca),
@@ -156,7 +165,7 @@ impl Tls {
 }
 
 /// A whole configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Canonical {
     pub(super) broker: Broker,
     /// The place of the whole.
@@ -189,6 +198,7 @@ impl Canonical {
             report.warning(&self.place, "has no rules: no webhook will be sent");
         }
         let place = self.place.clone();
+        let named: BTreeSet<String> = self.rules.iter().filter_map(|rule| rule.destination.clone()).collect();
         let mut origins = BTreeMap::new();
         let mut rules = Table::new();
         for rule in std::mem::take(&mut self.rules) {
@@ -208,10 +218,10 @@ impl Canonical {
             let posted = urls.filter(|url| url.to_ascii_lowercase().starts_with("http"));
             destination.urls = posted.map(|url| prefix(url)).collect();
             destination.urls.dedup();
-            if destination.is_plain() || destination.urls.is_empty() {
+            let name = key_name(&destination.name);
+            if (destination.is_plain() && !named.contains(&name)) || destination.urls.is_empty() {
                 continue;
             }
-            let name = key_name(&destination.name);
             insert(&mut self.settings, &["destinations", &name], destination.into_setting());
         }
         (self.settings, origins)
@@ -262,6 +272,8 @@ mod tests {
         for (name, key) in [("a_B-1", "a_B-1"), ("a b.é", "a_b__"), ("", "_")] {
             assert_eq!(key_name(name), key);
         }
-        assert_eq!(key_name(&"x".repeat(100)).len(), 64);
+        let long = |end: &str| key_name(&format!("{}{end}", "x".repeat(100)));
+        assert_eq!((long("a").len(), long("a")), (64, long("a")));
+        assert_ne!(long("a"), long("b"));
     }
 }

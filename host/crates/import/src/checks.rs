@@ -1,7 +1,7 @@
 //! Values that all brokers have: URLs, headers, topic filters. They are checked here, so that a problem has the line and key
 //! of the broker's own file and not of what the value was turned into.
 
-use hookhost_settings::{Place, Problem, Report, Section, Setting, Table, Value, url};
+use hookhost_settings::{Place, Problem, Report, Setting, Table, Value, url};
 use hookhost_shared::topic::TopicFilter;
 
 /// `true` or `false`, or `on` or `off`, which EMQX and NanoMQ accept.
@@ -22,15 +22,6 @@ pub(super) fn untyped(place: Place, text: impl Into<String>) -> Setting {
 pub(super) fn text(report: &Report, setting: Setting) -> Option<(Place, String)> {
     let text = report.check(setting.written())?;
     Some((setting.place, text))
-}
-
-/// Takes keys that have no effect by nature, such as a description.
-pub(super) fn remark(section: &mut Section<'_>, keys: &[&str]) {
-    for key in keys {
-        if let Some(setting) = section.take(key) {
-            section.report().note(&setting.place, "has no effect on requests");
-        }
-    }
 }
 
 /// Warns about all parts of a broker's configuration that are not about webhooks, in one warning.
@@ -105,7 +96,7 @@ pub(super) fn header(report: &Report, place: &Place, name: &str, value: &str) ->
     }
     let name = name.to_ascii_lowercase();
     if OWN_HEADERS.contains(&name.as_str()) {
-        report.warning(place, "is ignored: the host sets this header itself");
+        report.ignored(place, "the host sets this header itself");
         return None;
     }
     Some((name, value.trim().to_owned()))

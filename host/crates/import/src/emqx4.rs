@@ -15,7 +15,7 @@
 //! | `web.hook.request_timeout`, `connect_timeout` | `delivery.http_timeout`, `connect_timeout`; EMQX has them fixed at 5 s |
 //! | `web.hook.rule.HOOK.EVENT.N` | `webhook.rule.EVENT` |
 
-use hookhost_settings::{Place, Report, Setting, Table, Value, format_duration};
+use hookhost_settings::{Place, Report, Setting, Value, format_duration, suggestion};
 
 use super::canonical::{Canonical, Destination, Rule, Tls};
 use super::checks::{self, untyped};
@@ -53,10 +53,7 @@ const KEYS: [&str; 18] = [
 
 /// Reads file and variables; the module's documentation lists the keys.
 pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
-    let mut settings = match sources.file {
-        Some((path, text)) => web_hook::lines(path, text, report),
-        None => Table::new(),
-    };
+    let mut settings = web_hook::lines(sources, report);
     for variable in &sources.variables {
         let upper = variable.name.to_ascii_uppercase();
         let Some(key) = upper.strip_prefix(PREFIX) else {
@@ -154,12 +151,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
                 rules.push((number(name), rule));
             }
         } else {
-            report.unknown_name(
-                &setting.place,
-                &key,
-                &KEYS,
-                !setting.place.is_variable() && sources.file.is_some(),
-            );
+            unknown_key(report, &setting.place, &key, sources.file.is_some());
         }
     }
     rules.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -167,6 +159,15 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     canonical.rules = web_hook::without_repetition(report, rules);
     canonical.destinations.push(destination);
     canonical.into_settings(report)
+}
+
+/// An unknown key. The plugin does not load with one in its file, and ignores one in a variable.
+fn unknown_key(report: &Report, place: &Place, key: &str, has_file: bool) {
+    if has_file && !place.is_variable() {
+        report.problem(place, format!("unknown key; {}", suggestion(key, &KEYS, str::to_owned)));
+    } else {
+        report.unknown_name(place, key, &KEYS);
+    }
 }
 
 /// The sort key of a rule: 2 before 10.

@@ -1,7 +1,7 @@
-//! Variables in a file, one `NAME=value` to a line, as `docker run --env-file` and compose take them.
+//! Variables in a file, one `NAME=value` to a line, read as compose reads its `.env` files.
 //!
-//! The value extends to the end of the line, as in Docker. Single or double quotes around the whole value are removed, as
-//! compose and shells do. A line that begins with `#` is a comment; `export` before a name is allowed.
+//! A line that begins with `#` is a comment, and so is the rest of a line after a blank and `#`. Quotes around a value are
+//! taken away; in double quotes, `\\`, `\"`, `\n`, `\r` and `\t` are escapes. `export` before a name is allowed.
 
 use std::path::Path;
 
@@ -23,20 +23,20 @@ pub(super) fn read(path: &Path, text: &str, report: &Report) -> Vec<Variable> {
             continue;
         }
         let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        let Some((name, value)) = line.split_once('=') else {
-            report.problem(&Place::line(path, index + 1, ""), "should be NAME=value");
+        let place = |name: &str| Place::line(path, index + 1, name);
+        if line.starts_with("- ") {
+            let text = "should be NAME=value, without the \"- \" of a list in a compose file";
+            report.problem(&place(""), text);
+            continue;
+        }
+        let named = line.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+        let Some((name, value)) = named.filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
+        else {
+            report.problem(&place(""), "should be NAME=value");
             continue;
         };
-        let (name, value) = (name.trim(), value.trim());
-        let place = Place::line(path, index + 1, name);
-        let whole = |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
-        let inner = value.get(1..value.len().saturating_sub(1)).unwrap_or_default();
-        let value = match value {
-            _ if whole('\'') => inner.to_owned(),
-            // Only the escapes that the shell and compose remove.
-            _ if whole('"') => inner.replace("\\\"", "\"").replace("\\\\", "\\"),
-            value => value.to_owned(),
-        };
+        let place = place(name);
+        let value = value_of(value);
         if let Some(before) = variables.iter().find(|known| known.name == name) {
             report.warning(&before.place, format!("is not used: line {} sets it again", index + 1));
         }
@@ -50,6 +50,57 @@ pub(super) fn read(path: &Path, text: &str, report: &Report) -> Vec<Variable> {
     variables
 }
 
+/// A value without quotes and comment.
+fn value_of(text: &str) -> String {
+    let is_end =
+        |rest: &str| rest.is_empty() || (rest.starts_with(char::is_whitespace) && rest.trim_start().starts_with('#'));
+    if let Some((inner, rest)) = text.strip_prefix('\'').and_then(|text| text.split_once('\''))
+        && is_end(rest)
+    {
+        return inner.to_owned();
+    }
+    if let Some((inner, rest)) = text.strip_prefix('"').and_then(in_double_quotes)
+        && is_end(rest)
+    {
+        return inner;
+    }
+    let comment = text.match_indices('#').find(|(at, _)| {
+        let before = text.get(..*at).unwrap_or_default();
+        before.is_empty() || before.ends_with(char::is_whitespace)
+    });
+    let value = comment.and_then(|(at, _)| text.get(..at)).unwrap_or(text);
+    value.trim_end().to_owned()
+}
+
+/// A text up to its closing quote, and what follows.
+fn in_double_quotes(text: &str) -> Option<(String, &str)> {
+    let mut inner = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => return Some((inner, chars.as_str())),
+            '\\' => match chars.next()? {
+                'n' => inner.push('\n'),
+                'r' => inner.push('\r'),
+                't' => inner.push('\t'),
+                escaped @ ('"' | '\\') => inner.push(escaped),
+                other => inner.extend(['\\', other]),
+            },
+            c => inner.push(c),
+        }
+    }
+    None
+}
+
+/// The value of a variable of the environment. A compose file with `- NAME=""` gives a value of two quotes and means an
+/// empty one.
+pub(super) fn without_empty_quotes(value: &str) -> &str {
+    match value.trim() {
+        "\"\"" | "''" => "",
+        _ => value,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use hookhost_settings::Problem;
@@ -58,7 +109,8 @@ mod tests {
 
     #[test]
     fn lines_become_variables() {
-        let text = "# c\n A=1 \nexport B='x y'\nC=\"say \\\"hi\\\"\"\nD={\"a\": \"#b\"}\nA=2\nE=\"\nnonsense\n";
+        let text = "# c\n A=1 \nexport B='x y'\nC=\"say \\\"hi\\\"\"\nD={\"a\": \"#b\"}\nA=2\nE=\"\nnonsense\n\
+                    - EMQX_WEB__HOOK__URL=http://h/\nA B=1\n";
         let report = Report::default();
         let variables = read(Path::new("f"), text, &report);
         let shown: Vec<(&str, &str)> = variables.iter().map(|v| (v.name.as_str(), v.value.as_str())).collect();
@@ -75,6 +127,40 @@ mod tests {
         let findings = report.finish();
         let told = |list: &[Problem]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(told(&findings.warnings), ["f:2: A: is not used: line 6 sets it again"]);
-        assert_eq!(told(&findings.problems), ["f:8: should be NAME=value"]);
+        assert_eq!(
+            told(&findings.problems),
+            [
+                "f:8: should be NAME=value",
+                "f:9: should be NAME=value, without the \"- \" of a list in a compose file",
+                "f:10: should be NAME=value",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_lose_quotes_and_comments() {
+        for (text, value) in [
+            ("", ""),
+            ("http://h/#a", "http://h/#a"),
+            ("http://h/ # the receiver", "http://h/"),
+            ("http://h/\t# the receiver", "http://h/"),
+            ("# nothing", ""),
+            ("\"\"", ""),
+            ("''", ""),
+            ("\"a # b\" # c", "a # b"),
+            ("'a # b' # c", "a # b"),
+            ("\"a\\n\\\\n\\d\"", "a\n\\n\\d"),
+            ("'a\\n'", "a\\n"),
+            // Quotes that do not enclose the whole value belong to it.
+            ("\"a\"b", "\"a\"b"),
+            ("SELECT * FROM \"t/#\"", "SELECT * FROM \"t/#\""),
+            ("\"a\", \"b\"", "\"a\", \"b\""),
+            ("007", "007"),
+        ] {
+            assert_eq!(value_of(text), value, "{text}");
+        }
+        for (value, expected) in [("\"\"", ""), (" '' ", ""), ("", ""), ("\"a\"", "\"a\""), (" a", " a")] {
+            assert_eq!(without_empty_quotes(value), expected, "{value}");
+        }
     }
 }

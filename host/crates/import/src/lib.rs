@@ -1,15 +1,26 @@
 //! The webhook configuration of EMQX, NanoMQ and RMQTT as settings of hookhost.
 //!
 //! [`read`] takes a broker's file, the environment, or both, and returns an [`Import`]: the same settings under the names
-//! that hookhost has for them, each with the place where the broker's configuration gives it, and all problems and
-//! warnings. The host checks these settings like any other. [`Convert`] writes them as a configuration file.
+//! that hookhost has for them, each with the place where the broker's configuration gives it, and all findings. The host
+//! checks these settings like any other. [`Convert`] writes them as a configuration file.
 //!
 //! The keys of a file tell which broker it belongs to, because brokers do not agree on file names; the caller may name the
 //! broker instead. Variables override the file, as they do with those brokers, and are enough without one. A file may
 //! also hold nothing but variables.
 //!
-//! Each broker's module lists its keys and what becomes of them. A key is honoured, or a warning gives the reason why not.
-//! Nothing here reads files or the environment.
+//! Each broker's module lists its keys and what becomes of them:
+//!
+//! | key | result |
+//! | --- | --- |
+//! | known, with a meaning here | a setting |
+//! | known, without a meaning here | [`Findings::ignored`], and one warning that names all of them |
+//! | known, and hookhost cannot carry out what it asks for | a warning; a mistake if other requests would be sent |
+//! | unknown | [`Findings::unknown`] |
+//!
+//! EMQX 5 starts although a rule or webhook does not work, so a mistake in one of them leaves out only this one
+//! ([`Findings::left_out`]), as long as a rule is left. Other mistakes are [`Findings::problems`].
+//!
+//! Nothing here reads the environment, and files only by the function that the caller passes ([`Input::files`]).
 
 mod broker;
 mod canonical;
@@ -21,6 +32,7 @@ mod env_file;
 mod events;
 mod fit;
 mod hocon;
+mod includes;
 mod nanomq;
 mod recognise;
 mod rmqtt;
@@ -29,11 +41,12 @@ mod tests;
 mod verify;
 mod web_hook;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hookhost_settings::{Findings, Place, Problem, Report, Table, UnknownKeys};
+use hookhost_settings::{Files, Findings, Place, Problem, Report, Table, UnknownKeys, Value, find};
 
 pub use broker::Broker;
 pub use convert::Convert;
@@ -56,7 +69,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A broker's configuration.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// The broker's file; `None` for the environment alone.
     pub file: Option<&'a TextFile>,
@@ -66,6 +79,8 @@ pub struct Input<'a> {
     pub broker: Option<Broker>,
     /// URLs that override those for all rules.
     pub urls: Option<&'a [String]>,
+    /// Reads the files that the broker's file includes.
+    pub files: &'a Files<'a>,
 }
 
 /// A broker's configuration as settings of hookhost.
@@ -79,6 +94,8 @@ pub struct Import {
     pub origins: BTreeMap<String, Place>,
     /// Problems and warnings; notes are for a converted file.
     pub findings: Findings,
+    /// The files that the broker's file includes, also those that do not exist.
+    pub included: Vec<PathBuf>,
 }
 
 impl Import {
@@ -101,6 +118,13 @@ type Settings = (Table, BTreeMap<String, Place>);
 ///
 /// A file of an unknown format is a problem, and so are variables of several brokers without a file.
 pub fn read(input: &Input<'_>) -> Option<Import> {
+    let mut import = read_in_full(input)?;
+    import.findings.warnings.extend(summary(&import.findings.ignored));
+    Some(import)
+}
+
+/// As [`read`], without the warning that sums up the keys without a meaning.
+fn read_in_full(input: &Input<'_>) -> Option<Import> {
     match input.file {
         Some(file) => Some(read_file(input, &file.path, &file.text)),
         None => read_variables(input),
@@ -117,6 +141,9 @@ struct Sources<'a> {
     variables: Vec<Variable>,
     environment: &'a Environment,
     urls: Option<&'a [String]>,
+    files: &'a Files<'a>,
+    /// The files that the file includes.
+    included: RefCell<Vec<PathBuf>>,
 }
 
 impl Sources<'_> {
@@ -142,7 +169,7 @@ impl Sources<'_> {
 }
 
 fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
-    let (broker, is_variables) = match (recognise(text), input.broker) {
+    let (broker, is_variables) = match (recognise(path, text, input.files), input.broker) {
         (Kind::Own, None) => {
             let text = "is a configuration of hookhost itself: use --config for it";
             return Import::refused(Problem::of_file(path, text));
@@ -157,13 +184,20 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
         (Kind::Variables(broker), None) => (broker, true),
         (Kind::File(broker), None) => (broker, false),
     };
-    let report = report_for(broker);
+    let report = Report::new(UnknownKeys::Listed);
     let mut variables = Vec::new();
     if is_variables {
         variables = env_file::read(path, text, &report);
-        for variable in variables.iter().filter(|variable| !broker.has_variable(&variable.name)) {
-            let text = format!("is ignored: it is not a webhook setting of {broker}");
-            report.warning(&variable.place, text);
+        let others = variables.iter().filter(|variable| !broker.has_variable(&variable.name));
+        let others: Vec<&Variable> = others.collect();
+        if let Some(first) = others.first() {
+            let names: Vec<&str> = others.iter().map(|variable| variable.name.as_str()).collect();
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            let place = Place {
+                key: names.join(", "),
+                ..first.place.clone()
+            };
+            report.warning(&place, format!("{verb} ignored: {broker} has no such webhook settings"));
         }
     }
     variables.extend(variables_of(broker, input.environment));
@@ -173,6 +207,8 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
         variables,
         environment: input.environment,
         urls: input.urls,
+        files: input.files,
+        included: RefCell::default(),
     };
     for other in Broker::ALL.into_iter().filter(|other| *other != broker) {
         if let Some(variable) = variables_of(other, input.environment).first() {
@@ -208,16 +244,10 @@ fn read_variables(input: &Input<'_>) -> Option<Import> {
         variables: variables_of(*broker, input.environment),
         environment: input.environment,
         urls: input.urls,
+        files: input.files,
+        included: RefCell::default(),
     };
-    Some(import(*broker, &sources, report_for(*broker)))
-}
-
-/// A report that treats unknown keys as the broker does: EMQX does not start with one in a file, others ignore them.
-fn report_for(broker: Broker) -> Report {
-    Report::new(match broker {
-        Broker::Emqx4 | Broker::Emqx5 => UnknownKeys::ProblemInFiles,
-        Broker::Nanomq | Broker::Rmqtt => UnknownKeys::Warning,
-    })
+    Some(import(*broker, &sources, Report::new(UnknownKeys::Listed)))
 }
 
 fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
@@ -227,16 +257,45 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
         Broker::Emqx5 => emqx5::read(sources, &report),
         Broker::Nanomq => nanomq::read(sources, &report),
     };
-    // RMQTT's rules have hookhost's own form, and the default module checks them.
-    if broker != Broker::Rmqtt {
+    // RMQTT's rules have hookhost's own form, and the default module checks them; those of EMQX 5 are checked one by one.
+    if matches!(broker, Broker::Emqx4 | Broker::Nanomq) {
         verify::verify(&settings, &origins, &report);
+    }
+    let mut findings = report.finish();
+    // Without any rule there is nothing that could start.
+    let rules = find(&settings, &["webhook", "rule"]).map(|setting| &setting.value);
+    if matches!(rules, Some(Value::Table(rules)) if rules.is_empty()) {
+        findings.problems.append(&mut findings.left_out);
     }
     Import {
         broker: Some(broker),
         settings,
         origins,
-        findings: report.finish(),
+        findings,
+        included: sources.included.take(),
     }
+}
+
+/// One warning that names all keys without a meaning.
+fn summary(ignored: &[Problem]) -> Option<Problem> {
+    let first = &ignored.first()?.place;
+    let mut names: Vec<&str> = Vec::new();
+    let mut known = BTreeSet::new();
+    for problem in ignored {
+        let name = match problem.place.is_variable() {
+            true => problem.place.key.as_str(),
+            false => problem.place.key.rsplit('.').next().unwrap_or_default(),
+        };
+        if known.insert(name) {
+            names.push(name);
+        }
+    }
+    let place = Place {
+        key: names.join(", "),
+        ..first.clone()
+    };
+    let verb = if names.len() == 1 { "has" } else { "have" };
+    Some(place.problem(format!("{verb} no meaning in hookhost")))
 }
 
 /// The variables of a broker, by name.
@@ -244,7 +303,7 @@ fn variables_of(broker: Broker, environment: &Environment) -> Vec<Variable> {
     let own = environment.iter().filter(|(name, _)| broker.has_variable(name));
     let variables = own.map(|(name, value)| Variable {
         name: name.clone(),
-        value: value.clone(),
+        value: env_file::without_empty_quotes(value).to_owned(),
         place: Place::variable(name),
     });
     variables.collect()

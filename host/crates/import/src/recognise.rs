@@ -1,5 +1,11 @@
-//! Recognises the broker of a text by the keys at the beginnings of its lines; the first test that fits decides.
+//! Recognises the broker of a text by the keys at the beginnings of its lines; the first test that fits decides. A text
+//! without such keys is what the files are that it includes.
 
+use std::path::Path;
+
+use hookhost_settings::Files;
+
+use super::includes::{At, Includes, Loaded};
 use super::{Broker, emqx5, rmqtt};
 
 /// What a text is.
@@ -14,9 +20,44 @@ pub(super) enum Kind {
     Unknown,
 }
 
-/// Recognises a text.
-pub(super) fn recognise(text: &str) -> Kind {
-    let keys = roots(text);
+/// Recognises a file.
+pub(super) fn recognise(path: &Path, text: &str, files: &Files<'_>) -> Kind {
+    recognise_at(0, text, &mut Includes::of(path, files))
+}
+
+fn recognise_at(file: usize, text: &str, includes: &mut Includes<'_>) -> Kind {
+    let kind = by_keys(&roots(text));
+    if kind != Kind::Unknown {
+        return kind;
+    }
+    for (index, line) in text.lines().enumerate() {
+        let Some(name) = included(line) else { continue };
+        // What is wrong with an include is reported when the file is read.
+        let at = At { file, line: index + 1 };
+        let Ok(Some(Loaded { file, text })) = includes.load(at, name, false) else {
+            continue;
+        };
+        let kind = recognise_at(file, &text, includes);
+        includes.leave(file);
+        if kind != Kind::Unknown {
+            return kind;
+        }
+    }
+    Kind::Unknown
+}
+
+/// The file that a line includes: in quotes in HOCON, without in the lines of EMQX 4.
+fn included(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("include")?;
+    match rest.split_once('"') {
+        Some((before, name)) if !before.contains(['=', ':', '{']) => Some(name.split('"').next().unwrap_or_default()),
+        Some(_) => None,
+        None => rest.starts_with(char::is_whitespace).then(|| rest.trim()),
+    }
+}
+
+/// Recognises the keys that lines begin with.
+fn by_keys(keys: &[&str]) -> Kind {
     let any = |test: &dyn Fn(&str) -> bool| keys.iter().any(|key| test(key));
     let below = |key: &str, root: &str| {
         key.strip_prefix(root)
@@ -98,6 +139,8 @@ fn depth_after(mut depth: usize, line: &str) -> usize {
 }
 
 fn key(line: &str) -> &str {
+    // A line of a list in a compose file is reported where the variables are read.
+    let line = line.strip_prefix("- ").unwrap_or(line);
     let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
     if let Some((name, rest)) = line.strip_prefix('"').and_then(|line| line.split_once('"')) {
         let is_key = rest.trim_start().starts_with(['=', ':', '{', '.']);
@@ -129,6 +172,12 @@ mod tests {
             ("web.hook.api.url = http://a", File(Emqx4)),
             ("# c\nEMQX_WEB__HOOK__URL=http://a", Variables(Emqx4)),
             ("export EMQX_ACTIONS__HTTP__A__CONNECTOR=c", Variables(Emqx5)),
+            ("- EMQX_WEB__HOOK__URL=http://a", Variables(Emqx4)),
+            ("node.name = x\ninclude \"cluster.hocon\"", File(Emqx5)),
+            ("include required(\"more.conf\")", File(Emqx5)),
+            ("include \"nothing.conf\"", Unknown),
+            ("node.name = x\ninclude plugins/emqx_web_hook.conf", File(Emqx4)),
+            ("include \"emqx.conf\"", Unknown),
             ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_URLS=http://a", Variables(Rmqtt)),
             ("connectors.http.a {\n url = \"x\" }", File(Emqx5)),
             ("{\"connectors\": {\"http\": {}}}", File(Emqx5)),
@@ -150,8 +199,14 @@ mod tests {
             ("urlsx = []\nwebhooks = 1", Unknown),
             ("\u{0}\u{fffd}[[[[", Unknown),
         ];
+        let files: &Files<'_> = &|path| match path.to_str() {
+            Some("etc/plugins/emqx_web_hook.conf") => Ok(b"web.hook.url = http://a".to_vec()),
+            Some("etc/cluster.hocon") => Ok(b"actions.http.a { connector = c }".to_vec()),
+            Some("etc/more.conf") => Ok(b"include \"cluster.hocon\"".to_vec()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        };
         for (text, expected) in cases {
-            assert_eq!(recognise(text), expected, "{text}");
+            assert_eq!(recognise(Path::new("etc/emqx.conf"), text, files), expected, "{text}");
         }
     }
 }

@@ -2,6 +2,10 @@
 
 mod emqx4;
 mod emqx5;
+mod files;
+mod nanomq;
+mod rmqtt;
+mod versions;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
@@ -10,7 +14,14 @@ use hookhost_settings::{JsonDates, Value};
 
 use super::*;
 
+/// No file can be read.
+const NO_FILES: &Files<'static> = &|_| Err(std::io::ErrorKind::NotFound.into());
+
 fn import(path: &str, text: &str, variables: &[(&str, &str)]) -> Import {
+    import_with(path, text, variables, NO_FILES)
+}
+
+fn import_with(path: &str, text: &str, variables: &[(&str, &str)], files: &Files<'_>) -> Import {
     let environment = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -24,6 +35,7 @@ fn import(path: &str, text: &str, variables: &[(&str, &str)]) -> Import {
         environment: &environment,
         broker: None,
         urls: None,
+        files,
     };
     read(&input).expect("a configuration")
 }
@@ -37,7 +49,12 @@ fn shown(problems: &[Problem]) -> Vec<String> {
 pub(super) fn check(path: &str, text: &str, variables: &[(&str, &str)], problems: &[&str], warnings: &[&str]) {
     let findings = import(path, text, variables).findings;
     assert_eq!(shown(&findings.problems), problems, "problems of {text}");
-    assert_eq!(shown(&findings.warnings), warnings, "warnings of {text}");
+    assert_eq!(all_warnings(&findings), warnings, "warnings of {text}");
+}
+
+/// Unknown keys, and then the other warnings.
+fn all_warnings(findings: &Findings) -> Vec<String> {
+    [shown(&findings.unknown), shown(&findings.warnings)].concat()
 }
 
 /// The settings of a configuration without problems, as JSON by section and key, and the warnings.
@@ -57,7 +74,7 @@ fn settings(path: &str, text: &str, variables: &[(&str, &str)]) -> (Json, Vec<St
         }
     }
     assert_eq!(report.finish(), Findings::default());
-    (Json::Object(settings), shown(&import.findings.warnings))
+    (Json::Object(settings), all_warnings(&import.findings))
 }
 
 fn text_file(text: &str) -> TextFile {
@@ -75,85 +92,6 @@ const BRIDGE: &str = include_str!("testdata/emqx5-bridge.conf");
 const NANOMQ: &str = include_str!("testdata/nanomq.conf");
 const NANOMQ_PAGE: &str = include_str!("testdata/nanomq-page.conf");
 const NANOMQ_OLD: &str = include_str!("testdata/nanomq-old.conf");
-
-#[test]
-fn nanomq_in_its_forms() {
-    let rules = json!({
-        "client_connack": [{}], "client_disconnected": [{}],
-        "message_publish": [{"topics": ["a/b/c", "foo/#"]}],
-    });
-    let (block, warnings) = settings("f", NANOMQ, &[]);
-    let expected = json!({
-        "webhook.format": "nanomq",
-        "webhook.urls": ["http://127.0.0.1:8888/hook"],
-        "webhook.payload_encoding": "base64",
-        "webhook.rule": rules,
-        "delivery.concurrency_limit": 8,
-        "delivery.connect_timeout": "3s",
-        "delivery.http_timeout": "3s",
-        "destinations.webhook": {"urls": ["http://127.0.0.1:8888/hook"], "headers": {"x-a": "b"}},
-    });
-    assert_eq!(block, expected);
-    assert_eq!(
-        warnings,
-        [
-            "f:2: mqtt: is ignored: it is not about webhooks",
-            "f:18: webhook.ssl: is ignored: it is disabled, or the URL is not https",
-            "f:19: webhook.colour: unknown key, ignored; known are events, rules, enable, url, headers, body, encode_payload, pool_size, cancel_timeout, ssl, tls",
-        ]
-    );
-
-    let (page, warnings) = settings("f", NANOMQ_PAGE, &[]);
-    let expected = json!({
-    "webhook.format": "nanomq",
-    "webhook.urls": ["http://127.0.0.1:80"],
-    "webhook.rule": {"client_connack": [{}], "message_publish": [{"topics": ["a/b/c"]}]},
-    "delivery.concurrency_limit": 32,
-        });
-    assert_eq!(page, expected);
-    assert_eq!(warnings, [""; 0]);
-
-    let (old, warnings) = settings("f", NANOMQ_OLD, &[]);
-    let expected = json!({
-        "webhook.format": "nanomq",
-        "webhook.urls": ["https://h/x"],
-        "webhook.payload_encoding": "base62",
-        "webhook.rule": {"message_publish": [{}], "message_acked": [{"topics": ["a"]}]},
-        "delivery.concurrency_limit": 4,
-        "destinations.webhook": {
-            "urls": ["https://h/x"],
-            "tls": {"ca": "/etc/ca.pem", "verify": true},
-        },
-    });
-    assert_eq!(old, expected);
-    assert_eq!(
-        warnings,
-        [
-            "f:12: web.hook.rule.message.acked.1: message_acked is sent here; NanoMQ itself never sends it",
-            "f:2: mqtt: is ignored: it is not about webhooks",
-            "f:8: web.hook.ssl.cacertfile: is used here; NanoMQ itself ignores it and sends without TLS",
-        ]
-    );
-}
-
-#[test]
-fn nanomq_mistakes_come_all_at_once() {
-    check(
-        "f",
-        "webhook {\n url = \"tcp://h\"\n pool_size = 0\n events = [\n { event = on_message_publsh }\n { topic = \"a\" }\n { event = on_message_publish, topic = \"a/#/b\" }\n { event = on_message_dropped }\n { evnt = on_client_connack }\n]\n}",
-        &[],
-        &[
-            "f:5: webhook.events[0].event: unknown event; the nearest known one is on_message_publish",
-            "f:6: webhook.events[1]: needs an event, such as \"on_message_publish\"",
-            "f:7: webhook.events[2].topic: `a/#/b` is not a topic filter: '#' must be the whole last level of a topic filter",
-            "f:8: webhook.events[3].event: unknown event; the nearest known one is on_message_acked",
-            "f:9: webhook.events[4]: needs an event, such as \"on_message_publish\"; evnt is not known, is event meant?",
-            "f:2: webhook.url: `tcp://h` is not a URL of a web service: only http:// and https:// can be posted to",
-            "f:3: webhook.pool_size: should be between 1 and 65535",
-        ],
-        &["f:9: webhook.events[4].evnt: unknown key, ignored; the nearest known one is event"],
-    );
-}
 
 #[test]
 fn what_cannot_be_told_says_so() {
@@ -189,6 +127,7 @@ fn what_cannot_be_told_says_so() {
         environment: &none,
         broker: None,
         urls: None,
+        files: NO_FILES,
     };
     assert!(read(&input).is_none());
     // The user may name the broker.
@@ -233,7 +172,7 @@ proptest! {
             any_text(&damaged, broker);
         }
         let environment = BTreeMap::new();
-        read(&Input { file: Some(&text_file(&damaged)), environment: &environment, broker: None, urls: None });
+        read(&Input { file: Some(&text_file(&damaged)), environment: &environment, broker: None, urls: None, files: NO_FILES });
     }
 }
 
@@ -248,6 +187,7 @@ fn any_text(text: &str, broker: usize) {
         environment: &environment,
         broker: Some(Broker::ALL[broker]),
         urls: None,
+        files: NO_FILES,
     };
     read(&input);
 }

@@ -3,51 +3,72 @@
 //! A value extends to the end of its line, `#` included; a comment is a line that begins with `#`. Of repeated keys the last
 //! one counts. The two brokers share the rules: `web.hook.rule.<hook>.<event>.<n> = {"action": …, "topic": …}`.
 
-use std::path::Path;
-
 use hookhost_shared::nearest::nearest;
 use serde_json::Value as Json;
 
 use hookhost_settings::{Place, Report, Setting, Table};
 
+use super::Sources;
 use super::canonical::Rule;
 use super::checks::{self, untyped};
 use super::events::{HookEvent, Meant, find};
+use super::includes::{At, Includes, Loaded};
 
 /// The prefix of both brokers' rules.
 pub(super) const RULE: &str = "web.hook.rule.";
 
-/// The settings of a file, those that do not begin with `web.hook.` included. Other lines are problems.
-pub(super) fn lines(path: &Path, text: &str, report: &Report) -> Table {
+/// The settings of the file and of those that it includes, those that do not begin with `web.hook.` included. Other lines
+/// are problems.
+pub(super) fn lines(sources: &Sources<'_>, report: &Report) -> Table {
     let mut settings = Table::new();
+    let Some((path, text)) = sources.file else {
+        return settings;
+    };
+    let mut includes = Includes::of(path, sources.files);
+    lines_of(0, text, &mut includes, &mut settings, report);
+    sources.included.borrow_mut().extend(includes.included());
+    for (at, text) in &includes.warnings {
+        report.warning(&includes.place(*at, ""), text);
+    }
+    settings
+}
+
+fn lines_of(file: usize, text: &str, includes: &mut Includes<'_>, settings: &mut Table, report: &Report) {
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let place = |key: &str| Place::line(path, index + 1, key);
-        if let Some(file) = line.strip_prefix("include ") {
-            let text = format!(
-                "include is not followed, and the settings of {} are missing here",
-                file.trim()
-            );
-            report.warning(&place(""), text);
+        let at = At { file, line: index + 1 };
+        if let Some(name) = line.strip_prefix("include ") {
+            match includes.load(at, name.trim().trim_matches('"'), false) {
+                Err(text) => report.problem(&includes.place(at, ""), text),
+                Ok(None) => {}
+                Ok(Some(Loaded { file, text })) => {
+                    lines_of(file, &text, includes, settings, report);
+                    includes.leave(file);
+                }
+            }
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            report.problem(&place(""), "should be `key = value`");
+            report.problem(&includes.place(at, ""), "should be `key = value`");
             continue;
         };
         let (key, value) = (key.trim(), value.trim());
         if key.is_empty() {
-            report.problem(&place(""), "has no key before the =");
+            report.problem(&includes.place(at, ""), "has no key before the =");
             continue;
         }
-        if let Some(before) = settings.insert(key.to_owned(), untyped(place(key), value)) {
-            report.warning(&before.place, format!("is not used: line {} sets it again", index + 1));
+        let place = includes.place(at, key);
+        if let Some(before) = settings.insert(key.to_owned(), untyped(place.clone(), value)) {
+            let again = Place {
+                key: String::new(),
+                ..place
+            };
+            report.warning(&before.place, format!("is not used: {again} sets it again"));
         }
     }
-    settings
 }
 
 /// One rule. `name` is the key without `web.hook.rule.`.

@@ -154,18 +154,6 @@ impl Setting {
         (values, problems)
     }
 
-    /// The elements of a list.
-    ///
-    /// # Errors
-    ///
-    /// The value has another type.
-    pub fn into_list(self) -> Result<Vec<Setting>, Problem> {
-        match self.value {
-            Value::List(list) => Ok(list),
-            _ => Err(self.mismatch("a list")),
-        }
-    }
-
     fn words<T>(&self, read: impl Fn(&str) -> Result<T, String>) -> impl Iterator<Item = Result<T, Problem>> {
         let words = self.as_text().unwrap_or_default().split_whitespace();
         words.map(move |word| read(word).map_err(|text| self.place.problem(text)))

@@ -36,6 +36,7 @@ mod report;
 mod section;
 mod setting;
 mod suggestion;
+mod tree;
 pub mod units;
 pub mod url;
 pub mod variables;
@@ -44,6 +45,10 @@ pub use place::{Place, Problem, Source, error_line};
 pub use places::Places;
 pub use report::{Findings, Report, UnknownKeys};
 pub use section::Section;
-pub use setting::{JsonDates, Setting, Table, Value, find, find_mut, insert, merge, remove};
+pub use setting::{JsonDates, Setting, Table, Value};
 pub use suggestion::suggestion;
+pub use tree::{find, find_mut, insert, merge, remove};
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
+
+/// Reads a whole file. The error is the reason why it cannot be read.
+pub type Files<'a> = dyn Fn(&std::path::Path) -> std::io::Result<Vec<u8>> + 'a;

@@ -1,4 +1,7 @@
-//! What reading has found: problems, warnings and notes.
+//! What reading has found: problems, items that are left out, unknown keys, warnings and notes.
+//!
+//! A file of another broker has items: rules, actions, connectors. Each item is read with a report of its own
+//! ([`Report::item`]). If an item has problems, only this item is left out ([`Report::add_item`]).
 
 use std::cell::RefCell;
 
@@ -11,10 +14,8 @@ pub enum UnknownKeys {
     /// A problem that suggests the nearest key of the whole configuration.
     #[default]
     Problem,
-    /// A problem in a file and a warning in the environment, with the nearest key of the same table.
-    ProblemInFiles,
-    /// A warning with the nearest key of the same table.
-    Warning,
+    /// Listed in [`Findings::unknown`], with the nearest key of the same table.
+    Listed,
 }
 
 /// Collects what reading finds. It is shared by all sections of a configuration, so that reading goes on after a
@@ -34,10 +35,34 @@ pub struct Report {
 pub struct Findings {
     /// Mistakes: the configuration cannot be used.
     pub problems: Vec<Problem>,
+    /// Mistakes in items, such as rules, that are left out. The rest of the configuration can be used.
+    pub left_out: Vec<Problem>,
+    /// Unknown keys, which are ignored.
+    pub unknown: Vec<Problem>,
     /// What is ignored or does nothing.
     pub warnings: Vec<Problem>,
+    /// Known keys without a meaning in hookhost, each with the reason.
+    pub ignored: Vec<Problem>,
     /// What needs no attention, but is worth a comment in a converted file.
     pub notes: Vec<Problem>,
+}
+
+impl Findings {
+    /// The same findings for a user who accepts no guess: items that are left out and unknown keys are problems.
+    pub fn strict(mut self) -> Findings {
+        self.problems.append(&mut self.left_out);
+        self.problems.append(&mut self.unknown);
+        self
+    }
+
+    fn append(&mut self, mut more: Findings) {
+        self.problems.append(&mut more.problems);
+        self.left_out.append(&mut more.left_out);
+        self.unknown.append(&mut more.unknown);
+        self.warnings.append(&mut more.warnings);
+        self.ignored.append(&mut more.ignored);
+        self.notes.append(&mut more.notes);
+    }
 }
 
 impl Report {
@@ -64,6 +89,30 @@ impl Report {
         self.findings.borrow_mut().notes.push(place.problem(text));
     }
 
+    /// Adds a known key that has no meaning here. The text is the reason.
+    pub fn ignored(&self, place: &Place, reason: impl Into<String>) {
+        self.findings.borrow_mut().ignored.push(place.problem(reason));
+    }
+
+    /// Adds a mistake of an item that is left out.
+    pub fn left_out(&self, problem: Problem) {
+        self.findings.borrow_mut().left_out.push(problem);
+    }
+
+    /// The report of one item of this configuration.
+    pub fn item(&self) -> Report {
+        Report::new(self.unknown_keys)
+    }
+
+    /// Adds the findings of an item. Returns whether it has no problems; otherwise it must be left out.
+    pub fn add_item(&self, item: Report) -> bool {
+        let mut findings = item.finish();
+        let is_good = findings.problems.is_empty();
+        findings.left_out.append(&mut findings.problems);
+        self.add(findings);
+        is_good
+    }
+
     /// Adds a mistake.
     pub fn add_problem(&self, problem: Problem) {
         self.findings.borrow_mut().problems.push(problem);
@@ -76,10 +125,7 @@ impl Report {
 
     /// Adds what another report has found.
     pub fn add(&self, more: Findings) {
-        let mut findings = self.findings.borrow_mut();
-        findings.problems.extend(more.problems);
-        findings.warnings.extend(more.warnings);
-        findings.notes.extend(more.notes);
+        self.findings.borrow_mut().append(more);
     }
 
     /// Adds the problem of a result that has one.
@@ -104,27 +150,21 @@ impl Report {
 
     /// Reports an unread key.
     pub(crate) fn unknown_key(&self, place: &Place, path: &str, key: &str, known: &[String]) {
-        let is_problem = match self.unknown_keys {
+        match self.unknown_keys {
             // The nearest key is known when all sections have been read.
-            UnknownKeys::Problem => {
-                self.unknown.borrow_mut().push((place.clone(), path.to_owned()));
-                return;
+            UnknownKeys::Problem => self.unknown.borrow_mut().push((place.clone(), path.to_owned())),
+            UnknownKeys::Listed => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                self.unknown_name(place, key, &known);
             }
-            UnknownKeys::ProblemInFiles => !place.is_variable(),
-            UnknownKeys::Warning => false,
-        };
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        self.unknown_name(place, key, &known, is_problem);
+        }
     }
 
-    /// Reports a name that is none of the known ones: a problem, or a warning that it is ignored.
-    pub fn unknown_name(&self, place: &Place, name: &str, known: &[&str], is_problem: bool) {
+    /// Adds a name that is none of the known ones and is ignored.
+    pub fn unknown_name(&self, place: &Place, name: &str, known: &[&str]) {
         let suggestion = suggestion(name, known, str::to_owned);
-        if is_problem {
-            self.problem(place, format!("unknown key; {suggestion}"));
-        } else {
-            self.warning(place, format!("unknown key, ignored; {suggestion}"));
-        }
+        let problem = place.problem(format!("unknown key, ignored; {suggestion}"));
+        self.findings.borrow_mut().unknown.push(problem);
     }
 
     /// Adds a key that a section reads, by its path.
@@ -155,5 +195,41 @@ impl Report {
                 .push(place.problem(format!("unknown key; {suggestion}")));
         }
         findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(key: &str) -> Place {
+        Place::flag(key)
+    }
+
+    #[test]
+    fn an_item_with_problems_is_left_out() {
+        let report = Report::new(UnknownKeys::Listed);
+        let bad = report.item();
+        bad.problem(&place("bad"), "is wrong");
+        bad.warning(&place("bad"), "is odd");
+        assert!(!report.add_item(bad));
+        let good = report.item();
+        good.unknown_name(&place("colour"), "colour", &["size"]);
+        assert!(report.add_item(good));
+        let findings = report.finish();
+        let unknown = place("colour").problem("unknown key, ignored; known are size");
+        let expected = Findings {
+            left_out: vec![place("bad").problem("is wrong")],
+            warnings: vec![place("bad").problem("is odd")],
+            unknown: vec![unknown.clone()],
+            ..Findings::default()
+        };
+        assert_eq!(findings, expected);
+        let strict = findings.strict();
+        assert_eq!(strict.problems, [place("bad").problem("is wrong"), unknown]);
+        assert_eq!(
+            (strict.left_out.len(), strict.unknown.len(), strict.warnings.len()),
+            (0, 0, 1)
+        );
     }
 }

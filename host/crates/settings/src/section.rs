@@ -160,11 +160,11 @@ impl<'r> Section<'r> {
         })
     }
 
-    /// Takes keys that change nothing, and warns with the reason.
+    /// Takes keys that have no meaning here, each with the reason.
     pub fn ignore(&mut self, reasons: &[(&str, &str)]) {
         for (key, reason) in reasons {
             if let Some(setting) = self.take(key) {
-                self.report.warning(&setting.place, format!("is ignored: {reason}"));
+                self.report.ignored(&setting.place, *reason);
             }
         }
     }

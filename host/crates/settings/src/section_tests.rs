@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::super::{UnknownKeys, document, insert, merge, variables};
+use super::super::{Findings, UnknownKeys, document, insert, merge, variables};
 use super::*;
 
 fn table(text: &str) -> Table {
@@ -96,30 +96,28 @@ fn a_variable_with_one_name_too_many_is_unknown() {
 }
 
 #[test]
-fn unknown_keys_are_problems_or_warnings() {
+fn unknown_keys_are_listed_beside_the_nearest_of_their_table() {
     let mut settings = table("[a]\nnumbr = 1\n");
     let mut more = Table::new();
     let variable = Setting::new(Place::variable("A_NUMBERS"), Value::Untyped("1".to_owned()));
     insert(&mut more, &["a", "numbers"], variable);
     merge(&mut settings, more, &|_| false);
-    let read = |policy| {
-        let report = Report::new(policy);
-        root(&report, settings.clone()).section("a").integer("number", 0, 0..=9);
-        let findings = report.finish();
-        (shown(&findings.problems), shown(&findings.warnings))
-    };
-    let (file, variable) = (
-        "f:2: a.numbr: unknown key; the nearest known one is number",
-        "environment: A_NUMBERS: unknown key, ignored; the nearest known one is number",
-    );
+    let report = Report::new(UnknownKeys::Listed);
+    root(&report, settings).section("a").integer("number", 0, 0..=9);
+    let findings = report.finish();
     assert_eq!(
-        read(UnknownKeys::ProblemInFiles),
-        (vec![file.to_owned()], vec![variable.to_owned()])
+        shown(&findings.unknown),
+        [
+            "environment: A_NUMBERS: unknown key, ignored; the nearest known one is number",
+            "f:2: a.numbr: unknown key, ignored; the nearest known one is number",
+        ]
     );
-    let ignored = "f:2: a.numbr: unknown key, ignored; the nearest known one is number";
-    let (problems, warnings) = read(UnknownKeys::Warning);
-    assert!(problems.is_empty());
-    assert_eq!(warnings, [variable, ignored]);
+    let unknown = findings.unknown.clone();
+    let expected = Findings {
+        unknown,
+        ..Findings::default()
+    };
+    assert_eq!(findings, expected);
 }
 
 #[test]

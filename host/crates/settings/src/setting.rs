@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::place::join;
-use super::{Place, Report, Source};
+use super::{Place, Report};
 
 /// A value and the place where it was given.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,127 +175,5 @@ impl Setting {
                 Json::Object(table.iter().map(entry).collect())
             }
         }
-    }
-}
-
-/// The setting at a path, if every name before the last one is a table.
-pub fn find<'t>(table: &'t Table, path: &[&str]) -> Option<&'t Setting> {
-    let (first, rest) = path.split_first()?;
-    let setting = table.get(*first)?;
-    match (&setting.value, rest) {
-        (_, []) => Some(setting),
-        (Value::Table(inner), rest) => find(inner, rest),
-        _ => None,
-    }
-}
-
-/// As [`find`], to be changed.
-pub fn find_mut<'t>(table: &'t mut Table, path: &[&str]) -> Option<&'t mut Setting> {
-    let (first, rest) = path.split_first()?;
-    let setting = table.get_mut(*first)?;
-    if rest.is_empty() {
-        return Some(setting);
-    }
-    match &mut setting.value {
-        Value::Table(inner) => find_mut(inner, rest),
-        _ => None,
-    }
-}
-
-/// Removes and returns the setting at a path.
-pub fn remove(table: &mut Table, path: &[&str]) -> Option<Setting> {
-    match path {
-        [] => None,
-        [name] => table.remove(*name),
-        [above @ .., name] => match &mut find_mut(table, above)?.value {
-            Value::Table(inner) => inner.remove(*name),
-            _ => None,
-        },
-    }
-}
-
-/// Puts a setting at a path. Tables that are missing on the way get its place. A value on the way that is not a table
-/// stays; the setting is then put beside it, under the rest of the path joined by dots, where no reader looks for it.
-pub fn insert(table: &mut Table, path: &[&str], setting: Setting) {
-    let [name, rest @ ..] = path else { return };
-    if rest.is_empty() {
-        table.insert((*name).to_owned(), setting);
-        return;
-    }
-    let below = table
-        .entry((*name).to_owned())
-        .or_insert_with(|| Setting::new(setting.place.clone(), Value::Table(Table::new())));
-    match &mut below.value {
-        Value::Table(inner) => insert(inner, rest, setting),
-        _ => drop(table.insert(path.join("."), setting)),
-    }
-}
-
-/// Merges stronger settings into weaker ones. Two tables of one name are merged, unless `is_whole` is true for their
-/// path; anything else is replaced. Names in the environment match regardless of case.
-pub fn merge(weaker: &mut Table, stronger: Table, is_whole: &dyn Fn(&str) -> bool) {
-    merge_below(weaker, stronger, "", is_whole);
-}
-
-fn merge_below(weaker: &mut Table, stronger: Table, path: &str, is_whole: &dyn Fn(&str) -> bool) {
-    for (name, setting) in stronger {
-        let ignores_case = setting.place.source == Source::Environment;
-        let same = |known: &&String| **known == name || (ignores_case && known.eq_ignore_ascii_case(&name));
-        let name = weaker.keys().find(same).cloned().unwrap_or(name);
-        let path = join(path, &name);
-        match (weaker.get_mut(&name).map(|known| &mut known.value), setting.value) {
-            (Some(Value::Table(known)), Value::Table(more)) if !is_whole(&path) => {
-                merge_below(known, more, &path, is_whole);
-            }
-            (_, value) => {
-                let place = setting.place;
-                weaker.insert(name, Setting { place, value });
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn variable(name: &str) -> Setting {
-        Setting::new(Place::variable(name), Value::Untyped(name.to_owned()))
-    }
-
-    fn text(value: &str) -> Setting {
-        Setting::new(Place::flag("-x"), Value::Text(value.to_owned()))
-    }
-
-    #[test]
-    fn settings_are_put_at_paths() {
-        let mut table = Table::new();
-        insert(&mut table, &["a", "b"], variable("A__B"));
-        insert(&mut table, &["a", "c", "d"], variable("A__C__D"));
-        // `a.b` is not a table.
-        insert(&mut table, &["a", "b", "x"], variable("A__B__X"));
-        assert_eq!(find(&table, &["a", "c", "d"]), Some(&variable("A__C__D")));
-        assert_eq!(find(&table, &["a", "b.x"]), Some(&variable("A__B__X")));
-        assert_eq!(find(&table, &["a", "b", "x"]), None);
-        assert_eq!(find(&table, &["a"]).unwrap().place, Place::variable("A__B"));
-        assert_eq!(remove(&mut table, &["a", "c", "d"]), Some(variable("A__C__D")));
-        assert_eq!(remove(&mut table, &["a", "c", "d"]), None);
-    }
-
-    #[test]
-    fn the_stronger_value_wins_and_tables_are_merged() {
-        let mut weaker = Table::new();
-        insert(&mut weaker, &["Section", "a"], text("1"));
-        insert(&mut weaker, &["Section", "b"], text("2"));
-        insert(&mut weaker, &["Section", "whole", "c"], text("3"));
-        let mut stronger = Table::new();
-        insert(&mut stronger, &["section", "a"], variable("A"));
-        insert(&mut stronger, &["section", "whole", "d"], variable("D"));
-        merge(&mut weaker, stronger, &|path| path == "Section.whole");
-        assert_eq!(weaker.len(), 1);
-        assert_eq!(find(&weaker, &["Section", "a"]), Some(&variable("A")));
-        assert_eq!(find(&weaker, &["Section", "b"]), Some(&text("2")));
-        assert_eq!(find(&weaker, &["Section", "whole", "c"]), None);
-        assert_eq!(find(&weaker, &["Section", "whole", "d"]), Some(&variable("D")));
     }
 }

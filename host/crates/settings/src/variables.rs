@@ -1,7 +1,6 @@
 //! The environment variables of hookhost's own settings: `HOOKHOST_SECTION__KEY`.
 
-use super::setting::insert;
-use super::{Place, Setting, Table, Value};
+use super::{Place, Setting, Table, Value, insert};
 
 /// What the names of the variables begin with.
 pub const PREFIX: &str = "HOOKHOST_";
@@ -29,7 +28,7 @@ pub fn name(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::setting::find;
+    use super::super::find;
     use super::*;
 
     #[test]

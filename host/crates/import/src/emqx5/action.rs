@@ -1,110 +1,152 @@
 //! `actions.http.NAME`: what a request looks like and how long it is tried; and `bridges.webhook.NAME`, which is both
 //! connector and action.
 
-use std::collections::BTreeMap;
+use hookhost_settings::{Place, Report, Section, Table};
+use hookhost_shared::nearest::nearest;
 
-use hookhost_settings::{Place, Report, Section, Setting, Table, Value, format_duration};
+use super::super::Sources;
+use super::super::checks::{self, text};
+use super::connector::{Connector, Connectors, Headers, read_headers};
+use super::target::{Target, Targets};
+use super::{by_name, item, named, options};
 
-use super::super::checks::{remark, switch, text};
-use super::super::{HOUR, MILLISECOND};
-use super::connector::{Connector, HEALTH, Headers, read_headers};
-use super::named;
-
-/// An action of EMQX.
+/// What an action adds to its connector.
 #[derive(Debug, Clone)]
 pub(super) struct Action {
     pub(super) place: Place,
-    pub(super) enabled: bool,
-    pub(super) connector: Option<(Place, String)>,
-    pub(super) path: Option<(Place, String)>,
+    pub(super) path: Option<String>,
     pub(super) method: Option<String>,
     /// `None` if not given: EMQX then sends headers of its own.
     pub(super) headers: Option<Headers>,
-    pub(super) body: Option<(Place, String)>,
-    pub(super) local_topic: Option<Setting>,
+    pub(super) body: Option<String>,
+    /// The messages that are sent without a rule.
+    pub(super) local_topic: Option<(Place, String)>,
+    /// Keys of a destination.
     pub(super) settings: Table,
 }
 
-pub(super) fn all(root: &mut Section<'_>) -> BTreeMap<String, Action> {
+pub(super) fn all(root: &mut Section<'_>, others: &mut Table, connectors: &Connectors, targets: &mut Targets) {
     let report = root.report();
-    let mut actions = BTreeMap::new();
-    for (name, mut fields) in named(root, "actions", ["http", "webhook"]) {
-        let connector = fields.take("connector").and_then(|setting| text(report, setting));
+    for (name, setting) in named(root, "actions", ["http", "webhook"], others) {
+        let target = item(report, setting, |fields| read(fields, connectors));
+        targets.insert(name, target);
+    }
+}
+
+fn read(mut fields: Section<'_>, connectors: &Connectors) -> Option<Target> {
+    let report = fields.report();
+    let wanted = fields.take("connector").and_then(|setting| text(report, setting));
+    if wanted.is_none() {
+        report.problem(
+            fields.place(),
+            "needs a connector: the name of one below connectors.http",
+        );
+    }
+    let mut action = Action::new(&mut fields);
+    if let Some(mut parameters) = fields.section_if_given("parameters") {
+        action.path = parameters
+            .take("path")
+            .and_then(|setting| text(report, setting))
+            .map(|(_, path)| path);
+        action.request(&mut parameters);
+    }
+    if let Some(opts) = fields.section_if_given("resource_opts") {
+        action.settings.extend(options::read(opts));
+    }
+    let connector = connector(report, &wanted?, connectors)?;
+    Some(Target::new(report, action, connector))
+}
+
+/// The connector with a name. `None` if it is missing, which is reported, or disabled or left out.
+fn connector<'c>(
+    report: &Report,
+    (place, wanted): &(Place, String),
+    connectors: &'c Connectors,
+) -> Option<&'c Connector> {
+    if let Some((_, connector)) = by_name(connectors, wanted) {
         if connector.is_none() {
-            report.problem(
-                fields.place(),
-                "needs a connector: the name of one below connectors.http",
+            report.note(place, "is disabled or left out, and so is this action");
+        }
+        return connector.as_ref();
+    }
+    let known: Vec<&str> = connectors.keys().map(String::as_str).collect();
+    let known = match nearest(wanted, known.iter().copied()) {
+        Some(near) => format!("the nearest known one is {near}"),
+        None if known.is_empty() => "no connector is defined".to_owned(),
+        None => format!("known are {}", known.join(", ")),
+    };
+    let text = format!("connector `{wanted}` is not defined below connectors.http; {known}");
+    report.problem(place, text);
+    None
+}
+
+/// Adds each bridge as the target of its name.
+pub(super) fn bridges(
+    root: &mut Section<'_>,
+    others: &mut Table,
+    connectors: &Connectors,
+    targets: &mut Targets,
+    sources: &Sources<'_>,
+) {
+    let report = root.report();
+    for (name, setting) in named(root, "bridges", ["webhook", "http"], others) {
+        let is_known = targets.contains_key(&name) || connectors.contains_key(&name);
+        let target = item(report, setting, |fields| bridge(fields, is_known, sources));
+        // The first of two with one name stays.
+        if !is_known || target.is_some() {
+            targets.insert(name, target);
+        }
+    }
+}
+
+fn bridge(mut fields: Section<'_>, is_known: bool, sources: &Sources<'_>) -> Option<Target> {
+    let report = fields.report();
+    if is_known {
+        report.problem(
+            fields.place(),
+            "has the name of an action or a connector; EMQX would replace one by the other",
+        );
+    }
+    let connector = Connector::read(&mut fields, sources);
+    let mut action = Action::new(&mut fields);
+    action.headers = Some(Headers::new());
+    action.request(&mut fields);
+    fields.ignore(&[("direction", "a bridge for webhooks only sends")]);
+    Some(Target::new(report, action, &connector?))
+}
+
+impl Action {
+    /// Takes the keys that actions and bridges have beside those of a request.
+    fn new(fields: &mut Section<'_>) -> Action {
+        let report = fields.report();
+        let local_topic = fields.take("local_topic").and_then(|setting| text(report, setting));
+        let local_topic = local_topic.filter(|(_, topic)| !topic.is_empty());
+        let local_topic = local_topic.and_then(|(place, topic)| {
+            let topic = checks::topic(report, &place, &topic)?;
+            Some((place, topic))
+        });
+        if let Some(setting) = fields.take("fallback_actions")
+            && !setting.is_empty()
+        {
+            report.warning(
+                &setting.place,
+                "is ignored: no other action is run if a request fails; the request is retried",
             );
         }
-        let mut action = Action {
+        Action {
             place: fields.place().clone(),
-            enabled: fields
-                .take("enable")
-                .and_then(|setting| report.check(switch(&setting)))
-                .unwrap_or(true),
-            connector,
             path: None,
             method: None,
             headers: None,
             body: None,
-            local_topic: fields.take("local_topic"),
+            local_topic,
             settings: Table::new(),
-        };
-        if let Some(mut parameters) = fields.section_if_given("parameters") {
-            action.path = parameters.take("path").and_then(|setting| text(report, setting));
-            action.request(report, &mut parameters);
-            drop(parameters);
         }
-        if let Some(mut opts) = fields.section_if_given("resource_opts") {
-            opts.ignore(&HEALTH);
-            action.settings.extend(resource_options(report, opts));
-        }
-        remark(&mut fields, &["tags", "description", "created_at", "last_modified_at"]);
-        drop(fields);
-        actions.insert(name, action);
     }
-    actions
-}
 
-/// Adds each bridge as a connector and an action of its name.
-pub(super) fn bridges(
-    root: &mut Section<'_>,
-    connectors: &mut BTreeMap<String, Connector>,
-    actions: &mut BTreeMap<String, Action>,
-) {
-    let report = root.report();
-    for (name, mut fields) in named(root, "bridges", ["webhook", "http"]) {
-        let place = fields.place().clone();
-        if actions.contains_key(&name) || connectors.contains_key(&name) {
-            report.problem(
-                &place,
-                "has the name of an action or a connector; EMQX would replace one by the other",
-            );
-            continue;
-        }
-        let connector = Connector::read(report, &mut fields);
-        let mut action = Action {
-            place: place.clone(),
-            enabled: true,
-            connector: Some((place, name.clone())),
-            path: None,
-            method: None,
-            headers: Some(Headers::new()),
-            body: None,
-            local_topic: fields.take("local_topic"),
-            settings: Table::new(),
-        };
-        action.request(report, &mut fields);
-        fields.ignore(&[("direction", "a bridge for webhooks only sends")]);
-        drop(fields);
-        connectors.insert(name.clone(), connector);
-        actions.insert(name, action);
-    }
-}
-
-impl Action {
-    /// Reads the keys of a single request.
-    fn request(&mut self, report: &Report, fields: &mut Section<'_>) {
+    /// Takes the keys of a single request.
+    fn request(&mut self, fields: &mut Section<'_>) {
+        let report = fields.report();
         self.method = fields.take("method").and_then(|setting| {
             let method = report.check(setting.written())?.to_ascii_lowercase();
             if !["post", "put", "get", "delete"].contains(&method.as_str()) {
@@ -116,7 +158,8 @@ impl Action {
         if let Some(setting) = fields.take("headers") {
             self.headers = Some(read_headers(report, setting));
         }
-        self.body = fields.take("body").and_then(|setting| text(report, setting));
+        let body = fields.take("body").and_then(|setting| text(report, setting));
+        self.body = body.map(|(_, body)| body);
         fields.ignore(&[
             (
                 "max_retries",
@@ -128,65 +171,4 @@ impl Action {
             ),
         ]);
     }
-}
-
-/// Options of the buffer before an action.
-pub(super) fn resource_options(report: &Report, mut fields: Section<'_>) -> Table {
-    let mut settings = Table::new();
-    if let Some(setting) = fields.take_either("request_ttl", "request_timeout") {
-        let limits = [("http_timeout", HOUR), ("retry_max_elapsed_time", 30 * 24 * HOUR)];
-        if report.check(setting.written()).as_deref() == Some("infinity") {
-            let text = "is limited to 30 days, the longest time for retries";
-            report.warning(&setting.place, text);
-            settings.insert(
-                "retry_max_elapsed_time".to_owned(),
-                Setting::new(setting.place, Value::Text("30d".to_owned())),
-            );
-        } else if let Some(ttl) = report.check(setting.milliseconds(MILLISECOND..=30 * 24 * HOUR)) {
-            for (key, limit) in limits {
-                let text = format_duration(ttl.min(limit));
-                settings.insert(key.to_owned(), Setting::new(setting.place.clone(), Value::Text(text)));
-            }
-        }
-    }
-    if let Some(setting) = fields.take_either("max_buffer_bytes", "max_queue_bytes")
-        && let Some(bytes) = report.check(setting.size(0..=usize::MAX))
-    {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        settings.insert(
-            "queue_bytes".to_owned(),
-            Setting::new(setting.place, Value::Integer(bytes)),
-        );
-    }
-    let mut accepted = |key: &'static str, value: &str, reason: &str| {
-        if let Some(setting) = fields.take(key)
-            && report.check(setting.written()).is_some_and(|text| text != value)
-        {
-            report.warning(&setting.place, format!("is ignored: {reason}"));
-        }
-    };
-    accepted("query_mode", "async", "clients never wait for requests here");
-    accepted("buffer_mode", "memory_only", "the queue is kept in memory");
-    fields.ignore(&[
-        ("worker_pool_size", "one queue serves all senders"),
-        (
-            "inflight_window",
-            "concurrency_limit of a destination limits the requests in flight",
-        ),
-        ("buffer_seg_bytes", "the queue is kept in memory"),
-        (
-            "resume_interval",
-            "a failed request is retried after retry_initial_interval, then after longer and longer times",
-        ),
-        ("metrics_flush_interval", "it is about EMQX's metrics"),
-        ("dispatch_strategy", "requests of one client keep their order"),
-        ("batch_size", "EMQX 5 has no batches of HTTP requests either"),
-        ("batch_time", "EMQX 5 has no batches of HTTP requests either"),
-        (
-            "async_inflight_window",
-            "concurrency_limit of a destination limits the requests in flight",
-        ),
-    ]);
-    drop(fields);
-    settings
 }

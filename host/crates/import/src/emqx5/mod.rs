@@ -1,43 +1,61 @@
-//! EMQX 5: `connectors.http`, `actions.http` and `rule_engine.rules` of its HOCON files, the older `bridges.webhook`,
-//! and `EMQX_CONNECTORS__…`.
+//! EMQX 5 and 6: `connectors.http`, `actions.http` and `rule_engine.rules` of their HOCON files, the older
+//! `bridges.webhook`, and `EMQX_CONNECTORS__…`.
 //!
 //! Each rule becomes one rule of hookhost for each of its events and actions. The parts of a request (method, path, body,
 //! templated headers) go into the rule. What may be secret and what belongs to the connection (other headers, TLS, timeouts)
-//! goes into a destination named like the action. An unknown key is a problem, because EMQX does not start with one. Parts
-//! of the file that are not about webhooks are ignored with a warning.
+//! goes into a destination with the action's name, which the rule names. So actions with one URL keep their credentials
+//! apart.
+//!
+//! Connectors, actions, bridges and rules are items: a mistake leaves out the item and what depends on it. A disabled item
+//! is not looked at, and neither is a rule without a webhook among its actions. Keys that EMQX 5.0 to 6.x write by
+//! themselves are known. Parts of the file that are not about webhooks are ignored with a warning.
 //!
 //! | key | setting of hookhost |
 //! | --- | --- |
 //! | connector `url` + action `parameters.path` | `urls` of the rule |
 //! | `headers` of both; the action's win | with placeholders: `headers` of the rule; others: of the destination |
 //! | connector `ssl` | `tls` of the destination; not used unless `enable = true` and the URL is https |
+//! | connector `oauth2` | a mistake if it is enabled |
 //! | connector `connect_timeout`, `pool_size` | `connect_timeout`, `concurrency_limit` of the destination |
 //! | action `parameters.method`, `parameters.body` | `method`, `body` of the rule |
 //! | action `resource_opts.request_ttl` | `http_timeout` and `retry_max_elapsed_time` of the destination |
 //! | action `resource_opts.max_buffer_bytes` | `delivery.queue_bytes`, the sum of all |
+//! | action `fallback_actions` | not carried out, with a warning |
 //! | action `local_topic` | a rule of its own |
 //! | rule `sql` | event and `topics`, `select`, `where` |
-//! | rule `actions`: `"http:NAME"`; `{function = console}` | `urls`; `stdout:` |
+//! | rule `actions`: `"http:NAME"`; `{function = console}` | `urls`, `destination`; `stdout:` |
 //! | `enable = false` of any | left out |
 
 mod action;
 mod connector;
+mod options;
 mod rule;
 mod target;
+mod tls;
 
 use std::collections::BTreeMap;
 
-use hookhost_settings::{Place, Report, Section, Table, insert, merge};
+use hookhost_settings::{Place, Report, Section, Setting, Table, insert, merge};
 
 use super::canonical::Canonical;
-use super::checks::{ignore_parts, untyped};
-use super::{Broker, Settings, Sources, hocon};
-use target::Target;
+use super::checks::{ignore_parts, switch, untyped};
+use super::{Broker, Settings, Sources, hocon, verify};
+use target::Targets;
 
 /// The first part of a variable's name after `EMQX_`, in lower case.
 pub(super) const ROOTS: [&str; 4] = ["connectors", "actions", "bridges", "rule_engine"];
 
 const PREFIX: &str = "EMQX_";
+
+/// What has no effect anywhere. EMQX writes some of it by itself.
+const REMARKS: [&str; 6] = [
+    "name",
+    "tags",
+    "description",
+    "metadata",
+    "created_at",
+    "last_modified_at",
+];
 
 /// Reads file and variables; the module's documentation lists the keys.
 pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
@@ -88,38 +106,58 @@ fn variable_table(name: &str, value: &str, place: &Place) -> Table {
 
 fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>) {
     let report = root.report();
-    let mut connectors = connector::all(&mut root);
-    let mut actions = action::all(&mut root);
-    action::bridges(&mut root, &mut connectors, &mut actions);
-    let known: Vec<String> = actions.keys().cloned().collect();
-    let mut targets: BTreeMap<String, Target> = BTreeMap::new();
-    for (name, action) in actions {
-        if let Some(target) = target::of(report, &name, action, &connectors, sources) {
-            targets.insert(name, target);
-        }
-    }
-    let rules = rule::all(&mut root);
-    ignore_parts(report, &root.rest());
+    let mut others = Table::new();
+    let connectors = connector::all(&mut root, &mut others, sources);
+    let mut targets = Targets::new();
+    action::all(&mut root, &mut others, &connectors, &mut targets);
+    action::bridges(&mut root, &mut others, &connectors, &mut targets, sources);
+    rule::all(&mut root, &mut targets, canonical);
+    others.append(&mut root.rest());
+    ignore_parts(report, &others);
     drop(root);
-    rule::canonical(report, canonical, rules, &mut targets, &known);
+    verify::leave_out_invalid(canonical, report);
     target::destinations(report, canonical, targets);
 }
 
-/// The named entries below `kinds` of a part such as `connectors`; those of other kinds are ignored with a warning.
-fn named<'r>(root: &mut Section<'r>, part: &str, kinds: [&str; 2]) -> Vec<(String, Section<'r>)> {
+/// The named entries below `kinds` of a part such as `connectors`. Entries of other kinds are added to `others`.
+fn named(root: &mut Section<'_>, part: &str, kinds: [&str; 2], others: &mut Table) -> Vec<(String, Setting)> {
     let Some(mut section) = root.section_if_given(part) else {
         return Vec::new();
     };
     let mut entries = Vec::new();
     for kind in kinds {
         let table = section.section_if_given(kind);
-        entries.extend(table.map(|mut table| table.sections()).unwrap_or_default());
+        entries.extend(table.map(|mut table| table.rest()).unwrap_or_default());
     }
     for (kind, setting) in section.rest() {
-        let text = format!("is ignored: {kind} {part} have nothing to do with webhooks");
-        root.report().warning(&setting.place, text);
+        others.insert(format!("{part}.{kind}"), setting);
     }
     entries
+}
+
+/// Reads an item, unless it is disabled. `None` if it is disabled or has a mistake, which is reported.
+fn item<T>(report: &Report, setting: Setting, read: impl FnOnce(Section<'_>) -> Option<T>) -> Option<T> {
+    let own = report.item();
+    let value = Section::of(&own, setting).and_then(|mut fields| {
+        let enabled = fields.take("enable").and_then(|setting| own.check(switch(&setting)));
+        if enabled == Some(false) {
+            own.note(fields.place(), "is disabled");
+            drop(fields.rest());
+            return None;
+        }
+        remark(&mut fields, &REMARKS);
+        read(fields)
+    });
+    report.add_item(own).then_some(value).flatten()
+}
+
+/// Takes keys that have no effect by nature, such as a description.
+fn remark(section: &mut Section<'_>, keys: &[&str]) {
+    for key in keys {
+        if let Some(setting) = section.take(key) {
+            section.report().note(&setting.place, "has no effect on requests");
+        }
+    }
 }
 
 /// Looks an entry up by name, ignoring case: variables have names in lower case.

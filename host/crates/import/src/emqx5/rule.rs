@@ -5,28 +5,46 @@ use std::collections::BTreeMap;
 use hookhost_shared::nearest::nearest;
 use hookhost_webhook::sql::{Source, Statement, is_column};
 
-use hookhost_settings::{Place, Report, Section, Setting, Value};
+use hookhost_settings::{Place, Problem, Report, Section, Setting, Value};
 
 use super::super::canonical::{Canonical, Rule};
-use super::super::checks::{self, remark, switch};
-use super::by_name;
-use super::target::Target;
+use super::super::checks::{self, switch};
+use super::target::{Target, Targets};
+use super::{by_name, item};
 
-/// A rule of EMQX.
-#[derive(Debug)]
-pub(super) struct RuleOf {
-    id: String,
-    place: Place,
-    /// A valid statement; `None` if it is invalid, which is reported.
-    sql: Option<(Place, String)>,
-    actions: Vec<Setting>,
+/// Adds the rules of the file, and those of actions that take messages without a rule.
+pub(super) fn all(root: &mut Section<'_>, targets: &mut Targets, canonical: &mut Canonical) {
+    let report = root.report();
+    if let Some(mut engine) = root.section_if_given("rule_engine") {
+        settings(&mut engine);
+        if let Some(mut table) = engine.section_if_given("rules") {
+            let mut elsewhere: Vec<Setting> = Vec::new();
+            for (id, setting) in table.rest() {
+                if sends_elsewhere(&setting) {
+                    elsewhere.push(setting);
+                    continue;
+                }
+                let rules = item(report, setting, |fields| rules(&id, fields, report, targets));
+                canonical.rules.extend(rules.unwrap_or_default());
+            }
+            left_alone(report, &elsewhere);
+        }
+    }
+    for (name, target) in targets.iter_mut() {
+        let Some(target) = target else { continue };
+        let Some((place, topic)) = target.local_topic.clone() else {
+            continue;
+        };
+        // No rule, no id of a rule.
+        let mut rule = target.rule(name, &place, "message_publish", "");
+        rule.topics.push(topic);
+        canonical.rules.push(rule);
+    }
 }
 
-pub(super) fn all(root: &mut Section<'_>) -> Vec<RuleOf> {
-    let report = root.report();
-    let Some(mut engine) = root.section_if_given("rule_engine") else {
-        return Vec::new();
-    };
+/// Takes the keys of the rule engine itself.
+fn settings(engine: &mut Section<'_>) {
+    let report = engine.report();
     if let Some(setting) = engine.take("ignore_sys_message")
         && report.check(switch(&setting)) == Some(false)
     {
@@ -35,78 +53,115 @@ pub(super) fn all(root: &mut Section<'_>) -> Vec<RuleOf> {
             "is ignored: the broker's own messages do not trigger rules of this format",
         );
     }
-    let mut rules = Vec::new();
-    if let Some(mut table) = engine.section_if_given("rules") {
-        for (id, setting) in table.rest() {
-            let Some(fields) = Section::of(report, setting) else {
-                continue;
-            };
-            rules.extend(one(report, id, fields));
+    if let Some(mut ssrf) = engine.section_if_given("ssrf") {
+        let enabled = ssrf.take("enable").and_then(|setting| report.check(switch(&setting)));
+        if enabled == Some(true) {
+            let text = "is ignored: hookhost sends to every host that this configuration names";
+            report.warning(ssrf.place(), text);
         }
+        drop(ssrf.rest());
     }
     engine.ignore(&[
-        ("jq_function_default_timeout", "jq is not supported"),
-        ("jq_implementation_module", "jq is not supported"),
+        ("jq_function_default_timeout", "the limits of a module bound jq"),
+        ("jq_implementation_module", "EMQX 5 ignores it, too"),
         ("rulesql", "rules have ids of their own"),
     ]);
-    drop(engine);
-    rules
 }
 
-fn one(report: &Report, id: String, mut fields: Section<'_>) -> Option<RuleOf> {
-    let place = fields.place().clone();
-    let enabled = fields
-        .take("enable")
-        .and_then(|setting| report.check(switch(&setting)))
-        .unwrap_or(true);
-    let sql = fields.take("sql");
-    let actions = match fields.take("actions") {
-        None => Vec::new(),
-        // A variable may give a single action without a list.
-        Some(setting) if !matches!(setting.value, Value::List(_) | Value::Table(_)) => vec![setting],
-        Some(setting) => report.check(setting.into_list()).unwrap_or_default(),
+/// Whether a rule is enabled and has no webhook among its actions. EMQX starts with it whatever hookhost makes of its SQL.
+fn sends_elsewhere(setting: &Setting) -> bool {
+    let Value::Table(fields) = &setting.value else {
+        return false;
     };
-    let remarks = [
-        "name",
-        "description",
-        "metadata",
-        "tags",
-        "created_at",
-        "last_modified_at",
-    ];
-    remark(&mut fields, &remarks);
-    drop(fields);
-    if !enabled {
-        report.note(&place, "is disabled");
-        return None;
+    let enabled = fields.get("enable").and_then(|setting| switch(setting).ok());
+    let actions = fields.get("actions").cloned().map_or_else(|| Ok(Vec::new()), elements);
+    let is_elsewhere = |action: &Setting| match &action.value {
+        Value::Table(fields) => fields
+            .get("function")
+            .and_then(|function| function.as_text())
+            .is_some_and(|function| function != "console"),
+        _ => action.as_text().is_some_and(|text| match text.trim().split_once(':') {
+            Some((kind, _)) => !is_webhook(kind),
+            None => text.trim().is_empty(),
+        }),
+    };
+    enabled != Some(false) && actions.is_ok_and(|actions| actions.iter().all(is_elsewhere))
+}
+
+fn is_webhook(kind: &str) -> bool {
+    matches!(kind, "http" | "webhook")
+}
+
+/// The entries of `actions`. A variable may give a single one without a list.
+fn elements(setting: Setting) -> Result<Vec<Setting>, Problem> {
+    match setting.value {
+        Value::List(_) | Value::Table(_) => setting.into_list(),
+        _ => Ok(vec![setting]),
     }
-    let sql = read_sql(report, &place, sql);
-    Some(RuleOf {
-        id,
-        place,
-        sql,
-        actions,
-    })
 }
 
-fn read_sql(report: &Report, rule: &Place, sql: Option<Setting>) -> Option<(Place, String)> {
-    let Some(setting) = sql else {
-        report.problem(rule, "needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"");
+/// Names all rules that send no webhooks, in one warning.
+fn left_alone(report: &Report, rules: &[Setting]) {
+    let Some(first) = rules.first() else { return };
+    let name = |setting: &Setting| setting.place.key.clone();
+    let place = Place {
+        key: rules.iter().map(name).collect::<Vec<_>>().join(", "),
+        ..first.place.clone()
+    };
+    let text = match rules.len() {
+        1 => "is left out: none of its actions is a webhook",
+        _ => "are left out: none of their actions is a webhook",
+    };
+    report.warning(&place, text);
+}
+
+/// The rules of hookhost for one rule: one for each event and action. A mistake in one action leaves out this action; it
+/// is added to `whole`, the report of the configuration.
+fn rules(id: &str, mut fields: Section<'_>, whole: &Report, targets: &mut Targets) -> Option<Vec<Rule>> {
+    let report = fields.report();
+    let place = fields.place().clone();
+    let actions = fields.take("actions").map(elements);
+    let actions = actions.and_then(|actions| report.check(actions)).unwrap_or_default();
+    let sql = fields.take("sql");
+    drop(fields);
+    let mut senders: Vec<Rule> = Vec::new();
+    for action in &actions {
+        senders.extend(sender(whole, id, &place, action, targets));
+    }
+    let Some(sql) = sql else {
+        report.problem(&place, "needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"");
         return None;
     };
-    let text = report.check(setting.written())?;
-    match Statement::parse(&text) {
-        Ok(statement) => {
-            for warning in statement.warnings(&is_column) {
-                report.warning(&setting.place, warning.to_string());
-            }
-        }
+    let text = report.check(sql.written())?;
+    let statement = match Statement::parse(&text) {
+        Ok(statement) => statement,
         Err(error) => {
-            report.problem(&setting.place, error.to_string());
+            report.problem(&sql.place, error.to_string());
             return None;
         }
+    };
+    for warning in statement.warnings(&is_column) {
+        report.warning(&sql.place, warning.to_string());
     }
-    Some((setting.place, text))
+    let events = sources(report, &sql.place, &statement);
+    if senders.is_empty() {
+        report.warning(
+            &place,
+            "sends nothing: none of its webhooks is enabled and without mistakes",
+        );
+    }
+    let mut rules = Vec::new();
+    for sender in senders {
+        for (event, topics) in &events {
+            let mut rule = sender.clone();
+            rule.event = event;
+            rule.topics = topics.clone();
+            rule.select = Some(statement.select.clone()).filter(|select| select != "*");
+            rule.condition = statement.condition.clone();
+            rules.push(rule);
+        }
+    }
+    Some(rules)
 }
 
 /// The events of `FROM`: for each rule key its topics.
@@ -136,154 +191,63 @@ fn sources(report: &Report, place: &Place, statement: &Statement) -> BTreeMap<&'
     keys
 }
 
-/// The target of an entry of `actions`.
-enum Sends<'a> {
-    To(&'a mut Target),
-    Terminal,
-}
-
-/// Makes one rule of hookhost for each rule, action and event. `known` has the names of all actions, disabled and invalid
-/// ones included.
-pub(super) fn canonical(
-    report: &Report,
-    canonical: &mut Canonical,
-    rules: Vec<RuleOf>,
-    targets: &mut BTreeMap<String, Target>,
-    known: &[String],
-) {
-    for rule in rules {
-        let Some((sql_place, sql)) = &rule.sql else {
-            // Its actions may be invalid as well.
-            for setting in &rule.actions {
-                if let Some(Sends::To(target)) = sends_to(report, setting, targets, known) {
-                    target.used = true;
-                }
-            }
-            continue;
-        };
-        let Ok(statement) = Statement::parse(sql) else { continue };
-        let keys = sources(report, sql_place, &statement);
-        let mut sends = false;
-        for setting in &rule.actions {
-            let Some(to) = sends_to(report, setting, targets, known) else {
-                continue;
-            };
-            sends = true;
-            let to = match to {
-                Sends::To(target) => {
-                    target.used = true;
-                    Some(&*target)
-                }
-                Sends::Terminal => None,
-            };
-            for (key, topics) in &keys {
-                let mut made = made(&rule.place, key, &rule.id, to);
-                made.topics = topics.clone();
-                made.select = Some(statement.select.clone()).filter(|select| select != "*");
-                made.condition = statement.condition.clone();
-                canonical.rules.push(made);
-            }
-        }
-        if !sends {
-            report.warning(&rule.place, "sends nothing: none of its actions is an enabled webhook");
-        }
-    }
-    // Actions that take messages without a rule.
-    for target in targets.values_mut() {
-        let Some(setting) = target.local_topic.clone() else {
-            continue;
-        };
-        let Some(text) = report.check(setting.written()) else {
-            continue;
-        };
-        target.used = true;
-        let topic = checks::topic(report, &setting.place, &text);
-        // No rule, no id of a rule.
-        let mut made = made(&setting.place, "message_publish", "", Some(target));
-        made.topics.extend(topic);
-        canonical.rules.push(made);
-    }
-}
-
-fn made(place: &Place, key: &'static str, action: &str, to: Option<&Target>) -> Rule {
-    let mut place = place.clone();
-    if let Some(target) = to {
-        place.key = format!("{} → {}", place.key, target.place.key);
-    }
-    let mut rule = Rule::new(place, key);
-    rule.action = Some(action.to_owned());
-    match to {
-        Some(target) => {
-            rule.urls = vec![target.url.clone()];
-            rule.method = target.method.clone();
-            rule.headers = target.headers.clone();
-            rule.body = target.body.clone();
-        }
-        None => rule.urls = vec!["stdout:".to_owned()],
-    }
-    rule
-}
-
-fn sends_to<'a>(
-    report: &Report,
-    setting: &Setting,
-    targets: &'a mut BTreeMap<String, Target>,
-    known: &[String],
-) -> Option<Sends<'a>> {
-    let text = match &setting.value {
-        Value::Untyped(text) => text.trim(),
-        Value::Table(table) => {
-            let function = table
-                .get("function")
-                .and_then(|setting| report.check(setting.written()));
-            return match function.as_deref() {
-                Some("console") => Some(Sends::Terminal),
-                Some(function) => {
-                    let text = format!("function {function} is ignored: rules here only send webhooks");
-                    report.warning(&setting.place, text);
-                    None
-                }
-                None => {
-                    report.problem(
-                        &setting.place,
-                        "needs a function, or to be a name such as \"http:NAME\"",
-                    );
-                    None
-                }
-            };
-        }
-        _ => {
-            report.problem(&setting.place, "should be the name of an action, such as \"http:NAME\"");
+/// The part of a rule that an entry of `actions` gives; the events are added later. `None` if it sends no webhook.
+fn sender(report: &Report, id: &str, rule: &Place, action: &Setting, targets: &mut Targets) -> Option<Rule> {
+    let wrong = |text: String| report.left_out(action.place.problem(text));
+    let needs_name = "should be the name of an action, such as \"http:NAME\"";
+    if let Value::Table(fields) = &action.value {
+        let Some(function) = fields.get("function").and_then(Setting::as_text) else {
+            wrong("needs a function, or to be a name such as \"http:NAME\"".to_owned());
             return None;
+        };
+        if function == "console" {
+            let mut made = Rule::new(rule.clone(), "");
+            made.action = Some(id.to_owned());
+            made.urls = vec!["stdout:".to_owned()];
+            return Some(made);
         }
+        let text = format!("function {function} is ignored: rules here only send webhooks");
+        report.warning(&action.place, text);
+        return None;
+    }
+    let Some(text) = action.as_text().map(str::trim) else {
+        wrong(needs_name.to_owned());
+        return None;
     };
     match text.split_once(':') {
-        Some(("http" | "webhook", name)) => {
-            let key = by_name(targets, name).map(|(key, _)| key.clone());
-            if let Some(key) = key {
-                return targets.get_mut(&key).map(Sends::To);
-            }
-            // Disabled and invalid actions are reported already.
-            if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                let near = nearest(name, known.iter().map(String::as_str));
-                let known = near.map_or_else(
+        Some((kind, name)) if is_webhook(kind) => {
+            let Some(target) = target(targets, name) else {
+                let known: Vec<&str> = targets.keys().map(String::as_str).collect();
+                let known = nearest(name, known).map_or_else(
                     || "actions are defined below actions.http or bridges.webhook".to_owned(),
                     |near| format!("the nearest known one is http:{near}"),
                 );
-                report.problem(&setting.place, format!("action `{text}` is not defined; {known}"));
-            }
-            None
+                wrong(format!("action `{text}` is not defined; {known}"));
+                return None;
+            };
+            let (name, target) = target;
+            // One that is disabled or left out is reported already.
+            let target = target.as_mut()?;
+            target.is_named = true;
+            Some(target.rule(&name, rule, "", id))
         }
         Some((kind, _)) => {
-            report.warning(
-                &setting.place,
-                format!("is ignored: an action of kind {kind} is not a webhook"),
-            );
+            let text = format!("is ignored: an action of kind {kind} is not a webhook");
+            report.warning(&action.place, text);
             None
         }
+        // An empty variable takes an entry away.
+        None if text.is_empty() => None,
         None => {
-            report.problem(&setting.place, "should be the name of an action, such as \"http:NAME\"");
+            wrong(needs_name.to_owned());
             None
         }
     }
+}
+
+/// The target with a name, and its own spelling of it.
+fn target<'t>(targets: &'t mut Targets, name: &str) -> Option<(String, &'t mut Option<Target>)> {
+    let name = by_name(targets, name).map(|(name, _)| name.clone())?;
+    let target = targets.get_mut(&name)?;
+    Some((name, target))
 }

@@ -4,8 +4,8 @@
 //! line ends between entries, both comments, quoted, bare and triple-quoted strings (EMQX's `"""~` too, which takes
 //! indentation away), concatenation, merging of repeated objects, and `${path}` and `${?path}`, looked up in the file
 //! and then in the environment. Two liberties: a bare value may hold `:`, `//` and `*`, so that a URL needs no quotes,
-//! and settings may stand between the elements of a list, as NanoMQ's page has them. `include` is not
-//! followed, with a warning; a key set to `null` counts as not given.
+//! and settings may stand between the elements of a list, as NanoMQ's page has them. The numbers from 1 on are the keys
+//! of the elements of a list. Files that a text includes are read ([`super::includes`]); a key set to `null` counts as not given.
 //!
 //! No crate for HOCON keeps lines or goes on after the first error. All errors are reported; they repeat keys of the text and
 //! never values. Nesting, substitution and size are bounded, so that no text makes reading slow or deep.
@@ -21,50 +21,43 @@ use std::path::Path;
 use hookhost_settings::{Place, Report, Setting, Table};
 
 use super::Sources;
+use super::includes::{At, Includes};
 
 /// Levels of nesting, and of substitutions that lead to each other. Real files have five.
 const DEPTH: usize = 48;
 
-/// A text that has been read.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Hocon {
-    /// What could be read.
-    table: Table,
-    /// Mistakes, by line.
-    errors: Vec<(usize, String)>,
-    /// Warnings, by line.
-    warnings: Vec<(usize, String)>,
-}
-
-/// Reads a whole file. Returns nothing if there is a mistake, because what a broken file seems to say would only add
-/// mistakes that are none.
+/// Reads a whole file and the files that it includes. Returns nothing if there is a mistake, because what a broken file
+/// seems to say would only add mistakes that are none.
 pub(super) fn read_file(path: &Path, text: &str, sources: &Sources<'_>, report: &Report) -> Option<Table> {
-    let hocon = read(path, text, &|name| sources.environment(name));
-    for (line, text) in &hocon.warnings {
-        report.warning(&Place::line(path, *line, ""), text);
+    let mut includes = Includes::of(path, sources.files);
+    let (table, errors) = read(text, &mut includes, &|name| sources.environment(name));
+    sources.included.borrow_mut().extend(includes.included());
+    for (at, text) in &includes.warnings {
+        report.warning(&includes.place(*at, ""), text);
     }
-    for (line, text) in &hocon.errors {
-        report.problem(&Place::line(path, *line, ""), text);
+    for (at, text) in &errors {
+        report.problem(&includes.place(*at, ""), text);
     }
-    hocon.errors.is_empty().then_some(hocon.table)
+    errors.is_empty().then_some(table)
 }
 
-/// `variable` returns the environment's value for a name that the text does not define.
-fn read(path: &Path, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Hocon {
-    let parsed = parse::document(text);
-    let (mut table, mut more) = resolve::document(path, &parsed.fields, variable);
+/// What could be read of a text, and the mistakes by line. `variable` returns the environment's value for a name that the
+/// text does not define.
+fn read(
+    text: &str,
+    includes: &mut Includes<'_>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> (Table, Vec<(At, String)>) {
+    let fields = parse::document(0, text, includes);
+    let (mut table, mut more) = resolve::document(&includes.paths, &fields, variable);
     for (key, setting) in &mut table {
         setting.set_key(key.clone());
     }
-    let mut errors = parsed.errors;
+    let mut errors = std::mem::take(&mut includes.errors);
     errors.append(&mut more);
     errors.sort();
     errors.dedup();
-    Hocon {
-        table,
-        errors,
-        warnings: parsed.warnings,
-    }
+    (table, errors)
 }
 
 /// Reads the value of an environment variable: an object, a list, one quoted string, a number or a boolean. `None` if the

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::super::includes::At;
 use super::DEPTH;
 
 /// A value as written, and its line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
-    pub(super) line: usize,
+    pub(super) at: At,
     pub(super) raw: Raw,
 }
 
@@ -24,6 +25,8 @@ pub(super) enum Raw {
     Object(Fields),
     Substitution {
         path: Vec<String>,
+        /// How many of the first parts of the path are those at which the file is included.
+        base: usize,
         optional: bool,
     },
     /// Values written one after the other, blanks between them included.
@@ -68,28 +71,28 @@ pub(super) fn put(fields: &mut Fields, path: &[String], item: Item) -> bool {
     }
 }
 
-/// Appends to a list, which may be known later.
-pub(super) fn append(fields: &mut Fields, path: &[String], item: Item) -> bool {
-    let line = item.line;
-    let whole = Raw::Joined(vec![
+/// Appends to a list, which may be known later. `whole` is the path from the root.
+pub(super) fn append(fields: &mut Fields, path: &[String], whole: Vec<String>, item: Item) -> bool {
+    let at = item.at;
+    let known = Raw::Substitution {
+        path: whole,
+        base: 0,
+        optional: true,
+    };
+    let pieces = vec![
+        Item { at, raw: known },
         Item {
-            line,
-            raw: Raw::Substitution {
-                path: path.to_vec(),
-                optional: true,
-            },
-        },
-        Item {
-            line,
+            at,
             raw: Raw::List(vec![item]),
         },
-    ]);
-    put(fields, path, Item { line, raw: whole })
+    ];
+    let raw = Raw::Joined(pieces);
+    put(fields, path, Item { at, raw })
 }
 
 fn nested(path: &[String], item: Item) -> Item {
     path.iter().rev().fold(item, |item, key| Item {
-        line: item.line,
+        at: item.at,
         raw: Raw::Object(Fields::from([(key.clone(), item)])),
     })
 }
@@ -102,32 +105,29 @@ fn over(before: Item, after: Item) -> (Item, bool) {
                 fits &= put(&mut fields, std::slice::from_ref(&key), item);
             }
             let raw = Raw::Object(fields);
-            (Item { line: before.line, raw }, fits)
+            (Item { at: before.at, raw }, fits)
         }
         (below, above) => {
             let below = Item {
-                line: before.line,
+                at: before.at,
                 raw: below,
             };
             let above = Item {
-                line: after.line,
+                at: after.at,
                 raw: above,
             };
-            let needed = !above.is_plain() || (matches!(above.raw, Raw::Object(_)) && !below.is_plain());
-            if !needed {
+            // An object may set elements of a list, or go into an object that is not known yet.
+            let is_object = matches!(above.raw, Raw::Object(_));
+            let may_take = matches!(below.raw, Raw::List(_)) || !below.is_plain();
+            if above.is_plain() && !(is_object && may_take) {
                 return (above, true);
             }
             if below.waiting() >= DEPTH {
                 return (above, false);
             }
-            let line = above.line;
-            (
-                Item {
-                    line,
-                    raw: Raw::Over(Box::new(below), Box::new(above)),
-                },
-                true,
-            )
+            let at = above.at;
+            let raw = Raw::Over(Box::new(below), Box::new(above));
+            (Item { at, raw }, true)
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Resolves substitutions and joined values.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hookhost_settings::document::MAX_KEY_BYTES;
 use hookhost_settings::{Place, Setting, Table, Value, merge};
 
+use super::super::includes::At;
 use super::DEPTH;
 use super::raw::{Fields, Item, Raw};
 
@@ -14,12 +15,16 @@ const VALUES: usize = 200_000;
 /// Bytes of text that joining and substitution may make.
 const BYTES: usize = 16 << 20;
 
-type Errors = Vec<(usize, String)>;
+type Errors = Vec<(At, String)>;
 
-/// Values have their lines, and no keys yet.
-pub(super) fn document(path: &Path, fields: &Fields, variable: &dyn Fn(&str) -> Option<String>) -> (Table, Errors) {
+/// `paths` are the files by their numbers. Values have their lines, and no keys yet.
+pub(super) fn document(
+    paths: &[PathBuf],
+    fields: &Fields,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> (Table, Errors) {
     let mut resolution = Resolution {
-        path: path.into(),
+        paths: paths.iter().map(|path| path.as_path().into()).collect(),
         root: fields,
         variable,
         active: Vec::new(),
@@ -37,12 +42,12 @@ pub(super) fn document(path: &Path, fields: &Fields, variable: &dyn Fn(&str) -> 
 /// A value without substitutions.
 pub(super) fn value(item: &Item) -> Option<Setting> {
     let root = Fields::from([("value".to_owned(), item.clone())]);
-    let (mut table, errors) = document(Path::new(""), &root, &|_| None);
+    let (mut table, errors) = document(&[PathBuf::new()], &root, &|_| None);
     table.remove("value").filter(|_| errors.is_empty())
 }
 
 struct Resolution<'a> {
-    path: Arc<Path>,
+    paths: Vec<Arc<Path>>,
     root: &'a Fields,
     variable: &'a dyn Fn(&str) -> Option<String>,
     /// Paths being looked up.
@@ -64,7 +69,7 @@ impl<'a> Resolution<'a> {
             path.push(key.clone());
             if path.iter().map(String::len).sum::<usize>() > MAX_KEY_BYTES {
                 self.errors
-                    .push((item.line, format!("a key of more than {MAX_KEY_BYTES} bytes")));
+                    .push((item.at, format!("a key of more than {MAX_KEY_BYTES} bytes")));
             } else if let Some(setting) = self.item(item, path) {
                 table.insert(key.clone(), setting);
             }
@@ -75,24 +80,28 @@ impl<'a> Resolution<'a> {
 
     /// `None` if the value is `null`, undefined where that is allowed, or invalid, which is reported.
     fn item(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Setting> {
-        let line = item.line;
+        let at = item.at;
         if self.full {
             return None;
         }
         self.values += 1;
         if self.values > VALUES || self.bytes > BYTES || self.depth > 4 * DEPTH {
             self.full = true;
-            self.errors.push((line, "substitutions make this too large".to_owned()));
+            self.errors.push((at, "substitutions make this too large".to_owned()));
             return None;
         }
         self.depth += 1;
         let value = self.value(item, path);
         self.depth -= 1;
-        Some(Setting::new(Place::line(Arc::clone(&self.path), line, ""), value?))
+        Some(Setting::new(self.place(at), value?))
+    }
+
+    fn place(&self, at: At) -> Place {
+        let path = self.paths.get(at.file).map_or_else(|| Path::new("").into(), Arc::clone);
+        Place::line(path, at.line, "")
     }
 
     fn value(&mut self, item: &'a Item, path: &mut Vec<String>) -> Option<Value> {
-        let line = item.line;
         Some(match &item.raw {
             Raw::Text(text) => {
                 self.bytes += text.len();
@@ -110,31 +119,36 @@ impl<'a> Resolution<'a> {
                 Value::List(list)
             }
             Raw::Object(fields) => Value::Table(self.table(fields, path)),
-            Raw::Substitution { path: target, optional } => self.substitution(line, target, *optional, path)?,
-            Raw::Joined(items) => self.joined(line, items, path)?,
+            Raw::Substitution {
+                path: target,
+                base,
+                optional,
+            } => self.substitution(item.at, target, *base, *optional, path)?,
+            Raw::Joined(items) => self.joined(item.at, items, path)?,
             Raw::Over(below, above) => {
                 self.below.push((path.clone(), below));
                 let above = self.item(above, path);
                 self.below.pop();
                 match above {
-                    None => return self.item(below, path).map(|below| below.value),
-                    Some(Setting {
-                        value: Value::Table(table),
-                        ..
-                    }) => match self.item(below, path).map(|below| below.value) {
-                        Some(Value::Table(mut before)) => {
-                            merge(&mut before, table, &|_| false);
-                            Value::Table(before)
-                        }
-                        _ => Value::Table(table),
+                    // What is replaced need not be valid.
+                    Some(above) if !matches!(above.value, Value::Table(_)) => above.value,
+                    above => match (self.item(below, path), above) {
+                        (Some(below), Some(above)) => below.overridden_by(above).value,
+                        (below, above) => above.or(below)?.value,
                     },
-                    Some(above) => above.value,
                 }
             }
         })
     }
 
-    fn substitution(&mut self, line: usize, target: &'a [String], optional: bool, at: &[String]) -> Option<Value> {
+    fn substitution(
+        &mut self,
+        line: At,
+        target: &'a [String],
+        base: usize,
+        optional: bool,
+        at: &[String],
+    ) -> Option<Value> {
         let own = self.below.iter().rposition(|(path, _)| path == target);
         if let Some(own) = own {
             // The value before refers to the one before that.
@@ -145,9 +159,10 @@ impl<'a> Resolution<'a> {
             self.below.extend(later);
             return found.map(|setting| setting.value);
         }
+        let short = target.get(base..).unwrap_or(target);
         if self.active.contains(&target) || self.active.len() >= DEPTH {
             if !optional {
-                let text = format!("${{{}}} refers to itself or through too many others", target.join("."));
+                let text = format!("${{{}}} refers to itself or through too many others", short.join("."));
                 self.errors.push((line, text));
             }
             return None;
@@ -157,11 +172,15 @@ impl<'a> Resolution<'a> {
         if target != at {
             self.active.push(target);
             found = self.lookup(target);
+            // A file that is included below a key may mean the root.
+            if found.is_none() && base > 0 {
+                found = self.lookup(short);
+            }
             self.active.pop();
         }
-        let found = found.or_else(|| (self.variable)(&target.join(".")).and_then(|text| bare(&text)));
+        let name = short.join(".");
+        let found = found.or_else(|| (self.variable)(&name).and_then(|text| bare(&text)));
         if found.is_none() && !optional {
-            let name = target.join(".");
             let text = format!(
                 "${{{name}}} is defined neither in this file nor in the environment; ${{?{name}}} may be undefined"
             );
@@ -191,7 +210,7 @@ impl<'a> Resolution<'a> {
         None
     }
 
-    fn joined(&mut self, line: usize, items: &'a [Item], path: &mut Vec<String>) -> Option<Value> {
+    fn joined(&mut self, at: At, items: &'a [Item], path: &mut Vec<String>) -> Option<Value> {
         let is_blank = |item: &Item| matches!(&item.raw, Raw::Bare(text) if text.trim().is_empty());
         let mut whole: Option<Value> = None;
         let mut text = String::new();
@@ -226,7 +245,7 @@ impl<'a> Resolution<'a> {
                 }
                 _ => {
                     let text = "strings, lists and objects cannot be joined with each other";
-                    self.errors.push((line, text.to_owned()));
+                    self.errors.push((at, text.to_owned()));
                     return None;
                 }
             };
@@ -236,20 +255,23 @@ impl<'a> Resolution<'a> {
     }
 }
 
-/// The value of a text without quotes; `None` for `null`.
+/// The value of a text without quotes; `None` for `null`. What looks like a number and would be written otherwise, such
+/// as `007`, stays as it is: it may be the value of a header.
 fn bare(text: &str) -> Option<Value> {
-    let number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
+    let number = |c: char| c.is_ascii_digit() || matches!(c, '-' | '.');
     Some(match text.trim() {
         "null" => return None,
         "true" => Value::Boolean(true),
         "false" => Value::Boolean(false),
-        word if word.contains(|c: char| c.is_ascii_digit()) && word.chars().all(number) => {
-            match (word.parse(), word.parse()) {
-                (Ok(integer), _) => Value::Integer(integer),
-                (_, Ok(float)) => Value::Float(float),
-                _ => Value::Untyped(word.to_owned()),
-            }
+        word => {
+            let value = match (word.parse(), word.parse()) {
+                _ if !word.chars().all(number) => None,
+                (Ok(integer), _) => Some(Value::Integer(integer)),
+                (_, Ok(float)) => Some(Value::Float(float)),
+                _ => None,
+            };
+            let value = value.filter(|value| value.written().as_deref() == Some(word));
+            value.unwrap_or_else(|| Value::Untyped(word.to_owned()))
         }
-        word => Value::Untyped(word.to_owned()),
     })
 }

@@ -1,17 +1,51 @@
 //! Texts and the values read from them, and invalid texts.
 
+mod includes;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
 use hookhost_settings::{JsonDates, Value};
+use std::io;
 
 fn variable(name: &str) -> Option<String> {
     (name == "HOOK_HOST").then(|| "example.com".to_owned())
 }
 
+/// What was read of a text that may include files.
+struct Hocon {
+    table: Table,
+    /// File, line and text.
+    errors: Vec<(String, usize, String)>,
+    warnings: Vec<(String, usize, String)>,
+    included: Vec<String>,
+}
+
 fn read(text: &str) -> Hocon {
-    super::read(Path::new("f"), text, &variable)
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, files: &[(&str, &str)]) -> Hocon {
+    let files = |path: &Path| {
+        let file = files.iter().find(|(known, _)| Path::new(known) == path);
+        let text = file.map(|(_, text)| text.as_bytes().to_vec());
+        text.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    };
+    let mut includes = Includes::of(Path::new("etc/f"), &files);
+    let (table, errors) = super::read(text, &mut includes, &variable);
+    let name = |at: &At| includes.paths[at.file].display().to_string();
+    let shown = |list: &[(At, String)]| {
+        list.iter()
+            .map(|(at, text)| (name(at), at.line, text.clone()))
+            .collect()
+    };
+    Hocon {
+        table,
+        errors: shown(&errors),
+        warnings: shown(&includes.warnings),
+        included: includes.included().map(|path| path.display().to_string()).collect(),
+    }
 }
 
 fn json_of(table: Table) -> Json {
@@ -44,8 +78,12 @@ fn what_is_written_is_what_is_read() {
         ("a += 1", json!({"a": [1]})),
         ("url = http://h:80/p?q=1#no", json!({"url": "http://h:80/p?q=1"})),
         (
-            "t = 45s // half\ns = 256MB\nn = -3e2\nv = 1.2.3",
-            json!({"t": "45s", "s": "256MB", "n": -300.0, "v": "1.2.3"}),
+            "t = 45s // half\ns = 256MB\nn = -2.5\nv = 1.2.3",
+            json!({"t": "45s", "s": "256MB", "n": -2.5, "v": "1.2.3"}),
+        ),
+        (
+            "a = 007\nb = 1.0\nc = -3e2\nd = +1\ne = -7\nf = 0",
+            json!({"a": "007", "b": "1.0", "c": "-3e2", "d": "+1", "e": -7, "f": 0}),
         ),
         (r#"a = "q\"\\\/\n\u00e9\ud83d\ude00""#, json!({"a": "q\"\\/\né😀"})),
         (
@@ -74,11 +112,17 @@ fn what_is_written_is_what_is_read() {
             "x { k = 1 }\nx = ${y}\ny { l = 2 }",
             json!({"x": {"k": 1, "l": 2}, "y": {"l": 2}}),
         ),
+        ("a = x\nl = [${a}, ${?no}]", json!({"a": "x", "l": ["x"]})),
         ("p = [1]\np = ${p} [2]\np = ${p}[3]", json!({"p": [1, 2, 3]})),
         (
             "a = ${b.c}\nb = ${d}\nd { c = 7 }",
             json!({"a": 7, "b": {"c": 7}, "d": {"c": 7}}),
         ),
+        ("a { l = [1]\n l += 2 }", json!({"a": {"l": [1, 2]}})),
+        ("a.1 = x\na.2 = y", json!({"a": {"1": "x", "2": "y"}})),
+        ("a = [x, y]\na.2 = z", json!({"a": {"1": "x", "2": "z"}})),
+        ("a = [{ b = 1 }]\na.1.c = 2", json!({"a": {"1": {"b": 1, "c": 2}}})),
+        ("a = [x]\na.k = y", json!({"a": {"k": "y"}})),
         ("a = [{ x = 1 } { y = 2 }]", json!({"a": [{"x": 1, "y": 2}]})),
         ("\u{feff}a = 1\r\nb = two\r\n", json!({"a": 1, "b": "two"})),
         (
@@ -154,7 +198,7 @@ fn mistakes_come_with_their_lines_and_all_at_once() {
         let errors = read(text).errors;
         let expected: Vec<_> = expected
             .iter()
-            .map(|(line, text)| (*line, (*text).to_owned()))
+            .map(|(line, text)| ("etc/f".to_owned(), *line, (*text).to_owned()))
             .collect();
         assert_eq!(errors, expected, "{text}");
     }
@@ -163,12 +207,16 @@ fn mistakes_come_with_their_lines_and_all_at_once() {
 #[test]
 fn circles_are_told() {
     let errors = read("a = ${b}\nb = ${a}\nc = ${c}").errors;
-    let circles = errors.iter().filter(|(_, text)| text.contains("refers to itself"));
-    assert_eq!(circles.map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2], "{errors:?}");
+    let circles = errors.iter().filter(|(_, _, text)| text.contains("refers to itself"));
+    assert_eq!(
+        circles.map(|(_, line, _)| *line).collect::<Vec<_>>(),
+        [1, 2],
+        "{errors:?}"
+    );
     assert!(
         errors
             .iter()
-            .any(|(line, text)| *line == 3 && text.contains("${c} is defined neither")),
+            .any(|(_, line, text)| *line == 3 && text.contains("${c} is defined neither")),
         "{errors:?}"
     );
 }
@@ -182,25 +230,17 @@ fn values_know_their_lines() {
     let line = |setting: &Setting| setting.place.to_string();
     assert_eq!(
         (line(&hocon.table["a"]), line(&a["b"])),
-        ("f:1: a".into(), "f:2: a.b".into())
+        ("etc/f:1: a".into(), "etc/f:2: a.b".into())
     );
     let Value::List(list) = &a["b"].value else {
         panic!("a list")
     };
     assert_eq!(
         list.iter().map(line).collect::<Vec<_>>(),
-        ["f:3: a.b[0]", "f:4: a.b[1]"]
+        ["etc/f:3: a.b[0]", "etc/f:4: a.b[1]"]
     );
     let long = read("s = \"\"\"\n\n\"\"\"\nb = 1");
-    assert_eq!(line(&long.table["b"]), "f:4: b");
-}
-
-#[test]
-fn includes_are_told() {
-    let hocon = read("include \"other.conf\"\ninclude required(file(\"x\"))\na = 1\ninclude = 2");
-    assert_eq!(hocon.errors, []);
-    assert_eq!(hocon.warnings.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(json_of(hocon.table), json!({"a": 1, "include": 2}));
+    assert_eq!(line(&long.table["b"]), "etc/f:4: b");
 }
 
 #[test]

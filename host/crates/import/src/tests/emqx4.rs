@@ -188,8 +188,8 @@ fn variables_of_emqx4_beat_its_file() {
     assert_eq!(
         warnings,
         [
-            "environment: EMQX_WEB__HOOK__RULE__MESSAGE__DROPPED__1: works here; EMQX 4 itself lacks this event and does not start with it",
             "environment: EMQX_WEB__HOOK__URLL: unknown key, ignored; the nearest known one is web.hook.url",
+            "environment: EMQX_WEB__HOOK__RULE__MESSAGE__DROPPED__1: works here; EMQX 4 itself lacks this event and does not start with it",
         ]
     );
 }

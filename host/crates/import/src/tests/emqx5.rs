@@ -8,8 +8,8 @@ fn emqx5_with_everything() {
     let headers = json!({"x-device": "${clientid}", "content-type": "text/plain"});
     let hot = |event: &str| {
         let mut rule = json!({
-            "action": "hot", "urls": ["https://h.example/base/events/${topic}"], "method": "put", "headers": headers,
-            "body": "${payload}", "select": "payload.t as temperature, clientid", "where": "payload.t > 30",
+            "action": "hot", "urls": ["https://h.example/base/events/${topic}"], "destination": "shaped", "method": "put",
+            "headers": headers, "body": "${payload}", "select": "payload.t as temperature, clientid", "where": "payload.t > 30",
         });
         if event == "message_publish" {
             rule["topics"] = json!(["sensors/+/temp", "other/#"]);
@@ -19,7 +19,9 @@ fn emqx5_with_everything() {
     let usual = json!({
         "accept": "application/json", "cache-control": "no-cache", "connection": "keep-alive", "keep-alive": "timeout=5",
     });
-    let all = json!([{"action": "all", "urls": ["http://10.0.0.9:8080/base"], "method": "post", "headers": usual}]);
+    let all = json!([{
+        "action": "all", "urls": ["http://10.0.0.9:8080/base"], "destination": "plain", "method": "post", "headers": usual,
+    }]);
     let mut ping = all.clone();
     ping[0]["topics"] = json!(["client.ping"]);
     let expected = json!({
@@ -48,20 +50,14 @@ fn emqx5_with_everything() {
     assert_eq!(
         warnings,
         [
-            "f:24: connectors.mqtt: is ignored: mqtt connectors have nothing to do with webhooks",
-            "f:9: connectors.http.secure.pool_type: is ignored: requests of one client keep their order on any connection",
-            "f:10: connectors.http.secure.enable_pipelining: is ignored: a connection carries one request at a time; concurrency_limit sets the number of connections",
-            "f:12: connectors.http.secure.resource_opts.health_check_interval: is ignored: there are no health checks: a failed request is retried",
-            "f:37: actions.http.shaped.parameters.max_retries: is ignored: EMQX 5 ignores it, too; requests are retried for retry_max_elapsed_time",
-            "f:43: actions.http.shaped.resource_opts.inflight_window: is ignored: concurrency_limit of a destination limits the requests in flight",
-            "f:3: connectors.http.secure.url: has a query, which EMQX 5 does not send; write it into the path of the action",
-            "f:18: connectors.http.secure.ssl.versions: is ignored: TLS 1.3 and 1.2 are negotiated",
             "f:14: connectors.http.secure.ssl: the server's certificate is not verified, as in EMQX 5, unless verify = verify_peer",
-            "f:1: node: is ignored: it is not about webhooks",
+            "f:3: connectors.http.secure.url: has a query, which EMQX 5 does not send; write it into the path of the action",
             "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there is no such thing here",
             "f:67: rule_engine.rules.hot.actions[1]: is ignored: an action of kind mqtt is not a webhook",
             "f:77: rule_engine.rules.seen.actions[1]: function republish is ignored: rules here only send webhooks",
+            "f:1: node, connectors.mqtt: are ignored: they are not about webhooks",
             "f:48: actions.http.unused: is not used by any rule",
+            "f:9: pool_type, enable_pipelining, health_check_interval, versions, max_retries, inflight_window: have no meaning in hookhost",
         ]
     );
 }
@@ -72,8 +68,8 @@ fn emqx5_bridges() {
     let expected = json!({
         "webhook.format": "emqx5",
         "webhook.rule": {"message_publish": [
-            {"action": "r", "urls": ["http://h/p/${clientid}"], "topics": ["t/#"], "method": "post", "body": "${payload}"},
-            {"action": "", "urls": ["http://h/p/${clientid}"], "topics": ["local/#"], "method": "post", "body": "${payload}"},
+            {"action": "r", "urls": ["http://h/p/${clientid}"], "destination": "old", "topics": ["t/#"], "method": "post", "body": "${payload}"},
+            {"action": "", "urls": ["http://h/p/${clientid}"], "destination": "old", "topics": ["local/#"], "method": "post", "body": "${payload}"},
         ]},
         "destinations.old": {"urls": ["http://h/p/"], "headers": {"x-a": "1"}, "http_timeout": "1m", "retry_max_elapsed_time": "1m"},
     });
@@ -87,10 +83,7 @@ fn emqx5_bridges() {
             assert_eq!(rule.as_object_mut().unwrap().remove("headers"), None);
         });
     assert_eq!(settings, expected);
-    assert_eq!(
-        warnings,
-        ["f:4: bridges.webhook.old.direction: is ignored: a bridge for webhooks only sends"]
-    );
+    assert_eq!(warnings, ["f:4: direction: has no meaning in hookhost"]);
 }
 
 #[test]
@@ -114,7 +107,7 @@ fn emqx5_by_variables_alone() {
             ("EMQX_NODE__NAME", "x"),
         ],
     );
-    let rule = json!({"action": "r1", "urls": ["http://h:1/x"], "method": "post"});
+    let rule = json!({"action": "r1", "urls": ["http://h:1/x"], "destination": "a1", "method": "post"});
     let mut publish = rule.clone();
     publish["topics"] = json!(["t/#"]);
     let expected = json!({
@@ -126,8 +119,8 @@ fn emqx5_by_variables_alone() {
     assert_eq!(
         warnings,
         [
+            "environment: EMQX_RULE_ENGINE__RULES__R1__COLOUR: unknown key, ignored; known are enable, name, tags, description, metadata, created_at, last_modified_at, actions, sql",
             "environment: EMQX_ACTIONS__HTTP__A1__RESOURCE_OPTS__REQUEST_TTL: is limited to 30 days, the longest time for retries",
-            "environment: EMQX_RULE_ENGINE__RULES__R1__COLOUR: unknown key, ignored; known are enable, sql, actions, name, description, metadata, tags, created_at, last_modified_at",
         ]
     );
 }
@@ -149,36 +142,51 @@ fn what_only_the_module_knows_is_told_beside_other_mistakes() {
 }
 
 #[test]
-fn emqx5_mistakes_come_all_at_once() {
-    check(
-        "f",
-        "connectors.http.c { url = \"h:80\", pool_sise = 1, connect_timeout = soon }\n\
+fn emqx5_mistakes_leave_out_their_items_and_come_all_at_once() {
+    let text = "connectors.http.c { url = \"h:80\", pool_sise = 1, connect_timeout = soon }\n\
          connectors.http.d { oauth2 { enable = true } }\n\
          actions.http.a { connector = cc, parameters { method = patch, headers { \"a b\" = 1 } } }\n\
          actions.http.b { connector = c }\n\
          rule_engine.rules.r { sql = \"SELECT * FROM \\\"$events/client_conected\\\", \\\"a#\\\"\", actions = [\"http:x\", 1] }\n\
-         rule_engine.rules.s { sql = \"FOREACH a WHERE b\", actions = [\"http:z\"] }\n\
-         rule_engine.rules.t { actions = [] }\n",
-        &[],
-        &[
-            "f:1: connectors.http.c.url: `h:80` is not a URL of a web service: it has no scheme; http://h:80 is probably meant",
+         rule_engine.rules.s { sql = \"FROM b\", actions = [\"http:z\"] }\n\
+         rule_engine.rules.t { actions = [\"http:good\"] }\n\
+         connectors.http.good { url = \"http://h/\" }\n\
+         actions.http.good { connector = good }\n\
+         rule_engine.rules.u { sql = \"SELECT * FROM t\", actions = [\"http:good\"] }\n";
+    let (good, warnings) = settings("f", text, &[]);
+    let findings = import("f", text, &[]).findings;
+    let mut left_out = shown(&findings.left_out);
+    left_out.sort();
+    assert_eq!(
+        left_out,
+        [
             "f:1: connectors.http.c.connect_timeout: needs a whole number before the unit",
-            "f:1: connectors.http.c.pool_sise: unknown key; the nearest known one is pool_size",
-            "f:2: connectors.http.d: needs a url",
+            "f:1: connectors.http.c.url: `h:80` is not a URL of a web service: it has no scheme; http://h:80 is probably meant",
             "f:2: connectors.http.d.oauth2: is not supported, and requests would go without a token: let something else fetch tokens and name its file as bearer_file of a destination",
-            "f:3: actions.http.a.parameters.method: should be post, put, get or delete",
-            "f:3: actions.http.a.parameters.headers.a b: is not a valid name of a header: use letters, digits and '-'",
+            "f:2: connectors.http.d: needs a url",
             "f:3: actions.http.a.connector: connector `cc` is not defined below connectors.http; the nearest known one is c",
-            "f:6: rule_engine.rules.s.sql: `FOREACH a >>>WHERE<<< b`: `,` or FROM was expected",
-            "f:7: rule_engine.rules.t: needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"",
-            "f:5: rule_engine.rules.r.sql: FROM \"$events/client_conected\": unknown event; the nearest known one is $events/client_connected",
-            "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
+            "f:3: actions.http.a.parameters.headers.a b: is not a valid name of a header: use letters, digits and '-'",
+            "f:3: actions.http.a.parameters.method: should be post, put, get or delete",
             "f:5: rule_engine.rules.r.actions[0]: action `http:x` is not defined; the nearest known one is http:a",
             "f:5: rule_engine.rules.r.actions[1]: should be the name of an action, such as \"http:NAME\"",
+            "f:5: rule_engine.rules.r.sql: FROM \"$events/client_conected\": unknown event; the nearest known one is $events/client_connected",
+            "f:5: rule_engine.rules.r.sql: `a#` is not a topic filter: '#' must be the whole last level of a topic filter",
             "f:6: rule_engine.rules.s.actions[0]: action `http:z` is not defined; the nearest known one is http:a",
-        ],
-        &["f:5: rule_engine.rules.r: sends nothing: none of its actions is an enabled webhook"],
+            "f:6: rule_engine.rules.s.sql: `>>>FROM<<< b`: SELECT was expected",
+            "f:7: rule_engine.rules.t: needs sql, such as \"SELECT * FROM \\\"t/#\\\"\"",
+        ]
     );
+    assert_eq!(
+        warnings,
+        [
+            "f:1: connectors.http.c.pool_sise: unknown key, ignored; the nearest known one is pool_size",
+            "f:5: rule_engine.rules.r: sends nothing: none of its webhooks is enabled and without mistakes",
+        ]
+    );
+    assert_eq!(good["webhook.rule"].as_object().unwrap().len(), 1);
+    assert_eq!(good["webhook.rule"]["message_publish"][0]["action"], "u");
+    // A user who accepts no guess gets all of it as problems.
+    assert_eq!(findings.strict().problems.len(), 15);
     check(
         "f",
         "actions.http.a {\n connector = \n",
@@ -202,30 +210,31 @@ fn what_only_the_module_knows_is_told_with_the_place() {
 }
 
 #[test]
-fn emqx5_destinations_that_two_share() {
-    let text = "connectors.http.c { url = \"http://h/x\", headers { a = 1 } }\n\
-         actions.http.one { connector = c, parameters { headers { x-source = one, k = v } }, resource_opts.request_ttl = 10s }\n\
-         actions.http.two { connector = c, parameters { headers { x-source = two, k = v } }, resource_opts.request_ttl = 20s }\n\
-         rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:one\", \"http:two\"] }\n";
-    let (both, warnings) = settings("f", text, &[]);
-    assert_eq!(
-        both["webhook.rule"]["message_publish"],
-        json!([
-            {"action": "r", "topics": ["t"], "urls": ["http://h/x"], "headers": {"x-source": "one"}},
-            {"action": "r", "topics": ["t"], "urls": ["http://h/x"], "headers": {"x-source": "two"}},
-        ])
-    );
-    assert_eq!(
-        both["destinations.one"],
-        json!({"urls": ["http://h/x"], "headers": {"a": "1", "k": "v"}, "http_timeout": "20s", "retry_max_elapsed_time": "20s"})
-    );
-    assert_eq!(both.get("destinations.two"), None);
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    let secret = import("f", &text.replace("x-source", "x-api-key"), &[]);
-    assert_eq!(
-        secret.findings.problems.len(),
-        2,
-        "{:?}",
-        shown(&secret.findings.problems)
-    );
+fn emqx5_webhooks_with_one_url_keep_their_credentials_apart() {
+    let text = "bridges.webhook.one { url = \"http://h/x\", headers { authorization = \"Bearer 1\" }, resource_opts.request_ttl = 10s }\n\
+         bridges.webhook.two { url = \"http://h/x\", headers { authorization = \"Bearer 2\" }, resource_opts.request_ttl = 20s }\n\
+         bridges.webhook.bare { url = \"http://h/x\" }\n\
+         rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"webhook:one\", \"webhook:two\", \"webhook:bare\"] }\n";
+    let (all, warnings) = settings("f", text, &[]);
+    let rule = |name: &str| json!({"action": "r", "topics": ["t"], "urls": ["http://h/x"], "destination": name});
+    // EMQX's own headers.
+    let mut bare = rule("bare");
+    bare["headers"] = json!({
+        "accept": "application/json", "cache-control": "no-cache", "connection": "keep-alive", "keep-alive": "timeout=5",
+    });
+    let expected = json!({
+        "webhook.format": "emqx5",
+        "webhook.rule": {"message_publish": [rule("one"), rule("two"), bare]},
+        "destinations.one": {
+            "urls": ["http://h/x"], "headers": {"authorization": "Bearer 1"},
+            "http_timeout": "10s", "retry_max_elapsed_time": "10s",
+        },
+        "destinations.two": {
+            "urls": ["http://h/x"], "headers": {"authorization": "Bearer 2"},
+            "http_timeout": "20s", "retry_max_elapsed_time": "20s",
+        },
+        "destinations.bare": {"urls": ["http://h/x"]},
+    });
+    assert_eq!(all, expected);
+    assert_eq!(warnings, [""; 0]);
 }

@@ -1,0 +1,271 @@
+//! What files and variables have in common: includes, indices of lists, and values as users write them.
+
+use super::*;
+
+const CONNECTOR: &str =
+    "connectors.http.h { url = \"http://h/\" }\nactions.http.h { connector = h, parameters { headers {} } }\n";
+
+/// The actions of the rules for messages, each with the destination or the first URL that it sends to.
+#[track_caller]
+fn senders(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let (settings, _) = settings("f", text, variables);
+    let rules = settings["webhook.rule"]["message_publish"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let name = |rule: &Json| match rule.get("destination") {
+        Some(name) => name.as_str().unwrap().to_owned(),
+        None => rule["urls"][0].as_str().unwrap().to_owned(),
+    };
+    rules.iter().map(name).collect()
+}
+
+#[test]
+fn a_number_in_a_path_is_an_index() {
+    let rule = "rule_engine.rules.r.sql = \"SELECT * FROM t\"\n";
+    let more = "connectors.http.a { url = \"http://a/\" }\nactions.http.a { connector = a }\n";
+    let file = format!("{CONNECTOR}{more}{rule}");
+    for (text, variables, expected) in [
+        (
+            "",
+            &[("EMQX_RULE_ENGINE__RULES__R__ACTIONS__1", "http:h")][..],
+            vec!["h"],
+        ),
+        ("rule_engine.rules.r.actions.1 = \"http:a\"", &[], vec!["a"]),
+        (
+            "rule_engine.rules.r.actions { 2 = \"http:h\", 1 = \"http:a\" }",
+            &[],
+            vec!["a", "h"],
+        ),
+        (
+            "",
+            &[
+                ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__1__FUNCTION", "console"),
+                ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__2", "http:h"),
+            ],
+            vec!["stdout:", "h"],
+        ),
+        // Over a list of the file: an element is replaced, and one is added.
+        (
+            "rule_engine.rules.r.actions = [\"http:a\"]",
+            &[("EMQX_RULE_ENGINE__RULES__R__ACTIONS__1", "http:h")],
+            vec!["h"],
+        ),
+        (
+            "rule_engine.rules.r.actions = [\"http:a\"]",
+            &[("EMQX_RULE_ENGINE__RULES__R__ACTIONS__2", "http:h")],
+            vec!["a", "h"],
+        ),
+        (
+            "rule_engine.rules.r.actions = [\"http:a\"]\nrule_engine.rules.r.actions.2 = \"http:h\"",
+            &[],
+            vec!["a", "h"],
+        ),
+        (
+            "rule_engine.rules.r.actions = [{ function = console }]",
+            &[("EMQX_RULE_ENGINE__RULES__R__ACTIONS__02", "http:h")],
+            vec!["stdout:", "h"],
+        ),
+        // An empty value takes an entry away.
+        (
+            "rule_engine.rules.r.actions = [\"http:a\", \"http:h\"]",
+            &[("EMQX_RULE_ENGINE__RULES__R__ACTIONS__1", "\"\"")],
+            vec!["h"],
+        ),
+        // Numbers elsewhere are names.
+        (
+            "rule_engine.rules.1 { sql = \"SELECT * FROM u\", actions = [\"http:a\"] }",
+            &[("EMQX_RULE_ENGINE__RULES__R__ACTIONS", "http:h")],
+            vec!["a", "h"],
+        ),
+    ] {
+        assert_eq!(
+            senders(&format!("{file}{text}"), variables),
+            expected,
+            "{text} {variables:?}"
+        );
+    }
+    let gap = import("f", &format!("{file}rule_engine.rules.r.actions.2 = \"http:a\""), &[]);
+    assert_eq!(
+        shown(&gap.findings.left_out),
+        [
+            "f:6: rule_engine.rules.r.actions.2: is element 2 of a list, which should have an element 1: counting begins at 1"
+        ]
+    );
+}
+
+#[test]
+fn republish_by_variables_is_one_action() {
+    let text = format!("{CONNECTOR}rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:h\"] }}");
+    let variables = [
+        ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__2__FUNCTION", "republish"),
+        ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__2__ARGS__TOPIC", "again"),
+    ];
+    let (_, warnings) = settings("f", &text, &variables);
+    assert_eq!(
+        warnings,
+        [
+            "environment: EMQX_RULE_ENGINE__RULES__R__ACTIONS__2__ARGS__TOPIC: function republish is ignored: rules here only send webhooks"
+        ]
+    );
+}
+
+#[test]
+fn an_included_file_belongs_to_the_configuration() {
+    let files: &Files<'_> = &|path| match path.to_str() {
+        Some("etc/webhooks/cluster.hocon") => Ok(format!(
+            "include \"rules.hocon\"\n{CONNECTOR}connectors.http.h.pool_sise = 1\ninclude \"missing.hocon\""
+        )
+        .into_bytes()),
+        Some("etc/webhooks/rules.hocon") => {
+            Ok(b"rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:h\"] }".to_vec())
+        }
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let import = import_with(
+        "etc/emqx.conf",
+        "node.name = \"emqx@h\"\ninclude \"webhooks/cluster.hocon\"",
+        &[],
+        files,
+    );
+    assert_eq!(
+        (import.broker, shown(&import.findings.problems)),
+        (Some(Broker::Emqx5), vec![])
+    );
+    assert_eq!(
+        all_warnings(&import.findings),
+        [
+            "etc/webhooks/cluster.hocon:4: connectors.http.h.pool_sise: unknown key, ignored; the nearest known one is pool_size",
+            "etc/webhooks/cluster.hocon:5: etc/webhooks/missing.hocon does not exist and is left out; include required(\"…\") makes this an error",
+            "etc/emqx.conf:1: node: is ignored: it is not about webhooks",
+        ]
+    );
+    let included: Vec<_> = import.included.iter().map(|path| path.display().to_string()).collect();
+    let expected = [
+        "etc/webhooks/cluster.hocon",
+        "etc/webhooks/rules.hocon",
+        "etc/webhooks/missing.hocon",
+    ];
+    assert_eq!(included, expected);
+    assert!(hookhost_settings::find(&import.settings, &["webhook", "rule", "message_publish"]).is_some());
+}
+
+#[test]
+fn emqx4_includes_lines() {
+    let files: &Files<'_> = &|path| match path.to_str() {
+        Some("etc/plugins/emqx_web_hook.conf") => {
+            Ok(b"web.hook.url = http://h/\nweb.hook.pol_size = 1\ninclude emqx.conf".to_vec())
+        }
+        Some("etc/plugins/emqx.conf") => Ok(b"include emqx_web_hook.conf".to_vec()),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let rule = "web.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}";
+    let import = import_with(
+        "etc/emqx.conf",
+        &format!("{rule}\ninclude plugins/emqx_web_hook.conf"),
+        &[],
+        files,
+    );
+    assert_eq!(
+        shown(&import.findings.problems),
+        [
+            "etc/plugins/emqx.conf:1: etc/plugins/emqx_web_hook.conf includes etc/plugins/emqx.conf includes \
+             etc/plugins/emqx_web_hook.conf: a file must not include itself",
+            "etc/plugins/emqx_web_hook.conf:2: web.hook.pol_size: unknown key; the nearest known one is web.hook.pool_size",
+        ]
+    );
+    let included: Vec<_> = import.included.iter().map(|path| path.display().to_string()).collect();
+    assert_eq!(included, ["etc/plugins/emqx_web_hook.conf", "etc/plugins/emqx.conf"]);
+}
+
+#[test]
+fn values_stay_as_written() {
+    let rule = "rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:h\"] }\n";
+    let headers =
+        "connectors.http.h.headers { x-a = 007, x-b = 1.0, x-c = \"007\", x-d = 1e3, x-e = 12, x-f = true }\n";
+    let (settings, _) = settings(
+        "f",
+        &format!("{CONNECTOR}{rule}{headers}"),
+        &[
+            ("EMQX_CONNECTORS__HTTP__H__HEADERS__X-G", "007"),
+            ("EMQX_CONNECTORS__HTTP__H__HEADERS__X-H", "\"\""),
+        ],
+    );
+    assert_eq!(
+        settings["destinations.h"]["headers"],
+        json!({
+            "x-a": "007", "x-b": "1.0", "x-c": "007", "x-d": "1e3", "x-e": "12", "x-f": "true", "x-g": "007", "x-h": "",
+        })
+    );
+}
+
+#[test]
+fn two_quotes_in_a_variable_are_an_empty_value() {
+    let rule = "EMQX_WEB__HOOK__RULE__CLIENT__CONNECT__1";
+    let file = "web.hook.url = http://h/\nweb.hook.pool_size = 3\n\
+                web.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}\n\
+                web.hook.rule.client.connected.1 = {\"action\": \"on_client_connected\"}\n";
+    let (settings, warnings) = settings("f", file, &[(rule, "\"\""), ("EMQX_WEB__HOOK__POOL_SIZE", "''")]);
+    assert_eq!(settings["webhook.rule"], json!({"client_connected": [{}]}));
+    assert_eq!((settings.get("delivery.concurrency_limit"), warnings), (None, vec![]));
+}
+
+#[test]
+fn variables_in_a_file_are_those_of_compose() {
+    let text = "EMQX_WEB__HOOK__URL=\"http://h/#a\" # the receiver\n\
+                EMQX_WEB__HOOK__POOL_SIZE=4 # connections\n\
+                EMQX_WEB__HOOK__SSL__CACERTFILE=\"\"\n\
+                EMQX_WEB__HOOK__RULE__CLIENT__CONNECT__1={\"action\": \"on_client_connect\"}\n";
+    let (read, warnings) = settings("f", text, &[]);
+    let expected = json!({
+        "webhook.format": "emqx4",
+        "webhook.urls": ["http://h/#a"],
+        "webhook.rule": {"client_connect": [{}]},
+        "delivery.concurrency_limit": 4,
+    });
+    assert_eq!((read, warnings), (expected, vec![]));
+    check(
+        "f",
+        "- EMQX_WEB__HOOK__URL=http://h/\n- EMQX_WEB__HOOK__POOL_SIZE=4\n",
+        &[],
+        &[
+            "f:1: should be NAME=value, without the \"- \" of a list in a compose file",
+            "f:2: should be NAME=value, without the \"- \" of a list in a compose file",
+            "f:1: web.hook.url is missing: requests have no URL",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn configurations_that_users_have_published_load() {
+    for (text, warnings, rules) in [
+        (
+            include_str!("../testdata/users-emqx5-configmap.env"),
+            1,
+            json!({"client_connected": 1, "client_disconnected": 1}),
+        ),
+        (
+            include_str!("../testdata/users-emqx50-bridges.hocon"),
+            2,
+            json!({"message_publish": 1}),
+        ),
+        (
+            include_str!("../testdata/users-emqx58-lowercase.env"),
+            0,
+            json!({"message_publish": 1}),
+        ),
+    ] {
+        let text = text.replace("@SINK@", "127.0.0.1:5656");
+        let (settings, told) = settings("f", &text, &[]);
+        let counts: Map<String, Json> = settings["webhook.rule"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(event, rules)| (event.clone(), rules.as_array().map_or(0, Vec::len).into()))
+            .collect();
+        assert_eq!(Json::Object(counts), rules, "{text}");
+        assert_eq!(told.len(), warnings, "{told:#?}");
+        assert_eq!(import("f", &text, &[]).findings.left_out, [], "{text}");
+    }
+}
