@@ -91,7 +91,13 @@ impl Configuration {
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
-            warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
+            warned: loaded
+                .left_out
+                .iter()
+                .chain(&loaded.opened)
+                .chain(&loaded.warnings)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -115,6 +121,7 @@ impl Configuration {
         let Loaded {
             config,
             left_out,
+            opened,
             mut warnings,
             fixed,
             files,
@@ -129,6 +136,7 @@ impl Configuration {
                 };
             }
         };
+        warnings.extend(opened);
         warnings.extend(fixed.differences(&self.started));
         for warning in warnings.iter().filter(|warning| !self.warned.contains(warning)) {
             warn!("{warning}");
