@@ -164,7 +164,11 @@ fn flags(flags: &Flags) -> Table {
         ("--modules", ["modules", "dir"], flags.modules.as_ref().map(path)),
         ("--data", ["data", "dir"], flags.data.as_ref().map(path)),
         ("--admin", ["admin", "listen"], flags.admin.as_ref().map(untyped)),
-        ("--strict", ["webhook", "strict"], flags.strict.then_some(Value::Boolean(true))),
+        (
+            "--strict",
+            ["webhook", "strict"],
+            flags.strict.then_some(Value::Boolean(true)),
+        ),
         (
             "--accept-open",
             ["mqtt", "accept_open"],

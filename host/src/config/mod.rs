@@ -168,13 +168,16 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     let format = format.map(|name| name.trim().to_owned());
     let root = Section::root(&report, Place::flag(""), settings);
     let config = read_sections(root, broker, format.as_deref(), inputs, files);
-    let has_users = match &config.broker {
+    let has_own_control = match &config.broker {
         EngineSettings::Gateway(gateway) => !gateway.upstreams.is_empty(),
         EngineSettings::Rmqtt => !config.mqtt.limits.allow_anonymous,
     };
-    let mut opened = lost_restrictions.filter(|_| !has_users);
+    let mut opened = lost_restrictions.filter(|_| !has_own_control);
     if config.mqtt.accept_open {
-        opened.take().into_iter().for_each(|problem| report.add_warning(problem));
+        opened
+            .take()
+            .into_iter()
+            .for_each(|problem| report.add_warning(problem));
     }
     let is_locked = config.broker == EngineSettings::Rmqtt && !config.mqtt.limits.allow_anonymous;
     if let Some(place) = allow_anonymous.filter(|_| is_locked) {

@@ -72,7 +72,11 @@ impl Access {
             return;
         }
         if upper.starts_with("RMQTT_PLUGIN_RMQTT_AUTH") || upper.starts_with("RMQTT_PLUGIN_RMQTT_ACL") {
-            let kind = if upper.contains("_ACL") { Kind::Topics } else { Kind::Both };
+            let kind = if upper.contains("_ACL") {
+                Kind::Topics
+            } else {
+                Kind::Both
+            };
             self.restrict(upper.to_ascii_lowercase(), kind, place.clone());
             return;
         }
@@ -82,7 +86,7 @@ impl Access {
         match hocon::read_value(place, value) {
             Some(mut setting) => {
                 setting.set_place(place);
-                self.setting(&path, &setting, &|place| place.clone());
+                self.setting(&path, &setting, &Place::clone);
             }
             None => self.value(&path, value, place.clone()),
         }
@@ -92,8 +96,10 @@ impl Access {
     pub(super) fn line(&mut self, key: &str, setting: &Setting) -> bool {
         self.setting(&key.to_ascii_lowercase(), setting, &Place::clone);
         let part = key.split('.').next().unwrap_or_default();
-        matches!(part, "auth" | "acl" | "allow_anonymous" | "auth_enable" | "acl_enable" | "enable_acl_cache")
-            || part.starts_with("acl_")
+        matches!(
+            part,
+            "auth" | "acl" | "allow_anonymous" | "auth_enable" | "acl_enable" | "enable_acl_cache"
+        ) || part.starts_with("acl_")
     }
 
     /// Takes the parts of a file that are about access control alone, and reads them and others.
@@ -154,7 +160,11 @@ impl Access {
         if names.len() > MAX_NAMES {
             shown.push_str(&format!(" and {} more", names.len() - MAX_NAMES));
         }
-        let has = |kind| restrictions.iter().any(|one| one.kind == kind || one.kind == Kind::Both);
+        let has = |kind| {
+            restrictions
+                .iter()
+                .any(|one| one.kind == kind || one.kind == Kind::Both)
+        };
         let open = match (has(Kind::Clients), has(Kind::Topics)) {
             (true, true) => {
                 "accepts every client, with any password or none, and lets it publish and subscribe to every topic"
@@ -183,9 +193,8 @@ fn restricts(name: &str, value: &str, is_off: bool) -> Option<Kind> {
         ["acl_file"] => Some(Kind::Topics),
         ["loaded_plugins"] => value.contains("emqx_auth").then_some(Kind::Both),
         // Rules with addresses that may connect.
-        ["listener" | "listeners", .., "access" | "access_rules", _] | ["listener" | "listeners", .., "access_rules"] => {
-            value.contains("deny").then_some(Kind::Clients)
-        }
+        ["listener" | "listeners", .., "access" | "access_rules", _]
+        | ["listener" | "listeners", .., "access_rules"] => value.contains("deny").then_some(Kind::Clients),
         ["authentication", ..] => Some(Kind::Clients),
         ["listeners" | "gateway", ..] => parts.contains(&"authentication").then_some(Kind::Clients),
         ["authorization", "sources", ..] => Some(Kind::Topics),
@@ -195,9 +204,12 @@ fn restricts(name: &str, value: &str, is_off: bool) -> Option<Kind> {
             let permits = last == "permit" || value.contains("permit");
             (permits && value.contains("deny")).then_some(Kind::Topics)
         }
-        ["auth", "cache" | "deny_action", ..] | ["auth", "http_auth" | "http", "timeout" | "connect_timeout" | "pool_size"] => {
-            None
-        }
+        ["auth", "cache" | "deny_action", ..]
+        | [
+            "auth",
+            "http_auth" | "http",
+            "timeout" | "connect_timeout" | "pool_size",
+        ] => None,
         ["auth", "password" | "user" | "client", ..] => Some(Kind::Clients),
         // `auth.1.login`
         ["auth", number, _] if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(Kind::Clients),
@@ -214,7 +226,8 @@ mod tests {
 
     const CLIENTS: &str = "accepts every client, with any password or none";
     const TOPICS: &str = "lets every client publish and subscribe to every topic";
-    const BOTH: &str = "accepts every client, with any password or none, and lets it publish and subscribe to every topic";
+    const BOTH: &str =
+        "accepts every client, with any password or none, and lets it publish and subscribe to every topic";
 
     /// The place and what is open of the line about some variables.
     fn of_variables(variables: &[(&str, &str)]) -> Option<(String, String)> {
@@ -227,7 +240,14 @@ mod tests {
 
     fn shown(access: Access) -> Option<(String, String)> {
         let problem = access.problem()?;
-        let open = problem.text.split("hookhost ").nth(1).unwrap().split("; to keep").next().unwrap();
+        let open = problem
+            .text
+            .split("hookhost ")
+            .nth(1)
+            .unwrap()
+            .split("; to keep")
+            .next()
+            .unwrap();
         Some((problem.place.to_string(), open.to_owned()))
     }
 
@@ -250,7 +270,11 @@ mod tests {
             ("EMQX_AUTHORIZATION__NO_MATCH", "allow", None),
             ("EMQX_AUTHORIZATION__CACHE__ENABLE", "true", None),
             ("EMQX_AUTHORIZATION__SOURCES__2__URL", "http://h/", Some(TOPICS)),
-            ("EMQX_LISTENERS__TCP__DEFAULT__ACCESS_RULES", "[\"deny all\"]", Some(CLIENTS)),
+            (
+                "EMQX_LISTENERS__TCP__DEFAULT__ACCESS_RULES",
+                "[\"deny all\"]",
+                Some(CLIENTS),
+            ),
             ("EMQX_LISTENERS__TCP__DEFAULT__ACCESS_RULES", "[\"allow all\"]", None),
             ("EMQX_LISTENERS__TCP__DEFAULT__BIND", "1883", None),
             ("NANOMQ_ALLOW_ANONYMOUS", "false", Some(CLIENTS)),
@@ -261,7 +285,13 @@ mod tests {
             let expected = open.map(|open| (format!("environment: {name}"), open.to_owned()));
             assert_eq!(of_variables(&[(name, value)]), expected, "{name}={value}");
         }
-        assert_eq!(of_variables(&[("EMQX_AUTHENTICATION__1__MECHANISM", "jwt"), ("EMQX_AUTHENTICATION__1__ENABLE", "false")]), None);
+        assert_eq!(
+            of_variables(&[
+                ("EMQX_AUTHENTICATION__1__MECHANISM", "jwt"),
+                ("EMQX_AUTHENTICATION__1__ENABLE", "false")
+            ]),
+            None
+        );
         let many = of_variables(&[("EMQX_ALLOW_ANONYMOUS", "false"), ("EMQX_ACL_NOMATCH", "deny")]);
         let names = "environment: EMQX_ACL_NOMATCH, EMQX_ALLOW_ANONYMOUS".to_owned();
         assert_eq!(many, Some((names, BOTH.to_owned())));
@@ -270,7 +300,10 @@ mod tests {
     #[test]
     fn parts_of_files_that_restrict_clients() {
         for (text, expected) in [
-            ("authentication = [{mechanism = jwt}]", Some(("authentication", CLIENTS))),
+            (
+                "authentication = [{mechanism = jwt}]",
+                Some(("authentication", CLIENTS)),
+            ),
             ("authentication = []", None),
             ("authorization {no_match = allow, sources = []}", None),
             ("authorization {no_match = deny}", Some(("authorization", TOPICS))),
@@ -279,15 +312,27 @@ mod tests {
                 Some(("authentication, authorization", BOTH)),
             ),
             ("authorization.sources = [{type = file, enable = false}]", None),
-            ("listeners.tcp.default.authentication = [{mechanism = jwt}]", Some(("listeners", CLIENTS))),
+            (
+                "listeners.tcp.default.authentication = [{mechanism = jwt}]",
+                Some(("listeners", CLIENTS)),
+            ),
             ("listeners.tcp.default.bind = 1883", None),
             // NanoMQ
-            ("auth {allow_anonymous = true, no_match = allow, deny_action = ignore}", None),
+            (
+                "auth {allow_anonymous = true, no_match = allow, deny_action = ignore}",
+                None,
+            ),
             ("auth {allow_anonymous = false}", Some(("auth", CLIENTS))),
             ("auth {password {admin = public}}", Some(("auth", CLIENTS))),
             ("auth {acl {rules = [{permit = allow}]}}", None),
-            ("auth {acl {rules = [{permit = deny, username = bob}]}}", Some(("auth", TOPICS))),
-            ("auth {http_auth {auth_req {url = \"http://h/\"}}}", Some(("auth", BOTH))),
+            (
+                "auth {acl {rules = [{permit = deny, username = bob}]}}",
+                Some(("auth", TOPICS)),
+            ),
+            (
+                "auth {http_auth {auth_req {url = \"http://h/\"}}}",
+                Some(("auth", BOTH)),
+            ),
         ] {
             let place = Place::line(Path::new("f"), 1, "");
             let Value::Table(mut parts) = hocon::read_value(&place, &format!("{{{text}}}")).unwrap().value else {
@@ -303,7 +348,11 @@ mod tests {
     #[test]
     fn the_line_says_what_to_do() {
         let mut access = Access::default();
-        access.variable("EMQX_ALLOW_ANONYMOUS", "false", &Place::variable("EMQX_ALLOW_ANONYMOUS"));
+        access.variable(
+            "EMQX_ALLOW_ANONYMOUS",
+            "false",
+            &Place::variable("EMQX_ALLOW_ANONYMOUS"),
+        );
         assert_eq!(
             access.problem().unwrap().to_string(),
             "environment: EMQX_ALLOW_ANONYMOUS: is not supported: hookhost accepts every client, with any password or none; \

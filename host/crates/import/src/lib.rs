@@ -294,9 +294,16 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
         if let Some((place, name)) = node::of_variables(&variables) {
             insert(&mut settings, &["node", "name"], Setting::new(place, Value::Text(name)));
         }
-        if let Some(most) = sources.environment("EMQX_MQTT__MAX_INFLIGHT").filter(|most| !most.trim().is_empty()) {
+        if let Some(most) = sources
+            .environment("EMQX_MQTT__MAX_INFLIGHT")
+            .filter(|most| !most.trim().is_empty())
+        {
             let place = Place::variable("EMQX_MQTT__MAX_INFLIGHT");
-            insert(&mut settings, &["mqtt", "max_inflight"], Setting::new(place, Value::Untyped(most)));
+            insert(
+                &mut settings,
+                &["mqtt", "max_inflight"],
+                Setting::new(place, Value::Untyped(most)),
+            );
         }
     }
     // RMQTT's rules have hookhost's own form, and the default module checks them; those of EMQX 5 are checked one by one.

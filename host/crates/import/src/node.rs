@@ -61,7 +61,10 @@ mod tests {
             (&[("EMQX_NAME", "")], None),
             (&[("EMQX_NAME", "a")], Some("a@127.0.0.1")),
             (&[("EMQX_HOST", "h")], Some("emqx@h")),
-            (&[("EMQX_NAME", "a"), ("EMQX_HOST", "h"), ("EMQX_NAME", "b")], Some("b@h")),
+            (
+                &[("EMQX_NAME", "a"), ("EMQX_HOST", "h"), ("EMQX_NAME", "b")],
+                Some("b@h"),
+            ),
             (&[("EMQX_NAME", "a"), ("EMQX_NODE_NAME", "c@d")], Some("c@d")),
             (&[("EMQX_NODE__NAME", " e@f "), ("EMQX_NODE_NAME", "c@d")], Some("e@f")),
         ] {

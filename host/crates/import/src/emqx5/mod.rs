@@ -24,6 +24,7 @@
 //! | action `local_topic` | a rule of its own |
 //! | rule `sql` | event and `topics`, `select`, `where` |
 //! | rule `actions`: `"http:NAME"`; `{function = console}` | `urls`, `destination`; `stdout:` |
+//! | rule `actions`: `{function = republish, args {…}}` | `urls` with `mqtt:TOPIC`, `body` |
 //! | `node.name` | `node.name` |
 //! | `mqtt.max_inflight` | the same |
 //! | `enable = false` of any | left out |
@@ -31,13 +32,14 @@
 mod action;
 mod connector;
 mod options;
+mod republish;
 mod rule;
 mod target;
 mod tls;
 
 use std::collections::BTreeMap;
 
-use hookhost_settings::{Place, Report, Section, Setting, Table, Value, find, insert, merge};
+use hookhost_settings::{Place, Report, Section, Setting, Table, Value, insert, merge, remove};
 
 use super::canonical::Canonical;
 use super::checks::{ignore_parts, switch, untyped};
@@ -119,8 +121,9 @@ fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>
     if let Some((place, name)) = node::of_file(&mut others) {
         canonical.set("node.name", &place, Value::Text(name));
     }
-    if let Some(setting) = find(&others, &["mqtt", "max_inflight"]) {
-        canonical.set("mqtt.max_inflight", &setting.place.clone(), setting.value.clone());
+    if let Some(setting) = remove(&mut others, &["mqtt", "max_inflight"]) {
+        canonical.set("mqtt.max_inflight", &setting.place, setting.value);
+        others.retain(|name, part| name != "mqtt" || !matches!(&part.value, Value::Table(rest) if rest.is_empty()));
     }
     ignore_parts(report, &others);
     drop(root);
