@@ -392,3 +392,147 @@ fn convert_refuses_what_run_refuses() {
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("no webhook settings"), "{stderr}");
 }
+
+/// Runs `check` for a host with these arguments and variables, and returns its exit code and standard error.
+async fn check(setup_dir: &std::path::Path, variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
+    let mut checked = command(setup_dir);
+    checked.arg("check").args(args).envs(variables.iter().copied());
+    let ended = hookhost_tests::host::ended(checked).await;
+    (ended.code, ended.stderr)
+}
+
+#[tokio::test]
+async fn what_a_broker_says_about_access_control_is_never_dropped_in_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    let closed = [("EMQX_ALLOW_ANONYMOUS", "false")];
+    let line = "environment: EMQX_ALLOW_ANONYMOUS: is not supported: hookhost accepts every client";
+    let (code, text) = check(dir.path(), &closed, &[]).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.starts_with(&format!("error: {line}")), "{text}");
+    let (code, text) = check(dir.path(), &closed, &["--accept-open"]).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.starts_with(&format!("warning: {line}")), "{text}");
+    std::fs::write(dir.path().join("hookhost.toml"), "[mqtt]\naccept_open = true\n").unwrap();
+    assert_eq!(check(dir.path(), &closed, &[]).await.0, Some(0));
+    // The broker behind a gateway keeps its restrictions.
+    let gateway = "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://127.0.0.1:1\"\n";
+    std::fs::write(dir.path().join("hookhost.toml"), gateway).unwrap();
+    assert_eq!(check(dir.path(), &closed, &[]).await, (Some(0), String::new()));
+
+    let mut host = Setup::new().env("EMQX_ALLOW_ANONYMOUS", "false").start().await;
+    host.stop().await;
+    let log = host.log().lines();
+    let warned = log.iter().filter(|text| text.contains("WARN") && text.contains(line));
+    assert_eq!(warned.count(), 1, "{log:?}");
+}
+
+const BAD_RULE: &str = "connectors.http.c { url = \"@URL@\" }\nactions.http.a { connector = c, colour = 1 }\n\
+    rule_engine.rules.good { sql = \"SELECT * FROM \\\"t\\\"\", actions = [\"http:a\"] }\n\
+    rule_engine.rules.bad { sql = \"SELECT FROM\", actions = [\"http:a\"] }\n";
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_carried_out_is_left_out_unless_strict() {
+    let sink = Sink::start().await;
+    let text = BAD_RULE.replace("@URL@", &sink.url("/hook"));
+    let mut host = with_file("cluster.hocon", &text).start().await;
+    let log = host.log().lines();
+    let is_error = |line: &&String| line.contains("ERROR") && line.contains("rule_engine.rules.bad");
+    assert_eq!(log.iter().filter(is_error).count(), 1, "{log:?}");
+    let modules = host.ask(&["modules"]).await;
+    assert!(
+        modules.contains("left out: ") && modules.contains("rule_engine.rules.bad"),
+        "{modules}"
+    );
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("t", 1, "x").await;
+    client.disconnect().await;
+    host.stop().await;
+    assert_eq!(sink.requests().len(), 1);
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("cluster.hocon"), text).unwrap();
+    let args = ["--webhook-config", "cluster.hocon"];
+    let (code, report) = check(dir.path(), &[], &args).await;
+    assert_eq!(code, Some(2), "{report}");
+    assert!(
+        report.contains("error: cluster.hocon:4: rule_engine.rules.bad"),
+        "{report}"
+    );
+    assert!(
+        report.contains("warning: cluster.hocon:2: actions.http.a.colour"),
+        "{report}"
+    );
+    let (code, report) = check(dir.path(), &[], &["--webhook-config", "cluster.hocon", "--strict"]).await;
+    assert_eq!(code, Some(2), "{report}");
+    assert!(
+        report.contains("error: cluster.hocon:2: actions.http.a.colour"),
+        "{report}"
+    );
+    let mut strict = command(dir.path());
+    strict.args([
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "off",
+        "--strict",
+        "--webhook-config",
+        "cluster.hocon",
+    ]);
+    let ended = hookhost_tests::host::ended(strict).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("error: cluster.hocon:4: rule_engine.rules.bad"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
+async fn republish_and_console_of_emqx_5_are_carried_out_and_end_in_no_loop() {
+    let sink = Sink::start().await;
+    let text = format!(
+        "connectors.http.c {{ url = \"{}\" }}\nactions.http.a {{ connector = c, parameters {{ body = \"${{topic}} ${{clientid}} ${{payload}} ${{qos}}\" }} }}\n\
+         rule_engine.rules.copy {{ sql = \"SELECT *, payload.t as t FROM \\\"in/#\\\"\", actions = [\n\
+           {{ function = republish, args {{ topic = \"in/${{clientid}}/copy\", qos = 1, payload = \"t=${{t}}\", \
+              user_properties = \"${{pub_props.User-Property}}\" }} }}\n\
+           {{ function = console }} ] }}\n\
+         rule_engine.rules.seen {{ sql = \"SELECT * FROM \\\"in/#\\\"\", actions = [\"http:a\"] }}\n",
+        sink.url("/hook")
+    );
+    let mut host = with_file("cluster.hocon", &text).start().await;
+    let mut reader = Client::connect(host.address, V, "reader").await;
+    reader.subscribe("in/+/copy", 1).await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    client.publish("in/x", 1, "{\"t\": 21}").await;
+    let copy = reader.message().await;
+    assert_eq!((copy.topic.as_str(), &copy.payload[..]), ("in/c1/copy", &b"t=21"[..]));
+    client.disconnect().await;
+    reader.disconnect().await;
+    host.stop().await;
+    // The copy matches both rules: `seen` sends it, and `copy` does not answer itself.
+    let mut bodies: Vec<String> = sink
+        .requests()
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.body).into_owned())
+        .collect();
+    bodies.sort();
+    assert_eq!(bodies, ["in/c1/copy copy t=21 1", "in/x c1 {\"t\": 21} 1"]);
+    let printed = host.process.stdout.lines();
+    assert!(printed.iter().any(|line| line.contains("in/x")), "{printed:?}");
+}
+
+#[tokio::test]
+async fn the_node_is_named_as_the_broker_names_it() {
+    let sink = Sink::start().await;
+    let setup = Setup::new()
+        .env("EMQX_WEB__HOOK__URL", &sink.url("/hook"))
+        .env(
+            "EMQX_WEB__HOOK__RULE__MESSAGE__PUBLISH__1",
+            "{\"action\": \"on_message_publish\"}",
+        )
+        .env("EMQX_NAME", "broker")
+        .env("EMQX_HOST", "10.0.0.5");
+    life(setup.start().await, "t", "x").await;
+    assert_eq!(sink.requests()[0].json()["node"], "broker@10.0.0.5");
+}

@@ -30,7 +30,7 @@ const CONTENT_TYPE: &str = "content-type";
 impl Request {
     /// A request without headers and with an empty body.
     ///
-    /// The URL begins with `http:`, `https:`, `file:` or `stdout:`.
+    /// The URL begins with `http:`, `https:`, `file:`, `stdout:` or `mqtt:`.
     pub fn new(method: Method, url: impl Into<String>) -> Request {
         Request {
             method,

@@ -7,6 +7,7 @@
 //! All parts share one grace period.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 use crate::config::{Config, Loaded, Problem, Refused};
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
-use crate::{admin, engine};
+use crate::{admin, engine, publisher};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
@@ -47,14 +48,15 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         None => KvStores::in_memory(),
     };
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
+    let (clients, questions) = broker::engine_handle();
+    let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
     let store = config.data.as_ref().map(|data| Store::open(&data.dir)).transpose()?;
-    let delivery = Delivery::start(&config.delivery, store).context("cannot start delivery")?;
+    let delivery = Delivery::start_with(&config.delivery, store, Some(publisher)).context("cannot start delivery")?;
     let bus = Bus::new();
     let settings = module_settings(&config, &stores);
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
-    let (clients, questions) = broker::engine_handle();
     let admin = admin::start(&config.admin, handle.clone(), reload.handle(), clients)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)

@@ -57,9 +57,13 @@ pub(super) fn router(modules: Handle, reload: reload::Handle, clients: EngineHan
         .route("/broker", get(broker))
         .route("/clients/{id}", delete(kick))
         .with_state(clients);
+    let configuration = reload.clone();
     let api = Router::new()
         .route("/health", get(health))
-        .route("/modules", get(list))
+        .route(
+            "/modules",
+            get(move |modules| std::future::ready(list(modules, &configuration))),
+        )
         // A module may be called "rescan".
         .route(
             "/modules/rescan",
@@ -91,9 +95,10 @@ async fn health() -> Json<shape::Health> {
     })
 }
 
-async fn list(State(modules): State<Handle>) -> Json<shape::Modules> {
+fn list(State(modules): State<Handle>, configuration: &reload::Handle) -> Json<shape::Modules> {
     Json(shape::Modules {
         modules: modules.states().into_iter().map(Into::into).collect(),
+        left_out: configuration.left_out(),
     })
 }
 

@@ -35,6 +35,9 @@ pub struct Health {
 pub struct Modules {
     /// Sorted by name.
     pub modules: Vec<Module>,
+    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 /// `GET /modules/{name}`.

@@ -46,6 +46,12 @@ pub(super) struct HostArguments {
     /// Address of the admin API; port 0 picks a free port, "off" disables it [default: 127.0.0.1:18083]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
+    /// Refuse another broker's file with an unknown key, or with a rule that cannot be carried out
+    #[arg(long)]
+    strict: bool,
+    /// Accept clients that another broker's configuration refuses: hookhost has no users and no access control
+    #[arg(long)]
+    accept_open: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -120,6 +126,8 @@ impl From<HostArguments> for Flags {
             modules,
             data,
             admin,
+            strict,
+            accept_open,
         } = arguments;
         Flags {
             config,
@@ -130,6 +138,8 @@ impl From<HostArguments> for Flags {
             modules,
             data,
             admin,
+            strict,
+            accept_open,
             default_config: None,
         }
     }
@@ -148,7 +158,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     for problem in &loaded.left_out {
         tracing::error!("left out: {problem}");
     }
-    for warning in &loaded.warnings {
+    for warning in loaded.opened.iter().chain(&loaded.warnings) {
         tracing::warn!("{warning}");
     }
     Summary::of(&loaded).log();
@@ -172,8 +182,8 @@ pub(super) fn check(arguments: HostArguments) -> ExitCode {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
-    // `run` starts without them, but a check passes only if nothing is wrong.
-    let mut problems = loaded.left_out.clone();
+    // `run` starts in spite of these, but a check passes only if nothing is wrong.
+    let mut problems: Vec<Problem> = loaded.left_out.iter().chain(&loaded.opened).cloned().collect();
     problems.extend(app::check(&loaded.config));
     if !problems.is_empty() {
         return refuse(&problems);

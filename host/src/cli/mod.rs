@@ -152,10 +152,12 @@ mod tests {
             modules: Some("g".into()),
             data: Some("h".into()),
             admin: Some("i".into()),
+            strict: true,
+            accept_open: true,
             default_config: None,
         };
         let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --webhook-format f \
-                       --modules g --data h --admin i";
+                       --modules g --data h --admin i --strict --accept-open";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

@@ -55,6 +55,9 @@ fn list(admin: &AdminArguments) -> anyhow::Result<bool> {
             text.push_str(&format!("\n{}: {}\n", module.name, escaped(problem)));
         }
     }
+    for problem in &answer.left_out {
+        text.push_str(&format!("\nleft out: {}\n", escaped(problem)));
+    }
     print(&text)?;
     Ok(true)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use hookhost_import::{Broker, Input};
 use hookhost_settings::{
-    Files, Place, Report, Setting, Table, Value, document, find, insert, merge, remove, variables,
+    Files, Place, Problem, Report, Setting, Table, Value, document, find, insert, merge, remove, variables,
 };
 
 use super::{Flags, Inputs};
@@ -22,7 +22,12 @@ pub(super) struct Merged {
     pub(super) included: Vec<PathBuf>,
     /// Whether the rules are the operator's rules. They are not if a file with rules cannot be read.
     pub(super) has_rules: bool,
+    /// Settings of access control of a broker, which hookhost cannot carry out.
+    pub(super) lost_restrictions: Option<Problem>,
 }
+
+/// [`Limits::max_inflight`](hookhost_broker::Limits::max_inflight) of EMQX, which its bodies name.
+const EMQX_MAX_INFLIGHT: i64 = 32;
 
 /// Reads and merges all sources. `files` reads the files that the broker's file includes.
 pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merged {
@@ -55,12 +60,18 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
         urls: urls.map(texts).as_deref(),
         files,
     });
+    let lost_restrictions = match &import {
+        Some(import) => import.lost_restrictions(),
+        None => hookhost_import::lost_restrictions(&inputs.environment),
+    };
     let mut import = import.unwrap_or_default();
     let broker = import.broker;
     if let (Some(Broker::Emqx5), Some(urls)) = (broker, urls) {
         report.warning(&urls.place, "is not used: each rule of EMQX 5 has its own URL");
     }
-    report.add(std::mem::take(&mut import.findings));
+    let is_strict = strongest(&["webhook", "strict"]).is_some_and(|setting| setting.boolean().unwrap_or(false));
+    let findings = std::mem::take(&mut import.findings);
+    report.add(if is_strict { findings.strict() } else { findings });
     let path = inputs.webhook_file.as_ref().map(|file| file.path.clone());
     let brings_rules = find(&import.settings, &["webhook", "rule"]).is_some();
     has_rules &= path.is_none() || brings_rules;
@@ -85,11 +96,25 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
     if let Some(format) = format.filter(|_| !is_chosen) {
         insert(&mut settings, &["webhook", "format"], format);
     }
+    let place = import_place(inputs);
+    if matches!(broker, Some(Broker::Emqx4 | Broker::Emqx5)) && find(&settings, &["mqtt", "max_inflight"]).is_none() {
+        let most = Setting::new(place, Value::Integer(EMQX_MAX_INFLIGHT));
+        insert(&mut settings, &["mqtt", "max_inflight"], most);
+    }
     Merged {
         settings,
+        lost_restrictions,
         broker: broker.map(|broker| (broker, path)),
         included: import.included,
         has_rules,
+    }
+}
+
+/// The place of the configuration of another broker.
+fn import_place(inputs: &Inputs) -> Place {
+    match &inputs.webhook_file {
+        Some(file) => Place::file(file.path.as_path()),
+        None => Place::variable(""),
     }
 }
 
@@ -139,6 +164,16 @@ fn flags(flags: &Flags) -> Table {
         ("--modules", ["modules", "dir"], flags.modules.as_ref().map(path)),
         ("--data", ["data", "dir"], flags.data.as_ref().map(path)),
         ("--admin", ["admin", "listen"], flags.admin.as_ref().map(untyped)),
+        (
+            "--strict",
+            ["webhook", "strict"],
+            flags.strict.then_some(Value::Boolean(true)),
+        ),
+        (
+            "--accept-open",
+            ["mqtt", "accept_open"],
+            flags.accept_open.then_some(Value::Boolean(true)),
+        ),
     ];
     for (flag, path, value) in given {
         if let Some(value) = value {

@@ -82,6 +82,9 @@ pub struct Loaded {
     pub config: Config,
     /// Mistakes in rules and webhooks of another broker's file, which are left out.
     pub left_out: Vec<Problem>,
+    /// Settings of access control of another broker, if hookhost would accept clients that the broker refuses and the
+    /// operator has not accepted this (`mqtt.accept_open`).
+    pub opened: Option<Problem>,
     /// Unknown keys of that file, and settings that are ignored or have no effect.
     pub warnings: Vec<Problem>,
     /// The settings that need a restart.
@@ -111,6 +114,10 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--admin`
     pub admin: Option<String>,
+    /// `--strict`
+    pub strict: bool,
+    /// `--accept-open`
+    pub accept_open: bool,
 }
 
 /// All sources of a configuration.
@@ -153,6 +160,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         broker,
         included,
         has_rules,
+        lost_restrictions,
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
@@ -160,6 +168,17 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     let format = format.map(|name| name.trim().to_owned());
     let root = Section::root(&report, Place::flag(""), settings);
     let config = read_sections(root, broker, format.as_deref(), inputs, files);
+    let has_own_control = match &config.broker {
+        EngineSettings::Gateway(gateway) => !gateway.upstreams.is_empty(),
+        EngineSettings::Rmqtt => !config.mqtt.limits.allow_anonymous,
+    };
+    let mut opened = lost_restrictions.filter(|_| !has_own_control);
+    if config.mqtt.accept_open {
+        opened
+            .take()
+            .into_iter()
+            .for_each(|problem| report.add_warning(problem));
+    }
     let is_locked = config.broker == EngineSettings::Rmqtt && !config.mqtt.limits.allow_anonymous;
     if let Some(place) = allow_anonymous.filter(|_| is_locked) {
         report.warning(
@@ -186,6 +205,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
             config,
             fixed,
             left_out,
+            opened,
             warnings,
             files,
         });

@@ -17,6 +17,8 @@ pub struct Mqtt {
     pub threads: usize,
     /// Limits of clients.
     pub limits: Limits,
+    /// Whether the operator accepts that settings of access control of another broker are not carried out.
+    pub accept_open: bool,
 }
 
 impl Default for Mqtt {
@@ -25,6 +27,7 @@ impl Default for Mqtt {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
             threads: default_threads(),
             limits: Limits::default(),
+            accept_open: false,
         }
     }
 }
@@ -51,6 +54,7 @@ impl Mqtt {
             listen: at.address("listen", d.listen),
             threads: at.integer("threads", d.threads, 1..=1_024),
             limits: limits(&mut at),
+            accept_open: at.boolean("accept_open", d.accept_open),
         }
     }
 }

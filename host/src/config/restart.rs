@@ -13,8 +13,10 @@ use serde_json::Value as Json;
 /// Sections that a reload changes.
 const SECTIONS: [&str; 2] = ["webhook", "destinations"];
 
-/// Keys in other sections that a reload changes; their values are in [`Terms`](hookhost_delivery::Terms).
-const KEYS: [&str; 12] = [
+/// Keys in other sections that a reload changes: one that is about this check, and those in
+/// [`Terms`](hookhost_delivery::Terms).
+const KEYS: [&str; 13] = [
+    "mqtt.accept_open",
     "delivery.concurrency_limit",
     "delivery.http_timeout",
     "delivery.connect_timeout",

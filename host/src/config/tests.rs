@@ -168,7 +168,7 @@ fn each_mistake_names_its_key() {
         ),
         (
             "webhook.urls = [\"http://a\", \"tcp://u:secret@b/\"]",
-            "webhook.urls[1]: `tcp://…@b/` should begin with http://, https:// or file://, or be stdout:",
+            "webhook.urls[1]: `tcp://…@b/` should begin with http://, https://, file:// or mqtt:, or be stdout:",
         ),
         (
             "webhook.rule.client_connect = [{action = \"a\", urls = [\"x\"]}]",

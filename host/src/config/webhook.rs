@@ -82,10 +82,11 @@ impl Webhook {
     /// Reads the section. Invalid values are reported and still passed to the module, so that it does not report them
     /// as missing.
     pub(super) fn read(mut at: Section<'_>, broker: Option<(Broker, Option<PathBuf>)>) -> Webhook {
-        // Both are evaluated earlier. Reading them here marks them as known.
+        // All three are evaluated earlier. Reading them here marks them as known.
         at.path("config");
         let brokers = Broker::ALL.map(|broker| (broker.name(), Some(broker)));
         at.choice("config_format", None, &brokers);
+        at.boolean("strict", false);
         let mut places = Places::default();
         let keys = ["urls", "rule", "format", "as_documented"];
         for key in keys.into_iter().chain(TEXTS).chain(TABLES) {

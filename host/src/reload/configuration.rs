@@ -79,6 +79,8 @@ pub(crate) struct Configuration {
     unrepeatable: Option<(PathBuf, ReloadableSettings)>,
     /// The warnings of the last read, which are not repeated.
     warned: Vec<Problem>,
+    /// What the last valid configuration leaves out.
+    left_out: Vec<String>,
 }
 
 impl Configuration {
@@ -91,8 +93,20 @@ impl Configuration {
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
-            warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
+            warned: loaded
+                .left_out
+                .iter()
+                .chain(&loaded.opened)
+                .chain(&loaded.warnings)
+                .cloned()
+                .collect(),
+            left_out: texts(&loaded.left_out),
         }
+    }
+
+    /// What the last valid configuration leaves out.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Its files, by absolute paths. A change of one of them requires a reload.
@@ -115,6 +129,7 @@ impl Configuration {
         let Loaded {
             config,
             left_out,
+            opened,
             mut warnings,
             fixed,
             files,
@@ -129,6 +144,7 @@ impl Configuration {
                 };
             }
         };
+        warnings.extend(opened);
         warnings.extend(fixed.differences(&self.started));
         for warning in warnings.iter().filter(|warning| !self.warned.contains(warning)) {
             warn!("{warning}");
@@ -137,6 +153,7 @@ impl Configuration {
             error!("left out: {problem}");
         }
         self.files = absolute(&files);
+        self.left_out = texts(&left_out);
         let left_out_texts = left_out.iter().map(|problem| format!("left out: {problem}"));
         let texts = left_out_texts.chain(warnings.iter().map(Problem::to_string)).collect();
         warnings.extend(left_out);
@@ -146,6 +163,10 @@ impl Configuration {
             warnings: texts,
         }
     }
+}
+
+fn texts(problems: &[Problem]) -> Vec<String> {
+    problems.iter().map(Problem::to_string).collect()
 }
 
 /// Absolute paths, which mean the same wherever they are compared. A path that cannot be made absolute is not watched.

@@ -14,7 +14,7 @@ mod watcher;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::{error, info, warn};
 
@@ -46,11 +46,25 @@ pub enum StartError {
 }
 
 /// Reloads until it is dropped.
-pub(crate) struct Reload(FolderWatcher<Rescan>);
+pub(crate) struct Reload {
+    watcher: FolderWatcher<Rescan>,
+    left_out: LeftOut,
+}
 
 /// Requests a reload, from any thread. All clones request the same reload.
 #[derive(Clone)]
-pub struct Handle(Asker<Rescan>);
+pub struct Handle {
+    asker: Asker<Rescan>,
+    left_out: LeftOut,
+}
+
+/// The mistakes in rules that the active configuration leaves out.
+type LeftOut = Arc<Mutex<Vec<String>>>;
+
+/// A panic under the lock leaves no partial change: each change is one assignment.
+fn lock(left_out: &LeftOut) -> MutexGuard<'_, Vec<String>> {
+    left_out.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The result of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +97,8 @@ impl Reload {
         bus: Bus,
         outbox: Arc<dyn Outbox>,
     ) -> Result<(Reload, Modules), StartError> {
+        let left_out = LeftOut::default();
+        lock(&left_out).extend_from_slice(configuration.left_out());
         let files = WatchedFiles::default();
         files.set(configuration.files());
         let dir = settings.dir.clone();
@@ -91,6 +107,7 @@ impl Reload {
         let (modules, applied) = Modules::start(settings, engine, bus, outbox, folder.list()?)?;
         let mut reloader = Reloader {
             configuration,
+            left_out: Arc::clone(&left_out),
             files,
             folder,
             modules: modules.handle(),
@@ -102,11 +119,14 @@ impl Reload {
         reloader.report_ignored(&applied);
         let reload = move |reason| reloader.reload(reason);
         let watcher = watcher.start(reload).map_err(StartError::Watch)?;
-        Ok((Reload(watcher), modules))
+        Ok((Reload { watcher, left_out }, modules))
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        Handle(self.0.asker())
+        Handle {
+            asker: self.watcher.asker(),
+            left_out: Arc::clone(&self.left_out),
+        }
     }
 }
 
@@ -116,13 +136,19 @@ impl Handle {
     ///
     /// Has no effect while the host stops. Blocks the calling thread for as long as loading takes.
     pub fn rescan(&self) -> Rescan {
-        self.0.ask().unwrap_or_default()
+        self.asker.ask().unwrap_or_default()
+    }
+
+    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
+    pub fn left_out(&self) -> Vec<String> {
+        lock(&self.left_out).clone()
     }
 }
 
 /// The state that one reload passes to the next.
 struct Reloader {
     configuration: Configuration,
+    left_out: LeftOut,
     files: WatchedFiles,
     folder: ModulesFolder,
     modules: modules::Handle,
@@ -143,6 +169,7 @@ impl Reloader {
         if reason != Reason::Folder || self.errors.is_some() {
             self.unapplied = Some(self.configuration.read());
             self.files.set(self.configuration.files());
+            *lock(&self.left_out) = self.configuration.left_out().to_vec();
         }
         if is_asked {
             self.folder.forget();

@@ -156,10 +156,10 @@ impl<'a> Reader<'a> {
                 value: found.value,
                 is_own: found.is_own,
             };
-            let known = ["http://", "https://", "file://", "stdout:"];
+            let known = ["http://", "https://", "file://", "stdout:", "mqtt:"];
             if !known.iter().any(|scheme| url.starts_with(scheme)) {
                 // The error does not quote the URL, because it may contain a password.
-                let text = "a URL begins with 'http://', 'https://', 'file://' or 'stdout:'";
+                let text = "a URL begins with 'http://', 'https://', 'file://', 'stdout:' or 'mqtt:'";
                 self.problem(&inner, text.to_owned());
                 continue;
             }

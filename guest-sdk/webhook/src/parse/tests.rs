@@ -89,7 +89,7 @@ fn every_mistake_is_named_with_its_key() {
             },
         }),
         &[
-            "urls.0: a URL begins with 'http://', 'https://', 'file://' or 'stdout:'",
+            "urls.0: a URL begins with 'http://', 'https://', 'file://', 'stdout:' or 'mqtt:'",
             "urls.1: a string was expected",
             "rule.client_connected: a list of rules was expected, such as [{ action = \"…\" }]",
             "rule.message_publish.0.topics.1: 'a#': '#' must be the whole last level of a topic filter",
@@ -248,7 +248,7 @@ fn values_are_checked_once_for_all_rules() {
     refused(
         json!({"urls": ["x"], "as_documented": 1, "cloudevents_mode": "x", "headers": 1}),
         &[
-            "urls.0: a URL begins with 'http://', 'https://', 'file://' or 'stdout:'",
+            "urls.0: a URL begins with 'http://', 'https://', 'file://', 'stdout:' or 'mqtt:'",
             "as_documented: true or false was expected",
             "cloudevents_mode: is not supported by format \"rmqtt\"; use it with \"cloudevents\"",
             "cloudevents_mode: \"x\" is not known; known are \"binary\", \"structured\", \"batched\"",

@@ -5,6 +5,7 @@
 //! the topic match, is `where` true? If so, the rule builds its requests.
 
 mod list;
+mod message;
 
 use std::collections::BTreeSet;
 
@@ -280,7 +281,7 @@ impl Rules {
                 };
                 if !rule.shape.format.implementation().renders_selection() {
                     let place = Placeholders::Fields(row.fields());
-                    push(requests, rule, ordering_key.clone(), content, &place);
+                    push(requests, rule, event, ordering_key.clone(), content, &place);
                     continue;
                 }
                 let selected = match selected {
@@ -291,7 +292,7 @@ impl Rules {
                 };
                 let selected = SelectedRow::new(&selected);
                 let place = Placeholders::Selected(&selected);
-                push(requests, rule, ordering_key.clone(), content, &place);
+                push(requests, rule, event, ordering_key.clone(), content, &place);
             }
         }
     }
@@ -337,6 +338,7 @@ impl Placeholders<'_> {
 fn push(
     requests: &mut Vec<Request>,
     rule: &Rule,
+    event: &Event,
     ordering_key: Option<String>,
     content: Content,
     placeholders: &Placeholders<'_>,
@@ -358,23 +360,30 @@ fn push(
     if let Some(max_age) = &rule.max_age {
         request.options.push(("max_age".to_owned(), max_age.clone()));
     }
-    let mut urls = rule.urls.iter().filter_map(|url| match placeholders.url(url) {
-        Ok(url) => Some(url),
+    let urls = rule.urls.iter().filter(|url| !message::repeats(rule, url, event));
+    let mut urls = urls.filter_map(|url| match placeholders.url(url) {
+        Ok(text) if url.is_message() => Some(message::with_sender(text, rule)),
+        Ok(text) => Some(text),
         Err(error) => {
             hookhost_guest::warn!("rule '{}' sends nothing for this event: {error}", rule.action);
             None
         }
     });
     let Some(mut url) = urls.next() else { return };
+    let send = |requests: &mut Vec<Request>, request: Request| requests.push(message::fitting(request, rule));
     // The last URL uses the request itself, the others use copies.
     for next in urls {
         let earlier = std::mem::replace(&mut url, next);
-        requests.push(Request {
-            url: earlier,
-            ..request.clone()
-        });
+        let request = request.clone();
+        send(
+            requests,
+            Request {
+                url: earlier,
+                ..request
+            },
+        );
     }
-    requests.push(Request { url, ..request });
+    send(requests, Request { url, ..request });
 }
 
 /// The interest of rules in one hook.

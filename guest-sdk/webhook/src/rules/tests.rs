@@ -295,3 +295,56 @@ fn each_rule_and_url_is_one_request_in_order() {
         (hookhost_guest::Method::Post, &None)
     );
 }
+
+#[test]
+fn the_origin_is_a_column_of_clauses_and_of_no_body() {
+    let rules = rules(
+        json!({"urls": ["stdout:"], "format": "emqx5", "rule": {"message_publish": [
+            {"action": "a", "where": "origin <> 'admin'"},
+            {"action": "b", "select": "origin as source"},
+        ]}}),
+    );
+    let mut event = testing::publish("t", b"");
+    let bodies = |event: &Event| -> Vec<Value> {
+        let outcome = rules.webhooks(event);
+        let bodies = outcome.requests().iter().filter_map(|request| request.body_str());
+        bodies.map(|body| serde_json::from_str(body).unwrap()).collect()
+    };
+    let of_client = bodies(&event);
+    assert_eq!(of_client[0].get("origin"), None);
+    assert_eq!(of_client[1], json!({"source": "client"}));
+    if let Detail::MessagePublish(message) = &mut event.detail {
+        message.origin = hookhost_guest::event::Origin::Admin;
+    }
+    assert_eq!(bodies(&event), [json!({"source": "admin"})]);
+}
+
+#[test]
+fn a_rule_publishes_messages_but_not_because_of_its_own() {
+    let rules = rules(json!({"urls": ["http://h/"], "rule": {"message_publish": [{
+        "action": "rule 1", "urls": ["mqtt:copy/${clientid}?qos=${qos}", "http://h/"], "format": "template",
+        "body": "${payload}", "headers": {"site": "north"},
+    }]}}));
+    let urls = |event: &Event| -> Vec<(String, Vec<(String, String)>)> {
+        let outcome = rules.webhooks(event);
+        let requests = outcome.requests().iter();
+        requests
+            .map(|request| (request.url.clone(), request.headers.clone()))
+            .collect()
+    };
+    let mut event = testing::publish("t", b"x");
+    let sent = urls(&event);
+    let clientid = event.client().unwrap().id.clone();
+    assert_eq!(sent[0].0, format!("mqtt:copy/{clientid}?qos=0&sender=rule%201"));
+    assert_eq!(sent[0].1, [("site".to_owned(), "north".to_owned())]);
+    assert_eq!((sent.len(), sent[1].0.as_str()), (2, "http://h/"));
+    if let Detail::MessagePublish(message) = &mut event.detail {
+        message.origin = hookhost_guest::event::Origin::Module;
+        message.publisher.id = "rule 1".into();
+    }
+    assert_eq!(urls(&event).len(), 1, "only the webhook");
+    if let Detail::MessagePublish(message) = &mut event.detail {
+        message.publisher.id = "rule 2".into();
+    }
+    assert_eq!(urls(&event).len(), 2, "another rule has published it");
+}

@@ -1,4 +1,5 @@
-//! Templates of URLs. Path and query may contain placeholders; scheme, host and port are fixed.
+//! Templates of URLs. Path and query may contain placeholders; scheme, host and port are fixed. The topic of an `mqtt:` URL
+//! is its path.
 
 use std::fmt;
 
@@ -85,8 +86,7 @@ impl UrlTemplate {
             if let Some(value) = lookup.find(path) {
                 push_plain(&mut text, &value);
             }
-            let is_free = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            push_encoded(out, text.as_bytes(), is_free);
+            push_encoded(out, text.as_bytes(), is_unreserved);
         })
     }
 
@@ -100,9 +100,22 @@ impl UrlTemplate {
             let mut bytes = Vec::new();
             selected.push(&mut bytes, path);
             // URL parsers treat a backslash like a slash, and the part after `#` is not sent.
-            let is_free = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
+            let is_valid = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
+            // A message has the value itself in its topic, as in EMQX 5.
+            let is_free = |byte: u8| {
+                if self.is_message() {
+                    is_unreserved(byte)
+                } else {
+                    is_valid(byte)
+                }
+            };
             push_encoded(out, &bytes, is_free);
         })
+    }
+
+    /// Whether requests to it are published as messages.
+    pub(crate) fn is_message(&self) -> bool {
+        matches!(self.template.parts.first(), Some(Part::Text(text)) if text.starts_with(MESSAGE))
     }
 
     /// Writes the text and calls `push` for each placeholder.
@@ -117,6 +130,9 @@ impl UrlTemplate {
                 Part::Field(path) => push(&mut url, path),
             }
         }
+        if self.is_message() {
+            return Ok(url);
+        }
         let path = url.split(['?', '#']).next().unwrap_or_default();
         let climbs = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
         if path.split('/').any(climbs) {
@@ -124,6 +140,11 @@ impl UrlTemplate {
         }
         Ok(url)
     }
+}
+
+/// Whether a byte needs no encoding in any part of a URL.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 fn push_encoded(out: &mut String, bytes: &[u8], is_free: impl Fn(u8) -> bool) {
@@ -144,8 +165,14 @@ pub(crate) fn push_percent(out: &mut String, byte: u8) {
     }
 }
 
-/// Whether scheme, host and port end within this beginning of an HTTP URL.
+/// The scheme of URLs that publish messages.
+const MESSAGE: &str = "mqtt:";
+
+/// Whether scheme, host and port end within this beginning of an HTTP URL; an `mqtt:` URL has no host.
 fn authority_ends(text: &str) -> bool {
+    if text.starts_with(MESSAGE) {
+        return true;
+    }
     let rest = text.split_once("://").and_then(|(scheme, rest)| {
         let http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         http.then_some(rest)
@@ -174,6 +201,7 @@ mod tests {
             ("http://h/a${dots}/${none}?x=${dots}", "http://h/a../?x=.."),
             ("file:///tmp/x", "file:///tmp/x"),
             ("stdout:", "stdout:"),
+            ("mqtt:${topic}/${dots}?qos=${qos}", "mqtt:a%2Fb%26c%3Dd%23e/..?qos=1"),
         ] {
             assert_eq!(
                 UrlTemplate::parse(template).unwrap().render(fields).as_deref(),
@@ -198,6 +226,7 @@ mod tests {
         for (template, expected) in [
             ("http://h/${topic}", "http://h/a/b&c=d%23e"),
             ("http://h/?${clientid}&${none}", "http://h/?c%201/%C3%A9&undefined"),
+            ("mqtt:${topic}?qos=${none}", "mqtt:a%2Fb%26c%3Dd%23e?qos=undefined"),
         ] {
             let template = UrlTemplate::parse_emqx5(template).unwrap();
             assert_eq!(template.render_emqx5(&SelectedRow::new(&row)).as_deref(), Ok(expected));

@@ -106,6 +106,38 @@ pub struct HostMessage {
     pub qos: u8,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
+    /// User properties in order, names repeated as given. Subscribers of MQTT 5 get them.
+    pub user_properties: Vec<(ByteString, ByteString)>,
+    /// See [`Message::republishes`](hookhost_event::Message::republishes). Only for [`Origin::Module`].
+    pub republishes: u8,
+}
+
+/// Shows the length of the payload, never its content, which must not appear in logs.
+impl std::fmt::Debug for HostMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostMessage")
+            .field("sender", &self.sender)
+            .field("origin", &self.origin)
+            .field("topic", &self.topic)
+            .field("payload_len", &self.payload.len())
+            .field("qos", &self.qos)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HostMessage {
+    /// Whether its PUBLISH packet has at most `max_packet_size` bytes, and its texts have at most the 65,535 of MQTT.
+    pub fn fits(&self, max_packet_size: u32) -> bool {
+        let is_text = |text: &ByteString| text.len() <= usize::from(u16::MAX);
+        let is_pair = |(name, value): &(ByteString, ByteString)| is_text(name) && is_text(value);
+        // A user property has an identifier and two lengths.
+        let properties = self
+            .user_properties
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 5);
+        let size = self.topic.len() + self.payload.len() + 16 + properties.sum::<usize>();
+        size <= max_packet_size as usize && is_text(&self.topic) && self.user_properties.iter().all(is_pair)
+    }
 }
 
 /// A session in an engine, of a connected or disconnected client.

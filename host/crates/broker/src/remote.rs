@@ -1,11 +1,14 @@
 //! Access to the engine from other threads, possibly before it has started.
 //!
 //! [`engine_handle`] creates both ends: an [`EngineHandle`] for callers, and [`EngineRequests`] for the owner of the
-//! engine, which answers them one after the other. Some requests wait; callers beyond that wait too.
+//! engine, which answers them one after the other; only messages are published at the same time. Some requests wait;
+//! callers beyond that wait too.
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{EngineState, Running};
+use super::{EngineState, HostMessage, PublishError, Running};
 
 /// Maximum number of waiting requests.
 const MAX_WAITING: usize = 64;
@@ -30,6 +33,10 @@ enum EngineRequest {
         answer: oneshot::Sender<bool>,
     },
     State(oneshot::Sender<EngineState>),
+    Publish {
+        message: HostMessage,
+        answer: oneshot::Sender<Result<(), PublishError>>,
+    },
 }
 
 /// Creates a handle and the receiving end of its requests.
@@ -57,6 +64,15 @@ impl EngineHandle {
         self.ask(EngineRequest::State).await
     }
 
+    /// Publishes a message; see [`Running::publish`]. Waits until the engine has started.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRunning`] if the engine stops before it has answered; inside, those of [`Running::publish`].
+    pub async fn publish(&self, message: HostMessage) -> Result<Result<(), PublishError>, NotRunning> {
+        self.ask(|answer| EngineRequest::Publish { message, answer }).await
+    }
+
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> EngineRequest) -> Result<T, NotRunning> {
         let (answer, answered) = oneshot::channel();
         self.0.send(question(answer)).await.map_err(|_| NotRunning)?;
@@ -67,15 +83,22 @@ impl EngineHandle {
 impl EngineRequests {
     /// Answers requests with this engine for as long as the future is polled; never returns.
     pub async fn answer(&mut self, engine: &Running) {
-        while let Some(question) = self.0.recv().await {
-            // The requester may have stopped waiting.
-            match question {
-                EngineRequest::Disconnect { client_id, answer } => {
-                    answer.send(engine.disconnect(&client_id).await).ok();
-                }
-                EngineRequest::State(answer) => drop(answer.send(engine.state().await)),
+        let mut publishing = FuturesUnordered::new();
+        loop {
+            // The requester may have stopped waiting for the answer.
+            tokio::select! {
+                Some(()) = publishing.next(), if !publishing.is_empty() => {}
+                Some(question) = self.0.recv(), if publishing.len() < MAX_WAITING => match question {
+                    EngineRequest::Disconnect { client_id, answer } => {
+                        answer.send(engine.disconnect(&client_id).await).ok();
+                    }
+                    EngineRequest::State(answer) => drop(answer.send(engine.state().await)),
+                    EngineRequest::Publish { message, answer } => publishing.push(async move {
+                        answer.send(engine.publish(message).await).ok();
+                    }),
+                },
+                else => std::future::pending().await,
             }
         }
-        std::future::pending().await
     }
 }

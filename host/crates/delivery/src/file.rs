@@ -65,7 +65,8 @@ impl Open for Appending {
     }
 }
 
-fn decode(text: &str) -> Option<Vec<u8>> {
+/// Decodes `%` and two digits. `None` if digits are missing.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {

@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) message_id: Option<String>,
     pub(super) source: Arc<str>,
     pub(super) generation: u32,
+    /// As [`OutboxRequest::republishes`](super::OutboxRequest::republishes).
+    pub(super) republishes: u8,
 }
 
 /// What the queue of a sender thread contains.
@@ -69,6 +71,7 @@ impl Job {
             body,
             ordering_key,
             expires,
+            republishes,
             ..
         } = request;
         let message_id = match &route {
@@ -90,6 +93,7 @@ impl Job {
             message_id,
             source,
             generation,
+            republishes,
         };
         (ordering_key, Box::new(job))
     }

@@ -58,6 +58,7 @@ mod notice;
 mod outbox;
 mod prefix;
 pub mod priority;
+mod publish;
 mod queue;
 mod record;
 mod report;
@@ -95,6 +96,7 @@ pub use endpoint::check_header;
 pub use journal::Sync;
 pub use outbox::{Outbox, OutboxClosed, WhenFull};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
+pub use publish::{MAX_REPUBLISHES, Publication, PublishFailure, Publisher, Publishing};
 pub use request::{OutboxRequest, Reach, shown};
 pub use retry::{RetryPolicy, RetryPreset};
 pub use retry_on::{RetryOn, RetryOnError, Statuses};
@@ -195,6 +197,19 @@ impl Delivery {
     ///
     /// [`StartError`] if the system cannot create the threads; none is left running.
     pub fn start(settings: &Settings, store: Option<Store>) -> Result<Delivery, StartError> {
+        Delivery::start_with(settings, store, None)
+    }
+
+    /// As [`start`](Delivery::start), with a publisher for requests to `mqtt:` URLs, which are invalid without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Delivery::start).
+    pub fn start_with(
+        settings: &Settings,
+        store: Option<Store>,
+        publisher: Option<Arc<dyn Publisher>>,
+    ) -> Result<Delivery, StartError> {
         let window = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
         let counts = Arc::new(Counts::default());
         let mut journal_threads = Vec::new();
@@ -214,6 +229,7 @@ impl Delivery {
                 Sender::start(
                     number,
                     settings,
+                    publisher.clone(),
                     Arc::clone(&window),
                     on_disk.clone(),
                     Arc::clone(&counts),

@@ -416,6 +416,7 @@ mod tests {
             body: Default::default(),
             ordering_key: key.into(),
             expires: None,
+            republishes: 0,
         }
     }
 

@@ -70,7 +70,8 @@ impl UrlPrefix {
     }
 }
 
-/// Returns whether a path equals the prefix or continues it by whole segments.
+/// Returns whether a path equals the prefix or continues it by whole segments. Everything is below an empty prefix, which
+/// only URLs without a host have.
 pub fn below(prefix: &str, path: &str) -> bool {
     let Some(rest) = path.strip_prefix(prefix) else {
         return false;
@@ -83,7 +84,7 @@ pub fn below(prefix: &str, path: &str) -> bool {
             .replace("%2f", "/")
             .replace("%5c", "/")
     };
-    (rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
+    (prefix.is_empty() || rest.is_empty() || prefix.ends_with('/') || rest.starts_with('/'))
         && (!rest.contains('%') || climbs().split('/').all(|segment| segment != ".."))
 }
 

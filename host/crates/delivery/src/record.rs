@@ -58,10 +58,12 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
     record.put_u8(VERSION);
     let method = METHODS.iter().find(|(method, _)| *method == request.method);
     record.put_u8(method.map_or(0, |(_, number)| *number));
-    record.put_u8(match request.reach {
+    let reach = match request.reach {
         Reach::Anywhere => 0,
         Reach::Public => 1,
-    });
+    };
+    // The other seven bits. More are too many in any case.
+    record.put_u8(reach | request.republishes.min(0x7f) << 1);
     let (via, name) = match &request.via {
         Via::Url => (0, ""),
         Via::Named(name) => (1, &**name),
@@ -109,10 +111,10 @@ impl Reader {
         }
         let method = self.u8()?;
         let method = METHODS.iter().find(|(_, number)| *number == method);
-        let reach = match self.u8()? {
-            0 => Reach::Anywhere,
-            1 => Reach::Public,
-            _ => return Err(RecordError::Damaged),
+        let byte = self.u8()?;
+        let (reach, republishes) = match byte & 1 {
+            0 => (Reach::Anywhere, byte >> 1),
+            _ => (Reach::Public, byte >> 1),
         };
         let via = self.u8()?;
         let (generation, expires) = (self.u32()?, self.u64()?);
@@ -138,6 +140,7 @@ impl Reader {
             body: self.bytes()?,
             ordering_key,
             expires: self.time(expires)?,
+            republishes,
         })
     }
 
@@ -203,6 +206,7 @@ pub(super) mod tests {
             body: Bytes::from_static(b"\0\xff body"),
             ordering_key: "client".into(),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123)),
+            republishes: 0,
         }
     }
 
@@ -215,6 +219,7 @@ pub(super) mod tests {
             body: Bytes::new(),
             ordering_key: String::new(),
             expires: None,
+            republishes: 3,
             ..request()
         };
         for (method, _) in METHODS {

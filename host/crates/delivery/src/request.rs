@@ -34,7 +34,7 @@ pub struct OutboxRequest {
     pub generation: u32,
     /// The method.
     pub method: Method,
-    /// An `http:`, `https:`, `file:` or `stdout:` URL.
+    /// An `http:`, `https:`, `file:`, `stdout:` or `mqtt:` URL.
     pub url: String,
     /// The settings of the receivers; `None`: the settings at the start of delivery.
     pub receivers: Option<Arc<Receivers>>,
@@ -51,6 +51,8 @@ pub struct OutboxRequest {
     pub ordering_key: String,
     /// When the request expires. After that it is not sent anymore.
     pub expires: Option<SystemTime>,
+    /// How many messages of modules led to the event: 0 unless a module has published the message of the event.
+    pub republishes: u8,
 }
 
 impl OutboxRequest {
@@ -159,6 +161,7 @@ mod tests {
             body: Bytes::from_static(b"hidden-4"),
             ordering_key: "client".into(),
             expires: None,
+            republishes: 0,
         };
         let text = format!("{request:?}");
         assert!(!text.contains("hidden"), "{text}");

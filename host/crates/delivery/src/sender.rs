@@ -24,6 +24,7 @@ use super::destination::Receivers;
 use super::http::{Http, Sent};
 use super::job::{Item, Job, Stored};
 use super::outbox::{Batch, Capacity, OnDisk};
+use super::publish::Publisher;
 use super::queue::{Queue, Taken};
 use super::record;
 use super::report::Report;
@@ -53,6 +54,7 @@ impl Sender {
     pub(super) fn start(
         number: usize,
         settings: &Settings,
+        publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
         on_disk: Option<Arc<OnDisk>>,
         counts: Arc<Counts>,
@@ -73,7 +75,7 @@ impl Sender {
                 priority::lower(settings.nice);
                 run(
                     runtime,
-                    SenderState::new(&settings, window, on_disk, counts),
+                    SenderState::new(&settings, publisher, window, on_disk, counts),
                     batches,
                     stopped,
                 );
@@ -137,6 +139,7 @@ struct SenderState {
 impl SenderState {
     fn new(
         settings: &Settings,
+        publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
         on_disk: Option<Arc<OnDisk>>,
         counts: Arc<Counts>,
@@ -147,7 +150,7 @@ impl SenderState {
         SenderState {
             http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
-            targets: RefCell::new(Targets::new(settings.stdout)),
+            targets: RefCell::new(Targets::new(settings.stdout).with(publisher)),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             threads,
             window,
@@ -352,6 +355,10 @@ impl SenderState {
                 timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
             }
             Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await,
+            Route::Message(to, headers) => {
+                let republishes = job.republishes.saturating_add(1);
+                timeout(terms.http_timeout, to.attempt(&job.source, headers, body, republishes)).await
+            }
         };
         self.report.lag(job, &self.queue.borrow(), taken, start.elapsed());
         outcome.unwrap_or(Outcome::TimedOut)

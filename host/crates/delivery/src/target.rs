@@ -19,6 +19,7 @@ use super::endpoint::{Endpoint, Prepared};
 use super::file::Appending;
 use super::http::Http;
 use super::lines::Lines;
+use super::publish::{MessageTarget, Publisher};
 use super::queue::DestinationId;
 use super::request::shown;
 use super::stdout::{Stdout, StdoutFormat};
@@ -42,6 +43,7 @@ pub(super) struct Targets {
     destinations: HashMap<String, Rc<Destination>>,
     next: u64,
     stdout: StdoutFormat,
+    publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// The targets of URLs under one configuration.
@@ -58,8 +60,10 @@ pub(super) struct Target {
     pub(super) shown: String,
     /// Its destination.
     pub(super) destination: Rc<Destination>,
-    /// `None`: the target takes lines.
+    /// `None`: the target takes lines or messages.
     endpoint: Option<Endpoint>,
+    /// `None`: the target takes no messages.
+    message: Option<Rc<MessageTarget>>,
     receivers: Arc<Receivers>,
     prepared: RefCell<Vec<(Headers, Rc<Prepared>)>>,
     /// The index in `prepared` that is replaced next.
@@ -67,7 +71,7 @@ pub(super) struct Target {
 }
 
 /// Header names and values as a request brings them.
-type Headers = Vec<(String, String)>;
+pub(super) type Headers = Vec<(String, String)>;
 
 /// A receiver.
 pub(super) struct Destination {
@@ -81,6 +85,8 @@ enum Transport {
     Http(Option<Rc<Pool>>),
     /// A file or standard output.
     Lines(Rc<Lines>),
+    /// The broker of this host.
+    Messages,
 }
 
 /// How a request is sent to its target.
@@ -89,6 +95,8 @@ pub(super) enum Route {
     Http(Rc<Prepared>),
     /// As a line.
     Line(Rc<Lines>),
+    /// As a message, with these headers.
+    Message(Rc<MessageTarget>, Headers),
 }
 
 impl Targets {
@@ -100,7 +108,13 @@ impl Targets {
             destinations: HashMap::new(),
             next: 0,
             stdout,
+            publisher: None,
         }
+    }
+
+    /// With a publisher for `mqtt:` URLs.
+    pub(super) fn with(self, publisher: Option<Arc<dyn Publisher>>) -> Targets {
+        Targets { publisher, ..self }
     }
 
     /// Returns the target of `url` under these receivers.
@@ -154,6 +168,7 @@ impl Targets {
             return Ok(Rc::clone(known));
         }
         let (scheme, rest) = url.split_once(':').ok_or("URL has no scheme")?;
+        let mut message = None;
         let (destination, endpoint) = match scheme.to_ascii_lowercase().as_str() {
             "file" => {
                 let file = Appending::parse(rest)?;
@@ -173,6 +188,11 @@ impl Targets {
                 None,
             ),
             "stdout" => return Err("nothing may follow `stdout:`".into()),
+            "mqtt" => {
+                let publisher = self.publisher.as_ref().ok_or("nothing can be published here")?;
+                message = Some(Rc::new(MessageTarget::parse(rest, publisher)?));
+                (self.destination("mqtt:".into(), || Transport::Messages), None)
+            }
             _ => {
                 let find = |url: &url::Url| receivers.destinations.find(via, url).cloned();
                 let endpoint = Endpoint::parse(http, url, &receivers.terms, find)?;
@@ -194,6 +214,7 @@ impl Targets {
             shown: shown(url),
             destination,
             endpoint,
+            message,
             receivers: Arc::clone(receivers),
             prepared: RefCell::default(),
             oldest: Cell::new(0),
@@ -240,6 +261,10 @@ impl Target {
     pub(super) fn route(&self, headers: &[(String, String)]) -> Result<Route, String> {
         let (endpoint, pool) = match (&self.endpoint, &self.destination.transport) {
             (_, Transport::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
+            (_, Transport::Messages) => {
+                let message = self.message.as_ref().ok_or("URL has no topic")?;
+                return Ok(Route::Message(Rc::clone(message), headers));
+            }
             (Some(endpoint), Transport::Http(pool)) => (endpoint, pool.as_ref()),
             (None, Transport::Http(_)) => return Err("URL has no host".into()),
         };

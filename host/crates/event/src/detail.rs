@@ -222,13 +222,20 @@ impl Detail {
             Detail::ClientUnsubscribe(unsubscription) | Detail::SessionUnsubscribed(unsubscription) => {
                 &unsubscription.filter
             }
-            Detail::MessagePublish(message) => &message.topic,
-            Detail::MessageDropped(drop) | Detail::MessageRefused(drop) => &drop.message.topic,
-            Detail::MessageDelivered(delivery) | Detail::MessageQueued(delivery) => &delivery.message.topic,
-            Detail::MessageAcked(acknowledgement) => &acknowledgement.delivery.message.topic,
-            Detail::DeliveryDropped(drop) => &drop.delivery.message.topic,
             Detail::DeliveryLost(loss) => &loss.filter,
             Detail::Other(other) => &other.name,
+            _ => &self.message()?.topic,
+        })
+    }
+
+    /// The message that the event is about.
+    pub fn message(&self) -> Option<&Message> {
+        Some(match self {
+            Detail::MessagePublish(message) => message,
+            Detail::MessageDropped(drop) | Detail::MessageRefused(drop) => &drop.message,
+            Detail::MessageDelivered(delivery) | Detail::MessageQueued(delivery) => &delivery.message,
+            Detail::MessageAcked(acknowledgement) => &acknowledgement.delivery.message,
+            Detail::DeliveryDropped(drop) => &drop.delivery.message,
             _ => return None,
         })
     }

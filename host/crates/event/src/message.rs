@@ -43,6 +43,9 @@ pub struct Message {
     pub received_at: Millis,
     /// Properties of PUBLISH, or of the will.
     pub properties: Option<Box<Properties>>,
+    /// How many messages of modules led to it, itself included; 0 for a message that no module has published. For the
+    /// host alone, which ends loops of modules with it.
+    pub republishes: u8,
 }
 
 /// Shows the length of the payload, never its content, which must not appear in logs.

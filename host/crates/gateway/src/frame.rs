@@ -217,8 +217,13 @@ pub(super) fn parse(packet: &[u8]) -> Option<Frame<'_>> {
 }
 
 /// Type, flags and remaining length of a packet.
-pub(super) fn header(out: &mut Vec<u8>, first: u8, mut length: usize) {
+pub(super) fn header(out: &mut Vec<u8>, first: u8, length: usize) {
     out.push(first);
+    variable_length(out, length);
+}
+
+/// A length in one to four bytes, as MQTT writes it.
+pub(super) fn variable_length(out: &mut Vec<u8>, mut length: usize) {
     loop {
         let digit = (length & 0x7f) as u8;
         length >>= 7;

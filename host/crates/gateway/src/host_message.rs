@@ -7,37 +7,41 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::emitter::Emitter;
-use super::frame::{self, header};
+use super::frame::{self, header, variable_length};
 use super::packet::{self, kind};
 use super::protocol::{Lookup, announce_publish};
 use super::shared::Shared;
 use super::stream::UpstreamStream;
 use super::wire::{NoPacket, read_packet};
 use hookhost_broker::{HostMessage, PublishError};
-use hookhost_event::{Client, Message, Origin};
+use hookhost_event::{Client, Message, Origin, Properties};
 
 /// The longest answer.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
+/// Identifier of a user property.
+const USER_PROPERTY: u8 = 0x26;
 /// Packet identifier of the only publish of a connection.
 const PACKET_ID: [u8; 2] = [0, 1];
 
 /// Publishes a message and waits until the upstream has acknowledged it, as its QoS demands.
 pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Result<(), PublishError> {
-    if !packet::is_topic(&message.topic) || message.topic.len() > 65_535 {
+    if !packet::is_topic(&message.topic) {
         return Err(PublishError::Topic);
     }
     if message.qos > 2 {
         return Err(PublishError::Qos);
     }
-    if message.topic.len() + message.payload.len() + 16 > shared.limits.max_packet_size as usize {
+    if !message.fits(shared.limits.max_packet_size) {
         return Err(PublishError::TooLarge);
     }
     if matches!(message.origin, Origin::Client | Origin::Will) {
         return Err(PublishError::Origin);
     }
+    // Only MQTT 5 has user properties, and not every upstream has MQTT 5.
+    let version = if message.user_properties.is_empty() { 4 } else { 5 };
     let limit = shared.settings.connect_timeout;
     for place in shared.upstreams.order() {
-        let Ok(Ok(mut upstream)) = timeout(limit, connect(shared, place)).await else {
+        let Ok(Ok(mut upstream)) = timeout(limit, connect(shared, place, version)).await else {
             shared.upstreams.failed(place);
             continue;
         };
@@ -56,12 +60,18 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
             dup: false,
             packet_id: None,
             received_at: shared.now(),
-            properties: None,
+            properties: (version == 5).then(|| {
+                Box::new(Properties {
+                    standard: Vec::new(),
+                    user: message.user_properties.clone(),
+                })
+            }),
+            republishes: message.republishes,
         };
         let mut emitter = Emitter::new(shared);
         emitter.run(|step| announce_publish(published, step));
         emitter.flush().await;
-        return match timeout(limit, send_publish(&mut *upstream, &message)).await {
+        return match timeout(limit, send_publish(&mut *upstream, &message, version)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(PublishError::Engine),
         };
@@ -69,25 +79,40 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
     Err(PublishError::Engine)
 }
 
-/// Connects as a client of MQTT 3.1.1 with an id of its own.
-async fn connect(shared: &Shared, place: usize) -> io::Result<Box<dyn UpstreamStream>> {
+/// Connects as a client with an id of its own. Version 4 is MQTT 3.1.1.
+async fn connect(shared: &Shared, place: usize, version: u8) -> io::Result<Box<dyn UpstreamStream>> {
     let connecting = shared.upstreams.connect(place, shared.address, shared.address);
     let mut upstream = connecting.await?;
-    let mut body = b"\0\x04MQTT\x04\x02\0\x3c".to_vec();
+    let mut body = b"\0\x04MQTT".to_vec();
+    body.extend([version, 2, 0, 60]);
+    if version == 5 {
+        // No properties.
+        body.push(0);
+    }
     text(&mut body, format!("hookhost-{}", shared.new_id()).as_bytes());
     send(&mut *upstream, kind::CONNECT << 4, &body).await?;
     match &answer(&mut *upstream, kind::CONNACK).await?[..] {
-        [_, 0] => Ok(upstream),
+        [_, 0, ..] => Ok(upstream),
         _ => Err(io::ErrorKind::ConnectionRefused.into()),
     }
 }
 
 /// Sends PUBLISH and whatever its QoS demands, then DISCONNECT.
-async fn send_publish(upstream: &mut dyn UpstreamStream, message: &HostMessage) -> io::Result<()> {
+async fn send_publish(upstream: &mut dyn UpstreamStream, message: &HostMessage, version: u8) -> io::Result<()> {
     let mut body = Vec::with_capacity(message.topic.len() + message.payload.len() + 4);
     text(&mut body, message.topic.as_bytes());
     if message.qos > 0 {
         body.extend(PACKET_ID);
+    }
+    if version == 5 {
+        let mut properties = Vec::new();
+        for (name, value) in &message.user_properties {
+            properties.push(USER_PROPERTY);
+            text(&mut properties, name.as_bytes());
+            text(&mut properties, value.as_bytes());
+        }
+        variable_length(&mut body, properties.len());
+        body.append(&mut properties);
     }
     body.extend_from_slice(&message.payload);
     let first = kind::PUBLISH << 4 | message.qos << 1 | u8::from(message.retain);

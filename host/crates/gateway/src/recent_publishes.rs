@@ -163,6 +163,7 @@ mod tests {
             packet_id: None,
             received_at: at,
             properties: None,
+            republishes: 0,
         }
     }
 

@@ -66,6 +66,9 @@ impl Convert {
                 remarks.push(format!("{prefix}{}", problem.text));
             }
         }
+        if let Some(problem) = import.lost_restrictions() {
+            text.remarks.entry(problem.place).or_default().push(problem.text);
+        }
         let whence = match &self.file {
             Some(file) => file.path.display().to_string(),
             None => "the environment".to_owned(),

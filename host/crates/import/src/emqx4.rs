@@ -150,6 +150,11 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
             if let Some(rule) = web_hook::rule(report, name, &setting, &EVENTS, "EMQX 4") {
                 rules.push((number(name), rule));
             }
+        } else if sources.access.borrow_mut().line(&key, &setting) {
+            // Reported with other settings of access control.
+        } else if key == "node.name" {
+            let name = report.check(setting.written()).unwrap_or_default();
+            canonical.set("node.name", &setting.place, Value::Text(name));
         } else {
             unknown_key(report, &setting.place, &key, sources.file.is_some());
         }

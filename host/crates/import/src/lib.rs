@@ -22,6 +22,7 @@
 //!
 //! Nothing here reads the environment, and files only by the function that the caller passes ([`Input::files`]).
 
+mod access;
 mod broker;
 mod canonical;
 mod checks;
@@ -34,6 +35,7 @@ mod fit;
 mod hocon;
 mod includes;
 mod nanomq;
+mod node;
 mod recognise;
 mod rmqtt;
 #[cfg(test)]
@@ -46,8 +48,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hookhost_settings::{Files, Findings, Place, Problem, Report, Table, UnknownKeys, Value, find};
+use hookhost_settings::{Files, Findings, Place, Problem, Report, Setting, Table, UnknownKeys, Value, find, insert};
 
+use access::Access;
 pub use broker::Broker;
 pub use convert::Convert;
 use env_file::Variable;
@@ -96,9 +99,16 @@ pub struct Import {
     pub findings: Findings,
     /// The files that the broker's file includes, also those that do not exist.
     pub included: Vec<PathBuf>,
+    access: Access,
 }
 
 impl Import {
+    /// One line about the settings that restrict clients in file and environment: hookhost cannot carry them out, so clients
+    /// that the broker refuses are accepted. `None` if there are no such settings.
+    pub fn lost_restrictions(&self) -> Option<Problem> {
+        self.access.problem()
+    }
+
     fn refused(problem: Problem) -> Import {
         let findings = Findings {
             problems: vec![problem],
@@ -123,6 +133,11 @@ pub fn read(input: &Input<'_>) -> Option<Import> {
     Some(import)
 }
 
+/// What variables of brokers say about access control, if there is no webhook configuration of any broker.
+pub fn lost_restrictions(environment: &Environment) -> Option<Problem> {
+    Access::of(environment).problem()
+}
+
 /// As [`read`], without the warning that sums up the keys without a meaning.
 fn read_in_full(input: &Input<'_>) -> Option<Import> {
     match input.file {
@@ -144,6 +159,8 @@ struct Sources<'a> {
     files: &'a Files<'a>,
     /// The files that the file includes.
     included: RefCell<Vec<PathBuf>>,
+    /// What file and variables say about access control.
+    access: RefCell<Access>,
 }
 
 impl Sources<'_> {
@@ -188,7 +205,11 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
     let mut variables = Vec::new();
     if is_variables {
         variables = env_file::read(path, text, &report);
-        let others = variables.iter().filter(|variable| !broker.has_variable(&variable.name));
+        let is_other = |variable: &&Variable| {
+            let name = &variable.name;
+            !broker.has_variable(name) && !node::VARIABLES.contains(&name.as_str()) && !access::is_variable(name)
+        };
+        let others = variables.iter().filter(is_other);
         let others: Vec<&Variable> = others.collect();
         if let Some(first) = others.first() {
             let names: Vec<&str> = others.iter().map(|variable| variable.name.as_str()).collect();
@@ -209,6 +230,7 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
         urls: input.urls,
         files: input.files,
         included: RefCell::default(),
+        access: RefCell::new(Access::of(input.environment)),
     };
     for other in Broker::ALL.into_iter().filter(|other| *other != broker) {
         if let Some(variable) = variables_of(other, input.environment).first() {
@@ -246,17 +268,44 @@ fn read_variables(input: &Input<'_>) -> Option<Import> {
         urls: input.urls,
         files: input.files,
         included: RefCell::default(),
+        access: RefCell::new(Access::of(input.environment)),
     };
     Some(import(*broker, &sources, Report::new(UnknownKeys::Listed)))
 }
 
 fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
-    let (settings, origins) = match broker {
+    for variable in sources.variables.iter().filter(|variable| variable.place.is_file()) {
+        let mut access = sources.access.borrow_mut();
+        access.variable(&variable.name, &variable.value, &variable.place);
+    }
+    let (mut settings, origins) = match broker {
         Broker::Rmqtt => rmqtt::read(sources, &report),
         Broker::Emqx4 => emqx4::read(sources, &report),
         Broker::Emqx5 => emqx5::read(sources, &report),
         Broker::Nanomq => nanomq::read(sources, &report),
     };
+    if matches!(broker, Broker::Emqx4 | Broker::Emqx5) {
+        let variables: Vec<Variable> = sources
+            .variables
+            .iter()
+            .cloned()
+            .chain(node::of_environment(sources.environment))
+            .collect();
+        if let Some((place, name)) = node::of_variables(&variables) {
+            insert(&mut settings, &["node", "name"], Setting::new(place, Value::Text(name)));
+        }
+        if let Some(most) = sources
+            .environment("EMQX_MQTT__MAX_INFLIGHT")
+            .filter(|most| !most.trim().is_empty())
+        {
+            let place = Place::variable("EMQX_MQTT__MAX_INFLIGHT");
+            insert(
+                &mut settings,
+                &["mqtt", "max_inflight"],
+                Setting::new(place, Value::Untyped(most)),
+            );
+        }
+    }
     // RMQTT's rules have hookhost's own form, and the default module checks them; those of EMQX 5 are checked one by one.
     if matches!(broker, Broker::Emqx4 | Broker::Nanomq) {
         verify::verify(&settings, &origins, &report);
@@ -273,6 +322,7 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
         origins,
         findings,
         included: sources.included.take(),
+        access: sources.access.take(),
     }
 }
 

@@ -9,7 +9,7 @@
 //! `http://h/hook`, `http://h/hook/a` and `http://h/hook?b`, but not `http://h/hooks`. User names, passwords, queries
 //! and fragments of a grant are ignored. A URL with placeholders (`http://h/${clientid}/x?t=${topic}`) grants
 //! everything below the last slash before the first placeholder. If the first placeholder is in the query, the URL
-//! grants its path.
+//! grants its path. `mqtt:alarms/` grants the topics below `alarms`, and `mqtt:` every topic.
 //!
 //! A module may name one of the host's destinations and a path below it. The destination alone does not grant it.
 //!
@@ -61,7 +61,7 @@ pub(super) struct Granted {
 pub(super) enum GrantError {
     #[error("is no URL ({0}); a URL prefix such as https://example.com/hooks is expected")]
     NotAUrl(url::ParseError),
-    #[error("begins with a scheme that cannot be sent to; http:, https:, file: and stdout: can")]
+    #[error("begins with a scheme that cannot be sent to; http:, https:, file:, stdout: and mqtt: can")]
     Scheme,
     #[error("has a `*` where none can be; open hosts are written https://*/ (every host) or https://*.example.com/")]
     Star,
@@ -85,7 +85,7 @@ pub enum Refusal {
     #[error("the URL of the request cannot be read ({0})")]
     NotAUrl(url::ParseError),
     /// The host does not send to URLs of this scheme.
-    #[error("requests can go to http:, https:, file: and stdout:, not to {0}:")]
+    #[error("requests can go to http:, https:, file:, stdout: and mqtt:, not to {0}:")]
     Scheme(String),
     /// No grant covers the URL.
     #[error("{0} (or that path there) is not granted; name it in the module's [config] or in [egress] allow")]
@@ -109,7 +109,7 @@ pub enum Refusal {
     MaxAge(String),
 }
 
-const SCHEMES: [&str; 4] = ["http", "https", "file", "stdout"];
+const SCHEMES: [&str; 5] = ["http", "https", "file", "stdout", "mqtt"];
 
 impl FromStr for Grant {
     type Err = GrantError;
@@ -309,10 +309,11 @@ fn fixed(text: &str) -> &str {
     };
     match before.split_once(['?', '#']) {
         Some((path, _)) => path,
-        None => before
-            .rfind('/')
-            .and_then(|slash| before.get(..=slash))
-            .unwrap_or_default(),
+        None => {
+            // The topic of `mqtt:` begins after the colon.
+            let end = before.rfind('/').or_else(|| before.find(':'));
+            end.and_then(|end| before.get(..=end)).unwrap_or_default()
+        }
     }
 }
 

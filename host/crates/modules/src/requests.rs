@@ -73,6 +73,7 @@ pub(super) fn prepare(
         body: request.body,
         ordering_key,
         expires,
+        republishes: event.detail.message().map_or(0, |message| message.republishes),
     })
 }
 

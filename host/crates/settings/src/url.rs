@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// Checks a destination: `http://…`, `https://…`, `file:///path` or `stdout:`; blanks around it do not count. Gives the
+/// Checks a destination: `http://…`, `https://…`, `file:///path`, `stdout:` or `mqtt:TOPIC`; blanks around it do not count. Gives the
 /// text without them. The error never repeats a secret.
 pub fn check(text: &str) -> Result<&str, String> {
     let text = text.trim();
@@ -27,10 +27,33 @@ pub fn check(text: &str) -> Result<&str, String> {
         )),
         "file" if url.path().ends_with('/') => Err(format!("`{}` names no file", redacted(text))),
         "file" => Ok(text),
+        "mqtt" => topic(text),
         _ => Err(format!(
-            "`{}` should begin with http://, https:// or file://, or be stdout:",
+            "`{}` should begin with http://, https://, file:// or mqtt:, or be stdout:",
             redacted(text)
         )),
+    }
+}
+
+/// Checks the topic of an `mqtt:` URL, which may have placeholders.
+fn topic(text: &str) -> Result<&str, String> {
+    let topic = text
+        .split_once(':')
+        .map_or("", |(_, rest)| rest)
+        .split('?')
+        .next()
+        .unwrap_or_default();
+    match topic {
+        "" => Err(format!("`{}` needs a topic: mqtt:TOPIC", redacted(text))),
+        topic if topic.starts_with('/') => Err(format!(
+            "`{}` should have %2F in place of the slash at the beginning of its topic",
+            redacted(text)
+        )),
+        topic if topic.contains(['+', '#']) => Err(format!(
+            "`{}` names no topic: messages are published on topics without + and #",
+            redacted(text)
+        )),
+        _ => Ok(text),
     }
 }
 
@@ -64,6 +87,7 @@ mod tests {
             "file:///tmp/x.log",
             "stdout:",
             "http://[::1]:80/",
+            "mqtt:copy/${clientid}?qos=1",
         ] {
             assert_eq!(check(good), Ok(good));
         }
@@ -81,21 +105,26 @@ mod tests {
             ),
             (
                 "ftp://u:secret@h/a",
-                "`ftp://…@h/a` should begin with http://, https:// or file://, or be stdout:",
+                "`ftp://…@h/a` should begin with http://, https://, file:// or mqtt:, or be stdout:",
             ),
             (
                 "mailto:a",
-                "`mailto:a` should begin with http://, https:// or file://, or be stdout:",
+                "`mailto:a` should begin with http://, https://, file:// or mqtt:, or be stdout:",
             ),
             (
                 "stdout:x",
-                "`stdout:x` should begin with http://, https:// or file://, or be stdout:",
+                "`stdout:x` should begin with http://, https://, file:// or mqtt:, or be stdout:",
             ),
             (
                 "file://var/log/x",
                 "`file://var/log/x` needs three slashes before the path: file:///path",
             ),
             ("file:///", "`file:///` names no file"),
+            ("mqtt:", "`mqtt:` needs a topic: mqtt:TOPIC"),
+            (
+                "mqtt:a/+",
+                "`mqtt:a/+` names no topic: messages are published on topics without + and #",
+            ),
         ];
         for (text, message) in bad {
             assert_eq!(check(text), Err(message.to_owned()), "{text}");

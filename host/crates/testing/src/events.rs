@@ -19,6 +19,7 @@ pub fn publish(client: &str, topic: &str, payload: &[u8]) -> Event {
         packet_id: None,
         received_at: Millis(0),
         properties: None,
+        republishes: 0,
     };
     Event {
         id: Id(0),

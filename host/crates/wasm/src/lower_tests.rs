@@ -42,6 +42,7 @@ fn message(properties: Option<Box<Properties>>) -> Message {
         packet_id: Some(9),
         received_at: Millis(3),
         properties,
+        republishes: 0,
     }
 }
 

@@ -73,6 +73,7 @@ impl Sample {
             packet_id: Some(1),
             received_at: AT,
             properties: None,
+            republishes: 0,
         }
     }
 

@@ -43,6 +43,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use ::rmqtt::codec::types::QoS;
+use ::rmqtt::codec::v5::PublishProperties;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::server::MqttServer;
 use ::rmqtt::session::SessionState;
@@ -54,7 +55,7 @@ use self::fitter::ClientFitters;
 use self::handler::EventSource;
 use self::peers::ClientTable;
 use self::retained::RetainedStore;
-use self::translate::{ListenerInfo, MODULE_LISTENER};
+use self::translate::{ListenerInfo, module_listener};
 use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
@@ -191,7 +192,7 @@ impl Engine for Broker {
         if message.qos > self.limits.max_qos_allowed {
             return Err(PublishError::Qos);
         }
-        if message.topic.len() + message.payload.len() + 16 > self.limits.max_packet_size as usize {
+        if !message.fits(self.limits.max_packet_size) {
             return Err(PublishError::TooLarge);
         }
         let key = |listener| {
@@ -206,7 +207,7 @@ impl Engine for Broker {
         };
         let sender = match message.origin {
             Origin::Admin => Sender::from_admin(key(LISTENER_ID)),
-            Origin::Module => Sender::from_admin(key(MODULE_LISTENER)),
+            Origin::Module => Sender::from_admin(key(module_listener(message.republishes))),
             Origin::System => Sender::from_system(key(LISTENER_ID)),
             Origin::Bridge => Sender::from_bridge(key(LISTENER_ID)),
             Origin::Client | Origin::Will => return Err(PublishError::Origin),
@@ -218,7 +219,10 @@ impl Engine for Broker {
             topic: message.topic,
             packet_id: None,
             payload: message.payload,
-            properties: None,
+            properties: (!message.user_properties.is_empty()).then(|| PublishProperties {
+                user_properties: message.user_properties,
+                ..PublishProperties::default()
+            }),
         })
         .create_time(::rmqtt::utils::timestamp_millis());
         let hooks = self.engine.extends.hook_mgr();

@@ -19,8 +19,19 @@ use hookhost_event::{
     Subscription, Transport, Unsubscription,
 };
 
-/// Listener number of messages that a module publishes: RMQTT has no kind of sender for them.
-pub(super) const MODULE_LISTENER: u16 = u16::MAX;
+/// The first of the listener numbers of messages that modules publish: RMQTT has no kind of sender for them. The number
+/// after it also says how often a message was republished.
+const MODULE_LISTENER: u16 = u16::MAX - u8::MAX as u16;
+
+/// The listener number of a message that a module publishes.
+pub(super) fn module_listener(republishes: u8) -> u16 {
+    MODULE_LISTENER + u16::from(republishes)
+}
+
+/// How often a message was republished, if a module has published it.
+fn republishes(listener: u16) -> Option<u8> {
+    u8::try_from(listener.checked_sub(MODULE_LISTENER)?).ok()
+}
 
 /// The listener of a connection.
 pub(super) struct ListenerInfo {
@@ -257,7 +268,7 @@ pub(super) fn message(
     let (origin, protocol_version) = match sender.typ() {
         FromType::Custom => (Origin::Client, protocol_version),
         FromType::LastWill => (Origin::Will, protocol_version),
-        FromType::Admin if sender.lid == MODULE_LISTENER => (Origin::Module, 0),
+        FromType::Admin if republishes(sender.lid).is_some() => (Origin::Module, 0),
         FromType::Admin => (Origin::Admin, 0),
         FromType::System => (Origin::System, 0),
         FromType::Bridge => (Origin::Bridge, 0),
@@ -279,6 +290,7 @@ pub(super) fn message(
         // RMQTT stamps every publish; 0 means that the system clock is before 1970.
         received_at: publish.create_time.and_then(millis).unwrap_or(Millis(0)),
         properties: publish.properties.as_ref().and_then(properties::of_publish),
+        republishes: republishes(sender.lid).unwrap_or(0),
     }
 }
 

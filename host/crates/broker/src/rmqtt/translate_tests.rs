@@ -199,7 +199,7 @@ fn origins() {
         properties: None,
     });
     let numbers = MessageNumbers::new(1);
-    let module = ClientKey::new(1, MODULE_LISTENER, None, None, "m".into(), None);
+    let module = ClientKey::new(1, module_listener(3), None, None, "m".into(), None);
     for (sender, origin, version) in [
         (Sender::from_custom(key()), Origin::Client, 4),
         (Sender::from_lastwill(key()), Origin::Will, 4),
@@ -213,6 +213,8 @@ fn origins() {
             (published.origin, published.publisher.protocol_version),
             (origin, version)
         );
+        let republishes = if origin == Origin::Module { 3 } else { 0 };
+        assert_eq!(published.republishes, republishes);
         assert_eq!((published.packet_id, published.dup), (Some(3), true));
         let on_its_way = message(&numbers, &sender, 4, &publish, false);
         assert_eq!((on_its_way.packet_id, on_its_way.dup), (None, false));

@@ -508,6 +508,8 @@ async fn the_host_publishes_too() {
         payload: "x".into(),
         qos: 1,
         retain: true,
+        user_properties: Vec::new(),
+        republishes: 0,
     };
     for (origin, name) in [
         (Origin::Admin, "Admin"),

@@ -58,6 +58,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         body: body.to_owned().into(),
         ordering_key: key.into(),
         expires: None,
+        republishes: 0,
     }
 }
 

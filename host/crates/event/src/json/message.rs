@@ -107,6 +107,7 @@ impl TryFrom<MessageForm> for Message {
             packet_id: form.packet_id,
             received_at: form.received_at,
             properties: form.properties,
+            republishes: 0,
         })
     }
 }

@@ -130,6 +130,7 @@ impl Deliveries {
             packet_id: None,
             received_at: property.received_at,
             properties: publish.properties.clone(),
+            republishes: 0,
         };
         if let Some(property) = property {
             // The clock may be that of another gateway.

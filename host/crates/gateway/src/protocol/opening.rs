@@ -195,6 +195,7 @@ impl Opening {
             packet_id: None,
             received_at: step.now,
             properties: will.properties.clone(),
+            republishes: 0,
         }))
     }
 

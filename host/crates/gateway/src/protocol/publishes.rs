@@ -106,6 +106,7 @@ impl Publishes {
             packet_id: publish.id,
             received_at,
             properties: publish.properties,
+            republishes: 0,
         };
         if !is_topic(&message.topic) {
             state.fault = Some(144);

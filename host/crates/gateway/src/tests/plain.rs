@@ -182,6 +182,8 @@ async fn the_host_publishes_too() {
         payload: "x".into(),
         qos,
         retain: false,
+        user_properties: Vec::new(),
+        republishes: 0,
     };
     for qos in [0, 1, 2] {
         pair.host.running.publish(message("t", qos)).await.unwrap();

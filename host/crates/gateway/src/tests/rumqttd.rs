@@ -439,6 +439,8 @@ async fn the_host_publishes_to_it() {
             payload: "x".into(),
             qos,
             retain: false,
+            user_properties: Vec::new(),
+            republishes: 0,
         };
         host.running.publish(message).await.unwrap();
         assert_eq!(s.receive().await.payload, "x");

@@ -24,22 +24,26 @@
 //! | action `local_topic` | a rule of its own |
 //! | rule `sql` | event and `topics`, `select`, `where` |
 //! | rule `actions`: `"http:NAME"`; `{function = console}` | `urls`, `destination`; `stdout:` |
+//! | rule `actions`: `{function = republish, args {…}}` | `urls` with `mqtt:TOPIC`, `body` |
+//! | `node.name` | `node.name` |
+//! | `mqtt.max_inflight` | the same |
 //! | `enable = false` of any | left out |
 
 mod action;
 mod connector;
 mod options;
+mod republish;
 mod rule;
 mod target;
 mod tls;
 
 use std::collections::BTreeMap;
 
-use hookhost_settings::{Place, Report, Section, Setting, Table, insert, merge};
+use hookhost_settings::{Place, Report, Section, Setting, Table, Value, insert, merge, remove};
 
 use super::canonical::Canonical;
 use super::checks::{ignore_parts, switch, untyped};
-use super::{Broker, Settings, Sources, hocon, verify};
+use super::{Broker, Settings, Sources, hocon, node, verify};
 use target::Targets;
 
 /// The first part of a variable's name after `EMQX_`, in lower case.
@@ -113,6 +117,14 @@ fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>
     action::bridges(&mut root, &mut others, &connectors, &mut targets, sources);
     rule::all(&mut root, &mut targets, canonical);
     others.append(&mut root.rest());
+    sources.access.borrow_mut().parts(&mut others);
+    if let Some((place, name)) = node::of_file(&mut others) {
+        canonical.set("node.name", &place, Value::Text(name));
+    }
+    if let Some(setting) = remove(&mut others, &["mqtt", "max_inflight"]) {
+        canonical.set("mqtt.max_inflight", &setting.place, setting.value);
+        others.retain(|name, part| name != "mqtt" || !matches!(&part.value, Value::Table(rest) if rest.is_empty()));
+    }
     ignore_parts(report, &others);
     drop(root);
     verify::leave_out_invalid(canonical, report);

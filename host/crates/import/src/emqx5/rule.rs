@@ -10,7 +10,7 @@ use hookhost_settings::{Place, Problem, Report, Section, Setting, Value};
 use super::super::canonical::{Canonical, Rule};
 use super::super::checks::{self, switch};
 use super::target::{Target, Targets};
-use super::{by_name, item};
+use super::{by_name, item, republish};
 
 /// Adds the rules of the file, and those of actions that take messages without a rule.
 pub(super) fn all(root: &mut Section<'_>, targets: &mut Targets, canonical: &mut Canonical) {
@@ -68,7 +68,7 @@ fn settings(engine: &mut Section<'_>) {
     ]);
 }
 
-/// Whether a rule is enabled and has no webhook among its actions. EMQX starts with it whatever hookhost makes of its SQL.
+/// Whether a rule is enabled and has no action that is carried out here. EMQX starts with it whatever hookhost makes of its SQL.
 fn sends_elsewhere(setting: &Setting) -> bool {
     let Value::Table(fields) = &setting.value else {
         return false;
@@ -79,7 +79,7 @@ fn sends_elsewhere(setting: &Setting) -> bool {
         Value::Table(fields) => fields
             .get("function")
             .and_then(|function| function.as_text())
-            .is_some_and(|function| function != "console"),
+            .is_some_and(|function| !matches!(function, "console" | "republish")),
         _ => action.as_text().is_some_and(|text| match text.trim().split_once(':') {
             Some((kind, _)) => !is_webhook(kind),
             None => text.trim().is_empty(),
@@ -206,7 +206,10 @@ fn sender(report: &Report, id: &str, rule: &Place, action: &Setting, targets: &m
             made.urls = vec!["stdout:".to_owned()];
             return Some(made);
         }
-        let text = format!("function {function} is ignored: rules here only send webhooks");
+        if function == "republish" {
+            return republish::rule(report, id, rule, action);
+        }
+        let text = format!("function {function} is ignored: hookhost has console and republish");
         report.warning(&action.place, text);
         return None;
     }

@@ -79,6 +79,7 @@ fn from_hocon<'r>(
         report.problem(&Place::line(path, 1, ""), text);
         return (None, Vec::new());
     };
+    sources.access.borrow_mut().parts(&mut root);
     ignore_parts(report, &root);
     let Some(mut fields) = Section::of(report, webhook) else {
         return (None, Vec::new());
@@ -189,6 +190,9 @@ fn from_lines<'r>(path: &Path, sources: &Sources<'_>, report: &'r Report) -> (Se
             insert(&mut nested, &path, setting);
             merge(&mut webhook, nested, &|_| false);
         } else {
+            if sources.access.borrow_mut().line(&key, &setting) {
+                continue;
+            }
             let key = key.split('.').next().unwrap_or_default().to_owned();
             root.entry(key).or_insert(setting);
         }

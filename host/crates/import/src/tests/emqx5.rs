@@ -29,9 +29,17 @@ fn emqx5_with_everything() {
         "webhook.rule": {
             "client_connected": all, "client_disconnected": all, "client_connack": all, "other": ping,
             "client_authorized": all,
-            "message_publish": [hot("message_publish"), {"action": "seen", "urls": ["stdout:"], "topics": ["#"]}],
+            "message_publish": [
+                hot("message_publish"),
+                {"action": "seen", "urls": ["stdout:"], "topics": ["#"]},
+                {
+                    "action": "seen", "urls": ["mqtt:t?qos=${qos}&retain=${retain}&user_properties=${user_properties}"],
+                    "topics": ["#"], "body": "${payload}",
+                },
+            ],
             "delivery_dropped": [hot("delivery_dropped")],
         },
+        "node.name": "emqx@127.0.0.1",
         "delivery.queue_bytes": 268_435_456,
         "destinations.plain": {
             "urls": ["http://10.0.0.9:8080/base"],
@@ -54,8 +62,7 @@ fn emqx5_with_everything() {
             "f:3: connectors.http.secure.url: has a query, which EMQX 5 does not send; write it into the path of the action",
             "f:55: rule_engine.rules.all.sql: $events/sys/alarm_activated never happens: there is no such thing here",
             "f:67: rule_engine.rules.hot.actions[1]: is ignored: an action of kind mqtt is not a webhook",
-            "f:77: rule_engine.rules.seen.actions[1]: function republish is ignored: rules here only send webhooks",
-            "f:1: node, connectors.mqtt: are ignored: they are not about webhooks",
+            "f:24: connectors.mqtt: is ignored: it is not about webhooks",
             "f:48: actions.http.unused: is not used by any rule",
             "f:9: pool_type, enable_pipelining, health_check_interval, versions, max_retries, inflight_window: have no meaning in hookhost",
         ]
@@ -113,6 +120,7 @@ fn emqx5_by_variables_alone() {
     let expected = json!({
         "webhook.format": "emqx5",
         "webhook.rule": {"message_publish": [publish], "delivery_dropped": [rule]},
+        "node.name": "x",
         "destinations.a1": {"urls": ["http://h:1/x"], "headers": {"x-token": "a"}, "retry_max_elapsed_time": "30d"},
     });
     assert_eq!(settings, expected);

@@ -101,12 +101,93 @@ fn republish_by_variables_is_one_action() {
         ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__2__FUNCTION", "republish"),
         ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__2__ARGS__TOPIC", "again"),
     ];
-    let (_, warnings) = settings("f", &text, &variables);
+    let (settings, warnings) = settings("f", &text, &variables);
+    let rules = settings["webhook.rule"]["message_publish"].as_array().unwrap();
+    let urls: Vec<&Json> = rules.iter().map(|rule| &rule["urls"][0]).collect();
+    let again = "mqtt:again?qos=${qos}&retain=${retain}&user_properties=${user_properties}";
+    assert_eq!(urls, ["http://h/", again]);
+    assert_eq!(warnings, [""; 0]);
+}
+
+#[test]
+fn republish_says_what_is_published() {
+    let republished = |args: &str| {
+        let text = format!(
+            "rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [{{ function = republish, args {{ {args} }} }}] }}"
+        );
+        let import = import("f", &text, &[]);
+        let rules = find(&import.settings, &["webhook", "rule"]).unwrap();
+        let rules = rules.to_json(&Report::default(), JsonDates::Invalid);
+        let rule = rules["message_publish"][0].clone();
+        let findings = import.findings;
+        (
+            (rule["urls"][0].clone(), rule["body"].clone()),
+            shown(&findings.problems),
+            shown(&findings.warnings),
+        )
+    };
+    let (rule, problems, warnings) = republished(
+        "topic = \"a b/${clientid}\", qos = 1, retain = true, payload = \"${payload.t}\", user_properties = \"\"",
+    );
+    let url = "mqtt:a%20b/${clientid}?qos=1&retain=true&user_properties=";
+    assert_eq!(
+        (rule, problems, warnings),
+        ((json!(url), json!("${payload.t}")), vec![], vec![])
+    );
+    let (rule, _, warnings) =
+        republished("topic = a, payload = \"\", mqtt_properties { \"Content-Type\" = x }, direct_dispatch = false");
+    assert_eq!(rule.1, Json::Null, "all columns");
     assert_eq!(
         warnings,
         [
-            "environment: EMQX_RULE_ENGINE__RULES__R__ACTIONS__2__ARGS__TOPIC: function republish is ignored: rules here only send webhooks"
+            "f:1: rule_engine.rules.r.actions[0].args.mqtt_properties: is ignored: a message of hookhost has user properties only",
+            "f:1: direct_dispatch: has no meaning in hookhost",
         ]
+    );
+    let (_, problems, _) = republished("qos = 1");
+    assert_eq!(problems, ["f:1: rule_engine.rules.r.actions[0].args: needs a topic"]);
+}
+
+#[test]
+fn node_and_access_control_are_taken_from_file_and_variables() {
+    let rule = format!("{CONNECTOR}rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:h\"] }}\n");
+    let text = format!(
+        "{rule}node {{ name = \"a@b\", cookie = c }}\nmqtt.max_inflight = 7\nauthentication = [{{ mechanism = jwt }}]\n"
+    );
+    let (of_file, warnings) = settings("f", &text, &[]);
+    assert_eq!(
+        (&of_file["node.name"], &of_file["mqtt.max_inflight"]),
+        (&json!("a@b"), &json!("7"))
+    );
+    assert_eq!(warnings, [""; 0]);
+    let variables = [
+        ("EMQX_NAME", "emqx"),
+        ("EMQX_HOST", "10.0.0.1"),
+        ("EMQX_ALLOW_ANONYMOUS", "false"),
+    ];
+    assert_eq!(settings("f", &text, &variables).0["node.name"], json!("emqx@10.0.0.1"));
+    let lost = |text: &str, variables: &[(&str, &str)]| {
+        let lost = import("f", text, variables).lost_restrictions();
+        lost.map(|problem| problem.place.to_string())
+    };
+    assert_eq!(lost(&rule, &[]), None);
+    assert_eq!(lost(&text, &[]).as_deref(), Some("f:6: authentication"));
+    assert_eq!(
+        lost(&rule, &variables).as_deref(),
+        Some("environment: EMQX_ALLOW_ANONYMOUS")
+    );
+    let file = "EMQX_WEB__HOOK__URL=http://h/\nEMQX_NODE_NAME=x@y\nEMQX_ACL_NOMATCH=deny\n";
+    let (of_variables, warnings) = settings("f", file, &[]);
+    assert_eq!(of_variables["node.name"], json!("x@y"));
+    assert_eq!(warnings, ["f:1: has no rules: no webhook will be sent"]);
+    assert_eq!(lost(file, &[]).as_deref(), Some("f:3: EMQX_ACL_NOMATCH"));
+    assert_eq!(
+        lost(
+            "allow_anonymous=false\nweb.hook.enable=true\nweb.hook.url=http://h\nacl_nomatch=allow\n",
+            &[]
+        )
+        .as_deref(),
+        Some("f:1: allow_anonymous")
     );
 }
 

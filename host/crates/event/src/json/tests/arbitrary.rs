@@ -160,7 +160,7 @@ records!(
     Subscription { client, filter, group, qos, no_local, retain_as_published, retain_handling, id, limit, code, is_new, properties }
     Unsubscription { client, filter, group, qos, code, properties }
     Properties { standard, user }
-    Message { id, publisher, origin, topic, payload, qos, retain, dup, packet_id, received_at, properties }
+    Message { id, publisher, origin, topic, payload, qos, retain, dup, packet_id, received_at, properties, republishes: 0 }
     Delivery { receiver, message, qos, retain, dup, packet_id, retained, group, subscription_ids }
     Acknowledgement { delivery, code, properties }
     MessageDrop { message, reason, code, text }

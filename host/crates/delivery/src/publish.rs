@@ -1,0 +1,314 @@
+//! `mqtt:` destinations: each request is published as a message on this host.
+//!
+//! The URL is `mqtt:TOPIC?qos=1&retain=true`, percent-encoded; see [`MessageTarget::parse`]. The body is the payload, and
+//! headers are user properties. Delivery publishes nothing itself: the host gives it a [`Publisher`].
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::file::decode;
+use super::retry::Outcome;
+
+/// How often a message may have been published by modules before: a message that a module publishes because of a message
+/// that a module published, and so on. Above it the request is dropped, because modules answer each other without end.
+pub const MAX_REPUBLISHES: u8 = 8;
+
+/// A message to publish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// The client id of the publisher in events.
+    pub sender: String,
+    /// Topic, as the request gives it; the publisher checks it.
+    pub topic: String,
+    /// The bytes.
+    pub payload: Bytes,
+    /// 0, 1 or 2.
+    pub qos: u8,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+    /// User properties in order; repeated names are sent repeatedly.
+    pub user_properties: Vec<(String, String)>,
+    /// How many messages of modules led to it, itself included.
+    pub republishes: u8,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishFailure {
+    /// The message is invalid; another attempt would fail, too.
+    Invalid(String),
+    /// Another attempt may succeed.
+    Failed(String),
+}
+
+/// The result of a publish, which is there later.
+pub type Publishing = Pin<Box<dyn Future<Output = Result<(), PublishFailure>> + Send>>;
+
+/// Publishes messages on the host.
+pub trait Publisher: Send + Sync {
+    /// Publishes a message. The future may be dropped at a timeout.
+    fn publish(&self, message: Publication) -> Publishing;
+}
+
+/// Where and how the requests of one URL are published.
+pub(super) struct MessageTarget {
+    publisher: Arc<dyn Publisher>,
+    topic: String,
+    qos: u8,
+    retain: bool,
+    /// `None`: the name of the module.
+    sender: Option<String>,
+    user_properties: Vec<(String, String)>,
+}
+
+impl MessageTarget {
+    /// Parses the part after `mqtt:` of a URL: a topic, and these parameters, all of which are optional.
+    ///
+    /// | parameter | value | default |
+    /// | --- | --- | --- |
+    /// | `qos` | 0, 1 or 2 | 0 |
+    /// | `retain` | `true` or `false` | `false` |
+    /// | `sender` | client id of the publisher in events | name of the module |
+    /// | `user_properties` | a JSON object, or a list of `{"key": …, "value": …}` | none |
+    ///
+    /// An empty value and `undefined`, which EMQX writes for a missing value, mean the default.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL, without the URL itself.
+    pub(super) fn parse(rest: &str, publisher: &Arc<dyn Publisher>) -> Result<MessageTarget, String> {
+        let (topic, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let topic = decode(topic).ok_or("`%` in an mqtt: URL needs two hex digits after it")?;
+        let topic = String::from_utf8(topic).map_err(|_| "the topic of an mqtt: URL is not UTF-8")?;
+        let mut target = MessageTarget {
+            publisher: Arc::clone(publisher),
+            topic,
+            qos: 0,
+            retain: false,
+            sender: None,
+            user_properties: Vec::new(),
+        };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            target.parameter(&name, &value)?;
+        }
+        Ok(target)
+    }
+
+    fn parameter(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let is_missing = matches!(value, "" | "undefined" | "null");
+        match (name, value) {
+            ("qos" | "retain" | "sender" | "user_properties", _) if is_missing => {}
+            ("qos", "0" | "1" | "2") => self.qos = value.parse().unwrap_or_default(),
+            ("qos", _) => return Err("`qos` of an mqtt: URL should be 0, 1 or 2".into()),
+            ("retain", "true" | "1") => self.retain = true,
+            ("retain", "false" | "0") => self.retain = false,
+            ("retain", _) => return Err("`retain` of an mqtt: URL should be true or false".into()),
+            ("sender", _) => self.sender = Some(value.to_owned()),
+            ("user_properties", _) => {
+                let properties = serde_json::from_str(value).ok().and_then(|value| pairs(&value));
+                self.user_properties = properties.ok_or("`user_properties` of an mqtt: URL should be a JSON object")?;
+            }
+            _ => return Err("an mqtt: URL has the parameters qos, retain, sender and user_properties only".into()),
+        }
+        Ok(())
+    }
+
+    /// Publishes a request of a module.
+    pub(super) async fn attempt(
+        &self,
+        module: &str,
+        headers: &[(String, String)],
+        payload: Bytes,
+        republishes: u8,
+    ) -> Outcome {
+        if republishes > MAX_REPUBLISHES {
+            let text =
+                format!("modules have answered each other {MAX_REPUBLISHES} times; a rule matches what it publishes");
+            return Outcome::Invalid(text);
+        }
+        let mut user_properties = self.user_properties.clone();
+        user_properties.extend_from_slice(headers);
+        let message = Publication {
+            sender: self.sender.clone().unwrap_or_else(|| module.to_owned()),
+            topic: self.topic.clone(),
+            payload,
+            qos: self.qos,
+            retain: self.retain,
+            user_properties,
+            republishes,
+        };
+        match self.publisher.publish(message).await {
+            Ok(()) => Outcome::Taken,
+            Err(PublishFailure::Invalid(text)) => Outcome::Invalid(text),
+            Err(PublishFailure::Failed(text)) => Outcome::Failed(text),
+        }
+    }
+}
+
+/// User properties as EMQX writes them: an object, whose lists repeat a name, or a list of keys and values.
+fn pairs(value: &Value) -> Option<Vec<(String, String)>> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let mut pairs = Vec::new();
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                for value in values {
+                    pairs.push((name.clone(), text(value)?));
+                }
+            }
+        }
+        Value::Array(list) => {
+            for pair in list {
+                pairs.push((text(pair.get("key")?)?, text(pair.get("value")?)?));
+            }
+        }
+        _ => return None,
+    }
+    Some(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Keeps what it is told to publish.
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Publication>>);
+
+    impl Publisher for Kept {
+        fn publish(&self, message: Publication) -> Publishing {
+            let result = match message.topic.as_str() {
+                "bad" => Err(PublishFailure::Invalid("bad".to_owned())),
+                "down" => Err(PublishFailure::Failed("down".to_owned())),
+                _ => Ok(()),
+            };
+            self.0.lock().unwrap().push(message);
+            Box::pin(std::future::ready(result))
+        }
+    }
+
+    fn attempt(
+        rest: &str,
+        headers: &[(&str, &str)],
+        republishes: u8,
+    ) -> Result<(Outcome, Option<Publication>), String> {
+        let kept = Arc::new(Kept::default());
+        let publisher: Arc<dyn Publisher> = Arc::clone(&kept) as Arc<dyn Publisher>;
+        let target = MessageTarget::parse(rest, &publisher)?;
+        let headers: Vec<(String, String)> = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outcome = runtime.block_on(target.attempt("webhook", &headers, Bytes::from_static(b"x"), republishes));
+        let published = kept.0.lock().unwrap().pop();
+        Ok((outcome, published))
+    }
+
+    #[test]
+    fn urls_say_how_a_message_is_published() {
+        let pairs = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+            list.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        for (rest, topic, qos, retain, sender, properties) in [
+            ("a/b", "a/b", 0, false, "webhook", &[("x", "y")][..]),
+            (
+                "%2Fa%20b%3F?qos=1&retain=true&sender=r%201",
+                "/a b?",
+                1,
+                true,
+                "r 1",
+                &[("x", "y")],
+            ),
+            (
+                "a?qos=undefined&retain=&sender=",
+                "a",
+                0,
+                false,
+                "webhook",
+                &[("x", "y")],
+            ),
+            (
+                "a?qos=2&retain=0&user_properties=undefined",
+                "a",
+                2,
+                false,
+                "webhook",
+                &[("x", "y")],
+            ),
+            (
+                "a?user_properties=%7B%22k%22%3A%5B%22v%22%2C2%5D%7D",
+                "a",
+                0,
+                false,
+                "webhook",
+                &[("k", "v"), ("k", "2"), ("x", "y")],
+            ),
+            (
+                "a?user_properties=[{\"key\":\"k\",\"value\":\"v\"}]",
+                "a",
+                0,
+                false,
+                "webhook",
+                &[("k", "v"), ("x", "y")],
+            ),
+        ] {
+            let expected = Publication {
+                sender: sender.to_owned(),
+                topic: topic.to_owned(),
+                payload: Bytes::from_static(b"x"),
+                qos,
+                retain,
+                user_properties: pairs(properties),
+                republishes: 1,
+            };
+            assert_eq!(
+                attempt(rest, &[("x", "y")], 1),
+                Ok((Outcome::Taken, Some(expected))),
+                "{rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn invalid_urls_say_why() {
+        for (rest, error) in [
+            ("a%2", "`%` in an mqtt: URL needs two hex digits after it"),
+            ("a%ff", "the topic of an mqtt: URL is not UTF-8"),
+            ("a?qos=3", "`qos` of an mqtt: URL should be 0, 1 or 2"),
+            ("a?retain=yes", "`retain` of an mqtt: URL should be true or false"),
+            (
+                "a?user_properties=1",
+                "`user_properties` of an mqtt: URL should be a JSON object",
+            ),
+            (
+                "a?qs=1",
+                "an mqtt: URL has the parameters qos, retain, sender and user_properties only",
+            ),
+        ] {
+            assert_eq!(attempt(rest, &[], 1), Err(error.to_owned()), "{rest}");
+        }
+    }
+
+    #[test]
+    fn failures_are_retried_and_mistakes_and_loops_are_not() {
+        let outcome = |rest, republishes| attempt(rest, &[], republishes).unwrap();
+        assert_eq!(outcome("down", 1).0, Outcome::Failed("down".to_owned()));
+        assert_eq!(outcome("bad", 1).0, Outcome::Invalid("bad".to_owned()));
+        assert_eq!(outcome("a", MAX_REPUBLISHES).0, Outcome::Taken);
+        let (looped, published) = outcome("a", MAX_REPUBLISHES + 1);
+        assert!(matches!(looped, Outcome::Invalid(_)) && published.is_none());
+    }
+}

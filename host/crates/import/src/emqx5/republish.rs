@@ -1,0 +1,118 @@
+//! `{function = republish}` among the actions of a rule: the message that it publishes, as an `mqtt:` URL and a body.
+//!
+//! Texts keep their placeholders; the rest of a text is percent-encoded. As in EMQX 5, QoS, retain flag, payload and user
+//! properties are those of the columns `qos`, `retain`, `payload` and `user_properties` unless `args` says otherwise, and
+//! an empty payload stands for all columns.
+
+use hookhost_settings::{Place, Report, Section, Setting, Value};
+
+use super::super::canonical::Rule;
+use super::super::checks::text;
+
+/// The part of a rule that the action gives. `None` if it has a mistake, which is reported.
+pub(super) fn rule(report: &Report, id: &str, place: &Place, action: &Setting) -> Option<Rule> {
+    let own = report.item();
+    let rule = Section::of(&own, action.clone()).and_then(|mut fields| {
+        fields.take("function");
+        let args = fields.section("args");
+        read(id, place, args)
+    });
+    report.add_item(own).then_some(rule).flatten()
+}
+
+fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
+    let report = args.report();
+    let mut given = |key: &str| {
+        args.take(key)
+            .and_then(|setting| text(report, setting))
+            .map(|(_, text)| text)
+    };
+    let (topic, qos, retain) = (given("topic"), given("qos"), given("retain"));
+    let (payload, user_properties) = (given("payload"), given("user_properties"));
+    let properties = args.take("mqtt_properties");
+    if let Some(setting) = properties.filter(|setting| !is_empty(setting)) {
+        report.warning(
+            &setting.place,
+            "is ignored: a message of hookhost has user properties only",
+        );
+    }
+    args.ignore(&[("direct_dispatch", "a message always goes through the broker")]);
+    let Some(topic) = topic.filter(|topic| !topic.is_empty()) else {
+        report.problem(args.place(), "needs a topic");
+        return None;
+    };
+    let parameters = [
+        ("qos", qos.unwrap_or_else(|| "${qos}".to_owned())),
+        ("retain", retain.unwrap_or_else(|| "${retain}".to_owned())),
+        (
+            "user_properties",
+            user_properties.unwrap_or_else(|| "${user_properties}".to_owned()),
+        ),
+    ];
+    let parameters: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
+    let mut rule = Rule::new(place.clone(), "");
+    rule.action = Some(id.to_owned());
+    rule.urls = vec![format!("mqtt:{}?{}", encoded(&topic), parameters.join("&"))];
+    rule.body = Some(payload.unwrap_or_else(|| "${payload}".to_owned())).filter(|payload| !payload.is_empty());
+    Some(rule)
+}
+
+fn is_empty(setting: &Setting) -> bool {
+    match &setting.value {
+        Value::Table(table) => table.is_empty(),
+        _ => setting.is_empty(),
+    }
+}
+
+/// A text with its placeholders, percent-encoded outside of them.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        push_encoded(&mut out, before);
+        let Some((name, after)) = after.split_once('}') else {
+            // Not a placeholder.
+            push_encoded(&mut out, "${");
+            rest = after;
+            continue;
+        };
+        out.push_str(&format!("${{{name}}}"));
+        rest = after;
+    }
+    push_encoded(&mut out, rest);
+    out
+}
+
+fn push_encoded(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        let is_first = out.is_empty();
+        match byte {
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(char::from(byte)),
+            // A URL whose path begins with a slash has other rules.
+            b'/' if !is_first => out.push('/'),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_encoded_outside_of_placeholders() {
+        for (text, expected) in [
+            ("a/${clientid}/b c", "a/${clientid}/b%20c"),
+            ("/a?#", "%2Fa%3F%23"),
+            ("${topic}", "${topic}"),
+            ("a${", "a%24%7B"),
+            ("é", "%C3%A9"),
+            ("", ""),
+        ] {
+            assert_eq!(encoded(text), expected, "{text}");
+        }
+    }
+}
