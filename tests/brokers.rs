@@ -511,11 +511,7 @@ async fn republish_and_console_of_emqx_5_are_carried_out_and_end_in_no_loop() {
     reader.disconnect().await;
     host.stop().await;
     // The copy matches both rules: `seen` sends it, and `copy` does not answer itself.
-    let mut bodies: Vec<String> = sink
-        .requests()
-        .iter()
-        .map(|request| String::from_utf8_lossy(&request.body).into_owned())
-        .collect();
+    let mut bodies: Vec<String> = sink.requests().iter().map(|request| request.body.clone()).collect();
     bodies.sort();
     assert_eq!(bodies, ["in/c1/copy copy t=21 1", "in/x c1 {\"t\": 21} 1"]);
     let printed = host.process.stdout.lines();

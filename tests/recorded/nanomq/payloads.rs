@@ -1,7 +1,10 @@
 //! The payloads that the script for NanoMQ publishes, with their names in the steps.
 
 /// Name and payload.
-pub(crate) const PAYLOADS: [(&str, fn() -> Vec<u8>); 28] = [
+type NamedPayload = (&'static str, fn() -> Vec<u8>);
+
+/// All payloads.
+pub(crate) const PAYLOADS: [NamedPayload; 28] = [
     ("text", || b"hello".to_vec()),
     ("empty", Vec::new),
     ("json", || "{\"t\": 21.5, \"u\": \"°C\"}".into()),

@@ -263,7 +263,7 @@ impl Target {
             (_, Transport::Lines(lines)) => return Ok(Route::Line(Rc::clone(lines))),
             (_, Transport::Messages) => {
                 let message = self.message.as_ref().ok_or("URL has no topic")?;
-                return Ok(Route::Message(Rc::clone(message), headers));
+                return Ok(Route::Message(Rc::clone(message), headers.to_vec()));
             }
             (Some(endpoint), Transport::Http(pool)) => (endpoint, pool.as_ref()),
             (None, Transport::Http(_)) => return Err("URL has no host".into()),

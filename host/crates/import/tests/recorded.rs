@@ -1,6 +1,8 @@
 //! The configuration files of EMQX 4 and 5, and the requests that the brokers sent for them: the rules that hookhost makes of
 //! a file send the same requests for the same events.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 
 use hookhost_guest::event::{
