@@ -137,10 +137,10 @@ macro_rules! details {
 crate::with_hooks!(details);
 
 macro_rules! records {
-    ($($record:ident { $($field:ident),+ $(,)? })+) => {$(
+    ($($record:ident { $($field:ident),+ $(; $fixed:ident = $value:expr)? })+) => {$(
         impl Arbitrary for $record {
             fn arbitrary(choices: &mut Choices) -> $record {
-                $record { $($field: Arbitrary::arbitrary(choices)),+ }
+                $record { $($field: Arbitrary::arbitrary(choices)),+ $(, $fixed: $value)? }
             }
         }
     )+};
@@ -160,7 +160,7 @@ records!(
     Subscription { client, filter, group, qos, no_local, retain_as_published, retain_handling, id, limit, code, is_new, properties }
     Unsubscription { client, filter, group, qos, code, properties }
     Properties { standard, user }
-    Message { id, publisher, origin, topic, payload, qos, retain, dup, packet_id, received_at, properties, republishes: 0 }
+    Message { id, publisher, origin, topic, payload, qos, retain, dup, packet_id, received_at, properties; republishes = 0 }
     Delivery { receiver, message, qos, retain, dup, packet_id, retained, group, subscription_ids }
     Acknowledgement { delivery, code, properties }
     MessageDrop { message, reason, code, text }
