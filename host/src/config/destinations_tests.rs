@@ -404,10 +404,10 @@ fn urls_and_names_are_checked() {
             "[destinations.a]\nurls = [\"https://h/x\"]\n[destinations.b]\nurls = [\"https://b/\", \"https://H:443/x\"]\n\
              [webhook]\nurls = [\"https://h/x/${topic}\"]\nrule.client_connect = [\n {action = \"c\"},\n \
              {action = \"c\", destination = \"b\"},\n {action = \"c\", urls = [\"https://b/\"]},\n \
-             {action = \"c\", destination = \"d\"},\n]",
+             {action = \"c\", destination = \"elsewhere\"},\n]",
             &[
                 "f:8: webhook.rule.client_connect[0]: needs a `destination`: its URL is one of `a` and `b`",
-                "f:11: webhook.rule.client_connect[3].destination: there is no destination `d`; known are a, b",
+                "f:11: webhook.rule.client_connect[3].destination: there is no destination `elsewhere`; known are a, b",
             ],
         ),
         (

@@ -354,7 +354,7 @@ async fn a_queue_is_a_shared_group() {
     for version in [4, 5] {
         let host = Host::start(Limits::default()).await;
         let mut p = clean(4, "p").join(host.address()).await;
-        p.publish("t/1", "kept", 0, true).await;
+        p.publish("t/1", "kept", 1, true).await;
         let mut a = clean(version, "a").join(host.address()).await;
         let mut b = persistent(version, "b").join(host.address()).await;
         assert_eq!(a.subscribe("$queue/t/+", 0).await, 0);

@@ -183,6 +183,7 @@ fn variables_of_emqx4_beat_its_file() {
         "webhook.urls": ["http://b/"],
         "webhook.rule": {"message_publish": [{"topics": ["x"]}], "message_dropped": [{}]},
         "destinations.web_hook": {"urls": ["http://b/"], "headers": {"x-token": "t"}},
+        "node.name": "x@127.0.0.1",
     });
     assert_eq!(settings, expected);
     assert_eq!(

@@ -188,7 +188,7 @@ mod tests {
         let lost = standalone("[dependencies]\nz.workspace = true\n", workspace).unwrap_err();
         assert_eq!(lost, "z is not in hookhost's workspace");
         let manifests = sdk_manifests();
-        assert_eq!(manifests.len(), 3);
+        assert_eq!(manifests.len(), 4);
         for manifest in manifests {
             assert!(!standalone(manifest, WORKSPACE_MANIFEST).unwrap().contains("workspace"));
         }
