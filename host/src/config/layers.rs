@@ -26,9 +26,6 @@ pub(super) struct Merged {
     pub(super) lost_restrictions: Option<Problem>,
 }
 
-/// [`Limits::max_inflight`](hookhost_broker::Limits::max_inflight) of EMQX, which its bodies name.
-const EMQX_MAX_INFLIGHT: i64 = 32;
-
 /// Reads and merges all sources. `files` reads the files that the broker's file includes.
 pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merged {
     let mut has_rules = true;
@@ -96,25 +93,12 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
     if let Some(format) = format.filter(|_| !is_chosen) {
         insert(&mut settings, &["webhook", "format"], format);
     }
-    let place = import_place(inputs);
-    if matches!(broker, Some(Broker::Emqx4 | Broker::Emqx5)) && find(&settings, &["mqtt", "max_inflight"]).is_none() {
-        let most = Setting::new(place, Value::Integer(EMQX_MAX_INFLIGHT));
-        insert(&mut settings, &["mqtt", "max_inflight"], most);
-    }
     Merged {
         settings,
         lost_restrictions,
         broker: broker.map(|broker| (broker, path)),
         included: import.included,
         has_rules,
-    }
-}
-
-/// The place of the configuration of another broker.
-fn import_place(inputs: &Inputs) -> Place {
-    match &inputs.webhook_file {
-        Some(file) => Place::file(file.path.as_path()),
-        None => Place::variable(""),
     }
 }
 

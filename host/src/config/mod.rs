@@ -229,7 +229,7 @@ fn read_sections(
     files: &Files<'_>,
 ) -> Config {
     let mut config = Config {
-        mqtt: Mqtt::read(root.section("mqtt")),
+        mqtt: Mqtt::read(root.section("mqtt"), format),
         broker: broker::read(root.section("broker")),
         node: sections::node(root.section("node"), format),
         webhook: Webhook::read(root.section("webhook"), broker),

@@ -37,6 +37,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The longest time that MQTT 5 can express.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
+/// EMQX's default of `max_inflight`, which bodies of EMQX contain.
+const EMQX_MAX_INFLIGHT: u16 = 32;
+
 const STRATEGIES: [(&str, SharedStrategy); 7] = [
     ("round_robin", SharedStrategy::RoundRobin),
     ("round_robin_per_group", SharedStrategy::RoundRobinPerGroup),
@@ -48,19 +51,22 @@ const STRATEGIES: [(&str, SharedStrategy); 7] = [
 ];
 
 impl Mqtt {
-    pub(super) fn read(mut at: Section<'_>) -> Mqtt {
-        let d = Mqtt::default();
+    /// `format` is that of bodies.
+    pub(super) fn read(mut at: Section<'_>, format: Option<&str>) -> Mqtt {
+        let mut d = Mqtt::default();
+        if let Some("emqx4" | "emqx5") = format {
+            d.limits.max_inflight = EMQX_MAX_INFLIGHT;
+        }
         Mqtt {
             listen: at.address("listen", d.listen),
             threads: at.integer("threads", d.threads, 1..=1_024),
-            limits: limits(&mut at),
+            limits: limits(&mut at, d.limits),
             accept_open: at.boolean("accept_open", d.accept_open),
         }
     }
 }
 
-fn limits(at: &mut Section<'_>) -> Limits {
-    let d = Limits::default();
+fn limits(at: &mut Section<'_>, d: Limits) -> Limits {
     let (zero, millisecond) = (Duration::ZERO, Duration::from_millis(1));
     let limits = Limits {
         backlog: at.integer("backlog", d.backlog, 1..=65_535),

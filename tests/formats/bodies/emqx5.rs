@@ -6,7 +6,7 @@ pub(crate) const EMQX5: Story = Story {
     settings: "format = \"emqx5\"",
     connect: r#"
         {"username":"u1","timestamp":<ms>,"reason_code":"success","peername":"<addr>","node":"emqx@127.0.0.1","metadata":{"rule_id":"client_authenticated"},"is_superuser":false,"is_anonymous":true,"event":"client.check_authn_complete","clientid":"c1","client_attrs":{}}
-        {"username":"u1","timestamp":<ms>,"sockname":"<addr>","receive_maximum":128,"proto_ver":$ver,"proto_name":"MQTT","peername":"<addr>","node":"emqx@127.0.0.1","mountpoint":"undefined","metadata":{"rule_id":"client_connected"},"keepalive":60,"is_bridge":false,"expiry_interval":0,"event":"client.connected","connected_at":<ms>,"conn_props":{"User-Property":{}},"clientid":"c1","client_attrs":{},"clean_start":true}
+        {"username":"u1","timestamp":<ms>,"sockname":"<addr>","receive_maximum":32,"proto_ver":$ver,"proto_name":"MQTT","peername":"<addr>","node":"emqx@127.0.0.1","mountpoint":"undefined","metadata":{"rule_id":"client_connected"},"keepalive":60,"is_bridge":false,"expiry_interval":0,"event":"client.connected","connected_at":<ms>,"conn_props":{"User-Property":{}},"clientid":"c1","client_attrs":{},"clean_start":true}
         {"username":"u1","timestamp":<ms>,"sockname":"<addr>","reason_code":"success","proto_ver":$ver,"proto_name":"MQTT","peername":"<addr>","node":"emqx@127.0.0.1","metadata":{"rule_id":"client_connack"},"keepalive":60,"expiry_interval":0,"event":"client.connack","conn_props":{"User-Property":{}},"clientid":"c1","clean_start":true}
     "#,
     disconnect: r#"

@@ -176,3 +176,21 @@ fn a_format_that_is_asked_for_beats_that_of_the_broker() {
     );
     assert_eq!(loaded.config.webhook.config.get("payload_encoding"), None);
 }
+
+#[test]
+fn formats_of_emqx_have_its_window() {
+    for (text, window) in [
+        ("", 128),
+        ("webhook.format = \"nanomq\"", 128),
+        ("webhook.format = \"emqx4\"", 32),
+        ("webhook.format = \"emqx5\"", 32),
+        ("mqtt.max_inflight = 100\nwebhook.format = \"emqx5\"", 100),
+    ] {
+        assert_eq!(config(&inputs(text)).mqtt.limits.max_inflight, window, "{text}");
+    }
+    let imported = Inputs {
+        webhook_file: file("g", "web.hook.url = http://h/\n"),
+        ..Inputs::default()
+    };
+    assert_eq!(config(&imported).mqtt.limits.max_inflight, 32);
+}

@@ -1,5 +1,7 @@
-//! What RMQTT settles with each client, with two of its faults fixed.
+//! What RMQTT settles with each client, with three of its faults fixed.
 //!
+//! - The number of messages that a client may leave unacknowledged is a limit of its own. RMQTT bounds the client's
+//!   publishes by the same number, and disconnects a client that exceeds it.
 //! - A silent client is disconnected after one and a half times its keep alive, in whole seconds rounded up. RMQTT adds 3
 //!   seconds to a keep alive below 6 and rounds others down.
 //! - The broker uses no topic aliases of its own: RMQTT sends some messages with an alias that it has not announced.
@@ -17,11 +19,15 @@ use ::rmqtt::fitter::{DefaultFitter, Fitter, FitterManager};
 use ::rmqtt::types::{CodecPublish, ConnectInfo, Disconnect, FitterType, Id as ClientKey, ListenerConfig};
 
 /// Makes a [`ClientFitter`] for each client.
-pub(super) struct ClientFitters;
+pub(super) struct ClientFitters {
+    /// How many messages a client may leave unacknowledged.
+    pub(super) window: NonZeroU16,
+}
 
 impl FitterManager for ClientFitters {
     fn create(&self, info: Arc<ConnectInfo>, key: ClientKey, listener: ListenerConfig) -> FitterType {
         Arc::new(ClientFitter {
+            window: self.window,
             backoff: listener.keepalive_backoff,
             inner: DefaultFitter::new(info, key, listener),
         })
@@ -31,6 +37,7 @@ impl FitterManager for ClientFitters {
 /// What is settled with one client.
 struct ClientFitter {
     inner: DefaultFitter,
+    window: NonZeroU16,
     /// Half of the multiple of keep alive after which a silent client is disconnected.
     backoff: f32,
 }
@@ -58,7 +65,8 @@ impl Fitter for ClientFitter {
     }
 
     fn max_inflight(&self) -> NonZeroU16 {
-        self.inner.max_inflight()
+        // That of the listener, or what the client asked for if that is less.
+        self.inner.max_inflight().min(self.window)
     }
 
     fn session_expiry_interval(&self, disconnect: Option<&Disconnect>) -> Duration {

@@ -11,6 +11,10 @@ use std::time::Duration;
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::net::Builder;
 
+/// How many QoS 2 publishes any client may have incomplete. A 3.1.1 client does not learn the limit and is disconnected
+/// when it has more.
+const MIN_INCOMPLETE_PUBLISHES: u16 = 128;
+
 /// Which member of a shared group gets a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SharedStrategy {
@@ -96,8 +100,9 @@ pub struct Limits {
     /// Topic aliases that one client may use; the broker uses none. 0: none.
     pub max_topic_aliases: u16,
 
-    /// Unacknowledged messages of one client, in each direction. 128, not RMQTT's 16: a 3.1.1 client does not learn the
-    /// number and is disconnected when it has that many incomplete QoS 2 publishes.
+    /// Messages that one client may leave unacknowledged; MQTT 5 clients learn it as the Receive Maximum. 128, not
+    /// RMQTT's 16. Publishes of a client that are not complete are bounded by this too, but never by less than
+    /// [`MIN_INCOMPLETE_PUBLISHES`].
     pub max_inflight: u16,
     /// Messages that wait for one client; when full, the oldest is dropped, or the new one if it is QoS 0. 1,000.
     pub max_mqueue_len: usize,
@@ -260,7 +265,7 @@ impl Limits {
             .max_keepalive(self.max_keepalive)
             .allow_zero_keepalive(self.allow_zero_keepalive)
             .keepalive_backoff(self.keepalive_backoff)
-            .max_inflight(NonZeroU16::new(self.max_inflight).expect("at least 1"))
+            .max_inflight(NonZeroU16::new(self.max_inflight.max(MIN_INCOMPLETE_PUBLISHES)).expect("at least 1"))
             .handshake_timeout(self.handshake_timeout)
             .send_timeout(self.send_timeout)
             .max_mqueue_len(self.max_mqueue_len)
@@ -278,6 +283,15 @@ impl Limits {
             .max_subscriptions(self.max_subscriptions)
             .max_topic_aliases(self.max_topic_aliases)
             .limit_subscription(self.limit_subscription)
+    }
+
+    /// How many messages one client may leave unacknowledged.
+    #[expect(
+        clippy::expect_used,
+        reason = "`Broker::start` refuses limits that `check` finds invalid"
+    )]
+    pub(super) fn window(&self) -> NonZeroU16 {
+        NonZeroU16::new(self.max_inflight).expect("at least 1")
     }
 
     /// Whether a topic is valid for a publish and has no more levels than allowed.

@@ -101,7 +101,9 @@ impl Broker {
         let backlogs = Arc::new(Backlogs::new(limits));
         let retained = RetainedStore::new(limits);
         *engine.extends.retain_mut().await = Box::new(retained.clone());
-        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters);
+        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters {
+            window: limits.window(),
+        });
 
         let listen = settings.listen;
         let listener = limits

@@ -402,6 +402,28 @@ async fn a_queue_is_a_shared_group() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_window_bounds_deliveries_and_not_the_publishes_of_a_client_that_does_not_know_it() {
+    let host = Host::start(Limits {
+        max_inflight: 1,
+        ..Limits::default()
+    })
+    .await;
+    let mut s = clean(4, "s").join(host.address()).await;
+    s.subscribe("t", 1).await;
+    let mut p = clean(4, "p").join(host.address()).await;
+    for n in 1..=100 {
+        p.write(&p.publish_bytes("t", &[n], 2, false, [0, n])).await;
+    }
+    for _ in 1..=100 {
+        assert_eq!(p.read().await.0, 0x50);
+    }
+    p.ping().await;
+    s.message().await;
+    // PINGRESP is next, although more messages wait.
+    s.ping().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_drops_the_oldest() {
     let host = Host::start(Limits {
         max_mqueue_len: 2,
