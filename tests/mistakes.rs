@@ -101,7 +101,7 @@ async fn all_mistakes_of_all_files_are_told_at_once() {
         "hookhost.toml:9: destinations.api.bearer_file: cannot read missing: ",
         "hookhost.toml:11: destinations.api.tls.ca: cannot read missing.pem: ",
         "hookhost.toml:13: webhook.urls[0]: '${topc}': there is no field 'topc'; is 'topic' meant?",
-        "hookhost.toml:13: webhook.urls[1]: `tcp://127.0.0.1:1/` should begin with http://, https:// or file://",
+        "hookhost.toml:13: webhook.urls[1]: `tcp://127.0.0.1:1/` should begin with http://, https://, file:// or mqtt:",
         "hookhost.toml:14: webhook.method: \"psot\" is not known; is \"post\" meant?",
         "hookhost.toml:15: webhook.as_documented: should be true or false, not a string",
         "hookhost.toml:16: webhook.bodyy: unknown key; the nearest known one is webhook.body",
