@@ -493,9 +493,9 @@ async fn republish_and_console_of_emqx_5_are_carried_out_and_end_in_no_loop() {
     let sink = Sink::start().await;
     let text = format!(
         "connectors.http.c {{ url = \"{}\" }}\nactions.http.a {{ connector = c, parameters {{ body = \"${{topic}} ${{clientid}} ${{payload}} ${{qos}}\" }} }}\n\
-         rule_engine.rules.copy {{ sql = \"SELECT *, payload.t as t FROM \\\"in/#\\\"\", actions = [\n\
+         rule_engine.rules.copy {{ sql = \"SELECT *, payload.t as t, pub_props.'User-Property' as user_properties FROM \\\"in/#\\\"\", actions = [\n\
            {{ function = republish, args {{ topic = \"in/${{clientid}}/copy\", qos = 1, payload = \"t=${{t}}\", \
-              user_properties = \"${{pub_props.User-Property}}\" }} }}\n\
+              user_properties = \"${{user_properties}}\" }} }}\n\
            {{ function = console }} ] }}\n\
          rule_engine.rules.seen {{ sql = \"SELECT * FROM \\\"in/#\\\"\", actions = [\"http:a\"] }}\n",
         sink.url("/hook")

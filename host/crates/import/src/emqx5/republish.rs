@@ -41,6 +41,14 @@ fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
         report.problem(args.place(), "needs a topic");
         return None;
     };
+    if user_properties.as_deref().is_some_and(|text| !is_column(text)) {
+        report.problem(
+            args.place(),
+            "user_properties should be one column, such as ${user_properties}; for those of the message, select \
+             `pub_props.'User-Property' as user_properties`",
+        );
+        return None;
+    }
     let parameters = [
         ("qos", qos.unwrap_or_else(|| "${qos}".to_owned())),
         ("retain", retain.unwrap_or_else(|| "${retain}".to_owned())),
@@ -68,6 +76,16 @@ fn is_empty(setting: &Setting) -> bool {
 }
 
 /// A text with its placeholders, percent-encoded outside of them.
+/// Whether the text is empty or one placeholder of EMQX.
+fn is_column(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    let is_name = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte))
+    };
+    text.is_empty() || name.is_some_and(is_name)
+}
+
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -146,6 +146,14 @@ fn republish_says_what_is_published() {
     );
     let (_, problems, _) = republished("qos = 1");
     assert_eq!(problems, ["f:1: rule_engine.rules.r.actions[0].args: needs a topic"]);
+    let (_, problems, _) = republished("topic = a, user_properties = \"${pub_props.'User-Property'}\"");
+    assert_eq!(
+        problems,
+        [
+            "f:1: rule_engine.rules.r.actions[0].args: user_properties should be one column, such as ${user_properties}; \
+             for those of the message, select `pub_props.'User-Property' as user_properties`"
+        ]
+    );
 }
 
 #[test]
