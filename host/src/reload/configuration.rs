@@ -136,8 +136,12 @@ impl Configuration {
         } = match self.origin.load_again() {
             Ok(loaded) => loaded,
             Err(refused) => {
-                // The mistake may be in a file that is included only now.
-                self.files = absolute(refused.files());
+                // The mistake may be in a file that is included only now, or in one that cannot be read at the moment.
+                for file in absolute(refused.files()) {
+                    if !self.files.contains(&file) {
+                        self.files.push(file);
+                    }
+                }
                 return ReadAgain {
                     settings: Err(refused),
                     warnings: Vec::new(),
