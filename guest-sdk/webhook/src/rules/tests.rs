@@ -335,7 +335,7 @@ fn a_rule_publishes_messages_but_not_because_of_its_own() {
     let mut event = testing::publish("t", b"x");
     let sent = urls(&event);
     let clientid = event.client().unwrap().id.clone();
-    assert_eq!(sent[0].0, format!("mqtt:copy/{clientid}?qos=0&sender=rule%201"));
+    assert_eq!(sent[0].0, format!("mqtt:copy/{clientid}?qos=1&sender=rule%201"));
     assert_eq!(sent[0].1, [("site".to_owned(), "north".to_owned())]);
     assert_eq!((sent.len(), sent[1].0.as_str()), (2, "http://h/"));
     if let Detail::MessagePublish(message) = &mut event.detail {
