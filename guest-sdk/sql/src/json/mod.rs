@@ -1,4 +1,4 @@
-//! JSON text: written directly into a buffer, and read as [`Value`]s.
+//! JSON text: written directly into a buffer, and read as [`Value`](crate::Value)s.
 //!
 //! A body is built for every event. For speed the writer uses neither a tree of values nor a formatter. The text is the
 //! same as that of serde_json, except for floats, which are written as EMQX writes them.

@@ -214,7 +214,7 @@ impl Modules {
     }
 }
 
-/// Without [`stop`](Modules::stop), events that are not handled within [`DROP_GRACE`] are abandoned.
+/// Without [`stop`](Modules::stop), events that are not handled within 100 ms are abandoned.
 impl Drop for Modules {
     fn drop(&mut self) {
         self.end(Instant::now() + DROP_GRACE);

@@ -102,7 +102,7 @@ pub struct Limits {
 
     /// Messages that one client may leave unacknowledged; MQTT 5 clients learn it as the Receive Maximum. 128, not
     /// RMQTT's 16. Publishes of a client that are not complete are bounded by this too, but never by less than
-    /// [`MIN_INCOMPLETE_PUBLISHES`].
+    /// 128.
     pub max_inflight: u16,
     /// Messages that wait for one client; when full, the oldest is dropped, or the new one if it is QoS 0. 1,000.
     pub max_mqueue_len: usize,
