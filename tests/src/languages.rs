@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use crate::binary::{guests_dir, workspace};
 
@@ -187,14 +188,24 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(below).collect()
 }
 
-/// Makes `to` hold exactly the files of `from`, except for installed and built files.
+/// Makes `to` hold exactly the files of `from`, except for installed and built files. Files that are the same stay as they
+/// are, because the build of another test may be reading them.
 fn renew(from: &Path, to: &Path) {
+    static RENEWING: Mutex<()> = Mutex::new(());
+    let _alone = RENEWING.lock().unwrap_or_else(PoisonError::into_inner);
     std::fs::create_dir_all(to).expect("the target directory is ours");
     for stale in files(to) {
-        std::fs::remove_file(stale).expect("the target directory is ours");
+        let source = from.join(stale.strip_prefix(to).expect("a file below it"));
+        if !source.is_file() {
+            std::fs::remove_file(stale).expect("the target directory is ours");
+        }
     }
     for file in files(from) {
         let place = to.join(file.strip_prefix(from).expect("a file below it"));
+        let content = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        if std::fs::read(&place).is_ok_and(|known| known == content) {
+            continue;
+        }
         std::fs::create_dir_all(place.parent().expect("a file has a directory")).expect("the target directory is ours");
         std::fs::copy(&file, &place).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
