@@ -38,7 +38,7 @@ pub trait System {
     /// Random bits.
     fn random(&self) -> u64;
 
-    /// The environment variable `EMQXVAR_` and this name; `None` if there is none.
+    /// The text that stands for EMQX's environment variable `EMQXVAR_NAME`; `None` if it is not set.
     fn variable(&self, name: &str) -> Option<String>;
 
     /// A value in a table.

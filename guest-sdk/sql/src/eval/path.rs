@@ -6,7 +6,8 @@ use crate::json;
 use crate::syntax::{Path, Step};
 use crate::value::Value;
 
-/// The value at a path inside another value; [`Value::Undefined`] if there is none. A text on the way is read as JSON.
+/// Returns the value at a path inside another value, or [`Value::Undefined`] if the path leads nowhere. Parses a text on the
+/// path as JSON.
 /// `origin` returns what a path leads to that is used as an index.
 pub(super) fn inside<'e>(value: &Value<'e>, steps: &[Step], origin: &dyn Fn(&Path) -> Value<'e>) -> Value<'e> {
     let Some((first, further)) = steps.split_first() else {

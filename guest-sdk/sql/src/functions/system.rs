@@ -37,8 +37,8 @@ pub(super) const THEME: Theme = Theme {
             name: "getenv",
             arguments: 1..=1,
             signature: "getenv(name)",
-            about: "The environment variable `EMQXVAR_` and the name; an empty text if there is none. Letters of Latin-1 are \
-                    one byte, as in EMQX; others are refused.",
+            about: "The text of `variables.NAME` in `[webhook]`, which replaces the variable `EMQXVAR_NAME` in the environment \
+                    of EMQX. An empty text if it is not set. Letters of Latin-1 are one byte, as in EMQX; others are refused.",
             call: |arguments, environment| {
                 let variable = |name: &str| {
                     let variable = environment.system.variable(name).unwrap_or_default();
@@ -67,7 +67,7 @@ pub(super) const THEME: Theme = Theme {
             name: "kv_store_get",
             arguments: 1..=2,
             signature: "kv_store_get(key[, default])",
-            about: "The value in the shared table; the default, or missing, if there is none.",
+            about: "The value of the key in the shared table. Without a value, the default; without a default, missing.",
             call: |arguments, environment| {
                 let found = get(environment.system, Table::Node, arguments);
                 let default = || {
@@ -103,7 +103,7 @@ pub(super) const THEME: Theme = Theme {
             name: "proc_dict_get",
             arguments: 1..=1,
             signature: "proc_dict_get(key)",
-            about: "The value in the table of the client's connection; missing if there is none.",
+            about: "The value of the key in the table of the client's connection; missing without a value.",
             call: |arguments, environment| {
                 Ok(get(environment.system, Table::Connection, arguments).unwrap_or(Value::Undefined))
             },

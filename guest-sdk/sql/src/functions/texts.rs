@@ -163,8 +163,8 @@ pub(super) const THEME: Theme = Theme {
             "find",
             2..=3,
             "find(text, pattern[, option])",
-            "The text from the first place of the pattern on (`'leading'`), or from the last one (`'trailing'`); an empty \
-             text if there is none.",
+            "The text from the first (`'leading'`) or last (`'trailing'`) occurrence of the pattern to its end; an empty \
+             text without an occurrence.",
             |arguments| {
                 let (text, pattern, is_last) = match arguments {
                     [text, pattern] => (text, pattern, false),

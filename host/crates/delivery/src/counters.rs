@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::outbox::Capacity;
+use super::capacity::Capacity;
 use super::retry::Reason;
 
 /// The values of the counters since the start.

@@ -42,6 +42,7 @@
 //! or credentials.
 
 mod address;
+mod capacity;
 mod clients;
 mod counters;
 mod destination;
@@ -84,9 +85,10 @@ use thiserror::Error;
 use tokio::time::Instant;
 use tracing::error;
 
+use capacity::Capacity;
 use counters::Counts;
 use journal::Journal;
-use outbox::{Capacity, Inboxes, OnDisk};
+use outbox::{Inboxes, OnDisk};
 use sender::Sender;
 
 pub use clients::check_tls;

@@ -19,11 +19,12 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
+use super::capacity::Capacity;
 use super::counters::Counts;
 use super::destination::Receivers;
 use super::http::{Http, Sent};
 use super::job::{Item, Job, Stored};
-use super::outbox::{Batch, Capacity, OnDisk};
+use super::outbox::{Batch, OnDisk};
 use super::publish::Publisher;
 use super::queue::{Queue, Taken};
 use super::record;

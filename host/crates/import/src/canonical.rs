@@ -142,6 +142,17 @@ pub(super) struct Tls {
 }
 
 impl Tls {
+    /// Whether certificate and key are both given or both missing; reports the missing one, whose key begins with `prefix`.
+    pub(super) fn has_pair(&self, report: &Report, prefix: &str) -> bool {
+        let (missing, present) = match (&self.certificate, &self.key) {
+            (Some(present), None) => ("keyfile", present),
+            (None, Some(present)) => ("certfile", present),
+            _ => return true,
+        };
+        report.problem(&present.0, format!("needs {prefix}{missing} beside it"));
+        false
+    }
+
     fn put_into(self, destination: &mut Table) {
         let texts = [
             ("ca", self.ca),

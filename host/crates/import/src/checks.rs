@@ -4,6 +4,9 @@
 use hookhost_settings::{Place, Problem, Report, Setting, Table, Value, url};
 use hookhost_shared::topic::TopicFilter;
 
+use super::Sources;
+use super::canonical::Canonical;
+
 /// `true` or `false`, or `on` or `off`, which EMQX and NanoMQ accept.
 pub(super) fn switch(setting: &Setting) -> Result<bool, Problem> {
     match setting.as_text().map(str::trim) {
@@ -38,6 +41,24 @@ pub(super) fn ignore_parts(report: &Report, parts: &Table) {
         _ => "are ignored: they are not about webhooks",
     };
     report.warning(&place, text);
+}
+
+/// Reads the one URL of a file into `webhook.urls`. Returns it with its place, and the URLs in force, which a flag may set.
+pub(super) fn only_url(
+    report: &Report,
+    canonical: &mut Canonical,
+    setting: Option<Setting>,
+    sources: &Sources<'_>,
+) -> (Option<(Place, String)>, Vec<String>) {
+    let url = setting.and_then(|setting| {
+        let text = report.check(setting.written())?;
+        Some((setting.place.clone(), http_url(report, &setting.place, &text)?))
+    });
+    let urls = sources.urls_instead_of(url.as_ref().map(|(_, url)| url.as_str()));
+    if let Some((place, url)) = &url {
+        canonical.set("webhook.urls", place, Value::texts(place, [url.clone()]));
+    }
+    (url, urls)
 }
 
 /// A URL that these brokers can post to. User and password in it are not sent by any of them.

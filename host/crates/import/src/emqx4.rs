@@ -101,14 +101,8 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     ];
 
     let missing = url.is_none();
-    let url = url.and_then(|setting| {
-        let text = report.check(setting.written())?;
-        Some((setting.place.clone(), checks::http_url(report, &setting.place, &text)?))
-    });
-    let urls = sources.urls_instead_of(url.as_ref().map(|(_, url)| url.as_str()));
-    if let Some((place, url)) = &url {
-        canonical.set("webhook.urls", place, Value::texts(place, [url.clone()]));
-    } else if missing && urls.is_empty() {
+    let (url, urls) = checks::only_url(report, &mut canonical, url, sources);
+    if missing && urls.is_empty() {
         let place = canonical.place.clone();
         report.problem(&place, "web.hook.url is missing: requests have no URL");
     }
@@ -269,16 +263,7 @@ impl TlsKeys {
                 Some(name) => tls.server_name = Some((setting.place.clone(), name.to_owned())),
             }
         }
-        if tls.certificate.is_some() != tls.key.is_some() {
-            let (missing, present) = if tls.key.is_none() {
-                ("keyfile", &tls.certificate)
-            } else {
-                ("certfile", &tls.key)
-            };
-            if let Some((place, _)) = present {
-                report.problem(place, format!("needs web.hook.ssl.{missing} beside it"));
-            }
-        }
+        tls.has_pair(report, "web.hook.ssl.");
         tls
     }
 }

@@ -92,15 +92,7 @@ pub(super) fn read(mut fields: Section<'_>, secure: bool, variable: &dyn Fn(&str
             Some(name) => tls.server_name = Some((setting.place.clone(), name.to_owned())),
         }
     }
-    if tls.certificate.is_some() != tls.key.is_some() {
-        let (missing, present) = if tls.key.is_none() {
-            ("keyfile", &tls.certificate)
-        } else {
-            ("certfile", &tls.key)
-        };
-        if let Some((place, _)) = present {
-            report.problem(place, format!("needs {missing} beside it"));
-        }
+    if !tls.has_pair(report, "") {
         (tls.certificate, tls.key) = (None, None);
     }
     tls

@@ -13,14 +13,8 @@ const DESTINATION: &str = "webhook";
 /// Takes the keys of the block.
 pub(super) fn read(report: &Report, canonical: &mut Canonical, fields: &mut Section<'_>, sources: &Sources<'_>) {
     let missing = !fields.is_given("url");
-    let url = fields.take("url").and_then(|setting| {
-        let text = report.check(setting.written())?;
-        Some((setting.place.clone(), checks::http_url(report, &setting.place, &text)?))
-    });
-    let urls = sources.urls_instead_of(url.as_ref().map(|(_, url)| url.as_str()));
-    if let Some((place, url)) = &url {
-        canonical.set("webhook.urls", place, Value::texts(place, [url.clone()]));
-    } else if missing && urls.is_empty() {
+    let (url, urls) = checks::only_url(report, canonical, fields.take("url"), sources);
+    if missing && urls.is_empty() {
         report.problem(fields.place(), "url is missing: requests have no URL");
     }
     let place = url.map_or_else(|| fields.place().clone(), |(place, _)| place);
