@@ -1,0 +1,1 @@
+//! Who may connect to the broker, and who may publish and subscribe to what.
