@@ -19,6 +19,7 @@ use crate::config::{Config, Loaded, Problem, Refused};
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine, publisher};
+use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
@@ -51,9 +52,19 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
     let store = config.data.as_ref().map(|data| Store::open(&data.dir)).transpose()?;
-    let delivery = Delivery::start_with(&config.delivery, store, Some(publisher)).context("cannot start delivery")?;
+    let kept = match &config.data {
+        Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
+        None => Kept::in_memory(kept_limits(&config)),
+    };
+    let delivery = Delivery::start(
+        &config.delivery,
+        store,
+        kept.collection(Kind::Requests),
+        Some(publisher),
+    );
+    let delivery = delivery.context("cannot start delivery")?;
     let bus = Bus::new();
-    let settings = module_settings(&config, &stores);
+    let settings = module_settings(&config, &stores, kept.collection(Kind::Events));
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
@@ -80,13 +91,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     drop(reload);
     modules.stop(left());
     stores.close();
-    let quarantined = handle.quarantined(None, None, usize::MAX).len();
-    if quarantined > 0 {
-        warn!(
-            events = quarantined,
-            "events in the quarantine are lost: it is in memory"
-        );
-    }
+    let dead_letters = delivery.dead_letters();
     let counters = delivery.stop(left());
     if counters.dropped.closed > 0 {
         warn!(
@@ -94,14 +99,31 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
             "some webhooks were not delivered within the grace period"
         );
     }
+    let (events, requests) = (handle.entries_of(None).len(), dead_letters.usage().records);
+    if config.data.is_none() && events + requests > 0 {
+        warn!(
+            quarantined = events,
+            dead_letters = requests,
+            "quarantined events and dead letters are lost: they are in memory without a data folder"
+        );
+    }
     info!(
         delivered = counters.delivered,
         retried = counters.retried,
-        gave_up = counters.dropped.gave_up,
+        dead = counters.dead.total(),
         "stopped"
     );
     runtime.shutdown_timeout(CONNECTION_DRAIN);
     served.map(drop)
+}
+
+/// The limits of dead letters and of the quarantine.
+fn kept_limits(config: &Config) -> impl Fn(Kind) -> Limits {
+    let (requests, events) = (config.dead_letters, config.quarantine);
+    move |kind| match kind {
+        Kind::Requests => requests,
+        Kind::Events => events,
+    }
 }
 
 /// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then
@@ -227,8 +249,7 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
         Ok(engine) => engine,
         Err(error) => return vec![problem("the engine", error_line(&error))],
     };
-    // The state of modules on disk belongs to the running host.
-    let reports = Modules::check(module_settings(config, &KvStores::in_memory()), engine);
+    let reports = Modules::check(trial_settings(config), engine);
     let failed = reports
         .into_iter()
         .filter_map(|report| Some((report.module, report.result.err()?)));
@@ -267,8 +288,14 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
     }
 }
 
+/// The settings of modules that do not run. What is on disk belongs to the running host.
+pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
+    let kept = Kept::in_memory(kept_limits(config));
+    module_settings(config, &KvStores::in_memory(), kept.collection(Kind::Events))
+}
+
 /// The settings of modules.
-pub(crate) fn module_settings(config: &Config, stores: &KvStores) -> modules::Settings {
+fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
@@ -280,7 +307,7 @@ pub(crate) fn module_settings(config: &Config, stores: &KvStores) -> modules::Se
         module_size: config.wasm.module_size as u64,
         stores: stores.clone(),
         batch: config.hooks.batch,
-        quarantine: config.quarantine,
+        quarantine,
         nice: config.wasm.nice,
     }
 }

@@ -149,7 +149,7 @@ async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Ans
     let more = entries.len() > limit;
     entries.truncate(limit);
     Ok(Json(shape::Quarantine {
-        entries: entries.iter().map(|entry| shape::Quarantined::brief(entry)).collect(),
+        entries: entries.iter().map(shape::Quarantined::brief).collect(),
         more,
     }))
 }
@@ -193,15 +193,16 @@ async fn replay_all(State(modules): State<Handle>, selection: Asked<Selection>) 
 
 async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Dropped> {
     let Path(id) = id?;
-    match modules.discard(id) {
-        Some(_) => Ok(Json(shape::Dropped { dropped: vec![id] })),
-        None => Err(ReplayError::Unknown(id).into()),
+    if modules.discard(id) {
+        Ok(Json(shape::Dropped { dropped: vec![id] }))
+    } else {
+        Err(ReplayError::Unknown(id).into())
     }
 }
 
 async fn drop_all(State(modules): State<Handle>, selection: Asked<Selection>) -> Answer<shape::Dropped> {
     let mut dropped = ids(&modules, selection)?;
-    dropped.retain(|id| modules.discard(*id).is_some());
+    dropped.retain(|id| modules.discard(*id));
     Ok(Json(shape::Dropped { dropped }))
 }
 
@@ -210,11 +211,8 @@ async fn drop_all(State(modules): State<Handle>, selection: Asked<Selection>) ->
 fn ids(modules: &Handle, selection: Asked<Selection>) -> Result<Vec<u64>, Error> {
     let Query(selection) = selection?;
     match (selection.module, selection.all) {
-        (Some(module), false) => Ok(modules.entries_of(&module)),
-        (None, true) => {
-            let entries = modules.quarantined(None, None, usize::MAX);
-            Ok(entries.iter().rev().map(|entry| entry.id).collect())
-        }
+        (Some(module), false) => Ok(modules.entries_of(Some(&module))),
+        (None, true) => Ok(modules.entries_of(None)),
         _ => {
             let text = "select events with module=NAME or all=true";
             Err(Error::new(StatusCode::BAD_REQUEST, text))

@@ -42,9 +42,10 @@ pub use webhook::{RulesFrom, Webhook};
 use crate::admin;
 use crate::engine::EngineSettings;
 use destinations::Sources;
+use hookhost_dead_letters::Limits;
 use hookhost_settings::{Findings, Place, Report, Section, Setting, find};
 use layers::Merged;
-use {hookhost_delivery as delivery, hookhost_event as event, hookhost_modules as modules};
+use {hookhost_delivery as delivery, hookhost_event as event};
 
 /// All settings, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +64,10 @@ pub struct Config {
     pub hooks: Hooks,
     /// The limits of a module.
     pub wasm: Wasm,
-    /// Limits of the quarantine: events that a module could not handle.
-    pub quarantine: modules::Bounds,
+    /// Limits of the quarantine for each module: events that it could not handle.
+    pub quarantine: Limits,
+    /// Limits of the dead letters: requests that are sent no more.
+    pub dead_letters: Limits,
     /// How requests are sent.
     pub delivery: delivery::Settings,
     /// The store of the state of modules; `None` for in memory.
@@ -237,6 +240,7 @@ fn read_sections(
         hooks: Hooks::read(root.section("hooks")),
         wasm: Wasm::read(root.section("wasm"), user_cache(&inputs.environment)),
         quarantine: sections::quarantine(root.section("quarantine")),
+        dead_letters: sections::dead_letters(root.section("dead_letters")),
         delivery: sections::delivery(root.section("delivery")),
         data: sections::data(root.section("data")),
         admin: sections::admin(root.section("admin")),

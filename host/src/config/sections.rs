@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::admin::{self, TokenFrom};
+use hookhost_dead_letters::Limits;
 use hookhost_event::Node;
 use hookhost_hooks::{Overflow, QueueLimits};
 use hookhost_modules::Instances;
 use hookhost_settings::{Section, parse_duration};
-use {hookhost_delivery as delivery, hookhost_modules as modules, hookhost_wasm as wasm};
+use {hookhost_delivery as delivery, hookhost_wasm as wasm};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -129,12 +130,23 @@ impl Wasm {
     }
 }
 
-/// `[quarantine]`: limits of the store for events that a module could not handle.
-pub(super) fn quarantine(mut at: Section<'_>) -> modules::Bounds {
-    let d = modules::Bounds::default();
-    modules::Bounds {
-        events: at.integer("events", d.events, 1..=1_000_000),
-        bytes: at.size("bytes", d.bytes, 64 << 10..=1 << 40),
+/// `[quarantine]`: limits of the events that one module could not handle. Default: 1,000 events, more than a person
+/// inspects one by one, and 16 MiB.
+pub(super) fn quarantine(mut at: Section<'_>) -> Limits {
+    Limits {
+        records: at.integer("events", 1_000, 1..=1_000_000),
+        bytes: at.size("bytes", 16 << 20, 64 << 10..=1 << 40),
+        age: None,
+    }
+}
+
+/// `[dead_letters]`: limits of the requests that are sent no more. Default: 10,000 requests and 64 MiB, which fit into
+/// memory, and a month.
+pub(super) fn dead_letters(mut at: Section<'_>) -> Limits {
+    Limits {
+        records: at.integer("requests", 10_000, 1..=10_000_000),
+        bytes: at.size("bytes", 64 << 20, 64 << 10..=1 << 40),
+        age: Some(at.duration("age", 30 * DAY, SECOND..=3650 * DAY)),
     }
 }
 

@@ -1,22 +1,30 @@
-//! Counters of requests. They only increase, except for the length of the queue.
+//! Counters of requests, for each destination and in all. They only increase, except for what waits.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::capacity::Capacity;
+use super::destination_counts::{DestinationCounts, DestinationKey, DestinationState};
 use super::retry::Reason;
+
+/// Limit of the destinations with counters of their own. Requests to further ones are counted together.
+const MAX_DESTINATIONS: usize = 1000;
 
 /// The values of the counters since the start.
 ///
-/// `accepted` = `delivered` + all of `dropped` + `queued_requests`, except for changes during the reading.
+/// `accepted` = `delivered` + all of `dead` + all of `dropped` + `queued_requests`, except for changes during the reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Requests accepted by the outbox, and those of the previous process.
+    /// Requests accepted by the outbox, those of the previous process, and dead letters sent again.
     pub accepted: u64,
     /// Requests delivered: answered with 2xx, or written to a file or standard output.
     pub delivered: u64,
     /// Failed attempts that are retried.
     pub retried: u64,
-    /// Requests dropped.
+    /// Requests that became dead letters.
+    pub dead: Dead,
+    /// Requests of which nothing is kept.
     pub dropped: Dropped,
     /// Requests that wait or are being sent, in memory and on disk.
     pub queued_requests: usize,
@@ -24,9 +32,9 @@ pub struct Counters {
     pub queued_bytes: usize,
 }
 
-/// Dropped requests, by reason.
+/// Requests that became dead letters, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dropped {
+pub struct Dead {
     /// The receiver refused the request with a final answer, such as 422.
     pub refused: u64,
     /// The last attempt got no answer or one that asks for a retry, and the policy allows no other attempt.
@@ -37,6 +45,25 @@ pub struct Dropped {
     pub invalid: u64,
     /// The module chose the host, and the host has no public address.
     pub barred: u64,
+}
+
+impl Dead {
+    /// Returns the number for all reasons.
+    pub fn total(&self) -> u64 {
+        let Dead {
+            refused,
+            gave_up,
+            expired,
+            invalid,
+            barred,
+        } = self;
+        refused + gave_up + expired + invalid + barred
+    }
+}
+
+/// Dropped requests, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
     /// The outbox on disk was full, and its setting drops new requests.
     pub full: u64,
     /// The record of the request on disk was damaged.
@@ -45,9 +72,17 @@ pub struct Dropped {
     pub closed: u64,
 }
 
-/// The counters shared by all sender threads.
+impl Dropped {
+    /// Returns the number for all reasons.
+    pub fn total(&self) -> u64 {
+        let Dropped { full, damaged, closed } = self;
+        full + damaged + closed
+    }
+}
+
+/// Counters that threads share.
 #[derive(Default)]
-pub(super) struct Counts {
+pub(super) struct Tally {
     accepted: AtomicU64,
     delivered: AtomicU64,
     retried: AtomicU64,
@@ -61,7 +96,7 @@ pub(super) struct Counts {
     closed: AtomicU64,
 }
 
-impl Counts {
+impl Tally {
     pub(super) fn accepted(&self, requests: usize) {
         self.accepted.fetch_add(requests as u64, Relaxed);
     }
@@ -74,8 +109,8 @@ impl Counts {
         self.retried.fetch_add(1, Relaxed);
     }
 
-    /// Counts a request that is given up.
-    pub(super) fn gave_up(&self, reason: Reason) {
+    /// Counts a request that became a dead letter.
+    pub(super) fn dead(&self, reason: Reason) {
         let counter = match reason {
             Reason::Refused => &self.refused,
             Reason::Failed | Reason::TimeOver => &self.gave_up,
@@ -92,26 +127,28 @@ impl Counts {
         self.full.fetch_add(requests as u64, Relaxed);
     }
 
-    pub(super) fn damaged(&self, requests: usize) {
-        self.damaged.fetch_add(requests as u64, Relaxed);
+    pub(super) fn damaged(&self) {
+        self.damaged.fetch_add(1, Relaxed);
     }
 
     pub(super) fn closed(&self, requests: usize) {
         self.closed.fetch_add(requests as u64, Relaxed);
     }
 
-    pub(super) fn read(&self, room: &Capacity) -> Counters {
-        let (queued_requests, queued_bytes) = room.taken();
+    /// Reads the counters; `queued` are the requests and bytes that wait.
+    pub(super) fn read(&self, (queued_requests, queued_bytes): (usize, usize)) -> Counters {
         Counters {
             accepted: self.accepted.load(Relaxed),
             delivered: self.delivered.load(Relaxed),
             retried: self.retried.load(Relaxed),
-            dropped: Dropped {
+            dead: Dead {
                 refused: self.refused.load(Relaxed),
                 gave_up: self.gave_up.load(Relaxed),
                 expired: self.expired.load(Relaxed),
                 invalid: self.invalid.load(Relaxed),
                 barred: self.barred.load(Relaxed),
+            },
+            dropped: Dropped {
                 full: self.full.load(Relaxed),
                 damaged: self.damaged.load(Relaxed),
                 closed: self.closed.load(Relaxed),
@@ -119,5 +156,37 @@ impl Counts {
             queued_requests,
             queued_bytes,
         }
+    }
+}
+
+/// The counters in all and of each destination.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) all: Tally,
+    destinations: Mutex<BTreeMap<DestinationKey, Arc<DestinationCounts>>>,
+}
+
+impl Counts {
+    /// Returns the counters of a destination. Above [`MAX_DESTINATIONS`], further ones share those of [`DestinationKey::others`].
+    pub(super) fn destination(&self, key: DestinationKey) -> Arc<DestinationCounts> {
+        let mut destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !destinations.contains_key(&key);
+        let key = if is_new && destinations.len() >= MAX_DESTINATIONS {
+            DestinationKey::others()
+        } else {
+            key
+        };
+        Arc::clone(destinations.entry(key).or_default())
+    }
+
+    /// Reads the counters in all. `capacity` is that of the outbox.
+    pub(super) fn read(&self, capacity: &Capacity) -> Counters {
+        self.all.read(capacity.taken())
+    }
+
+    /// Reads the state of each destination, by name and URL.
+    pub(super) fn destinations(&self) -> Vec<DestinationState> {
+        let destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
+        destinations.iter().map(|(key, counts)| counts.read(key)).collect()
     }
 }

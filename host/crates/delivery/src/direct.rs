@@ -28,6 +28,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::drain::{Drains, MAX_BODY_BYTES};
+use super::excerpt::ExcerptWriter;
 use hookhost_settings::error_line;
 
 /// The receiver of requests to one URL.
@@ -207,12 +208,13 @@ impl Answer {
     }
 
     /// Reads the body, in the background if it has not arrived yet, and then puts the connection back into its pool. An
-    /// error has no effect, because the status has already decided about the request.
-    pub(super) async fn finish(self) {
+    /// error has no effect, because the status has already decided about the request. `excerpt` gets the beginning.
+    pub(super) async fn finish(self, excerpt: Option<ExcerptWriter>) {
         let drains = self.pool.drains.clone();
         let read = ReadBody {
             body: self.response.into_body(),
             length: 0,
+            excerpt,
             connection: Some((self.pool, self.connection)),
         };
         drains.run(read).await;
@@ -223,6 +225,7 @@ impl Answer {
 struct ReadBody {
     body: Incoming,
     length: usize,
+    excerpt: Option<ExcerptWriter>,
     /// `None` at the end. Dropping it before closes the connection.
     connection: Option<(Rc<Pool>, Connection)>,
 }
@@ -233,7 +236,13 @@ impl Future for ReadBody {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         while !self.body.is_end_stream() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => self.length += frame.data_ref().map_or(0, Bytes::len),
+                Some(Ok(frame)) => {
+                    let data = frame.data_ref().map_or(&[][..], |data| data);
+                    self.length += data.len();
+                    if let Some(excerpt) = &self.excerpt {
+                        excerpt.push(data);
+                    }
+                }
                 Some(Err(_)) => return Poll::Ready(()),
                 None => break,
             }

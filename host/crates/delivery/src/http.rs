@@ -21,6 +21,7 @@ use super::clients::{Clients, reasons};
 use super::destination::Terms;
 use super::drain::{Drains, MAX_BODY_BYTES};
 use super::endpoint::{Prepared, Way};
+use super::excerpt::{Excerpt, ExcerptWriter};
 use super::guard;
 use super::request::Reach;
 use super::retry::Outcome;
@@ -51,6 +52,8 @@ struct Head {
     retry_after: Option<Duration>,
     /// The `location` of a redirect that keeps method and body.
     location: Option<String>,
+    /// The beginning of the body, unless the status is 2xx.
+    excerpt: Option<Excerpt>,
 }
 
 impl Http {
@@ -62,38 +65,35 @@ impl Http {
         }
     }
 
-    /// Sends a request and returns the outcome as soon as the head of the response is there. Does not send a request to an
-    /// address outside its `reach`. Has no timeout; dropping the future closes the connection.
-    pub(super) async fn attempt(&self, to: &Prepared, sent: &Sent<'_>) -> Outcome {
-        let head = match self.send(to, sent).await {
-            Ok(head) => head,
-            Err(outcome) => return outcome,
-        };
-        match &head.location {
-            Some(location) if sent.terms.retry.follow_redirects => self.follow(to, location, sent).await,
-            _ => head.outcome(),
+    /// Sends a request and returns the outcome as soon as the head of the response is there, with the beginning of the body
+    /// if the answer is not 2xx. Does not send a request to an address outside its `reach`. Has no timeout; dropping the
+    /// future closes the connection.
+    pub(super) async fn attempt(&self, to: &Prepared, sent: &Sent<'_>) -> (Outcome, Option<Excerpt>) {
+        match self.follow(to, sent).await {
+            Ok(head) => (head.outcome(), head.excerpt),
+            Err(outcome) => (outcome, None),
         }
     }
 
-    async fn follow(&self, to: &Prepared, location: &str, sent: &Sent<'_>) -> Outcome {
-        let mut to = match to.redirected(self, sent.terms, location) {
-            Ok(to) => to,
-            Err(error) => return Outcome::Failed(error),
+    /// Sends a request, and sends it again to where it is redirected if the policy says so.
+    async fn follow(&self, to: &Prepared, sent: &Sent<'_>) -> Result<Head, Outcome> {
+        let redirected = |to: &Prepared, location: &str| {
+            let to = to.redirected(self, sent.terms, location);
+            to.map_err(Outcome::Failed)
+        };
+        let mut head = self.send(to, sent).await?;
+        let mut next = match &head.location {
+            Some(location) if sent.terms.retry.follow_redirects => redirected(to, location)?,
+            _ => return Ok(head),
         };
         for _ in 1..MAX_REDIRECTS {
-            let head = match self.send(&to, sent).await {
-                Ok(head) => head,
-                Err(outcome) => return outcome,
-            };
+            head = self.send(&next, sent).await?;
             let Some(location) = &head.location else {
-                return head.outcome();
+                return Ok(head);
             };
-            to = match to.redirected(self, sent.terms, location) {
-                Ok(to) => to,
-                Err(error) => return Outcome::Failed(error),
-            };
+            next = redirected(&next, location)?;
         }
-        Outcome::Failed(format!("more than {MAX_REDIRECTS} redirects"))
+        Err(Outcome::Failed(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
     /// Sends a request to one URL.
@@ -112,8 +112,8 @@ impl Http {
             (Reach::Anywhere, Way::Direct(direct)) => {
                 let answer = direct.send(method, headers, sent.body.clone()).await;
                 let answer = answer.map_err(Outcome::Failed)?;
-                let head = Head::new(answer.status(), answer.headers());
-                answer.finish().await;
+                let (head, excerpt) = Head::new(answer.status(), answer.headers());
+                answer.finish(excerpt).await;
                 return Ok(head);
             }
             (Reach::Anywhere, Way::Secure(secure)) => secure,
@@ -131,20 +131,25 @@ impl Http {
                 None => Outcome::Failed(reasons(error)),
             }
         })?;
-        let head = Head::new(response.status(), response.headers());
-        self.drains.run(Box::pin(read(response))).await;
+        let (head, excerpt) = Head::new(response.status(), response.headers());
+        self.drains.run(Box::pin(read(response, excerpt))).await;
         Ok(head)
     }
 }
 
 impl Head {
-    fn new(status: StatusCode, headers: &HeaderMap) -> Head {
+    /// Returns a head, with the writer of its excerpt.
+    fn new(status: StatusCode, headers: &HeaderMap) -> (Head, Option<ExcerptWriter>) {
         let mut head = Head {
             status,
             retry_after: None,
             location: None,
+            excerpt: None,
         };
+        let mut writer = None;
         if !status.is_success() {
+            let (excerpt, of_excerpt) = Excerpt::new();
+            (head.excerpt, writer) = (Some(excerpt), Some(of_excerpt));
             let after = headers.get(RETRY_AFTER);
             head.retry_after = after.and_then(|value| retry_after(value, SystemTime::now()));
         }
@@ -152,7 +157,7 @@ impl Head {
             let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
             head.location = location.map(str::to_owned);
         }
-        head
+        (head, writer)
     }
 
     fn outcome(&self) -> Outcome {
@@ -167,11 +172,16 @@ impl Head {
 }
 
 /// Reads the body up to the limit. An error has no effect, because the status has already decided about the request.
-async fn read(mut response: Response) {
+async fn read(mut response: Response, excerpt: Option<ExcerptWriter>) {
     let mut length = 0;
     while length <= MAX_BODY_BYTES {
         match response.chunk().await {
-            Ok(Some(chunk)) => length += chunk.len(),
+            Ok(Some(chunk)) => {
+                length += chunk.len();
+                if let Some(excerpt) = &excerpt {
+                    excerpt.push(&chunk);
+                }
+            }
             Ok(None) | Err(_) => return,
         }
     }

@@ -1,38 +1,30 @@
 //! A request on its way through a sender thread: in memory ([`Job`]), or on disk with a place in the queue ([`Stored`]).
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::request::{OutboxRequest, Reach};
+use super::attempt::Attempts;
+use super::request::OutboxRequest;
 use super::signing::message_id;
 use super::target::{Route, Target};
-use hookhost_contract::Method;
 
 /// A checked request, ready to send. Boxed, because it moves several times.
 pub(super) struct Job {
     pub(super) target: Rc<Target>,
     pub(super) route: Route,
-    pub(super) method: Method,
-    pub(super) reach: Reach,
-    pub(super) body: Bytes,
+    /// The request. Its ordering key is in the queue.
+    pub(super) request: OutboxRequest,
+    /// When the request expires.
     pub(super) expires: Option<Instant>,
-    pub(super) first_attempt: Option<Instant>,
-    pub(super) attempts: u32,
+    pub(super) attempts: Attempts,
     /// The bytes of capacity that the job returns when it ends.
     pub(super) size: usize,
     /// Its number in the journal.
     pub(super) record: Option<u64>,
-    pub(super) id: String,
     /// The message id of a signed request; the same for each attempt.
     pub(super) message_id: Option<String>,
-    pub(super) source: Arc<str>,
-    pub(super) generation: u32,
-    /// As [`OutboxRequest::republishes`](super::OutboxRequest::republishes).
-    pub(super) republishes: u8,
 }
 
 /// What the queue of a sender thread contains.
@@ -47,9 +39,10 @@ pub(super) enum Item {
 pub(super) struct Stored {
     pub(super) record: u64,
     pub(super) size: usize,
+    pub(super) event_at: u64,
     pub(super) target: Rc<Target>,
-    pub(super) first_attempt: Option<Instant>,
     pub(super) attempts: u32,
+    pub(super) first_attempt: Option<Instant>,
 }
 
 impl Job {
@@ -57,56 +50,42 @@ impl Job {
     pub(super) fn new(
         target: Rc<Target>,
         route: Route,
-        request: OutboxRequest,
+        mut request: OutboxRequest,
         record: Option<u64>,
     ) -> (String, Box<Job>) {
         let size = request.size();
-        let OutboxRequest {
-            id,
-            source,
-            generation,
-            method,
-            url,
-            reach,
-            body,
-            ordering_key,
-            expires,
-            republishes,
-            ..
-        } = request;
         let message_id = match &route {
-            Route::Http(to) if to.is_signed() => Some(message_id(&id, &source, method, &url, &body)),
+            Route::Http(to) if to.is_signed() => Some(message_id(&request)),
             _ => None,
         };
+        let ordering_key = std::mem::take(&mut request.ordering_key);
         let job = Job {
             target,
             route,
-            method,
-            reach,
-            body,
-            expires: expires.map(instant),
-            first_attempt: None,
-            attempts: 0,
+            expires: request.expires.map(instant),
+            request,
+            attempts: Attempts::default(),
             size,
             record,
-            id,
             message_id,
-            source,
-            generation,
-            republishes,
         };
         (ordering_key, Box::new(job))
     }
 
-    /// Returns the place of the request on disk, if it has one. The caller drops the rest of the job.
-    pub(super) fn stored(&self) -> Option<Stored> {
-        Some(Stored {
-            record: self.record?,
-            size: self.size,
-            target: Rc::clone(&self.target),
-            first_attempt: self.first_attempt,
-            attempts: self.attempts,
-        })
+    /// Returns the place of the request on disk, or the job itself if it has none. The request forgets what happened in its
+    /// attempts, because a place must be small.
+    pub(super) fn store(self: Box<Job>) -> Item {
+        match self.record {
+            Some(record) => Item::Stored(Stored {
+                record,
+                size: self.size,
+                event_at: self.request.event.at,
+                target: self.target,
+                attempts: self.attempts.count,
+                first_attempt: self.attempts.first,
+            }),
+            None => Item::Job(self),
+        }
     }
 }
 

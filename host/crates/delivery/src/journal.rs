@@ -142,6 +142,22 @@ impl Journal {
         Ok(numbers)
     }
 
+    /// Waits until all requests that were added are on disk, for at most `time`. Returns whether they are.
+    pub(super) fn flush(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut pending = self.lock();
+        let commit = pending.started + u64::from(!pending.put.is_empty());
+        while pending.ended < commit {
+            let left = end.saturating_duration_since(Instant::now());
+            if pending.is_over || left.is_zero() {
+                return false;
+            }
+            let woken = self.committed.wait_timeout(pending, left);
+            pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Removes a record. Never blocks on the disk.
     pub(super) fn remove(&self, number: u64) {
         let mut pending = self.lock();

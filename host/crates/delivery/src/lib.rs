@@ -42,13 +42,20 @@
 //! or credentials.
 
 mod address;
+mod attempt;
 mod capacity;
 mod clients;
 mod counters;
+mod dead_letter;
+mod dead_letter_filter;
+mod dead_letters;
 mod destination;
+mod destination_counts;
 mod direct;
 mod drain;
+mod end;
 mod endpoint;
+mod excerpt;
 mod file;
 mod guard;
 mod http;
@@ -76,10 +83,11 @@ mod target;
 mod tests;
 mod tls;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hookhost_dead_letters::Collection;
 use hookhost_outbox::Store;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -91,16 +99,21 @@ use journal::Journal;
 use outbox::{Inboxes, OnDisk};
 use sender::Sender;
 
+pub use attempt::Attempt;
 pub use clients::check_tls;
-pub use counters::{Counters, Dropped};
+pub use counters::{Counters, Dead, Dropped};
+pub use dead_letter::DeadLetter;
+pub use dead_letter_filter::DeadLetterFilter;
+pub use dead_letters::{DeadLetters, ResendError};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
+pub use destination_counts::{DestinationState, LastError};
 pub use endpoint::check_header;
 pub use journal::Sync;
 pub use outbox::{Outbox, OutboxClosed, WhenFull};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
 pub use publish::{MAX_REPUBLISHES, Publication, PublishFailure, Publisher, Publishing};
-pub use request::{OutboxRequest, Reach, shown};
-pub use retry::{RetryPolicy, RetryPreset};
+pub use request::{EventSummary, OutboxRequest, Reach, shown};
+pub use retry::{Reason, RetryPolicy, RetryPreset};
 pub use retry_on::{RetryOn, RetryOnError, Statuses};
 pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
@@ -186,6 +199,8 @@ pub struct Delivery {
     window: Arc<Capacity>,
     on_disk: Option<Arc<OnDisk>>,
     counts: Arc<Counts>,
+    letters: Collection,
+    resending: Arc<Mutex<()>>,
     senders: Vec<Sender>,
     /// The threads of the journal: the one that restores requests, and the one that commits.
     journal_threads: Vec<JoinHandle<()>>,
@@ -193,23 +208,17 @@ pub struct Delivery {
 
 impl Delivery {
     /// Starts the sender threads. With `store`, requests are kept on disk until they are delivered or dropped; those of
-    /// the previous process are sent first.
+    /// the previous process are sent first. Requests that are sent no more become records of `letters`.
+    ///
+    /// Requests to `mqtt:` URLs go to the publisher; they are invalid without one.
     ///
     /// # Errors
     ///
     /// [`StartError`] if the system cannot create the threads; none is left running.
-    pub fn start(settings: &Settings, store: Option<Store>) -> Result<Delivery, StartError> {
-        Delivery::start_with(settings, store, None)
-    }
-
-    /// As [`start`](Delivery::start), with a publisher for requests to `mqtt:` URLs, which are invalid without one.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Delivery::start).
-    pub fn start_with(
+    pub fn start(
         settings: &Settings,
         store: Option<Store>,
+        letters: Collection,
         publisher: Option<Arc<dyn Publisher>>,
     ) -> Result<Delivery, StartError> {
         let window = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
@@ -234,6 +243,7 @@ impl Delivery {
                     publisher.clone(),
                     Arc::clone(&window),
                     on_disk.clone(),
+                    letters.clone(),
                     Arc::clone(&counts),
                 )
             })
@@ -249,6 +259,8 @@ impl Delivery {
             window,
             on_disk,
             counts,
+            letters,
+            resending: Arc::default(),
             senders,
             journal_threads,
         })
@@ -261,8 +273,26 @@ impl Delivery {
 
     /// Returns the current values of the counters.
     pub fn counters(&self) -> Counters {
-        let capacity = self.on_disk.as_ref().map_or(&*self.window, |on_disk| &on_disk.capacity);
-        self.counts.read(capacity)
+        self.monitor().counters()
+    }
+
+    /// Returns a view of the counters.
+    pub fn monitor(&self) -> Monitor {
+        Monitor {
+            window: Arc::clone(&self.window),
+            on_disk: self.on_disk.clone(),
+            counts: Arc::clone(&self.counts),
+        }
+    }
+
+    /// Returns the dead letters.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters {
+            collection: self.letters.clone(),
+            outbox: Arc::clone(&self.outbox),
+            on_disk: self.on_disk.clone(),
+            resending: Arc::clone(&self.resending),
+        }
     }
 
     /// Accepts no more requests, continues to send the accepted ones for at most `grace`, and joins the threads.
@@ -272,6 +302,8 @@ impl Delivery {
     pub fn stop(mut self, grace: Duration) -> Counters {
         /// Limit of `grace`, so that the clock cannot overflow.
         const MAX_GRACE: Duration = Duration::from_secs(24 * 3600);
+        /// Limit of the wait for the disk of the dead letters.
+        const MAX_LETTERS_FLUSH: Duration = Duration::from_secs(5);
         self.close();
         let deadline = Instant::now() + grace.min(MAX_GRACE);
         let threads: Vec<_> = self.senders.drain(..).map(|sender| sender.stop(deadline)).collect();
@@ -279,6 +311,10 @@ impl Delivery {
             if thread.join().is_err() {
                 error!("a sender thread has panicked");
             }
+        }
+        // The last dead letters leave the outbox when they are on disk. Otherwise they are sent again after a restart.
+        if !self.letters.flush(MAX_LETTERS_FLUSH) {
+            error!("the last dead letters cannot be written");
         }
         if let Some(on_disk) = &self.on_disk {
             on_disk.journal.close();
@@ -301,6 +337,27 @@ impl Delivery {
         if let Some(on_disk) = &self.on_disk {
             on_disk.capacity.close();
         }
+    }
+}
+
+/// Reads the counters of delivery. Clones read the same.
+#[derive(Clone)]
+pub struct Monitor {
+    window: Arc<Capacity>,
+    on_disk: Option<Arc<OnDisk>>,
+    counts: Arc<Counts>,
+}
+
+impl Monitor {
+    /// Returns the counters of all destinations together.
+    pub fn counters(&self) -> Counters {
+        let capacity = self.on_disk.as_ref().map_or(&*self.window, |on_disk| &on_disk.capacity);
+        self.counts.read(capacity)
+    }
+
+    /// Returns the state of each destination that has got a request, by name and URL.
+    pub fn destinations(&self) -> Vec<DestinationState> {
+        self.counts.destinations()
     }
 }
 

@@ -21,6 +21,7 @@ use super::counters::Counts;
 use super::journal::Journal;
 use super::record;
 use super::request::OutboxRequest;
+use super::target::key_of;
 
 /// Accepts requests for delivery.
 pub trait Outbox: Send + Sync {
@@ -100,6 +101,12 @@ impl OnDisk {
             is_restored: Mutex::new(false),
             restored: Condvar::new(),
         }
+    }
+
+    /// Removes a request of `size` bytes that has ended.
+    pub(super) fn remove(&self, size: usize, record: u64) {
+        self.journal.remove(record);
+        self.capacity.release(1, size);
     }
 
     /// Lets new requests in.
@@ -190,7 +197,7 @@ impl Inboxes {
         let (requests, bytes) = extent(&batch.requests);
         let sent = self.inboxes.get(thread).is_some_and(|inbox| inbox.send(batch).is_ok());
         if sent {
-            self.counts.accepted(requests);
+            self.counts.all.accepted(requests);
             Ok(())
         } else {
             self.release((requests, bytes));
@@ -229,9 +236,41 @@ impl Outbox for Inboxes {
             };
         }
         if !self.acquire(extent(&requests))? {
-            self.counts.full(requests.len());
+            self.counts.all.full(requests.len());
+            for request in &requests {
+                self.counts.destination(key_of(request)).full();
+            }
             return Ok(());
         }
+        self.distribute(requests)
+    }
+}
+
+impl Inboxes {
+    /// Accepts all of `requests` if there is room for them now. Returns whether it has. Does not wait for room.
+    pub(super) fn append_now(&self, requests: Vec<OutboxRequest>) -> Result<bool, OutboxClosed> {
+        let (count, bytes) = extent(&requests);
+        if self.window.is_closed() {
+            return Err(OutboxClosed);
+        }
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.wait_until_restored();
+            if !on_disk.capacity.has_room_for(count, bytes) {
+                return Ok(false);
+            }
+        }
+        if !self.window.has_room_for(count, bytes) {
+            return Ok(false);
+        }
+        if let Some(on_disk) = &self.on_disk {
+            on_disk.capacity.add(count, bytes);
+        }
+        self.window.add(count, bytes);
+        self.distribute(requests).map(|()| true)
+    }
+
+    /// Hands over requests for which capacity is taken.
+    fn distribute(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         if self.inboxes.len() <= 1 {
             return self.hand_over(0, requests);
         }
@@ -264,6 +303,7 @@ mod tests {
     fn request(url: &str, key: &str) -> OutboxRequest {
         OutboxRequest {
             id: String::new(),
+            event: Default::default(),
             source: "test".into(),
             generation: 1,
             method: Method::Post,

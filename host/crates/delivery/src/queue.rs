@@ -201,6 +201,11 @@ impl<T> Queue<T> {
         parked.into_iter().chain(self.paused.values().copied()).min()
     }
 
+    /// Returns the key of an item that is being sent; `None` if it has no order.
+    pub(super) fn key(&self, taken: &Taken) -> Option<&str> {
+        self.lanes.get(taken.lane)?.as_ref()?.key.as_deref()
+    }
+
     /// Returns the key of an item that is being sent, and how many items wait behind it.
     pub(super) fn behind(&self, taken: &Taken) -> (Option<&str>, usize) {
         match self.lanes.get(taken.lane) {

@@ -3,17 +3,23 @@
 //! A record begins with the version of its form. Numbers are little-endian; a text or body is its length in bytes (four
 //! bytes) and its content. The store adds a checksum. The receivers of a request are not part of it: they contain
 //! secrets. After a restart a request uses the receivers of the new configuration.
+//!
+//! Version 1 had no summary of the event. It is still read.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::destination::Via;
-use super::request::{OutboxRequest, Reach};
+use super::request::{EventSummary, OutboxRequest, Reach};
 use hookhost_contract::Method;
+use hookhost_event::ByteString;
 
 /// The form of a record.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The form without a summary of the event.
+const VERSION_WITHOUT_EVENT: u8 = 1;
 
 /// A record that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +78,11 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
     record.put_u8(via);
     record.put_u32_le(request.generation);
     record.put_u64_le(request.expires.map_or(0, millis));
+    let event = &request.event;
+    record.put_u64_le(event.at);
+    for text in [&event.hook, &event.client, &event.topic] {
+        put_bytes(record, text.as_bytes());
+    }
     for text in [&request.id, &*request.source, &request.url, name, &request.ordering_key] {
         put_bytes(record, text.as_bytes());
     }
@@ -90,7 +101,7 @@ pub(super) fn put_bytes(record: &mut BytesMut, bytes: &[u8]) {
 }
 
 /// Lengths fit into 32 bits: the largest outcome of a module is 1 GiB.
-fn length(length: usize) -> u32 {
+pub(super) fn length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
@@ -105,10 +116,11 @@ pub(super) struct Reader(pub(super) Bytes);
 
 impl Reader {
     pub(super) fn request(&mut self) -> Result<OutboxRequest, RecordError> {
-        match self.u8()? {
-            VERSION => {}
+        let has_event = match self.u8()? {
+            VERSION => true,
+            VERSION_WITHOUT_EVENT => false,
             version => return Err(RecordError::Version(version)),
-        }
+        };
         let method = self.u8()?;
         let method = METHODS.iter().find(|(_, number)| *number == method);
         let byte = self.u8()?;
@@ -118,12 +130,23 @@ impl Reader {
         };
         let via = self.u8()?;
         let (generation, expires) = (self.u32()?, self.u64()?);
+        let event = if has_event {
+            EventSummary {
+                at: self.u64()?,
+                hook: self.byte_string()?,
+                client: self.byte_string()?,
+                topic: self.byte_string()?,
+            }
+        } else {
+            EventSummary::default()
+        };
         let (id, source, url, name, ordering_key) =
             (self.text()?, self.text()?, self.text()?, self.text()?, self.text()?);
         let headers = (0..self.u32()?).map(|_| Ok((self.text()?, self.text()?)));
         let headers = headers.collect::<Result<_, _>>()?;
         Ok(OutboxRequest {
             id,
+            event,
             source: source.into(),
             generation,
             method: method.map(|(method, _)| *method).ok_or(RecordError::Damaged)?,
@@ -155,6 +178,10 @@ impl Reader {
         self.0.try_get_u8().map_err(|_| RecordError::Damaged)
     }
 
+    pub(super) fn u16(&mut self) -> Result<u16, RecordError> {
+        self.0.try_get_u16_le().map_err(|_| RecordError::Damaged)
+    }
+
     pub(super) fn u32(&mut self) -> Result<u32, RecordError> {
         self.0.try_get_u32_le().map_err(|_| RecordError::Damaged)
     }
@@ -173,6 +200,10 @@ impl Reader {
 
     pub(super) fn text(&mut self) -> Result<String, RecordError> {
         String::from_utf8(self.bytes()?.into()).map_err(|_| RecordError::Damaged)
+    }
+
+    fn byte_string(&mut self) -> Result<ByteString, RecordError> {
+        ByteString::try_from(self.bytes()?).map_err(|_| RecordError::Damaged)
     }
 
     /// Checks that nothing is left.
@@ -195,6 +226,12 @@ pub(super) mod tests {
     pub(crate) fn request() -> OutboxRequest {
         OutboxRequest {
             id: "0A".into(),
+            event: EventSummary {
+                hook: "message-publish".into(),
+                at: 1_790_000_000_000,
+                client: "c".into(),
+                topic: "t/1".into(),
+            },
             source: "webhook".into(),
             generation: 7,
             method: Method::Patch,
@@ -213,6 +250,7 @@ pub(super) mod tests {
     #[test]
     fn a_record_gives_the_request_back() {
         let empty = OutboxRequest {
+            event: EventSummary::default(),
             via: Via::Nothing,
             reach: Reach::Anywhere,
             headers: vec![],
@@ -230,11 +268,17 @@ pub(super) mod tests {
         }
     }
 
-    /// Version 1, byte by byte: a host must be able to read the records of earlier ones.
+    /// Byte by byte: a host must be able to read the records of earlier ones.
     #[test]
-    fn version_1_stays_as_it_is() {
+    fn the_versions_stay_as_they_are() {
         let request = OutboxRequest {
             id: "i".into(),
+            event: EventSummary {
+                hook: "e".into(),
+                at: 259,
+                client: "c".into(),
+                topic: "t".into(),
+            },
             source: "s".into(),
             url: "u".into(),
             via: Via::Named("n".into()),
@@ -244,9 +288,17 @@ pub(super) mod tests {
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(258)),
             ..request()
         };
-        let expected = b"\x01\x04\x01\x01\x07\0\0\0\x02\x01\0\0\0\0\0\0\x01\0\0\0i\x01\0\0\0s\x01\0\0\0u\x01\0\0\0n\
+        let version_1 = b"\x01\x04\x01\x01\x07\0\0\0\x02\x01\0\0\0\0\0\0\x01\0\0\0i\x01\0\0\0s\x01\0\0\0u\x01\0\0\0n\
             \x01\0\0\0k\x01\0\0\0\x01\0\0\0h\x01\0\0\0v\x01\0\0\0b";
-        assert_eq!(encode(&request), &expected[..]);
+        let version_2 = b"\x02\x04\x01\x01\x07\0\0\0\x02\x01\0\0\0\0\0\0\x03\x01\0\0\0\0\0\0\x01\0\0\0e\x01\0\0\0c\
+            \x01\0\0\0t\x01\0\0\0i\x01\0\0\0s\x01\0\0\0u\x01\0\0\0n\
+            \x01\0\0\0k\x01\0\0\0\x01\0\0\0h\x01\0\0\0v\x01\0\0\0b";
+        assert_eq!(encode(&request), &version_2[..]);
+        let without_event = OutboxRequest {
+            event: EventSummary::default(),
+            ..request
+        };
+        assert!(decode(Bytes::from_static(version_1)) == Ok(without_event));
     }
 
     #[test]
@@ -256,8 +308,8 @@ pub(super) mod tests {
             assert!(decode(record.slice(..length)).is_err(), "{length}");
         }
         let mut later = record.to_vec();
-        later[0] = 2;
-        assert_eq!(decode(later.into()).err(), Some(RecordError::Version(2)));
+        later[0] = 3;
+        assert_eq!(decode(later.into()).err(), Some(RecordError::Version(3)));
         let longer = [&record[..], b"x"].concat();
         assert_eq!(decode(longer.into()).err(), Some(RecordError::Damaged));
     }

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::job::Job;
 use super::notice::Notice;
 use super::queue::{Queue, Taken};
-use super::request::shown;
+use super::request::{OutboxRequest, shown};
 use super::retry::{Outcome, Reason};
 
 /// A key lags when the requests that wait need longer than this.
@@ -48,27 +48,18 @@ impl Report {
     }
 
     /// A request that cannot become a job.
-    pub(super) fn invalid(&self, id: &str, source: &str, generation: u32, url: &str, error: &str) {
+    pub(super) fn invalid(&self, request: &OutboxRequest, error: &str) {
         if let Some(left_out) = self.invalid.due(Instant::now()) {
-            let url = shown(url);
-            warn!(
-                event = id,
-                module = source,
-                generation,
-                url,
-                error,
-                left_out,
-                "request dropped: not valid"
-            );
+            let (id, module, generation) = (&request.id, &*request.source, request.generation);
+            let url = shown(&request.url);
+            warn!(event = %id, module, generation, url, error, left_out, "request dropped: not valid");
         }
     }
 
     /// A failed attempt that is followed by another one.
     pub(super) fn retry(&self, job: &Job, outcome: &Outcome, wait: Duration) {
         if let Some(left_out) = self.retry.due(Instant::now()) {
-            let Job {
-                id, source, attempts, ..
-            } = job;
+            let (id, source, attempts) = (&job.request.id, &job.request.source, job.attempts.count);
             let url = &job.target.shown;
             let what = "request failed, will be tried again";
             warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
@@ -98,13 +89,8 @@ impl Report {
             Reason::Barred => (&self.barred, "request dropped: its host is not public"),
         };
         if let Some(left_out) = notice.due(Instant::now()) {
-            let Job {
-                id,
-                source,
-                generation,
-                attempts,
-                ..
-            } = job;
+            let (id, source, attempts) = (&job.request.id, &job.request.source, job.attempts.count);
+            let generation = job.request.generation;
             let url = &job.target.shown;
             warn!(event = %id, module = %source, generation, url, attempts, error = %outcome, left_out, "{why}");
         }
@@ -139,7 +125,7 @@ impl Report {
             && let Some(left_out) = self.lag.due(Instant::now())
         {
             let key: String = key.chars().take(64).flat_map(char::escape_debug).collect();
-            let (module, url) = (&*job.source, &job.target.shown);
+            let (module, url) = (&*job.request.source, &job.target.shown);
             let what =
                 "requests of one key lag: they go out one after another; set `order` of the rule to send more at once";
             warn!(module, url, key, waiting = behind, ?answer_time, left_out, "{what}");

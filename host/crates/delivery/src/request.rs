@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use hookhost_contract::Method;
+use hookhost_event::ByteString;
 
 use super::destination::{Receivers, Via};
 
@@ -23,11 +24,26 @@ pub enum Reach {
     Public,
 }
 
+/// What a dead letter says about the event of its request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventSummary {
+    /// The hook, under its name in the event JSON, such as `message-publish`.
+    pub hook: ByteString,
+    /// When it happened, in milliseconds since 1970; 0 if unknown.
+    pub at: u64,
+    /// The id of its client; empty if it has none.
+    pub client: ByteString,
+    /// Its topic or topic filter; empty if it has none.
+    pub topic: ByteString,
+}
+
 /// A request to deliver: the request of a module, with the data added by the host.
 #[derive(Clone, PartialEq)]
 pub struct OutboxRequest {
     /// The id of the event that caused the request: 32 hex digits.
     pub id: String,
+    /// A summary of that event.
+    pub event: EventSummary,
     /// The name of the module that made it.
     pub source: Arc<str>,
     /// The generation of that module.
@@ -63,7 +79,8 @@ impl OutboxRequest {
         /// The request without its texts, and the space of it and its key in the queue.
         const FIXED: usize = 512;
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        FIXED + self.id.len() + self.url.len() + headers + self.body.len() + self.ordering_key.len()
+        let event = self.event.hook.len() + self.event.client.len() + self.event.topic.len();
+        FIXED + self.id.len() + event + self.url.len() + headers + self.body.len() + self.ordering_key.len()
     }
 }
 
@@ -150,6 +167,7 @@ mod tests {
     fn debug_hides_body_header_values_and_credentials() {
         let request = OutboxRequest {
             id: "01".into(),
+            event: EventSummary::default(),
             source: "webhook".into(),
             generation: 1,
             method: Method::Post,

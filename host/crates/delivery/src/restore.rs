@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use super::StartError;
 use super::counters::Counts;
+use super::destination_counts::DestinationKey;
 use super::outbox::{Inboxes, OnDisk};
 use super::record;
 
@@ -71,8 +72,11 @@ fn restore(on_disk: &OnDisk, outbox: &Inboxes, counts: &Counts) -> usize {
                         record = number,
                         error, "request dropped: its record on disk cannot be used"
                     );
-                    counts.accepted(1);
-                    counts.damaged(1);
+                    counts.all.accepted(1);
+                    counts.all.damaged();
+                    let unknown = counts.destination(DestinationKey::unknown());
+                    unknown.accepted(0, 0);
+                    unknown.damaged(0, 0);
                     on_disk.journal.remove(number);
                 }
             }

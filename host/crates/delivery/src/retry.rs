@@ -41,6 +41,16 @@ pub(super) enum Outcome {
     Expired,
 }
 
+impl Outcome {
+    /// Returns the HTTP status of an answer other than 2xx.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Outcome::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,7 +78,7 @@ pub(super) enum Decision {
 
 /// Why a request is sent no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub enum Reason {
     /// Its answer is final.
     Refused,
     /// It got no answer and must not be retried.
@@ -81,6 +91,31 @@ pub(super) enum Reason {
     Invalid,
     /// It must not be sent to this address.
     Barred,
+}
+
+impl Reason {
+    /// All reasons, with their names. [`Reason::Failed`] and [`Reason::TimeOver`] have the same name.
+    const NAMES: [(Reason, &'static str); 6] = [
+        (Reason::Refused, "refused"),
+        (Reason::TimeOver, "gave up"),
+        (Reason::Failed, "gave up"),
+        (Reason::Expired, "expired"),
+        (Reason::Invalid, "invalid"),
+        (Reason::Barred, "barred"),
+    ];
+
+    /// Returns the name: `refused`, `gave up`, `expired`, `invalid` or `barred`.
+    pub fn name(self) -> &'static str {
+        let found = Reason::NAMES.iter().find(|(reason, _)| *reason == self);
+        found.map_or("gave up", |(_, name)| name)
+    }
+
+    /// Returns a reason of this name; `-` may stand for a blank.
+    pub fn named(name: &str) -> Option<Reason> {
+        let name = name.replace('-', " ");
+        let found = Reason::NAMES.iter().find(|(_, known)| *known == name);
+        found.map(|(reason, _)| *reason)
+    }
 }
 
 /// When an attempt was made.

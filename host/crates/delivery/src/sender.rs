@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -22,6 +22,9 @@ use tracing::{info, warn};
 use super::capacity::Capacity;
 use super::counters::Counts;
 use super::destination::Receivers;
+use super::destination_counts::DestinationKey;
+use super::end::End;
+use super::excerpt::Excerpt;
 use super::http::{Http, Sent};
 use super::job::{Item, Job, Stored};
 use super::outbox::{Batch, OnDisk};
@@ -29,11 +32,12 @@ use super::publish::Publisher;
 use super::queue::{Queue, Taken};
 use super::record;
 use super::report::Report;
-use super::request::OutboxRequest;
+use super::request::{OutboxRequest, shown};
 use super::retry::{Decision, Outcome, Reason, Timing};
 use super::target::{Route, Targets};
 use super::{Settings, StartError};
 use crate::priority;
+use hookhost_dead_letters::Collection;
 use hookhost_settings::error_line;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
@@ -58,6 +62,7 @@ impl Sender {
         publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
         on_disk: Option<Arc<OnDisk>>,
+        letters: Collection,
         counts: Arc<Counts>,
     ) -> Result<Sender, StartError> {
         let (inbox, batches) = unbounded_channel();
@@ -76,7 +81,7 @@ impl Sender {
                 priority::lower(settings.nice);
                 run(
                     runtime,
-                    SenderState::new(&settings, publisher, window, on_disk, counts),
+                    SenderState::new(&settings, publisher, window, on_disk, letters, counts),
                     batches,
                     stopped,
                 );
@@ -117,24 +122,27 @@ impl Drop for CloseCapacity {
 }
 
 /// The state shared by the tasks of one thread.
-struct SenderState {
+pub(super) struct SenderState {
     http: Http,
     /// The receivers of requests that bring none of their own.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
-    queue: RefCell<Queue<Item>>,
+    pub(super) queue: RefCell<Queue<Item>>,
     threads: usize,
     /// The requests in memory.
-    window: Arc<Capacity>,
-    on_disk: Option<Arc<OnDisk>>,
-    counts: Arc<Counts>,
+    pub(super) window: Arc<Capacity>,
+    pub(super) on_disk: Option<Arc<OnDisk>>,
+    pub(super) counts: Arc<Counts>,
     jitter: Jitter,
     /// Wakes the serving task, which then checks the queue again.
-    changed: Notify,
+    pub(super) changed: Notify,
     /// When the serving task wakes up by itself.
     alarm: Cell<Option<Instant>>,
-    stopping: Cell<bool>,
-    report: Report,
+    pub(super) stopping: Cell<bool>,
+    pub(super) report: Report,
+    pub(super) letters: Collection,
+    /// Dead letters that wait for the body of the answer.
+    pub(super) unfinished: Cell<usize>,
 }
 
 impl SenderState {
@@ -143,6 +151,7 @@ impl SenderState {
         publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
         on_disk: Option<Arc<OnDisk>>,
+        letters: Collection,
         counts: Arc<Counts>,
     ) -> SenderState {
         let threads = settings.threads.max(1);
@@ -151,7 +160,7 @@ impl SenderState {
         SenderState {
             http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
-            targets: RefCell::new(Targets::new(settings.stdout).with(publisher)),
+            targets: RefCell::new(Targets::new(settings.stdout, Arc::clone(&counts)).with(publisher)),
             queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
             threads,
             window,
@@ -162,6 +171,8 @@ impl SenderState {
             alarm: Cell::new(None),
             stopping: Cell::new(false),
             report: Report::new(),
+            letters,
+            unfinished: Cell::new(0),
         }
     }
 
@@ -199,17 +210,17 @@ impl SenderState {
                 break;
             }
         }
-        let left = self.queue.borrow().len();
+        let left = self.queue.borrow().len() + self.unfinished.get();
         if left > 0 && self.on_disk.is_some() {
             info!(requests = left, "these requests wait on disk for the next start");
         } else if left > 0 {
-            self.counts.closed(left);
+            self.counts.all.closed(left);
             warn!(requests = left, "delivery stopped before these requests were delivered");
         }
     }
 
     /// Puts a request into the queue. Its content stays on the disk if it is there and much is in memory already.
-    fn take_in(&self, request: OutboxRequest, record: Option<u64>) {
+    fn take_in(self: &Rc<Self>, request: OutboxRequest, record: Option<u64>) {
         let receivers = request.receivers.as_ref().unwrap_or(&self.receivers);
         let target = self
             .targets
@@ -217,20 +228,26 @@ impl SenderState {
             .target(&self.http, receivers, &request.url, &request.via);
         let target = match target {
             Ok(target) => target,
-            Err(error) => return self.refuse(&request, &error, record),
+            Err(error) => {
+                let unknown = self.counts.destination(DestinationKey::unknown());
+                unknown.accepted(request.event.at, request.size());
+                return self.refuse(&unknown, &shown(&request.url), request, record, &error);
+            }
         };
+        let size = request.size();
+        target.destination.counts.accepted(request.event.at, size);
         let destination = target.destination.id;
         let limit = Some(target.terms().concurrency_limit / self.threads);
         let (key, item) = match record {
             Some(record) if self.window.is_half_taken() => {
-                let size = request.size();
                 self.window.release(1, size);
                 let stored = Stored {
                     record,
                     size,
+                    event_at: request.event.at,
                     target,
-                    first_attempt: None,
                     attempts: 0,
+                    first_attempt: None,
                 };
                 (request.ordering_key, Item::Stored(stored))
             }
@@ -239,24 +256,13 @@ impl SenderState {
                     let (key, job) = Job::new(target, route, request, record);
                     (key, Item::Job(job))
                 }
-                Err(error) => return self.refuse(&request, &error, record),
+                Err(error) => {
+                    let destination = &target.destination;
+                    return self.refuse(&destination.counts, &destination.label, request, record, &error);
+                }
             },
         };
         self.queue.borrow_mut().push(destination, limit, &key, item);
-    }
-
-    /// Drops a request that cannot be sent.
-    fn refuse(&self, request: &OutboxRequest, error: &str, record: Option<u64>) {
-        let OutboxRequest {
-            id,
-            source,
-            generation,
-            url,
-            ..
-        } = request;
-        self.report.invalid(id, source, *generation, url, error);
-        self.counts.gave_up(Reason::Invalid);
-        self.forget(request.size(), record);
     }
 
     /// Starts a worker for each job that is ready.
@@ -269,7 +275,7 @@ impl SenderState {
         }
     }
 
-    fn next_job(&self) -> Option<(Taken, Box<Job>)> {
+    fn next_job(self: &Rc<Self>) -> Option<(Taken, Box<Job>)> {
         loop {
             let (taken, item) = self.queue.borrow_mut().next()?;
             match item {
@@ -284,7 +290,7 @@ impl SenderState {
     }
 
     /// Reads a request from the disk. Returns `None` if it is retried later or dropped.
-    fn load(&self, taken: Taken, stored: Stored) -> Option<(Taken, Box<Job>)> {
+    fn load(self: &Rc<Self>, taken: Taken, stored: Stored) -> Option<(Taken, Box<Job>)> {
         self.window.add(1, stored.size);
         let record = match self.on_disk.as_ref()?.journal.get(stored.record) {
             Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
@@ -304,15 +310,25 @@ impl SenderState {
             Ok(request) => match stored.target.route(&request.headers) {
                 Ok(route) => {
                     let (_, mut job) = Job::new(stored.target, route, request, Some(stored.record));
-                    (job.first_attempt, job.attempts) = (stored.first_attempt, stored.attempts);
+                    (job.attempts.count, job.attempts.first) = (stored.attempts, stored.first_attempt);
                     return Some((taken, job));
                 }
-                Err(error) => self.refuse(&request, &error, Some(stored.record)),
+                Err(error) => {
+                    let destination = &stored.target.destination;
+                    self.refuse(
+                        &destination.counts,
+                        &destination.label,
+                        request,
+                        Some(stored.record),
+                        &error,
+                    );
+                }
             },
             Err(error) => {
                 self.report.damaged(stored.record, &error);
-                self.counts.damaged(1);
-                self.forget(stored.size, Some(stored.record));
+                self.counts.all.damaged();
+                stored.target.destination.counts.damaged(stored.event_at, stored.size);
+                self.release(stored.size, Some(stored.record));
             }
         }
         self.queue.borrow_mut().done(taken);
@@ -322,88 +338,104 @@ impl SenderState {
     /// Returns whether no job is left that can be sent before `end`.
     fn is_finished(&self, end: Instant) -> bool {
         let queue = self.queue.borrow();
-        Instant::now() >= end || !queue.is_active() && queue.next_due().is_none_or(|due| due > end.into_std())
+        let is_waiting = queue.is_active() || self.unfinished.get() > 0;
+        Instant::now() >= end || !is_waiting && queue.next_due().is_none_or(|due| due > end.into_std())
     }
 
     /// Runs a worker: attempts this job, then other jobs while any is ready.
     async fn work(self: Rc<Self>, job: (Taken, Box<Job>)) {
         let mut next = Some(job);
         while let Some((taken, mut job)) = next {
-            let outcome = self.attempt(&taken, &mut job).await;
-            self.settle(taken, job, outcome);
+            let (outcome, answer) = self.attempt(&taken, &mut job).await;
+            self.settle(taken, job, outcome, answer);
             next = self.next_job();
         }
     }
 
-    async fn attempt(&self, taken: &Taken, job: &mut Job) -> Outcome {
+    async fn attempt(&self, taken: &Taken, job: &mut Job) -> (Outcome, Option<Excerpt>) {
         let start = Instant::now();
         if job.expires.is_some_and(|expires| expires < start) {
-            return Outcome::Expired;
+            return (Outcome::Expired, None);
         }
-        job.first_attempt.get_or_insert(start);
-        job.attempts = job.attempts.saturating_add(1);
-        let body = job.body.clone();
+        job.attempts.begin(start);
+        let request = &job.request;
+        let body = request.body.clone();
         let terms = job.target.terms();
         let outcome = match &job.route {
             Route::Http(to) => {
                 let sent = Sent {
-                    reach: job.reach,
-                    method: job.method,
+                    reach: request.reach,
+                    method: request.method,
                     body,
                     id: job.message_id.as_deref(),
                     terms,
                 };
                 timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
             }
-            Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await,
+            Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await.map(without_answer),
             Route::Message(to, headers) => {
-                let republishes = job.republishes.saturating_add(1);
-                timeout(terms.http_timeout, to.attempt(&job.source, headers, body, republishes)).await
+                let republishes = request.republishes.saturating_add(1);
+                let attempt = to.attempt(&request.source, headers, body, republishes);
+                timeout(terms.http_timeout, attempt).await.map(without_answer)
             }
         };
-        self.report.lag(job, &self.queue.borrow(), taken, start.elapsed());
-        outcome.unwrap_or(Outcome::TimedOut)
+        let duration = start.elapsed();
+        self.report.lag(job, &self.queue.borrow(), taken, duration);
+        let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
+        if outcome != Outcome::Taken {
+            let now = SystemTime::now();
+            job.attempts.fail(now, duration, &outcome);
+            job.target.destination.counts.failed(now, &outcome);
+        }
+        (outcome, answer)
     }
 
-    /// Handles the outcome of an attempt: completes, retries or drops the job.
-    fn settle(&self, taken: Taken, job: Box<Job>, outcome: Outcome) {
+    /// Handles the outcome of an attempt: ends the job, or retries it.
+    fn settle(self: &Rc<Self>, taken: Taken, job: Box<Job>, outcome: Outcome, answer: Option<Excerpt>) {
         if outcome == Outcome::Taken {
-            self.counts.delivered();
-            return self.end(taken, &job);
+            return self.end(taken, job, End::Delivered);
         }
         let now = Instant::now().into_std();
         let timing = Timing {
-            attempt: job.attempts,
-            first: job.first_attempt.map_or(now, Instant::into_std),
+            attempt: job.attempts.count,
+            first: job.attempts.first.map_or(now, Instant::into_std),
             now,
             expires: job.expires.map(Instant::into_std),
         };
         let reason = match job.target.terms().retry.decide(&outcome, timing, self.jitter.next()) {
-            Decision::Delivered => return self.end(taken, &job),
+            Decision::Delivered => return self.end(taken, job, End::Delivered),
             Decision::RetryAt(at) => {
-                self.counts.retried();
+                self.counts.all.retried();
+                job.target.destination.counts.retried();
                 self.report.retry(&job, &outcome, at.saturating_duration_since(now));
-                let item = match job.stored() {
-                    Some(stored) if self.window.is_half_taken() => {
-                        self.window.release(1, job.size);
-                        Item::Stored(stored)
-                    }
-                    _ => Item::Job(job),
+                let size = job.size;
+                let item = if self.window.is_half_taken() {
+                    job.store()
+                } else {
+                    Item::Job(job)
                 };
+                if let Item::Stored(_) = item {
+                    self.window.release(1, size);
+                }
                 self.queue.borrow_mut().retry(taken, item, at);
                 return self.wake_by(at);
             }
             Decision::Pause(until) => {
-                self.report.paused(&job, until.saturating_duration_since(now));
+                let pause = until.saturating_duration_since(now);
+                self.report.paused(&job, pause);
+                job.target.destination.counts.paused(pause);
                 self.queue.borrow_mut().pause(job.target.destination.id, until);
                 self.wake_by(until);
                 Reason::Refused
             }
             Decision::GiveUp(reason) => reason,
         };
-        self.counts.gave_up(reason);
-        self.report.gave_up(&job, reason, &outcome);
-        self.end(taken, &job);
+        let dead = End::Dead {
+            reason,
+            outcome,
+            answer,
+        };
+        self.end(taken, job, dead);
     }
 
     /// Makes the serving task check the queue at this time.
@@ -412,23 +444,11 @@ impl SenderState {
             self.changed.notify_one();
         }
     }
+}
 
-    fn end(&self, taken: Taken, job: &Job) {
-        self.queue.borrow_mut().done(taken);
-        self.forget(job.size, job.record);
-        if self.stopping.get() {
-            self.changed.notify_one();
-        }
-    }
-
-    /// Returns the capacity of a request that has ended, and removes it from the disk.
-    fn forget(&self, size: usize, record: Option<u64>) {
-        self.window.release(1, size);
-        if let (Some(on_disk), Some(record)) = (&self.on_disk, record) {
-            on_disk.journal.remove(record);
-            on_disk.capacity.release(1, size);
-        }
-    }
+/// The outcome of an attempt at a receiver that does not answer with a body.
+fn without_answer(outcome: Outcome) -> (Outcome, Option<Excerpt>) {
+    (outcome, None)
 }
 
 /// A generator of random numbers that need not be secret (SplitMix64).

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use sha2::{Digest, Sha256};
 
-use hookhost_contract::Method;
+use super::request::OutboxRequest;
 
 /// A key that signs requests.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,24 +69,25 @@ pub(super) fn signatures(keys: &[SigningKey], id: &str, timestamp: u64, body: &[
 
 /// Returns the value of `webhook-id`: the id of the event and a hash that tells apart the requests of one event. The
 /// same request always gets the same id.
-pub(super) fn message_id(event: &str, module: &str, method: Method, url: &str, body: &[u8]) -> String {
+pub(super) fn message_id(request: &OutboxRequest) -> String {
     let mut hash = Sha256::new();
     for part in [
-        module.as_bytes(),
-        format!("{method:?}").as_bytes(),
-        url.as_bytes(),
-        body,
+        request.source.as_bytes(),
+        format!("{:?}", request.method).as_bytes(),
+        request.url.as_bytes(),
+        &request.body,
     ] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
     let digest = hash.finalize();
     let told_apart: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("msg_{event}_{told_apart}")
+    format!("msg_{}_{told_apart}", request.id)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::tests::request;
     use super::*;
 
     /// The example of the specification's reference libraries.
@@ -131,7 +132,15 @@ mod tests {
 
     #[test]
     fn an_id_is_that_of_the_request_and_not_of_the_attempt() {
-        let id = |module: &str, url: &str, body: &str| message_id("E1", module, Method::Post, url, body.as_bytes());
+        let id = |module: &str, url: &str, body: &str| {
+            message_id(&OutboxRequest {
+                id: "E1".into(),
+                source: module.into(),
+                url: url.into(),
+                body: body.to_owned().into(),
+                ..request()
+            })
+        };
         let one = id("m", "http://h/a", "x");
         assert!(one.starts_with("msg_E1_") && one.len() == 23, "{one}");
         assert_eq!(id("m", "http://h/a", "x"), one);

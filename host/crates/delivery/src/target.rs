@@ -13,7 +13,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use url::Url;
+
+use super::counters::Counts;
 use super::destination::{Receivers, Terms, Via};
+use super::destination_counts::{DestinationCounts, DestinationKey};
 use super::direct::Pool;
 use super::endpoint::{Endpoint, Prepared};
 use super::file::Appending;
@@ -21,7 +25,7 @@ use super::http::Http;
 use super::lines::Lines;
 use super::publish::{MessageTarget, Publisher};
 use super::queue::DestinationId;
-use super::request::shown;
+use super::request::{OutboxRequest, shown};
 use super::stdout::{Stdout, StdoutFormat};
 
 /// Limit of the URLs in one table. Even a large set of rules has about a hundred.
@@ -40,7 +44,8 @@ pub(super) struct Targets {
     tables: Vec<Table>,
     /// The number of tables created. It gives the order of their creation.
     begun: u64,
-    destinations: HashMap<String, Rc<Destination>>,
+    destinations: HashMap<DestinationKey, Rc<Destination>>,
+    counts: Arc<Counts>,
     next: u64,
     stdout: StdoutFormat,
     publisher: Option<Arc<dyn Publisher>>,
@@ -77,6 +82,9 @@ pub(super) type Headers = Vec<(String, String)>;
 pub(super) struct Destination {
     /// The id in the queue.
     pub(super) id: DestinationId,
+    /// Its name, or its URL without one, as dead letters show it.
+    pub(super) label: String,
+    pub(super) counts: Arc<DestinationCounts>,
     transport: Transport,
 }
 
@@ -101,11 +109,12 @@ pub(super) enum Route {
 
 impl Targets {
     /// Creates an empty set of targets. Requests to `stdout:` are printed in the given format.
-    pub(super) fn new(stdout: StdoutFormat) -> Targets {
+    pub(super) fn new(stdout: StdoutFormat, counts: Arc<Counts>) -> Targets {
         Targets {
             tables: Vec::new(),
             begun: 0,
             destinations: HashMap::new(),
+            counts,
             next: 0,
             stdout,
             publisher: None,
@@ -172,16 +181,19 @@ impl Targets {
         let (destination, endpoint) = match scheme.to_ascii_lowercase().as_str() {
             "file" => {
                 let file = Appending::parse(rest)?;
-                let name = format!("file:{:?}", file.path());
+                let key = match file.path().to_str() {
+                    Some(path) => DestinationKey::of(format!("file:{path}")),
+                    None => DestinationKey::of(format!("file:{:?}", file.path())),
+                };
                 (
-                    self.destination(name, || Transport::Lines(Rc::new(Lines::new(file)))),
+                    self.destination(key, || Transport::Lines(Rc::new(Lines::new(file)))),
                     None,
                 )
             }
             "stdout" if rest.is_empty() => (
                 {
                     let stdout = self.stdout;
-                    self.destination("stdout:".into(), || {
+                    self.destination(DestinationKey::of("stdout:"), || {
                         Transport::Lines(Rc::new(Lines::new(Stdout::new(stdout))))
                     })
                 },
@@ -191,16 +203,19 @@ impl Targets {
             "mqtt" => {
                 let publisher = self.publisher.as_ref().ok_or("nothing can be published here")?;
                 message = Some(Rc::new(MessageTarget::parse(rest, publisher)?));
-                (self.destination("mqtt:".into(), || Transport::Messages), None)
+                (
+                    self.destination(DestinationKey::of("mqtt:"), || Transport::Messages),
+                    None,
+                )
             }
             _ => {
-                let find = |url: &url::Url| receivers.destinations.find(via, url).cloned();
+                let find = |url: &Url| receivers.destinations.find(via, url).cloned();
                 let endpoint = Endpoint::parse(http, url, &receivers.terms, find)?;
-                let name = match endpoint.destination() {
-                    Some(destination) => format!("{} {}", endpoint.origin(), destination.name),
-                    None => endpoint.origin(),
+                let key = DestinationKey {
+                    name: endpoint.destination().map(|destination| Arc::clone(&destination.name)),
+                    url: endpoint.origin(),
                 };
-                let destination = self.destination(name, || Transport::Http(endpoint.pool()));
+                let destination = self.destination(key, || Transport::Http(endpoint.pool()));
                 // A late request of a previous configuration must not restore its timeout.
                 if let Transport::Http(Some(pool)) = &destination.transport
                     && table.begun == self.begun
@@ -234,15 +249,34 @@ impl Targets {
             .retain(|_, destination| Rc::strong_count(destination) > 1);
     }
 
-    fn destination(&mut self, name: String, transport: impl FnOnce() -> Transport) -> Rc<Destination> {
-        let destination = self.destinations.entry(name).or_insert_with(|| {
+    fn destination(&mut self, key: DestinationKey, transport: impl FnOnce() -> Transport) -> Rc<Destination> {
+        let label = key.name.as_deref().unwrap_or(&key.url).to_owned();
+        let destination = self.destinations.entry(key.clone()).or_insert_with(|| {
             self.next += 1;
             Rc::new(Destination {
                 id: DestinationId(self.next),
+                label,
+                counts: self.counts.destination(key),
                 transport: transport(),
             })
         });
         Rc::clone(destination)
+    }
+}
+
+/// Returns the destination of a request that no sender thread has seen.
+pub(super) fn key_of(request: &OutboxRequest) -> DestinationKey {
+    let Ok(url) = Url::parse(&request.url) else {
+        return DestinationKey::unknown();
+    };
+    if !url.has_host() {
+        return DestinationKey::of(shown(&request.url));
+    }
+    let destinations = request.receivers.as_ref().map(|receivers| &receivers.destinations);
+    let destination = destinations.and_then(|destinations| destinations.find(&request.via, &url));
+    DestinationKey {
+        name: destination.map(|destination| Arc::clone(&destination.name)),
+        url: url.origin().ascii_serialization(),
     }
 }
 
@@ -316,7 +350,7 @@ mod tests {
     #[test]
     fn one_receiver_is_one_destination() {
         let http = Http::new();
-        let mut targets = Targets::new(StdoutFormat::Json);
+        let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
         let a = id(&mut targets, &http, "http://h/a");
         for same in ["http://h/b?c", "http://me@h:80", "HTTP://H/"] {
             assert_eq!(id(&mut targets, &http, same), a, "{same}");
@@ -337,7 +371,7 @@ mod tests {
     fn a_configured_destination_is_a_receiver_of_its_own() {
         let http = Http::new();
         let configured = receivers([destination("hook", &["http://h/hook"])]);
-        let mut targets = Targets::new(StdoutFormat::Json);
+        let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
         let mut id = |url: &str, via: Via| {
             let target = targets.target(&http, &configured, url, &via);
             target.ok().unwrap().destination.id
@@ -354,7 +388,7 @@ mod tests {
     #[test]
     fn receivers_that_change_leave_the_order_and_change_the_terms() {
         let http = Http::new();
-        let mut targets = Targets::new(StdoutFormat::Json);
+        let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
         let hook = |timeout: u64| {
             let mut hook = destination("hook", &["http://h/hook", "https://h/hook"]);
             hook.terms.http_timeout = Duration::from_secs(timeout);
@@ -387,7 +421,7 @@ mod tests {
     #[test]
     fn modules_under_different_configurations_do_not_drive_each_other_out() {
         let http = Http::new();
-        let mut targets = Targets::new(StdoutFormat::Json);
+        let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
         let own = |token: &str| {
             let mut own = destination("own", &["http://h/", "https://h/"]);
             own.headers = vec![("x-token".to_owned(), super::super::Secret::new(token))];
@@ -419,7 +453,7 @@ mod tests {
     #[test]
     fn invalid_urls_are_refused_without_showing_them() {
         let http = Http::new();
-        let mut targets = Targets::new(StdoutFormat::Json);
+        let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
         for url in [
             "",
             "secret",
@@ -441,7 +475,7 @@ mod tests {
     #[test]
     fn full_tables_are_emptied_but_destinations_in_use_stay() {
         let http = Http::new();
-        let mut targets = Targets::new(StdoutFormat::Json);
+        let mut targets = Targets::new(StdoutFormat::Json, Arc::default());
         let held = targets.target(&http, &usual(), "http://held/", &Via::Url).ok().unwrap();
         for number in 0..3 * URLS {
             id(&mut targets, &http, &format!("http://h{number}/"));
@@ -453,7 +487,7 @@ mod tests {
     #[test]
     fn header_sets_are_remembered_within_bounds() {
         let http = Http::new();
-        let target = Targets::new(StdoutFormat::Json)
+        let target = Targets::new(StdoutFormat::Json, Arc::default())
             .target(&http, &usual(), "http://h/", &Via::Url)
             .ok()
             .unwrap();

@@ -239,4 +239,16 @@ impl Detail {
             _ => return None,
         })
     }
+
+    /// The message that the event is about, to change it.
+    pub fn message_mut(&mut self) -> Option<&mut Message> {
+        Some(match self {
+            Detail::MessagePublish(message) => message,
+            Detail::MessageDropped(drop) | Detail::MessageRefused(drop) => &mut drop.message,
+            Detail::MessageDelivered(delivery) | Detail::MessageQueued(delivery) => &mut delivery.message,
+            Detail::MessageAcked(acknowledgement) => &mut acknowledgement.delivery.message,
+            Detail::DeliveryDropped(drop) => &mut drop.delivery.message,
+            _ => return None,
+        })
+    }
 }

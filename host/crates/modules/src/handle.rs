@@ -66,17 +66,17 @@ impl Handle {
     }
 
     /// Events in the quarantine, of one module or of all: newest first, at most `limit`, with numbers below `before`.
-    pub fn quarantined(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<QuarantinedEvent>> {
+    pub fn quarantined(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<QuarantinedEvent> {
         self.0.quarantine.list(module, before, limit)
     }
 
     /// One entry of the quarantine.
-    pub fn entry(&self, id: u64) -> Option<Arc<QuarantinedEvent>> {
+    pub fn entry(&self, id: u64) -> Option<QuarantinedEvent> {
         self.0.quarantine.get(id)
     }
 
-    /// Numbers of all entries of a module, oldest first.
-    pub fn entries_of(&self, module: &str) -> Vec<u64> {
+    /// Numbers of all entries of a module or of all, oldest first.
+    pub fn entries_of(&self, module: Option<&str>) -> Vec<u64> {
         self.0.quarantine.ids(module)
     }
 
@@ -92,8 +92,8 @@ impl Handle {
         self.0.replay(id)
     }
 
-    /// Drops an entry of the quarantine, and returns it.
-    pub fn discard(&self, id: u64) -> Option<QuarantinedEvent> {
-        self.0.quarantine.take(id)
+    /// Drops an entry of the quarantine. Returns whether it existed.
+    pub fn discard(&self, id: u64) -> bool {
+        self.0.quarantine.remove(id)
     }
 }

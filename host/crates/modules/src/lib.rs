@@ -59,7 +59,7 @@ pub use folder::{FileStamp, FolderListing, ModulesFolder};
 pub use handle::{Handle, ReplayError};
 pub use instances::Instances;
 pub use load::LoadError;
-pub use quarantine::{Bounds, Fault, QuarantineUsage, QuarantinedEvent};
+pub use quarantine::{Fault, QuarantineUsage, QuarantinedEvent};
 pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
 use control::Controller;
@@ -67,6 +67,7 @@ use folder::ModuleName;
 use load::Loader;
 use quarantine::Quarantine;
 
+use hookhost_dead_letters::Collection;
 use hookhost_delivery::Outbox;
 use hookhost_event::{Hook, Node};
 use hookhost_hooks::{Bus, QueueLimits};
@@ -100,8 +101,8 @@ pub struct Settings {
     /// Maximum number of events in one call, at least 1. Default 64: above that the cost of a call per event hardly
     /// falls, and a failed call costs more.
     pub batch: usize,
-    /// The limits of the quarantine for each module.
-    pub quarantine: Bounds,
+    /// The events in quarantine, one group for each module.
+    pub quarantine: Collection,
     /// Niceness of the threads of modules, one for each instance; 0 leaves it unchanged.
     pub nice: i32,
 }
@@ -154,7 +155,7 @@ impl Modules {
         outbox: Arc<dyn Outbox>,
         folder: FolderListing,
     ) -> Result<(Modules, Applied), LoadError> {
-        let quarantine = Arc::new(Quarantine::new(settings.quarantine));
+        let quarantine = Arc::new(Quarantine::new(settings.quarantine.clone()));
         let controller = Controller::new(Loader::new(engine, settings), bus, outbox, quarantine);
         // From here on a drop stops everything that has been started.
         let modules = Modules { controller };

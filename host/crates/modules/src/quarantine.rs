@@ -2,43 +2,26 @@
 //!
 //! An entry has the event, the module and generation that failed on it, how it failed, and the message of the module.
 //! It stays until it is dropped or replayed, or until the quarantine is full. Each module has a maximum of entries and
-//! bytes ([`Bounds`]). Beyond it the module's oldest entries are dropped and counted. Entries of one module never
-//! displace those of another. In memory only: a restart empties the quarantine.
-//!
-//! Uses no clocks and no threads. A lock lets all threads use it.
+//! bytes. Beyond it the module's oldest entries are dropped and counted. Entries of one module never displace those of
+//! another. The entries are records of a [`Collection`], one group for each module, so they survive a restart if the host
+//! has a data folder. A record is two lines of JSON: how the event failed, and the event.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::generation::lock;
-use hookhost_event::{Event, Millis};
-use hookhost_hooks::weight;
+use serde::{Deserialize, Serialize};
+use tracing::error;
+
+use hookhost_dead_letters::{Collection, Kept};
+use hookhost_event::{Event, Id, Millis, json};
+use hookhost_settings::error_line;
 
 /// Maximum text of an entry, in bytes: enough for a panic with its place and the functions on the stack.
 const LONGEST_TEXT: usize = 4096;
 
-/// The limits of the quarantine for each module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Maximum number of events.
-    pub events: usize,
-    /// Maximum bytes of their events and texts.
-    pub bytes: usize,
-}
-
-/// Default: 1,000 events, more than a person inspects one by one, and 16 MiB of memory.
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds {
-            events: 1_000,
-            bytes: 16 << 20,
-        }
-    }
-}
-
 /// How a module failed on an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fault {
     /// It trapped: a panic, too much memory, an unreadable result.
@@ -110,130 +93,124 @@ pub struct QuarantineUsage {
 }
 
 /// All events in quarantine, of all modules.
-#[derive(Debug)]
 pub(super) struct Quarantine {
-    bounds: Bounds,
-    store: Mutex<Store>,
+    events: Collection,
 }
 
-#[derive(Debug, Default)]
-struct Store {
-    last: u64,
-    entries: BTreeMap<u64, Arc<QuarantinedEvent>>,
-    shares: BTreeMap<Arc<str>, Share>,
-}
-
-#[derive(Debug, Default)]
-struct Share {
-    ids: BTreeSet<u64>,
-    bytes: usize,
-    evicted: u64,
+/// The first line of a record. The event follows.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    module: String,
+    generation: u32,
+    fault: Fault,
+    text: String,
+    /// [`Message::republishes`](hookhost_event::Message::republishes), which is not part of the JSON of an event.
+    #[serde(default)]
+    republishes: u8,
 }
 
 impl Quarantine {
-    pub(super) fn new(bounds: Bounds) -> Quarantine {
-        Quarantine {
-            bounds,
-            store: Mutex::default(),
-        }
+    pub(super) fn new(events: Collection) -> Quarantine {
+        Quarantine { events }
     }
 
     /// Keeps an event under a new number. Returns the number. The entry's own number is ignored.
-    pub(super) fn put(&self, entry: QuarantinedEvent) -> u64 {
-        let mut store = lock(&self.store);
-        store.last += 1;
-        let id = store.last;
-        store.insert(QuarantinedEvent { id, ..entry }, self.bounds);
-        id
+    pub(super) fn put(&self, mut entry: QuarantinedEvent) -> u64 {
+        shorten(&mut entry.text);
+        self.events
+            .put(&entry.module, entry.at.0, content(&entry).as_bytes(), None)
     }
 
     /// Puts a taken entry back.
-    pub(super) fn put_back(&self, entry: QuarantinedEvent) {
-        lock(&self.store).insert(entry, self.bounds);
+    pub(super) fn put_back(&self, entry: &QuarantinedEvent) {
+        let kept = Kept {
+            number: entry.id,
+            at: entry.at.0,
+            content: content(entry).into(),
+        };
+        self.events.put_back(&entry.module, &kept);
     }
 
     /// Takes an entry out and returns it.
     pub(super) fn take(&self, id: u64) -> Option<QuarantinedEvent> {
-        lock(&self.store).remove(id).map(Arc::unwrap_or_clone)
+        let entry = self.get(id)?;
+        self.events.remove(id).then_some(entry)
     }
 
-    /// Returns an entry.
-    pub(super) fn get(&self, id: u64) -> Option<Arc<QuarantinedEvent>> {
-        lock(&self.store).entries.get(&id).cloned()
+    /// Removes an entry. Returns whether it existed.
+    pub(super) fn remove(&self, id: u64) -> bool {
+        self.events.remove(id)
     }
 
-    /// Entries of a module or of all, newest first, at most `limit`. If `before` is given, only those with lower
-    /// numbers.
-    pub(super) fn list(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<Arc<QuarantinedEvent>> {
-        let store = lock(&self.store);
-        let below = ..before.unwrap_or(u64::MAX);
-        match module {
-            None => store
-                .entries
-                .range(below)
-                .rev()
-                .take(limit)
-                .map(|(_, entry)| Arc::clone(entry))
-                .collect(),
-            Some(module) => {
-                let ids = store.shares.get(module).map(|share| share.ids.range(below));
-                let ids = ids.into_iter().flatten().rev().take(limit);
-                ids.filter_map(|id| store.entries.get(id).cloned()).collect()
+    /// Returns an entry. One that cannot be read is logged.
+    pub(super) fn get(&self, id: u64) -> Option<QuarantinedEvent> {
+        let kept = self.events.get(id).map_err(|error| error_line(&error));
+        match kept.and_then(|kept| kept.map(entry).transpose()) {
+            Ok(entry) => entry,
+            Err(error) => {
+                error!(quarantine = id, error, "a quarantined event cannot be read");
+                None
             }
         }
     }
 
-    /// The numbers of all entries of a module, oldest first.
-    pub(super) fn ids(&self, module: &str) -> Vec<u64> {
-        let store = lock(&self.store);
-        let ids = store.shares.get(module).map(|share| share.ids.iter().copied());
-        ids.into_iter().flatten().collect()
+    /// Entries of a module or of all, newest first, at most `limit`. If `before` is given, only those with lower
+    /// numbers.
+    pub(super) fn list(&self, module: Option<&str>, before: Option<u64>, limit: usize) -> Vec<QuarantinedEvent> {
+        let numbers = self.events.numbers(module, before, limit);
+        numbers.into_iter().filter_map(|number| self.get(number)).collect()
+    }
+
+    /// The numbers of all entries of a module or of all, oldest first.
+    pub(super) fn ids(&self, module: Option<&str>) -> Vec<u64> {
+        let mut numbers = self.events.numbers(module, None, usize::MAX);
+        numbers.reverse();
+        numbers
     }
 
     /// The counts of a module.
     pub(super) fn usage(&self, module: &str) -> QuarantineUsage {
-        let store = lock(&self.store);
-        store
-            .shares
-            .get(module)
-            .map_or_else(QuarantineUsage::default, |share| QuarantineUsage {
-                events: share.ids.len(),
-                bytes: share.bytes,
-                evicted: share.evicted,
-            })
+        let usage = self.events.usage(module);
+        QuarantineUsage {
+            events: usage.records,
+            bytes: usage.bytes,
+            evicted: usage.evicted,
+        }
     }
 }
 
-impl Store {
-    fn insert(&mut self, mut entry: QuarantinedEvent, bounds: Bounds) {
-        shorten(&mut entry.text);
-        let bytes = entry.bytes();
-        let share = self.shares.entry(Arc::clone(&entry.module)).or_default();
-        share.ids.insert(entry.id);
-        share.bytes += bytes;
-        self.entries.insert(entry.id, Arc::new(entry));
-        while share.ids.len() > bounds.events || share.bytes > bounds.bytes {
-            let Some(oldest) = share.ids.pop_first() else { break };
-            share.evicted += 1;
-            let gone = self.entries.remove(&oldest);
-            share.bytes -= gone.map_or(0, |gone| gone.bytes());
-        }
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Arc<QuarantinedEvent>> {
-        let entry = self.entries.remove(&id)?;
-        if let Some(share) = self.shares.get_mut(&entry.module) {
-            share.ids.remove(&id);
-            share.bytes -= entry.bytes();
-        }
-        Some(entry)
-    }
+#[expect(clippy::expect_used, reason = "texts and numbers are valid JSON")]
+fn content(entry: &QuarantinedEvent) -> String {
+    let head = Head {
+        module: entry.module.to_string(),
+        generation: entry.generation,
+        fault: entry.fault,
+        text: entry.text.clone(),
+        republishes: entry.event.detail.message().map_or(0, |message| message.republishes),
+    };
+    let head = serde_json::to_string(&head).expect("a head is valid JSON");
+    format!("{head}\n{}", json::write(&entry.event))
 }
 
-impl QuarantinedEvent {
-    fn bytes(&self) -> usize {
-        size_of::<QuarantinedEvent>() + self.text.len() + weight(&self.event)
+/// The entry of a record.
+fn entry(kept: Kept) -> Result<QuarantinedEvent, String> {
+    let content = std::str::from_utf8(&kept.content).map_err(|error| error.to_string())?;
+    let (head, event) = content.split_once('\n').ok_or("it has one line")?;
+    let head: Head = serde_json::from_str(head).map_err(|error| error.to_string())?;
+    let event = json::read(event, Id(0));
+    let mut event = event.map_err(|problem| format!("{}: {}", problem.key, problem.text))?;
+    if let Some(message) = event.detail.message_mut() {
+        message.republishes = head.republishes;
     }
+    Ok(QuarantinedEvent {
+        id: kept.number,
+        module: head.module.into(),
+        generation: head.generation,
+        fault: head.fault,
+        text: head.text,
+        at: Millis(kept.at),
+        event: Arc::new(event),
+    })
 }
 
 /// Cuts a text to its maximum size, between two characters.
@@ -245,10 +222,35 @@ fn shorten(text: &mut String) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::path::Path;
+
     use super::*;
+    use hookhost_dead_letters::{Kind, Limits, Store};
     use hookhost_testing::events as testing;
-    use proptest::prelude::*;
+
+    fn open(dir: Option<&Path>, records: usize) -> (Store, Quarantine) {
+        let limits = |_| Limits {
+            records,
+            bytes: 1 << 20,
+            age: None,
+        };
+        let store = match dir {
+            Some(dir) => Store::open(dir, limits).unwrap(),
+            None => Store::in_memory(limits),
+        };
+        let quarantine = Quarantine::new(store.collection(Kind::Events));
+        (store, quarantine)
+    }
+
+    /// The events of a quarantine in memory.
+    pub(in super::super) fn in_memory() -> Collection {
+        open(None, 1000).1.events
+    }
+
+    fn quarantine(records: usize) -> Quarantine {
+        open(None, records).1
+    }
 
     fn entry(module: &str, number: u32) -> QuarantinedEvent {
         QuarantinedEvent {
@@ -262,17 +264,13 @@ mod tests {
         }
     }
 
-    fn quarantine(events: usize, bytes: usize) -> Quarantine {
-        Quarantine::new(Bounds { events, bytes })
-    }
-
-    fn ids(list: &[Arc<QuarantinedEvent>]) -> Vec<u64> {
+    fn ids(list: &[QuarantinedEvent]) -> Vec<u64> {
         list.iter().map(|entry| entry.id).collect()
     }
 
     #[test]
     fn entries_are_listed_shown_and_taken() {
-        let quarantine = quarantine(100, 1 << 20);
+        let quarantine = quarantine(100);
         for (number, module) in ["a", "b", "a", "a"].into_iter().enumerate() {
             assert_eq!(quarantine.put(entry(module, number as u32)), number as u64 + 1);
         }
@@ -281,24 +279,23 @@ mod tests {
         assert_eq!(ids(&quarantine.list(Some("a"), Some(3), 10)), [1]);
         assert_eq!(ids(&quarantine.list(None, Some(4), 2)), [3, 2]);
         assert!(quarantine.list(Some("c"), None, 10).is_empty());
-        assert_eq!(quarantine.ids("a"), [1, 3, 4]);
+        assert_eq!(
+            (quarantine.ids(Some("a")), quarantine.ids(None)),
+            (vec![1, 3, 4], vec![1, 2, 3, 4])
+        );
         assert_eq!(testing::number(&quarantine.get(3).unwrap().event), 2);
         let taken = quarantine.take(3).unwrap();
         assert_eq!((quarantine.take(3), quarantine.get(3)), (None, None));
-        quarantine.put_back(taken);
-        assert_eq!(quarantine.ids("a"), [1, 3, 4]);
+        quarantine.put_back(&taken);
+        assert_eq!(quarantine.ids(Some("a")), [1, 3, 4]);
         assert_eq!(quarantine.put(entry("a", 9)), 5, "numbers are used once");
         assert!((1..=5).all(|id| quarantine.take(id).is_some()));
-        let held = QuarantineUsage::default();
-        assert_eq!(
-            (quarantine.usage("a"), quarantine.usage("b"), quarantine.usage("c")),
-            (held, held, held)
-        );
+        assert_eq!(quarantine.usage("a"), QuarantineUsage::default());
     }
 
     #[test]
     fn the_oldest_of_the_same_module_goes_first() {
-        let quarantine = quarantine(2, 1 << 20);
+        let quarantine = quarantine(2);
         for module in ["a", "b", "a", "a", "a"] {
             quarantine.put(entry(module, 0));
         }
@@ -306,34 +303,36 @@ mod tests {
         assert_eq!((quarantine.usage("a").evicted, quarantine.usage("b").evicted), (2, 0));
     }
 
+    /// Everything of an entry is kept, also what the JSON of an event does not have.
     #[test]
-    fn bytes_are_bounded_too() {
-        let one = entry("a", 0).bytes();
-        let quarantine = quarantine(100, 2 * one);
-        for number in 0..3 {
-            quarantine.put(entry("a", number));
+    fn entries_survive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, fault) in [Fault::Trapped, Fault::TimedOut, Fault::Failed].into_iter().enumerate() {
+            let mut event = testing::publish("c", "t/1", b"\0\xff binary");
+            event.detail.message_mut().unwrap().republishes = 3;
+            let id = number as u64 + 1;
+            let entry = QuarantinedEvent {
+                id,
+                module: "webhook".into(),
+                generation: 7,
+                fault,
+                text: "why\nso".to_owned(),
+                at: Millis(1_790_000_000_123),
+                event: Arc::new(event),
+            };
+            let (store, quarantine) = open(Some(dir.path()), 100);
+            assert_eq!(quarantine.put(entry.clone()), id);
+            drop((store, quarantine));
+            let (_store, quarantine) = open(Some(dir.path()), 100);
+            let got = quarantine.get(id).unwrap();
+            assert!(got == entry, "{got:?}");
+            assert_eq!(got.event.detail.message().unwrap().republishes, 3);
         }
-        let held = quarantine.usage("a");
-        assert_eq!((held.events, held.bytes, held.evicted), (2, 2 * one, 1));
-        // An entry larger than the limit is not kept, but counted.
-        let large = QuarantinedEvent {
-            event: Arc::new(testing::publish("c", "t", &vec![0; 4 * one])),
-            ..entry("a", 3)
-        };
-        quarantine.put(large);
-        assert_eq!(
-            quarantine.usage("a"),
-            QuarantineUsage {
-                events: 0,
-                bytes: 0,
-                evicted: 4
-            }
-        );
     }
 
     #[test]
     fn long_texts_are_cut() {
-        let quarantine = quarantine(10, 1 << 20);
+        let quarantine = quarantine(10);
         let text = "é".repeat(LONGEST_TEXT);
         let id = quarantine.put(QuarantinedEvent { text, ..entry("a", 0) });
         assert_eq!(quarantine.get(id).unwrap().text, "é".repeat(LONGEST_TEXT / 2));
@@ -344,33 +343,5 @@ mod tests {
         let event = Arc::new(testing::publish("c", "t", b"secret"));
         let text = format!("{:?}", QuarantinedEvent { event, ..entry("a", 0) });
         assert!(!text.contains("secret") && !text.contains("text"), "{text}");
-    }
-
-    proptest! {
-        /// After any sequence of puts and takes, limits and counters are correct.
-        #[test]
-        fn the_books_are_right(steps in proptest::collection::vec((0u64..30, 0usize..3), 0..100)) {
-            let one = entry("a", 0).bytes();
-            let quarantine = quarantine(5, 4 * one);
-            let mut put = [0; 2];
-            let mut taken = [0; 2];
-            for (id, step) in steps {
-                match step {
-                    2 => if let Some(entry) = quarantine.take(id) {
-                        taken[usize::from(&*entry.module == "b")] += 1;
-                    },
-                    module => {
-                        quarantine.put(entry(["a", "b"][module], 0));
-                        put[module] += 1;
-                    }
-                }
-            }
-            for (module, (put, taken)) in ["a", "b"].into_iter().zip(put.into_iter().zip(taken)) {
-                let held = quarantine.usage(module);
-                prop_assert!(held.events <= 4 && held.bytes == held.events * one);
-                prop_assert_eq!(held.events as u64 + held.evicted + taken, put);
-                prop_assert_eq!(quarantine.list(Some(module), None, 100).len(), held.events);
-            }
-        }
     }
 }

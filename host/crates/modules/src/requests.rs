@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::egress::{Egress, Granted, Refusal};
 use hookhost_contract::Request;
-use hookhost_delivery::{DestinationError, OutboxRequest, Reach, Via};
-use hookhost_event::{Detail, Event, Message, Property};
+use hookhost_delivery::{DestinationError, EventSummary, OutboxRequest, Reach, Via};
+use hookhost_event::{ByteString, Detail, Event, Message, Property, json};
 use hookhost_settings::parse_duration;
 
 /// The request to deliver for a request that a module made of an event.
@@ -62,6 +62,7 @@ pub(super) fn prepare(
     };
     Ok(OutboxRequest {
         id: event.id.to_string(),
+        event: summary(event),
         source: Arc::clone(module),
         generation,
         method: request.method,
@@ -75,6 +76,16 @@ pub(super) fn prepare(
         expires,
         republishes: event.detail.message().map_or(0, |message| message.republishes),
     })
+}
+
+fn summary(event: &Event) -> EventSummary {
+    let detail = &event.detail;
+    EventSummary {
+        hook: ByteString::from_static(json::hook_name(detail.hook())),
+        at: event.at.0,
+        client: detail.client().map(|client| client.id.clone()).unwrap_or_default(),
+        topic: detail.subject().map(ByteString::from).unwrap_or_default(),
+    }
 }
 
 /// When a message expires, by its own interval. MQTT counts whole seconds, so the second of its arrival is not counted.

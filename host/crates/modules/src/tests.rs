@@ -57,7 +57,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         module_size: 256 << 20,
         stores: KvStores::in_memory(),
         batch: 64,
-        quarantine: Bounds::default(),
+        quarantine: quarantine::tests::in_memory(),
         nice: 0,
     }
 }
@@ -149,7 +149,7 @@ impl Host {
     fn start_with(compiler: impl load::Compile + 'static, settings: Settings) -> Host {
         let (bus, outbox) = (Bus::new(), Arc::new(Kept::default()));
         let mut folder = ModulesFolder::new(settings.dir.clone());
-        let quarantine = Arc::new(Quarantine::new(settings.quarantine));
+        let quarantine = Arc::new(Quarantine::new(settings.quarantine.clone()));
         let to = Arc::clone(&outbox) as Arc<dyn Outbox>;
         let controller = Controller::new(Loader::new(compiler, settings), bus.clone(), to, quarantine);
         let started = controller.start(folder.list().unwrap());

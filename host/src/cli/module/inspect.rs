@@ -9,7 +9,6 @@ use clap::Args;
 use super::{host_config, not_loaded, put};
 use crate::app;
 use hookhost_event::json::hook_name;
-use hookhost_kv::KvStores;
 use hookhost_modules::LoadError;
 use hookhost_modules::trial::{Subject, Trial};
 use hookhost_wasm as wasm;
@@ -66,7 +65,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Some(path) => say("settings", path.display()),
         None => say("settings", "none; the configuration is empty"),
     }
-    match subject.load(component, engine, app::module_settings(&config, &KvStores::in_memory())) {
+    match subject.load(component, engine, app::trial_settings(&config)) {
         Ok(trial) => {
             say_trial(&trial);
             ExitCode::SUCCESS

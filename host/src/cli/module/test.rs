@@ -16,7 +16,6 @@ use crate::app;
 use crate::config::Config;
 use hookhost_event::Event;
 use hookhost_event::json::{self, hook_name};
-use hookhost_kv::KvStores;
 use hookhost_modules::LoadError;
 use hookhost_modules::trial::{Subject, Trial, TrialOutcome, TrialRequest, TrialResult};
 use hookhost_wasm::{Engine, EngineError};
@@ -140,7 +139,7 @@ fn cases(
             .component
             .map_err(|error| Failure::Load(subject.code_error(error)))?;
         subject
-            .load(component, engine, app::module_settings(config, &KvStores::in_memory()))
+            .load(component, engine, app::trial_settings(config))
             .map_err(Failure::Load)
     };
     let mut trial_of_host = trial(Engine::new(&settings))?;

@@ -8,7 +8,7 @@ fn store(dir: &tempfile::TempDir) -> Store {
 }
 
 /// Waits until a delivery that was stopped has closed its store.
-fn reopened(dir: &tempfile::TempDir) -> Store {
+pub(super) fn reopened(dir: &tempfile::TempDir) -> Store {
     let end = Clock::now() + Duration::from_secs(120);
     loop {
         match Store::open(dir.path()) {
@@ -23,19 +23,9 @@ fn reopened(dir: &tempfile::TempDir) -> Store {
 }
 
 /// Every request is delivered, dropped or waits.
-fn is_balanced(counters: &Counters) -> bool {
-    let Dropped {
-        refused,
-        gave_up,
-        expired,
-        invalid,
-        barred,
-        full,
-        damaged,
-        closed,
-    } = counters.dropped;
-    let dropped = refused + gave_up + expired + invalid + barred + full + damaged + closed;
-    counters.accepted == counters.delivered + dropped + counters.queued_requests as u64
+pub(super) fn is_balanced(counters: &Counters) -> bool {
+    let ended = counters.delivered + counters.dead.total() + counters.dropped.total();
+    counters.accepted == ended + counters.queued_requests as u64
 }
 
 fn with_sync(sync: Sync) -> Settings {
@@ -58,7 +48,7 @@ fn what_was_not_delivered_is_sent_after_a_restart_in_order() {
             threads,
             ..with_sync(sync)
         };
-        let delivery = Delivery::start(&settings, Some(store(&dir))).unwrap();
+        let delivery = start(&settings, Some(store(&dir))).unwrap();
         for number in 0..10 {
             let batch = (0..4).map(|key| request(&url, &format!("k{key}"), &format!("k{key} {number}")));
             delivery.outbox().append(batch.collect()).unwrap();
@@ -69,7 +59,7 @@ fn what_was_not_delivered_is_sent_after_a_restart_in_order() {
         assert!(is_balanced(&counters), "{counters:?}");
         down.stop();
         let sink = Sink::at(address, |_| Reply::Status(200));
-        let delivery = Delivery::start(&settings, Some(store(&dir))).unwrap();
+        let delivery = start(&settings, Some(store(&dir))).unwrap();
         for number in 10..20 {
             let batch = (0..4).map(|key| request(&url, &format!("k{key}"), &format!("k{key} {number}")));
             delivery.outbox().append(batch.collect()).unwrap();
@@ -86,7 +76,7 @@ fn what_was_not_delivered_is_sent_after_a_restart_in_order() {
 fn with_sync_always_a_request_is_on_disk_when_append_returns() {
     let dir = tempfile::tempdir().unwrap();
     let sink = Sink::start(|_| Reply::Silence);
-    let delivery = Delivery::start(&with_sync(Sync::Always), Some(store(&dir))).unwrap();
+    let delivery = start(&with_sync(Sync::Always), Some(store(&dir))).unwrap();
     for number in 0..20 {
         let body = format!("k {number}");
         delivery
@@ -117,7 +107,7 @@ fn more_requests_than_fit_into_memory_wait_on_disk() {
         queue_requests: 20,
         ..with_sync(Sync::Interval)
     };
-    let delivery = Delivery::start(&settings, Some(store(&dir))).unwrap();
+    let delivery = start(&settings, Some(store(&dir))).unwrap();
     let (keys, each) = (5, 200);
     for number in 0..each {
         let batch = (0..keys).flat_map(|key| {
@@ -152,7 +142,7 @@ fn a_full_disk_space_holds_callers_back_or_drops_new_requests() {
             },
             ..settings()
         };
-        let delivery = Delivery::start(&settings, Some(store(&dir))).unwrap();
+        let delivery = start(&settings, Some(store(&dir))).unwrap();
         let (outbox, url) = (delivery.outbox(), sink.url("/"));
         let appending = thread::spawn(move || {
             for number in 0..10 {
@@ -196,7 +186,7 @@ fn records_that_cannot_be_used_are_dropped_and_counted() {
     let file = store(&dir);
     file.write(&records, &[]).unwrap();
     drop(file);
-    let delivery = Delivery::start(&settings(), Some(reopened(&dir))).unwrap();
+    let delivery = start(&settings(), Some(reopened(&dir))).unwrap();
     let counters = wait(&delivery, "the good ones", |counters| counters.delivered == 2);
     assert_eq!(counters.dropped.damaged, 1);
     assert!(is_balanced(&counters), "{counters:?}");
@@ -222,7 +212,7 @@ fn every_request_is_counted_once() {
             terms.retry.max_elapsed_time = Duration::from_millis(50);
             terms.http_timeout = Duration::from_millis(500);
         });
-        let delivery = Delivery::start(&settings, is_on_disk.then(|| store(&dir))).unwrap();
+        let delivery = start(&settings, is_on_disk.then(|| store(&dir))).unwrap();
         let kinds = [
             "good", "refused", "gone", "silent", "broken", "invalid", "barred", "expired",
         ];
@@ -240,19 +230,25 @@ fn every_request_is_counted_once() {
             delivery.outbox().append(batch.collect()).unwrap();
         }
         let counters = wait(&delivery, "all ended", nothing_left);
-        let dropped = Dropped {
+        let dead = Dead {
             refused: 10,
             gave_up: 10,
             expired: 5,
             invalid: 5,
             barred: 5,
-            ..Dropped::default()
         };
-        assert_eq!(
-            (counters.accepted, counters.delivered, counters.dropped),
-            (40, 5, dropped)
-        );
+        assert_eq!((counters.accepted, counters.delivered, counters.dead), (40, 5, dead));
+        assert_eq!(delivery.dead_letters().usage().records, 35);
         assert!(is_balanced(&counters), "{counters:?}");
+        let destinations = delivery.monitor().destinations();
+        let sum = |of: fn(&Counters) -> u64| destinations.iter().map(|one| of(&one.counters)).sum::<u64>();
+        assert!(
+            destinations.iter().all(|one| is_balanced(&one.counters)),
+            "{destinations:?}"
+        );
+        assert_eq!(sum(|counters| counters.accepted), 40);
+        assert_eq!(sum(|counters| counters.delivered), 5);
+        assert_eq!(sum(|counters| counters.dead.total()), 35);
         // One request never ends. It is dropped at the stop, or stays on the disk.
         delivery
             .outbox()

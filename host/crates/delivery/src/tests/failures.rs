@@ -27,7 +27,7 @@ fn order_per_key_survives_every_kind_of_failure() {
             }
         });
         let settings = settings_with(|terms| terms.retry.on.statuses = Statuses::Any);
-        let delivery = Delivery::start(&Settings { threads, ..settings }, None).unwrap();
+        let delivery = start(&Settings { threads, ..settings }, None).unwrap();
         for number in 0..20 {
             let batch = (0..10).map(|key| request(&sink.url("/"), &format!("k{key}"), &format!("k{key} {number}")));
             delivery.outbox().append(batch.collect()).unwrap();
@@ -54,7 +54,7 @@ fn order_per_key_survives_every_kind_of_failure() {
 fn nothing_is_lost_while_the_receiver_is_down() {
     let sink = Sink::start(|_| Reply::Status(200));
     let (address, url) = (sink.address, sink.url("/"));
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     let append = |numbers: std::ops::Range<usize>| {
         for number in numbers {
             let batch = (0..5).map(|key| request(&url, &format!("k{key}"), &format!("k{key} {number}")));
@@ -86,7 +86,7 @@ fn a_key_that_fails_holds_no_other() {
         terms.http_timeout = Duration::from_secs(60);
         terms.concurrency_limit = 2;
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     for number in 0..20 {
         let keys = ["silent", "nonsense", "good", ""];
         let batch = keys
@@ -118,14 +118,14 @@ fn what_keeps_failing_is_given_up_and_its_successors_go_on() {
         // Long enough for a second attempt, even if the first one is slow.
         terms.retry.max_elapsed_time = Duration::from_secs(2);
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let url = sink.url("/");
     delivery
         .outbox()
         .append((0..3).map(|n| request(&url, "k", &format!("k {n}"))).collect())
         .unwrap();
     let counters = wait(&delivery, "all ended", nothing_left);
-    assert_eq!((counters.delivered, counters.dropped.gave_up), (2, 1));
+    assert_eq!((counters.delivered, counters.dead.gave_up), (2, 1));
     assert!(counters.retried > 0);
     check_order(&sink.bodies(), 1, 3);
 }
@@ -137,7 +137,7 @@ fn a_late_answer_is_a_failure() {
         // Each attempt must reach the receiver before the next step.
         terms.http_timeout = Duration::from_millis(500);
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     delivery
         .outbox()
         .append(vec![request(&sink.url("/"), "k", "k 0")])
@@ -157,11 +157,11 @@ fn a_receiver_without_tls_fails_over_https() {
         terms.retry.max_elapsed_time = Duration::ZERO;
         terms.http_timeout = Duration::from_millis(300);
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let url = sink.url("/").replace("http://", "https://");
     delivery.outbox().append(vec![request(&url, "k", "k 0")]).unwrap();
     let counters = wait(&delivery, "given up", nothing_left);
-    assert_eq!(counters.dropped.gave_up, 1);
+    assert_eq!(counters.dead.gave_up, 1);
     assert!(sink.received().is_empty());
 }
 
@@ -177,18 +177,15 @@ fn a_final_answer_ends_the_request_and_its_successors_go_on_at_once() {
         terms.retry.initial_interval = Duration::from_secs(3600);
         terms.retry.max_interval = Duration::from_secs(3600);
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let batch = (0..4).map(|n| request(&sink.url("/"), "k", &format!("k {n}")));
     delivery.outbox().append(batch.collect()).unwrap();
     let counters = wait(&delivery, "all ended", nothing_left);
-    let refused = Dropped {
+    let refused = Dead {
         refused: 2,
-        ..Dropped::default()
+        ..Dead::default()
     };
-    assert_eq!(
-        (counters.delivered, counters.retried, counters.dropped),
-        (2, 0, refused)
-    );
+    assert_eq!((counters.delivered, counters.retried, counters.dead), (2, 0, refused));
     let list = sink.received();
     assert_eq!(list.len(), 4);
     assert!(
@@ -203,7 +200,7 @@ fn a_receiver_that_is_gone_pauses_its_destination_and_no_other() {
     let other = Sink::start(|_| Reply::Status(200));
     let pause = Duration::from_secs(2);
     let settings = settings_with(|terms| terms.retry.gone_pause = pause);
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let start = Clock::now();
     let batch = (0..3).flat_map(|n| {
         let body = format!("k {n}");
@@ -218,14 +215,14 @@ fn a_receiver_that_is_gone_pauses_its_destination_and_no_other() {
     let before_pause = gone.wait_for(1).len();
     let counters = wait(&delivery, "all ended", nothing_left);
     assert!(start.elapsed() >= pause, "{:?}", start.elapsed());
-    assert_eq!((before_pause, counters.delivered, counters.dropped.refused), (1, 5, 1));
+    assert_eq!((before_pause, counters.delivered, counters.dead.refused), (1, 5, 1));
     assert_eq!(gone.bodies(), ["k 0", "k 1", "k 2"]);
 }
 
 #[test]
 fn a_body_that_does_not_come_holds_up_no_request() {
-    let sink = Sink::start(|_| Reply::LateBody);
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let sink = Sink::start(|_| Reply::LateBody(200));
+    let delivery = start(&settings(), None).unwrap();
     let batch = (0..20).map(|n| request(&sink.url("/"), "k", &format!("k {n}")));
     delivery.outbox().append(batch.collect()).unwrap();
     let counters = wait(&delivery, "all delivered", nothing_left);
@@ -253,7 +250,7 @@ fn a_body_that_does_not_come_holds_up_no_request() {
 #[test]
 fn what_has_expired_is_not_sent() {
     let sink = Sink::start(|_| Reply::Status(503));
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     let expiring = |body: &str, expires: SystemTime| OutboxRequest {
         expires: Some(expires),
         ..request(&sink.url("/"), body, body)
@@ -265,11 +262,11 @@ fn what_has_expired_is_not_sent() {
     ];
     delivery.outbox().append(batch).unwrap();
     let counters = wait(&delivery, "both ended", nothing_left);
-    let expired = Dropped {
+    let expired = Dead {
         expired: 2,
-        ..Dropped::default()
+        ..Dead::default()
     };
-    assert_eq!((counters.delivered, counters.dropped), (0, expired));
+    assert_eq!((counters.delivered, counters.dead), (0, expired));
     let bodies = sink.bodies();
     assert!(
         !bodies.is_empty() && bodies.iter().all(|body| body == "soon"),
@@ -296,7 +293,7 @@ fn redirects_are_followed_if_the_policy_says_so() {
         destinations: [own].into_iter().collect(),
         ..settings()
     };
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let paths = ["/start", "/away", "/away", "/loop", "/nowhere"];
     let batch = paths.iter().map(|path| {
         let mut request = request(&sink.url(path), "k", path);
@@ -305,7 +302,7 @@ fn redirects_are_followed_if_the_policy_says_so() {
     });
     delivery.outbox().append(batch.collect()).unwrap();
     let counters = wait(&delivery, "all ended", nothing_left);
-    assert_eq!((counters.delivered, counters.dropped.gave_up), (3, 2));
+    assert_eq!((counters.delivered, counters.dead.gave_up), (3, 2));
     let list = sink.received();
     let at = |path: &str| list.iter().filter(|received| received.path == path).count();
     assert_eq!((at("/next"), at("/loop")), (1, 10));

@@ -1,5 +1,6 @@
 //! The sender threads with a real HTTP receiver.
 
+mod dead;
 mod disk;
 mod failures;
 mod sink;
@@ -13,6 +14,7 @@ use std::time::{Instant as Clock, SystemTime};
 
 use super::*;
 use hookhost_contract::Method;
+use hookhost_dead_letters::{Kind, Limits};
 use sink::{Reply, Sink};
 
 /// Short waits, a long time for retries, and a long timeout of one attempt.
@@ -34,6 +36,20 @@ fn settings() -> Settings {
     }
 }
 
+/// Dead letters in memory.
+fn letters() -> Collection {
+    let store = hookhost_dead_letters::Store::in_memory(|_| Limits {
+        records: 1000,
+        bytes: 1 << 20,
+        age: None,
+    });
+    store.collection(Kind::Requests)
+}
+
+fn start(settings: &Settings, store: Option<Store>) -> Result<Delivery, StartError> {
+    Delivery::start(settings, store, letters(), None)
+}
+
 /// Returns the settings of these tests with other terms.
 fn settings_with(change: impl FnOnce(&mut Terms)) -> Settings {
     let mut settings = settings();
@@ -44,6 +60,7 @@ fn settings_with(change: impl FnOnce(&mut Terms)) -> Settings {
 fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
     OutboxRequest {
         id: "00112233445566778899AABBCCDDEEFF".into(),
+        event: EventSummary::default(),
         source: "test".into(),
         generation: 1,
         method: Method::Post,
@@ -104,7 +121,7 @@ fn check_order(bodies: &[String], keys: usize, each: usize) {
 #[test]
 fn delivers_what_was_asked_for_over_kept_connections() {
     let sink = Sink::start(|_| Reply::Body(20));
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     let url = sink.url("/hook?a=1").replace("http://", "http://me:p%40ss@");
     let mut first = request(&url, "k", "{\"a\":1}");
     first.headers.push(("X-One".into(), "1".into()));
@@ -155,7 +172,7 @@ fn delivers_what_was_asked_for_over_kept_connections() {
 #[test]
 fn what_http_forbids_is_dropped_at_once() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     let mut batch = Vec::new();
     for url in [
         "",
@@ -179,7 +196,7 @@ fn what_http_forbids_is_dropped_at_once() {
     delivery.outbox().append(batch).unwrap();
     let counters = wait(&delivery, "all ended", nothing_left);
     assert_eq!(
-        (counters.dropped.invalid, counters.delivered, counters.retried),
+        (counters.dead.invalid, counters.delivered, counters.retried),
         (bad, 1, 0)
     );
     assert_eq!(sink.bodies(), ["good"]);
@@ -188,7 +205,7 @@ fn what_http_forbids_is_dropped_at_once() {
 #[test]
 fn long_answers_cost_the_connection_not_the_request() {
     let sink = Sink::start(|_| Reply::Body(1 << 20));
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     delivery
         .outbox()
         .append(
@@ -207,7 +224,7 @@ fn long_answers_cost_the_connection_not_the_request() {
 fn no_more_than_the_limit_is_under_way_at_a_receiver() {
     let busy = Sink::start(|_| Reply::Gated);
     let other = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings_with(|terms| terms.concurrency_limit = 3), None).unwrap();
+    let delivery = start(&settings_with(|terms| terms.concurrency_limit = 3), None).unwrap();
     let batch = (0..50).map(|n| request(&busy.url("/"), &format!("k{}", n / 2), &format!("k{} {}", n / 2, n % 2)));
     delivery.outbox().append(batch.collect()).unwrap();
     busy.wait_for(3);
@@ -230,7 +247,7 @@ fn no_more_than_the_limit_is_under_way_at_a_receiver() {
 #[test]
 fn a_full_outbox_blocks_until_there_is_room_or_no_more() {
     let sink = Sink::start(|_| Reply::Gated);
-    let delivery = Delivery::start(
+    let delivery = start(
         &Settings {
             queue_requests: 4,
             ..settings()
@@ -273,7 +290,7 @@ fn stopping_finishes_what_can_be_finished_in_time() {
         terms.concurrency_limit = 2;
         terms.retry.max_elapsed_time = Duration::from_secs(3600);
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let url = sink.url("/");
     let batch = [("bad", 0), ("bad", 1), ("a", 0), ("a", 1), ("b", 0), ("c", 0)];
     delivery
@@ -298,7 +315,7 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("in the way");
     fs::write(&blocked, "a file where a folder must be").unwrap();
-    let delivery = Delivery::start(
+    let delivery = start(
         &Settings {
             threads: 2,
             ..settings()
@@ -339,7 +356,7 @@ fn files_keep_the_order_and_their_errors_are_tried_again() {
 
 #[test]
 fn dropping_delivery_ends_it() {
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     let outbox = delivery.outbox();
     drop(delivery);
     assert_eq!(
@@ -367,7 +384,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
         destinations: [once, own].into_iter().collect(),
         ..settings()
     };
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let mut batch = vec![
         request(&refusing.url("/x"), "k", "1"),
         request(&signed.url("/hook/x"), "k", "2"),
@@ -378,7 +395,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
     });
     delivery.outbox().append(batch).unwrap();
     let counters = wait(&delivery, "all of them", nothing_left);
-    assert_eq!((counters.delivered, counters.dropped.gave_up), (2, 1));
+    assert_eq!((counters.delivered, counters.dead.gave_up), (2, 1));
     assert_eq!(refusing.wait_for(1).len(), 1, "no second attempt");
 
     let list = signed.wait_for(3);
@@ -409,7 +426,7 @@ fn a_destination_has_terms_and_signatures_of_its_own() {
 #[test]
 fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     let sink = Sink::start(|_| Reply::Status(200));
-    let delivery = Delivery::start(&settings(), None).unwrap();
+    let delivery = start(&settings(), None).unwrap();
     let port = sink.address.port();
     let chosen = |host: &str| OutboxRequest {
         reach: Reach::Public,
@@ -437,11 +454,11 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     delivery.outbox().append(batch).unwrap();
     let counters = wait(&delivery, "all of them", nothing_left);
     assert_eq!((counters.delivered, counters.retried), (1 + hosts.len() as u64, 0));
-    let barred = Dropped {
+    let barred = Dead {
         barred: 1 + hosts.len() as u64,
-        ..Dropped::default()
+        ..Dead::default()
     };
-    assert_eq!(counters.dropped, barred);
+    assert_eq!(counters.dead, barred);
     assert!(sink.bodies().iter().all(|body| body == "named"));
     // A name that is not found is retried, because a later lookup may find it.
     let unknown = format!("http://does-not-exist.invalid:{port}/");
@@ -451,5 +468,5 @@ fn a_host_that_a_module_chose_is_reached_only_if_it_is_public() {
     };
     delivery.outbox().append(vec![lost]).unwrap();
     wait(&delivery, "a retry", |counters| counters.retried > 0);
-    assert_eq!(delivery.stop(Duration::ZERO).dropped.barred, barred.barred);
+    assert_eq!(delivery.stop(Duration::ZERO).dead.barred, barred.barred);
 }

@@ -17,8 +17,8 @@ pub(super) enum Reply {
     With(u16, &'static str),
     /// Status 200 and a body of this many bytes.
     Body(usize),
-    /// Status 200 and the length of a body that comes when the gate opens.
-    LateBody,
+    /// This status and the length of a body that comes when the gate opens.
+    LateBody(u16),
     /// Status 307 to this URL.
     Redirect(String),
     /// These bytes, then the connection is closed.
@@ -153,11 +153,9 @@ async fn serve(
             Reply::Status(status) => (status, "", 0),
             Reply::With(status, more) => (status, more, 0),
             Reply::Body(length) => (200, "", length),
-            Reply::LateBody => {
-                stream
-                    .write_all(b"HTTP/1.1 200 x\r\ncontent-length: 1\r\n\r\n")
-                    .await
-                    .ok()?;
+            Reply::LateBody(status) => {
+                let head = format!("HTTP/1.1 {status} x\r\ncontent-length: 1\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.ok()?;
                 gate.wait_for(|open| *open).await.ok()?;
                 stream.write_all(b"x").await.ok()?;
                 continue;

@@ -184,7 +184,7 @@ impl Controller {
         match self.queue(&event) {
             Ok(generation) => Ok((event, generation)),
             Err(error) => {
-                self.quarantine.put_back(event);
+                self.quarantine.put_back(&event);
                 Err(error)
             }
         }

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::super::egress::Egress;
 use super::super::generation::{Generation, lock};
 use super::super::health::{EVENTS, Standing};
-use super::super::quarantine::Bounds;
+use super::super::quarantine::tests::in_memory;
 use super::super::state::Counts;
 use super::super::supervisor::RollBack;
 use super::*;
@@ -222,7 +222,7 @@ impl Stage {
             outbox: Arc::clone(&outbox) as Arc<dyn Outbox>,
             record: Record::new(),
             supervisor: Supervisor::new("m".into(), roll_back),
-            quarantine: Arc::new(Quarantine::new(Bounds::default())),
+            quarantine: Arc::new(Quarantine::new(in_memory())),
             nice: 0,
         });
         let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&active));
