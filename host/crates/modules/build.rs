@@ -1,4 +1,4 @@
-//! Builds the default module for `wasm32-wasip2`, to be embedded in the binary. Adds that target to the toolchain if it is
+//! Builds the built-in module for `wasm32-wasip2`, to be embedded in the binary. Adds that target to the toolchain if it is
 //! missing.
 //!
 //! The results are copies in `OUT_DIR`, whose paths the crate finds in the variables of [`BUILDS`]. The module has a target
@@ -128,7 +128,7 @@ fn printed(rustc: &OsStr, arguments: &[&str]) -> Result<PathBuf, String> {
 }
 
 fn add_target() -> Result<(), String> {
-    let reason = format!("the default module is WebAssembly, and this Rust toolchain lacks the target {TARGET}");
+    let reason = format!("the built-in module is WebAssembly, and this Rust toolchain lacks the target {TARGET}");
     let output = match Command::new("rustup").args(["target", "add", TARGET]).output() {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -189,7 +189,7 @@ fn build(root: &Path, target_dir: &Path, features: &str) -> Result<(), String> {
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     if !status.success() {
         return Err(format!(
-            "the default module did not build ({status}); the errors are above"
+            "the built-in module did not build ({status}); the errors are above"
         ));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The default module, which is part of the binary. It supports the webhook rules of other brokers.
+//! The built-in module, which is part of the binary. It supports the webhook rules of other brokers.
 //!
 //! There are two builds of it: one without the function `jq` of the rule SQL, and a much larger one with it, which is loaded
 //! if the rules call the function.
@@ -10,7 +10,7 @@ pub(super) const WEBHOOK: &[u8] = include_bytes!(env!("HOOKHOST_WEBHOOK_WASM"));
 /// The same with `jq`.
 const WEBHOOK_WITH_JQ: &[u8] = include_bytes!(env!("HOOKHOST_WEBHOOK_JQ_WASM"));
 
-/// A build of the default module.
+/// A build of the built-in module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BuiltIn {
     /// Without `jq`.
