@@ -18,7 +18,11 @@ const ARTIFACT: &str = "hookhost_webhook.wasm";
 /// The builds of the module: the features, the name of the copy, and the variable with its path.
 const BUILDS: [(&str, &str, &str); 2] = [
     ("component", "hookhost_webhook.wasm", "HOOKHOST_WEBHOOK_WASM"),
-    ("component,jq", "hookhost_webhook_jq.wasm", "HOOKHOST_WEBHOOK_JQ_WASM"),
+    (
+        "component,all-functions",
+        "hookhost_webhook_full.wasm",
+        "HOOKHOST_WEBHOOK_FULL_WASM",
+    ),
 ];
 /// The profile of the workspace that guests are built with; also the name of its folder.
 const PROFILE: &str = "guest";

@@ -39,7 +39,9 @@ pub(super) fn read(path: &Path, text: &str, report: &Report) -> Vec<Variable> {
             continue;
         };
         let place = place(name);
-        let before = line_of.insert(name, lines.len()).and_then(|before| lines.get_mut(before));
+        let before = line_of
+            .insert(name, lines.len())
+            .and_then(|before| lines.get_mut(before));
         if let Some(before) = before.and_then(Option::take) {
             report.warning(&before.place, format!("is not used: line {} sets it again", index + 1));
         }
