@@ -15,14 +15,15 @@ use std::process::{Command, ExitCode, Stdio};
 const TARGET: &str = "wasm32-wasip2";
 const PACKAGE: &str = "hookhost-webhook";
 const ARTIFACT: &str = "hookhost_webhook.wasm";
-/// The builds of the module: the features, the name of the copy, and the variable with its path.
+/// The builds of the module: the features, the name of the copy, and the variable with its path. The target directory keeps
+/// the last one, which is the one that most configurations load.
 const BUILDS: [(&str, &str, &str); 2] = [
-    ("component", "hookhost_webhook.wasm", "HOOKHOST_WEBHOOK_WASM"),
     (
         "component,all-functions",
         "hookhost_webhook_full.wasm",
         "HOOKHOST_WEBHOOK_FULL_WASM",
     ),
+    ("component", "hookhost_webhook.wasm", "HOOKHOST_WEBHOOK_WASM"),
 ];
 /// The profile of the workspace that guests are built with; also the name of its folder.
 const PROFILE: &str = "guest";
