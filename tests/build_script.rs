@@ -1,4 +1,4 @@
-//! The build script of the default module adds the compile target of modules, or prints what to install.
+//! The build script of the built-in module adds the compile target of modules, or prints what to install.
 //!
 //! The test compiles the script unchanged and runs it with fake `rustc`, `rustup` and `cargo`, so that no toolchain
 //! changes.

@@ -190,7 +190,7 @@ async fn python() {
     Client::connect(host.address, V, "k8").await.disconnect().await;
     for _ in 0..4 {
         let client = Client::connect(host.address, V, "k7").await;
-        // The default module prints its events to the terminal. This client disconnects without DISCONNECT. The next
+        // The built-in module prints its events to the terminal. This client disconnects without DISCONNECT. The next
         // one waits until that event is printed.
         let webhooks = &host.process.stdout;
         let mark = webhooks.mark();

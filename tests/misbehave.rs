@@ -1,7 +1,7 @@
 //! A misbehaving module affects only itself. Another module continues to deliver, MQTT clients continue to work, the
 //! host keeps its memory, and its log reports the fault.
 //!
-//! Each scene has two modules for the same events: the default module and `tests/guests/probe`, which does what
+//! Each scene has two modules for the same events: the built-in module and `tests/guests/probe`, which does what
 //! payloads request.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ struct Scene {
     host: Host,
     client: Client,
     resident: u64,
-    /// Payloads published so far. The default module has to deliver all of them.
+    /// Payloads published so far. The built-in module has to deliver all of them.
     published: Vec<String>,
 }
 

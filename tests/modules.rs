@@ -14,7 +14,7 @@ fn settings(url: &str, tag: &str, more: &str) -> String {
     format!("[config]\nurl = {url:?}\ntag = {tag:?}\ntopic = \"t/#\"\n{more}\n")
 }
 
-/// A host with the probe as its only module: it replaces the default module.
+/// A host with the probe as its only module: it replaces the built-in module.
 async fn probe(sink: &Sink, more: &str) -> Host {
     Setup::new()
         .modules()

@@ -244,7 +244,7 @@ async fn another_module_in_place_of_the_default_one_and_back() {
     let (topic, payload) = ("devices/k7/temp", r#"{"celsius": 41.5}"#);
     until_served(&mut client, &sink, "/default", topic, payload).await;
 
-    // Its settings appear first. The default module cannot read them and keeps running unchanged.
+    // Its settings appear first. The built-in module cannot read them and keeps running unchanged.
     let mark = host.log().mark();
     let settings = format!(
         "[config]\nurl = {:?}\nlimit = 40.0\ntopic = \"devices/{{device}}/temp\"\n",

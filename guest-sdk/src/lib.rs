@@ -113,7 +113,7 @@
 //! | [`time`] | local time and timestamps |
 //! | [`testing`] | events and a host for unit tests |
 //!
-//! The crate `hookhost-webhook` is the default module as a library, for modules that combine its rules with a body of
+//! The crate `hookhost-webhook` is the built-in module as a library, for modules that combine its rules with a body of
 //! their own.
 //!
 //! The crate builds for every target, so unit tests run natively. Only on `wasm32-wasip2` does it call a host.

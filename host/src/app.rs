@@ -38,7 +38,7 @@ const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// The host cannot start: an address is in use, or the default module rejects its configuration.
+/// The host cannot start: an address is in use, or the built-in module rejects its configuration.
 pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
     raise_file_limit();
     try_addresses(&loaded.config)?;
@@ -187,7 +187,7 @@ async fn serve(
     Ok(end)
 }
 
-/// Whether the default module may print. Its settings in the modules folder, or a replacement, may send webhooks to
+/// Whether the built-in module may print. Its settings in the modules folder, or a replacement, may send webhooks to
 /// another place.
 fn is_printing(modules: &modules::Handle) -> bool {
     let webhook = modules.state("webhook").and_then(|state| state.generation);
@@ -243,7 +243,7 @@ pub fn complete(mut refused: Refused) -> Vec<Problem> {
 }
 
 /// The errors in modules and in their configurations. Without `has_rules` the rules of the host are incomplete. The
-/// errors that the default module finds in them are then left out.
+/// errors that the built-in module finds in them are then left out.
 fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
     let engine = match wasm::Engine::new(&engine_settings(config)) {
         Ok(engine) => engine,

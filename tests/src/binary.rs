@@ -129,7 +129,7 @@ pub fn rust_example(name: &str) -> PathBuf {
     build_guest(&workspace().join("examples/Cargo.toml"), name)
 }
 
-/// The module that module-bench measures, built as the default module is.
+/// The module that module-bench measures, built as the built-in module is.
 pub fn bench_module() -> PathBuf {
     build_guest_in("guest", &workspace().join("Cargo.toml"), "hookhost-bench-guest")
 }

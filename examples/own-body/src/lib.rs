@@ -1,6 +1,6 @@
-//! The rules of the default module with another request body.
+//! The rules of the built-in module with another request body.
 //!
-//! The settings have the rule format of the default module. The body of each request is
+//! The settings have the rule format of the built-in module. The body of each request is
 //! `{"event":"temperature","client":"k7","topic":"devices/k7/temp","text":"21.5","at":"2026-09-21 14:13:21.002"}`.
 
 use hookhost_guest::{Event, Host, Interest, Module, Outcome, Problems};

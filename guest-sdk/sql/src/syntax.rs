@@ -10,6 +10,7 @@ use crate::value::arithmetic::Operator;
 pub struct Select {
     pub(crate) fields: Vec<Field>,
     pub(crate) foreach: Option<Foreach>,
+    pub(crate) calls_large: bool,
     pub(crate) warnings: Warnings,
 }
 
@@ -26,6 +27,7 @@ pub(crate) struct Foreach {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
     pub(crate) test: Test,
+    pub(crate) calls_large: bool,
     pub(crate) warnings: Warnings,
 }
 
@@ -50,6 +52,11 @@ impl Select {
         self.foreach.is_none() && self.fields == [Field::All]
     }
 
+    /// Whether the clause calls a function that only a build with the feature `all-functions` has.
+    pub fn needs_all_functions(&self) -> bool {
+        self.calls_large
+    }
+
     /// Warnings about parts that are valid and hardly meant, such as functions that do not exist. `is_column` tells whether
     /// events have a column of a name.
     pub fn warnings<'w>(&'w self, is_column: impl Fn(&str) -> bool + 'w) -> impl Iterator<Item = &'w SqlError> {
@@ -58,6 +65,11 @@ impl Select {
 }
 
 impl Condition {
+    /// As [`Select::needs_all_functions`].
+    pub fn needs_all_functions(&self) -> bool {
+        self.calls_large
+    }
+
     /// Warnings about parts that are valid and hardly meant, such as a text in double quotes. `is_column` tells whether
     /// events have a column of a name.
     pub fn warnings<'w>(&'w self, is_column: impl Fn(&str) -> bool + 'w) -> impl Iterator<Item = &'w SqlError> {

@@ -4,7 +4,7 @@
 //! The bindings contain generated code for the same task, but as one function with every case of
 //! [`Detail`](crate::event::Detail), which compiles to some 400 kB of machine code. Here each type is read by a function of
 //! its own, directly to its final place. The reason is the time that the host needs to compile a module. Measured with
-//! the default module:
+//! the built-in module:
 //!
 //! | | this code | generated code |
 //! | --- | --- | --- |

@@ -1,6 +1,6 @@
 //! JSON text, written directly into a buffer.
 //!
-//! The default module builds a body for every event. For speed it uses neither a tree of values nor a formatter. The text
+//! The built-in module builds a body for every event. For speed it uses neither a tree of values nor a formatter. The text
 //! is the same as that of serde_json.
 
 /// The text before the first value of an object: `{"name":`.
@@ -19,13 +19,27 @@ macro_rules! next {
 
 pub(crate) use {first, next};
 
-pub(crate) use hookhost_sql::json::{push_bool, push_emqx_escaped, push_escaped, push_number, push_string, text_of};
+pub(crate) use hookhost_sql::json::{
+    push_bool, push_emqx_escaped, push_emqx_string, push_escaped, push_number, push_string, text_of,
+};
 
 /// Writes an object. `key` is the text before each value, made with [`first`] or [`next`].
-#[derive(Debug, Default)]
-pub(crate) struct ObjectWriter(pub(crate) String);
+#[derive(Debug)]
+pub(crate) struct ObjectWriter(pub(crate) String, fn(&mut String, &str));
+
+/// Writes strings as serde_json does.
+impl Default for ObjectWriter {
+    fn default() -> ObjectWriter {
+        ObjectWriter(String::new(), push_string)
+    }
+}
 
 impl ObjectWriter {
+    /// Writes strings as EMQX does.
+    pub(crate) fn of_emqx() -> ObjectWriter {
+        ObjectWriter(String::new(), push_emqx_string)
+    }
+
     /// An integer.
     pub(crate) fn number(&mut self, key: &str, value: impl itoa::Integer) {
         self.0.push_str(key);
@@ -41,16 +55,21 @@ impl ObjectWriter {
     /// A string.
     pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.0.push_str(key);
-        push_string(&mut self.0, value);
+        self.string(value);
     }
 
     /// A string, or null.
     pub(crate) fn optional(&mut self, key: &str, value: Option<&str>) {
         self.0.push_str(key);
         match value {
-            Some(value) => push_string(&mut self.0, value),
+            Some(value) => self.string(value),
             None => self.0.push_str("null"),
         }
+    }
+
+    /// A string without a key.
+    pub(crate) fn string(&mut self, value: &str) {
+        self.1(&mut self.0, value);
     }
 
     /// Text that is already JSON.

@@ -1,4 +1,4 @@
-//! The default module: webhook rules, and the request bodies that RMQTT, EMQX 4, EMQX 5 and NanoMQ send.
+//! The built-in module: webhook rules, and the request bodies that RMQTT, EMQX 4, EMQX 5 and NanoMQ send.
 //!
 //! [`Webhook`] is the complete module. A module that combines the rules with a body of its own uses [`Rules`]:
 //!
@@ -65,7 +65,7 @@ pub use words::event_name;
 use hookhost_guest::{Event, Host, Interest, Module, Outcome, Problems};
 use serde_json::Value;
 
-/// The default module. Its rules say which events are sent to which URLs. The body of a request has the format of a
+/// The built-in module. Its rules say which events are sent to which URLs. The body of a request has the format of a
 /// broker, is a CloudEvent, or is a template that the user has written.
 ///
 /// [`Rules::parse`] describes the settings.

@@ -1,4 +1,4 @@
-//! Builds the default module for `wasm32-wasip2`, to be embedded in the binary. Adds that target to the toolchain if it is
+//! Builds the built-in module for `wasm32-wasip2`, to be embedded in the binary. Adds that target to the toolchain if it is
 //! missing.
 //!
 //! The results are copies in `OUT_DIR`, whose paths the crate finds in the variables of [`BUILDS`]. The module has a target
@@ -15,10 +15,15 @@ use std::process::{Command, ExitCode, Stdio};
 const TARGET: &str = "wasm32-wasip2";
 const PACKAGE: &str = "hookhost-webhook";
 const ARTIFACT: &str = "hookhost_webhook.wasm";
-/// The builds of the module: the features, the name of the copy, and the variable with its path.
+/// The builds of the module: the features, the name of the copy, and the variable with its path. The target directory keeps
+/// the last one, which is the one that most configurations load.
 const BUILDS: [(&str, &str, &str); 2] = [
+    (
+        "component,all-functions",
+        "hookhost_webhook_full.wasm",
+        "HOOKHOST_WEBHOOK_FULL_WASM",
+    ),
     ("component", "hookhost_webhook.wasm", "HOOKHOST_WEBHOOK_WASM"),
-    ("component,jq", "hookhost_webhook_jq.wasm", "HOOKHOST_WEBHOOK_JQ_WASM"),
 ];
 /// The profile of the workspace that guests are built with; also the name of its folder.
 const PROFILE: &str = "guest";
@@ -128,7 +133,7 @@ fn printed(rustc: &OsStr, arguments: &[&str]) -> Result<PathBuf, String> {
 }
 
 fn add_target() -> Result<(), String> {
-    let reason = format!("the default module is WebAssembly, and this Rust toolchain lacks the target {TARGET}");
+    let reason = format!("the built-in module is WebAssembly, and this Rust toolchain lacks the target {TARGET}");
     let output = match Command::new("rustup").args(["target", "add", TARGET]).output() {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -189,7 +194,7 @@ fn build(root: &Path, target_dir: &Path, features: &str) -> Result<(), String> {
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     if !status.success() {
         return Err(format!(
-            "the default module did not build ({status}); the errors are above"
+            "the built-in module did not build ({status}); the errors are above"
         ));
     }
     Ok(())

@@ -165,7 +165,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     let config = loaded.config.clone();
     let ended = app::run(loaded, origin, record.settings());
     if ended.as_ref().is_err_and(|error| error.is::<reload::StartError>()) {
-        // The default module may not be the only one with errors.
+        // The built-in module may not be the only one with errors.
         let problems = app::check(&config);
         if !problems.is_empty() {
             return refuse(&problems);

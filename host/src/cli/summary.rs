@@ -29,7 +29,7 @@ pub(super) struct Summary {
     admin: String,
 }
 
-/// Rules of the default module.
+/// Rules of the built-in module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Rules {
     count: usize,

@@ -11,7 +11,7 @@
 //!
 //! All problems are reported at once, each with its key and place and never with its value. An unknown key is a
 //! problem, and the report names the nearest known key. A [`Config`] needs no further checks, except for rules, which
-//! the default module checks. [`read`] is pure; [`load()`] reads the files for it.
+//! the built-in module checks. [`read`] is pure; [`load()`] reads the files for it.
 
 mod broker;
 mod destinations;
@@ -56,7 +56,7 @@ pub struct Config {
     pub broker: EngineSettings,
     /// The name and number of this host in events.
     pub node: event::Node,
-    /// The configuration of the default module.
+    /// The configuration of the built-in module.
     pub webhook: Webhook,
     /// The source of the other modules.
     pub modules: Modules,

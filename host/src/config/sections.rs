@@ -45,7 +45,7 @@ pub(super) fn node(mut at: Section<'_>, format: Option<&str>) -> Node {
 /// `[modules]`: the source of modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Modules {
-    /// The folder of `NAME.wasm` and `NAME.toml`. Without a folder there is only the default module.
+    /// The folder of `NAME.wasm` and `NAME.toml`. Without a folder there is only the built-in module.
     pub dir: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! `[webhook]`: the configuration of the default module, as canonical rules.
+//! `[webhook]`: the configuration of the built-in module, as canonical rules.
 //!
 //! The module checks the rules and reports problems with their keys. Here the rules become JSON, and URLs are checked,
 //! because the host sends to them.
@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json, json};
 /// The URL of webhooks if none is given.
 const TERMINAL: &str = "stdout:";
 
-/// The configuration of the default module.
+/// The configuration of the built-in module.
 #[derive(Clone, PartialEq)]
 pub struct Webhook {
     /// Canonical rules: `{"urls": […], "rule": {"<event>": [{"action": …, "topics": […], "urls": […]}]}, "format": …}`

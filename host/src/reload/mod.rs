@@ -37,7 +37,7 @@ use watcher::{Asker, FolderWatcher, Reason};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The modules folder cannot be listed, or the default module does not load.
+    /// The modules folder cannot be listed, or the built-in module does not load.
     #[error("modules cannot be started")]
     Modules(#[from] LoadError),
     /// The modules folder cannot be watched.
@@ -88,7 +88,7 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces
+    /// [`StartError`] if the built-in module in the binary rejects its configuration (unless a `webhook.wasm` replaces
     /// it), or if the folder exists but cannot be listed. Nothing runs then.
     pub(crate) fn start(
         configuration: Configuration,

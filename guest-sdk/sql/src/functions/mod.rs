@@ -4,24 +4,32 @@
 //! slices in the order in which the documentation lists them. A function gets its arguments evaluated; it must not panic,
 //! whatever they are. It returns [`Failure::argument`] if it does not accept them; the rule then sends nothing for the
 //! event.
+//!
+//! Functions that need much code, such as regular expressions and `jq`, are only in builds with the feature
+//! `all-functions`: [`LARGE`] has their names. A module whose rules call none of them can be a third as large.
 
+#[cfg(feature = "all-functions")]
 mod bits;
 mod calendar;
 mod clusters;
 mod columns;
+#[cfg(feature = "all-functions")]
 mod compress;
 mod conversions;
 mod dates;
 mod encode;
+#[cfg(feature = "all-functions")]
 mod format;
+#[cfg(feature = "all-functions")]
 mod hash;
 mod joining;
 mod lists;
 mod maps;
 mod math;
 mod page;
+#[cfg(feature = "all-functions")]
 mod patterns;
-#[cfg(feature = "jq")]
+#[cfg(feature = "all-functions")]
 mod query;
 mod system;
 mod terms;
@@ -79,23 +87,57 @@ use function;
 /// All functions, by theme.
 pub const THEMES: &[Theme] = &[
     math::THEME,
+    #[cfg(feature = "all-functions")]
     bits::THEME,
     types::THEME,
     conversions::THEME,
     texts::THEME,
     joining::THEME,
+    #[cfg(feature = "all-functions")]
     format::THEME,
+    #[cfg(feature = "all-functions")]
     patterns::THEME,
     lists::THEME,
     maps::THEME,
     encode::THEME,
+    #[cfg(feature = "all-functions")]
     hash::THEME,
+    #[cfg(feature = "all-functions")]
     compress::THEME,
     dates::THEME,
     columns::THEME,
     system::THEME,
-    #[cfg(feature = "jq")]
+    #[cfg(feature = "all-functions")]
     query::THEME,
+];
+
+/// The names of the functions that only a build with the feature `all-functions` has, sorted.
+pub const LARGE: &[&str] = &[
+    "bitand",
+    "bitnot",
+    "bitor",
+    "bitsize",
+    "bitsl",
+    "bitsr",
+    "bitxor",
+    "bytesize",
+    "gunzip",
+    "gzip",
+    "hash",
+    "jq",
+    "md5",
+    "regex_extract",
+    "regex_match",
+    "regex_replace",
+    "sha",
+    "sha256",
+    "sprintf",
+    "sprintf_s",
+    "subbits",
+    "unzip",
+    "zip",
+    "zip_compress",
+    "zip_uncompress",
 ];
 
 /// Functions of EMQX that are not here, each with the reason.
@@ -115,6 +157,7 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
 pub(crate) fn why_missing(name: &str) -> String {
     match ELSEWHERE.iter().find(|(known, _)| *known == name) {
         Some((name, reason)) => format!("{name} is not supported: it {reason}"),
+        None if LARGE.contains(&name) => format!("this build lacks {name}: it has not the feature `all-functions`"),
         None => "there is no function with this name".to_owned(),
     }
 }
@@ -156,6 +199,27 @@ mod tests {
             .collect();
         names.sort_unstable();
         assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
+    }
+
+    #[test]
+    fn large_functions_are_those_of_the_feature() {
+        assert!(LARGE.is_sorted());
+        for name in LARGE {
+            assert_eq!(find(name).is_some(), cfg!(feature = "all-functions"), "{name}");
+        }
+        #[cfg(feature = "all-functions")]
+        for theme in [
+            bits::THEME,
+            compress::THEME,
+            format::THEME,
+            hash::THEME,
+            patterns::THEME,
+            query::THEME,
+        ] {
+            for function in theme.functions {
+                assert!(LARGE.contains(&function.name), "{}", function.name);
+            }
+        }
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub fn page() -> String {
 
 #[cfg(test)]
 mod tests {
-    /// After a change of the table: `cargo run -p hookhost-sql --features jq --example functions > docs/functions.md`.
-    #[cfg(feature = "jq")]
+    /// After a change of the table: `cargo run -p hookhost-sql --features all-functions --example functions > docs/functions.md`.
+    #[cfg(feature = "all-functions")]
     #[test]
     fn the_page_is_up_to_date() {
         assert!(

@@ -14,6 +14,7 @@ impl Parser<'_> {
         Ok(Select {
             fields,
             foreach: None,
+            calls_large: std::mem::take(&mut self.calls_large),
             warnings,
         })
     }
@@ -33,6 +34,7 @@ impl Parser<'_> {
         Ok(Select {
             fields,
             foreach: Some(Foreach { each, condition }),
+            calls_large: std::mem::take(&mut self.calls_large),
             warnings,
         })
     }
@@ -41,7 +43,11 @@ impl Parser<'_> {
     pub(crate) fn condition(&mut self) -> Result<Condition, SqlError> {
         let test = self.test()?;
         let warnings = std::mem::take(&mut self.warnings);
-        Ok(Condition { test, warnings })
+        Ok(Condition {
+            test,
+            calls_large: std::mem::take(&mut self.calls_large),
+            warnings,
+        })
     }
 
     fn fields(&mut self) -> Result<Vec<Field>, SqlError> {

@@ -169,6 +169,7 @@ impl Parser<'_> {
             [Step::Key(name)] if path.name == MODULE => Some(name),
             _ => None,
         };
+        self.calls_large |= name.is_some_and(|name| functions::LARGE.contains(&name.as_str()));
         let function = name.and_then(|name| functions::find(name));
         let fitting = function.filter(|function| function.arguments.contains(&arguments.len()));
         if fitting.is_none() {

@@ -62,6 +62,8 @@ pub(crate) struct Parser<'t> {
     at: usize,
     /// The nesting that is left.
     depth: usize,
+    /// Whether there is a call of one of [`functions::LARGE`](crate::functions::LARGE).
+    calls_large: bool,
     warnings: Warnings,
 }
 
@@ -73,6 +75,7 @@ impl<'t> Parser<'t> {
             tokens: tokens(text)?,
             at: 0,
             depth: MAX_DEPTH,
+            calls_large: false,
             warnings: Warnings::default(),
         })
     }

@@ -43,24 +43,3 @@ fn without_zeros(mut text: String) -> String {
     }
     text
 }
-
-/// Formats a float with as few digits as possible, as Erlang prints it: `1.0e3`, `100.0`, `1.0e-4`.
-pub(crate) fn shortest(number: f64) -> String {
-    let scientific = format!("{number:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else {
-        return scientific;
-    };
-    let point = if mantissa.contains('.') { "" } else { ".0" };
-    let scientific = format!("{mantissa}{point}e{exponent}");
-    if number.abs() >= (1_u64 << 53) as f64 {
-        return scientific;
-    }
-    // Display never writes an exponent.
-    let decimal = format!("{number}");
-    let decimal = if decimal.contains('.') { decimal } else { decimal + ".0" };
-    if decimal.len() <= scientific.len() {
-        decimal
-    } else {
-        scientific
-    }
-}

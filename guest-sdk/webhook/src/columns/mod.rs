@@ -23,7 +23,7 @@ use crate::key::RuleKey;
 use crate::records::{EventRecords, requested_client_id};
 use crate::rules::Rule;
 use crate::sql::{Columns, Value};
-use hookhost_guest::event::{Address, Client, Delivery, Detail, Event, Message, Node, Origin, Subscription};
+use hookhost_guest::event::{Address, Client, Detail, DropReason, Event, Message, Node, Origin, Subscription};
 use names::PING;
 use values::{attributes, host_of, name_of, properties};
 
@@ -134,7 +134,7 @@ impl<'e> Row<'e> {
             "id" => field!(self, "id"),
             "flags" => self.flags(),
             "publish_received_at" => field!(self, "publish_received_at"),
-            "pub_props" => event.message().map(|message| publish_properties(message, event.delivery())).into(),
+            "pub_props" => event.message().map(|message| publish_properties(message, self.subscription_ids())).into(),
             "from_clientid" => self.from().map(|publisher| publisher.id.as_str()).into(),
             "from_username" => self.from().and_then(|publisher| publisher.username.as_deref()).into(),
             "puback_props" => match &event.detail {
@@ -240,6 +240,19 @@ impl<'e> Row<'e> {
             .into()
     }
 
+    /// The identifiers of the subscriptions that a delivered message matches. EMQX does not know them when it drops a message
+    /// for the client that published it.
+    fn subscription_ids(&self) -> &'e [u32] {
+        let event = self.event();
+        let is_no_local = event
+            .dropped()
+            .is_some_and(|dropped| dropped.reason == DropReason::NoLocal);
+        let delivery = event.delivery().filter(|_| !is_no_local);
+        delivery
+            .and_then(|delivery| delivery.subscription_ids.as_deref())
+            .unwrap_or_default()
+    }
+
     /// The publisher of a delivered message.
     fn from(&self) -> Option<&'e Client> {
         self.event().delivery().map(|delivery| &delivery.message.publisher)
@@ -337,9 +350,8 @@ fn subscription_properties(subscription: &Subscription) -> Value<'_> {
 }
 
 /// The properties of a message, and for a delivery the identifiers of the subscriptions that it matches.
-fn publish_properties<'e>(message: &'e Message, delivery: Option<&'e Delivery>) -> Value<'e> {
-    let ids = delivery.and_then(|delivery| delivery.subscription_ids.as_deref());
-    with_identifiers(properties(message.properties.as_ref()), ids.unwrap_or_default())
+fn publish_properties<'e>(message: &'e Message, subscription_ids: &[u32]) -> Value<'e> {
+    with_identifiers(properties(message.properties.as_ref()), subscription_ids)
 }
 
 /// Adds identifiers of subscriptions: a number, or a list if there are several.

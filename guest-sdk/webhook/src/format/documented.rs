@@ -22,7 +22,10 @@ pub(super) enum Page {
 /// The body for an event; `None` if the documentation has no body for the event under this key.
 pub(super) fn body(page: Page, key: RuleKey, rule: &Rule, event: &Event) -> Option<Body> {
     let mut writer = DocumentedBody {
-        out: ObjectWriter::default(),
+        out: match page {
+            Page::Emqx4 => ObjectWriter::of_emqx(),
+            Page::Nanomq => ObjectWriter::default(),
+        },
         page,
         encoding: rule.shape.payload_encoding,
     };

@@ -202,7 +202,7 @@ impl Rules {
         })
     }
 
-    /// The requests of the default module for an event: one for each matching rule and each of its URLs, in the order of
+    /// The requests of the built-in module for an event: one for each matching rule and each of its URLs, in the order of
     /// the configuration and in the format of the rule. After them, those for the further events of each format.
     pub fn webhooks(&self, event: &Event) -> Outcome {
         let content = |matched: &MatchedEvent<'_>| matched.rule.shape.format.implementation().content(matched);

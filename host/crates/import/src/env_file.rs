@@ -3,6 +3,7 @@
 //! A line that begins with `#` is a comment, and so is the rest of a line after a blank and `#`. Quotes around a value are
 //! taken away; in double quotes, `\\`, `\"`, `\n`, `\r` and `\t` are escapes. `export` before a name is allowed.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use hookhost_settings::{Place, Report};
@@ -16,7 +17,9 @@ pub(super) struct Variable {
 }
 
 pub(super) fn read(path: &Path, text: &str, report: &Report) -> Vec<Variable> {
-    let mut variables: Vec<Variable> = Vec::new();
+    // A variable that is set again is taken out of its earlier line.
+    let mut lines: Vec<Option<Variable>> = Vec::new();
+    let mut line_of: HashMap<&str, usize> = HashMap::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -36,18 +39,19 @@ pub(super) fn read(path: &Path, text: &str, report: &Report) -> Vec<Variable> {
             continue;
         };
         let place = place(name);
-        let value = value_of(value);
-        if let Some(before) = variables.iter().find(|known| known.name == name) {
+        let before = line_of
+            .insert(name, lines.len())
+            .and_then(|before| lines.get_mut(before));
+        if let Some(before) = before.and_then(Option::take) {
             report.warning(&before.place, format!("is not used: line {} sets it again", index + 1));
         }
-        variables.retain(|known| known.name != name);
-        variables.push(Variable {
+        lines.push(Some(Variable {
             name: name.to_owned(),
-            value,
+            value: value_of(value),
             place,
-        });
+        }));
     }
-    variables
+    lines.into_iter().flatten().collect()
 }
 
 /// A value without quotes and comment.

@@ -306,7 +306,7 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
             );
         }
     }
-    // RMQTT's rules have hookhost's own form, and the default module checks them; those of EMQX 5 are checked one by one.
+    // RMQTT's rules have hookhost's own form, and the built-in module checks them; those of EMQX 5 are checked one by one.
     if matches!(broker, Broker::Emqx4 | Broker::Nanomq) {
         verify::verify(&settings, &origins, &report);
     }

@@ -1,4 +1,4 @@
-//! The imported rules, checked as the default module will check them.
+//! The imported rules, checked as the built-in module will check them.
 //!
 //! The readers check what they take over where it is given. What only the module knows (placeholders, columns of SQL) is
 //! checked here, before anything starts, so that the problem names the place in the broker's file. The module itself

@@ -3,6 +3,9 @@
 //! A value extends to the end of its line, `#` included; a comment is a line that begins with `#`. Of repeated keys the last
 //! one counts. The two brokers share the rules: `web.hook.rule.<hook>.<event>.<n> = {"action": …, "topic": …}`.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use hookhost_shared::nearest::nearest;
 use serde_json::Value as Json;
 
@@ -198,16 +201,16 @@ fn cause(error: &serde_json::Error) -> String {
 
 /// Drops rules that repeat an earlier one: the broker registers them once.
 pub(super) fn without_repetition(report: &Report, rules: Vec<Rule>) -> Vec<Rule> {
-    let mut kept: Vec<Rule> = Vec::new();
-    for rule in rules {
-        let same = |known: &&Rule| known.event == rule.event && known.topics == rule.topics;
-        match kept.iter().find(same) {
-            Some(known) => {
-                let text = format!("repeats {} and is ignored", known.place.key);
-                report.warning(&rule.place, text);
-            }
-            None => kept.push(rule),
+    let mut known: HashMap<(&'static str, Vec<String>), String> = HashMap::new();
+    let is_first = |rule: &Rule| match known.entry((rule.event, rule.topics.clone())) {
+        Entry::Occupied(first) => {
+            report.warning(&rule.place, format!("repeats {} and is ignored", first.get()));
+            false
         }
-    }
-    kept
+        Entry::Vacant(entry) => {
+            entry.insert(rule.place.key.clone());
+            true
+        }
+    };
+    rules.into_iter().filter(is_first).collect()
 }

@@ -11,7 +11,7 @@ use hookhost_settings::Places;
 /// The part of the host's configuration that modules get and that may change while they run.
 #[derive(Clone)]
 pub struct ReloadableSettings {
-    /// Configuration of the default module unless `webhook.toml` has a `[config]`.
+    /// Configuration of the built-in module unless `webhook.toml` has a `[config]`.
     pub webhook_config: Value,
     /// The position of its keys, for the place of an error.
     pub places: Arc<Places>,
@@ -40,7 +40,7 @@ pub struct Desired {
 pub enum DesiredConfiguration {
     /// It was not read again: the last one stays active.
     Unread,
-    /// It is valid so far. If the default module rejects it, the previous one stays active.
+    /// It is valid so far. If the built-in module rejects it, the previous one stays active.
     Valid(ReloadableSettings),
     /// It has these errors. The previous one stays active.
     Invalid(Vec<String>),
@@ -82,7 +82,7 @@ pub enum ConfigurationOutcome {
     Unchanged,
     /// The modules use it.
     Active,
-    /// It has these errors, its own or those that the default module found. Modules use the previous one.
+    /// It has these errors, its own or those that the built-in module found. Modules use the previous one.
     Rejected(Vec<String>),
 }
 

@@ -59,7 +59,7 @@ impl Handle {
         self.0.apply(desired)
     }
 
-    /// The errors that the default module finds in settings, without activating them. Blocks as
+    /// The errors that the built-in module finds in settings, without activating them. Blocks as
     /// [`apply`](Handle::apply).
     pub fn check(&self, settings: ReloadableSettings, folder: &FolderListing) -> Vec<Problem> {
         self.0.check(settings, folder)

@@ -15,7 +15,7 @@
 //! **Guarantees.** A file that does not load changes nothing, and the log reports why. Exactly one generation handles
 //! each event that a queue has accepted, or the event is counted with the reason ([`Counts`]). Events of one client are
 //! handled in order. A trap affects only the event that causes it. A module can send only to places in its grants. The
-//! default module `webhook` is part of the binary. A `webhook.wasm` in the folder replaces it until the file is
+//! built-in module `webhook` is part of the binary. A `webhook.wasm` in the folder replaces it until the file is
 //! removed.
 //!
 //! [`Handle::apply`] is the only entry: the caller passes the desired state ([`Desired`]), which is the files of the
@@ -78,7 +78,7 @@ use hookhost_wasm::Engine;
 /// What modules need to know of their host, and the defaults of their own settings.
 #[derive(Clone)]
 pub struct Settings {
-    /// The modules folder, which may appear later. With `None` there is only the default module.
+    /// The modules folder, which may appear later. With `None` there is only the built-in module.
     pub dir: Option<PathBuf>,
     /// The name of the host's node, which modules receive.
     pub node: Node,
@@ -146,7 +146,7 @@ impl Modules {
     ///
     /// # Errors
     ///
-    /// [`LoadError`] if the default module in the binary rejects its configuration (unless a `webhook.wasm` replaces
+    /// [`LoadError`] if the built-in module in the binary rejects its configuration (unless a `webhook.wasm` replaces
     /// it). Nothing runs then.
     pub fn start(
         settings: Settings,

@@ -1,4 +1,4 @@
-//! Whole modules: real folders, the real engine, the default module and small modules in WebAssembly text.
+//! Whole modules: real folders, the real engine, the built-in module and small modules in WebAssembly text.
 
 mod failing;
 mod files;
@@ -74,7 +74,7 @@ fn rules_toml(url: &str) -> String {
     )
 }
 
-/// The default module with other bytes: it has one more custom section.
+/// The built-in module with other bytes: it has one more custom section.
 fn variant(number: u8) -> Vec<u8> {
     let mut bytes = WEBHOOK.to_vec();
     bytes.extend([0, 3, 1, b'v', number]);
@@ -375,5 +375,5 @@ fn check_reports_everything_and_starts_nothing() {
     assert_eq!(keys, ["config.rules", "config.urlz"], "all at once");
     assert_eq!(reports.len(), 5);
     let missing = Modules::check(settings(Some(&dir.path().join("none")), json!({})), engine());
-    assert_eq!(missing.len(), 1, "the default module");
+    assert_eq!(missing.len(), 1, "the built-in module");
 }

@@ -17,7 +17,7 @@ pub(crate) fn memory(table: &mut Table, subject: &Subject, copies: u8) -> anyhow
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let cache = tempfile::tempdir()?;
-        // The first host compiles the default module.
+        // The first host compiles the built-in module.
         resident(subject, 0, cache.path()).await;
         let without = resident(subject, 0, cache.path()).await;
         let compiled = resident(subject, copies, cache.path()).await;

@@ -70,7 +70,7 @@ enum Part {
 const CONFIG: &str = r#"{"url":"http://127.0.0.1:5656/alerts","limit":40.0,"topic":"devices/{device}/temp"}"#;
 const HOT: &str = r#"{"celsius":41.5,"battery":80,"firmware":"1.14.2","rssi":-71.0} "#;
 const MILD: &str = r#"{"celsius":21.5,"battery":80,"firmware":"1.14.2","rssi":-71.0} "#;
-/// One rule of the default module.
+/// One rule of the built-in module.
 const RULES: &str =
     r#"{"urls":["http://127.0.0.1:5656/hook"],"rule":{"message_publish":[{"action":"message_publish"}]}}"#;
 
@@ -122,7 +122,7 @@ fn rust(table: &mut Table, cli: &Cli) -> anyhow::Result<()> {
             guest::events(table, name, &filter, &sample, cli.rounds)?;
             native::events::<hookhost_bench_guest::Filter>(table, name, CONFIG, &sample, cli.rounds)?;
         }
-        let name = "default module";
+        let name = "built-in module";
         guest::events(table, name, &webhook, &hot, cli.rounds)?;
         native::events::<hookhost_webhook::Webhook>(table, name, RULES, &hot, cli.rounds)?;
     }

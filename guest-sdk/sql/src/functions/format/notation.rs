@@ -4,7 +4,6 @@
 //! Texts here have one character for each byte, as Erlang's Latin-1.
 
 use crate::value::Value;
-use crate::value::decimal::shortest;
 
 /// Columns that the values of objects are indented by, below their name.
 const VALUE_INDENT: usize = 4;
@@ -411,5 +410,26 @@ impl Items<(Node, Node)> for MapItems {
 
     fn width(&self, _at: usize, _before: usize, written: usize) -> usize {
         written
+    }
+}
+
+/// Formats a float with as few digits as possible, as Erlang prints it: `1.0e3`, `100.0`, `1.0e-4`.
+fn shortest(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific;
+    };
+    let point = if mantissa.contains('.') { "" } else { ".0" };
+    let scientific = format!("{mantissa}{point}e{exponent}");
+    if number.abs() >= (1_u64 << 53) as f64 {
+        return scientific;
+    }
+    // Display never writes an exponent.
+    let decimal = format!("{number}");
+    let decimal = if decimal.contains('.') { decimal } else { decimal + ".0" };
+    if decimal.len() <= scientific.len() {
+        decimal
+    } else {
+        scientific
     }
 }

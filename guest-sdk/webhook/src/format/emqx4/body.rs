@@ -7,7 +7,7 @@
 
 use crate::encoding::Encoding;
 use crate::format::emqx::{self, EmqxVersion};
-use crate::json::{ObjectWriter, first, next, push_number, push_string};
+use crate::json::{ObjectWriter, first, next, push_number};
 use crate::key::RuleKey;
 use crate::records::{ConnectStep, requested_client_id};
 use crate::rules::Rule;
@@ -23,7 +23,7 @@ const FIXED: usize = 256;
 /// `node` is the name of the host's node, for clients that are not on another one.
 pub(super) fn body(key: RuleKey, rule: &Rule, event: &Event, node: &str) -> Option<Body> {
     let mut body = Emqx4Body {
-        out: ObjectWriter::default(),
+        out: ObjectWriter::of_emqx(),
         node,
         encoding: rule.shape.payload_encoding,
         version: rule.shape.emqx_version.unwrap_or(EmqxVersion::V4_4),
@@ -156,7 +156,7 @@ impl Emqx4Body<'_> {
         let mut key = |out: &mut ObjectWriter, name: &str| {
             out.0.push(before);
             before = ',';
-            push_string(&mut out.0, name);
+            out.string(name);
             out.raw(":");
         };
         let out = &mut self.out;
@@ -170,7 +170,7 @@ impl Emqx4Body<'_> {
         }
         if let Some(group) = &subscription.group {
             key(out, "share");
-            push_string(&mut out.0, group);
+            out.string(group);
         }
         for (name, value) in [
             ("rh", subscription.retain_handling),
@@ -272,9 +272,9 @@ fn sub_props(out: &mut ObjectWriter, subscription: &Subscription) {
             }
             out.0.push(before);
             before = ',';
-            push_string(&mut out.0, name);
+            out.string(name);
             out.raw(":");
-            push_string(&mut out.0, value);
+            out.string(value);
         }
         out.raw("}");
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixtures::*;
 use crate::{RuleKey, Rules};
 use hookhost_guest::event::{
-    Delivery, Detail, DropReason, End, EndReason, Node, Properties, Property, Subscription, Unsubscription,
+    Delivery, Detail, DropReason, End, EndReason, Message, Node, Properties, Property, Subscription, Unsubscription,
 };
 use hookhost_guest::request::Body;
 use hookhost_guest::testing;
@@ -412,6 +412,35 @@ fn payloads() {
             let Body::Text(body) = body else { panic!("text") };
             assert!(body.contains(&format!("\"payload\":{expected},")), "{body}");
         }
+    }
+}
+
+#[test]
+fn control_characters_have_upper_case_digits_everywhere() {
+    let mut client = c1();
+    client.id = "c\u{b}".into();
+    client.username = Some("u\u{1f}".into());
+    let message = Message {
+        topic: "t/\u{1b}".into(),
+        publisher: client,
+        ..message(b"hello")
+    };
+    for (form, expected) in [
+        (
+            source(),
+            r#"{"ts":1790000001000,"topic":"t/\u001B","retain":false,"qos":1,"payload":"hello","node":"hookhost@127.0.0.1","from_username":"u\u001F","from_client_id":"c\u000B","action":"message_publish"}"#,
+        ),
+        (
+            documented(),
+            r#"{"action":"message_publish","from_client_id":"c\u000B","from_username":"u\u001F","topic":"t/\u001B","qos":1,"retain":false,"payload":"hello","ts":1790000001000}"#,
+        ),
+    ] {
+        check(
+            &form,
+            RuleKey::MessagePublish,
+            Detail::MessagePublish(message.clone()),
+            expected,
+        );
     }
 }
 

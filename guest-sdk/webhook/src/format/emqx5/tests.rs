@@ -464,6 +464,24 @@ fn wills_and_identifiers() {
             json!({"User-Property": {}, "Subscription-Identifier": expected})
         );
     }
+    for (reason, ids) in [(DropReason::NoLocal, None), (DropReason::QueueFull, Some(9))] {
+        let dropped = Detail::DeliveryDropped(DeliveryDrop {
+            delivery: Delivery {
+                subscription_ids: Some(vec![9]),
+                ..delivery(b"mine")
+            },
+            reason,
+            code: 0,
+            text: None,
+        });
+        let requests = requests(&source(), RuleKey::DeliveryDropped, json!({}), dropped);
+        let body: Value = serde_json::from_str(requests[0].body_str().unwrap()).unwrap();
+        assert_eq!(
+            body["pub_props"].get("Subscription-Identifier"),
+            ids.map(Value::from).as_ref(),
+            "{reason:?}"
+        );
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@
 
 mod settings;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use hookhost_settings::{Place, Report, Section, Table, Value, insert, merge};
@@ -213,13 +214,7 @@ fn one_for_each_event(rules: Vec<Rule>) -> Vec<Rule> {
         match merged.iter_mut().find(|known| known.event == rule.event) {
             // A rule without topics has all of them.
             Some(known) if known.topics.is_empty() || rule.topics.is_empty() => known.topics.clear(),
-            Some(known) => {
-                for topic in rule.topics {
-                    if !known.topics.contains(&topic) {
-                        known.topics.push(topic);
-                    }
-                }
-            }
+            Some(known) => known.topics.extend(rule.topics),
             None => merged.push(rule),
         }
     }
@@ -227,6 +222,8 @@ fn one_for_each_event(rules: Vec<Rule>) -> Vec<Rule> {
         if rule.topics.iter().any(|topic| topic == "#") {
             rule.topics.clear();
         }
+        let mut known = HashSet::new();
+        rule.topics.retain(|topic| known.insert(topic.clone()));
     }
     merged
 }

@@ -14,7 +14,7 @@ use hookhost_settings::Problem;
 use hookhost_settings::error_line;
 
 impl Controller {
-    /// Loads all modules of the folder, and the default module.
+    /// Loads all modules of the folder, and the built-in module.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Controller {
 
     /// Brings the modules to the desired state, as far as they load. Returns what was done.
     ///
-    /// The default module takes a new configuration first. If it rejects the configuration, all modules keep the
+    /// The built-in module takes a new configuration first. If it rejects the configuration, all modules keep the
     /// previous one.
     pub(in super::super) fn apply(&self, desired: Desired) -> Applied {
         let Desired {
@@ -84,7 +84,7 @@ impl Controller {
         applied
     }
 
-    /// Applies new settings to the default module. If it accepts them, all other modules get them, too.
+    /// Applies new settings to the built-in module. If it accepts them, all other modules get them, too.
     fn configure(
         &self,
         mut settings: ReloadableSettings,
@@ -182,7 +182,7 @@ impl Controller {
         Some(second)
     }
 
-    /// The errors that the default module finds in settings from the host's configuration.
+    /// The errors that the built-in module finds in settings from the host's configuration.
     pub(in super::super) fn check(&self, settings: ReloadableSettings, folder: &FolderListing) -> Vec<Problem> {
         let webhook = ModuleName::webhook();
         let compiled = {

@@ -37,7 +37,7 @@ pub(super) enum Configuration {
     Unread,
     /// It is unchanged.
     Unchanged,
-    /// The default module has been loaded with the new configuration, or has rejected it.
+    /// The built-in module has been loaded with the new configuration, or has rejected it.
     New,
     /// It has errors.
     Invalid,
@@ -87,7 +87,7 @@ fn action(name: &ModuleName, files: &Files<FileHash>, facts: &ModuleFacts, trigg
     }
     // A retry does not correct the configuration.
     let is_retried = trigger.retry && configuration != Configuration::Invalid && facts.needs_retry();
-    // After a configuration with errors, even the unchanged one is new to the default module.
+    // After a configuration with errors, even the unchanged one is new to the built-in module.
     let is_mended = configuration == Configuration::Unchanged && facts.is_rejected;
     if facts.seen.as_ref() != Some(files) || is_retried || is_mended {
         return Some(Action::Load(match (&facts.active, trigger.new_receivers) {
@@ -108,7 +108,7 @@ fn action(name: &ModuleName, files: &Files<FileHash>, facts: &ModuleFacts, trigg
     })
 }
 
-/// The action with which the default module takes a new configuration of the host. A module that was rolled back stays
+/// The action with which the built-in module takes a new configuration of the host. A module that was rolled back stays
 /// so, unless its files are new or a retry was requested.
 pub(super) fn configure(files: &Files<FileHash>, facts: &ModuleFacts, retry: bool) -> Action {
     let is_new = facts.seen.as_ref() != Some(files);

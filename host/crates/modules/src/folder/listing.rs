@@ -44,7 +44,7 @@ impl Listing<FileHash> {
 }
 
 impl<T: Clone> Listing<T> {
-    /// The files of one module. The default module may have no files.
+    /// The files of one module. The built-in module may have no files.
     pub(crate) fn of(&self, name: &ModuleName) -> Files<T> {
         self.0.get(name).cloned().unwrap_or_default()
     }

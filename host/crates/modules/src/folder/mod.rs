@@ -8,7 +8,7 @@
 //! it. The loader reads the file again and accepts it only with the same hash ([`Content::bytes`]). Code that has not
 //! been touched since it was hashed is not read again ([`Known`]).
 //!
-//! The default module `webhook` always exists. A `webhook.wasm` in the folder replaces the code in the binary.
+//! The built-in module `webhook` always exists. A `webhook.wasm` in the folder replaces the code in the binary.
 
 mod content;
 mod listing;
@@ -47,7 +47,7 @@ pub struct ModulesFolder {
 }
 
 impl ModulesFolder {
-    /// The folder, which may appear later. With `None` there is only the default module.
+    /// The folder, which may appear later. With `None` there is only the built-in module.
     pub fn new(dir: Option<PathBuf>) -> ModulesFolder {
         ModulesFolder {
             dir,

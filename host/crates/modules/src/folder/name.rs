@@ -31,7 +31,7 @@ impl FromStr for ModuleName {
 }
 
 impl ModuleName {
-    /// The default module.
+    /// The built-in module.
     pub(crate) const WEBHOOK: &str = "webhook";
 
     pub(crate) fn webhook() -> ModuleName {

@@ -40,7 +40,7 @@ impl Compiled {
         }
     }
 
-    /// Whether the code is from this file, or without a file from this build of the default module.
+    /// Whether the code is from this file, or without a file from this build of the built-in module.
     pub(super) fn is_from(&self, file: Option<&Content>, built_in: BuiltIn) -> bool {
         self.from == CodeSource::of(file, built_in)
     }

@@ -101,7 +101,7 @@ impl Loader {
         self.settings.stores.remove(name.borrow());
     }
 
-    /// Loads a module from its files. Loads the default module from the binary if its files have no code.
+    /// Loads a module from its files. Loads the built-in module from the binary if its files have no code.
     ///
     /// `compiled` is the active code: unchanged code is not compiled again. Takes as long as compiling does, seconds
     /// for a large module.

@@ -154,7 +154,7 @@ fn name(wasm: &Path) -> ModuleName {
         _ => '-',
     };
     let name: String = stem.chars().map(fit).collect();
-    // The fallback is the default module's name, which is always valid.
+    // The fallback is the built-in module's name, which is always valid.
     name.parse().unwrap_or_else(|_| ModuleName::webhook())
 }
 
