@@ -31,6 +31,7 @@
 //! assert_eq!(outcome.requests()[0].body_str(), Some("seen a/b"));
 //! ```
 
+mod batch;
 mod columns;
 mod encoding;
 mod event_fields;
@@ -51,6 +52,7 @@ mod system;
 mod template;
 mod words;
 
+pub use batch::Batch;
 pub use encoding::Encoding;
 pub use event_fields::EventFields;
 pub use fields::{Fields, Lookup, Path};

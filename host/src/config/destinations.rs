@@ -4,27 +4,26 @@
 //! (`bearer_env`). Files and environment are read with the rest of the configuration, so that all problems are found
 //! before anything starts. No problem repeats a secret.
 
-use std::path::Path;
+mod oauth2;
+mod sources;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use hookhost_delivery::{
-    Certificates, Destination, Destinations, Identity, PrivateKey, Secret, ServerName, SigningKey, Terms, Tls,
-    UrlPrefix, check_header, check_tls,
+    Certificates, Destination, Destinations, HttpVersion, Identity, PrivateKey, Secret, ServerName, SigningKey, Terms,
+    Tls, UrlPrefix, check_header, check_tls,
 };
-use hookhost_settings::{Files, Place, Section, Setting, Value};
+use hookhost_settings::{Place, Section, Setting, Value};
 
-use super::Environment;
 use super::sections::terms;
+use sources::{bytes_of_file, secret, text_of_file, variable};
 
-/// The sources of secrets.
-#[derive(Clone, Copy)]
-pub(super) struct Sources<'a> {
-    pub(super) files: &'a Files<'a>,
-    pub(super) environment: &'a Environment,
-}
+pub(super) use sources::Sources;
 
 /// All destinations. `defaults` are the settings of `[delivery]`.
 pub(super) fn read(mut at: Section<'_>, defaults: &Terms, sources: Sources<'_>) -> Destinations {
@@ -67,12 +66,19 @@ impl Reading<'_, '_> {
                 self.at.problem_of(key, "should have no webhook-…: signatures set them");
             }
         }
+        let oauth2 = self.oauth2();
+        if oauth2.is_some() && headers.iter().any(|(name, _)| name == "authorization") {
+            let text = "should not be set together with an authorization by `basic`, `bearer` or a header";
+            self.at.problem(place.below("oauth2").problem(text));
+        }
         let tls = self.tls(&urls);
+        self.check_http(&terms, &tls, &urls, &place);
+        let unix = self.unix(&terms, &urls);
         let first = urls.first()?;
         let in_clear = urls
             .iter()
             .find(|url| url.url().scheme() == "http" && !is_local(url.url()));
-        if in_clear.is_some() && !headers.is_empty() {
+        if in_clear.is_some() && unix.is_none() && (!headers.is_empty() || oauth2.is_some()) {
             let text = "sends its headers unencrypted, credentials too: its URL does not begin with https:";
             self.at.warning(place.problem(text));
         }
@@ -90,9 +96,45 @@ impl Reading<'_, '_> {
             urls,
             headers,
             signing,
+            oauth2: oauth2.map(Arc::new),
             tls,
+            unix,
             terms,
         })
+    }
+
+    /// Checks that the options of HTTP fit together.
+    fn check_http(&mut self, terms: &Terms, tls: &Tls, urls: &[UrlPrefix], place: &Place) {
+        let is_http2 = terms.http.version == HttpVersion::Http2;
+        let has_plain_url = urls.iter().any(|url| url.url().scheme() == "http");
+        if is_http2 && terms.http.proxy.is_some() && has_plain_url {
+            let text = "cannot reach its http: URLs over HTTP/2 and a proxy: set `proxy = \"off\"` or `http_version = \"1.1\"`";
+            self.at.problem(place.problem(text));
+        }
+        if is_http2 && tls.server_name.is_some() {
+            let text = "cannot use `tls.server_name` with HTTP/2, which would send this name in place of the host";
+            self.at.problem(place.problem(text));
+        }
+    }
+
+    /// The Unix socket of a destination.
+    fn unix(&mut self, terms: &Terms, urls: &[UrlPrefix]) -> Option<PathBuf> {
+        let path = self.at.path("unix")?;
+        if !path.is_absolute() {
+            self.at
+                .problem_of("unix", "should be an absolute path, such as \"/run/hooks.sock\"");
+        }
+        if cfg!(not(unix)) {
+            self.at.problem_of("unix", "is not supported on this system");
+        }
+        if urls.iter().any(|url| url.url().scheme() != "http") {
+            self.at.problem_of("unix", "needs `urls` that begin with http:");
+        }
+        if terms.http.proxy.is_some() || terms.http.version == HttpVersion::Http2 {
+            let text = "needs `http_version = \"1.1\"` and `proxy = \"off\"`";
+            self.at.problem_of("unix", text);
+        }
+        Some(path)
     }
 
     fn urls(&mut self, place: &Place) -> Vec<UrlPrefix> {
@@ -285,59 +327,6 @@ fn server_name(at: &mut Section<'_>, urls: &[UrlPrefix]) -> Option<ServerName> {
 fn check(at: &Section<'_>, place: &Place, tls: &Tls) {
     if let Err(error) = check_tls(tls) {
         at.problem(place.problem(format!("cannot be used: {error}")));
-    }
-}
-
-/// A secret by `KEY`, `KEY_file` or `KEY_env`, converted by `form`.
-fn secret(
-    at: &mut Section<'_>,
-    Sources { files, environment }: Sources<'_>,
-    key: &str,
-    form: impl Fn(&str) -> Result<String, String>,
-) -> Option<Secret> {
-    let shape = |text: String| match text.as_str() {
-        "" => Err("is empty".to_owned()),
-        text if text.contains(char::is_control) => Err("should have no control characters".to_owned()),
-        text => form(text).map(Secret::new),
-    };
-    let own = at.optional(key, |setting| setting.parse(|text| shape(text.to_owned())));
-    let file = at.optional(&format!("{key}_file"), |setting| {
-        setting.parse(|path| text_of_file(files, path).and_then(shape))
-    });
-    let variable = at.optional(&format!("{key}_env"), |setting| {
-        setting.parse(|name| variable(environment, name).and_then(shape))
-    });
-    let mut found = [own, file, variable].into_iter().flatten();
-    let (_, secret) = found.next()?;
-    for (place, _) in found {
-        at.problem(place.problem(format!("should be the only one: `{key}` is given in another way too")));
-    }
-    Some(secret)
-}
-
-/// The text of a file without surrounding blanks and line ends.
-fn text_of_file(files: &Files<'_>, path: &str) -> Result<String, String> {
-    let text = String::from_utf8(bytes_of_file(files, path)?).map_err(|_| format!("cannot read {path}: not UTF-8"))?;
-    match text.trim() {
-        "" => Err(format!("names {path}, which is empty")),
-        text => Ok(text.to_owned()),
-    }
-}
-
-fn bytes_of_file(files: &Files<'_>, path: &str) -> Result<Vec<u8>, String> {
-    match path {
-        "" => Err("is empty".to_owned()),
-        path => files(Path::new(path)).map_err(|error| format!("cannot read {path}: {error}")),
-    }
-}
-
-fn variable(environment: &Environment, name: &str) -> Result<String, String> {
-    match environment.get(name).map(|value| value.trim()) {
-        None => Err(format!(
-            "names the variable {name}, which the environment does not have"
-        )),
-        Some("") => Err(format!("names the variable {name}, which is empty")),
-        Some(value) => Ok(value.to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 
 use super::super::{Inputs, Loaded, Problem, TextFile, read_with};
 use super::*;
-use hookhost_delivery::{Destination, RetryOn, RetryPolicy};
+use hookhost_delivery::{ClientAuth, Compression, Destination, HttpOptions, HttpVersion, Proxy, RetryOn, RetryPolicy};
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -480,4 +480,138 @@ fn the_example_in_the_example_file_is_one() {
             .any(|line| line.contains("bearer_env: names the variable HOOK_TOKEN")),
         "{shown:#?}"
     );
+}
+
+#[test]
+fn options_of_http() {
+    let all = loaded(
+        r#"
+        [delivery]
+        proxy = "http://me:hidden@proxy:3128"
+        compression = "gzip"
+        [destinations.a]
+        urls = ["https://h/"]
+        http_version = "2"
+        [destinations.b]
+        urls = ["http://h/"]
+        proxy = "off"
+        compression = "off"
+        unix = "/run/h.sock"
+        "#,
+        &[],
+    );
+    let [a, b] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(
+        (a.terms.http.version, a.terms.http.compression, &a.unix),
+        (HttpVersion::Http2, Some(Compression::Gzip), &None)
+    );
+    assert_eq!(a.terms.http.proxy, Proxy::parse("http://me:hidden@proxy:3128").unwrap());
+    assert_eq!(b.terms.http, HttpOptions::default());
+    assert_eq!(b.unix, Some(PathBuf::from("/run/h.sock")));
+}
+
+#[test]
+fn options_of_http_that_do_not_fit_are_refused() {
+    for (keys, expected) in [
+        (
+            "proxy = \"socks5://hidden\"",
+            "f:3: destinations.d.proxy: should be \"off\", \"environment\" or the URL",
+        ),
+        ("http_version = \"3\"", "f:3: destinations.d.http_version: "),
+        ("http_version = 2", "f:3: destinations.d.http_version: "),
+        ("compression = \"br\"", "f:3: destinations.d.compression: "),
+        (
+            "unix = \"h.sock\"",
+            "f:3: destinations.d.unix: should be an absolute path",
+        ),
+        (
+            "unix = \"/h\"\nhttp_version = \"2\"",
+            "f:3: destinations.d.unix: needs `http_version = \"1.1\"`",
+        ),
+        (
+            "unix = \"/h\"\nproxy = \"environment\"",
+            "f:3: destinations.d.unix: needs `http_version = \"1.1\"`",
+        ),
+        (
+            "http_version = \"2\"\nproxy = \"http://p\"",
+            "f:1: destinations.d: cannot reach its http: URLs over HTTP/2 and a proxy",
+        ),
+        (
+            "http_version = \"2\"\ntls = { server_name = \"x\" }",
+            "f:1: destinations.d: cannot use `tls.server_name` with HTTP/2",
+        ),
+    ] {
+        let found = problems(&format!("[destinations.d]\nurls = [\"http://h/\"]\n{keys}\n"), &[]);
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{keys}: {found:?}");
+    }
+    let found = problems("[destinations.d]\nurls = [\"https://h/\"]\nunix = \"/h\"\n", &[]);
+    assert_eq!(found, ["f:3: destinations.d.unix: needs `urls` that begin with http:"]);
+}
+
+#[test]
+fn access_tokens() {
+    let text = r#"
+        [destinations.d]
+        urls = ["https://h/"]
+        [destinations.d.oauth2]
+        token_url = "https://id.example.com/token"
+        client_id = "me"
+        client_secret_file = "token"
+        scope = "hooks"
+        client_auth = "body"
+        parameters = { audience = "https://h/" }
+        timeout = "9s"
+        ca = "cert.pem"
+        "#;
+    let all = loaded(text, &[]);
+    let oauth2 = all[0].oauth2.as_deref().unwrap();
+    assert_eq!(oauth2.token_url, "https://id.example.com/token");
+    assert_eq!(
+        (oauth2.client_id.as_str(), oauth2.client_secret.expose()),
+        ("me", "hidden-token")
+    );
+    assert_eq!(
+        (oauth2.scope.as_deref(), oauth2.client_auth, oauth2.timeout),
+        (Some("hooks"), ClientAuth::Body, Duration::from_secs(9))
+    );
+    assert_eq!(oauth2.parameters, [("audience".to_owned(), "https://h/".to_owned())]);
+    assert!(oauth2.ca.is_some());
+    for (keys, expected) in [
+        (
+            "{}",
+            vec![
+                "f:3: destinations.d.oauth2: needs `client_id`",
+                "f:3: destinations.d.oauth2: needs `client_secret`",
+                "f:3: destinations.d.oauth2: needs `token_url`",
+            ],
+        ),
+        (
+            "{ token_url = \"hidden\", client_id = \"\", client_secret = \"hidden\", client_auth = \"x\" }",
+            vec![
+                "f:3: destinations.d.oauth2.client_auth: should be basic or body, but is \"x\"",
+                "f:3: destinations.d.oauth2.client_id: is empty",
+                "f:3: destinations.d.oauth2.token_url: should be a URL such as \"https://id.example.com/oauth2/token\"",
+            ],
+        ),
+        (
+            "{ token_url = \"https://u:hidden@h/\", client_id = \"a\", client_secret = \"hidden\", parameters = 1 }",
+            vec![
+                "f:3: destinations.d.oauth2.parameters: should be a table of names and values, but is an integer",
+                "f:3: destinations.d.oauth2.token_url: should have no user, password or fragment: use client_id and client_secret",
+            ],
+        ),
+        (
+            "{ token_url = \"https://h/\", client_id = \"a\", client_secret = \"hidden\" }\nbearer = \"hidden\"",
+            vec![
+                "f:1: destinations.d.oauth2: should not be set together with an authorization by `basic`, `bearer` or a header",
+            ],
+        ),
+    ] {
+        let mut found = problems(
+            &format!("[destinations.d]\nurls = [\"https://h/\"]\noauth2 = {keys}\n"),
+            &[],
+        );
+        found.sort();
+        assert_eq!(found, expected, "{keys}");
+    }
 }

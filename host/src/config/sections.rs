@@ -14,9 +14,9 @@ use hookhost_modules::Instances;
 use hookhost_settings::{Section, parse_duration};
 use {hookhost_delivery as delivery, hookhost_wasm as wasm};
 
-const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The name of the node in events.
@@ -186,6 +186,19 @@ pub(super) fn terms(at: &mut Section<'_>, d: &delivery::Terms) -> delivery::Term
         http_timeout: at.duration("http_timeout", d.http_timeout, MILLISECOND..=HOUR),
         connect_timeout: at.duration("connect_timeout", d.connect_timeout, MILLISECOND..=HOUR),
         retry: retry(at, &d.retry),
+        http: http_options(at, &d.http),
+    }
+}
+
+/// Version of HTTP, compression and proxy.
+fn http_options(at: &mut Section<'_>, d: &delivery::HttpOptions) -> delivery::HttpOptions {
+    let proxy = at.optional("proxy", |setting| {
+        setting.parse(|text| delivery::Proxy::parse(text).map_err(|error| error.to_string()))
+    });
+    delivery::HttpOptions {
+        version: at.choice("http_version", d.version, &delivery::HttpVersion::NAMES),
+        compression: at.choice("compression", d.compression, &delivery::Compression::NAMES),
+        proxy: proxy.map_or_else(|| d.proxy.clone(), |(_, proxy)| proxy),
     }
 }
 

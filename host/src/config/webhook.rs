@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ::url::Url;
-use hookhost_delivery::Destinations;
+use hookhost_delivery::{Batching, BatchingError, Destinations};
 use hookhost_import::Broker;
 use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, parse_duration, suggestion, url};
 use hookhost_webhook::{Format, RuleKey};
@@ -76,7 +76,7 @@ const TEXTS: [&str; 7] = [
 ];
 
 /// Tables among the settings for all rules.
-const TABLES: [&str; 3] = ["headers", "cloudevents_extensions", "variables"];
+const TABLES: [&str; 4] = ["headers", "cloudevents_extensions", "variables", "batch"];
 
 impl Webhook {
     /// Reads the section. Invalid values are reported and still passed to the module, so that it does not report them
@@ -211,6 +211,9 @@ fn shared(at: &mut Section<'_>) -> Map<String, Json> {
     let report = at.report();
     for key in TABLES {
         if let Some(setting) = at.whole_table(key) {
+            if key == "batch" {
+                check_batch(report, setting);
+            }
             shared.insert(key.to_owned(), setting.to_json(report, JsonDates::Invalid));
         }
     }
@@ -261,6 +264,9 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
         {
             report.problem(&setting.place, error);
         }
+        if let Some(setting) = fields.get("batch") {
+            check_batch(report, setting);
+        }
         let has_urls = match fields.get_mut("urls").map(|urls| &mut urls.value) {
             Some(Value::List(urls)) => {
                 urls.iter_mut().for_each(|url| check_url(report, url));
@@ -283,6 +289,18 @@ fn max_age(text: &str) -> Result<(), String> {
         Ok(age) if age.is_zero() => Err("should be longer than 0s".to_owned()),
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Checks the values of `batch`. The host applies them, and the module checks the keys.
+fn check_batch(report: &Report, setting: &Setting) {
+    let Value::Table(table) = &setting.value else { return };
+    for (key, setting) in table {
+        let value = setting.value.written().unwrap_or_default();
+        match format!("{key}={value}").parse::<Batching>() {
+            Ok(_) | Err(BatchingError::Key) => {}
+            Err(error) => report.problem(&setting.place, error.to_string()),
+        }
     }
 }
 

@@ -3,10 +3,13 @@
 use super::values::{object, once, text, texts, unknown_choice};
 use super::{Found, Reader};
 use hookhost_guest::Method;
+use serde_json::Value;
 
+use crate::batch::Batch;
 use crate::encoding::Encoding;
 use crate::format::{CloudEvents, CloudEventsMode, EmqxVersion, Format};
 use crate::order::Order;
+use crate::shape::Shape;
 use crate::template::{BodyTemplate, HeaderTemplate, Template, UrlTemplate};
 
 impl<'a> Reader<'a> {
@@ -48,6 +51,21 @@ impl<'a> Reader<'a> {
             Ok(order)
         });
         order.map_err(|error| self.problem(found, error)).ok()
+    }
+
+    /// Reads a table; `false` sends each request alone.
+    pub(super) fn batch(&mut self, found: &Found<'_>, shape: &Shape) -> Option<Batch> {
+        if found.value == &Value::Bool(false) {
+            return None;
+        }
+        let Some(table) = found.value.as_object() else {
+            self.problem(
+                found,
+                "a table such as { max_events = 100 }, or false, was expected".to_owned(),
+            );
+            return None;
+        };
+        Some(Batch::parse(&found.at, table, shape, &mut self.problems))
     }
 
     /// Reads the additional attributes of CloudEvents.

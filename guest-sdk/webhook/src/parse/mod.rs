@@ -15,7 +15,7 @@ use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
 
 /// Settings that apply to all rules; a rule may override each of them.
-const SHARED: [&str; 12] = [
+const SHARED: [&str; 13] = [
     "urls",
     "format",
     "as_documented",
@@ -28,6 +28,7 @@ const SHARED: [&str; 12] = [
     "cloudevents_extensions",
     "order",
     "max_age",
+    "batch",
 ];
 
 /// Settings that only a rule may have.
@@ -226,6 +227,7 @@ impl<'a> Reader<'a> {
         let order = table.find("order").and_then(|found| self.order(&found, format));
         let max_age = table.find("max_age");
         let max_age = max_age.and_then(|found| text(&found.at, found.value, &mut self.problems));
+        let batch = table.find("batch").and_then(|found| self.batch(&found, &shape));
         let default_action = || format.implementation().default_action(key, shape.as_documented);
         Some(Rule {
             action: action.unwrap_or_else(default_action).to_owned(),
@@ -236,6 +238,7 @@ impl<'a> Reader<'a> {
             condition,
             order: order.unwrap_or_default(),
             max_age: max_age.map(str::to_owned),
+            batch,
             shape,
         })
     }
@@ -263,7 +266,13 @@ impl<'a> Reader<'a> {
             "cloudevents_extensions",
         ]
         .map(find);
-        let mode = mode.and_then(|found| self.mode(&found)).unwrap_or_default();
+        let is_batched = table.find("batch").is_some_and(|found| found.value.is_object());
+        let default_mode = if is_batched {
+            CloudEventsMode::Structured
+        } else {
+            CloudEventsMode::default()
+        };
+        let mode = mode.and_then(|found| self.mode(&found)).unwrap_or(default_mode);
         Shape {
             format,
             as_documented: as_documented.is_some_and(|found| self.truth(&found)),

@@ -69,7 +69,7 @@ fn every_mistake_is_named_with_its_key() {
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
             "colour: is not known; known are rule, variables, urls, format, as_documented, emqx_version, payload_encoding, \
-             method, headers, body, cloudevents_mode, cloudevents_extensions, order, max_age",
+             method, headers, body, cloudevents_mode, cloudevents_extensions, order, max_age, batch",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
         ],
@@ -329,4 +329,83 @@ fn attributes_of_cloudevents_are_checked() {
             "cloudevents_extensions.typo: '${clientd}': there is no field 'clientd'; is 'clientid' meant?",
         ],
     );
+}
+
+#[test]
+fn a_batch_is_an_option_of_requests_that_a_rule_can_turn_off() {
+    let options = |format: &str, of_all: Value, rule: Value| {
+        let mut rule = rule;
+        rule["action"] = json!("a");
+        let config = json!({
+            "urls": ["http://h/"], "format": format, "batch": of_all, "rule": {"message_publish": [rule]},
+        });
+        let rules = rules(config);
+        let outcome = rules.outcome(&testing::publish("t", b"1"), |_, _| Some("1"));
+        let requests = outcome.requests();
+        assert_eq!(requests.len(), 1);
+        let mode = rules.of(RuleKey::MessagePublish)[0].shape.cloudevents.mode;
+        (requests[0].options.clone(), mode)
+    };
+    let batch = |text: &str| vec![("batch".to_owned(), text.to_owned())];
+    let (found, _) = options("rmqtt", json!({}), json!({}));
+    assert_eq!(found, batch(""));
+    let (found, _) = options("emqx4", json!({"max_events": 5, "max_delay": "1s"}), json!({}));
+    assert_eq!(found, batch("max_delay=1s max_events=5"));
+    let (found, mode) = options("cloudevents", json!(false), json!({"batch": {"max_bytes": "2KiB"}}));
+    assert_eq!(found, batch("max_bytes=2KiB format=cloudevents"));
+    assert_eq!(mode, CloudEventsMode::Structured);
+    let (found, _) = options("cloudevents", json!({}), json!({"batch": {"format": "ndjson"}}));
+    assert_eq!(found, batch("format=ndjson"));
+    let (found, _) = options("rmqtt", json!({"max_events": 5}), json!({"batch": false}));
+    assert_eq!(found, []);
+}
+
+#[test]
+fn what_cannot_be_a_batch_is_refused() {
+    let config = |batch: Value, more: Value| {
+        let mut rule = more;
+        rule["action"] = json!("a");
+        rule["batch"] = batch;
+        json!({"urls": ["http://h/"], "rule": {"message_publish": [rule]}})
+    };
+    let at = "rule.message_publish.0.batch";
+    for (batch, more, problem) in [
+        (
+            json!(true),
+            json!({}),
+            ": a table such as { max_events = 100 }, or false, was expected",
+        ),
+        (
+            json!({"max_event": 1}),
+            json!({}),
+            ".max_event: is not known; is 'max_events' meant?",
+        ),
+        (
+            json!({"max_events": []}),
+            json!({}),
+            ".max_events: a number, or a string without spaces, was expected",
+        ),
+        (
+            json!({"format": "a b"}),
+            json!({}),
+            ".format: a number, or a string without spaces, was expected",
+        ),
+        (
+            json!({"format": "cloudevents"}),
+            json!({}),
+            ".format: \"cloudevents\" needs bodies of the format \"cloudevents\"",
+        ),
+        (
+            json!({}),
+            json!({"format": "cloudevents", "cloudevents_mode": "binary"}),
+            ": needs cloudevents_mode \"structured\", its default with `batch`",
+        ),
+        (
+            json!({}),
+            json!({"method": "get"}),
+            ": needs a `method` with a body: post, put or patch",
+        ),
+    ] {
+        refused(config(batch, more), &[&format!("{at}{problem}")]);
+    }
 }

@@ -61,7 +61,7 @@ pub(crate) fn once(at: &str, text: String, problems: &mut Problems) {
     }
 }
 
-pub(super) fn unknown(at: &str, name: &str, known: &[&str], problems: &mut Problems) {
+pub(crate) fn unknown(at: &str, name: &str, known: &[&str], problems: &mut Problems) {
     match nearest(name, known.iter().copied()) {
         Some(near) => problems.add(at, format_args!("is not known; is '{near}' meant?")),
         None => problems.add(at, format_args!("is not known; known are {}", known.join(", "))),

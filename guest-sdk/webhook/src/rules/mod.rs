@@ -9,6 +9,7 @@ mod message;
 
 use std::collections::BTreeSet;
 
+use crate::batch::Batch;
 use crate::columns::Row;
 use crate::fields::Fields;
 use crate::format::{Content, Format, MatchedEvent};
@@ -43,6 +44,8 @@ pub struct Rule {
     pub order: Order,
     /// The age of an event at which its requests are sent no more, as the host reads it; `None` for no limit.
     pub max_age: Option<String>,
+    /// How the requests are sent together; `None`: each alone.
+    pub batch: Option<Batch>,
     /// The form of the requests.
     pub shape: Shape,
 }
@@ -359,6 +362,9 @@ fn push(
     request.ordering_key = ordering_key;
     if let Some(max_age) = &rule.max_age {
         request.options.push(("max_age".to_owned(), max_age.clone()));
+    }
+    if let Some(batch) = &rule.batch {
+        batch.add_to(&mut request);
     }
     let urls = rule.urls.iter().filter(|url| !message::repeats(rule, url, event));
     let mut urls = urls.filter_map(|url| match placeholders.url(url) {

@@ -1,32 +1,44 @@
-//! The reqwest clients of a sender thread. They serve receivers with TLS and hosts chosen by a module
+//! The reqwest clients of a sender thread. They serve receivers with TLS, HTTP/2 or a proxy, and hosts chosen by a module
 //! ([`guard`](super::guard)). All other requests use [`direct`](super::direct).
 //!
-//! Redirects, proxies and the retries of reqwest are disabled. A client is built when it sends its first request. A
+//! Redirects and the retries of reqwest are disabled, and so are proxies of the environment unless a setting asks for
+//! them. A client is built when it sends its first request, and again after [`MAX_CLIENT_AGE`]: its connections then
+//! lead to the current addresses of the receiver. A
 //! host without `https:` receivers therefore does not load the root certificates of the platform. Endpoints with equal
 //! TLS settings and connect timeout share a client. A client for hosts chosen by a module shares no connections with
 //! the others. A connection made without the address check is never used where the check is required.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 use super::guard::PublicOnly;
+use super::http_options::{HttpVersion, Proxy};
 use super::tls::Tls;
 use hookhost_settings::error_line;
 
 /// How long an idle connection stays open. Common receivers use the same time.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
+/// How long a client is used. A receiver that gets a new address is reached after this time at the latest, even if it
+/// still answers at the old one.
+const MAX_CLIENT_AGE: Duration = Duration::from_secs(300);
+
 /// What a client may connect to, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Access {
-    /// `https:` receivers named by the operator, with these TLS settings.
-    Named(Tls),
+    /// Receivers named by the operator.
+    Named {
+        /// TLS settings of `https:` receivers; `None` for `http:`.
+        tls: Option<Tls>,
+        version: HttpVersion,
+        proxy: Option<Proxy>,
+    },
     /// Hosts chosen by a module; public addresses only.
     Chosen {
         /// Whether the client is for `https:`. A client for `http:` loads no certificates.
@@ -46,7 +58,8 @@ pub(super) struct LazyClient {
     access: Access,
     connect_timeout: Duration,
     guard: Arc<PublicOnly>,
-    client: OnceCell<Client>,
+    /// With the time at which it was built.
+    client: RefCell<Option<(Client, Instant)>>,
 }
 
 impl Clients {
@@ -69,7 +82,7 @@ impl Clients {
                 access,
                 connect_timeout,
                 guard: Arc::clone(&self.guard),
-                client: OnceCell::new(),
+                client: RefCell::default(),
             });
             all.push(Rc::clone(&client));
             client
@@ -83,34 +96,58 @@ impl Clients {
 }
 
 impl LazyClient {
-    /// Returns the client. The first call builds it.
+    /// Returns the client. Builds it if there is none yet, or if it is too old.
     ///
     /// # Errors
     ///
     /// Why the client cannot be built, in one line.
-    pub(super) fn get(&self) -> Result<&Client, String> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    pub(super) fn get(&self) -> Result<Client, String> {
+        let mut known = self.client.borrow_mut();
+        if let Some((client, built)) = &*known
+            && built.elapsed() < MAX_CLIENT_AGE
+        {
+            return Ok(client.clone());
         }
-        let builder = match &self.access {
-            Access::Named(tls) => with_tls(tls, self.connect_timeout)?,
+        let client = self.builder()?.build().map_err(reasons)?;
+        *known = Some((client.clone(), Instant::now()));
+        Ok(client)
+    }
+
+    fn builder(&self) -> Result<ClientBuilder, String> {
+        Ok(match &self.access {
+            Access::Named { tls, version, proxy } => {
+                let mut builder = match tls {
+                    Some(tls) => with_tls(tls, self.connect_timeout)?,
+                    None if proxy.as_ref().is_some_and(Proxy::needs_certificates) => builder(self.connect_timeout),
+                    None => builder(self.connect_timeout).tls_certs_only([]),
+                };
+                builder = match proxy {
+                    None => builder.no_proxy(),
+                    Some(Proxy::Environment) => builder,
+                    Some(Proxy::Url(url)) => builder.proxy(reqwest::Proxy::all(url.expose()).map_err(reasons)?),
+                };
+                match (version, tls) {
+                    (HttpVersion::Http1, _) => builder.http1_only(),
+                    (HttpVersion::Http2, None) => builder.http2_prior_knowledge(),
+                    (HttpVersion::Http2, Some(_)) => builder,
+                }
+            }
             Access::Chosen { is_secure } => {
-                let builder = builder(self.connect_timeout).dns_resolver(Arc::clone(&self.guard));
+                let builder = builder(self.connect_timeout).no_proxy().http1_only();
+                let builder = builder.dns_resolver(Arc::clone(&self.guard));
                 if *is_secure {
                     builder
                 } else {
                     builder.tls_certs_only([])
                 }
             }
-        };
-        let client = builder.build().map_err(reasons)?;
-        Ok(self.client.get_or_init(|| client))
+        })
     }
 
     /// Returns the name that the certificate of the receiver must have, if it differs from the host of the URL.
     pub(super) fn server_name(&self) -> Option<&str> {
         match &self.access {
-            Access::Named(tls) => Some(&tls.server_name.as_ref()?.name),
+            Access::Named { tls, .. } => Some(&tls.as_ref()?.server_name.as_ref()?.name),
             Access::Chosen { .. } => None,
         }
     }
@@ -125,7 +162,8 @@ pub fn check_tls(tls: &Tls) -> Result<(), String> {
     with_tls(tls, Duration::ZERO)?.build().map(drop).map_err(reasons)
 }
 
-/// Returns a client builder that uses the root certificates of the platform.
+/// Returns a client builder that uses the root certificates of the platform. The caller decides about proxies and the
+/// version of HTTP.
 pub(super) fn builder(connect_timeout: Duration) -> ClientBuilder {
     // The provider is process-wide. Every caller installs the same one, so a second call has no effect.
     rustls::crypto::ring::default_provider().install_default().ok();
@@ -135,8 +173,6 @@ pub(super) fn builder(connect_timeout: Duration) -> ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .no_proxy()
-        .http1_only()
         .tcp_nodelay(true)
 }
 
@@ -185,25 +221,32 @@ mod tests {
     fn clients_are_shared_by_what_they_are_made_of() {
         let clients = Clients::new();
         let second = Duration::from_secs(1);
+        let named = |tls, version| Access::Named {
+            tls: Some(tls),
+            version,
+            proxy: None,
+        };
         let unchecked = || {
-            Access::Named(Tls {
+            let tls = Tls {
                 verify: false,
                 ..Tls::default()
-            })
+            };
+            named(tls, HttpVersion::Http1)
         };
         let chosen = |is_secure| Access::Chosen { is_secure };
         let one = clients.client(unchecked(), second);
         assert!(Rc::ptr_eq(&one, &clients.client(unchecked(), second)));
         let others = [
             clients.client(unchecked(), 2 * second),
-            clients.client(Access::Named(Tls::default()), second),
+            clients.client(named(Tls::default(), HttpVersion::Http1), second),
+            clients.client(named(Tls::default(), HttpVersion::Http2), second),
             clients.client(chosen(true), second),
             clients.client(chosen(false), second),
             clients.client(chosen(false), 2 * second),
         ];
         assert!(others.iter().all(|other| !Rc::ptr_eq(&one, other)));
-        assert_eq!(clients.all.borrow().len(), 6);
-        assert!(Rc::ptr_eq(&others[3], &clients.client(chosen(false), second)));
+        assert_eq!(clients.all.borrow().len(), 7);
+        assert!(Rc::ptr_eq(&others[4], &clients.client(chosen(false), second)));
         drop(others);
         clients.forget_unused();
         assert_eq!(clients.all.borrow().len(), 1, "one is still used");

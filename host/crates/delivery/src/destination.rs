@@ -5,11 +5,14 @@
 //! The headers of a destination override
 //! headers of the same name set by a module, so credentials of the operator always win.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
+use super::http_options::HttpOptions;
+use super::oauth2::OAuth2;
 use super::prefix::UrlPrefix;
 use super::secret::Secret;
 use super::signing::SigningKey;
@@ -29,6 +32,8 @@ pub struct Terms {
     pub connect_timeout: Duration,
     /// When a failed request is retried.
     pub retry: RetryPolicy,
+    /// Version of HTTP, compression and proxy.
+    pub http: HttpOptions,
 }
 
 impl Default for Terms {
@@ -39,6 +44,7 @@ impl Default for Terms {
             http_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             retry: RetryPolicy::default(),
+            http: HttpOptions::default(),
         }
     }
 }
@@ -54,8 +60,12 @@ pub struct Destination {
     pub headers: Vec<(String, Secret)>,
     /// Keys that sign the requests. If empty, requests are not signed.
     pub signing: Vec<SigningKey>,
+    /// Fetches an access token for `authorization`.
+    pub oauth2: Option<Arc<OAuth2>>,
     /// TLS settings of `https:` connections.
     pub tls: Tls,
+    /// The Unix socket to which requests to `http:` URLs go, in place of host and port.
+    pub unix: Option<PathBuf>,
     /// How requests are sent.
     pub terms: Terms,
 }
@@ -197,7 +207,9 @@ pub(super) mod tests {
             urls: urls.iter().map(|url| UrlPrefix::parse(url).unwrap()).collect(),
             headers: Vec::new(),
             signing: Vec::new(),
+            oauth2: None,
             tls: Tls::default(),
+            unix: None,
             terms: Terms::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! Connections to receivers without TLS.
+//! Connections to receivers without TLS, over TCP or a Unix socket.
 //!
 //! A webhook sends small requests, mostly to the same receiver. A general client parses the URL, passes layers and uses
 //! a pool shared by threads. For a small request this costs as much as sending it. Here each receiver has a [`Pool`] of
@@ -6,10 +6,14 @@
 //!
 //! The receiver may have closed a kept connection just before its use. A request that was not yet written is then sent
 //! over another connection. A request that was written is never repeated here.
+//!
+//! A connection is used for [`MAX_AGE`] at most. Each new connection resolves the name of the receiver, so a receiver that
+//! gets a new address is reached after this time at the latest, even if it still answers at the old one.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -22,6 +26,7 @@ use hyper::client::conn::http1;
 use hyper::header::{HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
@@ -77,6 +82,8 @@ pub(super) struct Pool {
     host: String,
     port: u16,
     connect_timeout: Cell<Duration>,
+    /// The socket to connect to, in place of host and port.
+    unix: RefCell<Option<PathBuf>>,
     /// The most recently used connection is used first, so that unneeded connections expire.
     idle: RefCell<Vec<Idle>>,
     drains: Drains,
@@ -87,10 +94,16 @@ struct Idle {
     since: Instant,
 }
 
-type Connection = http1::SendRequest<Full<Bytes>>;
+struct Connection {
+    requests: http1::SendRequest<Full<Bytes>>,
+    opened: Instant,
+}
 
 /// How long an idle connection stays open. Common receivers use the same time.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
+/// How long a connection is used.
+const MAX_AGE: Duration = Duration::from_secs(300);
 
 /// A response and its connection.
 pub(super) struct Answer {
@@ -107,6 +120,7 @@ impl Pool {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port_or_known_default()?,
             connect_timeout: Cell::new(connect_timeout),
+            unix: RefCell::default(),
             idle: RefCell::default(),
             drains: Drains::default(),
         })
@@ -117,13 +131,21 @@ impl Pool {
         self.connect_timeout.set(timeout);
     }
 
+    /// Connects to this socket from now on; `None`: to host and port. Closes the idle connections if that is a change.
+    pub(super) fn set_unix(&self, path: Option<&Path>) {
+        if self.unix.borrow().as_deref() != path {
+            self.unix.replace(path.map(Path::to_owned));
+            self.idle.borrow_mut().clear();
+        }
+    }
+
     async fn send(self: &Rc<Pool>, mut request: Request<Full<Bytes>>) -> Result<Answer, String> {
         loop {
             let (mut connection, kept) = match self.kept().await {
                 Some(connection) => (connection, true),
                 None => (self.connect().await?, false),
             };
-            let mut error = match connection.try_send_request(request).await {
+            let mut error = match connection.requests.try_send_request(request).await {
                 Ok(response) => {
                     return Ok(Answer {
                         response,
@@ -149,29 +171,33 @@ impl Pool {
                 self.idle.borrow_mut().clear();
                 return None;
             }
-            if connection.is_ready() || !connection.is_closed() && connection.ready().await.is_ok() {
+            let requests = &mut connection.requests;
+            if requests.is_ready() || !requests.is_closed() && requests.ready().await.is_ok() {
                 return Some(connection);
             }
         }
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        let stream = match timeout(self.connect_timeout.get(), self.reach()).await {
-            Ok(stream) => stream.map_err(|error| format!("cannot connect: {}", error_line(&error)))?,
-            Err(_) => return Err("cannot connect: timed out".to_owned()),
+        let unix = self.unix.borrow().clone();
+        let connecting = async {
+            match unix {
+                Some(path) => handshake(unix_stream(&path).await?).await,
+                None => {
+                    let stream = self.reach().await?;
+                    stream.set_nodelay(true)?;
+                    handshake(stream).await
+                }
+            }
         };
-        stream
-            .set_nodelay(true)
-            .map_err(|error| format!("cannot connect: {}", error_line(&error)))?;
-        // Copying a small body behind its head costs less than a write that collects both.
-        let (connection, driver) = http1::Builder::new()
-            .writev(false)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| format!("cannot connect: {}", error_line(&error)))?;
-        // The request that waits for the response also receives the error.
-        spawn_local(async move { drop(driver.await) });
-        Ok(connection)
+        match timeout(self.connect_timeout.get(), connecting).await {
+            Ok(Ok(requests)) => Ok(Connection {
+                requests,
+                opened: Instant::now(),
+            }),
+            Ok(Err(error)) => Err(format!("cannot connect: {}", error_line(&error))),
+            Err(_) => Err("cannot connect: timed out".to_owned()),
+        }
     }
 
     /// Connects to the first address that accepts the connection.
@@ -191,11 +217,38 @@ impl Pool {
     }
 
     fn keep(&self, connection: Connection) {
-        if !connection.is_closed() {
-            let since = Instant::now();
+        let since = Instant::now();
+        if !connection.requests.is_closed() && since.saturating_duration_since(connection.opened) < MAX_AGE {
             self.idle.borrow_mut().push(Idle { connection, since });
         }
     }
+}
+
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+) -> io::Result<http1::SendRequest<Full<Bytes>>> {
+    // Copying a small body behind its head costs less than a write that collects both.
+    let (requests, driver) = http1::Builder::new()
+        .writev(false)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    // The request that waits for the response also receives the error.
+    spawn_local(async move { drop(driver.await) });
+    Ok(requests)
+}
+
+#[cfg(unix)]
+async fn unix_stream(path: &Path) -> io::Result<tokio::net::UnixStream> {
+    tokio::net::UnixStream::connect(path).await
+}
+
+#[cfg(not(unix))]
+async fn unix_stream(_: &Path) -> io::Result<TcpStream> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system has no Unix sockets",
+    ))
 }
 
 impl Answer {

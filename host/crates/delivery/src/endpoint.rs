@@ -1,6 +1,7 @@
 //! HTTP receivers: URLs and headers, parsed and checked once, with the settings of their configured destination.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,13 +11,15 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
 };
 
 use super::clients::{Access, LazyClient};
 use super::destination::{Destination, Terms};
 use super::direct::{Direct, Pool, authority};
 use super::http::Http;
+use super::http_options::HttpVersion;
+use super::oauth2::Token;
 use super::signing::signatures;
 use super::tls::Tls;
 
@@ -43,8 +46,8 @@ pub(super) struct Endpoint {
     authorization: Option<HeaderValue>,
     own: Option<Own>,
     connect_timeout: Duration,
-    /// The client for `https:`; `None` for `http:`.
-    secure: Option<Rc<LazyClient>>,
+    /// The client for TLS, HTTP/2 or a proxy; `None`: requests are sent over a [`Pool`].
+    client: Option<Rc<LazyClient>>,
     guarded: Rc<LazyClient>,
 }
 
@@ -53,6 +56,8 @@ pub(super) struct Endpoint {
 struct Own {
     destination: Arc<Destination>,
     headers: HeaderMap,
+    /// The access token, with the client that fetches it.
+    token: Option<(Rc<Token>, Rc<LazyClient>)>,
 }
 
 /// Checked headers together with their endpoint.
@@ -71,10 +76,10 @@ pub(super) struct Prepared {
 
 /// How a request is sent.
 pub(super) enum Way {
-    /// Without TLS.
+    /// Over a connection of a pool.
     Direct(Direct),
-    /// With TLS.
-    Secure(Rc<LazyClient>),
+    /// With TLS, HTTP/2 or a proxy.
+    Client(Rc<LazyClient>),
 }
 
 impl Endpoint {
@@ -99,18 +104,26 @@ impl Endpoint {
         }
         let authorization = take_credentials(&mut url)?;
         let own = match destination(&url) {
-            Some(destination) => Some(Own {
-                headers: own_headers(&destination)?,
-                destination,
-            }),
+            Some(destination) => Some(Own::new(http, destination)?),
             None => None,
         };
         let destination = own.as_ref().map(|own| &*own.destination);
-        let connect_timeout = destination.map_or(common, |own| &own.terms).connect_timeout;
+        let Terms {
+            connect_timeout,
+            http: options,
+            ..
+        } = destination.map_or(common, |own| &own.terms);
+        let connect_timeout = *connect_timeout;
         let is_secure = url.scheme() == "https";
-        let secure = is_secure.then(|| {
-            let tls = destination.map_or_else(Tls::default, |own| own.tls.clone());
-            http.clients.client(Access::Named(tls), connect_timeout)
+        let needs_client = is_secure || options.version == HttpVersion::Http2 || options.proxy.is_some();
+        let client = needs_client.then(|| {
+            let tls = || destination.map_or_else(Tls::default, |own| own.tls.clone());
+            let access = Access::Named {
+                tls: is_secure.then(tls),
+                version: options.version,
+                proxy: options.proxy.clone(),
+            };
+            http.clients.client(access, connect_timeout)
         });
         let guarded = http.clients.client(Access::Chosen { is_secure }, connect_timeout);
         Ok(Endpoint {
@@ -118,7 +131,7 @@ impl Endpoint {
             authorization,
             own,
             connect_timeout,
-            secure,
+            client,
             guarded,
         })
     }
@@ -135,7 +148,14 @@ impl Endpoint {
 
     /// Creates a pool of connections for requests to this origin and destination. Returns `None` if they use TLS.
     pub(super) fn pool(&self) -> Option<Rc<Pool>> {
-        Pool::for_url(&self.url, self.connect_timeout).map(Rc::new)
+        let pool = Pool::for_url(&self.url, self.connect_timeout)?;
+        pool.set_unix(self.unix());
+        Some(Rc::new(pool))
+    }
+
+    /// Returns the Unix socket to connect to, in place of host and port.
+    pub(super) fn unix(&self) -> Option<&Path> {
+        self.destination()?.unix.as_deref()
     }
 
     /// Returns scheme, host and port. Requests of one destination have the same origin.
@@ -171,15 +191,15 @@ impl Endpoint {
             map.insert(AUTHORIZATION, authorization.clone());
         }
         let mut url = self.url.clone();
-        let way = match (&self.secure, pool) {
-            (Some(secure), _) => {
-                if let Some(name) = secure.server_name() {
+        let way = match (&self.client, pool) {
+            (Some(client), _) => {
+                if let Some(name) = client.server_name() {
                     // The client requests this name. Its resolver returns the address of the original host.
                     map.insert(HOST, authority(&self.url)?);
                     url.set_host(Some(name))
                         .map_err(|_| "`server_name` is not a valid host name")?;
                 }
-                Way::Secure(Rc::clone(secure))
+                Way::Client(Rc::clone(client))
             }
             (None, Some(pool)) => Way::Direct(Direct::new(&self.url, pool, &mut map)?),
             (None, None) => return Err("URL has no host".to_owned()),
@@ -201,6 +221,17 @@ impl Prepared {
         self.own.as_ref().is_some_and(|own| !own.destination.signing.is_empty())
     }
 
+    /// Returns the access token of the destination, with the client that fetches it.
+    pub(super) fn token(&self) -> Option<(&Token, &LazyClient)> {
+        let (token, client) = self.own.as_ref()?.token.as_ref()?;
+        Some((token, client))
+    }
+
+    /// Returns whether the body is compressed already.
+    pub(super) fn is_encoded(&self) -> bool {
+        self.headers.contains_key(CONTENT_ENCODING)
+    }
+
     /// Returns what to send if a receiver redirects this request to `location`. At another origin the request has neither
     /// credentials nor a signature. Remembers the last location, so that its connections are reused.
     ///
@@ -218,7 +249,7 @@ impl Prepared {
         let is_same = url.origin() == self.url.origin();
         let to = match &self.way {
             Way::Direct(direct) if is_same => self.at(url.clone(), Way::Direct(direct.at(&url)?)),
-            Way::Secure(secure) if is_same => self.at(url, Way::Secure(Rc::clone(secure))),
+            Way::Client(client) if is_same => self.at(url, Way::Client(Rc::clone(client))),
             _ => {
                 let endpoint = Endpoint::parse(http, url.as_str(), terms, |_| None)
                     .map_err(|error| format!("redirected to a URL that is not valid: {error}"))?;
@@ -266,11 +297,35 @@ impl Prepared {
 }
 
 impl Own {
+    fn new(http: &Http, destination: Arc<Destination>) -> Result<Own, String> {
+        let token = destination.oauth2.as_ref().map(|settings| {
+            let access = Access::Named {
+                tls: Some(Tls {
+                    ca: settings.ca.clone(),
+                    ..Tls::default()
+                }),
+                version: HttpVersion::Http1,
+                proxy: destination.terms.http.proxy.clone(),
+            };
+            let client = http.clients.client(access, destination.terms.connect_timeout);
+            (http.tokens.token(settings), client)
+        });
+        Ok(Own {
+            headers: own_headers(&destination)?,
+            destination,
+            token,
+        })
+    }
+
     /// Returns whether the module may not set this header. It may never set `host`: another host behind the same
     /// address would receive the credentials.
     fn takes(&self, name: &HeaderName) -> bool {
         let signed = !self.destination.signing.is_empty();
-        name == HOST || self.headers.contains_key(name) || signed && SIGNATURE_HEADERS.contains(&name.as_str())
+        let is_replaced = name == AUTHORIZATION && self.token.is_some();
+        name == HOST
+            || is_replaced
+            || self.headers.contains_key(name)
+            || signed && SIGNATURE_HEADERS.contains(&name.as_str())
     }
 }
 
@@ -325,160 +380,5 @@ pub fn check_header(name: &str, value: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::destination::tests::destination;
-    use super::super::secret::Secret;
-    use super::super::signing::SigningKey;
-    use super::super::tls::ServerName;
-    use super::*;
-
-    fn http() -> Http {
-        Http::new()
-    }
-
-    fn prepare(endpoint: &Endpoint, list: &[(&str, &str)]) -> Result<Prepared, String> {
-        endpoint.prepare(&pairs(list), endpoint.pool().as_ref())
-    }
-
-    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-        list.iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect()
-    }
-
-    #[test]
-    fn urls_are_checked_once() {
-        for (url, origin) in [
-            ("http://127.0.0.1:5656/hook?x=1", "http://127.0.0.1:5656"),
-            ("HTTP://Example.COM:80", "http://example.com"),
-            ("https://[::1]/a b", "https://[::1]"),
-            ("http://user:secret@host/", "http://host"),
-        ] {
-            let endpoint = Endpoint::parse(&http(), url, &Terms::default(), |_| None).unwrap();
-            assert_eq!(endpoint.origin(), origin);
-        }
-        for url in [
-            "",
-            "http://",
-            "http://a b/",
-            "hook",
-            "/hook",
-            "ftp://host/",
-            "http://h:99999/",
-            "http://[::1",
-        ] {
-            let error = Endpoint::parse(&http(), url, &Terms::default(), |_| None)
-                .err()
-                .unwrap_or_else(|| panic!("{url} is not valid"));
-            assert!(error.contains("URL"), "{url}: {error}");
-        }
-    }
-
-    #[test]
-    fn user_and_password_become_a_header_that_an_own_one_replaces() {
-        let endpoint = Endpoint::parse(&http(), "https://me:p%40ss@host/", &Terms::default(), |_| None).unwrap();
-        assert_eq!(endpoint.url.as_str(), "https://host/");
-        let prepared = prepare(&endpoint, &[]).unwrap();
-        assert_eq!(prepared.headers[AUTHORIZATION], "Basic bWU6cEBzcw==");
-        assert!(prepared.headers[AUTHORIZATION].is_sensitive());
-        let prepared = prepare(&endpoint, &[("Authorization", "Bearer x")]).unwrap();
-        assert_eq!(prepared.headers[AUTHORIZATION], "Bearer x");
-        assert_eq!(prepared.headers.len(), 1);
-    }
-
-    fn configured(destination: Destination, url: &str) -> Endpoint {
-        Endpoint::parse(&http(), url, &Terms::default(), |_| Some(Arc::new(destination))).unwrap()
-    }
-
-    #[test]
-    fn what_a_destination_gives_takes_the_place_of_what_a_module_made() {
-        let mut destination = destination("d", &["https://host/"]);
-        destination.headers = [("authorization", "Bearer own"), ("x-one", "own")]
-            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
-            .to_vec();
-        let list = [
-            ("Authorization", "Basic bW9kdWxl"),
-            ("X-One", "module"),
-            ("x-one", "module"),
-            ("x-two", "module"),
-            ("webhook-id", "module"),
-            ("Host", "other"),
-        ];
-        let prepared = prepare(&configured(destination.clone(), "https://u:p@host/"), &list).unwrap();
-        let got: Vec<_> = prepared
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-            .collect();
-        assert_eq!(
-            got,
-            [
-                ("x-two", "module"),
-                ("webhook-id", "module"),
-                ("authorization", "Bearer own"),
-                ("x-one", "own")
-            ]
-        );
-        assert!(!format!("{:?}", prepared.headers).contains("own"));
-
-        destination.signing = vec![SigningKey::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()];
-        let prepared = prepare(&configured(destination, "https://host/"), &list).unwrap();
-        assert!(prepared.is_signed() && !prepared.headers.contains_key("webhook-id"));
-        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_614_265_330_999);
-        let id = Some("msg_p5jXN8AQM9LWM0D4loKWxJek");
-        let headers = prepared.headers(id, now, br#"{"test": 2432232314}"#).unwrap();
-        assert_eq!(headers["webhook-id"], "msg_p5jXN8AQM9LWM0D4loKWxJek");
-        assert_eq!(headers["webhook-timestamp"], "1614265330");
-        assert_eq!(
-            headers["webhook-signature"],
-            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-        );
-        assert_eq!(
-            (&headers["x-one"], headers.len()),
-            (&HeaderValue::from_static("own"), 6)
-        );
-    }
-
-    #[test]
-    fn a_server_name_is_asked_for_and_the_host_is_still_told() {
-        let mut destination = destination("d", &["https://10.0.0.1:8443/"]);
-        destination.tls.server_name = Some(ServerName {
-            name: "inner.example".into(),
-            host: "10.0.0.1".into(),
-        });
-        let prepared = prepare(&configured(destination.clone(), "https://10.0.0.1:8443/a?b"), &[]).unwrap();
-        assert_eq!(prepared.url.as_str(), "https://inner.example:8443/a?b");
-        assert_eq!(prepared.headers[HOST], "10.0.0.1:8443");
-        let plain = prepare(&configured(destination, "http://10.0.0.1/"), &[]).unwrap();
-        assert_eq!(plain.url.as_str(), "http://10.0.0.1/");
-        assert_eq!(plain.headers[HOST], "10.0.0.1");
-    }
-
-    #[test]
-    fn headers_are_checked_and_those_of_the_connection_left_out() {
-        let endpoint = Endpoint::parse(&http(), "https://host/", &Terms::default(), |_| None).unwrap();
-        let list = [
-            ("Content-Type", "a/b"),
-            ("x", "1"),
-            ("X", "é"),
-            ("Content-Length", "7"),
-            ("connection", "close"),
-            ("Connection", "keep-alive"),
-            ("keep-alive", "timeout=5"),
-        ];
-        let prepared = prepare(&endpoint, &list).unwrap();
-        assert_eq!(prepared.headers.len(), 5);
-        assert_eq!(prepared.headers[CONNECTION], "keep-alive");
-        assert_eq!(prepared.headers.get_all("x").iter().count(), 2);
-        for (name, value, at_fault) in [
-            ("", "1", "\"\""),
-            ("a b", "1", "\"a b\""),
-            ("a\r\nb", "1", "\"a\\r\\nb\""),
-            ("x-token", "secret\r\nEvil: 1", "`x-token`"),
-            ("x-token", "secret\0", "`x-token`"),
-        ] {
-            let error = prepare(&endpoint, &[(name, value)]).err().unwrap();
-            assert!(error.contains(at_fault) && !error.contains("secret"), "{error}");
-        }
-    }
-}
+#[path = "endpoint_tests.rs"]
+mod tests;

@@ -179,7 +179,9 @@ mod tests {
     }
 
     fn client(resolver: PublicOnly) -> reqwest::Client {
-        let builder = crate::clients::builder(std::time::Duration::from_secs(1)).tls_certs_only([]);
+        let builder = crate::clients::builder(std::time::Duration::from_secs(1))
+            .no_proxy()
+            .tls_certs_only([]);
         builder.dns_resolver(Arc::new(resolver)).build().unwrap()
     }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use chrono::DateTime;
-use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::clients::{Clients, reasons};
@@ -23,6 +23,7 @@ use super::drain::{Drains, MAX_BODY_BYTES};
 use super::endpoint::{Prepared, Way};
 use super::excerpt::{Excerpt, ExcerptWriter};
 use super::guard;
+use super::oauth2::Tokens;
 use super::request::Reach;
 use super::retry::Outcome;
 use hookhost_contract::Method;
@@ -33,6 +34,7 @@ const MAX_REDIRECTS: usize = 10;
 /// The HTTP client of one sender thread.
 pub(super) struct Http {
     pub(super) clients: Clients,
+    pub(super) tokens: Tokens,
     drains: Drains,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Sent<'a> {
     pub(super) reach: Reach,
     pub(super) method: Method,
     pub(super) body: Bytes,
+    /// The `content-encoding` of the body, if it is compressed here.
+    pub(super) encoding: Option<&'static str>,
     /// The message id of a signed request.
     pub(super) id: Option<&'a str>,
     pub(super) terms: &'a Terms,
@@ -61,6 +65,7 @@ impl Http {
     pub(super) fn new() -> Http {
         Http {
             clients: Clients::new(),
+            tokens: Tokens::default(),
             drains: Drains::default(),
         }
     }
@@ -69,7 +74,11 @@ impl Http {
     /// if the answer is not 2xx. Does not send a request to an address outside its `reach`. Has no timeout; dropping the
     /// future closes the connection.
     pub(super) async fn attempt(&self, to: &Prepared, sent: &Sent<'_>) -> (Outcome, Option<Excerpt>) {
-        match self.follow(to, sent).await {
+        let compressed = match sent.compressed(to) {
+            Ok(compressed) => compressed,
+            Err(error) => return (Outcome::Failed(error), None),
+        };
+        match self.follow(to, compressed.as_ref().unwrap_or(sent)).await {
             Ok(head) => (head.outcome(), head.excerpt),
             Err(outcome) => (outcome, None),
         }
@@ -96,11 +105,36 @@ impl Http {
         Err(Outcome::Failed(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Sends a request to one URL.
+    /// Sends a request to one URL. With an access token that is refused, sends it a second time with a new one.
     async fn send(&self, to: &Prepared, sent: &Sent<'_>) -> Result<Head, Outcome> {
-        let headers = to
+        let Some((token, client)) = to.token() else {
+            return self.send_once(to, sent, None).await;
+        };
+        let value = token.value(&client.get().map_err(Outcome::Failed)?).await;
+        let value = value.map_err(Outcome::Failed)?;
+        let head = self.send_once(to, sent, Some(value.clone())).await?;
+        if head.status != StatusCode::UNAUTHORIZED || !token.refused(&value).await {
+            return Ok(head);
+        }
+        let value = token.value(&client.get().map_err(Outcome::Failed)?).await;
+        self.send_once(to, sent, Some(value.map_err(Outcome::Failed)?)).await
+    }
+
+    async fn send_once(
+        &self,
+        to: &Prepared,
+        sent: &Sent<'_>,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Head, Outcome> {
+        let mut headers = to
             .headers(sent.id, SystemTime::now(), &sent.body)
             .map_err(Outcome::Invalid)?;
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        if let Some(encoding) = sent.encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
         let method = http_method(sent.method);
         // This check comes first, so that no setting of a destination bypasses the guard.
         let client = match (sent.reach, &to.way) {
@@ -116,7 +150,7 @@ impl Http {
                 answer.finish(excerpt).await;
                 return Ok(head);
             }
-            (Reach::Anywhere, Way::Secure(secure)) => secure,
+            (Reach::Anywhere, Way::Client(client)) => client,
         };
         let client = client.get().map_err(Outcome::Failed)?;
         let mut request = reqwest::Request::new(method, to.url.clone());
@@ -134,6 +168,24 @@ impl Http {
         let (head, excerpt) = Head::new(response.status(), response.headers());
         self.drains.run(Box::pin(read(response, excerpt))).await;
         Ok(head)
+    }
+}
+
+impl<'a> Sent<'a> {
+    /// With the body compressed, if the terms ask for that and it is not compressed yet.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, in one line.
+    fn compressed(&self, to: &Prepared) -> Result<Option<Sent<'a>>, String> {
+        match self.terms.http.compression {
+            Some(compression) if !self.body.is_empty() && !to.is_encoded() => Ok(Some(Sent {
+                body: compression.compress(&self.body)?,
+                encoding: Some(compression.encoding()),
+                ..*self
+            })),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::attempt::Attempts;
+use super::queue::Size;
 use super::request::OutboxRequest;
 use super::signing::message_id;
 use super::target::{Route, Target};
@@ -33,6 +34,15 @@ pub(super) enum Item {
     Job(Box<Job>),
     /// A request whose content is on disk.
     Stored(Stored),
+}
+
+impl Size for Item {
+    fn size(&self) -> usize {
+        match self {
+            Item::Job(job) => job.size,
+            Item::Stored(stored) => stored.size,
+        }
+    }
 }
 
 /// The place of a request on disk.

@@ -43,8 +43,11 @@
 
 mod address;
 mod attempt;
+mod batching;
+mod breaker;
 mod capacity;
 mod clients;
+mod concurrency;
 mod counters;
 mod dead_letter;
 mod dead_letter_filter;
@@ -59,10 +62,12 @@ mod excerpt;
 mod file;
 mod guard;
 mod http;
+mod http_options;
 mod job;
 mod journal;
 mod lines;
 mod notice;
+mod oauth2;
 mod outbox;
 mod prefix;
 pub mod priority;
@@ -82,6 +87,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token_bucket;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -100,6 +106,8 @@ use outbox::{Inboxes, OnDisk};
 use sender::Sender;
 
 pub use attempt::Attempt;
+pub use batching::{BatchFormat, Batching, BatchingError};
+pub use breaker::BreakerPolicy;
 pub use clients::check_tls;
 pub use counters::{Counters, Dead, Dropped};
 pub use dead_letter::DeadLetter;
@@ -108,7 +116,9 @@ pub use dead_letters::{DeadLetters, ResendError};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
 pub use destination_counts::{DestinationState, LastError};
 pub use endpoint::check_header;
+pub use http_options::{Compression, HttpOptions, HttpVersion, Proxy, ProxyError};
 pub use journal::Sync;
+pub use oauth2::{ClientAuth, OAuth2};
 pub use outbox::{Outbox, OutboxClosed, WhenFull};
 pub use prefix::{UrlPrefix, UrlPrefixError, below};
 pub use publish::{MAX_REPUBLISHES, Publication, PublishFailure, Publisher, Publishing};
@@ -119,6 +129,7 @@ pub use secret::Secret;
 pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
+pub use token_bucket::RateLimit;
 
 /// Settings of delivery.
 #[derive(Debug, Clone, PartialEq)]

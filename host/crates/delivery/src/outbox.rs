@@ -314,6 +314,7 @@ mod tests {
             headers: Vec::new(),
             body: Default::default(),
             ordering_key: key.into(),
+            batching: None,
             expires: None,
             republishes: 0,
         }

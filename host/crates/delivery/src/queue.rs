@@ -2,19 +2,31 @@
 //!
 //! Items with the same destination and ordering key form a *lane*. Only the head of a lane may be taken; the other
 //! items wait behind it. An item without a key has a lane of its own. A destination lists the lanes whose head is
-//! ready. It hands out at most its limit of heads at once. Lanes take turns, and so do destinations. A head that is
+//! ready. It hands out heads while it has free slots. Lanes take turns, and so do destinations. A head that is
 //! retried later *parks* its lane. A parked lane occupies no slot and delays no other lane. A *paused* destination hands
-//! out nothing until the end of its pause.
+//! out nothing until the end of its pause. A destination may also *gather* items and hand them out together
+//! (`queue/gathering.rs`).
 //!
 //! A lane exists while it has an item, and a destination exists while it has a lane. The number of items therefore
 //! limits the memory, and the caller of `push` limits the items. [`Taken`] represents an item that is being sent. It
 //! cannot be copied, and an item ends only when its [`Taken`] is returned. An item can therefore neither end twice nor
 //! be retried after its end.
 
+mod gathering;
+mod lane;
+mod slots;
+mod waiting;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use gathering::Gathered;
+use lane::{Lane, LaneId};
+
+pub(super) use gathering::TakenLane;
+pub(super) use slots::Slots;
 
 /// The id of a destination. The caller chooses it and must not use one id for two destinations at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,10 +37,26 @@ pub(super) struct DestinationId(pub(super) u64);
 #[must_use = "its lane is blocked until the item is returned"]
 pub(super) struct Taken {
     lane: LaneId,
+    /// Whether it occupies a slot. Of the lanes that are handed out together, only the first one does.
+    has_slot: bool,
 }
 
-/// The index of a lane in the table of lanes. It is reused after the lane has ended.
-type LaneId = usize;
+/// The bytes of an item.
+pub(super) trait Size {
+    /// Returns the bytes that count for [`Gathering::bytes`].
+    fn size(&self) -> usize;
+}
+
+/// When a destination has gathered enough items to hand them out together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gathering {
+    /// So many items are ready.
+    pub(super) count: usize,
+    /// They have so many bytes.
+    pub(super) bytes: usize,
+    /// The first of them became ready this long ago.
+    pub(super) delay: Duration,
+}
 
 /// Items by destination and ordering key.
 pub(super) struct Queue<T> {
@@ -40,38 +68,35 @@ pub(super) struct Queue<T> {
     /// Parked lanes by time. The number keeps lanes of equal time in the order of parking.
     parked: BinaryHeap<Reverse<(Instant, u64, LaneId)>>,
     parkings: u64,
+    /// Destinations that gather, by the time at which they open.
+    gathering: BTreeSet<(Instant, DestinationId)>,
+    /// Destinations that have begun to gather, without a time yet.
+    new_gathering: Vec<DestinationId>,
+    /// Whether destinations gather at all.
+    gathers: bool,
     /// Paused destinations with the end of the pause. Separate from `destinations`, because a pause outlives the lanes.
     paused: HashMap<DestinationId, Instant>,
-    limit: usize,
     total_limit: usize,
     under_way: usize,
     len: usize,
 }
 
-struct Lane<T> {
-    destination: DestinationId,
-    key: Option<Rc<str>>,
-    /// The next item; `None` only while the last item of the lane is being sent. It is separate from `rest`, because
-    /// most lanes never have a second item. In that case `rest` allocates no memory.
-    head: Option<T>,
-    rest: VecDeque<T>,
-}
-
-#[derive(Default)]
 struct Destination {
     keys: HashMap<Rc<str>, LaneId>,
     lanes: usize,
     ready: VecDeque<LaneId>,
-    under_way: usize,
-    /// `None`: the limit of the queue applies.
-    limit: Option<usize>,
+    slots: Rc<Slots>,
     is_open: bool,
+    /// Whether it waits for a slot.
+    is_blocked: bool,
+    /// `None`: it hands out items one by one.
+    gathering: Option<Gathering>,
+    gathered: Gathered,
 }
 
-impl<T> Queue<T> {
-    /// Creates an empty queue. It hands out at most `limit` items at once per destination without its own limit, and
-    /// `total_limit` items in total. Both are at least 1.
-    pub(super) fn new(limit: usize, total_limit: usize) -> Queue<T> {
+impl<T: Size> Queue<T> {
+    /// Creates an empty queue. It hands out at most `total_limit` items at once; 0 is treated as 1.
+    pub(super) fn new(total_limit: usize) -> Queue<T> {
         Queue {
             lanes: Vec::new(),
             free: Vec::new(),
@@ -79,8 +104,10 @@ impl<T> Queue<T> {
             open: VecDeque::new(),
             parked: BinaryHeap::new(),
             parkings: 0,
+            gathering: BTreeSet::new(),
+            new_gathering: Vec::new(),
+            gathers: true,
             paused: HashMap::new(),
-            limit: limit.max(1),
             total_limit: total_limit.max(1),
             under_way: 0,
             len: 0,
@@ -89,8 +116,16 @@ impl<T> Queue<T> {
 
     /// Appends an item behind all items of the same destination and key. An item with an empty key has no order.
     ///
-    /// `limit` is the limit of this destination, if it has its own. Every push to the destination passes it.
-    pub(super) fn push(&mut self, destination: DestinationId, limit: Option<usize>, key: &str, item: T) {
+    /// `slots` are those of the receiver, and `gathering` says when the destination has gathered enough. Every push to the
+    /// destination passes the same ones.
+    pub(super) fn push(
+        &mut self,
+        destination: DestinationId,
+        slots: &Rc<Slots>,
+        gathering: Option<Gathering>,
+        key: &str,
+        item: T,
+    ) {
         self.len += 1;
         let known = self
             .destinations
@@ -98,16 +133,11 @@ impl<T> Queue<T> {
             .and_then(|found| found.keys.get(key))
             .copied();
         if let Some(id) = known {
-            self.lane(id).push(item);
+            self.push_to_lane(id, item);
             return;
         }
         let key: Option<Rc<str>> = (!key.is_empty()).then(|| key.into());
-        let lane = Lane {
-            destination,
-            key: key.clone(),
-            head: Some(item),
-            rest: VecDeque::new(),
-        };
+        let lane = Lane::new(destination, key.clone(), item);
         let id = match self.free.pop() {
             Some(id) => {
                 self.set_lane(id, Some(lane));
@@ -118,87 +148,82 @@ impl<T> Queue<T> {
                 self.lanes.len() - 1
             }
         };
-        let entry = self.destinations.entry(destination).or_default();
+        let entry = self.destinations.entry(destination);
+        let entry = entry.or_insert_with(|| Destination::new(Rc::clone(slots), gathering));
         entry.lanes += 1;
-        entry.limit = limit;
         if let Some(key) = key {
             entry.keys.insert(key, id);
         }
         self.make_ready(id);
     }
 
-    /// Returns the next item to send, or `None` if no item is ready within the limits.
+    fn push_to_lane(&mut self, id: LaneId, item: T) {
+        let size = item.size();
+        let lane = self.lane(id);
+        lane.push(item);
+        if lane.is_ready {
+            let destination = lane.destination;
+            if let Some(found) = self.destinations.get_mut(&destination) {
+                found.gathered.items += 1;
+                found.gathered.bytes += size;
+                if found.gathering.is_some() {
+                    self.open(destination);
+                }
+            }
+        }
+    }
+
+    /// Returns the next item to send, or `None` if no item is ready within the limits. The caller passes the item of a
+    /// gathering destination to [`Queue::gather`].
     pub(super) fn next(&mut self) -> Option<(Taken, T)> {
         if self.under_way >= self.total_limit {
             return None;
         }
-        let id = self.open.pop_front()?;
+        let id = loop {
+            let id = self.open.pop_front()?;
+            let destination = self.destinations.get_mut(&id)?;
+            destination.is_open = false;
+            if !destination.slots.are_taken() {
+                break id;
+            }
+            self.open(id);
+        };
+        let lane = self.take_ready_lane(id)?;
         let destination = self.destinations.get_mut(&id)?;
-        destination.is_open = false;
-        let lane = destination.ready.pop_front()?;
-        destination.under_way += 1;
+        destination.slots.take();
         self.under_way += 1;
-        self.open(id);
+        if destination.gathering.is_none() {
+            self.open(id);
+        }
         let item = self.lane(lane).pop()?;
-        Some((Taken { lane }, item))
+        Some((Taken { lane, has_slot: true }, item))
     }
 
     /// Ends an item, delivered or dropped. The next item of its lane becomes ready.
     pub(super) fn done(&mut self, taken: Taken) {
         self.len -= 1;
+        self.end(taken);
+    }
+
+    /// Returns an item for a retry at `at` or later. It stays at the head of its lane.
+    pub(super) fn retry(&mut self, taken: Taken, item: T, at: Instant) {
+        self.lane(taken.lane).push_front(item);
+        self.park(taken, at);
+    }
+
+    /// Gives the slot back. The lane is ready again, or ends if it is empty.
+    fn end(&mut self, taken: Taken) {
         let id = taken.lane;
         let lane = self.lane(id);
-        let (destination, is_empty) = (lane.destination, lane.head.is_none());
-        self.free_slot(destination);
+        let (destination, is_empty) = (lane.destination, lane.len() == 0);
+        if taken.has_slot {
+            self.free_slot(destination);
+        }
         if is_empty {
             self.end_lane(id);
         } else {
             self.make_ready(id);
         }
-    }
-
-    /// Returns an item for a retry at `at` or later. It stays at the head of its lane.
-    pub(super) fn retry(&mut self, taken: Taken, item: T, at: Instant) {
-        let id = taken.lane;
-        let lane = self.lane(id);
-        lane.push_front(item);
-        let destination = lane.destination;
-        self.free_slot(destination);
-        self.parkings += 1;
-        self.parked.push(Reverse((at, self.parkings, id)));
-        self.open(destination);
-    }
-
-    /// Hands out nothing of a destination before `until`, unless it is paused for longer already.
-    pub(super) fn pause(&mut self, id: DestinationId, until: Instant) {
-        let end = self.paused.entry(id).or_insert(until);
-        *end = until.max(*end);
-        if let Some(destination) = self.destinations.get_mut(&id)
-            && std::mem::take(&mut destination.is_open)
-        {
-            self.open.retain(|open| *open != id);
-        }
-    }
-
-    /// Makes the lanes ready that are parked until `now` or earlier, and ends the pauses that are over.
-    pub(super) fn resume(&mut self, now: Instant) {
-        let over = self.paused.extract_if(|_, until| *until <= now);
-        for (id, _) in over.collect::<Vec<_>>() {
-            self.open(id);
-        }
-        while let Some(Reverse((at, _, id))) = self.parked.peek().copied() {
-            if at > now {
-                return;
-            }
-            self.parked.pop();
-            self.make_ready(id);
-        }
-    }
-
-    /// Returns when the next parked lane becomes due or the next pause ends.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        let parked = self.parked.peek().map(|Reverse((at, _, _))| *at);
-        parked.into_iter().chain(self.paused.values().copied()).min()
     }
 
     /// Returns the key of an item that is being sent; `None` if it has no order.
@@ -209,7 +234,7 @@ impl<T> Queue<T> {
     /// Returns the key of an item that is being sent, and how many items wait behind it.
     pub(super) fn behind(&self, taken: &Taken) -> (Option<&str>, usize) {
         match self.lanes.get(taken.lane) {
-            Some(Some(lane)) => (lane.key.as_deref(), lane.rest.len() + usize::from(lane.head.is_some())),
+            Some(Some(lane)) => (lane.key.as_deref(), lane.len()),
             _ => (None, 0),
         }
     }
@@ -225,12 +250,32 @@ impl<T> Queue<T> {
     }
 
     fn make_ready(&mut self, id: LaneId) {
-        let destination = self.lane(id).destination;
-        self.destinations.entry(destination).or_default().ready.push_back(id);
+        let lane = self.lane(id);
+        lane.is_ready = true;
+        let (destination, items, bytes) = (lane.destination, lane.len(), lane.bytes());
+        let Some(found) = self.destinations.get_mut(&destination) else {
+            return;
+        };
+        found.ready.push_back(id);
+        found.gathered.items += items;
+        found.gathered.bytes += bytes;
         self.open(destination);
     }
 
-    /// Adds the destination to the open ones if it has a ready lane and a free slot and is not paused.
+    /// Takes the lane of a destination that has been ready for longest.
+    fn take_ready_lane(&mut self, destination: DestinationId) -> Option<LaneId> {
+        let id = self.destinations.get_mut(&destination)?.ready.pop_front()?;
+        let lane = self.lane(id);
+        lane.is_ready = false;
+        let (items, bytes) = (lane.len(), lane.bytes());
+        let gathered = &mut self.destinations.get_mut(&destination)?.gathered;
+        gathered.items -= items;
+        gathered.bytes -= bytes;
+        Some(id)
+    }
+
+    /// Adds the destination to the open ones if it has a ready lane and a free slot, is not paused, and has gathered
+    /// enough.
     fn open(&mut self, id: DestinationId) {
         if !self.paused.is_empty() && self.paused.contains_key(&id) {
             return;
@@ -238,19 +283,20 @@ impl<T> Queue<T> {
         let Some(destination) = self.destinations.get_mut(&id) else {
             return;
         };
-        let limit = destination.limit.map_or(self.limit, |limit| limit.max(1));
-        if !destination.is_open && !destination.ready.is_empty() && destination.under_way < limit {
+        if destination.is_open || destination.ready.is_empty() {
+            return;
+        }
+        if let Some(gathering) = &destination.gathering
+            && self.gathers
+            && !destination.gathered.is_enough(gathering)
+        {
+            self.begin_gathering(id);
+        } else if !destination.slots.are_taken() {
             destination.is_open = true;
             self.open.push_back(id);
+        } else if !std::mem::replace(&mut destination.is_blocked, true) {
+            destination.slots.block(id);
         }
-    }
-
-    fn free_slot(&mut self, id: DestinationId) {
-        self.under_way -= 1;
-        if let Some(destination) = self.destinations.get_mut(&id) {
-            destination.under_way -= 1;
-        }
-        self.open(id);
     }
 
     fn end_lane(&mut self, id: LaneId) {
@@ -263,8 +309,10 @@ impl<T> Queue<T> {
         if let Some(key) = lane.key {
             destination.keys.remove(&key);
         }
-        if destination.lanes == 0 {
-            self.destinations.remove(&lane.destination);
+        if destination.lanes == 0
+            && let Some(ended) = self.destinations.remove(&lane.destination)
+        {
+            self.forget_gathering(lane.destination, &ended.gathered);
         }
         if self.len == 0 {
             // Frees the table, which would otherwise keep its largest size after a burst.
@@ -292,23 +340,18 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Lane<T> {
-    fn push(&mut self, item: T) {
-        match self.head {
-            None => self.head = Some(item),
-            Some(_) => self.rest.push_back(item),
+impl Destination {
+    fn new(slots: Rc<Slots>, gathering: Option<Gathering>) -> Destination {
+        Destination {
+            keys: HashMap::new(),
+            lanes: 0,
+            ready: VecDeque::new(),
+            slots,
+            is_open: false,
+            is_blocked: false,
+            gathering,
+            gathered: Gathered::default(),
         }
-    }
-
-    fn push_front(&mut self, item: T) {
-        if let Some(next) = self.head.replace(item) {
-            self.rest.push_front(next);
-        }
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        let next = self.rest.pop_front();
-        std::mem::replace(&mut self.head, next)
     }
 }
 

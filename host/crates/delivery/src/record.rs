@@ -21,6 +21,9 @@ const VERSION: u8 = 2;
 /// The form without a summary of the event.
 const VERSION_WITHOUT_EVENT: u8 = 1;
 
+/// The bit of the byte of [`Via`] that is set if a [`Batching`](super::Batching) follows the body, as text.
+const HAS_BATCHING: u8 = 0x80;
+
 /// A record that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RecordError {
@@ -75,7 +78,8 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
         Via::Named(name) => (1, &**name),
         Via::Nothing => (2, ""),
     };
-    record.put_u8(via);
+    let has_batching = if request.batching.is_some() { HAS_BATCHING } else { 0 };
+    record.put_u8(via | has_batching);
     record.put_u32_le(request.generation);
     record.put_u64_le(request.expires.map_or(0, millis));
     let event = &request.event;
@@ -92,6 +96,9 @@ pub(super) fn put_request(record: &mut BytesMut, request: &OutboxRequest) {
         put_bytes(record, value.as_bytes());
     }
     put_bytes(record, &request.body);
+    if let Some(batching) = &request.batching {
+        put_bytes(record, batching.to_string().as_bytes());
+    }
 }
 
 /// Appends a text or body.
@@ -129,6 +136,7 @@ impl Reader {
             _ => (Reach::Public, byte >> 1),
         };
         let via = self.u8()?;
+        let (via, has_batching) = (via & !HAS_BATCHING, via & HAS_BATCHING != 0);
         let (generation, expires) = (self.u32()?, self.u64()?);
         let event = if has_event {
             EventSummary {
@@ -161,6 +169,10 @@ impl Reader {
             reach,
             headers,
             body: self.bytes()?,
+            batching: match has_batching {
+                true => Some(self.text()?.parse().map_err(|_| RecordError::Damaged)?),
+                false => None,
+            },
             ordering_key,
             expires: self.time(expires)?,
             republishes,
@@ -220,6 +232,7 @@ impl Reader {
 pub(super) mod tests {
     use proptest::prelude::*;
 
+    use super::super::Batching;
     use super::*;
 
     /// A request with a value in each field.
@@ -242,6 +255,10 @@ pub(super) mod tests {
             headers: vec![("a".into(), "1".into()), ("a".into(), String::new())],
             body: Bytes::from_static(b"\0\xff body"),
             ordering_key: "client".into(),
+            batching: Some(Batching {
+                max_events: 7,
+                ..Batching::default()
+            }),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123)),
             republishes: 0,
         }
@@ -256,6 +273,7 @@ pub(super) mod tests {
             headers: vec![],
             body: Bytes::new(),
             ordering_key: String::new(),
+            batching: None,
             expires: None,
             republishes: 3,
             ..request()
@@ -285,6 +303,7 @@ pub(super) mod tests {
             headers: vec![("h".into(), "v".into())],
             body: Bytes::from_static(b"b"),
             ordering_key: "k".into(),
+            batching: None,
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(258)),
             ..request()
         };

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::job::Job;
 use super::notice::Notice;
-use super::queue::{Queue, Taken};
+use super::queue::{Queue, Size, Taken};
 use super::request::{OutboxRequest, shown};
 use super::retry::{Outcome, Reason};
 
@@ -117,7 +117,7 @@ impl Report {
     }
 
     /// Reports the key of this request if the requests behind it need more than [`LAG`] at the time of this answer.
-    pub(super) fn lag<T>(&self, job: &Job, queue: &Queue<T>, taken: &Taken, answer_time: Duration) {
+    pub(super) fn lag<T: Size>(&self, job: &Job, queue: &Queue<T>, taken: &Taken, answer_time: Duration) {
         let (key, behind) = queue.behind(taken);
         let backlog = answer_time.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
         if backlog > LAG

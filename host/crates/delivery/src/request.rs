@@ -11,6 +11,7 @@ use bytes::Bytes;
 use hookhost_contract::Method;
 use hookhost_event::ByteString;
 
+use super::batching::Batching;
 use super::destination::{Receivers, Via};
 
 /// Which addresses the URL of a request may lead to.
@@ -65,6 +66,8 @@ pub struct OutboxRequest {
     pub body: Bytes,
     /// Requests of one destination with the same key are delivered in order. An empty key means no order.
     pub ordering_key: String,
+    /// How the request is sent together with others; `None`: alone. Without effect unless the URL is `http:` or `https:`.
+    pub batching: Option<Batching>,
     /// When the request expires. After that it is not sent anymore.
     pub expires: Option<SystemTime>,
     /// How many messages of modules led to the event: 0 unless a module has published the message of the event.
@@ -178,6 +181,7 @@ mod tests {
             headers: vec![("x-token".into(), "hidden-3".into())],
             body: Bytes::from_static(b"hidden-4"),
             ordering_key: "client".into(),
+            batching: None,
             expires: None,
             republishes: 0,
         };

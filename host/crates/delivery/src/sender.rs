@@ -155,13 +155,12 @@ impl SenderState {
         counts: Arc<Counts>,
     ) -> SenderState {
         let threads = settings.threads.max(1);
-        let limit = (settings.terms.concurrency_limit / threads).max(1);
-        let widest = limit.max(settings.destinations.widest() / threads);
+        let widest = settings.terms.concurrency_limit.max(settings.destinations.widest()) / threads;
         SenderState {
             http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
             targets: RefCell::new(Targets::new(settings.stdout, Arc::clone(&counts)).with(publisher)),
-            queue: RefCell::new(Queue::new(limit, widest.saturating_mul(SLOW_DESTINATIONS))),
+            queue: RefCell::new(Queue::new(widest.max(1).saturating_mul(SLOW_DESTINATIONS))),
             threads,
             window,
             on_disk,
@@ -182,7 +181,8 @@ impl SenderState {
         let mut end = None;
         let mut is_open = true;
         loop {
-            let due = self.queue.borrow().next_due().map(Instant::from_std);
+            let now = Instant::now().into_std();
+            let due = self.queue.borrow_mut().next_due(now).map(Instant::from_std);
             let alarm = [due, end].into_iter().flatten().min();
             self.alarm.set(alarm);
             tokio::select! {
@@ -235,9 +235,11 @@ impl SenderState {
             }
         };
         let size = request.size();
-        target.destination.counts.accepted(request.event.at, size);
-        let destination = target.destination.id;
-        let limit = Some(target.terms().concurrency_limit / self.threads);
+        let destination = Rc::clone(&target.destination);
+        destination.counts.accepted(request.event.at, size);
+        destination
+            .slots
+            .set_limit(target.terms().concurrency_limit / self.threads);
         let (key, item) = match record {
             Some(record) if self.window.is_half_taken() => {
                 self.window.release(1, size);
@@ -262,7 +264,8 @@ impl SenderState {
                 }
             },
         };
-        self.queue.borrow_mut().push(destination, limit, &key, item);
+        let mut queue = self.queue.borrow_mut();
+        queue.push(destination.id, &destination.slots, None, &key, item);
     }
 
     /// Starts a worker for each job that is ready.
@@ -337,9 +340,10 @@ impl SenderState {
 
     /// Returns whether no job is left that can be sent before `end`.
     fn is_finished(&self, end: Instant) -> bool {
-        let queue = self.queue.borrow();
+        let mut queue = self.queue.borrow_mut();
         let is_waiting = queue.is_active() || self.unfinished.get() > 0;
-        Instant::now() >= end || !is_waiting && queue.next_due().is_none_or(|due| due > end.into_std())
+        let now = Instant::now();
+        now >= end || !is_waiting && queue.next_due(now.into_std()).is_none_or(|due| due > end.into_std())
     }
 
     /// Runs a worker: attempts this job, then other jobs while any is ready.
@@ -367,6 +371,7 @@ impl SenderState {
                     reach: request.reach,
                     method: request.method,
                     body,
+                    encoding: None,
                     id: job.message_id.as_deref(),
                     terms,
                 };

@@ -24,7 +24,7 @@ use super::file::Appending;
 use super::http::Http;
 use super::lines::Lines;
 use super::publish::{MessageTarget, Publisher};
-use super::queue::DestinationId;
+use super::queue::{DestinationId, Slots};
 use super::request::{OutboxRequest, shown};
 use super::stdout::{Stdout, StdoutFormat};
 
@@ -85,6 +85,8 @@ pub(super) struct Destination {
     /// Its name, or its URL without one, as dead letters show it.
     pub(super) label: String,
     pub(super) counts: Arc<DestinationCounts>,
+    /// How many requests it gets at once.
+    pub(super) slots: Rc<Slots>,
     transport: Transport,
 }
 
@@ -221,6 +223,7 @@ impl Targets {
                     && table.begun == self.begun
                 {
                     pool.connect_within(endpoint.terms(&receivers.terms).connect_timeout);
+                    pool.set_unix(endpoint.unix());
                 }
                 (destination, Some(endpoint))
             }
@@ -257,6 +260,7 @@ impl Targets {
                 id: DestinationId(self.next),
                 label,
                 counts: self.counts.destination(key),
+                slots: Rc::new(Slots::new(1)),
                 transport: transport(),
             })
         });

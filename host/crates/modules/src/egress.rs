@@ -107,6 +107,9 @@ pub enum Refusal {
     /// The value of the option `max_age` is not a duration.
     #[error("option 'max_age' of the request: '{0}' is not a duration such as 10m")]
     MaxAge(String),
+    /// The value of the option `batch` cannot be used.
+    #[error("option 'batch' of the request: {0}")]
+    Batch(#[from] hookhost_delivery::BatchingError),
 }
 
 const SCHEMES: [&str; 5] = ["http", "https", "file", "stdout", "mqtt"];

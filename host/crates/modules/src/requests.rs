@@ -25,13 +25,17 @@ pub(super) fn prepare(
         Detail::MessagePublish(message) => expiry(message),
         _ => None,
     };
+    let mut batching = None;
     for (option, value) in &request.options {
-        if option != "max_age" {
-            return Err(Refusal::Option(excerpt(option)));
+        match option.as_str() {
+            "max_age" => {
+                let max_age = parse_duration(value).map_err(|_| Refusal::MaxAge(excerpt(value)))?;
+                let end = time(event.at.0).checked_add(max_age);
+                expires = expires.into_iter().chain(end).min();
+            }
+            "batch" => batching = Some(value.parse()?),
+            _ => return Err(Refusal::Option(excerpt(option))),
         }
-        let max_age = parse_duration(value).map_err(|_| Refusal::MaxAge(excerpt(value)))?;
-        let end = time(event.at.0).checked_add(max_age);
-        expires = expires.into_iter().chain(end).min();
     }
     let ordering_key = match request.ordering_key {
         Some(key) => key,
@@ -73,6 +77,7 @@ pub(super) fn prepare(
         headers: request.headers,
         body: request.body,
         ordering_key,
+        batching,
         expires,
         republishes: event.detail.message().map_or(0, |message| message.republishes),
     })
@@ -199,12 +204,29 @@ mod tests {
     }
 
     #[test]
+    fn a_request_may_be_part_of_a_batch() {
+        let batch = Request {
+            options: vec![("batch".into(), "format=ndjson max_events=7".into())],
+            ..request()
+        };
+        let expected = delivery::Batching {
+            format: delivery::BatchFormat::Ndjson,
+            max_events: 7,
+            ..Default::default()
+        };
+        assert_eq!(prepared(batch).unwrap().batching, Some(expected));
+        assert_eq!(prepared(request()).unwrap().batching, None);
+    }
+
+    #[test]
     fn a_destination_may_be_named_and_grants_nothing() {
         let destination = |name: &str, url: &str| delivery::Destination {
             name: name.into(),
             urls: vec![delivery::UrlPrefix::parse(url).unwrap()],
             headers: vec![],
             signing: vec![],
+            oauth2: None,
+            unix: None,
             tls: Default::default(),
             terms: delivery::Terms::default(),
         };
@@ -284,6 +306,14 @@ mod tests {
         assert_eq!(
             prepared(endless).unwrap_err().to_string(),
             "option 'max_age' of the request: 'for ever' is not a duration such as 10m"
+        );
+        let batch = Request {
+            options: vec![("batch".into(), "max_events=0".into())],
+            ..request()
+        };
+        assert_eq!(
+            prepared(batch).unwrap_err().to_string(),
+            "option 'batch' of the request: `max_events` of a batch should be 1 to 10000"
         );
         let wish = Request {
             options: vec![("sign".into(), "yes".into())],

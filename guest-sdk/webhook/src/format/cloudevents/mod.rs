@@ -103,7 +103,7 @@ const BATCH: &str = "application/cloudevents-batch+json; charset=utf-8";
 /// Converts events to CloudEvents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CloudEvents {
-    mode: CloudEventsMode,
+    pub(crate) mode: CloudEventsMode,
     extensions: Vec<(String, Template)>,
 }
 

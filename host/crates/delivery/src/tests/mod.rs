@@ -3,6 +3,7 @@
 mod dead;
 mod disk;
 mod failures;
+mod http;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         ],
         body: body.to_owned().into(),
         ordering_key: key.into(),
+        batching: None,
         expires: None,
         republishes: 0,
     }

@@ -1,11 +1,12 @@
 //! A small HTTP/1.1 receiver whose answers, valid or invalid, are set by the test.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 /// How to answer a request.
@@ -17,6 +18,8 @@ pub(super) enum Reply {
     With(u16, &'static str),
     /// Status 200 and a body of this many bytes.
     Body(usize),
+    /// Status 200 and this body.
+    Text(&'static str),
     /// This status and the length of a body that comes when the gate opens.
     LateBody(u16),
     /// Status 307 to this URL.
@@ -37,6 +40,8 @@ pub(super) struct Received {
     /// The header lines in lower case.
     pub(super) head: String,
     pub(super) body: String,
+    /// The body as it came; `body` has replacements for what is not UTF-8.
+    pub(super) bytes: Vec<u8>,
     /// The number of the connection.
     pub(super) connection: usize,
 }
@@ -53,8 +58,6 @@ struct Log {
     grown: Condvar,
 }
 
-type Answer = dyn Fn(&Received) -> Reply + Send + Sync;
-
 impl Sink {
     /// Starts a receiver on any port.
     pub(super) fn start(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Sink {
@@ -70,25 +73,55 @@ impl Sink {
             .unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
-        let log = Arc::new(Log {
-            list: Mutex::default(),
-            grown: Condvar::new(),
-        });
-        let (gate, opened) = watch::channel(false);
-        let (shared, answer): (_, Arc<Answer>) = (Arc::clone(&log), Arc::new(answer));
-        runtime.spawn(async move {
+        let sink = Sink::new(address, runtime);
+        let (log, gate, answer) = (Arc::clone(&sink.log), sink.gate.subscribe(), Arc::new(answer));
+        sink.runtime().spawn(async move {
             for number in 0.. {
                 let Ok((stream, _)) = listener.accept().await else {
                     return;
                 };
-                let connection = serve(stream, number, Arc::clone(&shared), Arc::clone(&answer), opened.clone());
-                tokio::spawn(connection);
+                tokio::spawn(serve(stream, number, Arc::clone(&log), answer.clone(), gate.clone()));
             }
+        });
+        sink
+    }
+
+    /// Starts a receiver on a Unix socket. Its address means nothing.
+    pub(super) fn on_unix(path: &Path, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Sink {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let entered = runtime.enter();
+        let listener = UnixListener::bind(path).unwrap();
+        drop(entered);
+        let sink = Sink::new("127.0.0.1:9".parse().unwrap(), runtime);
+        let (log, gate, answer) = (Arc::clone(&sink.log), sink.gate.subscribe(), Arc::new(answer));
+        sink.runtime().spawn(async move {
+            for number in 0.. {
+                let Ok((stream, _)) = listener.accept().await else {
+                    return;
+                };
+                tokio::spawn(serve(stream, number, Arc::clone(&log), answer.clone(), gate.clone()));
+            }
+        });
+        sink
+    }
+
+    fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.as_ref().unwrap()
+    }
+
+    fn new(address: SocketAddr, runtime: tokio::runtime::Runtime) -> Sink {
+        let log = Arc::new(Log {
+            list: Mutex::default(),
+            grown: Condvar::new(),
         });
         Sink {
             address,
             log,
-            gate,
+            gate: watch::channel(false).0,
             runtime: Some(runtime),
         }
     }
@@ -137,10 +170,10 @@ impl Drop for Sink {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     number: usize,
     log: Arc<Log>,
-    answer: Arc<Answer>,
+    answer: Arc<impl Fn(&Received) -> Reply>,
     mut gate: watch::Receiver<bool>,
 ) -> Option<()> {
     let mut buffer = Vec::new();
@@ -153,6 +186,12 @@ async fn serve(
             Reply::Status(status) => (status, "", 0),
             Reply::With(status, more) => (status, more, 0),
             Reply::Body(length) => (200, "", length),
+            Reply::Text(text) => {
+                let length = text.len();
+                let answer = format!("HTTP/1.1 200 x\r\ncontent-length: {length}\r\n\r\n{text}");
+                stream.write_all(answer.as_bytes()).await.ok()?;
+                continue;
+            }
             Reply::LateBody(status) => {
                 let head = format!("HTTP/1.1 {status} x\r\ncontent-length: 1\r\n\r\n");
                 stream.write_all(head.as_bytes()).await.ok()?;
@@ -181,7 +220,7 @@ async fn serve(
     }
 }
 
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: usize) -> Option<Received> {
+async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, connection: usize) -> Option<Received> {
     let end = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;
@@ -199,12 +238,14 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: usize) -
     while buffer.len() < length {
         (stream.read_buf(buffer).await.ok()? > 0).then_some(())?;
     }
-    let body = String::from_utf8(buffer.drain(..length).collect()).unwrap();
+    let bytes: Vec<u8> = buffer.drain(..length).collect();
+    let body = String::from_utf8_lossy(&bytes).into_owned();
     Some(Received {
         method,
         path,
         head,
         body,
+        bytes,
         connection,
     })
 }

@@ -1,0 +1,70 @@
+//! The slots of a receiver: how many requests it gets at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::{DestinationId, Queue, Size};
+
+/// A limit of the items that are sent at once. Destinations that share it are those of one receiver.
+pub(in super::super) struct Slots {
+    limit: Cell<usize>,
+    under_way: Cell<usize>,
+    /// Destinations that have something to hand out and wait for a slot; each occurs at most once.
+    blocked: RefCell<VecDeque<DestinationId>>,
+}
+
+impl Slots {
+    /// Creates slots for `limit` items; 0 is treated as 1.
+    pub(in super::super) fn new(limit: usize) -> Slots {
+        Slots {
+            limit: Cell::new(limit.max(1)),
+            under_way: Cell::new(0),
+            blocked: RefCell::default(),
+        }
+    }
+
+    /// Changes the limit; 0 is treated as 1. Items above a lower limit are not interrupted.
+    pub(in super::super) fn set_limit(&self, limit: usize) {
+        self.limit.set(limit.max(1));
+    }
+
+    /// Returns the number of items that are being sent.
+    pub(in super::super) fn under_way(&self) -> usize {
+        self.under_way.get()
+    }
+
+    pub(super) fn are_taken(&self) -> bool {
+        self.under_way.get() >= self.limit.get()
+    }
+
+    pub(super) fn take(&self) {
+        self.under_way.set(self.under_way.get() + 1);
+    }
+
+    /// Lets a destination wait for a slot. The caller checks that it does not wait yet.
+    pub(super) fn block(&self, id: DestinationId) {
+        self.blocked.borrow_mut().push_back(id);
+    }
+}
+
+impl<T: Size> Queue<T> {
+    /// Gives the slot of an item of this destination back. Destinations that wait for one may open.
+    pub(super) fn free_slot(&mut self, id: DestinationId) {
+        self.under_way -= 1;
+        let Some(slots) = self.destinations.get(&id).map(|found| found.slots.clone()) else {
+            return;
+        };
+        slots.under_way.set(slots.under_way.get() - 1);
+        let free = slots.limit.get().saturating_sub(slots.under_way.get());
+        for _ in 0..free {
+            let Some(next) = slots.blocked.borrow_mut().pop_front() else {
+                break;
+            };
+            if let Some(destination) = self.destinations.get_mut(&next) {
+                destination.is_blocked = false;
+            }
+            self.open(next);
+        }
+        self.open(id);
+    }
+}
