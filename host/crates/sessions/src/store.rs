@@ -20,7 +20,7 @@ const FAILURE_LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// Sessions and retained messages on disk. Dropping it writes what is pending, unless the disk fails.
 pub struct Store {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -120,7 +120,7 @@ impl Store {
             let shared = Arc::clone(&shared);
             move || shared.write_all(file)
         });
-        let writer = Some(writer.map_err(StoreError::Thread)?);
+        let writer = Mutex::new(Some(writer.map_err(StoreError::Thread)?));
         Ok((Store { shared, writer }, contents))
     }
 
@@ -138,7 +138,7 @@ impl Store {
     /// Adds changes to the next commit. Never waits for the disk.
     pub fn submit(&self, changes: Changes) -> Commit {
         let mut pending = self.shared.lock();
-        if changes.is_empty() {
+        if changes.is_empty() || pending.closing {
             return pending.last_commit();
         }
         pending.batch.add(changes);
@@ -154,6 +154,16 @@ impl Store {
         self.shared.lock().last_commit()
     }
 
+    /// Writes what is pending, unless the disk fails, and closes the file. Later changes have no effect.
+    pub fn close(&self) {
+        self.shared.lock().closing = true;
+        self.shared.changed.notify_one();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the thread that writes sessions has panicked");
+        }
+    }
+
     /// Counters since the store was opened.
     pub fn counters(&self) -> StoreCounters {
         StoreCounters {
@@ -165,13 +175,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
-        self.shared.changed.notify_one();
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the thread that writes sessions has panicked");
-        }
+        self.close();
     }
 }
 
@@ -205,6 +209,7 @@ impl Shared {
             let written = batch.is_empty() || self.write(&mut file, &batch);
             progress.finish();
             if !written {
+                self.lock().next.finish();
                 return;
             }
         }
