@@ -158,6 +158,7 @@ async fn serve(
         listen: config.mqtt.listen,
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
+        data: config.data.as_ref().map(|data| data.dir.clone()),
     };
     let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
     info!(mqtt = %broker.address(), admin, "ready");

@@ -92,6 +92,8 @@ fn limits(at: &mut Section<'_>, d: Limits) -> Limits {
         max_inflight: at.integer("max_inflight", d.max_inflight, 1..=65_535),
         max_mqueue_len: at.integer("max_mqueue_len", d.max_mqueue_len, 1..=100_000_000),
         max_mqueue_bytes: at.size("max_mqueue_bytes", d.max_mqueue_bytes, 0..=1 << 40),
+        max_queued_messages: at.integer("max_queued_messages", d.max_queued_messages, 0..=1_000_000_000),
+        max_queued_bytes: at.size("max_queued_bytes", d.max_queued_bytes, 0..=1 << 44),
         mqueue_rate_limit: at.text("mqueue_rate_limit", d.mqueue_rate_limit, rate),
         message_retry_interval: at.duration("message_retry_interval", d.message_retry_interval, zero..=DAY),
         message_expiry_interval: at.duration("message_expiry_interval", d.message_expiry_interval, zero..=LONGEST),

@@ -12,6 +12,7 @@ mod rmqtt;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +34,8 @@ pub struct BrokerSettings {
     pub node: Node,
     /// Limits of clients, sessions and messages.
     pub limits: Limits,
+    /// The data folder, in which sessions and retained messages survive a restart; `None`: they end with the process.
+    pub data: Option<PathBuf>,
 }
 
 /// Default number of threads that serve clients: two for each processor, and at least eight.
@@ -65,6 +68,9 @@ pub enum StartError {
         /// What it must be.
         problem: &'static str,
     },
+    /// The stored sessions cannot be used.
+    #[error(transparent)]
+    Sessions(#[from] hookhost_sessions::StoreError),
     /// The engine failed to start for another reason.
     #[error("the broker engine does not start: {0}")]
     Engine(String),

@@ -172,6 +172,7 @@ pub fn settings(limits: Limits) -> BrokerSettings {
             id: 1,
         },
         limits,
+        data: None,
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
             id: 1,
         },
         limits: Limits::default(),
+        data: None,
     };
     let running = start(&settings, None).await?;
     println!("ready {}", running.address());

@@ -7,6 +7,9 @@
 //!
 //! The ticket travels in `target_clientid`, which RMQTT reads only before it makes the copy. Its text is the shared group
 //! of the copy, which RMQTT does not keep either.
+//!
+//! Messages with QoS 1 and 2 for a session that outlives its connection wait in the session itself (see
+//! [`super::persistent`]). It is found here as well, so that messages for other sessions cost no further look-up.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::Notify;
@@ -21,6 +25,7 @@ use tokio::sync::Notify;
 use ::rmqtt::types::Publish;
 
 use super::limits::Limits;
+use super::persistent::PersistentSession;
 
 const SHARDS: usize = 64;
 /// Messages that may wait in addition to those in the queue and the window: a burst that the client's task has not
@@ -34,8 +39,9 @@ pub(super) fn group(publish: &Publish) -> Option<ByteString> {
     publish
         .target_clientid
         .as_ref()
+        .and_then(|text| text.split('\0').next())
         .filter(|group| !group.is_empty())
-        .map(|group| ByteString::from(&**group))
+        .map(ByteString::from)
 }
 
 /// The messages that wait for each client.
@@ -43,6 +49,8 @@ pub(super) struct Backlogs {
     shards: [Mutex<HashMap<ByteString, Arc<Backlog>>>; SHARDS],
     hasher: RandomState,
     limits: BacklogLimits,
+    /// How many clients have a persistent session.
+    persistent: AtomicUsize,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +68,7 @@ pub(super) struct Backlog {
     bytes: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
+    persistent: ArcSwapOption<PersistentSession>,
 }
 
 impl Backlogs {
@@ -79,12 +88,46 @@ impl Backlogs {
                 bytes,
                 calm: limits.max_mqueue_len.div_ceil(2),
             },
+            persistent: AtomicUsize::new(0),
         }
     }
 
     /// Gives the copy a ticket; false if the client has none left.
     pub(super) fn admit(&self, client_id: &ByteString, publish: &mut Publish, group: Option<&ByteString>) -> bool {
-        self.of(client_id).admit(publish, group, self.limits)
+        self.admit_to(self.of(client_id), publish, group)
+    }
+
+    /// The same for a client whose backlog is known.
+    pub(super) fn admit_to(&self, backlog: Arc<Backlog>, publish: &mut Publish, group: Option<&ByteString>) -> bool {
+        backlog.admit(publish, group, self.limits)
+    }
+
+    /// The persistent session of a client.
+    pub(super) fn persistent(&self, client_id: &ByteString) -> Option<Arc<PersistentSession>> {
+        if self.persistent.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let shard = self.shard(client_id).lock().unwrap_or_else(PoisonError::into_inner);
+        self.persistent_of(shard.get(client_id)?)
+    }
+
+    /// The same for a client whose backlog is known.
+    pub(super) fn persistent_of(&self, backlog: &Backlog) -> Option<Arc<PersistentSession>> {
+        if self.persistent.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        backlog.persistent.load_full()
+    }
+
+    /// Sets or removes the persistent session of a client.
+    pub(super) fn set_persistent(&self, client_id: &ByteString, session: Option<Arc<PersistentSession>>) {
+        let is_set = session.is_some();
+        let old = self.of(client_id).persistent.swap(session);
+        match (old.is_some(), is_set) {
+            (false, true) => drop(self.persistent.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(self.persistent.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
     }
 
     /// Waits until few messages wait for the client, at most for `time`; returns whether that was reached.
@@ -111,7 +154,7 @@ impl Backlogs {
     pub(super) fn sweep(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|_, backlog| Arc::strong_count(backlog) > 1);
+            shard.retain(|_, backlog| Arc::strong_count(backlog) > 1 || backlog.persistent.load().is_some());
         }
     }
 
@@ -119,9 +162,13 @@ impl Backlogs {
         clippy::indexing_slicing,
         reason = "the index is a remainder by the number of shards"
     )]
-    fn of(&self, client_id: &ByteString) -> Arc<Backlog> {
-        let shard = &self.shards[self.hasher.hash_one(client_id) as usize % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+    fn shard(&self, client_id: &ByteString) -> &Mutex<HashMap<ByteString, Arc<Backlog>>> {
+        &self.shards[self.hasher.hash_one(client_id) as usize % SHARDS]
+    }
+
+    /// The backlog of a client, for [`admit_to`](Self::admit_to).
+    pub(super) fn of(&self, client_id: &ByteString) -> Arc<Backlog> {
+        let mut shard = self.shard(client_id).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(backlog) = shard.get(client_id) {
             return Arc::clone(backlog);
         }
@@ -142,7 +189,8 @@ impl Backlog {
         let ticket = Ticket {
             backlog: self,
             bytes,
-            group: group.cloned().unwrap_or_default(),
+            // What follows a NUL would be taken for the number of a queued message.
+            group: group.filter(|group| !group.contains('\0')).cloned().unwrap_or_default(),
         };
         #[expect(
             clippy::expect_used,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
+use ::rmqtt::codec::types::QoS;
 use ::rmqtt::session::Session as RmqttSession;
 use ::rmqtt::shared::Entry;
 use ::rmqtt::types::{
@@ -14,6 +15,7 @@ use ::rmqtt::types::{
 };
 
 use super::backlog::Backlogs;
+use super::persistent::{PersistentSession, PersistentSessions, Routing, sequence, session_record};
 use super::queue_group;
 
 /// How long a retained message waits for room, and how long a CONNECT waits for another one of the same client.
@@ -25,8 +27,35 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(5);
 pub(super) struct ClientEntry {
     pub(super) inner: Box<dyn Entry>,
     pub(super) backlogs: Arc<Backlogs>,
+    pub(super) persistent: Arc<PersistentSessions>,
     /// Whether shared subscriptions work.
     pub(super) shared_subscription: bool,
+}
+
+impl ClientEntry {
+    fn persistent_session(&self) -> Option<Arc<PersistentSession>> {
+        self.persistent.get(&self.inner.id().client_id)
+    }
+}
+
+/// What a connection leaves to the next one, without the messages that the session itself has: it hands them over again.
+fn without_queued(kicked: OfflineSession, session: &PersistentSession) -> OfflineSession {
+    let OfflineSession::Exist(Some(mut left)) = kicked else {
+        return kicked;
+    };
+    session.learn(&left.inflight_messages);
+    left.inflight_messages
+        .retain(|message| sequence(&message.publish).is_none());
+    left.offline_messages.retain(|(_, copy)| sequence(copy).is_none());
+    in_order(OfflineSession::Exist(Some(left)))
+}
+
+/// RMQTT takes unacknowledged messages from the end of the list.
+fn in_order(mut kicked: OfflineSession) -> OfflineSession {
+    if let OfflineSession::Exist(Some(left)) = &mut kicked {
+        left.inflight_messages.reverse();
+    }
+    kicked
 }
 
 #[async_trait]
@@ -39,6 +68,7 @@ impl Entry for ClientEntry {
                     return Ok(Box::new(ClientEntry {
                         inner,
                         backlogs: Arc::clone(&self.backlogs),
+                        persistent: Arc::clone(&self.persistent),
                         shared_subscription: self.shared_subscription,
                     }));
                 }
@@ -56,8 +86,19 @@ impl Entry for ClientEntry {
         self.inner.id_same()
     }
 
+    /// Runs before CONNACK. A persistent session is on the disk when this returns.
     async fn set(&mut self, session: RmqttSession, channel: Tx) -> ::rmqtt::Result<()> {
-        self.inner.set(session, channel).await
+        self.inner.set(session.clone(), channel.clone()).await?;
+        if session.connected().await.unwrap_or(false)
+            && let Some(persistent) = self.persistent_session()
+            && let Some(record) = session_record(&session).await
+        {
+            let commit = persistent.connect(session.id.clone(), record, channel);
+            if let Some(commit) = commit {
+                commit.finished().await;
+            }
+        }
+        Ok(())
     }
 
     async fn remove(&mut self) -> ::rmqtt::Result<Option<(RmqttSession, Tx)>> {
@@ -74,11 +115,24 @@ impl Entry for ClientEntry {
         clear_subscriptions: bool,
         is_admin: IsAdmin,
     ) -> ::rmqtt::Result<OfflineSession> {
-        match self.inner.kick(clean_start, clear_subscriptions, is_admin).await {
+        let persistent = self.persistent_session();
+        if let Some(persistent) = &persistent {
+            persistent.pause(true);
+        }
+        let kicked = match self.inner.kick(clean_start, clear_subscriptions, is_admin).await {
             // The old connection has ended by itself instead of answering: the second attempt finds none.
             Err(_) => self.inner.kick(clean_start, clear_subscriptions, is_admin).await,
             kicked => kicked,
+        };
+        let Some(persistent) = persistent else {
+            return kicked.map(in_order);
+        };
+        if kicked.is_err() {
+            persistent.pause(false);
+        } else if clean_start || is_admin {
+            self.persistent.discard(&self.inner.id().client_id);
         }
+        kicked.map(|kicked| without_queued(kicked, &persistent))
     }
 
     async fn online(&self) -> bool {
@@ -103,17 +157,41 @@ impl Entry for ClientEntry {
 
     async fn subscribe(&self, subscribe: &Subscribe) -> ::rmqtt::Result<SubscribeReturn> {
         let subscribe = queue_group::shared(subscribe, self.shared_subscription);
-        self.inner.subscribe(&subscribe).await
+        let subscribed = self.inner.subscribe(&subscribe).await?;
+        if let Some(session) = self.persistent_session()
+            && let Some(commit) = session.subscribed(subscribe.topic_filter.clone(), &subscribe.opts)
+        {
+            commit.finished().await;
+        }
+        Ok(subscribed)
     }
 
     async fn unsubscribe(&self, unsubscribe: &Unsubscribe) -> ::rmqtt::Result<bool> {
         let unsubscribe = queue_group::shared_end(unsubscribe, self.shared_subscription);
-        self.inner.unsubscribe(&unsubscribe).await
+        let unsubscribed = self.inner.unsubscribe(&unsubscribe).await?;
+        if unsubscribed
+            && let Some(session) = self.persistent_session()
+            && let Some(commit) = session.unsubscribed(unsubscribe.topic_filter.clone())
+        {
+            commit.finished().await;
+        }
+        Ok(unsubscribed)
     }
 
     /// RMQTT sends retained messages through this, in a task of their own, so they can wait.
     async fn publish(&self, sender: Sender, mut publish: Publish) -> Result<(), (Sender, Publish, Reason)> {
         let client_id = self.inner.id().client_id.clone();
+        if publish.qos != QoS::AtMostOnce
+            && let Some(session) = self.persistent_session()
+        {
+            if session.is_connected() {
+                session.has_room(ROOM_TIMEOUT).await;
+            }
+            let mut routing = Routing::new(&self.persistent, &sender, &publish);
+            routing.push(session, publish.clone(), None);
+            routing.finish().await;
+            return Ok(());
+        }
         if self.inner.is_connected().await {
             self.backlogs.calm(&client_id, ROOM_TIMEOUT).await;
         }

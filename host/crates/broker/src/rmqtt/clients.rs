@@ -9,6 +9,7 @@ use ::rmqtt::session::Session as RmqttSession;
 use ::rmqtt::types::{Id as ClientKey, Reason};
 
 use super::handler::EventSource;
+use super::persistent::PersistentSessions;
 use super::translate;
 use crate::ClientState;
 
@@ -20,7 +21,7 @@ pub(super) async fn keys(engine: &ServerContext) -> Vec<ClientKey> {
     engine.extends.shared().await.iter().map(|entry| entry.id()).collect()
 }
 
-pub(super) async fn state(session: &RmqttSession) -> Option<ClientState> {
+pub(super) async fn state(session: &RmqttSession, persistent: &PersistentSessions) -> Option<ClientState> {
     let info = session.connect_info().await.ok()?;
     let subscriptions = match session.subscriptions().await {
         Ok(subscriptions) => subscriptions.len().await,
@@ -34,7 +35,10 @@ pub(super) async fn state(session: &RmqttSession) -> Option<ClientState> {
         keep_alive: info.keep_alive(),
         clean_start: info.clean_start(),
         subscriptions,
-        queued: session.deliver_queue().len(),
+        queued: session.deliver_queue().len()
+            + persistent
+                .get(&session.id.client_id)
+                .map_or(0, |session| session.waiting()),
         unconfirmed: session.out_inflight().read().await.len(),
     })
 }

@@ -20,6 +20,7 @@ use ::rmqtt::types::{ConnectInfo, Id as ClientKey, Reason};
 use super::frequent::OnDemandHandlers;
 use super::messages::{AuthorizationHandler, DropHandler};
 use super::oversize::Oversize;
+use super::persistent::PersistentSessions;
 use super::queue_group;
 use super::reason::{self, EndContext};
 use super::sessions::{Closing, Presence, SessionRecord, Sessions};
@@ -34,6 +35,7 @@ pub(super) struct EventSource {
     pub(super) emitter: Emitter,
     pub(super) numbers: MessageNumbers,
     pub(super) sessions: Sessions,
+    pub(super) persistent: Arc<PersistentSessions>,
     pub(super) oversize: Oversize,
     pub(super) listening: ListenerInfo,
     /// Whether the node is stopping: a kick is then a shutdown, not the act of an administrator.
@@ -48,12 +50,18 @@ pub(super) struct EventSource {
 
 impl EventSource {
     /// A source without sessions.
-    pub(super) fn new(engine: ServerContext, bus: Bus, listening: ListenerInfo) -> EventSource {
+    pub(super) fn new(
+        engine: ServerContext,
+        bus: Bus,
+        listening: ListenerInfo,
+        persistent: Arc<PersistentSessions>,
+    ) -> EventSource {
         let emitter = Emitter::new(bus);
         EventSource {
             numbers: MessageNumbers::new(emitter.epoch()),
             emitter,
             sessions: Sessions::new(),
+            persistent,
             oversize: Oversize::new(engine.clone()),
             engine,
             listening,
@@ -105,6 +113,13 @@ impl EventSource {
         EndContext {
             discarded,
             stopping: self.stopping.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A session was restored at the start.
+    pub(super) async fn restored(&self, session: &RmqttSession) {
+        if let Some(record) = session_record(session).await {
+            self.sessions.restore(record);
         }
     }
 
@@ -220,6 +235,9 @@ impl EventSource {
     }
 
     async fn terminated(&self, record: &SessionRecord, reason: &Reason) {
+        if self.stopping.load(Ordering::Relaxed) && self.persistent.survives(&record.key.client_id) {
+            return;
+        }
         self.session_gone(record, Hook::SessionTerminated, || {
             Detail::SessionTerminated(Termination {
                 session: translate::session(&record.key, record.protocol_version(), record.created_at),

@@ -109,6 +109,12 @@ pub struct Limits {
     /// Bytes of topics and payloads that wait for one client; above that, new messages are dropped for it. 0: no limit,
     /// as in RMQTT. 128 MiB, because a thousand of the longest messages for each slow client would exhaust any machine.
     pub max_mqueue_bytes: usize,
+    /// Messages with QoS 1 or 2 that wait for all sessions that outlive their connection; above that, new messages are
+    /// dropped for these sessions. 0: no limit. 1,000,000.
+    pub max_queued_messages: usize,
+    /// Bytes of topics and payloads of these messages, with 512 for each message; the same happens at this limit. 0: no
+    /// limit. 512 MiB, because they are in memory, too.
+    pub max_queued_bytes: usize,
     /// How many messages are sent to one client per time span. 4,294,967,295 in 1 s: no limit in practice.
     pub mqueue_rate_limit: (u32, Duration),
     /// After how long an unacknowledged message is sent again on the same connection; 0: only when the client
@@ -172,6 +178,8 @@ impl Default for Limits {
             max_inflight: 128,
             max_mqueue_len: 1_000,
             max_mqueue_bytes: 128 * 1024 * 1024,
+            max_queued_messages: 1_000_000,
+            max_queued_bytes: 512 * 1024 * 1024,
             mqueue_rate_limit: (u32::MAX, Duration::from_secs(1)),
             message_retry_interval: Duration::from_secs(20),
             message_expiry_interval: Duration::from_secs(5 * 60),
@@ -265,7 +273,7 @@ impl Limits {
             .max_keepalive(self.max_keepalive)
             .allow_zero_keepalive(self.allow_zero_keepalive)
             .keepalive_backoff(self.keepalive_backoff)
-            .max_inflight(NonZeroU16::new(self.max_inflight.max(MIN_INCOMPLETE_PUBLISHES)).expect("at least 1"))
+            .max_inflight(NonZeroU16::new(self.incomplete_publishes()).expect("at least 1"))
             .handshake_timeout(self.handshake_timeout)
             .send_timeout(self.send_timeout)
             .max_mqueue_len(self.max_mqueue_len)
@@ -283,6 +291,11 @@ impl Limits {
             .max_subscriptions(self.max_subscriptions)
             .max_topic_aliases(self.max_topic_aliases)
             .limit_subscription(self.limit_subscription)
+    }
+
+    /// How many QoS 2 publishes of a client may be incomplete.
+    pub(super) fn incomplete_publishes(&self) -> u16 {
+        self.max_inflight.max(MIN_INCOMPLETE_PUBLISHES)
     }
 
     /// How many messages one client may leave unacknowledged.

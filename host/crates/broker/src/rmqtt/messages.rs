@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use bytestring::ByteString;
 use futures::future::BoxFuture;
 
+use ::rmqtt::codec::types::QoS;
 use ::rmqtt::codec::v5::PublishAckReason;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
 use ::rmqtt::session::Session as RmqttSession;
@@ -265,6 +266,13 @@ impl Handler for AuthorizationHandler {
             return (true, acc);
         };
         let source = &*self.0;
+        if publish.dup
+            && publish.qos == QoS::ExactlyOnce
+            && source.persistent.is_repeated(&session.id.client_id, publish)
+        {
+            let repeated = PublishResult::reason_code(PublishAckReason::NoMatchingSubscribers, None, false);
+            return (true, Some(HookResult::PublishAclResult(PublishAclResult(repeated))));
+        }
         let (allowed, judged) = match &acc {
             Some(HookResult::PublishAclResult(decision)) => (decision.is_allow(), true),
             _ => (true, false),
@@ -302,9 +310,16 @@ pub(super) struct DeliveryHandler(pub(super) Arc<EventSource>);
 impl Handler for DeliveryHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
         let (hook, session, sender, publish) = match parameter {
-            Parameter::MessageDelivered(session, sender, publish) => (Hook::MessageDelivered, session, sender, publish),
-            Parameter::MessageAcked(session, sender, publish) => (Hook::MessageAcked, session, sender, publish),
-            Parameter::OfflineMessage(session, sender, publish) => (Hook::MessageQueued, session, sender, publish),
+            Parameter::MessageDelivered(session, sender, publish) => {
+                // The packet as another handler has changed it.
+                let publish = match &acc {
+                    Some(HookResult::Publish(changed)) => changed,
+                    _ => *publish,
+                };
+                (Hook::MessageDelivered, session, sender, publish)
+            }
+            Parameter::MessageAcked(session, sender, publish) => (Hook::MessageAcked, session, sender, *publish),
+            Parameter::OfflineMessage(session, sender, publish) => (Hook::MessageQueued, session, sender, *publish),
             _ => return (true, acc),
         };
         let source = &*self.0;
@@ -338,6 +353,9 @@ impl Handler for DropHandler {
             Parameter::MessageDropped(Some(receiver), sender, publish, reason) => {
                 self.0.delivery_dropped(receiver, sender, publish, reason).await;
             }
+            // A repetition of a publish: it was delivered before.
+            Parameter::MessageDropped(None, _, publish, Reason::PublishResult(result))
+                if publish.dup && result.reason_code == PublishAckReason::NoMatchingSubscribers => {}
             Parameter::MessageDropped(None, sender, publish, reason) => {
                 self.0.refused(sender, publish, reason).await;
             }

@@ -8,6 +8,7 @@
 //! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
 //! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
 //! - `retained` is RMQTT's store of retained messages;
+//! - `persistent` has the messages of sessions that outlive their connection, and keeps them on disk;
 //! - `peers` and `backlog` bound the messages that wait for a client;
 //! - `fitter` and `queue_group` fix RMQTT's keep alive and its subscriptions to `$queue/…`.
 
@@ -22,6 +23,7 @@ mod limits;
 mod messages;
 mod oversize;
 mod peers;
+mod persistent;
 mod queue_group;
 mod reason;
 mod retained;
@@ -54,11 +56,13 @@ use self::clients::{disconnect_all, keys, kick, state};
 use self::fitter::ClientFitters;
 use self::handler::EventSource;
 use self::peers::ClientTable;
+use self::persistent::PersistentSessions;
 use self::retained::RetainedStore;
 use self::translate::{ListenerInfo, module_listener};
 use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
+use hookhost_sessions::{Contents, Store};
 
 pub use self::limits::{Limits, SharedStrategy};
 
@@ -73,6 +77,7 @@ pub(super) struct Broker {
     address: SocketAddr,
     limits: Limits,
     source: Option<Arc<EventSource>>,
+    persistent: Arc<PersistentSessions>,
     accepting: JoinHandle<()>,
     sweeping: JoinHandle<()>,
 }
@@ -98,7 +103,22 @@ impl Broker {
                 .await
                 .map_err(refused)?;
         }
+        let (store, contents) = match &settings.data {
+            Some(folder) => {
+                let (store, contents) = Store::open(folder)?;
+                (Some(store), contents)
+            }
+            None => (None, Contents::default()),
+        };
         let backlogs = Arc::new(Backlogs::new(limits));
+        let persistent = Arc::new(PersistentSessions::new(
+            engine.clone(),
+            Arc::clone(&backlogs),
+            limits,
+            store,
+        ));
+        *engine.extends.session_mgr_mut().await = Box::new(persistent::Manager(Arc::clone(&persistent)));
+        persistent::register(&persistent, &engine).await;
         let retained = RetainedStore::new(limits);
         *engine.extends.retain_mut().await = Box::new(retained.clone());
         *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters {
@@ -123,7 +143,7 @@ impl Broker {
                     address,
                     limits: limits.clone(),
                 };
-                let source = Arc::new(EventSource::new(engine.clone(), bus, listening));
+                let source = Arc::new(EventSource::new(engine.clone(), bus, listening, Arc::clone(&persistent)));
                 source.register(&engine).await;
                 Some(source)
             }
@@ -132,6 +152,7 @@ impl Broker {
         let peers = ClientTable::new(
             engine.clone(),
             Arc::clone(&backlogs),
+            Arc::clone(&persistent),
             source.clone(),
             limits.shared_subscription,
         );
@@ -139,17 +160,25 @@ impl Broker {
         let server = MqttServer::new(engine.clone())
             .listener_by_id(listener, LISTENER_ID)
             .build();
+        restore(&engine, &persistent, source.as_deref(), contents).await?;
         let accepting = tokio::spawn(async move {
             if let Err(error) = server.run().await {
                 tracing::error!(%error, "the MQTT listener has ended");
             }
         });
-        let sweeping = tokio::spawn(sweep::sweep(engine.clone(), source.clone(), retained, backlogs));
+        let sweeping = tokio::spawn(sweep::sweep(
+            engine.clone(),
+            source.clone(),
+            Arc::clone(&persistent),
+            retained,
+            backlogs,
+        ));
         Ok(Broker {
             engine,
             address,
             limits: limits.clone(),
             source,
+            persistent,
             accepting,
             sweeping,
         })
@@ -171,7 +200,7 @@ impl Engine for Broker {
         for key in keys(&self.engine).await {
             let session = self.engine.extends.shared().await.entry(key).session();
             if let Some(session) = session
-                && let Some(state) = state(&session).await
+                && let Some(state) = state(&session, &self.persistent).await
             {
                 states.push(state);
             }
@@ -249,6 +278,7 @@ impl Engine for Broker {
         if let Some(source) = &self.source {
             source.stopping.store(true, Ordering::Relaxed);
         }
+        self.persistent.stop();
         let source = self.source.clone();
         let everything = async {
             // A client that was being accepted gets its session after the first round.
@@ -263,10 +293,11 @@ impl Engine for Broker {
                 source.lost(&record.key, &Reason::ConnectKicked(true)).await;
             }
         }
+        self.persistent.close().await;
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        Vec::new()
+        self.persistent.counters()
     }
 }
 
@@ -291,6 +322,32 @@ impl Drop for Broker {
         self.accepting.abort();
         self.sweeping.abort();
     }
+}
+
+/// Brings stored sessions back.
+async fn restore(
+    engine: &ServerContext,
+    persistent: &Arc<PersistentSessions>,
+    source: Option<&EventSource>,
+    contents: Contents,
+) -> Result<(), StartError> {
+    let Some(listener) = engine.listen_cfgs.get(&LISTENER_ID).map(|listener| listener.value().clone()) else {
+        return Ok(());
+    };
+    let count = contents.sessions.len();
+    for stored in contents.sessions {
+        let session = persistent
+            .restore(stored, &listener, LISTENER_ID)
+            .await
+            .map_err(|error| StartError::Engine(error.to_string()))?;
+        if let Some(source) = source {
+            source.restored(&session).await;
+        }
+    }
+    if count > 0 {
+        tracing::info!(sessions = count, "restored MQTT sessions");
+    }
+    Ok(())
 }
 
 /// The system's error, if there is one.

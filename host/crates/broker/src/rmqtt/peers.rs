@@ -1,4 +1,4 @@
-//! RMQTT's table of clients, with four of its faults fixed.
+//! RMQTT's table of clients, with five of its faults fixed.
 //!
 //! - The messages that wait for a client are bounded (see [`super::backlog`]); retained messages wait for room instead
 //!   of being dropped.
@@ -6,6 +6,7 @@
 //!   is not refused.
 //! - A subscription identifier reaches its subscriber even if the publisher speaks MQTT 3.
 //! - `$queue/FILTER` is a shared subscription (see [`super::queue_group`]).
+//! - Messages with QoS 1 and 2 for sessions that outlive their connection are not lost (see [`super::persistent`]).
 //!
 //! Everything else is passed on to RMQTT. Each accepted publish passes here once, so its event is emitted here too.
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytestring::ByteString;
 
+use ::rmqtt::codec::types::QoS;
 use ::rmqtt::codec::v5::PublishProperties;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::session::Session as RmqttSession;
@@ -24,9 +26,10 @@ use ::rmqtt::types::{
     TopicFilter,
 };
 
-use super::backlog::Backlogs;
+use super::backlog::{Backlog, Backlogs};
 use super::client_entry::ClientEntry;
 use super::handler::EventSource;
+use super::persistent::{PersistentSessions, Routing, concerns_sender};
 
 type FailedForward = (To, Sender, Publish, Reason);
 
@@ -35,6 +38,7 @@ pub(super) struct ClientTable {
     inner: DefaultShared,
     engine: ServerContext,
     backlogs: Arc<Backlogs>,
+    persistent: Arc<PersistentSessions>,
     source: Option<Arc<EventSource>>,
     /// Whether shared subscriptions work.
     shared_subscription: bool,
@@ -45,6 +49,7 @@ impl ClientTable {
     pub(super) fn new(
         engine: ServerContext,
         backlogs: Arc<Backlogs>,
+        persistent: Arc<PersistentSessions>,
         source: Option<Arc<EventSource>>,
         shared_subscription: bool,
     ) -> ClientTable {
@@ -52,6 +57,7 @@ impl ClientTable {
             inner: DefaultShared::new(Some(engine.clone())),
             engine,
             backlogs,
+            persistent,
             source,
             shared_subscription,
         }
@@ -61,6 +67,7 @@ impl ClientTable {
         Box::new(ClientEntry {
             inner,
             backlogs: Arc::clone(&self.backlogs),
+            persistent: Arc::clone(&self.persistent),
             shared_subscription: self.shared_subscription,
         })
     }
@@ -88,6 +95,16 @@ impl ClientTable {
         }
     }
 
+    /// Emits that a message is queued for a client that is not connected.
+    async fn queued(&self, client_id: &ByteString, sender: &Sender, copy: &Publish, group: Option<&ByteString>) {
+        let any = ClientKey::from(self.engine.node.id(), client_id.clone());
+        let Some(session) = self.inner.entry(any).session() else { return };
+        let mut copy = copy.clone();
+        copy.target_clientid = group.cloned();
+        let hook = self.engine.extends.hook_mgr().hook(session);
+        hook.offline_message(sender.clone(), &copy).await;
+    }
+
     /// Passes a copy to one receiver.
     #[expect(
         clippy::result_large_err,
@@ -96,6 +113,7 @@ impl ClientTable {
     fn hand_over(
         &self,
         client_id: ByteString,
+        backlog: Arc<Backlog>,
         group: Option<&ByteString>,
         sender: &Sender,
         mut copy: Publish,
@@ -104,7 +122,7 @@ impl ClientTable {
             let reason = Reason::from_static("the client has disconnected");
             return Err((To::from(NodeId::default(), client_id), sender.clone(), copy, reason));
         };
-        if !self.backlogs.admit(&client_id, &mut copy, group) {
+        if !self.backlogs.admit_to(backlog, &mut copy, group) {
             return Err((to, sender.clone(), copy, Reason::MessageQueueFull));
         }
         let Err(error) = channel.unbounded_send(Queued::Forward(sender.clone(), copy)) else {
@@ -182,13 +200,33 @@ impl Shared for ClientTable {
     ) -> Result<ForwardedRecipients, (ForwardedRecipients, Vec<FailedForward>)> {
         let mut reached = ForwardedRecipients::with_capacity(receivers.len());
         let mut failed = Vec::new();
+        let mut routing = None;
         for (_, client_id, options, subscription_ids, group) in receivers {
             let group = group.as_ref().map(|(group, _, _)| group);
             let copy = copy(publish, &options, subscription_ids);
-            match self.hand_over(client_id.clone(), group, &sender, copy) {
+            let backlog = self.backlogs.of(&client_id);
+            if copy.qos != QoS::AtMostOnce
+                && let Some(session) = self.backlogs.persistent_of(&backlog)
+            {
+                if !session.is_connected() {
+                    Box::pin(self.queued(&client_id, &sender, &copy, group)).await;
+                }
+                routing
+                    .get_or_insert_with(|| Box::new(Routing::new(&self.persistent, &sender, publish)))
+                    .push(session, copy, group);
+                reached.push((client_id, None));
+                continue;
+            }
+            match self.hand_over(client_id.clone(), backlog, group, &sender, copy) {
                 Ok(()) => reached.push((client_id, None)),
                 Err(why) => failed.push(why),
             }
+        }
+        if routing.is_none() && concerns_sender(&sender, publish) && self.persistent.get(&sender.client_id).is_some() {
+            routing = Some(Box::new(Routing::new(&self.persistent, &sender, publish)));
+        }
+        if let Some(routing) = routing {
+            Box::pin(routing.finish()).await;
         }
         if failed.is_empty() {
             Ok(reached)

@@ -160,6 +160,12 @@ impl Sessions {
         self.shard(&client_id).insert(client_id, record)
     }
 
+    /// A session was restored; its client is not connected.
+    pub(super) fn restore(&self, mut record: SessionRecord) {
+        record.presence = Presence::Away;
+        self.open(record);
+    }
+
     /// The connection that holds a session has ended with DISCONNECT.
     pub(super) fn note_disconnect(&self, key: &ClientKey) {
         if let Some(record) = self.shard(&key.client_id).get_mut(&key.client_id)

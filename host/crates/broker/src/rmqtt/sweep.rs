@@ -13,6 +13,7 @@ use ::rmqtt::types::{Id as ClientKey, Reason};
 use super::backlog::Backlogs;
 use super::clients::keys;
 use super::handler::EventSource;
+use super::persistent::PersistentSessions;
 use super::retained::RetainedStore;
 
 /// How often the sweep runs.
@@ -22,6 +23,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn sweep(
     engine: ServerContext,
     source: Option<Arc<EventSource>>,
+    persistent: Arc<PersistentSessions>,
     retained: RetainedStore,
     backlogs: Arc<Backlogs>,
 ) {
@@ -31,18 +33,23 @@ pub(super) async fn sweep(
         ticks.tick().await;
         retained.sweep();
         backlogs.sweep();
-        remove_orphans(&engine, source.as_deref()).await;
+        remove_orphans(&engine, source.as_deref(), &persistent).await;
         if let Some(source) = &source {
             missing = end_missing(&engine, source, &missing).await;
         }
     }
 }
 
-/// Removes sessions whose task has ended: RMQTT leaves them behind if CONNACK could not be written.
-async fn remove_orphans(engine: &ServerContext, source: Option<&EventSource>) {
+/// Removes sessions whose task has ended: RMQTT leaves them behind if CONNACK could not be written. A session that
+/// outlives its connection goes on without one.
+async fn remove_orphans(engine: &ServerContext, source: Option<&EventSource>, persistent: &PersistentSessions) {
     for key in keys(engine).await {
         let mut entry = engine.extends.shared().await.entry(key.clone());
         if entry.id_same() != Some(true) || !entry.tx().is_some_and(|sender| sender.is_closed()) {
+            continue;
+        }
+        if let Some(session) = entry.session().filter(|_| persistent.get(&key.client_id).is_some()) {
+            persistent.go_offline(session, entry).await;
             continue;
         }
         if entry.remove_with(&key).await.is_ok_and(|removed| removed.is_some())
