@@ -41,6 +41,11 @@ impl Attempts {
         self.count = self.count.saturating_add(1);
     }
 
+    /// Does not count the last attempt, which says nothing about this request.
+    pub(super) fn undo(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
+
     /// Remembers an attempt that has failed at `end`, after `duration`.
     pub(super) fn fail(&mut self, end: SystemTime, duration: Duration, outcome: &Outcome) {
         if self.failed.len() >= MAX_REMEMBERED {

@@ -49,8 +49,8 @@ struct Dead {
 }
 
 impl SenderState {
-    /// Ends a job. The next request of its key becomes ready.
-    pub(super) fn end(self: &Rc<Self>, taken: Taken, job: Box<Job>, end: End) {
+    /// Ends a job. The caller returns it to the queue.
+    pub(super) fn end(self: &Rc<Self>, taken: &Taken, job: Box<Job>, end: End) {
         match end {
             End::Delivered => {
                 self.counts.all.delivered();
@@ -71,7 +71,7 @@ impl SenderState {
                     record,
                     ..
                 } = *job;
-                request.ordering_key = self.queue.borrow().key(&taken).unwrap_or_default().to_owned();
+                request.ordering_key = self.queue.borrow().key(taken).unwrap_or_default().to_owned();
                 let destination = &target.destination;
                 let letter = letter(&destination.label, request, attempts, reason, &outcome);
                 let counts = Arc::clone(&destination.counts);
@@ -86,8 +86,6 @@ impl SenderState {
                 );
             }
         }
-        self.queue.borrow_mut().done(taken);
-        self.wake_if_stopping();
     }
 
     /// Ends a request that is invalid, so that it cannot become a job. `destination` is the name of its destination.
@@ -163,7 +161,7 @@ impl SenderState {
         }
     }
 
-    fn wake_if_stopping(&self) {
+    pub(super) fn wake_if_stopping(&self) {
         if self.stopping.get() {
             self.changed.notify_one();
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::attempt::Attempts;
-use super::queue::Size;
+use super::batch_group::BatchGroup;
+use super::queue::{DestinationId, Size};
 use super::request::OutboxRequest;
 use super::signing::message_id;
 use super::target::{Route, Target};
@@ -26,6 +27,8 @@ pub(super) struct Job {
     pub(super) record: Option<u64>,
     /// The message id of a signed request; the same for each attempt.
     pub(super) message_id: Option<String>,
+    /// How often a batch with this request was refused. Each time, the next batch is half as large.
+    pub(super) halvings: u8,
 }
 
 /// What the queue of a sender thread contains.
@@ -36,12 +39,35 @@ pub(super) enum Item {
     Stored(Stored),
 }
 
+impl Item {
+    /// Returns the requests that it may be sent with; `None`: it is sent alone.
+    pub(super) fn group(&self) -> Option<&Rc<BatchGroup>> {
+        match self {
+            Item::Job(job) => job.group(),
+            Item::Stored(stored) => stored.group.as_ref(),
+        }
+    }
+
+    /// Returns how often a batch with this request was refused.
+    pub(super) fn halvings(&self) -> u8 {
+        match self {
+            Item::Job(job) => job.halvings,
+            Item::Stored(stored) => stored.halvings,
+        }
+    }
+
+    /// Returns the bytes that a batch needs for it.
+    pub(super) fn body_bytes(&self) -> usize {
+        match self {
+            Item::Job(job) => job.body_bytes(),
+            Item::Stored(stored) => stored.body_bytes,
+        }
+    }
+}
+
 impl Size for Item {
     fn size(&self) -> usize {
-        match self {
-            Item::Job(job) => job.size,
-            Item::Stored(stored) => stored.size,
-        }
+        self.body_bytes()
     }
 }
 
@@ -50,7 +76,11 @@ pub(super) struct Stored {
     pub(super) record: u64,
     pub(super) size: usize,
     pub(super) event_at: u64,
+    /// The bytes that a batch needs for it.
+    pub(super) body_bytes: usize,
     pub(super) target: Rc<Target>,
+    pub(super) group: Option<Rc<BatchGroup>>,
+    pub(super) halvings: u8,
     pub(super) attempts: u32,
     pub(super) first_attempt: Option<Instant>,
 }
@@ -66,6 +96,7 @@ impl Job {
         let size = request.size();
         let message_id = match &route {
             Route::Http(to) if to.is_signed() => Some(message_id(&request)),
+            Route::Batch(group) if group.prepared.is_signed() => Some(message_id(&request)),
             _ => None,
         };
         let ordering_key = std::mem::take(&mut request.ordering_key);
@@ -78,6 +109,7 @@ impl Job {
             size,
             record,
             message_id,
+            halvings: 0,
         };
         (ordering_key, Box::new(job))
     }
@@ -90,12 +122,56 @@ impl Job {
                 record,
                 size: self.size,
                 event_at: self.request.event.at,
+                body_bytes: self.body_bytes(),
+                group: self.group().cloned(),
+                halvings: self.halvings,
                 target: self.target,
                 attempts: self.attempts.count,
                 first_attempt: self.attempts.first,
             }),
             None => Item::Job(self),
         }
+    }
+}
+
+impl Job {
+    /// Returns the requests that it may be sent with; `None`: it is sent alone.
+    fn group(&self) -> Option<&Rc<BatchGroup>> {
+        match &self.route {
+            Route::Batch(group) => Some(group),
+            _ => None,
+        }
+    }
+
+    fn body_bytes(&self) -> usize {
+        self.request.body.len() + 1
+    }
+
+    /// Returns the id of its destination in the queue.
+    pub(super) fn queue_id(&self) -> DestinationId {
+        self.group().map_or(self.target.destination.id, |group| group.id())
+    }
+}
+
+impl Stored {
+    /// Returns how the request is sent.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its headers.
+    pub(super) fn route(&self, request: &OutboxRequest) -> Result<Route, String> {
+        match &self.group {
+            Some(group) => Ok(Route::Batch(Rc::clone(group))),
+            None => self.target.route(&request.headers),
+        }
+    }
+
+    /// Makes a job again.
+    pub(super) fn into_job(self, route: Route, request: OutboxRequest) -> Box<Job> {
+        let (_, mut job) = Job::new(self.target, route, request, Some(self.record));
+        (job.attempts.count, job.attempts.first) = (self.attempts, self.first_attempt);
+        job.halvings = self.halvings;
+        job
     }
 }
 

@@ -43,6 +43,8 @@
 
 mod address;
 mod attempt;
+mod batch;
+mod batch_group;
 mod batching;
 mod breaker;
 mod capacity;
@@ -88,6 +90,7 @@ mod target;
 mod tests;
 mod tls;
 mod token_bucket;
+mod worker;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;

@@ -43,9 +43,6 @@ use hookhost_settings::error_line;
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
 
-/// The wait before a request is read again from a disk that cannot be read.
-const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
-
 /// A running sender thread. Dropping it makes the thread stop soon.
 pub(super) struct Sender {
     /// Receives the batches of the thread.
@@ -123,7 +120,7 @@ impl Drop for CloseCapacity {
 
 /// The state shared by the tasks of one thread.
 pub(super) struct SenderState {
-    http: Http,
+    pub(super) http: Http,
     /// The receivers of requests that bring none of their own.
     receivers: Arc<Receivers>,
     targets: RefCell<Targets>,
@@ -133,11 +130,11 @@ pub(super) struct SenderState {
     pub(super) window: Arc<Capacity>,
     pub(super) on_disk: Option<Arc<OnDisk>>,
     pub(super) counts: Arc<Counts>,
-    jitter: Jitter,
+    pub(super) jitter: Jitter,
     /// Wakes the serving task, which then checks the queue again.
     pub(super) changed: Notify,
     /// When the serving task wakes up by itself.
-    alarm: Cell<Option<Instant>>,
+    pub(super) alarm: Cell<Option<Instant>>,
     pub(super) stopping: Cell<bool>,
     pub(super) report: Report,
     pub(super) letters: Collection,
@@ -197,6 +194,7 @@ impl SenderState {
                 deadline = &mut stop, if end.is_none() => {
                     end = Some(deadline.unwrap_or_else(|_| Instant::now()));
                     self.stopping.set(true);
+                    self.queue.borrow_mut().stop_gathering();
                     inbox.close();
                 }
                 () = self.changed.notified() => {}
@@ -240,6 +238,19 @@ impl SenderState {
         destination
             .slots
             .set_limit(target.terms().concurrency_limit / self.threads);
+        let batching = request.batching.filter(|_| target.is_http());
+        let group = batching.map(|batching| {
+            batching.format.check(&request.body)?;
+            self.targets.borrow_mut().group(&target, &request, batching)
+        });
+        let group = match group.transpose() {
+            Ok(group) => group,
+            Err(error) => {
+                return self.refuse(&destination.counts, &destination.label, request, record, &error);
+            }
+        };
+        let gathering = group.as_ref().map(|group| group.gathering());
+        let id = group.as_ref().map_or(destination.id, |group| group.id());
         let (key, item) = match record {
             Some(record) if self.window.is_half_taken() => {
                 self.window.release(1, size);
@@ -247,25 +258,27 @@ impl SenderState {
                     record,
                     size,
                     event_at: request.event.at,
+                    body_bytes: request.body.len() + 1,
                     target,
+                    group,
+                    halvings: 0,
                     attempts: 0,
                     first_attempt: None,
                 };
                 (request.ordering_key, Item::Stored(stored))
             }
-            record => match target.route(&request.headers) {
+            record => match group.map_or_else(|| target.route(&request.headers), |group| Ok(Route::Batch(group))) {
                 Ok(route) => {
                     let (key, job) = Job::new(target, route, request, record);
                     (key, Item::Job(job))
                 }
                 Err(error) => {
-                    let destination = &target.destination;
                     return self.refuse(&destination.counts, &destination.label, request, record, &error);
                 }
             },
         };
         let mut queue = self.queue.borrow_mut();
-        queue.push(destination.id, &destination.slots, None, &key, item);
+        queue.push(id, &destination.slots, gathering, &key, item);
     }
 
     /// Starts a worker for each job that is ready.
@@ -273,69 +286,9 @@ impl SenderState {
         if due.is_some() {
             self.queue.borrow_mut().resume(Instant::now().into_std());
         }
-        while let Some(job) = self.next_job() {
-            spawn_local(Rc::clone(self).work(job));
+        while let Some(work) = self.next_work() {
+            spawn_local(Rc::clone(self).run_worker(work));
         }
-    }
-
-    fn next_job(self: &Rc<Self>) -> Option<(Taken, Box<Job>)> {
-        loop {
-            let (taken, item) = self.queue.borrow_mut().next()?;
-            match item {
-                Item::Job(job) => return Some((taken, job)),
-                Item::Stored(stored) => {
-                    if let Some(ready) = self.load(taken, stored) {
-                        return Some(ready);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads a request from the disk. Returns `None` if it is retried later or dropped.
-    fn load(self: &Rc<Self>, taken: Taken, stored: Stored) -> Option<(Taken, Box<Job>)> {
-        self.window.add(1, stored.size);
-        let record = match self.on_disk.as_ref()?.journal.get(stored.record) {
-            Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
-            Err(error) if error.is_damage() => Err(error_line(&error)),
-            Err(error) => {
-                // The disk may work again.
-                self.report.unreadable(&error);
-                self.window.release(1, stored.size);
-                let at = std::time::Instant::now() + UNREADABLE_RETRY;
-                self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
-                self.wake_by(at);
-                return None;
-            }
-        };
-        let request = record.and_then(|record| record::decode(record).map_err(|error| error.to_string()));
-        match request {
-            Ok(request) => match stored.target.route(&request.headers) {
-                Ok(route) => {
-                    let (_, mut job) = Job::new(stored.target, route, request, Some(stored.record));
-                    (job.attempts.count, job.attempts.first) = (stored.attempts, stored.first_attempt);
-                    return Some((taken, job));
-                }
-                Err(error) => {
-                    let destination = &stored.target.destination;
-                    self.refuse(
-                        &destination.counts,
-                        &destination.label,
-                        request,
-                        Some(stored.record),
-                        &error,
-                    );
-                }
-            },
-            Err(error) => {
-                self.report.damaged(stored.record, &error);
-                self.counts.all.damaged();
-                stored.target.destination.counts.damaged(stored.event_at, stored.size);
-                self.release(stored.size, Some(stored.record));
-            }
-        }
-        self.queue.borrow_mut().done(taken);
-        None
     }
 
     /// Returns whether no job is left that can be sent before `end`.
@@ -345,119 +298,10 @@ impl SenderState {
         let now = Instant::now();
         now >= end || !is_waiting && queue.next_due(now.into_std()).is_none_or(|due| due > end.into_std())
     }
-
-    /// Runs a worker: attempts this job, then other jobs while any is ready.
-    async fn work(self: Rc<Self>, job: (Taken, Box<Job>)) {
-        let mut next = Some(job);
-        while let Some((taken, mut job)) = next {
-            let (outcome, answer) = self.attempt(&taken, &mut job).await;
-            self.settle(taken, job, outcome, answer);
-            next = self.next_job();
-        }
-    }
-
-    async fn attempt(&self, taken: &Taken, job: &mut Job) -> (Outcome, Option<Excerpt>) {
-        let start = Instant::now();
-        if job.expires.is_some_and(|expires| expires < start) {
-            return (Outcome::Expired, None);
-        }
-        job.attempts.begin(start);
-        let request = &job.request;
-        let body = request.body.clone();
-        let terms = job.target.terms();
-        let outcome = match &job.route {
-            Route::Http(to) => {
-                let sent = Sent {
-                    reach: request.reach,
-                    method: request.method,
-                    body,
-                    encoding: None,
-                    id: job.message_id.as_deref(),
-                    terms,
-                };
-                timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
-            }
-            Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await.map(without_answer),
-            Route::Message(to, headers) => {
-                let republishes = request.republishes.saturating_add(1);
-                let attempt = to.attempt(&request.source, headers, body, republishes);
-                timeout(terms.http_timeout, attempt).await.map(without_answer)
-            }
-        };
-        let duration = start.elapsed();
-        self.report.lag(job, &self.queue.borrow(), taken, duration);
-        let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
-        if outcome != Outcome::Taken {
-            let now = SystemTime::now();
-            job.attempts.fail(now, duration, &outcome);
-            job.target.destination.counts.failed(now, &outcome);
-        }
-        (outcome, answer)
-    }
-
-    /// Handles the outcome of an attempt: ends the job, or retries it.
-    fn settle(self: &Rc<Self>, taken: Taken, job: Box<Job>, outcome: Outcome, answer: Option<Excerpt>) {
-        if outcome == Outcome::Taken {
-            return self.end(taken, job, End::Delivered);
-        }
-        let now = Instant::now().into_std();
-        let timing = Timing {
-            attempt: job.attempts.count,
-            first: job.attempts.first.map_or(now, Instant::into_std),
-            now,
-            expires: job.expires.map(Instant::into_std),
-        };
-        let reason = match job.target.terms().retry.decide(&outcome, timing, self.jitter.next()) {
-            Decision::Delivered => return self.end(taken, job, End::Delivered),
-            Decision::RetryAt(at) => {
-                self.counts.all.retried();
-                job.target.destination.counts.retried();
-                self.report.retry(&job, &outcome, at.saturating_duration_since(now));
-                let size = job.size;
-                let item = if self.window.is_half_taken() {
-                    job.store()
-                } else {
-                    Item::Job(job)
-                };
-                if let Item::Stored(_) = item {
-                    self.window.release(1, size);
-                }
-                self.queue.borrow_mut().retry(taken, item, at);
-                return self.wake_by(at);
-            }
-            Decision::Pause(until) => {
-                let pause = until.saturating_duration_since(now);
-                self.report.paused(&job, pause);
-                job.target.destination.counts.paused(pause);
-                self.queue.borrow_mut().pause(job.target.destination.id, until);
-                self.wake_by(until);
-                Reason::Refused
-            }
-            Decision::GiveUp(reason) => reason,
-        };
-        let dead = End::Dead {
-            reason,
-            outcome,
-            answer,
-        };
-        self.end(taken, job, dead);
-    }
-
-    /// Makes the serving task check the queue at this time.
-    fn wake_by(&self, at: std::time::Instant) {
-        if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
-            self.changed.notify_one();
-        }
-    }
-}
-
-/// The outcome of an attempt at a receiver that does not answer with a body.
-fn without_answer(outcome: Outcome) -> (Outcome, Option<Excerpt>) {
-    (outcome, None)
 }
 
 /// A generator of random numbers that need not be secret (SplitMix64).
-struct Jitter(Cell<u64>);
+pub(super) struct Jitter(Cell<u64>);
 
 impl Jitter {
     fn new() -> Jitter {
@@ -465,7 +309,7 @@ impl Jitter {
     }
 
     /// Returns a number of at least 0 and less than 1.
-    fn next(&self) -> f64 {
+    pub(super) fn next(&self) -> f64 {
         let state = self.0.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
         self.0.set(state);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -85,6 +85,19 @@ pub(super) fn message_id(request: &OutboxRequest) -> String {
     format!("msg_{}_{told_apart}", request.id)
 }
 
+/// Returns the value of `webhook-id` of a batch: a hash of the ids of its requests. The same requests always get the same
+/// id.
+pub(super) fn batch_id(ids: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for id in ids {
+        hash.update((id.len() as u64).to_be_bytes());
+        hash.update(id);
+    }
+    let digest = hash.finalize();
+    let told_apart: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("msg_batch_{told_apart}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::request;

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::batch_group::{BatchGroup, BatchGroups, GroupIds};
+use super::batching::Batching;
 use super::counters::Counts;
 use super::destination::{Receivers, Terms, Via};
 use super::destination_counts::{DestinationCounts, DestinationKey};
@@ -46,6 +48,7 @@ pub(super) struct Targets {
     begun: u64,
     destinations: HashMap<DestinationKey, Rc<Destination>>,
     counts: Arc<Counts>,
+    group_ids: GroupIds,
     next: u64,
     stdout: StdoutFormat,
     publisher: Option<Arc<dyn Publisher>>,
@@ -73,6 +76,7 @@ pub(super) struct Target {
     prepared: RefCell<Vec<(Headers, Rc<Prepared>)>>,
     /// The index in `prepared` that is replaced next.
     oldest: Cell<usize>,
+    groups: RefCell<BatchGroups>,
 }
 
 /// Header names and values as a request brings them.
@@ -103,6 +107,8 @@ enum Transport {
 pub(super) enum Route {
     /// Over HTTP.
     Http(Rc<Prepared>),
+    /// Over HTTP, together with others.
+    Batch(Rc<BatchGroup>),
     /// As a line.
     Line(Rc<Lines>),
     /// As a message, with these headers.
@@ -117,6 +123,7 @@ impl Targets {
             begun: 0,
             destinations: HashMap::new(),
             counts,
+            group_ids: GroupIds::default(),
             next: 0,
             stdout,
             publisher: None,
@@ -236,6 +243,7 @@ impl Targets {
             receivers: Arc::clone(receivers),
             prepared: RefCell::default(),
             oldest: Cell::new(0),
+            groups: RefCell::default(),
         };
         let target = Rc::new(target);
         if table.urls.len() >= URLS {
@@ -244,6 +252,25 @@ impl Targets {
         }
         table.urls.insert(key.into_owned(), Rc::clone(&target));
         Ok(target)
+    }
+
+    /// Returns the requests that a request to `target` may be sent with.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its headers.
+    pub(super) fn group(
+        &mut self,
+        target: &Target,
+        request: &OutboxRequest,
+        batching: Batching,
+    ) -> Result<Rc<BatchGroup>, String> {
+        let next = || {
+            self.next += 1;
+            DestinationId(self.next)
+        };
+        let mut groups = target.groups.borrow_mut();
+        groups.group(target, request, batching, &mut self.group_ids, next)
     }
 
     /// Removes destinations that no URL and no pending request refers to.
@@ -289,6 +316,11 @@ impl Target {
     pub(super) fn terms(&self) -> &Terms {
         let common = &self.receivers.terms;
         self.endpoint.as_ref().map_or(common, |endpoint| endpoint.terms(common))
+    }
+
+    /// Returns whether its requests go over HTTP.
+    pub(super) fn is_http(&self) -> bool {
+        self.endpoint.is_some()
     }
 
     /// Checks headers for this target. Lines have no headers, so their headers are ignored.

@@ -31,7 +31,7 @@ fn bodies_are_compressed_and_signatures_are_those_of_what_is_sent() {
             own.terms.http.compression = Some(compression);
             own.signing = vec![key.clone()];
         });
-        let delivery = Delivery::start(&settings, None).unwrap();
+        let delivery = start(&settings, None).unwrap();
         let text = "{\"a\":1}".repeat(1000);
         let mut encoded = request(&sink.url("/"), "k", "already");
         encoded.headers.push(("Content-Encoding".into(), "br".into()));
@@ -106,7 +106,7 @@ fn http2_receiver() -> (
 fn http_2_is_spoken_to_receivers_that_are_known_to_support_it() {
     let (url, received, _runtime) = http2_receiver();
     let settings = settings_of(&[&url], |own| own.terms.http.version = HttpVersion::Http2);
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let batch = (0..50).map(|n| {
         let mut request = request(&url, &format!("k{}", n % 5), &n.to_string());
         request.headers.push(("connection".into(), "keep-alive".into()));
@@ -120,9 +120,9 @@ fn http_2_is_spoken_to_receivers_that_are_known_to_support_it() {
     assert!(list.iter().all(|(version, _)| *version == Version::HTTP_2));
     // Without the option, HTTP/1.1 is spoken, which this receiver refuses.
     let settings = settings_of(&[&url], |own| own.terms.retry.max_elapsed_time = Duration::ZERO);
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     delivery.outbox().append(vec![request(&url, "k", "x")]).unwrap();
-    wait(&delivery, "given up", |counters| counters.dropped.gave_up == 1);
+    wait(&delivery, "given up", |counters| counters.dead.gave_up == 1);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_proxy_gets_the_requests_and_its_own_credentials() {
     let settings = settings_of(&["http://receiver.invalid/"], |own| {
         own.terms.http.proxy = Proxy::parse(&at_proxy).unwrap();
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let url = "http://receiver.invalid/hook?x=1";
     delivery
         .outbox()
@@ -160,7 +160,7 @@ fn a_proxy_gets_the_requests_and_its_own_credentials() {
         ..request("http://127.0.0.1:9/", "k", "three")
     };
     delivery.outbox().append(vec![chosen]).unwrap();
-    wait(&delivery, "barred", |counters| counters.dropped.barred == 1);
+    wait(&delivery, "barred", |counters| counters.dead.barred == 1);
     assert_eq!(proxy.received().len(), 2);
 }
 
@@ -170,7 +170,7 @@ fn a_unix_socket_takes_the_place_of_host_and_port() {
     let path = folder.path().join("hook.sock");
     let sink = Sink::on_unix(&path, |_| Reply::Status(200));
     let settings = settings_of(&["http://hooks.internal/a"], |own| own.unix = Some(path.clone()));
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let batch = (0..20).map(|n| request("http://hooks.internal/a/b", "k", &format!("k {n}")));
     delivery.outbox().append(batch.collect()).unwrap();
     let list = sink.wait_for(20);
@@ -225,7 +225,7 @@ fn a_token_is_fetched_once_kept_and_replaced_when_it_is_refused() {
     let settings = settings_of(&[&sink.url("/")], |own| {
         own.oauth2 = Some(Arc::new(oauth2(&server.url("/token"))))
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     for n in 0..20 {
         let mut request = request(&sink.url("/"), "k", &format!("k {n}"));
         request.headers.push(("authorization".into(), "Basic bW9kdWxl".into()));
@@ -266,7 +266,7 @@ fn without_a_token_nothing_is_sent_and_a_short_token_is_renewed() {
             ..oauth2(&server.url("/token"))
         }));
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     let batch = (0..3).map(|n| request(&sink.url("/"), "k", &format!("k {n}")));
     delivery.outbox().append(batch.collect()).unwrap();
     wait(&delivery, "all delivered", nothing_left);
@@ -277,11 +277,11 @@ fn without_a_token_nothing_is_sent_and_a_short_token_is_renewed() {
         own.oauth2 = Some(Arc::new(oauth2(&refusing.url("/token"))));
         own.terms.retry.max_elapsed_time = Duration::ZERO;
     });
-    let delivery = Delivery::start(&settings, None).unwrap();
+    let delivery = start(&settings, None).unwrap();
     delivery
         .outbox()
         .append(vec![request(&sink.url("/"), "k", "k 3")])
         .unwrap();
-    wait(&delivery, "given up", |counters| counters.dropped.gave_up == 1);
+    wait(&delivery, "given up", |counters| counters.dead.gave_up == 1);
     assert_eq!(sink.received().len(), 3);
 }

@@ -1,0 +1,249 @@
+//! The attempts of a sender thread. A worker sends one request or batch after another, and ends when the queue has nothing
+//! ready.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant as Clock, SystemTime};
+
+use tokio::time::{Instant, timeout};
+
+use super::batch::EventBatch;
+use super::end::End;
+use super::excerpt::Excerpt;
+use super::http::Sent;
+use super::job::{Item, Job, Stored};
+use super::queue::Taken;
+use super::record;
+use super::retry::{Decision, Outcome, Reason, Timing};
+use super::sender::SenderState;
+use super::target::Route;
+use hookhost_settings::error_line;
+
+/// The wait before a request is read again from a disk that cannot be read.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
+
+/// What a worker sends at once.
+pub(super) enum Work {
+    /// One request.
+    Job(Taken, Box<Job>),
+    /// Several requests in one.
+    Batch(EventBatch),
+}
+
+/// What follows an attempt of a job.
+pub(super) enum Next {
+    /// The request has ended.
+    Ended,
+    /// It is sent again at this time.
+    Retry(Item, Clock),
+}
+
+impl SenderState {
+    /// Returns what is to be sent next, if anything is ready.
+    pub(super) fn next_work(self: &Rc<Self>) -> Option<Work> {
+        loop {
+            let (taken, item) = self.queue.borrow_mut().next()?;
+            if let Some(group) = item.group().cloned() {
+                if let Some(batch) = self.gather((taken, item), &group) {
+                    return Some(Work::Batch(batch));
+                }
+                continue;
+            }
+            match item {
+                Item::Job(job) => return Some(Work::Job(taken, job)),
+                Item::Stored(stored) => match self.load(stored) {
+                    Ok(job) => return Some(Work::Job(taken, job)),
+                    Err(None) => self.queue.borrow_mut().done(taken),
+                    Err(Some((stored, at))) => {
+                        self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
+                        self.wake_by(at);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads a request from the disk.
+    ///
+    /// # Errors
+    ///
+    /// `None` if the request cannot be used and is dropped, or its place and when to read it again.
+    pub(super) fn load(self: &Rc<Self>, stored: Stored) -> Result<Box<Job>, Option<(Stored, Clock)>> {
+        self.window.add(1, stored.size);
+        let Some(on_disk) = &self.on_disk else { return Err(None) };
+        let record = match on_disk.journal.get(stored.record) {
+            Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
+            Err(error) if error.is_damage() => Err(error_line(&error)),
+            Err(error) => {
+                // The disk may work again.
+                self.report.unreadable(&error);
+                self.window.release(1, stored.size);
+                return Err(Some((stored, Clock::now() + UNREADABLE_RETRY)));
+            }
+        };
+        let request = record.and_then(|record| record::decode(record).map_err(|error| error.to_string()));
+        match request {
+            Ok(request) => match stored.route(&request) {
+                Ok(route) => Ok(stored.into_job(route, request)),
+                Err(error) => {
+                    let destination = &stored.target.destination;
+                    self.refuse(
+                        &destination.counts,
+                        &destination.label,
+                        request,
+                        Some(stored.record),
+                        &error,
+                    );
+                    Err(None)
+                }
+            },
+            Err(error) => {
+                self.report.damaged(stored.record, &error);
+                self.counts.all.damaged();
+                stored.target.destination.counts.damaged(stored.event_at, stored.size);
+                self.release(stored.size, Some(stored.record));
+                Err(None)
+            }
+        }
+    }
+
+    /// Runs a worker: sends this, then more while anything is ready.
+    pub(super) async fn run_worker(self: Rc<Self>, work: Work) {
+        let mut next = Some(work);
+        while let Some(work) = next {
+            match work {
+                Work::Job(taken, mut job) => {
+                    let (outcome, answer) = self.attempt(&taken, &mut job).await;
+                    match self.conclude(&taken, job, &outcome, answer) {
+                        Next::Ended => self.queue.borrow_mut().done(taken),
+                        Next::Retry(item, at) => {
+                            self.queue.borrow_mut().retry(taken, item, at);
+                            self.wake_by(at);
+                        }
+                    }
+                    self.wake_if_stopping();
+                }
+                Work::Batch(batch) => self.send_batch(batch).await,
+            }
+            next = self.next_work();
+        }
+    }
+
+    async fn attempt(&self, taken: &Taken, job: &mut Job) -> (Outcome, Option<Excerpt>) {
+        let start = Instant::now();
+        if job.expires.is_some_and(|expires| expires < start) {
+            return (Outcome::Expired, None);
+        }
+        job.attempts.begin(start);
+        let request = &job.request;
+        let body = request.body.clone();
+        let terms = job.target.terms();
+        let outcome = match &job.route {
+            Route::Http(to) => {
+                let sent = Sent {
+                    reach: request.reach,
+                    method: request.method,
+                    body,
+                    encoding: None,
+                    id: job.message_id.as_deref(),
+                    terms,
+                };
+                timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
+            }
+            Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await.map(without_answer),
+            Route::Message(to, headers) => {
+                let republishes = request.republishes.saturating_add(1);
+                let attempt = to.attempt(&request.source, headers, body, republishes);
+                timeout(terms.http_timeout, attempt).await.map(without_answer)
+            }
+        };
+        let duration = start.elapsed();
+        self.report.lag(job, &self.queue.borrow(), taken, duration);
+        let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
+        if outcome != Outcome::Taken {
+            let now = SystemTime::now();
+            job.attempts.fail(now, duration, &outcome);
+            job.target.destination.counts.failed(now, &outcome);
+        }
+        (outcome, answer)
+    }
+
+    /// Ends a job after an attempt, or says when it is sent again. The caller returns it to the queue.
+    pub(super) fn conclude(
+        self: &Rc<Self>,
+        taken: &Taken,
+        job: Box<Job>,
+        outcome: &Outcome,
+        answer: Option<Excerpt>,
+    ) -> Next {
+        if *outcome == Outcome::Taken {
+            self.end(taken, job, End::Delivered);
+            return Next::Ended;
+        }
+        let now = Clock::now();
+        let reason = match self.decide(&job, outcome, now) {
+            Decision::Delivered => {
+                self.end(taken, job, End::Delivered);
+                return Next::Ended;
+            }
+            Decision::RetryAt(at) => {
+                self.counts.all.retried();
+                job.target.destination.counts.retried();
+                self.report.retry(&job, outcome, at.saturating_duration_since(now));
+                let size = job.size;
+                let item = if self.window.is_half_taken() {
+                    job.store()
+                } else {
+                    Item::Job(job)
+                };
+                if let Item::Stored(_) = item {
+                    self.window.release(1, size);
+                }
+                return Next::Retry(item, at);
+            }
+            Decision::Pause(until) => {
+                let pause = until.saturating_duration_since(now);
+                self.report.paused(&job, pause);
+                job.target.destination.counts.paused(pause);
+                self.queue.borrow_mut().pause(job.queue_id(), until);
+                self.wake_by(until);
+                Reason::Refused
+            }
+            Decision::GiveUp(reason) => reason,
+        };
+        let dead = End::Dead {
+            reason,
+            outcome: outcome.clone(),
+            answer,
+        };
+        self.end(taken, job, dead);
+        Next::Ended
+    }
+
+    /// Returns whether the request is dropped because of this answer.
+    pub(super) fn is_final(&self, job: &Job, outcome: &Outcome) -> bool {
+        let decision = self.decide(job, outcome, Clock::now());
+        decision == Decision::GiveUp(Reason::Refused)
+    }
+
+    fn decide(&self, job: &Job, outcome: &Outcome, now: Clock) -> Decision {
+        let timing = Timing {
+            attempt: job.attempts.count,
+            first: job.attempts.first.map_or(now, Instant::into_std),
+            now,
+            expires: job.expires.map(Instant::into_std),
+        };
+        job.target.terms().retry.decide(outcome, timing, self.jitter.next())
+    }
+
+    /// Makes the serving task check the queue at this time.
+    pub(super) fn wake_by(&self, at: std::time::Instant) {
+        if self.alarm.get().is_none_or(|alarm| at < alarm.into_std()) || self.stopping.get() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// The outcome of an attempt at a receiver that does not answer with a body.
+fn without_answer(outcome: Outcome) -> (Outcome, Option<Excerpt>) {
+    (outcome, None)
+}
