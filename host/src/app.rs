@@ -21,6 +21,9 @@ use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine, publisher};
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
 use hookhost_delivery::Delivery;
+}
+
+use hookhost_delivery::{Delivery, WhenFull};
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
 use hookhost_modules::{LoadError, Modules};
@@ -295,6 +298,17 @@ pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
     module_settings(config, &KvStores::in_memory(), kept.collection(Kind::Events))
 }
 
+/// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
+fn not_durable(config: &Config) -> Option<&'static str> {
+    if config.data.is_none() {
+        Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
+    } else if config.delivery.disk.when_full == WhenFull::Drop {
+        Some("\"durable\" needs when_full = \"wait\" in [outbox]")
+    } else {
+        None
+    }
+}
+
 /// The settings of modules.
 fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -> modules::Settings {
     modules::Settings {
@@ -310,5 +324,6 @@ fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -
         batch: config.hooks.batch,
         quarantine,
         nice: config.wasm.nice,
+        not_durable: not_durable(config),
     }
 }

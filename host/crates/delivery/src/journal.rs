@@ -9,8 +9,11 @@
 //! written. [`Sync`] decides when a commit starts. With [`Sync::Always`], `append`
 //! returns after the commit. Commits do not overlap: while one runs, the changes for the next one collect.
 //!
-//! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory. Above
-//! [`MAX_PENDING_BYTES`] `append` waits.
+//! A request can have a [`Ticket`], for which the acknowledgement of its publish waits. The journal completes it after the
+//! commit, or when the request is removed earlier: it is delivered or given up then.
+//!
+//! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory, but their
+//! tickets wait. Above [`MAX_PENDING_BYTES`] `append` waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,11 +21,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hookhost_contract::Ticket;
 use hookhost_outbox::{Store, StoreError};
 use tracing::{error, info};
 
 use super::StartError;
 use super::outbox::OutboxClosed;
+use super::record;
+use super::request::OutboxRequest;
 
 /// Limit of the bytes that wait for a commit. Enough for seconds of full load on a slow disk.
 const MAX_PENDING_BYTES: usize = 32 << 20;
@@ -59,10 +65,28 @@ pub(super) struct Journal {
     committed: Condvar,
 }
 
+/// A request to append.
+pub(super) struct NewRecord {
+    bytes: Bytes,
+    ticket: Option<Ticket>,
+}
+
+impl NewRecord {
+    /// The record of a request; takes the ticket out of the request.
+    pub(super) fn of(request: &mut OutboxRequest) -> NewRecord {
+        NewRecord {
+            bytes: record::encode(request),
+            ticket: request.ticket.take(),
+        }
+    }
+}
+
 /// The changes since the last commit.
 #[derive(Default)]
 struct Pending {
     put: BTreeMap<u64, Bytes>,
+    /// The tickets of records in `put`.
+    tickets: BTreeMap<u64, Ticket>,
     removed: Vec<u64>,
     /// What the running commit writes.
     writing: Arc<BTreeMap<u64, Bytes>>,
@@ -73,6 +97,8 @@ struct Pending {
     /// Commits that have started and ended.
     started: u64,
     ended: u64,
+    /// The last commit has failed.
+    is_failing: bool,
     is_closed: bool,
     /// The thread has ended.
     is_over: bool,
@@ -108,12 +134,12 @@ impl Journal {
     }
 
     /// Adds requests and returns their numbers. Blocks while too much is pending, and with [`Sync::Always`]
-    /// until they are on disk.
+    /// until they are on disk or the disk has failed.
     ///
     /// # Errors
     ///
     /// [`OutboxClosed`] after [`Journal::close`]; then nothing is added.
-    pub(super) fn append(&self, records: Vec<Bytes>) -> Result<std::ops::Range<u64>, OutboxClosed> {
+    pub(super) fn append(&self, records: Vec<NewRecord>) -> Result<std::ops::Range<u64>, OutboxClosed> {
         let mut pending = self.lock();
         while pending.bytes > MAX_PENDING_BYTES && !pending.is_closed {
             pending = wait(&self.committed, pending);
@@ -122,17 +148,18 @@ impl Journal {
             return Err(OutboxClosed);
         }
         let first = pending.next;
-        for record in records {
+        for NewRecord { bytes, ticket } in records {
             let number = pending.next;
             pending.next += 1;
-            pending.bytes += record.len();
-            pending.put.insert(number, record);
+            pending.bytes += bytes.len();
+            pending.put.insert(number, bytes);
+            pending.tickets.extend(ticket.map(|ticket| (number, ticket)));
         }
         let numbers = first..pending.next;
         self.work.notify_one();
         if self.sync == Sync::Always {
             let commit = pending.started + 1;
-            while pending.ended < commit {
+            while pending.ended < commit && !pending.is_failing {
                 if pending.is_over {
                     return Err(OutboxClosed);
                 }
@@ -161,12 +188,9 @@ impl Journal {
     /// Removes a record. Never blocks on the disk.
     pub(super) fn remove(&self, number: u64) {
         let mut pending = self.lock();
-        match pending.put.remove(&number) {
-            Some(record) => pending.bytes -= record.len(),
-            None => {
-                pending.removed.push(number);
-                self.work.notify_one();
-            }
+        if !pending.cancel(number) {
+            pending.removed.push(number);
+            self.work.notify_one();
         }
     }
 
@@ -212,14 +236,15 @@ impl Journal {
                 }
                 pending = wait(&self.work, pending);
             }
-            let delay = match (failures, self.sync) {
-                (0, Sync::Always) => Duration::ZERO,
-                (0, Sync::Interval) => INTERVAL,
-                _ => RETRY,
-            };
-            let end = Instant::now() + delay;
+            let start = Instant::now();
             while !pending.is_closed {
-                let left = end.saturating_duration_since(Instant::now());
+                let delay = match (failures, self.sync) {
+                    // A client waits for a ticket, so its commit does not wait for more requests.
+                    (0, Sync::Interval) if pending.tickets.is_empty() => INTERVAL,
+                    (0, _) => Duration::ZERO,
+                    _ => RETRY,
+                };
+                let left = (start + delay).saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     break;
                 }
@@ -228,6 +253,7 @@ impl Journal {
             }
             let is_last = pending.is_closed;
             let put = Arc::new(std::mem::take(&mut pending.put));
+            let tickets = std::mem::take(&mut pending.tickets);
             let removed = std::mem::take(&mut pending.removed);
             pending.writing = Arc::clone(&put);
             pending.started += 1;
@@ -238,7 +264,7 @@ impl Journal {
                         info!(failures, "the outbox can be written again");
                     }
                     failures = 0;
-                    self.end(&put);
+                    self.end(&put, tickets);
                 }
                 Err(error) => {
                     failures += 1;
@@ -250,7 +276,7 @@ impl Journal {
                             failures, "the outbox cannot be written; requests are in memory only"
                         );
                     }
-                    self.end_failed(&put, removed);
+                    self.end_failed(&put, tickets, removed);
                     if is_last {
                         error!(requests = put.len(), "requests are lost: the outbox cannot be written");
                         return;
@@ -260,33 +286,49 @@ impl Journal {
         }
     }
 
-    fn end(&self, put: &BTreeMap<u64, Bytes>) {
+    fn end(&self, put: &BTreeMap<u64, Bytes>, tickets: BTreeMap<u64, Ticket>) {
         let bytes: usize = put.values().map(Bytes::len).sum();
         let mut pending = self.lock();
         pending.bytes -= bytes;
         pending.writing = Arc::default();
         pending.ended = pending.started;
+        pending.is_failing = false;
         self.committed.notify_all();
+        drop(pending);
+        tickets.into_values().for_each(Ticket::complete);
     }
 
     /// Puts back what could not be written, without what was removed meanwhile.
-    fn end_failed(&self, put: &BTreeMap<u64, Bytes>, removed: Vec<u64>) {
+    fn end_failed(&self, put: &BTreeMap<u64, Bytes>, tickets: BTreeMap<u64, Ticket>, removed: Vec<u64>) {
         let mut pending = self.lock();
         pending.writing = Arc::default();
-        pending
-            .put
-            .extend(put.iter().map(|(number, record)| (*number, record.clone())));
+        pending.is_failing = true;
+        let put = put.iter().map(|(number, record)| (*number, record.clone()));
+        pending.put.extend(put);
+        pending.tickets.extend(tickets);
         for number in std::mem::take(&mut pending.removed).into_iter().chain(removed) {
-            match pending.put.remove(&number) {
-                Some(record) => pending.bytes -= record.len(),
-                None => pending.removed.push(number),
+            if !pending.cancel(number) {
+                pending.removed.push(number);
             }
         }
+        self.committed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
         // A panic while the lock is held would be a bug in this file; the maps are valid after each statement.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    /// Removes a record that is not being written. Returns false if there is no such record.
+    fn cancel(&mut self, number: u64) -> bool {
+        let Some(record) = self.put.remove(&number) else {
+            return false;
+        };
+        self.bytes -= record.len();
+        self.tickets.remove(&number).map(Ticket::complete);
+        true
     }
 }
 

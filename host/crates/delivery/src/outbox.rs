@@ -13,13 +13,13 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use hookhost_contract::Ticket;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::capacity::Capacity;
 use super::counters::Counts;
-use super::journal::Journal;
-use super::record;
+use super::journal::{Journal, NewRecord};
 use super::request::OutboxRequest;
 use super::target::key_of;
 
@@ -179,10 +179,15 @@ impl Inboxes {
     }
 
     /// Writes requests to the journal, if there is one, and sends them to a thread.
-    fn hand_over(&self, thread: usize, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
+    fn hand_over(&self, thread: usize, mut requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         let records = match &self.on_disk {
-            None => Vec::new(),
-            Some(on_disk) => match on_disk.journal.append(requests.iter().map(record::encode).collect()) {
+            None => {
+                // Nothing can be kept longer than that.
+                let tickets = requests.iter_mut().filter_map(|request| request.ticket.take());
+                tickets.for_each(Ticket::complete);
+                Vec::new()
+            }
+            Some(on_disk) => match on_disk.journal.append(requests.iter_mut().map(NewRecord::of).collect()) {
                 Ok(numbers) => numbers.collect(),
                 Err(closed) => {
                     self.release(extent(&requests));
@@ -317,6 +322,7 @@ mod tests {
             batching: None,
             expires: None,
             republishes: 0,
+            ticket: None,
         }
     }
 

@@ -367,7 +367,8 @@ fn a_full_queue_of_its_client_is_known_before_the_event_is_built() {
     let (waits, _full) = attach("waits", Overflow::Wait);
     let wanting = |client: &str| {
         let to = bus.interested_with_room(Hook::MessagePublish, Some("a"), client);
-        to.0.iter()
+        to.list
+            .iter()
             .map(|chosen| chosen.target.module.to_string())
             .collect::<Vec<_>>()
     };
@@ -383,4 +384,51 @@ fn a_full_queue_of_its_client_is_known_before_the_event_is_built() {
     );
     assert_eq!((wanting(&other), full()), (vec!["waits".to_owned()], 2));
     drop(waits);
+}
+
+fn durable(filters: &[&str]) -> Interests {
+    let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
+    let hook = Hook::MessagePublish;
+    all_publishes().with_durable(&[Interest { hook, filters }]).unwrap()
+}
+
+#[test]
+fn only_modules_with_a_durable_interest_hold_the_acknowledgement() {
+    let bus = Bus::new();
+    let (plain, mut plain_inbox) = bus.attach("plain", 1, limits(10, Overflow::Drop));
+    plain.set_interests(all_publishes());
+    let event = || testing::publish("c", "a/b", b"");
+    assert!(bus.interested(Hook::MessagePublish, Some("a/b")).hold().is_none());
+
+    let (strict, mut strict_inbox) = bus.attach("strict", 1, limits(1, Overflow::Drop));
+    strict.set_interests(durable(&["a/#", "+"]));
+    // The change of interests has woken the reader.
+    let mut batch = Vec::new();
+    assert!(strict_inbox[0].next_batch(&mut batch, 1) && batch.is_empty());
+    for (topic, is_held) in [
+        ("a/b", true),
+        ("b", true),
+        ("$x", true),
+        ("b/c", false),
+        ("$x/y", false),
+    ] {
+        let held = bus.interested(Hook::MessagePublish, Some(topic)).hold();
+        assert_eq!(held.is_some(), is_held, "{topic}");
+        let looked_up = bus.interested_in(&[Hook::MessagePublish], Some(topic));
+        assert_eq!(looked_up.of(Hook::MessagePublish).hold().is_some(), is_held, "{topic}");
+    }
+    let mut to = bus.interested_with_room(Hook::MessagePublish, Some("a/b"), "c");
+    let kept = to.hold().unwrap();
+    assert!(bus.offer(to, event()).is_none());
+    // The queue of one event is full, and still its publishers wait instead of losing the event.
+    let mut to = bus.interested_with_room(Hook::MessagePublish, Some("a/b"), "c");
+    assert!(to.hold().is_some());
+    assert!(bus.offer(to, event()).is_some());
+    plain_inbox[0].next_batch(&mut batch, 10);
+    assert_eq!(batch.len(), 2);
+    assert!(batch.iter().all(|queued| queued.ticket.is_none()));
+    assert!(strict_inbox[0].next_batch(&mut batch, 10) && batch.len() == 1);
+    assert!(!kept.is_ready());
+    batch.remove(0).ticket.unwrap().complete();
+    assert!(kept.is_ready());
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
 use super::bus::Version;
+use hookhost_contract::Ticket;
 use hookhost_event::Event;
 
 /// What happens to an event for which a queue has no room.
@@ -53,6 +54,21 @@ pub struct Queued {
     pub event: Arc<Event>,
     /// Version of the interests that chose the event.
     pub version: Version,
+    /// What the reader completes when everything that it made of the event is kept, if the publisher's acknowledgement
+    /// waits for it.
+    pub ticket: Option<Ticket>,
+}
+
+impl Queued {
+    /// Nothing handles the event: its module has ended. Its publisher need not wait for it.
+    pub fn abandon(self) {
+        self.ticket.map(Ticket::complete);
+    }
+
+    fn closed(self) -> Refused {
+        self.abandon();
+        Refused::Closed
+    }
 }
 
 enum Item {
@@ -116,16 +132,17 @@ pub(super) fn queue(limits: QueueLimits) -> (Sender, Inbox) {
 impl Sender {
     /// Adds an event if there is room.
     pub(super) fn offer(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
-        let weight = self.fitting(weight)?;
+        let weight = self.fitting(&queued, weight)?;
         match self.room.try_acquire_many(weight) {
             Err(TryAcquireError::NoPermits) => Err(Refused::Full(queued)),
-            Err(TryAcquireError::Closed) => Err(Refused::Closed),
+            Err(TryAcquireError::Closed) => Err(queued.closed()),
             Ok(room) => match self.items.try_send(Item::Event { queued, weight }) {
                 Ok(()) => {
                     room.forget();
                     Ok(())
                 }
                 Err(TrySendError::Full(Item::Event { queued, .. })) => Err(Refused::Full(queued)),
+                Err(TrySendError::Closed(Item::Event { queued, .. })) => Err(queued.closed()),
                 Err(_) => Err(Refused::Closed),
             },
         }
@@ -133,9 +150,13 @@ impl Sender {
 
     /// Puts an event in as soon as there is room; senders that wait get it in the order in which they came.
     pub(super) async fn send(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
-        let weight = self.fitting(weight)?;
-        let room = self.room.acquire_many(weight).await.map_err(|_| Refused::Closed)?;
-        let place = self.items.reserve().await.map_err(|_| Refused::Closed)?;
+        let weight = self.fitting(&queued, weight)?;
+        let Ok(room) = self.room.acquire_many(weight).await else {
+            return Err(queued.closed());
+        };
+        let Ok(place) = self.items.reserve().await else {
+            return Err(queued.closed());
+        };
         // Nothing is awaited from here on: a cancelled sender gives back what it has, or has sent.
         room.forget();
         place.send(Item::Event { queued, weight });
@@ -149,7 +170,14 @@ impl Sender {
         never || (self.items.capacity() > 0 && self.room.available_permits() >= weight)
     }
 
-    fn fitting(&self, weight: usize) -> Result<u32, Refused> {
+    /// The bytes that an event takes. An event with a ticket must not be dropped: if it is larger than the queue, it waits
+    /// until the queue is empty.
+    fn fitting(&self, queued: &Queued, weight: usize) -> Result<u32, Refused> {
+        let weight = if queued.ticket.is_some() {
+            weight.min(self.bytes)
+        } else {
+            weight
+        };
         if weight > self.bytes {
             Err(Refused::Oversized)
         } else {
@@ -190,6 +218,18 @@ impl Inbox {
             }
         }
         true
+    }
+
+    /// Abandons the events that are waiting, because their module has been removed; returns their number.
+    pub fn abandon(&mut self) -> usize {
+        let mut count = 0;
+        while let Ok(item) = self.items.try_recv() {
+            if let Item::Event { queued, .. } = item {
+                queued.abandon();
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many events are waiting.

@@ -111,7 +111,9 @@ impl ModuleQueues {
     /// Puts an event into the queue of its shard. Returns it if it has to wait for room.
     pub(super) fn offer(&self, shard: usize, queued: Queued, weight: usize) -> Option<Queued> {
         let refused = match self.sender(shard).offer(queued, weight) {
-            Err(Refused::Full(queued)) if self.overflow == Overflow::Wait => return Some(queued),
+            Err(Refused::Full(queued)) if self.overflow == Overflow::Wait || queued.ticket.is_some() => {
+                return Some(queued);
+            }
             other => other.err(),
         };
         self.counters.count(&self.module, refused);
@@ -124,7 +126,14 @@ impl ModuleQueues {
         let version = Version::default();
         let sender = self.sender(self.shard_of(&event));
         sender
-            .offer(Queued { event, version }, weight)
+            .offer(
+                Queued {
+                    event,
+                    version,
+                    ticket: None,
+                },
+                weight,
+            )
             .map_err(|refused| match refused {
                 Refused::Full(_) => OfferError::Full,
                 Refused::Oversized => OfferError::Oversized,

@@ -59,6 +59,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         batch: 64,
         quarantine: quarantine::tests::in_memory(),
         nice: 0,
+        not_durable: None,
     }
 }
 

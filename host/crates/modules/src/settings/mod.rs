@@ -1,6 +1,8 @@
 //! The settings of one module, `NAME.toml`.
 //!
 //! ```toml
+//! acknowledge = "durable"   # acknowledge publishes when the module's requests are on disk
+//!
 //! [config]                  # passed to the module as JSON
 //! threshold = 21.5
 //!
@@ -48,6 +50,8 @@ pub(super) struct ModuleSettings {
     pub(super) places: Places,
     /// `[egress] allow`.
     pub(super) allow: Vec<Grant>,
+    /// `acknowledge = "durable"`: all publishes that the module subscribes to are durable.
+    pub(super) is_durable: bool,
     limits: Overrides,
 }
 
@@ -136,6 +140,8 @@ impl ModuleSettings {
                 _ => report.add_problem(config.mismatch("a table")),
             }
         }
+        let acknowledge = [("immediately", false), ("durable", true)];
+        self.is_durable = root.choice("acknowledge", false, &acknowledge);
         self.limits = Overrides::read(root.section("limits"));
         let mut egress = root.section("egress");
         let allow = egress.list("allow", |text| text.parse::<Grant>().map_err(|error| error.to_string()));
