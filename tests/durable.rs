@@ -96,7 +96,7 @@ async fn durable_rules_need_a_data_folder() {
     for (config, expected) in [
         (
             "[webhook]\nacknowledge = \"durable\"\n",
-            "hookhost.toml:2: acknowledge: \"durable\" needs a data folder: set `dir` in [data] or --data DIR",
+            "hookhost.toml:2: webhook.acknowledge: \"durable\" needs a data folder: set `dir` in [data] or --data DIR",
         ),
         (
             "[webhook.rule]\nmessage_publish = [\n{ topics = [\"a\"] },\n{ acknowledge = \"durable\" },\n]\n",

@@ -327,7 +327,9 @@ impl Pending {
             return false;
         };
         self.bytes -= record.len();
-        self.tickets.remove(&number).map(Ticket::complete);
+        if let Some(ticket) = self.tickets.remove(&number) {
+            ticket.complete();
+        }
         true
     }
 }

@@ -210,7 +210,9 @@ impl Bus {
     /// The same without waiting. Returns what still has to wait for room, if anything.
     pub fn offer(&self, to: Recipients, event: Event) -> Option<PendingEvent> {
         if to.is_empty() {
-            to.ticket.map(Ticket::complete);
+            if let Some(ticket) = to.ticket {
+                ticket.complete();
+            }
             return None;
         }
         let weight = weight(&event);
@@ -233,7 +235,9 @@ impl Bus {
             }
         }
         // Each queue has its own part now.
-        to.ticket.map(Ticket::complete);
+        if let Some(ticket) = to.ticket {
+            ticket.complete();
+        }
         (!waiting.is_empty()).then_some(PendingEvent { waiting, weight })
     }
 

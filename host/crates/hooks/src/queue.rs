@@ -62,7 +62,9 @@ pub struct Queued {
 impl Queued {
     /// Nothing handles the event: its module has ended. Its publisher need not wait for it.
     pub fn abandon(self) {
-        self.ticket.map(Ticket::complete);
+        if let Some(ticket) = self.ticket {
+            ticket.complete();
+        }
     }
 
     fn closed(self) -> Refused {

@@ -191,7 +191,9 @@ impl<T: Template> Worker<T> {
             if handled.next_if(|event| Arc::ptr_eq(event, &queued.event)).is_some() {
                 self.tickets.push(queued.ticket);
             } else {
-                queued.ticket.map(Ticket::complete);
+                if let Some(ticket) = queued.ticket {
+                    ticket.complete();
+                }
             }
         }
         let were_alone = self.alone > 0;
