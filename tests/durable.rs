@@ -68,6 +68,9 @@ async fn acknowledged_publishes_survive_kills(engine: Engine, qos: u8) {
     let all = sink
         .wait_until("every message", PATIENCE, |all| {
             let accepted = all.iter().filter(|request| request.accepted());
+            if all.len() < total {
+                return false;
+            }
             let distinct: std::collections::BTreeSet<Vec<u8>> =
                 accepted.map(|request| body::payload(&request.json())).collect();
             distinct.len() == total
@@ -103,8 +106,12 @@ async fn durable_rules_need_a_data_folder() {
             "needs a data folder",
         ),
         (
-            "[data]\ndir = \"data\"\n[outbox]\nwhen_full = \"drop\"\n[webhook]\nacknowledge = \"durable\"\n",
+            "[data]\ndir = \"data\"\n[outbox]\nwhen_full = \"drop-newest\"\n[webhook]\nacknowledge = \"durable\"\n",
             "\"durable\" needs when_full = \"wait\" in [outbox]",
+        ),
+        (
+            "[data]\ndir = \"data\"\n[outbox]\nsync = \"never\"\n[webhook]\nacknowledge = \"durable\"\n",
+            "\"durable\" needs sync = \"always\" or \"interval\" in [outbox]",
         ),
     ] {
         let dir = tempfile::tempdir().unwrap();

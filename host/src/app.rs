@@ -20,10 +20,7 @@ use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine, publisher};
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
-use hookhost_delivery::Delivery;
-}
-
-use hookhost_delivery::{Delivery, WhenFull};
+use hookhost_delivery::{Delivery, Sync, WhenFull};
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
 use hookhost_modules::{LoadError, Modules};
@@ -54,7 +51,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
-    let store = config.data.as_ref().map(|data| Store::open(&data.dir)).transpose()?;
+    let store = config.data.as_ref().map(|data| Store::open(&data.dir, config.delivery.disk.sync.flush()));
+    let store = store.transpose()?;
     let kept = match &config.data {
         Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
         None => Kept::in_memory(kept_limits(&config)),
@@ -302,8 +300,10 @@ pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
 fn not_durable(config: &Config) -> Option<&'static str> {
     if config.data.is_none() {
         Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
-    } else if config.delivery.disk.when_full == WhenFull::Drop {
+    } else if config.delivery.disk.when_full == WhenFull::DropNewest {
         Some("\"durable\" needs when_full = \"wait\" in [outbox]")
+    } else if config.delivery.disk.sync == Sync::Never {
+        Some("\"durable\" needs sync = \"always\" or \"interval\" in [outbox]")
     } else {
         None
     }

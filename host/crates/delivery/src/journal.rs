@@ -22,10 +22,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookhost_contract::Ticket;
-use hookhost_outbox::{Store, StoreError};
-use tracing::{error, info};
+use hookhost_outbox::{Flush, Store, StoreError};
+use tracing::{debug, error, info};
 
 use super::StartError;
+use super::capacity::Capacity;
 use super::outbox::OutboxClosed;
 use super::record;
 use super::request::OutboxRequest;
@@ -39,6 +40,15 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// The wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A file that is smaller is not compacted.
+const MIN_COMPACTED_BYTES: u64 = 64 << 20;
+
+/// A file is compacted when its requests have at most this part of its size.
+const MAX_COMPACTED_PART: u64 = 8;
+
+/// The time between two looks at the size of the file.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(10);
+
 /// When requests are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sync {
@@ -47,17 +57,33 @@ pub enum Sync {
     /// Within about 10 ms. A request that is delivered earlier is never written.
     #[default]
     Interval,
+    /// As `Interval`, but the operating system decides when a commit is on the disk itself.
+    Never,
 }
 
 impl Sync {
     /// All values, by their names in a configuration.
-    pub const NAMES: [(&'static str, Sync); 2] = [("always", Sync::Always), ("interval", Sync::Interval)];
+    pub const NAMES: [(&'static str, Sync); 3] = [
+        ("always", Sync::Always),
+        ("interval", Sync::Interval),
+        ("never", Sync::Never),
+    ];
+
+    /// How the store has to be opened.
+    pub fn flush(self) -> Flush {
+        match self {
+            Sync::Always | Sync::Interval => Flush::Always,
+            Sync::Never => Flush::Never,
+        }
+    }
 }
 
 /// The requests on disk, shared by all threads.
 pub(super) struct Journal {
     store: Store,
     sync: Sync,
+    /// The requests that the store and the pending changes have.
+    capacity: Arc<Capacity>,
     pending: Mutex<Pending>,
     /// Wakes the thread that commits.
     work: Condvar,
@@ -99,6 +125,8 @@ struct Pending {
     ended: u64,
     /// The last commit has failed.
     is_failing: bool,
+    /// Whether `capacity` counts the requests of the previous process.
+    is_restored: bool,
     is_closed: bool,
     /// The thread has ended.
     is_over: bool,
@@ -110,7 +138,11 @@ impl Journal {
     /// # Errors
     ///
     /// [`StartError`] if the system cannot create the thread.
-    pub(super) fn start(store: Store, sync: Sync) -> Result<(Arc<Journal>, JoinHandle<()>), StartError> {
+    pub(super) fn start(
+        store: Store,
+        sync: Sync,
+        capacity: Arc<Capacity>,
+    ) -> Result<(Arc<Journal>, JoinHandle<()>), StartError> {
         let pending = Pending {
             next: store.next_number(),
             ..Pending::default()
@@ -118,6 +150,7 @@ impl Journal {
         let journal = Arc::new(Journal {
             store,
             sync,
+            capacity,
             pending: Mutex::new(pending),
             work: Condvar::new(),
             committed: Condvar::new(),
@@ -218,6 +251,12 @@ impl Journal {
         &self.store
     }
 
+    /// The capacity counts all requests from now on.
+    pub(super) fn set_restored(&self) {
+        self.lock().is_restored = true;
+        self.work.notify_one();
+    }
+
     /// Ends the thread after a last commit. `append` returns an error from now on.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
@@ -228,19 +267,27 @@ impl Journal {
     /// Commits until the journal is closed and nothing is pending.
     fn commit_all(&self) {
         let mut failures = 0_u32;
+        let mut compaction = Instant::now();
         loop {
             let mut pending = self.lock();
             while pending.put.is_empty() && pending.removed.is_empty() {
                 if pending.is_closed {
                     return;
                 }
-                pending = wait(&self.work, pending);
+                if pending.is_restored && Instant::now() >= compaction {
+                    compaction = Instant::now() + COMPACTION_INTERVAL;
+                    drop(pending);
+                    self.compact();
+                    pending = self.lock();
+                    continue;
+                }
+                pending = wait_timeout(&self.work, pending, COMPACTION_INTERVAL);
             }
             let start = Instant::now();
             while !pending.is_closed {
                 let delay = match (failures, self.sync) {
                     // A client waits for a ticket, so its commit does not wait for more requests.
-                    (0, Sync::Interval) if pending.tickets.is_empty() => INTERVAL,
+                    (0, Sync::Interval | Sync::Never) if pending.tickets.is_empty() => INTERVAL,
                     (0, _) => Duration::ZERO,
                     _ => RETRY,
                 };
@@ -248,8 +295,7 @@ impl Journal {
                 if left.is_zero() {
                     break;
                 }
-                let woken = self.work.wait_timeout(pending, left);
-                pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+                pending = wait_timeout(&self.work, pending, left);
             }
             let is_last = pending.is_closed;
             let put = Arc::new(std::mem::take(&mut pending.put));
@@ -282,6 +328,26 @@ impl Journal {
                         return;
                     }
                 }
+            }
+        }
+    }
+
+    /// Returns the space of the file to the file system if most of it is free.
+    fn compact(&self) {
+        let (before, live) = (self.store.file_bytes(), self.capacity.taken().1 as u64);
+        if before < MIN_COMPACTED_BYTES || live > before / MAX_COMPACTED_PART {
+            return;
+        }
+        let start = Instant::now();
+        match self.store.compact() {
+            Ok(true) => {
+                let (after, time) = (self.store.file_bytes(), start.elapsed());
+                debug!(before, after, ?time, "the file of the outbox is compacted");
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let error = hookhost_settings::error_line(&error);
+                error!(error, "the file of the outbox cannot be compacted");
             }
         }
     }
@@ -343,6 +409,15 @@ impl Drop for Over<'_> {
         (pending.is_closed, pending.is_over) = (true, true);
         self.0.committed.notify_all();
     }
+}
+
+fn wait_timeout<'a>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, Pending>,
+    time: Duration,
+) -> MutexGuard<'a, Pending> {
+    let woken = condition.wait_timeout(guard, time);
+    woken.unwrap_or_else(PoisonError::into_inner).0
 }
 
 fn wait<'a>(condition: &Condvar, guard: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {

@@ -68,7 +68,7 @@ pub(super) struct Inboxes {
 pub(super) struct OnDisk {
     pub(super) journal: Arc<Journal>,
     /// Limits the requests in the journal.
-    pub(super) capacity: Capacity,
+    pub(super) capacity: Arc<Capacity>,
     pub(super) when_full: WhenFull,
     /// Whether the requests of the previous process are in the inboxes. New requests wait for that, because they come
     /// later.
@@ -83,20 +83,20 @@ pub enum WhenFull {
     #[default]
     Wait,
     /// New requests are dropped and counted.
-    Drop,
+    DropNewest,
 }
 
 impl WhenFull {
     /// All values, by their names in a configuration.
-    pub const NAMES: [(&'static str, WhenFull); 2] = [("wait", WhenFull::Wait), ("drop", WhenFull::Drop)];
+    pub const NAMES: [(&'static str, WhenFull); 2] = [("wait", WhenFull::Wait), ("drop-newest", WhenFull::DropNewest)];
 }
 
 impl OnDisk {
     /// Requests of the previous process are not restored yet.
-    pub(super) fn new(journal: Arc<Journal>, bytes: usize, when_full: WhenFull) -> OnDisk {
+    pub(super) fn new(journal: Arc<Journal>, capacity: Arc<Capacity>, when_full: WhenFull) -> OnDisk {
         OnDisk {
             journal,
-            capacity: Capacity::new(usize::MAX, bytes),
+            capacity,
             when_full,
             is_restored: Mutex::new(false),
             restored: Condvar::new(),
@@ -113,6 +113,7 @@ impl OnDisk {
     pub(super) fn set_restored(&self) {
         *self.is_restored.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.restored.notify_all();
+        self.journal.set_restored();
     }
 
     fn wait_until_restored(&self) {
@@ -216,8 +217,8 @@ impl Inboxes {
             on_disk.wait_until_restored();
             match on_disk.when_full {
                 WhenFull::Wait => on_disk.capacity.acquire(count, bytes)?,
-                WhenFull::Drop if on_disk.capacity.has_room_for(count, bytes) => on_disk.capacity.add(count, bytes),
-                WhenFull::Drop => return Ok(false),
+                WhenFull::DropNewest if on_disk.capacity.has_room_for(count, bytes) => on_disk.capacity.add(count, bytes),
+                WhenFull::DropNewest => return Ok(false),
             }
         }
         self.window.acquire(count, bytes).map(|()| true)

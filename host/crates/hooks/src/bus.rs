@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::attachment::Attachment;
 use super::interests::Interests;
@@ -284,10 +285,11 @@ pub struct PendingEvent {
 }
 
 impl PendingEvent {
-    /// Waits for room in each of them.
+    /// Waits for room in each of them. The limits of [`Overflow::Wait`](super::Overflow::Wait) count from now.
     pub async fn finish(self) {
+        let start = Instant::now();
         for (target, shard, queued) in self.waiting {
-            target.wait(shard, queued, self.weight).await;
+            target.wait(shard, queued, self.weight, start).await;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! only if it sleeps. A queue ends when its last sender is dropped; its events can still be read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
@@ -14,13 +15,39 @@ use hookhost_contract::Ticket;
 use hookhost_event::Event;
 
 /// What happens to an event for which a queue has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
     /// The event is dropped and counted; MQTT clients never wait.
-    #[default]
     Drop,
-    /// The task that emits the event waits for room, and with it the client that caused the event.
-    Wait,
+    /// The task that emits the event waits for room, and with it the client that caused the event, for at most this time.
+    /// Then the queue is *stalled*: its events are dropped and counted, without a wait, until it is half empty.
+    Wait(Duration),
+}
+
+impl Overflow {
+    /// The limit of [`Overflow::Wait`] by default.
+    pub const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+
+    /// The policy of the settings `overflow` and `overflow_wait`; what is not given has the value of `default`.
+    pub fn from_settings(waits: Option<bool>, limit: Option<Duration>, default: Overflow) -> Overflow {
+        let default_limit = match default {
+            Overflow::Wait(limit) => Some(limit),
+            Overflow::Drop => None,
+        };
+        if waits.unwrap_or(default_limit.is_some()) {
+            Overflow::Wait(limit.or(default_limit).unwrap_or(Overflow::DEFAULT_WAIT))
+        } else {
+            Overflow::Drop
+        }
+    }
+}
+
+/// One second: a publisher that is faster than the receiver is slowed down and loses nothing, and a dead receiver is
+/// hardly noticed.
+impl Default for Overflow {
+    fn default() -> Overflow {
+        Overflow::Wait(Overflow::DEFAULT_WAIT)
+    }
 }
 
 /// Bounds of one queue. A module has a queue per instance, each with these bounds.
@@ -42,7 +69,7 @@ impl Default for QueueLimits {
         QueueLimits {
             events: 10_000,
             bytes: 64 << 20,
-            overflow: Overflow::Drop,
+            overflow: Overflow::default(),
         }
     }
 }
@@ -191,6 +218,12 @@ impl Sender {
     pub(super) fn wake(&self) {
         // Full or closed: either way the reader is not asleep.
         drop(self.items.try_send(Item::Wake));
+    }
+
+    /// Whether at most half of both bounds is used.
+    pub(super) fn is_half_empty(&self) -> bool {
+        let (events, bytes) = self.depth();
+        events <= self.items.max_capacity() / 2 && bytes <= self.bytes / 2
     }
 
     /// Events and bytes in the queue.
