@@ -20,7 +20,7 @@ use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine, publisher};
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
-use hookhost_delivery::Delivery;
+use hookhost_delivery::{Delivery, Sync, WhenFull};
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
 use hookhost_modules::{LoadError, Modules};
@@ -51,7 +51,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
-    let store = config.data.as_ref().map(|data| Store::open(&data.dir)).transpose()?;
+    let store = config.data.as_ref().map(|data| Store::open(&data.dir, config.delivery.disk.sync.flush()));
+    let store = store.transpose()?;
     let kept = match &config.data {
         Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
         None => Kept::in_memory(kept_limits(&config)),
@@ -295,6 +296,19 @@ pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
     module_settings(config, &KvStores::in_memory(), kept.collection(Kind::Events))
 }
 
+/// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
+fn not_durable(config: &Config) -> Option<&'static str> {
+    if config.data.is_none() {
+        Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
+    } else if config.delivery.disk.when_full == WhenFull::DropNewest {
+        Some("\"durable\" needs when_full = \"wait\" in [outbox]")
+    } else if config.delivery.disk.sync == Sync::Never {
+        Some("\"durable\" needs sync = \"always\" or \"interval\" in [outbox]")
+    } else {
+        None
+    }
+}
+
 /// The settings of modules.
 fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -> modules::Settings {
     modules::Settings {
@@ -310,5 +324,6 @@ fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -
         batch: config.hooks.batch,
         quarantine,
         nice: config.wasm.nice,
+        not_durable: not_durable(config),
     }
 }

@@ -20,6 +20,7 @@ pub mod languages;
 pub mod mosquitto;
 pub mod packet;
 pub mod process;
+pub mod publishers;
 pub mod raw;
 pub mod scene;
 pub mod sink;

@@ -72,15 +72,18 @@ impl Hooks {
             queue: QueueLimits {
                 events: at.integer("queue_events", queue.events, 1..=100_000_000),
                 bytes: at.size("queue_bytes", queue.bytes, 64 << 10..=1 << 40),
-                overflow: at.choice(
-                    "overflow",
-                    queue.overflow,
-                    &[("drop", Overflow::Drop), ("wait", Overflow::Wait)],
-                ),
+                overflow: overflow(&mut at, queue.overflow),
             },
             batch: at.integer("batch", 64, 1..=4_096),
         }
     }
+}
+
+/// What happens to an event for which its queue has no room.
+fn overflow(at: &mut Section<'_>, default: Overflow) -> Overflow {
+    let waits = at.choice("overflow", None, &[("drop", Some(false)), ("wait", Some(true))]);
+    let limit = at.optional("overflow_wait", |setting| setting.duration(MILLISECOND..=DAY));
+    Overflow::from_settings(waits, limit.map(|(_, limit)| limit), default)
 }
 
 /// `[wasm]`: the engine, and the limits of one instance of a module.

@@ -344,7 +344,7 @@ fn every_scalar_of_the_environment_is_read_like_one_of_the_file() {
     assert_eq!(config.mqtt.limits.mqueue_rate_limit, (1000, Duration::from_secs(60)));
     assert_eq!(
         (config.hooks.queue.overflow, config.hooks.queue.events),
-        (Overflow::Wait, 1000)
+        (Overflow::Wait(Duration::from_secs(1)), 1000)
     );
     assert_eq!(
         (config.wasm.instances, config.wasm.limits.memory),

@@ -65,7 +65,7 @@ impl fmt::Debug for Webhook {
 }
 
 /// Strings among the settings for all rules; the module checks them.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     "emqx_version",
     "payload_encoding",
     "method",
@@ -73,6 +73,7 @@ const TEXTS: [&str; 7] = [
     "cloudevents_mode",
     "order",
     "max_age",
+    "acknowledge",
 ];
 
 /// Tables among the settings for all rules.

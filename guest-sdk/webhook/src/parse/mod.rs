@@ -15,7 +15,7 @@ use hookhost_guest::problems::Problems;
 use values::{is_empty, object, sql, text, topics, unknown};
 
 /// Settings that apply to all rules; a rule may override each of them.
-const SHARED: [&str; 13] = [
+const SHARED: [&str; 14] = [
     "urls",
     "format",
     "as_documented",
@@ -29,6 +29,7 @@ const SHARED: [&str; 13] = [
     "order",
     "max_age",
     "batch",
+    "acknowledge",
 ];
 
 /// Settings that only a rule may have.
@@ -228,6 +229,7 @@ impl<'a> Reader<'a> {
         let max_age = table.find("max_age");
         let max_age = max_age.and_then(|found| text(&found.at, found.value, &mut self.problems));
         let batch = table.find("batch").and_then(|found| self.batch(&found, &shape));
+        self.check_acknowledge(&table, key);
         let default_action = || format.implementation().default_action(key, shape.as_documented);
         Some(Rule {
             action: action.unwrap_or_else(default_action).to_owned(),
@@ -241,6 +243,23 @@ impl<'a> Reader<'a> {
             batch,
             shape,
         })
+    }
+
+    /// Checks when a publish is acknowledged. The host reads the value, because the broker acts on it.
+    fn check_acknowledge(&mut self, table: &RuleTable<'a>, key: RuleKey) {
+        let Some(found) = table.find("acknowledge") else { return };
+        let Some(value) = text(&found.at, found.value, &mut self.problems) else {
+            return;
+        };
+        if !matches!(value, "immediately" | "durable") {
+            let text = format_args!("should be \"immediately\" or \"durable\", not {value:?}");
+            self.problems.add(found.at, text);
+        } else if found.is_own && key != RuleKey::MessagePublish {
+            self.problems.add(
+                found.at,
+                "is for rules of message_publish: only publishes are acknowledged",
+            );
+        }
     }
 
     /// The settings for the form of requests.
@@ -355,6 +374,7 @@ impl<'a> Reader<'a> {
         if let Some(found) = shared.find("cloudevents_extensions") {
             self.cloudevents(CloudEventsMode::default(), Some(&found));
         }
+        self.check_acknowledge(&shared, RuleKey::MessagePublish);
     }
 }
 

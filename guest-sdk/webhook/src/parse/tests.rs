@@ -69,7 +69,8 @@ fn every_mistake_is_named_with_its_key() {
         json!({"url": [], "format": "emqx", "colour": 1}),
         &[
             "colour: is not known; known are rule, variables, urls, format, as_documented, emqx_version, payload_encoding, \
-             method, headers, body, cloudevents_mode, cloudevents_extensions, order, max_age, batch",
+             method, headers, body, cloudevents_mode, cloudevents_extensions, order, max_age, batch, \
+             acknowledge",
             "format: \"emqx\" is not known; is \"emqx4\" meant?",
             "url: is not known; is 'urls' meant?",
         ],
@@ -103,6 +104,30 @@ fn every_mistake_is_named_with_its_key() {
             "rule.message_publsh: is not known; is 'message_publish' meant?",
         ],
     );
+}
+
+#[test]
+fn acknowledge_is_a_word_and_for_publishes() {
+    refused(
+        json!({
+            "urls": ["stdout:"],
+            "rule": {
+                "message_publish": [{"acknowledge": "later"}, {"acknowledge": 1}, {"acknowledge": "durable"}],
+                "client_connected": [{"acknowledge": "durable"}],
+            },
+        }),
+        &[
+            "rule.client_connected.0.acknowledge: is for rules of message_publish: only publishes are acknowledged",
+            "rule.message_publish.0.acknowledge: should be \"immediately\" or \"durable\", not \"later\"",
+            "rule.message_publish.1.acknowledge: a string was expected",
+        ],
+    );
+    refused(
+        json!({"acknowledge": "x"}),
+        &["acknowledge: should be \"immediately\" or \"durable\", not \"x\""],
+    );
+    let for_all = json!({"urls": ["stdout:"], "acknowledge": "durable", "rule": {"client_connected": [{}]}});
+    rules(for_all);
 }
 
 #[test]

@@ -1,16 +1,19 @@
-//! What a module answers: its interests, the outcome of an event, the requests to send, the problems of its settings.
+//! What a module answers: its interests, the outcome of an event, the requests to send, the problems of its settings; and
+//! the [`Ticket`] that says when an event is kept.
 //!
 //! These are the types of `wit/hook.wit` that come back from a module, without anything of Wasm in them. Engines, the
 //! module host and delivery share them, so each idea has one type. Nothing here is checked: the part that uses an answer
 //! checks it.
 
 mod request;
+mod ticket;
 
 use std::fmt;
 
 use hookhost_event::Hook;
 
 pub use request::{Method, Request};
+pub use ticket::{Completion, Ticket, ticket};
 
 /// Events that a module wants: those of one hook, all of them or those that one of the filters matches.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,11 @@
 //! written. [`Sync`] decides when a commit starts. With [`Sync::Always`], `append`
 //! returns after the commit. Commits do not overlap: while one runs, the changes for the next one collect.
 //!
-//! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory. Above
-//! [`MAX_PENDING_BYTES`] `append` waits.
+//! A request can have a [`Ticket`], for which the acknowledgement of its publish waits. The journal completes it after the
+//! commit, or when the request is removed earlier: it is delivered or given up then.
+//!
+//! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory, but their
+//! tickets wait. Above [`MAX_PENDING_BYTES`] `append` waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,11 +21,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookhost_outbox::{Store, StoreError};
-use tracing::{error, info};
+use hookhost_contract::Ticket;
+use hookhost_outbox::{Flush, Store, StoreError};
+use tracing::{debug, error, info};
 
 use super::StartError;
+use super::capacity::Capacity;
 use super::outbox::OutboxClosed;
+use super::record;
+use super::request::OutboxRequest;
 
 /// Limit of the bytes that wait for a commit. Enough for seconds of full load on a slow disk.
 const MAX_PENDING_BYTES: usize = 32 << 20;
@@ -33,6 +40,15 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// The wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A file that is smaller is not compacted.
+const MIN_COMPACTED_BYTES: u64 = 64 << 20;
+
+/// A file is compacted when its requests have at most this part of its size.
+const MAX_COMPACTED_PART: u64 = 8;
+
+/// The time between two looks at the size of the file.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(10);
+
 /// When requests are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sync {
@@ -41,17 +57,33 @@ pub enum Sync {
     /// Within about 10 ms. A request that is delivered earlier is never written.
     #[default]
     Interval,
+    /// As `Interval`, but the operating system decides when a commit is on the disk itself.
+    Never,
 }
 
 impl Sync {
     /// All values, by their names in a configuration.
-    pub const NAMES: [(&'static str, Sync); 2] = [("always", Sync::Always), ("interval", Sync::Interval)];
+    pub const NAMES: [(&'static str, Sync); 3] = [
+        ("always", Sync::Always),
+        ("interval", Sync::Interval),
+        ("never", Sync::Never),
+    ];
+
+    /// How the store has to be opened.
+    pub fn flush(self) -> Flush {
+        match self {
+            Sync::Always | Sync::Interval => Flush::Always,
+            Sync::Never => Flush::Never,
+        }
+    }
 }
 
 /// The requests on disk, shared by all threads.
 pub(super) struct Journal {
     store: Store,
     sync: Sync,
+    /// The requests that the store and the pending changes have.
+    capacity: Arc<Capacity>,
     pending: Mutex<Pending>,
     /// Wakes the thread that commits.
     work: Condvar,
@@ -59,10 +91,28 @@ pub(super) struct Journal {
     committed: Condvar,
 }
 
+/// A request to append.
+pub(super) struct NewRecord {
+    bytes: Bytes,
+    ticket: Option<Ticket>,
+}
+
+impl NewRecord {
+    /// The record of a request; takes the ticket out of the request.
+    pub(super) fn of(request: &mut OutboxRequest) -> NewRecord {
+        NewRecord {
+            bytes: record::encode(request),
+            ticket: request.ticket.take(),
+        }
+    }
+}
+
 /// The changes since the last commit.
 #[derive(Default)]
 struct Pending {
     put: BTreeMap<u64, Bytes>,
+    /// The tickets of records in `put`.
+    tickets: BTreeMap<u64, Ticket>,
     removed: Vec<u64>,
     /// What the running commit writes.
     writing: Arc<BTreeMap<u64, Bytes>>,
@@ -73,6 +123,10 @@ struct Pending {
     /// Commits that have started and ended.
     started: u64,
     ended: u64,
+    /// The last commit has failed.
+    is_failing: bool,
+    /// Whether `capacity` counts the requests of the previous process.
+    is_restored: bool,
     is_closed: bool,
     /// The thread has ended.
     is_over: bool,
@@ -84,7 +138,11 @@ impl Journal {
     /// # Errors
     ///
     /// [`StartError`] if the system cannot create the thread.
-    pub(super) fn start(store: Store, sync: Sync) -> Result<(Arc<Journal>, JoinHandle<()>), StartError> {
+    pub(super) fn start(
+        store: Store,
+        sync: Sync,
+        capacity: Arc<Capacity>,
+    ) -> Result<(Arc<Journal>, JoinHandle<()>), StartError> {
         let pending = Pending {
             next: store.next_number(),
             ..Pending::default()
@@ -92,6 +150,7 @@ impl Journal {
         let journal = Arc::new(Journal {
             store,
             sync,
+            capacity,
             pending: Mutex::new(pending),
             work: Condvar::new(),
             committed: Condvar::new(),
@@ -108,12 +167,12 @@ impl Journal {
     }
 
     /// Adds requests and returns their numbers. Blocks while too much is pending, and with [`Sync::Always`]
-    /// until they are on disk.
+    /// until they are on disk or the disk has failed.
     ///
     /// # Errors
     ///
     /// [`OutboxClosed`] after [`Journal::close`]; then nothing is added.
-    pub(super) fn append(&self, records: Vec<Bytes>) -> Result<std::ops::Range<u64>, OutboxClosed> {
+    pub(super) fn append(&self, records: Vec<NewRecord>) -> Result<std::ops::Range<u64>, OutboxClosed> {
         let mut pending = self.lock();
         while pending.bytes > MAX_PENDING_BYTES && !pending.is_closed {
             pending = wait(&self.committed, pending);
@@ -122,17 +181,18 @@ impl Journal {
             return Err(OutboxClosed);
         }
         let first = pending.next;
-        for record in records {
+        for NewRecord { bytes, ticket } in records {
             let number = pending.next;
             pending.next += 1;
-            pending.bytes += record.len();
-            pending.put.insert(number, record);
+            pending.bytes += bytes.len();
+            pending.put.insert(number, bytes);
+            pending.tickets.extend(ticket.map(|ticket| (number, ticket)));
         }
         let numbers = first..pending.next;
         self.work.notify_one();
         if self.sync == Sync::Always {
             let commit = pending.started + 1;
-            while pending.ended < commit {
+            while pending.ended < commit && !pending.is_failing {
                 if pending.is_over {
                     return Err(OutboxClosed);
                 }
@@ -161,12 +221,9 @@ impl Journal {
     /// Removes a record. Never blocks on the disk.
     pub(super) fn remove(&self, number: u64) {
         let mut pending = self.lock();
-        match pending.put.remove(&number) {
-            Some(record) => pending.bytes -= record.len(),
-            None => {
-                pending.removed.push(number);
-                self.work.notify_one();
-            }
+        if !pending.cancel(number) {
+            pending.removed.push(number);
+            self.work.notify_one();
         }
     }
 
@@ -194,6 +251,12 @@ impl Journal {
         &self.store
     }
 
+    /// The capacity counts all requests from now on.
+    pub(super) fn set_restored(&self) {
+        self.lock().is_restored = true;
+        self.work.notify_one();
+    }
+
     /// Ends the thread after a last commit. `append` returns an error from now on.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
@@ -204,30 +267,39 @@ impl Journal {
     /// Commits until the journal is closed and nothing is pending.
     fn commit_all(&self) {
         let mut failures = 0_u32;
+        let mut compaction = Instant::now();
         loop {
             let mut pending = self.lock();
             while pending.put.is_empty() && pending.removed.is_empty() {
                 if pending.is_closed {
                     return;
                 }
-                pending = wait(&self.work, pending);
+                if pending.is_restored && Instant::now() >= compaction {
+                    compaction = Instant::now() + COMPACTION_INTERVAL;
+                    drop(pending);
+                    self.compact();
+                    pending = self.lock();
+                    continue;
+                }
+                pending = wait_timeout(&self.work, pending, COMPACTION_INTERVAL);
             }
-            let delay = match (failures, self.sync) {
-                (0, Sync::Always) => Duration::ZERO,
-                (0, Sync::Interval) => INTERVAL,
-                _ => RETRY,
-            };
-            let end = Instant::now() + delay;
+            let start = Instant::now();
             while !pending.is_closed {
-                let left = end.saturating_duration_since(Instant::now());
+                let delay = match (failures, self.sync) {
+                    // A client waits for a ticket, so its commit does not wait for more requests.
+                    (0, Sync::Interval | Sync::Never) if pending.tickets.is_empty() => INTERVAL,
+                    (0, _) => Duration::ZERO,
+                    _ => RETRY,
+                };
+                let left = (start + delay).saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     break;
                 }
-                let woken = self.work.wait_timeout(pending, left);
-                pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+                pending = wait_timeout(&self.work, pending, left);
             }
             let is_last = pending.is_closed;
             let put = Arc::new(std::mem::take(&mut pending.put));
+            let tickets = std::mem::take(&mut pending.tickets);
             let removed = std::mem::take(&mut pending.removed);
             pending.writing = Arc::clone(&put);
             pending.started += 1;
@@ -238,7 +310,7 @@ impl Journal {
                         info!(failures, "the outbox can be written again");
                     }
                     failures = 0;
-                    self.end(&put);
+                    self.end(&put, tickets);
                 }
                 Err(error) => {
                     failures += 1;
@@ -250,7 +322,7 @@ impl Journal {
                             failures, "the outbox cannot be written; requests are in memory only"
                         );
                     }
-                    self.end_failed(&put, removed);
+                    self.end_failed(&put, tickets, removed);
                     if is_last {
                         error!(requests = put.len(), "requests are lost: the outbox cannot be written");
                         return;
@@ -260,33 +332,71 @@ impl Journal {
         }
     }
 
-    fn end(&self, put: &BTreeMap<u64, Bytes>) {
+    /// Returns the space of the file to the file system if most of it is free.
+    fn compact(&self) {
+        let (before, live) = (self.store.file_bytes(), self.capacity.taken().1 as u64);
+        if before < MIN_COMPACTED_BYTES || live > before / MAX_COMPACTED_PART {
+            return;
+        }
+        let start = Instant::now();
+        match self.store.compact() {
+            Ok(true) => {
+                let (after, time) = (self.store.file_bytes(), start.elapsed());
+                debug!(before, after, ?time, "the file of the outbox is compacted");
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let error = hookhost_settings::error_line(&error);
+                error!(error, "the file of the outbox cannot be compacted");
+            }
+        }
+    }
+
+    fn end(&self, put: &BTreeMap<u64, Bytes>, tickets: BTreeMap<u64, Ticket>) {
         let bytes: usize = put.values().map(Bytes::len).sum();
         let mut pending = self.lock();
         pending.bytes -= bytes;
         pending.writing = Arc::default();
         pending.ended = pending.started;
+        pending.is_failing = false;
         self.committed.notify_all();
+        drop(pending);
+        tickets.into_values().for_each(Ticket::complete);
     }
 
     /// Puts back what could not be written, without what was removed meanwhile.
-    fn end_failed(&self, put: &BTreeMap<u64, Bytes>, removed: Vec<u64>) {
+    fn end_failed(&self, put: &BTreeMap<u64, Bytes>, tickets: BTreeMap<u64, Ticket>, removed: Vec<u64>) {
         let mut pending = self.lock();
         pending.writing = Arc::default();
-        pending
-            .put
-            .extend(put.iter().map(|(number, record)| (*number, record.clone())));
+        pending.is_failing = true;
+        let put = put.iter().map(|(number, record)| (*number, record.clone()));
+        pending.put.extend(put);
+        pending.tickets.extend(tickets);
         for number in std::mem::take(&mut pending.removed).into_iter().chain(removed) {
-            match pending.put.remove(&number) {
-                Some(record) => pending.bytes -= record.len(),
-                None => pending.removed.push(number),
+            if !pending.cancel(number) {
+                pending.removed.push(number);
             }
         }
+        self.committed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
         // A panic while the lock is held would be a bug in this file; the maps are valid after each statement.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    /// Removes a record that is not being written. Returns false if there is no such record.
+    fn cancel(&mut self, number: u64) -> bool {
+        let Some(record) = self.put.remove(&number) else {
+            return false;
+        };
+        self.bytes -= record.len();
+        if let Some(ticket) = self.tickets.remove(&number) {
+            ticket.complete();
+        }
+        true
     }
 }
 
@@ -299,6 +409,15 @@ impl Drop for Over<'_> {
         (pending.is_closed, pending.is_over) = (true, true);
         self.0.committed.notify_all();
     }
+}
+
+fn wait_timeout<'a>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, Pending>,
+    time: Duration,
+) -> MutexGuard<'a, Pending> {
+    let woken = condition.wait_timeout(guard, time);
+    woken.unwrap_or_else(PoisonError::into_inner).0
 }
 
 fn wait<'a>(condition: &Condvar, guard: MutexGuard<'a, Pending>) -> MutexGuard<'a, Pending> {

@@ -245,9 +245,10 @@ impl Delivery {
                 max_bytes,
                 when_full,
             } = settings.disk;
-            let (journal, thread) = Journal::start(store, sync)?;
+            let capacity = Arc::new(Capacity::new(usize::MAX, max_bytes));
+            let (journal, thread) = Journal::start(store, sync, Arc::clone(&capacity))?;
             journal_threads.push(thread);
-            on_disk = Some(Arc::new(OnDisk::new(journal, max_bytes, when_full)));
+            on_disk = Some(Arc::new(OnDisk::new(journal, capacity, when_full)));
         }
         let senders = (0..settings.threads.max(1))
             .map(|number| {

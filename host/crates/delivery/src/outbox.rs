@@ -13,13 +13,13 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use hookhost_contract::Ticket;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::capacity::Capacity;
 use super::counters::Counts;
-use super::journal::Journal;
-use super::record;
+use super::journal::{Journal, NewRecord};
 use super::request::OutboxRequest;
 use super::target::key_of;
 
@@ -68,7 +68,7 @@ pub(super) struct Inboxes {
 pub(super) struct OnDisk {
     pub(super) journal: Arc<Journal>,
     /// Limits the requests in the journal.
-    pub(super) capacity: Capacity,
+    pub(super) capacity: Arc<Capacity>,
     pub(super) when_full: WhenFull,
     /// Whether the requests of the previous process are in the inboxes. New requests wait for that, because they come
     /// later.
@@ -83,20 +83,20 @@ pub enum WhenFull {
     #[default]
     Wait,
     /// New requests are dropped and counted.
-    Drop,
+    DropNewest,
 }
 
 impl WhenFull {
     /// All values, by their names in a configuration.
-    pub const NAMES: [(&'static str, WhenFull); 2] = [("wait", WhenFull::Wait), ("drop", WhenFull::Drop)];
+    pub const NAMES: [(&'static str, WhenFull); 2] = [("wait", WhenFull::Wait), ("drop-newest", WhenFull::DropNewest)];
 }
 
 impl OnDisk {
     /// Requests of the previous process are not restored yet.
-    pub(super) fn new(journal: Arc<Journal>, bytes: usize, when_full: WhenFull) -> OnDisk {
+    pub(super) fn new(journal: Arc<Journal>, capacity: Arc<Capacity>, when_full: WhenFull) -> OnDisk {
         OnDisk {
             journal,
-            capacity: Capacity::new(usize::MAX, bytes),
+            capacity,
             when_full,
             is_restored: Mutex::new(false),
             restored: Condvar::new(),
@@ -113,6 +113,7 @@ impl OnDisk {
     pub(super) fn set_restored(&self) {
         *self.is_restored.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.restored.notify_all();
+        self.journal.set_restored();
     }
 
     fn wait_until_restored(&self) {
@@ -179,10 +180,15 @@ impl Inboxes {
     }
 
     /// Writes requests to the journal, if there is one, and sends them to a thread.
-    fn hand_over(&self, thread: usize, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
+    fn hand_over(&self, thread: usize, mut requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
         let records = match &self.on_disk {
-            None => Vec::new(),
-            Some(on_disk) => match on_disk.journal.append(requests.iter().map(record::encode).collect()) {
+            None => {
+                // Nothing can be kept longer than that.
+                let tickets = requests.iter_mut().filter_map(|request| request.ticket.take());
+                tickets.for_each(Ticket::complete);
+                Vec::new()
+            }
+            Some(on_disk) => match on_disk.journal.append(requests.iter_mut().map(NewRecord::of).collect()) {
                 Ok(numbers) => numbers.collect(),
                 Err(closed) => {
                     self.release(extent(&requests));
@@ -211,8 +217,8 @@ impl Inboxes {
             on_disk.wait_until_restored();
             match on_disk.when_full {
                 WhenFull::Wait => on_disk.capacity.acquire(count, bytes)?,
-                WhenFull::Drop if on_disk.capacity.has_room_for(count, bytes) => on_disk.capacity.add(count, bytes),
-                WhenFull::Drop => return Ok(false),
+                WhenFull::DropNewest if on_disk.capacity.has_room_for(count, bytes) => on_disk.capacity.add(count, bytes),
+                WhenFull::DropNewest => return Ok(false),
             }
         }
         self.window.acquire(count, bytes).map(|()| true)
@@ -317,6 +323,7 @@ mod tests {
             batching: None,
             expires: None,
             republishes: 0,
+            ticket: None,
         }
     }
 

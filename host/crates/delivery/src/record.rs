@@ -176,6 +176,7 @@ impl Reader {
             ordering_key,
             expires: self.time(expires)?,
             republishes,
+            ticket: None,
         })
     }
 
@@ -261,6 +262,7 @@ pub(super) mod tests {
             }),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_123)),
             republishes: 0,
+            ticket: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use hookhost_contract::Method;
+use hookhost_contract::{Method, Ticket};
 use hookhost_event::ByteString;
 
 use super::batching::Batching;
@@ -72,6 +72,8 @@ pub struct OutboxRequest {
     pub expires: Option<SystemTime>,
     /// How many messages of modules led to the event: 0 unless a module has published the message of the event.
     pub republishes: u8,
+    /// What delivery completes when the request is on disk, or is delivered or given up earlier.
+    pub ticket: Option<Ticket>,
 }
 
 impl OutboxRequest {
@@ -184,6 +186,7 @@ mod tests {
             batching: None,
             expires: None,
             republishes: 0,
+            ticket: None,
         };
         let text = format!("{request:?}");
         assert!(!text.contains("hidden"), "{text}");

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::held_acks::HeldAcks;
 use super::lifecycle;
 use super::packet::ConnackPacket;
 use super::protocol::{Action, ClientSession, Opening, Step, publish_will};
 use super::shared::Shared;
+use hookhost_contract::Ticket;
 use hookhost_event::{Event, Message};
 use hookhost_hooks::{PendingEvent, Recipients};
 
@@ -15,14 +17,16 @@ pub(crate) struct Emitter {
     shared: Arc<Shared>,
     /// What has to be waited for, in order.
     deferred: Vec<Deferred>,
+    /// The acknowledgements that wait for what their publishes caused.
+    pub(crate) held_acks: HeldAcks,
 }
 
 /// An action that cannot be carried out at once.
 enum Deferred {
     /// An event for which some queues have no room.
     Waiting(PendingEvent),
-    /// An event that comes after an event that waits.
-    Event(Box<Event>),
+    /// An event that comes after an event that waits, and its ticket.
+    Event(Box<Event>, Option<Ticket>),
     /// The publish of a will, after this many seconds.
     Will(Arc<Message>, u32),
 }
@@ -33,6 +37,7 @@ impl Emitter {
         Emitter {
             shared: Arc::clone(shared),
             deferred: Vec::new(),
+            held_acks: HeldAcks::default(),
         }
     }
 
@@ -46,7 +51,7 @@ impl Emitter {
         for deferred in std::mem::take(&mut self.deferred) {
             match deferred {
                 Deferred::Waiting(waiting) => waiting.finish().await,
-                Deferred::Event(event) => self.shared.events().emit_event(*event).await,
+                Deferred::Event(event, ticket) => self.shared.events().emit_event_with(ticket, *event).await,
                 Deferred::Will(will, seconds) => publish_will_later(Arc::clone(&self.shared), will, seconds),
             }
         }
@@ -106,6 +111,7 @@ impl Emitter {
                     let event = self.shared.events().event(detail);
                     self.emit(Event { extras, ..event }, to);
                 }
+                Action::HoldAck(id, completion) => self.held_acks.expect(id, completion),
                 Action::RememberPublish(message) => self.shared.remember_publish(message),
                 Action::PublishWillLater(will, seconds) => self.deferred.push(Deferred::Will(will, seconds)),
                 Action::Count(counter) => self.shared.counts.add(counter),
@@ -132,10 +138,11 @@ impl Emitter {
         }
     }
 
-    fn emit(&mut self, event: Event, to: Recipients) {
+    fn emit(&mut self, event: Event, mut to: Recipients) {
         if !self.deferred.is_empty() {
             // Modules may come and go while it waits, so it is looked up again.
-            self.deferred.push(Deferred::Event(Box::new(event)));
+            let ticket = to.take_ticket();
+            self.deferred.push(Deferred::Event(Box::new(event), ticket));
         } else if let Some(waiting) = self.shared.events().offer_event(to, event) {
             self.deferred.push(Deferred::Waiting(waiting));
         }

@@ -17,6 +17,7 @@ mod client_locks;
 mod connection;
 mod emitter;
 mod frame;
+mod held_acks;
 mod host_message;
 mod lifecycle;
 mod listener;

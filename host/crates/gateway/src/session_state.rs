@@ -3,12 +3,14 @@
 //! Subscriptions show whether a subscription is new; QoS 2 publishes that are not complete show whether a publish is a
 //! repetition; deliveries are kept until the client acknowledges them. The state is bounded: what does not fit is dropped.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytestring::ByteString;
 
 use super::subscribed_filters::SubscribedFilters;
+use hookhost_contract::Completion;
 use hookhost_event::{Delivery, Properties, TopicFilter};
 
 /// Bytes that the state of one session may take.
@@ -26,8 +28,8 @@ pub(super) struct SessionState {
     shared: usize,
     /// How many of them ask for the retain flag as it was published.
     retain_as_published: usize,
-    /// QoS 2 publishes of the client that are not complete.
-    incomplete: HashSet<u16>,
+    /// QoS 2 publishes of the client that are not complete, and what their acknowledgement waits for.
+    incomplete: HashMap<u16, Option<Completion>>,
     /// Deliveries that the client has not acknowledged, by packet identifier.
     pending: HashMap<u16, Box<PendingDelivery>>,
     bytes: usize,
@@ -122,7 +124,23 @@ impl SessionState {
 
     /// A QoS 2 publish begins; false if it repeats one that is not complete.
     pub(super) fn begin(&mut self, id: u16) -> bool {
-        self.incomplete.insert(id)
+        match self.incomplete.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(None);
+                true
+            }
+        }
+    }
+
+    /// The acknowledgement of an incomplete QoS 2 publish waits for this, also if the publish is repeated.
+    pub(super) fn hold_ack(&mut self, id: u16, completion: Completion) {
+        self.incomplete.insert(id, Some(completion));
+    }
+
+    /// What the acknowledgement of an incomplete QoS 2 publish waits for.
+    pub(super) fn completion(&self, id: u16) -> Option<Completion> {
+        self.incomplete.get(&id)?.clone()
     }
 
     /// A QoS 2 publish is complete.

@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::attachment::Attachment;
 use super::interests::Interests;
 use super::queue::{Inbox, QueueLimits, Queued, queue};
 use super::target::{ModuleCounters, ModuleQueues, QueueState};
 use super::weight::weight;
+use hookhost_contract::{Completion, Ticket, ticket};
 use hookhost_event::{Event, Hook};
 
 /// Connects the broker with the queues of modules. Clones are the same bus.
@@ -29,7 +31,10 @@ pub struct Version(pub(crate) u64);
 /// The modules that get an event. Up to four need no allocation.
 #[must_use = "an event that a module wants has to be emitted"]
 #[derive(Default)]
-pub struct Recipients(SmallVec<[Recipient; 4]>);
+pub struct Recipients {
+    list: SmallVec<[Recipient; 4]>,
+    ticket: Option<Ticket>,
+}
 
 /// Who gets events of several hooks with one subject: the answer of [`Bus::interested_in`].
 ///
@@ -40,8 +45,8 @@ pub struct Recipients(SmallVec<[Recipient; 4]>);
 pub struct InterestedIn {
     /// `None` without a bus: then no module wants anything.
     table: Option<Guard<Arc<InterestTable>>>,
-    /// The hooks that are wanted, and the place in their list of each module that wants them.
-    wanting: SmallVec<[(Hook, usize); 8]>,
+    /// The hooks that are wanted, the place in their list of each module that wants them, and whether that is durable.
+    wanting: SmallVec<[(Hook, usize, bool); 8]>,
 }
 
 #[derive(Default)]
@@ -74,17 +79,24 @@ struct InterestEntry {
 }
 
 impl InterestEntry {
-    fn recipient(&self) -> Recipient {
+    fn recipient(&self, is_durable: bool) -> Recipient {
         Recipient {
             target: Arc::clone(&self.target),
             version: self.version,
+            is_durable,
         }
+    }
+
+    fn is_durable(&self, hook: Hook, subject: Option<&str>) -> bool {
+        hook == Hook::MessagePublish && subject.is_some_and(|topic| self.interests.is_durable(topic))
     }
 }
 
 struct Recipient {
     target: Arc<ModuleQueues>,
     version: Version,
+    /// Whether the module's interest in the event is durable.
+    is_durable: bool,
 }
 
 /// Runs before hooks get their first subscriber.
@@ -120,18 +132,25 @@ impl Bus {
     }
 
     /// The same without modules that would drop the event because their queue for this client is full; the event is
-    /// counted as dropped for them. So an event for which no module has room is not built.
+    /// counted as dropped for them. So an event for which no module has room is not built. Modules with a durable interest
+    /// in the event always have room.
     pub fn interested_with_room(&self, hook: Hook, subject: Option<&str>, client_id: &str) -> Recipients {
         self.choose(hook, subject, |target| target.has_room(client_id))
     }
 
     fn choose(&self, hook: Hook, subject: Option<&str>, takes: impl Fn(&ModuleQueues) -> bool) -> Recipients {
         let table = self.0.table.load();
-        let wanting = table
-            .of(hook)
-            .iter()
-            .filter(|entry| entry.interests.wants(hook, subject) && takes(&entry.target));
-        Recipients(wanting.map(InterestEntry::recipient).collect())
+        let wanting = table.of(hook).iter().filter_map(|entry| {
+            if !entry.interests.wants(hook, subject) {
+                return None;
+            }
+            let is_durable = entry.is_durable(hook, subject);
+            (is_durable || takes(&entry.target)).then(|| entry.recipient(is_durable))
+        });
+        Recipients {
+            list: wanting.collect(),
+            ticket: None,
+        }
     }
 
     /// Who wants events of any of these hooks with this subject: one table read in place of several calls of
@@ -142,7 +161,7 @@ impl Bus {
         for hook in hooks {
             for (place, entry) in table.of(*hook).iter().enumerate() {
                 if entry.interests.wants(*hook, subject) {
-                    wanting.push((*hook, place));
+                    wanting.push((*hook, place, entry.is_durable(*hook, subject)));
                 }
             }
         }
@@ -180,8 +199,9 @@ impl Bus {
 
     /// Puts an event into the queues of these modules.
     ///
-    /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait), after all other modules have the
-    /// event. If the future is dropped, the modules that it still waits for do not get the event.
+    /// Waits only for modules whose policy is [`Overflow::Wait`](super::Overflow::Wait) or that get a ticket with the
+    /// event, after all other modules have the event. If the future is dropped, the modules that it still waits for do not
+    /// get the event.
     pub async fn emit(&self, to: Recipients, event: Event) {
         if let Some(waiting) = self.offer(to, event) {
             waiting.finish().await;
@@ -191,23 +211,33 @@ impl Bus {
     /// The same without waiting. Returns what still has to wait for room, if anything.
     pub fn offer(&self, to: Recipients, event: Event) -> Option<PendingEvent> {
         if to.is_empty() {
+            if let Some(ticket) = to.ticket {
+                ticket.complete();
+            }
             return None;
         }
         let weight = weight(&event);
         let event = Arc::new(event);
         let mut waiting = SmallVec::new();
-        for Recipient { target, version } in to.0 {
+        for Recipient {
+            target,
+            version,
+            is_durable,
+        } in to.list
+        {
             let shard = target.shard_of(&event);
-            if let Some(queued) = target.offer(
-                shard,
-                Queued {
-                    event: Arc::clone(&event),
-                    version,
-                },
-                weight,
-            ) {
+            let queued = Queued {
+                event: Arc::clone(&event),
+                version,
+                ticket: if is_durable { to.ticket.clone() } else { None },
+            };
+            if let Some(queued) = target.offer(shard, queued, weight) {
                 waiting.push((target, shard, queued));
             }
+        }
+        // Each queue has its own part now.
+        if let Some(ticket) = to.ticket {
+            ticket.complete();
         }
         (!waiting.is_empty()).then_some(PendingEvent { waiting, weight })
     }
@@ -255,10 +285,11 @@ pub struct PendingEvent {
 }
 
 impl PendingEvent {
-    /// Waits for room in each of them.
+    /// Waits for room in each of them. The limits of [`Overflow::Wait`](super::Overflow::Wait) count from now.
     pub async fn finish(self) {
+        let start = Instant::now();
         for (target, shard, queued) in self.waiting {
-            target.wait(shard, queued, self.weight).await;
+            target.wait(shard, queued, self.weight, start).await;
         }
     }
 }
@@ -266,14 +297,35 @@ impl PendingEvent {
 impl Recipients {
     /// Whether no module is interested; then the event need not be built.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
+    }
+
+    /// Gives a ticket to the modules whose interest is durable. Returns what becomes ready when all of them have kept
+    /// what they made of the event; `None` if no interest is durable.
+    pub fn hold(&mut self) -> Option<Completion> {
+        if !self.list.iter().any(|recipient| recipient.is_durable) {
+            return None;
+        }
+        let (ticket, completion) = ticket();
+        self.ticket = Some(ticket);
+        Some(completion)
+    }
+
+    /// Removes the ticket, for an event that is emitted later.
+    pub fn take_ticket(&mut self) -> Option<Ticket> {
+        self.ticket.take()
+    }
+
+    /// The same modules with this ticket.
+    pub fn with_ticket(self, ticket: Option<Ticket>) -> Recipients {
+        Recipients { ticket, ..self }
     }
 }
 
 impl InterestedIn {
     /// Whether any module wants events of this hook.
     pub fn wants(&self, hook: Hook) -> bool {
-        self.wanting.iter().any(|(other, _)| *other == hook)
+        self.wanting.iter().any(|(other, _, _)| *other == hook)
     }
 
     /// The modules that want events of this hook.
@@ -281,13 +333,12 @@ impl InterestedIn {
         let Some(table) = &self.table else {
             return Recipients::default();
         };
-        let places = self.wanting.iter().filter(|(other, _)| *other == hook);
-        Recipients(
-            places
-                .filter_map(|(_, place)| table.of(hook).get(*place))
-                .map(InterestEntry::recipient)
-                .collect(),
-        )
+        let places = self.wanting.iter().filter(|(other, _, _)| *other == hook);
+        let list = places.filter_map(|(_, place, is_durable)| Some(table.of(hook).get(*place)?.recipient(*is_durable)));
+        Recipients {
+            list: list.collect(),
+            ticket: None,
+        }
     }
 }
 

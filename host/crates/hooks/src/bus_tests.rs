@@ -12,6 +12,9 @@ use crate::{DropCounts, Overflow};
 use hookhost_contract::Interest;
 use hookhost_testing::events as testing;
 
+/// Longer than any test takes.
+const WAIT: Overflow = Overflow::Wait(std::time::Duration::from_secs(3600));
+
 fn all_publishes() -> Interests {
     Interests::compile(&[Interest {
         hook: Hook::MessagePublish,
@@ -42,6 +45,7 @@ fn emit(bus: &Bus, event: Event) -> bool {
     let to = bus.interested(event.detail.hook(), event.detail.subject());
     let wanted = !to.is_empty();
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(bus.emit(to, event));
@@ -120,6 +124,7 @@ fn a_queue_outlives_an_event_on_its_way() {
     let to = bus.interested(Hook::MessagePublish, Some("a"));
     drop(attachment);
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(bus.emit(to, testing::publish("c", "a", b"")));
@@ -169,7 +174,7 @@ fn overflow_is_counted_by_reason_and_over_attachments() {
 #[test]
 fn a_module_that_waits_gets_everything_and_holds_up_no_other() {
     let bus = Bus::new();
-    let (slow, slow_inboxes) = bus.attach("slow", 1, limits(1, Overflow::Wait));
+    let (slow, slow_inboxes) = bus.attach("slow", 1, limits(1, WAIT));
     let (quick, mut quick_inboxes) = bus.attach("quick", 1, limits(100, Overflow::Drop));
     slow.set_interests(all_publishes());
     quick.set_interests(all_publishes());
@@ -198,7 +203,7 @@ fn nothing_is_lost_or_doubled_while_modules_change() {
     const EVENTS: u32 = 2_000;
     let bus = Bus::new();
     let done = Arc::new(AtomicBool::new(false));
-    let (first, first_inboxes) = bus.attach("kept", 1, limits(16, Overflow::Wait));
+    let (first, first_inboxes) = bus.attach("kept", 1, limits(16, WAIT));
     first.set_interests(all_publishes());
 
     let producers: Vec<_> = (0..CLIENTS)
@@ -206,7 +211,7 @@ fn nothing_is_lost_or_doubled_while_modules_change() {
             let bus = bus.clone();
             thread::spawn(move || {
                 let id = format!("client-{client}");
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
                 for number in 0..EVENTS {
                     let to = bus.interested(Hook::MessagePublish, Some("t"));
                     runtime.block_on(bus.emit(to, testing::numbered(&id, number)));
@@ -230,7 +235,7 @@ fn nothing_is_lost_or_doubled_while_modules_change() {
                 let (guest, inboxes) = bus.attach("guest", 2, limits(8, Overflow::Drop));
                 guest.set_interests(all_publishes());
                 guests.push(read(inboxes));
-                let (next, inboxes) = bus.attach("kept", 1 + turn % 3, limits(16, Overflow::Wait));
+                let (next, inboxes) = bus.attach("kept", 1 + turn % 3, limits(16, WAIT));
                 kept.push(read(inboxes));
                 next.replace(&current.take().unwrap(), all_publishes());
                 next.set_interests(only(&["t"]));
@@ -364,10 +369,11 @@ fn a_full_queue_of_its_client_is_known_before_the_event_is_built() {
     };
     let (drops, mut inboxes) = attach("drops", Overflow::Drop);
     // The wake-up after setting interests fills every queue of one.
-    let (waits, _full) = attach("waits", Overflow::Wait);
+    let (waits, _full) = attach("waits", WAIT);
     let wanting = |client: &str| {
         let to = bus.interested_with_room(Hook::MessagePublish, Some("a"), client);
-        to.0.iter()
+        to.list
+            .iter()
             .map(|chosen| chosen.target.module.to_string())
             .collect::<Vec<_>>()
     };
@@ -383,4 +389,79 @@ fn a_full_queue_of_its_client_is_known_before_the_event_is_built() {
     );
     assert_eq!((wanting(&other), full()), (vec!["waits".to_owned()], 2));
     drop(waits);
+}
+
+fn durable(filters: &[&str]) -> Interests {
+    let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
+    let hook = Hook::MessagePublish;
+    all_publishes().with_durable(&[Interest { hook, filters }]).unwrap()
+}
+
+#[test]
+fn only_modules_with_a_durable_interest_hold_the_acknowledgement() {
+    let bus = Bus::new();
+    let (plain, mut plain_inbox) = bus.attach("plain", 1, limits(10, Overflow::Drop));
+    plain.set_interests(all_publishes());
+    let event = || testing::publish("c", "a/b", b"");
+    assert!(bus.interested(Hook::MessagePublish, Some("a/b")).hold().is_none());
+
+    let (strict, mut strict_inbox) = bus.attach("strict", 1, limits(1, Overflow::Drop));
+    strict.set_interests(durable(&["a/#", "+"]));
+    // The change of interests has woken the reader.
+    let mut batch = Vec::new();
+    assert!(strict_inbox[0].next_batch(&mut batch, 1) && batch.is_empty());
+    for (topic, is_held) in [
+        ("a/b", true),
+        ("b", true),
+        ("$x", true),
+        ("b/c", false),
+        ("$x/y", false),
+    ] {
+        let held = bus.interested(Hook::MessagePublish, Some(topic)).hold();
+        assert_eq!(held.is_some(), is_held, "{topic}");
+        let looked_up = bus.interested_in(&[Hook::MessagePublish], Some(topic));
+        assert_eq!(looked_up.of(Hook::MessagePublish).hold().is_some(), is_held, "{topic}");
+    }
+    let mut to = bus.interested_with_room(Hook::MessagePublish, Some("a/b"), "c");
+    let kept = to.hold().unwrap();
+    assert!(bus.offer(to, event()).is_none());
+    // The queue of one event is full, and still its publishers wait instead of losing the event.
+    let mut to = bus.interested_with_room(Hook::MessagePublish, Some("a/b"), "c");
+    assert!(to.hold().is_some());
+    assert!(bus.offer(to, event()).is_some());
+    plain_inbox[0].next_batch(&mut batch, 10);
+    assert_eq!(batch.len(), 2);
+    assert!(batch.iter().all(|queued| queued.ticket.is_none()));
+    assert!(strict_inbox[0].next_batch(&mut batch, 10) && batch.len() == 1);
+    assert!(!kept.is_ready());
+    batch.remove(0).ticket.unwrap().complete();
+    assert!(kept.is_ready());
+}
+
+/// A publisher is held back for the limit once, not for each event, until the queue is half empty again.
+#[test]
+fn a_stuck_module_holds_nobody_back_longer_than_its_limit() {
+    let limit = std::time::Duration::from_millis(100);
+    let bus = Bus::new();
+    let (module, mut inboxes) = bus.attach("stuck", 1, limits(4, Overflow::Wait(limit)));
+    module.set_interests(all_publishes());
+    let state = || (module.state().accepted, module.state().dropped.full);
+    // Returns how often a publisher was held back.
+    let publish = |count: u32| {
+        let start = std::time::Instant::now();
+        (0..count).for_each(|number| drop(emit(&bus, testing::numbered("c", number))));
+        start.elapsed().div_duration_f64(limit) as u32
+    };
+    let mut batch = Vec::new();
+    // The wake-up after the change of interests has taken one place.
+    assert!((1..50).contains(&publish(100)));
+    assert_eq!(state(), (3, 97));
+    // Room for one event: the next one that finds none does not wait.
+    inboxes[0].next_batch(&mut batch, 1);
+    publish(10);
+    assert_eq!(state(), (4, 106));
+    // The queue is half empty: one more event waits.
+    inboxes[0].next_batch(&mut batch, 3);
+    assert!((1..5).contains(&publish(10)));
+    assert_eq!(state(), (7, 113));
 }

@@ -5,6 +5,7 @@
 
 use super::bus::{Bus, InterestedIn, PendingEvent, Recipients};
 use super::clock::Clock;
+use hookhost_contract::Ticket;
 use hookhost_event::{Detail, Event, Hook, Id, Millis};
 
 /// Emits the events of one engine to a bus.
@@ -80,8 +81,13 @@ impl Emitter {
     /// Emits an event of [`event`](Self::event) to the modules that are interested by then. Waits like
     /// [`emit`](Self::emit).
     pub async fn emit_event(&self, event: Event) {
+        self.emit_event_with(None, event).await;
+    }
+
+    /// As [`emit_event`](Self::emit_event), with a ticket for modules whose interest is durable.
+    pub async fn emit_event_with(&self, ticket: Option<Ticket>, event: Event) {
         let to = self.interested(event.detail.hook(), event.detail.subject());
-        self.bus.emit(to, event).await;
+        self.bus.emit(to.with_ticket(ticket), event).await;
     }
 
     /// An id that no event and no message has.

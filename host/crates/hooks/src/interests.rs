@@ -5,6 +5,9 @@
 //! ([`FilterTree`]), so the cost of a lookup hardly depends on their number. Pure: no I/O, no clock, no locks. The lookup
 //! runs in the task of the client that caused the event. Two limits bound what a module that others wrote costs; the
 //! operator's own rules have no such limit.
+//!
+//! Interests also say which publishes are *durable*: acknowledged only when everything they caused is kept
+//! ([`Interests::with_durable`]).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +17,11 @@ use hookhost_event::{FilterError, FilterTree, Hook, TopicFilter};
 
 /// The interests of one module, compiled. Clones share the tables.
 #[derive(Debug, Clone)]
-pub struct Interests(Arc<[Wanted; Hook::COUNT]>);
+pub struct Interests {
+    wanted: Arc<[Wanted; Hook::COUNT]>,
+    /// The publishes that are acknowledged when their requests are on disk.
+    durable: Arc<Wanted>,
+}
 
 /// The events of one hook that a module wants.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +90,7 @@ impl Interests {
 
     /// Interests that want nothing.
     pub fn none() -> Interests {
-        Interests(Arc::default())
+        Interests::from(<[Wanted; Hook::COUNT]>::default())
     }
 
     /// Checks and compiles the list of a module that others wrote, with at most [`MAX_FILTERS`](Self::MAX_FILTERS) and
@@ -145,9 +152,39 @@ impl Interests {
             }
         }
         if errors.is_empty() {
-            Ok(Interests(Arc::new(table)))
+            Ok(Interests::from(table))
         } else {
             Err(errors)
+        }
+    }
+
+    /// The same interests, with a list of the publishes that are durable: those of `list` for
+    /// [`Hook::MessagePublish`]. Unlike in interests, a filter that begins with a wildcard also matches topics that begin
+    /// with `$`, because formats of some brokers send those too.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile_unlimited`](Self::compile_unlimited).
+    pub fn with_durable(self, list: &[Interest]) -> Result<Interests, Vec<InterestError>> {
+        let durable = Self::compile_list(list, false)?;
+        let durable = durable.of(Hook::MessagePublish).clone();
+        Ok(Interests {
+            durable: Arc::new(durable),
+            ..self
+        })
+    }
+
+    /// Whether a publish to this topic is acknowledged only when everything that the module makes of it is kept.
+    pub fn is_durable(&self, topic: &str) -> bool {
+        match &*self.durable {
+            Wanted::Nothing => false,
+            Wanted::Everything => true,
+            Wanted::Some { exact, wildcards } => {
+                let hidden = topic.strip_prefix('$');
+                exact.contains(topic)
+                    || wildcards.tree.contains(topic)
+                    || hidden.is_some_and(|rest| wildcards.tree.contains(&format!("_{rest}")))
+            }
         }
     }
 
@@ -185,7 +222,16 @@ impl Interests {
         reason = "Hook::COUNT is one more than the number of the last hook"
     )]
     fn of(&self, hook: Hook) -> &Wanted {
-        &self.0[hook as usize]
+        &self.wanted[hook as usize]
+    }
+}
+
+impl From<[Wanted; Hook::COUNT]> for Interests {
+    fn from(wanted: [Wanted; Hook::COUNT]) -> Interests {
+        Interests {
+            wanted: Arc::new(wanted),
+            durable: Arc::default(),
+        }
     }
 }
 

@@ -5,21 +5,49 @@
 //! only if it sleeps. A queue ends when its last sender is dropped; its events can still be read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
 use super::bus::Version;
+use hookhost_contract::Ticket;
 use hookhost_event::Event;
 
 /// What happens to an event for which a queue has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
     /// The event is dropped and counted; MQTT clients never wait.
-    #[default]
     Drop,
-    /// The task that emits the event waits for room, and with it the client that caused the event.
-    Wait,
+    /// The task that emits the event waits for room, and with it the client that caused the event, for at most this time.
+    /// Then the queue is *stalled*: its events are dropped and counted, without a wait, until it is half empty.
+    Wait(Duration),
+}
+
+impl Overflow {
+    /// The limit of [`Overflow::Wait`] by default.
+    pub const DEFAULT_WAIT: Duration = Duration::from_secs(1);
+
+    /// The policy of the settings `overflow` and `overflow_wait`; what is not given has the value of `default`.
+    pub fn from_settings(waits: Option<bool>, limit: Option<Duration>, default: Overflow) -> Overflow {
+        let default_limit = match default {
+            Overflow::Wait(limit) => Some(limit),
+            Overflow::Drop => None,
+        };
+        if waits.unwrap_or(default_limit.is_some()) {
+            Overflow::Wait(limit.or(default_limit).unwrap_or(Overflow::DEFAULT_WAIT))
+        } else {
+            Overflow::Drop
+        }
+    }
+}
+
+/// One second: a publisher that is faster than the receiver is slowed down and loses nothing, and a dead receiver is
+/// hardly noticed.
+impl Default for Overflow {
+    fn default() -> Overflow {
+        Overflow::Wait(Overflow::DEFAULT_WAIT)
+    }
 }
 
 /// Bounds of one queue. A module has a queue per instance, each with these bounds.
@@ -41,7 +69,7 @@ impl Default for QueueLimits {
         QueueLimits {
             events: 10_000,
             bytes: 64 << 20,
-            overflow: Overflow::Drop,
+            overflow: Overflow::default(),
         }
     }
 }
@@ -53,6 +81,23 @@ pub struct Queued {
     pub event: Arc<Event>,
     /// Version of the interests that chose the event.
     pub version: Version,
+    /// What the reader completes when everything that it made of the event is kept, if the publisher's acknowledgement
+    /// waits for it.
+    pub ticket: Option<Ticket>,
+}
+
+impl Queued {
+    /// Nothing handles the event: its module has ended. Its publisher need not wait for it.
+    pub fn abandon(self) {
+        if let Some(ticket) = self.ticket {
+            ticket.complete();
+        }
+    }
+
+    fn closed(self) -> Refused {
+        self.abandon();
+        Refused::Closed
+    }
 }
 
 enum Item {
@@ -116,16 +161,17 @@ pub(super) fn queue(limits: QueueLimits) -> (Sender, Inbox) {
 impl Sender {
     /// Adds an event if there is room.
     pub(super) fn offer(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
-        let weight = self.fitting(weight)?;
+        let weight = self.fitting(&queued, weight)?;
         match self.room.try_acquire_many(weight) {
             Err(TryAcquireError::NoPermits) => Err(Refused::Full(queued)),
-            Err(TryAcquireError::Closed) => Err(Refused::Closed),
+            Err(TryAcquireError::Closed) => Err(queued.closed()),
             Ok(room) => match self.items.try_send(Item::Event { queued, weight }) {
                 Ok(()) => {
                     room.forget();
                     Ok(())
                 }
                 Err(TrySendError::Full(Item::Event { queued, .. })) => Err(Refused::Full(queued)),
+                Err(TrySendError::Closed(Item::Event { queued, .. })) => Err(queued.closed()),
                 Err(_) => Err(Refused::Closed),
             },
         }
@@ -133,9 +179,13 @@ impl Sender {
 
     /// Puts an event in as soon as there is room; senders that wait get it in the order in which they came.
     pub(super) async fn send(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
-        let weight = self.fitting(weight)?;
-        let room = self.room.acquire_many(weight).await.map_err(|_| Refused::Closed)?;
-        let place = self.items.reserve().await.map_err(|_| Refused::Closed)?;
+        let weight = self.fitting(&queued, weight)?;
+        let Ok(room) = self.room.acquire_many(weight).await else {
+            return Err(queued.closed());
+        };
+        let Ok(place) = self.items.reserve().await else {
+            return Err(queued.closed());
+        };
         // Nothing is awaited from here on: a cancelled sender gives back what it has, or has sent.
         room.forget();
         place.send(Item::Event { queued, weight });
@@ -149,7 +199,14 @@ impl Sender {
         never || (self.items.capacity() > 0 && self.room.available_permits() >= weight)
     }
 
-    fn fitting(&self, weight: usize) -> Result<u32, Refused> {
+    /// The bytes that an event takes. An event with a ticket must not be dropped: if it is larger than the queue, it waits
+    /// until the queue is empty.
+    fn fitting(&self, queued: &Queued, weight: usize) -> Result<u32, Refused> {
+        let weight = if queued.ticket.is_some() {
+            weight.min(self.bytes)
+        } else {
+            weight
+        };
         if weight > self.bytes {
             Err(Refused::Oversized)
         } else {
@@ -161,6 +218,12 @@ impl Sender {
     pub(super) fn wake(&self) {
         // Full or closed: either way the reader is not asleep.
         drop(self.items.try_send(Item::Wake));
+    }
+
+    /// Whether at most half of both bounds is used.
+    pub(super) fn is_half_empty(&self) -> bool {
+        let (events, bytes) = self.depth();
+        events <= self.items.max_capacity() / 2 && bytes <= self.bytes / 2
     }
 
     /// Events and bytes in the queue.
@@ -190,6 +253,18 @@ impl Inbox {
             }
         }
         true
+    }
+
+    /// Abandons the events that are waiting, because their module has been removed; returns their number.
+    pub fn abandon(&mut self) -> usize {
+        let mut count = 0;
+        while let Ok(item) = self.items.try_recv() {
+            if let Item::Event { queued, .. } = item {
+                queued.abandon();
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many events are waiting.

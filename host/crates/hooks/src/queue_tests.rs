@@ -13,6 +13,7 @@ fn queued(number: u32) -> Queued {
     Queued {
         event: Arc::new(testing::numbered("c", number)),
         version: Version(0),
+        ticket: None,
     }
 }
 
@@ -112,4 +113,46 @@ fn a_wake_gives_an_empty_batch() {
     sender.wake();
     let mut batch = Vec::new();
     assert!(inbox.next_batch(&mut batch, 10) && batch.is_empty());
+}
+
+#[tokio::test]
+async fn an_event_with_a_ticket_is_never_dropped_for_its_size_and_is_complete_without_a_module() {
+    let (sender, mut inbox) = queue(limits(10, 100));
+    let with_ticket = |number| {
+        let (ticket, completion) = hookhost_contract::ticket();
+        let ticket = Some(ticket);
+        (
+            Queued {
+                ticket,
+                ..queued(number)
+            },
+            completion,
+        )
+    };
+    let (large, kept) = with_ticket(0);
+    sender.offer(queued(1), 1).unwrap();
+    let Err(Refused::Full(large)) = sender.offer(large, 1000) else {
+        panic!("waits for the whole queue")
+    };
+    let inbox = tokio::task::spawn_blocking(move || {
+        let mut batch = Vec::new();
+        assert!(inbox.next_batch(&mut batch, 1) && inbox.next_batch(&mut batch, 1));
+        assert_eq!(numbers(&batch), [0]);
+        batch.remove(0).ticket.unwrap().complete();
+        inbox
+    });
+    sender.send(large, 1000).await.unwrap();
+    let mut inbox = inbox.await.unwrap();
+    kept.await;
+
+    let (waiting, of_waiting) = with_ticket(2);
+    inbox.release();
+    sender.offer(waiting, 1).unwrap();
+    assert!(!of_waiting.is_ready());
+    assert_eq!(inbox.abandon(), 1);
+    of_waiting.await;
+    drop(inbox);
+    let (late, of_late) = with_ticket(3);
+    assert!(matches!(sender.offer(late, 1), Err(Refused::Closed)));
+    of_late.await;
 }

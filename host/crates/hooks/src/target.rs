@@ -3,8 +3,9 @@
 //! Counters belong to the name of a module and last as long as the process. A drop is logged at most once a second.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::bus::Version;
@@ -60,8 +61,15 @@ pub enum OfferError {
 pub(super) struct ModuleQueues {
     pub(super) module: Arc<str>,
     overflow: Overflow,
-    shards: Box<[Sender]>,
+    shards: Box<[Shard]>,
     counters: Arc<ModuleCounters>,
+}
+
+/// One queue.
+struct Shard {
+    sender: Sender,
+    /// A wait for room has timed out, and the queue has not been half empty since.
+    is_stalled: AtomicBool,
 }
 
 /// Counts of one module, over all its attachments.
@@ -83,7 +91,7 @@ impl ModuleQueues {
         ModuleQueues {
             module,
             overflow,
-            shards: shards.into(),
+            shards: shards.into_iter().map(Shard::new).collect(),
             counters,
         }
     }
@@ -95,13 +103,13 @@ impl ModuleQueues {
 
     /// Wakes the readers of the queues.
     pub(super) fn wake(&self) {
-        self.shards.iter().for_each(Sender::wake);
+        self.shards.iter().for_each(|shard| shard.sender.wake());
     }
 
     /// False if an event of this client is certain to be dropped; it is counted as dropped then.
     pub(super) fn has_room(&self, client_id: &str) -> bool {
-        let sender = self.sender(shard(client_id, self.shards.len()));
-        if self.overflow == Overflow::Wait || sender.has_room_for(MIN_EVENT_BYTES) {
+        let shard = self.shard(shard(client_id, self.shards.len()));
+        if self.may_wait(shard) || shard.sender.has_room_for(MIN_EVENT_BYTES) {
             return true;
         }
         self.counters.count_full(&self.module);
@@ -110,21 +118,38 @@ impl ModuleQueues {
 
     /// Puts an event into the queue of its shard. Returns it if it has to wait for room.
     pub(super) fn offer(&self, shard: usize, queued: Queued, weight: usize) -> Option<Queued> {
-        let refused = match self.sender(shard).offer(queued, weight) {
-            Err(Refused::Full(queued)) if self.overflow == Overflow::Wait => return Some(queued),
+        let shard = self.shard(shard);
+        let refused = match shard.sender.offer(queued, weight) {
+            Err(Refused::Full(queued)) if queued.ticket.is_some() || self.may_wait(shard) => return Some(queued),
             other => other.err(),
         };
+        if shard.is_stalled.load(Ordering::Relaxed) && shard.sender.is_half_empty() {
+            shard.is_stalled.store(false, Ordering::Relaxed);
+        }
         self.counters.count(&self.module, refused);
         None
+    }
+
+    /// Whether an event without a ticket waits for room in a queue.
+    fn may_wait(&self, shard: &Shard) -> bool {
+        matches!(self.overflow, Overflow::Wait(_)) && !shard.is_stalled.load(Ordering::Relaxed)
     }
 
     /// Puts an event that no other module gets into its queue, chosen by no interests; never waits for room.
     pub(super) fn offer_alone(&self, event: Arc<Event>) -> Result<(), OfferError> {
         let weight = weight(&event);
         let version = Version::default();
-        let sender = self.sender(self.shard_of(&event));
-        sender
-            .offer(Queued { event, version }, weight)
+        let shard = self.shard(self.shard_of(&event));
+        shard
+            .sender
+            .offer(
+                Queued {
+                    event,
+                    version,
+                    ticket: None,
+                },
+                weight,
+            )
             .map_err(|refused| match refused {
                 Refused::Full(_) => OfferError::Full,
                 Refused::Oversized => OfferError::Oversized,
@@ -134,22 +159,35 @@ impl ModuleQueues {
         Ok(())
     }
 
-    /// Waits for room, and counts what became of the event.
-    pub(super) async fn wait(&self, shard: usize, queued: Queued, weight: usize) {
-        let refused = self.sender(shard).send(queued, weight).await.err();
-        self.counters.count(&self.module, refused);
+    /// Waits for room, and counts what became of the event. The time limit counts from `start`. An event with a ticket
+    /// has no time limit.
+    pub(super) async fn wait(&self, shard: usize, queued: Queued, weight: usize, start: Instant) {
+        let shard = self.shard(shard);
+        let sending = match self.overflow {
+            Overflow::Wait(limit) if queued.ticket.is_none() => {
+                timeout_at(start + limit, shard.sender.send(queued, weight)).await
+            }
+            _ => Ok(shard.sender.send(queued, weight).await),
+        };
+        match sending {
+            Ok(sent) => self.counters.count(&self.module, sent.err()),
+            Err(_) => {
+                shard.is_stalled.store(true, Ordering::Relaxed);
+                self.counters.count_full(&self.module);
+            }
+        }
     }
 
     #[expect(
         clippy::indexing_slicing,
         reason = "a shard is a remainder by the number of shards, of which `Bus::attach` makes at least one"
     )]
-    fn sender(&self, shard: usize) -> &Sender {
+    fn shard(&self, shard: usize) -> &Shard {
         &self.shards[shard]
     }
 
     pub(super) fn state(&self) -> QueueState {
-        let depths = self.shards.iter().map(Sender::depth);
+        let depths = self.shards.iter().map(|shard| shard.sender.depth());
         let (events, bytes) = depths.fold((0, 0), |sum, depth| (sum.0 + depth.0, sum.1 + depth.1));
         QueueState {
             module: Arc::clone(&self.module),
@@ -162,6 +200,15 @@ impl ModuleQueues {
                 oversized: self.counters.oversized.load(Ordering::Relaxed),
                 closed: self.counters.closed.load(Ordering::Relaxed),
             },
+        }
+    }
+}
+
+impl Shard {
+    fn new(sender: Sender) -> Shard {
+        Shard {
+            sender,
+            is_stalled: AtomicBool::new(false),
         }
     }
 }

@@ -154,6 +154,11 @@ impl<T> ActiveGeneration<T> {
         (!over).then(|| state.0.clone())
     }
 
+    /// Whether the module is being removed while the host goes on.
+    pub(super) fn is_retired(&self) -> bool {
+        lock(&self.state).1.is_some_and(|end| !end.hard)
+    }
+
     /// Waits until a generation other than `known` is active, or until the timeout. Returns false if workers have to
     /// end, now or before the timeout: no other generation follows then.
     pub(super) fn wait(&self, known: &Current<T>, time: Duration) -> bool {

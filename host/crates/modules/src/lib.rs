@@ -33,6 +33,7 @@
 mod builtin;
 mod control;
 mod desired;
+mod durable;
 mod egress;
 mod folder;
 mod generation;
@@ -105,6 +106,8 @@ pub struct Settings {
     pub quarantine: Collection,
     /// Niceness of the threads of modules, one for each instance; 0 leaves it unchanged.
     pub nice: i32,
+    /// Why `acknowledge = "durable"` is refused; `None` if requests are kept on disk.
+    pub not_durable: Option<&'static str>,
 }
 
 /// The result of `check` for one module.

@@ -59,6 +59,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         batch: 64,
         quarantine: quarantine::tests::in_memory(),
         nice: 0,
+        not_durable: None,
     }
 }
 
@@ -233,6 +234,7 @@ fn emit(bus: &Bus, client: &str, number: u32) -> bool {
         ..testing::publish(client, "t/x", b"payload")
     };
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(bus.emit(to, event));

@@ -29,9 +29,9 @@ use super::quarantine::{Fault, Quarantine, QuarantinedEvent};
 use super::requests::prepare;
 use super::state::{Record, add};
 use super::supervisor::Supervisor;
-use hookhost_contract::Outcome;
-use hookhost_delivery::Outbox;
+use hookhost_contract::{Outcome, Ticket};
 use hookhost_delivery::priority;
+use hookhost_delivery::{Outbox, OutboxRequest};
 use hookhost_event::{Event, Millis};
 use hookhost_hooks::{Inbox, Queued, Version};
 use hookhost_settings::error_line;
@@ -69,7 +69,10 @@ pub(super) struct Worker<T: Template> {
     /// Quarantine numbers of the events on which the generation has failed since it last handled one. They may not be
     /// the cause.
     doubtful: VecDeque<u64>,
+    /// The events of the last call.
     events: Vec<Arc<Event>>,
+    /// Their tickets, once the call has succeeded or the event is given up.
+    tickets: Vec<Option<Ticket>>,
 }
 
 /// The generation that the worker follows, and its instance while that is alive.
@@ -102,6 +105,7 @@ impl<T: Template> Worker<T> {
             failed_call: None,
             doubtful: VecDeque::new(),
             events: Vec::new(),
+            tickets: Vec::new(),
         }
     }
 
@@ -123,7 +127,7 @@ impl<T: Template> Worker<T> {
                 break;
             }
             if self.pending.is_empty() && self.look_round(more).is_err() || self.work().is_err() {
-                add(&self.common.record.abandoned, self.pending.len() + self.inbox.waiting());
+                self.abandon();
                 break;
             }
             if !more {
@@ -131,6 +135,17 @@ impl<T: Template> Worker<T> {
             }
         }
         self.recover();
+    }
+
+    /// Gives up the events that are left. If the module is being removed, their publishers do not wait for them. If the
+    /// host stops, they are not acknowledged.
+    fn abandon(&mut self) {
+        let waiting = if self.active.is_retired() {
+            self.pending.drain(..).map(Queued::abandon).count() + self.inbox.abandon()
+        } else {
+            self.pending.len() + self.inbox.waiting()
+        };
+        add(&self.common.record.abandoned, waiting);
     }
 
     /// Handles a possible new generation: makes its instance now. The first event does not wait for it, and the old
@@ -167,8 +182,20 @@ impl<T: Template> Worker<T> {
     }
 
     /// Removes the first events from the pending ones.
+    ///
+    /// Keeps the tickets of those that the call had; the others are complete.
     fn done(&mut self, count: usize) {
-        self.pending.drain(..count);
+        self.tickets.clear();
+        let mut handled = self.events.iter().peekable();
+        for queued in self.pending.drain(..count) {
+            if handled.next_if(|event| Arc::ptr_eq(event, &queued.event)).is_some() {
+                self.tickets.push(queued.ticket);
+            } else {
+                if let Some(ticket) = queued.ticket {
+                    ticket.complete();
+                }
+            }
+        }
         let were_alone = self.alone > 0;
         self.alone = self.alone.saturating_sub(count);
         if were_alone && self.alone == 0 {
@@ -232,6 +259,7 @@ impl<T: Template> Worker<T> {
                     event: entry.event,
                     // The worker checks again whether the active generation subscribes to it.
                     version: Version::default(),
+                    ticket: None,
                 });
             }
         }
@@ -343,7 +371,8 @@ impl<T: Template> Worker<T> {
         let module = &self.common.module;
         let mut prepared = Vec::new();
         let (mut ignored, mut answered) = (0, 0);
-        for (event, outcome) in self.events.iter().zip(outcomes) {
+        let tickets = std::mem::take(&mut self.tickets);
+        for ((event, outcome), ticket) in self.events.iter().zip(outcomes).zip(&tickets) {
             match outcome {
                 Outcome::Ignore => ignored += 1,
                 Outcome::Fail(text) => {
@@ -355,7 +384,10 @@ impl<T: Template> Worker<T> {
                     answered += 1;
                     for request in requests {
                         match prepare(request, event, &generation.egress, module, generation.number) {
-                            Ok(request) => prepared.push(request),
+                            Ok(request) => prepared.push(OutboxRequest {
+                                ticket: ticket.clone(),
+                                ..request
+                            }),
                             Err(refusal) => {
                                 add(&record.refused_requests, 1);
                                 if let Some(held_back) = record.refusal_lines.pass() {
@@ -375,6 +407,7 @@ impl<T: Template> Worker<T> {
             add(&record.abandoned, answered);
             return Err(Over);
         }
+        tickets.into_iter().flatten().for_each(Ticket::complete);
         add(&record.requests, requests);
         add(&record.answered, answered);
         Ok(())
@@ -393,6 +426,7 @@ impl<T: Template> Worker<T> {
         add(counter, 1);
         let why = error_line(error);
         let id = self.quarantine(&event, fault, told(&why, error));
+        self.tickets.drain(..).flatten().for_each(Ticket::complete);
         if self.doubtful.len() == EVENTS_OF_FEW {
             self.doubtful.pop_front();
         }

@@ -7,7 +7,10 @@
 //! The store has no threads and no queue; `hookhost-delivery` collects the changes for a commit. It uses redb, as the
 //! state of modules does: one file, transactions, and reads that do not wait for a commit.
 
+mod unflushed;
+
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -15,6 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+
+use unflushed::Unflushed;
 
 /// The name of the file.
 const FILE: &str = "outbox.redb";
@@ -84,9 +89,19 @@ impl StoreError {
 /// A record with its number, or why it cannot be read.
 pub type Numbered = (u64, Result<Bytes, StoreError>);
 
+/// When the changes of a commit are on the disk itself, and not only with the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// When [`Store::write`] returns.
+    Always,
+    /// When the operating system writes them. A crash of the machine can make the file unusable.
+    Never,
+}
+
 /// The open file.
 pub struct Store {
     file: PathBuf,
+    flush: Flush,
     /// `None` after a failure.
     database: Mutex<Option<Arc<Database>>>,
     next: u64,
@@ -98,7 +113,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`] if the folder cannot be created or the file cannot be used.
-    pub fn open(dir: &Path) -> Result<Store, StoreError> {
+    pub fn open(dir: &Path, flush: Flush) -> Result<Store, StoreError> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|source| StoreError::Folder {
             dir: dir.to_owned(),
@@ -106,8 +121,9 @@ impl Store {
         })?;
         let file = dir.join(FILE);
         let mut store = Store {
-            database: Mutex::new(Some(Arc::new(open(&file)?))),
+            database: Mutex::new(Some(Arc::new(open(&file, flush)?))),
             file,
+            flush,
             next: 0,
         };
         store.next = store.with(|database| {
@@ -126,7 +142,7 @@ impl Store {
         self.next
     }
 
-    /// Writes and removes records in one commit: all of it, or nothing. The commit is flushed to the disk.
+    /// Writes and removes records in one commit: all of it, or nothing.
     ///
     /// # Errors
     ///
@@ -184,13 +200,45 @@ impl Store {
         })
     }
 
+    /// Returns the size of the file in bytes; 0 if the system does not tell.
+    pub fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Moves the records together and returns the free space of the file to the file system. All other operations wait
+    /// meanwhile. Returns false without a change if one of them is running. Takes as long as writing the records again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Failed`]; no record is lost.
+    pub fn compact(&self) -> Result<bool, StoreError> {
+        let mut shared = self.lock();
+        let Some(database) = shared.as_mut().and_then(Arc::get_mut) else {
+            return Ok(false);
+        };
+        let reason = match catch_unwind(AssertUnwindSafe(|| database.compact())) {
+            Ok(Ok(_)) => return Ok(true),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it is damaged".to_owned(),
+        };
+        shared.take();
+        Err(self.failed(reason))
+    }
+
+    fn failed(&self, reason: String) -> StoreError {
+        StoreError::Failed {
+            file: self.file.clone(),
+            reason,
+        }
+    }
+
     /// Runs an operation on the file; reads do not wait for a commit. If it fails, the file is opened again later.
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let database = {
             let mut shared = self.lock();
             match &*shared {
                 Some(database) => Arc::clone(database),
-                None => Arc::clone(shared.insert(Arc::new(open(&self.file)?))),
+                None => Arc::clone(shared.insert(Arc::new(open(&self.file, self.flush)?))),
             }
         };
         // redb may panic on unexpected damage, despite its checks.
@@ -200,10 +248,7 @@ impl Store {
             Err(_) => "it is damaged".to_owned(),
         };
         self.lock().take();
-        Err(StoreError::Failed {
-            file: self.file.clone(),
-            reason,
-        })
+        Err(self.failed(reason))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Database>>> {
@@ -223,7 +268,7 @@ fn checked(number: u64, mut value: Bytes) -> Result<Bytes, StoreError> {
     Err(StoreError::Damaged { number })
 }
 
-fn open(file: &Path) -> Result<Database, StoreError> {
+fn open(file: &Path, flush: Flush) -> Result<Database, StoreError> {
     let unusable = |reason: String| StoreError::Unusable {
         file: file.to_owned(),
         reason,
@@ -232,7 +277,14 @@ fn open(file: &Path) -> Result<Database, StoreError> {
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
-        builder.create(file)
+        match flush {
+            Flush::Always => builder.create(file),
+            Flush::Never => {
+                let mut options = OpenOptions::new();
+                let opened = options.read(true).write(true).create(true).truncate(false).open(file)?;
+                builder.create_with_backend(Unflushed::new(opened)?)
+            }
+        }
     }));
     let database = match opened {
         Ok(Ok(database)) => database,

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -28,7 +29,7 @@ pub(crate) struct Settings {
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 5000])]
     rates: Vec<u32>,
     /// What the host does with an event for which there is no room: drop or wait
-    #[arg(long, default_value = "drop")]
+    #[arg(long, default_value = "wait")]
     overflow: String,
     /// Niceness of the threads that modules run in, by default the host's: more lets more publishes through, and more
     /// events are dropped
@@ -56,6 +57,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         bench.engine_alone().await?;
         bench.nothing_matches().await?;
         bench.everything_matches().await?;
+        bench.everything_is_durable().await?;
     }
     let Settings {
         publishing,
@@ -189,6 +191,27 @@ impl Bench {
         Ok(())
     }
 
+    /// Publishes that are acknowledged when their requests are on disk.
+    async fn everything_is_durable(&mut self) -> anyhow::Result<()> {
+        let data = tempfile::tempdir()?;
+        let flush = flush_time(data.path())?;
+        self.table.add("durable: time of one fsync, µs", flush.as_secs_f64() * 1e6);
+        let config = format!(
+            "[data]\ndir = {:?}\n[webhook]\nurls = [\"http://{}/hook\"]\nacknowledge = \"durable\"\n\
+             [webhook.rule]\nmessage_publish = [{{ action = \"message_publish\" }}]\n",
+            data.path(),
+            self.sink.1
+        );
+        let mut host = Setup::new().config(&config).start().await;
+        self.begin(self.settings.publishing.publishers)?;
+        let done = self.publish(host.address, 0).await?;
+        let report = self.drain(&done).await?;
+        self.table.add("durable: publishes/s", done.per_second());
+        self.account(&done, &report, "durable");
+        host.stop().await;
+        Ok(())
+    }
+
     /// A host with one rule, for the publishes on a topic filter.
     async fn host(&self, topics: &str) -> Host {
         let config = format!(
@@ -254,6 +277,18 @@ impl Bench {
         self.table
             .add(format!("webhooks out of order {when}"), field("disordered") as f64);
     }
+}
+
+/// The mean time of writing 4 KiB and waiting until they are on the disk.
+fn flush_time(dir: &Path) -> anyhow::Result<Duration> {
+    const WRITES: u32 = 100;
+    let mut file = std::fs::File::create(dir.join("flush"))?;
+    let start = Instant::now();
+    for _ in 0..WRITES {
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+    }
+    Ok(start.elapsed() / WRITES)
 }
 
 async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {

@@ -25,6 +25,7 @@ use ::rmqtt::types::{
 use super::handler::EventSource;
 use super::reason::drop_reason;
 use super::{oversize, peers, translate};
+use hookhost_contract::Completion;
 use hookhost_event::{
     Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property,
     TopicFilter,
@@ -57,13 +58,14 @@ impl EventSource {
     }
 
     /// Emits the events of an accepted publish that is about to be routed; `anybody`: it has receivers. Returns a future
-    /// only if there is something to wait for, because this runs for every publish.
+    /// only if there is something to wait for, because this runs for every publish. The future returns what the
+    /// publisher's acknowledgement has to wait for.
     pub(super) fn routed<'a>(
         self: &'a Arc<EventSource>,
         sender: &'a Sender,
         publish: &'a Publish,
         anybody: bool,
-    ) -> Option<BoxFuture<'a, ()>> {
+    ) -> Option<BoxFuture<'a, Option<Completion>>> {
         let topic = Some(&*publish.topic);
         let unwanted = !anybody && self.emitter.wants(&[Hook::MessageDropped], topic);
         let may_exclude = self.no_local.load(Ordering::Relaxed) && matches!(sender.typ(), FromType::Custom);
@@ -74,13 +76,22 @@ impl EventSource {
         {
             return Some(Box::pin(self.routed_unusually(sender, publish, unwanted, may_exclude)));
         }
-        let to = self.wanting(sender, publish);
+        let mut to = self.wanting(sender, publish);
         if to.is_empty() {
             return None;
         }
+        let held = hold(&mut to, sender, publish);
         let detail = Detail::MessagePublish(self.accepted(sender, publish));
-        let waiting = self.emitter.offer_to(to, detail)?;
-        Some(Box::pin(waiting.finish()))
+        let waiting = self.emitter.offer_to(to, detail);
+        if waiting.is_none() && held.is_none() {
+            return None;
+        }
+        Some(Box::pin(async {
+            if let Some(waiting) = waiting {
+                waiting.finish().await;
+            }
+            held
+        }))
     }
 
     /// The same for a publish without receivers when a module wants `message.dropped`, for one whose sender may have
@@ -91,7 +102,7 @@ impl EventSource {
         publish: &Publish,
         unwanted: bool,
         may_exclude: bool,
-    ) {
+    ) -> Option<Completion> {
         if oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
             self.oversize.register(self).await;
         }
@@ -106,10 +117,11 @@ impl EventSource {
             Vec::new()
         };
         let unwanted = unwanted && excluded.is_empty();
-        let to = self.wanting(sender, publish);
+        let mut to = self.wanting(sender, publish);
         if to.is_empty() && !unwanted && excluded.is_empty() {
-            return;
+            return None;
         }
+        let held = hold(&mut to, sender, publish);
         // All events are about one message, with one id.
         let message = self.accepted(sender, publish);
         if !to.is_empty() {
@@ -131,6 +143,7 @@ impl EventSource {
                 })
                 .await;
         }
+        held
     }
 
     /// The options of the sender's subscriptions to this topic that exclude its own messages.
@@ -235,6 +248,13 @@ impl EventSource {
             })
             .await;
     }
+}
+
+/// Gives a ticket to the modules with a durable interest, if the publish is acknowledged at all. Returns what the
+/// acknowledgement waits for.
+fn hold(to: &mut Recipients, sender: &Sender, publish: &Publish) -> Option<Completion> {
+    let is_acknowledged = publish.packet_id.is_some() && matches!(sender.typ(), FromType::Custom);
+    if is_acknowledged { to.hold() } else { None }
 }
 
 fn is_will(sender: &Sender) -> bool {

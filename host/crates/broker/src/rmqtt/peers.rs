@@ -172,15 +172,21 @@ impl Shared for ClientTable {
         publish: Publish,
     ) -> Result<ForwardedCount, (ForwardedCount, Vec<FailedForward>)> {
         let receivers = self.receivers(&sender, &publish).await;
+        let mut held = None;
         if let Some(source) = &self.source
             && let Some(rest) = source.routed(&sender, &publish, !receivers.is_empty())
         {
-            rest.await;
+            held = rest.await;
         }
-        match self.forwards_to(sender, &publish, receivers, id).await {
+        let result = match self.forwards_to(sender, &publish, receivers, id).await {
             Ok(reached) => Ok(reached.len()),
             Err((reached, failed)) => Err((reached.len(), failed)),
+        };
+        // RMQTT acknowledges the publish when this returns.
+        if let Some(held) = held {
+            held.await;
         }
+        result
     }
 
     async fn forwards_and_get_shareds(

@@ -1,17 +1,17 @@
 //! Requests on disk: restarts, more requests than the memory may have, damage.
 
 use super::*;
-use hookhost_outbox::StoreError;
+use hookhost_outbox::{Flush, StoreError};
 
 fn store(dir: &tempfile::TempDir) -> Store {
-    Store::open(dir.path()).unwrap()
+    Store::open(dir.path(), Flush::Always).unwrap()
 }
 
 /// Waits until a delivery that was stopped has closed its store.
 pub(super) fn reopened(dir: &tempfile::TempDir) -> Store {
     let end = Clock::now() + Duration::from_secs(120);
     loop {
-        match Store::open(dir.path()) {
+        match Store::open(dir.path(), Flush::Always) {
             Ok(store) => return store,
             Err(StoreError::InUse { .. }) => {}
             Err(error) => panic!("{error}"),
@@ -130,7 +130,7 @@ fn more_requests_than_fit_into_memory_wait_on_disk() {
 
 #[test]
 fn a_full_disk_space_holds_callers_back_or_drops_new_requests() {
-    for when_full in [WhenFull::Wait, WhenFull::Drop] {
+    for when_full in [WhenFull::Wait, WhenFull::DropNewest] {
         let dir = tempfile::tempdir().unwrap();
         let sink = Sink::start(|_| Reply::Gated);
         let one = request(&sink.url("/"), "k", "k 0");
@@ -156,7 +156,7 @@ fn a_full_disk_space_holds_callers_back_or_drops_new_requests() {
                 assert!(!appending.is_finished());
                 sink.open_gate();
             }
-            WhenFull::Drop => {
+            WhenFull::DropNewest => {
                 wait(&delivery, "all accepted or dropped", |counters| counters.accepted == 10);
                 sink.open_gate();
             }
@@ -165,7 +165,7 @@ fn a_full_disk_space_holds_callers_back_or_drops_new_requests() {
         let counters = wait(&delivery, "all ended", |counters| {
             counters.accepted == 10 && nothing_left(counters)
         });
-        let full = if when_full == WhenFull::Drop { 6 } else { 0 };
+        let full = if when_full == WhenFull::DropNewest { 6 } else { 0 };
         assert_eq!((counters.dropped.full, counters.delivered), (full, 10 - full));
         assert!(is_balanced(&counters), "{counters:?}");
     }

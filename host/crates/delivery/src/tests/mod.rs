@@ -78,6 +78,7 @@ fn request(url: &str, key: &str, body: &str) -> OutboxRequest {
         batching: None,
         expires: None,
         republishes: 0,
+        ticket: None,
     }
 }
 

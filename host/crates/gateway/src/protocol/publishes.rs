@@ -68,6 +68,9 @@ impl Publishes {
             && let Some(id) = publish_id(frame)
             && !state.session().begin(id)
         {
+            if let Some(completion) = state.session().completion(id) {
+                step.push(Action::HoldAck(id, completion));
+            }
             return Ok(());
         }
         let is_needed = |interested: &InterestedIn, step: &Step<'_>| is_needed(interested, qos, step);
@@ -114,9 +117,18 @@ impl Publishes {
             return;
         }
         remember(&message, &interested, step);
-        step.emit_to(&interested, Hook::MessagePublish, || {
-            Detail::MessagePublish(message.clone())
-        });
+        let mut to = interested.of(Hook::MessagePublish);
+        if let Some(id) = message.packet_id
+            && let Some(completion) = to.hold()
+        {
+            if message.qos == 2 {
+                state.session().hold_ack(id, completion.clone());
+            }
+            step.push(Action::HoldAck(id, completion));
+        }
+        if !to.is_empty() {
+            step.push(Action::Emit(Detail::MessagePublish(message.clone()), to));
+        }
         match message.packet_id.filter(|_| state.version() == 5) {
             Some(id) => self.await_answer(state, id, message, &interested, step),
             None => without_subscribers(message, &interested, step),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::recent_publishes::RecentPublishes;
 use crate::subscribed_filters::SubscribedFilters;
+use hookhost_contract::Completion;
 use hookhost_event::{ByteString, Detail, End, Hook, Id, Message, Millis, Pairs, last_connection};
 use hookhost_hooks::{InterestedIn, Recipients};
 
@@ -30,6 +31,8 @@ pub(crate) enum Action {
     Emit(Detail, Recipients),
     /// The same for the end of a session, with what is known of its last connection.
     EmitSessionEnd(Box<(Detail, Pairs)>, Recipients),
+    /// Hold back the acknowledgement of the client's publish with this packet identifier until this is ready.
+    HoldAck(u16, Completion),
     /// Remember who published a message, so that its deliveries can say so.
     RememberPublish(Message),
     /// Emit the publish of a will after this many seconds, unless the client is back by then.

@@ -1,8 +1,9 @@
 //! What passes is split into packets, handed to the protocol core, and rewritten where publishes carry their publisher.
+//! Acknowledgements that have to wait are taken out.
 
 use tokio::time::Instant;
 
-use super::{LINGER, Relay};
+use super::{LINGER, Passing, Relay};
 use crate::frame::{Frame, Piece};
 use crate::packet::{InvalidPacket, kind};
 use crate::protocol::{ClientSession, Side, Step};
@@ -22,14 +23,29 @@ impl Relay {
             Side::Upstream => &mut self.from_upstream,
         };
         let Some(session) = &mut self.session else { return true };
+        let holds_acks = from == Side::Upstream && !self.emitter.held_acks.is_empty();
+        if !self.rewrites && holds_acks && self.passing == Passing::Whole {
+            self.passing = match direction.framer.is_between() {
+                true => Passing::ByPacket,
+                false => Passing::ByNextPacket,
+            };
+        }
+        let is_cut = from == Side::Upstream && self.passing != Passing::Whole;
         let mut step = self.shared.step();
         let mut rewritten = Vec::new();
         let mut input = piece;
         loop {
-            if self.rewrites && from == Side::Upstream {
+            if (self.rewrites || is_cut) && from == Side::Upstream {
                 rewritten.extend_from_slice(direction.framer.unseen(&mut input));
+                if direction.framer.is_between() && self.passing == Passing::ByNextPacket {
+                    self.passing = Passing::ByPacket;
+                }
             }
+            let before = input;
             let Some(found) = direction.framer.next(&mut input) else {
+                if is_cut && self.passing == Passing::ByNextPacket {
+                    rewritten.extend_from_slice(before);
+                }
                 break;
             };
             let is_packet = matches!(found, Piece::Packet(_));
@@ -40,6 +56,17 @@ impl Relay {
                     }
                     match from {
                         _ if !self.rewrites => {
+                            session.packet(from, frame, &mut step);
+                            if is_cut && self.passing == Passing::ByNextPacket {
+                                let rest = before.len() - input.len();
+                                rewritten.extend_from_slice(before.get(..rest).unwrap_or_default());
+                                self.passing = Passing::ByPacket;
+                            } else if is_cut && !self.emitter.held_acks.hold(frame) {
+                                frame.write(&mut rewritten);
+                            }
+                            None
+                        }
+                        Side::Upstream if holds_acks && self.emitter.held_acks.hold(frame) => {
                             session.packet(from, frame, &mut step);
                             None
                         }
@@ -61,7 +88,13 @@ impl Relay {
             };
             self.emitter.apply(step.take());
             if !is_packet && from == Side::Upstream {
-                rewritten.extend_from_slice(direction.framer.head());
+                if self.passing == Passing::ByNextPacket {
+                    let rest = before.len() - input.len();
+                    rewritten.extend_from_slice(before.get(..rest).unwrap_or_default());
+                    self.passing = Passing::ByPacket;
+                } else {
+                    rewritten.extend_from_slice(direction.framer.head());
+                }
             } else if self.rewrites
                 && let Some(InvalidPacket(code)) = violation
             {
@@ -73,10 +106,14 @@ impl Relay {
         if session.is_leaving() && self.liveness.closing.is_none() {
             self.liveness.closing = Some(Instant::now() + LINGER);
         }
-        if self.rewrites {
+        let is_whole = !self.rewrites && !is_cut;
+        if !is_whole {
             direction.out.extend(rewritten);
         }
-        !self.rewrites
+        if is_cut && self.emitter.held_acks.is_empty() && direction.framer.is_between() {
+            self.passing = Passing::Whole;
+        }
+        is_whole
     }
 }
 

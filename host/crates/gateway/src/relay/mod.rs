@@ -54,8 +54,21 @@ pub(crate) struct Relay {
     liveness: Liveness,
     /// Whether packets are rewritten, so that publishes carry their publisher.
     rewrites: bool,
+    /// How the bytes of the upstream are passed on if packets are not rewritten.
+    passing: Passing,
     /// The client has sent what may not pass; code of MQTT 5.
     violation: Option<u8>,
+}
+
+/// How the bytes of the upstream are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    /// As they come.
+    Whole,
+    /// As they come up to the end of the packet that has begun, then packet by packet.
+    ByNextPacket,
+    /// Packet by packet, so that an acknowledgement can be held back.
+    ByPacket,
 }
 
 /// Why the polling of both directions has stopped.
@@ -93,6 +106,7 @@ impl Relay {
             client,
             upstream,
             rewrites,
+            passing: Passing::Whole,
             violation: None,
             from_client: Direction::new(longest),
             from_upstream: Direction::new(longest + added),
@@ -150,6 +164,7 @@ impl Relay {
     fn poll_directions(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         loop {
             let mut moved = false;
+            self.emitter.held_acks.release(cx, &mut self.from_upstream.out);
             for side in [Side::Upstream, Side::Client] {
                 let result = match self.write(side, cx) {
                     Ok(wrote) => self.read(side, cx).map(|read| wrote | read),

@@ -10,6 +10,7 @@ mod code;
 mod error;
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,7 @@ pub(super) use code::{Compile, Compiled};
 pub use error::LoadError;
 
 use super::builtin::BuiltIn;
+use super::durable;
 use super::egress::Egress;
 use super::folder::{Content, Files, FolderListing, MAX_TOML_BYTES, ModuleName};
 use super::generation::{Blueprint, Generation, lock};
@@ -26,6 +28,7 @@ use super::settings::{Allowance, InvalidSettings, ModuleSettings};
 use super::state::Origin;
 use super::{Plan, ReloadableSettings, Settings};
 use code::readable;
+use hookhost_contract::Interest;
 use hookhost_hooks::Interests;
 use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::{Place, Places, Problem};
@@ -186,6 +189,13 @@ impl Loader {
         } else {
             &own.places
         };
+        let durable = self.durable(
+            own,
+            name,
+            &config,
+            |problem| located(problem, name, places),
+            is_host_configuration,
+        )?;
         let mut allowance = own.over(Allowance {
             limits: self.settings.limits.clone(),
             queue: self.settings.queue,
@@ -246,7 +256,8 @@ impl Loader {
             Origin::BuiltIn => Interests::compile_unlimited,
             Origin::File => Interests::compile,
         };
-        let interests = compile(&interests).map_err(|errors| LoadError::Interests {
+        let interests = compile(&interests).and_then(|interests| interests.with_durable(&durable));
+        let interests = interests.map_err(|errors| LoadError::Interests {
             file: file.clone(),
             errors,
         })?;
@@ -275,6 +286,47 @@ impl Loader {
             compiled,
             files: files.clone(),
         })
+    }
+
+    /// The publishes that are acknowledged only when the module's requests are on disk.
+    fn durable(
+        &self,
+        own: &ModuleSettings,
+        name: &ModuleName,
+        config: &Value,
+        located: impl Fn(hookhost_contract::Problem) -> Problem,
+        is_host_configuration: bool,
+    ) -> Result<Vec<Interest>, LoadError> {
+        let rules = if name.is_webhook() {
+            durable::rules(config)
+        } else {
+            Vec::new()
+        };
+        if let Some(reason) = self.settings.not_durable {
+            if own.is_durable {
+                let file = self.path(name, "toml");
+                let problems = vec![Problem::of_file(Path::new(&file), format!("acknowledge: {reason}"))];
+                return Err(LoadError::Settings { problems });
+            }
+            if !rules.is_empty() {
+                let keys: BTreeSet<String> = rules.into_iter().map(|rule| rule.key).collect();
+                let text = reason.to_owned();
+                let problem = |key| hookhost_contract::Problem {
+                    key,
+                    text: text.clone(),
+                };
+                return Err(LoadError::Refused {
+                    file: format!("the module {name}"),
+                    problems: keys.into_iter().map(|key| located(problem(key))).collect(),
+                    is_host_configuration,
+                });
+            }
+        }
+        let of_module = own.is_durable.then(durable::every_publish);
+        Ok(of_module
+            .into_iter()
+            .chain(rules.into_iter().map(|rule| rule.interest))
+            .collect())
     }
 
     /// The module's settings, and their errors.

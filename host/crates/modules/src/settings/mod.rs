@@ -1,6 +1,8 @@
 //! The settings of one module, `NAME.toml`.
 //!
 //! ```toml
+//! acknowledge = "durable"   # acknowledge publishes when the module's requests are on disk
+//!
 //! [config]                  # passed to the module as JSON
 //! threshold = 21.5
 //!
@@ -48,6 +50,8 @@ pub(super) struct ModuleSettings {
     pub(super) places: Places,
     /// `[egress] allow`.
     pub(super) allow: Vec<Grant>,
+    /// `acknowledge = "durable"`: all publishes that the module subscribes to are durable.
+    pub(super) is_durable: bool,
     limits: Overrides,
 }
 
@@ -93,7 +97,8 @@ struct Overrides {
     batch: Option<usize>,
     queue_events: Option<usize>,
     queue_bytes: Option<usize>,
-    overflow: Option<Overflow>,
+    waits: Option<bool>,
+    overflow_wait: Option<Duration>,
 }
 
 impl ModuleSettings {
@@ -136,6 +141,8 @@ impl ModuleSettings {
                 _ => report.add_problem(config.mismatch("a table")),
             }
         }
+        let acknowledge = [("immediately", false), ("durable", true)];
+        self.is_durable = root.choice("acknowledge", false, &acknowledge);
         self.limits = Overrides::read(root.section("limits"));
         let mut egress = root.section("egress");
         let allow = egress.list("allow", |text| text.parse::<Grant>().map_err(|error| error.to_string()));
@@ -156,7 +163,7 @@ impl ModuleSettings {
             queue: QueueLimits {
                 events: own.queue_events.unwrap_or(host.queue.events),
                 bytes: own.queue_bytes.unwrap_or(host.queue.bytes),
-                overflow: own.overflow.unwrap_or(host.queue.overflow),
+                overflow: Overflow::from_settings(own.waits, own.overflow_wait, host.queue.overflow),
             },
             instances: own.instances.unwrap_or(host.instances).clamp(1, MAX_INSTANCES),
             batch: own.batch.unwrap_or(host.batch).clamp(1, MAX_BATCH),
@@ -173,7 +180,6 @@ impl ModuleSettings {
 impl Overrides {
     fn read(mut at: Section<'_>) -> Overrides {
         let deadline = Duration::from_millis(1)..=MAX_DEADLINE;
-        let overflow = [("drop", Overflow::Drop), ("wait", Overflow::Wait)];
         let mut size = |key, bounds| Some(at.optional(key, |setting| setting.size(bounds))?.1);
         let memory = size("memory", MIN_MEMORY..=MAX_MEMORY);
         let outcome_bytes = size("outcome_bytes", 1..=MAX_MEMORY);
@@ -181,6 +187,9 @@ impl Overrides {
         let mut duration = |key| Some(at.optional(key, |setting| setting.duration(deadline.clone()))?.1);
         let [deadline, start_deadline, compile_time] =
             ["deadline", "start_deadline", "compile_time"].map(&mut duration);
+        let day = Duration::from_secs(24 * 3600);
+        let overflow_wait = at.optional("overflow_wait", |setting| setting.duration(Duration::from_millis(1)..=day));
+        let overflow_wait = overflow_wait.map(|(_, limit)| limit);
         let mut count = |key, most| Some(at.optional(key, |setting| setting.integer(1..=most))?.1);
         Overrides {
             memory,
@@ -193,11 +202,8 @@ impl Overrides {
             batch: count("batch", MAX_BATCH as i64),
             queue_events: count("queue_events", MAX_QUEUE_EVENTS),
             queue_bytes,
-            overflow: at.choice(
-                "overflow",
-                None,
-                &overflow.map(|(name, overflow)| (name, Some(overflow))),
-            ),
+            waits: at.choice("overflow", None, &[("drop", Some(false)), ("wait", Some(true))]),
+            overflow_wait,
         }
     }
 }

@@ -49,6 +49,7 @@ fn everything_can_be_said() {
         queue_events = 100
         queue_bytes = "1MiB"
         overflow = "wait"
+        overflow_wait = "3s"
         [egress]
         allow = ["https://example.com/hooks", "stdout:"]
         "#,
@@ -61,7 +62,7 @@ fn everything_can_be_said() {
     let queue = QueueLimits {
         events: 100,
         bytes: 1 << 20,
-        overflow: Overflow::Wait,
+        overflow: Overflow::Wait(Duration::from_secs(3)),
     };
     let limits = Limits {
         memory: 64 << 20,

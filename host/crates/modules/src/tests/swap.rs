@@ -49,7 +49,7 @@ fn swaps_under_load_lose_and_double_nothing() {
     put(dir.path(), "a.toml", rules_toml("http://h/"));
     let host = Host::start(Settings {
         queue: QueueLimits {
-            overflow: hookhost_hooks::Overflow::Wait,
+            overflow: hookhost_hooks::Overflow::Wait(Duration::from_secs(3600)),
             events: 64,
             ..QueueLimits::default()
         },

@@ -98,8 +98,8 @@ impl Trial {
             ..
         } = &self.allowance;
         let overflow = match queue.overflow {
-            Overflow::Drop => "drop",
-            Overflow::Wait => "wait",
+            Overflow::Drop => "drop".to_owned(),
+            Overflow::Wait(limit) => format!("wait for at most {}", format_duration(limit)),
         };
         [
             ("memory", format_size(limits.memory)),
@@ -111,7 +111,7 @@ impl Trial {
             ("batch", batch.to_string()),
             ("queue_events", queue.events.to_string()),
             ("queue_bytes", format_size(queue.bytes)),
-            ("overflow", overflow.to_owned()),
+            ("overflow", overflow),
         ]
         .map(|(key, value)| Limit { key, value })
         .into()

@@ -83,6 +83,7 @@ impl Recorder {
                     assert!(!to.is_empty());
                     self.events.borrow_mut().push(event.0);
                 }
+                Action::HoldAck(..) => panic!("no module asks for it"),
                 Action::RememberPublish(message) => self.publishes.passed(message),
                 Action::PublishWillLater(_, seconds) => self.delayed.borrow_mut().push(seconds),
                 Action::Count(counter) => self.counted.borrow_mut().push(counter),
