@@ -14,6 +14,7 @@
 pub mod binary;
 pub mod body;
 pub mod client;
+pub mod crash;
 pub mod flow;
 pub mod host;
 pub mod languages;

@@ -1,6 +1,7 @@
 //! A started engine whose events a test can wait for.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ impl Host {
     pub async fn interested(limits: Limits, hooks: &[Hook]) -> Host {
         let settings = settings(limits);
         Host::with(hooks, async |bus| start(&settings, Some(bus)).await).await
+    }
+
+    /// RMQTT in process with this data folder, and interest in everything.
+    pub async fn start_in(data: &Path, limits: Limits) -> Host {
+        let settings = BrokerSettings {
+            data: Some(data.to_owned()),
+            ..settings(limits)
+        };
+        Host::with(&Hook::ALL, async |bus| start(&settings, Some(bus)).await).await
     }
 
     /// The engine that `start` starts with the bus that it is given, and interest in these hooks.

@@ -78,6 +78,7 @@ pub(super) struct Broker {
     limits: Limits,
     source: Option<Arc<EventSource>>,
     persistent: Arc<PersistentSessions>,
+    retained: RetainedStore,
     accepting: JoinHandle<()>,
     sweeping: JoinHandle<()>,
 }
@@ -103,7 +104,7 @@ impl Broker {
                 .await
                 .map_err(refused)?;
         }
-        let (store, contents) = match &settings.data {
+        let (store, mut contents) = match &settings.data {
             Some(folder) => {
                 let (store, contents) = Store::open(folder)?;
                 (Some(store), contents)
@@ -119,7 +120,7 @@ impl Broker {
         ));
         *engine.extends.session_mgr_mut().await = Box::new(persistent::Manager(Arc::clone(&persistent)));
         persistent::register(&persistent, &engine).await;
-        let retained = RetainedStore::new(limits);
+        let retained = RetainedStore::new(limits, &persistent);
         *engine.extends.retain_mut().await = Box::new(retained.clone());
         *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters {
             window: limits.window(),
@@ -160,7 +161,10 @@ impl Broker {
         let server = MqttServer::new(engine.clone())
             .listener_by_id(listener, LISTENER_ID)
             .build();
-        restore(&engine, &persistent, source.as_deref(), contents).await?;
+        if settings.data.is_some() {
+            retained.restore(std::mem::take(&mut contents.retained));
+            restore(&engine, &persistent, source.as_deref(), contents).await?;
+        }
         let accepting = tokio::spawn(async move {
             if let Err(error) = server.run().await {
                 tracing::error!(%error, "the MQTT listener has ended");
@@ -170,7 +174,7 @@ impl Broker {
             engine.clone(),
             source.clone(),
             Arc::clone(&persistent),
-            retained,
+            retained.clone(),
             backlogs,
         ));
         Ok(Broker {
@@ -179,6 +183,7 @@ impl Broker {
             limits: limits.clone(),
             source,
             persistent,
+            retained,
             accepting,
             sweeping,
         })
@@ -297,7 +302,9 @@ impl Engine for Broker {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.persistent.counters()
+        let mut counters = self.persistent.counters();
+        counters.extend(self.retained.counters());
+        counters
     }
 }
 

@@ -178,7 +178,15 @@ impl Shared for ClientTable {
         {
             held = rest.await;
         }
-        let result = match self.forwards_to(sender, &publish, receivers, id).await {
+        let forwarded = self.forwards_to(sender, &publish, receivers, id).await;
+        if publish.retain
+            && publish.qos != QoS::AtMostOnce
+            && let Some(store) = self.persistent.store()
+        {
+            let commit = store.last_commit();
+            Box::pin(async move { commit.finished().await }).await;
+        }
+        let result = match forwarded {
             Ok(reached) => Ok(reached.len()),
             Err((reached, failed)) => Err((reached.len(), failed)),
         };

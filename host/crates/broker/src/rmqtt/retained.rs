@@ -1,11 +1,15 @@
-//! Retained messages, in memory.
+//! Retained messages, in memory and on disk.
 //!
 //! A store for RMQTT on RMQTT's own topic tree. RMQTT's plugin for this lacks: a bound on memory, the expiry of the MQTT
 //! standard, deletion when full, and a mark on every copy that leaves the store, from which a delivery knows that it is
 //! retained. Messages on invalid topics are not stored: the tree recurses once per level, and a topic with wildcards
 //! would never be found again.
+//!
+//! With a data folder, each change goes into the store of sessions. The publisher of a retained message with QoS 1 or 2
+//! waits for the commit in [`ClientTable`](super::peers::ClientTable), where it also waits for queues.
 
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -14,8 +18,12 @@ use async_trait::async_trait;
 use ::rmqtt::retain::{RetainStorage, RetainTree};
 use ::rmqtt::topic::Topic;
 use ::rmqtt::types::{Retain, TimedValue, TopicFilter, TopicName};
+use ::rmqtt::utils::timestamp_millis;
+
+use hookhost_sessions::{Changes, MessageRecord};
 
 use super::limits::Limits;
+use super::persistent::{PersistentSessions, message, message_record};
 use super::tag::mark_stored;
 
 /// The store. Clones share its content: RMQTT owns one, the sweeper another.
@@ -23,6 +31,10 @@ use super::tag::mark_stored;
 pub(super) struct RetainedStore {
     limits: Limits,
     messages: Arc<RwLock<RetainedMessages>>,
+    /// Has the store.
+    sessions: Arc<PersistentSessions>,
+    /// Messages that were not retained because a limit was reached.
+    refused: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -35,11 +47,58 @@ struct RetainedMessages {
 
 impl RetainedStore {
     /// An empty store within the limits.
-    pub(super) fn new(limits: &Limits) -> RetainedStore {
+    pub(super) fn new(limits: &Limits, sessions: &Arc<PersistentSessions>) -> RetainedStore {
         RetainedStore {
             limits: limits.clone(),
             messages: Arc::default(),
+            sessions: Arc::clone(sessions),
+            refused: Arc::default(),
         }
+    }
+
+    /// Adds the messages of the file; removes from it those that have expired or are beyond the limits.
+    pub(super) fn restore(&self, records: Vec<MessageRecord>) {
+        let now = timestamp_millis();
+        let count = records.len();
+        let mut changes = Changes::default();
+        let mut state = self.write();
+        for record in records {
+            let (sender, publish) = message(&record);
+            let retain = Retain {
+                msg_id: None,
+                from: sender,
+                publish,
+            };
+            let age = now.saturating_sub(record.created_at.unwrap_or(now));
+            let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+            let expiry = self.expiry(&retain).map(|expiry| expiry.saturating_sub(age));
+            let is_over = expiry.is_some_and(|left| left.is_zero()) || !self.limits.is_topic(&record.topic);
+            match Topic::from_str(&record.topic) {
+                Ok(topic) if !is_over && state.has_room_for(size(&retain), &self.limits) => {
+                    state.insert(&topic, retain, expiry);
+                }
+                _ => changes.remove_retained(record.topic),
+            }
+        }
+        tracing::info!(messages = state.messages, expired = count - state.messages, "restored retained messages");
+        drop(state);
+        self.submit(changes);
+    }
+
+    fn submit(&self, changes: Changes) {
+        if let Some(store) = self.sessions.store().filter(|_| !changes.is_empty()) {
+            drop(store.submit(changes));
+        }
+    }
+
+    /// Counters, by name.
+    pub(super) fn counters(&self) -> [(&'static str, u64); 3] {
+        let state = self.read();
+        [
+            ("retained.messages", state.messages as u64),
+            ("retained.bytes", state.bytes as u64),
+            ("retained.refused", self.refused.load(Ordering::Relaxed)),
+        ]
     }
 
     fn read(&self) -> RwLockReadGuard<'_, RetainedMessages> {
@@ -54,13 +113,16 @@ impl RetainedStore {
     pub(super) fn sweep(&self) -> usize {
         let mut state = self.write();
         let mut freed = 0;
+        let mut changes = Changes::default();
         let removed = state.tree.retain(usize::MAX, |value| {
             let keep = !value.is_expired();
             if !keep {
                 freed += size(value.value());
+                changes.remove_retained(value.value().publish.topic.clone());
             }
             keep
         });
+        self.submit(changes);
         state.messages = state.messages.saturating_sub(removed);
         state.bytes = state.bytes.saturating_sub(freed);
         removed
@@ -76,6 +138,19 @@ impl RetainedStore {
             Some(seconds) => Some(Duration::from_secs(seconds.get().into())),
             None => Some(self.limits.retained_message_ttl).filter(|ttl| !ttl.is_zero()),
         }
+    }
+}
+
+impl RetainedMessages {
+    fn has_room_for(&self, bytes: usize, limits: &Limits) -> bool {
+        self.messages < limits.max_retained_messages && self.bytes + bytes <= limits.max_retained_bytes
+    }
+
+    fn insert(&mut self, topic: &Topic, retain: Retain, expiry: Option<Duration>) {
+        self.messages += 1;
+        self.bytes += size(&retain);
+        self.peak = self.peak.max(self.messages);
+        self.tree.insert(topic, TimedValue::new(retain, expiry));
     }
 }
 
@@ -95,24 +170,26 @@ impl RetainStorage for RetainedStore {
         }
         let topic = Topic::from_str(name)?;
         let expiry = self.expiry(&retain);
-        let added = size(&retain);
+        let mut changes = Changes::default();
         let mut state = self.write();
         if let Some(old) = state.tree.remove(&topic) {
             state.messages = state.messages.saturating_sub(1);
             state.bytes = state.bytes.saturating_sub(size(old.value()));
+            changes.remove_retained(name.clone());
         }
-        if retain.publish.payload.is_empty() {
-            return Ok(());
+        if !retain.publish.payload.is_empty() {
+            if state.has_room_for(size(&retain), &self.limits) {
+                if self.sessions.store().is_some() {
+                    changes.retain(&message_record(&retain.from, &retain.publish));
+                }
+                state.insert(&topic, retain, expiry);
+            } else {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                // Clients can cause this as often as they like, so it is not a warning.
+                tracing::debug!(topic = %name, "the store of retained messages is full; the message is routed and not retained");
+            }
         }
-        if state.messages >= self.limits.max_retained_messages || state.bytes + added > self.limits.max_retained_bytes {
-            // Clients can cause this as often as they like, so it is not a warning.
-            tracing::debug!(topic = %name, "the store of retained messages is full; the message is routed and not retained");
-            return Ok(());
-        }
-        state.tree.insert(&topic, TimedValue::new(retain, expiry));
-        state.messages += 1;
-        state.bytes += added;
-        state.peak = state.peak.max(state.messages);
+        self.submit(changes);
         Ok(())
     }
 
@@ -145,10 +222,20 @@ mod tests {
 
     use ::rmqtt::codec::types::QoS;
     use ::rmqtt::codec::v5::PublishProperties;
+    use ::rmqtt::context::ServerContext;
     use ::rmqtt::types::{CodecPublish, From as Sender, Id, Publish};
 
     use super::*;
+    use crate::rmqtt::backlog::Backlogs;
     use crate::rmqtt::tag::MessageTag;
+
+    /// A store without a file.
+    async fn store(limits: Limits) -> RetainedStore {
+        let engine = ServerContext::new().build().await;
+        let backlogs = Arc::new(Backlogs::new(&limits));
+        let sessions = Arc::new(PersistentSessions::new(engine, backlogs, &limits, None));
+        RetainedStore::new(&limits, &sessions)
+    }
 
     fn message(topic: &str, payload: &str, expiry: Option<u32>) -> Retain {
         let publish = Publish::from(CodecPublish {
@@ -201,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_message_of_each_topic_is_kept() {
-        let store = RetainedStore::new(&Limits::default());
+        let store = store(Limits::default()).await;
         set(&store, "a/1", "x").await;
         set(&store, "a/1", "y").await;
         set(&store, "a/2", "z").await;
@@ -215,10 +302,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_store_still_replaces_and_deletes() {
-        let store = RetainedStore::new(&Limits {
+        let store = store(Limits {
             max_retained_messages: 1,
             ..Limits::default()
-        });
+        })
+        .await;
         set(&store, "a", "1").await;
         set(&store, "b", "1").await;
         set(&store, "a", "2").await;
@@ -230,10 +318,11 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded() {
-        let store = RetainedStore::new(&Limits {
+        let store = store(Limits {
             max_retained_bytes: 10,
             ..Limits::default()
-        });
+        })
+        .await;
         set(&store, "a", "123456789").await;
         set(&store, "b", "1").await;
         assert_eq!(found(&store, "#").await, pairs(&[("a", "123456789")]));
@@ -241,10 +330,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_expired_message_is_neither_found_nor_counted() {
-        let store = RetainedStore::new(&Limits {
+        let store = store(Limits {
             retained_message_ttl: Duration::from_nanos(1),
             ..Limits::default()
-        });
+        })
+        .await;
         set(&store, "a", "1").await;
         store
             .set(&"b".into(), message("b", "2", Some(1000)), None)
@@ -257,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn topics_that_would_harm_the_tree_are_not_kept() {
-        let store = RetainedStore::new(&Limits::default());
+        let store = store(Limits::default()).await;
         for topic in ["a/+", "#", &"/".repeat(60_000)] {
             set(&store, topic, "1").await;
         }

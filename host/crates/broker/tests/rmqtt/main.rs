@@ -4,6 +4,7 @@
 mod hostile;
 mod life;
 mod messages;
+mod persistent;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -179,7 +179,7 @@ pub(super) fn subscription_options(record: &SubscriptionRecord) -> SubscriptionO
 }
 
 /// A message as it is stored.
-pub(super) fn message_record(sender: &Sender, publish: &Publish) -> MessageRecord {
+pub(in crate::rmqtt) fn message_record(sender: &Sender, publish: &Publish) -> MessageRecord {
     MessageRecord {
         publisher: Publisher {
             kind: match sender.typ() {
@@ -214,7 +214,7 @@ pub(super) fn message_record(sender: &Sender, publish: &Publish) -> MessageRecor
 }
 
 /// A stored message as RMQTT has it.
-pub(super) fn message(record: &MessageRecord) -> (Sender, Publish) {
+pub(in crate::rmqtt) fn message(record: &MessageRecord) -> (Sender, Publish) {
     let publisher = &record.publisher;
     let key = ClientKey::new(
         publisher.node as NodeId,

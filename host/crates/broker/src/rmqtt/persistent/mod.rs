@@ -38,7 +38,7 @@ use ::rmqtt::types::{Id as ClientKey, Publish, Reason};
 use hookhost_sessions::Store;
 
 pub(super) use self::connection::sequence;
-pub(super) use self::convert::session_record;
+pub(super) use self::convert::{message, message_record, session_record};
 pub(super) use self::hooks::register;
 pub(super) use self::manager::Manager;
 pub(super) use self::routing::{Routing, concerns_sender};
