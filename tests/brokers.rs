@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hookhost_tests::Version;
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{Host, Setup, command};
 use hookhost_tests::sink::{Received, Sink};
+use hookhost_tests::{PATIENCE, Version};
 use serde_json::{Value, json};
 
 const V: Version = Version::V311;
@@ -531,4 +531,36 @@ async fn the_node_is_named_as_the_broker_names_it() {
         .env("EMQX_HOST", "10.0.0.5");
     life(setup.start().await, "t", "x").await;
     assert_eq!(sink.requests()[0].json()["node"], "broker@10.0.0.5");
+}
+
+#[tokio::test]
+async fn a_rule_of_emqx_5_republishes_a_message() {
+    let sink = Sink::start().await;
+    let text = r#"
+        connectors.http.c { url = "URL" }
+        actions.http.h { connector = c }
+        rule_engine.rules.first {
+          sql = "SELECT *, 'text/plain' as kind FROM \"raw/#\""
+          actions = [{
+            function = republish
+            args {
+              topic = "re/${clientid}", qos = 1, retain = false, payload = "${payload.t}"
+              mqtt_properties { "Content-Type" = "${kind}", "Message-Expiry-Interval" = 60 }
+            }
+          }]
+        }
+        rule_engine.rules.second {
+          sql = "SELECT topic, qos, payload, clientid, pub_props.'Content-Type' as kind, pub_props.'Message-Expiry-Interval' as expiry FROM \"re/#\""
+          actions = ["http:h"]
+        }
+    "#
+    .replace("URL", &sink.url("/"));
+    let host = Setup::new().webhook_file("cluster.hocon", &text).start().await;
+    let mut client = Client::connect(host.address, V, "c").await;
+    client.publish("raw/1", 1, r#"{"t": 21.5}"#).await;
+    let requests = sink.wait_for(1, PATIENCE).await;
+    assert_eq!(
+        requests[0].body,
+        r#"{"topic":"re/c","qos":1,"payload":"21.5","kind":"text/plain","expiry":60,"clientid":"first"}"#
+    );
 }

@@ -1,7 +1,5 @@
 //! Publishes the messages of modules through the engine, for delivery.
 
-use bytestring::ByteString;
-
 use hookhost_broker::{EngineHandle, HostMessage, NotRunning, PublishError};
 use hookhost_delivery::{Publication, PublishFailure, Publisher, Publishing};
 use hookhost_event::Origin;
@@ -18,7 +16,6 @@ impl EnginePublisher {
 impl Publisher for EnginePublisher {
     fn publish(&self, message: Publication) -> Publishing {
         let engine = self.0.clone();
-        let texts = |(name, value): (String, String)| (ByteString::from(name), ByteString::from(value));
         let message = HostMessage {
             sender: message.sender.into(),
             origin: Origin::Module,
@@ -26,7 +23,7 @@ impl Publisher for EnginePublisher {
             payload: message.payload,
             qos: message.qos,
             retain: message.retain,
-            user_properties: message.user_properties.into_iter().map(texts).collect(),
+            properties: message.properties,
             republishes: message.republishes,
         };
         Box::pin(async move {

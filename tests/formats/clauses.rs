@@ -3,6 +3,7 @@
 use hookhost_tests::host::Setup;
 use hookhost_tests::raw::Raw;
 use hookhost_tests::scene::Scene;
+use hookhost_tests::sink::Sink;
 use hookhost_tests::{PATIENCE, Version};
 
 /// A client id for each version.
@@ -77,4 +78,41 @@ async fn clauses_of_sql_choose_events_and_columns() {
     let hot = scene.sink.requests();
     let hot = hot.iter().find(|request| request.body.contains("31.5")).unwrap();
     assert_eq!(hot.header("x-temp"), Some("31.5 C"));
+}
+
+/// Functions such as regular expressions are in the larger build of the built-in module, which the host loads when a rule
+/// calls one.
+#[tokio::test]
+async fn a_reload_may_bring_large_functions() {
+    let sink = Sink::start().await;
+    let config = |select: &str| {
+        let url = sink.url("/");
+        format!(
+            "[webhook]\nformat = \"emqx5\"\nurls = [\"{url}\"]\n\
+             [[webhook.rule.message_publish]]\nselect = \"{select}\"\n"
+        )
+    };
+    let setup = Setup::new().config(&config("upper(topic) as t, format_date('second', 0, '%Y', 0) as y"));
+    let host = setup.start().await;
+    let mut client = Raw::client(host.address, Version::V5, "c").await;
+    for (number, (select, expected)) in [
+        ("", r#"{"y":"1970","t":"A/B"}"#),
+        (
+            "regex_replace(topic, '/(.)', '-$1') as t, sprintf('~p', qos) as q, jq('.a', payload) as j, md5('') as m",
+            r#"{"t":"a-b","q":"1","m":"d41d8cd98f00b204e9800998ecf8427e","j":[7]}"#,
+        ),
+        ("lower(topic) as t", r#"{"t":"a/b"}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if !select.is_empty() {
+            std::fs::write(host.dir().join("hookhost.toml"), config(select)).unwrap();
+            host.ask(&["modules", "rescan"]).await;
+        }
+        let id = u16::try_from(number + 1).unwrap();
+        client.publish(Version::V5, "a/b", id, br#"{"a":7}"#).await;
+        let requests = sink.wait_for(number + 1, PATIENCE).await;
+        assert_eq!(requests[number].body, expected);
+    }
 }

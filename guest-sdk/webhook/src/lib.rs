@@ -33,6 +33,7 @@
 
 mod batch;
 mod columns;
+mod decision_cache;
 mod encoding;
 mod event_fields;
 mod fields;

@@ -112,7 +112,7 @@ pub const THEMES: &[Theme] = &[
 ];
 
 /// The names of the functions that only a build with the feature `all-functions` has, sorted.
-pub const LARGE: &[&str] = &[
+pub const LARGE: [&str; 25] = [
     "bitand",
     "bitnot",
     "bitor",

@@ -1,6 +1,6 @@
 //! The page of the documentation about functions, made from the table.
 
-use super::{ELSEWHERE, THEMES};
+use super::{ELSEWHERE, LARGE, THEMES};
 
 const INTRODUCTION: &str = "\
 # Functions of the rule SQL
@@ -11,6 +11,15 @@ computes, compared with what EMQX and Erlang 25 answered. Names are case-sensiti
 A function that does not accept its arguments makes the rule fail for the event: nothing is sent, and the log says which
 function refused which arguments. A text is bytes, as in EMQX; functions that count or change characters refuse bytes that
 are not UTF-8.
+";
+
+const LARGE_FUNCTIONS: &str = "
+## Large functions
+
+Some functions need much code. They are in a larger build of the built-in module (3.1 MB instead of 1.0 MB), which hookhost
+loads if a rule calls one of them. It takes about three times as long to compile, once, and each instance needs 0.4 MB more
+memory. Events take the same time. These are:
+
 ";
 
 /// The whole page, in Markdown.
@@ -26,6 +35,9 @@ pub fn page() -> String {
             );
         }
     }
+    page += LARGE_FUNCTIONS;
+    page += &LARGE.map(|name| format!("`{name}`")).join(", ");
+    page.push('\n');
     page +=
         "\n## Not supported\n\nA rule with one of these functions sends nothing; `hookhost check` warns about it.\n\n";
     page += "| function | reason |\n| --- | --- |\n";

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use hookhost_event::{Client, Millis, Node, Origin};
+use hookhost_event::{Client, Millis, Node, Origin, Properties, Property};
 use hookhost_hooks::Bus;
 
 pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
@@ -112,8 +112,9 @@ pub struct HostMessage {
     pub qos: u8,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
-    /// User properties in order, names repeated as given. Subscribers of MQTT 5 get them.
-    pub user_properties: Vec<(ByteString, ByteString)>,
+    /// Properties, of which subscribers of MQTT 5 get those that a publisher can send and that do not belong to its
+    /// connection.
+    pub properties: Properties,
     /// See [`Message::republishes`](hookhost_event::Message::republishes). Only for [`Origin::Module`].
     pub republishes: u8,
 }
@@ -134,15 +135,18 @@ impl std::fmt::Debug for HostMessage {
 impl HostMessage {
     /// Whether its PUBLISH packet has at most `max_packet_size` bytes, and its texts have at most the 65,535 of MQTT.
     pub fn fits(&self, max_packet_size: u32) -> bool {
-        let is_text = |text: &ByteString| text.len() <= usize::from(u16::MAX);
-        let is_pair = |(name, value): &(ByteString, ByteString)| is_text(name) && is_text(value);
-        // A user property has an identifier and two lengths.
-        let properties = self
-            .user_properties
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 5);
-        let size = self.topic.len() + self.payload.len() + 16 + properties.sum::<usize>();
-        size <= max_packet_size as usize && is_text(&self.topic) && self.user_properties.iter().all(is_pair)
+        // A property has an identifier, and its texts have lengths.
+        let user = self.properties.user.iter();
+        let user = user.flat_map(|(name, value)| [name.len(), value.len()]);
+        let standard = self.properties.standard.iter().map(|property| match property {
+            Property::ContentType(text) | Property::ResponseTopic(text) => text.len(),
+            Property::CorrelationData(data) => data.len(),
+            _ => size_of::<u32>(),
+        });
+        let mut lengths: Vec<usize> = user.chain(standard).collect();
+        lengths.push(self.topic.len());
+        let size = self.payload.len() + 16 + lengths.iter().map(|length| length + 3).sum::<usize>();
+        size <= max_packet_size as usize && lengths.iter().all(|length| *length <= usize::from(u16::MAX))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Properties of MQTT 5 packets as `rmqtt-codec` reads them, in neutral words: the same for both engines.
 
+use std::num::NonZeroU32;
+
 use bytestring::ByteString;
 use rmqtt_codec::v5::{Connect, ConnectAck, Disconnect, LastWill, PublishProperties, QoS};
 
@@ -124,6 +126,28 @@ pub fn of_publish(properties: &PublishProperties) -> Option<Box<Properties>> {
         standard.push(Property::TopicAlias(alias.get()));
     }
     some(standard, properties.user_properties.clone())
+}
+
+/// The properties of a message of the host, for its subscribers; `None` if it has none.
+pub fn to_publish(properties: Properties) -> Option<PublishProperties> {
+    if properties == Properties::default() {
+        return None;
+    }
+    let mut publish = PublishProperties {
+        user_properties: properties.user,
+        ..PublishProperties::default()
+    };
+    for property in properties.standard {
+        match property {
+            Property::PayloadFormatIndicator(format) => publish.is_utf8_payload = format == 1,
+            Property::MessageExpiryInterval(seconds) => publish.message_expiry_interval = NonZeroU32::new(seconds),
+            Property::ContentType(kind) => publish.content_type = Some(kind),
+            Property::ResponseTopic(topic) => publish.response_topic = Some(topic),
+            Property::CorrelationData(data) => publish.correlation_data = Some(data),
+            _ => {}
+        }
+    }
+    Some(publish)
 }
 
 /// The properties of a will.

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hookhost_event::{ByteString, Pairs, Properties, Property};
 use serde_json::Value;
 
 use super::file::decode;
@@ -15,6 +16,19 @@ use super::retry::Outcome;
 /// How often a message may have been published by modules before: a message that a module publishes because of a message
 /// that a module published, and so on. Above it the request is dropped, because modules answer each other without end.
 pub const MAX_REPUBLISHES: u8 = 8;
+
+/// The parameters of an `mqtt:` URL.
+const PARAMETERS: [&str; 9] = [
+    "qos",
+    "retain",
+    "sender",
+    "user_properties",
+    "content_type",
+    "response_topic",
+    "correlation_data",
+    "message_expiry_interval",
+    "payload_format_indicator",
+];
 
 /// A message to publish.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +43,8 @@ pub struct Publication {
     pub qos: u8,
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
-    /// User properties in order; repeated names are sent repeatedly.
-    pub user_properties: Vec<(String, String)>,
+    /// Properties; repeated names of user properties are sent repeatedly.
+    pub properties: Properties,
     /// How many messages of modules led to it, itself included.
     pub republishes: u8,
 }
@@ -61,7 +75,7 @@ pub(super) struct MessageTarget {
     retain: bool,
     /// `None`: the name of the module.
     sender: Option<String>,
-    user_properties: Vec<(String, String)>,
+    properties: Properties,
 }
 
 impl MessageTarget {
@@ -73,6 +87,9 @@ impl MessageTarget {
     /// | `retain` | `true` or `false` | `false` |
     /// | `sender` | client id of the publisher in events | name of the module |
     /// | `user_properties` | a JSON object, or a list of `{"key": …, "value": …}` | none |
+    /// | `content_type`, `response_topic`, `correlation_data` | text | none |
+    /// | `message_expiry_interval` | seconds | none |
+    /// | `payload_format_indicator` | 0 or 1 | none |
     ///
     /// An empty value and `undefined`, which EMQX writes for a missing value, mean the default.
     ///
@@ -89,7 +106,7 @@ impl MessageTarget {
             qos: 0,
             retain: false,
             sender: None,
-            user_properties: Vec::new(),
+            properties: Properties::default(),
         };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             target.parameter(&name, &value)?;
@@ -99,8 +116,9 @@ impl MessageTarget {
 
     fn parameter(&mut self, name: &str, value: &str) -> Result<(), String> {
         let is_missing = matches!(value, "" | "undefined" | "null");
+        let text = || ByteString::from(value);
         match (name, value) {
-            ("qos" | "retain" | "sender" | "user_properties", _) if is_missing => {}
+            (name, _) if is_missing && PARAMETERS.contains(&name) => {}
             ("qos", "0" | "1" | "2") => self.qos = value.parse().unwrap_or_default(),
             ("qos", _) => return Err("`qos` of an mqtt: URL should be 0, 1 or 2".into()),
             ("retain", "true" | "1") => self.retain = true,
@@ -109,11 +127,33 @@ impl MessageTarget {
             ("sender", _) => self.sender = Some(value.to_owned()),
             ("user_properties", _) => {
                 let properties = serde_json::from_str(value).ok().and_then(|value| pairs(&value));
-                self.user_properties = properties.ok_or("`user_properties` of an mqtt: URL should be a JSON object")?;
+                self.properties.user = properties.ok_or("`user_properties` of an mqtt: URL should be a JSON object")?;
             }
-            _ => return Err("an mqtt: URL has the parameters qos, retain, sender and user_properties only".into()),
+            ("content_type", _) => self.standard(Property::ContentType(text())),
+            ("response_topic", _) => self.standard(Property::ResponseTopic(text())),
+            ("correlation_data", _) => self.standard(Property::CorrelationData(text().into_bytes())),
+            ("payload_format_indicator", "0") => self.standard(Property::PayloadFormatIndicator(0)),
+            ("payload_format_indicator", "1") => self.standard(Property::PayloadFormatIndicator(1)),
+            ("payload_format_indicator", _) => {
+                return Err("`payload_format_indicator` of an mqtt: URL should be 0 or 1".into());
+            }
+            ("message_expiry_interval", _) => {
+                let seconds = value.parse();
+                let wrong = |_| "`message_expiry_interval` of an mqtt: URL should be a number of seconds";
+                self.standard(Property::MessageExpiryInterval(seconds.map_err(wrong)?));
+            }
+            _ => {
+                return Err(format!(
+                    "an mqtt: URL has the parameters {} only",
+                    PARAMETERS.join(", ")
+                ));
+            }
         }
         Ok(())
+    }
+
+    fn standard(&mut self, property: Property) {
+        self.properties.standard.push(property);
     }
 
     /// Publishes a request of a module.
@@ -129,15 +169,18 @@ impl MessageTarget {
                 format!("modules have answered each other {MAX_REPUBLISHES} times; a rule matches what it publishes");
             return Outcome::Invalid(text);
         }
-        let mut user_properties = self.user_properties.clone();
-        user_properties.extend_from_slice(headers);
+        let mut properties = self.properties.clone();
+        let headers = headers.iter();
+        properties
+            .user
+            .extend(headers.map(|(name, value)| (name.as_str().into(), value.as_str().into())));
         let message = Publication {
             sender: self.sender.clone().unwrap_or_else(|| module.to_owned()),
             topic: self.topic.clone(),
             payload,
             qos: self.qos,
             retain: self.retain,
-            user_properties,
+            properties,
             republishes,
         };
         match self.publisher.publish(message).await {
@@ -149,10 +192,10 @@ impl MessageTarget {
 }
 
 /// User properties as EMQX writes them: an object, whose lists repeat a name, or a list of keys and values.
-fn pairs(value: &Value) -> Option<Vec<(String, String)>> {
+fn pairs(value: &Value) -> Option<Pairs> {
     let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::String(text) => Some(ByteString::from(text.as_str())),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string().into()),
         _ => None,
     };
     let mut pairs = Vec::new();
@@ -161,7 +204,7 @@ fn pairs(value: &Value) -> Option<Vec<(String, String)>> {
             for (name, value) in object {
                 let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
                 for value in values {
-                    pairs.push((name.clone(), text(value)?));
+                    pairs.push((name.as_str().into(), text(value)?));
                 }
             }
         }
@@ -217,9 +260,9 @@ mod tests {
 
     #[test]
     fn urls_say_how_a_message_is_published() {
-        let pairs = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        let pairs = |list: &[(&str, &str)]| -> Pairs {
             list.iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .map(|(name, value)| ((*name).into(), (*value).into()))
                 .collect()
         };
         for (rest, topic, qos, retain, sender, properties) in [
@@ -271,7 +314,10 @@ mod tests {
                 payload: Bytes::from_static(b"x"),
                 qos,
                 retain,
-                user_properties: pairs(properties),
+                properties: Properties {
+                    standard: Vec::new(),
+                    user: pairs(properties),
+                },
                 republishes: 1,
             };
             assert_eq!(
@@ -283,8 +329,35 @@ mod tests {
     }
 
     #[test]
+    fn urls_have_properties() {
+        let rest = "a?content_type=text%2Fplain&response_topic=re/1&correlation_data=%C3%A9&message_expiry_interval=60\
+                    &payload_format_indicator=1";
+        let expected = [
+            Property::ContentType("text/plain".into()),
+            Property::ResponseTopic("re/1".into()),
+            Property::CorrelationData(Bytes::from_static("é".as_bytes())),
+            Property::MessageExpiryInterval(60),
+            Property::PayloadFormatIndicator(1),
+        ];
+        assert_eq!(attempt(rest, &[], 1).unwrap().1.unwrap().properties.standard, expected);
+        let missing = "a?content_type=undefined&message_expiry_interval=";
+        assert_eq!(
+            attempt(missing, &[], 1).unwrap().1.unwrap().properties,
+            Properties::default()
+        );
+    }
+
+    #[test]
     fn invalid_urls_say_why() {
         for (rest, error) in [
+            (
+                "a?message_expiry_interval=1m",
+                "`message_expiry_interval` of an mqtt: URL should be a number of seconds",
+            ),
+            (
+                "a?payload_format_indicator=2",
+                "`payload_format_indicator` of an mqtt: URL should be 0 or 1",
+            ),
             ("a%2", "`%` in an mqtt: URL needs two hex digits after it"),
             ("a%ff", "the topic of an mqtt: URL is not UTF-8"),
             ("a?qos=3", "`qos` of an mqtt: URL should be 0, 1 or 2"),
@@ -295,7 +368,8 @@ mod tests {
             ),
             (
                 "a?qs=1",
-                "an mqtt: URL has the parameters qos, retain, sender and user_properties only",
+                "an mqtt: URL has the parameters qos, retain, sender, user_properties, content_type, response_topic, \
+                 correlation_data, message_expiry_interval, payload_format_indicator only",
             ),
         ] {
             assert_eq!(attempt(rest, &[], 1), Err(error.to_owned()), "{rest}");

@@ -14,7 +14,7 @@ use super::shared::Shared;
 use super::stream::UpstreamStream;
 use super::wire::{NoPacket, read_packet};
 use hookhost_broker::{HostMessage, PublishError};
-use hookhost_event::{Client, Message, Origin, Properties};
+use hookhost_event::{Client, Message, Origin, Properties, Property};
 
 /// The longest answer.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
@@ -37,8 +37,12 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
     if matches!(message.origin, Origin::Client | Origin::Will) {
         return Err(PublishError::Origin);
     }
-    // Only MQTT 5 has user properties, and not every upstream has MQTT 5.
-    let version = if message.user_properties.is_empty() { 4 } else { 5 };
+    // Only MQTT 5 has properties, and not every upstream has MQTT 5.
+    let version = if message.properties == Properties::default() {
+        4
+    } else {
+        5
+    };
     let limit = shared.settings.connect_timeout;
     for place in shared.upstreams.order() {
         let Ok(Ok(mut upstream)) = timeout(limit, connect(shared, place, version)).await else {
@@ -60,12 +64,7 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
             dup: false,
             packet_id: None,
             received_at: shared.now(),
-            properties: (version == 5).then(|| {
-                Box::new(Properties {
-                    standard: Vec::new(),
-                    user: message.user_properties.clone(),
-                })
-            }),
+            properties: (version == 5).then(|| Box::new(message.properties.clone())),
             republishes: message.republishes,
         };
         let mut emitter = Emitter::new(shared);
@@ -97,6 +96,39 @@ async fn connect(shared: &Shared, place: usize, version: u8) -> io::Result<Box<d
     }
 }
 
+/// The properties of PUBLISH, without their length.
+fn encoded(properties: &Properties) -> Vec<u8> {
+    let mut out = Vec::new();
+    for property in &properties.standard {
+        match property {
+            Property::PayloadFormatIndicator(format) => out.extend([0x01, *format]),
+            Property::MessageExpiryInterval(seconds) => {
+                out.push(0x02);
+                out.extend(seconds.to_be_bytes());
+            }
+            Property::ContentType(kind) => {
+                out.push(0x03);
+                text(&mut out, kind.as_bytes());
+            }
+            Property::ResponseTopic(topic) => {
+                out.push(0x08);
+                text(&mut out, topic.as_bytes());
+            }
+            Property::CorrelationData(data) => {
+                out.push(0x09);
+                text(&mut out, data);
+            }
+            _ => {}
+        }
+    }
+    for (name, value) in &properties.user {
+        out.push(USER_PROPERTY);
+        text(&mut out, name.as_bytes());
+        text(&mut out, value.as_bytes());
+    }
+    out
+}
+
 /// Sends PUBLISH and whatever its QoS demands, then DISCONNECT.
 async fn send_publish(upstream: &mut dyn UpstreamStream, message: &HostMessage, version: u8) -> io::Result<()> {
     let mut body = Vec::with_capacity(message.topic.len() + message.payload.len() + 4);
@@ -105,12 +137,7 @@ async fn send_publish(upstream: &mut dyn UpstreamStream, message: &HostMessage, 
         body.extend(PACKET_ID);
     }
     if version == 5 {
-        let mut properties = Vec::new();
-        for (name, value) in &message.user_properties {
-            properties.push(USER_PROPERTY);
-            text(&mut properties, name.as_bytes());
-            text(&mut properties, value.as_bytes());
-        }
+        let mut properties = encoded(&message.properties);
         variable_length(&mut body, properties.len());
         body.append(&mut properties);
     }

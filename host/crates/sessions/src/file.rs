@@ -104,7 +104,9 @@ impl File {
             for row in read.open_table(SUBSCRIPTIONS)?.iter()? {
                 let (key, value) = row?;
                 let (session, filter) = key.value();
-                let Some(session) = sessions.get_mut(&session) else { continue };
+                let Some(session) = sessions.get_mut(&session) else {
+                    continue;
+                };
                 match decode::<SubscriptionRecord>(value.value()) {
                     Some(record) => session.subscriptions.push((ByteString::from(filter), record)),
                     None => contents.damaged += 1,
@@ -115,7 +117,9 @@ impl File {
             for row in read.open_table(DELIVERIES)?.iter()? {
                 let (key, value) = row?;
                 let (session, sequence) = key.value();
-                let Some(session) = sessions.get_mut(&session) else { continue };
+                let Some(session) = sessions.get_mut(&session) else {
+                    continue;
+                };
                 let Some((record, number)) = decode::<(DeliveryRecord, u64)>(value.value()) else {
                     contents.damaged += 1;
                     continue;

@@ -356,7 +356,13 @@ async fn submitted_changes_are_on_the_disk_when_their_commit_has_finished() {
     changes.enqueue(first, 5, &delivery(DeliveryState::Waiting), stored);
     store.submit(changes).finished().await;
     store.last_commit().finished().await;
-    assert_eq!(store.counters(), StoreCounters { commits: 1, failures: 0 });
+    assert_eq!(
+        store.counters(),
+        StoreCounters {
+            commits: 1,
+            failures: 0
+        }
+    );
     let mut changes = Changes::default();
     changes.retain(&message("r", "x"));
     drop(store.submit(changes));

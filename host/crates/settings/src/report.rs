@@ -8,6 +8,11 @@ use std::cell::RefCell;
 use super::suggestion::suggestion;
 use super::{Place, Problem, variables};
 
+/// How the text about an unknown key begins if it is a mistake.
+const UNKNOWN: &str = "unknown key";
+/// How it begins if the key is ignored.
+const UNKNOWN_AND_IGNORED: &str = "unknown key, ignored";
+
 /// What an unknown key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownKeys {
@@ -51,7 +56,10 @@ impl Findings {
     /// The same findings for a user who accepts no guess: items that are left out and unknown keys are problems.
     pub fn strict(mut self) -> Findings {
         self.problems.append(&mut self.left_out);
-        self.problems.append(&mut self.unknown);
+        self.problems.extend(self.unknown.drain(..).map(|problem| Problem {
+            text: problem.text.replacen(UNKNOWN_AND_IGNORED, UNKNOWN, 1),
+            ..problem
+        }));
         self
     }
 
@@ -163,7 +171,7 @@ impl Report {
     /// Adds a name that is none of the known ones and is ignored.
     pub fn unknown_name(&self, place: &Place, name: &str, known: &[&str]) {
         let suggestion = suggestion(name, known, str::to_owned);
-        let problem = place.problem(format!("unknown key, ignored; {suggestion}"));
+        let problem = place.problem(format!("{UNKNOWN_AND_IGNORED}; {suggestion}"));
         self.findings.borrow_mut().unknown.push(problem);
     }
 
@@ -192,7 +200,7 @@ impl Report {
             });
             findings
                 .problems
-                .push(place.problem(format!("unknown key; {suggestion}")));
+                .push(place.problem(format!("{UNKNOWN}; {suggestion}")));
         }
         findings
     }
@@ -221,12 +229,13 @@ mod tests {
         let expected = Findings {
             left_out: vec![place("bad").problem("is wrong")],
             warnings: vec![place("bad").problem("is odd")],
-            unknown: vec![unknown.clone()],
+            unknown: vec![unknown],
             ..Findings::default()
         };
         assert_eq!(findings, expected);
         let strict = findings.strict();
-        assert_eq!(strict.problems, [place("bad").problem("is wrong"), unknown]);
+        let refused = place("colour").problem("unknown key; known are size");
+        assert_eq!(strict.problems, [place("bad").problem("is wrong"), refused]);
         assert_eq!(
             (strict.left_out.len(), strict.unknown.len(), strict.warnings.len()),
             (0, 0, 1)

@@ -65,14 +65,15 @@ pub fn merge(weaker: &mut Table, stronger: Table, is_whole: &dyn Fn(&str) -> boo
 
 fn merge_below(weaker: &mut Table, stronger: Table, path: &str, is_whole: &dyn Fn(&str) -> bool) {
     for (name, setting) in stronger {
-        let ignores_case = setting.place.source == Source::Environment && !weaker.contains_key(&name);
-        let same = |known: &&String| ignores_case && known.eq_ignore_ascii_case(&name);
-        let name = weaker
-            .keys()
-            .filter(|_| ignores_case)
-            .find(same)
-            .cloned()
-            .unwrap_or(name);
+        // Variables have names in upper case.
+        let is_other_case = setting.place.source == Source::Environment && !weaker.contains_key(&name);
+        let same = |known: &&String| known.eq_ignore_ascii_case(&name);
+        let known = if is_other_case {
+            weaker.keys().find(same).cloned()
+        } else {
+            None
+        };
+        let name = known.unwrap_or(name);
         let path = join(path, &name);
         let setting = match weaker.remove(&name) {
             Some(known) if !is_whole(&path) => merged(known, setting, &path, is_whole),

@@ -103,6 +103,8 @@ fn permissions() {
             client: c1(),
             access,
             topic: "t/1".into(),
+            qos: 1,
+            retain: false,
             allowed,
             source: "default".into(),
         })

@@ -24,11 +24,11 @@ use ::rmqtt::types::{
 
 use super::handler::EventSource;
 use super::reason::drop_reason;
+use super::subscriptions::AccessRequest;
 use super::{oversize, peers, translate};
 use hookhost_contract::Completion;
 use hookhost_event::{
-    Access, Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property,
-    TopicFilter,
+    Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property, TopicFilter,
 };
 use hookhost_hooks::Recipients;
 
@@ -108,7 +108,7 @@ impl EventSource {
         }
         if is_will(sender) {
             // RMQTT publishes a will without asking.
-            self.authorized(&sender.id, Access::Publish, &publish.topic, true, false)
+            self.authorized(&sender.id, AccessRequest::of_publish(publish), true, false)
                 .await;
         }
         let excluded = if may_exclude {
@@ -304,7 +304,8 @@ impl Handler for AuthorizationHandler {
         }
         if source.emitter.wants(&[Hook::ClientAuthorized], Some(&publish.topic)) {
             // Boxed, because this runs for every publish, and its future would be ten times as large.
-            Box::pin(source.authorized(&session.id, Access::Publish, &publish.topic, allowed, judged)).await;
+            let request = AccessRequest::of_publish(publish);
+            Box::pin(source.authorized(&session.id, request, allowed, judged)).await;
         }
         (true, acc)
     }

@@ -45,7 +45,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use ::rmqtt::codec::types::QoS;
-use ::rmqtt::codec::v5::PublishProperties;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::server::MqttServer;
 use ::rmqtt::session::SessionState;
@@ -59,7 +58,7 @@ use self::peers::ClientTable;
 use self::persistent::PersistentSessions;
 use self::retained::RetainedStore;
 use self::translate::{ListenerInfo, module_listener};
-use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
+use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError, properties};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
 use hookhost_sessions::{Contents, Store};
@@ -144,7 +143,12 @@ impl Broker {
                     address,
                     limits: limits.clone(),
                 };
-                let source = Arc::new(EventSource::new(engine.clone(), bus, listening, Arc::clone(&persistent)));
+                let source = Arc::new(EventSource::new(
+                    engine.clone(),
+                    bus,
+                    listening,
+                    Arc::clone(&persistent),
+                ));
                 source.register(&engine).await;
                 Some(source)
             }
@@ -255,10 +259,7 @@ impl Engine for Broker {
             topic: message.topic,
             packet_id: None,
             payload: message.payload,
-            properties: (!message.user_properties.is_empty()).then(|| PublishProperties {
-                user_properties: message.user_properties,
-                ..PublishProperties::default()
-            }),
+            properties: properties::to_publish(message.properties),
         })
         .create_time(::rmqtt::utils::timestamp_millis());
         let hooks = self.engine.extends.hook_mgr();
@@ -338,7 +339,11 @@ async fn restore(
     source: Option<&EventSource>,
     contents: Contents,
 ) -> Result<(), StartError> {
-    let Some(listener) = engine.listen_cfgs.get(&LISTENER_ID).map(|listener| listener.value().clone()) else {
+    let Some(listener) = engine
+        .listen_cfgs
+        .get(&LISTENER_ID)
+        .map(|listener| listener.value().clone())
+    else {
         return Ok(());
     };
     let count = contents.sessions.len();

@@ -98,7 +98,9 @@ impl ClientTable {
     /// Emits that a message is queued for a client that is not connected.
     async fn queued(&self, client_id: &ByteString, sender: &Sender, copy: &Publish, group: Option<&ByteString>) {
         let any = ClientKey::from(self.engine.node.id(), client_id.clone());
-        let Some(session) = self.inner.entry(any).session() else { return };
+        let Some(session) = self.inner.entry(any).session() else {
+            return;
+        };
         let mut copy = copy.clone();
         copy.target_clientid = group.cloned();
         let hook = self.engine.extends.hook_mgr().hook(session);

@@ -10,11 +10,30 @@ use std::sync::atomic::Ordering;
 use bytestring::ByteString;
 
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{Id as ClientKey, Subscribe, SubscribeAclResult, Unsubscribe};
+use ::rmqtt::types::{Id as ClientKey, Publish, Subscribe, SubscribeAclResult, Unsubscribe};
 
 use super::handler::EventSource;
 use super::translate;
 use hookhost_event::{Access, Authorization, Detail, Hook, OtherEvent};
+
+/// What a client asks permission for.
+pub(super) struct AccessRequest<'a> {
+    pub(super) access: Access,
+    pub(super) topic: &'a ByteString,
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+}
+
+impl<'a> AccessRequest<'a> {
+    pub(super) fn of_publish(publish: &'a Publish) -> AccessRequest<'a> {
+        AccessRequest {
+            access: Access::Publish,
+            topic: &publish.topic,
+            qos: publish.qos.value(),
+            retain: publish.retain,
+        }
+    }
+}
 
 impl EventSource {
     pub(super) async fn subscribe(&self, session: &RmqttSession, subscribe: &Subscribe) {
@@ -46,14 +65,14 @@ impl EventSource {
     ) {
         let filter = subscribe.topic_filter.as_ref();
         let refused = decision.filter(|decision| decision.failure());
-        self.authorized(
-            &session.id,
-            Access::Subscribe,
-            &subscribe.topic_filter,
-            refused.is_none(),
-            decision.is_some(),
-        )
-        .await;
+        let request = AccessRequest {
+            access: Access::Subscribe,
+            topic: &subscribe.topic_filter,
+            qos: subscribe.opts.qos_value(),
+            retain: false,
+        };
+        self.authorized(&session.id, request, refused.is_none(), decision.is_some())
+            .await;
         if !self.emitter.interested(Hook::ClientSubscribe, Some(filter)).is_empty() {
             let code = refused.map_or(subscribe.opts.qos_value(), |refused| u8::from(refused.ack_reason));
             self.subscription(Hook::ClientSubscribe, session, subscribe, code).await;
@@ -78,14 +97,13 @@ impl EventSource {
     }
 
     /// Emits the decision of authorisation; `judged`: a handler made it, rather than the default.
-    pub(super) async fn authorized(
-        &self,
-        key: &ClientKey,
-        access: Access,
-        topic: &ByteString,
-        allowed: bool,
-        judged: bool,
-    ) {
+    pub(super) async fn authorized(&self, key: &ClientKey, request: AccessRequest<'_>, allowed: bool, judged: bool) {
+        let AccessRequest {
+            access,
+            topic,
+            qos,
+            retain,
+        } = request;
         let to = self.emitter.interested(Hook::ClientAuthorized, Some(topic));
         if to.is_empty() {
             return;
@@ -95,6 +113,8 @@ impl EventSource {
             client: translate::client(key, version),
             access,
             topic: topic.clone(),
+            qos,
+            retain,
             allowed,
             source: ByteString::from_static(if judged { "rmqtt" } else { "default" }),
         };

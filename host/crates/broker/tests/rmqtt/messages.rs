@@ -3,7 +3,7 @@
 use super::client::{clean, packet, persistent, text};
 use super::*;
 use hookhost_broker::{HostMessage, PublishError};
-use hookhost_event::{Id, Origin, Property};
+use hookhost_event::{Id, Origin, Properties, Property};
 
 /// Id, QoS as published and packet identifier of every event about a message.
 fn ids(events: &[Arc<Event>]) -> Vec<(Hook, Id)> {
@@ -530,7 +530,7 @@ async fn the_host_publishes_too() {
         payload: "x".into(),
         qos: 1,
         retain: true,
-        user_properties: Vec::new(),
+        properties: Properties::default(),
         republishes: 0,
     };
     for (origin, name) in [

@@ -194,6 +194,8 @@ impl Publishes {
                         client: state.client(),
                         access: Access::Publish,
                         topic: message.topic.clone(),
+                        qos: message.qos,
+                        retain: message.retain,
                         allowed: false,
                         source: ByteString::from_static("upstream"),
                     })

@@ -171,7 +171,7 @@ async fn an_administrator_can_ask_and_disconnect() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_host_publishes_too() {
     use hookhost_broker::{HostMessage, PublishError};
-    use hookhost_event::Origin;
+    use hookhost_event::{Origin, Properties};
     let pair = Pair::start().await;
     let mut s = clean(4, "s").join(pair.address()).await;
     s.subscribe("t", 2).await;
@@ -182,7 +182,7 @@ async fn the_host_publishes_too() {
         payload: "x".into(),
         qos,
         retain: false,
-        user_properties: Vec::new(),
+        properties: Properties::default(),
         republishes: 0,
     };
     for qos in [0, 1, 2] {

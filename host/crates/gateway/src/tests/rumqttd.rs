@@ -427,7 +427,7 @@ async fn nobody_gets_in_past_the_gateway() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_host_publishes_to_it() {
     use hookhost_broker::HostMessage;
-    use hookhost_event::Origin;
+    use hookhost_event::{Origin, Properties};
     let host = host().await;
     let mut s = clean(4, "s").join(host.address()).await;
     s.subscribe("ключ", 2).await;
@@ -439,7 +439,7 @@ async fn the_host_publishes_to_it() {
             payload: "x".into(),
             qos,
             retain: false,
-            user_properties: Vec::new(),
+            properties: Properties::default(),
             republishes: 0,
         };
         host.running.publish(message).await.unwrap();

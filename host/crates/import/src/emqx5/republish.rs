@@ -4,10 +4,19 @@
 //! properties are those of the columns `qos`, `retain`, `payload` and `user_properties` unless `args` says otherwise, and
 //! an empty payload stands for all columns.
 
-use hookhost_settings::{Place, Report, Section, Setting, Value};
+use hookhost_settings::{Place, Report, Section, Setting};
 
 use super::super::canonical::Rule;
 use super::super::checks::text;
+
+/// The properties that a message can have, and the parameters of the URL for them.
+const PROPERTIES: [(&str, &str); 5] = [
+    ("Payload-Format-Indicator", "payload_format_indicator"),
+    ("Message-Expiry-Interval", "message_expiry_interval"),
+    ("Content-Type", "content_type"),
+    ("Response-Topic", "response_topic"),
+    ("Correlation-Data", "correlation_data"),
+];
 
 /// The part of a rule that the action gives. `None` if it has a mistake, which is reported.
 pub(super) fn rule(report: &Report, id: &str, place: &Place, action: &Setting) -> Option<Rule> {
@@ -29,13 +38,10 @@ fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
     };
     let (topic, qos, retain) = (given("topic"), given("qos"), given("retain"));
     let (payload, user_properties) = (given("payload"), given("user_properties"));
-    let properties = args.take("mqtt_properties");
-    if let Some(setting) = properties.filter(|setting| !is_empty(setting)) {
-        report.warning(
-            &setting.place,
-            "is ignored: a message of hookhost has user properties only",
-        );
-    }
+    let properties = args
+        .section_if_given("mqtt_properties")
+        .map(properties)
+        .unwrap_or_default();
     args.ignore(&[("direct_dispatch", "a message always goes through the broker")]);
     let Some(topic) = topic.filter(|topic| !topic.is_empty()) else {
         report.problem(args.place(), "needs a topic");
@@ -59,6 +65,7 @@ fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
     ];
     let parameters: Vec<String> = parameters
         .iter()
+        .chain(&properties)
         .map(|(name, value)| format!("{name}={}", encoded(value)))
         .collect();
     let mut rule = Rule::new(place.clone(), "");
@@ -68,14 +75,16 @@ fn read(id: &str, place: &Place, mut args: Section<'_>) -> Option<Rule> {
     Some(rule)
 }
 
-fn is_empty(setting: &Setting) -> bool {
-    match &setting.value {
-        Value::Table(table) => table.is_empty(),
-        _ => setting.is_empty(),
-    }
+/// `mqtt_properties` as parameters of the URL.
+fn properties(mut given: Section<'_>) -> Vec<(&'static str, String)> {
+    let report = given.report();
+    let known = PROPERTIES.iter().filter_map(|(name, parameter)| {
+        let (_, value) = text(report, given.take(name)?)?;
+        Some((*parameter, value))
+    });
+    known.collect()
 }
 
-/// A text with its placeholders, percent-encoded outside of them.
 /// Whether the text is empty or one placeholder of EMQX.
 fn is_column(text: &str) -> bool {
     let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
@@ -86,6 +95,7 @@ fn is_column(text: &str) -> bool {
     text.is_empty() || name.is_some_and(is_name)
 }
 
+/// A text with its placeholders, percent-encoded outside of them.
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

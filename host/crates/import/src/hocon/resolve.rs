@@ -10,8 +10,8 @@ use super::super::includes::At;
 use super::DEPTH;
 use super::raw::{Fields, Item, Raw};
 
-/// Values of one document with all substitutions resolved. A real file has about one for each line.
-const VALUES: usize = 200_000;
+/// Values that substitutions may make. Values that are written out are bounded by the size of the file.
+const SUBSTITUTED_VALUES: usize = 200_000;
 /// Bytes of text that joining and substitution may make.
 const BYTES: usize = 16 << 20;
 
@@ -29,6 +29,7 @@ pub(super) fn document(
         variable,
         active: Vec::new(),
         below: Vec::new(),
+        substituting: 0,
         values: 0,
         bytes: 0,
         depth: 0,
@@ -54,6 +55,9 @@ struct Resolution<'a> {
     active: Vec<&'a [String]>,
     /// Keys being resolved, and what each held before: a value that refers to its own key means that.
     below: Vec<(Vec<String>, &'a Item)>,
+    /// How many substitutions are being resolved inside each other.
+    substituting: usize,
+    /// Values that substitutions have made.
     values: usize,
     bytes: usize,
     depth: usize,
@@ -84,8 +88,8 @@ impl<'a> Resolution<'a> {
         if self.full {
             return None;
         }
-        self.values += 1;
-        if self.values > VALUES || self.bytes > BYTES || self.depth > 4 * DEPTH {
+        self.values += usize::from(self.substituting > 0);
+        if self.values > SUBSTITUTED_VALUES || self.bytes > BYTES || self.depth > 4 * DEPTH {
             self.full = true;
             self.errors.push((at, "substitutions make this too large".to_owned()));
             return None;
@@ -123,7 +127,12 @@ impl<'a> Resolution<'a> {
                 path: target,
                 base,
                 optional,
-            } => self.substitution(item.at, target, *base, *optional, path)?,
+            } => {
+                self.substituting += 1;
+                let value = self.substitution(item.at, target, *base, *optional, path);
+                self.substituting -= 1;
+                value?
+            }
             Raw::Joined(items) => self.joined(item.at, items, path)?,
             Raw::Over(below, above) => {
                 self.below.push((path.clone(), below));

@@ -267,6 +267,13 @@ fn what_would_be_deep_or_huge_is_refused() {
 }
 
 #[test]
+fn a_long_file_is_read() {
+    let text: String = (0..250_000).map(|at| format!("a{at} = {at}\n")).collect();
+    let read = read(&text);
+    assert_eq!((read.errors, read.table.len()), (Vec::new(), 250_000));
+}
+
+#[test]
 fn values_of_variables() {
     let cases = [
         ("15s", None),

@@ -134,16 +134,14 @@ fn republish_says_what_is_published() {
         (rule, problems, warnings),
         ((json!(url), json!("${payload.t}")), vec![], vec![])
     );
-    let (rule, _, warnings) =
-        republished("topic = a, payload = \"\", mqtt_properties { \"Content-Type\" = x }, direct_dispatch = false");
-    assert_eq!(rule.1, Json::Null, "all columns");
-    assert_eq!(
-        warnings,
-        [
-            "f:1: rule_engine.rules.r.actions[0].args.mqtt_properties: is ignored: a message of hookhost has user properties only",
-            "f:1: direct_dispatch: has no meaning in hookhost",
-        ]
+    let (rule, _, warnings) = republished(
+        "topic = a, payload = \"\", direct_dispatch = false, \
+         mqtt_properties { \"Content-Type\" = \"text/${payload.kind}\", \"Message-Expiry-Interval\" = 60 }",
     );
+    let url = "mqtt:a?qos=${qos}&retain=${retain}&user_properties=${user_properties}&message_expiry_interval=60\
+               &content_type=text/${payload.kind}";
+    assert_eq!(rule, (json!(url), Json::Null), "all columns are the payload");
+    assert_eq!(warnings, ["f:1: direct_dispatch: has no meaning in hookhost"]);
     let (_, problems, _) = republished("qos = 1");
     assert_eq!(problems, ["f:1: rule_engine.rules.r.actions[0].args: needs a topic"]);
     let (_, problems, _) = republished("topic = a, user_properties = \"${pub_props.'User-Property'}\"");

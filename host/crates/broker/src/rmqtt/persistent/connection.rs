@@ -97,12 +97,7 @@ impl Drop for CopyTicket {
 }
 
 /// Gives a copy its ticket.
-pub(super) fn give_ticket(
-    copy: &mut Publish,
-    connection: &Arc<Connection>,
-    sequence: u64,
-    group: Option<&ByteString>,
-) {
+pub(super) fn give_ticket(copy: &mut Publish, connection: &Arc<Connection>, sequence: u64, group: Option<&ByteString>) {
     let ticket = CopyTicket {
         connection: Arc::clone(connection),
         sequence,

@@ -279,7 +279,11 @@ pub(super) fn copy(message: &Publish, delivery: &DeliveryRecord) -> Publish {
     let mut copy = message.clone();
     copy.qos = qos(delivery.qos);
     copy.retain = delivery.retain;
-    let ids: Vec<NonZeroU32> = delivery.subscription_ids.iter().filter_map(|id| NonZeroU32::new(*id)).collect();
+    let ids: Vec<NonZeroU32> = delivery
+        .subscription_ids
+        .iter()
+        .filter_map(|id| NonZeroU32::new(*id))
+        .collect();
     if !ids.is_empty() {
         copy.properties
             .get_or_insert_with(PublishProperties::default)
@@ -325,7 +329,10 @@ mod tests {
         let record = message_record(&Sender::from_lastwill(key.clone()), &publish);
         let (sender, again) = message(&record);
         assert_eq!(message_record(&sender, &again), record);
-        assert_eq!((&again.inner, again.create_time, again.delay_interval), (&publish.inner, Some(7), Some(9)));
+        assert_eq!(
+            (&again.inner, again.create_time, again.delay_interval),
+            (&publish.inner, Some(7), Some(9))
+        );
         assert_eq!(sender.username, key.username);
         let delivery = DeliveryRecord {
             qos: 1,
@@ -337,7 +344,10 @@ mod tests {
         };
         let copy = copy(&again, &delivery);
         let group = Some("g".into());
-        assert_eq!(delivery_record(&copy, group.as_ref(), DeliveryState::Waiting, None), delivery);
+        assert_eq!(
+            delivery_record(&copy, group.as_ref(), DeliveryState::Waiting, None),
+            delivery
+        );
         assert_eq!((copy.qos, copy.retain), (QoS::AtLeastOnce, false));
     }
 

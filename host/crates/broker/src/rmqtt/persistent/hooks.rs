@@ -26,11 +26,7 @@ const PRIORITY: u32 = 1;
 /// Registers the hooks that are always needed.
 pub(in crate::rmqtt) async fn register(sessions: &Arc<PersistentSessions>, engine: &ServerContext) {
     let hooks = engine.extends.hook_mgr().register();
-    for kind in [
-        Type::ClientDisconnected,
-        Type::SessionTerminated,
-        Type::MessageDropped,
-    ] {
+    for kind in [Type::ClientDisconnected, Type::SessionTerminated, Type::MessageDropped] {
         let handler = Box::new(SessionHandler(Arc::downgrade(sessions)));
         hooks.add_priority(kind, PRIORITY, handler).await;
     }
@@ -64,12 +60,16 @@ impl Handler for SessionHandler {
         match parameter {
             Parameter::ClientDisconnected(session, _) => disconnected(&sessions, session).await,
             Parameter::SessionTerminated(session, reason) => {
-                let is_current = sessions.get(&session.id.client_id).is_some_and(|known| known.has_key(&session.id));
+                let is_current = sessions
+                    .get(&session.id.client_id)
+                    .is_some_and(|known| known.has_key(&session.id));
                 if is_current {
                     let dropped = sessions.end(&session.id.client_id);
                     let hooks = sessions.engine.extends.hook_mgr();
                     for Dropped { receiver, sender, copy } in dropped {
-                        hooks.message_dropped(Some(receiver), sender, copy, reason.clone()).await;
+                        hooks
+                            .message_dropped(Some(receiver), sender, copy, reason.clone())
+                            .await;
                     }
                 }
             }
@@ -136,7 +136,10 @@ impl Handler for ExactHandler {
         let Some(sequence) = sequence(publish) else {
             return (true, acc);
         };
-        let session = self.0.upgrade().and_then(|sessions| sessions.get(&receiver.id.client_id));
+        let session = self
+            .0
+            .upgrade()
+            .and_then(|sessions| sessions.get(&receiver.id.client_id));
         let Some(session) = session else { return (true, acc) };
         if is_acked {
             session.acknowledged(sequence);
@@ -159,7 +162,9 @@ impl Handler for ExactHandler {
 
 /// A QoS 1 message with a packet id below those of QoS 2, if it has one of them.
 async fn other_id(session: &RmqttSession, publish: &Publish) -> Option<Publish> {
-    let id = publish.packet_id.filter(|id| id.get() >= FIRST_EXACT_ID && !publish.dup)?;
+    let id = publish
+        .packet_id
+        .filter(|id| id.get() >= FIRST_EXACT_ID && !publish.dup)?;
     let window = session.out_inflight().read().await;
     let ids = (id.get() - FIRST_EXACT_ID + 1..FIRST_EXACT_ID).chain(1..FIRST_EXACT_ID);
     let free = ids.into_iter().find(|id| !window.exist(id))?;

@@ -49,8 +49,7 @@ impl SessionManager for Manager {
             let size = fitter.max_inflight();
             let connection = self.0.get_or_insert(&key).prepare(size);
             // Without intervals: messages are sent again after a reconnect only, as MQTT 5 demands.
-            *window.write().await =
-                OutInflight::new(size.get().into(), 0, 0).on_pop(move || connection.note_removal());
+            *window.write().await = OutInflight::new(size.get().into(), 0, 0).on_pop(move || connection.note_removal());
         }
         Ok(Arc::new(DefaultSession::new(
             key,

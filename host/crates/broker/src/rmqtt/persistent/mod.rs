@@ -180,10 +180,7 @@ impl PersistentSessions {
                 "sessions.queued_bytes",
                 self.shared.bytes.load(Ordering::Relaxed) as u64,
             ),
-            (
-                "sessions.dropped_messages",
-                self.shared.dropped.load(Ordering::Relaxed),
-            ),
+            ("sessions.dropped_messages", self.shared.dropped.load(Ordering::Relaxed)),
         ];
         if let Some(store) = self.store() {
             let of_store = store.counters();

@@ -78,7 +78,10 @@ mod tests {
             assert_eq!(publishes.is_repeated(packet_id, fingerprint, connection), repeated);
         }
         assert_eq!(publishes.note(7, 2, 2), None);
-        assert!(!publishes.is_repeated(7, 1, 3), "the id was used for another message since");
+        assert!(
+            !publishes.is_repeated(7, 1, 3),
+            "the id was used for another message since"
+        );
         assert_eq!(publishes.note(8, 3, 2), None);
         assert_eq!(publishes.note(9, 4, 2), Some(7));
     }

@@ -223,9 +223,8 @@ impl<M> DeliveryQueue<M> {
     /// Removes the oldest message that the connection does not have and that was never sent.
     pub(super) fn remove_oldest(&mut self) -> Option<(u64, Queued<M>)> {
         let mut rest = self.messages.range(self.cursor..);
-        let (&sequence, _) = rest.find(|(_, queued)| {
-            !queued.is_handed_over && queued.is_ready && queued.state == DeliveryState::Waiting
-        })?;
+        let (&sequence, _) = rest
+            .find(|(_, queued)| !queued.is_handed_over && queued.is_ready && queued.state == DeliveryState::Waiting)?;
         self.remove(sequence).map(|queued| (sequence, queued))
     }
 

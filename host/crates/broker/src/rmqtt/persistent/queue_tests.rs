@@ -49,7 +49,10 @@ fn a_new_connection_gets_everything_again_and_knows_what_was_sent() {
     assert_eq!(handed(&mut queue, 3), [1, 2, 3]);
     assert!(queue.note_sent(sequences[0], 7, false));
     assert!(queue.note_sent(sequences[1], FIRST_EXACT_ID, true));
-    assert!(!queue.note_sent(sequences[1], FIRST_EXACT_ID, false), "received stays received");
+    assert!(
+        !queue.note_sent(sequences[1], FIRST_EXACT_ID, false),
+        "received stays received"
+    );
     queue.take_back_all();
     assert_eq!(queue.waiting(), 4);
     let mut found = Vec::new();
@@ -95,7 +98,10 @@ fn ids_of_qos_2_are_in_use_once() {
     queue.restore(5, true, DeliveryState::Sent, Some(u16::MAX), 1, 0);
     let first = queue.push(true, 1, 0);
     assert_eq!(first, 6);
-    assert_eq!(queue.get(first).and_then(|queued| queued.packet_id), Some(FIRST_EXACT_ID));
+    assert_eq!(
+        queue.get(first).and_then(|queued| queued.packet_id),
+        Some(FIRST_EXACT_ID)
+    );
     while !queue.is_out_of_ids() {
         queue.push(true, 1, 0);
     }

@@ -148,9 +148,10 @@ impl PersistentSessions {
 fn will_delay(record: &SessionRecord, since: i64, now: i64) -> Option<u32> {
     let delay = record.will.as_ref()?.delay?;
     let left = left(u64::from(delay) * 1000, since, now);
-    u32::try_from(left.as_millis().div_ceil(1000)).ok().filter(|left| *left > 0)
+    u32::try_from(left.as_millis().div_ceil(1000))
+        .ok()
+        .filter(|left| *left > 0)
 }
-
 
 #[cfg(test)]
 mod tests {

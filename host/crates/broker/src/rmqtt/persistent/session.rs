@@ -172,7 +172,9 @@ impl PersistentSession {
         self.shared.added(1, bytes);
         let is_exact = message.copy.qos == QoS::ExactlyOnce;
         let mut session = self.lock();
-        session.queue.restore(sequence, is_exact, state, packet_id, bytes, message);
+        session
+            .queue
+            .restore(sequence, is_exact, state, packet_id, bytes, message);
     }
 
     /// Sets the record and the publishes of the file.
@@ -288,7 +290,9 @@ impl PersistentSession {
         let mut state = self.lock();
         let receiver = state.key.clone();
         while state.queue.waiting() >= limits.session_messages {
-            let Some((sequence, oldest)) = state.queue.remove_oldest() else { break };
+            let Some((sequence, oldest)) = state.queue.remove_oldest() else {
+                break;
+            };
             self.forget(sequence, &oldest.message, changes);
             dropped.push(Dropped {
                 receiver: receiver.clone(),
@@ -345,11 +349,9 @@ impl PersistentSession {
             copy.dup = queued.state == DeliveryState::Sent || queued.is_exact;
             let message = match queued.state {
                 DeliveryState::Waiting | DeliveryState::Sent => Channelled::Forward(sender.clone(), copy),
-                DeliveryState::Received => Channelled::SendRerelease(OutInflightMessage::new(
-                    MomentStatus::UnComplete,
-                    sender.clone(),
-                    copy,
-                )),
+                DeliveryState::Received => {
+                    Channelled::SendRerelease(OutInflightMessage::new(MomentStatus::UnComplete, sender.clone(), copy))
+                }
             };
             if let Some(rejected) = connection.send(message) {
                 connection.set_ended(true);
@@ -444,7 +446,9 @@ impl PersistentSession {
 
     /// Whether a QoS 2 publish of this client repeats one of an earlier connection.
     pub(super) fn is_repeated(&self, publish: &Publish) -> bool {
-        let Some(packet_id) = publish.packet_id else { return false };
+        let Some(packet_id) = publish.packet_id else {
+            return false;
+        };
         let state = self.lock();
         state
             .publishes
