@@ -69,7 +69,12 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
-    let admin = admin::start(&config.admin, handle.clone(), reload.handle(), clients)?;
+    let running = admin::Running {
+        modules: handle.clone(),
+        monitor: delivery.monitor(),
+        letters: delivery.dead_letters(),
+    };
+    let admin = admin::start(&config.admin, running, reload.handle(), clients)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)
         .thread_name("broker")

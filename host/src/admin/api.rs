@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRef, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -11,11 +11,11 @@ use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
 use super::guard::{self, Guard};
-use super::shape;
+use super::{Running, delivery, shape};
 use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_hooks::OfferError;
-use hookhost_modules::{Handle, ReplayError};
+use hookhost_modules::{Handle, ModuleState, ReplayError};
 
 /// Entries of an answer without `limit`.
 const DEFAULT_ENTRIES: usize = 100;
@@ -47,12 +47,12 @@ struct Selection {
     all: bool,
 }
 
-type Answer<T> = Result<Json<T>, Error>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
-type Named<T> = Result<Path<T>, PathRejection>;
+pub(super) type Answer<T> = Result<Json<T>, Error>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The whole API.
-pub(super) fn router(modules: Handle, reload: reload::Handle, clients: EngineHandle, guard: Guard) -> Router {
+pub(super) fn router(running: Running, reload: reload::Handle, clients: EngineHandle, guard: Guard) -> Router {
     let of_broker = Router::new()
         .route("/broker", get(broker))
         .route("/clients/{id}", delete(kick))
@@ -62,19 +62,20 @@ pub(super) fn router(modules: Handle, reload: reload::Handle, clients: EngineHan
         .route("/health", get(health))
         .route(
             "/modules",
-            get(move |modules| std::future::ready(list(modules, &configuration))),
+            get(move |running| std::future::ready(list(running, &configuration))),
         )
         // A module may be called "rescan".
         .route(
             "/modules/rescan",
-            post(move || rescan(reload)).get(async |modules| show(modules, Ok(Path("rescan".to_owned()))).await),
+            post(move || rescan(reload)).get(async |running| show(running, Ok(Path("rescan".to_owned()))).await),
         )
         .route("/modules/{name}", get(show))
         .route("/quarantine", get(quarantine).delete(drop_all))
         .route("/quarantine/replay", post(replay_all))
         .route("/quarantine/{id}", get(entry).delete(drop_one))
         .route("/quarantine/{id}/replay", post(replay_one))
-        .with_state(modules)
+        .merge(delivery::router())
+        .with_state(running)
         .merge(of_broker);
     Router::new()
         .nest("/api/v1", api)
@@ -95,17 +96,23 @@ async fn health() -> Json<shape::Health> {
     })
 }
 
-fn list(State(modules): State<Handle>, configuration: &reload::Handle) -> Json<shape::Modules> {
+fn list(State(running): State<Running>, configuration: &reload::Handle) -> Json<shape::Modules> {
+    let modules = running.modules.states().into_iter();
     Json(shape::Modules {
-        modules: modules.states().into_iter().map(Into::into).collect(),
+        modules: modules.map(|state| of_module(&running, state)).collect(),
         left_out: configuration.left_out(),
     })
 }
 
-async fn show(State(modules): State<Handle>, name: Named<String>) -> Answer<shape::Module> {
+fn of_module(running: &Running, state: ModuleState) -> shape::Module {
+    let dead = running.monitor.dead_of(&state.name);
+    shape::Module::new(state, dead)
+}
+
+async fn show(State(running): State<Running>, name: Named<String>) -> Answer<shape::Module> {
     let Path(name) = name?;
-    match modules.state(&name) {
-        Some(state) => Ok(Json(state.into())),
+    match running.modules.state(&name) {
+        Some(state) => Ok(Json(of_module(&running, state))),
         None => Err(Error::not_found(format!("there is no module {name:?}"))),
     }
 }
@@ -140,11 +147,7 @@ async fn kick(State(clients): State<EngineHandle>, id: Named<String>) -> Answer<
 
 async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Answer<shape::Quarantine> {
     let Query(Listing { module, before, limit }) = asked?;
-    let limit = limit.unwrap_or(DEFAULT_ENTRIES);
-    if !(1..=MAX_ENTRIES).contains(&limit) {
-        let text = format!("limit should be between 1 and {MAX_ENTRIES}");
-        return Err(Error::new(StatusCode::BAD_REQUEST, text));
-    }
+    let limit = self::limit(limit)?;
     let mut entries = modules.quarantined(module.as_deref(), before, limit + 1);
     let more = entries.len() > limit;
     entries.truncate(limit);
@@ -152,6 +155,20 @@ async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Ans
         entries: entries.iter().map(shape::Quarantined::brief).collect(),
         more,
     }))
+}
+
+/// How many entries to return.
+///
+/// # Errors
+///
+/// An error answer if the number is out of range.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, Error> {
+    let limit = asked.unwrap_or(DEFAULT_ENTRIES);
+    if (1..=MAX_ENTRIES).contains(&limit) {
+        return Ok(limit);
+    }
+    let text = format!("limit should be between 1 and {MAX_ENTRIES}");
+    Err(Error::new(StatusCode::BAD_REQUEST, text))
 }
 
 async fn entry(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Quarantined> {
@@ -217,6 +234,12 @@ fn ids(modules: &Handle, selection: Asked<Selection>) -> Result<Vec<u64>, Error>
             let text = "select events with module=NAME or all=true";
             Err(Error::new(StatusCode::BAD_REQUEST, text))
         }
+    }
+}
+
+impl FromRef<Running> for Handle {
+    fn from_ref(running: &Running) -> Handle {
+        running.modules.clone()
     }
 }
 

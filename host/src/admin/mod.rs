@@ -6,7 +6,8 @@
 //! ```text
 //! server.rs  connections, bounded in number and in time
 //! guard.rs   access: token, Host and Origin
-//! api.rs     routes and handlers
+//! api.rs     routes, and handlers for modules and clients
+//! delivery.rs  handlers for destinations and dead letters
 //! shape.rs   the JSON of the answers, for server and client
 //! client.rs  the client, for the command line
 //! ```
@@ -18,6 +19,7 @@
 
 mod api;
 pub mod client;
+mod delivery;
 mod guard;
 mod server;
 pub mod shape;
@@ -30,7 +32,19 @@ pub(crate) use token::read_text;
 pub use token::{BadToken, Token, TokenError, TokenFrom};
 
 use crate::reload;
+use hookhost_delivery::{DeadLetters, Monitor};
 use {hookhost_broker as broker, hookhost_modules as modules};
+
+/// The parts of the running host that the API reports on.
+#[derive(Clone)]
+pub struct Running {
+    /// The modules.
+    pub modules: modules::Handle,
+    /// The counters of delivery.
+    pub monitor: Monitor,
+    /// The requests that are sent no more.
+    pub letters: DeadLetters,
+}
 
 /// Settings of the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +91,7 @@ impl Default for Settings {
 /// [`StartError`] if a configured address cannot be used.
 pub fn start(
     settings: &Settings,
-    modules: modules::Handle,
+    running: Running,
     reload: reload::Handle,
     clients: broker::EngineHandle,
 ) -> Result<Option<Server>, StartError> {
@@ -85,7 +99,7 @@ pub fn start(
         return Ok(None);
     };
     let guard = guard::Guard::new(address, settings.token().map_err(StartError::Token)?);
-    match Server::start(address, api::router(modules, reload, clients, guard)) {
+    match Server::start(address, api::router(running, reload, clients, guard)) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {
             tracing::warn!(

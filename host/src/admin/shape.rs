@@ -1,6 +1,13 @@
 //! The JSON of the API's answers. `docs/admin.md` describes each field. A field keeps its name and meaning. New fields
 //! may be added.
 
+mod delivery;
+
+pub use delivery::{
+    Attempt, DeadCounts, DeadLetter, DeadLetterCounts, DeadLetters, Destination, DestinationCounts, Destinations,
+    DroppedCounts, EventOfLetter, LastError, NotResent, Resent, Waiting,
+};
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -119,6 +126,9 @@ pub struct Requests {
     pub accepted: u64,
     /// Refused, for example because the URL is not granted.
     pub refused: u64,
+    /// Sent no more: they became dead letters.
+    #[serde(default)]
+    pub dead: u64,
 }
 
 /// Events of a module in the quarantine.
@@ -280,8 +290,9 @@ pub struct Dropped {
     pub dropped: Vec<u64>,
 }
 
-impl From<ModuleState> for Module {
-    fn from(state: ModuleState) -> Module {
+impl Module {
+    /// A module of which `dead` requests became dead letters.
+    pub(super) fn new(state: ModuleState, dead: u64) -> Module {
         let (counts, quarantined) = (state.counts, state.quarantined);
         Module {
             name: state.name.to_string(),
@@ -321,6 +332,7 @@ impl From<ModuleState> for Module {
             requests: Requests {
                 accepted: counts.requests,
                 refused: counts.refused_requests,
+                dead,
             },
             quarantine: QuarantineCounts {
                 events: quarantined.events,
@@ -409,7 +421,7 @@ impl Quarantined {
 }
 
 /// `2026-11-22T10:00:01.000Z`.
-fn time(at: Millis) -> String {
+pub(super) fn time(at: Millis) -> String {
     let at = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_millis);
     at.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

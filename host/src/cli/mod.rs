@@ -4,6 +4,8 @@
 
 mod admin;
 mod clients;
+mod dead_letters;
+mod destinations;
 mod host;
 mod module;
 mod modules;
@@ -18,6 +20,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
 use clients::ClientsArguments;
+use dead_letters::DeadLettersArguments;
+use destinations::DestinationsArguments;
 use hookhost_wasm as wasm;
 use host::{HostArguments, RunArguments};
 use module::ModuleCommand;
@@ -58,6 +62,10 @@ enum Command {
     Clients(ClientsArguments),
     /// Show, replay or drop events that modules of a running host could not handle
     Quarantine(QuarantineArguments),
+    /// Show, send again or drop requests that a running host could not deliver
+    DeadLetters(DeadLettersArguments),
+    /// Show what a running host has sent to each destination
+    Destinations(DestinationsArguments),
     /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -92,6 +100,8 @@ pub fn main() -> ExitCode {
         Command::Modules(arguments) => modules::modules(&arguments),
         Command::Clients(arguments) => clients::clients(&arguments),
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
+        Command::Destinations(arguments) => destinations::destinations(&arguments),
         Command::Webhook(command) => webhook::run(command),
         Command::CompileCode { metered } => wasm::compile_standard_input(metered),
     }

@@ -48,6 +48,7 @@ fn list(admin: &AdminArguments) -> anyhow::Result<bool> {
         "HANDLED",
         "FAILED",
         "QUARANTINE",
+        "DEAD LETTERS",
     ];
     let mut text = table(headings, &rows);
     for module in &answer.modules {
@@ -62,7 +63,7 @@ fn list(admin: &AdminArguments) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn row(module: &Module) -> [String; 8] {
+fn row(module: &Module) -> [String; 9] {
     let (generation, events) = (module.generation.as_ref(), &module.events);
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
@@ -74,6 +75,7 @@ fn row(module: &Module) -> [String; 8] {
         (events.answered + events.ignored).to_string(),
         (events.failed + events.trapped + events.timed_out).to_string(),
         module.quarantine.events.to_string(),
+        module.requests.dead.to_string(),
     ]
 }
 

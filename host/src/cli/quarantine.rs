@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json, table};
+use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json, table};
 use crate::admin::client::Client;
 use crate::admin::shape::{Dropped, Quarantine, Quarantined, Replayed};
 
@@ -166,8 +166,7 @@ fn forget(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> 
     act(chosen, json, one, all, tell)
 }
 
-/// Runs an operation on the selected entries, and prints the text that `tell` makes of the answer. `tell` also returns
-/// whether the operation was complete.
+/// Runs an operation on the chosen events, as [`super::admin::act`].
 fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
     chosen: &Chosen,
     json: bool,
@@ -175,28 +174,11 @@ fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
     all: impl Fn(&str) -> Result<T, E>,
     tell: impl Fn(&T) -> (String, bool),
 ) -> anyhow::Result<bool> {
-    let show = |answer: T| {
-        let (text, all_done) = tell(&answer);
-        if json { print_json(&answer) } else { print(&text) }?;
-        anyhow::Ok(all_done)
+    let query = match &chosen.module {
+        Some(module) => Some(format!("module={}", encoded(module))),
+        None => chosen.all.then(|| "all=true".to_owned()),
     };
-    match &chosen.module {
-        Some(module) => show(all(&format!("module={}", encoded(module)))?),
-        None if chosen.all => show(all("all=true")?),
-        None => each(&chosen.ids, |id| show(one(id)?).map(drop)),
-    }
-}
-
-/// Continues after a number that fails. Returns whether all succeeded.
-fn each(ids: &[u64], mut of: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<bool> {
-    let mut all_well = true;
-    for id in ids {
-        if let Err(error) = of(*id) {
-            eprintln!("error: {id}: {error:#}");
-            all_well = false;
-        }
-    }
-    Ok(all_well)
+    super::admin::act(&chosen.ids, query.as_deref(), json, one, all, tell)
 }
 
 #[cfg(test)]

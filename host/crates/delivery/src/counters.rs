@@ -164,6 +164,8 @@ impl Tally {
 pub(super) struct Counts {
     pub(super) all: Tally,
     destinations: Mutex<BTreeMap<DestinationKey, Arc<DestinationCounts>>>,
+    /// Dead letters by the name of their module.
+    dead_of_modules: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
 impl Counts {
@@ -177,6 +179,19 @@ impl Counts {
             key
         };
         Arc::clone(destinations.entry(key).or_default())
+    }
+
+    /// Counts a request of a module that became a dead letter.
+    pub(super) fn dead(&self, module: &Arc<str>, reason: Reason) {
+        self.all.dead(reason);
+        let mut modules = self.dead_of_modules.lock().unwrap_or_else(PoisonError::into_inner);
+        *modules.entry(Arc::clone(module)).or_default() += 1;
+    }
+
+    /// Returns how many requests of a module became dead letters.
+    pub(super) fn dead_of(&self, module: &str) -> u64 {
+        let modules = self.dead_of_modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.get(module).copied().unwrap_or(0)
     }
 
     /// Reads the counters in all. `capacity` is that of the outbox.

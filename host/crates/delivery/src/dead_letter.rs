@@ -9,8 +9,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::attempt::Attempt;
 use super::record::{Reader, RecordError, length, millis, put_bytes, put_request};
-use super::request::OutboxRequest;
+use super::request::{OutboxRequest, shown};
 use super::retry::Reason;
+use super::signing::message_id;
 
 /// The group of all dead letters in their collection.
 pub(super) const DEAD_LETTERS: &str = "";
@@ -53,7 +54,44 @@ pub struct DeadLetter {
     pub request: OutboxRequest,
 }
 
+/// A header whose name contains one of these words may be a secret.
+const SECRET_WORDS: [&str; 9] = [
+    "auth",
+    "cookie",
+    "token",
+    "secret",
+    "password",
+    "key",
+    "signature",
+    "credential",
+    "session",
+];
+
+/// What is shown instead of a secret.
+const HIDDEN: &str = "***";
+
 impl DeadLetter {
+    /// Returns the id of the request, which stays the same when it is sent again: the value of `webhook-id`.
+    pub fn webhook_id(&self) -> String {
+        message_id(&self.request)
+    }
+
+    /// Returns the URL without user, password, query and fragment.
+    pub fn shown_url(&self) -> String {
+        shown(&self.request.url)
+    }
+
+    /// Returns the headers that the module set, with `***` for values that may be secrets.
+    pub fn shown_headers(&self) -> Vec<(&str, &str)> {
+        let headers = self.request.headers.iter();
+        let headers = headers.map(|(name, value)| {
+            let lower = name.to_ascii_lowercase();
+            let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
+            (name.as_str(), if is_secret { HIDDEN } else { value.as_str() })
+        });
+        headers.collect()
+    }
+
     /// Returns the bytes of a letter, without its number.
     pub(super) fn encode(&self) -> Bytes {
         let mut letter = BytesMut::with_capacity(self.request.size());
@@ -174,6 +212,18 @@ pub(super) mod tests {
         let mut later = bytes.to_vec();
         later[0] = 2;
         assert_eq!(DeadLetter::decode(5, later.into()), Err(RecordError::Version(2)));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut letter = letter();
+        letter.request.url = "https://user:hidden@host/a?token=hidden".to_owned();
+        letter.request.headers = ["Authorization", "x-api-key", "Cookie", "content-type"]
+            .map(|name| (name.to_owned(), "hidden".to_owned()))
+            .into();
+        assert_eq!(letter.shown_url(), "https://host/a");
+        let values: Vec<&str> = letter.shown_headers().into_iter().map(|(_, value)| value).collect();
+        assert_eq!(values, ["***", "***", "***", "hidden"]);
     }
 
     #[test]

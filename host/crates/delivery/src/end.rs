@@ -141,8 +141,9 @@ impl SenderState {
         } = dead;
         let (all, window, on_disk) = (Arc::clone(&self.counts), Arc::clone(&self.window), self.on_disk.clone());
         let (event_at, reason) = (letter.request.event.at, letter.reason);
+        let module = Arc::clone(&letter.request.source);
         let stored = move || {
-            all.all.dead(reason);
+            all.dead(&module, reason);
             counts.dead(event_at, size, reason);
             window.release(1, size);
             if let (Some(on_disk), Some(record)) = (on_disk, record) {

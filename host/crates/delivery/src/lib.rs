@@ -370,6 +370,11 @@ impl Monitor {
         self.counts.read(capacity)
     }
 
+    /// Returns how many requests of a module became dead letters.
+    pub fn dead_of(&self, module: &str) -> u64 {
+        self.counts.dead_of(module)
+    }
+
     /// Returns the state of each destination that has got a request, by name and URL.
     pub fn destinations(&self) -> Vec<DestinationState> {
         self.counts.destinations()

@@ -7,6 +7,7 @@ use super::desired::{Applied, Desired, ReloadableSettings};
 use super::folder::FolderListing;
 use super::quarantine::QuarantinedEvent;
 use super::state::ModuleState;
+use hookhost_delivery::Receivers;
 use hookhost_hooks::OfferError;
 use hookhost_settings::Problem;
 
@@ -50,6 +51,11 @@ impl Handle {
     /// The current state of one module.
     pub fn state(&self, module: &str) -> Option<ModuleState> {
         self.states().into_iter().find(|state| &*state.name == module)
+    }
+
+    /// The receivers of requests that modules make now.
+    pub fn receivers(&self) -> Arc<Receivers> {
+        self.0.receivers()
     }
 
     /// Brings the modules to the desired state, as far as they load. Returns what was done.

@@ -35,7 +35,7 @@ use super::quarantine::{Quarantine, QuarantinedEvent};
 use super::state::{ModuleState, Record};
 use super::supervisor::Supervisor;
 use super::worker::Common;
-use hookhost_delivery::Outbox;
+use hookhost_delivery::{Outbox, Receivers};
 use hookhost_hooks::Bus;
 use hookhost_settings::error_line;
 use table::{Module, ModuleTable, Release};
@@ -175,6 +175,11 @@ impl Controller {
         if let Some(generation) = table.modules.get_mut(name).and_then(Module::retire) {
             info!(module = %name, generation, "module removed");
         }
+    }
+
+    /// The receivers of requests that modules make now.
+    pub(super) fn receivers(&self) -> Arc<Receivers> {
+        self.loader.reloadable().receivers
     }
 
     /// Retries a quarantined event: moves it from the quarantine to the queue of its module. Returns the number of the

@@ -1,0 +1,269 @@
+//! Handlers for destinations and dead letters.
+
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::DateTime;
+use serde::Deserialize;
+
+use super::Running;
+use super::api::{Answer, Asked, Error, Named, limit};
+use super::shape;
+use hookhost_delivery::{DeadLetterFilter, Reason, ResendError};
+use hookhost_settings::parse_duration;
+
+/// Which letters are meant, and how a list of them is returned.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Letters {
+    destination: Option<String>,
+    module: Option<String>,
+    client: Option<String>,
+    topic: Option<String>,
+    event: Option<String>,
+    status: Option<u16>,
+    reason: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    all: bool,
+    /// For lists only.
+    before: Option<u64>,
+    limit: Option<usize>,
+    whole: bool,
+}
+
+/// The routes of this file.
+pub(super) fn router() -> Router<Running> {
+    Router::new()
+        .route("/destinations", get(destinations))
+        .route("/dead-letters", get(list).delete(drop_all))
+        .route("/dead-letters/resend", post(resend_all))
+        .route("/dead-letters/{id}", get(show).delete(drop_one))
+        .route("/dead-letters/{id}/resend", post(resend_one))
+}
+
+async fn destinations(State(running): State<Running>) -> Json<shape::Destinations> {
+    let now = SystemTime::now();
+    let destinations = running.monitor.destinations().into_iter();
+    let usage = running.letters.usage();
+    Json(shape::Destinations {
+        all: running.monitor.counters().into(),
+        destinations: destinations.map(|state| shape::Destination::new(state, now)).collect(),
+        dead_letters: shape::DeadLetterCounts {
+            letters: usage.records,
+            bytes: usage.bytes,
+            evicted: usage.evicted,
+        },
+    })
+}
+
+async fn list(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::DeadLetters> {
+    let Query(letters) = asked?;
+    let (limit, before) = (limit(letters.limit)?, letters.before);
+    let shown = match letters.whole {
+        true => shape::DeadLetter::whole,
+        false => shape::DeadLetter::brief,
+    };
+    let filter = letters.filter(SystemTime::now())?;
+    let mut letters = blocking(move || running.letters.list(&filter, before, limit + 1)).await?;
+    let more = letters.len() > limit;
+    letters.truncate(limit);
+    Ok(Json(shape::DeadLetters {
+        letters: letters.iter().map(shown).collect(),
+        more,
+    }))
+}
+
+async fn show(State(running): State<Running>, id: Named<u64>) -> Answer<shape::DeadLetter> {
+    let Path(id) = id?;
+    let letter = blocking(move || running.letters.get(id)).await??;
+    Ok(Json(shape::DeadLetter::whole(&letter)))
+}
+
+async fn resend_one(State(running): State<Running>, id: Named<u64>) -> Answer<shape::Resent> {
+    let Path(id) = id?;
+    let results = resend(running, vec![id]).await?;
+    for (_, result) in results {
+        result?;
+    }
+    Ok(Json(shape::Resent {
+        resent: vec![id],
+        left: Vec::new(),
+    }))
+}
+
+async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Resent> {
+    let ids = selected(&running, asked).await?;
+    let mut answer = shape::Resent {
+        resent: Vec::new(),
+        left: Vec::new(),
+    };
+    for (id, result) in resend(running, ids).await? {
+        match result {
+            Ok(()) => answer.resent.push(id),
+            // Another request has resent or dropped it.
+            Err(ResendError::Unknown(_)) => {}
+            Err(error) => answer.left.push(shape::NotResent {
+                id,
+                error: error.to_string(),
+            }),
+        }
+    }
+    Ok(Json(answer))
+}
+
+async fn drop_one(State(running): State<Running>, id: Named<u64>) -> Answer<shape::Dropped> {
+    let Path(id) = id?;
+    if running.letters.remove(id) {
+        Ok(Json(shape::Dropped { dropped: vec![id] }))
+    } else {
+        Err(ResendError::Unknown(id).into())
+    }
+}
+
+async fn drop_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Dropped> {
+    let mut dropped = selected(&running, asked).await?;
+    dropped.retain(|id| running.letters.remove(*id));
+    Ok(Json(shape::Dropped { dropped }))
+}
+
+async fn resend(running: Running, ids: Vec<u64>) -> Result<Vec<(u64, Result<(), ResendError>)>, Error> {
+    blocking(move || running.letters.resend(&ids, &running.modules.receivers())).await
+}
+
+/// The selected letters at this moment, oldest first.
+async fn selected(running: &Running, asked: Asked<Letters>) -> Result<Vec<u64>, Error> {
+    let Query(letters) = asked?;
+    if letters.limit.is_some() || letters.before.is_some() || letters.whole {
+        return Err(bad_request("limit, before and whole are for lists"));
+    }
+    if letters.all == letters.has_condition() {
+        return Err(bad_request(
+            "select letters with a condition such as destination=NAME, or with all=true",
+        ));
+    }
+    let filter = letters.filter(SystemTime::now())?;
+    let letters = running.letters.clone();
+    blocking(move || letters.ids(&filter)).await
+}
+
+/// Runs work that reads or waits for the disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| {
+        Error::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the request failed, or the host is stopping",
+        )
+    })
+}
+
+fn bad_request(text: impl Into<String>) -> Error {
+    Error::new(StatusCode::BAD_REQUEST, text)
+}
+
+impl Letters {
+    fn has_condition(&self) -> bool {
+        let texts = [
+            &self.destination,
+            &self.module,
+            &self.client,
+            &self.topic,
+            &self.event,
+            &self.reason,
+            &self.since,
+            &self.until,
+        ];
+        self.status.is_some() || texts.into_iter().any(Option::is_some)
+    }
+
+    /// The conditions. Ages count from `now`.
+    fn filter(self, now: SystemTime) -> Result<DeadLetterFilter, Error> {
+        let topic = self.topic.map(|text| {
+            let topic = text.parse();
+            topic.map_err(|error| bad_request(format!("topic: {error}")))
+        });
+        let reason = self.reason.map(|name| {
+            let reason = Reason::named(&name);
+            reason.ok_or_else(|| bad_request("reason should be refused, gave-up, expired, invalid or barred"))
+        });
+        let time = |name: &str, text: Option<String>| {
+            let time = text.map(|text| millis(&text, now));
+            let expected = "should be a time such as 2026-11-30T10:00:00Z, or an age such as 2h";
+            let time = time.map(|time| time.ok_or_else(|| bad_request(format!("{name} {expected}"))));
+            time.transpose()
+        };
+        Ok(DeadLetterFilter {
+            destination: self.destination,
+            module: self.module,
+            client: self.client,
+            topic: topic.transpose()?,
+            event: self.event,
+            status: self.status,
+            reason: reason.transpose()?,
+            since: time("since", self.since)?,
+            until: time("until", self.until)?,
+        })
+    }
+}
+
+/// Milliseconds since 1970 of a time, or of an age at `now`.
+fn millis(text: &str, now: SystemTime) -> Option<u64> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return u64::try_from(at.timestamp_millis()).ok();
+    }
+    let age = parse_duration(text).ok()?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(now.saturating_sub(age).as_millis()).ok()
+}
+
+impl From<ResendError> for Error {
+    fn from(error: ResendError) -> Error {
+        let status = match error {
+            ResendError::Unknown(_) => StatusCode::NOT_FOUND,
+            ResendError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_absolute_or_ages() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
+        for (text, expected) in [
+            ("1970-01-01T00:00:01Z", Some(1000)),
+            ("1970-01-01T01:00:01.5+01:00", Some(1500)),
+            ("1h", Some(6_400_000)),
+            ("1d", Some(0)),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(millis(text, now), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_understood_is_an_error() {
+        let filter = |change: fn(&mut Letters)| {
+            let mut letters = Letters::default();
+            change(&mut letters);
+            letters.filter(SystemTime::now()).map_err(|error| error.status())
+        };
+        assert!(filter(|letters| letters.topic = Some("a/#".to_owned())).is_ok());
+        for change in [
+            (|letters| letters.topic = Some("a/#/b".to_owned())) as fn(&mut Letters),
+            |letters| letters.reason = Some("because".to_owned()),
+            |letters| letters.since = Some("later".to_owned()),
+        ] {
+            assert_eq!(filter(change).err(), Some(StatusCode::BAD_REQUEST));
+        }
+    }
+}

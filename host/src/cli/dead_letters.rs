@@ -1,0 +1,334 @@
+//! `dead-letters`: the requests that a running host sends no more.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+
+use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json, table};
+use crate::admin::client::Client;
+use crate::admin::shape::{DeadLetter, DeadLetters, Dropped, Resent};
+
+/// Letters in one answer of an export.
+const EXPORT_PAGE: usize = 100;
+
+#[derive(Debug, Args)]
+pub(super) struct DeadLettersArguments {
+    #[command(subcommand)]
+    command: DeadLettersCommand,
+    #[command(flatten)]
+    admin: AdminArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadLettersCommand {
+    /// List requests that are sent no more, newest first
+    List(ListArguments),
+    /// Show requests with their attempts and the last answer
+    Show(ShowArguments),
+    /// Print requests as JSON, one on each line, newest first
+    Export(Filter),
+    /// Send requests again; each keeps its id
+    Resend(Chosen),
+    /// Delete requests
+    Drop(Chosen),
+}
+
+/// Which letters are meant: those that fit all conditions.
+#[derive(Debug, Args)]
+struct Filter {
+    /// Only of one destination: its name, or scheme, host and port
+    #[arg(long, value_name = "NAME")]
+    destination: Option<String>,
+    /// Only of one module
+    #[arg(long, value_name = "NAME")]
+    module: Option<String>,
+    /// Only about events of one client
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    /// Only about topics that match an MQTT topic filter
+    #[arg(long, value_name = "FILTER")]
+    topic: Option<String>,
+    /// Only about one kind of event, such as message-publish
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+    /// Only with this HTTP status in the last answer
+    #[arg(long, value_name = "CODE")]
+    status: Option<u16>,
+    /// Only for one reason: refused, gave-up, expired, invalid or barred
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    /// Only since this time (2026-11-30T10:00:00Z), or not older than this (2h)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only before this time, or older than this
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListArguments {
+    #[command(flatten)]
+    filter: Filter,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// Only those with a smaller number
+    #[arg(long, value_name = "ID")]
+    before: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct ShowArguments {
+    /// Numbers from the list
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<u64>,
+}
+
+#[derive(Debug, Args)]
+struct Chosen {
+    /// Numbers from the list
+    #[arg(value_name = "ID", conflicts_with_all = ["Filter", "all"], required_unless_present_any = ["Filter", "all"])]
+    ids: Vec<u64>,
+    #[command(flatten)]
+    filter: Filter,
+    /// All requests
+    #[arg(long, conflicts_with = "Filter")]
+    all: bool,
+}
+
+pub(super) fn dead_letters(arguments: &DeadLettersArguments) -> ExitCode {
+    let DeadLettersArguments { command, admin } = arguments;
+    let result = admin.client().and_then(|client| match command {
+        DeadLettersCommand::List(arguments) => list(&client, arguments, admin.json),
+        DeadLettersCommand::Show(arguments) => show(&client, arguments, admin.json),
+        DeadLettersCommand::Export(filter) => export(&client, filter),
+        DeadLettersCommand::Resend(chosen) => resend(&client, chosen, admin.json),
+        DeadLettersCommand::Drop(chosen) => forget(&client, chosen, admin.json),
+    });
+    ended(result)
+}
+
+impl Filter {
+    /// The conditions as a query.
+    fn query(&self) -> Vec<String> {
+        let status = self.status.map(|status| status.to_string());
+        let conditions = [
+            ("destination", &self.destination),
+            ("module", &self.module),
+            ("client", &self.client),
+            ("topic", &self.topic),
+            ("event", &self.event),
+            ("status", &status),
+            ("reason", &self.reason),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        let given = conditions.into_iter();
+        let given = given.filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))));
+        given.collect()
+    }
+}
+
+/// One answer of the list.
+fn page(client: &Client, mut query: Vec<String>, limit: usize, before: Option<u64>) -> anyhow::Result<DeadLetters> {
+    query.push(format!("limit={limit}"));
+    query.extend(before.map(|before| format!("before={before}")));
+    Ok(client.ask(Method::GET, &format!("/dead-letters?{}", query.join("&")))?)
+}
+
+fn list(client: &Client, arguments: &ListArguments, json: bool) -> anyhow::Result<bool> {
+    let ListArguments { filter, limit, before } = arguments;
+    let answer = page(client, filter.query(), usize::from(*limit), *before)?;
+    if json {
+        print_json(&answer)?;
+        return Ok(true);
+    }
+    let rows: Vec<_> = answer.letters.iter().map(row).collect();
+    let headings = [
+        "ID",
+        "TIME",
+        "DESTINATION",
+        "REASON",
+        "STATUS",
+        "ATTEMPTS",
+        "EVENT",
+        "CLIENT",
+        "TEXT",
+    ];
+    let mut text = table(headings, &rows);
+    if let Some(last) = answer.letters.last().filter(|_| answer.more) {
+        text.push_str(&format!("there are more: --before {}\n", last.id));
+    }
+    print(&text)?;
+    Ok(true)
+}
+
+fn row(letter: &DeadLetter) -> [String; 9] {
+    let event = match &letter.event.topic {
+        Some(topic) => format!("{} {topic}", letter.event.hook),
+        None => letter.event.hook.clone(),
+    };
+    [
+        letter.id.to_string(),
+        letter.at.clone(),
+        letter.destination.clone(),
+        letter.reason.clone(),
+        letter.status.map(|status| status.to_string()).unwrap_or_default(),
+        letter.attempt_count.to_string(),
+        event,
+        letter.event.client.clone().unwrap_or_default(),
+        letter.text.clone(),
+    ]
+}
+
+fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Result<bool> {
+    each(&arguments.ids, |id| {
+        let letter: DeadLetter = client.ask(Method::GET, &format!("/dead-letters/{id}"))?;
+        if json {
+            print_json(&letter)
+        } else {
+            print(&escaped(&text(&letter)))
+        }
+    })
+}
+
+/// A letter for people: what happened, the request, and the last answer.
+fn text(letter: &DeadLetter) -> String {
+    let DeadLetter {
+        id,
+        at,
+        reason,
+        destination,
+        module,
+        generation,
+        event,
+        ..
+    } = letter;
+    let mut lines = vec![format!("{id}: {reason} at {at}: {}", letter.text)];
+    let mut about = format!("event {} {}", event.hook, event.id);
+    for (name, value) in [("client", &event.client), ("topic", &event.topic), ("at", &event.at)] {
+        if let Some(value) = value {
+            about.push_str(&format!(" {name} {value}"));
+        }
+    }
+    lines.push(about);
+    lines.push(format!(
+        "module {module}, generation {generation}; destination {destination}"
+    ));
+    let known = letter.attempts.as_deref().unwrap_or_default();
+    lines.push(format!("{} attempts", letter.attempt_count));
+    for attempt in known {
+        let (at, time, outcome) = (&attempt.at, attempt.duration_ms, &attempt.outcome);
+        lines.push(format!("  {at} {time} ms: {outcome}"));
+    }
+    lines.push(String::new());
+    lines.push(format!("{} {}", letter.method, letter.url));
+    lines.push(format!("webhook-id: {}", letter.webhook_id));
+    let headers = letter.headers.iter().flatten();
+    lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
+    lines.push(String::new());
+    let base64 = letter.body_base64.as_ref().map(|body| format!("(base64) {body}"));
+    lines.extend(letter.body.clone().or(base64));
+    if let Some(answer) = letter.answer.as_ref().filter(|answer| !answer.is_empty()) {
+        lines.push(format!("\nanswer: {answer}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn export(client: &Client, filter: &Filter) -> anyhow::Result<bool> {
+    let mut before = None;
+    loop {
+        let mut query = filter.query();
+        query.push("whole=true".to_owned());
+        let answer = page(client, query, EXPORT_PAGE, before)?;
+        for letter in &answer.letters {
+            print(&(serde_json::to_string(letter)? + "\n"))?;
+        }
+        before = answer.letters.last().map(|letter| letter.id);
+        if !answer.more || before.is_none() {
+            return Ok(true);
+        }
+    }
+}
+
+fn resend(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
+    let one = |id: u64| client.ask(Method::POST, &format!("/dead-letters/{id}/resend"));
+    let all = |query: &str| client.ask(Method::POST, &format!("/dead-letters/resend?{query}"));
+    let tell = |answer: &Resent| {
+        for left in &answer.left {
+            eprintln!("error: {}: {}", left.id, escaped(&left.error));
+        }
+        let lines = answer.resent.iter().map(|id| format!("{id}: sent again\n"));
+        (lines.collect(), answer.left.is_empty())
+    };
+    act(chosen, json, one, all, tell)
+}
+
+fn forget(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
+    let one = |id: u64| client.ask(Method::DELETE, &format!("/dead-letters/{id}"));
+    let all = |query: &str| client.ask(Method::DELETE, &format!("/dead-letters?{query}"));
+    let tell = |answer: &Dropped| {
+        let lines = answer.dropped.iter().map(|id| format!("{id}: dropped\n"));
+        (lines.collect(), true)
+    };
+    act(chosen, json, one, all, tell)
+}
+
+/// Runs an operation on the chosen letters, as [`super::admin::act`].
+fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
+    chosen: &Chosen,
+    json: bool,
+    one: impl Fn(u64) -> Result<T, E>,
+    all: impl Fn(&str) -> Result<T, E>,
+    tell: impl Fn(&T) -> (String, bool),
+) -> anyhow::Result<bool> {
+    let query = if chosen.all {
+        "all=true".to_owned()
+    } else {
+        chosen.filter.query().join("&")
+    };
+    let query = Some(query).filter(|_| chosen.ids.is_empty());
+    super::admin::act(&chosen.ids, query.as_deref(), json, one, all, tell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cli;
+    use clap::Parser;
+
+    #[test]
+    fn which_letters_are_meant_must_be_said() {
+        for (line, fine) in [
+            ("dead-letters list", true),
+            (
+                "dead-letters list --status 422 --client c --topic a/# --since 2h --limit 5 --before 9 --json",
+                true,
+            ),
+            ("dead-letters list --limit 0", false),
+            ("dead-letters list --status x", false),
+            ("dead-letters show 1 2", true),
+            ("dead-letters show", false),
+            ("dead-letters export", true),
+            (
+                "dead-letters export --reason gave-up --until 2026-11-30T10:00:00Z",
+                true,
+            ),
+            ("dead-letters resend 1 2", true),
+            ("dead-letters resend --all", true),
+            ("dead-letters resend --destination crm --event message-publish", true),
+            ("dead-letters resend", false),
+            ("dead-letters resend 1 --all", false),
+            ("dead-letters resend 1 --status 422", false),
+            ("dead-letters drop --all --status 422", false),
+            ("dead-letters drop --module webhook", true),
+            ("dead-letters drop", false),
+            ("dead-letters --admin a:1 drop 1", true),
+            ("destinations", true),
+            ("destinations --json", true),
+        ] {
+            let parsed = Cli::try_parse_from(std::iter::once("hookhost").chain(line.split(' ')));
+            assert_eq!(parsed.is_ok(), fine, "{line}");
+        }
+    }
+}
