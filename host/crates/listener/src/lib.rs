@@ -1,1 +1,43 @@
-//! The sockets on which MQTT clients arrive: TCP, TLS, WebSocket and Unix sockets.
+//! The sockets on which MQTT clients arrive: TCP, TLS, WebSocket, secure WebSocket and Unix sockets.
+//!
+//! A [`ListenerSettings`] describes one listener, `[[listener]]` in the configuration. [`Listeners::bind`] opens all of
+//! them, and [`Listeners::serve`] accepts: each client gets a task of its own, in which the layers below MQTT are opened
+//! (PROXY header, TLS, WebSocket). Then the engine's function gets the [`ClientStream`] and the [`Peer`]: everything
+//! that is known of the client before its first MQTT packet.
+//!
+//! ```text
+//! accept ─> admission ─> first byte ─> PROXY header ─> TLS ─> WebSocket ─> ClientStream + Peer ─> engine
+//! ```
+//!
+//! - A client that is silent, slow or wrong holds up nobody: each layer has a timeout, and only the client's own task
+//!   waits. `admission` limits the number of connections in all, those of one address, and those accepted in a second.
+//! - [`TlsFiles::reload`] reads certificates, keys, authorities and revocation lists again. New connections use
+//!   them; established ones go on. If a file is wrong, the previous files stay in use.
+//! - Pure parts: `admission` (what may come in), `proxy::parse`, `websocket::check_request`, `server_name` (which
+//!   certificate a name gets), `certificate` (what a certificate says).
+
+mod accept;
+mod admission;
+mod certificate;
+mod counters;
+mod handshake;
+mod peer;
+mod proxy;
+mod read;
+mod server_name;
+mod settings;
+mod socket;
+mod stream;
+mod tls;
+mod websocket;
+
+pub use accept::{Handshaken, ListenerState, Listeners, Serving};
+pub use certificate::ClientCertificate;
+pub use peer::{Peer, TlsSession};
+pub use read::read_listeners;
+pub use settings::{
+    Address, CertificateFiles, ClientCertificates, Kind, ListenerSettings, SocketSettings, TlsSettings, TlsVersion,
+};
+pub use socket::BindError;
+pub use stream::ClientStream;
+pub use tls::{TlsFileError, TlsFiles};
