@@ -23,6 +23,7 @@ use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
 use hookhost_delivery::{Delivery, Sync, WhenFull};
 use hookhost_hooks::Bus;
 use hookhost_kv::KvStores;
+use hookhost_listener::BindError;
 use hookhost_modules::{LoadError, Modules};
 use hookhost_outbox::Store;
 use hookhost_settings::{Place, error_line};
@@ -137,8 +138,15 @@ fn kept_limits(config: &Config) -> impl Fn(Kind) -> Limits {
 fn try_addresses(config: &Config) -> anyhow::Result<()> {
     // With this option, several hosts share a port.
     if !config.mqtt.limits.reuse_port {
-        let listen = config.mqtt.listen;
-        TcpListener::bind(listen).map_err(|source| broker::StartError::Bind { listen, source })?;
+        for listener in &config.mqtt.listeners {
+            if let Some(address) = listener.address.network() {
+                TcpListener::bind(address).map_err(|source| BindError::Address {
+                    name: listener.name.to_string(),
+                    address: listener.address.clone(),
+                    source,
+                })?;
+            }
+        }
     }
     if let Some(address) = config.admin.listen.filter(|_| config.admin.chosen) {
         TcpListener::bind(address).map_err(|source| admin::StartError::Listen { address, source })?;
@@ -161,12 +169,17 @@ async fn serve(
     let mut hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let settings = broker::BrokerSettings {
-        listen: config.mqtt.listen,
+        listeners: config.mqtt.listeners.clone(),
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
         data: config.data.as_ref().map(|data| data.dir.clone()),
     };
     let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
+    for listener in broker.listeners() {
+        let (name, kind) = (&*listener.name, listener.kind.name());
+        info!(name, kind, address = %listener.address, "listening");
+    }
+    reload.set_tls_files(broker.tls_files());
     info!(mqtt = %broker.address(), admin, "ready");
     if config.webhook.urls_missing && is_printing(modules) {
         info!(
@@ -270,7 +283,14 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
                 }
             )
     });
-    let mut problems: Vec<Problem> = reported.flat_map(|(module, error)| problems(&module, &error)).collect();
+    let listeners = config.mqtt.listeners.iter();
+    let unusable = listeners.filter_map(|listener| {
+        let error = listener.tls.as_ref()?.check().err()?;
+        Some(Place::flag(format!("listener {}", listener.name)).problem(error.to_string()))
+    });
+    let mut problems: Vec<Problem> = unusable
+        .chain(reported.flat_map(|(module, error)| problems(&module, &error)))
+        .collect();
     problems.sort();
     problems
 }

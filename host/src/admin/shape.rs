@@ -9,7 +9,6 @@ pub use delivery::{
 };
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
@@ -19,6 +18,7 @@ use serde_json::Value;
 use crate::reload;
 use hookhost_broker::EngineState;
 use hookhost_event::{Millis, json};
+use hookhost_listener::ListenerState;
 use hookhost_modules::{ConfigurationOutcome, ModuleState, Origin, QuarantinedEvent};
 
 /// Every error answer.
@@ -198,8 +198,10 @@ pub struct Rejected {
 pub struct Broker {
     /// The engine: `rmqtt` or `gateway`.
     pub engine: String,
-    /// Address of the MQTT listener.
-    pub listen: SocketAddr,
+    /// Address of the first listener.
+    pub listen: String,
+    /// All listeners.
+    pub listeners: Vec<Listener>,
     /// Sessions known to the engine, including those of disconnected clients.
     pub sessions: usize,
     /// Connected clients.
@@ -208,12 +210,38 @@ pub struct Broker {
     pub counters: BTreeMap<String, u64>,
 }
 
+/// A listener for MQTT clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// `tcp`, `tls`, `ws`, `wss` or `unix`.
+    pub kind: String,
+    /// Its address or the path of its socket.
+    pub address: String,
+}
+
+impl From<&ListenerState> for Listener {
+    fn from(state: &ListenerState) -> Listener {
+        Listener {
+            name: state.name.to_string(),
+            kind: state.kind.name().to_owned(),
+            address: state.address.to_string(),
+        }
+    }
+}
+
 impl From<EngineState> for Broker {
     fn from(state: EngineState) -> Broker {
         let counters = state.counters.into_iter();
+        let listeners: Vec<Listener> = state.listeners.iter().map(Listener::from).collect();
         Broker {
             engine: state.engine.to_owned(),
-            listen: state.listen,
+            listen: listeners
+                .first()
+                .map(|listener| listener.address.clone())
+                .unwrap_or_default(),
+            listeners,
             sessions: state.sessions,
             connected: state.connected,
             counters: counters.map(|(name, count)| (name.to_owned(), count)).collect(),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::config::{Config, Loaded, RulesFrom};
 use crate::engine::EngineSettings;
 use hookhost_delivery::shown;
+use hookhost_listener::{Kind, ListenerSettings};
 
 /// Maximum number of URLs that are shown. Above it only the number is shown.
 const MAX_URLS: usize = 8;
@@ -57,7 +58,7 @@ impl Summary {
             from,
             engine,
             upstream,
-            mqtt: config.mqtt.listen.to_string(),
+            mqtt: listeners(&config.mqtt.listeners),
             modules: match &config.modules.dir {
                 Some(dir) if !dir.exists() => format!("{} (there is no such folder yet)", dir.display()),
                 Some(dir) => dir.display().to_string(),
@@ -111,6 +112,15 @@ impl fmt::Display for Summary {
         line("modules:", &self.modules)?;
         line("admin:", &self.admin)
     }
+}
+
+/// The listeners; for all but plain TCP with their kind.
+fn listeners(listeners: &[ListenerSettings]) -> String {
+    let shown = listeners.iter().map(|listener| match listener.kind {
+        Kind::Tcp => listener.address.to_string(),
+        kind => format!("{} ({})", listener.address, kind.name()),
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// The active rules, and their source: settings of the built-in module in the modules folder replace those of the

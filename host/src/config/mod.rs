@@ -43,6 +43,7 @@ use crate::admin;
 use crate::engine::EngineSettings;
 use destinations::Sources;
 use hookhost_dead_letters::Limits;
+use hookhost_listener::read_listeners;
 use hookhost_settings::{Findings, Place, Report, Section, Setting, find};
 use layers::Merged;
 use {hookhost_delivery as delivery, hookhost_event as event};
@@ -50,7 +51,7 @@ use {hookhost_delivery as delivery, hookhost_event as event};
 /// All settings, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The MQTT listener and what clients may use.
+    /// The listeners and what clients may use.
     pub mqtt: Mqtt,
     /// The engine that makes events: the broker in process, or a gateway to others.
     pub broker: EngineSettings,
@@ -231,8 +232,9 @@ fn read_sections(
     inputs: &Inputs,
     files: &Files<'_>,
 ) -> Config {
+    let own_listeners = read_listeners(&mut root);
     let mut config = Config {
-        mqtt: Mqtt::read(root.section("mqtt"), format),
+        mqtt: Mqtt::read(root.section("mqtt"), own_listeners, format),
         broker: broker::read(root.section("broker")),
         node: sections::node(root.section("node"), format),
         webhook: Webhook::read(root.section("webhook"), broker),

@@ -1,17 +1,18 @@
-//! `[mqtt]`: the listener, and the limits of clients.
+//! `[mqtt]` and `[[listener]]`: where clients arrive, and their limits.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use hookhost_broker::{Limits, SharedStrategy, default_threads};
+use hookhost_listener::ListenerSettings;
 use hookhost_settings::{Section, parse_duration};
 
 /// The listener and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
-    /// Address of the MQTT listener; port 0 takes a free one. Loopback by default, because clients are not
-    /// authenticated.
-    pub listen: SocketAddr,
+    /// Where clients arrive: the plain TCP listener of `mqtt.listen`, then those of `[[listener]]`. Without any, a
+    /// plain TCP listener on loopback, because clients are not authenticated.
+    pub listeners: Vec<ListenerSettings>,
     /// Threads that serve clients, by default [`default_threads`]. Under CPU pressure, more threads leave modules and delivery
     /// a smaller share.
     pub threads: usize,
@@ -24,13 +25,18 @@ pub struct Mqtt {
 impl Default for Mqtt {
     fn default() -> Mqtt {
         Mqtt {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            listeners: vec![ListenerSettings::tcp(DEFAULT_LISTENER, DEFAULT_ADDRESS)],
             threads: default_threads(),
             limits: Limits::default(),
             accept_open: false,
         }
     }
 }
+
+/// Name of the listener of `mqtt.listen`.
+const DEFAULT_LISTENER: &str = "tcp:default";
+/// Where it listens.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1883));
 
 /// An upper bound for times.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -51,14 +57,14 @@ const STRATEGIES: [(&str, SharedStrategy); 7] = [
 ];
 
 impl Mqtt {
-    /// `format` is that of bodies.
-    pub(super) fn read(mut at: Section<'_>, format: Option<&str>) -> Mqtt {
+    /// `own` are the listeners of `[[listener]]`; `format` is that of bodies.
+    pub(super) fn read(mut at: Section<'_>, own: Vec<ListenerSettings>, format: Option<&str>) -> Mqtt {
         let mut d = Mqtt::default();
         if let Some("emqx4" | "emqx5") = format {
             d.limits.max_inflight = EMQX_MAX_INFLIGHT;
         }
         Mqtt {
-            listen: at.address("listen", d.listen),
+            listeners: listeners(&mut at, own),
             threads: at.integer("threads", d.threads, 1..=1_024),
             limits: limits(&mut at, d.limits),
             accept_open: at.boolean("accept_open", d.accept_open),
@@ -66,13 +72,36 @@ impl Mqtt {
     }
 }
 
+fn listeners(at: &mut Section<'_>, own: Vec<ListenerSettings>) -> Vec<ListenerSettings> {
+    let address = at.address("listen", DEFAULT_ADDRESS);
+    if !at.is_given("listen") && !own.is_empty() {
+        return own;
+    }
+    if own.iter().any(|listener| listener.name == DEFAULT_LISTENER) {
+        let text = format!("has the name {DEFAULT_LISTENER}, which a [[listener]] has too");
+        at.problem_of("listen", &text);
+    }
+    let mut listeners = vec![ListenerSettings::tcp(DEFAULT_LISTENER, address)];
+    listeners.extend(own);
+    listeners
+}
+
 fn limits(at: &mut Section<'_>, d: Limits) -> Limits {
     let (zero, millisecond) = (Duration::ZERO, Duration::from_millis(1));
     let limits = Limits {
         backlog: at.integer("backlog", d.backlog, 1..=65_535),
         max_connections: at.integer("max_connections", d.max_connections, 1..=100_000_000),
+        max_connections_per_address: at.integer(
+            "max_connections_per_address",
+            d.max_connections_per_address,
+            0..=100_000_000,
+        ),
+        max_connection_rate: at.integer("max_connection_rate", d.max_connection_rate, 0..=1_000_000),
         max_handshaking_limit: at.integer("max_handshaking_limit", d.max_handshaking_limit, 1..=1_000_000),
         max_sessions: at.integer("max_sessions", d.max_sessions, 0..=100_000_000),
+        first_byte_timeout: at.duration("first_byte_timeout", d.first_byte_timeout, millisecond..=DAY),
+        tls_handshake_timeout: at.duration("tls_handshake_timeout", d.tls_handshake_timeout, millisecond..=DAY),
+        websocket_timeout: at.duration("websocket_timeout", d.websocket_timeout, millisecond..=DAY),
         handshake_timeout: at.duration("handshake_timeout", d.handshake_timeout, millisecond..=DAY),
         send_timeout: at.duration("send_timeout", d.send_timeout, zero..=DAY),
         nodelay: at.boolean("nodelay", d.nodelay),

@@ -49,7 +49,12 @@ impl Fixed {
         let report = Report::default();
         let mut fixed = BTreeMap::new();
         for (section, setting) in settings {
-            let Value::Table(table) = &setting.value else { continue };
+            let Value::Table(table) = &setting.value else {
+                // `[[listener]]`
+                let value = setting.to_json(&report, JsonDates::Text);
+                fixed.insert(section.clone(), (setting.place.clone(), value));
+                continue;
+            };
             for (key, setting) in table {
                 let path = format!("{section}.{key}");
                 if !SECTIONS.contains(&section.as_str()) && !KEYS.contains(&path.as_str()) {

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused};
 use hookhost_delivery::Receivers;
+use hookhost_listener::TlsSettings;
 use hookhost_modules::ReloadableSettings;
 
 /// The origin of a configuration.
@@ -75,6 +76,8 @@ pub(crate) struct Configuration {
     started: Fixed,
     /// The files of the last read.
     files: Vec<PathBuf>,
+    /// The TLS files of the listeners, which do not change while the host runs; their content may.
+    listener_files: Vec<PathBuf>,
     /// A file that cannot be read twice, such as a pipe: its first content stays active.
     unrepeatable: Option<(PathBuf, ReloadableSettings)>,
     /// The warnings of the last read, which are not repeated.
@@ -92,6 +95,7 @@ impl Configuration {
             origin,
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
+            listener_files: listener_files(&loaded.config),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
             warned: loaded
                 .left_out
@@ -111,10 +115,11 @@ impl Configuration {
 
     /// Its files, by absolute paths. A change of one of them requires a reload.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        match self.unrepeatable {
-            Some(_) => Vec::new(),
-            None => self.files.clone(),
-        }
+        let read_again = match self.unrepeatable {
+            Some(_) => &[][..],
+            None => &self.files,
+        };
+        read_again.iter().chain(&self.listener_files).cloned().collect()
     }
 
     /// Reads the configuration again, and logs new warnings. Blocks, but never for long.
@@ -171,6 +176,16 @@ impl Configuration {
 
 fn texts(problems: &[Problem]) -> Vec<String> {
     problems.iter().map(Problem::to_string).collect()
+}
+
+/// The TLS files that the listeners name.
+fn listener_files(config: &Config) -> Vec<PathBuf> {
+    let tls = config
+        .mqtt
+        .listeners
+        .iter()
+        .filter_map(|listener| listener.tls.as_ref());
+    absolute(&tls.flat_map(TlsSettings::files).collect::<Vec<_>>())
 }
 
 /// Absolute paths, which mean the same wherever they are compared. A path that cannot be made absolute is not watched.

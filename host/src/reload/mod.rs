@@ -24,6 +24,7 @@ pub(crate) use configuration::{Configuration, reloadable};
 use configuration::ReadAgain;
 use hookhost_delivery::Outbox;
 use hookhost_hooks::Bus;
+use hookhost_listener::TlsFiles;
 use hookhost_modules as modules;
 use hookhost_modules::{
     Applied, ConfigurationOutcome, Desired, DesiredConfiguration, FolderListing, LoadError, Modules, ModulesFolder,
@@ -49,6 +50,7 @@ pub enum StartError {
 pub(crate) struct Reload {
     watcher: FolderWatcher<Rescan>,
     left_out: LeftOut,
+    tls: ListenerFiles,
 }
 
 /// Requests a reload, from any thread. All clones request the same reload.
@@ -56,6 +58,31 @@ pub(crate) struct Reload {
 pub struct Handle {
     asker: Asker<Rescan>,
     left_out: LeftOut,
+    tls: ListenerFiles,
+}
+
+/// The TLS files of the listeners. Empty until the listeners are open.
+#[derive(Clone, Default)]
+struct ListenerFiles(Arc<Mutex<Vec<TlsFiles>>>);
+
+impl ListenerFiles {
+    /// A panic under the lock leaves no partial change: each change is one assignment.
+    fn lock(&self) -> MutexGuard<'_, Vec<TlsFiles>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads certificates, keys and revocation lists again. Blocks.
+    fn reload(&self) {
+        for files in self.lock().iter() {
+            match files.reload() {
+                Ok(true) => info!(listener = files.listener(), "TLS files reloaded"),
+                Ok(false) => {}
+                Err(error) => {
+                    error!(listener = files.listener(), %error, "TLS files not reloaded; the previous ones stay in use");
+                }
+            }
+        }
+    }
 }
 
 /// The mistakes in rules that the active configuration leaves out.
@@ -98,6 +125,7 @@ impl Reload {
         outbox: Arc<dyn Outbox>,
     ) -> Result<(Reload, Modules), StartError> {
         let left_out = LeftOut::default();
+        let tls = ListenerFiles::default();
         lock(&left_out).extend_from_slice(configuration.left_out());
         let files = WatchedFiles::default();
         files.set(configuration.files());
@@ -108,6 +136,7 @@ impl Reload {
         let mut reloader = Reloader {
             configuration,
             left_out: Arc::clone(&left_out),
+            tls: tls.clone(),
             files,
             folder,
             modules: modules.handle(),
@@ -119,18 +148,24 @@ impl Reload {
         reloader.report_ignored(&applied);
         let reload = move |reason| reloader.reload(reason);
         let watcher = watcher.start(reload).map_err(StartError::Watch)?;
-        Ok((Reload { watcher, left_out }, modules))
+        Ok((Reload { watcher, left_out, tls }, modules))
     }
 
     pub(crate) fn handle(&self) -> Handle {
         Handle {
             asker: self.watcher.asker(),
             left_out: Arc::clone(&self.left_out),
+            tls: self.tls.clone(),
         }
     }
 }
 
 impl Handle {
+    /// The listeners are open: their TLS files are read again from now on when a file changes.
+    pub fn set_tls_files(&self, files: Vec<TlsFiles>) {
+        *self.tls.lock() = files;
+    }
+
     /// Reads the configuration and the modules folder again, retries what did not load or was rolled back, and returns
     /// when that is done.
     ///
@@ -149,6 +184,7 @@ impl Handle {
 struct Reloader {
     configuration: Configuration,
     left_out: LeftOut,
+    tls: ListenerFiles,
     files: WatchedFiles,
     folder: ModulesFolder,
     modules: modules::Handle,
@@ -165,6 +201,9 @@ struct Reloader {
 impl Reloader {
     fn reload(&mut self, reason: Reason) -> Rescan {
         let is_asked = reason == Reason::Asked;
+        if reason != Reason::Folder {
+            self.tls.reload();
+        }
         // After errors, any changed file may be the one that the configuration lacked.
         if reason != Reason::Folder || self.errors.is_some() {
             self.unapplied = Some(self.configuration.read());

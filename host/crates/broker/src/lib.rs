@@ -5,12 +5,9 @@
 //! types of [`hookhost_event`] and those below, so no other part depends on the engine. RMQTT runs in this process; the
 //! crate `hookhost-gateway` has an engine that relays clients to another broker.
 
-pub mod decode_error;
-pub mod properties;
 mod remote;
 mod rmqtt;
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +18,7 @@ use bytestring::ByteString;
 
 use hookhost_event::{Client, Millis, Node, Origin, Properties, Property};
 use hookhost_hooks::Bus;
+use hookhost_listener::{BindError, ListenerSettings, ListenerState, TlsFiles};
 
 pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
 pub use rmqtt::{Limits, SharedStrategy};
@@ -28,8 +26,8 @@ pub use rmqtt::{Limits, SharedStrategy};
 /// Settings of a broker engine.
 #[derive(Debug, Clone)]
 pub struct BrokerSettings {
-    /// Address of the MQTT listener; port 0 takes any free port.
-    pub listen: SocketAddr,
+    /// Where clients arrive; at least one listener.
+    pub listeners: Vec<ListenerSettings>,
     /// Name and number of this node.
     pub node: Node,
     /// Limits of clients, sessions and messages.
@@ -51,15 +49,9 @@ pub fn default_threads() -> usize {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Listening on the address failed.
-    #[error("cannot listen on {listen}")]
-    Bind {
-        /// The address in the settings.
-        listen: SocketAddr,
-        /// The system's error.
-        #[source]
-        source: io::Error,
-    },
+    /// A listener does not open.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// A limit is invalid.
     #[error("{key}: {problem}")]
     Limit {
@@ -178,8 +170,8 @@ pub struct ClientState {
 pub struct EngineState {
     /// `rmqtt` or `gateway`.
     pub engine: &'static str,
-    /// Address of the MQTT listener.
-    pub listen: SocketAddr,
+    /// The listeners, in the order of their settings.
+    pub listeners: Vec<ListenerState>,
     /// Sessions that the engine knows, of connected and disconnected clients.
     pub sessions: usize,
     /// How many of them are connected.
@@ -193,8 +185,10 @@ pub struct EngineState {
 pub trait Engine: Send + Sync {
     /// Name of the engine in [`EngineState::engine`].
     fn name(&self) -> &'static str;
-    /// See [`Running::address`].
-    fn address(&self) -> SocketAddr;
+    /// See [`Running::listeners`].
+    fn listeners(&self) -> &[ListenerState];
+    /// See [`Running::tls_files`].
+    fn tls_files(&self) -> Vec<TlsFiles>;
     /// See [`Running::clients`].
     async fn clients(&self) -> Vec<ClientState>;
     /// Counters of the engine since its start, by name.
@@ -227,9 +221,21 @@ impl Running {
         Running(Box::new(engine))
     }
 
-    /// Address of the MQTT listener, with the actual port.
+    /// The listeners, in the order of their settings, with their actual ports.
+    pub fn listeners(&self) -> &[ListenerState] {
+        self.0.listeners()
+    }
+
+    /// The TLS files of the listeners that have some, to read them again.
+    pub fn tls_files(&self) -> Vec<TlsFiles> {
+        self.0.tls_files()
+    }
+
+    /// Address of the first listener that has one, with the actual port. A port 0 of an address that no listener has if
+    /// there are Unix sockets only.
     pub fn address(&self) -> SocketAddr {
-        self.0.address()
+        let address = self.listeners().iter().find_map(|listener| listener.address.network());
+        address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
     /// All sessions, of connected and disconnected clients, in no particular order.
@@ -242,7 +248,7 @@ impl Running {
         let clients = self.clients().await;
         EngineState {
             engine: self.0.name(),
-            listen: self.address(),
+            listeners: self.listeners().to_vec(),
             sessions: clients.len(),
             connected: clients.iter().filter(|client| client.connected).count(),
             counters: self.0.counters(),

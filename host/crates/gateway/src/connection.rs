@@ -5,26 +5,27 @@
 //! unavailable".
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use hookhost_listener::{ClientStream, Handshaken, Peer};
+use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, linger};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::client_locks::ClientLock;
 use super::emitter::Emitter;
 use super::frame;
+use super::inspector::SessionInspector;
 use super::lifecycle;
 use super::packet::{self, ConnackPacket, kind};
 use super::protocol::{ClientSession, Counter, Opening, SocketInfo};
 use super::publisher_property;
-use super::relay::{ReadAhead, Relay, linger};
+use super::sessions::ConnectionHandle;
 use super::shared::{ConnectionGuard, Shared};
 use super::stream::UpstreamStream;
-use super::wire::{NoPacket, read_packet};
+use super::wire::{self, NoPacket, read_packet};
 
 /// Bytes of the client that are held while it waits for CONNACK.
 const MAX_EARLY_BYTES: usize = 64 << 10;
@@ -36,14 +37,19 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 const SERVER_UNAVAILABLE: u8 = 136;
 
 /// Serves one client until it is gone.
-pub(super) async fn serve(guard: ConnectionGuard, mut client: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
+    let Handshaken {
+        stream: mut client,
+        peer,
+        permit: _permit,
+    } = handshaken;
     let shared = Arc::clone(&guard.shared);
     let Some((connect, early)) = read_connect(&shared, &mut client).await else {
         return;
     };
     let mut handshake = Handshake {
         emitter: Emitter::new(&shared),
-        shared,
+        shared: Arc::clone(&shared),
         opening: None,
         client,
         peer,
@@ -53,33 +59,35 @@ pub(super) async fn serve(guard: ConnectionGuard, mut client: TcpStream, peer: S
         return;
     };
     handshake.emitter.flush().await;
-    if let Some(relay) = handshake.finish(connect).await {
-        relay.run().await;
+    if let Some((relay, handle)) = handshake.finish(connect).await {
+        let stopping = shared.stopping.clone();
+        relay
+            .run(async move {
+                tokio::select! {
+                    () = stopping.cancelled() => EndCause::Stopping,
+                    () = handle.kick.notified() => EndCause::Kicked,
+                }
+            })
+            .await;
     }
 }
 
 /// Reads CONNECT; returns it and the bytes after it. `None` if there is none in time.
-async fn read_connect(shared: &Shared, client: &mut TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    let deadline = Instant::now() + shared.limits.handshake_timeout;
-    let is_connect = |first: u8| first == kind::CONNECT << 4;
-    let reading = read_packet(client, &mut bytes, shared.limits.max_packet_size as usize, is_connect);
+async fn read_connect(shared: &Shared, client: &mut ClientStream) -> Option<(Vec<u8>, Vec<u8>)> {
+    let limits = &shared.limits;
+    let reading = wire::read_connect(client, limits.max_packet_size as usize);
     let read = tokio::select! {
-        read = timeout_at(deadline, reading) => read,
+        read = timeout(limits.handshake_timeout, reading) => read.ok()?,
         () = shared.stopping.cancelled() => return None,
     };
-    match read {
-        Ok(Ok(length)) => {
-            let early = bytes.split_off(length);
-            Some((bytes, early))
-        }
-        Ok(Err(NoPacket::Closed)) | Err(_) => None,
-        Ok(Err(NoPacket::NotMqtt)) => {
-            shared.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
-            None
-        }
+    if let Err(NoPacket::NotMqtt) = read {
+        shared.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
     }
+    read.ok()
 }
+
+/// A client after CONNACK, and what an administrator ends it with.
+type Relayed = (Relay<SessionInspector, Box<dyn UpstreamStream>>, Arc<ConnectionHandle>);
 
 /// A client that waits for CONNACK.
 struct Handshake {
@@ -87,8 +95,8 @@ struct Handshake {
     /// `None` if CONNECT cannot be decoded: then bytes are relayed and there are no events.
     opening: Option<Opening>,
     emitter: Emitter,
-    client: TcpStream,
-    peer: SocketAddr,
+    client: ClientStream,
+    peer: Peer,
     /// What the client has sent after CONNECT.
     early: Vec<u8>,
 }
@@ -108,9 +116,7 @@ impl Handshake {
         };
         let socket = SocketInfo {
             number,
-            peer: self.peer,
-            local: self.shared.address,
-            listener: self.shared.listener.clone(),
+            peer: self.peer.clone(),
         };
         let (opening, property) = self.emitter.run(|step| {
             let mut opening = Opening::new(socket, decoded, step);
@@ -125,7 +131,7 @@ impl Handshake {
     }
 
     /// Sends CONNECT to the upstreams until one answers; returns the relay if the client goes on.
-    async fn finish(mut self, connect: Vec<u8>) -> Option<Relay> {
+    async fn finish(mut self, connect: Vec<u8>) -> Option<Relayed> {
         let _lock = self.lock().await;
         if let Some(opening) = &self.opening {
             lifecycle::announce(&self.shared.sessions, opening);
@@ -153,10 +159,13 @@ impl Handshake {
     async fn ask(&mut self, connect: &[u8]) -> Option<(Box<dyn UpstreamStream>, Vec<u8>)> {
         let shared = Arc::clone(&self.shared);
         for place in shared.upstreams.order() {
-            let asking = timeout(shared.settings.connect_timeout, ask(&shared, place, self.peer, connect));
+            let asking = timeout(
+                shared.settings.connect_timeout,
+                ask(&shared, place, &self.peer, connect),
+            );
             let asked = tokio::select! {
                 asked = asking => asked,
-                () = gone(&self.client, &mut self.early) => {
+                () = gone(&mut self.client, &mut self.early) => {
                     self.give_up().await;
                     return None;
                 }
@@ -183,7 +192,7 @@ impl Handshake {
     }
 
     /// The upstream has answered: relays AUTH in turn until CONNACK comes.
-    async fn answered(mut self, mut upstream: Box<dyn UpstreamStream>, mut answer: Vec<u8>) -> Option<Relay> {
+    async fn answered(mut self, mut upstream: Box<dyn UpstreamStream>, mut answer: Vec<u8>) -> Option<Relayed> {
         let Some(version) = self.opening.as_ref().map(Opening::version) else {
             return Some(self.relay(None, upstream, Vec::new(), answer));
         };
@@ -248,13 +257,23 @@ impl Handshake {
         upstream: Box<dyn UpstreamStream>,
         connack: Vec<u8>,
         ahead: Vec<u8>,
-    ) -> Relay {
+    ) -> Relayed {
         let ahead = ReadAhead {
             connack,
             client: self.early,
             upstream: ahead,
         };
-        Relay::new(self.shared, session, self.emitter, self.client, upstream, ahead)
+        let handle = session.as_ref().map_or_else(Arc::default, ClientSession::handle);
+        let timeouts = Timeouts {
+            keep_alive: session.as_ref().map_or(0, ClientSession::keep_alive),
+            keepalive_backoff: self.shared.limits.keepalive_backoff,
+            send: self.shared.limits.send_timeout,
+            response: self.shared.settings.response_timeout,
+        };
+        let inspector = SessionInspector::new(self.shared, session, self.emitter);
+        let longest = inspector.longest();
+        let relay = Relay::new(inspector, self.client, upstream, ahead, timeouts, longest);
+        (relay, handle)
     }
 
     /// The gateway itself refuses the client.
@@ -298,7 +317,7 @@ struct Unanswered {
 async fn ask(
     shared: &Shared,
     place: usize,
-    peer: SocketAddr,
+    peer: &Peer,
     connect: &[u8],
 ) -> Result<(Box<dyn UpstreamStream>, Vec<u8>), Unanswered> {
     let failed = |error: io::Error| Unanswered {
@@ -310,7 +329,7 @@ async fn ask(
         why: why.to_owned(),
         shun: false,
     };
-    let connecting = shared.upstreams.connect(place, peer, shared.address);
+    let connecting = shared.upstreams.connect(place, Some(peer));
     let mut upstream = connecting.await.map_err(failed)?;
     upstream.write_all(connect).await.map_err(failed)?;
     upstream.flush().await.map_err(failed)?;
@@ -323,17 +342,12 @@ async fn ask(
 }
 
 /// Waits until the client has closed; what it sends meanwhile is held, up to a limit.
-async fn gone(client: &TcpStream, held: &mut Vec<u8>) {
+async fn gone(client: &mut ClientStream, held: &mut Vec<u8>) {
     while held.len() < MAX_EARLY_BYTES {
-        if client.readable().await.is_err() {
-            return;
-        }
         let mut piece = [0; 4096];
-        match client.try_read(&mut piece) {
-            Ok(0) => return,
+        match client.read(&mut piece).await {
+            Ok(0) | Err(_) => return,
             Ok(count) => held.extend_from_slice(piece.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
         }
     }
     std::future::pending().await

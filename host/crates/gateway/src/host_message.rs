@@ -80,7 +80,7 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
 
 /// Connects as a client with an id of its own. Version 4 is MQTT 3.1.1.
 async fn connect(shared: &Shared, place: usize, version: u8) -> io::Result<Box<dyn UpstreamStream>> {
-    let connecting = shared.upstreams.connect(place, shared.address, shared.address);
+    let connecting = shared.upstreams.connect(place, None);
     let mut upstream = connecting.await?;
     let mut body = b"\0\x04MQTT".to_vec();
     body.extend([version, 2, 0, 60]);

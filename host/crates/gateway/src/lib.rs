@@ -1,9 +1,9 @@
 //! The engine that is a gateway: each client is relayed to an upstream broker, and the events are read off the packets.
 //!
-//! [`start`] starts a gateway. Each client has one task: `connection` takes it from its first byte to CONNACK with the
-//! help of `upstream` (with `stream`, `tls`, `proxy`), and `relay` moves bytes from then on. Bytes pass unchanged; `frame`
-//! finds the packets in them and `packet` decodes those that matter. The meaning of packets is the work of `protocol`, a
-//! pure core: packets in, actions out, which the `emitter` carries out. Packets are changed in one case only: with the
+//! [`start`] starts a gateway. Each client has one task: `connection` takes it from CONNECT to CONNACK with the help of
+//! `upstream` (with `tls`, `proxy`), and a [`Relay`](hookhost_relay::Relay) moves bytes from then on. Bytes pass
+//! unchanged; the `inspector` sees the packets in them. The meaning of packets is the work of `protocol`, a pure core:
+//! packets in, actions out, which the `emitter` carries out. Packets are changed in one case only: with the
 //! `publisher_property`, messages name their publisher. What concerns more than one connection is in `sessions` (each
 //! entry with its `session_state`) and `recent_publishes`; `shared` holds all of it.
 //!
@@ -16,31 +16,24 @@
 mod client_locks;
 mod connection;
 mod emitter;
-mod frame;
 mod held_acks;
 mod host_message;
+mod inspector;
 mod lifecycle;
-mod listener;
-mod liveness;
-mod packet;
 mod protocol;
 mod proxy;
 mod publisher_property;
 mod recent_publishes;
-mod relay;
 #[cfg(feature = "rumqttd")]
 mod rumqttd;
 mod session_state;
 mod sessions;
 mod settings;
 mod shared;
-mod stream;
 mod subscribed_filters;
 mod tls;
 mod upstream;
-mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,18 +49,18 @@ use self::shared::Shared;
 use self::upstream::Upstreams;
 use hookhost_broker::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, Running, StartError};
 use hookhost_hooks::Bus;
+use hookhost_listener::{ListenerState, Listeners, Serving, TlsFiles};
+use hookhost_relay::{frame, packet, stream, wire};
 
 pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
 
-/// Name of the listener, in events.
-const LISTENER: &str = "tcp:default";
 /// How often expired sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// A gateway at work.
 struct Broker {
     shared: Arc<Shared>,
-    accepting: JoinHandle<()>,
+    listeners: Serving,
     sweeping: JoinHandle<()>,
 }
 
@@ -98,9 +91,7 @@ impl Broker {
         let upstreams = Upstreams::new(gateway, &settings.limits)
             .await
             .map_err(StartError::Engine)?;
-        let listen = settings.listen;
-        let bound = listener::bind(listen, &settings.limits);
-        let (listener, address) = bound.map_err(|source| StartError::Bind { listen, source })?;
+        let listeners = Listeners::bind(&settings.listeners, &settings.limits.sockets())?;
         let shared = Arc::new(Shared::new(
             GatewaySettings {
                 // Without other upstreams it is the broker in this process, which no client reaches but through here.
@@ -108,13 +99,12 @@ impl Broker {
                 ..gateway.clone()
             },
             settings.limits.clone(),
-            LISTENER,
-            address,
             upstreams,
             bus,
         ));
+        let accepting = Arc::clone(&shared);
         Ok(Broker {
-            accepting: tokio::spawn(listener::accept(Arc::clone(&shared), listener)),
+            listeners: listeners.serve(move |client| connection::serve(accepting.begin(), client)),
             sweeping: tokio::spawn(sweep(Arc::clone(&shared))),
             shared,
         })
@@ -127,8 +117,12 @@ impl Engine for Broker {
         "gateway"
     }
 
-    fn address(&self) -> SocketAddr {
-        self.shared.address
+    fn listeners(&self) -> &[ListenerState] {
+        self.listeners.states()
+    }
+
+    fn tls_files(&self) -> Vec<TlsFiles> {
+        self.listeners.tls_files()
     }
 
     async fn clients(&self) -> Vec<ClientState> {
@@ -159,9 +153,9 @@ impl Engine for Broker {
         host_message::publish(&self.shared, message).await
     }
 
-    async fn stop(self: Box<Self>, grace: Duration) {
+    async fn stop(mut self: Box<Self>, grace: Duration) {
         let deadline = Instant::now() + grace;
-        self.accepting.abort();
+        self.listeners.close().await;
         self.sweeping.abort();
         self.shared.stopping.cancel();
         if timeout_at(deadline, self.shared.empty()).await.is_err() {
@@ -176,7 +170,8 @@ impl Engine for Broker {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let mut counters = self.shared.counts.all();
+        let mut counters = self.listeners.counters();
+        counters.extend(self.shared.counts.all());
         counters.extend(self.shared.upstreams.counters());
         counters
     }
@@ -184,7 +179,6 @@ impl Engine for Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.accepting.abort();
         self.sweeping.abort();
     }
 }

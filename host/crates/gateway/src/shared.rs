@@ -1,10 +1,8 @@
 //! What all connections of a gateway share.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use bytestring::ByteString;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +21,6 @@ use hookhost_hooks::{Bus, InterestedIn, Throttle};
 pub(crate) struct Shared {
     pub(crate) settings: GatewaySettings,
     pub(crate) limits: Limits,
-    pub(crate) listener: ByteString,
-    pub(crate) address: SocketAddr,
     pub(crate) sessions: Sessions,
     pub(crate) upstreams: Upstreams,
     /// Lets one CONNECT of a client at a time go to the upstream.
@@ -44,8 +40,6 @@ pub(crate) struct Shared {
 /// What is counted since the start.
 #[derive(Default)]
 pub(crate) struct Counts {
-    /// Connections of clients.
-    pub(crate) accepted: AtomicU64,
     /// Connections that did not begin with MQTT.
     pub(crate) not_mqtt: AtomicU64,
     /// CONNECTs that no upstream answered.
@@ -61,7 +55,6 @@ impl Counts {
     /// All of them, by name.
     pub(crate) fn all(&self) -> Vec<(&'static str, u64)> {
         [
-            ("accepted", &self.accepted),
             ("not_mqtt", &self.not_mqtt),
             ("unanswered", &self.unanswered),
             ("unreadable", &self.invalid),
@@ -86,21 +79,12 @@ impl Counts {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        settings: GatewaySettings,
-        limits: Limits,
-        listener: &'static str,
-        address: SocketAddr,
-        upstreams: Upstreams,
-        bus: Option<Bus>,
-    ) -> Shared {
+    pub(crate) fn new(settings: GatewaySettings, limits: Limits, upstreams: Upstreams, bus: Option<Bus>) -> Shared {
         Shared {
             publishes: (settings.publishers != Publishers::Unknown && bus.is_some()).then(RecentPublishes::new),
             sessions: Sessions::new(settings.sees_all_clients),
             settings,
             limits,
-            listener: ByteString::from_static(listener),
-            address,
             upstreams,
             connecting: ClientLocks::default(),
             counts: Counts::default(),

@@ -20,6 +20,7 @@ use super::settings::{GatewaySettings, Upstream};
 use super::stream::UpstreamStream;
 use super::tls;
 use hookhost_broker::Limits;
+use hookhost_listener::Peer;
 
 /// How long an upstream that has failed is tried last.
 const PENALTY: Duration = Duration::from_secs(5);
@@ -149,13 +150,8 @@ impl Upstreams {
         })
     }
 
-    /// Connects to one for a client.
-    pub(crate) async fn connect(
-        &self,
-        place: usize,
-        client: SocketAddr,
-        local: SocketAddr,
-    ) -> io::Result<Box<dyn UpstreamStream>> {
+    /// Connects to one for a client; without one, for the host itself.
+    pub(crate) async fn connect(&self, place: usize, client: Option<&Peer>) -> io::Result<Box<dyn UpstreamStream>> {
         let address = match self.list.get(place).map(|target| &target.address) {
             Some(Address::Network(address)) => address,
             Some(Address::Local(broker)) => return Ok(broker.connect()),
@@ -163,7 +159,12 @@ impl Upstreams {
         };
         let mut socket = dial(address).await?;
         if self.proxy_protocol {
-            socket.write_all(&proxy::header(client, local)).await?;
+            socket
+                .write_all(&proxy::header(
+                    client.and_then(|client| client.address),
+                    client.and_then(|client| client.local),
+                ))
+                .await?;
         }
         let Some(tls) = self.tls.as_ref().filter(|_| address.tls) else {
             return Ok(Box::new(socket));

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use hookhost_event::ByteString;
@@ -59,7 +58,7 @@ pub struct Listeners {
 pub struct Serving {
     tasks: Vec<JoinHandle<()>>,
     states: Vec<ListenerState>,
-    tls: Vec<(ByteString, TlsFiles)>,
+    tls: Vec<TlsFiles>,
     counters: Arc<Counters>,
 }
 
@@ -80,7 +79,11 @@ impl Listeners {
             } else {
                 b"mqtt"
             };
-            let tls = listener.tls.as_ref().map(|tls| TlsFiles::open(tls, alpn)).transpose();
+            let tls = listener
+                .tls
+                .as_ref()
+                .map(|tls| TlsFiles::open(&listener.name, tls, alpn))
+                .transpose();
             let tls = tls.map_err(|source| BindError::Tls { name: name(), source })?;
             let bound = Socket::bind(&listener.address, listener.mode, &settings);
             let (socket, address) = bound.map_err(|source| BindError::Address {
@@ -126,9 +129,11 @@ impl Listeners {
         F: Future<Output = ()> + Send + 'static,
     {
         let states = self.states();
-        let tls = self.list.iter();
-        let tls = tls.filter_map(|(_, layers, _)| Some((layers.name.clone(), layers.tls.clone()?)));
-        let tls = tls.collect();
+        let tls = self
+            .list
+            .iter()
+            .filter_map(|(_, layers, _)| layers.tls.clone())
+            .collect();
         let tasks = self.list.into_iter().map(|(socket, layers, _)| {
             let accepting = Accepting {
                 socket,
@@ -155,19 +160,14 @@ impl Serving {
         &self.states
     }
 
-    /// The TLS files of each listener that has some, with its name.
-    pub fn tls(&self) -> &[(ByteString, TlsFiles)] {
-        &self.tls
+    /// The TLS files of the listeners that have some.
+    pub fn tls_files(&self) -> Vec<TlsFiles> {
+        self.tls.clone()
     }
 
     /// Counters since the start, by name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         self.counters.all()
-    }
-
-    /// Connections that were accepted since the start.
-    pub fn accepted(&self) -> u64 {
-        self.counters.accepted.load(Ordering::Relaxed)
     }
 
     /// Closes the listeners and waits until their addresses are free.

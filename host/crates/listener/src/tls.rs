@@ -5,9 +5,10 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use rustls::crypto::{CryptoProvider, ring};
+use hookhost_event::ByteString;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -39,9 +40,17 @@ impl std::error::Error for TlsFileError {}
 /// The TLS configuration of one listener. Clones share it.
 #[derive(Clone)]
 pub struct TlsFiles {
+    listener: ByteString,
     settings: Arc<TlsSettings>,
     alpn: &'static [u8],
-    current: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Current>>,
+}
+
+/// What new connections use.
+struct Current {
+    config: Arc<ServerConfig>,
+    /// A digest of all files that it was made from.
+    digest: Vec<u8>,
 }
 
 impl TlsFiles {
@@ -50,29 +59,50 @@ impl TlsFiles {
     /// # Errors
     ///
     /// [`TlsFileError`] for the first file that cannot be used.
-    pub(crate) fn open(settings: &TlsSettings, alpn: &'static [u8]) -> Result<TlsFiles, TlsFileError> {
-        let config = Arc::new(server_config(settings, alpn)?);
+    pub(crate) fn open(
+        listener: &ByteString,
+        settings: &TlsSettings,
+        alpn: &'static [u8],
+    ) -> Result<TlsFiles, TlsFileError> {
+        let current = Current {
+            digest: digest(settings),
+            config: Arc::new(server_config(settings, alpn)?),
+        };
         Ok(TlsFiles {
+            listener: listener.clone(),
             settings: Arc::new(settings.clone()),
             alpn,
-            current: Arc::new(RwLock::new(config)),
+            current: Arc::new(RwLock::new(current)),
         })
     }
 
-    /// Reads all files again. Blocks.
+    /// Name of the listener.
+    pub fn listener(&self) -> &str {
+        &self.listener
+    }
+
+    /// Reads all files again; returns whether they have changed. Blocks.
     ///
     /// # Errors
     ///
     /// [`TlsFileError`] for the first file that cannot be used; then the previous configuration stays in use.
-    pub fn reload(&self) -> Result<(), TlsFileError> {
+    pub fn reload(&self) -> Result<bool, TlsFileError> {
+        let digest = digest(&self.settings);
+        if digest == self.read().digest {
+            return Ok(false);
+        }
         let config = Arc::new(server_config(&self.settings, self.alpn)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
-        Ok(())
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { config, digest };
+        Ok(true)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configuration for a new connection.
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.read().config)
     }
 }
 
@@ -118,8 +148,19 @@ pub(crate) fn session(connection: &ServerConnection) -> TlsSession {
     }
 }
 
+/// A digest of the content of all files; a file that cannot be read counts as empty.
+fn digest(settings: &TlsSettings) -> Vec<u8> {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for path in settings.files() {
+        let content = std::fs::read(path).unwrap_or_default();
+        context.update(&content.len().to_be_bytes());
+        context.update(&content);
+    }
+    context.finish().as_ref().to_vec()
+}
+
 fn server_config(settings: &TlsSettings, alpn: &[u8]) -> Result<ServerConfig, TlsFileError> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions: &[&'static SupportedProtocolVersion] = match settings.min_version {
         TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12],
         TlsVersion::V1_3 => &[&version::TLS13],

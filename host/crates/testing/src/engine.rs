@@ -11,6 +11,7 @@ use hookhost_broker::{BrokerSettings, Limits, Running, StartError, start};
 use hookhost_contract::Interest;
 use hookhost_event::{Authorization, Connack, Delivery, Detail, End, Event, Hook, Message, Node, Session};
 use hookhost_hooks::{Attachment, Bus, Interests, Overflow, QueueLimits};
+use hookhost_listener::ListenerSettings;
 
 /// More than anything here takes.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -175,8 +176,13 @@ impl Seen {
 
 /// BrokerSettings of RMQTT in process on a free port.
 pub fn settings(limits: Limits) -> BrokerSettings {
+    settings_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), limits)
+}
+
+/// The same with a listener at this address.
+pub fn settings_at(address: SocketAddr, limits: Limits) -> BrokerSettings {
     BrokerSettings {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        listeners: vec![ListenerSettings::tcp("tcp:default", address)],
         node: Node {
             name: "hookhost@127.0.0.1".into(),
             id: 1,

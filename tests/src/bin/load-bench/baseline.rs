@@ -2,11 +2,12 @@
 
 use hookhost_broker::{BrokerSettings, Limits, start};
 use hookhost_event::Node;
+use hookhost_listener::ListenerSettings;
 
 /// Serves until the process ends. Prints its address first.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let settings = BrokerSettings {
-        listen: "127.0.0.1:0".parse()?,
+        listeners: vec![ListenerSettings::tcp("baseline", "127.0.0.1:0".parse()?)],
         node: Node {
             name: "baseline@127.0.0.1".into(),
             id: 1,

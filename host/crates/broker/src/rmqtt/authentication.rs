@@ -16,10 +16,10 @@ impl EventSource {
         self.sessions.announce(info.client_id(), info.clean_start());
         self.emitter
             .emit(Hook::ClientConnect, None, || {
-                Detail::ClientConnect(translate::connection(info, &self.listening))
+                Detail::ClientConnect(self.connection(info))
             })
             .await;
-        let limits = &self.listening.limits;
+        let limits = &self.limits;
         let code = translate::refusal(info, limits).or_else(|| {
             self.skips_authentication(info)
                 .then(|| translate::late_refusal(info, limits))
@@ -30,15 +30,16 @@ impl EventSource {
         }
     }
 
-    /// Whether RMQTT accepts this client without calling the hook of authentication.
+    /// Whether this client is accepted without authentication.
     pub(super) fn skips_authentication(&self, info: &ConnectInfo) -> bool {
-        info.username().is_none() && self.listening.limits.allow_anonymous
+        info.username().is_none() && self.limits.allow_anonymous
     }
 
     async fn refuse(&self, info: &ConnectInfo, code: u8) {
+        self.is_answered(info);
         self.emitter
             .emit(Hook::ClientConnack, None, || {
-                Detail::ClientConnack(translate::refused(info, &self.listening, code))
+                Detail::ClientConnack(translate::refused(info, &self.peer(info.id()), &self.limits, code))
             })
             .await;
     }
@@ -49,7 +50,7 @@ impl EventSource {
             Some(HookResult::AuthResult(AuthResult::Allow(superuser, _))) => (0, *superuser, true),
             Some(HookResult::AuthResult(AuthResult::BadUsernameOrPassword)) => (134, false, true),
             Some(HookResult::AuthResult(AuthResult::NotAuthorized)) => (135, false, true),
-            _ if self.listening.limits.allow_anonymous => (0, false, false),
+            _ if self.limits.allow_anonymous => (0, false, false),
             _ => (135, false, false),
         };
         if superuser {
@@ -57,7 +58,7 @@ impl EventSource {
         }
         self.authenticated(info, code, superuser, judged).await;
         let code = Some(code).filter(|code| *code > 0);
-        if let Some(code) = code.or_else(|| translate::late_refusal(info, &self.listening.limits)) {
+        if let Some(code) = code.or_else(|| translate::late_refusal(info, &self.limits)) {
             self.refuse(info, code).await;
         }
     }
@@ -66,7 +67,7 @@ impl EventSource {
         self.emitter
             .emit(Hook::ClientAuthenticated, None, || {
                 Detail::ClientAuthenticated(Authentication {
-                    connection: translate::connection(info, &self.listening),
+                    connection: self.connection(info),
                     code,
                     anonymous: !judged && code == 0,
                     superuser,

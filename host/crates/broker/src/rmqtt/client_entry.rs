@@ -91,7 +91,7 @@ impl Entry for ClientEntry {
         self.inner.set(session.clone(), channel.clone()).await?;
         if session.connected().await.unwrap_or(false)
             && let Some(persistent) = self.persistent_session()
-            && let Some(record) = session_record(&session).await
+            && let Some(record) = session_record(&session, &self.persistent.peer(&session.id)).await
         {
             let commit = persistent.connect(session.id.clone(), record, channel);
             if let Some(commit) = commit {

@@ -21,14 +21,22 @@ pub(super) async fn keys(engine: &ServerContext) -> Vec<ClientKey> {
     engine.extends.shared().await.iter().map(|entry| entry.id()).collect()
 }
 
-pub(super) async fn state(session: &RmqttSession, persistent: &PersistentSessions) -> Option<ClientState> {
+/// The state of a session; with the client's own address if `source` knows it.
+pub(super) async fn state(
+    session: &RmqttSession,
+    persistent: &PersistentSessions,
+    source: Option<&EventSource>,
+) -> Option<ClientState> {
     let info = session.connect_info().await.ok()?;
     let subscriptions = match session.subscriptions().await {
         Ok(subscriptions) => subscriptions.len().await,
         Err(_) => 0,
     };
     Some(ClientState {
-        client: translate::client(&session.id, info.proto_ver()),
+        client: match source {
+            Some(source) => source.client(&session.id, info.proto_ver()),
+            None => translate::client(&session.id, session.id.remote_addr, info.proto_ver()),
+        },
         connected: session.connected().await.unwrap_or(false),
         connected_at: session.connected_at().await.ok().and_then(translate::millis),
         created_at: session.created_at().await.ok().and_then(translate::millis),

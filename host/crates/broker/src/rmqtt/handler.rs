@@ -15,19 +15,22 @@ use tokio::sync::Notify;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{ConnectInfo, Id as ClientKey, Reason};
+use ::rmqtt::types::{AuthResult, ConnectInfo, From as Sender, FromType, Id as ClientKey, Reason};
 
 use super::frequent::OnDemandHandlers;
+use super::limits::Limits;
 use super::messages::{AuthorizationHandler, DropHandler};
 use super::oversize::Oversize;
 use super::persistent::PersistentSessions;
 use super::queue_group;
 use super::reason::{self, EndContext};
+use super::relayed::{RelayedClient, RelayedClients, is_relay_address, peer, with_own_address};
 use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
-use super::translate::{self, ListenerInfo};
-use hookhost_event::{Detail, Disconnection, End, EndReason, Hook, Millis, Termination};
+use super::translate;
+use hookhost_event::{Client, Connection, Detail, Disconnection, End, EndReason, Hook, Millis, Termination};
 use hookhost_hooks::{Bus, Emitter};
+use hookhost_listener::Peer;
 
 /// What the handlers share: RMQTT, the emitter, and what has to be remembered between hooks.
 pub(super) struct EventSource {
@@ -37,7 +40,9 @@ pub(super) struct EventSource {
     pub(super) sessions: Sessions,
     pub(super) persistent: Arc<PersistentSessions>,
     pub(super) oversize: Oversize,
-    pub(super) listening: ListenerInfo,
+    pub(super) limits: Limits,
+    /// The clients behind the relay.
+    pub(super) clients: Arc<RelayedClients>,
     /// Whether the node is stopping: a kick is then a shutdown, not the act of an administrator.
     pub(super) stopping: AtomicBool,
     /// Whether there ever was a superuser; RMQTT does not call the hooks of authorisation for superusers.
@@ -53,7 +58,8 @@ impl EventSource {
     pub(super) fn new(
         engine: ServerContext,
         bus: Bus,
-        listening: ListenerInfo,
+        limits: Limits,
+        clients: Arc<RelayedClients>,
         persistent: Arc<PersistentSessions>,
     ) -> EventSource {
         let emitter = Emitter::new(bus);
@@ -64,7 +70,8 @@ impl EventSource {
             persistent,
             oversize: Oversize::new(engine.clone()),
             engine,
-            listening,
+            limits,
+            clients,
             stopping: AtomicBool::new(false),
             superusers: AtomicBool::new(false),
             no_local: AtomicBool::new(false),
@@ -109,6 +116,50 @@ impl EventSource {
         self.superusers.load(Ordering::Relaxed) && session.superuser().await.unwrap_or(false)
     }
 
+    /// The client behind a connection: that of its relay, or of its session once the relay has ended.
+    fn client_behind(&self, key: &ClientKey) -> Option<Arc<RelayedClient>> {
+        // Messages have the client's own address.
+        let _relay = key.remote_addr.filter(|address| is_relay_address(*address))?;
+        self.clients.of(key).or_else(|| self.sessions.relayed(key))
+    }
+
+    /// Where the client of a connection comes from.
+    pub(super) fn peer(&self, key: &ClientKey) -> Peer {
+        peer(key, self.client_behind(key).as_deref())
+    }
+
+    /// A client, as events show it.
+    pub(super) fn client(&self, key: &ClientKey, protocol_version: u8) -> Client {
+        translate::client(key, self.peer(key).address, protocol_version)
+    }
+
+    /// The key of a connection with the client's own address.
+    pub(super) fn own_key(&self, key: &ClientKey) -> ClientKey {
+        with_own_address(key, self.client_behind(key).as_deref())
+    }
+
+    /// A sender with its own address, which its messages keep.
+    pub(super) fn own_sender(&self, sender: Sender) -> Sender {
+        let id = self.own_key(&sender.id);
+        match sender.typ() {
+            FromType::Custom => Sender::from_custom(id),
+            FromType::LastWill => Sender::from_lastwill(id),
+            FromType::Admin | FromType::System | FromType::Bridge => sender,
+        }
+    }
+
+    /// A connection, as events show it.
+    pub(super) fn connection(&self, info: &ConnectInfo) -> Connection {
+        translate::connection(info, &self.peer(info.id()), &self.limits)
+    }
+
+    /// An event tells the answer to a CONNECT.
+    pub(super) fn is_answered(&self, info: &ConnectInfo) {
+        if let Some(client) = self.clients.of(info.id()) {
+            client.is_answered.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn context(&self, discarded: bool) -> EndContext {
         EndContext {
             discarded,
@@ -118,29 +169,24 @@ impl EventSource {
 
     /// A session was restored at the start.
     pub(super) async fn restored(&self, session: &RmqttSession) {
-        if let Some(record) = session_record(session).await {
+        if let Some(record) = session_record(session, None).await {
             self.sessions.restore(record);
         }
     }
 
     /// A connection has its session, resumed or new.
     async fn opened(&self, session: &RmqttSession, resumed: bool) {
-        let Some(record) = session_record(session).await else {
+        let Some(record) = session_record(session, self.clients.of(&session.id)).await else {
             return;
         };
-        let (key, info, version, created_at) = (
-            record.key.clone(),
-            Arc::clone(&record.info),
-            record.protocol_version(),
-            record.created_at,
-        );
+        let (info, neutral) = (Arc::clone(&record.info), record.session());
         if let Some(old) = self.sessions.open(record) {
             self.replaced(old, resumed).await;
         }
         if self.skips_authentication(&info) {
             self.authenticated(&info, 0, false, false).await;
         }
-        let neutral = || translate::session(&key, version, created_at);
+        let neutral = || neutral.clone();
         if resumed {
             self.emitter
                 .emit(Hook::SessionResumed, None, || Detail::SessionResumed(neutral()))
@@ -160,10 +206,9 @@ impl EventSource {
         }
         if old.presence == Presence::Online {
             let end = reason::end(&Reason::ConnectKicked(false), self.context(!resumed));
-            self.disconnected(&old.info, end, old.connected_at, self.emitter.now())
-                .await;
+            self.disconnected(&old, end, self.emitter.now()).await;
         }
-        let neutral = || translate::session(&old.key, old.protocol_version(), old.created_at);
+        let neutral = || old.session();
         if !resumed {
             self.session_gone(&old, Hook::SessionDiscarded, || Detail::SessionDiscarded(neutral()))
                 .await;
@@ -182,7 +227,9 @@ impl EventSource {
             self.opened(session, true).await;
         }
         // RMQTT's own hook for CONNACK runs just before this one and does not know whether a session is present.
-        let connack = || translate::accepted(&info, &self.listening, session_present, connected_at);
+        self.is_answered(&info);
+        let peer = self.peer(&session.id);
+        let connack = || translate::accepted(&info, &peer, &self.limits, session_present, connected_at);
         self.emitter
             .emit(Hook::ClientConnack, None, || Detail::ClientConnack(connack()))
             .await;
@@ -197,28 +244,30 @@ impl EventSource {
         } else {
             Presence::Away
         };
-        let Some(Closing { discarded, emitting }) = self.sessions.close(&session.id, presence) else {
+        if let Some(client) = self.clients.of(&session.id) {
+            // The client's DISCONNECT has the code, whoever emits the event.
+            client.ended(reason::end(reason, self.context(false)));
+        }
+        let Some(Closing { record, emitting }) = self.sessions.close(&session.id, presence) else {
             return;
         };
-        let Ok(info) = session.connect_info().await else { return };
-        let connected_at = session.connected_at().await.unwrap_or_default();
         let ended_at = session.disconnected_at().await.ok().and_then(translate::millis);
-        let end = reason::end(reason, self.context(discarded));
+        let end = record.end(reason::end(reason, self.context(record.is_succeeded_clean())));
         if end.reason == EndReason::Disconnect {
             self.sessions.note_disconnect(&session.id);
         }
-        self.disconnected(&info, end, connected_at, ended_at.unwrap_or_else(|| self.emitter.now()))
+        self.disconnected(&record, end, ended_at.unwrap_or_else(|| self.emitter.now()))
             .await;
         emitting.done();
     }
 
-    async fn disconnected(&self, info: &ConnectInfo, end: End, connected_at: i64, disconnected_at: Millis) {
+    async fn disconnected(&self, record: &SessionRecord, end: End, disconnected_at: Millis) {
         self.emitter
             .emit(Hook::ClientDisconnected, None, || {
                 Detail::ClientDisconnected(Disconnection {
-                    connection: translate::connection(info, &self.listening),
+                    connection: translate::connection(&record.info, &record.peer(), &self.limits),
                     end,
-                    connected_at: translate::millis(connected_at),
+                    connected_at: translate::millis(record.connected_at),
                     disconnected_at,
                 })
             })
@@ -240,8 +289,8 @@ impl EventSource {
         }
         self.session_gone(record, Hook::SessionTerminated, || {
             Detail::SessionTerminated(Termination {
-                session: translate::session(&record.key, record.protocol_version(), record.created_at),
-                end: reason::end(reason, self.context(false)),
+                session: record.session(),
+                end: record.end(reason::end(reason, self.context(false))),
             })
         })
         .await;
@@ -263,9 +312,8 @@ impl EventSource {
         };
         record.emitted().await;
         if record.presence == Presence::Online {
-            let end = reason::end(reason, self.context(false));
-            self.disconnected(&record.info, end, record.connected_at, self.emitter.now())
-                .await;
+            let end = record.end(reason::end(reason, self.context(false)));
+            self.disconnected(&record, end, self.emitter.now()).await;
         }
         self.terminated(&record, reason).await;
         emitting.done();
@@ -275,11 +323,17 @@ impl EventSource {
 }
 
 /// The record of a session that a connection has just got.
-async fn session_record(session: &RmqttSession) -> Option<SessionRecord> {
+async fn session_record(session: &RmqttSession, client: Option<Arc<RelayedClient>>) -> Option<SessionRecord> {
     let info = session.connect_info().await.ok()?;
     let created_at = session.created_at().await.unwrap_or_default();
     let connected_at = session.connected_at().await.unwrap_or_default();
-    Some(SessionRecord::new(session.id.clone(), info, created_at, connected_at))
+    Some(SessionRecord::new(
+        session.id.clone(),
+        info,
+        client,
+        created_at,
+        connected_at,
+    ))
 }
 
 /// Whether a newer connection of the client ended this one.
@@ -297,15 +351,29 @@ struct ClientHandler(Arc<EventSource>);
 impl Handler for ClientHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
         let source = &*self.0;
-        let shared = source.listening.limits.shared_subscription;
+        let shared = source.limits.shared_subscription;
         match parameter {
+            // Another program of this machine: it is refused in the hook of authentication.
+            Parameter::ClientConnect(info) if source.clients.of(info.id()).is_none() => {}
+            Parameter::ClientAuthenticate(info) if source.clients.of(info.id()).is_none() => {
+                return (false, Some(HookResult::AuthResult(AuthResult::NotAuthorized)));
+            }
             Parameter::ClientConnect(info) => {
                 if info.max_packet_size().is_some() {
                     self.0.oversize.register(&self.0).await;
                 }
                 source.connect(info).await;
             }
-            Parameter::ClientAuthenticate(info) => source.authenticate(info, acc.as_ref()).await,
+            Parameter::ClientAuthenticate(info) if source.skips_authentication(info) => {
+                return (false, Some(HookResult::AuthResult(AuthResult::Allow(false, None))));
+            }
+            Parameter::ClientAuthenticate(info) => {
+                source.authenticate(info, acc.as_ref()).await;
+                // RMQTT itself refuses every client that no handler allows.
+                if acc.is_none() && source.limits.allow_anonymous {
+                    return (true, Some(HookResult::AuthResult(AuthResult::Allow(false, None))));
+                }
+            }
             Parameter::SessionCreated(session) => source.opened(session, false).await,
             Parameter::ClientConnected(session) => source.connected(session).await,
             Parameter::ClientDisconnected(session, reason) => source.connection_ended(session, reason).await,

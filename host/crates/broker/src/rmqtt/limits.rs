@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::net::Builder;
+use hookhost_listener::SocketSettings;
 
 /// How many QoS 2 publishes any client may have incomplete. A 3.1.1 client does not learn the limit and is disconnected
 /// when it has more.
 const MIN_INCOMPLETE_PUBLISHES: u16 = 128;
+
+/// What a WebSocket message may have beside the longest packet.
+const MAX_EXTRA_MESSAGE_BYTES: usize = 64 << 10;
 
 /// Which member of a shared group gets a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,14 +59,27 @@ impl SharedStrategy {
 pub struct Limits {
     /// Connections that the kernel keeps until they are accepted. 512.
     pub backlog: u32,
-    /// How many accepted connections may wait for their handshake; RMQTT counts no others. 1,000,000.
+    /// Connections of all listeners; more are closed at once. 1,000,000.
     pub max_connections: usize,
+    /// Connections of one IP address, or of the 64 bits of one IPv6 network; more are closed at once. 0: no limit, because
+    /// all clients behind one router or load balancer have one address.
+    pub max_connections_per_address: usize,
+    /// Connections that a listener accepts in a second; more wait. 0: no limit. 10,000: a crowd that reconnects after
+    /// an outage leaves time for the clients that are connected.
+    pub max_connection_rate: u32,
     /// Handshakes carried out at a time; the rest wait. 1,000.
     pub max_handshaking_limit: usize,
     /// Sessions, of connected and disconnected clients, above which new clients are refused (code 136); 0: no limit,
     /// RMQTT's default.
     pub max_sessions: usize,
-    /// Timeout for CONNECT, from its first byte. 30 s.
+    /// Longest time from a connection to its first byte. 10 s: clients speak first, so only a broken or hostile client
+    /// says nothing.
+    pub first_byte_timeout: Duration,
+    /// Longest time for a TLS handshake. 10 s.
+    pub tls_handshake_timeout: Duration,
+    /// Longest time for a WebSocket upgrade. 10 s.
+    pub websocket_timeout: Duration,
+    /// Longest time for CONNECT, once the layers below MQTT are open. 30 s.
     pub handshake_timeout: Duration,
     /// How long one packet may wait for a client that does not read, before the connection is closed (too slow);
     /// 0: no limit. It also bounds how long messages accumulate for such a client. 10 s.
@@ -157,8 +174,13 @@ impl Default for Limits {
         Limits {
             backlog: 512,
             max_connections: 1_000_000,
+            max_connections_per_address: 0,
+            max_connection_rate: 10_000,
             max_handshaking_limit: 1_000,
             max_sessions: 0,
+            first_byte_timeout: Duration::from_secs(10),
+            tls_handshake_timeout: Duration::from_secs(10),
+            websocket_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_secs(10),
             nodelay: true,
@@ -210,6 +232,21 @@ impl Limits {
                 "must be at least 1",
             ),
             (
+                "first_byte_timeout",
+                !self.first_byte_timeout.is_zero(),
+                "must be longer than 0",
+            ),
+            (
+                "tls_handshake_timeout",
+                !self.tls_handshake_timeout.is_zero(),
+                "must be longer than 0",
+            ),
+            (
+                "websocket_timeout",
+                !self.websocket_timeout.is_zero(),
+                "must be longer than 0",
+            ),
+            (
                 "handshake_timeout",
                 !self.handshake_timeout.is_zero(),
                 "must be longer than 0",
@@ -251,12 +288,32 @@ impl Limits {
             .collect()
     }
 
-    /// RMQTT's listener with these limits, which [`check`](Self::check) has found valid.
+    /// The limits of sockets, which all listeners share.
+    pub fn sockets(&self) -> SocketSettings {
+        SocketSettings {
+            backlog: self.backlog,
+            nodelay: self.nodelay,
+            tcp_keepalive: self.tcp_keepalive,
+            reuse_address: self.reuse_address,
+            reuse_port: self.reuse_port,
+            max_connections: self.max_connections,
+            max_connections_per_address: self.max_connections_per_address,
+            max_connection_rate: self.max_connection_rate,
+            first_byte_timeout: self.first_byte_timeout,
+            tls_handshake_timeout: self.tls_handshake_timeout,
+            websocket_timeout: self.websocket_timeout,
+            // A message may hold the longest packet and others beside it.
+            max_message_bytes: self.max_packet_size as usize + MAX_EXTRA_MESSAGE_BYTES,
+        }
+    }
+
+    /// RMQTT's listener with these limits, which [`check`](Self::check) has found valid. Without `allow_anonymous` the hook of
+    /// authentication decides about every client.
     #[expect(
         clippy::expect_used,
         reason = "`Broker::start` refuses limits that `check` finds invalid"
     )]
-    pub(super) fn builder(&self, name: &str, listen: SocketAddr) -> Builder {
+    pub(super) fn builder(&self, name: &str, listen: SocketAddr, allow_anonymous: bool) -> Builder {
         Builder::new()
             .name(name)
             .laddr(listen)
@@ -268,7 +325,7 @@ impl Limits {
             .max_connections(self.max_connections)
             .max_handshaking_limit(self.max_handshaking_limit)
             .max_packet_size(self.max_packet_size)
-            .allow_anonymous(self.allow_anonymous)
+            .allow_anonymous(allow_anonymous)
             .min_keepalive(self.min_keepalive)
             .max_keepalive(self.max_keepalive)
             .allow_zero_keepalive(self.allow_zero_keepalive)

@@ -69,11 +69,7 @@ impl EventSource {
         let topic = Some(&*publish.topic);
         let unwanted = !anybody && self.emitter.wants(&[Hook::MessageDropped], topic);
         let may_exclude = self.no_local.load(Ordering::Relaxed) && matches!(sender.typ(), FromType::Custom);
-        if unwanted
-            || may_exclude
-            || is_will(sender)
-            || oversize::nearly_fills(publish, self.listening.limits.max_packet_size)
-        {
+        if unwanted || may_exclude || is_will(sender) || oversize::nearly_fills(publish, self.limits.max_packet_size) {
             return Some(Box::pin(self.routed_unusually(sender, publish, unwanted, may_exclude)));
         }
         let mut to = self.wanting(sender, publish);
@@ -103,7 +99,7 @@ impl EventSource {
         unwanted: bool,
         may_exclude: bool,
     ) -> Option<Completion> {
-        if oversize::nearly_fills(publish, self.listening.limits.max_packet_size) {
+        if oversize::nearly_fills(publish, self.limits.max_packet_size) {
             self.oversize.register(self).await;
         }
         if is_will(sender) {
@@ -197,7 +193,8 @@ impl EventSource {
 
     fn message_of(&self, sender: &Sender, publish: &Publish, published: bool) -> Message {
         let version = self.sessions.protocol_version(&sender.client_id);
-        let mut message = translate::message(&self.numbers, sender, version, publish, published);
+        let publisher = self.own_key(&sender.id);
+        let mut message = translate::message(&self.numbers, sender, &publisher, version, publish, published);
         // RMQTT does not keep it with the will; it is known as long as the session is.
         if is_will(sender)
             && let Some(delay) = self.sessions.will_delay(&sender.id)
@@ -209,7 +206,7 @@ impl EventSource {
     }
 
     async fn delivery(&self, session: &RmqttSession, sender: &Sender, publish: &Publish) -> Delivery {
-        let receiver = translate::client(&session.id, session.protocol().await.unwrap_or(0));
+        let receiver = self.client(&session.id, session.protocol().await.unwrap_or(0));
         translate::delivery(receiver, self.message(sender, publish), publish)
     }
 
@@ -232,7 +229,7 @@ impl EventSource {
         self.emitter
             .emit(Hook::DeliveryDropped, Some(&publish.topic), || {
                 let version = self.sessions.protocol_version(&receiver.client_id);
-                let receiver = translate::client(receiver, version);
+                let receiver = self.client(receiver, version);
                 let delivery = translate::delivery(receiver, self.message(sender, publish), publish);
                 let (reason, code, text) = if too_large {
                     (DropReason::TooLarge, 149, None)
@@ -297,7 +294,7 @@ impl Handler for AuthorizationHandler {
             Some(HookResult::PublishAclResult(decision)) => (decision.is_allow(), true),
             _ => (true, false),
         };
-        if allowed && !source.listening.limits.is_topic(&publish.topic) {
+        if allowed && !source.limits.is_topic(&publish.topic) {
             let text = ByteString::from_static("not a topic to publish to");
             let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), true);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));

@@ -1,11 +1,13 @@
 //! The engine RMQTT, in process.
 //!
-//! [`Broker`] starts, queries and stops it. RMQTT has no function to stop: stopping aborts the task of its listener and
-//! kicks its clients one by one. A second task cleans up what RMQTT leaves behind: sessions whose client disconnected
+//! [`Broker`] starts, queries and stops it. Clients arrive at the host's own listeners, and a relay (`front`) takes each of
+//! them to RMQTT, which listens on a loopback port that lets nobody else in. RMQTT has no function to stop: stopping
+//! aborts the task of its listener and kicks its clients one by one. A second task cleans up what RMQTT leaves behind: sessions whose client disconnected
 //! while it was being accepted, and expired retained messages.
 //!
 //! - `limits` has the settings;
 //! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
+//! - `front` is the relay, and `relayed` knows who stands behind each of its connections;
 //! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
 //! - `retained` is RMQTT's store of retained messages;
 //! - `persistent` has the messages of sessions that outlive their connection, and keeps them on disk;
@@ -18,6 +20,7 @@ mod client_entry;
 mod clients;
 mod fitter;
 mod frequent;
+mod front;
 mod handler;
 mod limits;
 mod messages;
@@ -26,6 +29,7 @@ mod peers;
 mod persistent;
 mod queue_group;
 mod reason;
+mod relayed;
 mod retained;
 mod sessions;
 mod subscriptions;
@@ -34,13 +38,12 @@ mod tag;
 mod translate;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytestring::ByteString;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -53,33 +56,54 @@ use ::rmqtt::types::{CodecPublish, From as Sender, Id as ClientKey, Publish, Rea
 use self::backlog::Backlogs;
 use self::clients::{disconnect_all, keys, kick, state};
 use self::fitter::ClientFitters;
+use self::front::Front;
 use self::handler::EventSource;
 use self::peers::ClientTable;
 use self::persistent::PersistentSessions;
+use self::relayed::RelayedClients;
 use self::retained::RetainedStore;
-use self::translate::{ListenerInfo, module_listener};
-use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError, properties};
+use self::translate::module_listener;
+use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
+use hookhost_relay::properties;
+use hookhost_listener::{Address, BindError, Kind, ListenerState, Listeners, Serving, TlsFiles};
 use hookhost_sessions::{Contents, Store};
 
 pub use self::limits::{Limits, SharedStrategy};
 
-/// Name of the listener, in events and in RMQTT's logs.
-const LISTENER: &str = "tcp:default";
+/// Name of RMQTT's listener, in RMQTT's logs.
+const LISTENER: &str = "engine";
+/// How long the relay may take to say farewell to clients when the host stops.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// RMQTT's number of the listener.
 const LISTENER_ID: u16 = 1;
 
 /// RMQTT, running.
 pub(super) struct Broker {
     engine: ServerContext,
-    address: SocketAddr,
     limits: Limits,
     source: Option<Arc<EventSource>>,
     persistent: Arc<PersistentSessions>,
     retained: RetainedStore,
+    doors: Doors,
     accepting: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+}
+
+/// How clients get in.
+enum Doors {
+    /// Through the host's listeners and the relay.
+    Front { listeners: Serving, front: Arc<Front> },
+    /// At RMQTT's own listener, without hooks: for benches.
+    Bare([ListenerState; 1]),
+}
+
+/// Where RMQTT itself listens if there is no relay.
+fn bare_address(settings: &BrokerSettings) -> Result<SocketAddr, StartError> {
+    let tcp = settings.listeners.iter().find(|listener| listener.kind == Kind::Tcp);
+    tcp.and_then(|listener| listener.address.network())
+        .ok_or_else(|| StartError::Engine("without hooks it needs a plain TCP listener".to_owned()))
 }
 
 impl Broker {
@@ -111,26 +135,29 @@ impl Broker {
             None => (None, Contents::default()),
         };
         let backlogs = Arc::new(Backlogs::new(limits));
+        let clients = Arc::new(RelayedClients::new());
         let persistent = Arc::new(PersistentSessions::new(
             engine.clone(),
+            Arc::clone(&clients),
             Arc::clone(&backlogs),
             limits,
             store,
         ));
         *engine.extends.session_mgr_mut().await = Box::new(persistent::Manager(Arc::clone(&persistent)));
         persistent::register(&persistent, &engine).await;
-        let retained = RetainedStore::new(limits, &persistent);
-        *engine.extends.retain_mut().await = Box::new(retained.clone());
-        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters {
-            window: limits.window(),
-        });
-
-        let listen = settings.listen;
+        let (listeners, listen) = match &bus {
+            Some(_) => {
+                let listeners = Listeners::bind(&settings.listeners, &limits.sockets())?;
+                (Some(listeners), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            }
+            None => (None, bare_address(settings)?),
+        };
         let listener = limits
-            .builder(LISTENER, listen)
+            .builder(LISTENER, listen, listeners.is_none() && limits.allow_anonymous)
             .bind()
-            .map_err(|error| StartError::Bind {
-                listen,
+            .map_err(|error| BindError::Address {
+                name: LISTENER.to_owned(),
+                address: Address::Network(listen),
                 source: system_error(error),
             })?
             .tcp()
@@ -138,15 +165,11 @@ impl Broker {
         let address = listener.local_addr().map_err(refused)?;
         let source = match bus {
             Some(bus) => {
-                let listening = ListenerInfo {
-                    name: ByteString::from_static(LISTENER),
-                    address,
-                    limits: limits.clone(),
-                };
                 let source = Arc::new(EventSource::new(
                     engine.clone(),
                     bus,
-                    listening,
+                    limits.clone(),
+                    clients,
                     Arc::clone(&persistent),
                 ));
                 source.register(&engine).await;
@@ -154,6 +177,11 @@ impl Broker {
             }
             None => None,
         };
+        let retained = RetainedStore::new(limits, &persistent, source.clone());
+        *engine.extends.retain_mut().await = Box::new(retained.clone());
+        *engine.extends.fitter_mgr_mut().await = Box::new(ClientFitters {
+            window: limits.window(),
+        });
         let peers = ClientTable::new(
             engine.clone(),
             Arc::clone(&backlogs),
@@ -181,13 +209,26 @@ impl Broker {
             retained.clone(),
             backlogs,
         ));
+        let doors = match (listeners, &source) {
+            (Some(listeners), Some(source)) => {
+                let front = Arc::new(Front::new(Arc::clone(source), limits.clone(), address));
+                let serve = Arc::clone(&front);
+                let listeners = listeners.serve(move |client| Arc::clone(&serve).serve(client));
+                Doors::Front { listeners, front }
+            }
+            _ => Doors::Bare([ListenerState {
+                name: LISTENER.into(),
+                kind: Kind::Tcp,
+                address: Address::Network(address),
+            }]),
+        };
         Ok(Broker {
             engine,
-            address,
             limits: limits.clone(),
             source,
             persistent,
             retained,
+            doors,
             accepting,
             sweeping,
         })
@@ -200,8 +241,18 @@ impl Engine for Broker {
         "rmqtt"
     }
 
-    fn address(&self) -> SocketAddr {
-        self.address
+    fn listeners(&self) -> &[ListenerState] {
+        match &self.doors {
+            Doors::Front { listeners, .. } => listeners.states(),
+            Doors::Bare(listener) => listener,
+        }
+    }
+
+    fn tls_files(&self) -> Vec<TlsFiles> {
+        match &self.doors {
+            Doors::Front { listeners, .. } => listeners.tls_files(),
+            Doors::Bare(_) => Vec::new(),
+        }
     }
 
     async fn clients(&self) -> Vec<ClientState> {
@@ -209,7 +260,7 @@ impl Engine for Broker {
         for key in keys(&self.engine).await {
             let session = self.engine.extends.shared().await.entry(key).session();
             if let Some(session) = session
-                && let Some(state) = state(&session, &self.persistent).await
+                && let Some(state) = state(&session, &self.persistent, self.source.as_deref()).await
             {
                 states.push(state);
             }
@@ -274,6 +325,9 @@ impl Engine for Broker {
     async fn stop(mut self: Box<Self>, grace: Duration) {
         let deadline = Instant::now() + grace;
         self.sweeping.abort();
+        if let Doors::Front { listeners, .. } = &mut self.doors {
+            listeners.close().await;
+        }
         self.accepting.abort();
         // The socket closes when the task has ended.
         if let Err(error) = (&mut self.accepting).await
@@ -298,14 +352,24 @@ impl Engine for Broker {
             for record in source.sessions.all() {
                 source.lost(&record.key, &Reason::ConnectKicked(true)).await;
             }
+            // Clients get their DISCONNECT; those that do not close in time are left.
+            let farewell = deadline.min(Instant::now() + FAREWELL);
+            drop(tokio::time::timeout_at(farewell, source.clients.empty()).await);
         }
         self.persistent.close().await;
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let mut counters = self.persistent.counters();
-        counters.extend(self.retained.counters());
-        counters
+        let mut all = self.persistent.counters();
+        all.extend(self.retained.counters());
+        match &self.doors {
+            Doors::Front { listeners, front } => {
+                all.extend(listeners.counters());
+                all.extend(front.counters());
+            }
+            Doors::Bare(_) => {}
+        }
+        all
     }
 }
 

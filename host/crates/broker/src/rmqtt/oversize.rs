@@ -115,7 +115,7 @@ struct SizeHandler(Arc<EventSource>);
 impl SizeHandler {
     async fn is_too_long(&self, session: &RmqttSession, publish: &Publish) -> bool {
         match session.connect_info().await {
-            Ok(info) => !fits(&info, self.0.listening.limits.max_packet_size, publish),
+            Ok(info) => !fits(&info, self.0.limits.max_packet_size, publish),
             Err(_) => false,
         }
     }

@@ -180,6 +180,11 @@ impl Shared for ClientTable {
         {
             held = rest.await;
         }
+        // From here on the message has the address of the client, not that of its relay.
+        let sender = match &self.source {
+            Some(source) => source.own_sender(sender),
+            None => sender,
+        };
         let forwarded = self.forwards_to(sender, &publish, receivers, id).await;
         if publish.retain
             && publish.qos != QoS::AtMostOnce

@@ -11,8 +11,8 @@ use std::io;
 
 use bytestring::ByteString;
 
-use crate::{decode_error, properties};
 use hookhost_event::{DropReason, End, EndReason};
+use hookhost_relay::{decode_error, properties};
 
 use ::rmqtt::codec::error::{DecodeError, EncodeError, HandshakeError, ProtocolError, SendPacketError};
 use ::rmqtt::codec::v5::PublishAckReason;

@@ -22,6 +22,7 @@ use ::rmqtt::utils::timestamp_millis;
 
 use hookhost_sessions::{Changes, MessageRecord};
 
+use super::handler::EventSource;
 use super::limits::Limits;
 use super::persistent::{PersistentSessions, message, message_record};
 use super::tag::mark_stored;
@@ -30,6 +31,8 @@ use super::tag::mark_stored;
 #[derive(Clone)]
 pub(super) struct RetainedStore {
     limits: Limits,
+    /// Knows the addresses of clients behind the relay.
+    source: Option<Arc<EventSource>>,
     messages: Arc<RwLock<RetainedMessages>>,
     /// Has the store.
     sessions: Arc<PersistentSessions>,
@@ -46,10 +49,15 @@ struct RetainedMessages {
 }
 
 impl RetainedStore {
-    /// An empty store within the limits.
-    pub(super) fn new(limits: &Limits, sessions: &Arc<PersistentSessions>) -> RetainedStore {
+    /// An empty store within the limits. `source` knows the addresses of clients behind the relay.
+    pub(super) fn new(
+        limits: &Limits,
+        sessions: &Arc<PersistentSessions>,
+        source: Option<Arc<EventSource>>,
+    ) -> RetainedStore {
         RetainedStore {
             limits: limits.clone(),
+            source,
             messages: Arc::default(),
             sessions: Arc::clone(sessions),
             refused: Arc::default(),
@@ -164,7 +172,11 @@ impl RetainStorage for RetainedStore {
         self.limits.retain
     }
 
-    async fn set(&self, name: &TopicName, retain: Retain, _: Option<Duration>) -> ::rmqtt::Result<()> {
+    async fn set(&self, name: &TopicName, mut retain: Retain, _: Option<Duration>) -> ::rmqtt::Result<()> {
+        if let Some(source) = &self.source {
+            // It outlives the relay of its publisher.
+            retain.from = source.own_sender(retain.from);
+        }
         if !self.limits.is_topic(name) {
             return Ok(());
         }
@@ -234,7 +246,7 @@ mod tests {
         let engine = ServerContext::new().build().await;
         let backlogs = Arc::new(Backlogs::new(&limits));
         let sessions = Arc::new(PersistentSessions::new(engine, backlogs, &limits, None));
-        RetainedStore::new(&limits, &sessions)
+        RetainedStore::new(&limits, &sessions, None)
     }
 
     fn message(topic: &str, payload: &str, expiry: Option<u32>) -> Retain {

@@ -19,7 +19,11 @@ use bytestring::ByteString;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use ::rmqtt::types::{ConnectInfo, Id as ClientKey};
-use hookhost_event::{Pairs, last_connection};
+use hookhost_event::{End, Pairs, Session, last_connection};
+use hookhost_listener::Peer;
+
+use super::relayed::{self, RelayedClient};
+use super::translate;
 
 const SHARDS: usize = 64;
 
@@ -49,8 +53,8 @@ impl Emitting {
 
 /// The end of a connection.
 pub(super) struct Closing {
-    /// Whether the connection's successor asked for a clean start.
-    pub(super) discarded: bool,
+    /// The session's record.
+    pub(super) record: SessionRecord,
     /// To be held until the event is emitted.
     pub(super) emitting: Emitting,
 }
@@ -62,6 +66,8 @@ pub(super) struct SessionRecord {
     pub(super) key: ClientKey,
     /// The CONNECT of that connection.
     pub(super) info: Arc<ConnectInfo>,
+    /// The client behind the relay.
+    relayed: Option<Arc<RelayedClient>>,
     /// When the session was created, in milliseconds.
     pub(super) created_at: i64,
     /// When the connection was accepted, in milliseconds.
@@ -81,10 +87,17 @@ pub(super) struct SessionRecord {
 
 impl SessionRecord {
     /// A session whose client is connected.
-    pub(super) fn new(key: ClientKey, info: Arc<ConnectInfo>, created_at: i64, connected_at: i64) -> SessionRecord {
+    pub(super) fn new(
+        key: ClientKey,
+        info: Arc<ConnectInfo>,
+        relayed: Option<Arc<RelayedClient>>,
+        created_at: i64,
+        connected_at: i64,
+    ) -> SessionRecord {
         SessionRecord {
             key,
             info,
+            relayed,
             created_at,
             connected_at,
             presence: Presence::Online,
@@ -99,6 +112,35 @@ impl SessionRecord {
     /// The protocol version of the client.
     pub(super) fn protocol_version(&self) -> u8 {
         self.info.proto_ver()
+    }
+
+    /// Where the client comes from, or came from last.
+    pub(super) fn peer(&self) -> Peer {
+        relayed::peer(&self.key, self.relayed.as_deref())
+    }
+
+    /// The session, as events show it.
+    pub(super) fn session(&self) -> Session {
+        let client = translate::client(&self.key, self.peer().address, self.protocol_version());
+        translate::session(client, self.created_at)
+    }
+
+    /// Why the connection has ended, if RMQTT says `end`.
+    pub(super) fn end(&self, end: End) -> End {
+        match &self.relayed {
+            Some(client) => client.true_end(end),
+            None => end,
+        }
+    }
+
+    /// Whether the connection's successor asked for a clean start.
+    pub(super) fn is_succeeded_clean(&self) -> bool {
+        self.successor_clean
+    }
+
+    /// Whether this is the key of the connection, RMQTT's or that of its messages.
+    fn is_of(&self, key: &ClientKey) -> bool {
+        self.key == *key || self.relayed.as_ref().is_some_and(|client| client.is_sender(key))
     }
 
     /// Waits until the end that another task is emitting has reached the queues.
@@ -183,8 +225,9 @@ impl Sessions {
             return None;
         }
         record.presence = presence;
+        let before = record.clone();
         Some(Closing {
-            discarded: record.successor_clean,
+            record: before,
             emitting: record.emit(),
         })
     }
@@ -218,10 +261,17 @@ impl Sessions {
             .map_or(0, SessionRecord::protocol_version)
     }
 
+    /// The client behind the connection of a session.
+    pub(super) fn relayed(&self, key: &ClientKey) -> Option<Arc<RelayedClient>> {
+        let shard = self.shard(&key.client_id);
+        let record = shard.get(&key.client_id).filter(|record| record.key == *key)?;
+        record.relayed.clone()
+    }
+
     /// The will delay, in seconds, that this connection asked for.
     pub(super) fn will_delay(&self, key: &ClientKey) -> Option<u32> {
         let shard = self.shard(&key.client_id);
-        let record = shard.get(&key.client_id).filter(|record| record.key == *key)?;
+        let record = shard.get(&key.client_id).filter(|record| record.is_of(key))?;
         match &*record.info {
             ConnectInfo::V5(_, connect) => connect.last_will.as_ref()?.will_delay_interval_sec,
             ConnectInfo::V3(..) => None,
@@ -287,6 +337,7 @@ mod tests {
         SessionRecord::new(
             key.clone(),
             Arc::new(ConnectInfo::from(key)),
+            None,
             connected_at,
             connected_at,
         )
@@ -343,7 +394,7 @@ mod tests {
         sessions.open(old.clone());
         sessions.announce(&"c".into(), true);
         let closing = sessions.close(&old.key, Presence::Superseded).expect("the first time");
-        assert!(closing.discarded);
+        assert!(closing.record.is_succeeded_clean());
         assert!(sessions.close(&old.key, Presence::Superseded).is_none());
     }
 

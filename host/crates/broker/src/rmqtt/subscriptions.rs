@@ -83,7 +83,7 @@ impl EventSource {
         let version = session.protocol().await.unwrap_or(0);
         self.emitter
             .emit(hook, Some(&subscribe.topic_filter), || {
-                let client = translate::client(&session.id, version);
+                let client = self.client(&session.id, version);
                 let is_new = self.sessions.was_new(&session.id.client_id);
                 let subscription =
                     translate::subscription(client, &subscribe.topic_filter, &subscribe.opts, code, is_new);
@@ -110,7 +110,7 @@ impl EventSource {
         }
         let version = self.sessions.protocol_version(&key.client_id);
         let authorization = Authorization {
-            client: translate::client(key, version),
+            client: self.client(key, version),
             access,
             topic: topic.clone(),
             qos,
@@ -145,8 +145,7 @@ impl EventSource {
         self.emitter
             .emit(hook, Some(&unsubscribe.topic_filter), || {
                 let had = self.sessions.had_qos(&session.id.client_id);
-                let unsubscription =
-                    translate::unsubscription(translate::client(&session.id, version), unsubscribe, had);
+                let unsubscription = translate::unsubscription(self.client(&session.id, version), unsubscribe, had);
                 if hook == Hook::ClientUnsubscribe {
                     Detail::ClientUnsubscribe(unsubscription)
                 } else {
@@ -164,7 +163,7 @@ impl EventSource {
             .emit(Hook::Other, Some(NAME), || {
                 Detail::Other(OtherEvent {
                     name: ByteString::from_static(NAME),
-                    client: Some(translate::client(&session.id, version)),
+                    client: Some(self.client(&session.id, version)),
                     data: ByteString::from_static("{}"),
                 })
             })

@@ -13,11 +13,12 @@ use ::rmqtt::types::{
 use super::backlog;
 use super::limits::Limits;
 use super::tag::{MessageNumbers, MessageTag};
-use crate::properties::{self, SentProperties};
 use hookhost_event::{
-    Certificate, Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session,
-    Subscription, Transport, Unsubscription,
+    Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session, Subscription,
+    Unsubscription,
 };
+use hookhost_listener::Peer;
+use hookhost_relay::properties::{self, SentProperties};
 
 /// The first of the listener numbers of messages that modules publish: RMQTT has no kind of sender for them. The number
 /// after it also says how often a message was republished.
@@ -33,22 +34,12 @@ fn republishes(listener: u16) -> Option<u8> {
     u8::try_from(listener.checked_sub(MODULE_LISTENER)?).ok()
 }
 
-/// The listener of a connection.
-pub(super) struct ListenerInfo {
-    /// Its name.
-    pub(super) name: ByteString,
-    /// Where it listens, with the port that the system chose.
-    pub(super) address: SocketAddr,
-    /// Its limits.
-    pub(super) limits: Limits,
-}
-
-/// A client.
-pub(super) fn client(key: &ClientKey, protocol_version: u8) -> Client {
+/// A client with its own address.
+pub(super) fn client(key: &ClientKey, address: Option<SocketAddr>, protocol_version: u8) -> Client {
     Client {
         id: key.client_id.clone(),
         username: key.username.clone(),
-        peer: key.remote_addr,
+        peer: address,
         protocol_version,
         node: None,
         attributes: Vec::new(),
@@ -56,9 +47,9 @@ pub(super) fn client(key: &ClientKey, protocol_version: u8) -> Client {
 }
 
 /// A session.
-pub(super) fn session(key: &ClientKey, protocol_version: u8, created_at: i64) -> Session {
+pub(super) fn session(client: Client, created_at: i64) -> Session {
     Session {
-        client: client(key, protocol_version),
+        client,
         created_at: millis(created_at),
     }
 }
@@ -68,10 +59,8 @@ pub(super) fn millis(time: i64) -> Option<Millis> {
     u64::try_from(time).ok().filter(|time| *time > 0).map(Millis)
 }
 
-/// A connection, from its CONNECT and the listener's limits.
-pub(super) fn connection(info: &ConnectInfo, listening: &ListenerInfo) -> Connection {
-    let key = info.id();
-    let limits = &listening.limits;
+/// A connection, from its CONNECT, the client behind it and the limits.
+pub(super) fn connection(info: &ConnectInfo, peer: &Peer, limits: &Limits) -> Connection {
     let (session_expiry, receive_maximum, protocol_name, properties) = match info {
         ConnectInfo::V3(_, connect) => {
             let expiry = if connect.clean_session {
@@ -97,10 +86,10 @@ pub(super) fn connection(info: &ConnectInfo, listening: &ListenerInfo) -> Connec
         ),
     };
     Connection {
-        client: client(key, info.proto_ver()),
-        listener: listening.name.clone(),
-        transport: Transport::Tcp,
-        local: Some(listening.address),
+        client: client(info.id(), peer.address, info.proto_ver()),
+        listener: peer.listener.clone(),
+        transport: peer.transport(),
+        local: peer.local,
         protocol_name: ByteString::from_static(protocol_name),
         // The codec refuses a protocol version with the bridge bit.
         bridge: false,
@@ -109,12 +98,7 @@ pub(super) fn connection(info: &ConnectInfo, listening: &ListenerInfo) -> Connec
         session_expiry,
         receive_maximum,
         mountpoint: None,
-        certificate: info.cert().map(|cert| {
-            Box::new(Certificate {
-                common_name: cert.common_name.as_deref().unwrap_or_default().into(),
-                subject: cert.subject.as_str().into(),
-            })
-        }),
+        certificate: peer.event_certificate(),
         properties,
     }
 }
@@ -157,12 +141,13 @@ pub(super) fn late_refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
 /// The answer to a CONNECT that was accepted.
 pub(super) fn accepted(
     info: &ConnectInfo,
-    listening: &ListenerInfo,
+    peer: &Peer,
+    limits: &Limits,
     session_present: bool,
     connected_at: Option<Millis>,
 ) -> Connack {
-    let connection = connection(info, listening);
-    let properties = matches!(info, ConnectInfo::V5(..)).then(|| connack_properties(&connection, &listening.limits));
+    let connection = connection(info, peer, limits);
+    let properties = matches!(info, ConnectInfo::V5(..)).then(|| connack_properties(&connection, limits));
     Connack {
         connection,
         code: 0,
@@ -173,9 +158,9 @@ pub(super) fn accepted(
 }
 
 /// The answer to a CONNECT that was refused.
-pub(super) fn refused(info: &ConnectInfo, listening: &ListenerInfo, code: u8) -> Connack {
+pub(super) fn refused(info: &ConnectInfo, peer: &Peer, limits: &Limits, code: u8) -> Connack {
     Connack {
-        connection: connection(info, listening),
+        connection: connection(info, peer, limits),
         code,
         session_present: false,
         connected_at: None,
@@ -255,11 +240,13 @@ pub(super) fn unsubscription(client: Client, unsubscribe: &Unsubscribe, had: Opt
     }
 }
 
-/// A message as it was published, restored from a copy on its way. `protocol_version` is the publisher's; `published`:
-/// the copy is the publish itself, and only then it has the packet identifier.
+/// A message as it was published, restored from a copy on its way. `publisher` is the sender's key with its own address,
+/// `protocol_version` the publisher's; `published`: the copy is the publish itself, and only then it has the packet
+/// identifier.
 pub(super) fn message(
     numbers: &MessageNumbers,
     sender: &Sender,
+    publisher: &ClientKey,
     protocol_version: u8,
     publish: &Publish,
     published: bool,
@@ -275,11 +262,11 @@ pub(super) fn message(
     };
     Message {
         id: if published {
-            numbers.first_id(&sender.id, publish)
+            numbers.first_id(publisher, publish)
         } else {
-            numbers.id(&sender.id, publish)
+            numbers.id(publisher, publish)
         },
-        publisher: client(&sender.id, protocol_version),
+        publisher: client(publisher, publisher.remote_addr, protocol_version),
         origin,
         topic: publish.topic.clone(),
         payload: publish.payload.clone(),

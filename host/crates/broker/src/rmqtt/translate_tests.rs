@@ -27,11 +27,14 @@ fn v5(connect: v5::Connect) -> ConnectInfo {
     ConnectInfo::V5(key(), Box::new(connect))
 }
 
-fn listening(limits: Limits) -> ListenerInfo {
-    ListenerInfo {
-        name: "tcp:default".into(),
-        address: ([127, 0, 0, 1], 1883).into(),
-        limits,
+fn peer() -> Peer {
+    Peer {
+        address: key().remote_addr,
+        proxy: None,
+        local: Some(([127, 0, 0, 1], 1883).into()),
+        listener: "tcp:default".into(),
+        kind: hookhost_listener::Kind::Tcp,
+        tls: None,
     }
 }
 
@@ -106,11 +109,7 @@ fn a_session_outlives_its_connection_as_long_as_both_sides_agree() {
             u32::MAX,
         ),
     ] {
-        assert_eq!(
-            connection(&info, &listening(limits)).session_expiry,
-            expected,
-            "{info:?}"
-        );
+        assert_eq!(connection(&info, &peer(), &limits).session_expiry, expected, "{info:?}");
     }
 }
 
@@ -132,7 +131,7 @@ fn what_the_client_and_its_connack_say() {
         shared_subscription: false,
         ..Limits::default()
     };
-    let connack = accepted(&info, &listening(limits), true, Some(Millis(5)));
+    let connack = accepted(&info, &peer(), &limits, true, Some(Millis(5)));
     assert_eq!(
         connack.connection.properties.as_ref().unwrap().standard,
         [
@@ -155,7 +154,7 @@ fn what_the_client_and_its_connack_say() {
     );
     assert_eq!(connack.connection.client.peer, key().remote_addr);
     assert!(!format!("{connack:?}").contains("secret"));
-    let old = accepted(&v3(v3::Connect::default()), &listening(Limits::default()), false, None);
+    let old = accepted(&v3(v3::Connect::default()), &peer(), &Limits::default(), false, None);
     assert_eq!((old.properties, old.connection.protocol_name.as_ref()), (None, "MQTT"));
 }
 
@@ -170,7 +169,7 @@ fn options_of_a_subscription() {
         retain_handling: RetainHandling::NoAtSubscribe,
         id: NonZeroU32::new(9),
     });
-    let subscription = subscription(client(&key(), 5), &"a/+".into(), &options, 1, true);
+    let subscription = subscription(client(&key(), key().remote_addr, 5), &"a/+".into(), &options, 1, true);
     assert_eq!(
         (subscription.filter.as_ref(), subscription.group.as_deref()),
         ("a/+", Some("g"))
@@ -208,7 +207,7 @@ fn origins() {
         (Sender::from_system(key()), Origin::System, 0),
         (Sender::from_bridge(key()), Origin::Bridge, 0),
     ] {
-        let published = message(&numbers, &sender, 4, &publish, true);
+        let published = message(&numbers, &sender, &sender.id, 4, &publish, true);
         assert_eq!(
             (published.origin, published.publisher.protocol_version),
             (origin, version)
@@ -216,7 +215,7 @@ fn origins() {
         let republishes = if origin == Origin::Module { 3 } else { 0 };
         assert_eq!(published.republishes, republishes);
         assert_eq!((published.packet_id, published.dup), (Some(3), true));
-        let on_its_way = message(&numbers, &sender, 4, &publish, false);
+        let on_its_way = message(&numbers, &sender, &sender.id, 4, &publish, false);
         assert_eq!((on_its_way.packet_id, on_its_way.dup), (None, false));
     }
 }

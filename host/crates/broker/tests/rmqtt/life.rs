@@ -413,10 +413,7 @@ async fn without_a_bus_clients_are_served_all_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_in_use_and_a_senseless_limit_are_reported() {
     let running = start(&settings(Limits::default()), None).await.unwrap();
-    let taken = BrokerSettings {
-        listen: running.address(),
-        ..settings(Limits::default())
-    };
+    let taken = settings_at(running.address(), Limits::default());
     assert!(matches!(
         start(&taken, None).await,
         Err(hookhost_broker::StartError::Bind { .. })

@@ -26,17 +26,8 @@ mod wanted_publish;
 pub(crate) use self::ended::{abandoned, expired, failed, kicked, publish_will, terminated};
 pub(crate) use self::opening::{Opening, SocketInfo};
 pub(crate) use self::publishes::announce_publish;
-pub(crate) use self::session::{ClientSession, EndCause};
+pub(crate) use self::session::ClientSession;
 pub(crate) use self::step::{Action, Counter, Lookup, Step};
-
-/// Who sent a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The client.
-    Client,
-    /// The upstream broker.
-    Upstream,
-}
 
 #[cfg(test)]
 mod tests;

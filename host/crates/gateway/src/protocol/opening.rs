@@ -3,7 +3,6 @@
 //! All events but client-connect are emitted when CONNACK passes, in the order of the broker in process: first the end
 //! of the client's former connection and session, then what this connection has got.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -16,21 +15,17 @@ use crate::publisher_property::PublisherProperty;
 use crate::session_state::SessionState;
 use crate::sessions::{ConnectionHandle, SessionEntry};
 use hookhost_event::{
-    Authentication, ByteString, Client, Connack, Connection, Detail, Hook, Id, Message, Millis, Origin, Session,
-    Transport,
+    Authentication, ByteString, Connack, Connection, Detail, Hook, Id, Message, Millis, Origin, Session,
 };
+use hookhost_listener::Peer;
 
 /// What is known of a connection before its client has sent anything.
 #[derive(Debug, Clone)]
 pub(crate) struct SocketInfo {
     /// The connection's number, greater than that of every connection before it.
     pub(crate) number: u64,
-    /// Where the client connects from.
-    pub(crate) peer: SocketAddr,
-    /// Where the gateway listens.
-    pub(crate) local: SocketAddr,
-    /// Name of the listener.
-    pub(crate) listener: ByteString,
+    /// Where the client comes from, and its TLS session.
+    pub(crate) peer: Peer,
 }
 
 /// A connection whose CONNECT has passed and whose CONNACK has not.
@@ -47,28 +42,7 @@ pub(crate) struct Opening {
 impl Opening {
     /// A client has sent CONNECT.
     pub(crate) fn new(socket: SocketInfo, connect: Connect, step: &mut Step<'_>) -> Opening {
-        let connection = Connection {
-            client: Client {
-                id: connect.client_id.clone(),
-                username: connect.username.clone(),
-                peer: Some(socket.peer),
-                protocol_version: connect.version,
-                node: None,
-                attributes: Vec::new(),
-            },
-            listener: socket.listener,
-            transport: Transport::Tcp,
-            local: Some(socket.local),
-            protocol_name: ByteString::from_static(if connect.version == 3 { "MQIsdp" } else { "MQTT" }),
-            bridge: connect.bridge,
-            keep_alive: connect.keep_alive,
-            clean_start: connect.clean_start,
-            session_expiry: connect.session_expiry,
-            receive_maximum: connect.receive_maximum,
-            mountpoint: None,
-            certificate: None,
-            properties: connect.properties.clone(),
-        };
+        let connection = connect.connection(&socket.peer);
         step.emit(Hook::ClientConnect, None, || Detail::ClientConnect(connection.clone()));
         Opening {
             number: socket.number,

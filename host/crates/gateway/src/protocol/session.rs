@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Side;
 use super::connection_state::ConnectionState;
 use super::deliveries::Deliveries;
 use super::ended::{self, plain};
@@ -16,29 +15,7 @@ use crate::sessions::ConnectionHandle;
 use hookhost_event::{
     Detail, Disconnection, End, EndReason, Hook, Message, Millis, Origin, OtherEvent, Session, Termination,
 };
-
-/// Why a connection ended, other than by DISCONNECT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum EndCause {
-    /// The client closed.
-    ClientClosed,
-    /// The client's socket failed; POSIX name of the error, if it has one.
-    ClientFailed(Option<&'static str>),
-    /// The upstream closed, or its socket failed.
-    UpstreamClosed,
-    /// The upstream has left a PINGREQ unanswered.
-    UpstreamSilent,
-    /// The client sent nothing for longer than its keep alive allows.
-    KeepAlive,
-    /// The client does not read.
-    TooSlow,
-    /// The client has sent what may not pass; code of MQTT 5.
-    Protocol(u8),
-    /// An administrator ended it.
-    Kicked,
-    /// The host stops.
-    Stopping,
-}
+use hookhost_relay::{EndCause, Side};
 
 /// Where a connection is in its life.
 enum Phase {
@@ -245,7 +222,7 @@ impl ClientSession {
             }
             Phase::Open => {
                 let by_upstream = cause == EndCause::UpstreamClosed;
-                let (end, has_will) = cause.end(self.state.fault);
+                let (end, has_will) = end_of(cause, self.state.fault);
                 self.over(end, by_upstream, has_will, None, step);
             }
         }
@@ -353,28 +330,26 @@ impl ClientSession {
     }
 }
 
-impl EndCause {
-    /// The end for events, and whether the upstream publishes the will. `fault`: the client's last mistake.
-    fn end(self, fault: Option<u8>) -> (End, bool) {
-        use EndReason as E;
-        match self {
-            EndCause::ClientClosed => (plain(E::Closed, None, None), true),
-            EndCause::ClientFailed(name) => (plain(E::SocketError, None, name), true),
-            EndCause::UpstreamClosed => match fault {
-                Some(code) => (plain(E::ProtocolError, Some(code), None), true),
-                // The upstream may have died as well, and then no will is published.
-                None => (
-                    plain(E::Other, None, Some("the upstream has closed the connection")),
-                    false,
-                ),
-            },
-            EndCause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
-            EndCause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
-            EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
-            EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
-            EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),
-            EndCause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),
-        }
+/// The end for events, and whether the upstream publishes the will. `fault`: the client's last mistake.
+fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
+    use EndReason as E;
+    match cause {
+        EndCause::ClientClosed => (plain(E::Closed, None, None), true),
+        EndCause::ClientFailed(name) => (plain(E::SocketError, None, name), true),
+        EndCause::UpstreamClosed => match fault {
+            Some(code) => (plain(E::ProtocolError, Some(code), None), true),
+            // The upstream may have died as well, and then no will is published.
+            None => (
+                plain(E::Other, None, Some("the upstream has closed the connection")),
+                false,
+            ),
+        },
+        EndCause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
+        EndCause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
+        EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
+        EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
+        EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),
+        EndCause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),
     }
 }
 

@@ -15,10 +15,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::settings::{GatewaySettings, Upstream};
-use hookhost_broker::{BrokerSettings, Limits, Running, start};
+use hookhost_broker::{Limits, Running, start};
 use hookhost_event::{Detail, Event, Hook};
 use hookhost_testing::client;
-use hookhost_testing::engine::{DEADLINE, Host, line, settings};
+use hookhost_testing::engine::{DEADLINE, Host, line, settings, settings_at};
 
 /// A gateway and the broker behind it.
 struct Pair {

@@ -99,10 +99,7 @@ async fn an_upstream_that_goes_and_comes_back() {
     host.forget();
     let nobody = Nobody::at(address);
     refused(&host, 5, "meanwhile").await;
-    let again = BrokerSettings {
-        listen: address,
-        ..settings(Limits::default())
-    };
+    let again = settings_at(address, Limits::default());
     let _upstream = start(&again, None).await.unwrap();
     drop(nobody);
     ping_and_leave(clean(5, "new").join(host.address()).await).await;

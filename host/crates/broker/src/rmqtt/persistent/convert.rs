@@ -12,6 +12,7 @@ use ::rmqtt::types::{
     SubOptionsV5, SubscriptionOptions,
 };
 
+use hookhost_listener::Peer;
 use hookhost_sessions::{
     DeliveryRecord, DeliveryState, MessageRecord, Properties, Publisher, PublisherKind, SessionRecord,
     SubscriptionOptions as StoredOptions, SubscriptionRecord, WillRecord,
@@ -23,8 +24,8 @@ pub(super) fn expiry(time: Duration) -> Option<u64> {
     (time < forever).then(|| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The record of a session that a client has just opened or resumed.
-pub(in crate::rmqtt) async fn session_record(session: &RmqttSession) -> Option<SessionRecord> {
+/// The record of a session that a client, which comes from `peer`, has just opened or resumed.
+pub(in crate::rmqtt) async fn session_record(session: &RmqttSession, peer: &Peer) -> Option<SessionRecord> {
     let info = session.connect_info().await.ok()?;
     let (max_packet_size, receive_maximum) = match &*info {
         ConnectInfo::V3(..) => (None, None),
@@ -44,8 +45,8 @@ pub(in crate::rmqtt) async fn session_record(session: &RmqttSession) -> Option<S
         max_packet_size: max_packet_size.map(NonZeroU32::get),
         receive_maximum: receive_maximum.map(NonZeroU16::get),
         listener: key.lid,
-        local: key.local_addr,
-        peer: key.remote_addr,
+        local: peer.local,
+        peer: peer.address,
         will: info.last_will().map(will_record),
     })
 }

@@ -35,6 +35,7 @@ use tokio::sync::OnceCell;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::types::{Id as ClientKey, Publish, Reason};
 
+use hookhost_listener::Peer;
 use hookhost_sessions::Store;
 
 pub(super) use self::connection::sequence;
@@ -46,6 +47,7 @@ pub(super) use self::session::PersistentSession;
 use self::session::{Dropped, QueueLimits, Shared};
 use super::backlog::Backlogs;
 use super::limits::Limits;
+use super::relayed::{self, RelayedClients};
 
 /// How long stopping may wait for the disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +57,8 @@ pub(super) struct PersistentSessions {
     shared: Arc<Shared>,
     /// Where the session of a client is found.
     backlogs: Arc<Backlogs>,
+    /// Knows the addresses of clients behind the relay.
+    clients: Arc<RelayedClients>,
     engine: ServerContext,
     /// Whether the hooks for QoS 2 are registered.
     exact: OnceCell<()>,
@@ -66,6 +70,7 @@ impl PersistentSessions {
     /// No session yet.
     pub(super) fn new(
         engine: ServerContext,
+        clients: Arc<RelayedClients>,
         backlogs: Arc<Backlogs>,
         limits: &Limits,
         store: Option<Store>,
@@ -80,10 +85,16 @@ impl PersistentSessions {
                 is_stopping: AtomicBool::new(false),
             }),
             backlogs,
+            clients,
             engine,
             exact: OnceCell::new(),
             next: AtomicU64::new(0),
         }
+    }
+
+    /// Where the client of a connection comes from.
+    pub(super) fn peer(&self, key: &ClientKey) -> Peer {
+        relayed::peer(key, self.clients.of(key).as_deref())
     }
 
     /// The session of a client.

@@ -14,6 +14,8 @@ use crate::sessions::Sessions;
 use hookhost_contract::Interest;
 use hookhost_event::{Detail, EndReason, Hook, Id, Millis};
 use hookhost_hooks::{Attachment, Bus, Inbox, InterestedIn, Interests, QueueLimits};
+use hookhost_listener::{Kind, Peer};
+use hookhost_relay::{EndCause, Side};
 
 /// Carries out actions by recording them; wants every event.
 struct Recorder {
@@ -218,9 +220,14 @@ impl TestClient {
 fn socket_info(number: u64) -> SocketInfo {
     SocketInfo {
         number,
-        peer: ([127, 0, 0, 1], 50_000).into(),
-        local: ([127, 0, 0, 1], 1883).into(),
-        listener: "tcp:default".into(),
+        peer: Peer {
+            address: Some(([127, 0, 0, 1], 50_000).into()),
+            proxy: None,
+            local: Some(([127, 0, 0, 1], 1883).into()),
+            listener: "tcp:default".into(),
+            kind: Kind::Tcp,
+            tls: None,
+        },
     }
 }
 

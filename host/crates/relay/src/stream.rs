@@ -7,7 +7,7 @@ use tokio_rustls::client::TlsStream;
 use super::packet::ConnackPacket;
 
 /// A connection to an upstream: MQTT over TCP, over TLS, or over memory to a broker in this process.
-pub(crate) trait UpstreamStream: AsyncRead + AsyncWrite + Send + Unpin {
+pub trait UpstreamStream: AsyncRead + AsyncWrite + Send + Unpin {
     /// What the CONNACK that was read means, in the terms of MQTT 5. Some brokers in this process know more than a packet
     /// of an older version can carry; for all others this is `None`.
     fn connack(&self) -> Option<ConnackPacket> {
@@ -24,3 +24,13 @@ pub(crate) trait UpstreamStream: AsyncRead + AsyncWrite + Send + Unpin {
 impl UpstreamStream for TcpStream {}
 
 impl UpstreamStream for TlsStream<TcpStream> {}
+
+impl UpstreamStream for Box<dyn UpstreamStream> {
+    fn connack(&self) -> Option<ConnackPacket> {
+        (**self).connack()
+    }
+
+    fn violation(&self) -> Option<u8> {
+        (**self).violation()
+    }
+}

@@ -8,34 +8,34 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::Relay;
-use crate::frame::Framer;
-use crate::protocol::Side;
+use super::frame::Framer;
+use super::inspector::{Inspector, Side};
+use super::relay::Relay;
+use super::stream::UpstreamStream;
 
 /// Bytes that are read at a time.
-const PIECE: usize = 64 << 10;
-/// The same for packets that become longer on their way: at most some 700 messages, which become 750 kB.
-const REWRITTEN_PIECE: usize = 4 << 10;
+pub(crate) const MAX_PIECE_BYTES: usize = 64 << 10;
 
 thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PIECE_BYTES].into_boxed_slice());
 }
 
 /// One direction.
-pub(super) struct Direction {
-    pub(super) framer: Framer,
+pub struct Direction {
+    /// Finds packets.
+    pub framer: Framer,
     /// What was read and is not yet written.
-    pub(super) out: Vec<u8>,
-    pub(super) sent: usize,
+    pub out: Vec<u8>,
+    pub(crate) sent: usize,
     /// Whether what was written may still be in a buffer of TLS.
     unflushed: bool,
     /// Whether the sender has closed, and whether the receiver's side was shut down.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
     shut: bool,
 }
 
 impl Direction {
-    pub(super) fn new(longest: usize) -> Direction {
+    pub(crate) fn new(longest: usize) -> Direction {
         Direction {
             framer: Framer::new(longest),
             out: Vec::new(),
@@ -46,20 +46,20 @@ impl Direction {
         }
     }
 
-    pub(super) fn is_clear(&self) -> bool {
+    pub(crate) fn is_clear(&self) -> bool {
         self.out.is_empty()
     }
 }
 
 /// Which side has failed.
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Client(io::Error),
     Upstream,
 }
 
-impl Relay {
+impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
     /// Writes what came from one side to the other one; whether anything moved.
-    pub(super) fn write(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
+    pub(crate) fn write(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
         let mut moved = false;
         loop {
             let direction = self.direction(from);
@@ -104,17 +104,12 @@ impl Relay {
     }
 
     /// Reads from one side what the other one can take; whether anything moved.
-    pub(super) fn read(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
+    pub(crate) fn read(&mut self, from: Side, cx: &mut Context<'_>) -> Result<bool, Fault> {
         let direction = self.direction(from);
         if !direction.is_clear() || direction.ended {
             return Ok(false);
         }
-        // Small packets become much longer with the property that names their publisher.
-        let size = if self.rewrites && from == Side::Client {
-            REWRITTEN_PIECE
-        } else {
-            PIECE
-        };
+        let size = self.inspector.max_piece(from);
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
             let poll = match from {
@@ -123,6 +118,8 @@ impl Relay {
             };
             match poll {
                 Poll::Pending => return Ok(false),
+                // TLS was closed without its own end, as most clients do.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {}
                 Poll::Ready(Err(error)) => return Err(fault(from, error)),
                 Poll::Ready(Ok(())) => {}
             }
@@ -136,7 +133,7 @@ impl Relay {
             }
             let mut rest = piece;
             // Without events to wait for, it is written at once.
-            while self.emitter.is_empty() && !rest.is_empty() {
+            while self.inspector.is_clear() && !rest.is_empty() {
                 match self.write_to(from, cx, rest) {
                     Poll::Ready(Ok(count)) => {
                         self.direction(from).unflushed = true;
@@ -153,7 +150,7 @@ impl Relay {
         })
     }
 
-    pub(super) fn direction(&mut self, from: Side) -> &mut Direction {
+    pub(crate) fn direction(&mut self, from: Side) -> &mut Direction {
         match from {
             Side::Client => &mut self.from_client,
             Side::Upstream => &mut self.from_upstream,

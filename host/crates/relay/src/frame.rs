@@ -5,7 +5,7 @@
 //! until it is complete. A packet longer than `longest` is skipped, so the buffer is bounded. Pure: no I/O, no clock.
 
 /// Finds packets in one direction of a connection.
-pub(super) struct Framer {
+pub struct Framer {
     state: FramerState,
     /// Body of the packet that is being collected.
     body: Vec<u8>,
@@ -27,7 +27,7 @@ enum FramerState {
 
 /// What a framer finds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub enum Piece<'a> {
     /// A packet.
     Packet(Frame<'a>),
     /// The beginning of a packet that is too long and is skipped.
@@ -38,28 +38,28 @@ pub(super) enum Piece<'a> {
 
 /// A packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub struct Frame<'a> {
     /// Type and flags.
-    pub(super) first: u8,
+    pub first: u8,
     /// Everything after the remaining length.
-    pub(super) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 impl Frame<'_> {
     /// The packet type: 1 for CONNECT up to 15 for AUTH.
-    pub(super) fn kind(&self) -> u8 {
+    pub fn kind(&self) -> u8 {
         self.first >> 4
     }
 
     /// The whole packet.
-    pub(super) fn packet(&self) -> Vec<u8> {
+    pub fn packet(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(5 + self.body.len());
         self.write(&mut out);
         out
     }
 
     /// Writes the whole packet to the end of `out`.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         header(out, self.first, self.body.len());
         out.extend_from_slice(self.body);
     }
@@ -69,7 +69,7 @@ const START: FramerState = FramerState::Header { bytes: [0; 5], have: 0 };
 
 impl Framer {
     /// A framer at the beginning of a packet, for bodies of up to `longest` bytes.
-    pub(super) fn new(longest: usize) -> Framer {
+    pub fn new(longest: usize) -> Framer {
         Framer {
             state: START,
             body: Vec::new(),
@@ -79,7 +79,7 @@ impl Framer {
     }
 
     /// Takes bytes from the front of `input` up to the end of the next packet; `None` when `input` is used up.
-    pub(super) fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<Piece<'s>> {
+    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8]) -> Option<Piece<'s>> {
         // The packet that was returned last is not needed any more.
         if !matches!(self.state, FramerState::Collect { .. }) && self.body.capacity() > 0 {
             self.body = Vec::new();
@@ -149,13 +149,13 @@ impl Framer {
     }
 
     /// Type and length fields of the packet that was found last, as they came.
-    pub(super) fn head(&self) -> &[u8] {
+    pub fn head(&self) -> &[u8] {
         self.head.0.get(..self.head.1).unwrap_or_default()
     }
 
     /// Takes from the front of `input` the bytes of a skipped packet, or all bytes if they are not MQTT. For callers that
     /// write packet by packet; `next` skips these bytes.
-    pub(super) fn unseen<'i>(&mut self, input: &mut &'i [u8]) -> &'i [u8] {
+    pub fn unseen<'i>(&mut self, input: &mut &'i [u8]) -> &'i [u8] {
         let length = match &mut self.state {
             FramerState::Broken => input.len(),
             FramerState::Pass { missing } => {
@@ -174,23 +174,23 @@ impl Framer {
     }
 
     /// Whether the last byte seen was the last one of a packet, so that another packet may be put after it.
-    pub(super) fn is_between(&self) -> bool {
+    pub fn is_between(&self) -> bool {
         matches!(self.state, FramerState::Header { have: 0, .. })
     }
 
     /// Bytes of memory that the collected packet takes.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.body.capacity()
     }
 }
 
 /// The bytes are not the beginning of a packet, or the packet is too long.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct InvalidLength;
+pub struct InvalidLength;
 
 /// The length of the packet at the front of `bytes`, header included; `None` if more bytes are needed.
-pub(super) fn whole(bytes: &[u8], longest: usize) -> Result<Option<usize>, InvalidLength> {
+pub fn whole(bytes: &[u8], longest: usize) -> Result<Option<usize>, InvalidLength> {
     let mut length = 0;
     for (place, byte) in bytes.iter().skip(1).take(4).enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * place);
@@ -207,7 +207,7 @@ pub(super) fn whole(bytes: &[u8], longest: usize) -> Result<Option<usize>, Inval
 }
 
 /// The frame of a whole packet.
-pub(super) fn parse(packet: &[u8]) -> Option<Frame<'_>> {
+pub fn parse(packet: &[u8]) -> Option<Frame<'_>> {
     let (first, rest) = packet.split_first()?;
     let lengths = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
     Some(Frame {
@@ -217,13 +217,13 @@ pub(super) fn parse(packet: &[u8]) -> Option<Frame<'_>> {
 }
 
 /// Type, flags and remaining length of a packet.
-pub(super) fn header(out: &mut Vec<u8>, first: u8, length: usize) {
+pub fn header(out: &mut Vec<u8>, first: u8, length: usize) {
     out.push(first);
     variable_length(out, length);
 }
 
 /// A length in one to four bytes, as MQTT writes it.
-pub(super) fn variable_length(out: &mut Vec<u8>, mut length: usize) {
+pub fn variable_length(out: &mut Vec<u8>, mut length: usize) {
     loop {
         let digit = (length & 0x7f) as u8;
         length >>= 7;

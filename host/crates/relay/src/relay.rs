@@ -5,70 +5,56 @@
 //! receiver slows its sender down. Pieces are read into a buffer of the thread and copied only if they cannot be written
 //! at once; a connection without traffic holds none.
 
-mod closing;
-mod direction;
-mod inspect;
-
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use hookhost_listener::ClientStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::emitter::Emitter;
+use super::direction::{Direction, Fault};
+use super::inspector::{EndCause, Inspector, Side};
 use super::liveness::Liveness;
-use super::protocol::{ClientSession, EndCause, Side};
-use super::publisher_property;
-use super::sessions::ConnectionHandle;
-use super::shared::Shared;
 use super::stream::UpstreamStream;
-use direction::{Direction, Fault};
-
-pub(crate) use closing::linger;
 
 /// How long one side may stay open when the other one has closed.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// Bytes that were read before the relay began.
-pub(crate) struct ReadAhead {
+#[derive(Debug, Default)]
+pub struct ReadAhead {
     /// CONNACK, which has been inspected.
-    pub(crate) connack: Vec<u8>,
-    pub(crate) client: Vec<u8>,
-    pub(crate) upstream: Vec<u8>,
+    pub connack: Vec<u8>,
+    /// What the client has sent after CONNECT.
+    pub client: Vec<u8>,
+    /// What the upstream has sent after CONNACK.
+    pub upstream: Vec<u8>,
+}
+
+/// Time limits of a connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timeouts {
+    /// Keep alive in seconds as in force; 0: none.
+    pub keep_alive: u16,
+    /// Half of the multiple of keep alive for which a client may be silent.
+    pub keepalive_backoff: f32,
+    /// How long a client may not read; zero: for ever.
+    pub send: Duration,
+    /// How long the upstream may leave a PINGREQ unanswered; zero: for ever.
+    pub response: Duration,
 }
 
 /// A connection after CONNACK.
-pub(crate) struct Relay {
-    shared: Arc<Shared>,
-    /// `None` if CONNECT cannot be decoded.
-    session: Option<ClientSession>,
-    emitter: Emitter,
-    client: TcpStream,
-    upstream: Box<dyn UpstreamStream>,
-    from_client: Direction,
-    from_upstream: Direction,
-    liveness: Liveness,
-    /// Whether packets are rewritten, so that publishes carry their publisher.
-    rewrites: bool,
-    /// How the bytes of the upstream are passed on if packets are not rewritten.
-    passing: Passing,
-    /// The client has sent what may not pass; code of MQTT 5.
-    violation: Option<u8>,
-}
-
-/// How the bytes of the upstream are passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Passing {
-    /// As they come.
-    Whole,
-    /// As they come up to the end of the packet that has begun, then packet by packet.
-    ByNextPacket,
-    /// Packet by packet, so that an acknowledgement can be held back.
-    ByPacket,
+pub struct Relay<I, U> {
+    pub(crate) inspector: I,
+    pub(crate) client: ClientStream,
+    pub(crate) upstream: U,
+    pub(crate) from_client: Direction,
+    pub(crate) from_upstream: Direction,
+    pub(crate) liveness: Liveness,
+    timeouts: Timeouts,
 }
 
 /// Why the polling of both directions has stopped.
@@ -81,36 +67,27 @@ enum Stop {
     Closed,
 }
 
-impl Relay {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        session: Option<ClientSession>,
-        emitter: Emitter,
-        client: TcpStream,
-        upstream: Box<dyn UpstreamStream>,
+impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
+    /// A relay that begins with what was read ahead. `longest`: of what length packets of the client and of the
+    /// upstream are found, in bytes.
+    pub fn new(
+        inspector: I,
+        client: ClientStream,
+        upstream: U,
         ahead: ReadAhead,
-    ) -> Relay {
-        let longest = shared.limits.max_packet_size as usize;
-        let rewrites = shared.adds_publishers() && session.as_ref().is_some_and(|session| session.version() == 5);
-        let added = if rewrites {
-            publisher_property::MAX_ADDED_BYTES
-        } else {
-            0
-        };
-        let keep_alive = session.as_ref().map_or(0, ClientSession::keep_alive);
-        let liveness = Liveness::new(Instant::now(), keep_alive, shared.limits.keepalive_backoff);
+        timeouts: Timeouts,
+        longest: [usize; 2],
+    ) -> Relay<I, U> {
+        let [from_client, from_upstream] = longest.map(Direction::new);
+        let liveness = Liveness::new(Instant::now(), timeouts.keep_alive, timeouts.keepalive_backoff);
         let mut relay = Relay {
-            shared,
-            session,
-            emitter,
+            inspector,
             client,
             upstream,
-            rewrites,
-            passing: Passing::Whole,
-            violation: None,
-            from_client: Direction::new(longest),
-            from_upstream: Direction::new(longest + added),
+            from_client,
+            from_upstream,
             liveness,
+            timeouts,
         };
         relay.from_upstream.out = ahead.connack;
         for (from, bytes) in [(Side::Upstream, ahead.upstream), (Side::Client, ahead.client)] {
@@ -121,38 +98,29 @@ impl Relay {
         relay
     }
 
-    /// Relays until both sides are closed.
-    pub(crate) async fn run(mut self) {
-        let handle = match &self.session {
-            Some(session) => session.handle(),
-            None => Arc::new(ConnectionHandle::default()),
-        };
-        let shared = Arc::clone(&self.shared);
-        let mut stopping = pin!(shared.stopping.cancelled());
-        let mut kicked = pin!(handle.kick.notified());
+    /// Relays until both sides are closed, or until `interrupt` ends the connection.
+    pub async fn run(mut self, interrupt: impl Future<Output = EndCause> + Send) {
+        let mut interrupt = pin!(interrupt);
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut armed = None;
         // Whatever was read ahead is reported before it is written.
-        self.emitter.flush().await;
+        self.inspector.flush().await;
         loop {
             let stop = std::future::poll_fn(|cx| {
                 if let Poll::Ready(stop) = self.poll_directions(cx) {
                     return Poll::Ready(stop);
                 }
-                if stopping.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Stop::Over(EndCause::Stopping));
-                }
-                if kicked.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Stop::Over(EndCause::Kicked));
+                if let Poll::Ready(cause) = interrupt.as_mut().poll(cx) {
+                    return Poll::Ready(Stop::Over(cause));
                 }
                 self.poll_liveness(cx, timer.as_mut(), &mut armed)
             })
             .await;
             match stop {
-                Stop::Flush => self.emitter.flush().await,
+                Stop::Flush => self.inspector.flush().await,
                 Stop::Closed => {
-                    self.end(EndCause::ClientClosed);
-                    self.emitter.flush().await;
+                    self.inspector.end(EndCause::ClientClosed);
+                    self.inspector.flush().await;
                     return;
                 }
                 Stop::Over(cause) => return self.over(cause).await,
@@ -164,7 +132,9 @@ impl Relay {
     fn poll_directions(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         loop {
             let mut moved = false;
-            self.emitter.held_acks.release(cx, &mut self.from_upstream.out);
+            if self.from_upstream.framer.is_between() {
+                self.inspector.release(cx, &mut self.from_upstream.out);
+            }
             for side in [Side::Upstream, Side::Client] {
                 let result = match self.write(side, cx) {
                     Ok(wrote) => self.read(side, cx).map(|read| wrote | read),
@@ -177,10 +147,10 @@ impl Relay {
                     }
                     Err(Fault::Upstream) => return Poll::Ready(Stop::Over(self.upstream_closed())),
                 }
-                if !self.emitter.is_empty() {
+                if !self.inspector.is_clear() {
                     return Poll::Ready(Stop::Flush);
                 }
-                if let Some(code) = self.violation {
+                if let Some(code) = self.inspector.violation() {
                     return Poll::Ready(Stop::Over(EndCause::Protocol(code)));
                 }
             }
@@ -203,20 +173,33 @@ impl Relay {
         violation.unwrap_or(EndCause::UpstreamClosed)
     }
 
-    /// One side has closed.
-    fn ended(&mut self, from: Side) {
-        self.direction(from).ended = true;
-        self.liveness.closing.get_or_insert(Instant::now() + LINGER);
-        let is_leaving = self.session.as_ref().is_some_and(ClientSession::is_leaving);
-        if from == Side::Client && !is_leaving {
-            self.end(EndCause::ClientClosed);
+    /// Inspects a piece of input. True if the piece has to be written as it is.
+    pub(crate) fn inspect(&mut self, from: Side, piece: &[u8]) -> bool {
+        match from {
+            Side::Client if self.liveness.silence.is_some() => self.liveness.heard = Instant::now(),
+            Side::Client => {}
+            Side::Upstream => self.liveness.pinged = None,
         }
+        let direction = match from {
+            Side::Client => &mut self.from_client,
+            Side::Upstream => &mut self.from_upstream,
+        };
+        let inspected = self.inspector.inspect(from, piece, direction);
+        if inspected.has_ping {
+            self.liveness.pinged.get_or_insert_with(Instant::now);
+        }
+        if self.inspector.is_leaving() && self.liveness.closing.is_none() {
+            self.liveness.closing = Some(Instant::now() + LINGER);
+        }
+        inspected.passes
     }
 
-    /// Reports the end of the connection, unless that is done.
-    fn end(&mut self, cause: EndCause) {
-        if let Some(session) = &mut self.session {
-            self.emitter.run(|step| session.end(cause, step));
+    /// One side has closed.
+    pub(crate) fn ended(&mut self, from: Side) {
+        self.direction(from).ended = true;
+        self.liveness.closing.get_or_insert(Instant::now() + LINGER);
+        if from == Side::Client && !self.inspector.is_leaving() {
+            self.inspector.end(EndCause::ClientClosed);
         }
     }
 
@@ -229,8 +212,8 @@ impl Relay {
     ) -> Poll<Stop> {
         loop {
             let listens = self.from_client.is_clear() && !self.from_client.ended;
-            let (send, answer) = (self.shared.limits.send_timeout, self.shared.settings.response_timeout);
-            let Some((due, cause)) = self.liveness.due(listens, send, answer) else {
+            let Timeouts { send, response, .. } = self.timeouts;
+            let Some((due, cause)) = self.liveness.due(listens, send, response) else {
                 *armed = None;
                 return Poll::Pending;
             };

@@ -1,6 +1,6 @@
 //! Which properties the bytes of a CONNECT of MQTT 5 have.
 
-use hookhost_broker::properties::SentProperties;
+use crate::properties::SentProperties;
 
 /// The properties that a CONNECT has; `body` is what follows the fixed header. Ends at the first property that cannot be
 /// read: the codec refuses such a packet.

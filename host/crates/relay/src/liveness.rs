@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::protocol::EndCause;
+use super::inspector::EndCause;
 
 /// What has a time, and since when it runs.
-pub(super) struct Liveness {
+pub(crate) struct Liveness {
     /// The client was heard last, or was kept from speaking until then.
-    pub(super) heard: Instant,
+    pub(crate) heard: Instant,
     /// How long it may be silent.
-    pub(super) silence: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
     /// Since when something waits for the client to read it.
-    pub(super) stalled: Option<Instant>,
+    pub(crate) stalled: Option<Instant>,
     /// Since when a PINGREQ waits for any answer.
-    pub(super) pinged: Option<Instant>,
+    pub(crate) pinged: Option<Instant>,
     /// When one side has closed, and the other one must not take longer.
-    pub(super) closing: Option<Instant>,
+    pub(crate) closing: Option<Instant>,
 }
 
 impl Liveness {
     /// Nothing but the client's keep alive, in seconds; 0: none. `backoff`: half of the multiple of it that it may be
     /// silent.
-    pub(super) fn new(now: Instant, keep_alive: u16, backoff: f32) -> Liveness {
+    pub(crate) fn new(now: Instant, keep_alive: u16, backoff: f32) -> Liveness {
         let silence = Duration::from_secs(u64::from(keep_alive)).mul_f32(2.0 * backoff);
         Liveness {
             heard: now,
@@ -36,7 +36,7 @@ impl Liveness {
 
     /// What is due next, and when; no cause: the other side has had its time. `listens`: whether the client could be
     /// heard if it spoke. `send` and `answer`: how long a client may not read, and an upstream not answer; 0: for ever.
-    pub(super) fn due(&self, listens: bool, send: Duration, answer: Duration) -> Option<(Instant, Option<EndCause>)> {
+    pub(crate) fn due(&self, listens: bool, send: Duration, answer: Duration) -> Option<(Instant, Option<EndCause>)> {
         let limit =
             |since: Option<Instant>, span: Duration| since.filter(|_| !span.is_zero()).map(|since| since + span);
         let dues = [

@@ -3,18 +3,35 @@
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::frame;
+use super::packet::kind;
 
 /// Why no packet was read.
 #[derive(Debug)]
-pub(crate) enum NoPacket {
+pub enum NoPacket {
     /// The connection was closed or has failed.
     Closed,
     /// The bytes are not the expected packet, or not MQTT at all.
     NotMqtt,
 }
 
+/// Reads CONNECT; returns it and the bytes after it.
+///
+/// # Errors
+///
+/// [`NoPacket`] if the connection does not begin with a CONNECT of up to `max_packet_size` bytes.
+pub async fn read_connect(
+    from: &mut (impl AsyncRead + Unpin + ?Sized),
+    max_packet_size: usize,
+) -> Result<(Vec<u8>, Vec<u8>), NoPacket> {
+    let mut bytes = Vec::new();
+    let is_connect = |first: u8| first == kind::CONNECT << 4;
+    let length = read_packet(from, &mut bytes, max_packet_size, is_connect).await?;
+    let early = bytes.split_off(length);
+    Ok((bytes, early))
+}
+
 /// Reads until a whole packet is in `bytes`; returns its length. `is_expected` checks its first byte, type and flags.
-pub(crate) async fn read_packet(
+pub async fn read_packet(
     from: &mut (impl AsyncRead + Unpin + ?Sized),
     bytes: &mut Vec<u8>,
     max_packet_size: usize,
@@ -37,7 +54,7 @@ pub(crate) async fn read_packet(
 }
 
 /// Reads until the other side has closed.
-pub(crate) async fn drain(stream: &mut (impl AsyncRead + Unpin + ?Sized)) {
+pub async fn drain(stream: &mut (impl AsyncRead + Unpin + ?Sized)) {
     let mut rest = [0; 1024];
     while matches!(stream.read(&mut rest).await, Ok(count) if count > 0) {}
 }

@@ -1,28 +1,81 @@
 //! What passes is split into packets, handed to the protocol core, and rewritten where publishes carry their publisher.
 //! Acknowledgements that have to wait are taken out.
 
-use tokio::time::Instant;
+use std::sync::Arc;
+use std::task::Context;
 
-use super::{LINGER, Passing, Relay};
-use crate::frame::{Frame, Piece};
-use crate::packet::{InvalidPacket, kind};
-use crate::protocol::{ClientSession, Side, Step};
-use crate::publisher_property;
+use hookhost_relay::frame::{Frame, Piece};
+use hookhost_relay::packet::{self, InvalidPacket, kind};
+use hookhost_relay::{Direction, EndCause, Farewell, Inspected, Inspector, Side};
 
-impl Relay {
-    /// Inspects a piece of input and carries out what the core returns. True if the piece has to be written as it is;
-    /// false if what has to be written is in the direction's `out`.
-    pub(super) fn inspect(&mut self, from: Side, piece: &[u8]) -> bool {
-        match from {
-            Side::Client if self.liveness.silence.is_some() => self.liveness.heard = Instant::now(),
-            Side::Client => {}
-            Side::Upstream => self.liveness.pinged = None,
+use super::emitter::Emitter;
+use super::protocol::{ClientSession, Step};
+use super::publisher_property;
+use super::shared::Shared;
+
+/// Bytes that are read at a time if packets become longer on their way: at most some 700 messages, which become 750 kB.
+const MAX_REWRITTEN_PIECE: usize = 4 << 10;
+/// How much may be read at a time from all others.
+const MAX_PIECE: usize = 64 << 10;
+
+/// Sees the packets of one connection.
+pub(crate) struct SessionInspector {
+    shared: Arc<Shared>,
+    /// `None` if CONNECT cannot be decoded.
+    session: Option<ClientSession>,
+    emitter: Emitter,
+    /// Whether packets are rewritten, so that publishes carry their publisher.
+    rewrites: bool,
+    /// How the bytes of the upstream are passed on if packets are not rewritten.
+    passing: Passing,
+    /// The client has sent what may not pass; code of MQTT 5.
+    violation: Option<u8>,
+}
+
+/// How the bytes of the upstream are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    /// As they come.
+    Whole,
+    /// As they come up to the end of the packet that has begun, then packet by packet.
+    ByNextPacket,
+    /// Packet by packet, so that an acknowledgement can be held back.
+    ByPacket,
+}
+
+impl SessionInspector {
+    /// An inspector for a connection after CONNACK.
+    pub(crate) fn new(shared: Arc<Shared>, session: Option<ClientSession>, emitter: Emitter) -> SessionInspector {
+        let rewrites = shared.adds_publishers() && session.as_ref().is_some_and(|session| session.version() == 5);
+        SessionInspector {
+            shared,
+            session,
+            emitter,
+            rewrites,
+            passing: Passing::Whole,
+            violation: None,
         }
-        let direction = match from {
-            Side::Client => &mut self.from_client,
-            Side::Upstream => &mut self.from_upstream,
+    }
+
+    /// The longest packets of the client and of the upstream that are found, in bytes.
+    pub(crate) fn longest(&self) -> [usize; 2] {
+        let longest = self.shared.limits.max_packet_size as usize;
+        let added = if self.rewrites {
+            publisher_property::MAX_ADDED_BYTES
+        } else {
+            0
         };
-        let Some(session) = &mut self.session else { return true };
+        [longest, longest + added]
+    }
+}
+
+impl Inspector for SessionInspector {
+    fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
+        let mut has_ping = false;
+        let passed = |has_ping| Inspected { passes: true, has_ping };
+        let Some(session) = &mut self.session else {
+            return passed(false);
+        };
         let holds_acks = from == Side::Upstream && !self.emitter.held_acks.is_empty();
         if !self.rewrites && holds_acks && self.passing == Passing::Whole {
             self.passing = match direction.framer.is_between() {
@@ -51,9 +104,7 @@ impl Relay {
             let is_packet = matches!(found, Piece::Packet(_));
             let violation = match found {
                 Piece::Packet(frame) => {
-                    if from == Side::Client && frame.kind() == kind::PINGREQ && self.liveness.pinged.is_none() {
-                        self.liveness.pinged = Some(Instant::now());
-                    }
+                    has_ping |= from == Side::Client && frame.kind() == kind::PINGREQ;
                     match from {
                         _ if !self.rewrites => {
                             session.packet(from, frame, &mut step);
@@ -103,17 +154,72 @@ impl Relay {
                 break;
             }
         }
-        if session.is_leaving() && self.liveness.closing.is_none() {
-            self.liveness.closing = Some(Instant::now() + LINGER);
-        }
-        let is_whole = !self.rewrites && !is_cut;
-        if !is_whole {
+        let passes = !self.rewrites && !is_cut;
+        if !passes {
             direction.out.extend(rewritten);
         }
         if is_cut && self.emitter.held_acks.is_empty() && direction.framer.is_between() {
             self.passing = Passing::Whole;
         }
-        is_whole
+        Inspected { passes, has_ping }
+    }
+
+    fn release(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        self.emitter.held_acks.release(cx, out);
+    }
+
+    fn is_clear(&self) -> bool {
+        self.emitter.is_empty()
+    }
+
+    async fn flush(&mut self) {
+        self.emitter.flush().await;
+    }
+
+    fn violation(&self) -> Option<u8> {
+        self.violation
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.session.as_ref().is_some_and(ClientSession::is_leaving)
+    }
+
+    fn max_piece(&self, from: Side) -> usize {
+        // Small packets become much longer with the property that names their publisher.
+        if self.rewrites && from == Side::Client {
+            MAX_REWRITTEN_PIECE
+        } else {
+            MAX_PIECE
+        }
+    }
+
+    fn end(&mut self, cause: EndCause) {
+        if let Some(session) = &mut self.session {
+            self.emitter.run(|step| session.end(cause, step));
+        }
+    }
+
+    async fn farewell(&mut self, cause: EndCause) -> Farewell {
+        let may_disconnect = |session: &ClientSession| session.is_open() && session.version() == 5;
+        let may_disconnect = self.session.as_ref().is_some_and(may_disconnect);
+        let code = match cause {
+            EndCause::ClientClosed | EndCause::ClientFailed(_) | EndCause::TooSlow => None,
+            EndCause::UpstreamClosed | EndCause::UpstreamSilent => Some(128),
+            EndCause::KeepAlive => Some(141),
+            EndCause::Kicked => Some(152),
+            EndCause::Stopping => Some(139),
+            EndCause::Protocol(code) => Some(code),
+        };
+        let ends_session = cause == EndCause::Kicked && may_disconnect;
+        self.end(cause);
+        Farewell {
+            code: code.filter(|_| may_disconnect),
+            to_upstream: if ends_session {
+                &packet::DISCONNECT_END_SESSION
+            } else {
+                &[]
+            },
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use tokio_util::codec::Decoder;
 
 use super::connect_properties::sent_properties;
 use super::{ConnackPacket, Connect, InvalidPacket, Packet, Publish, RequestedFilter, Will, kind};
+use crate::decode_error;
 use crate::frame::{Frame, header};
-use hookhost_broker::decode_error;
-use hookhost_broker::properties::{self, SentProperties};
+use crate::properties::{self, SentProperties};
 use hookhost_event::Property;
 
 /// The packet in a buffer of its own, as the codec requires, with the room that the codec reserves after it.
@@ -23,7 +23,7 @@ fn copied(first: u8, body: &[u8]) -> BytesMut {
 }
 
 /// Decodes a packet of MQTT 3.
-pub(crate) fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, InvalidPacket> {
+pub fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, InvalidPacket> {
     match v3::Codec::new(0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
         Ok(None) => Err(InvalidPacket(129)),
@@ -32,7 +32,7 @@ pub(crate) fn decode_v3(first: u8, body: &[u8]) -> Result<v3::Packet, InvalidPac
 }
 
 /// Decodes a packet of MQTT 5.
-pub(crate) fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, InvalidPacket> {
+pub fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, InvalidPacket> {
     match v5::Codec::new(0, 0).decode(&mut copied(first, body)) {
         Ok(Some((packet, _))) => Ok(packet),
         Ok(None) => Err(InvalidPacket(129)),
@@ -41,7 +41,7 @@ pub(crate) fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, InvalidPac
 }
 
 /// Decodes CONNECT of any version.
-pub(crate) fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
+pub fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
     let first = kind::CONNECT << 4;
     let name = usize::from(u16::from_be_bytes([
         *body.first().ok_or(InvalidPacket(129))?,
@@ -124,7 +124,7 @@ fn connect_v5(connect: v5::Connect, bridge: bool, sent: SentProperties) -> Conne
 }
 
 /// Decodes CONNACK.
-pub(crate) fn connack(version: u8, body: &[u8]) -> Result<ConnackPacket, InvalidPacket> {
+pub fn connack(version: u8, body: &[u8]) -> Result<ConnackPacket, InvalidPacket> {
     let first = kind::CONNACK << 4;
     if version == 5 {
         return match decode_v5(first, body)? {
@@ -165,7 +165,7 @@ fn code_of_v3(code: u8) -> u8 {
 }
 
 /// Decodes a packet other than CONNECT, CONNACK and AUTH.
-pub(crate) fn decode(version: u8, frame: Frame<'_>) -> Result<Packet, InvalidPacket> {
+pub fn decode(version: u8, frame: Frame<'_>) -> Result<Packet, InvalidPacket> {
     if let (kind::PUBACK..=kind::PUBCOMP, [high, low]) = (frame.kind(), frame.body) {
         // Nearly every acknowledgement has this form.
         let id = u16::from_be_bytes([*high, *low]);

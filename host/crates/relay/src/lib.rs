@@ -1,0 +1,28 @@
+//! One MQTT client between its socket and a broker: both engines relay clients with this.
+//!
+//! A [`Relay`] owns both connections of a client from CONNACK on. It moves bytes and decides when a connection has
+//! ended ([`EndCause`]); an [`Inspector`] of the engine sees what passes, may change it, and says what the client is sent
+//! last. Bytes are read in large pieces and written as they are: nothing is copied or allocated for a packet.
+//!
+//! - `frame` finds packets in a stream of bytes; `packet` decodes those that matter (by `rmqtt-codec`), with
+//!   `properties` and `decode_error` as events have them;
+//! - `wire` reads the first packet of a connection;
+//! - `liveness` has the time limits, pure;
+//! - `direction` and `closing` are the two halves of a [`Relay`]: moving bytes, and ending.
+
+mod closing;
+pub mod decode_error;
+mod direction;
+pub mod frame;
+mod inspector;
+mod liveness;
+pub mod packet;
+pub mod properties;
+mod relay;
+pub mod stream;
+pub mod wire;
+
+pub use closing::linger;
+pub use direction::Direction;
+pub use inspector::{EndCause, Farewell, Inspected, Inspector, Side};
+pub use relay::{ReadAhead, Relay, Timeouts};
