@@ -296,8 +296,16 @@ async fn the_broker_says_how_it_is_doing() {
     let persistent = Options::persistent(Version::V311, "away");
     Client::open(host.address, persistent).await.disconnect().await;
     let _here = Raw::client(host.address, Version::V5, "here").await;
+    let listeners =
+        |address: SocketAddr| json!([{"name": "tcp:default", "kind": "tcp", "address": address.to_string()}]);
     let expected = json!({
-        "engine": "rmqtt", "listen": host.address.to_string(), "sessions": 2, "connected": 1, "counters": {},
+        "engine": "rmqtt", "listen": host.address.to_string(), "listeners": listeners(host.address),
+        "sessions": 2, "connected": 1,
+        "counters": {
+            "accepted": 2, "connections_refused": 0, "connections_refused_per_address": 0, "connection_rate_waits": 0,
+            "accept_errors": 0, "handshakes_timed_out": 0, "proxy_headers_invalid": 0, "tls_handshakes_failed": 0,
+            "websocket_upgrades_failed": 0, "not_mqtt": 0, "connects_timed_out": 0,
+        },
     });
     // DISCONNECT has no answer, so the host may need a moment.
     let asked = async { while ask(&host, "GET /api/v1/broker", "").await != (200, expected.clone()) {} };
@@ -319,9 +327,13 @@ async fn the_broker_says_how_it_is_doing() {
         (
             200,
             json!({
-                "engine": "gateway", "listen": gateway.address.to_string(), "sessions": 1, "connected": 1,
+                "engine": "gateway", "listen": gateway.address.to_string(), "listeners": listeners(gateway.address),
+                "sessions": 1, "connected": 1,
                 "counters": {
-                    "accepted": 2, "not_mqtt": 1, "unanswered": 0, "unreadable": 0, "too_long": 0, "unexpected": 0,
+                    "accepted": 2, "connections_refused": 0, "connections_refused_per_address": 0,
+                    "connection_rate_waits": 0, "accept_errors": 0, "handshakes_timed_out": 0,
+                    "proxy_headers_invalid": 0, "tls_handshakes_failed": 0, "websocket_upgrades_failed": 0,
+                    "not_mqtt": 1, "unanswered": 0, "unreadable": 0, "too_long": 0, "unexpected": 0,
                     "forgotten": 0, "deaths_of_rumqttd": 0,
                 },
             })

@@ -3,6 +3,7 @@
 mod brokers;
 mod convert;
 mod gateway;
+mod listeners;
 
 use std::time::Duration;
 
@@ -483,8 +484,10 @@ fn the_example_file_holds_every_key_with_its_default() {
             written.push(format!("{section}.{key}"));
         }
     }
-    written.retain(|key| !key.starts_with("webhook.rule.") && !key.starts_with("destinations."));
-    written.push("webhook.rule".to_owned());
+    // Tables and lists of tables with names of the user's own.
+    let own = ["webhook.rule.", "destinations.", "[listener]."];
+    written.retain(|key| !own.iter().any(|own| key.starts_with(own)));
+    written.extend(["webhook.rule", "listener"].map(str::to_owned));
     let mut known = known;
     known.retain(|key| !key.starts_with("destinations."));
     known.sort();

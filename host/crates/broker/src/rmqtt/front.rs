@@ -36,8 +36,10 @@ use super::relayed::{Relayed, RelayedClient};
 const MAX_CONNACK_BYTES: usize = 256 << 10;
 /// How long a refusal may take to the client.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many source addresses are tried if another program uses them.
+/// How often connecting is tried if another program uses the source address.
 const DIAL_ATTEMPTS: usize = 16;
+/// Bytes of RMQTT's packets that the system keeps for the relay.
+const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
 /// Relays clients to RMQTT.
 pub(super) struct Front {
@@ -259,6 +261,8 @@ async fn dial(from: SocketAddr, engine: SocketAddr) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         // Another connection of this address, to another place, is no hindrance.
         socket.set_reuseaddr(true)?;
+        // What waits for a client that does not read waits in RMQTT's bounded queue, not in the system.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         let connected = match socket.bind(from) {
             Ok(()) => socket.connect(engine).await,
             Err(error) => Err(error),
