@@ -1,4 +1,4 @@
-//! One client from its first byte to CONNACK; then [`relay`](super::relay) takes over.
+//! One client from CONNECT to CONNACK; then a [`Relay`] takes over.
 //!
 //! CONNECT is read whole before an upstream is asked. The upstreams are tried one after the other, each within a time
 //! limit, until one answers CONNECT with CONNACK or AUTH. If none does, the gateway refuses the client with "server
@@ -242,6 +242,7 @@ impl Handshake {
     async fn exchange(&mut self, upstream: &mut Box<dyn UpstreamStream>, packet: &[u8]) -> Result<(), NoPacket> {
         let closed = |_: io::Error| NoPacket::Closed;
         self.client.write_all(packet).await.map_err(closed)?;
+        self.client.flush().await.map_err(closed)?;
         let is_auth = |first: u8| matches!(first >> 4, kind::AUTH | kind::DISCONNECT);
         let length = read_packet(&mut self.client, &mut self.early, MAX_ANSWER_BYTES, is_auth).await?;
         let rest = self.early.split_off(length);
