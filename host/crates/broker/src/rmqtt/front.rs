@@ -8,8 +8,8 @@
 //! - the relay ends a connection exactly when its keep alive is over.
 //!
 //! From CONNACK on bytes pass unchanged; packets are only counted through by their lengths, so that a DISCONNECT never
-//! comes in the middle of another packet. An acknowledgement that must wait for the disk would be held back in
-//! [`FrontInspector::inspect`].
+//! comes in the middle of another packet. An acknowledgement that has to wait would be taken out of
+//! the stream in [`FrontInspector::inspect`] and written in `release`.
 
 use std::io;
 use std::net::SocketAddr;
