@@ -149,6 +149,11 @@ impl Client {
         }
     }
 
+    /// Where it connects from.
+    pub fn address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     pub async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
