@@ -187,6 +187,11 @@ pub trait Engine: Send + Sync {
     fn name(&self) -> &'static str;
     /// See [`Running::listeners`].
     fn listeners(&self) -> &[ListenerState];
+    /// See [`Running::address`].
+    fn address(&self) -> SocketAddr {
+        let address = self.listeners().iter().find_map(|listener| listener.address.network());
+        address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
     /// See [`Running::tls_files`].
     fn tls_files(&self) -> Vec<TlsFiles>;
     /// See [`Running::clients`].
@@ -231,11 +236,9 @@ impl Running {
         self.0.tls_files()
     }
 
-    /// Address of the first listener that has one, with the actual port. A port 0 of an address that no listener has if
-    /// there are Unix sockets only.
+    /// Address of the first listener that has one, with the actual port; 0.0.0.0:0 if there are Unix sockets only.
     pub fn address(&self) -> SocketAddr {
-        let address = self.listeners().iter().find_map(|listener| listener.address.network());
-        address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.0.address()
     }
 
     /// All sessions, of connected and disconnected clients, in no particular order.

@@ -195,6 +195,7 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
     use crate::{Broker, Engine};
     use hookhost_contract::Interest;
     use hookhost_hooks::{Bus, Interests, QueueLimits};
+    use hookhost_listener::{Kind, Peer};
 
     let bus = Bus::new();
     let (attachment, mut inboxes) = bus.attach("test", 1, QueueLimits::default());
@@ -216,9 +217,14 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
         let guard = shared.begin();
         let socket = SocketInfo {
             number: guard.number,
-            peer: ([127, 0, 0, 1], 1).into(),
-            local: shared.address,
-            listener: "tcp:default".into(),
+            peer: Peer {
+                address: Some(([127, 0, 0, 1], 1).into()),
+                proxy: None,
+                local: None,
+                listener: "tcp:default".into(),
+                kind: Kind::Tcp,
+                tls: None,
+            },
         };
         let connect = clean(4, "c").bytes();
         let connect = crate::packet::connect(&connect[2..]).unwrap();
