@@ -66,8 +66,8 @@ use self::translate::module_listener;
 use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
-use hookhost_relay::properties;
 use hookhost_listener::{Address, BindError, Kind, ListenerState, Listeners, Serving, TlsFiles};
+use hookhost_relay::properties;
 use hookhost_sessions::{Contents, Store};
 
 pub use self::limits::{Limits, SharedStrategy};

@@ -88,7 +88,11 @@ impl RetainedStore {
                 _ => changes.remove_retained(record.topic),
             }
         }
-        tracing::info!(messages = state.messages, expired = count - state.messages, "restored retained messages");
+        tracing::info!(
+            messages = state.messages,
+            expired = count - state.messages,
+            "restored retained messages"
+        );
         drop(state);
         self.submit(changes);
     }
