@@ -270,7 +270,7 @@ fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defa
         let delivery = config.delivery;
         let dir = config.modules.dir.unwrap().display().to_string();
         (
-            config.mqtt.listen.port(),
+            config.mqtt.listeners[0].address.network().unwrap().port(),
             config.webhook.config["urls"][0].as_str().unwrap().to_owned(),
             dir,
             (
