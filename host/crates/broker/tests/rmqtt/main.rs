@@ -10,7 +10,7 @@ mod persistent;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookhost_broker::{Limits, start};
+use hookhost_broker::{BrokerSettings, Limits, start};
 use hookhost_event::{Detail, Event, Hook};
 use hookhost_testing::client;
 use hookhost_testing::engine::{DEADLINE, Host, line, settings, settings_at};
