@@ -51,7 +51,10 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
-    let store = config.data.as_ref().map(|data| Store::open(&data.dir, config.delivery.disk.sync.flush()));
+    let store = config
+        .data
+        .as_ref()
+        .map(|data| Store::open(&data.dir, config.delivery.disk.sync.flush()));
     let store = store.transpose()?;
     let kept = match &config.data {
         Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
