@@ -90,7 +90,10 @@ async fn a_receiver_that_is_slow() {
 
 #[tokio::test]
 async fn a_receiver_that_fails_half_of_the_time() {
-    survives("500", |_, earlier| Answer::Status(if earlier % 2 == 0 { 500 } else { 200 })).await;
+    survives("500", |_, earlier| {
+        Answer::Status(if earlier % 2 == 0 { 500 } else { 200 })
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -116,7 +119,13 @@ async fn a_receiver_that_does_not_answer() {
 async fn a_receiver_whose_answer_never_ends() {
     // The status line decides, so these requests are delivered.
     survives("endless", |_, earlier| match earlier % 10 {
-        0 => Answer::Bytes([b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n".to_vec(), vec![b'x'; 1 << 20]].concat()),
+        0 => Answer::Bytes(
+            [
+                b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n".to_vec(),
+                vec![b'x'; 1 << 20],
+            ]
+            .concat(),
+        ),
         _ => Answer::Status(200),
     })
     .await;
@@ -211,7 +220,12 @@ async fn two_receivers_of_which_one_is_dead() {
 async fn a_module_that_is_replaced_again_and_again() {
     let sink = Sink::start().await;
     let data = tempfile::tempdir().unwrap();
-    let start = || Setup::new().config(&config(data.path(), &[sink.url("/hook")], "")).modules().start();
+    let start = || {
+        Setup::new()
+            .config(&config(data.path(), &[sink.url("/hook")], ""))
+            .modules()
+            .start()
+    };
     let settings = |number: u32| {
         format!(
             "[config]\nurls = [{:?}]\n[[config.rule.message_publish]]\naction = \"{number}\"\nacknowledge = \"durable\"\n\
@@ -273,7 +287,9 @@ impl Drop for SmallDisk {
 /// has been lost.
 #[tokio::test]
 async fn a_full_disk() {
-    let Some(disk) = SmallDisk::mount("size=16m") else { return };
+    let Some(disk) = SmallDisk::mount("size=16m") else {
+        return;
+    };
     let sink = Sink::start().await;
     sink.answer(|_, _| Answer::Status(503));
     let mut host = host(disk.path(), &[sink.url("/hook")], "").await;
@@ -303,7 +319,9 @@ async fn a_full_disk() {
     let full = |line: &str| line.contains("the outbox cannot be written");
     host.log().wait("that the disk is full", PATIENCE, full).await;
     for number in 1..=20 {
-        plain.publish(Version::V5, "p/0", number, &payload("plain", number)).await;
+        plain
+            .publish(Version::V5, "p/0", number, &payload("plain", number))
+            .await;
     }
     std::fs::remove_file(&ballast).unwrap();
     assert_eq!(durable.expect(kind::PUBACK).await.id(), sent);
@@ -317,17 +335,22 @@ async fn a_full_disk() {
         numbers.collect::<BTreeSet<u16>>().len()
     };
     let mut next = self::host(disk.path(), &[sink.url("/hook")], "").await;
-    sink.wait_until("every durable message", PATIENCE, |all| accepted(all, "durable") == usize::from(sent))
-        .await;
+    sink.wait_until("every durable message", PATIENCE, |all| {
+        accepted(all, "durable") == usize::from(sent)
+    })
+    .await;
     next.stop().await;
 }
 
 #[tokio::test]
 async fn a_disk_without_write_permission() {
-    let Some(disk) = SmallDisk::mount("ro,size=1m") else { return };
+    let Some(disk) = SmallDisk::mount("ro,size=1m") else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let mut run = command(dir.path());
-    run.args(["run", "--listen", "127.0.0.1:0", "--admin", "off", "--data"]).arg(disk.path());
+    run.args(["run", "--listen", "127.0.0.1:0", "--admin", "off", "--data"])
+        .arg(disk.path());
     let ended = ended(run).await;
     assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
     let place = disk.path().display().to_string();
@@ -342,7 +365,10 @@ async fn a_damaged_file() {
     sink.answer(|_, _| Answer::Status(503));
     let data = tempfile::tempdir().unwrap();
     let mut host = host(data.path(), &[sink.url("/hook")], "").await;
-    Raw::client(host.address, Version::V5, "c").await.publish(Version::V5, "d/0", 1, b"c 1").await;
+    Raw::client(host.address, Version::V5, "c")
+        .await
+        .publish(Version::V5, "d/0", 1, b"c 1")
+        .await;
     host.stop().await;
     let file = data.path().join("outbox.redb");
     let good = std::fs::read(&file).unwrap();
@@ -354,7 +380,8 @@ async fn a_damaged_file() {
         let path = dir.path().join("hookhost.toml");
         std::fs::write(&path, config(data.path(), &[sink.url("/hook")], "")).unwrap();
         let mut run = command(dir.path());
-        run.args(["run", "--listen", "127.0.0.1:0", "--admin", "off", "--config"]).arg(&path);
+        run.args(["run", "--listen", "127.0.0.1:0", "--admin", "off", "--config"])
+            .arg(&path);
         let ended = ended(run).await;
         assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
         assert!(ended.stderr.contains("outbox.redb cannot be used"), "{ended:?}");
@@ -364,6 +391,9 @@ async fn a_damaged_file() {
     std::fs::write(&file, good).unwrap();
     sink.answer(|_, _| Answer::Status(200));
     let mut host = self::host(data.path(), &[sink.url("/hook")], "").await;
-    sink.wait_until("the message", PATIENCE, |all| all.iter().any(|request| request.accepted())).await;
+    sink.wait_until("the message", PATIENCE, |all| {
+        all.iter().any(|request| request.accepted())
+    })
+    .await;
     host.stop().await;
 }

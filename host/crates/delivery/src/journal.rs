@@ -411,11 +411,7 @@ impl Drop for Over<'_> {
     }
 }
 
-fn wait_timeout<'a>(
-    condition: &Condvar,
-    guard: MutexGuard<'a, Pending>,
-    time: Duration,
-) -> MutexGuard<'a, Pending> {
+fn wait_timeout<'a>(condition: &Condvar, guard: MutexGuard<'a, Pending>, time: Duration) -> MutexGuard<'a, Pending> {
     let woken = condition.wait_timeout(guard, time);
     woken.unwrap_or_else(PoisonError::into_inner).0
 }

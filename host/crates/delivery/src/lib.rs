@@ -366,7 +366,10 @@ pub struct Monitor {
 impl Monitor {
     /// Returns the counters of all destinations together.
     pub fn counters(&self) -> Counters {
-        let capacity = self.on_disk.as_ref().map_or(&*self.window, |on_disk| &on_disk.capacity);
+        let capacity = self
+            .on_disk
+            .as_ref()
+            .map_or(&*self.window, |on_disk| &*on_disk.capacity);
         self.counts.read(capacity)
     }
 

@@ -217,7 +217,9 @@ impl Inboxes {
             on_disk.wait_until_restored();
             match on_disk.when_full {
                 WhenFull::Wait => on_disk.capacity.acquire(count, bytes)?,
-                WhenFull::DropNewest if on_disk.capacity.has_room_for(count, bytes) => on_disk.capacity.add(count, bytes),
+                WhenFull::DropNewest if on_disk.capacity.has_room_for(count, bytes) => {
+                    on_disk.capacity.add(count, bytes)
+                }
                 WhenFull::DropNewest => return Ok(false),
             }
         }

@@ -211,7 +211,10 @@ fn nothing_is_lost_or_doubled_while_modules_change() {
             let bus = bus.clone();
             thread::spawn(move || {
                 let id = format!("client-{client}");
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .build()
+                    .unwrap();
                 for number in 0..EVENTS {
                     let to = bus.interested(Hook::MessagePublish, Some("t"));
                     runtime.block_on(bus.emit(to, testing::numbered(&id, number)));

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
-use hookhost_dead_letters::{Collection, Kept};
+use hookhost_contract::Ticket;
+use hookhost_dead_letters::{Collection, Kept, Stored};
 use hookhost_event::{Event, Id, Millis, json};
 use hookhost_settings::error_line;
 
@@ -115,10 +116,13 @@ impl Quarantine {
     }
 
     /// Keeps an event under a new number. Returns the number. The entry's own number is ignored.
-    pub(super) fn put(&self, mut entry: QuarantinedEvent) -> u64 {
+    ///
+    /// The ticket is complete when the event is on disk, or at once without a data folder.
+    pub(super) fn put(&self, mut entry: QuarantinedEvent, ticket: Option<Ticket>) -> u64 {
         shorten(&mut entry.text);
+        let stored = ticket.map(|ticket| -> Stored { Box::new(|| ticket.complete()) });
         self.events
-            .put(&entry.module, entry.at.0, content(&entry).as_bytes(), None)
+            .put(&entry.module, entry.at.0, content(&entry).as_bytes(), stored)
     }
 
     /// Puts a taken entry back.
@@ -272,7 +276,7 @@ pub(super) mod tests {
     fn entries_are_listed_shown_and_taken() {
         let quarantine = quarantine(100);
         for (number, module) in ["a", "b", "a", "a"].into_iter().enumerate() {
-            assert_eq!(quarantine.put(entry(module, number as u32)), number as u64 + 1);
+            assert_eq!(quarantine.put(entry(module, number as u32), None), number as u64 + 1);
         }
         assert_eq!(ids(&quarantine.list(None, None, 10)), [4, 3, 2, 1]);
         assert_eq!(ids(&quarantine.list(Some("a"), None, 10)), [4, 3, 1]);
@@ -288,7 +292,7 @@ pub(super) mod tests {
         assert_eq!((quarantine.take(3), quarantine.get(3)), (None, None));
         quarantine.put_back(&taken);
         assert_eq!(quarantine.ids(Some("a")), [1, 3, 4]);
-        assert_eq!(quarantine.put(entry("a", 9)), 5, "numbers are used once");
+        assert_eq!(quarantine.put(entry("a", 9), None), 5, "numbers are used once");
         assert!((1..=5).all(|id| quarantine.take(id).is_some()));
         assert_eq!(quarantine.usage("a"), QuarantineUsage::default());
     }
@@ -297,7 +301,7 @@ pub(super) mod tests {
     fn the_oldest_of_the_same_module_goes_first() {
         let quarantine = quarantine(2);
         for module in ["a", "b", "a", "a", "a"] {
-            quarantine.put(entry(module, 0));
+            quarantine.put(entry(module, 0), None);
         }
         assert_eq!(ids(&quarantine.list(None, None, 10)), [5, 4, 2]);
         assert_eq!((quarantine.usage("a").evicted, quarantine.usage("b").evicted), (2, 0));
@@ -321,7 +325,7 @@ pub(super) mod tests {
                 event: Arc::new(event),
             };
             let (store, quarantine) = open(Some(dir.path()), 100);
-            assert_eq!(quarantine.put(entry.clone()), id);
+            assert_eq!(quarantine.put(entry.clone(), None), id);
             drop((store, quarantine));
             let (_store, quarantine) = open(Some(dir.path()), 100);
             let got = quarantine.get(id).unwrap();
@@ -334,7 +338,7 @@ pub(super) mod tests {
     fn long_texts_are_cut() {
         let quarantine = quarantine(10);
         let text = "é".repeat(LONGEST_TEXT);
-        let id = quarantine.put(QuarantinedEvent { text, ..entry("a", 0) });
+        let id = quarantine.put(QuarantinedEvent { text, ..entry("a", 0) }, None);
         assert_eq!(quarantine.get(id).unwrap().text, "é".repeat(LONGEST_TEXT / 2));
     }
 

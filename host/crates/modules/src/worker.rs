@@ -377,7 +377,7 @@ impl<T: Template> Worker<T> {
                 Outcome::Ignore => ignored += 1,
                 Outcome::Fail(text) => {
                     add(&record.failed, 1);
-                    self.quarantine(event, Fault::Failed, text);
+                    self.quarantine(event, ticket.clone(), Fault::Failed, text);
                 }
                 Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
                 Outcome::Deliver(requests) => {
@@ -425,8 +425,8 @@ impl<T: Template> Worker<T> {
         };
         add(counter, 1);
         let why = error_line(error);
-        let id = self.quarantine(&event, fault, told(&why, error));
-        self.tickets.drain(..).flatten().for_each(Ticket::complete);
+        let ticket = self.tickets.pop().flatten();
+        let id = self.quarantine(&event, ticket, fault, told(&why, error));
         if self.doubtful.len() == EVENTS_OF_FEW {
             self.doubtful.pop_front();
         }
@@ -434,8 +434,8 @@ impl<T: Template> Worker<T> {
         self.common.supervisor.failed(self.generation(), &event, cut(&why));
     }
 
-    /// Puts an event into the quarantine. Returns its number there.
-    fn quarantine(&self, event: &Arc<Event>, fault: Fault, text: String) -> u64 {
+    /// Puts an event into the quarantine; its ticket is complete when it is on disk there. Returns its number there.
+    fn quarantine(&self, event: &Arc<Event>, ticket: Option<Ticket>, fault: Fault, text: String) -> u64 {
         let Common {
             module,
             record,
@@ -447,7 +447,7 @@ impl<T: Template> Worker<T> {
             .quarantine_lines
             .pass()
             .map(|held_back| (held_back, cut(&text).to_owned()));
-        let id = quarantine.put(QuarantinedEvent {
+        let entry = QuarantinedEvent {
             id: 0,
             module: Arc::clone(module),
             generation,
@@ -455,7 +455,8 @@ impl<T: Template> Worker<T> {
             text,
             at: now(),
             event: Arc::clone(event),
-        });
+        };
+        let id = quarantine.put(entry, ticket);
         if let Some((held_back, text)) = line {
             let hook = event.detail.hook().name();
             error!(quarantine = id, event = %event.id, hook, module = &**module, generation, fault = fault.name(), text,

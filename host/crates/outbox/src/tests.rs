@@ -179,7 +179,10 @@ fn no_damage_of_the_file_leads_to_a_wrong_record() {
             }
         }
     }
-    assert!(refused > 0 && read > 0, "refused {refused}, failed {failed}, read {read}");
+    assert!(
+        refused > 0 && read > 0,
+        "refused {refused}, failed {failed}, read {read}"
+    );
 }
 
 #[derive(Debug, Clone)]

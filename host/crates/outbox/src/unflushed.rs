@@ -7,7 +7,6 @@ use std::ops::Bound;
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
 
-
 /// redb's file without its flushes.
 #[derive(Debug)]
 pub(super) struct Unflushed(FileBackend);

@@ -78,7 +78,9 @@ async fn main() -> anyhow::Result<()> {
     let begin = Instant::now();
     for round in 1..=arguments.rounds {
         let random = RandomState::new().hash_one(round);
-        publishers.go_on(1 + (random % u64::from(arguments.longest)) as u32).await;
+        publishers
+            .go_on(1 + (random % u64::from(arguments.longest)) as u32)
+            .await;
         host.process.signal(Signal::KILL);
         if host.process.wait(PATIENCE).await.is_some() {
             bail!("the host ended by itself: {}", host.log().tail());

@@ -195,7 +195,8 @@ impl Bench {
     async fn everything_is_durable(&mut self) -> anyhow::Result<()> {
         let data = tempfile::tempdir()?;
         let flush = flush_time(data.path())?;
-        self.table.add("durable: time of one fsync, µs", flush.as_secs_f64() * 1e6);
+        self.table
+            .add("durable: time of one fsync, µs", flush.as_secs_f64() * 1e6);
         let config = format!(
             "[data]\ndir = {:?}\n[webhook]\nurls = [\"http://{}/hook\"]\nacknowledge = \"durable\"\n\
              [webhook.rule]\nmessage_publish = [{{ action = \"message_publish\" }}]\n",

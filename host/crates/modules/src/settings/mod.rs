@@ -188,7 +188,9 @@ impl Overrides {
         let [deadline, start_deadline, compile_time] =
             ["deadline", "start_deadline", "compile_time"].map(&mut duration);
         let day = Duration::from_secs(24 * 3600);
-        let overflow_wait = at.optional("overflow_wait", |setting| setting.duration(Duration::from_millis(1)..=day));
+        let overflow_wait = at.optional("overflow_wait", |setting| {
+            setting.duration(Duration::from_millis(1)..=day)
+        });
         let overflow_wait = overflow_wait.map(|(_, limit)| limit);
         let mut count = |key, most| Some(at.optional(key, |setting| setting.integer(1..=most))?.1);
         Overrides {
