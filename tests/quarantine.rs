@@ -273,6 +273,38 @@ async fn the_quarantine_is_bounded() {
     assert_eq!(module(&host).await["quarantine"]["evicted"], 2);
 }
 
+/// With a data folder the quarantine survives a restart, and its events can be replayed.
+#[tokio::test]
+async fn the_quarantine_survives_a_restart() {
+    let sink = Sink::start().await;
+    let data = tempfile::tempdir().unwrap();
+    let start = async |tag: &str| {
+        let setup = Setup::new().arg("--data").arg(data.path()).modules();
+        setup
+            .module_file("webhook.toml", settings(&sink, tag))
+            .module_file("webhook.wasm", std::fs::read(binary::probe_module()).unwrap())
+            .start()
+            .await
+    };
+    let mut first = start("1").await;
+    let mut client = Client::connect(first.address, V, "c1").await;
+    client.publish("t/1", 1, "fail").await;
+    let before = until_entries(&first, 1).await;
+    first.stop().await;
+    let second = start("1").await;
+    assert_eq!(entries(&second).await, before);
+    // It fails again, under a number that was never used.
+    assert_eq!(
+        second.ask(&["quarantine", "replay", "--all"]).await,
+        "1: handed to its module\n"
+    );
+    let again = until_entries(&second, 1).await;
+    assert_eq!(
+        (&again[0]["id"], &again[0]["event_id"]),
+        (&2.into(), &before[0]["event_id"])
+    );
+}
+
 /// A client whose events the module cannot handle loses only its own events. Other clients lose nothing.
 #[tokio::test]
 async fn one_client_cannot_stop_a_module_that_works() {

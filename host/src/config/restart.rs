@@ -15,7 +15,7 @@ const SECTIONS: [&str; 2] = ["webhook", "destinations"];
 
 /// Keys in other sections that a reload changes: one that is about this check, and those in
 /// [`Terms`](hookhost_delivery::Terms).
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "mqtt.accept_open",
     "delivery.concurrency_limit",
     "delivery.http_timeout",
@@ -29,6 +29,8 @@ const KEYS: [&str; 13] = [
     "delivery.retry_multiplier",
     "delivery.retry_max_interval",
     "delivery.retry_max_elapsed_time",
+    "delivery.id_header",
+    "delivery.attempt_header",
 ];
 
 /// The settings that need a restart, each with its place and value.

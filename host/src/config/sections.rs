@@ -198,7 +198,14 @@ fn http_options(at: &mut Section<'_>, d: &delivery::HttpOptions) -> delivery::Ht
     let proxy = at.optional("proxy", |setting| {
         setting.parse(|text| delivery::Proxy::parse(text).map_err(|error| error.to_string()))
     });
+    // An empty text turns off a header that `[delivery]` sets.
+    let header = |text: &str| match text {
+        "" => Ok(None),
+        name => delivery::header_name(name).map(Some),
+    };
     delivery::HttpOptions {
+        id_header: at.text("id_header", d.id_header.clone(), header),
+        attempt_header: at.text("attempt_header", d.attempt_header.clone(), header),
         version: at.choice("http_version", d.version, &delivery::HttpVersion::NAMES),
         compression: at.choice("compression", d.compression, &delivery::Compression::NAMES),
         proxy: proxy.map_or_else(|| d.proxy.clone(), |(_, proxy)| proxy),

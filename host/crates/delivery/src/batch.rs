@@ -164,6 +164,7 @@ impl SenderState {
                 .join(jobs.clone().map(|job| &job.request.body)),
             encoding: None,
             id: id.as_deref(),
+            attempt: first.attempts.count,
             terms,
         };
         let attempt = self.http.attempt(&batch.group.prepared, &sent);

@@ -284,7 +284,8 @@ impl Prepared {
     /// Returns the headers of one attempt. `id` is the message id of a signed request.
     pub(super) fn headers(&self, id: Option<&str>, now: SystemTime, body: &[u8]) -> Result<HeaderMap, String> {
         let mut headers = self.headers.clone();
-        if let (Some(own), Some(id)) = (&self.own, id) {
+        let signed = self.own.as_ref().filter(|own| !own.destination.signing.is_empty());
+        if let (Some(own), Some(id)) = (signed, id) {
             let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
             let signature = signatures(&own.destination.signing, id, seconds, body);
             for (name, text) in SIGNATURE_HEADERS.iter().zip([id, &seconds.to_string(), &signature]) {
@@ -364,6 +365,17 @@ fn own_headers(destination: &Destination) -> Result<HeaderMap, String> {
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// Parses the name of a header that the host adds to requests.
+///
+/// # Errors
+///
+/// What is wrong with the name.
+pub fn header_name(name: &str) -> Result<HeaderName, String> {
+    check_header(name, "")?;
+    let (name, _) = header(name, "")?;
+    Ok(name)
 }
 
 /// Checks a header that a destination adds to every request.

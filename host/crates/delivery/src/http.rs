@@ -23,6 +23,7 @@ use super::drain::{Drains, MAX_BODY_BYTES};
 use super::endpoint::{Prepared, Way};
 use super::excerpt::{Excerpt, ExcerptWriter};
 use super::guard;
+use super::http_options::HttpOptions;
 use super::oauth2::Tokens;
 use super::request::Reach;
 use super::retry::Outcome;
@@ -45,8 +46,10 @@ pub(super) struct Sent<'a> {
     pub(super) body: Bytes,
     /// The `content-encoding` of the body, if it is compressed here.
     pub(super) encoding: Option<&'static str>,
-    /// The message id of a signed request.
+    /// The message id of a request that is signed or has it in a header.
     pub(super) id: Option<&'a str>,
+    /// The number of the attempt, from 1.
+    pub(super) attempt: u32,
     pub(super) terms: &'a Terms,
 }
 
@@ -129,6 +132,17 @@ impl Http {
         let mut headers = to
             .headers(sent.id, SystemTime::now(), &sent.body)
             .map_err(Outcome::Invalid)?;
+        let HttpOptions {
+            id_header,
+            attempt_header,
+            ..
+        } = &sent.terms.http;
+        if let (Some(name), Some(id)) = (id_header, sent.id.and_then(|id| id.parse().ok())) {
+            headers.insert(name.clone(), id);
+        }
+        if let Some(name) = attempt_header {
+            headers.insert(name.clone(), sent.attempt.into());
+        }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
         }

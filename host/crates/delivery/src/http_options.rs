@@ -1,9 +1,10 @@
-//! Options of HTTP: its version, the compression of bodies, and the proxy.
+//! Options of HTTP: its version, the compression of bodies, the proxy, and headers about the attempt.
 
 use std::io::Write;
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
+use reqwest::header::HeaderName;
 use url::Url;
 
 use super::secret::Secret;
@@ -18,6 +19,10 @@ pub struct HttpOptions {
     /// The proxy; `None`: a direct connection, whatever the environment says. Requests whose host was chosen by a module
     /// never use a proxy: it would resolve the name without the check of the address.
     pub proxy: Option<Proxy>,
+    /// The header with the id of a request, which stays the same for all attempts and when it is sent again.
+    pub id_header: Option<HeaderName>,
+    /// The header with the number of the attempt since the start of the host, from 1.
+    pub attempt_header: Option<HeaderName>,
 }
 
 /// A version of HTTP.

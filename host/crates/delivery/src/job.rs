@@ -25,7 +25,7 @@ pub(super) struct Job {
     pub(super) size: usize,
     /// Its number in the journal.
     pub(super) record: Option<u64>,
-    /// The message id of a signed request; the same for each attempt.
+    /// The message id of a request that is signed or has it in a header; the same for each attempt.
     pub(super) message_id: Option<String>,
     /// How often a batch with this request was refused. Each time, the next batch is half as large.
     pub(super) halvings: u8,
@@ -94,9 +94,10 @@ impl Job {
         record: Option<u64>,
     ) -> (String, Box<Job>) {
         let size = request.size();
+        let has_id = target.terms().http.id_header.is_some();
         let message_id = match &route {
-            Route::Http(to) if to.is_signed() => Some(message_id(&request)),
-            Route::Batch(group) if group.prepared.is_signed() => Some(message_id(&request)),
+            Route::Http(to) if has_id || to.is_signed() => Some(message_id(&request)),
+            Route::Batch(group) if has_id || group.prepared.is_signed() => Some(message_id(&request)),
             _ => None,
         };
         let ordering_key = std::mem::take(&mut request.ordering_key);

@@ -118,7 +118,7 @@ pub use dead_letter_filter::DeadLetterFilter;
 pub use dead_letters::{DeadLetters, ResendError};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
 pub use destination_counts::{DestinationState, LastError};
-pub use endpoint::check_header;
+pub use endpoint::{check_header, header_name};
 pub use http_options::{Compression, HttpOptions, HttpVersion, Proxy, ProxyError};
 pub use journal::Sync;
 pub use oauth2::{ClientAuth, OAuth2};

@@ -145,6 +145,7 @@ impl SenderState {
                     body,
                     encoding: None,
                     id: job.message_id.as_deref(),
+                    attempt: job.attempts.count,
                     terms,
                 };
                 timeout(terms.http_timeout, self.http.attempt(to, &sent)).await

@@ -211,3 +211,33 @@ fn a_request_leaves_the_outbox_only_when_its_letter_is_on_disk() {
     delivery.stop(Duration::ZERO);
     drop(letters);
 }
+
+#[test]
+fn headers_tell_the_id_and_the_attempt() {
+    let sink = Sink::start(|_| Reply::Status(503));
+    let settings = settings_with(|terms| {
+        terms.retry.delays = vec![Duration::from_millis(5); 2];
+        terms.http.id_header = Some(header_name("Idempotency-Key").unwrap());
+        terms.http.attempt_header = Some(header_name("x-attempt").unwrap());
+    });
+    let delivery = start(&settings, None).unwrap();
+    let mut of_module = request(&sink.url("/"), "k", "body");
+    of_module.headers.push(("x-attempt".into(), "module's".into()));
+    delivery.outbox().append(vec![of_module]).unwrap();
+    wait(&delivery, "given up", nothing_left);
+    let letter = &all(&delivery.dead_letters())[0];
+    let value = |received: &Received, name: &str| {
+        let values = received.head.lines().filter_map(|line| line.strip_prefix(name));
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let received = sink.received();
+    let attempts: Vec<_> = received.iter().flat_map(|one| value(one, "x-attempt: ")).collect();
+    assert_eq!(attempts, ["1", "2", "3"]);
+    let ids: Vec<_> = received
+        .iter()
+        .flat_map(|one| value(one, "idempotency-key: "))
+        .collect();
+    assert_eq!(ids, vec![letter.webhook_id().to_lowercase(); 3]);
+    delivery.stop(Duration::ZERO);
+    assert!(header_name("content-length").is_err() && header_name("a b").is_err());
+}
