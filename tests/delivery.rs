@@ -215,6 +215,45 @@ async fn a_request_that_is_too_old_is_not_sent() {
 }
 
 #[tokio::test]
+async fn a_rule_sends_its_events_in_batches_and_a_bad_event_fails_alone() {
+    let sink = Sink::start().await;
+    let payloads = |request: &Received| -> Vec<String> {
+        let events = request.json();
+        let events = events.as_array().expect("a JSON array").iter();
+        events.map(|event| String::from_utf8(body::payload(event)).unwrap()).collect()
+    };
+    sink.answer(move |request, _| {
+        let is_bad = payloads(request).iter().any(|payload| payload == "bad");
+        Answer::Status(if is_bad { 422 } else { 200 })
+    });
+    let batch = "batch = { max_events = 8, max_delay = \"200ms\" }";
+    let rule = format!("{{ action = \"a\", urls = [\"{}\"], {batch} }}", sink.url("/hook"));
+    let host = host_of(&rule, "").await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    let sent: Vec<String> = (0..40)
+        .map(|number| if number == 21 { "bad".to_owned() } else { number.to_string() })
+        .collect();
+    for payload in &sent {
+        client.publish("t", 0, payload).await;
+    }
+    let good: Vec<String> = sent.into_iter().filter(|payload| payload != "bad").collect();
+    let arrived = |all: &[Arc<Received>]| -> Vec<String> { accepted(all).flat_map(|request| payloads(request)).collect() };
+    let requests = sink
+        .wait_until("all good events", PATIENCE, |all| arrived(all).len() >= good.len())
+        .await;
+    assert_eq!(arrived(&requests), good, "each once and in order");
+    assert!(requests.len() < good.len(), "{} requests", requests.len());
+    let content_type = |request: &Arc<Received>| request.header("content-type").map(str::to_owned);
+    assert!(
+        requests
+            .iter()
+            .all(|request| content_type(request).as_deref() == Some("application/json"))
+    );
+    let line = |line: &str| line.contains("request dropped: the answer of the receiver is final");
+    host.log().wait("a line about the bad event", PATIENCE, line).await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let sink = Sink::start().await;
     let elsewhere = sink.url("/elsewhere");

@@ -124,7 +124,8 @@ impl Request {
     }
 
     /// Adds an option: `max_age`, a duration such as `10m`, is the age of the event at which the host sends the request no
-    /// more. The host refuses a request with any other option.
+    /// more. `batch`, words such as `format=ndjson max_events=500`, lets the host send the request together with others. The
+    /// host refuses a request with any other option.
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         self.options.push((name.into(), value.into()));
         self

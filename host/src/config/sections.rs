@@ -190,7 +190,42 @@ pub(super) fn terms(at: &mut Section<'_>, d: &delivery::Terms) -> delivery::Term
         connect_timeout: at.duration("connect_timeout", d.connect_timeout, MILLISECOND..=HOUR),
         retry: retry(at, &d.retry),
         http: http_options(at, &d.http),
+        breaker: breaker(at, d.breaker),
+        rate_limit: rate_limit(at, d.rate_limit),
     }
+}
+
+/// When requests wait because most attempts fail.
+fn breaker(at: &mut Section<'_>, d: Option<delivery::BreakerPolicy>) -> Option<delivery::BreakerPolicy> {
+    let is_on = at.boolean("breaker", d.is_some());
+    let d = d.unwrap_or_default();
+    let policy = delivery::BreakerPolicy {
+        failure_rate: at.number("breaker_failure_rate", d.failure_rate, 0.01..=1.0),
+        min_attempts: d.min_attempts,
+        pause: at.duration("breaker_pause", d.pause, MILLISECOND..=HOUR),
+        max_pause: at.duration("breaker_max_pause", d.max_pause, MILLISECOND..=DAY),
+    };
+    if policy.max_pause < policy.pause {
+        at.problem_of("breaker_max_pause", "should be at least as long as `breaker_pause`");
+        at.problem_of("breaker_pause", "should be at most as long as `breaker_max_pause`");
+    }
+    is_on.then_some(policy)
+}
+
+/// Requests per second. 0 is no limit.
+fn rate_limit(at: &mut Section<'_>, d: Option<delivery::RateLimit>) -> Option<delivery::RateLimit> {
+    let per_second = at.number("rate_limit", d.map_or(0.0, |d| d.per_second), 0.0..=1_000_000.0);
+    if per_second > 0.0 && per_second < 0.001 {
+        at.problem_of("rate_limit", "should be 0, or at least 0.001");
+    }
+    // What a second brings.
+    let usual = d.filter(|d| d.per_second == per_second);
+    let usual = usual.map_or(per_second.ceil().max(1.0) as u32, |d| d.burst);
+    let burst = at.integer("rate_burst", usual, 1..=1_000_000);
+    if per_second == 0.0 {
+        at.problem_of("rate_burst", "needs `rate_limit`");
+    }
+    (per_second > 0.0).then_some(delivery::RateLimit { per_second, burst })
 }
 
 /// Version of HTTP, compression and proxy.
@@ -253,7 +288,26 @@ pub(super) fn delivery(mut at: Section<'_>) -> delivery::Settings {
         nice: at.integer("nice", d.nice, 0..=19),
         disk: d.disk,
         stdout: at.choice("stdout", d.stdout, &delivery::StdoutFormat::NAMES),
+        files: files(&mut at, d.files),
         destinations: d.destinations,
+    }
+}
+
+/// How `file:` URLs are written. Zero turns a kind of rotation off.
+fn files(at: &mut Section<'_>, d: delivery::FileSettings) -> delivery::FileSettings {
+    let max_bytes = at.size("file_max_bytes", 0, 0..=1 << 44);
+    let max_age = at.duration("file_max_age", Duration::ZERO, Duration::ZERO..=3650 * DAY);
+    if max_bytes > 0 && max_bytes < 1 << 10 {
+        at.problem_of("file_max_bytes", "should be 0B, or at least 1KiB");
+    }
+    if !max_age.is_zero() && max_age < SECOND {
+        at.problem_of("file_max_age", "should be 0s, or at least 1s");
+    }
+    delivery::FileSettings {
+        max_bytes: (max_bytes > 0).then_some(max_bytes as u64),
+        max_age: (!max_age.is_zero()).then_some(max_age),
+        keep: at.integer("file_keep", d.keep, 1..=100_000),
+        sync: at.choice("file_sync", d.sync, &delivery::FileSync::NAMES),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Instant as Clock, SystemTime};
 use tokio::time::{Instant, timeout};
 
 use super::batch_group::BatchGroup;
+use super::breaker::Admission;
 use super::excerpt::Excerpt;
 use super::http::Sent;
 use super::job::{Item, Job};
@@ -91,12 +92,12 @@ impl SenderState {
     }
 
     /// Sends a batch and handles its outcome.
-    pub(super) async fn send_batch(self: &Rc<Self>, mut batch: EventBatch) {
+    pub(super) async fn send_batch(self: &Rc<Self>, mut batch: EventBatch, admission: Admission) {
         let start = Instant::now();
         let expired = |job: &Job| job.expires.is_some_and(|expires| expires < start);
         let is_alive = batch.lanes.iter().flat_map(|lane| &lane.jobs).any(|job| !expired(job));
         let (outcome, answer) = if is_alive {
-            self.attempt_batch(&mut batch, start, expired).await
+            self.attempt_batch(&mut batch, start, expired, admission).await
         } else {
             (Outcome::Expired, None)
         };
@@ -142,6 +143,7 @@ impl SenderState {
         batch: &mut EventBatch,
         start: Instant,
         expired: impl Fn(&Job) -> bool,
+        admission: Admission,
     ) -> (Outcome, Option<Excerpt>) {
         let jobs = batch.lanes.iter_mut().flat_map(|lane| &mut lane.jobs);
         jobs.filter(|job| !expired(job))
@@ -171,6 +173,7 @@ impl SenderState {
         let (outcome, answer) = timeout(terms.http_timeout, attempt)
             .await
             .unwrap_or((Outcome::TimedOut, None));
+        self.leave(&first.target, admission, &outcome, start.elapsed());
         if outcome != Outcome::Taken {
             let (now, duration) = (SystemTime::now(), start.elapsed());
             first.target.destination.counts.failed(now, &outcome);

@@ -88,6 +88,13 @@ impl Capacity {
         requests > self.limits.0 / 2 || bytes > self.limits.1 / 2
     }
 
+    /// Returns whether a holder of these requests and bytes has more than what is free. One holder that is bounded by this
+    /// leaves half of the capacity to others, two of them leave a third.
+    pub(super) fn exceeds_free(&self, (requests, bytes): (usize, usize)) -> bool {
+        let taken = self.taken();
+        requests > self.limits.0.saturating_sub(taken.0) || bytes > self.limits.1.saturating_sub(taken.1)
+    }
+
     /// Returns capacity.
     pub(super) fn release(&self, requests: usize, bytes: usize) {
         self.requests.fetch_sub(requests, SeqCst);

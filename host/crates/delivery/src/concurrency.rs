@@ -34,7 +34,7 @@ const ROUND_WEIGHT: f64 = 1.0 / 20.0;
 pub(super) enum Load {
     /// Answered, whatever the answer was.
     Answered,
-    /// No answer, or an answer such as 429 or 503.
+    /// No answer in time, or an answer such as 429 or 503.
     Overloaded,
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::capacity::Capacity;
 use super::destination_counts::{DestinationCounts, DestinationKey, DestinationState};
+use super::gate::Gates;
 use super::retry::Reason;
 
 /// Limit of the destinations with counters of their own. Requests to further ones are counted together.
@@ -64,7 +65,8 @@ impl Dead {
 /// Dropped requests, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// The outbox on disk was full, and its setting drops new requests.
+    /// The outbox on disk was full, and its setting drops new requests; or, without an outbox on disk, the destination was
+    /// down and its requests took their share of the memory.
     pub full: u64,
     /// The record of the request on disk was damaged.
     pub damaged: u64,
@@ -127,6 +129,11 @@ impl Tally {
         self.full.fetch_add(requests as u64, Relaxed);
     }
 
+    /// Counts an accepted request that is dropped because its destination is down and takes too much of the memory.
+    pub(super) fn overflowed(&self) {
+        self.full.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn damaged(&self) {
         self.damaged.fetch_add(1, Relaxed);
     }
@@ -164,6 +171,7 @@ impl Tally {
 pub(super) struct Counts {
     pub(super) all: Tally,
     destinations: Mutex<BTreeMap<DestinationKey, Arc<DestinationCounts>>>,
+    pub(super) gates: Gates,
     /// Dead letters by the name of their module.
     dead_of_modules: Mutex<BTreeMap<Arc<str>, u64>>,
 }
@@ -202,6 +210,13 @@ impl Counts {
     /// Reads the state of each destination, by name and URL.
     pub(super) fn destinations(&self) -> Vec<DestinationState> {
         let destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
-        destinations.iter().map(|(key, counts)| counts.read(key)).collect()
+        let read = |(key, counts): (&DestinationKey, &Arc<DestinationCounts>)| {
+            let mut state = counts.read(key);
+            if let Some(gate) = self.gates.find(key) {
+                (state.breaker, state.concurrency) = (gate.breaker(), gate.concurrency());
+            }
+            state
+        };
+        destinations.iter().map(read).collect()
     }
 }

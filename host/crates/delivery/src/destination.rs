@@ -11,20 +11,21 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::breaker::BreakerPolicy;
 use super::http_options::HttpOptions;
 use super::oauth2::OAuth2;
 use super::prefix::UrlPrefix;
 use super::secret::Secret;
 use super::signing::SigningKey;
 use super::tls::Tls;
+use super::token_bucket::RateLimit;
 use super::{RetryPolicy, Settings};
 
 /// How requests to one receiver are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
-    /// Limit of concurrent requests per destination, divided among the sender threads (at least 1 per thread).
-    /// Receivers that answer within a millisecond need at most 32. They use less CPU time per request with 32 than with
-    /// 128.
+    /// Limit of concurrent requests per destination, divided among the sender threads (at least 1 per thread). Up to this
+    /// limit, the number adapts to the latency and the errors of the destination (`concurrency.rs`).
     pub concurrency_limit: usize,
     /// Timeout of one attempt, from connecting to the head of the response.
     pub http_timeout: Duration,
@@ -34,6 +35,10 @@ pub struct Terms {
     pub retry: RetryPolicy,
     /// Version of HTTP, compression and proxy.
     pub http: HttpOptions,
+    /// When requests over HTTP wait because most attempts fail; `None`: never.
+    pub breaker: Option<BreakerPolicy>,
+    /// Limit of the HTTP requests per second; `None`: no limit. A batch is one request.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Default for Terms {
@@ -45,6 +50,8 @@ impl Default for Terms {
             connect_timeout: Duration::from_secs(5),
             retry: RetryPolicy::default(),
             http: HttpOptions::default(),
+            breaker: Some(BreakerPolicy::default()),
+            rate_limit: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::counters::{Counters, Tally};
+use super::gate::BreakerState;
 use super::record::millis;
 use super::retry::{Outcome, Reason};
 
@@ -56,6 +57,10 @@ pub struct DestinationState {
     pub last_error: Option<LastError>,
     /// When the last request was delivered.
     pub last_success: Option<SystemTime>,
+    /// The state of its circuit breaker.
+    pub breaker: BreakerState,
+    /// How many requests it gets at once at most; 0 before its first request.
+    pub concurrency: usize,
 }
 
 /// A failed attempt.
@@ -127,6 +132,12 @@ impl DestinationCounts {
         self.tally.full(1);
     }
 
+    /// Returns the requests that wait or are being sent, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let waiting = lock(&self.waiting);
+        (waiting.requests, waiting.bytes)
+    }
+
     /// Counts a failed attempt that is retried.
     pub(super) fn retried(&self) {
         self.tally.retried();
@@ -174,6 +185,8 @@ impl DestinationCounts {
             paused_until: trouble.paused_until.filter(|until| *until > SystemTime::now()),
             last_error: trouble.last_error.clone(),
             last_success: after_1970(self.last_success.load(Relaxed)),
+            breaker: BreakerState::default(),
+            concurrency: 0,
         }
     }
 }

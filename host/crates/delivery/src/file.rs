@@ -1,17 +1,26 @@
 //! `file:` destinations: each request becomes a line at the end of a file.
 //!
-//! The file is opened for each batch of lines and closed afterwards. Log rotation may therefore move it at any time;
-//! the next batch creates a new file. Idle destinations hold no open file. Missing folders of the path are created.
+//! The file is opened for each batch of lines and closed afterwards. Another program may therefore move it at any time;
+//! the next batch creates a new file. The host rotates files if its settings say so (`file/rotation.rs`). Idle
+//! destinations hold no open file. Missing folders of the path are created.
+
+mod rotation;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::lines::Open;
 
+pub use rotation::{FileSettings, FileSync};
+
 /// A file that lines are appended to.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Appending(PathBuf);
+pub(super) struct Appending {
+    path: PathBuf,
+    settings: FileSettings,
+}
 
 impl Appending {
     /// Parses the part after `file:` of a URL: `///path`, `//localhost/path` or `/path`, with percent-encoding.
@@ -19,7 +28,7 @@ impl Appending {
     /// # Errors
     ///
     /// What is wrong with the URL.
-    pub(super) fn parse(rest: &str) -> Result<Appending, String> {
+    pub(super) fn parse(rest: &str, settings: FileSettings) -> Result<Appending, String> {
         let path = match rest.strip_prefix("//") {
             None => rest,
             Some(authority) => authority.strip_prefix("localhost").unwrap_or(authority),
@@ -34,26 +43,31 @@ impl Appending {
         if bytes.contains(&0) || bytes.ends_with(b"/") {
             return Err("a file URL must name a file".into());
         }
-        Ok(Appending(path_of(bytes)?))
+        let path = path_of(bytes)?;
+        Ok(Appending { path, settings })
     }
 
     /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Open for Appending {
     fn open(&self) -> io::Result<Box<dyn Write>> {
-        let open = || File::options().append(true).create(true).open(&self.0);
-        let file = match (open(), self.0.parent()) {
+        self.settings.rotate(&self.path, SystemTime::now())?;
+        let open = || File::options().append(true).create(true).open(&self.path);
+        let file = match (open(), self.path.parent()) {
             (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
                 fs::create_dir_all(folder)?;
                 open()?
             }
             (result, _) => result?,
         };
-        Ok(Box::new(file))
+        Ok(match self.settings.sync {
+            FileSync::Never => Box::new(file),
+            FileSync::Always => Box::new(Synced(file)),
+        })
     }
 
     /// Line breaks within the body become spaces. In JSON this does not change the meaning.
@@ -62,6 +76,23 @@ impl Open for Appending {
             body.iter()
                 .map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
         );
+    }
+}
+
+/// A file whose content is on the disk after `flush`.
+struct Synced(File);
+
+impl Write for Synced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.sync_data() {
+            // A device or a pipe.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+            result => result,
+        }
     }
 }
 
@@ -105,7 +136,11 @@ mod tests {
             ("///a%20b/%c3%A9", "/a b/é"),
             ("///ü/$x", "/ü/$x"),
         ] {
-            assert_eq!(Appending::parse(rest).unwrap().path(), Path::new(want), "{rest}");
+            assert_eq!(
+                Appending::parse(rest, FileSettings::default()).unwrap().path(),
+                Path::new(want),
+                "{rest}"
+            );
         }
         for rest in [
             "",
@@ -122,7 +157,7 @@ mod tests {
             "///%00",
             "///a%é",
         ] {
-            assert!(Appending::parse(rest).is_err(), "{rest}");
+            assert!(Appending::parse(rest, FileSettings::default()).is_err(), "{rest}");
         }
     }
 
@@ -130,23 +165,28 @@ mod tests {
     fn folders_are_created_and_lines_appended() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/hook.log");
-        let file = Appending(path.clone());
+        let of = |path: &Path| Appending {
+            path: path.to_owned(),
+            settings: FileSettings {
+                sync: FileSync::Always,
+                ..FileSettings::default()
+            },
+        };
+        let file = of(&path);
         file.open().unwrap().write_all(b"1\n").unwrap();
+        file.open().unwrap().flush().unwrap();
         file.open().unwrap().write_all(b"2\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"1\n2\n");
         fs::rename(&path, folder.path().join("rotated")).unwrap();
         file.open().unwrap().write_all(b"3\n").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"3\n");
-        assert!(
-            Appending(folder.path().to_owned()).open().is_err(),
-            "a folder is no file"
-        );
+        assert!(of(folder.path()).open().is_err(), "a folder is no file");
     }
 
     #[test]
     fn one_body_is_one_line() {
         let mut line = Vec::new();
-        Appending::parse("/x")
+        Appending::parse("/x", FileSettings::default())
             .unwrap()
             .push_line(b"{\n \"a\":\r\n1}\t\xff", &mut line);
         assert_eq!(line, b"{  \"a\":  1}\t\xff");

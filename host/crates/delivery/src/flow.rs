@@ -58,11 +58,15 @@ impl Flow {
         let load = match outcome {
             Outcome::Taken => Load::Answered,
             Outcome::Refused { status, .. } if !matches!(status, 429 | 503 | 504) => Load::Answered,
-            Outcome::Refused { .. } | Outcome::Failed(_) | Outcome::TimedOut => Load::Overloaded,
+            Outcome::Refused { .. } | Outcome::TimedOut => Load::Overloaded,
+            // A broken connection says nothing about the load: the breaker handles a receiver that is down.
+            Outcome::Failed(_) => return,
             // Nothing was sent.
             Outcome::Invalid(_) | Outcome::Barred(_) | Outcome::Expired => return,
         };
-        self.concurrency.borrow_mut().ended(load, latency, self.slots.under_way());
+        self.concurrency
+            .borrow_mut()
+            .ended(load, latency, self.slots.under_way());
         self.apply();
     }
 

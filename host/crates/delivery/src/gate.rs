@@ -99,13 +99,7 @@ impl Gate {
     }
 
     /// Notes the outcome of an attempt, and returns how it has changed the breaker.
-    pub(super) fn ended(
-        &self,
-        terms: &Terms,
-        admission: Admission,
-        outcome: &Outcome,
-        now: Instant,
-    ) -> Option<Change> {
+    pub(super) fn ended(&self, terms: &Terms, admission: Admission, outcome: &Outcome, now: Instant) -> Option<Change> {
         let policy = terms.breaker.as_ref()?;
         let has_failed = match outcome {
             Outcome::Taken => false,
@@ -218,13 +212,14 @@ mod tests {
                 gate.ended(&terms, Admission::Send, &outcome, now);
             }
             assert_eq!(gate.is_down(now), opens, "{outcome:?}");
-            let expected = if opens { BreakerState::Open } else { BreakerState::Closed };
+            let expected = if opens {
+                BreakerState::Open
+            } else {
+                BreakerState::Closed
+            };
             assert_eq!(gate.breaker(), expected);
             // Without a breaker, requests are sent nevertheless.
-            let terms = Terms {
-                breaker: None,
-                ..terms
-            };
+            let terms = Terms { breaker: None, ..terms };
             assert_eq!(gate.enter(&terms, now), Entry::Open(Admission::Send));
         }
     }

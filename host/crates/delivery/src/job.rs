@@ -56,6 +56,19 @@ impl Item {
         }
     }
 
+    /// Returns where it is sent.
+    pub(super) fn target(&self) -> &Target {
+        match self {
+            Item::Job(job) => &job.target,
+            Item::Stored(stored) => &stored.target,
+        }
+    }
+
+    /// Returns the id of its destination in the queue.
+    pub(super) fn queue_id(&self) -> DestinationId {
+        self.group().map_or(self.target().destination.id, |group| group.id())
+    }
+
     /// Returns the bytes that a batch needs for it.
     pub(super) fn body_bytes(&self) -> usize {
         match self {

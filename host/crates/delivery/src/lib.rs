@@ -62,6 +62,8 @@ mod end;
 mod endpoint;
 mod excerpt;
 mod file;
+mod flow;
+mod gate;
 mod guard;
 mod http;
 mod http_options;
@@ -119,6 +121,8 @@ pub use dead_letters::{DeadLetters, ResendError};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
 pub use destination_counts::{DestinationState, LastError};
 pub use endpoint::{check_header, header_name};
+pub use file::{FileSettings, FileSync};
+pub use gate::BreakerState;
 pub use http_options::{Compression, HttpOptions, HttpVersion, Proxy, ProxyError};
 pub use journal::Sync;
 pub use oauth2::{ClientAuth, OAuth2};
@@ -153,6 +157,8 @@ pub struct Settings {
     pub disk: DiskSettings,
     /// What `stdout:` prints.
     pub stdout: StdoutFormat,
+    /// How `file:` URLs are written.
+    pub files: FileSettings,
     /// Receivers with their own credentials, TLS settings and terms.
     pub destinations: Destinations,
 }
@@ -171,6 +177,7 @@ impl Default for Settings {
             nice: 1,
             disk: DiskSettings::default(),
             stdout: StdoutFormat::Auto,
+            files: FileSettings::default(),
             destinations: Destinations::default(),
         }
     }

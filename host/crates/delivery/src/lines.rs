@@ -151,7 +151,8 @@ impl Writer {
             result?;
             rest = rest.get(ends.len()..).unwrap_or_default();
         }
-        out.flush()
+        // What may not be on the disk is not delivered.
+        out.flush().inspect_err(|_| *whole = 0)
     }
 }
 

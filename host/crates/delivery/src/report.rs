@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hookhost_outbox::StoreError;
 use hookhost_settings::error_line;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::job::Job;
 use super::notice::Notice;
@@ -27,6 +27,8 @@ pub(super) struct Report {
     lag: Notice,
     unreadable: Notice,
     damaged: Notice,
+    breaker: Notice,
+    overflow: Notice,
 }
 
 impl Report {
@@ -44,6 +46,8 @@ impl Report {
             lag: Notice::new(minute),
             unreadable: Notice::new(ten),
             damaged: Notice::new(second),
+            breaker: Notice::new(second),
+            overflow: Notice::new(ten),
         }
     }
 
@@ -113,6 +117,27 @@ impl Report {
                 left_out,
                 "request dropped: its record on disk cannot be used"
             );
+        }
+    }
+
+    /// A destination whose requests wait because most attempts fail.
+    pub(super) fn breaker_opened(&self, destination: &str, pause: Duration, outcome: &Outcome) {
+        if let Some(left_out) = self.breaker.due(Instant::now()) {
+            let what = "circuit breaker open: most attempts fail, so the requests of this destination wait";
+            warn!(destination, ?pause, error = %outcome, left_out, "{what}");
+        }
+    }
+
+    /// A destination that works again.
+    pub(super) fn breaker_closed(&self, destination: &str) {
+        info!(destination, "circuit breaker closed: the destination works again");
+    }
+
+    /// A request of a destination that is down, for which there is no memory.
+    pub(super) fn overflowed(&self, destination: &str) {
+        if let Some(left_out) = self.overflow.due(Instant::now()) {
+            let what = "request dropped: its destination is down, and its requests take their share of the memory";
+            warn!(destination, left_out, "{what}");
         }
     }
 

@@ -10,35 +10,29 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::capacity::Capacity;
 use super::counters::Counts;
 use super::destination::Receivers;
 use super::destination_counts::DestinationKey;
-use super::end::End;
-use super::excerpt::Excerpt;
-use super::http::{Http, Sent};
+use super::http::Http;
 use super::job::{Item, Job, Stored};
 use super::outbox::{Batch, OnDisk};
 use super::publish::Publisher;
-use super::queue::{Queue, Taken};
-use super::record;
+use super::queue::Queue;
 use super::report::Report;
 use super::request::{OutboxRequest, shown};
-use super::retry::{Decision, Outcome, Reason, Timing};
 use super::target::{Route, Targets};
 use super::{Settings, StartError};
 use crate::priority;
 use hookhost_dead_letters::Collection;
-use hookhost_settings::error_line;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
@@ -156,7 +150,7 @@ impl SenderState {
         SenderState {
             http: Http::new(),
             receivers: Arc::new(Receivers::from(settings)),
-            targets: RefCell::new(Targets::new(settings.stdout, Arc::clone(&counts)).with(publisher)),
+            targets: RefCell::new(Targets::new(settings.stdout, Arc::clone(&counts)).with(settings.files, publisher)),
             queue: RefCell::new(Queue::new(widest.max(1).saturating_mul(SLOW_DESTINATIONS))),
             threads,
             window,
@@ -234,10 +228,21 @@ impl SenderState {
         };
         let size = request.size();
         let destination = Rc::clone(&target.destination);
+        // A destination that is down takes at most as much of the memory as is left to the others.
+        if record.is_none()
+            && self.window.is_half_taken()
+            && self.window.exceeds_free(destination.counts.waiting())
+            && destination.gate.is_down(Instant::now().into_std())
+        {
+            destination.counts.full();
+            self.counts.all.overflowed();
+            self.report.overflowed(&destination.label);
+            return self.release(size, None);
+        }
         destination.counts.accepted(request.event.at, size);
         destination
-            .slots
-            .set_limit(target.terms().concurrency_limit / self.threads);
+            .flow
+            .set_max(target.terms().concurrency_limit / self.threads);
         let batching = request.batching.filter(|_| target.is_http());
         let group = batching.map(|batching| {
             batching.format.check(&request.body)?;
@@ -278,7 +283,7 @@ impl SenderState {
             },
         };
         let mut queue = self.queue.borrow_mut();
-        queue.push(id, &destination.slots, gathering, &key, item);
+        queue.push(id, &destination.flow.slots, gathering, &key, item);
     }
 
     /// Starts a worker for each job that is ready.

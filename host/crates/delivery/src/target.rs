@@ -22,11 +22,13 @@ use super::destination::{Receivers, Terms, Via};
 use super::destination_counts::{DestinationCounts, DestinationKey};
 use super::direct::Pool;
 use super::endpoint::{Endpoint, Prepared};
-use super::file::Appending;
+use super::file::{Appending, FileSettings};
+use super::flow::Flow;
+use super::gate::Gate;
 use super::http::Http;
 use super::lines::Lines;
 use super::publish::{MessageTarget, Publisher};
-use super::queue::{DestinationId, Slots};
+use super::queue::DestinationId;
 use super::request::{OutboxRequest, shown};
 use super::stdout::{Stdout, StdoutFormat};
 
@@ -51,6 +53,7 @@ pub(super) struct Targets {
     group_ids: GroupIds,
     next: u64,
     stdout: StdoutFormat,
+    files: FileSettings,
     publisher: Option<Arc<dyn Publisher>>,
 }
 
@@ -89,8 +92,10 @@ pub(super) struct Destination {
     /// Its name, or its URL without one, as dead letters show it.
     pub(super) label: String,
     pub(super) counts: Arc<DestinationCounts>,
+    /// Whether it gets requests now.
+    pub(super) gate: Arc<Gate>,
     /// How many requests it gets at once.
-    pub(super) slots: Rc<Slots>,
+    pub(super) flow: Flow,
     transport: Transport,
 }
 
@@ -126,13 +131,18 @@ impl Targets {
             group_ids: GroupIds::default(),
             next: 0,
             stdout,
+            files: FileSettings::default(),
             publisher: None,
         }
     }
 
-    /// With a publisher for `mqtt:` URLs.
-    pub(super) fn with(self, publisher: Option<Arc<dyn Publisher>>) -> Targets {
-        Targets { publisher, ..self }
+    /// With settings of `file:` URLs, and a publisher for `mqtt:` URLs.
+    pub(super) fn with(self, files: FileSettings, publisher: Option<Arc<dyn Publisher>>) -> Targets {
+        Targets {
+            files,
+            publisher,
+            ..self
+        }
     }
 
     /// Returns the target of `url` under these receivers.
@@ -189,7 +199,7 @@ impl Targets {
         let mut message = None;
         let (destination, endpoint) = match scheme.to_ascii_lowercase().as_str() {
             "file" => {
-                let file = Appending::parse(rest)?;
+                let file = Appending::parse(rest, self.files)?;
                 let key = match file.path().to_str() {
                     Some(path) => DestinationKey::of(format!("file:{path}")),
                     None => DestinationKey::of(format!("file:{:?}", file.path())),
@@ -283,11 +293,13 @@ impl Targets {
         let label = key.name.as_deref().unwrap_or(&key.url).to_owned();
         let destination = self.destinations.entry(key.clone()).or_insert_with(|| {
             self.next += 1;
+            let gate = self.counts.gates.gate(&key);
             Rc::new(Destination {
                 id: DestinationId(self.next),
                 label,
                 counts: self.counts.destination(key),
-                slots: Rc::new(Slots::new(1)),
+                flow: Flow::new(Arc::clone(&gate)),
+                gate,
                 transport: transport(),
             })
         });

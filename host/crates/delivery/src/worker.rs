@@ -4,25 +4,35 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock, SystemTime};
 
+use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use super::batch::EventBatch;
+use super::breaker::{Admission, Change};
 use super::end::End;
+use super::endpoint::Prepared;
 use super::excerpt::Excerpt;
+use super::gate::Entry;
 use super::http::Sent;
 use super::job::{Item, Job, Stored};
 use super::queue::Taken;
 use super::record;
 use super::retry::{Decision, Outcome, Reason, Timing};
 use super::sender::SenderState;
-use super::target::Route;
+use super::target::{Route, Target};
 use hookhost_settings::error_line;
 
 /// The wait before a request is read again from a disk that cannot be read.
 const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
 
 /// What a worker sends at once.
-pub(super) enum Work {
+pub(super) struct Work {
+    what: What,
+    /// The answer of the gate of its destination.
+    admission: Admission,
+}
+
+enum What {
     /// One request.
     Job(Taken, Box<Job>),
     /// Several requests in one.
@@ -42,16 +52,34 @@ impl SenderState {
     pub(super) fn next_work(self: &Rc<Self>) -> Option<Work> {
         loop {
             let (taken, item) = self.queue.borrow_mut().next()?;
+            let admission = match self.enter(&item) {
+                Entry::Open(admission) => admission,
+                Entry::Closed { until, .. } => {
+                    let mut queue = self.queue.borrow_mut();
+                    let id = item.queue_id();
+                    queue.retry(taken, item, until);
+                    queue.pause(id, until);
+                    self.wake_by(until);
+                    continue;
+                }
+            };
             if let Some(group) = item.group().cloned() {
                 if let Some(batch) = self.gather((taken, item), &group) {
-                    return Some(Work::Batch(batch));
+                    let what = What::Batch(batch);
+                    return Some(Work { what, admission });
                 }
                 continue;
             }
             match item {
-                Item::Job(job) => return Some(Work::Job(taken, job)),
+                Item::Job(job) => {
+                    let what = What::Job(taken, job);
+                    return Some(Work { what, admission });
+                }
                 Item::Stored(stored) => match self.load(stored) {
-                    Ok(job) => return Some(Work::Job(taken, job)),
+                    Ok(job) => {
+                        let what = What::Job(taken, job);
+                        return Some(Work { what, admission });
+                    }
                     Err(None) => self.queue.borrow_mut().done(taken),
                     Err(Some((stored, at))) => {
                         self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
@@ -60,6 +88,44 @@ impl SenderState {
                 },
             }
         }
+    }
+
+    /// Asks the gate of a destination for an attempt. Destinations other than HTTP have none.
+    fn enter(&self, item: &Item) -> Entry {
+        let target = item.target();
+        if !target.is_http() {
+            return Entry::Open(Admission::Send);
+        }
+        let destination = &target.destination;
+        let entry = destination.gate.enter(target.terms(), Clock::now());
+        match entry {
+            Entry::Closed { is_down: true, .. } => destination.flow.set_down(),
+            Entry::Open(Admission::Send) => destination.flow.set_up(),
+            Entry::Open(_) | Entry::Closed { .. } => {}
+        }
+        entry
+    }
+
+    /// Tells the gate of a destination how an attempt has ended.
+    pub(super) fn leave(&self, target: &Target, admission: Admission, outcome: &Outcome, latency: Duration) {
+        if !target.is_http() {
+            return;
+        }
+        let destination = &target.destination;
+        let now = Clock::now();
+        match destination.gate.ended(target.terms(), admission, outcome, now) {
+            Some(Change::Opened(until)) => {
+                let pause = until.saturating_duration_since(now);
+                self.report.breaker_opened(&destination.label, pause, outcome);
+            }
+            Some(Change::Closed) => {
+                self.report.breaker_closed(&destination.label);
+                destination.flow.set_down();
+                destination.flow.set_up();
+            }
+            None => {}
+        }
+        destination.flow.ended(outcome, latency);
     }
 
     /// Reads a request from the disk.
@@ -109,10 +175,10 @@ impl SenderState {
     /// Runs a worker: sends this, then more while anything is ready.
     pub(super) async fn run_worker(self: Rc<Self>, work: Work) {
         let mut next = Some(work);
-        while let Some(work) = next {
-            match work {
-                Work::Job(taken, mut job) => {
-                    let (outcome, answer) = self.attempt(&taken, &mut job).await;
+        while let Some(Work { what, admission }) = next {
+            match what {
+                What::Job(taken, mut job) => {
+                    let (outcome, answer) = self.attempt(&taken, &mut job, admission).await;
                     match self.conclude(&taken, job, &outcome, answer) {
                         Next::Ended => self.queue.borrow_mut().done(taken),
                         Next::Retry(item, at) => {
@@ -122,13 +188,13 @@ impl SenderState {
                     }
                     self.wake_if_stopping();
                 }
-                Work::Batch(batch) => self.send_batch(batch).await,
+                What::Batch(batch) => self.send_batch(batch, admission).await,
             }
             next = self.next_work();
         }
     }
 
-    async fn attempt(&self, taken: &Taken, job: &mut Job) -> (Outcome, Option<Excerpt>) {
+    async fn attempt(&self, taken: &Taken, job: &mut Job, admission: Admission) -> (Outcome, Option<Excerpt>) {
         let start = Instant::now();
         if job.expires.is_some_and(|expires| expires < start) {
             return (Outcome::Expired, None);
@@ -137,18 +203,24 @@ impl SenderState {
         let request = &job.request;
         let body = request.body.clone();
         let terms = job.target.terms();
+        let over_http = async |to: &Prepared, body: Bytes| {
+            let sent = Sent {
+                reach: request.reach,
+                method: request.method,
+                body,
+                encoding: None,
+                id: job.message_id.as_deref(),
+                attempt: job.attempts.count,
+                terms,
+            };
+            timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
+        };
         let outcome = match &job.route {
-            Route::Http(to) => {
-                let sent = Sent {
-                    reach: request.reach,
-                    method: request.method,
-                    body,
-                    encoding: None,
-                    id: job.message_id.as_deref(),
-                    attempt: job.attempts.count,
-                    terms,
-                };
-                timeout(terms.http_timeout, self.http.attempt(to, &sent)).await
+            Route::Http(to) => over_http(to, body).await,
+            // A batch of one.
+            Route::Batch(group) => {
+                let body = group.batching().format.join(std::iter::once(&body));
+                over_http(&group.prepared, body).await
             }
             Route::Line(to) => timeout(terms.http_timeout, to.attempt(body)).await.map(without_answer),
             Route::Message(to, headers) => {
@@ -160,6 +232,7 @@ impl SenderState {
         let duration = start.elapsed();
         self.report.lag(job, &self.queue.borrow(), taken, duration);
         let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
+        self.leave(&job.target, admission, &outcome, duration);
         if outcome != Outcome::Taken {
             let now = SystemTime::now();
             job.attempts.fail(now, duration, &outcome);
@@ -205,6 +278,7 @@ impl SenderState {
                 let pause = until.saturating_duration_since(now);
                 self.report.paused(&job, pause);
                 job.target.destination.counts.paused(pause);
+                job.target.destination.gate.pause(until);
                 self.queue.borrow_mut().pause(job.queue_id(), until);
                 self.wake_by(until);
                 Reason::Refused

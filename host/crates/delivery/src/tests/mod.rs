@@ -1,9 +1,11 @@
 //! The sender threads with a real HTTP receiver.
 
+mod batches;
 mod dead;
 mod disk;
 mod failures;
 mod http;
+mod outages;
 mod sink;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,8 @@ fn settings() -> Settings {
                 max_interval: Duration::from_millis(50),
                 ..RetryPolicy::default()
             },
+            // Retries go on however many attempts fail.
+            breaker: None,
             ..Terms::default()
         },
         ..Settings::default()
