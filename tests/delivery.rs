@@ -220,7 +220,9 @@ async fn a_rule_sends_its_events_in_batches_and_a_bad_event_fails_alone() {
     let payloads = |request: &Received| -> Vec<String> {
         let events = request.json();
         let events = events.as_array().expect("a JSON array").iter();
-        events.map(|event| String::from_utf8(body::payload(event)).unwrap()).collect()
+        events
+            .map(|event| String::from_utf8(body::payload(event)).unwrap())
+            .collect()
     };
     sink.answer(move |request, _| {
         let is_bad = payloads(request).iter().any(|payload| payload == "bad");
@@ -231,13 +233,20 @@ async fn a_rule_sends_its_events_in_batches_and_a_bad_event_fails_alone() {
     let host = host_of(&rule, "").await;
     let mut client = Client::connect(host.address, V, "c1").await;
     let sent: Vec<String> = (0..40)
-        .map(|number| if number == 21 { "bad".to_owned() } else { number.to_string() })
+        .map(|number| {
+            if number == 21 {
+                "bad".to_owned()
+            } else {
+                number.to_string()
+            }
+        })
         .collect();
     for payload in &sent {
         client.publish("t", 0, payload).await;
     }
     let good: Vec<String> = sent.into_iter().filter(|payload| payload != "bad").collect();
-    let arrived = |all: &[Arc<Received>]| -> Vec<String> { accepted(all).flat_map(|request| payloads(request)).collect() };
+    let arrived =
+        |all: &[Arc<Received>]| -> Vec<String> { accepted(all).flat_map(|request| payloads(request)).collect() };
     let requests = sink
         .wait_until("all good events", PATIENCE, |all| arrived(all).len() >= good.len())
         .await;

@@ -243,13 +243,15 @@ mod tests {
 
     use super::*;
     use crate::rmqtt::backlog::Backlogs;
+    use crate::rmqtt::relayed::RelayedClients;
     use crate::rmqtt::tag::MessageTag;
 
     /// A store without a file.
     async fn store(limits: Limits) -> RetainedStore {
         let engine = ServerContext::new().build().await;
         let backlogs = Arc::new(Backlogs::new(&limits));
-        let sessions = Arc::new(PersistentSessions::new(engine, backlogs, &limits, None));
+        let clients = Arc::new(RelayedClients::new());
+        let sessions = Arc::new(PersistentSessions::new(engine, clients, backlogs, &limits, None));
         RetainedStore::new(&limits, &sessions, None)
     }
 

@@ -275,13 +275,17 @@ async fn the_oldest_messages_give_way_when_a_queue_is_full() {
     host.sees("client.disconnected s Disconnect 0").await;
     publish_all(&host, 1, 0..5).await;
     for number in 0..2 {
-        host.sees(&format!("delivery.dropped s t q1 \"{number}\" QueueFull")).await;
+        host.sees(&format!("delivery.dropped s t q1 \"{number}\" QueueFull"))
+            .await;
     }
     let (mut s, _) = persistent(4, "s").open(host.address()).await;
     assert_eq!(receive_all(&mut s, 3).await, numbers(2..5));
     s.ping().await;
     let state = host.running.state().await;
-    let dropped = state.counters.iter().find(|(name, _)| *name == "sessions.dropped_messages");
+    let dropped = state
+        .counters
+        .iter()
+        .find(|(name, _)| *name == "sessions.dropped_messages");
     assert_eq!(dropped, Some(&("sessions.dropped_messages", 2)));
 }
 
