@@ -383,10 +383,11 @@ async fn connections_above_a_limit_are_closed_at_once() {
     let (mut one, two) = (tcp(door.address()).await, tcp(door.address()).await);
     one.write_all(b"x").await.unwrap();
     one.read_u8().await.unwrap();
-    let from = |last| async move {
+    let address = door.address();
+    let from = |last: u8| async move {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind(([127, 0, 0, last], 0).into()).unwrap();
-        socket.connect(door.address()).await.unwrap()
+        socket.connect(address).await.unwrap()
     };
     door.counts("accepted", 2).await;
     closes(&mut tcp(door.address()).await).await;
