@@ -242,7 +242,7 @@ async fn a_rule_sends_its_events_in_batches_and_a_bad_event_fails_alone() {
         })
         .collect();
     for payload in &sent {
-        client.publish("t", 0, payload).await;
+        client.publish("t", 0, payload.as_str()).await;
     }
     let good: Vec<String> = sent.into_iter().filter(|payload| payload != "bad").collect();
     let arrived =

@@ -73,7 +73,7 @@ async fn a_dead_receiver_holds_a_client_back_once_and_not_longer_than_allowed() 
     const LIMIT: Duration = Duration::from_millis(500);
     let sink = Sink::start().await;
     sink.answer(|_, _| Answer::Hang);
-    let mut host = host(&sink, "overflow_wait = \"500ms\"", None).await;
+    let host = host(&sink, "overflow_wait = \"500ms\"", None).await;
     let start = Instant::now();
     let flow = Flow::start(host.address, "f", 1, 2000, "t").await;
     flow.go_on(3000).await;

@@ -268,6 +268,11 @@ impl Client {
     /// The next message, unconfirmed.
     pub async fn message(&mut self) -> Received {
         let (first, body) = self.read().await;
+        self.decode(first, &body)
+    }
+
+    /// The message of a PUBLISH packet.
+    pub fn decode(&self, first: u8, body: &[u8]) -> Received {
         assert_eq!(first & 0xf0, 0x30, "no PUBLISH: {first:#x} {body:?}");
         let qos = first >> 1 & 3;
         let length = usize::from(u16::from_be_bytes([body[0], body[1]]));

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub(super) struct Backlogs {
 #[derive(Clone, Copy)]
 struct BacklogLimits {
     messages: usize,
+    /// The same for a client with a persistent session: messages with QoS 0.
+    persistent_messages: usize,
     bytes: usize,
     /// The number from which a sender that can wait does so.
     calm: usize,
@@ -68,6 +70,8 @@ pub(super) struct Backlog {
     bytes: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
+    /// Whether `persistent` is set: cheaper to look at.
+    is_persistent: AtomicBool,
     persistent: ArcSwapOption<PersistentSession>,
 }
 
@@ -85,6 +89,7 @@ impl Backlogs {
             hasher: RandomState::new(),
             limits: BacklogLimits {
                 messages,
+                persistent_messages: limits.max_mqueue_len,
                 bytes,
                 calm: limits.max_mqueue_len.div_ceil(2),
             },
@@ -108,12 +113,12 @@ impl Backlogs {
             return None;
         }
         let shard = self.shard(client_id).lock().unwrap_or_else(PoisonError::into_inner);
-        self.persistent_of(shard.get(client_id)?)
+        Backlogs::persistent_of(shard.get(client_id)?)
     }
 
     /// The same for a client whose backlog is known.
-    pub(super) fn persistent_of(&self, backlog: &Backlog) -> Option<Arc<PersistentSession>> {
-        if self.persistent.load(Ordering::Relaxed) == 0 {
+    pub(super) fn persistent_of(backlog: &Backlog) -> Option<Arc<PersistentSession>> {
+        if !backlog.is_persistent.load(Ordering::Relaxed) {
             return None;
         }
         backlog.persistent.load_full()
@@ -122,7 +127,9 @@ impl Backlogs {
     /// Sets or removes the persistent session of a client.
     pub(super) fn set_persistent(&self, client_id: &ByteString, session: Option<Arc<PersistentSession>>) {
         let is_set = session.is_some();
-        let old = self.of(client_id).persistent.swap(session);
+        let backlog = self.of(client_id);
+        backlog.is_persistent.store(is_set, Ordering::Relaxed);
+        let old = backlog.persistent.swap(session);
         match (old.is_some(), is_set) {
             (false, true) => drop(self.persistent.fetch_add(1, Ordering::Relaxed)),
             (true, false) => drop(self.persistent.fetch_sub(1, Ordering::Relaxed)),
@@ -154,7 +161,7 @@ impl Backlogs {
     pub(super) fn sweep(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|_, backlog| Arc::strong_count(backlog) > 1 || backlog.persistent.load().is_some());
+            shard.retain(|_, backlog| Arc::strong_count(backlog) > 1 || backlog.is_persistent.load(Ordering::Relaxed));
         }
     }
 
@@ -179,7 +186,12 @@ impl Backlogs {
 impl Backlog {
     fn admit(self: Arc<Backlog>, publish: &mut Publish, group: Option<&ByteString>, limits: BacklogLimits) -> bool {
         let bytes = publish.topic.len() + publish.payload.len() + FIXED_MESSAGE_BYTES;
-        if self.messages.load(Ordering::Relaxed) >= limits.messages
+        let messages = if self.is_persistent.load(Ordering::Relaxed) {
+            limits.persistent_messages
+        } else {
+            limits.messages
+        };
+        if self.messages.load(Ordering::Relaxed) >= messages
             || self.bytes.load(Ordering::Relaxed).saturating_add(bytes) > limits.bytes
         {
             return false;

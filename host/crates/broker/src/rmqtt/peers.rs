@@ -227,7 +227,7 @@ impl Shared for ClientTable {
             let copy = copy(publish, &options, subscription_ids);
             let backlog = self.backlogs.of(&client_id);
             if copy.qos != QoS::AtMostOnce
-                && let Some(session) = self.backlogs.persistent_of(&backlog)
+                && let Some(session) = Backlogs::persistent_of(&backlog)
             {
                 if !session.is_connected() {
                     Box::pin(self.queued(&client_id, &sender, &copy, group)).await;

@@ -41,16 +41,21 @@ pub(super) async fn sweep(
 }
 
 /// Removes sessions whose task has ended: RMQTT leaves them behind if CONNACK could not be written. A session that
-/// outlives its connection goes on without one.
+/// outlives its connection goes on without one, unless it is new.
 async fn remove_orphans(engine: &ServerContext, source: Option<&EventSource>, persistent: &PersistentSessions) {
     for key in keys(engine).await {
         let mut entry = engine.extends.shared().await.entry(key.clone());
         if entry.id_same() != Some(true) || !entry.tx().is_some_and(|sender| sender.is_closed()) {
             continue;
         }
-        if let Some(session) = entry.session().filter(|_| persistent.get(&key.client_id).is_some()) {
-            persistent.go_offline(session, entry).await;
-            continue;
+        if persistent.get(&key.client_id).is_some()
+            && let Some(session) = entry.session()
+        {
+            if session.session_present().await.unwrap_or(false) {
+                persistent.go_offline(session, entry).await;
+                continue;
+            }
+            persistent.discard(&key.client_id);
         }
         if entry.remove_with(&key).await.is_ok_and(|removed| removed.is_some())
             && let Some(source) = source

@@ -16,12 +16,29 @@ async fn publish_all(host: &Host, qos: u8, payloads: impl IntoIterator<Item = us
     publisher.disconnect().await;
 }
 
-async fn receive_all(client: &mut Client, count: usize) -> Vec<String> {
-    let mut payloads = Vec::new();
-    for _ in 0..count {
-        payloads.push(client.receive().await.payload);
+/// The next messages; acknowledges them, and completes those with QoS 2.
+async fn receive(client: &mut Client, count: usize) -> Vec<Received> {
+    let mut messages: Vec<Received> = Vec::new();
+    let mut incomplete = 0;
+    while messages.len() < count || incomplete > 0 {
+        let (first, body) = client.read().await;
+        if first == 0x62 {
+            client.write(&packet(0x70, &body)).await;
+            incomplete -= 1;
+            continue;
+        }
+        let message = client.decode(first, &body);
+        let answer = if message.qos == 2 { 0x50 } else { 0x40 };
+        client.write(&packet(answer, &message.id.to_be_bytes())).await;
+        incomplete += usize::from(message.qos == 2);
+        messages.push(message);
     }
-    payloads
+    messages
+}
+
+async fn receive_all(client: &mut Client, count: usize) -> Vec<String> {
+    let messages = receive(client, count).await;
+    messages.into_iter().map(|message| message.payload).collect()
 }
 
 fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
@@ -46,12 +63,12 @@ async fn unacknowledged_messages_come_again_in_order_before_later_ones() {
         publish_all(&host, qos, 5..8).await;
         let (mut s, found) = persistent(version, "s").open(host.address()).await;
         assert!(found);
-        for before in &first {
-            assert_eq!(briefly(&s.receive().await), (&*before.payload, true, before.id));
+        let again = receive(&mut s, 8).await;
+        for (before, after) in first.iter().zip(&again) {
+            assert_eq!(briefly(after), (&*before.payload, true, before.id));
         }
-        for number in 5..8 {
-            let received = s.receive().await;
-            assert_eq!((received.payload, received.dup), (number.to_string(), false));
+        for (number, received) in (5..8).zip(&again[5..]) {
+            assert_eq!((&received.payload, received.dup), (&number.to_string(), false));
         }
         s.ping().await;
     }
@@ -89,7 +106,7 @@ async fn a_session_survives_a_restart_with_its_subscriptions_and_messages() {
         publish_all(&host, qos, 3..5).await;
         let mut p = clean(4, "p").join(host.address()).await;
         p.publish("gone", "x", 1, false).await;
-        for (id, connect) in &sessions {
+        for (at, (id, connect)) in sessions.iter().enumerate() {
             let again = Connect {
                 clean: false,
                 ..connect.clone()
@@ -97,10 +114,9 @@ async fn a_session_survives_a_restart_with_its_subscriptions_and_messages() {
             let (mut s, found) = again.open(host.address()).await;
             assert!(found, "{id}");
             host.sees(&format!("session.resumed {id}")).await;
-            assert_eq!(receive_all(&mut s, 5).await, numbers(0..5));
+            assert_eq!(receive_all(&mut s, 5 + at).await[..5], numbers(0..5));
             p.publish("t", "live", qos, false).await;
-            assert_eq!(s.receive().await.payload, "live");
-            // Taken off the others, so that each session has received the same.
+            assert_eq!(receive_all(&mut s, 1).await, ["live"]);
             s.unsubscribe("t").await;
             s.disconnect().await;
         }
@@ -119,7 +135,10 @@ async fn the_exchange_of_a_qos_2_message_goes_on_after_a_restart() {
     let mut s = persistent(4, "s").join(host.address()).await;
     s.subscribe("t", 2).await;
     publish_all(&host, 2, 0..3).await;
-    let (done, received, sent) = (s.receive().await, s.message().await, s.message().await);
+    let (done, received, sent) = (s.message().await, s.message().await, s.message().await);
+    s.write(&packet(0x50, &done.id.to_be_bytes())).await;
+    assert_eq!(s.read().await.0, 0x62);
+    s.write(&packet(0x70, &done.id.to_be_bytes())).await;
     s.write(&packet(0x50, &received.id.to_be_bytes())).await;
     assert_eq!(s.read().await.0, 0x62);
     drop(s);
@@ -275,7 +294,7 @@ async fn the_oldest_messages_give_way_when_a_queue_is_full() {
     host.sees("client.disconnected s Disconnect 0").await;
     publish_all(&host, 1, 0..5).await;
     for number in 0..2 {
-        host.sees(&format!("delivery.dropped s t q1 \"{number}\" QueueFull"))
+        host.sees(&format!("delivery.dropped s t q1 \"{number}\" QueueFull 151"))
             .await;
     }
     let (mut s, _) = persistent(4, "s").open(host.address()).await;
@@ -287,6 +306,37 @@ async fn the_oldest_messages_give_way_when_a_queue_is_full() {
         .iter()
         .find(|(name, _)| *name == "sessions.dropped_messages");
     assert_eq!(dropped, Some(&("sessions.dropped_messages", 2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retained_messages_survive_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let host = Host::start_in(data.path(), Limits::default()).await;
+    let mut p = clean(5, "p").join(host.address()).await;
+    for (topic, payload) in [
+        ("r/1", "old"),
+        ("r/1", "new"),
+        ("r/2", "x"),
+        ("r/3", "gone"),
+        ("r/3", ""),
+    ] {
+        p.publish(topic, payload, 1, true).await;
+    }
+    host.running.stop(DEADLINE).await;
+    let host = Host::start_in(data.path(), Limits::default()).await;
+    let mut s = clean(4, "s").join(host.address()).await;
+    s.subscribe("r/#", 1).await;
+    let mut found: Vec<_> = receive(&mut s, 2)
+        .await
+        .into_iter()
+        .map(|m| (m.topic, m.payload, m.retain))
+        .collect();
+    found.sort();
+    let expected = [("r/1", "new", true), ("r/2", "x", true)].map(|(t, p, r)| (t.to_owned(), p.to_owned(), r));
+    assert_eq!(found, expected);
+    s.ping().await;
+    let counters = host.running.state().await.counters;
+    assert!(counters.contains(&("retained.messages", 2)), "{counters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,8 +8,8 @@ use ::rmqtt::context::ServerContext;
 use ::rmqtt::inflight::OutInflight;
 use ::rmqtt::session::{DefaultSession, SessionLike, SessionManager};
 use ::rmqtt::types::{
-    ConnectInfo, ConnectInfoType, DisconnectInfo, FitterType, Id as ClientKey, ListenerConfig, MessageQueueType,
-    OutInflightType, SessionSubs, TimestampMillis,
+    ConnectInfo, ConnectInfoType, DisconnectInfo, FitterType, Id as ClientKey, ListenerConfig, MessageQueue,
+    MessageQueueType, OutInflightType, SessionSubs, TimestampMillis,
 };
 
 use super::PersistentSessions;
@@ -44,8 +44,15 @@ impl SessionManager for Manager {
         disconnect_info: Option<DisconnectInfo>,
         _: Option<ClientKey>,
     ) -> ::rmqtt::Result<Arc<dyn SessionLike>> {
+        let is_known = self.0.get(&key.client_id).is_some();
+        let mut queue = queue;
         // A session that goes on stays persistent until its connection ends.
-        if connected && (outlives_connection(&info, &fitter) || self.0.get(&key.client_id).is_some()) {
+        if is_known || connected && outlives_connection(&info, &fitter) {
+            // Room for as many messages with QoS 0 as may wait, and for those that are handed over.
+            let size = usize::from(fitter.max_inflight().get());
+            queue = Arc::new(MessageQueue::new(fitter.max_mqueue_len().saturating_add(size)));
+        }
+        if connected && (outlives_connection(&info, &fitter) || is_known) {
             let size = fitter.max_inflight();
             let connection = self.0.get_or_insert(&key).prepare(size);
             // Without intervals: messages are sent again after a reconnect only, as MQTT 5 demands.

@@ -190,21 +190,17 @@ impl<M> DeliveryQueue<M> {
         self.messages.get(&sequence)
     }
 
-    /// Notes that a message was sent, and whether the client has received it in the sense of QoS 2; returns whether that
-    /// is new.
-    pub(super) fn note_sent(&mut self, sequence: u64, packet_id: u16, is_received: bool) -> bool {
-        let Some(queued) = self.messages.get_mut(&sequence) else {
-            return false;
-        };
-        let state = if is_received || queued.state == DeliveryState::Received {
-            DeliveryState::Received
-        } else {
-            DeliveryState::Sent
-        };
-        let is_new = queued.state != state || queued.packet_id != Some(packet_id);
-        queued.state = state;
-        queued.packet_id = Some(packet_id);
-        is_new
+    /// Notes that a message was sent, and whether the client has received it in the sense of QoS 2.
+    pub(super) fn note_sent(&mut self, sequence: u64, packet_id: u16, is_received: bool) {
+        if let Some(queued) = self.messages.get_mut(&sequence) {
+            let was_received = queued.state == DeliveryState::Received;
+            queued.state = if is_received || was_received {
+                DeliveryState::Received
+            } else {
+                DeliveryState::Sent
+            };
+            queued.packet_id = Some(packet_id);
+        }
     }
 
     /// Removes a message: acknowledged or dropped.

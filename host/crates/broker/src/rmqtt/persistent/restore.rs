@@ -85,7 +85,7 @@ impl PersistentSessions {
             hooks::register_exact(self).await;
         }
         let (created_at, connected_at) = (record.created_at, record.connected_at);
-        session.restore_record(record, &publishes);
+        session.restore_record(record, was_connected, &publishes);
         self.backlogs.set_persistent(&key.client_id, Some(session));
         let subscriptions: Vec<(TopicFilter, SubscriptionOptions)> = subscriptions
             .iter()

@@ -177,8 +177,13 @@ impl PersistentSession {
             .restore(sequence, is_exact, state, packet_id, bytes, message);
     }
 
-    /// Sets the record and the publishes of the file.
-    pub(super) fn restore_record(&self, record: SessionRecord, publishes: &[(u16, u64)]) {
+    /// Sets the record and the publishes of the file; `is_changed`: the record is not the one of the file.
+    pub(super) fn restore_record(&self, record: SessionRecord, is_changed: bool, publishes: &[(u16, u64)]) {
+        if is_changed {
+            let mut changes = Changes::default();
+            changes.put_session(self.number, &record);
+            self.shared.submit(changes);
+        }
         let mut state = self.lock();
         for (packet_id, fingerprint) in publishes {
             state.publishes.note(*packet_id, *fingerprint, 0);
@@ -266,9 +271,8 @@ impl PersistentSession {
             return;
         };
         let is_received = message.status == MomentStatus::UnComplete;
-        if state.queue.note_sent(sequence, packet_id.get(), is_received)
-            && let Some(queued) = state.queue.get(sequence)
-        {
+        state.queue.note_sent(sequence, packet_id.get(), is_received);
+        if let Some(queued) = state.queue.get(sequence) {
             self.update(sequence, queued, changes);
         }
     }
