@@ -409,17 +409,31 @@ async fn what_a_broker_says_about_access_control_is_never_dropped_in_silence() {
     let (code, text) = check(dir.path(), &closed, &[]).await;
     assert_eq!(code, Some(2), "{text}");
     assert!(text.starts_with(&format!("error: {line}")), "{text}");
-    let (code, text) = check(dir.path(), &closed, &["--accept-open"]).await;
+    let (code, text) = check(dir.path(), &closed, &["--ignore-access-control"]).await;
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with(&format!("warning: {line}")), "{text}");
-    std::fs::write(dir.path().join("hookhost.toml"), "[mqtt]\naccept_open = true\n").unwrap();
+    std::fs::write(
+        dir.path().join("hookhost.toml"),
+        "[webhook]\nignore_access_control = true\n",
+    )
+    .unwrap();
     assert_eq!(check(dir.path(), &closed, &[]).await.0, Some(0));
     // The broker behind a gateway keeps its restrictions.
     let gateway = "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://127.0.0.1:1\"\n";
     std::fs::write(dir.path().join("hookhost.toml"), gateway).unwrap();
     assert_eq!(check(dir.path(), &closed, &[]).await, (Some(0), String::new()));
 
-    let mut host = Setup::new().env("EMQX_ALLOW_ANONYMOUS", "false").start().await;
+    std::fs::remove_file(dir.path().join("hookhost.toml")).unwrap();
+    let mut refused = command(dir.path());
+    refused
+        .args(["run", "--listen", "127.0.0.1:0"])
+        .env("EMQX_ALLOW_ANONYMOUS", "false");
+    let refused = hookhost_tests::host::ended(refused).await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.starts_with(&format!("error: {line}")), "{refused:?}");
+
+    let setup = Setup::new().env("EMQX_ALLOW_ANONYMOUS", "false");
+    let mut host = setup.arg("--ignore-access-control").start().await;
     host.stop().await;
     let log = host.log().lines();
     let warned = log.iter().filter(|text| text.contains("WARN") && text.contains(line));

@@ -106,7 +106,7 @@ async fn a_host_that_refuses_every_client_warns() {
     std::fs::write(dir.path().join("hookhost.toml"), "[mqtt]\nallow_anonymous = false\n").unwrap();
     let checked = run(&dir, &[], &["check"]).await;
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
-    let warning = "hookhost.toml:2: mqtt.allow_anonymous: refuses every client: hookhost has no users yet";
+    let warning = "hookhost.toml:2: mqtt.allow_anonymous: refuses every client, because there is no [[authentication]]";
     assert!(
         checked.stderr.starts_with(&format!("warning: {warning}")),
         "{}",

@@ -19,6 +19,7 @@ use crate::config::{Config, Loaded, Problem, Refused};
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
 use crate::{admin, engine, publisher};
+use hookhost_access::AccessControl;
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
 use hookhost_delivery::{Delivery, Sync, WhenFull};
 use hookhost_hooks::Bus;
@@ -70,7 +71,9 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let delivery = delivery.context("cannot start delivery")?;
     let bus = Bus::new();
     let settings = module_settings(&config, &stores, kept.collection(Kind::Events));
-    let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
+    let access = AccessControl::new(config.access.clone());
+    let outbox = delivery.outbox();
+    let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), outbox, access.clone())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
     let running = admin::Running {
@@ -89,7 +92,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     let place = admin
         .as_ref()
         .map_or("off".to_owned(), |admin| admin.address().to_string());
-    let served = runtime.block_on(serve(&config, bus, &place, &handle, reload.handle(), questions));
+    let served = runtime.block_on(serve(&config, bus, access, &place, &handle, reload.handle(), questions));
 
     let end = *served.as_ref().unwrap_or(&(Instant::now() + config.shutdown.grace));
     let left = || end.saturating_duration_since(Instant::now());
@@ -162,6 +165,7 @@ fn try_addresses(config: &Config) -> anyhow::Result<()> {
 async fn serve(
     config: &Config,
     bus: Bus,
+    access: AccessControl,
     admin: &str,
     modules: &modules::Handle,
     reload: reload::Handle,
@@ -176,6 +180,7 @@ async fn serve(
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
         data: config.data.as_ref().map(|data| data.dir.clone()),
+        access,
     };
     let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
     for listener in broker.listeners() {

@@ -49,9 +49,9 @@ pub(super) struct HostArguments {
     /// Refuse another broker's file with an unknown key, or with a rule that cannot be carried out
     #[arg(long)]
     strict: bool,
-    /// Accept clients that another broker's configuration refuses: hookhost has no users and no access control
+    /// Start although another broker's configuration restricts clients in a way that hookhost cannot carry out
     #[arg(long)]
-    accept_open: bool,
+    ignore_access_control: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -127,7 +127,7 @@ impl From<HostArguments> for Flags {
             data,
             admin,
             strict,
-            accept_open,
+            ignore_access_control,
         } = arguments;
         Flags {
             config,
@@ -139,7 +139,7 @@ impl From<HostArguments> for Flags {
             data,
             admin,
             strict,
-            accept_open,
+            ignore_access_control,
             default_config: None,
         }
     }
@@ -158,7 +158,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     for problem in &loaded.left_out {
         tracing::error!("left out: {problem}");
     }
-    for warning in loaded.opened.iter().chain(&loaded.warnings) {
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     Summary::of(&loaded).log();
@@ -183,7 +183,7 @@ pub(super) fn check(arguments: HostArguments) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     // `run` starts in spite of these, but a check passes only if nothing is wrong.
-    let mut problems: Vec<Problem> = loaded.left_out.iter().chain(&loaded.opened).cloned().collect();
+    let mut problems: Vec<Problem> = loaded.left_out.clone();
     problems.extend(app::check(&loaded.config));
     if !problems.is_empty() {
         return refuse(&problems);

@@ -12,6 +12,7 @@ mod modules;
 mod quarantine;
 mod sink;
 mod summary;
+mod users;
 mod webhook;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ use module::ModuleCommand;
 use modules::ModulesArguments;
 use quarantine::QuarantineArguments;
 use sink::SinkArguments;
+use users::UsersCommand;
 use webhook::WebhookCommand;
 
 /// An MQTT broker that sends webhooks about its clients and messages; WebAssembly modules decide which.
@@ -66,6 +68,9 @@ enum Command {
     DeadLetters(DeadLettersArguments),
     /// Show what a running host has sent to each destination
     Destinations(DestinationsArguments),
+    /// Add, remove and list the users of a password file
+    #[command(subcommand)]
+    Users(UsersCommand),
     /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -102,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Quarantine(arguments) => quarantine::quarantine(&arguments),
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
         Command::Destinations(arguments) => destinations::destinations(&arguments),
+        Command::Users(command) => finish(users::users(command)),
         Command::Webhook(command) => webhook::run(command),
         Command::CompileCode { metered } => wasm::compile_standard_input(metered),
     }
@@ -163,11 +169,11 @@ mod tests {
             data: Some("h".into()),
             admin: Some("i".into()),
             strict: true,
-            accept_open: true,
+            ignore_access_control: true,
             default_config: None,
         };
         let options = "--config a --listen b --webhook-url c --webhook-url d --webhook-config e --webhook-format f \
-                       --modules g --data h --admin i --strict --accept-open";
+                       --modules g --data h --admin i --strict --ignore-access-control";
         for command in ["hookhost", "hookhost run", "hookhost check"] {
             assert_eq!(flags(&format!("{command} {options}")), expected, "{command}");
         }

@@ -22,6 +22,8 @@ pub(super) struct Summary {
     rules: Rules,
     /// The source of the rules.
     from: String,
+    /// Who may connect, and who may do what.
+    access: String,
     engine: &'static str,
     /// The brokers behind a gateway.
     upstream: Option<String>,
@@ -56,6 +58,7 @@ impl Summary {
             files: loaded.files.clone(),
             rules,
             from,
+            access: config.access.summary(),
             engine,
             upstream,
             mqtt: listeners(&config.mqtt.listeners),
@@ -79,6 +82,7 @@ impl Summary {
             format = self.rules.formats(),
             from = self.from,
             urls = self.rules.urls(),
+            access = self.access,
             engine = self.engine,
             upstream = self.upstream,
             modules = self.modules,
@@ -105,6 +109,7 @@ impl fmt::Display for Summary {
         line("rules:", &format!("{count}, format {formats}, from {}", self.from))?;
         line("URLs:", &self.rules.urls())?;
         line("MQTT:", &self.mqtt)?;
+        line("access:", &self.access)?;
         match &self.upstream {
             Some(upstream) => line("engine:", &format!("{} to {upstream}", self.engine)),
             None => line("engine:", self.engine),

@@ -154,9 +154,9 @@ fn flags(flags: &Flags) -> Table {
             flags.strict.then_some(Value::Boolean(true)),
         ),
         (
-            "--accept-open",
-            ["mqtt", "accept_open"],
-            flags.accept_open.then_some(Value::Boolean(true)),
+            "--ignore-access-control",
+            ["webhook", "ignore_access_control"],
+            flags.ignore_access_control.then_some(Value::Boolean(true)),
         ),
     ];
     for (flag, path, value) in given {

@@ -28,6 +28,7 @@ mod variables;
 mod webhook;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use hookhost_import::{Broker, Convert, Environment, TextFile};
@@ -43,6 +44,7 @@ use crate::admin;
 use crate::engine::EngineSettings;
 use destinations::Sources;
 use hookhost_dead_letters::Limits;
+use hookhost_access::Surroundings;
 use hookhost_listener::read_listeners;
 use hookhost_settings::{Findings, Place, Report, Section, Setting, find};
 use layers::Merged;
@@ -53,6 +55,8 @@ use {hookhost_delivery as delivery, hookhost_event as event};
 pub struct Config {
     /// The listeners and what clients may use.
     pub mqtt: Mqtt,
+    /// Who may connect, and who may publish and subscribe to what.
+    pub access: hookhost_access::Settings,
     /// The engine that makes events: the broker in process, or a gateway to others.
     pub broker: EngineSettings,
     /// The name and number of this host in events.
@@ -86,14 +90,12 @@ pub struct Loaded {
     pub config: Config,
     /// Mistakes in rules and webhooks of another broker's file, which are left out.
     pub left_out: Vec<Problem>,
-    /// Settings of access control of another broker, if hookhost would accept clients that the broker refuses and the
-    /// operator has not accepted this (`mqtt.accept_open`).
-    pub opened: Option<Problem>,
     /// Unknown keys of that file, and settings that are ignored or have no effect.
     pub warnings: Vec<Problem>,
     /// The settings that need a restart.
     pub fixed: Fixed,
-    /// The files that were read for it, except those of secrets and certificates; also included files that do not exist.
+    /// The files that were read for it, users and access rules among them, but not those of secrets and certificates; also
+    /// included files that do not exist.
     pub files: Vec<PathBuf>,
 }
 
@@ -120,8 +122,8 @@ pub struct Flags {
     pub admin: Option<String>,
     /// `--strict`
     pub strict: bool,
-    /// `--accept-open`
-    pub accept_open: bool,
+    /// `--ignore-access-control`
+    pub ignore_access_control: bool,
 }
 
 /// All sources of a configuration.
@@ -168,28 +170,22 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
+    let listen = [["mqtt", "listen"].as_slice(), &["listener"]];
+    let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
     let format = find(&settings, &["webhook", "format"]).and_then(Setting::as_text);
     let format = format.map(|name| name.trim().to_owned());
     let root = Section::root(&report, Place::flag(""), settings);
-    let config = read_sections(root, broker, format.as_deref(), inputs, files);
-    let has_own_control = match &config.broker {
-        EngineSettings::Gateway(gateway) => !gateway.upstreams.is_empty(),
-        EngineSettings::Rmqtt => !config.mqtt.limits.allow_anonymous,
-    };
-    let mut opened = lost_restrictions.filter(|_| !has_own_control);
-    if config.mqtt.accept_open {
-        opened
-            .take()
-            .into_iter()
-            .for_each(|problem| report.add_warning(problem));
+    let config = read_sections(root, broker, format.as_deref(), listen, inputs, files);
+    // Behind a gateway the broker keeps its restrictions.
+    if let Some(problem) = lost_restrictions.filter(|_| !is_relayed(&config.broker)) {
+        if config.webhook.ignore_access_control {
+            report.add_warning(problem);
+        } else {
+            report.add_problem(problem);
+        }
     }
-    let is_locked = config.broker == EngineSettings::Rmqtt && !config.mqtt.limits.allow_anonymous;
-    if let Some(place) = allow_anonymous.filter(|_| is_locked) {
-        report.warning(
-            &place,
-            "refuses every client: hookhost has no users yet, so no client can authenticate; to have users, put hookhost in \
-             front of a broker that has them (broker.engine = \"gateway\")",
-        );
+    if let Some(place) = allow_anonymous.filter(|_| config.access.refuses_everybody()) {
+        report.warning(&place, "refuses every client, because there is no [[authentication]]");
     }
     let read: Vec<&TextFile> = inputs.file.iter().chain(&inputs.webhook_file).collect();
     for unknown in variables::unknown(&inputs.environment, &report.known_keys(), &read) {
@@ -203,13 +199,13 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         ..
     } = report.finish();
     warnings.extend(more);
-    let files = read.iter().map(|file| file.path.clone()).chain(included).collect();
+    let files = read.iter().map(|file| file.path.clone()).chain(included);
+    let files = files.chain(config.access.files().iter().cloned()).collect();
     if problems.is_empty() {
         return Ok(Loaded {
             config,
             fixed,
             left_out,
-            opened,
             warnings,
             files,
         });
@@ -225,17 +221,43 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     })
 }
 
+/// The network addresses of the listeners, each with the place of its setting. `listen`: the places of `mqtt.listen` and of
+/// `[[listener]]`.
+fn reachable(mqtt: &Mqtt, listen: [Option<Place>; 2]) -> Vec<(Place, SocketAddr)> {
+    let [own, others] = listen;
+    let mut places = own.into_iter().chain(others.into_iter().cycle());
+    let addresses = mqtt.listeners.iter().map(|listener| listener.address.network());
+    let placed = addresses.map(|address| Some((places.next()?, address?)));
+    placed.flatten().collect()
+}
+
+/// Whether clients reach another broker, which decides who may connect and who may do what.
+fn is_relayed(engine: &EngineSettings) -> bool {
+    matches!(engine, EngineSettings::Gateway(gateway) if !gateway.upstreams.is_empty())
+}
+
 fn read_sections(
     mut root: Section<'_>,
     broker: Option<(Broker, Option<PathBuf>)>,
     format: Option<&str>,
+    listen: [Option<Place>; 2],
     inputs: &Inputs,
     files: &Files<'_>,
 ) -> Config {
     let own_listeners = read_listeners(&mut root);
+    let mqtt = Mqtt::read(root.section("mqtt"), own_listeners, format);
+    let engine = broker::read(root.section("broker"));
+    let surroundings = Surroundings {
+        allow_anonymous: mqtt.allow_anonymous,
+        listen: reachable(&mqtt, listen),
+        is_relayed: is_relayed(&engine),
+        is_gateway: matches!(engine, EngineSettings::Gateway(_)),
+    };
+    let authentication = root.take("authentication");
     let mut config = Config {
-        mqtt: Mqtt::read(root.section("mqtt"), own_listeners, format),
-        broker: broker::read(root.section("broker")),
+        access: hookhost_access::Settings::read(authentication, root.section("access"), &surroundings, files),
+        mqtt,
+        broker: engine,
         node: sections::node(root.section("node"), format),
         webhook: Webhook::read(root.section("webhook"), broker),
         modules: Modules::read(root.section("modules")),

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use hookhost_broker::{Limits, SharedStrategy, default_threads};
 use hookhost_listener::ListenerSettings;
-use hookhost_settings::{Section, parse_duration};
+use hookhost_settings::{Section, Setting, parse_duration};
 
 /// The listener and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mqtt {
     /// Where clients arrive: the plain TCP listener of `mqtt.listen`, then those of `[[listener]]`. Without any, a
-    /// plain TCP listener on loopback, because clients are not authenticated.
+    /// plain TCP listener on loopback, because clients are not authenticated by default.
     pub listeners: Vec<ListenerSettings>,
     /// Threads that serve clients, by default [`default_threads`]. Under CPU pressure, more threads leave modules and delivery
     /// a smaller share.
     pub threads: usize,
     /// Limits of clients.
     pub limits: Limits,
-    /// Whether the operator accepts that settings of access control of another broker are not carried out.
-    pub accept_open: bool,
+    /// Whether clients without credentials are accepted, if it is given.
+    pub allow_anonymous: Option<bool>,
 }
 
 impl Default for Mqtt {
@@ -28,7 +28,7 @@ impl Default for Mqtt {
             listeners: vec![ListenerSettings::tcp(DEFAULT_LISTENER, DEFAULT_ADDRESS)],
             threads: default_threads(),
             limits: Limits::default(),
-            accept_open: false,
+            allow_anonymous: None,
         }
     }
 }
@@ -67,7 +67,7 @@ impl Mqtt {
             listeners: listeners(&mut at, own),
             threads: at.integer("threads", d.threads, 1..=1_024),
             limits: limits(&mut at, d.limits),
-            accept_open: at.boolean("accept_open", d.accept_open),
+            allow_anonymous: at.optional("allow_anonymous", Setting::boolean).map(|(_, allow)| allow),
         }
     }
 }
@@ -109,7 +109,6 @@ fn limits(at: &mut Section<'_>, d: Limits) -> Limits {
         reuse_address: at.boolean("reuse_address", d.reuse_address),
         reuse_port: at.boolean("reuse_port", d.reuse_port),
         max_packet_size: packet_size(at, d.max_packet_size),
-        allow_anonymous: at.boolean("allow_anonymous", d.allow_anonymous),
         max_clientid_len: at.integer("max_clientid_len", d.max_clientid_len, 1..=65_535),
         min_keepalive: at.seconds("min_keepalive", d.min_keepalive),
         max_keepalive: at.seconds("max_keepalive", d.max_keepalive),

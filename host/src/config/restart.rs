@@ -11,12 +11,12 @@ use hookhost_settings::{JsonDates, Place, Problem, Report, Table, Value};
 use serde_json::Value as Json;
 
 /// Sections that a reload changes.
-const SECTIONS: [&str; 2] = ["webhook", "destinations"];
+const SECTIONS: [&str; 4] = ["webhook", "destinations", "authentication", "access"];
 
-/// Keys in other sections that a reload changes: one that is about this check, and those in
+/// Keys in other sections that a reload changes: one about authentication, and those in
 /// [`Terms`](hookhost_delivery::Terms).
 const KEYS: [&str; 15] = [
-    "mqtt.accept_open",
+    "mqtt.allow_anonymous",
     "delivery.concurrency_limit",
     "delivery.http_timeout",
     "delivery.connect_timeout",

@@ -29,6 +29,9 @@ pub struct Webhook {
     pub rules: RulesFrom,
     /// Whether rules have no URL, so that their webhooks go to the terminal. The host then logs a hint.
     pub urls_missing: bool,
+    /// Whether the host starts although another broker's configuration restricts clients in a way that hookhost cannot
+    /// carry out.
+    pub ignore_access_control: bool,
 }
 
 /// The source of the rules.
@@ -88,6 +91,7 @@ impl Webhook {
         let brokers = Broker::ALL.map(|broker| (broker.name(), Some(broker)));
         at.choice("config_format", None, &brokers);
         at.boolean("strict", false);
+        let ignore_access_control = at.boolean("ignore_access_control", false);
         let mut places = Places::default();
         let keys = ["urls", "rule", "format", "as_documented"];
         for key in keys.into_iter().chain(TEXTS).chain(TABLES) {
@@ -122,6 +126,7 @@ impl Webhook {
             places,
             rules: from,
             urls_missing,
+            ignore_access_control,
         }
     }
 }

@@ -65,6 +65,8 @@ pub(crate) fn reloadable(config: &Config) -> ReloadableSettings {
 pub(crate) struct ReadAgain {
     /// The settings for modules, or the errors of the configuration.
     pub(crate) settings: Result<ReloadableSettings, Refused>,
+    /// Users and access rules, if there are no errors.
+    pub(crate) access: Option<hookhost_access::Settings>,
     /// Warnings for the operator, and what is left out, although there are no errors.
     pub(crate) warnings: Vec<String>,
 }
@@ -97,13 +99,7 @@ impl Configuration {
             files: absolute(&loaded.files),
             listener_files: listener_files(&loaded.config),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
-            warned: loaded
-                .left_out
-                .iter()
-                .chain(&loaded.opened)
-                .chain(&loaded.warnings)
-                .cloned()
-                .collect(),
+            warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
             left_out: texts(&loaded.left_out),
         }
     }
@@ -128,13 +124,13 @@ impl Configuration {
             let warning = Problem::of_file(file.as_path(), "is not a regular file and is not read again");
             return ReadAgain {
                 settings: Ok(settings.clone()),
+                access: None,
                 warnings: vec![warning.to_string()],
             };
         }
         let Loaded {
             config,
             left_out,
-            opened,
             mut warnings,
             fixed,
             files,
@@ -149,11 +145,11 @@ impl Configuration {
                 }
                 return ReadAgain {
                     settings: Err(refused),
+                    access: None,
                     warnings: Vec::new(),
                 };
             }
         };
-        warnings.extend(opened);
         warnings.extend(fixed.differences(&self.started));
         for warning in warnings.iter().filter(|warning| !self.warned.contains(warning)) {
             warn!("{warning}");
@@ -169,6 +165,7 @@ impl Configuration {
         self.warned = warnings;
         ReadAgain {
             settings: Ok(reloadable(&config)),
+            access: Some(config.access),
             warnings: texts,
         }
     }
@@ -214,7 +211,7 @@ mod tests {
         let mut configuration = Configuration::new(origin.clone(), &loaded);
         assert_eq!(configuration.files(), std::slice::from_ref(&path));
         let read = |configuration: &mut Configuration| {
-            let ReadAgain { settings, warnings } = configuration.read();
+            let ReadAgain { settings, warnings, .. } = configuration.read();
             let settings = settings.map(|settings| settings == first);
             (settings.map_err(|refused| refused.problems.len()), warnings)
         };

@@ -22,6 +22,7 @@ pub use configuration::Origin;
 pub(crate) use configuration::{Configuration, reloadable};
 
 use configuration::ReadAgain;
+use hookhost_access::AccessControl;
 use hookhost_delivery::Outbox;
 use hookhost_hooks::Bus;
 use hookhost_listener::TlsFiles;
@@ -123,6 +124,7 @@ impl Reload {
         engine: Engine,
         bus: Bus,
         outbox: Arc<dyn Outbox>,
+        access: AccessControl,
     ) -> Result<(Reload, Modules), StartError> {
         let left_out = LeftOut::default();
         let tls = ListenerFiles::default();
@@ -135,6 +137,7 @@ impl Reload {
         let (modules, applied) = Modules::start(settings, engine, bus, outbox, folder.list()?)?;
         let mut reloader = Reloader {
             configuration,
+            access,
             left_out: Arc::clone(&left_out),
             tls: tls.clone(),
             files,
@@ -183,6 +186,7 @@ impl Handle {
 /// The state that one reload passes to the next.
 struct Reloader {
     configuration: Configuration,
+    access: AccessControl,
     left_out: LeftOut,
     tls: ListenerFiles,
     files: WatchedFiles,
@@ -229,6 +233,7 @@ impl Reloader {
             }
         };
         self.is_unlisted = false;
+        let access = self.unapplied.as_mut().and_then(|read| read.access.take());
         let (configuration, warnings) = self.desired_configuration(&folder);
         rescan.warnings = warnings;
         rescan.applied = self.modules.apply(Desired {
@@ -237,12 +242,16 @@ impl Reloader {
             retry: is_asked,
         });
         self.report_configuration(&rescan.applied, is_asked);
+        let is_rejected = matches!(rescan.applied.configuration, Some(ConfigurationOutcome::Rejected(_)));
+        if let Some(access) = access.filter(|_| !is_rejected) {
+            self.access.replace(access);
+        }
         self.report_ignored(&rescan.applied);
         rescan
     }
 
     fn desired_configuration(&mut self, folder: &FolderListing) -> (DesiredConfiguration, Vec<String>) {
-        let Some(ReadAgain { settings, warnings }) = self.unapplied.take() else {
+        let Some(ReadAgain { settings, warnings, .. }) = self.unapplied.take() else {
             return (DesiredConfiguration::Unread, Vec::new());
         };
         let configuration = match settings {

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use hookhost_access::AccessControl;
 use hookhost_event::{Client, Millis, Node, Origin, Properties, Property};
 use hookhost_hooks::Bus;
 use hookhost_listener::{BindError, ListenerSettings, ListenerState, TlsFiles};
@@ -34,6 +35,8 @@ pub struct BrokerSettings {
     pub limits: Limits,
     /// The data folder, in which sessions and retained messages survive a restart; `None`: they end with the process.
     pub data: Option<PathBuf>,
+    /// Decides who may connect, and who may publish and subscribe to what.
+    pub access: AccessControl,
 }
 
 /// Default number of threads that serve clients: two for each processor, and at least eight.
@@ -211,7 +214,8 @@ pub struct Running(Box<dyn Engine>);
 
 /// Starts RMQTT in this process and listens; events go to `bus` from the first connection on.
 ///
-/// Without a bus no hook is registered in RMQTT. Benches measure the cost of hooks against that.
+/// Without a bus no hook is registered in RMQTT, and every client may do everything. Benches measure the cost of hooks
+/// against that.
 ///
 /// # Errors
 ///

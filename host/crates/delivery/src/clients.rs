@@ -162,6 +162,16 @@ pub fn check_tls(tls: &Tls) -> Result<(), String> {
     with_tls(tls, Duration::ZERO)?.build().map(drop).map_err(reasons)
 }
 
+/// Builds a client for requests other than webhooks, with the same rules: no redirects, no proxies, no retries.
+///
+/// # Errors
+///
+/// What is wrong with the TLS settings, in one line.
+pub fn http_client(tls: &Tls, connect_timeout: Duration) -> Result<Client, String> {
+    let builder = with_tls(tls, connect_timeout)?.no_proxy().http1_only();
+    builder.build().map_err(reasons)
+}
+
 /// Returns a client builder that uses the root certificates of the platform. The caller decides about proxies and the
 /// version of HTTP.
 pub(super) fn builder(connect_timeout: Duration) -> ClientBuilder {

@@ -113,7 +113,7 @@ use sender::Sender;
 pub use attempt::Attempt;
 pub use batching::{BatchFormat, Batching, BatchingError};
 pub use breaker::BreakerPolicy;
-pub use clients::check_tls;
+pub use clients::{check_tls, http_client};
 pub use counters::{Counters, Dead, Dropped};
 pub use dead_letter::DeadLetter;
 pub use dead_letter_filter::DeadLetterFilter;

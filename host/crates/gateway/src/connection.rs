@@ -20,12 +20,13 @@ use super::frame;
 use super::inspector::SessionInspector;
 use super::lifecycle;
 use super::packet::{self, ConnackPacket, kind};
-use super::protocol::{ClientSession, Counter, Opening, SocketInfo};
+use super::protocol::{ClientSession, Counter, Opening, SocketInfo, UPSTREAM};
 use super::publisher_property;
 use super::sessions::ConnectionHandle;
 use super::shared::{ConnectionGuard, Shared};
 use super::stream::UpstreamStream;
 use super::wire::{self, NoPacket, read_packet};
+use hookhost_access::Verdict;
 
 /// Bytes of the client that are held while it waits for CONNACK.
 const MAX_EARLY_BYTES: usize = 64 << 10;
@@ -59,6 +60,9 @@ pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
         return;
     };
     handshake.emitter.flush().await;
+    if !handshake.authenticate().await {
+        return;
+    }
     if let Some((relay, handle)) = handshake.finish(connect).await {
         let stopping = shared.stopping.clone();
         relay
@@ -130,6 +134,35 @@ impl Handshake {
         Some(added.unwrap_or(connect))
     }
 
+    /// Whether the host itself accepts the client. Refuses it otherwise.
+    async fn authenticate(&mut self) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let Some(opening) = &self.opening else {
+            // Nothing is known about this client.
+            return shared.access.accepts_everybody() && shared.access.is_unrestricted();
+        };
+        let verdict = tokio::select! {
+            verdict = shared.access.authenticate(opening.login()) => verdict,
+            () = gone(&self.client, &mut self.early) => {
+                self.give_up().await;
+                return false;
+            }
+            () = shared.stopping.cancelled() => return false,
+        };
+        match verdict {
+            Verdict::Accepted(access) => {
+                if let Some(opening) = &mut self.opening {
+                    opening.set_access(access);
+                }
+                true
+            }
+            Verdict::Refused { refusal, source } => {
+                self.refuse(refusal.code(), source).await;
+                false
+            }
+        }
+    }
+
     /// Sends CONNECT to the upstreams until one answers; returns the relay if the client goes on.
     async fn finish(mut self, connect: Vec<u8>) -> Option<Relayed> {
         let _lock = self.lock().await;
@@ -140,7 +173,7 @@ impl Handshake {
         let (upstream, answer) = tokio::select! {
             asked = self.ask(&connect) => asked?,
             () = stopping.cancelled() => {
-                self.refuse(SERVER_UNAVAILABLE).await;
+                self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
                 return None;
             }
         };
@@ -187,7 +220,7 @@ impl Handshake {
             shared.report(&shared.upstreams.name(place), &why);
         }
         shared.counts.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.refuse(SERVER_UNAVAILABLE).await;
+        self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
         None
     }
 
@@ -198,14 +231,14 @@ impl Handshake {
         };
         loop {
             let Ok(Some(length)) = frame::whole(&answer, MAX_ANSWER_BYTES) else {
-                self.refuse(SERVER_UNAVAILABLE).await;
+                self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
                 return None;
             };
             let after = answer.split_off(length);
             if answer.first().is_some_and(|first| *first >> 4 == kind::CONNACK) {
                 let decoded = frame::parse(&answer).map(|frame| packet::connack(version, frame.body));
                 let Some(Ok(decoded)) = decoded else {
-                    self.refuse(SERVER_UNAVAILABLE).await;
+                    self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
                     return None;
                 };
                 let meaning = upstream.connack().unwrap_or(decoded);
@@ -222,7 +255,7 @@ impl Handshake {
             }
             let reading = read_packet(&mut upstream, &mut answer, MAX_ANSWER_BYTES, is_answer);
             if !matches!(timeout(self.shared.settings.connect_timeout, reading).await, Ok(Ok(_))) {
-                self.refuse(SERVER_UNAVAILABLE).await;
+                self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
                 return None;
             }
         }
@@ -234,7 +267,7 @@ impl Handshake {
         if meaning.code == 0 {
             return Some(self.emitter.accept(opening, meaning));
         }
-        self.emitter.refuse(&opening, meaning);
+        self.emitter.refuse(&opening, meaning, UPSTREAM);
         Some(opening.into_refused())
     }
 
@@ -277,14 +310,14 @@ impl Handshake {
         (relay, handle)
     }
 
-    /// The gateway itself refuses the client.
-    async fn refuse(&mut self, code: u8) {
+    /// The gateway itself refuses the client. `source`: what has decided.
+    async fn refuse(&mut self, code: u8, source: &'static str) {
         let Some(opening) = &self.opening else { return };
         let answer = ConnackPacket {
             code,
             ..ConnackPacket::default()
         };
-        self.emitter.refuse(opening, &answer);
+        self.emitter.refuse(opening, &answer, source);
         let refusal = packet::refusal(opening.version(), code);
         self.emitter.flush().await;
         // A client that has gone does not read it.

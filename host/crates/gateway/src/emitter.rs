@@ -83,9 +83,9 @@ impl Emitter {
         session
     }
 
-    /// The upstream or the gateway refuses a connection.
-    pub(crate) fn refuse(&mut self, opening: &Opening, answer: &ConnackPacket) {
-        self.run(|step| opening.refuse(answer, step));
+    /// The upstream or the gateway refuses a connection. `source`: what has decided.
+    pub(crate) fn refuse(&mut self, opening: &Opening, answer: &ConnackPacket, source: &'static str) {
+        self.run(|step| opening.refuse(answer, source, step));
         self.retract(opening);
     }
 

@@ -1,15 +1,16 @@
 //! What passes is split into packets, handed to the protocol core, and rewritten where publishes carry their publisher.
+//! With access rules, packets that are denied do not pass, and the gateway answers them itself.
 //! Acknowledgements that have to wait are taken out.
 
 use std::sync::Arc;
 use std::task::Context;
 
-use hookhost_relay::frame::{Frame, Piece};
+use hookhost_relay::frame::{Frame, Piece, parse};
 use hookhost_relay::packet::{self, InvalidPacket, kind};
 use hookhost_relay::{Direction, EndCause, Farewell, Inspected, Inspector, Side};
 
 use super::emitter::Emitter;
-use super::protocol::{ClientSession, Step};
+use super::protocol::{ClientSession, Passage, Step};
 use super::publisher_property;
 use super::shared::Shared;
 
@@ -18,14 +19,21 @@ const MAX_REWRITTEN_PIECE: usize = 4 << 10;
 /// How much may be read at a time from all others.
 const MAX_PIECE: usize = 64 << 10;
 
+/// Above this, the client is not read until it has taken the gateway's own answers.
+const MAX_REPLY_BYTES: usize = 64 << 10;
+
 /// Sees the packets of one connection.
 pub(crate) struct SessionInspector {
     shared: Arc<Shared>,
     /// `None` if CONNECT cannot be decoded.
     session: Option<ClientSession>,
     emitter: Emitter,
-    /// Whether packets are rewritten, so that publishes carry their publisher.
+    /// Whether publishes get a property that names their publisher.
+    adds_publishers: bool,
+    /// Whether packets are written one by one, because some change on their way or do not pass.
     rewrites: bool,
+    /// Answers of the gateway itself, for the client.
+    replies: Vec<u8>,
     /// How the bytes of the upstream are passed on if packets are not rewritten.
     passing: Passing,
     /// The client has sent what may not pass; code of MQTT 5.
@@ -46,8 +54,12 @@ enum Passing {
 impl SessionInspector {
     /// An inspector for a connection after CONNACK.
     pub(crate) fn new(shared: Arc<Shared>, session: Option<ClientSession>, emitter: Emitter) -> SessionInspector {
-        let rewrites = shared.adds_publishers() && session.as_ref().is_some_and(|session| session.version() == 5);
+        let adds_publishers =
+            shared.adds_publishers() && session.as_ref().is_some_and(|session| session.version() == 5);
+        let rewrites = adds_publishers || session.as_ref().is_some_and(ClientSession::has_rules);
         SessionInspector {
+            adds_publishers,
+            replies: Vec::new(),
             shared,
             session,
             emitter,
@@ -60,7 +72,7 @@ impl SessionInspector {
     /// The longest packets of the client and of the upstream that are found, in bytes.
     pub(crate) fn longest(&self) -> [usize; 2] {
         let longest = self.shared.limits.max_packet_size as usize;
-        let added = if self.rewrites {
+        let added = if self.adds_publishers {
             publisher_property::MAX_ADDED_BYTES
         } else {
             0
@@ -121,9 +133,34 @@ impl Inspector for SessionInspector {
                             session.packet(from, frame, &mut step);
                             None
                         }
-                        Side::Client => add_publisher(session, frame, &mut step, &mut rewritten).err(),
+                        Side::Client => match session.check(frame, &mut step) {
+                            Passage::Pass => {
+                                client_packet(session, frame, self.adds_publishers, &mut step, &mut rewritten).err()
+                            }
+                            // The session knows it already.
+                            Passage::Replace(packet) if frame.kind() == kind::SUBSCRIBE => {
+                                rewritten.extend(packet);
+                                None
+                            }
+                            Passage::Replace(packet) => {
+                                let frame = parse(&packet).unwrap_or(frame);
+                                client_packet(session, frame, self.adds_publishers, &mut step, &mut rewritten).err()
+                            }
+                            Passage::Answer(packet) => {
+                                self.replies.extend(packet);
+                                None
+                            }
+                            Passage::End(code) => Some(InvalidPacket(code)),
+                        },
                         Side::Upstream => {
-                            remove_publisher(session, frame, &mut step, &mut rewritten);
+                            let completed = session.completed_suback(frame);
+                            let frame = completed.as_deref().and_then(parse).unwrap_or(frame);
+                            if self.adds_publishers {
+                                remove_publisher(session, frame, &mut step, &mut rewritten);
+                            } else {
+                                session.packet(Side::Upstream, frame, &mut step);
+                                frame.write(&mut rewritten);
+                            }
                             None
                         }
                     }
@@ -149,7 +186,7 @@ impl Inspector for SessionInspector {
             } else if self.rewrites
                 && let Some(InvalidPacket(code)) = violation
             {
-                // A publish that cannot be checked for the property must not reach the upstream.
+                // What cannot be checked must not reach the upstream.
                 self.violation = Some(code);
                 break;
             }
@@ -166,6 +203,14 @@ impl Inspector for SessionInspector {
 
     fn release(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
         self.emitter.held_acks.release(cx, out);
+        // More is written when the client has taken this.
+        if out.is_empty() {
+            out.append(&mut self.replies);
+        }
+    }
+
+    fn is_congested(&self) -> bool {
+        self.replies.len() > MAX_REPLY_BYTES
     }
 
     fn is_clear(&self) -> bool {
@@ -186,7 +231,7 @@ impl Inspector for SessionInspector {
 
     fn max_piece(&self, from: Side) -> usize {
         // Small packets become much longer with the property that names their publisher.
-        if self.rewrites && from == Side::Client {
+        if self.adds_publishers && from == Side::Client {
             MAX_REWRITTEN_PIECE
         } else {
             MAX_PIECE
@@ -221,6 +266,22 @@ impl Inspector for SessionInspector {
             },
         }
     }
+}
+
+/// A packet of the client passes.
+fn client_packet(
+    session: &mut ClientSession,
+    frame: Frame<'_>,
+    adds_publisher: bool,
+    step: &mut Step<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), InvalidPacket> {
+    if adds_publisher {
+        return add_publisher(session, frame, step, out);
+    }
+    session.packet(Side::Client, frame, step);
+    frame.write(out);
+    Ok(())
 }
 
 /// A packet of the client passes: a PUBLISH gets the property that names its publisher, in place of what the client says

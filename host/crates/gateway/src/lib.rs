@@ -99,6 +99,7 @@ impl Broker {
                 ..gateway.clone()
             },
             settings.limits.clone(),
+            settings.access.clone(),
             upstreams,
             bus,
         ));
@@ -173,6 +174,7 @@ impl Engine for Broker {
         let mut counters = self.listeners.counters();
         counters.extend(self.shared.counts.all());
         counters.extend(self.shared.upstreams.counters());
+        counters.extend(self.shared.access.counters().named());
         counters
     }
 }

@@ -238,7 +238,7 @@ fn field(body: &[u8], start: usize) -> Option<usize> {
 }
 
 /// A variable byte integer at the front, and how many bytes it takes.
-fn variable(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn variable(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0;
     for (place, byte) in bytes.iter().take(4).enumerate() {
         value |= usize::from(byte & 0x7f) << (7 * place);

@@ -13,6 +13,7 @@ use super::recent_publishes::RecentPublishes;
 use super::sessions::Sessions;
 use super::settings::{GatewaySettings, Publishers};
 use super::upstream::Upstreams;
+use hookhost_access::AccessControl;
 use hookhost_broker::Limits;
 use hookhost_event::{Hook, Id, Message, Millis};
 use hookhost_hooks::{Bus, InterestedIn, Throttle};
@@ -21,6 +22,8 @@ use hookhost_hooks::{Bus, InterestedIn, Throttle};
 pub(crate) struct Shared {
     pub(crate) settings: GatewaySettings,
     pub(crate) limits: Limits,
+    /// Decides who may connect, and who may do what, before the upstream does.
+    pub(crate) access: AccessControl,
     pub(crate) sessions: Sessions,
     pub(crate) upstreams: Upstreams,
     /// Lets one CONNECT of a client at a time go to the upstream.
@@ -79,12 +82,19 @@ impl Counts {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: GatewaySettings, limits: Limits, upstreams: Upstreams, bus: Option<Bus>) -> Shared {
+    pub(crate) fn new(
+        settings: GatewaySettings,
+        limits: Limits,
+        access: AccessControl,
+        upstreams: Upstreams,
+        bus: Option<Bus>,
+    ) -> Shared {
         Shared {
             publishes: (settings.publishers != Publishers::Unknown && bus.is_some()).then(RecentPublishes::new),
             sessions: Sessions::new(settings.sees_all_clients),
             settings,
             limits,
+            access,
             upstreams,
             connecting: ClientLocks::default(),
             counts: Counts::default(),

@@ -175,7 +175,7 @@ impl Access {
         let be = if names.len() == 1 { "is" } else { "are" };
         let text = format!(
             "{be} not supported: hookhost {open}; to keep the restrictions, put hookhost in front of that broker \
-             (broker.engine = \"gateway\"); to run without them, set mqtt.accept_open = true or --accept-open"
+             (broker.engine = \"gateway\"); to run without them, set webhook.ignore_access_control = true or --ignore-access-control"
         );
         let place = Place { key: shown, ..first };
         Some(place.problem(text))
@@ -357,7 +357,7 @@ mod tests {
             access.problem().unwrap().to_string(),
             "environment: EMQX_ALLOW_ANONYMOUS: is not supported: hookhost accepts every client, with any password or none; \
              to keep the restrictions, put hookhost in front of that broker (broker.engine = \"gateway\"); to run without \
-             them, set mqtt.accept_open = true or --accept-open"
+             them, set webhook.ignore_access_control = true or --ignore-access-control"
         );
     }
 }

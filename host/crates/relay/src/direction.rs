@@ -109,6 +109,9 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
         if !direction.is_clear() || direction.ended {
             return Ok(false);
         }
+        if from == Side::Client && self.inspector.is_congested() {
+            return Ok(false);
+        }
         let size = self.inspector.max_piece(from);
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());

@@ -75,6 +75,11 @@ pub trait Inspector: Send {
     /// when there is more. Called only between two packets.
     fn release(&mut self, _: &mut Context<'_>, _out: &mut Vec<u8>) {}
 
+    /// Whether the client is not to be read for now, because it does not take what `release` writes.
+    fn is_congested(&self) -> bool {
+        false
+    }
+
     /// The client has sent what may not pass; code of MQTT 5.
     fn violation(&self) -> Option<u8> {
         None

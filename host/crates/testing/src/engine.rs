@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use hookhost_access::{AccessControl, Settings};
 use hookhost_broker::{BrokerSettings, Limits, Running, StartError, start};
 use hookhost_contract::Interest;
 use hookhost_event::{Authorization, Connack, Delivery, Detail, End, Event, Hook, Message, Node, Session};
@@ -189,6 +190,7 @@ pub fn settings_at(address: SocketAddr, limits: Limits) -> BrokerSettings {
         },
         limits,
         data: None,
+        access: AccessControl::new(Settings::default()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The broker engine as the host runs it, with the host's limits, but without hook handlers: the cost of MQTT alone.
 
+use hookhost_access::{AccessControl, Settings};
 use hookhost_broker::{BrokerSettings, Limits, start};
 use hookhost_event::Node;
 use hookhost_listener::ListenerSettings;
@@ -14,6 +15,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         },
         limits: Limits::default(),
         data: None,
+        access: AccessControl::new(Settings::default()),
     };
     let running = start(&settings, None).await?;
     println!("ready {}", running.address());

@@ -1,6 +1,4 @@
-//! Turns RMQTT's hooks about CONNECT and authentication into events.
-
-use std::sync::atomic::Ordering;
+//! Turns RMQTT's hooks about CONNECT and authentication into events, and answers the latter.
 
 use bytestring::ByteString;
 
@@ -9,6 +7,7 @@ use ::rmqtt::types::{AuthResult, ConnectInfo};
 
 use super::handler::EventSource;
 use super::translate;
+use hookhost_access::{ClientAccess, Login, Refusal, Verdict};
 use hookhost_event::{Authentication, Detail, Hook};
 
 impl EventSource {
@@ -19,20 +18,9 @@ impl EventSource {
                 Detail::ClientConnect(self.connection(info))
             })
             .await;
-        let limits = &self.limits;
-        let code = translate::refusal(info, limits).or_else(|| {
-            self.skips_authentication(info)
-                .then(|| translate::late_refusal(info, limits))
-                .flatten()
-        });
-        if let Some(code) = code {
+        if let Some(code) = translate::refusal(info, &self.limits) {
             self.refuse(info, code).await;
         }
-    }
-
-    /// Whether this client is accepted without authentication.
-    pub(super) fn skips_authentication(&self, info: &ConnectInfo) -> bool {
-        info.username().is_none() && self.limits.allow_anonymous
     }
 
     async fn refuse(&self, info: &ConnectInfo, code: u8) {
@@ -44,34 +32,57 @@ impl EventSource {
             .await;
     }
 
-    /// Emits the decision of authentication.
-    pub(super) async fn authenticate(&self, info: &ConnectInfo, decision: Option<&HookResult>) {
-        let (code, superuser, judged) = match decision {
-            Some(HookResult::AuthResult(AuthResult::Allow(superuser, _))) => (0, *superuser, true),
-            Some(HookResult::AuthResult(AuthResult::BadUsernameOrPassword)) => (134, false, true),
-            Some(HookResult::AuthResult(AuthResult::NotAuthorized)) => (135, false, true),
-            _ if self.limits.allow_anonymous => (0, false, false),
-            _ => (135, false, false),
+    /// Decides whether a client may connect, and emits the decision. That of a client without a user name comes with its
+    /// session, if it is accepted.
+    pub(super) async fn authenticate(&self, info: &ConnectInfo) -> HookResult {
+        let key = info.id();
+        let login = Login {
+            client_id: info.client_id(),
+            username: info.username().map(|name| &**name),
+            password: info.password().map(|password| &**password),
+            address: self.peer(key).address.map(|address| address.ip()),
+            will: translate::will(info),
         };
-        if superuser {
-            self.superusers.store(true, Ordering::Relaxed);
-        }
-        self.authenticated(info, code, superuser, judged).await;
-        let code = Some(code).filter(|code| *code > 0);
-        if let Some(code) = code.or_else(|| translate::late_refusal(info, &self.limits)) {
-            self.refuse(info, code).await;
+        match self.access.authenticate(login).await {
+            Verdict::Accepted(access) => {
+                if info.username().is_some() {
+                    self.authenticated(info, &access).await;
+                }
+                if let Some(code) = translate::late_refusal(info, &self.limits) {
+                    self.refuse(info, code).await;
+                }
+                self.sessions.accept(key, access);
+                // Superusers, too: RMQTT would not call the hooks of authorisation for them.
+                HookResult::AuthResult(AuthResult::Allow(false, None))
+            }
+            Verdict::Refused { refusal, source } => {
+                // RMQTT has no other codes.
+                let (code, result) = match refusal {
+                    Refusal::BadCredentials => (134, AuthResult::BadUsernameOrPassword),
+                    Refusal::NotAuthorized | Refusal::Busy | Refusal::Unavailable => (135, AuthResult::NotAuthorized),
+                };
+                self.decided(info, code, false, false, source).await;
+                self.refuse(info, code).await;
+                HookResult::AuthResult(result)
+            }
         }
     }
 
-    pub(super) async fn authenticated(&self, info: &ConnectInfo, code: u8, superuser: bool, judged: bool) {
+    /// Emits that a client was accepted.
+    pub(super) async fn authenticated(&self, info: &ConnectInfo, access: &ClientAccess) {
+        self.decided(info, 0, access.is_anonymous(), access.is_superuser(), access.source())
+            .await;
+    }
+
+    async fn decided(&self, info: &ConnectInfo, code: u8, anonymous: bool, superuser: bool, source: &'static str) {
         self.emitter
             .emit(Hook::ClientAuthenticated, None, || {
                 Detail::ClientAuthenticated(Authentication {
                     connection: self.connection(info),
                     code,
-                    anonymous: !judged && code == 0,
+                    anonymous,
                     superuser,
-                    source: ByteString::from_static(if judged { "rmqtt" } else { "default" }),
+                    source: ByteString::from_static(source),
                 })
             })
             .await;

@@ -1,7 +1,6 @@
 //! Turns RMQTT's hooks about clients and sessions into events.
 //!
-//! All handlers share an [`EventSource`]. A handler runs in the task of its client, with the lowest priority, so that it
-//! sees the decisions of all other handlers. It builds an event only if a module is interested, and waits only for a
+//! All handlers share an [`EventSource`]. A handler runs in the task of its client. It builds an event only if a module is interested, and waits only for a
 //! full queue whose policy is to wait. RMQTT does not say which session was resumed, discarded or taken over, nor which
 //! connection a newer one has replaced; [`Sessions`] does. The end of the old connection is emitted before anything
 //! about the new session, in whatever order RMQTT's tasks run; [`sessions`](super::sessions) says how.
@@ -28,6 +27,7 @@ use super::relayed::{RelayedClient, RelayedClients, is_relay_address, peer, with
 use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
 use super::translate;
+use hookhost_access::AccessControl;
 use hookhost_event::{Client, Connection, Detail, Disconnection, End, EndReason, Hook, Millis, Termination};
 use hookhost_hooks::{Bus, Emitter};
 use hookhost_listener::Peer;
@@ -45,8 +45,8 @@ pub(super) struct EventSource {
     pub(super) clients: Arc<RelayedClients>,
     /// Whether the node is stopping: a kick is then a shutdown, not the act of an administrator.
     pub(super) stopping: AtomicBool,
-    /// Whether there ever was a superuser; RMQTT does not call the hooks of authorisation for superusers.
-    pub(super) superusers: AtomicBool,
+    /// Decides who may connect, and who may do what.
+    pub(super) access: AccessControl,
     /// Whether any client ever subscribed with no local.
     pub(super) no_local: AtomicBool,
     /// A session has ended.
@@ -58,6 +58,7 @@ impl EventSource {
     pub(super) fn new(
         engine: ServerContext,
         bus: Bus,
+        access: AccessControl,
         limits: Limits,
         clients: Arc<RelayedClients>,
         persistent: Arc<PersistentSessions>,
@@ -73,7 +74,7 @@ impl EventSource {
             limits,
             clients,
             stopping: AtomicBool::new(false),
-            superusers: AtomicBool::new(false),
+            access,
             no_local: AtomicBool::new(false),
             ended: Notify::new(),
         }
@@ -109,11 +110,6 @@ impl EventSource {
         hooks.start().await;
         let frequent = OnDemandHandlers::new(self);
         self.emitter.on_demand(move |hooks| frequent.need(hooks));
-    }
-
-    /// Whether RMQTT skips the hooks of authorisation for this client.
-    pub(super) async fn is_superuser(&self, session: &RmqttSession) -> bool {
-        self.superusers.load(Ordering::Relaxed) && session.superuser().await.unwrap_or(false)
     }
 
     /// The client behind a connection: that of its relay, or of its session once the relay has ended.
@@ -183,8 +179,10 @@ impl EventSource {
         if let Some(old) = self.sessions.open(record) {
             self.replaced(old, resumed).await;
         }
-        if self.skips_authentication(&info) {
-            self.authenticated(&info, 0, false, false).await;
+        if info.username().is_none()
+            && let Some(access) = self.sessions.access(&key)
+        {
+            self.authenticated(&info, &access).await;
         }
         let neutral = || neutral.clone();
         if resumed {
@@ -364,16 +362,7 @@ impl Handler for ClientHandler {
                 }
                 source.connect(info).await;
             }
-            Parameter::ClientAuthenticate(info) if source.skips_authentication(info) => {
-                return (false, Some(HookResult::AuthResult(AuthResult::Allow(false, None))));
-            }
-            Parameter::ClientAuthenticate(info) => {
-                source.authenticate(info, acc.as_ref()).await;
-                // RMQTT itself refuses every client that no handler allows.
-                if acc.is_none() && source.limits.allow_anonymous {
-                    return (true, Some(HookResult::AuthResult(AuthResult::Allow(false, None))));
-                }
-            }
+            Parameter::ClientAuthenticate(info) => return (true, Some(source.authenticate(info).await)),
             Parameter::SessionCreated(session) => source.opened(session, false).await,
             Parameter::ClientConnected(session) => source.connected(session).await,
             Parameter::ClientDisconnected(session, reason) => source.connection_ended(session, reason).await,
@@ -382,12 +371,8 @@ impl Handler for ClientHandler {
                 source.subscribe(session, &queue_group::shared(subscribe, shared)).await;
             }
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
-                let decision = match &acc {
-                    Some(HookResult::SubscribeAclResult(decision)) => Some(decision),
-                    _ => None,
-                };
                 let subscribe = queue_group::shared(subscribe, shared);
-                source.subscribe_judged(session, &subscribe, decision).await;
+                return (true, source.authorize_subscription(session, &subscribe).await);
             }
             Parameter::SessionSubscribed(session, subscribe) => {
                 let subscribe = queue_group::shared(subscribe, shared);

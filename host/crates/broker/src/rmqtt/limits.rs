@@ -97,8 +97,6 @@ pub struct Limits {
 
     /// Longest packet in bytes, without its fixed header; a longer one ends the connection (code 149). 1 MiB.
     pub max_packet_size: u32,
-    /// Accept clients without credentials; credentials are not checked. On.
-    pub allow_anonymous: bool,
     /// Longest client id in bytes. 65,535, the longest that MQTT allows.
     pub max_clientid_len: usize,
     /// Shortest keep alive in seconds: 3.x clients that ask for less are refused, 5.0 clients get this one. 0.
@@ -188,7 +186,6 @@ impl Default for Limits {
             reuse_address: true,
             reuse_port: false,
             max_packet_size: 1024 * 1024,
-            allow_anonymous: true,
             max_clientid_len: 65_535,
             min_keepalive: 0,
             max_keepalive: 65_535,

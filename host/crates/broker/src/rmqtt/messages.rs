@@ -24,9 +24,10 @@ use ::rmqtt::types::{
 
 use super::handler::EventSource;
 use super::reason::drop_reason;
-use super::subscriptions::AccessRequest;
 use super::{oversize, peers, translate};
 use hookhost_contract::Completion;
+use hookhost_access::rules::{Action, Operation};
+use hookhost_access::{Decision, DenyAction};
 use hookhost_event::{
     Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property, TopicFilter,
 };
@@ -103,8 +104,9 @@ impl EventSource {
             self.oversize.register(self).await;
         }
         if is_will(sender) {
-            // RMQTT publishes a will without asking.
-            self.authorized(&sender.id, AccessRequest::of_publish(publish), true, false)
+            // RMQTT publishes a will without asking; it was checked at CONNECT.
+            let operation = operation(publish);
+            self.authorized(&sender.id, &publish.topic, &operation, Decision::UNRESTRICTED)
                 .await;
         }
         let excluded = if may_exclude {
@@ -254,6 +256,16 @@ fn hold(to: &mut Recipients, sender: &Sender, publish: &Publish) -> Option<Compl
     if is_acknowledged { to.hold() } else { None }
 }
 
+/// What a publish asks permission for.
+fn operation(publish: &Publish) -> Operation<'_> {
+    Operation {
+        action: Action::Publish,
+        topic: &publish.topic,
+        qos: publish.qos.value(),
+        retain: publish.retain,
+    }
+}
+
 fn is_will(sender: &Sender) -> bool {
     matches!(sender.typ(), FromType::LastWill)
 }
@@ -273,7 +285,7 @@ impl Handler for TagHandler {
     }
 }
 
-/// Authorisation of a publish, after all other handlers; refuses topics that RMQTT accepts although MQTT forbids them.
+/// Authorisation of a publish; refuses also topics that RMQTT accepts although MQTT forbids them.
 pub(super) struct AuthorizationHandler(pub(super) Arc<EventSource>);
 
 #[async_trait]
@@ -290,21 +302,26 @@ impl Handler for AuthorizationHandler {
             let repeated = PublishResult::reason_code(PublishAckReason::NoMatchingSubscribers, None, false);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(repeated))));
         }
-        let (allowed, judged) = match &acc {
-            Some(HookResult::PublishAclResult(decision)) => (decision.is_allow(), true),
-            _ => (true, false),
-        };
-        if allowed && !source.limits.is_topic(&publish.topic) {
+        if !source.limits.is_topic(&publish.topic) {
             let text = ByteString::from_static("not a topic to publish to");
             let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), true);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
         }
+        // Boxed, because this runs for every publish, and the futures would be ten times as large.
+        let decision = if source.access.is_unrestricted() {
+            Decision::UNRESTRICTED
+        } else {
+            Box::pin(source.decide(&session.id, &operation(publish))).await
+        };
         if source.emitter.wants(&[Hook::ClientAuthorized], Some(&publish.topic)) {
-            // Boxed, because this runs for every publish, and its future would be ten times as large.
-            let request = AccessRequest::of_publish(publish);
-            Box::pin(source.authorized(&session.id, request, allowed, judged)).await;
+            Box::pin(source.authorized(&session.id, &publish.topic, &operation(publish), decision)).await;
         }
-        (true, acc)
+        if decision.allowed {
+            return (true, acc);
+        }
+        let disconnects = source.access.deny_action() == DenyAction::Disconnect;
+        let refusal = PublishAclResult::rejected(disconnects, Some(ByteString::from_static("not authorized")));
+        (true, Some(HookResult::PublishAclResult(refusal)))
     }
 }
 

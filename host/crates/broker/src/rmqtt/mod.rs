@@ -64,6 +64,7 @@ use self::relayed::RelayedClients;
 use self::retained::RetainedStore;
 use self::translate::module_listener;
 use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
+use hookhost_access::AccessControl;
 use hookhost_event::Origin;
 use hookhost_hooks::Bus;
 use hookhost_listener::{Address, BindError, Kind, ListenerState, Listeners, Serving, TlsFiles};
@@ -87,6 +88,7 @@ pub(super) struct Broker {
     persistent: Arc<PersistentSessions>,
     retained: RetainedStore,
     doors: Doors,
+    access: AccessControl,
     accepting: JoinHandle<()>,
     sweeping: JoinHandle<()>,
 }
@@ -153,7 +155,8 @@ impl Broker {
             None => (None, bare_address(settings)?),
         };
         let listener = limits
-            .builder(LISTENER, listen, listeners.is_none() && limits.allow_anonymous)
+            // With listeners, the hook of authentication decides about every client.
+            .builder(LISTENER, listen, listeners.is_none())
             .bind()
             .map_err(|error| BindError::Address {
                 name: LISTENER.to_owned(),
@@ -168,6 +171,7 @@ impl Broker {
                 let source = Arc::new(EventSource::new(
                     engine.clone(),
                     bus,
+                    settings.access.clone(),
                     limits.clone(),
                     clients,
                     Arc::clone(&persistent),
@@ -208,6 +212,7 @@ impl Broker {
             Arc::clone(&persistent),
             retained.clone(),
             backlogs,
+            limits.handshake_timeout,
         ));
         let doors = match (listeners, &source) {
             (Some(listeners), Some(source)) => {
@@ -229,6 +234,7 @@ impl Broker {
             persistent,
             retained,
             doors,
+            access: settings.access.clone(),
             accepting,
             sweeping,
         })
@@ -362,6 +368,7 @@ impl Engine for Broker {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut all = self.persistent.counters();
         all.extend(self.retained.counters());
+        all.extend(self.access.counters().named());
         match &self.doors {
             Doors::Front { listeners, front } => {
                 all.extend(listeners.counters());

@@ -14,11 +14,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use ::rmqtt::types::{ConnectInfo, Id as ClientKey};
+use hookhost_access::ClientAccess;
 use hookhost_event::{End, Pairs, Session, last_connection};
 use hookhost_listener::Peer;
 
@@ -74,6 +76,8 @@ pub(super) struct SessionRecord {
     pub(super) connected_at: i64,
     /// Where the client is.
     pub(super) presence: Presence,
+    /// What the client may do.
+    access: Option<ClientAccess>,
     /// Locked while an end is being emitted.
     emitting: Option<Arc<AsyncMutex<()>>>,
     /// Whether that connection has ended with DISCONNECT.
@@ -101,6 +105,7 @@ impl SessionRecord {
             created_at,
             connected_at,
             presence: Presence::Online,
+            access: None,
             emitting: None,
             by_disconnect: false,
             successor_clean: false,
@@ -169,6 +174,8 @@ type Shard = HashMap<ByteString, SessionRecord>;
 pub(super) struct Sessions {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
+    /// Connections that were authenticated and have no session yet, and since when.
+    accepted: Mutex<HashMap<ClientKey, (ClientAccess, Instant)>>,
 }
 
 impl Sessions {
@@ -177,7 +184,27 @@ impl Sessions {
         Sessions {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            accepted: Mutex::default(),
         }
+    }
+
+    /// A client was authenticated.
+    pub(super) fn accept(&self, key: &ClientKey, access: ClientAccess) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.insert(key.clone(), (access, Instant::now()));
+    }
+
+    /// Forgets connections that were authenticated and have got no session within this time.
+    pub(super) fn forget_accepted(&self, after: Duration) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.retain(|_, (_, since)| since.elapsed() < after);
+    }
+
+    /// What the client of this connection may do; none if another connection holds the session.
+    pub(super) fn access(&self, key: &ClientKey) -> Option<ClientAccess> {
+        let shard = self.shard(&key.client_id);
+        let record = shard.get(&key.client_id).filter(|record| record.key == *key)?;
+        record.access.clone()
     }
 
     #[expect(
@@ -197,7 +224,10 @@ impl Sessions {
     }
 
     /// A connection has its session, new or resumed. Returns the previous record of the client.
-    pub(super) fn open(&self, record: SessionRecord) -> Option<SessionRecord> {
+    pub(super) fn open(&self, mut record: SessionRecord) -> Option<SessionRecord> {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        record.access = accepted.remove(&record.key).map(|(access, _)| access);
+        drop(accepted);
         let client_id = record.key.client_id.clone();
         self.shard(&client_id).insert(client_id, record)
     }

@@ -9,31 +9,16 @@ use std::sync::atomic::Ordering;
 
 use bytestring::ByteString;
 
+use ::rmqtt::codec::v5::SubscribeAckReason;
+use ::rmqtt::hook::HookResult;
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{Id as ClientKey, Publish, Subscribe, SubscribeAclResult, Unsubscribe};
+use ::rmqtt::types::{Id as ClientKey, Subscribe, SubscribeAclResult, Unsubscribe};
 
 use super::handler::EventSource;
 use super::translate;
+use hookhost_access::Decision;
+use hookhost_access::rules::{Action, Operation};
 use hookhost_event::{Access, Authorization, Detail, Hook, OtherEvent};
-
-/// What a client asks permission for.
-pub(super) struct AccessRequest<'a> {
-    pub(super) access: Access,
-    pub(super) topic: &'a ByteString,
-    pub(super) qos: u8,
-    pub(super) retain: bool,
-}
-
-impl<'a> AccessRequest<'a> {
-    pub(super) fn of_publish(publish: &'a Publish) -> AccessRequest<'a> {
-        AccessRequest {
-            access: Access::Publish,
-            topic: &publish.topic,
-            qos: publish.qos.value(),
-            retain: publish.retain,
-        }
-    }
-}
 
 impl EventSource {
     pub(super) async fn subscribe(&self, session: &RmqttSession, subscribe: &Subscribe) {
@@ -50,32 +35,45 @@ impl EventSource {
             Err(_) => false,
         };
         self.sessions.note_subscribe(&session.id.client_id, !was_subscribed);
-        if self.is_superuser(session).await {
-            self.subscription(Hook::ClientSubscribe, session, subscribe, subscribe.opts.qos_value())
-                .await;
-        }
     }
 
-    /// Runs in the last hook before a subscription is in force, which RMQTT does not call for superusers.
-    pub(super) async fn subscribe_judged(
+    /// Decides about one filter, in the last hook before a subscription is in force, and emits the decision. Returns what
+    /// RMQTT has to do, if it is not to accept the filter.
+    pub(super) async fn authorize_subscription(
         &self,
         session: &RmqttSession,
         subscribe: &Subscribe,
-        decision: Option<&SubscribeAclResult>,
-    ) {
-        let filter = subscribe.topic_filter.as_ref();
-        let refused = decision.filter(|decision| decision.failure());
-        let request = AccessRequest {
-            access: Access::Subscribe,
-            topic: &subscribe.topic_filter,
+    ) -> Option<HookResult> {
+        let filter = &subscribe.topic_filter;
+        let operation = Operation {
+            action: Action::Subscribe,
+            topic: filter,
             qos: subscribe.opts.qos_value(),
             retain: false,
         };
-        self.authorized(&session.id, request, refused.is_none(), decision.is_some())
-            .await;
+        let decision = self.decide(&session.id, &operation).await;
+        self.authorized(&session.id, filter, &operation, decision).await;
+        let code = if decision.allowed {
+            subscribe.opts.qos_value()
+        } else {
+            u8::from(SubscribeAckReason::NotAuthorized)
+        };
         if !self.emitter.interested(Hook::ClientSubscribe, Some(filter)).is_empty() {
-            let code = refused.map_or(subscribe.opts.qos_value(), |refused| u8::from(refused.ack_reason));
             self.subscription(Hook::ClientSubscribe, session, subscribe, code).await;
+        }
+        let refusal = || SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized);
+        (!decision.allowed).then(|| HookResult::SubscribeAclResult(refusal()))
+    }
+
+    /// Whether a client may do something. A connection that is not known any more may do nothing, unless all may.
+    pub(super) async fn decide(&self, key: &ClientKey, operation: &Operation<'_>) -> Decision {
+        match self.sessions.access(key) {
+            Some(access) => access.authorize(operation).await,
+            None if self.access.is_unrestricted() => Decision::UNRESTRICTED,
+            None => Decision {
+                allowed: false,
+                source: "default",
+            },
         }
     }
 
@@ -96,14 +94,14 @@ impl EventSource {
             .await;
     }
 
-    /// Emits the decision of authorisation; `judged`: a handler made it, rather than the default.
-    pub(super) async fn authorized(&self, key: &ClientKey, request: AccessRequest<'_>, allowed: bool, judged: bool) {
-        let AccessRequest {
-            access,
-            topic,
-            qos,
-            retain,
-        } = request;
+    /// Emits the decision of authorisation.
+    pub(super) async fn authorized(
+        &self,
+        key: &ClientKey,
+        topic: &ByteString,
+        operation: &Operation<'_>,
+        decision: Decision,
+    ) {
         let to = self.emitter.interested(Hook::ClientAuthorized, Some(topic));
         if to.is_empty() {
             return;
@@ -111,12 +109,15 @@ impl EventSource {
         let version = self.sessions.protocol_version(&key.client_id);
         let authorization = Authorization {
             client: self.client(key, version),
-            access,
+            access: match operation.action {
+                Action::Publish => Access::Publish,
+                Action::Subscribe => Access::Subscribe,
+            },
             topic: topic.clone(),
-            qos,
-            retain,
-            allowed,
-            source: ByteString::from_static(if judged { "rmqtt" } else { "default" }),
+            qos: operation.qos,
+            retain: operation.retain,
+            allowed: decision.allowed,
+            source: ByteString::from_static(decision.source),
         };
         self.emitter.emit_to(to, Detail::ClientAuthorized(authorization)).await;
     }

@@ -26,6 +26,7 @@ pub(super) async fn sweep(
     persistent: Arc<PersistentSessions>,
     retained: RetainedStore,
     backlogs: Arc<Backlogs>,
+    handshake_timeout: Duration,
 ) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     let mut missing = HashSet::new();
@@ -35,6 +36,7 @@ pub(super) async fn sweep(
         backlogs.sweep();
         remove_orphans(&engine, source.as_deref(), &persistent).await;
         if let Some(source) = &source {
+            source.sessions.forget_accepted(handshake_timeout + SWEEP_INTERVAL);
             missing = end_missing(&engine, source, &missing).await;
         }
     }

@@ -138,6 +138,20 @@ pub(super) fn late_refusal(info: &ConnectInfo, limits: &Limits) -> Option<u8> {
     (!fine).then_some(136)
 }
 
+/// Topic, QoS and retain flag of the will in a CONNECT.
+pub(super) fn will(info: &ConnectInfo) -> Option<(&str, u8, bool)> {
+    match info {
+        ConnectInfo::V3(_, connect) => connect
+            .last_will
+            .as_ref()
+            .map(|will| (&*will.topic, will.qos.value(), will.retain)),
+        ConnectInfo::V5(_, connect) => connect
+            .last_will
+            .as_ref()
+            .map(|will| (&*will.topic, will.qos.value(), will.retain)),
+    }
+}
+
 /// The answer to a CONNECT that was accepted.
 pub(super) fn accepted(
     info: &ConnectInfo,

@@ -2,6 +2,7 @@
 
 use super::client::{Client, Connect, clean, packet, persistent, text};
 use super::*;
+use hookhost_access::{AccessControl, Settings, Surroundings};
 use hookhost_event::{EndReason, Property};
 use hookhost_testing::scripts;
 
@@ -314,7 +315,6 @@ async fn refusals_that_can_be_known_are_told() {
     let limits = Limits {
         max_clientid_len: 5,
         min_keepalive: 10,
-        allow_anonymous: true,
         ..Limits::default()
     };
     let host = Host::start(limits).await;
@@ -350,11 +350,16 @@ async fn refusals_that_can_be_known_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_gets_in_without_credentials_unless_allowed() {
-    let host = Host::start(Limits {
-        allow_anonymous: false,
-        ..Limits::default()
-    })
-    .await;
+    let surroundings = Surroundings {
+        allow_anonymous: Some(false),
+        ..Surroundings::default()
+    };
+    let closed = Settings::parse("", &surroundings, &|_| panic!("it names no files")).unwrap();
+    let settings = BrokerSettings {
+        access: AccessControl::new(closed),
+        ..settings(Limits::default())
+    };
+    let host = Host::with(&Hook::ALL, async |bus| start(&settings, Some(bus)).await).await;
     for connect in [
         clean(4, "c"),
         Connect {

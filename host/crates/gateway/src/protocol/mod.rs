@@ -5,7 +5,7 @@
 //! with each [`Step`].
 //!
 //! A connection is an [`Opening`] from CONNECT to CONNACK and a [`ClientSession`] from then on. A session delegates to
-//! its parts, `subscriptions`, `publishes` of the client and `deliveries` to it, which share one `connection_state`.
+//! its parts, `gate` (the host's own access rules), `subscriptions`, `publishes` of the client and `deliveries` to it, which share one `connection_state`.
 //! `ended` has the events of connections and sessions whose end another connection reports, or none.
 //!
 //! The core remembers what awaits an answer, up to [`MAX_PENDING_BYTES`](connection_state::MAX_PENDING_BYTES) per connection. What outlives the connection is
@@ -16,6 +16,7 @@ mod aliases;
 mod connection_state;
 mod deliveries;
 mod ended;
+mod gate;
 mod opening;
 mod publishes;
 mod session;
@@ -24,7 +25,8 @@ mod subscriptions;
 mod wanted_publish;
 
 pub(crate) use self::ended::{abandoned, expired, failed, kicked, publish_will, terminated};
-pub(crate) use self::opening::{Opening, SocketInfo};
+pub(crate) use self::gate::Passage;
+pub(crate) use self::opening::{Opening, SocketInfo, UPSTREAM};
 pub(crate) use self::publishes::announce_publish;
 pub(crate) use self::session::ClientSession;
 pub(crate) use self::step::{Action, Counter, Lookup, Step};

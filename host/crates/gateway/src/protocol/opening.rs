@@ -14,10 +14,14 @@ use crate::packet::{ConnackPacket, Connect};
 use crate::publisher_property::PublisherProperty;
 use crate::session_state::SessionState;
 use crate::sessions::{ConnectionHandle, SessionEntry};
+use hookhost_access::{ClientAccess, Login};
 use hookhost_event::{
     Authentication, ByteString, Connack, Connection, Detail, Hook, Id, Message, Millis, Origin, Session,
 };
 use hookhost_listener::Peer;
+
+/// The source of a decision of the upstream, in events.
+pub(crate) const UPSTREAM: &str = "upstream";
 
 /// What is known of a connection before its client has sent anything.
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ pub(crate) struct Opening {
     connect: Box<Connect>,
     /// The will's id, if the CONNECT for the upstream names it.
     will_id: Option<Id>,
+    /// What the host itself lets the client do.
+    access: Option<ClientAccess>,
 }
 
 impl Opening {
@@ -49,7 +55,28 @@ impl Opening {
             connection,
             connect: Box::new(connect),
             will_id: None,
+            access: None,
         }
+    }
+
+    /// What the client shows of itself, for the authentication of the host itself.
+    pub(crate) fn login(&self) -> Login<'_> {
+        Login {
+            client_id: &self.connection.client.id,
+            username: self.connect.username.as_deref(),
+            password: self.connect.password.as_ref().map(|password| &*password.0),
+            address: self.connection.client.peer.map(|peer| peer.ip()),
+            will: self
+                .connect
+                .will
+                .as_ref()
+                .map(|will| (&*will.topic, will.qos, will.retain)),
+        }
+    }
+
+    /// The host itself has accepted the client; the upstream may still refuse it.
+    pub(crate) fn set_access(&mut self, access: ClientAccess) {
+        self.access = Some(access);
     }
 
     /// The connection's number.
@@ -86,11 +113,11 @@ impl Opening {
         })
     }
 
-    /// The upstream, or the gateway itself, refuses the connection.
-    pub(crate) fn refuse(&self, answer: &ConnackPacket, step: &mut Step<'_>) {
+    /// The upstream, or the gateway itself, refuses the connection. `source`: what has decided.
+    pub(crate) fn refuse(&self, answer: &ConnackPacket, source: &'static str, step: &mut Step<'_>) {
         // These codes are about who the client is, the others are not.
         if matches!(answer.code, 134 | 135 | 138 | 140) {
-            self.authenticated(answer.code, step);
+            self.authenticated(answer.code, source, step);
         }
         step.emit(Hook::ClientConnack, None, || {
             Detail::ClientConnack(Connack {
@@ -115,6 +142,9 @@ impl Opening {
             && self.connection.client.id.is_empty()
         {
             self.connection.client.id = id.clone();
+            if let Some(access) = &self.access {
+                access.assign_client_id(id);
+            }
         }
         if let Some(expiry) = answer.session_expiry {
             self.connection.session_expiry = expiry;
@@ -173,14 +203,22 @@ impl Opening {
         }))
     }
 
-    fn authenticated(&self, code: u8, step: &mut Step<'_>) {
+    /// The upstream has accepted the client, and the host itself did before.
+    fn authenticated_by(&self) -> &'static str {
+        match self.access.as_ref().map(ClientAccess::source) {
+            None | Some("default") => UPSTREAM,
+            Some(source) => source,
+        }
+    }
+
+    fn authenticated(&self, code: u8, source: &'static str, step: &mut Step<'_>) {
         step.emit(Hook::ClientAuthenticated, None, || {
             Detail::ClientAuthenticated(Authentication {
                 connection: self.connection.clone(),
                 code,
                 anonymous: code == 0 && !self.connect.has_credentials,
-                superuser: false,
-                source: ByteString::from_static("upstream"),
+                superuser: self.access.as_ref().is_some_and(ClientAccess::is_superuser),
+                source: ByteString::from_static(source),
             })
         });
     }
@@ -219,13 +257,13 @@ impl Accepted {
         let opening = &self.opening;
         let has_name = opening.connection.client.username.is_some();
         if has_name {
-            opening.authenticated(0, step);
+            opening.authenticated(0, opening.authenticated_by(), step);
         }
         if let Some(old) = old {
             ended::replaced(old, self.resumed, opening.connect.clean_start, step);
         }
         if !has_name {
-            opening.authenticated(0, step);
+            opening.authenticated(0, opening.authenticated_by(), step);
         }
         let session = || Session {
             client: self.state.client(),
@@ -246,6 +284,13 @@ impl Accepted {
         step.emit(Hook::ClientConnack, None, || Detail::ClientConnack(connack()));
         step.emit(Hook::ClientConnected, None, || Detail::ClientConnected(connack()));
         let times = (self.connected_at, self.created_at);
-        ClientSession::open(self.state, &self.opening.connect, answer, times, self.will)
+        ClientSession::open(
+            self.state,
+            self.opening.access,
+            &self.opening.connect,
+            answer,
+            times,
+            self.will,
+        )
     }
 }

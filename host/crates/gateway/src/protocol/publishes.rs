@@ -207,6 +207,51 @@ impl Publishes {
     }
 }
 
+/// Emits the events of a publish that the host's own rules deny. `source`: what has decided.
+pub(super) fn denied(
+    state: &ConnectionState,
+    frame: Frame<'_>,
+    topic: ByteString,
+    source: &'static str,
+    step: &mut Step<'_>,
+) -> Result<(), InvalidPacket> {
+    let hooks = [Hook::ClientAuthorized, Hook::MessageRefused];
+    let interested = step.interested_in(&hooks, Some(&topic));
+    step.emit_to(&interested, Hook::ClientAuthorized, || {
+        Detail::ClientAuthorized(Authorization {
+            client: state.client(),
+            access: Access::Publish,
+            topic: topic.clone(),
+            qos: frame.first >> 1 & 3,
+            retain: frame.first & 1 != 0,
+            allowed: false,
+            source: ByteString::from_static(source),
+        })
+    });
+    if !interested.wants(Hook::MessageRefused) {
+        return Ok(());
+    }
+    let Packet::Publish(publish) = state.decode(frame)? else {
+        return Err(InvalidPacket(130));
+    };
+    let message = Message {
+        id: step.new_id(),
+        publisher: state.client(),
+        origin: Origin::Client,
+        topic,
+        payload: publish.payload,
+        qos: publish.qos,
+        retain: publish.retain,
+        dup: publish.dup,
+        packet_id: publish.id,
+        received_at: step.now,
+        properties: publish.properties,
+        republishes: 0,
+    };
+    refused(message, DropReason::NotAuthorized, 135, &interested, step);
+    Ok(())
+}
+
 /// Whether a publish may cause any event, now or later.
 fn is_needed(interested: &InterestedIn, qos: u8, step: &Step<'_>) -> bool {
     interested.wants(Hook::MessagePublish)

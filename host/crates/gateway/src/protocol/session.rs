@@ -5,13 +5,15 @@ use std::sync::Arc;
 use super::connection_state::ConnectionState;
 use super::deliveries::Deliveries;
 use super::ended::{self, plain};
+use super::gate::{Gate, Passage};
 use super::publishes::Publishes;
 use super::step::{Action, Closing, Counter, Step};
 use super::subscriptions::Subscriptions;
-use crate::frame::Frame;
+use crate::frame::{Frame, parse};
 use crate::packet::{ConnackPacket, Connect, InvalidPacket, Packet, kind};
 use crate::publisher_property::PublisherProperty;
 use crate::sessions::ConnectionHandle;
+use hookhost_access::ClientAccess;
 use hookhost_event::{
     Detail, Disconnection, End, EndReason, Hook, Message, Millis, Origin, OtherEvent, Session, Termination,
 };
@@ -31,6 +33,8 @@ enum Phase {
 /// A connection after CONNACK.
 pub(crate) struct ClientSession {
     state: ConnectionState,
+    /// The host's own rules; `None` if the client may do everything.
+    gate: Option<Gate>,
     phase: Phase,
     connected_at: Option<Millis>,
     created_at: Option<Millis>,
@@ -47,9 +51,11 @@ pub(crate) struct ClientSession {
 }
 
 impl ClientSession {
-    /// A connection that the upstream has accepted. `times`: when that was, and when the session was created.
+    /// A connection that the upstream has accepted. `access`: what the host itself lets the client do. `times`: when that
+    /// was, and when the session was created.
     pub(super) fn open(
         state: ConnectionState,
+        access: Option<ClientAccess>,
         connect: &Connect,
         answer: &ConnackPacket,
         times: (Millis, Option<Millis>),
@@ -57,6 +63,9 @@ impl ClientSession {
     ) -> ClientSession {
         ClientSession {
             phase: Phase::Open,
+            gate: access
+                .filter(|access| !access.is_unrestricted())
+                .map(|access| Gate::new(access, answer.topic_alias_maximum)),
             connected_at: Some(times.0),
             created_at: times.1,
             will,
@@ -72,6 +81,7 @@ impl ClientSession {
     pub(super) fn refused(state: ConnectionState, keep_alive: u16) -> ClientSession {
         ClientSession {
             state,
+            gate: None,
             phase: Phase::Over,
             connected_at: None,
             created_at: None,
@@ -98,6 +108,53 @@ impl ClientSession {
     /// How the rest of the gateway reaches this connection.
     pub(crate) fn handle(&self) -> Arc<ConnectionHandle> {
         Arc::clone(&self.state.handle)
+    }
+
+    /// Whether the host's own rules are checked: then packets have to be handed to [`check`](ClientSession::check) first.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    /// What the host's own rules make of a packet of the client. Does not report a packet that passes.
+    pub(crate) fn check(&mut self, frame: Frame<'_>, step: &mut Step<'_>) -> Passage {
+        let Some(gate) = &mut self.gate else {
+            return Passage::Pass;
+        };
+        if !matches!(self.phase, Phase::Open) {
+            return Passage::Answer(Vec::new());
+        }
+        let passage = gate.check(&mut self.state, frame, step);
+        let id = frame.body.first_chunk().map(|id| u16::from_be_bytes(*id));
+        match (frame.kind(), id) {
+            (kind::SUBSCRIBE, Some(id)) => self.subscribe(id, passage, frame, step),
+            _ => passage,
+        }
+    }
+
+    /// Reports a SUBSCRIBE of which some filters do not pass, and its SUBACK if none passes.
+    fn subscribe(&mut self, id: u16, passage: Passage, frame: Frame<'_>, step: &mut Step<'_>) -> Passage {
+        let Some(gate) = self.gate.as_mut().filter(|_| passage != Passage::Pass) else {
+            return passage;
+        };
+        // The events of all filters come with SUBACK.
+        let denied = gate.denied_filters(id);
+        self.pass(Side::Client, frame, None, step);
+        self.subscriptions.note_denied(id, denied);
+        let Passage::Answer(_) = passage else { return passage };
+        let suback = self
+            .gate
+            .as_mut()
+            .and_then(|gate| gate.suback_without_upstream(&mut self.state, id));
+        let suback = suback.unwrap_or_default();
+        if let Some(frame) = parse(&suback) {
+            self.pass(Side::Upstream, frame, None, step);
+        }
+        Passage::Answer(suback)
+    }
+
+    /// The SUBACK that the client gets in place of this packet of the upstream; `None` if the packet passes as it is.
+    pub(crate) fn completed_suback(&mut self, frame: Frame<'_>) -> Option<Vec<u8>> {
+        self.gate.as_mut()?.suback(&mut self.state, frame)
     }
 
     /// Whether packets pass: CONNACK has accepted the connection and its end is not reported.
@@ -346,6 +403,7 @@ fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
         },
         EndCause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
         EndCause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
+        EndCause::Protocol(135) => (plain(E::NotAuthorized, Some(135), None), true),
         EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
         EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
         EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),

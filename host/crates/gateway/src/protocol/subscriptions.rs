@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use super::connection_state::{Budget, ConnectionState, ENTRY_BYTES};
+use super::gate::DeniedBy;
+use super::opening::UPSTREAM;
 use super::step::{Counter, Step};
 use crate::frame::Frame;
 use crate::packet::{InvalidPacket, Packet, RequestedFilter};
@@ -26,6 +28,8 @@ struct Subscribing {
     filters: Vec<RequestedFilter>,
     identifier: Option<u32>,
     properties: Option<Box<Properties>>,
+    /// What the host itself denied; empty if it denied nothing.
+    denied: Vec<DeniedBy>,
 }
 
 struct Unsubscribing {
@@ -62,6 +66,13 @@ impl<T> UnansweredRequests<T> {
 }
 
 impl Subscriptions {
+    /// Notes what the host itself denied of the last SUBSCRIBE with this identifier.
+    pub(super) fn note_denied(&mut self, id: u16, denied: Vec<DeniedBy>) {
+        if let Some((request, _)) = self.subscribing.0.get_mut(&id) {
+            request.denied = denied;
+        }
+    }
+
     /// SUBSCRIBE or UNSUBSCRIBE of the client, SUBACK or UNSUBACK of the upstream.
     pub(super) fn packet(
         &mut self,
@@ -81,6 +92,7 @@ impl Subscriptions {
                     filters,
                     identifier,
                     properties,
+                    denied: Vec::new(),
                 };
                 if !self.subscribing.insert(id, request, bytes, &mut state.budget) {
                     step.count(Counter::Forgotten);
@@ -113,17 +125,18 @@ impl Subscriptions {
 
 /// The upstream has answered SUBSCRIBE with these codes.
 fn subscribed(state: &ConnectionState, request: &Subscribing, codes: &[u8], step: &mut Step<'_>) {
-    for (filter, code) in request.filters.iter().zip(codes) {
-        answered(state, filter, *code, request, step);
+    for (index, (filter, code)) in request.filters.iter().zip(codes).enumerate() {
+        let source = request.denied.get(index).copied().flatten().unwrap_or(UPSTREAM);
+        answered(state, filter, (*code, source), request, step);
     }
     update_count(state);
 }
 
-/// The upstream has answered one filter of a SUBSCRIBE.
+/// One filter of a SUBSCRIBE is answered: the code, and what has decided.
 fn answered(
     state: &ConnectionState,
     requested: &RequestedFilter,
-    code: u8,
+    (code, source): (u8, &'static str),
     request: &Subscribing,
     step: &mut Step<'_>,
 ) {
@@ -142,7 +155,7 @@ fn answered(
                 qos: requested.qos,
                 retain: false,
                 allowed: is_granted,
-                source: ByteString::from_static("upstream"),
+                source: ByteString::from_static(source),
             })
         });
     }
@@ -225,7 +238,7 @@ fn update_count(state: &ConnectionState) {
 }
 
 /// Group and filter of a filter as the client wrote it.
-fn group_and_filter(sent: &ByteString) -> (Option<ByteString>, ByteString) {
+pub(super) fn group_and_filter(sent: &ByteString) -> (Option<ByteString>, ByteString) {
     let split = |rest: &str, group: &str| (Some(ByteString::from(group)), ByteString::from(rest));
     if let Some((group, filter)) = sent.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
         return split(filter, group);

@@ -6,7 +6,7 @@ use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder;
 
 use super::connect_properties::sent_properties;
-use super::{ConnackPacket, Connect, InvalidPacket, Packet, Publish, RequestedFilter, Will, kind};
+use super::{ConnackPacket, Connect, InvalidPacket, Packet, Password, Publish, RequestedFilter, Will, kind};
 use crate::decode_error;
 use crate::frame::{Frame, header};
 use crate::properties::{self, SentProperties};
@@ -80,6 +80,7 @@ fn connect_v3(connect: v3::Connect, bridge: bool) -> Connect {
         has_credentials: connect.username.is_some() || connect.password.is_some(),
         authentication_method: false,
         username: connect.username,
+        password: connect.password.map(Password),
         client_id: connect.client_id,
         clean_start: connect.clean_session,
         keep_alive: connect.keep_alive,
@@ -106,6 +107,7 @@ fn connect_v5(connect: v5::Connect, bridge: bool, sent: SentProperties) -> Conne
         has_credentials: connect.username.is_some() || connect.password.is_some() || connect.auth_method.is_some(),
         authentication_method: connect.auth_method.is_some(),
         username: connect.username,
+        password: connect.password.map(Password),
         client_id: connect.client_id,
         clean_start: connect.clean_start,
         keep_alive: connect.keep_alive,

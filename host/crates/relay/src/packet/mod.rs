@@ -52,6 +52,8 @@ pub struct Connect {
     pub client_id: ByteString,
     /// User name.
     pub username: Option<ByteString>,
+    /// Password.
+    pub password: Option<Password>,
     /// Whether it has a user name, a password or extended authentication.
     pub has_credentials: bool,
     /// Whether it asks for extended authentication.
@@ -93,6 +95,17 @@ pub struct Will {
 impl std::fmt::Debug for Will {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Will({}, {} bytes)", self.topic, self.payload.len())
+    }
+}
+
+/// The password in a CONNECT.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub Bytes);
+
+/// Without the password, which must not be logged.
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
     }
 }
 

@@ -1,6 +1,7 @@
 //! The core without a network: packets that no client can provoke in a real broker, and any packets at all.
 
 mod arbitrary;
+mod gate;
 
 use std::cell::{Cell, RefCell};
 
@@ -163,7 +164,7 @@ impl TestClient {
             panic!("a second CONNACK is a packet")
         };
         if answer.code != 0 {
-            recorder.run(|step| opening.refuse(answer, step));
+            recorder.run(|step| opening.refuse(answer, UPSTREAM, step));
             self.retract(&opening, recorder);
             *self = TestClient::Session(opening.into_refused());
             return;
@@ -237,6 +238,7 @@ fn connect(version: u8) -> Connect {
         bridge: false,
         client_id: "c".into(),
         username: None,
+        password: None,
         has_credentials: false,
         authentication_method: false,
         clean_start: true,

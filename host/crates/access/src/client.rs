@@ -1,0 +1,349 @@
+//! What one connected client may do.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::control::Shared;
+use crate::rules::{Action, ClientRules, Operation, Permission, RuleSet};
+use crate::service::{Service, ServiceAnswer};
+use crate::settings::RuleSource;
+use crate::{DenyAction, Identity, Login, Settings};
+
+/// Whether an operation is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the client may.
+    pub allowed: bool,
+    /// What decided: `rules`, `file`, `http`, `jwt`, `superuser`, `cache` or `default`.
+    pub source: &'static str,
+}
+
+impl Decision {
+    /// The decision without any rules.
+    pub const UNRESTRICTED: Decision = Decision {
+        allowed: true,
+        source: "default",
+    };
+}
+
+/// What one connected client may do, from CONNECT to the end of its connection. Clones are the same client.
+#[derive(Clone)]
+pub struct ClientAccess(Arc<Client>);
+
+struct Client {
+    shared: Arc<Shared>,
+    granted: Granted,
+    compiled: Mutex<Compiled>,
+}
+
+/// What authentication grants to a client.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Granted {
+    /// The source that accepted the client.
+    pub(crate) source: &'static str,
+    /// Whether the client was accepted without credentials.
+    pub(crate) is_anonymous: bool,
+    /// Whether the client may do everything.
+    pub(crate) is_superuser: bool,
+    /// Names and values for events.
+    pub(crate) attributes: Vec<(String, String)>,
+    /// The user name, if it is not that of CONNECT.
+    pub(crate) username: Option<String>,
+    /// The client's own rules, which come before all others.
+    pub(crate) own: Option<OwnRules>,
+    /// When the connection ends, in seconds since 1970.
+    pub(crate) expires_at: Option<u64>,
+}
+
+/// Rules that authentication brings for one client.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OwnRules {
+    /// The rules.
+    pub(crate) rules: RuleSet,
+    /// Whether what no rule matches is denied. Otherwise the other rules decide.
+    pub(crate) is_complete: bool,
+    /// Name of the source that brought them.
+    pub(crate) source: &'static str,
+}
+
+/// The rules for this client under the current settings.
+struct Compiled {
+    identity: Identity,
+    settings: Arc<Settings>,
+    own: ClientRules,
+    listed: ClientRules,
+    file: ClientRules,
+    /// Decisions of the web service, the oldest first.
+    cached: VecDeque<Cached>,
+}
+
+/// A decision of the web service.
+struct Cached {
+    action: Action,
+    topic: Box<str>,
+    qos: u8,
+    retain: bool,
+    allowed: bool,
+    until: Instant,
+}
+
+/// What the settings say without a web service.
+enum Local {
+    Decided(Decision),
+    /// This service decides, and after it the sources from `next` on.
+    Ask {
+        service: Box<Service>,
+        next: usize,
+    },
+}
+
+/// Decisions of the web service that one client keeps.
+const MAX_CACHED_DECISIONS: usize = 64;
+
+/// The web service has failed, or cannot be asked.
+const DENIED_BY_SERVICE: Decision = Decision {
+    allowed: false,
+    source: "http",
+};
+
+impl ClientAccess {
+    pub(crate) fn new(shared: Arc<Shared>, identity: Identity, granted: Granted) -> ClientAccess {
+        if granted.own.is_some() {
+            shared.note_own_rules();
+        }
+        let settings = shared.settings();
+        let compiled = Compiled::new(identity, settings, &granted);
+        ClientAccess(Arc::new(Client {
+            shared,
+            compiled: Mutex::new(compiled),
+            granted,
+        }))
+    }
+
+    /// The source that accepted the client; `default` if no source was needed.
+    pub fn source(&self) -> &'static str {
+        self.0.granted.source
+    }
+
+    /// Whether the client was accepted without credentials.
+    pub fn is_anonymous(&self) -> bool {
+        self.0.granted.is_anonymous
+    }
+
+    /// Whether the client may do everything.
+    pub fn is_superuser(&self) -> bool {
+        self.0.granted.is_superuser
+    }
+
+    /// Names and values that authentication attached to the client, for events.
+    pub fn attributes(&self) -> &[(String, String)] {
+        &self.0.granted.attributes
+    }
+
+    /// The user name that authentication gave to the client in place of the one in CONNECT.
+    pub fn username(&self) -> Option<&str> {
+        self.0.granted.username.as_deref()
+    }
+
+    /// When the connection has to end, in seconds since 1970; `None`: never.
+    pub fn expires_at(&self) -> Option<u64> {
+        self.0.granted.expires_at
+    }
+
+    /// The broker has assigned a client id.
+    pub fn assign_client_id(&self, client_id: &str) {
+        let mut compiled = self.0.compiled();
+        let identity = Identity {
+            client_id: client_id.to_owned(),
+            ..compiled.identity.clone()
+        };
+        *compiled = Compiled::new(identity, Arc::clone(&compiled.settings), &self.0.granted);
+    }
+
+    /// Whether every operation is allowed, now and until the next reload.
+    pub fn is_unrestricted(&self) -> bool {
+        self.0.granted.is_superuser || self.0.granted.own.is_none() && self.0.shared.settings().allows_everything()
+    }
+
+    /// What happens to a publish that is denied.
+    pub fn deny_action(&self) -> DenyAction {
+        self.0.shared.settings().deny_action
+    }
+
+    /// Whether the client may do something. Waits for the web service of the settings, if no source before it decides.
+    pub async fn authorize(&self, operation: &Operation<'_>) -> Decision {
+        let decision = match self.decide(operation, 0) {
+            Local::Decided(decision) => decision,
+            Local::Ask { service, next } => self.ask(&service, next, operation).await,
+        };
+        self.counted(decision, operation)
+    }
+
+    /// As [`authorize`](ClientAccess::authorize), without waiting: what a web service has to decide is denied.
+    pub fn authorize_now(&self, operation: &Operation<'_>) -> Decision {
+        let decision = match self.decide(operation, 0) {
+            Local::Decided(decision) => decision,
+            Local::Ask { .. } => DENIED_BY_SERVICE,
+        };
+        self.counted(decision, operation)
+    }
+
+    fn counted(&self, decision: Decision, operation: &Operation<'_>) -> Decision {
+        if !decision.allowed {
+            self.0.shared.count_denied(operation.action);
+        }
+        decision
+    }
+
+    /// What the sources of rules from this one on say.
+    fn decide(&self, operation: &Operation<'_>, first: usize) -> Local {
+        if self.0.granted.is_superuser {
+            return Local::Decided(Decision {
+                allowed: true,
+                source: "superuser",
+            });
+        }
+        self.0.compiled().decide(&self.0.granted, operation, first)
+    }
+
+    /// Asks the web service; the sources from `next` on decide if it does not.
+    async fn ask(&self, service: &Service, next: usize, operation: &Operation<'_>) -> Decision {
+        let identity = self.0.compiled().identity.clone();
+        let login = Login {
+            client_id: &identity.client_id,
+            username: identity.username.as_deref(),
+            password: None,
+            address: identity.address,
+            will: None,
+        };
+        let allowed = match service.ask(&login, Some(operation)).await {
+            ServiceAnswer::Allow(_) => true,
+            ServiceAnswer::Deny => false,
+            ServiceAnswer::Failed if !service.continues_after_error => return DENIED_BY_SERVICE,
+            ServiceAnswer::Ignore | ServiceAnswer::Failed => {
+                return match self.decide(operation, next) {
+                    Local::Decided(decision) => decision,
+                    // A service is listed once.
+                    Local::Ask { .. } => DENIED_BY_SERVICE,
+                };
+            }
+        };
+        if !service.cache.is_zero() {
+            self.0.compiled().cache(operation, allowed, service.cache);
+        }
+        Decision {
+            allowed,
+            source: "http",
+        }
+    }
+}
+
+impl Client {
+    /// The compiled rules, of the current settings.
+    fn compiled(&self) -> MutexGuard<'_, Compiled> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.shared.settings();
+        if !Arc::ptr_eq(&settings, &compiled.settings) {
+            *compiled = Compiled::new(compiled.identity.clone(), settings, &self.granted);
+        }
+        compiled
+    }
+}
+
+/// Without the rules.
+impl fmt::Debug for ClientAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAccess")
+            .field("granted", &self.0.granted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Compiled {
+    fn new(identity: Identity, settings: Arc<Settings>, granted: &Granted) -> Compiled {
+        Compiled {
+            own: granted
+                .own
+                .as_ref()
+                .map(|own| own.rules.for_client(&identity))
+                .unwrap_or_default(),
+            listed: settings.rules.for_client(&identity),
+            file: settings.file_rules.for_client(&identity),
+            identity,
+            settings,
+            cached: VecDeque::new(),
+        }
+    }
+
+    /// The client's own rules decide first, then the sources from `first` on in their order, then the default.
+    fn decide(&self, granted: &Granted, operation: &Operation<'_>, first: usize) -> Local {
+        let decided = |permission, source| {
+            Local::Decided(Decision {
+                allowed: permission == Permission::Allow,
+                source,
+            })
+        };
+        if let Some(own) = granted.own.as_ref().filter(|_| first == 0) {
+            match own.rules.decide(&self.own, operation) {
+                Some(permission) => return decided(permission, own.source),
+                None if own.is_complete => return decided(Permission::Deny, own.source),
+                None => {}
+            }
+        }
+        for (index, source) in self.settings.order.iter().enumerate().skip(first) {
+            let (rules, client, name) = match source {
+                RuleSource::Http => match (&self.settings.service, self.cached(operation)) {
+                    (_, Some(allowed)) => {
+                        return Local::Decided(Decision {
+                            allowed,
+                            source: "cache",
+                        });
+                    }
+                    (Some(service), None) => {
+                        return Local::Ask {
+                            service: service.clone(),
+                            next: index + 1,
+                        };
+                    }
+                    (None, None) => continue,
+                },
+                RuleSource::Rules => (&self.settings.rules, &self.listed, "rules"),
+                RuleSource::File => (&self.settings.file_rules, &self.file, "file"),
+            };
+            if let Some(permission) = rules.decide(client, operation) {
+                return decided(permission, name);
+            }
+        }
+        decided(self.settings.default, "default")
+    }
+
+    /// What the web service has decided about the same operation.
+    fn cached(&self, operation: &Operation<'_>) -> Option<bool> {
+        let is_same = |cached: &&Cached| {
+            cached.action == operation.action
+                && *cached.topic == *operation.topic
+                && (cached.qos, cached.retain) == (operation.qos, operation.retain)
+        };
+        let cached = self.cached.iter().find(is_same)?;
+        (Instant::now() < cached.until).then_some(cached.allowed)
+    }
+
+    /// Keeps a decision of the web service; the oldest one gives way.
+    fn cache(&mut self, operation: &Operation<'_>, allowed: bool, lifetime: Duration) {
+        let now = Instant::now();
+        self.cached.retain(|cached| now < cached.until);
+        if self.cached.len() >= MAX_CACHED_DECISIONS {
+            self.cached.pop_front();
+        }
+        self.cached.push_back(Cached {
+            action: operation.action,
+            topic: operation.topic.into(),
+            qos: operation.qos,
+            retain: operation.retain,
+            allowed,
+            until: now + lifetime,
+        });
+    }
+}

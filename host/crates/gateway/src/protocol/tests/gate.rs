@@ -1,0 +1,207 @@
+//! What passes with access rules, packet by packet.
+
+use super::*;
+use hookhost_access::{AccessControl, Login, Settings, Surroundings, Verdict};
+
+/// A client with these rules and nothing else allowed.
+async fn ruled(version: u8, rules: &str, recorder: &Recorder) -> TestClient {
+    let settings = Settings::parse(rules, &Surroundings::default(), &|_| panic!("no files")).unwrap();
+    let login = Login {
+        client_id: "c",
+        username: None,
+        password: None,
+        address: None,
+        will: None,
+    };
+    let Verdict::Accepted(access) = AccessControl::new(settings).authenticate(login).await else {
+        panic!("anybody may connect");
+    };
+    let mut client = TestClient::connect(socket_info(1), connect(version), recorder);
+    if let TestClient::Opening(opening) = &mut client {
+        opening.set_access(access);
+    }
+    client.announce(recorder);
+    let connack = ConnackPacket {
+        topic_alias_maximum: 10,
+        ..ConnackPacket::default()
+    };
+    client.connack(&connack, recorder);
+    recorder.hooks();
+    client
+}
+
+const RULES: &str = "[[access.rule]]\npermit = \"allow\"\ntopics = [\"a/#\"]\n";
+
+/// What becomes of a packet of the client; one that passes is handed to the session.
+fn check(client: &mut TestClient, first: u8, body: &[u8], recorder: &Recorder) -> Passage {
+    let frame = Frame { first, body };
+    let passage = recorder.run(|step| client.session().check(frame, step));
+    if passage == Passage::Pass {
+        client.packet(Side::Client, frame, recorder);
+    }
+    passage
+}
+
+#[tokio::test]
+async fn publishes() {
+    for version in [4, 5] {
+        let recorder = Recorder::new();
+        let mut client = ruled(version, RULES, &recorder).await;
+        let properties: &[u8] = if version == 5 { b"\0" } else { b"" };
+        let publish = |topic: &[u8], id: &[u8]| [&[0, topic.len() as u8], topic, id, properties, b"x"].concat();
+        let denied: &[u8] = if version == 5 { &[135] } else { &[] };
+        let ack = |first: u8| [&[first, 2 + denied.len() as u8, 0, 7], denied].concat();
+        assert_eq!(
+            check(&mut client, 0x32, &publish(b"a/b", b"\0\x07"), &recorder),
+            Passage::Pass
+        );
+        assert_eq!(recorder.hooks(), [Hook::MessagePublish]);
+        for (first, id, answer) in [
+            (0x30, &b""[..], Vec::new()),
+            (0x32, b"\0\x07", ack(0x40)),
+            (0x34, b"\0\x07", ack(0x50)),
+        ] {
+            assert_eq!(
+                check(&mut client, first, &publish(b"b", id), &recorder),
+                Passage::Answer(answer)
+            );
+            assert_eq!(recorder.hooks(), [Hook::ClientAuthorized, Hook::MessageRefused]);
+        }
+        let completed = if version == 5 {
+            Passage::Pass
+        } else {
+            Passage::Answer(vec![0x70, 2, 0, 7])
+        };
+        assert_eq!(check(&mut client, 0x62, &[0, 7], &recorder), completed);
+        assert_eq!(check(&mut client, 0x62, &[0, 7], &recorder), Passage::Pass, "only once");
+        for (first, body) in [
+            (0x36, publish(b"a/b", b"\0\x07")),
+            (0x32, vec![0, 3, b'a']),
+            (0x32, publish(b"a/b", b"")),
+        ] {
+            assert!(matches!(
+                check(&mut client, first, &body, &recorder),
+                Passage::End(129 | 130) | Passage::Answer(_)
+            ));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_alias_of_a_denied_publish_reaches_the_upstream_when_it_is_used() {
+    let rules = "[[access.rule]]\npermit = \"allow\"\nqos = 0\ntopics = [\"t\"]\n";
+    let recorder = Recorder::new();
+    let mut client = ruled(5, rules, &recorder).await;
+    let sets = b"\0\x01t\0\x07\x03\x23\0\x02x";
+    let uses = b"\0\0\x03\x23\0\x02y";
+    let whole = b"\0\x01t\x03\x23\0\x02y";
+    // QoS 1 is denied, so the upstream does not learn the alias.
+    assert!(matches!(check(&mut client, 0x32, sets, &recorder), Passage::Answer(_)));
+    let expected = [&[0x30, whole.len() as u8], &whole[..]].concat();
+    assert_eq!(check(&mut client, 0x30, uses, &recorder), Passage::Replace(expected));
+    client.packet(
+        Side::Client,
+        Frame {
+            first: 0x30,
+            body: whole,
+        },
+        &recorder,
+    );
+    assert_eq!(check(&mut client, 0x30, uses, &recorder), Passage::Pass);
+    assert_eq!(
+        check(&mut client, 0x30, b"\0\0\x03\x23\0\x09y", &recorder),
+        Passage::End(130)
+    );
+    assert_eq!(
+        check(&mut client, 0x30, b"\0\0\x03\x23\0\x0by", &recorder),
+        Passage::End(148)
+    );
+}
+
+#[tokio::test]
+async fn subscriptions() {
+    for version in [4, 5] {
+        let recorder = Recorder::new();
+        let mut client = ruled(version, RULES, &recorder).await;
+        let (properties, refusal): (&[u8], u8) = if version == 5 { (b"\0", 135) } else { (b"", 128) };
+        let filters = |list: &[&[u8]]| {
+            let filter = |filter: &&[u8]| [&[0, filter.len() as u8], *filter, &[1]].concat();
+            [
+                b"\0\x09",
+                properties,
+                &list.iter().map(filter).collect::<Vec<_>>().concat(),
+            ]
+            .concat()
+        };
+        let packet = |first: u8, body: Vec<u8>| [vec![first, body.len() as u8], body].concat();
+        let suback = |codes: &[u8]| [b"\0\x09", properties, codes].concat();
+        let answer = |client: &mut TestClient, codes: &[u8]| {
+            let body = suback(codes);
+            let frame = Frame {
+                first: 0x90,
+                body: &body,
+            };
+            let completed = client.session().completed_suback(frame);
+            let frame = completed.as_deref().and_then(crate::frame::parse).unwrap_or(frame);
+            client.packet(Side::Upstream, frame, &recorder);
+            completed
+        };
+
+        assert_eq!(check(&mut client, 0x82, &filters(&[b"a/b"]), &recorder), Passage::Pass);
+        assert_eq!(answer(&mut client, &[1]), None);
+        assert_eq!(
+            recorder.hooks(),
+            [Hook::ClientAuthorized, Hook::ClientSubscribe, Hook::SessionSubscribed]
+        );
+
+        let some = filters(&[b"#", b"a/c", b"b", b"$share/g/a/d"]);
+        let passing = packet(0x82, filters(&[b"a/c", b"$share/g/a/d"]));
+        assert_eq!(check(&mut client, 0x82, &some, &recorder), Passage::Replace(passing));
+        let merged = packet(0x90, suback(&[refusal, 1, refusal, 0]));
+        assert_eq!(answer(&mut client, &[1, 0]), Some(merged));
+        let decisions: Vec<(String, bool, String)> = recorder
+            .events
+            .borrow_mut()
+            .drain(..)
+            .filter_map(|detail| match detail {
+                Detail::ClientAuthorized(one) => Some((one.topic.to_string(), one.allowed, one.source.to_string())),
+                _ => None,
+            })
+            .collect();
+        let shown = |topic: &str, allowed, source: &str| (topic.to_owned(), allowed, source.to_owned());
+        assert_eq!(
+            decisions,
+            [
+                shown("#", false, "default"),
+                shown("a/c", true, "upstream"),
+                shown("b", false, "default"),
+                shown("a/d", true, "upstream"),
+            ]
+        );
+
+        let all = packet(0x90, suback(&[refusal, refusal]));
+        assert_eq!(
+            check(&mut client, 0x82, &filters(&[b"b", b"c"]), &recorder),
+            Passage::Answer(all)
+        );
+        let expected = [
+            Hook::ClientAuthorized,
+            Hook::ClientSubscribe,
+            Hook::ClientAuthorized,
+            Hook::ClientSubscribe,
+        ];
+        assert_eq!(recorder.hooks(), expected);
+        assert!(matches!(check(&mut client, 0x82, &[0, 9], &recorder), Passage::End(_)));
+    }
+}
+
+#[tokio::test]
+async fn nothing_passes_after_the_end() {
+    let recorder = Recorder::new();
+    let mut client = ruled(4, RULES, &recorder).await;
+    assert_eq!(check(&mut client, 0xe0, &[], &recorder), Passage::Pass);
+    assert_eq!(
+        check(&mut client, 0x30, b"\0\x03a/bx", &recorder),
+        Passage::Answer(Vec::new())
+    );
+}
