@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::time;
-use hookhost_delivery::{self as delivery, Counters, DestinationState};
+use hookhost_delivery::{self as delivery, BreakerState, Counters, DestinationState};
 use hookhost_event::Millis;
 
 /// `GET /destinations`.
@@ -28,10 +28,14 @@ pub struct Destination {
     pub name: Option<String>,
     /// Scheme, host and port; a file; `stdout:` or `mqtt:`.
     pub url: String,
-    /// `sending` or `paused`.
+    /// `sending`, `paused`, or `down` while its circuit breaker is not closed.
     pub state: String,
     /// End of the pause.
     pub paused_until: Option<String>,
+    /// State of its circuit breaker: `closed`, `open` or `half-open`.
+    pub breaker: String,
+    /// Limit of its requests at the same time, as it has adapted.
+    pub concurrency: usize,
     /// Counters since the start.
     #[serde(flatten)]
     pub counts: DestinationCounts,
@@ -258,12 +262,14 @@ impl Destination {
         Destination {
             name: state.name.map(|name| name.to_string()),
             url: state.url,
-            state: if state.paused_until.is_some() {
-                "paused"
-            } else {
-                "sending"
+            state: match state.breaker {
+                _ if state.paused_until.is_some() => "paused",
+                BreakerState::Closed => "sending",
+                _ => "down",
             }
             .to_owned(),
+            breaker: state.breaker.as_str().to_owned(),
+            concurrency: state.concurrency,
             paused_until: state.paused_until.map(system_time),
             counts: state.counters.into(),
             oldest_seconds: age.map(|age| age.as_secs()),
