@@ -180,7 +180,7 @@ impl EventSource {
             self.replaced(old, resumed).await;
         }
         if info.username().is_none()
-            && let Some(access) = self.sessions.access(&key)
+            && let Some(access) = self.sessions.access(&session.id)
         {
             self.authenticated(&info, &access).await;
         }
