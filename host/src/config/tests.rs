@@ -450,13 +450,9 @@ fn the_example_file_holds_every_key_with_its_default() {
     let no_files: &Files<'_> = &|_| Err(std::io::ErrorKind::NotFound.into());
     let Merged { settings, broker, .. } = layers::read(&example, no_files, &report);
     let root = Section::root(&report, Place::flag(""), settings);
-    read_sections(
-        root,
-        broker,
-        None,
-        &example,
-        &|_| Err(io::ErrorKind::Unsupported.into()),
-    );
+    read_sections(root, broker, None, [None, None], &example, &|_| {
+        Err(io::ErrorKind::Unsupported.into())
+    });
     let known = report.known_keys();
     let Loaded {
         config: example,
