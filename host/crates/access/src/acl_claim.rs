@@ -48,7 +48,11 @@ pub(crate) fn read(value: &Value) -> Result<(Vec<Rule>, bool), InvalidRules> {
         }
         _ => return Err(InvalidRules),
     };
-    if rules.len() > MAX_RULES { Err(InvalidRules) } else { Ok((rules, is_complete)) }
+    if rules.len() > MAX_RULES {
+        Err(InvalidRules)
+    } else {
+        Ok((rules, is_complete))
+    }
 }
 
 fn rule(permission: Permission, actions: Actions, topics: Vec<TopicPattern>) -> Rule {
@@ -92,7 +96,9 @@ fn one(value: &Value) -> Result<Rule, InvalidRules> {
             }
             "qos" => {
                 let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-                rule.qos = values.iter().try_fold(QosSet::NONE, |set, value| qos(value).map(|qos| set.with(qos)))?;
+                rule.qos = values
+                    .iter()
+                    .try_fold(QosSet::NONE, |set, value| qos(value).map(|qos| set.with(qos)))?;
             }
             "retain" => {
                 rule.retain = match value {
@@ -107,12 +113,19 @@ fn one(value: &Value) -> Result<Rule, InvalidRules> {
         }
     }
     let has_topics = rule.topics.as_ref().is_some_and(|topics| !topics.is_empty());
-    if has_permission && has_topics { Ok(rule) } else { Err(InvalidRules) }
+    if has_permission && has_topics {
+        Ok(rule)
+    } else {
+        Err(InvalidRules)
+    }
 }
 
 fn qos(value: &Value) -> Result<u8, InvalidRules> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    number.and_then(|number| u8::try_from(number).ok()).filter(|qos| *qos <= 2).ok_or(InvalidRules)
+    number
+        .and_then(|number| u8::try_from(number).ok())
+        .filter(|qos| *qos <= 2)
+        .ok_or(InvalidRules)
 }
 
 fn list(value: &Value) -> Result<impl Iterator<Item = &Value>, InvalidRules> {
@@ -138,7 +151,10 @@ mod tests {
     fn both_forms() {
         let (rules, is_complete) = read(&json!({"pub": ["a/${clientid}"], "all": ["eq b/#"]})).unwrap();
         assert!(is_complete);
-        let topics: Vec<_> = rules.iter().map(|rule| (rule.permission, rule.actions, rule.topics.clone().unwrap())).collect();
+        let topics: Vec<_> = rules
+            .iter()
+            .map(|rule| (rule.permission, rule.actions, rule.topics.clone().unwrap()))
+            .collect();
         let filter = |text: &str| vec![TopicPattern::filter(text).unwrap()];
         assert_eq!(
             topics,
@@ -153,7 +169,10 @@ mod tests {
         ]))
         .unwrap();
         assert_eq!((rules.len(), is_complete), (2, false));
-        assert_eq!((rules[0].qos, rules[0].retain), (QosSet::NONE.with(0).with(1), Some(true)));
+        assert_eq!(
+            (rules[0].qos, rules[0].retain),
+            (QosSet::NONE.with(0).with(1), Some(true))
+        );
     }
 
     #[test]
@@ -168,7 +187,11 @@ mod tests {
             json!([{"permission": "deny", "topic": "a", "clientid": "c"}]),
             json!([{"permission": "deny", "topic": "a", "qos": 3}]),
             json!([1]),
-            json!((0..1_001).map(|_| json!({"permission": "deny", "topic": "a"})).collect::<Vec<_>>()),
+            json!(
+                (0..1_001)
+                    .map(|_| json!({"permission": "deny", "topic": "a"}))
+                    .collect::<Vec<_>>()
+            ),
         ] {
             assert_eq!(read(&value), Err(InvalidRules), "{value}");
         }

@@ -136,7 +136,9 @@ fn verified(shared: &Shared, settings: &Settings, login: &Login<'_>) -> Option<G
     let name = login.username?;
     let password = login.password.unwrap_or_default();
     for source in &settings.sources {
-        let AuthenticationSource::Password(users) = source else { return None };
+        let AuthenticationSource::Password(users) = source else {
+            return None;
+        };
         if let Some(stored) = users.password(name) {
             let is_verified = shared.passwords.is_verified(name, stored, password);
             return is_verified.then(|| by_name(source));
@@ -151,7 +153,9 @@ async fn by_token(keys: &Keys, rules: &TokenRules, login: &Login<'_>) -> Answer 
         return Answer::Unknown;
     };
     let keys = keys.current(jwt::key_id(token).as_deref()).await;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(u64::MAX, |since| since.as_secs());
     match jwt::verify(token, &keys, rules, login, now) {
         Ok(granted) => Answer::Accept(granted),
         Err(TokenError::NoToken | TokenError::UnknownKey | TokenError::Signature) => Answer::Unknown,

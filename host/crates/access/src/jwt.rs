@@ -111,7 +111,10 @@ pub(crate) fn verify(
 ) -> Result<Granted, TokenError> {
     let header = jsonwebtoken::decode_header(text).map_err(|_| TokenError::NoToken)?;
     let has_id = |key: &&Key| key.id.is_none() || header.kid.is_none() || key.id == header.kid;
-    let candidates = keys.iter().filter(|key| key.algorithms.contains(&header.alg)).filter(has_id);
+    let candidates = keys
+        .iter()
+        .filter(|key| key.algorithms.contains(&header.alg))
+        .filter(has_id);
     let mut error = TokenError::UnknownKey;
     let mut claims = None;
     for key in candidates {
@@ -159,7 +162,9 @@ fn check_time(claims: &Map<String, Value>, now: u64) -> Result<Option<u64>, Toke
         None => Ok(None),
         // A fraction of a second does not matter.
         Some(Value::Number(number)) => {
-            let seconds = number.as_u64().or_else(|| number.as_f64().map(|seconds| seconds as u64));
+            let seconds = number
+                .as_u64()
+                .or_else(|| number.as_f64().map(|seconds| seconds as u64));
             seconds.map(Some).ok_or(TokenError::Time)
         }
         Some(_) => Err(TokenError::Time),

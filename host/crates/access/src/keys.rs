@@ -56,7 +56,9 @@ impl PartialEq for PublishedKeys {
 /// Without the URL, which may contain a secret.
 impl fmt::Debug for PublishedKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublishedKeys").field("refresh", &self.refresh).finish_non_exhaustive()
+        f.debug_struct("PublishedKeys")
+            .field("refresh", &self.refresh)
+            .finish_non_exhaustive()
     }
 }
 
@@ -131,9 +133,16 @@ impl PublishedKeys {
 /// The usable keys of a key set: RSA and elliptic curves. Other keys, shared secrets among them, are left out.
 pub(crate) fn parse_key_set(text: &[u8]) -> Result<Vec<Key>, String> {
     let set: Map<String, Value> = serde_json::from_slice(text).map_err(|_| "it is not a JSON object")?;
-    let keys = set.get("keys").and_then(Value::as_array).ok_or("it has no list `keys`")?;
+    let keys = set
+        .get("keys")
+        .and_then(Value::as_array)
+        .ok_or("it has no list `keys`")?;
     let keys: Vec<Key> = keys.iter().filter_map(published_key).take(MAX_KEYS).collect();
-    if keys.is_empty() { Err("it has no usable key".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("it has no usable key".to_owned())
+    } else {
+        Ok(keys)
+    }
 }
 
 fn published_key(value: &Value) -> Option<Key> {

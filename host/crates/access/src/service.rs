@@ -154,7 +154,11 @@ impl Service {
             }
         };
         let running = &self.state.0;
-        let client = running.client.get_or_init(build).as_ref().ok_or("the TLS settings are invalid")?;
+        let client = running
+            .client
+            .get_or_init(build)
+            .as_ref()
+            .ok_or("the TLS settings are invalid")?;
         let _permit = running.requests.acquire().await.map_err(|_| "the host stops")?;
         let short = |error: reqwest::Error| error_line(&error.without_url());
         let template = &self.request;
@@ -167,7 +171,10 @@ impl Service {
                 url.extend(query.into_bytes());
             }
         } else if template.is_form {
-            body = Some(("application/x-www-form-urlencoded", form(&template.parameters, login, operation)));
+            body = Some((
+                "application/x-www-form-urlencoded",
+                form(&template.parameters, login, operation),
+            ));
         } else {
             body = Some(("application/json", json(&template.parameters, login, operation)?));
         }
@@ -175,7 +182,11 @@ impl Service {
         let method = if template.is_get { Method::GET } else { Method::POST };
         let mut request = client.request(method, url);
         if let Some((content_type, body)) = body {
-            if !template.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            if !template
+                .headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+            {
                 request = request.header("content-type", content_type);
             }
             request = request.body(body);
@@ -240,7 +251,11 @@ fn percent_encoded(bytes: &[u8]) -> Vec<u8> {
 fn form(parameters: &[(String, Template)], login: &Login<'_>, operation: Option<&Operation<'_>>) -> String {
     let pair = |(name, template): &(String, Template)| {
         let encoded = |bytes: &[u8]| String::from_utf8(percent_encoded(bytes)).unwrap_or_default();
-        format!("{}={}", encoded(name.as_bytes()), encoded(&template.fill(login, operation)))
+        format!(
+            "{}={}",
+            encoded(name.as_bytes()),
+            encoded(&template.fill(login, operation))
+        )
     };
     parameters.iter().map(pair).collect::<Vec<_>>().join("&")
 }
@@ -269,7 +284,12 @@ mod tests {
         let allow = |text: &str| ServiceAnswer::Allow(serde_json::from_str(text).unwrap());
         for (style, status, body, expected) in [
             (Json, 204, "", allow("{}")),
-            (Json, 200, "{\"result\":\"allow\",\"is_superuser\":true}", allow("{\"result\":\"allow\",\"is_superuser\":true}")),
+            (
+                Json,
+                200,
+                "{\"result\":\"allow\",\"is_superuser\":true}",
+                allow("{\"result\":\"allow\",\"is_superuser\":true}"),
+            ),
             (Json, 200, "{\"result\":\"deny\"}", ServiceAnswer::Deny),
             (Json, 200, "{\"result\":\"ignore\"}", ServiceAnswer::Ignore),
             (Json, 200, "{\"result\":true}", ServiceAnswer::Ignore),
@@ -283,7 +303,11 @@ mod tests {
             (Status, 204, "", ServiceAnswer::Deny),
             (Status, 401, "ignore", ServiceAnswer::Deny),
         ] {
-            assert_eq!(meaning(style, status, body.as_bytes()), expected, "{style:?} {status} {body}");
+            assert_eq!(
+                meaning(style, status, body.as_bytes()),
+                expected,
+                "{style:?} {status} {body}"
+            );
         }
     }
 
@@ -297,7 +321,10 @@ mod tests {
             will: None,
         };
         let template = |text: &str| text.parse::<Template>().unwrap();
-        let parameters = [("u".to_owned(), template("${username}")), ("p".to_owned(), template("${password}"))];
+        let parameters = [
+            ("u".to_owned(), template("${username}")),
+            ("p".to_owned(), template("${password}")),
+        ];
         assert_eq!(form(&parameters, &login, None), "u=%22%7D%2C%7B%0A&p=%FF%26%20%3D");
         assert!(json(&parameters, &login, None).is_err());
         let sent = json(&parameters[..1], &login, None).unwrap();

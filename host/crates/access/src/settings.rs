@@ -160,10 +160,13 @@ impl Settings {
         if let Some(place) = access.given("http").map(|setting| setting.place.clone())
             && surroundings.is_gateway
         {
-            report.problem(&place, "is not supported behind a gateway, which cannot wait for a web service");
+            report.problem(
+                &place,
+                "is not supported behind a gateway, which cannot wait for a web service",
+            );
         }
         if let Some(at) = access.section_if_given("http") {
-            settings.service = service(at, &mut settings.files, files, true).map(Box::new);
+            settings.service = service(at, files, true).map(Box::new);
         }
         let has_rules = has_file || has_service || !settings.rules.is_empty();
         settings.order = order(&mut access);
@@ -225,7 +228,10 @@ impl Settings {
 
     /// Whether there are no rules, and the default is to allow.
     pub(crate) fn allows_everything(&self) -> bool {
-        self.rules.is_empty() && self.file_rules.is_empty() && self.service.is_none() && self.default == Permission::Allow
+        self.rules.is_empty()
+            && self.file_rules.is_empty()
+            && self.service.is_none()
+            && self.default == Permission::Allow
     }
 
     /// Whether every client is accepted, with any credentials.
@@ -255,13 +261,21 @@ impl Settings {
             ),
             (false, false) => format!("clients are checked by {}", sources.join(", ")),
         };
-        let service = if self.service.is_some() { " and a web service" } else { "" };
+        let service = if self.service.is_some() {
+            " and a web service"
+        } else {
+            ""
+        };
         let topics = match (self.rules.len() + self.file_rules.len(), self.default) {
             (0, Permission::Allow) if service.is_empty() => "all topics are allowed".to_owned(),
             (0, Permission::Deny) if service.is_empty() => "no topic is allowed".to_owned(),
             (count, default) => {
                 let rules = if count == 1 { "rule" } else { "rules" };
-                let others = if default == Permission::Allow { "allowed" } else { "denied" };
+                let others = if default == Permission::Allow {
+                    "allowed"
+                } else {
+                    "denied"
+                };
                 format!("{count} access {rules}{service}, other topics are {others}")
             }
         };
@@ -291,7 +305,11 @@ fn authentication_source(
     read_files: &mut Vec<PathBuf>,
     files: &Files<'_>,
 ) -> Option<AuthenticationSource> {
-    let kinds = [("password", Some(Kind::Password)), ("jwt", Some(Kind::Jwt)), ("http", Some(Kind::Http))];
+    let kinds = [
+        ("password", Some(Kind::Password)),
+        ("jwt", Some(Kind::Jwt)),
+        ("http", Some(Kind::Http)),
+    ];
     let kind = at.choice("source", None, &kinds);
     let is_enabled = at.boolean("enable", true);
     if kind.is_none() && !at.is_given("source") {
@@ -304,7 +322,9 @@ fn authentication_source(
     match kind {
         Kind::Password => Some(AuthenticationSource::Password(users(&mut at, read_files, files))),
         Kind::Jwt => jwt(&mut at, read_files, files),
-        Kind::Http => service(at, read_files, files, false).map(|service| AuthenticationSource::Http(Box::new(service))),
+        Kind::Http => {
+            service(at, files, false).map(|service| AuthenticationSource::Http(Box::new(service)))
+        }
     }
 }
 

@@ -53,7 +53,10 @@ impl std::str::FromStr for Template {
             let known = PLACEHOLDERS.iter().find(|(known, _)| *known == name);
             let Some((_, placeholder)) = known else {
                 let names: Vec<&str> = PLACEHOLDERS.iter().map(|(name, _)| *name).collect();
-                return Err(format!("has the unknown placeholder ${{{name}}}; known are {}", names.join(", ")));
+                return Err(format!(
+                    "has the unknown placeholder ${{{name}}}; known are {}",
+                    names.join(", ")
+                ));
             };
             if !before.is_empty() {
                 parts.push(Part::Text(before.to_owned()));
@@ -103,10 +106,17 @@ fn value(placeholder: Placeholder, login: &Login<'_>, operation: Option<&Operati
         Placeholder::ClientId => of(Some(login.client_id)),
         Placeholder::Username => of(login.username),
         Placeholder::Password => login.password.unwrap_or_default().to_vec(),
-        Placeholder::PeerHost => login.address.map(|address| address.to_string().into_bytes()).unwrap_or_default(),
+        Placeholder::PeerHost => login
+            .address
+            .map(|address| address.to_string().into_bytes())
+            .unwrap_or_default(),
         Placeholder::Action => of(operation.map(|operation| operation.action.name())),
         Placeholder::Topic => of(operation.map(|operation| operation.topic)),
-        Placeholder::Qos => operation.map(|operation| operation.qos.to_string().into_bytes()).unwrap_or_default(),
-        Placeholder::Retain => operation.map(|operation| operation.retain.to_string().into_bytes()).unwrap_or_default(),
+        Placeholder::Qos => operation
+            .map(|operation| operation.qos.to_string().into_bytes())
+            .unwrap_or_default(),
+        Placeholder::Retain => operation
+            .map(|operation| operation.retain.to_string().into_bytes())
+            .unwrap_or_default(),
     }
 }

@@ -143,7 +143,7 @@ impl Handshake {
         };
         let verdict = tokio::select! {
             verdict = shared.access.authenticate(opening.login()) => verdict,
-            () = gone(&self.client, &mut self.early) => {
+            () = gone(&mut self.client, &mut self.early) => {
                 self.give_up().await;
                 return false;
             }

@@ -12,13 +12,19 @@ const NOW: u64 = 1_000_000;
 /// A new key pair of the curve P-256: the private key in PEM, and the public one.
 fn key_pair() -> (EncodingKey, String) {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    (EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap(), pair.public_key_pem())
+    (
+        EncodingKey::from_ec_pem(pair.serialize_pem().as_bytes()).unwrap(),
+        pair.public_key_pem(),
+    )
 }
 
 fn rules(claims: &[(&str, &str)]) -> TokenRules {
     TokenRules {
         from: TokenField::Password,
-        claims: claims.iter().map(|(name, text)| ((*name).to_owned(), text.parse().unwrap())).collect(),
+        claims: claims
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), text.parse().unwrap()))
+            .collect(),
         acl_claim: "acl".to_owned(),
         disconnects_after_expiry: true,
     }
@@ -47,7 +53,10 @@ fn claims_and_times() {
     let rules = rules(&[("sub", "${username}"), ("client", "${clientid}"), ("version", "1")]);
     let claims = |more: Value| {
         let mut claims = json!({"sub": "alice", "client": "c1", "version": 1});
-        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        claims
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         claims
     };
     for (more, expected) in [
@@ -81,7 +90,12 @@ fn what_a_token_grants() {
     assert_eq!(granted.attributes, [("site".to_owned(), "hall 3".to_owned())]);
     let own = granted.own.unwrap();
     let client = own.rules.for_client(&login(&token).identity());
-    let operation = |action, topic| Operation { action, topic, qos: 0, retain: false };
+    let operation = |action, topic| Operation {
+        action,
+        topic,
+        qos: 0,
+        retain: false,
+    };
     let decide = |action, topic| own.rules.decide(&client, &operation(action, topic));
     assert_eq!(decide(Action::Publish, "a/c1"), Some(Permission::Allow));
     assert_eq!(decide(Action::Publish, "b/x"), None);
@@ -98,9 +112,17 @@ fn the_kind_of_the_key_decides_the_algorithm() {
     let check = |token: &str, keys: &[Key]| verify(token, keys, &rules(&[]), &login(token), NOW).map(drop);
     assert_eq!(check(&good, &public_only), Ok(()));
     // HMAC with the public key as the secret.
-    let swapped = encode(&Header::new(Algorithm::HS256), &json!({}), &EncodingKey::from_secret(public.as_bytes())).unwrap();
+    let swapped = encode(
+        &Header::new(Algorithm::HS256),
+        &json!({}),
+        &EncodingKey::from_secret(public.as_bytes()),
+    )
+    .unwrap();
     assert_eq!(check(&swapped, &public_only), Err(TokenError::UnknownKey));
-    assert_eq!(check(&good, &[secret_key(public.as_bytes())]), Err(TokenError::UnknownKey));
+    assert_eq!(
+        check(&good, &[secret_key(public.as_bytes())]),
+        Err(TokenError::UnknownKey)
+    );
     // No algorithm at all: {"alg":"none"} in several spellings, with and without a signature.
     let payload = good.split('.').nth(1).unwrap();
     for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJOb25lIn0", "eyJhbGciOiIifQ", "e30"] {
@@ -110,7 +132,10 @@ fn the_kind_of_the_key_decides_the_algorithm() {
         }
     }
     let (_, other) = key_pair();
-    assert_eq!(check(&good, &[public_key(other.as_bytes()).unwrap()]), Err(TokenError::Signature));
+    assert_eq!(
+        check(&good, &[public_key(other.as_bytes()).unwrap()]),
+        Err(TokenError::Signature)
+    );
     assert!(public_key(b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n").is_err());
 }
 

@@ -34,7 +34,9 @@ pub(super) fn jwt(
     };
     let is_base64 = at.boolean("secret_base64", false);
     let secret = |text: &str| match is_base64 {
-        true => STANDARD.decode(text.trim()).map_err(|_| "is not valid base64".to_owned()),
+        true => STANDARD
+            .decode(text.trim())
+            .map_err(|_| "is not valid base64".to_owned()),
         false => Ok(text.as_bytes().to_vec()),
     };
     let ways = ["secret", "secret_file", "public_key", "jwks_url"];
@@ -42,7 +44,9 @@ pub(super) fn jwt(
         let text = "needs one of secret, secret_file, public_key and jwks_url: the key of the tokens";
         at.problem(at.place().problem(text));
     }
-    let given = at.optional("secret", |setting| setting.parse(secret)).map(|(_, secret)| secret);
+    let given = at
+        .optional("secret", |setting| setting.parse(secret))
+        .map(|(_, secret)| secret);
     let place = at.given("secret_file").map(|setting| setting.place.clone());
     let of_file = file(at, "secret_file", read_files, files);
     let of_file = of_file.and_then(|text| match secret(text.trim_end_matches(['\n', '\r'])) {
@@ -53,7 +57,10 @@ pub(super) fn jwt(
         }
     });
     if let Some(secret) = given.or(of_file) {
-        return Some(AuthenticationSource::Jwt(Keys::Fixed([secret_key(&secret)].into()), rules));
+        return Some(AuthenticationSource::Jwt(
+            Keys::Fixed([secret_key(&secret)].into()),
+            rules,
+        ));
     }
     let place = at.given("public_key").map(|setting| setting.place.clone());
     let pem = file(at, "public_key", read_files, files);
@@ -74,12 +81,7 @@ pub(super) fn jwt(
 }
 
 /// `source = "http"`, or `[access.http]` (`is_access`).
-pub(super) fn service(
-    mut at: Section<'_>,
-    _: &mut Vec<PathBuf>,
-    files: &Files<'_>,
-    is_access: bool,
-) -> Option<Service> {
+pub(super) fn service(mut at: Section<'_>, files: &Files<'_>, is_access: bool) -> Option<Service> {
     let template = |text: &str| text.parse::<Template>();
     let target = at.text("url", None, |text| {
         url::check(text)?;
@@ -148,7 +150,10 @@ fn tls(at: &mut Section<'_>, files: &Files<'_>) -> Tls {
         ca: ca.as_ref().map(|(_, ca)| ca.clone()),
         ..Tls::default()
     };
-    if let (Some((place, _)), Err(problem)) = (ca, check_tls(&tls)) {
+    // Without authorities of its own, a check would load those of the platform.
+    if let Some((place, _)) = ca
+        && let Err(problem) = check_tls(&tls)
+    {
         at.problem(place.problem(problem));
     }
     tls
@@ -174,7 +179,9 @@ fn templates(at: &mut Section<'_>, key: &str) -> Vec<(String, Template)> {
     let place = at.place().below(key);
     let report = at.report();
     let template = |(name, text): (String, String)| {
-        let template = text.parse().map_err(|problem: String| place.below(&name).problem(problem));
+        let template = text
+            .parse()
+            .map_err(|problem: String| place.below(&name).problem(problem));
         Some((name, report.check(template)?))
     };
     texts(at, key).into_iter().filter_map(template).collect()

@@ -25,9 +25,9 @@ use ::rmqtt::types::{
 use super::handler::EventSource;
 use super::reason::drop_reason;
 use super::{oversize, peers, translate};
-use hookhost_contract::Completion;
 use hookhost_access::rules::{Action, Operation};
 use hookhost_access::{Decision, DenyAction};
+use hookhost_contract::Completion;
 use hookhost_event::{
     Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property, TopicFilter,
 };
