@@ -322,9 +322,7 @@ fn authentication_source(
     match kind {
         Kind::Password => Some(AuthenticationSource::Password(users(&mut at, read_files, files))),
         Kind::Jwt => jwt(&mut at, read_files, files),
-        Kind::Http => {
-            service(at, files, false).map(|service| AuthenticationSource::Http(Box::new(service)))
-        }
+        Kind::Http => service(at, files, false).map(|service| AuthenticationSource::Http(Box::new(service))),
     }
 }
 
