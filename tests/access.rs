@@ -416,7 +416,7 @@ async fn an_address_that_others_can_reach_needs_authentication() {
         (code, stdout, stderr)
     };
     let (code, _, stderr) = check("", "0.0.0.0:1883").await;
-    let expected = "error: flag: --listen: other machines can reach 0.0.0.0:1883, and every client would be accepted: add \
+    let expected = "error: --listen: other machines can reach 0.0.0.0:1883, and every client would be accepted: add \
                     [[authentication]], or set mqtt.allow_anonymous = true to accept clients without credentials";
     assert_eq!((code, stderr.trim_end()), (Some(2), expected));
     for (settings, listen, access) in [
@@ -449,11 +449,11 @@ async fn tokens_are_checked(settings: &str) {
     let source = "[[authentication]]\nsource = \"jwt\"\nsecret = \"a secret that only the issuer knows\"\n\
                   claims = { sub = \"${username}\" }\n";
     let host = host(&format!("{source}{settings}")).await;
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
     for version in VERSIONS {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         let claims = json!({"sub": "alice", "exp": now + 3600, "client_attrs": {"site": "hall 3"},
             "acl": {"pub": ["a/#"], "sub": ["b/#"]}});
         let good = token(&claims);
