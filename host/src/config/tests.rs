@@ -481,9 +481,16 @@ fn the_example_file_holds_every_key_with_its_default() {
         }
     }
     // Tables and lists of tables with names of the user's own.
-    let own = ["webhook.rule.", "destinations.", "[listener]."];
+    let own = [
+        "webhook.rule.",
+        "destinations.",
+        "[listener].",
+        "[authentication].",
+        "[access.rule].",
+        "access.http.",
+    ];
     written.retain(|key| !own.iter().any(|own| key.starts_with(own)));
-    written.extend(["webhook.rule", "listener"].map(str::to_owned));
+    written.extend(["webhook.rule", "listener", "authentication", "access.rule"].map(str::to_owned));
     let mut known = known;
     known.retain(|key| !key.starts_with("destinations."));
     known.sort();

@@ -94,10 +94,7 @@ fn refused(refusal: Refusal, source: &'static str) -> Verdict {
 
 /// Accepts a client, unless it may not publish its will.
 async fn accept(shared: &Arc<Shared>, login: Login<'_>, granted: Granted) -> Verdict {
-    let mut identity = login.identity();
-    if let Some(username) = &granted.username {
-        identity.username = Some(username.clone());
-    }
+    let identity = login.identity();
     let source = granted.source;
     let access = ClientAccess::new(Arc::clone(shared), identity, granted);
     if let Some((topic, qos, retain)) = login.will {

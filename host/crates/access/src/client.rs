@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::control::Shared;
 use crate::rules::{Action, ClientRules, Operation, Permission, RuleSet};
@@ -49,8 +49,6 @@ pub(crate) struct Granted {
     pub(crate) is_superuser: bool,
     /// Names and values for events.
     pub(crate) attributes: Vec<(String, String)>,
-    /// The user name, if it is not that of CONNECT.
-    pub(crate) username: Option<String>,
     /// The client's own rules, which come before all others.
     pub(crate) own: Option<OwnRules>,
     /// When the connection ends, in seconds since 1970.
@@ -142,14 +140,20 @@ impl ClientAccess {
         &self.0.granted.attributes
     }
 
-    /// The user name that authentication gave to the client in place of the one in CONNECT.
-    pub fn username(&self) -> Option<&str> {
-        self.0.granted.username.as_deref()
-    }
-
-    /// When the connection has to end, in seconds since 1970; `None`: never.
-    pub fn expires_at(&self) -> Option<u64> {
-        self.0.granted.expires_at
+    /// Waits until the connection has to end; forever if it has not.
+    pub async fn expired(&self) {
+        /// The clock may be set meanwhile, so it is read again after this.
+        const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+        let Some(expires_at) = self.0.granted.expires_at else {
+            return std::future::pending().await;
+        };
+        let end = UNIX_EPOCH.checked_add(Duration::from_secs(expires_at));
+        while let Some(Ok(left)) = end.map(|end| end.duration_since(SystemTime::now())) {
+            tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+        }
+        if end.is_none() {
+            std::future::pending().await
+        }
     }
 
     /// The broker has assigned a client id.

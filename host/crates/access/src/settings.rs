@@ -166,7 +166,7 @@ impl Settings {
             );
         }
         if let Some(at) = access.section_if_given("http") {
-            settings.service = service(at, &mut settings.files, files, true).map(Box::new);
+            settings.service = service(at, files, true).map(Box::new);
         }
         let has_rules = has_file || has_service || !settings.rules.is_empty();
         settings.order = order(&mut access);
@@ -322,9 +322,7 @@ fn authentication_source(
     match kind {
         Kind::Password => Some(AuthenticationSource::Password(users(&mut at, read_files, files))),
         Kind::Jwt => jwt(&mut at, read_files, files),
-        Kind::Http => {
-            service(at, read_files, files, false).map(|service| AuthenticationSource::Http(Box::new(service)))
-        }
+        Kind::Http => service(at, files, false).map(|service| AuthenticationSource::Http(Box::new(service))),
     }
 }
 

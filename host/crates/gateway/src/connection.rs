@@ -26,7 +26,7 @@ use super::sessions::ConnectionHandle;
 use super::shared::{ConnectionGuard, Shared};
 use super::stream::UpstreamStream;
 use super::wire::{self, NoPacket, read_packet};
-use hookhost_access::Verdict;
+use hookhost_access::{ClientAccess, Verdict};
 
 /// Bytes of the client that are held while it waits for CONNACK.
 const MAX_EARLY_BYTES: usize = 64 << 10;
@@ -63,13 +63,20 @@ pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
     if !handshake.authenticate().await {
         return;
     }
-    if let Some((relay, handle)) = handshake.finish(connect).await {
+    if let Some(Relayed { relay, handle, access }) = handshake.finish(connect).await {
         let stopping = shared.stopping.clone();
+        let expired = async move {
+            match access {
+                Some(access) => access.expired().await,
+                None => std::future::pending().await,
+            }
+        };
         relay
             .run(async move {
                 tokio::select! {
                     () = stopping.cancelled() => EndCause::Stopping,
                     () = handle.kick.notified() => EndCause::Kicked,
+                    () = expired => EndCause::Expired,
                 }
             })
             .await;
@@ -90,8 +97,14 @@ async fn read_connect(shared: &Shared, client: &mut ClientStream) -> Option<(Vec
     read.ok()
 }
 
-/// A client after CONNACK, and what an administrator ends it with.
-type Relayed = (Relay<SessionInspector, Box<dyn UpstreamStream>>, Arc<ConnectionHandle>);
+/// A client after CONNACK.
+struct Relayed {
+    relay: Relay<SessionInspector, Box<dyn UpstreamStream>>,
+    /// What an administrator ends it with.
+    handle: Arc<ConnectionHandle>,
+    /// What the host itself lets the client do.
+    access: Option<ClientAccess>,
+}
 
 /// A client that waits for CONNACK.
 struct Handshake {
@@ -304,10 +317,11 @@ impl Handshake {
             send: self.shared.limits.send_timeout,
             response: self.shared.settings.response_timeout,
         };
+        let access = session.as_ref().and_then(ClientSession::access).cloned();
         let inspector = SessionInspector::new(self.shared, session, self.emitter);
         let longest = inspector.longest();
         let relay = Relay::new(inspector, self.client, upstream, ahead, timeouts, longest);
-        (relay, handle)
+        Relayed { relay, handle, access }
     }
 
     /// The gateway itself refuses the client. `source`: what has decided.

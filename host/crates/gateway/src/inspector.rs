@@ -252,6 +252,7 @@ impl Inspector for SessionInspector {
             EndCause::UpstreamClosed | EndCause::UpstreamSilent => Some(128),
             EndCause::KeepAlive => Some(141),
             EndCause::Kicked => Some(152),
+            EndCause::Expired => Some(160),
             EndCause::Stopping => Some(139),
             EndCause::Protocol(code) => Some(code),
         };

@@ -33,6 +33,8 @@ pub enum EndCause {
     Protocol(u8),
     /// An administrator ended it.
     Kicked,
+    /// The client's credentials have expired.
+    Expired,
     /// The host stops.
     Stopping,
 }

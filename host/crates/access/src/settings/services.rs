@@ -81,12 +81,7 @@ pub(super) fn jwt(
 }
 
 /// `source = "http"`, or `[access.http]` (`is_access`).
-pub(super) fn service(
-    mut at: Section<'_>,
-    _: &mut Vec<PathBuf>,
-    files: &Files<'_>,
-    is_access: bool,
-) -> Option<Service> {
+pub(super) fn service(mut at: Section<'_>, files: &Files<'_>, is_access: bool) -> Option<Service> {
     let template = |text: &str| text.parse::<Template>();
     let target = at.text("url", None, |text| {
         url::check(text)?;
@@ -155,7 +150,10 @@ fn tls(at: &mut Section<'_>, files: &Files<'_>) -> Tls {
         ca: ca.as_ref().map(|(_, ca)| ca.clone()),
         ..Tls::default()
     };
-    if let (Some((place, _)), Err(problem)) = (ca, check_tls(&tls)) {
+    // Without authorities of its own, a check would load those of the platform.
+    if let Some((place, _)) = ca
+        && let Err(problem) = check_tls(&tls)
+    {
         at.problem(place.problem(problem));
     }
     tls

@@ -45,6 +45,10 @@ impl EventSource {
         };
         match self.access.authenticate(login).await {
             Verdict::Accepted(access) => {
+                if let Some(client) = self.clients.of(key) {
+                    // A client authenticates once.
+                    drop(client.access.set(access.clone()));
+                }
                 if info.username().is_some() {
                     self.authenticated(info, &access).await;
                 }

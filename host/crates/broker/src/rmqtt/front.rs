@@ -87,9 +87,13 @@ impl Front {
             permit: _permit,
         } = handshaken;
         // Boxed, so that the task of a connected client does not keep the space of its beginning.
-        if let Some((relay, _relayed)) = Box::pin(self.open(client, peer)).await {
+        if let Some((relay, relayed)) = Box::pin(self.open(client, peer)).await {
             drop(self);
-            relay.run(std::future::pending()).await;
+            let expired = async {
+                relayed.client.expired().await;
+                EndCause::Expired
+            };
+            relay.run(expired).await;
         }
     }
 
@@ -348,6 +352,10 @@ impl Inspector for FrontInspector {
                 self.client
                     .end_by_relay(end(EndReason::KeepAliveTimeout, Some(141), None));
                 Some(141)
+            }
+            EndCause::Expired => {
+                self.client.end_by_relay(end(EndReason::Expired, Some(160), None));
+                Some(160)
             }
             EndCause::TooSlow => {
                 self.client.end_by_relay(end(EndReason::TooSlow, None, None));

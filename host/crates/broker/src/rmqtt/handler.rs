@@ -126,7 +126,11 @@ impl EventSource {
 
     /// A client, as events show it.
     pub(super) fn client(&self, key: &ClientKey, protocol_version: u8) -> Client {
-        translate::client(key, self.peer(key).address, protocol_version)
+        let client = self.client_behind(key);
+        Client {
+            attributes: client.as_deref().map(RelayedClient::attributes).unwrap_or_default(),
+            ..translate::client(key, peer(key, client.as_deref()).address, protocol_version)
+        }
     }
 
     /// The key of a connection with the client's own address.
@@ -146,7 +150,10 @@ impl EventSource {
 
     /// A connection, as events show it.
     pub(super) fn connection(&self, info: &ConnectInfo) -> Connection {
-        translate::connection(info, &self.peer(info.id()), &self.limits)
+        let client = self.client_behind(info.id());
+        let mut connection = translate::connection(info, &peer(info.id(), client.as_deref()), &self.limits);
+        connection.client.attributes = client.as_deref().map(RelayedClient::attributes).unwrap_or_default();
+        connection
     }
 
     /// An event tells the answer to a CONNECT.

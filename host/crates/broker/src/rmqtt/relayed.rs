@@ -20,7 +20,8 @@ use tokio::time::timeout;
 
 use ::rmqtt::types::Id as ClientKey;
 use bytestring::ByteString;
-use hookhost_event::{End, EndReason};
+use hookhost_access::ClientAccess;
+use hookhost_event::{End, EndReason, Pairs};
 use hookhost_listener::{Kind, Peer};
 
 const SHARDS: usize = 64;
@@ -47,6 +48,8 @@ pub(super) struct RelayedClient {
     ended: Notify,
     /// The key of its messages.
     sender: OnceLock<ClientKey>,
+    /// What it may do, once it is authenticated.
+    pub(super) access: OnceLock<ClientAccess>,
 }
 
 impl std::fmt::Debug for RelayedClient {
@@ -66,7 +69,23 @@ impl RelayedClient {
             end: OnceLock::new(),
             ended: Notify::new(),
             sender: OnceLock::new(),
+            access: OnceLock::new(),
         }
+    }
+
+    /// Waits until the client's credentials expire.
+    pub(super) async fn expired(&self) {
+        match self.access.get() {
+            Some(access) => access.expired().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Names and values that authentication attached to the client.
+    pub(super) fn attributes(&self) -> Pairs {
+        let attributes = self.access.get().map(ClientAccess::attributes).unwrap_or_default();
+        let pair = |(name, value): &(String, String)| (name.as_str().into(), value.as_str().into());
+        attributes.iter().map(pair).collect()
     }
 
     /// The relay ends the connection for this reason; RMQTT sees only that the connection closes.

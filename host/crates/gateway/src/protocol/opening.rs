@@ -76,6 +76,9 @@ impl Opening {
 
     /// The host itself has accepted the client; the upstream may still refuse it.
     pub(crate) fn set_access(&mut self, access: ClientAccess) {
+        let attributes = access.attributes().iter();
+        let attributes = attributes.map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+        self.connection.client.attributes = attributes.collect();
         self.access = Some(access);
     }
 

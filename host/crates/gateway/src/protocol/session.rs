@@ -33,6 +33,7 @@ enum Phase {
 /// A connection after CONNACK.
 pub(crate) struct ClientSession {
     state: ConnectionState,
+    access: Option<ClientAccess>,
     /// The host's own rules; `None` if the client may do everything.
     gate: Option<Gate>,
     phase: Phase,
@@ -63,6 +64,7 @@ impl ClientSession {
     ) -> ClientSession {
         ClientSession {
             phase: Phase::Open,
+            access: access.clone(),
             gate: access
                 .filter(|access| !access.is_unrestricted())
                 .map(|access| Gate::new(access, answer.topic_alias_maximum)),
@@ -81,6 +83,7 @@ impl ClientSession {
     pub(super) fn refused(state: ConnectionState, keep_alive: u16) -> ClientSession {
         ClientSession {
             state,
+            access: None,
             gate: None,
             phase: Phase::Over,
             connected_at: None,
@@ -108,6 +111,11 @@ impl ClientSession {
     /// How the rest of the gateway reaches this connection.
     pub(crate) fn handle(&self) -> Arc<ConnectionHandle> {
         Arc::clone(&self.state.handle)
+    }
+
+    /// What the host itself lets the client do; `None` if CONNACK has refused it.
+    pub(crate) fn access(&self) -> Option<&ClientAccess> {
+        self.access.as_ref()
     }
 
     /// Whether the host's own rules are checked: then packets have to be handed to [`check`](ClientSession::check) first.
@@ -406,6 +414,7 @@ fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
         EndCause::Protocol(135) => (plain(E::NotAuthorized, Some(135), None), true),
         EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
         EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
+        EndCause::Expired => (plain(E::Expired, Some(160), None), true),
         EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),
         EndCause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),
     }
