@@ -305,6 +305,8 @@ async fn the_broker_says_how_it_is_doing() {
             "accepted": 2, "connections_refused": 0, "connections_refused_per_address": 0, "connection_rate_waits": 0,
             "accept_errors": 0, "handshakes_timed_out": 0, "proxy_headers_invalid": 0, "tls_handshakes_failed": 0,
             "websocket_upgrades_failed": 0, "not_mqtt": 0, "connects_timed_out": 0,
+            "sessions.queued_messages": 0, "sessions.queued_bytes": 0, "sessions.dropped_messages": 0,
+            "retained.messages": 0, "retained.bytes": 0, "retained.refused": 0,
         },
     });
     // DISCONNECT has no answer, so the host may need a moment.
