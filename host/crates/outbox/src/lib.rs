@@ -26,7 +26,11 @@ const FILE: &str = "outbox.redb";
 
 /// The entry that identifies the format of the file.
 const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("hookhost");
-const CONTENT: (&str, &str) = ("content", "outbox, version 1");
+const CONTENT: (&str, &str) = ("content", "outbox, version 2");
+
+/// The format before. The file is the same, and `hookhost-delivery` reads the records of both; a host that reads only this
+/// one must not open a file with records of the new one.
+const PREVIOUS: &str = "outbox, version 1";
 
 /// Limit of the page cache in memory.
 const CACHE_BYTES: usize = 32 << 20;
@@ -304,7 +308,7 @@ fn open(file: &Path, flush: Flush) -> Result<Database, StoreError> {
     }
 }
 
-/// Creates the tables of a new file. Returns the format of a file with another format.
+/// Creates the tables of a new file, and marks one of the previous format as a new one. Returns the format of a file with another format.
 fn prepare(database: &Database) -> Result<Option<String>, redb::Error> {
     let transaction = database.begin_write()?;
     {
@@ -313,6 +317,7 @@ fn prepare(database: &Database) -> Result<Option<String>, redb::Error> {
         let found = about.get(CONTENT.0)?.map(|found| found.value().to_owned());
         match found {
             Some(found) if found == CONTENT.1 => {}
+            Some(found) if found == PREVIOUS => drop(about.insert(CONTENT.0, CONTENT.1)?),
             Some(found) => return Ok(Some(found)),
             None if is_new => drop(about.insert(CONTENT.0, CONTENT.1)?),
             None => return Ok(Some("something else".to_owned())),

@@ -89,21 +89,34 @@ fn files_of_another_kind_or_version_are_refused_and_stay_as_they_are() {
         error.to_string()
     };
     refused(b"not a store at all, but long enough to look like one to a careless reader");
-    fs::remove_file(&file).unwrap();
-    let database = Database::create(&file).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction
-        .open_table(ABOUT)
-        .unwrap()
-        .insert(CONTENT.0, "outbox, version 2")
-        .unwrap();
-    transaction.commit().unwrap();
-    drop(database);
-    let error = Store::open(dir.path(), Flush::Always).err().unwrap().to_string();
+    let error = opened_as(&file, "outbox, version 3").err().unwrap().to_string();
     assert!(
-        error.contains("outbox, version 2") && error.contains("outbox, version 1"),
+        error.contains("outbox, version 3") && error.contains("outbox, version 2"),
         "{error}"
     );
+}
+
+/// Opens a store whose file says that it has this format.
+fn opened_as(file: &Path, format: &str) -> Result<Store, StoreError> {
+    if file.exists() {
+        fs::remove_file(file).unwrap();
+    }
+    let database = Database::create(file).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(ABOUT).unwrap().insert(CONTENT.0, format).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    Store::open(file.parent().unwrap(), Flush::Always)
+}
+
+#[test]
+fn a_file_of_the_previous_format_becomes_one_of_this() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(FILE);
+    drop(opened_as(&file, PREVIOUS).unwrap());
+    let database = Database::open(&file).unwrap();
+    let about = database.begin_read().unwrap().open_table(ABOUT).unwrap();
+    assert_eq!(about.get(CONTENT.0).unwrap().unwrap().value(), CONTENT.1);
 }
 
 #[test]
