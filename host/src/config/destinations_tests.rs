@@ -615,3 +615,102 @@ fn access_tokens() {
         assert_eq!(found, expected, "{keys}");
     }
 }
+
+#[test]
+fn breakers_and_rate_limits() {
+    let all = loaded(
+        r#"
+        [delivery]
+        rate_limit = 5
+        rate_burst = 7
+        breaker_pause = "2s"
+        [destinations.a]
+        urls = ["https://h/"]
+        breaker_failure_rate = 0.5
+        rate_limit = 2.5
+        [destinations.b]
+        urls = ["http://h/"]
+        breaker = false
+        rate_limit = 0
+        [destinations.c]
+        urls = ["http://g/"]
+        "#,
+        &[],
+    );
+    let limits: Vec<_> = all
+        .iter()
+        .map(|one| one.terms.rate_limit.map(|rate| (rate.per_second, rate.burst)))
+        .collect();
+    assert_eq!(limits, [Some((2.5, 3)), None, Some((5.0, 7))]);
+    let breakers: Vec<_> = all
+        .iter()
+        .map(|one| {
+            one.terms
+                .breaker
+                .map(|policy| (policy.failure_rate, policy.pause.as_secs()))
+        })
+        .collect();
+    assert_eq!(breakers, [Some((0.5, 2)), None, Some((0.9, 2))]);
+    for (keys, expected) in [
+        ("rate_limit = -1", "f:3: destinations.d.rate_limit: "),
+        (
+            "rate_limit = 0.0001",
+            "f:3: destinations.d.rate_limit: should be 0, or at least 0.001",
+        ),
+        ("rate_burst = 5", "f:3: destinations.d.rate_burst: needs `rate_limit`"),
+        (
+            "breaker_failure_rate = 2.0",
+            "f:3: destinations.d.breaker_failure_rate: ",
+        ),
+        (
+            "breaker_pause = \"1m\"",
+            "f:3: destinations.d.breaker_pause: should be at most as long as `breaker_max_pause`",
+        ),
+        ("breaker = \"often\"", "f:3: destinations.d.breaker: "),
+    ] {
+        let found = problems(&format!("[destinations.d]\nurls = [\"http://h/\"]\n{keys}\n"), &[]);
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{keys}: {found:?}");
+    }
+    for (keys, expected) in [
+        (
+            "file_max_bytes = \"5B\"",
+            "f:2: delivery.file_max_bytes: should be 0B, or at least 1KiB",
+        ),
+        (
+            "file_max_age = \"5ms\"",
+            "f:2: delivery.file_max_age: should be 0s, or at least 1s",
+        ),
+        ("file_keep = 0", "f:2: delivery.file_keep: "),
+        ("file_sync = \"sometimes\"", "f:2: delivery.file_sync: "),
+    ] {
+        let found = problems(&format!("[delivery]\n{keys}\n"), &[]);
+        assert!(found.iter().any(|line| line.starts_with(expected)), "{keys}: {found:?}");
+    }
+}
+
+#[test]
+fn batches_of_rules_are_checked_by_the_host() {
+    let rule = |batch: &str| format!("[webhook.rule]\nmessage_publish = [{{ action = \"a\", batch = {batch} }}]\n");
+    drop(loaded(
+        &rule("{ max_events = 10, max_bytes = \"2KiB\", max_delay = \"1s\", format = \"ndjson\" }"),
+        &[],
+    ));
+    for (batch, expected) in [
+        ("{ max_events = 0 }", "`max_events` of a batch should be 1 to 10000"),
+        (
+            "{ max_delay = \"2m\" }",
+            "`max_delay` of a batch should be a duration of 0ms to 60s, such as 20ms",
+        ),
+        (
+            "{ max_bytes = \"1B\" }",
+            "`max_bytes` of a batch should be a size of 1KiB to 64MiB, such as 1MiB",
+        ),
+        (
+            "{ format = \"xml\" }",
+            "`format` of a batch should be json_array, ndjson or cloudevents",
+        ),
+    ] {
+        let found = problems(&rule(batch), &[]);
+        assert!(found.iter().any(|line| line.contains(expected)), "{batch}: {found:?}");
+    }
+}

@@ -112,10 +112,15 @@ impl SenderState {
             let mut back = Vec::new();
             for mut job in lane.jobs.drain(..) {
                 let outcome = if expired(&job) { &Outcome::Expired } else { &outcome };
-                let is_refused = matches!(outcome, Outcome::Refused { .. });
-                if is_refused && !is_single {
-                    job.halvings = job.halvings.saturating_add(1);
-                    if self.is_final(&job, outcome) {
+                if let Outcome::Refused { status, .. } = outcome
+                    && !is_single
+                {
+                    let is_final = self.is_final(&job, outcome);
+                    // 429 and 503 say nothing about the events.
+                    if is_final || !matches!(status, 429 | 503) {
+                        job.halvings = job.halvings.saturating_add(1);
+                    }
+                    if is_final {
                         job.attempts.undo();
                         back.push(Item::Job(job));
                         continue;

@@ -19,7 +19,9 @@
 //! **Limits.**
 //!
 //! - Requests and bytes in the outbox: [`Settings::queue_requests`], [`Settings::queue_bytes`].
-//! - Concurrent requests per destination: [`Terms::concurrency_limit`].
+//! - Concurrent requests per destination: [`Terms::concurrency_limit`]. Below it, the number adapts (`concurrency.rs`).
+//! - Requests per second: [`Terms::rate_limit`].
+//! - Without a store, the part of the outbox that a destination may take while it is down: as much as is free.
 //! - Concurrent requests over all destinations: sixteen times that limit. No set of URLs can use up all sockets.
 //! - The time of one attempt and of all attempts.
 //! - The bytes read of a response, and the time for it after the status line.
@@ -38,8 +40,11 @@
 //!
 //! Requests whose host was chosen by a module reach public addresses only ([`Reach`], `guard.rs`).
 //!
-//! The crate follows redirects only if the policy says so, and uses no proxies of the environment. It never logs bodies
-//! or credentials.
+//! Requests may be sent together ([`Batching`]). A destination that does not work gets a probe now and then
+//! ([`BreakerPolicy`]).
+//!
+//! The crate follows redirects only if the policy says so, and uses proxies of the environment only if a setting says so.
+//! It never logs bodies or credentials.
 
 mod address;
 mod attempt;

@@ -1,8 +1,9 @@
-//! A sender thread: receives batches from its inbox, keeps the order of requests and makes the attempts.
+//! A sender thread: receives requests from its inbox and keeps their order.
 //!
-//! Each thread has its own single-threaded runtime, HTTP client and [`Queue`], without locks. One task receives batches
-//! and wakes up for retries. *Workers* make the attempts. Each worker is a task that sends one job after another and
-//! ends when the queue has no job ready. The limit of concurrent requests also limits the number of workers.
+//! Each thread has its own single-threaded runtime, HTTP client and [`Queue`], without locks. One task receives requests
+//! and wakes up for retries. *Workers* make the attempts (`worker.rs`). Each worker is a task that sends one job or batch
+//! after another and ends when the queue has nothing ready. The limit of concurrent requests also limits the number of
+//! workers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;

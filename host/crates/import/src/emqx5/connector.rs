@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use hookhost_settings::{Place, Report, Section, Setting, Table, Value, format_duration};
 
 use super::super::canonical::Tls;
-use super::super::checks::{self, switch};
+use super::super::checks;
 use super::super::{HOUR, MILLISECOND, Sources};
-use super::{item, named, options, tls};
+use super::{item, named, oauth2, options, tls};
 
 /// A connector of EMQX.
 #[derive(Debug, Clone)]
@@ -86,7 +86,9 @@ impl Connector {
             // The options of a bridge include those of an action.
             settings.extend(options::read(opts));
         }
-        oauth(fields);
+        if let Some(oauth2) = oauth2::read(fields) {
+            settings.insert("oauth2".to_owned(), oauth2);
+        }
         let secure = url
             .as_ref()
             .is_some_and(|(_, url)| url.to_ascii_lowercase().starts_with("https:"));
@@ -99,22 +101,6 @@ impl Connector {
             settings,
         })
     }
-}
-
-/// Without the token that EMQX would fetch, other requests would be sent.
-fn oauth(fields: &mut Section<'_>) {
-    let Some(mut oauth) = fields.section_if_given("oauth2") else {
-        return;
-    };
-    let report = oauth.report();
-    let enabled = oauth.take("enable").and_then(|setting| report.check(switch(&setting)));
-    // EMQX's default is `true`.
-    if enabled != Some(false) {
-        let text = "is not supported, and requests would go without a token: \
-                    let something else fetch tokens and name its file as bearer_file of a destination";
-        report.problem(oauth.place(), text);
-    }
-    drop(oauth.rest());
 }
 
 pub(super) fn read_headers(report: &Report, setting: Setting) -> Headers {

@@ -15,7 +15,7 @@
 //! | connector `url` + action `parameters.path` | `urls` of the rule |
 //! | `headers` of both; the action's win | with placeholders: `headers` of the rule; others: of the destination |
 //! | connector `ssl` | `tls` of the destination; not used unless `enable = true` and the URL is https |
-//! | connector `oauth2` | a mistake if it is enabled |
+//! | connector `oauth2` | `oauth2` of the destination, unless `enable = false` |
 //! | connector `connect_timeout`, `pool_size` | `connect_timeout`, `concurrency_limit` of the destination |
 //! | action `parameters.method`, `parameters.body` | `method`, `body` of the rule |
 //! | action `resource_opts.request_ttl` | `http_timeout` and `retry_max_elapsed_time` of the destination |
@@ -31,6 +31,7 @@
 
 mod action;
 mod connector;
+mod oauth2;
 mod options;
 mod republish;
 mod rule;

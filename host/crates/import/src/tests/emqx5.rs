@@ -94,6 +94,31 @@ fn emqx5_bridges() {
 }
 
 #[test]
+fn emqx5_connectors_keep_their_access_tokens() {
+    for (secret, expected) in [
+        ("s", json!({"client_secret": "s"})),
+        ("file:///run/secrets/s", json!({"client_secret_file": "/run/secrets/s"})),
+    ] {
+        let text = format!(
+            "connectors.http.c {{ url = \"https://h/\", oauth2 {{ token_endpoint = \"https://i/token\", client_id = me, \
+             client_secret = \"{secret}\", scope = hooks, timeout = 7s, ssl {{ enable = true }} }} }}\n\
+             actions.http.a {{ connector = c }}\n\
+             rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:a\"] }}\n"
+        );
+        let (settings, _) = settings("f", &text, &[]);
+        let mut oauth2 = json!({
+            "token_url": "https://i/token", "client_id": "me", "scope": "hooks", "client_auth": "body", "timeout": "7s",
+        });
+        oauth2
+            .as_object_mut()
+            .unwrap()
+            .extend(expected.as_object().unwrap().clone());
+        let destination = &settings["destinations.a"];
+        assert_eq!(destination["oauth2"], oauth2, "{settings}");
+    }
+}
+
+#[test]
 fn emqx5_by_variables_alone() {
     let (settings, warnings) = settings(
         "",
@@ -170,7 +195,9 @@ fn emqx5_mistakes_leave_out_their_items_and_come_all_at_once() {
         [
             "f:1: connectors.http.c.connect_timeout: needs a whole number before the unit",
             "f:1: connectors.http.c.url: `h:80` is not a URL of a web service: it has no scheme; http://h:80 is probably meant",
-            "f:2: connectors.http.d.oauth2: is not supported, and requests would go without a token: let something else fetch tokens and name its file as bearer_file of a destination",
+            "f:2: connectors.http.d.oauth2: needs client_id",
+            "f:2: connectors.http.d.oauth2: needs client_secret",
+            "f:2: connectors.http.d.oauth2: needs token_endpoint",
             "f:2: connectors.http.d: needs a url",
             "f:3: actions.http.a.connector: connector `cc` is not defined below connectors.http; the nearest known one is c",
             "f:3: actions.http.a.parameters.headers.a b: is not a valid name of a header: use letters, digits and '-'",

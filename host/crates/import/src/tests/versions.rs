@@ -125,14 +125,16 @@ fn what_one_webhook_cannot_have_leaves_out_this_one() {
              rule_engine.rules.s {{ sql = \"SELECT * FROM \\\"t\\\"\", actions = [\"http:b\"] }}\n"
         )
     };
-    let oauth = "is not supported, and requests would go without a token: let something else fetch tokens and name its file as \
-                 bearer_file of a destination";
+    let oauth = "token_endpoint = \"https://i/\", client_id = x, client_secret = y";
     for (text, left_out) in [
         (
-            other("oauth2 { enable = true, client_id = x }", ""),
-            format!("f:4: connectors.http.d.oauth2: {oauth}"),
+            other(&format!("oauth2 {{ {oauth}, client_secret = \"\" }}"), ""),
+            "f:4: connectors.http.d.oauth2: needs client_secret".to_owned(),
         ),
-        (other("oauth2 { client_id = x }", ""), format!("f:4: connectors.http.d.oauth2: {oauth}")),
+        (
+            other(&format!("oauth2 {{ enable = true, {oauth}, grant_type = password }}"), ""),
+            "f:4: connectors.http.d.oauth2.grant_type: should be client_credentials".to_owned(),
+        ),
         (
             other("ssl { enable = true, managed_certs { bundle_name = x } }", ""),
             "f:4: connectors.http.d.ssl.managed_certs: is not supported, because EMQX keeps these certificates in its own store: \
@@ -171,8 +173,9 @@ fn nothing_starts_if_no_rule_is_left() {
          rule_engine.rules.s { sql = \"SELECT * FROM t\", actions = [\"webhook:b\"] }\n",
         &[],
         &[
-            "f:1: bridges.webhook.b.oauth2: is not supported, and requests would go without a token: let something else fetch \
-           tokens and name its file as bearer_file of a destination",
+            "f:1: bridges.webhook.b.oauth2: needs token_endpoint",
+            "f:1: bridges.webhook.b.oauth2: needs client_id",
+            "f:1: bridges.webhook.b.oauth2: needs client_secret",
         ],
         &[
             "f:2: rule_engine.rules.s: sends nothing: none of its webhooks is enabled and without mistakes",
