@@ -132,6 +132,7 @@ fn limits(at: &mut Section<'_>, d: Limits) -> Limits {
             zero..=LONGEST,
         ),
         max_subscriptions: at.integer("max_subscriptions", d.max_subscriptions, 0..=100_000_000),
+        max_total_subscriptions: at.integer("max_total_subscriptions", d.max_total_subscriptions, 0..=100_000_000),
         limit_subscription: at.boolean("limit_subscription", d.limit_subscription),
         shared_subscription: at.boolean("shared_subscription", d.shared_subscription),
         shared_strategy: at.choice("shared_strategy", d.shared_strategy, &STRATEGIES),

@@ -5,7 +5,10 @@
 //!
 //! - a CONNACK that refuses without a hook becomes a `client-connack` event;
 //! - when RMQTT closes the connection of an MQTT 5 client, the relay sends DISCONNECT with the code that the hook names;
-//! - the relay ends a connection exactly when its keep alive is over.
+//! - the relay ends a connection exactly when its keep alive is over;
+//! - a PUBREC reaches RMQTT, and causes PUBREL, after the disk has it, so that a QoS 2 message is not sent again;
+//! - PUBREL says which QoS 2 publishes cannot come again;
+//! - an invalid filter of an MQTT 3 client is replaced by one that RMQTT refuses with 0x80 (see [`super::filters`]).
 //!
 //! From CONNACK on bytes pass unchanged; packets are only counted through by their lengths, so that a DISCONNECT never
 //! comes in the middle of another packet. An acknowledgement that has to wait would be taken out of
@@ -23,17 +26,22 @@ use tokio::time::timeout;
 
 use hookhost_event::{Client, Connack, Connection, Detail, End, EndReason, Hook};
 use hookhost_listener::{ClientStream, Handshaken, Peer};
-use hookhost_relay::frame::{self, Frame};
+use hookhost_relay::frame::{self, Frame, Piece};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
 use hookhost_relay::{Direction, EndCause, Farewell, Inspected, Inspector, ReadAhead, Relay, Side, Timeouts, linger};
+use hookhost_sessions::Commit;
 
+use super::filters::FilterRules;
 use super::handler::EventSource;
 use super::limits::Limits;
+use super::persistent::PersistentSession;
 use super::relayed::{Relayed, RelayedClient};
 
 /// The longest CONNACK of RMQTT.
 const MAX_CONNACK_BYTES: usize = 256 << 10;
+/// The longest packet that is looked into: acknowledgements and SUBSCRIBE.
+const MAX_INSPECTED_BYTES: usize = 4096;
 /// How long a refusal may take to the client.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often connecting is tried if another program uses the source address.
@@ -182,10 +190,14 @@ impl Front {
         keep_alive: Option<u16>,
         ahead: ReadAhead,
     ) -> Relay<FrontInspector, TcpStream> {
+        let session = self.source.persistent.get(&connect.client_id);
         let inspector = FrontInspector {
             client: Arc::clone(&relayed.client),
             version: connect.version,
             is_leaving: false,
+            session,
+            commit: None,
+            filters: FilterRules::new(&self.limits),
         };
         let timeouts = Timeouts {
             keep_alive: keep_alive.unwrap_or(connect.keep_alive),
@@ -194,8 +206,7 @@ impl Front {
             // RMQTT is in this process.
             response: Duration::ZERO,
         };
-        // Packets are not looked into, only counted through.
-        Relay::new(inspector, client, engine, ahead, timeouts, [0, 0])
+        Relay::new(inspector, client, engine, ahead, timeouts, [MAX_INSPECTED_BYTES, 0])
     }
 
     /// Answers a CONNECT that cannot be read, if its protocol and version can be.
@@ -315,19 +326,88 @@ pub(super) struct FrontInspector {
     client: Arc<RelayedClient>,
     version: u8,
     is_leaving: bool,
+    /// The client's session, if it outlives the connection.
+    session: Option<Arc<PersistentSession>>,
+    /// What has to be on the disk before RMQTT gets what the client has sent.
+    commit: Option<Commit>,
+    filters: FilterRules,
+}
+
+impl FrontInspector {
+    /// Tells the session what the client acknowledges.
+    fn acknowledgement(&mut self, kind: u8, body: &[u8]) {
+        let Some(session) = &self.session else { return };
+        let Some((id, rest)) = body.split_first_chunk() else {
+            return;
+        };
+        let packet_id = u16::from_be_bytes(*id);
+        // A code from 128 on refuses the message.
+        let is_refused = rest.first().is_some_and(|code| *code >= 128);
+        if kind == kind::PUBREC && !is_refused {
+            self.commit = session.received(packet_id).or(self.commit.take());
+        } else if kind == kind::PUBREL {
+            session.released(packet_id);
+        }
+    }
+}
+
+impl FrontInspector {
+    /// A SUBSCRIBE with filters that RMQTT refuses in place of invalid ones; `None` for any other packet. `length`: how
+    /// much of the packet is in this piece. What came before is on its way already.
+    fn refusable(&self, frame: Frame<'_>, length: usize) -> Option<Vec<u8>> {
+        if self.version == 5 || frame.kind() != kind::SUBSCRIBE {
+            return None;
+        }
+        let body = self.filters.replace_invalid(frame.body)?;
+        let is_whole = frame.packet().len() == length;
+        let first = frame.first;
+        is_whole.then(|| Frame { first, body: &body }.packet())
+    }
 }
 
 impl Inspector for FrontInspector {
     fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
         let mut input = piece;
-        while direction.framer.next(&mut input).is_some() {
+        let mut rewritten = Vec::new();
+        let mut copied = 0;
+        loop {
+            let start = piece.len() - input.len();
+            let Some(found) = direction.framer.next(&mut input) else {
+                break;
+            };
+            let end = piece.len() - input.len();
+            if let Piece::Packet(frame) = found
+                && from == Side::Client
+            {
+                self.acknowledgement(frame.kind(), frame.body);
+                if let Some(subscribe) = self.refusable(frame, end - start) {
+                    rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
+                    rewritten.extend_from_slice(&subscribe);
+                    copied = end;
+                }
+            }
             let first = direction.framer.head().first().copied().unwrap_or_default();
             let is_disconnect = Frame { first, body: &[] }.kind() == kind::DISCONNECT;
             self.is_leaving |= is_disconnect && from == Side::Client;
         }
+        let passes = copied == 0;
+        if !passes {
+            rewritten.extend_from_slice(piece.get(copied..).unwrap_or_default());
+            direction.out = rewritten;
+        }
         Inspected {
-            passes: true,
+            passes,
             has_ping: false,
+        }
+    }
+
+    fn is_clear(&self) -> bool {
+        self.commit.is_none()
+    }
+
+    async fn flush(&mut self) {
+        if let Some(commit) = self.commit.take() {
+            commit.finished().await;
         }
     }
 

@@ -379,7 +379,12 @@ impl Handler for ClientHandler {
             }
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let subscribe = queue_group::shared(subscribe, shared);
-                return (true, source.authorize_subscription(session, &subscribe).await);
+                let limited = match acc {
+                    Some(HookResult::SubscribeAclResult(limit)) if limit.failure() => Some(limit.ack_reason),
+                    _ => None,
+                };
+                let decided = source.authorize_subscription(session, &subscribe, limited);
+                return (true, decided.await);
             }
             Parameter::SessionSubscribed(session, subscribe) => {
                 let subscribe = queue_group::shared(subscribe, shared);

@@ -144,6 +144,8 @@ pub struct Limits {
     pub max_session_expiry_interval: Duration,
     /// Subscriptions of one client; 0: no limit. 0.
     pub max_subscriptions: usize,
+    /// Subscriptions of all clients; 0: no limit. 1,000,000.
+    pub max_total_subscriptions: usize,
     /// Whether `$limit/N/…` and `$exclusive/…` bound how many clients hold a filter. Off.
     pub limit_subscription: bool,
     /// Whether `$share/…` works. On.
@@ -205,6 +207,7 @@ impl Default for Limits {
             session_expiry_interval: Duration::from_secs(2 * 60 * 60),
             max_session_expiry_interval: Duration::ZERO,
             max_subscriptions: 0,
+            max_total_subscriptions: 1_000_000,
             limit_subscription: false,
             shared_subscription: true,
             shared_strategy: SharedStrategy::RoundRobin,
@@ -342,7 +345,8 @@ impl Limits {
             .max_session_expiry_interval(self.max_session_expiry_interval)
             .message_retry_interval(self.message_retry_interval)
             .message_expiry_interval(self.message_expiry_interval)
-            .max_subscriptions(self.max_subscriptions)
+            // See `super::subscription_limits`.
+            .max_subscriptions(0)
             .max_topic_aliases(self.max_topic_aliases)
             .limit_subscription(self.limit_subscription)
     }

@@ -5,7 +5,7 @@
 //! aborts the task of its listener and kicks its clients one by one. A second task cleans up what RMQTT leaves behind: sessions whose client disconnected
 //! while it was being accepted, and expired retained messages.
 //!
-//! - `limits` has the settings;
+//! - `limits` has the settings; `subscription_limits` refuses subscriptions beyond them;
 //! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
 //! - `front` is the relay, and `relayed` knows who stands behind each of its connections;
 //! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
@@ -18,6 +18,7 @@ mod authentication;
 mod backlog;
 mod client_entry;
 mod clients;
+mod filters;
 mod fitter;
 mod frequent;
 mod front;
@@ -32,6 +33,7 @@ mod reason;
 mod relayed;
 mod retained;
 mod sessions;
+mod subscription_limits;
 mod subscriptions;
 mod sweep;
 mod tag;
@@ -62,6 +64,7 @@ use self::peers::ClientTable;
 use self::persistent::PersistentSessions;
 use self::relayed::RelayedClients;
 use self::retained::RetainedStore;
+use self::subscription_limits::SubscriptionLimits;
 use self::translate::module_listener;
 use super::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, StartError};
 use hookhost_access::AccessControl;
@@ -87,6 +90,7 @@ pub(super) struct Broker {
     source: Option<Arc<EventSource>>,
     persistent: Arc<PersistentSessions>,
     retained: RetainedStore,
+    subscriptions: Arc<SubscriptionLimits>,
     doors: Doors,
     access: AccessControl,
     accepting: JoinHandle<()>,
@@ -147,6 +151,7 @@ impl Broker {
         ));
         *engine.extends.session_mgr_mut().await = Box::new(persistent::Manager(Arc::clone(&persistent)));
         persistent::register(&persistent, &engine).await;
+        let subscriptions = SubscriptionLimits::register(&engine, limits).await;
         let (listeners, listen) = match &bus {
             Some(_) => {
                 let listeners = Listeners::bind(&settings.listeners, &limits.sockets())?;
@@ -233,6 +238,7 @@ impl Broker {
             source,
             persistent,
             retained,
+            subscriptions,
             doors,
             access: settings.access.clone(),
             accepting,
@@ -369,6 +375,7 @@ impl Engine for Broker {
         let mut all = self.persistent.counters();
         all.extend(self.retained.counters());
         all.extend(self.access.counters().named());
+        all.push(("subscriptions.refused", self.subscriptions.refused()));
         match &self.doors {
             Doors::Front { listeners, front } => {
                 all.extend(listeners.counters());

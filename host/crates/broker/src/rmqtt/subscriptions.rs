@@ -37,12 +37,13 @@ impl EventSource {
         self.sessions.note_subscribe(&session.id.client_id, !was_subscribed);
     }
 
-    /// Decides about one filter, in the last hook before a subscription is in force, and emits the decision. Returns what
-    /// RMQTT has to do, if it is not to accept the filter.
+    /// Decides about one filter, in the last hook before a subscription is in force, and emits the decision. `limited` is
+    /// the code if a limit does not allow it. Returns what RMQTT has to do, if it is not to accept the filter.
     pub(super) async fn authorize_subscription(
         &self,
         session: &RmqttSession,
         subscribe: &Subscribe,
+        limited: Option<SubscribeAckReason>,
     ) -> Option<HookResult> {
         let filter = &subscribe.topic_filter;
         let operation = Operation {
@@ -53,16 +54,16 @@ impl EventSource {
         };
         let decision = self.decide(&session.id, &operation).await;
         self.authorized(&session.id, filter, &operation, decision).await;
-        let code = if decision.allowed {
-            subscribe.opts.qos_value()
+        let refused = if decision.allowed {
+            limited
         } else {
-            u8::from(SubscribeAckReason::NotAuthorized)
+            Some(SubscribeAckReason::NotAuthorized)
         };
+        let code = refused.map_or(subscribe.opts.qos_value(), u8::from);
         if !self.emitter.interested(Hook::ClientSubscribe, Some(filter)).is_empty() {
             self.subscription(Hook::ClientSubscribe, session, subscribe, code).await;
         }
-        let refusal = || SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized);
-        (!decision.allowed).then(|| HookResult::SubscribeAclResult(refusal()))
+        refused.map(|reason| HookResult::SubscribeAclResult(SubscribeAclResult::new_failure(reason)))
     }
 
     /// Whether a client may do something. A connection that is not known any more may do nothing, unless all may.

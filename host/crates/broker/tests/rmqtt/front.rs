@@ -202,3 +202,25 @@ async fn an_engine_has_several_listeners() {
         ("tcp:default", Some(host.address()))
     );
 }
+
+/// RMQTT itself would disconnect the client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_mqtt_3_client_gets_a_code_for_each_invalid_filter() {
+    let host = Host::start(Limits::default()).await;
+    let mut c = clean(4, "c").join(host.address()).await;
+    let filters = ["a", "$share/g", "a/#/b", "$exclusive/x", "b"];
+    let mut body = vec![0, 9];
+    for filter in filters {
+        body.extend(super::client::text(filter));
+        body.push(1);
+    }
+    // Between two other packets, in one piece.
+    let bytes = [vec![0xc0, 0], packet(0x82, &body), vec![0xc0, 0]].concat();
+    c.write(&bytes).await;
+    assert_eq!(c.read().await.0, 0xd0);
+    assert_eq!(c.read().await, (0x90, vec![0, 9, 1, 0x80, 0x80, 0x80, 1]));
+    assert_eq!(c.read().await.0, 0xd0);
+    let mut p = clean(5, "p").join(host.address()).await;
+    p.publish("b", "x", 1, false).await;
+    assert_eq!(c.receive().await.payload, "x");
+}

@@ -350,3 +350,26 @@ async fn a_second_host_is_refused_on_the_same_folder() {
     let refused = start(&settings, None).await.err().unwrap();
     assert!(refused.to_string().contains("in use by another hookhost"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_beyond_a_limit_are_refused_with_the_code_for_it() {
+    let limits = Limits {
+        max_subscriptions: 2,
+        max_total_subscriptions: 3,
+        ..Limits::default()
+    };
+    let host = Host::start(limits).await;
+    let mut first = clean(5, "first").join(host.address()).await;
+    for (filter, code) in [("a", 1), ("b", 1), ("c", 151), ("a", 1)] {
+        assert_eq!(first.subscribe(filter, 1).await, code, "{filter}");
+    }
+    host.sees("client.subscribe first c q1 151 new").await;
+    let mut second = clean(4, "second").join(host.address()).await;
+    for (filter, code) in [("a", 1), ("b", 128)] {
+        assert_eq!(second.subscribe(filter, 1).await, code, "{filter}");
+    }
+    first.unsubscribe("b").await;
+    assert_eq!(second.subscribe("b", 1).await, 1);
+    let counters = host.running.state().await.counters;
+    assert!(counters.contains(&("subscriptions.refused", 2)), "{counters:?}");
+}

@@ -1,8 +1,8 @@
 //! The QoS 2 messages that a client has published last, so that a repetition after a reconnect is not delivered again.
 //!
-//! On one connection RMQTT recognises a repetition itself, but it forgets the ids when the connection ends, and it does
-//! not say which ids the client has released. So a publish counts as a repetition if it has the flag DUP and the id and
-//! the content of one that came on an earlier connection. RMQTT allows 128 incomplete publishes at a time or more
+//! On one connection RMQTT recognises a repetition itself, but it forgets the ids when the connection ends. A publish
+//! counts as a repetition if it has the flag DUP and the id and the content of one that came on an earlier connection and
+//! that the client has not released since. The relay sees PUBREL. RMQTT allows 128 incomplete publishes at a time or more
 //! (`max_inflight`), so more than that need not be kept.
 
 use std::collections::VecDeque;
@@ -49,6 +49,13 @@ impl ReceivedPublishes {
         })
     }
 
+    /// The client has released a packet id; returns whether it was known.
+    pub(super) fn release(&mut self, packet_id: u16) -> bool {
+        let before = self.list.len();
+        self.list.retain(|known| known.packet_id != packet_id);
+        self.list.len() < before
+    }
+
     /// Notes a publish. Returns the packet id that is forgotten for it.
     pub(super) fn note(&mut self, packet_id: u16, fingerprint: u64, connection: u64) -> Option<u16> {
         self.list.retain(|known| known.packet_id != packet_id);
@@ -84,5 +91,8 @@ mod tests {
         );
         assert_eq!(publishes.note(8, 3, 2), None);
         assert_eq!(publishes.note(9, 4, 2), Some(7));
+        assert!(publishes.is_repeated(8, 3, 3));
+        assert!(publishes.release(8) && !publishes.release(8));
+        assert!(!publishes.is_repeated(8, 3, 3));
     }
 }

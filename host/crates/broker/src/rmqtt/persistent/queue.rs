@@ -8,7 +8,7 @@
 //! QoS 2 messages get their packet ids here, from [`FIRST_EXACT_ID`] on, so that the id can be on the disk before the
 //! message is sent. The engine numbers QoS 1 messages below that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hookhost_sessions::DeliveryState;
 
@@ -44,7 +44,8 @@ pub(super) struct DeliveryQueue<M> {
     handed_over: usize,
     bytes: usize,
     next_exact_id: u16,
-    exact_ids: BTreeSet<u16>,
+    /// The QoS 2 messages by packet id.
+    exact_ids: BTreeMap<u16, u64>,
 }
 
 impl<M> Default for DeliveryQueue<M> {
@@ -56,7 +57,7 @@ impl<M> Default for DeliveryQueue<M> {
             handed_over: 0,
             bytes: 0,
             next_exact_id: FIRST_EXACT_ID,
-            exact_ids: BTreeSet::new(),
+            exact_ids: BTreeMap::new(),
         }
     }
 }
@@ -88,7 +89,7 @@ impl<M> DeliveryQueue<M> {
     pub(super) fn push(&mut self, is_exact: bool, bytes: usize, message: M) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let packet_id = is_exact.then(|| self.exact_id());
+        let packet_id = is_exact.then(|| self.exact_id(sequence));
         self.bytes += bytes;
         let queued = Queued {
             is_exact,
@@ -116,7 +117,7 @@ impl<M> DeliveryQueue<M> {
         self.next_sequence = self.next_sequence.max(sequence + 1);
         self.bytes += bytes;
         if let Some(id) = packet_id.filter(|_| is_exact) {
-            self.exact_ids.insert(id);
+            self.exact_ids.insert(id, sequence);
             self.next_exact_id = following(id);
         }
         let queued = Queued {
@@ -131,11 +132,12 @@ impl<M> DeliveryQueue<M> {
         self.messages.insert(sequence, queued);
     }
 
-    fn exact_id(&mut self) -> u16 {
+    fn exact_id(&mut self, sequence: u64) -> u16 {
         let mut id = self.next_exact_id;
-        while !self.exact_ids.insert(id) {
+        while self.exact_ids.contains_key(&id) {
             id = following(id);
         }
+        self.exact_ids.insert(id, sequence);
         self.next_exact_id = following(id);
         id
     }
@@ -188,6 +190,13 @@ impl<M> DeliveryQueue<M> {
     /// A message of the queue.
     pub(super) fn get(&self, sequence: u64) -> Option<&Queued<M>> {
         self.messages.get(&sequence)
+    }
+
+    /// The QoS 2 message with this packet id, if it was sent and the client has not received it yet in the sense of QoS 2.
+    pub(super) fn sent_with(&self, packet_id: u16) -> Option<u64> {
+        let sequence = *self.exact_ids.get(&packet_id)?;
+        let queued = self.messages.get(&sequence)?;
+        (queued.state == DeliveryState::Sent).then_some(sequence)
     }
 
     /// Notes that a message was sent, and whether the client has received it in the sense of QoS 2.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn push(queue: &mut DeliveryQueue<u32>, message: u32) -> u64 {
@@ -48,7 +50,11 @@ fn a_new_connection_gets_everything_again_and_knows_what_was_sent() {
     let sequences: Vec<u64> = (1..=4).map(|n| push(&mut queue, n)).collect();
     assert_eq!(handed(&mut queue, 3), [1, 2, 3]);
     queue.note_sent(sequences[0], 7, false);
+    assert_eq!(queue.sent_with(FIRST_EXACT_ID), None, "not sent");
+    queue.note_sent(sequences[1], FIRST_EXACT_ID, false);
+    assert_eq!(queue.sent_with(FIRST_EXACT_ID), Some(sequences[1]));
     queue.note_sent(sequences[1], FIRST_EXACT_ID, true);
+    assert_eq!(queue.sent_with(FIRST_EXACT_ID), None, "received");
     // Received stays received.
     queue.note_sent(sequences[1], FIRST_EXACT_ID, false);
     queue.take_back_all();

@@ -375,6 +375,28 @@ impl PersistentSession {
         Some(was_sent)
     }
 
+    /// The client has sent PUBREC. The returned commit has to be finished before PUBREL is sent: then the message is never
+    /// sent again.
+    pub(in crate::rmqtt) fn received(&self, packet_id: u16) -> Option<Commit> {
+        let store = self.shared.store.as_ref()?;
+        let mut changes = Changes::default();
+        let mut state = self.lock();
+        let sequence = state.queue.sent_with(packet_id)?;
+        state.queue.note_sent(sequence, packet_id, true);
+        self.update(sequence, state.queue.get(sequence)?, &mut changes);
+        Some(store.submit(changes))
+    }
+
+    /// The client has sent PUBREL: it may use the packet id for another message.
+    pub(in crate::rmqtt) fn released(&self, packet_id: u16) {
+        let mut changes = Changes::default();
+        let mut state = self.lock();
+        if state.publishes.release(packet_id) {
+            changes.forget_publish(self.number, packet_id);
+        }
+        self.shared.submit(changes);
+    }
+
     /// The client has acknowledged a message.
     pub(super) fn acknowledged(&self, sequence: u64) {
         self.remove(sequence);
