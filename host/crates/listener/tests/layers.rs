@@ -1,6 +1,8 @@
 //! Listeners with real sockets: each kind of client gets in with what is known of it, and those that are silent, slow or
 //! wrong hold up nobody.
 
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing)]
+
 mod common;
 
 use std::time::{Duration, Instant};
