@@ -217,7 +217,7 @@ fn text(letter: &DeadLetter) -> String {
         "module {module}, generation {generation}; destination {destination}"
     ));
     let known = letter.attempts.as_deref().unwrap_or_default();
-    lines.push(format!("{} attempts", letter.attempt_count));
+    lines.push(format!("attempts: {}", letter.attempt_count));
     for attempt in known {
         let (at, time, outcome) = (&attempt.at, attempt.duration_ms, &attempt.outcome);
         lines.push(format!("  {at} {time} ms: {outcome}"));
