@@ -25,7 +25,7 @@ fn config(data: &Path, urls: &[String], rest: &str) -> String {
     format!(
         "[data]\ndir = {data:?}\n\
          [delivery]\nretry_initial_interval = \"10ms\"\nretry_max_interval = \"100ms\"\nretry_max_elapsed_time = \"1h\"\n\
-         http_timeout = \"500ms\"\nqueue_requests = 200\n{rest}\n\
+         http_timeout = \"500ms\"\nbreaker_pause = \"50ms\"\nbreaker_max_pause = \"200ms\"\nqueue_requests = 200\n{rest}\n\
          [webhook]\nurls = {urls:?}\n[webhook.rule]\nmessage_publish = [\n\
          {{ action = \"durable\", topics = [\"d/#\"], acknowledge = \"durable\" }},\n\
          {{ action = \"plain\", topics = [\"p/#\"] }},\n]\n"

@@ -14,6 +14,7 @@ async fn host(sink: &Sink, hooks: &str, data: Option<&std::path::Path>) -> Host 
     let data = data.map_or(String::new(), |data| format!("[data]\ndir = {data:?}\n"));
     let config = format!(
         "{data}[hooks]\nqueue_events = 50\n{hooks}\n[delivery]\nqueue_requests = 50\nretry_max_elapsed_time = \"1h\"\n\
+         breaker_pause = \"50ms\"\nbreaker_max_pause = \"200ms\"\n\
          [webhook]\nurls = [{:?}]\n[webhook.rule]\nmessage_publish = [{{ action = \"a\" }}]\n",
         sink.url("/hook")
     );

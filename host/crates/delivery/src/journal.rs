@@ -300,10 +300,14 @@ impl Journal {
             let is_last = pending.is_closed;
             let put = Arc::new(std::mem::take(&mut pending.put));
             let tickets = std::mem::take(&mut pending.tickets);
-            let removed = std::mem::take(&mut pending.removed);
+            let mut removed = std::mem::take(&mut pending.removed);
             pending.writing = Arc::clone(&put);
             pending.started += 1;
             drop(pending);
+            // On a full disk, removing alone may succeed and makes room.
+            if failures > 0 && !removed.is_empty() && self.store.write(&BTreeMap::new(), &removed).is_ok() {
+                removed.clear();
+            }
             match self.store.write(&put, &removed) {
                 Ok(()) => {
                     if failures > 0 {
