@@ -153,13 +153,17 @@ mod tests {
             cache.decide(&publish(&number.to_string(), "t"), 0);
         }
         assert!(cache.connections.len() <= MAX_CONNECTIONS);
-        cache.decide(&publish("last", "t"), MAX_AGE_MS - 1);
-        for number in 0..MAX_CONNECTIONS {
-            cache.decide(&publish(&number.to_string(), "t"), MAX_AGE_MS);
+    }
+
+    #[test]
+    fn old_decisions_make_way() {
+        let mut cache = DecisionCache::default();
+        for number in 1..MAX_CONNECTIONS {
+            cache.decide(&publish(&number.to_string(), "t"), 0);
         }
-        assert!(
-            cache.decide(&publish("last", "t"), MAX_AGE_MS),
-            "only old decisions make way"
-        );
+        cache.decide(&publish("late", "t"), MAX_AGE_MS - 1);
+        cache.decide(&publish("new", "t"), MAX_AGE_MS);
+        assert_eq!(cache.connections.len(), 2);
+        assert!(cache.decide(&publish("late", "t"), MAX_AGE_MS));
     }
 }

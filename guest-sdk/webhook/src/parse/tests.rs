@@ -111,6 +111,7 @@ fn acknowledge_is_a_word_and_for_publishes() {
     refused(
         json!({
             "urls": ["stdout:"],
+            "format": "emqx4",
             "rule": {
                 "message_publish": [{"acknowledge": "later"}, {"acknowledge": 1}, {"acknowledge": "durable"}],
                 "client_connected": [{"acknowledge": "durable"}],
@@ -126,7 +127,12 @@ fn acknowledge_is_a_word_and_for_publishes() {
         json!({"acknowledge": "x"}),
         &["acknowledge: should be \"immediately\" or \"durable\", not \"x\""],
     );
-    let for_all = json!({"urls": ["stdout:"], "acknowledge": "durable", "rule": {"client_connected": [{}]}});
+    let for_all = json!({
+        "urls": ["stdout:"],
+        "format": "emqx4",
+        "acknowledge": "durable",
+        "rule": {"client_connected": [{}]},
+    });
     rules(for_all);
 }
 
