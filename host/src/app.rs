@@ -16,8 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::{Config, Loaded, Problem, Refused};
+use crate::logging::LogControl;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
+use crate::status::StatusReader;
 use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
@@ -35,13 +37,13 @@ const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 
 /// Serves until SIGTERM or SIGINT, then stops within the configured grace period.
 ///
-/// With `record`, the host records events into a file. `loaded` comes from `origin`, which is loaded again when its
-/// files change.
+/// With `record`, the host records events into a file. `log` controls its log. `loaded` comes from `origin`, which is
+/// loaded again when its files change.
 ///
 /// # Errors
 ///
 /// The host cannot start: an address is in use, or the built-in module rejects its configuration.
-pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
+pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log: LogControl) -> anyhow::Result<()> {
     raise_file_limit();
     try_addresses(&loaded.config)?;
     let configuration = Configuration::new(origin, &loaded);
@@ -80,8 +82,12 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         modules: handle.clone(),
         monitor: delivery.monitor(),
         letters: delivery.dead_letters(),
+        reload: reload.handle(),
+        status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone()),
+        clients,
+        log,
     };
-    let admin = admin::start(&config.admin, running, reload.handle(), clients)?;
+    let admin = admin::start(&config.admin, running)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)
         .thread_name("broker")
@@ -203,7 +209,7 @@ async fn serve(
             _ = hangup.recv() => {
                 let reload = reload.clone();
                 // Compiling may take seconds; the shutdown does not wait for it.
-                tokio::task::spawn_blocking(move || log(&reload.rescan()));
+                tokio::task::spawn_blocking(move || log_rescan(&reload.rescan()));
             }
         }
     };
@@ -223,7 +229,7 @@ fn is_printing(modules: &modules::Handle) -> bool {
 }
 
 /// Logs the result of a rescan of the modules folder. The reasons why modules were not loaded are logged already.
-fn log(rescan: &reload::Rescan) {
+fn log_rescan(rescan: &reload::Rescan) {
     let Some(folder) = &rescan.folder else {
         return info!("there is no modules folder to rescan; --modules DIR sets one");
     };

@@ -7,6 +7,7 @@ mod clients;
 mod dead_letters;
 mod destinations;
 mod host;
+mod log;
 mod module;
 mod modules;
 mod quarantine;
@@ -20,11 +21,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Problem;
+use crate::version;
 use clients::ClientsArguments;
 use dead_letters::DeadLettersArguments;
 use destinations::DestinationsArguments;
 use hookhost_wasm as wasm;
 use host::{HostArguments, RunArguments};
+use log::LogArguments;
 use module::ModuleCommand;
 use modules::ModulesArguments;
 use quarantine::QuarantineArguments;
@@ -37,7 +40,7 @@ use webhook::WebhookCommand;
 /// Without a command hookhost runs the host. Settings come from flags, the environment and a configuration file;
 /// hookhost.example.toml lists them all.
 #[derive(Debug, Parser)]
-#[command(name = "hookhost", version, args_conflicts_with_subcommands = true, after_help = host::ENVIRONMENT)]
+#[command(name = "hookhost", version = version::LONG, args_conflicts_with_subcommands = true, after_help = host::ENVIRONMENT)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -60,7 +63,7 @@ enum Command {
     Module(ModuleCommand),
     /// Show the modules of a running host, or reload them
     Modules(ModulesArguments),
-    /// Disconnect MQTT clients of a running host
+    /// Show or disconnect MQTT clients of a running host
     Clients(ClientsArguments),
     /// Show, replay or drop events that modules of a running host could not handle
     Quarantine(QuarantineArguments),
@@ -71,6 +74,8 @@ enum Command {
     /// Add, remove and list the users of a password file
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Show which lines a running host logs, or select others
+    Log(LogArguments),
     /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -108,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
         Command::Destinations(arguments) => destinations::destinations(&arguments),
         Command::Users(command) => finish(users::users(command)),
+        Command::Log(arguments) => log::log(&arguments),
         Command::Webhook(command) => webhook::run(command),
         Command::CompileCode { metered } => wasm::compile_standard_input(metered),
     }

@@ -49,6 +49,17 @@ pub struct Dead {
 }
 
 impl Dead {
+    /// All counters with the names of their fields.
+    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
+        [
+            ("refused", self.refused),
+            ("gave_up", self.gave_up),
+            ("expired", self.expired),
+            ("invalid", self.invalid),
+            ("barred", self.barred),
+        ]
+    }
+
     /// Returns the number for all reasons.
     pub fn total(&self) -> u64 {
         let Dead {
@@ -75,6 +86,11 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    /// All counters with the names of their fields.
+    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+        [("full", self.full), ("damaged", self.damaged), ("closed", self.closed)]
+    }
+
     /// Returns the number for all reasons.
     pub fn total(&self) -> u64 {
         let Dropped { full, damaged, closed } = self;

@@ -394,6 +394,13 @@ impl Monitor {
     pub fn destinations(&self) -> Vec<DestinationState> {
         self.counts.destinations()
     }
+
+    /// Returns whether the outbox takes new requests: the requests of the previous process are restored, and no sender
+    /// thread has ended. It also does so while it is full.
+    pub fn is_accepting(&self) -> bool {
+        let is_restored = self.on_disk.as_ref().is_none_or(|on_disk| on_disk.is_restored());
+        is_restored && !self.window.is_closed()
+    }
 }
 
 impl Drop for Delivery {
