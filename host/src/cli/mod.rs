@@ -10,7 +10,9 @@ mod host;
 mod log;
 mod module;
 mod modules;
+mod package;
 mod quarantine;
+mod ready;
 mod sink;
 mod summary;
 mod users;
@@ -18,7 +20,7 @@ mod webhook;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Problem;
 use crate::version;
@@ -30,7 +32,9 @@ use host::{HostArguments, RunArguments};
 use log::LogArguments;
 use module::ModuleCommand;
 use modules::ModulesArguments;
+use package::{CompletionsArguments, ManArguments};
 use quarantine::QuarantineArguments;
+use ready::ReadyArguments;
 use sink::SinkArguments;
 use users::UsersCommand;
 use webhook::WebhookCommand;
@@ -74,11 +78,17 @@ enum Command {
     /// Add, remove and list the users of a password file
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Report whether a running host is ready; exits with 1 if it is not
+    Ready(ReadyArguments),
     /// Show which lines a running host logs, or select others
     Log(LogArguments),
     /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Write manual pages into a folder
+    Man(ManArguments),
     /// Compile a component from standard input to machine code on standard output; hookhost starts itself with this
     #[command(hide = true, name = wasm::COMPILE_COMMAND)]
     CompileCode {
@@ -113,6 +123,9 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
         Command::Destinations(arguments) => destinations::destinations(&arguments),
         Command::Users(command) => finish(users::users(command)),
+        Command::Ready(arguments) => ready::ready(&arguments),
+        Command::Completions(arguments) => package::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => package::man(&arguments, Cli::command()),
         Command::Log(arguments) => log::log(&arguments),
         Command::Webhook(command) => webhook::run(command),
         Command::CompileCode { metered } => wasm::compile_standard_input(metered),
@@ -138,8 +151,6 @@ fn finish(ended: anyhow::Result<()>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::Flags;
 
