@@ -232,18 +232,29 @@ fn delivery(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
     let help = "Requests that the outbox accepted: delivered, dead, dropped and waiting ones together";
     out.counter("outbox_accepted_requests", help)
         .count(&[], counters.accepted)?;
-    out.gauge("outbox_requests", "Requests that wait for delivery or are being sent", None)
-        .int(&[], int(counters.queued_requests))?;
+    out.gauge(
+        "outbox_requests",
+        "Requests that wait for delivery or are being sent",
+        None,
+    )
+    .int(&[], int(counters.queued_requests))?;
     out.gauge("outbox", "Bytes of these requests", Some(&Unit::Bytes))
         .int(&[], int(counters.queued_bytes))?;
-    let oldest = status.destinations.iter().filter_map(|destination| destination.oldest).min();
+    let oldest = status
+        .destinations
+        .iter()
+        .filter_map(|destination| destination.oldest)
+        .min();
     let help = "Age of the oldest event with a request that waits; 0 if none waits";
     out.gauge("outbox_age", help, Some(&Unit::Seconds))
         .float(&[], oldest.map_or(0.0, |oldest| age(oldest, status.at)))?;
     out.counter("delivered_requests", "Requests that their receivers accepted")
         .count(&[], counters.delivered)?;
-    out.counter("retried_attempts", "Failed attempts that are followed by another attempt")
-        .count(&[], counters.retried)?;
+    out.counter(
+        "retried_attempts",
+        "Failed attempts that are followed by another attempt",
+    )
+    .count(&[], counters.retried)?;
     let mut samples = out.counter("dead_requests", "Requests that became dead letters, by reason");
     for (reason, count) in counters.dead.by_reason() {
         samples.count(&[("reason", reason)], count)?;
@@ -263,7 +274,11 @@ fn destinations(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
             ([("destination", name), ("url", &*state.url)], state)
         })
     };
-    let mut samples = out.gauge("destination_requests", "Requests that wait for a destination or are being sent", None);
+    let mut samples = out.gauge(
+        "destination_requests",
+        "Requests that wait for a destination or are being sent",
+        None,
+    );
     for (labels, state) in all() {
         samples.int(&labels, int(state.counters.queued_requests))?;
     }
@@ -281,7 +296,10 @@ fn destinations(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
     for (labels, state) in all() {
         samples.count(&labels, state.counters.retried)?;
     }
-    let mut samples = out.counter("destination_dead_requests", "Requests to a destination that became dead letters");
+    let mut samples = out.counter(
+        "destination_dead_requests",
+        "Requests to a destination that became dead letters",
+    );
     for (labels, state) in all() {
         samples.count(&labels, state.counters.dead.total())?;
     }
