@@ -403,3 +403,71 @@ async fn the_log_filter_changes_while_the_host_runs() {
     let reloads = host.log().lines().iter().filter(|line| wanted(line)).count();
     assert_eq!(reloads, 1, "the first one was not logged");
 }
+
+#[tokio::test]
+async fn deliveries_are_listed_and_followed() {
+    let sink = Sink::start().await;
+    sink.answer(|request, _| match request.json()["payload"].as_str() {
+        Some("refused") => SinkAnswer::Status(422),
+        _ => SinkAnswer::Status(200),
+    });
+    let host = probe(&sink, "").await;
+    let mut tap = host::command(host.dir());
+    tap.args(["tap", "--json", "--client", "c", "--topic", "t/+"]);
+    tap.env("HOOKHOST_ADMIN", host.admin.unwrap().to_string());
+    let tap = Process::start(tap);
+    let mut other = Client::connect(host.address, V, "other").await;
+    let mut client = Client::connect(host.address, V, "c").await;
+    other.publish("t/1", 1, "refused").await;
+    // The first publishes may come before the tap follows.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while tap.stdout.lines().is_empty() {
+        other.publish("t/1", 1, "x").await;
+        client.publish("t/1", 1, "x").await;
+        assert!(tokio::time::Instant::now() < deadline, "nothing is followed");
+    }
+    client.publish("t/1", 1, "fail").await;
+    let failed = |line: &str| line.contains("\"failed\"");
+    let line = tap.stdout.wait("the failure", PATIENCE, failed).await;
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["kind"], "outcome");
+    assert_eq!((&line["module"], &line["topic"]), (&json!("webhook"), &json!("t/1")));
+    let lines: Vec<Value> = tap
+        .stdout
+        .lines()
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.iter().all(|line| line["client"] == "c"), "{lines:#?}");
+    let attempts = lines.iter().filter(|line| line["kind"] == "attempt");
+    assert!(attempts.clone().all(|line| line["result"] == "delivered"), "{lines:#?}");
+
+    let admin = host.admin.unwrap();
+    let failed = until_answer(admin, "GET /api/v1/deliveries?failed=true", |answer| {
+        answer.json()["deliveries"].as_array().unwrap().len() == 1
+    })
+    .await;
+    let failed = failed.json()["deliveries"][0].clone();
+    assert_eq!((&failed["status"], &failed["result"]), (&json!(422), &json!("dropped")));
+    assert_eq!(
+        (&failed["hook"], &failed["topic"]),
+        (&json!("message-publish"), &json!("t/1"))
+    );
+    assert_eq!(
+        (&failed["attempt"], &failed["url"]),
+        (&json!(1), &json!(sink.url("/hook")))
+    );
+    let event = failed["event"].as_str().unwrap();
+    let of_event = ask(admin, &format!("GET /api/v1/deliveries?event={event}"), "")
+        .await
+        .json();
+    assert_eq!(of_event["deliveries"], json!([failed]));
+    let one = ask(admin, "GET /api/v1/deliveries?client=c&limit=1", "").await.json();
+    assert_eq!(one["deliveries"].as_array().unwrap().len(), 1);
+    for wrong in ["topic=a/%23/b", "limit=0", "status=x", "falied=true"] {
+        let answer = ask(admin, &format!("GET /api/v1/deliveries?{wrong}"), "").await;
+        assert_eq!(answer.status, 400, "{wrong}: {answer:?}");
+    }
+    client.disconnect().await;
+    other.disconnect().await;
+}

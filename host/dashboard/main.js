@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { el, tell } from "./dom.js";
 import { overview } from "./overview.js";
+import { deliveries } from "./deliveries.js";
 import { modules } from "./modules.js";
 import { quarantine } from "./quarantine.js";
 import { clients } from "./clients.js";
@@ -11,6 +12,7 @@ import { configuration } from "./configuration.js";
 /** The pages by the address after `#/`. A page gets its place and returns a function that ends it, if it needs one. */
 const PAGES = {
   overview: ["Overview", overview],
+  deliveries: ["Deliveries", deliveries],
   modules: ["Modules", modules],
   quarantine: ["Quarantine", quarantine],
   clients: ["Clients", clients],

@@ -22,6 +22,7 @@ use crate::reload::{self, Configuration, Origin, Reload};
 use crate::status::StatusReader;
 use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
+use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
 use hookhost_delivery::{Delivery, Sync, WhenFull};
 use hookhost_hooks::Bus;
@@ -76,6 +77,9 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log
     let access = AccessControl::new(config.access.clone());
     let outbox = delivery.outbox();
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), outbox, access.clone())?;
+    let activity = delivery.activity();
+    let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
+    let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
     let running = admin::Running {
@@ -85,6 +89,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log
         reload: reload.handle(),
         status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone()),
         clients,
+        activity,
         log,
     };
     let admin = admin::start(&config.admin, running)?;
@@ -332,7 +337,12 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
 /// The settings of modules that do not run. What is on disk belongs to the running host.
 pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
     let kept = Kept::in_memory(kept_limits(config));
-    module_settings(config, &KvStores::in_memory(), kept.collection(Kind::Events))
+    module_settings(
+        config,
+        &KvStores::in_memory(),
+        kept.collection(Kind::Events),
+        ActivityLog::new(),
+    )
 }
 
 /// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
@@ -349,7 +359,12 @@ fn not_durable(config: &Config) -> Option<&'static str> {
 }
 
 /// The settings of modules.
-fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -> modules::Settings {
+fn module_settings(
+    config: &Config,
+    stores: &KvStores,
+    quarantine: Collection,
+    activity: ActivityLog,
+) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
@@ -364,5 +379,6 @@ fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -
         quarantine,
         nice: config.wasm.nice,
         not_durable: not_durable(config),
+        activity,
     }
 }

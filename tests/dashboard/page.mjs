@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const { URL: url, TOKEN: token, CHROMIUM: executablePath, OUT: out, HOSTILE: hostile } = process.env;
-const PAGES = ["overview", "modules", "quarantine", "clients", "configuration"];
+const PAGES = ["overview", "deliveries", "modules", "quarantine", "clients", "configuration"];
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
@@ -91,6 +91,18 @@ try {
     await page.locator("pre").first().waitFor();
     assert.equal(await page.evaluate(() => globalThis.hacked), undefined);
     assert.equal(await page.locator("main img, main script").count(), 0);
+  });
+
+  await step("deliveries are found by status, client and event", async () => {
+    await visit(page, "deliveries");
+    await page.getByRole("cell", { name: "delivered", exact: true }).first().waitFor();
+    await page.getByLabel("Only failed").check();
+    await page.getByRole("cell", { name: "delivered", exact: true }).waitFor({ state: "detached" });
+    await page.getByRole("cell", { name: "422", exact: true }).first().waitFor();
+    await page.getByLabel("Client id").fill("somebody else");
+    await page.getByText("No attempts match.").waitFor();
+    await page.getByLabel("Topic filter").fill("a/#/b");
+    await page.getByText("topic is not a topic filter").waitFor();
   });
 
   await step("clients are searched and disconnected after a question", async () => {

@@ -11,7 +11,7 @@ use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
 use super::guard::{self, Guard};
-use super::{Running, clients, configuration, dashboard, delivery, monitoring, session, shape};
+use super::{Running, activity, clients, configuration, dashboard, delivery, monitoring, session, shape};
 use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_hooks::OfferError;
@@ -59,6 +59,7 @@ pub(super) fn router(running: Running, guard: Guard) -> Router {
         .with_state(running.clients.clone());
     let sessions = session::routes(guard.sessions());
     let of_host = monitoring::routes(&running)
+        .merge(activity::routes(running.activity.clone()))
         .merge(clients::routes(running.clients.clone()))
         .merge(configuration::routes(running.reload.clone()));
     let probes = monitoring::probes(&running);

@@ -26,6 +26,11 @@ const FILES: &[(&str, &str, &str)] = &[
         JS,
         include_str!("../../dashboard/overview.js"),
     ),
+    (
+        "/dashboard/deliveries.js",
+        JS,
+        include_str!("../../dashboard/deliveries.js"),
+    ),
     ("/dashboard/modules.js", JS, include_str!("../../dashboard/modules.js")),
     (
         "/dashboard/quarantine.js",

@@ -11,6 +11,7 @@
 //! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
 //! metrics.rs     the metrics as text: pure
 //! delivery.rs    handlers for destinations and dead letters
+//! activity.rs    the last deliveries, and the live stream of `hookhost tap`
 //! dashboard.rs   the files of the dashboard
 //! shape.rs       the JSON of the answers, for server and client
 //! client.rs      the client, for the command line
@@ -21,6 +22,7 @@
 //! browser send. A page can point its own domain to this machine (DNS rebinding), or submit a form to it. Answers and
 //! logs never show tokens.
 
+mod activity;
 mod api;
 pub mod client;
 mod clients;
@@ -44,6 +46,7 @@ pub use token::{BadToken, Token, TokenError, TokenFrom};
 use crate::logging::LogControl;
 use crate::reload;
 use crate::status::StatusReader;
+use hookhost_activity::ActivityLog;
 use hookhost_delivery::{DeadLetters, Monitor};
 use {hookhost_broker as broker, hookhost_modules as modules};
 
@@ -62,6 +65,8 @@ pub struct Running {
     pub clients: broker::EngineHandle,
     /// The state of all parts.
     pub status: StatusReader,
+    /// What became of events.
+    pub activity: ActivityLog,
     /// The log.
     pub log: LogControl,
 }

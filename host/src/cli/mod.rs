@@ -16,6 +16,7 @@ mod ready;
 mod sink;
 mod summary;
 mod users;
+mod tap;
 mod webhook;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ use quarantine::QuarantineArguments;
 use ready::ReadyArguments;
 use sink::SinkArguments;
 use users::UsersCommand;
+use tap::TapArguments;
 use webhook::WebhookCommand;
 
 /// An MQTT broker that sends webhooks about its clients and messages; WebAssembly modules decide which.
@@ -78,6 +80,8 @@ enum Command {
     /// Add, remove and list the users of a password file
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Show what becomes of events on a running host, live: what modules do, and every attempt to deliver a request
+    Tap(TapArguments),
     /// Report whether a running host is ready; exits with 1 if it is not
     Ready(ReadyArguments),
     /// Show which lines a running host logs, or select others
@@ -123,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
         Command::Destinations(arguments) => destinations::destinations(&arguments),
         Command::Users(command) => finish(users::users(command)),
+        Command::Tap(arguments) => tap::tap(&arguments),
         Command::Ready(arguments) => ready::ready(&arguments),
         Command::Completions(arguments) => package::completions(&arguments, Cli::command()),
         Command::Man(arguments) => package::man(&arguments, Cli::command()),

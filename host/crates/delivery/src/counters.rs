@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hookhost_activity::ActivityLog;
+
 use super::capacity::Capacity;
 use super::destination_counts::{DestinationCounts, DestinationKey, DestinationState};
 use super::gate::Gates;
@@ -186,6 +188,8 @@ impl Tally {
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) all: Tally,
+    /// The last attempts, and their followers.
+    pub(super) activity: ActivityLog,
     destinations: Mutex<BTreeMap<DestinationKey, Arc<DestinationCounts>>>,
     pub(super) gates: Gates,
     /// Dead letters by the name of their module.
