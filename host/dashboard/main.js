@@ -4,6 +4,8 @@ import * as api from "./api.js";
 import { el, tell } from "./dom.js";
 import { overview } from "./overview.js";
 import { deliveries } from "./deliveries.js";
+import { deadLetters } from "./dead-letters.js";
+import { destinations } from "./destinations.js";
 import { modules } from "./modules.js";
 import { quarantine } from "./quarantine.js";
 import { clients } from "./clients.js";
@@ -13,6 +15,8 @@ import { configuration } from "./configuration.js";
 const PAGES = {
   overview: ["Overview", overview],
   deliveries: ["Deliveries", deliveries],
+  "dead-letters": ["Dead letters", deadLetters],
+  destinations: ["Destinations", destinations],
   modules: ["Modules", modules],
   quarantine: ["Quarantine", quarantine],
   clients: ["Clients", clients],

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const { URL: url, TOKEN: token, CHROMIUM: executablePath, OUT: out, HOSTILE: hostile } = process.env;
-const PAGES = ["overview", "deliveries", "modules", "quarantine", "clients", "configuration"];
+const PAGES = ["overview", "deliveries", "dead-letters", "destinations", "modules", "quarantine", "clients", "configuration"];
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
@@ -103,6 +103,25 @@ try {
     await page.getByText("No attempts match.").waitFor();
     await page.getByLabel("Topic filter").fill("a/#/b");
     await page.getByText("topic is not a topic filter").waitFor();
+  });
+
+  await step("a dead letter is shown, sent again and deleted", async () => {
+    await visit(page, "destinations");
+    await page.getByRole("cell", { name: "sending", exact: true }).first().waitFor();
+    await page.locator('a[href^="#/dead-letters?destination="]').first().click();
+    const rows = page.locator("tbody tr");
+    await page.getByRole("button", { name: "Send again" }).first().waitFor();
+    const before = await rows.count();
+    await page.getByRole("button", { name: "Show" }).first().click();
+    await page.getByText("Failed attempts, oldest first").waitFor();
+    await page.getByRole("button", { name: "Send again" }).first().click();
+    await page.getByText(/is sent again/).waitFor();
+    await page.goto(`${url}/#/dead-letters?module=none`);
+    await page.getByText("No dead letters.").waitFor();
+    await visit(page, "dead-letters");
+    await page.getByRole("button", { name: "Delete" }).first().click();
+    await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+    await page.waitForFunction((count) => document.querySelectorAll("main > div > div:nth-of-type(2) tbody tr").length < count, before);
   });
 
   await step("clients are searched and disconnected after a question", async () => {

@@ -101,7 +101,7 @@ async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>)
     let more = found.len() > limit;
     found.truncate(limit);
     Ok(Json(shape::Deliveries {
-        deliveries: found.iter().map(|entry| shape::Attempt::of(entry)).collect(),
+        deliveries: found.iter().map(|entry| shape::Delivery::of(entry)).collect(),
         more,
     }))
 }
@@ -144,7 +144,7 @@ impl TapStream {
         }
         lines.push(match followed.activity {
             Activity::Outcome(entry) => shape::TapLine::Outcome(shape::Outcome::of(&entry)),
-            Activity::Attempt(entry) => shape::TapLine::Attempt(shape::Attempt::of(&entry)),
+            Activity::Attempt(entry) => shape::TapLine::Attempt(shape::Delivery::of(&entry)),
         });
         let text: Result<Vec<String>, _> = lines.iter().map(serde_json::to_string).collect();
         Some((text.map(|lines| (lines.join("\n") + "\n").into()), self))

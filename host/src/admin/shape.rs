@@ -89,14 +89,14 @@ pub struct Overview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deliveries {
     /// Attempts, newest first.
-    pub deliveries: Vec<Attempt>,
+    pub deliveries: Vec<Delivery>,
     /// Whether there are more, with lower numbers.
     pub more: bool,
 }
 
 /// An attempt to deliver a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct Delivery {
     /// Number of the attempt; a later one has a greater number.
     pub number: u64,
     /// When it ended, in UTC.
@@ -161,7 +161,7 @@ pub enum TapLine {
     /// What a module did with an event.
     Outcome(Outcome),
     /// An attempt to deliver a request.
-    Attempt(Attempt),
+    Attempt(Delivery),
     /// The reader was too slow.
     Lost {
         /// Lines that were left out.
@@ -169,9 +169,9 @@ pub enum TapLine {
     },
 }
 
-impl Attempt {
-    pub(super) fn of(entry: &AttemptEntry) -> Attempt {
-        Attempt {
+impl Delivery {
+    pub(super) fn of(entry: &AttemptEntry) -> Delivery {
+        Delivery {
             number: entry.number,
             at: time(Millis(entry.at)),
             event: entry.subject.event.to_string(),

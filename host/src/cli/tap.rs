@@ -6,7 +6,7 @@ use chrono::{DateTime, Local};
 use clap::Args;
 
 use super::admin::{AdminArguments, encoded, ended, escaped, print};
-use crate::admin::shape::{Attempt, Outcome, TapLine};
+use crate::admin::shape::{Delivery, Outcome, TapLine};
 
 #[derive(Debug, Args)]
 pub(super) struct TapArguments {
@@ -69,7 +69,7 @@ fn text(line: &TapLine) -> String {
             format!("{}  {hook:20}  {client}  {topic}  {module}: {result}", local(at))
         }
         TapLine::Attempt(attempt) => {
-            let Attempt {
+            let Delivery {
                 at,
                 hook,
                 client,
@@ -142,7 +142,7 @@ mod tests {
         ] {
             assert_eq!(rest(&line), format!("{begin}{expected}"));
         }
-        let attempt = TapLine::Attempt(Attempt {
+        let attempt = TapLine::Attempt(Delivery {
             number: 1,
             at: "2026-09-21T14:13:21.000Z".into(),
             event: "A".into(),

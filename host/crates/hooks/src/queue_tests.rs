@@ -166,7 +166,7 @@ fn the_oldest_event_is_not_older_than_it_says() {
         };
         Queued {
             event: Arc::new(event),
-            version: Version(0),
+            ..queued(0)
         }
     };
     let (sender, mut inbox) = queue(limits(10, 1000));

@@ -196,7 +196,7 @@ impl ModuleQueues {
             shards: self.shards.len(),
             events,
             bytes,
-            oldest: self.shards.iter().filter_map(Sender::oldest).min(),
+            oldest: self.shards.iter().filter_map(|shard| shard.sender.oldest()).min(),
             accepted: self.counters.accepted.load(Ordering::Relaxed),
             dropped: DropCounts {
                 full: self.counters.full.load(Ordering::Relaxed),
