@@ -31,8 +31,16 @@ const FILES: &[(&str, &str, &str)] = &[
         JS,
         include_str!("../../dashboard/deliveries.js"),
     ),
-    ("/dashboard/destinations.js", JS, include_str!("../../dashboard/destinations.js")),
-    ("/dashboard/dead-letters.js", JS, include_str!("../../dashboard/dead-letters.js")),
+    (
+        "/dashboard/destinations.js",
+        JS,
+        include_str!("../../dashboard/destinations.js"),
+    ),
+    (
+        "/dashboard/dead-letters.js",
+        JS,
+        include_str!("../../dashboard/dead-letters.js"),
+    ),
     ("/dashboard/modules.js", JS, include_str!("../../dashboard/modules.js")),
     (
         "/dashboard/quarantine.js",

@@ -1,11 +1,13 @@
 //! `tap`: what becomes of events on a running host, live.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use chrono::{DateTime, Local};
 use clap::Args;
 
-use super::admin::{AdminArguments, encoded, ended, escaped, print};
+use super::admin::{AdminArguments, encoded, escaped};
+use super::finish;
 use crate::admin::shape::{Delivery, Outcome, TapLine};
 
 #[derive(Debug, Args)]
@@ -24,7 +26,13 @@ pub(super) struct TapArguments {
 }
 
 pub(super) fn tap(arguments: &TapArguments) -> ExitCode {
-    ended(follow(arguments).map(|()| true))
+    let followed = follow(arguments);
+    let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    match followed {
+        // The reader of the lines has what it wanted.
+        Err(error) if error.downcast_ref().is_some_and(is_closed) => ExitCode::SUCCESS,
+        followed => finish(followed),
+    }
 }
 
 /// Returns when the host stops. With `--json` prints the lines of the host unchanged.
@@ -38,11 +46,12 @@ fn follow(arguments: &TapArguments) -> anyhow::Result<()> {
     let [client, topic, event] = [client, topic, event].map(|text| encoded(text));
     let path = format!("/tap?client={client}&topic={topic}&event={event}");
     admin.client()?.follow(&path, |line: TapLine| {
-        if admin.json {
-            print(&(serde_json::to_string(&line)? + "\n"))
+        let text = if admin.json {
+            serde_json::to_string(&line)? + "\n"
         } else {
-            print(&text(&line))
-        }
+            text(&line)
+        };
+        Ok(io::stdout().write_all(text.as_bytes())?)
     })
 }
 
