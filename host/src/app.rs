@@ -73,13 +73,11 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log
     );
     let delivery = delivery.context("cannot start delivery")?;
     let bus = Bus::new();
-    let settings = module_settings(&config, &stores, kept.collection(Kind::Events));
+    let activity = delivery.activity();
+    let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
     let access = AccessControl::new(config.access.clone());
     let outbox = delivery.outbox();
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), outbox, access.clone())?;
-    let activity = delivery.activity();
-    let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
-    let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), delivery.outbox())?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
     let running = admin::Running {

@@ -15,8 +15,8 @@ mod quarantine;
 mod ready;
 mod sink;
 mod summary;
-mod users;
 mod tap;
+mod users;
 mod webhook;
 
 use std::process::ExitCode;
@@ -37,8 +37,8 @@ use package::{CompletionsArguments, ManArguments};
 use quarantine::QuarantineArguments;
 use ready::ReadyArguments;
 use sink::SinkArguments;
-use users::UsersCommand;
 use tap::TapArguments;
+use users::UsersCommand;
 use webhook::WebhookCommand;
 
 /// An MQTT broker that sends webhooks about its clients and messages; WebAssembly modules decide which.
