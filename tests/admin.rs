@@ -1,10 +1,10 @@
 //! The admin API as programs and browsers use it, and the commands and the signal that act on modules.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use hookhost_tests::client::{Client, Options};
 use hookhost_tests::host::{self, Ended, Host, Setup, ended};
+use hookhost_tests::http;
 use hookhost_tests::process::Process;
 use hookhost_tests::raw::Raw;
 use hookhost_tests::{PATIENCE, Version, binary};
@@ -14,30 +14,15 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "a token that is long enough";
 
-/// Sends the head of a request unchanged. Returns status, head and body of the answer.
-async fn send(address: SocketAddr, head: String) -> (u16, String, String) {
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    });
-    let answer = answer.await.unwrap();
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_ascii_lowercase(), body.to_owned())
-}
-
 /// A request as programs on this machine send it, with more headers.
 async fn ask(host: &Host, what: &str, headers: &str) -> (u16, Value) {
-    let address = host.admin.unwrap();
-    let (status, head, body) = send(address, format!("{what} HTTP/1.1\r\nHost: {address}{headers}")).await;
-    assert!(head.contains("content-type: application/json"), "{what}: {head}");
-    let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{what}: {body}"));
+    let answer = http::ask(host.admin.unwrap(), what, headers).await;
+    let (status, body) = (answer.status, answer.json());
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/json"),
+        "{what}: {answer:?}"
+    );
     if status != 200 {
         assert!(
             body["error"].is_string() && body.as_object().unwrap().len() == 1,
@@ -84,7 +69,7 @@ async fn what_is_asked_is_answered_in_json() {
         ("POST /api/v1/quarantine/replay?all=true", 200),
         ("DELETE /api/v1/quarantine?module=x", 200),
         ("DELETE /api/v1/modules", 405),
-        ("GET /", 404),
+        ("GET /dashboard/none.js", 404),
         ("GET /api/v2/modules", 404),
     ] {
         let (status, body) = ask(&host, what, "").await;
@@ -96,14 +81,14 @@ async fn what_is_asked_is_answered_in_json() {
 async fn pages_of_other_places_cannot_ask_through_a_browser() {
     let host = Setup::new().start().await;
     let address = host.admin.unwrap();
-    let with_host = |host: &str| send(address, format!("GET /api/v1/modules HTTP/1.1\r\nHost: {host}"));
+    let with_host = |host: &str| http::send(address, format!("GET /api/v1/modules HTTP/1.1\r\nHost: {host}"));
     for (name, expected) in [
         ("evil.example", 403),
         ("127.0.0.1.evil.example", 403),
         ("localhost", 200),
         ("[::1]:5", 200),
     ] {
-        assert_eq!(with_host(name).await.0, expected, "{name}");
+        assert_eq!(with_host(name).await.status, expected, "{name}");
     }
     assert_eq!(
         ask(&host, "POST /api/v1/modules/rescan", "\r\nOrigin: http://evil.example")

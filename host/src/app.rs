@@ -16,10 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::{Config, Loaded, Problem, Refused};
+use crate::logging::LogControl;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
+use crate::status::StatusReader;
 use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
+use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
 use hookhost_delivery::{Delivery, Sync, WhenFull};
 use hookhost_hooks::Bus;
@@ -35,13 +38,13 @@ const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 
 /// Serves until SIGTERM or SIGINT, then stops within the configured grace period.
 ///
-/// With `record`, the host records events into a file. `loaded` comes from `origin`, which is loaded again when its
-/// files change.
+/// With `record`, the host records events into a file. `log` controls its log. `loaded` comes from `origin`, which is
+/// loaded again when its files change.
 ///
 /// # Errors
 ///
 /// The host cannot start: an address is in use, or the built-in module rejects its configuration.
-pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> anyhow::Result<()> {
+pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log: LogControl) -> anyhow::Result<()> {
     raise_file_limit();
     try_addresses(&loaded.config)?;
     let configuration = Configuration::new(origin, &loaded);
@@ -70,7 +73,8 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
     );
     let delivery = delivery.context("cannot start delivery")?;
     let bus = Bus::new();
-    let settings = module_settings(&config, &stores, kept.collection(Kind::Events));
+    let activity = delivery.activity();
+    let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
     let access = AccessControl::new(config.access.clone());
     let outbox = delivery.outbox();
     let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), outbox, access.clone())?;
@@ -80,8 +84,13 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>) -> 
         modules: handle.clone(),
         monitor: delivery.monitor(),
         letters: delivery.dead_letters(),
+        reload: reload.handle(),
+        status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone()),
+        clients,
+        activity,
+        log,
     };
-    let admin = admin::start(&config.admin, running, reload.handle(), clients)?;
+    let admin = admin::start(&config.admin, running)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.mqtt.threads)
         .thread_name("broker")
@@ -203,7 +212,7 @@ async fn serve(
             _ = hangup.recv() => {
                 let reload = reload.clone();
                 // Compiling may take seconds; the shutdown does not wait for it.
-                tokio::task::spawn_blocking(move || log(&reload.rescan()));
+                tokio::task::spawn_blocking(move || log_rescan(&reload.rescan()));
             }
         }
     };
@@ -223,7 +232,7 @@ fn is_printing(modules: &modules::Handle) -> bool {
 }
 
 /// Logs the result of a rescan of the modules folder. The reasons why modules were not loaded are logged already.
-fn log(rescan: &reload::Rescan) {
+fn log_rescan(rescan: &reload::Rescan) {
     let Some(folder) = &rescan.folder else {
         return info!("there is no modules folder to rescan; --modules DIR sets one");
     };
@@ -326,7 +335,12 @@ pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
 /// The settings of modules that do not run. What is on disk belongs to the running host.
 pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
     let kept = Kept::in_memory(kept_limits(config));
-    module_settings(config, &KvStores::in_memory(), kept.collection(Kind::Events))
+    module_settings(
+        config,
+        &KvStores::in_memory(),
+        kept.collection(Kind::Events),
+        ActivityLog::new(),
+    )
 }
 
 /// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
@@ -343,7 +357,12 @@ fn not_durable(config: &Config) -> Option<&'static str> {
 }
 
 /// The settings of modules.
-fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -> modules::Settings {
+fn module_settings(
+    config: &Config,
+    stores: &KvStores,
+    quarantine: Collection,
+    activity: ActivityLog,
+) -> modules::Settings {
     modules::Settings {
         dir: config.modules.dir.clone(),
         node: config.node.clone(),
@@ -358,5 +377,6 @@ fn module_settings(config: &Config, stores: &KvStores, quarantine: Collection) -
         quarantine,
         nice: config.wasm.nice,
         not_durable: not_durable(config),
+        activity,
     }
 }

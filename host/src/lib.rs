@@ -13,6 +13,8 @@ mod publisher;
 pub mod record;
 pub mod reload;
 pub mod sink;
+pub mod status;
+pub mod version;
 
 /// One thread makes events, a second one makes requests, and a third one drops both. This allocator is fast at freeing
 /// memory in another thread. Compared with glibc's allocator, a webhook takes a quarter less processor time. It is set

@@ -45,6 +45,8 @@ pub fn command(dir: &Path) -> Command {
     }
     let cache = binary::profile_dir().join("tmp-cache");
     command.current_dir(dir).env("XDG_CACHE_HOME", cache);
+    // Tests read the log as people do. Without a terminal, hookhost would write JSON.
+    command.env("HOOKHOST_LOG__FORMAT", "text");
     command
 }
 

@@ -17,6 +17,7 @@ pub mod client;
 pub mod crash;
 pub mod flow;
 pub mod host;
+pub mod http;
 pub mod languages;
 pub mod mosquitto;
 pub mod packet;

@@ -11,7 +11,7 @@ use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
 use super::guard::{self, Guard};
-use super::{Running, delivery, shape};
+use super::{Running, activity, clients, configuration, dashboard, delivery, monitoring, session, shape};
 use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_hooks::OfferError;
@@ -52,12 +52,18 @@ pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 pub(super) type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The whole API.
-pub(super) fn router(running: Running, reload: reload::Handle, clients: EngineHandle, guard: Guard) -> Router {
+pub(super) fn router(running: Running, guard: Guard) -> Router {
     let of_broker = Router::new()
         .route("/broker", get(broker))
         .route("/clients/{id}", delete(kick))
-        .with_state(clients);
-    let configuration = reload.clone();
+        .with_state(running.clients.clone());
+    let sessions = session::routes(guard.sessions());
+    let of_host = monitoring::routes(&running)
+        .merge(activity::routes(running.activity.clone()))
+        .merge(clients::routes(running.clients.clone()))
+        .merge(configuration::routes(running.reload.clone()));
+    let probes = monitoring::probes(&running);
+    let (reload, configuration) = (running.reload.clone(), running.reload.clone());
     let api = Router::new()
         .route("/health", get(health))
         .route(
@@ -76,10 +82,19 @@ pub(super) fn router(running: Running, reload: reload::Handle, clients: EngineHa
         .route("/quarantine/{id}/replay", post(replay_one))
         .merge(delivery::router())
         .with_state(running)
-        .merge(of_broker);
+        .merge(of_broker)
+        .merge(of_host)
+        .merge(sessions);
     Router::new()
         .nest("/api/v1", api)
-        .fallback(async || Error::new(StatusCode::NOT_FOUND, "no such path; the API is below /api/v1"))
+        .merge(probes)
+        .merge(dashboard::routes())
+        .fallback(async || {
+            Error::new(
+                StatusCode::NOT_FOUND,
+                "no such path; the dashboard is at /, the API below /api/v1",
+            )
+        })
         .method_not_allowed_fallback(async || {
             Error::new(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
@@ -93,13 +93,52 @@ impl Client {
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| self.strange(error));
         }
-        match serde_json::from_slice(&body) {
-            Ok(Failure { error: text }) => Err(Error::Refused { status, text }),
-            Err(_) => Err(self.strange(status)),
-        }
+        Err(self.refused(status, &body))
+    }
+
+    /// Follows a path below `/api/v1` whose answer is one JSON value on each line, and passes each on as it arrives. Blocks
+    /// until the host ends the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] unless the answer has a status of success; and the first error of `each`.
+    pub fn follow<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut each: impl FnMut(T) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| self.failed(source))?;
+        runtime.block_on(async {
+            let mut body = match timely(self, self.send(Method::GET, path)).await? {
+                response if response.status().is_success() => response.into_body(),
+                response => {
+                    let (status, body) = self.whole(response).await?;
+                    return Err(self.refused(status, &body).into());
+                }
+            };
+            let mut pending = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame.map_err(|error| self.failed(error))?.into_data() else {
+                    continue;
+                };
+                pending.extend_from_slice(&data);
+                while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = pending.drain(..=end).collect();
+                    each(serde_json::from_slice(&line).map_err(|error| self.strange(error))?)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
+        let answer = async { self.whole(self.send(method, path).await?).await };
+        timely(self, answer).await
+    }
+
+    /// Connects and sends a request. Returns when the head of the answer is there.
+    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, Error> {
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
             Ok(stream) => stream,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -122,19 +161,23 @@ impl Client {
         let request = request
             .body(Empty::<Bytes>::new())
             .map_err(|_| Error::Unsendable("the address"))?;
-        let answer = async {
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|error| self.failed(error))?;
-            tokio::spawn(connection);
-            let response = sender.send_request(request).await.map_err(|error| self.failed(error))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-            Ok((status, body.map_err(|error| self.failed(error))?.to_bytes()))
-        };
-        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-            Ok(answered) => answered,
-            Err(_) => Err(self.failed(io::Error::from(io::ErrorKind::TimedOut))),
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.failed(error))?;
+        tokio::spawn(connection);
+        sender.send_request(request).await.map_err(|error| self.failed(error))
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), Error> {
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        Ok((status, body.map_err(|error| self.failed(error))?.to_bytes()))
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8]) -> Error {
+        match serde_json::from_slice(body) {
+            Ok(Failure { error: text }) => Error::Refused { status, text },
+            Err(_) => self.strange(status),
         }
     }
 
@@ -150,6 +193,14 @@ impl Client {
             address: self.address.clone(),
             reason: reason.to_string(),
         }
+    }
+}
+
+/// Waits for an answer, at most [`ANSWER_TIMEOUT`].
+async fn timely<T>(client: &Client, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answered) => answered,
+        Err(_) => Err(client.failed(io::Error::from(io::ErrorKind::TimedOut))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -9,6 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::api::Error;
+use super::dashboard;
+use super::session::Sessions;
 use super::token::Token;
 
 /// The conditions for a request.
@@ -17,15 +20,25 @@ pub(super) struct Guard {
     token: Option<Token>,
     /// Without a token: the Host header must name this machine, not a domain that points to it.
     local: bool,
+    sessions: Sessions,
 }
 
-/// The path that needs no token, so that process monitors need none.
-const HEALTH_PATH: &str = "/api/v1/health";
+/// The paths that need no token, so that process monitors need none.
+const HEALTH_PATHS: [&str; 3] = ["/api/v1/health", "/healthz", "/readyz"];
 
 impl Guard {
     pub(super) fn new(address: SocketAddr, token: Option<Token>) -> Guard {
         let local = address.ip().is_loopback() && token.is_none();
-        Guard { token, local }
+        Guard {
+            token,
+            local,
+            sessions: Sessions::default(),
+        }
+    }
+
+    /// The sessions of browsers, which need no token.
+    pub(super) fn sessions(&self) -> Sessions {
+        self.sessions.clone()
     }
 
     /// Admits or refuses a request.
@@ -43,26 +56,34 @@ impl Guard {
             let text = "requests of pages from elsewhere (Origin) may change nothing";
             return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
-        match &self.token {
-            Some(token) if path != HEALTH_PATH => match text(header::AUTHORIZATION).and_then(bearer) {
-                Some(given) if token.is(given) => Ok(()),
+        let is_open = HEALTH_PATHS.contains(&path) || dashboard::is_file(path);
+        let Some(token) = self.token.as_ref().filter(|_| !is_open) else {
+            return Ok(());
+        };
+        match text(header::AUTHORIZATION).and_then(bearer) {
+            Some(given) if token.is(given) => Ok(()),
+            Some(_) => Err(Error::new(
+                StatusCode::UNAUTHORIZED,
+                "this is not the token of this host",
+            )),
+            None => match self.sessions.of(headers, Instant::now()) {
+                Some(session) if reads || session.allows_change(headers) => Ok(()),
                 Some(_) => Err(Error::new(
-                    StatusCode::UNAUTHORIZED,
-                    "this is not the token of this host",
+                    StatusCode::FORBIDDEN,
+                    "changes in a session need the header X-CSRF-Token",
                 )),
                 None => {
                     let text = "a token is needed: Authorization: Bearer TOKEN";
                     Err(Error::new(StatusCode::UNAUTHORIZED, text))
                 }
             },
-            _ => Ok(()),
         }
     }
 }
 
 /// Passes a request on, or answers it with a refusal.
 pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    match guard.admit(request.method(), request.uri().path(), request.headers()) {
+    let mut response = match guard.admit(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => {
             let mut response = error.into_response();
@@ -72,7 +93,9 @@ pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, nex
             }
             response
         }
-    }
+    };
+    dashboard::protect(response.headers_mut());
+    response
 }
 
 /// Whether a Host header names an IP address or localhost. A foreign domain can point to this machine, and a browser
@@ -206,6 +229,12 @@ mod tests {
                 ("/api/v1/modules", vec![bearer("0123456789abcdef")], 401),
                 ("/api/v1/health", vec![], 200),
                 ("/api/v1/health/", vec![], 401),
+                ("/healthz", vec![], 200),
+                ("/readyz", vec![], 200),
+                ("/metrics", vec![], 401),
+                ("/", vec![], 200),
+                ("/dashboard/main.js", vec![], 200),
+                ("/dashboard/../api/v1/modules", vec![], 401),
                 ("/nothing", vec![], 401),
             ] {
                 // A proxy may use any name.

@@ -4,12 +4,17 @@
 //! while the broker is busy or stuck, and takes no time from MQTT clients. Slow operations run on separate threads.
 //!
 //! ```text
-//! server.rs  connections, bounded in number and in time
-//! guard.rs   access: token, Host and Origin
-//! api.rs     routes, and handlers for modules and clients
-//! delivery.rs  handlers for destinations and dead letters
-//! shape.rs   the JSON of the answers, for server and client
-//! client.rs  the client, for the command line
+//! server.rs      connections, bounded in number and in time
+//! guard.rs       access: token, session of a browser, Host and Origin
+//! session.rs     sessions of browsers: log in, log out
+//! api.rs         routes and handlers of modules, clients and the quarantine
+//! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
+//! metrics.rs     the metrics as text: pure
+//! delivery.rs    handlers for destinations and dead letters
+//! activity.rs    the last deliveries, and the live stream of `hookhost tap`
+//! dashboard.rs   the files of the dashboard
+//! shape.rs       the JSON of the answers, for server and client
+//! client.rs      the client, for the command line
 //! ```
 //!
 //! **Access.** With a token, every request needs it. Without a token, any program that reaches the address may send
@@ -17,11 +22,18 @@
 //! browser send. A page can point its own domain to this machine (DNS rebinding), or submit a form to it. Answers and
 //! logs never show tokens.
 
+mod activity;
 mod api;
 pub mod client;
+mod clients;
+mod configuration;
+mod dashboard;
 mod delivery;
 mod guard;
+mod metrics;
+mod monitoring;
 mod server;
+mod session;
 pub mod shape;
 mod token;
 
@@ -31,11 +43,14 @@ pub use server::{Server, StartError};
 pub(crate) use token::read_text;
 pub use token::{BadToken, Token, TokenError, TokenFrom};
 
+use crate::logging::LogControl;
 use crate::reload;
+use crate::status::StatusReader;
+use hookhost_activity::ActivityLog;
 use hookhost_delivery::{DeadLetters, Monitor};
 use {hookhost_broker as broker, hookhost_modules as modules};
 
-/// The parts of the running host that the API reports on.
+/// The parts of the running host that the API reports on and changes.
 #[derive(Clone)]
 pub struct Running {
     /// The modules.
@@ -44,6 +59,16 @@ pub struct Running {
     pub monitor: Monitor,
     /// The requests that are sent no more.
     pub letters: DeadLetters,
+    /// Reloads the configuration and the modules folder.
+    pub reload: reload::Handle,
+    /// The broker engine.
+    pub clients: broker::EngineHandle,
+    /// The state of all parts.
+    pub status: StatusReader,
+    /// What became of events.
+    pub activity: ActivityLog,
+    /// The log.
+    pub log: LogControl,
 }
 
 /// Settings of the admin API.
@@ -89,17 +114,12 @@ impl Default for Settings {
 /// # Errors
 ///
 /// [`StartError`] if a configured address cannot be used.
-pub fn start(
-    settings: &Settings,
-    running: Running,
-    reload: reload::Handle,
-    clients: broker::EngineHandle,
-) -> Result<Option<Server>, StartError> {
+pub fn start(settings: &Settings, running: Running) -> Result<Option<Server>, StartError> {
     let Some(address) = settings.listen else {
         return Ok(None);
     };
     let guard = guard::Guard::new(address, settings.token().map_err(StartError::Token)?);
-    match Server::start(address, api::router(running, reload, clients, guard)) {
+    match Server::start(address, api::router(running, guard)) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {
             tracing::warn!(

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio_io_timeout::TimeoutStream;
 
 use super::token::TokenError;
 
@@ -19,6 +20,8 @@ use super::token::TokenError;
 const MAX_CONNECTIONS: usize = 64;
 /// Timeout of the head of a request, and of an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of a write to a client that does not read, for example of a live stream.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long pending requests may delay the end of the server.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -133,6 +136,9 @@ async fn accept(listener: TcpListener, router: Router) {
 }
 
 async fn serve(stream: TcpStream, router: Router) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let stream = Box::pin(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -15,8 +15,12 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::config::Given;
 use crate::reload;
-use hookhost_broker::EngineState;
+use crate::status::HostStatus;
+use crate::version;
+use hookhost_activity::{AttemptEntry, OutcomeEntry};
+use hookhost_broker::{ClientState, EngineState};
 use hookhost_event::{Millis, json};
 use hookhost_listener::ListenerState;
 use hookhost_modules::{ConfigurationOutcome, ModuleState, Origin, QuarantinedEvent};
@@ -35,6 +39,229 @@ pub struct Health {
     pub status: String,
     /// Version of the host.
     pub version: String,
+}
+
+/// `GET /readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether broker, outbox and all modules work.
+    pub ready: bool,
+    /// What does not work.
+    pub problems: Vec<String>,
+}
+
+/// `GET /session`, `POST /session` and `DELETE /session`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What requests that change something must repeat in `X-CSRF-Token`; `null` without a session.
+    pub csrf: Option<String>,
+}
+
+/// `GET /log` and `PUT /log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// The directives that select the log lines.
+    pub filter: String,
+}
+
+/// `GET /overview`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// When it was read, in UTC.
+    pub at: String,
+    /// When the host started, in UTC.
+    pub started: String,
+    /// Version of the host.
+    pub version: String,
+    /// What does not work; empty if the host is ready.
+    pub problems: Vec<String>,
+    /// The broker engine; `null` if it does not answer.
+    pub broker: Option<Broker>,
+    /// Events by hook, under their names in the event JSON.
+    pub events: BTreeMap<String, u64>,
+    /// The modules, sorted by name.
+    pub modules: Vec<Module>,
+    /// The counters of delivery.
+    pub delivery: DestinationCounts,
+}
+
+/// `GET /deliveries`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deliveries {
+    /// Attempts, newest first.
+    pub deliveries: Vec<Delivery>,
+    /// Whether there are more, with lower numbers.
+    pub more: bool,
+}
+
+/// An attempt to deliver a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Number of the attempt; a later one has a greater number.
+    pub number: u64,
+    /// When it ended, in UTC.
+    pub at: String,
+    /// Id of the event that caused the request.
+    pub event: String,
+    /// Hook of the event, under its name in the event JSON.
+    pub hook: String,
+    /// Client id of the event; empty if it has none.
+    pub client: String,
+    /// Topic or topic filter of the event; empty if it has none.
+    pub topic: String,
+    /// The module that made the request.
+    pub module: String,
+    /// Its generation.
+    pub generation: u32,
+    /// The URL without credentials and query.
+    pub url: String,
+    /// Name of the configured destination; empty without one.
+    pub destination: String,
+    /// Number of the attempt for its request, from 1.
+    pub attempt: u32,
+    /// `delivered`, `retried` or `dropped`.
+    pub result: String,
+    /// HTTP status of the answer; `null` without an answer.
+    pub status: Option<u16>,
+    /// What happened; empty if the request is delivered.
+    pub text: String,
+    /// How long the attempt took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What a module did with an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// When, in UTC.
+    pub at: String,
+    /// Id of the event.
+    pub event: String,
+    /// Its hook, under its name in the event JSON.
+    pub hook: String,
+    /// Its client id; empty if it has none.
+    pub client: String,
+    /// Its topic or topic filter; empty if it has none.
+    pub topic: String,
+    /// The module.
+    pub module: String,
+    /// Its generation.
+    pub generation: u32,
+    /// `answered`, `ignored`, `failed`, `trapped` or `timed out`.
+    pub outcome: String,
+    /// Number of requests that the module returned.
+    pub requests: usize,
+    /// Why it failed; empty if it did not.
+    pub text: String,
+}
+
+/// A line of `GET /tap`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum TapLine {
+    /// What a module did with an event.
+    Outcome(Outcome),
+    /// An attempt to deliver a request.
+    Attempt(Delivery),
+    /// The reader was too slow.
+    Lost {
+        /// Lines that were left out.
+        lines: u64,
+    },
+}
+
+impl Delivery {
+    pub(super) fn of(entry: &AttemptEntry) -> Delivery {
+        Delivery {
+            number: entry.number,
+            at: time(Millis(entry.at)),
+            event: entry.subject.event.to_string(),
+            hook: entry.subject.hook.to_string(),
+            client: entry.subject.client.to_string(),
+            topic: entry.subject.topic.to_string(),
+            module: entry.module.to_string(),
+            generation: entry.generation,
+            url: entry.url.to_string(),
+            destination: entry.destination.to_string(),
+            attempt: entry.attempt,
+            result: entry.result.name().to_owned(),
+            status: entry.status,
+            text: entry.text.to_string(),
+            took_ms: entry.took,
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn of(entry: &OutcomeEntry) -> Outcome {
+        Outcome {
+            at: time(Millis(entry.at)),
+            event: entry.subject.event.to_string(),
+            hook: entry.subject.hook.to_string(),
+            client: entry.subject.client.to_string(),
+            topic: entry.subject.topic.to_string(),
+            module: entry.module.to_string(),
+            generation: entry.generation,
+            outcome: entry.outcome.to_owned(),
+            requests: entry.requests,
+            text: entry.text.to_string(),
+        }
+    }
+}
+
+/// `GET /clients`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clients {
+    /// The clients, sorted by id.
+    pub clients: Vec<Client>,
+    /// How many clients match, with those beyond the limit.
+    pub total: usize,
+}
+
+/// A session of an MQTT client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Client id.
+    pub id: String,
+    /// User name.
+    pub username: Option<String>,
+    /// Address of the connection, or of the last one.
+    pub address: Option<String>,
+    /// 3, 4 or 5 for MQTT 3.1, 3.1.1 and 5.0.
+    pub protocol_version: u8,
+    /// Whether the client is connected.
+    pub connected: bool,
+    /// When the connection, or the last one, was accepted, in UTC.
+    pub connected_at: Option<String>,
+    /// Keep alive in seconds.
+    pub keep_alive: u16,
+    /// Whether the client asked for a clean start.
+    pub clean_start: bool,
+    /// Number of subscriptions.
+    pub subscriptions: usize,
+    /// Messages that wait to be sent.
+    pub queued: usize,
+    /// Messages that were sent and not acknowledged.
+    pub unconfirmed: usize,
+}
+
+/// `GET /configuration`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The settings that were given, by key. All others have their default.
+    pub settings: Vec<GivenSetting>,
+    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
+    pub left_out: Vec<String>,
+}
+
+/// A setting that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenSetting {
+    /// The key, such as `mqtt.listen`.
+    pub key: String,
+    /// The value; `null` if it may be a secret.
+    pub value: Option<Value>,
+    /// Where it was given: a flag, a variable, or a file with the line.
+    pub source: String,
 }
 
 /// `GET /modules`.
@@ -227,6 +454,61 @@ impl From<&ListenerState> for Listener {
             name: state.name.to_string(),
             kind: state.kind.name().to_owned(),
             address: state.address.to_string(),
+        }
+    }
+}
+
+impl From<HostStatus> for Overview {
+    fn from(status: HostStatus) -> Overview {
+        let problems = status.problems();
+        let emitted = status.emitted.into_iter();
+        let dead_of = |module: &ModuleState| status.dead_of_modules.get(&module.name).copied().unwrap_or(0);
+        let modules = status.modules.into_iter();
+        let modules = modules.map(|module| {
+            let dead = dead_of(&module);
+            Module::new(module, dead)
+        });
+        let modules = modules.collect();
+        Overview {
+            at: time(status.at),
+            started: time(status.started),
+            version: version::VERSION.to_owned(),
+            problems,
+            broker: status.engine.map(Into::into),
+            events: emitted
+                .map(|(hook, count)| (json::hook_name(hook).to_owned(), count))
+                .collect(),
+            modules,
+            delivery: status.delivery.into(),
+        }
+    }
+}
+
+impl From<ClientState> for Client {
+    fn from(state: ClientState) -> Client {
+        Client {
+            id: state.client.id.to_string(),
+            username: state.client.username.as_ref().map(ToString::to_string),
+            address: state.client.peer.map(|peer| peer.to_string()),
+            protocol_version: state.client.protocol_version,
+            connected: state.connected,
+            connected_at: state.connected_at.map(time),
+            keep_alive: state.keep_alive,
+            clean_start: state.clean_start,
+            subscriptions: state.subscriptions,
+            queued: state.queued,
+            unconfirmed: state.unconfirmed,
+        }
+    }
+}
+
+impl From<Given> for GivenSetting {
+    fn from(given: Given) -> GivenSetting {
+        let Given { key, value, place } = given;
+        GivenSetting {
+            key,
+            value,
+            source: place.to_string(),
         }
     }
 }

@@ -151,7 +151,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return refuse(&problems),
     };
-    filter.install();
+    let log = filter.install(loaded.config.log.format);
     if let Some(file) = origin.default_config() {
         tracing::info!(file = %file.display(), "reading the configuration file of the current folder");
     }
@@ -163,7 +163,7 @@ pub(super) fn run(arguments: RunArguments) -> ExitCode {
     }
     Summary::of(&loaded).log();
     let config = loaded.config.clone();
-    let ended = app::run(loaded, origin, record.settings());
+    let ended = app::run(loaded, origin, record.settings(), log);
     if ended.as_ref().is_err_and(|error| error.is::<reload::StartError>()) {
         // The built-in module may not be the only one with errors.
         let problems = app::check(&config);

@@ -7,28 +7,37 @@ mod clients;
 mod dead_letters;
 mod destinations;
 mod host;
+mod log;
 mod module;
 mod modules;
+mod package;
 mod quarantine;
+mod ready;
 mod sink;
 mod summary;
+mod tap;
 mod users;
 mod webhook;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Problem;
+use crate::version;
 use clients::ClientsArguments;
 use dead_letters::DeadLettersArguments;
 use destinations::DestinationsArguments;
 use hookhost_wasm as wasm;
 use host::{HostArguments, RunArguments};
+use log::LogArguments;
 use module::ModuleCommand;
 use modules::ModulesArguments;
+use package::{CompletionsArguments, ManArguments};
 use quarantine::QuarantineArguments;
+use ready::ReadyArguments;
 use sink::SinkArguments;
+use tap::TapArguments;
 use users::UsersCommand;
 use webhook::WebhookCommand;
 
@@ -37,7 +46,7 @@ use webhook::WebhookCommand;
 /// Without a command hookhost runs the host. Settings come from flags, the environment and a configuration file;
 /// hookhost.example.toml lists them all.
 #[derive(Debug, Parser)]
-#[command(name = "hookhost", version, args_conflicts_with_subcommands = true, after_help = host::ENVIRONMENT)]
+#[command(name = "hookhost", version = version::LONG, args_conflicts_with_subcommands = true, after_help = host::ENVIRONMENT)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -60,7 +69,7 @@ enum Command {
     Module(ModuleCommand),
     /// Show the modules of a running host, or reload them
     Modules(ModulesArguments),
-    /// Disconnect MQTT clients of a running host
+    /// Show or disconnect MQTT clients of a running host
     Clients(ClientsArguments),
     /// Show, replay or drop events that modules of a running host could not handle
     Quarantine(QuarantineArguments),
@@ -71,9 +80,19 @@ enum Command {
     /// Add, remove and list the users of a password file
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Show what becomes of events on a running host, live: what modules do, and every attempt to deliver a request
+    Tap(TapArguments),
+    /// Report whether a running host is ready; exits with 1 if it is not
+    Ready(ReadyArguments),
+    /// Show which lines a running host logs, or select others
+    Log(LogArguments),
     /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Write manual pages into a folder
+    Man(ManArguments),
     /// Compile a component from standard input to machine code on standard output; hookhost starts itself with this
     #[command(hide = true, name = wasm::COMPILE_COMMAND)]
     CompileCode {
@@ -108,6 +127,11 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(arguments) => dead_letters::dead_letters(&arguments),
         Command::Destinations(arguments) => destinations::destinations(&arguments),
         Command::Users(command) => finish(users::users(command)),
+        Command::Tap(arguments) => tap::tap(&arguments),
+        Command::Ready(arguments) => ready::ready(&arguments),
+        Command::Completions(arguments) => package::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => package::man(&arguments, Cli::command()),
+        Command::Log(arguments) => log::log(&arguments),
         Command::Webhook(command) => webhook::run(command),
         Command::CompileCode { metered } => wasm::compile_standard_input(metered),
     }
@@ -132,8 +156,6 @@ fn finish(ended: anyhow::Result<()>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::Flags;
 

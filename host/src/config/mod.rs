@@ -16,6 +16,7 @@
 mod broker;
 mod destinations;
 pub(crate) mod file;
+mod given;
 mod layers;
 mod load;
 mod mqtt;
@@ -31,6 +32,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use given::Given;
 pub use hookhost_import::{Broker, Convert, Environment, TextFile};
 pub use hookhost_settings::{Files, Places, Problem, parse_duration, parse_size};
 pub use load::{default_file, environment, load, load_again, read_file, read_text};
@@ -42,6 +44,7 @@ pub use webhook::{RulesFrom, Webhook};
 
 use crate::admin;
 use crate::engine::EngineSettings;
+use crate::logging;
 use destinations::Sources;
 use hookhost_access::Surroundings;
 use hookhost_dead_letters::Limits;
@@ -79,6 +82,8 @@ pub struct Config {
     pub data: Option<hookhost_kv::DataSettings>,
     /// The admin API.
     pub admin: admin::Settings,
+    /// The log lines.
+    pub log: logging::Settings,
     /// The shutdown of the host.
     pub shutdown: Shutdown,
 }
@@ -92,6 +97,8 @@ pub struct Loaded {
     pub left_out: Vec<Problem>,
     /// Unknown keys of that file, and settings that are ignored or have no effect.
     pub warnings: Vec<Problem>,
+    /// The settings that were given, by key.
+    pub given: Vec<Given>,
     /// The settings that need a restart.
     pub fixed: Fixed,
     /// The files that were read for it, users and access rules among them, but not those of secrets and certificates; also
@@ -169,6 +176,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         lost_restrictions,
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
+    let given = given::given(&settings);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
     let listen = [["mqtt", "listen"].as_slice(), &["listener"]];
     let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
@@ -204,6 +212,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     if problems.is_empty() {
         return Ok(Loaded {
             config,
+            given,
             fixed,
             left_out,
             warnings,
@@ -268,6 +277,7 @@ fn read_sections(
         delivery: sections::delivery(root.section("delivery")),
         data: sections::data(root.section("data")),
         admin: sections::admin(root.section("admin")),
+        log: sections::log(root.section("log")),
         shutdown: Shutdown::read(root.section("shutdown")),
     };
     let sources = Sources {

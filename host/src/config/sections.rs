@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::admin::{self, TokenFrom};
+use crate::logging;
 use hookhost_dead_letters::Limits;
 use hookhost_event::Node;
 use hookhost_hooks::{Overflow, QueueLimits};
@@ -308,6 +309,14 @@ fn files(at: &mut Section<'_>, d: delivery::FileSettings) -> delivery::FileSetti
         max_age: (!max_age.is_zero()).then_some(max_age),
         keep: at.integer("file_keep", d.keep, 1..=100_000),
         sync: at.choice("file_sync", d.sync, &delivery::FileSync::NAMES),
+    }
+}
+
+/// `[log]`: the log lines. `HOOKHOST_LOG` selects them.
+pub(super) fn log(mut at: Section<'_>) -> logging::Settings {
+    let d = logging::Settings::default();
+    logging::Settings {
+        format: at.choice("format", d.format, &logging::Format::NAMES),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tracing::{error, warn};
 
-use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused};
+use crate::config::{self, Config, Environment, Fixed, Flags, Given, Loaded, Problem, Refused};
 use hookhost_delivery::Receivers;
 use hookhost_listener::TlsSettings;
 use hookhost_modules::ReloadableSettings;
@@ -86,6 +86,8 @@ pub(crate) struct Configuration {
     warned: Vec<Problem>,
     /// What the last valid configuration leaves out.
     left_out: Vec<String>,
+    /// The settings that the last valid configuration gives.
+    given: Vec<Given>,
 }
 
 impl Configuration {
@@ -101,7 +103,13 @@ impl Configuration {
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
             warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
             left_out: texts(&loaded.left_out),
+            given: loaded.given.clone(),
         }
+    }
+
+    /// The settings that the last valid configuration gives.
+    pub(crate) fn given(&self) -> &[Given] {
+        &self.given
     }
 
     /// What the last valid configuration leaves out.
@@ -132,6 +140,7 @@ impl Configuration {
             config,
             left_out,
             mut warnings,
+            given,
             fixed,
             files,
         } = match self.origin.load_again() {
@@ -159,6 +168,7 @@ impl Configuration {
         }
         self.files = absolute(&files);
         self.left_out = texts(&left_out);
+        self.given = given;
         let left_out_texts = left_out.iter().map(|problem| format!("left out: {problem}"));
         let texts = left_out_texts.chain(warnings.iter().map(Problem::to_string)).collect();
         warnings.extend(left_out);

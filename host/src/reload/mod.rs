@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 pub use configuration::Origin;
 pub(crate) use configuration::{Configuration, reloadable};
 
+use crate::config::Given;
 use configuration::ReadAgain;
 use hookhost_access::AccessControl;
 use hookhost_delivery::Outbox;
@@ -50,7 +51,7 @@ pub enum StartError {
 /// Reloads until it is dropped.
 pub(crate) struct Reload {
     watcher: FolderWatcher<Rescan>,
-    left_out: LeftOut,
+    facts: SharedFacts,
     tls: ListenerFiles,
 }
 
@@ -58,7 +59,7 @@ pub(crate) struct Reload {
 #[derive(Clone)]
 pub struct Handle {
     asker: Asker<Rescan>,
-    left_out: LeftOut,
+    facts: SharedFacts,
     tls: ListenerFiles,
 }
 
@@ -86,12 +87,30 @@ impl ListenerFiles {
     }
 }
 
-/// The mistakes in rules that the active configuration leaves out.
-type LeftOut = Arc<Mutex<Vec<String>>>;
+/// What people may ask about the last valid configuration.
+#[derive(Default)]
+struct Facts {
+    /// The mistakes in rules that it leaves out.
+    left_out: Vec<String>,
+    /// The settings that it gives.
+    given: Vec<Given>,
+}
+
+impl Facts {
+    fn of(configuration: &Configuration) -> Facts {
+        Facts {
+            left_out: configuration.left_out().to_vec(),
+            given: configuration.given().to_vec(),
+        }
+    }
+}
+
+/// The facts, shared with those who ask.
+type SharedFacts = Arc<Mutex<Facts>>;
 
 /// A panic under the lock leaves no partial change: each change is one assignment.
-fn lock(left_out: &LeftOut) -> MutexGuard<'_, Vec<String>> {
-    left_out.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(facts: &SharedFacts) -> MutexGuard<'_, Facts> {
+    facts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The result of a reload.
@@ -126,9 +145,8 @@ impl Reload {
         outbox: Arc<dyn Outbox>,
         access: AccessControl,
     ) -> Result<(Reload, Modules), StartError> {
-        let left_out = LeftOut::default();
+        let facts = Arc::new(Mutex::new(Facts::of(&configuration)));
         let tls = ListenerFiles::default();
-        lock(&left_out).extend_from_slice(configuration.left_out());
         let files = WatchedFiles::default();
         files.set(configuration.files());
         let dir = settings.dir.clone();
@@ -138,7 +156,7 @@ impl Reload {
         let mut reloader = Reloader {
             configuration,
             access,
-            left_out: Arc::clone(&left_out),
+            facts: Arc::clone(&facts),
             tls: tls.clone(),
             files,
             folder,
@@ -151,13 +169,13 @@ impl Reload {
         reloader.report_ignored(&applied);
         let reload = move |reason| reloader.reload(reason);
         let watcher = watcher.start(reload).map_err(StartError::Watch)?;
-        Ok((Reload { watcher, left_out, tls }, modules))
+        Ok((Reload { watcher, facts, tls }, modules))
     }
 
     pub(crate) fn handle(&self) -> Handle {
         Handle {
             asker: self.watcher.asker(),
-            left_out: Arc::clone(&self.left_out),
+            facts: Arc::clone(&self.facts),
             tls: self.tls.clone(),
         }
     }
@@ -179,7 +197,12 @@ impl Handle {
 
     /// Mistakes in rules of another broker's file, which the active configuration leaves out.
     pub fn left_out(&self) -> Vec<String> {
-        lock(&self.left_out).clone()
+        lock(&self.facts).left_out.clone()
+    }
+
+    /// The settings that the last valid configuration gives, by key. Those that need a restart take effect then.
+    pub fn given(&self) -> Vec<Given> {
+        lock(&self.facts).given.clone()
     }
 }
 
@@ -187,7 +210,7 @@ impl Handle {
 struct Reloader {
     configuration: Configuration,
     access: AccessControl,
-    left_out: LeftOut,
+    facts: SharedFacts,
     tls: ListenerFiles,
     files: WatchedFiles,
     folder: ModulesFolder,
@@ -212,7 +235,7 @@ impl Reloader {
         if reason != Reason::Folder || self.errors.is_some() {
             self.unapplied = Some(self.configuration.read());
             self.files.set(self.configuration.files());
-            *lock(&self.left_out) = self.configuration.left_out().to_vec();
+            *lock(&self.facts) = Facts::of(&self.configuration);
         }
         if is_asked {
             self.folder.forget();

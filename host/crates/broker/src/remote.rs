@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{EngineState, HostMessage, PublishError, Running};
+use super::{ClientState, EngineState, HostMessage, PublishError, Running};
 
 /// Maximum number of waiting requests.
 const MAX_WAITING: usize = 64;
@@ -33,6 +33,7 @@ enum EngineRequest {
         answer: oneshot::Sender<bool>,
     },
     State(oneshot::Sender<EngineState>),
+    Clients(oneshot::Sender<Vec<ClientState>>),
     Publish {
         message: HostMessage,
         answer: oneshot::Sender<Result<(), PublishError>>,
@@ -64,6 +65,16 @@ impl EngineHandle {
         self.ask(EngineRequest::State).await
     }
 
+    /// All sessions, of connected and disconnected clients, in no particular order. Waits until the engine has started.
+    /// Takes longer the more sessions there are.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRunning`] if the engine stops before it has answered.
+    pub async fn clients(&self) -> Result<Vec<ClientState>, NotRunning> {
+        self.ask(EngineRequest::Clients).await
+    }
+
     /// Publishes a message; see [`Running::publish`]. Waits until the engine has started.
     ///
     /// # Errors
@@ -93,6 +104,7 @@ impl EngineRequests {
                         answer.send(engine.disconnect(&client_id).await).ok();
                     }
                     EngineRequest::State(answer) => drop(answer.send(engine.state().await)),
+                    EngineRequest::Clients(answer) => drop(answer.send(engine.clients().await)),
                     EngineRequest::Publish { message, answer } => publishing.push(async move {
                         answer.send(engine.publish(message).await).ok();
                     }),

@@ -30,6 +30,8 @@ pub(super) struct Attempts {
     pub(super) count: u32,
     /// When the first one began.
     pub(super) first: Option<Instant>,
+    /// When the last one began.
+    pub(super) last: Option<Instant>,
     /// The last failed ones, oldest first. Requests that are delivered at once need no memory for them.
     pub(super) failed: VecDeque<Attempt>,
 }
@@ -38,6 +40,7 @@ impl Attempts {
     /// Counts an attempt that begins now.
     pub(super) fn begin(&mut self, now: Instant) {
         self.first.get_or_insert(now);
+        self.last = Some(now);
         self.count = self.count.saturating_add(1);
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hookhost_activity::ActivityLog;
+
 use super::capacity::Capacity;
 use super::destination_counts::{DestinationCounts, DestinationKey, DestinationState};
 use super::gate::Gates;
@@ -49,6 +51,17 @@ pub struct Dead {
 }
 
 impl Dead {
+    /// All counters with the names of their fields.
+    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
+        [
+            ("refused", self.refused),
+            ("gave_up", self.gave_up),
+            ("expired", self.expired),
+            ("invalid", self.invalid),
+            ("barred", self.barred),
+        ]
+    }
+
     /// Returns the number for all reasons.
     pub fn total(&self) -> u64 {
         let Dead {
@@ -75,6 +88,11 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    /// All counters with the names of their fields.
+    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+        [("full", self.full), ("damaged", self.damaged), ("closed", self.closed)]
+    }
+
     /// Returns the number for all reasons.
     pub fn total(&self) -> u64 {
         let Dropped { full, damaged, closed } = self;
@@ -170,6 +188,8 @@ impl Tally {
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) all: Tally,
+    /// The last attempts, and their followers.
+    pub(super) activity: ActivityLog,
     destinations: Mutex<BTreeMap<DestinationKey, Arc<DestinationCounts>>>,
     pub(super) gates: Gates,
     /// Dead letters by the name of their module.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hookhost_activity::AttemptResult;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
@@ -53,6 +54,7 @@ impl SenderState {
     pub(super) fn end(self: &Rc<Self>, taken: &Taken, job: Box<Job>, end: End) {
         match end {
             End::Delivered => {
+                self.record_attempt(&job, &Outcome::Taken, AttemptResult::Delivered);
                 self.counts.all.delivered();
                 job.target.destination.counts.delivered(job.request.event.at, job.size);
                 self.release(job.size, job.record);
@@ -62,6 +64,7 @@ impl SenderState {
                 outcome,
                 answer,
             } => {
+                self.record_attempt(&job, &outcome, AttemptResult::Dropped);
                 self.report.gave_up(&job, reason, &outcome);
                 let Job {
                     target,

@@ -48,6 +48,7 @@
 
 mod address;
 mod attempt;
+mod attempt_entry;
 mod batch;
 mod batch_group;
 mod batching;
@@ -103,6 +104,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::Collection;
 use hookhost_outbox::Store;
 use thiserror::Error;
@@ -393,6 +395,18 @@ impl Monitor {
     /// Returns the state of each destination that has got a request, by name and URL.
     pub fn destinations(&self) -> Vec<DestinationState> {
         self.counts.destinations()
+    }
+
+    /// Returns the log of attempts, in which other parts of the host record what they do with events.
+    pub fn activity(&self) -> ActivityLog {
+        self.counts.activity.clone()
+    }
+
+    /// Returns whether the outbox takes new requests: the requests of the previous process are restored, and no sender
+    /// thread has ended. It also does so while it is full.
+    pub fn is_accepting(&self) -> bool {
+        let is_restored = self.on_disk.as_ref().is_none_or(|on_disk| on_disk.is_restored());
+        is_restored && !self.window.is_closed()
     }
 }
 

@@ -116,6 +116,11 @@ impl OnDisk {
         self.journal.set_restored();
     }
 
+    /// Returns whether the requests of the previous process are in the inboxes.
+    pub(super) fn is_restored(&self) -> bool {
+        *self.is_restored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wait_until_restored(&self) {
         let mut is_restored = self.is_restored.lock().unwrap_or_else(PoisonError::into_inner);
         while !*is_restored {

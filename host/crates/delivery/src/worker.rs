@@ -20,6 +20,7 @@ use super::record;
 use super::retry::{Decision, Outcome, Reason, Timing};
 use super::sender::SenderState;
 use super::target::{Route, Target};
+use hookhost_activity::AttemptResult;
 use hookhost_settings::error_line;
 
 /// The wait before a request is read again from a disk that cannot be read.
@@ -262,6 +263,7 @@ impl SenderState {
             Decision::RetryAt(at) => {
                 self.counts.all.retried();
                 job.target.destination.counts.retried();
+                self.record_attempt(&job, outcome, AttemptResult::Retried);
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
                 let size = job.size;
                 let item = if self.window.is_half_taken() {

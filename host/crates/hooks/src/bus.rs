@@ -6,6 +6,7 @@
 //! the shard that is computed from the client's id, so that the events of one client stay in order.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     pub(super) table: ArcSwap<InterestTable>,
     /// What the table is built from; locked to change interests, never to emit.
     attachments: Mutex<Attachments>,
+    /// Events by hook that were offered to at least one module.
+    emitted: [AtomicU64; Hook::COUNT],
 }
 
 #[derive(Default)]
@@ -216,6 +219,11 @@ impl Bus {
             }
             return None;
         }
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "Hook::COUNT is one more than the number of the last hook"
+        )]
+        self.0.emitted[event.detail.hook() as usize].fetch_add(1, Ordering::Relaxed);
         let weight = weight(&event);
         let event = Arc::new(event);
         let mut waiting = SmallVec::new();
@@ -264,6 +272,13 @@ impl Bus {
             },
             inboxes,
         )
+    }
+
+    /// Events by hook that were offered to the queue of at least one module since the bus was made. Events that no module
+    /// wants, or for which no module has room, are not built and not counted.
+    pub fn emitted(&self) -> impl Iterator<Item = (Hook, u64)> + '_ {
+        let counts = self.0.emitted.iter().map(|count| count.load(Ordering::Relaxed));
+        Hook::ALL.into_iter().zip(counts)
     }
 
     /// The state of the queues of all attached modules, in the order in which they were attached.

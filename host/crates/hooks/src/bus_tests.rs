@@ -468,3 +468,17 @@ fn a_stuck_module_holds_nobody_back_longer_than_its_limit() {
     assert!((1..5).contains(&publish(10)));
     assert_eq!(state(), (7, 113));
 }
+
+#[test]
+fn emitted_events_are_counted_once_by_hook() {
+    let bus = Bus::new();
+    let (a, _first) = bus.attach("a", 1, limits(1, Overflow::Drop));
+    a.set_interests(all_publishes());
+    let (b, _second) = bus.attach("b", 1, limits(10, Overflow::Drop));
+    b.set_interests(only(&["t"]));
+    for topic in ["t", "t", "u"] {
+        emit(&bus, testing::publish("c", topic, b""));
+    }
+    let counted: Vec<_> = bus.emitted().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counted, [(Hook::MessagePublish, 3)]);
+}

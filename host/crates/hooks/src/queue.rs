@@ -5,6 +5,7 @@
 //! only if it sleeps. A queue ends when its last sender is dropped; its events can still be read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
 use super::bus::Version;
 use hookhost_contract::Ticket;
-use hookhost_event::Event;
+use hookhost_event::{Event, Millis};
 
 /// What happens to an event for which a queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,7 @@ pub(super) struct Sender {
     /// One permit for each free byte.
     room: Arc<Semaphore>,
     bytes: usize,
+    oldest: Arc<OldestWaiting>,
 }
 
 /// The reading end of one queue, for one OS thread.
@@ -135,6 +137,19 @@ pub struct Inbox {
     taken: Vec<Item>,
     /// Bytes of the batch that was returned last.
     held: usize,
+    oldest: Arc<OldestWaiting>,
+}
+
+/// The time of an event that is not newer than the oldest event in the queue; of no meaning while the queue is empty.
+///
+/// It is the time of the event that came into the empty queue, or of the last event that the reader took.
+#[derive(Default)]
+struct OldestWaiting(AtomicU64);
+
+impl OldestWaiting {
+    fn set(&self, event: &Event) {
+        self.0.store(event.at.0, Ordering::Relaxed);
+    }
 }
 
 /// Creates a queue with these bounds; the policy is applied by the caller.
@@ -142,17 +157,20 @@ pub(super) fn queue(limits: QueueLimits) -> (Sender, Inbox) {
     let (sender, receiver) = mpsc::channel(limits.events.clamp(1, Semaphore::MAX_PERMITS));
     let bytes = limits.bytes.min(Semaphore::MAX_PERMITS);
     let room = Arc::new(Semaphore::new(bytes));
+    let oldest = Arc::new(OldestWaiting::default());
     let inbox = Inbox {
         items: receiver,
         room: Arc::clone(&room),
         taken: Vec::new(),
         held: 0,
+        oldest: Arc::clone(&oldest),
     };
     (
         Sender {
             items: sender,
             room,
             bytes,
+            oldest,
         },
         inbox,
     )
@@ -165,15 +183,18 @@ impl Sender {
         match self.room.try_acquire_many(weight) {
             Err(TryAcquireError::NoPermits) => Err(Refused::Full(queued)),
             Err(TryAcquireError::Closed) => Err(queued.closed()),
-            Ok(room) => match self.items.try_send(Item::Event { queued, weight }) {
-                Ok(()) => {
-                    room.forget();
-                    Ok(())
+            Ok(room) => {
+                self.note_first(&queued.event);
+                match self.items.try_send(Item::Event { queued, weight }) {
+                    Ok(()) => {
+                        room.forget();
+                        Ok(())
+                    }
+                    Err(TrySendError::Full(Item::Event { queued, .. })) => Err(Refused::Full(queued)),
+                    Err(TrySendError::Closed(Item::Event { queued, .. })) => Err(queued.closed()),
+                    Err(_) => Err(Refused::Closed),
                 }
-                Err(TrySendError::Full(Item::Event { queued, .. })) => Err(Refused::Full(queued)),
-                Err(TrySendError::Closed(Item::Event { queued, .. })) => Err(queued.closed()),
-                Err(_) => Err(Refused::Closed),
-            },
+            }
         }
     }
 
@@ -188,6 +209,7 @@ impl Sender {
         };
         // Nothing is awaited from here on: a cancelled sender gives back what it has, or has sent.
         room.forget();
+        self.note_first(&queued.event);
         place.send(Item::Event { queued, weight });
         Ok(())
     }
@@ -197,6 +219,19 @@ impl Sender {
     pub(super) fn has_room_for(&self, weight: usize) -> bool {
         let never = weight > self.bytes || self.items.is_closed();
         never || (self.items.capacity() > 0 && self.room.available_permits() >= weight)
+    }
+
+    /// Remembers the time of an event that comes into an empty queue.
+    fn note_first(&self, event: &Event) {
+        if self.items.capacity() == self.items.max_capacity() {
+            self.oldest.set(event);
+        }
+    }
+
+    /// The time of an event that is not newer than the oldest waiting event; `None` if the queue is empty.
+    pub(super) fn oldest(&self) -> Option<Millis> {
+        let (events, _) = self.depth();
+        (events > 0).then(|| Millis(self.oldest.0.load(Ordering::Relaxed)))
     }
 
     /// The bytes that an event takes. An event with a ticket must not be dropped: if it is larger than the queue, it waits
@@ -251,6 +286,9 @@ impl Inbox {
                 self.held += weight as usize;
                 batch.push(queued);
             }
+        }
+        if let Some(last) = batch.last() {
+            self.oldest.set(&last.event);
         }
         true
     }

@@ -156,3 +156,30 @@ async fn an_event_with_a_ticket_is_never_dropped_for_its_size_and_is_complete_wi
     assert!(matches!(sender.offer(late, 1), Err(Refused::Closed)));
     of_late.await;
 }
+
+#[test]
+fn the_oldest_event_is_not_older_than_it_says() {
+    let at = |millis: u64| {
+        let event = Event {
+            at: Millis(millis),
+            ..testing::numbered("c", 0)
+        };
+        Queued {
+            event: Arc::new(event),
+            ..queued(0)
+        }
+    };
+    let (sender, mut inbox) = queue(limits(10, 1000));
+    let mut batch = Vec::new();
+    assert_eq!(sender.oldest(), None);
+    for millis in [10, 20, 30] {
+        sender.offer(at(millis), 1).unwrap();
+    }
+    assert_eq!(sender.oldest(), Some(Millis(10)));
+    assert!(inbox.next_batch(&mut batch, 2));
+    assert_eq!(sender.oldest(), Some(Millis(20)), "the last one taken");
+    assert!(inbox.next_batch(&mut batch, 2));
+    assert_eq!(sender.oldest(), None);
+    sender.offer(at(90), 1).unwrap();
+    assert_eq!(sender.oldest(), Some(Millis(90)), "an idle queue does not count");
+}

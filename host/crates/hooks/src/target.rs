@@ -12,7 +12,7 @@ use super::bus::Version;
 use super::queue::{Overflow, Queued, Refused, Sender};
 use super::throttle::Throttle;
 use super::weight::{MIN_EVENT_BYTES, weight};
-use hookhost_event::Event;
+use hookhost_event::{Event, Millis};
 
 /// The queues of one attachment and what became of the events that it was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct QueueState {
     pub events: usize,
     /// Bytes that the events in the queues and in the batches being handled keep.
     pub bytes: usize,
+    /// The oldest event in the queues is not older than this; `None` if they are empty.
+    pub oldest: Option<Millis>,
     /// Events that a queue took since the process started.
     pub accepted: u64,
     /// Events that no queue took, by reason.
@@ -194,6 +196,7 @@ impl ModuleQueues {
             shards: self.shards.len(),
             events,
             bytes,
+            oldest: self.shards.iter().filter_map(|shard| shard.sender.oldest()).min(),
             accepted: self.counters.accepted.load(Ordering::Relaxed),
             dropped: DropCounts {
                 full: self.counters.full.load(Ordering::Relaxed),

@@ -68,6 +68,7 @@ use folder::ModuleName;
 use load::Loader;
 use quarantine::Quarantine;
 
+use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::Collection;
 use hookhost_delivery::Outbox;
 use hookhost_event::{Hook, Node};
@@ -108,6 +109,8 @@ pub struct Settings {
     pub nice: i32,
     /// Why `acknowledge = "durable"` is refused; `None` if requests are kept on disk.
     pub not_durable: Option<&'static str>,
+    /// The log of what became of events.
+    pub activity: ActivityLog,
 }
 
 /// The result of `check` for one module.

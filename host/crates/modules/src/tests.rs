@@ -60,6 +60,7 @@ fn settings(dir: Option<&Path>, webhook_config: Value) -> Settings {
         quarantine: quarantine::tests::in_memory(),
         nice: 0,
         not_durable: None,
+        activity: Default::default(),
     }
 }
 

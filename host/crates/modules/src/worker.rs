@@ -29,6 +29,7 @@ use super::quarantine::{Fault, Quarantine, QuarantinedEvent};
 use super::requests::prepare;
 use super::state::{Record, add};
 use super::supervisor::Supervisor;
+use hookhost_activity::ActivityLog;
 use hookhost_contract::{Outcome, Ticket};
 use hookhost_delivery::priority;
 use hookhost_delivery::{Outbox, OutboxRequest};
@@ -49,6 +50,8 @@ pub(super) struct Common {
     pub(super) quarantine: Arc<Quarantine>,
     /// Niceness of their threads.
     pub(super) nice: i32,
+    /// The log of what became of events.
+    pub(super) activity: ActivityLog,
 }
 
 /// The parts of one thread.
@@ -365,6 +368,7 @@ impl<T: Template> Worker<T> {
 
     /// Carries out the outcomes of `self.events`.
     fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
+        self.report_outcomes(&outcomes);
         #[expect(clippy::expect_used, reason = "`follow` has been called: there is a generation")]
         let slot = self.slot.as_ref().expect("a generation is followed");
         let (generation, record) = (&slot.current.generation, &self.common.record);
@@ -443,6 +447,7 @@ impl<T: Template> Worker<T> {
             ..
         } = &*self.common;
         let generation = self.generation();
+        self.report_outcome(event, fault.name(), 0, &text);
         let line = record
             .quarantine_lines
             .pass()
@@ -499,5 +504,6 @@ fn cut(text: &str) -> &str {
         .unwrap_or(text)
 }
 
+mod activity;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use clap::Subcommand;
 
 use super::refuse;
 use crate::config::{self, Config, Flags, Problem};
-use crate::logging::Filter;
+use crate::logging::{Filter, Format};
 use hookhost_modules::LoadError;
 use hookhost_settings::error_line;
 
@@ -44,7 +44,7 @@ fn host_config() -> Result<Config, ExitCode> {
     let environment = config::environment();
     let filter = Filter::read(&environment).map_err(|problem| refuse(&[problem]))?;
     let loaded = config::load(Flags::default(), environment).map_err(|refused| refuse(&refused.problems))?;
-    filter.install();
+    filter.install(Format::Text);
     Ok(loaded.config)
 }
 

@@ -235,6 +235,7 @@ impl Controller {
             supervisor: Supervisor::new(name.shared(), Box::new(roll_back)),
             quarantine: Arc::clone(&self.quarantine),
             nice: self.loader.nice(),
+            activity: self.loader.activity(),
         })
     }
 

@@ -28,6 +28,7 @@ use super::settings::{Allowance, InvalidSettings, ModuleSettings};
 use super::state::Origin;
 use super::{Plan, ReloadableSettings, Settings};
 use code::readable;
+use hookhost_activity::ActivityLog;
 use hookhost_contract::Interest;
 use hookhost_hooks::Interests;
 use hookhost_kv::{Kv, KvBounds};
@@ -82,6 +83,11 @@ impl Loader {
     /// Niceness of the threads that modules run in.
     pub(super) fn nice(&self) -> i32 {
         self.settings.nice
+    }
+
+    /// The log of what became of events.
+    pub(super) fn activity(&self) -> ActivityLog {
+        self.settings.activity.clone()
     }
 
     /// The settings that modules are loaded with.

@@ -224,6 +224,7 @@ impl Stage {
             supervisor: Supervisor::new("m".into(), roll_back),
             quarantine: Arc::new(Quarantine::new(in_memory())),
             nice: 0,
+            activity: Default::default(),
         });
         let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&active));
         let stage = Stage {

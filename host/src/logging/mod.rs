@@ -3,12 +3,21 @@
 //! One event is one line, whatever its fields contain: clients must not be able to forge a line. Events of `tracing`
 //! are shown from level info on. Events of `log`, which the broker engine uses, are shown from level warn on.
 //! `HOOKHOST_LOG`, or else `RUST_LOG`, overrides that with the usual directives, such as `debug` or `info,rmqtt=debug`.
+//! [`LogControl`] changes them while the process runs.
+//!
+//! On a terminal a line is text for people; otherwise it is a JSON object ([`Format`]). Lines that clients can cause are
+//! limited per second (`limit.rs`).
 
+mod limit;
+
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use hookhost_settings::{Place, Problem};
 
@@ -18,12 +27,89 @@ use crate::config::Environment;
 /// rumqttd's spans have level error and cost microseconds for each message, so rumqttd is off.
 const DEFAULTS: &str = "info,rmqtt=warn,rumqttd=off";
 
+/// Settings of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// The form of a line.
+    pub format: Format,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Text if standard error is a terminal, otherwise JSON.
+    #[default]
+    Auto,
+    /// Text for people.
+    Text,
+    /// One JSON object: `timestamp`, `level`, `target`, `message` and the fields of the line.
+    Json,
+}
+
+impl Format {
+    /// All values, by their names in a configuration.
+    pub const NAMES: [(&'static str, Format); 3] =
+        [("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
+
+    fn is_json(self) -> bool {
+        match self {
+            Format::Auto => !io::stderr().is_terminal(),
+            Format::Text => false,
+            Format::Json => true,
+        }
+    }
+}
+
 /// The filter of log lines.
 #[derive(Debug)]
 pub struct Filter {
     filter: EnvFilter,
     /// The level for `log`, which is compared before a line is built.
     log: tracing_log::log::LevelFilter,
+    /// The directives, without the defaults.
+    given: String,
+}
+
+/// Directives that are not valid.
+#[derive(Debug, thiserror::Error)]
+#[error("is not a log filter such as \"debug\" or \"info,rmqtt=debug\": {0}")]
+pub struct FilterError(tracing_subscriber::filter::ParseError);
+
+/// Reads and changes the filter of a log that was started. Clones control the same log.
+#[derive(Clone)]
+pub struct LogControl {
+    given: Arc<Mutex<String>>,
+    /// `None` if this is not the log of the process.
+    handle: Option<reload::Handle<EnvFilter, Registry>>,
+}
+
+impl fmt::Debug for LogControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LogControl").field(&self.filter()).finish()
+    }
+}
+
+impl LogControl {
+    /// The directives in effect; empty for the defaults.
+    pub fn filter(&self) -> String {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Selects other log lines from now on. An empty text selects the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The directives are invalid; nothing is changed then.
+    pub fn set_filter(&self, directives: &str) -> Result<(), FilterError> {
+        let Filter { filter, log, given } = Filter::parse(directives)?;
+        if let Some(handle) = &self.handle {
+            // Fails only if the subscriber is gone, and with it the log.
+            handle.reload(filter).ok();
+            tracing_log::log::set_max_level(log);
+        }
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = given;
+        Ok(())
+    }
 }
 
 impl Filter {
@@ -34,44 +120,63 @@ impl Filter {
     /// The directives are invalid.
     pub fn read(environment: &Environment) -> Result<Filter, Problem> {
         let given = ["HOOKHOST_LOG", "RUST_LOG"].into_iter().find_map(|name| {
-            let value = environment
-                .get(name)
-                .map(|value| value.trim())
-                .filter(|value| !value.is_empty())?;
+            let value = environment.get(name).filter(|value| !value.trim().is_empty())?;
             Some((name, value))
         });
-        let Some((name, value)) = given else {
+        let (name, value) = given.map_or(("", ""), |(name, value)| (name, value.as_str()));
+        Filter::parse(value).map_err(|error| Place::variable(name).problem(error.to_string()))
+    }
+
+    fn parse(directives: &str) -> Result<Filter, FilterError> {
+        let given = directives.trim();
+        if given.is_empty() {
             return Ok(Filter {
                 filter: EnvFilter::new(DEFAULTS),
                 log: tracing_log::log::LevelFilter::Warn,
+                given: String::new(),
             });
-        };
+        }
         let filter = EnvFilter::builder()
-            .parse(format!("{DEFAULTS},{value}"))
-            .map_err(|error| {
-                Place::variable(name).problem(format!(
-                    "is not a log filter such as \"debug\" or \"info,rmqtt=debug\": {error}"
-                ))
-            })?;
-        let log = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+            .parse(format!("{DEFAULTS},{given}"))
+            .map_err(FilterError)?;
+        let level = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
         Ok(Filter {
             filter,
-            log: tracing_log::AsLog::as_log(&log),
+            log: tracing_log::AsLog::as_log(&level),
+            given: given.to_owned(),
         })
     }
 
-    /// Starts logging for the rest of the process. Does nothing if logging was started before.
-    pub fn install(self) {
-        let colours = io::stderr().is_terminal();
-        let lines = tracing_subscriber::fmt()
-            .compact()
-            .with_ansi(colours)
-            .with_env_filter(self.filter);
-        let dispatch = tracing::Dispatch::new(lines.with_writer(OneLine(io::stderr)).finish());
-        let installed = tracing::dispatcher::set_global_default(dispatch).is_ok();
+    /// Starts logging for the rest of the process. Changes nothing if logging was started before.
+    pub fn install(self, format: Format) -> LogControl {
+        let Filter { filter, log, given } = self;
+        let (filter, handle) = reload::Layer::new(filter);
+        let lines = tracing_subscriber::fmt::layer();
+        let lines: Box<dyn Layer<_> + Send + Sync> = if format.is_json() {
+            let lines = lines.json().flatten_event(true);
+            // JSON escapes line feeds.
+            Box::new(
+                lines
+                    .with_current_span(false)
+                    .with_span_list(false)
+                    .with_writer(io::stderr),
+            )
+        } else {
+            let colours = io::stderr().is_terminal();
+            Box::new(lines.compact().with_ansi(colours).with_writer(OneLine(io::stderr)))
+        };
+        let subscriber = tracing_subscriber::registry()
+            .with(filter)
+            .with(limit::LineLimit::new())
+            .with(lines);
+        let installed = tracing::dispatcher::set_global_default(tracing::Dispatch::new(subscriber)).is_ok();
         if installed {
             // This fails only if there is a logger already.
-            drop(tracing_log::LogTracer::builder().with_max_level(self.log).init());
+            drop(tracing_log::LogTracer::builder().with_max_level(log).init());
+        }
+        LogControl {
+            given: Arc::new(Mutex::new(given)),
+            handle: installed.then_some(handle),
         }
     }
 }
@@ -131,7 +236,7 @@ mod tests {
     #[test]
     fn filters() {
         let shown = |variables: &[(&str, &str)]| {
-            let Filter { filter, log } = Filter::read(&environment(variables)).unwrap();
+            let Filter { filter, log, .. } = Filter::read(&environment(variables)).unwrap();
             let mut directives: Vec<String> = filter.to_string().split(',').map(str::to_owned).collect();
             directives.sort();
             (directives.join(","), log.to_string())

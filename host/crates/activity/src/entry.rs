@@ -1,0 +1,158 @@
+//! The entries: what a module did with an event, and what became of a request that it caused.
+
+use std::sync::Arc;
+
+use hookhost_event::{Event, Hook, Id};
+
+/// Longest text of an entry in bytes; longer ones are cut.
+const MAX_TEXT_BYTES: usize = 512;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Activity {
+    /// A module handled an event.
+    Outcome(Arc<OutcomeEntry>),
+    /// An attempt to deliver a request ended.
+    Attempt(Arc<AttemptEntry>),
+}
+
+/// The event that an entry is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Id of the event: 32 hex digits.
+    pub event: Box<str>,
+    /// Its hook, under its name in the event JSON.
+    pub hook: Box<str>,
+    /// Its client id; empty if it has none.
+    pub client: Box<str>,
+    /// Its topic or topic filter; empty if it has none.
+    pub topic: Box<str>,
+}
+
+/// What a module did with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeEntry {
+    /// When it was done, in milliseconds since 1970.
+    pub at: u64,
+    /// The event.
+    pub subject: Subject,
+    /// The module.
+    pub module: Arc<str>,
+    /// Its generation.
+    pub generation: u32,
+    /// `answered`, `ignored`, `failed`, `trapped` or `timed out`.
+    pub outcome: &'static str,
+    /// The requests that it returned.
+    pub requests: usize,
+    /// Why it failed; empty if it did not.
+    pub text: Box<str>,
+}
+
+/// An attempt to deliver a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptEntry {
+    /// Its number in the log; a later attempt has a greater one. The log sets it.
+    pub number: u64,
+    /// When it ended, in milliseconds since 1970.
+    pub at: u64,
+    /// The event that caused the request; of several, the first.
+    pub subject: Subject,
+    /// The module that made the request.
+    pub module: Arc<str>,
+    /// The generation of that module.
+    pub generation: u32,
+    /// The URL as it may be shown.
+    pub url: Box<str>,
+    /// The name of the configured destination; empty without one.
+    pub destination: Box<str>,
+    /// Number of this attempt for the request, from 1.
+    pub attempt: u32,
+    /// What happens to the request now.
+    pub result: AttemptResult,
+    /// The HTTP status of the answer; `None` without an answer.
+    pub status: Option<u16>,
+    /// What happened, in one line; empty if the request is delivered.
+    pub text: Box<str>,
+    /// How long the attempt took, in milliseconds.
+    pub took: u64,
+}
+
+/// What happens to a request after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptResult {
+    /// Its receiver has accepted it.
+    Delivered,
+    /// It is tried again.
+    Retried,
+    /// It is sent no more.
+    Dropped,
+}
+
+impl AttemptResult {
+    /// As a word: `delivered`, `retried`, `dropped`.
+    pub fn name(self) -> &'static str {
+        match self {
+            AttemptResult::Delivered => "delivered",
+            AttemptResult::Retried => "retried",
+            AttemptResult::Dropped => "dropped",
+        }
+    }
+}
+
+impl Subject {
+    /// The subject of an event.
+    pub fn of(event: &Event) -> Subject {
+        let detail = &event.detail;
+        let client = detail.client().map_or("", |client| &client.id);
+        Subject {
+            event: id(event.id),
+            hook: hook(detail.hook()).into(),
+            client: cut(client),
+            topic: cut(detail.subject().unwrap_or_default()),
+        }
+    }
+}
+
+/// The name of a hook in entries.
+fn hook(hook: Hook) -> &'static str {
+    hookhost_event::json::hook_name(hook)
+}
+
+fn id(id: Id) -> Box<str> {
+    id.to_string().into()
+}
+
+/// A copy of a text, cut to [`MAX_TEXT_BYTES`] at a character.
+pub fn cut(text: &str) -> Box<str> {
+    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES))
+        .unwrap_or(text)
+        .into()
+}
+
+impl AttemptEntry {
+    /// Bytes that the entry keeps, about.
+    pub(crate) fn size(&self) -> usize {
+        let Subject {
+            event,
+            hook,
+            client,
+            topic,
+        } = &self.subject;
+        let texts = [event, hook, client, topic, &self.url, &self.destination, &self.text];
+        size_of::<AttemptEntry>() + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_a_character() {
+        assert_eq!(&*cut("short"), "short");
+        let long = "é".repeat(300) + "x";
+        let cut = cut(&format!("x{long}"));
+        assert_eq!(cut.len(), 511);
+        assert!(cut.ends_with('é'));
+    }
+}

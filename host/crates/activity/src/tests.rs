@@ -1,0 +1,124 @@
+use super::*;
+
+/// An attempt at time 0.
+pub(crate) fn attempt(client: &str, topic: &str, result: AttemptResult) -> AttemptEntry {
+    AttemptEntry {
+        number: 0,
+        at: 0,
+        subject: subject(client, topic),
+        module: "webhook".into(),
+        generation: 1,
+        url: "http://h/".into(),
+        destination: "".into(),
+        attempt: 1,
+        result,
+        status: Some(if result == AttemptResult::Delivered { 200 } else { 503 }),
+        text: "".into(),
+        took: 3,
+    }
+}
+
+fn subject(client: &str, topic: &str) -> Subject {
+    Subject {
+        event: "0000000000000000000000000000000A".into(),
+        hook: "message-publish".into(),
+        client: client.into(),
+        topic: topic.into(),
+    }
+}
+
+fn outcome(client: &str) -> OutcomeEntry {
+    OutcomeEntry {
+        at: 0,
+        subject: subject(client, "t"),
+        module: "webhook".into(),
+        generation: 1,
+        outcome: "ignored",
+        requests: 0,
+        text: "".into(),
+    }
+}
+
+fn filter(client: Option<&str>, topic: Option<&str>, event: Option<&str>) -> ActivityFilter {
+    ActivityFilter {
+        client: client.map(str::to_owned),
+        topic: topic.map(|topic| topic.parse().unwrap()),
+        event: event.map(str::to_owned),
+    }
+}
+
+#[test]
+fn attempts_are_selected_by_event_status_and_number() {
+    let log = ActivityLog::new();
+    log.attempt(attempt("one", "a/b", AttemptResult::Delivered));
+    log.attempt(attempt("two", "a/c", AttemptResult::Retried));
+    log.attempt(attempt("two", "", AttemptResult::Dropped));
+    let query = |filter, failed, status, before| AttemptQuery {
+        filter,
+        failed,
+        status,
+        before,
+    };
+    let none = || filter(None, None, None);
+    for (query, expected) in [
+        (query(none(), false, None, None), vec![3, 2, 1]),
+        (query(none(), true, None, None), vec![3, 2]),
+        (query(none(), false, Some(200), None), vec![1]),
+        (query(none(), false, None, Some(3)), vec![2, 1]),
+        (query(filter(Some("two"), None, None), false, None, None), vec![3, 2]),
+        (query(filter(None, Some("a/+"), None), false, None, None), vec![2, 1]),
+        (query(filter(None, Some("#"), None), false, None, None), vec![2, 1]),
+        (
+            query(filter(None, None, Some("message-publish")), false, None, None),
+            vec![3, 2, 1],
+        ),
+        (
+            query(
+                filter(None, None, Some("0000000000000000000000000000000a")),
+                false,
+                None,
+                None,
+            ),
+            vec![3, 2, 1],
+        ),
+        (
+            query(filter(None, None, Some("client-connected")), false, None, None),
+            vec![],
+        ),
+    ] {
+        let numbers: Vec<u64> = log.attempts(&query, 0, 9).iter().map(|entry| entry.number).collect();
+        assert_eq!(numbers, expected, "{query:?}");
+    }
+    assert_eq!(log.attempts(&AttemptQuery::default(), 0, 2).len(), 2);
+}
+
+#[tokio::test]
+async fn a_follower_gets_what_its_filter_admits_and_costs_nothing_afterwards() {
+    let log = ActivityLog::new();
+    log.outcome(|| panic!("nobody follows"));
+    let mut follower = log.follow(filter(Some("two"), None, None));
+    log.outcome(|| outcome("one"));
+    log.outcome(|| outcome("two"));
+    log.attempt(attempt("two", "t", AttemptResult::Delivered));
+    let Followed { lost, activity } = follower.next().await.unwrap();
+    assert_eq!((lost, activity), (0, Activity::Outcome(Arc::new(outcome("two")))));
+    assert!(matches!(follower.next().await.unwrap().activity, Activity::Attempt(_)));
+    drop(follower);
+    log.outcome(|| outcome("one"));
+    assert!(!log.is_followed());
+}
+
+#[tokio::test]
+async fn a_slow_follower_loses_entries_and_learns_how_many() {
+    let log = ActivityLog::new();
+    let mut follower = log.follow(ActivityFilter::default());
+    for _ in 0..5_000 {
+        log.outcome(|| outcome("c"));
+    }
+    let (mut read, mut lost) = (0, 0);
+    while read + lost < 5_000 {
+        lost += follower.next().await.unwrap().lost;
+        read += 1;
+    }
+    assert_eq!((read, lost), (4_096, 904));
+}

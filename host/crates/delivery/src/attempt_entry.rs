@@ -1,0 +1,44 @@
+//! What the activity log of the host says about an attempt.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hookhost_activity::{AttemptEntry, AttemptResult, Subject, cut};
+
+use super::job::Job;
+use super::record::millis;
+use super::retry::Outcome;
+use super::sender::SenderState;
+
+impl SenderState {
+    /// Records the last attempt of a job, and what happens to its request now.
+    pub(super) fn record_attempt(&self, job: &Job, outcome: &Outcome, result: AttemptResult) {
+        let (request, target) = (&job.request, &job.target);
+        // This is called as soon as the attempt has ended.
+        let took = job.attempts.last.map_or(Duration::ZERO, |began| began.elapsed());
+        let is_delivered = result == AttemptResult::Delivered;
+        self.counts.activity.attempt(AttemptEntry {
+            number: 0,
+            at: millis(SystemTime::now()),
+            subject: Subject {
+                event: cut(&request.id),
+                hook: cut(&request.event.hook),
+                client: cut(&request.event.client),
+                topic: cut(&request.event.topic),
+            },
+            module: Arc::clone(&request.source),
+            generation: request.generation,
+            url: cut(&target.shown),
+            destination: cut(&target.destination.label),
+            attempt: job.attempts.count,
+            result,
+            status: outcome.status(),
+            text: if is_delivered {
+                "".into()
+            } else {
+                cut(&outcome.to_string())
+            },
+            took: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+}

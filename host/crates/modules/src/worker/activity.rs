@@ -1,0 +1,40 @@
+//! Tells followers of the host's activity what the module did with each event.
+
+use std::sync::Arc;
+
+use super::{Template, Worker, now};
+use hookhost_activity::{OutcomeEntry, Subject, cut};
+use hookhost_contract::Outcome;
+use hookhost_event::Event;
+
+impl<T: Template> Worker<T> {
+    /// Reports the outcomes of the last call, except those that fail.
+    pub(super) fn report_outcomes(&self, outcomes: &[Outcome]) {
+        if !self.common.activity.is_followed() {
+            return;
+        }
+        for (event, outcome) in self.events.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Deliver(requests) if !requests.is_empty() => {
+                    self.report_outcome(event, "answered", requests.len(), "");
+                }
+                Outcome::Ignore | Outcome::Deliver(_) => self.report_outcome(event, "ignored", 0, ""),
+                // The quarantine reports it.
+                Outcome::Fail(_) => {}
+            }
+        }
+    }
+
+    /// Reports what the module did with one event.
+    pub(super) fn report_outcome(&self, event: &Event, outcome: &'static str, requests: usize, text: &str) {
+        self.common.activity.outcome(|| OutcomeEntry {
+            at: now().0,
+            subject: Subject::of(event),
+            module: Arc::clone(&self.common.module),
+            generation: self.generation(),
+            outcome,
+            requests,
+            text: cut(text),
+        });
+    }
+}

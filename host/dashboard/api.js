@@ -1,0 +1,63 @@
+// The admin API, as a browser uses it: with the cookie of a session, and with its second secret for changes.
+
+/** An answer other than success. */
+export class Refused extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+let csrf = null;
+
+async function send(method, path, headers = {}) {
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, { method, headers, credentials: "same-origin", cache: "no-store" });
+  } catch {
+    throw new Refused(0, "The host does not answer.");
+  }
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, body.error ?? `The host answered ${answer.status}.`);
+  return body;
+}
+
+/** Reads something. */
+export const get = (path) => send("GET", path);
+
+/** Changes something. */
+export const change = (method, path) => send(method, path, csrf === null ? {} : { "x-csrf-token": csrf });
+
+/** Whether requests are admitted; reads the session, if there is one. */
+export async function isAdmitted() {
+  try {
+    csrf = (await send("GET", "/session")).csrf;
+    return true;
+  } catch (error) {
+    if (error.status === 401) return false;
+    throw error;
+  }
+}
+
+/** Opens a session with the token of the host. */
+export async function logIn(token) {
+  csrf = (await send("POST", "/session", { authorization: `Bearer ${token}` })).csrf;
+}
+
+/** Ends the session. */
+export async function logOut() {
+  await change("DELETE", "/session");
+  csrf = null;
+}
+
+/** Whether there is a session to end. */
+export const hasSession = () => csrf !== null;
+
+/** A part of a path or a query. */
+export const encoded = encodeURIComponent;
+
+/** The part after `?`, of the values that are not empty. */
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return given.length === 0 ? "" : `?${given.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join("&")}`;
+}

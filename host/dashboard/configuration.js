@@ -1,0 +1,25 @@
+// The settings that were given and where, and the filter of the log.
+
+import { change, get, query } from "./api.js";
+import { button, el, table, tell } from "./dom.js";
+
+export async function configuration(root) {
+  const [{ settings, left_out: leftOut }, { filter }] = await Promise.all([get("/configuration"), get("/log")]);
+  const input = el("input", { id: "log-filter", value: filter, placeholder: "info" });
+  const setFilter = async () => {
+    const log = await change("PUT", `/log?filter=${encodeURIComponent(input.value)}`);
+    tell(`The log filter is now ${log.filter || "the default"}, until the host restarts.`);
+  };
+  const shown = ({ value }) => (value === null ? "(not shown: may be a secret)" : typeof value === "string" ? value : JSON.stringify(value));
+  root.append(
+    ...leftOut.map((text) => el("p", { class: "problem" }, `Left out: ${text}`)),
+    table("Settings that were given; all others have their default. Settings that need a restart take effect then.", [
+      { title: "Setting", text: true, cell: (row) => row.key },
+      { title: "Value", text: true, cell: shown },
+      { title: "From", text: true, cell: (row) => row.source },
+    ], settings, "No settings were given: all have their default."),
+    el("h3", {}, "Log"),
+    el("div", { class: "filters" },
+      el("div", {}, el("label", { for: "log-filter" }, "Level or filter, such as debug or info,rmqtt=debug"), input),
+      button("Set", setFilter)));
+}

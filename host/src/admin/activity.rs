@@ -1,0 +1,152 @@
+//! The last deliveries, and the live stream of what becomes of events.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::stream;
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::api::{Answer, Asked, Error};
+use super::shape;
+use crate::status::now;
+use hookhost_activity::{Activity, ActivityFilter, ActivityLog, AttemptQuery, Follower};
+
+/// Deliveries of an answer without `limit`.
+const DEFAULT_DELIVERIES: usize = 100;
+/// Highest `limit`.
+const MAX_DELIVERIES: usize = 1_000;
+/// Followers at a time; each takes one of the connections of the server.
+const MAX_FOLLOWERS: usize = 16;
+
+/// The routes below `/api/v1`.
+pub(super) fn routes(activity: ActivityLog) -> Router {
+    let places = Arc::new(Semaphore::new(MAX_FOLLOWERS));
+    let tap =
+        move |State(log): State<ActivityLog>, asked: Asked<Selection>| std::future::ready(tap(&log, asked, places));
+    Router::new()
+        .route("/deliveries", get(deliveries))
+        .route("/tap", get(tap))
+        .with_state(activity)
+}
+
+/// Which events to follow.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Selection {
+    client: Option<String>,
+    topic: Option<String>,
+    event: Option<String>,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeliveryQuery {
+    client: Option<String>,
+    topic: Option<String>,
+    event: Option<String>,
+    status: Option<u16>,
+    #[serde(default)]
+    failed: bool,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl Selection {
+    /// # Errors
+    ///
+    /// The topic is not a topic filter.
+    fn filter(self) -> Result<ActivityFilter, Error> {
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let topic = given(self.topic).map(|topic| topic.parse()).transpose();
+        let topic = topic
+            .map_err(|error| Error::new(StatusCode::BAD_REQUEST, format!("topic is not a topic filter: {error}")))?;
+        Ok(ActivityFilter {
+            client: given(self.client),
+            topic,
+            event: given(self.event),
+        })
+    }
+}
+
+async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>) -> Answer<shape::Deliveries> {
+    let Query(query) = asked?;
+    let limit = query.limit.unwrap_or(DEFAULT_DELIVERIES);
+    if !(1..=MAX_DELIVERIES).contains(&limit) {
+        let text = format!("limit should be between 1 and {MAX_DELIVERIES}");
+        return Err(Error::new(StatusCode::BAD_REQUEST, text));
+    }
+    let DeliveryQuery {
+        client,
+        topic,
+        event,
+        status,
+        failed,
+        before,
+        ..
+    } = query;
+    let query = AttemptQuery {
+        filter: Selection { client, topic, event }.filter()?,
+        failed,
+        status,
+        before,
+    };
+    let mut found = log.attempts(&query, now().0, limit + 1);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    Ok(Json(shape::Deliveries {
+        deliveries: found.iter().map(|entry| shape::Delivery::of(entry)).collect(),
+        more,
+    }))
+}
+
+/// What becomes of events from now on, one JSON object on each line, until the reader goes away.
+fn tap(log: &ActivityLog, asked: Asked<Selection>, places: Arc<Semaphore>) -> Response {
+    let filter = match asked
+        .map_err(Error::from)
+        .and_then(|Query(selection)| selection.filter())
+    {
+        Ok(filter) => filter,
+        Err(error) => return error.into_response(),
+    };
+    let Ok(place) = places.try_acquire_owned() else {
+        let text = format!("at most {MAX_FOLLOWERS} followers at a time");
+        return Error::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    };
+    let stream = TapStream {
+        follower: log.follow(filter),
+        _place: place,
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, Body::from_stream(stream::unfold(stream, TapStream::next))).into_response()
+}
+
+struct TapStream {
+    follower: Follower,
+    _place: OwnedSemaphorePermit,
+}
+
+impl TapStream {
+    async fn next(mut self) -> Option<(Result<Bytes, serde_json::Error>, TapStream)> {
+        let followed = self.follower.next().await?;
+        let mut lines = Vec::new();
+        if followed.lost > 0 {
+            lines.push(shape::TapLine::Lost { lines: followed.lost });
+        }
+        lines.push(match followed.activity {
+            Activity::Outcome(entry) => shape::TapLine::Outcome(shape::Outcome::of(&entry)),
+            Activity::Attempt(entry) => shape::TapLine::Attempt(shape::Delivery::of(&entry)),
+        });
+        let text: Result<Vec<String>, _> = lines.iter().map(serde_json::to_string).collect();
+        Some((text.map(|lines| (lines.join("\n") + "\n").into()), self))
+    }
+}

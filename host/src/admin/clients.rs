@@ -1,0 +1,110 @@
+//! The list of MQTT clients.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use super::api::{Answer, Asked, Error};
+use super::shape;
+use hookhost_broker::{ClientState, EngineHandle};
+
+/// Clients of an answer without `limit`.
+const DEFAULT_CLIENTS: usize = 100;
+/// Highest `limit`.
+const MAX_CLIENTS: usize = 1_000;
+
+/// The routes below `/api/v1`.
+pub(super) fn routes(engine: EngineHandle) -> Router {
+    Router::new().route("/clients", get(list)).with_state(engine)
+}
+
+/// Which clients to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientQuery {
+    /// A part of the client id, user name or address, in any case.
+    search: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn list(State(engine): State<EngineHandle>, asked: Asked<ClientQuery>) -> Answer<shape::Clients> {
+    let Query(ClientQuery { search, limit }) = asked?;
+    let limit = limit.unwrap_or(DEFAULT_CLIENTS);
+    if !(1..=MAX_CLIENTS).contains(&limit) {
+        let text = format!("limit should be between 1 and {MAX_CLIENTS}");
+        return Err(Error::new(StatusCode::BAD_REQUEST, text));
+    }
+    match engine.clients().await {
+        Ok(clients) => Ok(Json(found(clients, search.as_deref().unwrap_or_default(), limit))),
+        Err(error) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+    }
+}
+
+/// The clients that match, ordered by id.
+fn found(mut clients: Vec<ClientState>, search: &str, limit: usize) -> shape::Clients {
+    let search = search.to_lowercase();
+    let matches = |text: &str| text.to_lowercase().contains(&search);
+    clients.retain(|state| {
+        let client = &state.client;
+        let username = client.username.as_ref().is_some_and(|name| matches(name));
+        let address = client.peer.is_some_and(|peer| matches(&peer.to_string()));
+        search.is_empty() || matches(&client.id) || username || address
+    });
+    clients.sort_by(|one, other| one.client.id.cmp(&other.client.id));
+    let total = clients.len();
+    clients.truncate(limit);
+    shape::Clients {
+        clients: clients.into_iter().map(Into::into).collect(),
+        total,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookhost_event::Client;
+
+    fn state(id: &str, username: Option<&str>, peer: &str) -> ClientState {
+        ClientState {
+            client: Client {
+                id: id.into(),
+                username: username.map(Into::into),
+                peer: Some(peer.parse().unwrap()),
+                ..Client::default()
+            },
+            connected: true,
+            connected_at: None,
+            created_at: None,
+            keep_alive: 60,
+            clean_start: true,
+            subscriptions: 0,
+            queued: 0,
+            unconfirmed: 0,
+        }
+    }
+
+    #[test]
+    fn clients_are_found_by_id_user_name_and_address() {
+        let all = || {
+            vec![
+                state("pump-2", Some("Bob"), "10.0.0.7:1"),
+                state("pump-1", None, "10.0.0.8:1"),
+                state("Valve", Some("anna"), "10.0.1.8:1"),
+            ]
+        };
+        for (search, limit, ids, total) in [
+            ("", 9, vec!["Valve", "pump-1", "pump-2"], 3),
+            ("", 1, vec!["Valve"], 3),
+            ("PUMP", 9, vec!["pump-1", "pump-2"], 2),
+            ("bob", 9, vec!["pump-2"], 1),
+            ("10.0.1.", 9, vec!["Valve"], 1),
+            ("x", 9, vec![], 0),
+        ] {
+            let answer = found(all(), search, limit);
+            let got: Vec<&str> = answer.clients.iter().map(|client| client.id.as_str()).collect();
+            assert_eq!((got, answer.total), (ids, total), "{search}");
+        }
+    }
+}

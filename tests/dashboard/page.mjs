@@ -1,0 +1,184 @@
+// Uses the dashboard of a running host as a person does, in headless Chromium. `tests/dashboard.rs` starts it.
+//
+// Environment: URL and TOKEN of the host, CHROMIUM (the program), OUT (a folder for screenshots), HOSTILE (a client id
+// with HTML). Prints one line for each step. Exits with 1 and the reason if a step fails.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const { URL: url, TOKEN: token, CHROMIUM: executablePath, OUT: out, HOSTILE: hostile } = process.env;
+const PAGES = ["overview", "deliveries", "dead-letters", "destinations", "modules", "quarantine", "clients", "configuration"];
+const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const problems = [];
+
+/** A browser without cookies, whose scripts may cause no error. */
+async function open(options = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on("pageerror", (error) => problems.push(`error in a script: ${error.message}`));
+  page.on("console", (message) => {
+    // The browser reports every 401 as an error; logging in begins with one.
+    if (message.type() === "error" && !message.text().includes("401")) problems.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url)) problems.push(`a request to another place: ${request.url()}`);
+  });
+  return page;
+}
+
+async function logIn(page) {
+  await page.goto(url);
+  await page.getByLabel("Token").fill(token);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.locator(".card").first().waitFor();
+}
+
+async function visit(page, name) {
+  await page.goto(`${url}/#/${name}`);
+  await page.locator(`#nav a[href="#/${name}"][aria-current="page"]`).waitFor();
+  await page.getByText("Loading…").waitFor({ state: "detached" });
+}
+
+async function step(name, action) {
+  await action();
+  assert.deepEqual(problems, [], name);
+  console.log(`ok: ${name}`);
+}
+
+try {
+  const page = await open();
+  await step("a wrong token is refused, the right one opens the overview", async () => {
+    await page.goto(url);
+    await page.getByLabel("Token").fill("wrong-wrong-wrong-wrong");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByText("this is not the token of this host").waitFor();
+    await page.keyboard.press("Escape");
+    assert.ok(await page.getByLabel("Token").isVisible(), "the dialog stays");
+    await logIn(page);
+  });
+
+  await step("scripts cannot read the cookie", async () => {
+    assert.equal(await page.evaluate(() => document.cookie), "");
+    const [cookie] = await page.context().cookies();
+    assert.deepEqual([cookie.httpOnly, cookie.sameSite], [true, "Strict"]);
+  });
+
+  await step("the overview is live", async () => {
+    await page.locator(".chart").first().waitFor();
+    await page.getByRole("cell", { name: "webhook", exact: true }).waitFor();
+  });
+
+  await step("every page works with the keyboard", async () => {
+    await page.goto(`${url}/#/overview`);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+    for (const name of PAGES) {
+      await page.locator(`#nav a[href="#/${name}"]`).focus();
+      await page.keyboard.press("Enter");
+      await page.locator(`#nav a[href="#/${name}"][aria-current="page"]`).waitFor();
+    }
+  });
+
+  await step("HTML in client ids, topics and reasons is text", async () => {
+    await visit(page, "clients");
+    await page.getByRole("cell", { name: hostile, exact: true }).waitFor();
+    await visit(page, "quarantine");
+    await page.getByRole("cell", { name: hostile }).first().waitFor();
+    await page.getByRole("button", { name: "Show" }).first().click();
+    await page.locator("pre").first().waitFor();
+    assert.equal(await page.evaluate(() => globalThis.hacked), undefined);
+    assert.equal(await page.locator("main img, main script").count(), 0);
+  });
+
+  await step("deliveries are found by status, client and event", async () => {
+    await visit(page, "deliveries");
+    await page.getByRole("cell", { name: "delivered", exact: true }).first().waitFor();
+    await page.getByLabel("Only failed").check();
+    await page.getByRole("cell", { name: "delivered", exact: true }).waitFor({ state: "detached" });
+    await page.getByRole("cell", { name: "422", exact: true }).first().waitFor();
+    await page.getByLabel("Client id").fill("somebody else");
+    await page.getByText("No attempts match.").waitFor();
+    await page.getByLabel("Topic filter").fill("a/#/b");
+    await page.getByText("topic is not a topic filter").waitFor();
+  });
+
+  await step("a dead letter is shown, sent again and deleted", async () => {
+    await visit(page, "destinations");
+    await page.getByRole("cell", { name: "sending", exact: true }).first().waitFor();
+    await page.locator('a[href^="#/dead-letters?destination="]').first().click();
+    const rows = page.locator("tbody tr");
+    await page.getByRole("button", { name: "Send again" }).first().waitFor();
+    const before = await rows.count();
+    await page.getByRole("button", { name: "Show" }).first().click();
+    await page.getByText("Failed attempts, oldest first").waitFor();
+    await page.getByRole("button", { name: "Send again" }).first().click();
+    await page.getByText(/is sent again/).waitFor();
+    await page.goto(`${url}/#/dead-letters?module=none`);
+    await page.getByText("No dead letters.").waitFor();
+    await visit(page, "dead-letters");
+    await page.getByRole("button", { name: "Delete" }).first().click();
+    await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+    await page.waitForFunction((count) => document.querySelectorAll("main > div > div:nth-of-type(2) tbody tr").length < count, before);
+  });
+
+  await step("clients are searched and disconnected after a question", async () => {
+    await visit(page, "clients");
+    await page.getByLabel("Search").fill("no such client");
+    await page.getByText("No clients.").waitFor();
+    await page.getByLabel("Search").fill("onerror");
+    await page.getByRole("cell", { name: hostile, exact: true }).waitFor();
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Cancel" }).click();
+    assert.ok(await page.getByRole("cell", { name: hostile, exact: true }).isVisible());
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Disconnect" }).click();
+    await page.getByText("No clients.").waitFor();
+  });
+
+  await step("a quarantined event is deleted, modules are reloaded, the log filter is set", async () => {
+    await visit(page, "quarantine");
+    const rows = page.locator("tbody tr");
+    const before = await rows.count();
+    await page.getByRole("button", { name: "Delete" }).first().click();
+    await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+    await page.waitForFunction((count) => document.querySelectorAll("tbody tr").length === count, before - 1);
+    await visit(page, "modules");
+    await page.getByRole("button", { name: "Reload configuration and modules" }).click();
+    await page.getByText(/^Reloaded:/).waitFor();
+    await visit(page, "configuration");
+    await page.getByLabel(/^Level or filter/).fill("debug,rmqtt=warn");
+    await page.getByRole("button", { name: "Set" }).click();
+    await page.getByText("The log filter is now debug,rmqtt=warn").waitFor();
+  });
+
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      await step(`every page fits: ${size}, ${colorScheme}`, async () => {
+        const other = await open({ colorScheme, viewport });
+        await logIn(other);
+        for (const name of PAGES) {
+          await visit(other, name);
+          await other.screenshot({ path: `${out}/${name}-${size}-${colorScheme}.png`, fullPage: true });
+          const overflow = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide`);
+        }
+        await other.context().close();
+      });
+    }
+  }
+
+  await step("logging out ends the session", async () => {
+    await page.goto(`${url}/#/overview`);
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Token").waitFor();
+    assert.deepEqual(await page.context().cookies(), []);
+  });
+  await browser.close();
+} catch (error) {
+  console.error(error.message, problems);
+  await browser.close();
+  process.exit(1);
+}
