@@ -73,7 +73,7 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log
     );
     let delivery = delivery.context("cannot start delivery")?;
     let bus = Bus::new();
-    let activity = delivery.activity();
+    let activity = delivery.monitor().activity();
     let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
     let access = AccessControl::new(config.access.clone());
     let outbox = delivery.outbox();
