@@ -10,7 +10,8 @@
 //! | address and user name | 3 | 500 ms | `login_delay` (10 s) |
 //! | address | 20 | 500 ms | 1 s |
 //!
-//! A count ends ten minutes after its last failure. The tables are bounded: at the limit the oldest entry is removed.
+//! A count ends ten minutes after its last failure. The tables are bounded: at the limit the older half is
+//! removed.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -126,14 +127,19 @@ impl<K: Hash + Eq + Copy> Table<K> {
         Some(wait)
     }
 
+    fn forget_older_half(&mut self) {
+        let mut times: Vec<Instant> = self.0.values().map(|count| count.last).collect();
+        let (_, median, _) = times.select_nth_unstable(MAX_ENTRIES / 2);
+        let median = *median;
+        self.0.retain(|_, count| count.last > median);
+    }
+
     fn failed(&mut self, key: K, now: Instant) {
         if self.0.len() >= MAX_ENTRIES && !self.0.contains_key(&key) {
             self.0
                 .retain(|_, count| now.saturating_duration_since(count.last) <= MEMORY);
-            if self.0.len() >= MAX_ENTRIES
-                && let Some(oldest) = self.0.iter().min_by_key(|(_, count)| count.last).map(|(key, _)| *key)
-            {
-                self.0.remove(&oldest);
+            if self.0.len() >= MAX_ENTRIES {
+                self.forget_older_half();
             }
         }
         let count = self.0.entry(key).or_insert(Count {
@@ -216,13 +222,19 @@ mod tests {
 
     #[test]
     fn the_tables_are_bounded() {
-        let (mut failures, now) = (Failures::default(), Instant::now());
-        for number in 0..2 * MAX_ENTRIES as u32 {
-            failures.failed(Some(IpAddr::from(number.to_be_bytes())), "alice", now);
+        let (mut failures, start) = (Failures::default(), Instant::now());
+        let address = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
+        let count = 2 * MAX_ENTRIES as u32;
+        for number in 0..count {
+            let now = start + Duration::from_millis(u64::from(number));
+            (0..4).for_each(|_| failures.failed(address(number), "alice", now));
         }
-        assert_eq!(
-            (failures.pairs.0.len(), failures.addresses.0.len()),
-            (MAX_ENTRIES, MAX_ENTRIES)
+        assert!(failures.pairs.0.len() <= MAX_ENTRIES && failures.addresses.0.len() <= MAX_ENTRIES);
+        let end = start + Duration::from_millis(u64::from(count));
+        assert_eq!(failures.wait(address(0), "alice", MAX, end), Some(Duration::ZERO));
+        assert_ne!(
+            failures.wait(address(count - 1), "alice", MAX, end),
+            Some(Duration::ZERO)
         );
     }
 }
