@@ -102,7 +102,7 @@ async fn a_refused_message_is_seen_and_sent_again_when_the_receiver_is_mended() 
         second.ask(&["dead-letters", "resend", "--client", "meter-7"]).await,
         "1: sent again\n"
     );
-    let is_again = |request: &&Arc<Received>| request.header("webhook-id") == Some(&id) && request.accepted();
+    let is_again = |request: &&Arc<Received>| request.header("webhook-id") == Some(id.as_str()) && request.accepted();
     let all = sink
         .wait_until("the refused one", PATIENCE, |all| {
             all.iter().any(|request| is_again(&request))
@@ -154,7 +154,7 @@ async fn letters_are_selected_by_conditions_and_bounded() {
         (&["--reason", "refused", "--status", "400"], 4),
         (&["--reason", "gave-up"], 0),
     ] {
-        let list = json(&host, &[&["dead-letters", "list", "--json"], conditions].concat()).await;
+        let list = json(&host, &[&["dead-letters", "list", "--json"][..], conditions].concat()).await;
         let letters = list["letters"].as_array().unwrap();
         assert_eq!(letters.len(), expected, "{conditions:?}: {list:#}");
     }
