@@ -221,7 +221,8 @@ fn compare(subscriber: &Subscriber, expected: &BTreeMap<usize, Vec<usize>>, coun
 
 async fn start(data: &Path) -> Host {
     let config = format!(
-        "[data]\ndir = {data:?}\n[mqtt]\nmax_mqueue_len = 1000000\nmax_queued_messages = 0\nmax_queued_bytes = \"0B\"\n"
+        "[data]\ndir = {data:?}\n[mqtt]\nmax_mqueue_len = 1000000\nmax_queued_messages = 0\nmax_queued_bytes = \"0B\"\n\
+         [webhook.rule]\nmessage_publish = [{{ action = \"a\", topics = [\"none\"] }}]\n"
     );
     Setup::new().config(&config).start().await
 }

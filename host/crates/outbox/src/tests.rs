@@ -103,7 +103,11 @@ fn opened_as(file: &Path, format: &str) -> Result<Store, StoreError> {
     }
     let database = Database::create(file).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(ABOUT).unwrap().insert(CONTENT.0, format).unwrap();
+    transaction
+        .open_table(ABOUT)
+        .unwrap()
+        .insert(CONTENT.0, format)
+        .unwrap();
     transaction.commit().unwrap();
     drop(database);
     Store::open(file.parent().unwrap(), Flush::Always)
