@@ -1,5 +1,6 @@
 //! The admin API as programs and browsers use it, and the commands and the signal that act on modules.
 
+use std::net::SocketAddr;
 use std::net::TcpListener;
 
 use hookhost_tests::client::{Client, Options};
