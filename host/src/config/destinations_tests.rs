@@ -588,7 +588,7 @@ fn access_tokens() {
         (
             "{ token_url = \"hidden\", client_id = \"\", client_secret = \"hidden\", client_auth = \"x\" }",
             vec![
-                "f:3: destinations.d.oauth2.client_auth: should be basic or body, but is \"x\"",
+                "f:3: destinations.d.oauth2.client_auth: should be \"basic\" or \"body\"",
                 "f:3: destinations.d.oauth2.client_id: is empty",
                 "f:3: destinations.d.oauth2.token_url: should be a URL such as \"https://id.example.com/oauth2/token\"",
             ],
