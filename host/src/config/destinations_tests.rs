@@ -588,7 +588,7 @@ fn access_tokens() {
         (
             "{ token_url = \"hidden\", client_id = \"\", client_secret = \"hidden\", client_auth = \"x\" }",
             vec![
-                "f:3: destinations.d.oauth2.client_auth: should be basic or body, but is \"x\"",
+                "f:3: destinations.d.oauth2.client_auth: should be \"basic\" or \"body\"",
                 "f:3: destinations.d.oauth2.client_id: is empty",
                 "f:3: destinations.d.oauth2.token_url: should be a URL such as \"https://id.example.com/oauth2/token\"",
             ],
@@ -596,7 +596,7 @@ fn access_tokens() {
         (
             "{ token_url = \"https://u:hidden@h/\", client_id = \"a\", client_secret = \"hidden\", parameters = 1 }",
             vec![
-                "f:3: destinations.d.oauth2.parameters: should be a table of names and values, but is an integer",
+                "f:3: destinations.d.oauth2.parameters: should be a table of names and values, not an integer",
                 "f:3: destinations.d.oauth2.token_url: should have no user, password or fragment: use client_id and client_secret",
             ],
         ),

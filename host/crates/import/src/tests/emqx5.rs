@@ -221,7 +221,7 @@ fn emqx5_mistakes_leave_out_their_items_and_come_all_at_once() {
     assert_eq!(good["webhook.rule"].as_object().unwrap().len(), 1);
     assert_eq!(good["webhook.rule"]["message_publish"][0]["action"], "u");
     // A user who accepts no guess gets all of it as problems.
-    assert_eq!(findings.strict().problems.len(), 15);
+    assert_eq!(findings.strict().problems.len(), 17);
     check(
         "f",
         "actions.http.a {\n connector = \n",
