@@ -151,7 +151,7 @@ fn every_limit_is_documented() {
         .split(", ")
         .filter_map(|key| key.strip_prefix("limits."))
         .collect();
-    assert_eq!(known.len(), 11, "{known:?}");
+    assert_eq!(known.len(), 12, "{known:?}");
     for key in known {
         assert!(page.contains(&format!("\n| `{key}` |")), "{key}");
     }
