@@ -3,15 +3,13 @@
 //! Each layer has its own timeout, so a client that is silent or slow in one of them ends there. Nothing is answered to a
 //! client that fails below TLS or WebSocket; those two send their own alerts and responses.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hookhost_event::ByteString;
 use ipnet::IpNet;
-use tokio::io::Interest;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -68,17 +66,13 @@ impl Layers {
     ) -> Result<(ClientStream, Peer), HandshakeError> {
         let opened = match accepted {
             Accepted::Tcp(stream, from) => self.open_tcp(stream, from, permit).await,
-            Accepted::Unix(stream) => self.open_unix(stream).await,
+            // The timeout for CONNECT is enough: only programs of this machine get here.
+            Accepted::Unix(stream) => Ok((stream.into(), self.peer(None, None))),
         };
         if let Err(error) = &opened {
             self.count(error);
         }
         opened
-    }
-
-    async fn open_unix(&self, stream: UnixStream) -> Result<(ClientStream, Peer), HandshakeError> {
-        self.first_byte(stream.ready(Interest::READABLE)).await?;
-        Ok((stream.into(), self.peer(None, None)))
     }
 
     async fn open_tcp(
@@ -93,7 +87,7 @@ impl Layers {
         if !has_header && permit.name_address(peer.ip()).is_err() {
             return Err(HandshakeError::Refused);
         }
-        self.first_byte(stream.ready(Interest::READABLE)).await?;
+        self.first_byte(&stream).await?;
         if has_header {
             let reading = timeout(self.settings.first_byte_timeout, proxy::read(&mut stream));
             if let Named::Addresses(client, _) = reading.await.map_err(|_| HandshakeError::ProxySlow)?? {
@@ -124,9 +118,9 @@ impl Layers {
         Ok((stream, peer))
     }
 
-    /// Waits until the client has sent something.
-    async fn first_byte<T>(&self, readable: impl Future<Output = io::Result<T>>) -> Result<(), HandshakeError> {
-        match timeout(self.settings.first_byte_timeout, readable).await {
+    /// Waits until the client has sent something, which stays in the socket.
+    async fn first_byte(&self, stream: &TcpStream) -> Result<(), HandshakeError> {
+        match timeout(self.settings.first_byte_timeout, stream.peek(&mut [0])).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(HandshakeError::Silent),

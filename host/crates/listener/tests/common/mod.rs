@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookhost_listener::{
-    Address, CertificateFiles, ClientCertificates, Kind, ListenerSettings, Listeners, Peer, Serving, SocketSettings,
-    TlsFiles, TlsSettings, TlsVersion,
+    Address, CertificateFiles, ClientCertificates, Handshaken, Kind, ListenerSettings, Listeners, Peer, Serving,
+    SocketSettings, TlsFiles, TlsSettings, TlsVersion,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
@@ -61,17 +61,23 @@ impl Door {
     pub fn open(listener: ListenerSettings, sockets: SocketSettings) -> Door {
         let (seen, peers) = mpsc::unbounded_channel();
         let listeners = Listeners::bind(&[listener], &sockets).unwrap();
-        let serving = listeners.serve(move |mut client| {
+        let serving = listeners.serve(move |client| {
             let seen = seen.clone();
             async move {
-                seen.send(client.peer.clone()).ok();
+                let Handshaken {
+                    mut stream,
+                    peer,
+                    permit,
+                } = client;
+                seen.send(peer).ok();
                 let mut piece = [0; 4096];
-                while let Ok(count @ 1..) = client.stream.read(&mut piece).await {
-                    if client.stream.write_all(&piece[..count]).await.is_err() || client.stream.flush().await.is_err() {
+                while let Ok(count @ 1..) = stream.read(&mut piece).await {
+                    if stream.write_all(&piece[..count]).await.is_err() || stream.flush().await.is_err() {
                         break;
                     }
                 }
-                drop(client.stream.shutdown().await);
+                drop(stream.shutdown().await);
+                drop(permit);
             }
         });
         Door {
