@@ -20,7 +20,8 @@ RUN apt-get update \
 COPY --from=build /src/target/dist/hookhost /usr/local/bin/hookhost
 USER 10001
 WORKDIR /etc/hookhost
-# Clients reach the broker from outside of the container. The admin API stays inside, because it has no token:
+# Clients reach the broker from outside of the container, so it starts only with [[authentication]] or with
+# HOOKHOST_MQTT__ALLOW_ANONYMOUS=true. The admin API stays inside, because it has no token:
 # docs/packages.md says how to open it.
 ENV HOOKHOST_MQTT__LISTEN=0.0.0.0:1883 \
     HOOKHOST_DATA__DIR=/var/lib/hookhost \

@@ -487,7 +487,7 @@ async fn tokens_are_checked(settings: &str) {
         let mut dave = connect(&host, version, "c2", "dave", &short).await;
         dave.closed().await;
     }
-    let ended = events(&host, "client-disconnected", 4).await;
+    let ended = events(&host, "client-disconnected", 6).await;
     let expired = ended
         .iter()
         .filter(|event| event["disconnection"]["end"]["reason"] == "expired");

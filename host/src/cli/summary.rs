@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(
             summary(text, Flags::default()),
             "  files:   hookhost.toml\n  rules:   3, format cloudevents and rmqtt, from the configuration file\n  \
-             URLs:    http://h:1/p, stdout:\n  MQTT:    127.0.0.1:1883\n  engine:  gateway to mqtt://a:1883, \
+             URLs:    http://h:1/p, stdout:\n  MQTT:    127.0.0.1:1883\n  access:  every client is accepted; all topics are allowed\n  engine:  gateway to mqtt://a:1883, \
              mqtts://b:8883\n  modules: none but the built-in one\n  admin:   127.0.0.1:18083\n"
         );
     }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(
             summary("", Flags::default()),
             "  files:   none\n  rules:   15, format rmqtt, from the defaults: one for each event\n  URLs:    stdout:\n  \
-             MQTT:    127.0.0.1:1883\n  engine:  rmqtt\n  modules: none but the built-in one\n  admin:   127.0.0.1:18083\n"
+             MQTT:    127.0.0.1:1883\n  access:  every client is accepted; all topics are allowed\n  engine:  rmqtt\n  modules: none but the built-in one\n  admin:   127.0.0.1:18083\n"
         );
     }
 

@@ -262,7 +262,7 @@ fn all_mistakes_come_at_once() {
 #[test]
 fn flags_beat_the_environment_beats_a_brokers_file_beats_the_file_beats_the_defaults() {
     let mut inputs = inputs(
-        "mqtt.listen = \"1.1.1.1:1\"\nwebhook.urls = [\"http://file\"]\nmodules.dir = \"file\"\n\
+        "mqtt.listen = \"1.1.1.1:1\"\nmqtt.allow_anonymous = true\nwebhook.urls = [\"http://file\"]\nmodules.dir = \"file\"\n\
          [delivery]\nhttp_timeout = \"1s\"\nconcurrency_limit = 1\nnice = 6\nretry_multiplier = 1",
     );
     let seen = |inputs: &Inputs| {

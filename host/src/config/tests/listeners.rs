@@ -3,8 +3,16 @@
 use super::*;
 use hookhost_listener::{Address, ClientCertificates, Kind, ListenerSettings, TlsVersion};
 
+/// A configuration whose listeners other machines may reach without authentication.
+fn open(text: &str) -> Inputs {
+    Inputs {
+        environment: [("HOOKHOST_MQTT__ALLOW_ANONYMOUS".into(), "true".into())].into(),
+        ..inputs(text)
+    }
+}
+
 fn listeners(text: &str) -> Vec<ListenerSettings> {
-    config(&inputs(text)).mqtt.listeners
+    config(&open(text)).mqtt.listeners
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -26,7 +34,7 @@ fn mqtt_listen_is_the_short_form_of_a_plain_one() {
             listen: Some("1.1.1.1:3".to_owned()),
             ..Flags::default()
         },
-        ..inputs(own)
+        ..open(own)
     };
     let listeners = config(&flags).mqtt.listeners;
     assert_eq!(listeners.len(), 2);
@@ -126,22 +134,22 @@ fn mistakes() {
             "f:4: listener[0].adress: unknown key",
         ),
     ] {
-        let shown = problems(&inputs(&format!("[[listener]]\nname = \"a\"\n{rest}\n")));
+        let shown = problems(&open(&format!("[[listener]]\nname = \"a\"\n{rest}\n")));
         assert_eq!(shown.len(), 1, "{shown:?}");
         assert!(shown[0].starts_with(expected), "{} instead of {expected}", shown[0]);
     }
-    let nameless = problems(&inputs("[[listener]]\naddress = \"1.1.1.1:1\"\n"));
+    let nameless = problems(&open("[[listener]]\naddress = \"1.1.1.1:1\"\n"));
     assert!(
         nameless[0].starts_with("f:1: listener[0]: needs a `name`"),
         "{nameless:?}"
     );
     let own = "[[listener]]\nname = \"a\"\naddress = \"1.1.1.1:1\"\n";
-    let twice = problems(&inputs(&[own, own].concat()));
+    let twice = problems(&open(&[own, own].concat()));
     assert!(
         twice[0].ends_with("there is another listener with the name a"),
         "{twice:?}"
     );
-    let table = problems(&inputs("listener.name = \"a\""));
+    let table = problems(&open("listener.name = \"a\""));
     assert!(
         table[0].ends_with("should be a list of tables, [[listener]], not a table"),
         "{table:?}"

@@ -28,7 +28,7 @@ use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
 use super::translate;
 use hookhost_access::AccessControl;
-use hookhost_event::{Client, Connection, Detail, Disconnection, End, EndReason, Hook, Millis, Termination};
+use hookhost_event::{Client, Connection, Detail, Disconnection, End, EndReason, Hook, Millis, Pairs, Termination};
 use hookhost_hooks::{Bus, Emitter};
 use hookhost_listener::Peer;
 
@@ -128,7 +128,7 @@ impl EventSource {
     pub(super) fn client(&self, key: &ClientKey, protocol_version: u8) -> Client {
         let client = self.client_behind(key);
         Client {
-            attributes: client.as_deref().map(RelayedClient::attributes).unwrap_or_default(),
+            attributes: attributes(client.as_deref()),
             ..translate::client(key, peer(key, client.as_deref()).address, protocol_version)
         }
     }
@@ -152,7 +152,7 @@ impl EventSource {
     pub(super) fn connection(&self, info: &ConnectInfo) -> Connection {
         let client = self.client_behind(info.id());
         let mut connection = translate::connection(info, &peer(info.id(), client.as_deref()), &self.limits);
-        connection.client.attributes = client.as_deref().map(RelayedClient::attributes).unwrap_or_default();
+        connection.client.attributes = attributes(client.as_deref());
         connection
     }
 
@@ -233,8 +233,13 @@ impl EventSource {
         }
         // RMQTT's own hook for CONNACK runs just before this one and does not know whether a session is present.
         self.is_answered(&info);
-        let peer = self.peer(&session.id);
-        let connack = || translate::accepted(&info, &peer, &self.limits, session_present, connected_at);
+        let client = self.client_behind(&session.id);
+        let peer = peer(&session.id, client.as_deref());
+        let connack = || {
+            let mut connack = translate::accepted(&info, &peer, &self.limits, session_present, connected_at);
+            connack.connection.client.attributes = attributes(client.as_deref());
+            connack
+        };
         self.emitter
             .emit(Hook::ClientConnack, None, || Detail::ClientConnack(connack()))
             .await;
@@ -269,8 +274,10 @@ impl EventSource {
     async fn disconnected(&self, record: &SessionRecord, end: End, disconnected_at: Millis) {
         self.emitter
             .emit(Hook::ClientDisconnected, None, || {
+                let mut connection = translate::connection(&record.info, &record.peer(), &self.limits);
+                connection.client.attributes = attributes(record.relayed());
                 Detail::ClientDisconnected(Disconnection {
-                    connection: translate::connection(&record.info, &record.peer(), &self.limits),
+                    connection,
                     end,
                     connected_at: translate::millis(record.connected_at),
                     disconnected_at,
@@ -339,6 +346,11 @@ async fn session_record(session: &RmqttSession, client: Option<Arc<RelayedClient
         created_at,
         connected_at,
     ))
+}
+
+/// Names and values that authentication attached to a client behind the relay.
+fn attributes(client: Option<&RelayedClient>) -> Pairs {
+    client.map(RelayedClient::attributes).unwrap_or_default()
 }
 
 /// Whether a newer connection of the client ended this one.

@@ -119,6 +119,11 @@ impl SessionRecord {
         self.info.proto_ver()
     }
 
+    /// The client behind the relay.
+    pub(super) fn relayed(&self) -> Option<&RelayedClient> {
+        self.relayed.as_deref()
+    }
+
     /// Where the client comes from, or came from last.
     pub(super) fn peer(&self) -> Peer {
         relayed::peer(&self.key, self.relayed.as_deref())
