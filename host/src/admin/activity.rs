@@ -12,15 +12,11 @@ use futures::stream;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::api::{Answer, Asked, Error};
+use super::api::{Answer, Asked, Error, limit};
 use super::shape;
 use crate::status::now;
 use hookhost_activity::{Activity, ActivityFilter, ActivityLog, AttemptQuery, Follower};
 
-/// Deliveries of an answer without `limit`.
-const DEFAULT_DELIVERIES: usize = 100;
-/// Highest `limit`.
-const MAX_DELIVERIES: usize = 1_000;
 /// Followers at a time; each takes one of the connections of the server.
 const MAX_FOLLOWERS: usize = 16;
 
@@ -77,11 +73,7 @@ impl Selection {
 
 async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>) -> Answer<shape::Deliveries> {
     let Query(query) = asked?;
-    let limit = query.limit.unwrap_or(DEFAULT_DELIVERIES);
-    if !(1..=MAX_DELIVERIES).contains(&limit) {
-        let text = format!("limit should be between 1 and {MAX_DELIVERIES}");
-        return Err(Error::new(StatusCode::BAD_REQUEST, text));
-    }
+    let limit = limit(query.limit)?;
     let DeliveryQuery {
         client,
         topic,

@@ -6,14 +6,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 
-use super::api::{Answer, Asked, Error};
+use super::api::{Answer, Asked, Error, limit};
 use super::shape;
 use hookhost_broker::{ClientState, EngineHandle};
-
-/// Clients of an answer without `limit`.
-const DEFAULT_CLIENTS: usize = 100;
-/// Highest `limit`.
-const MAX_CLIENTS: usize = 1_000;
 
 /// The routes below `/api/v1`.
 pub(super) fn routes(engine: EngineHandle) -> Router {
@@ -30,14 +25,11 @@ struct ClientQuery {
 }
 
 async fn list(State(engine): State<EngineHandle>, asked: Asked<ClientQuery>) -> Answer<shape::Clients> {
-    let Query(ClientQuery { search, limit }) = asked?;
-    let limit = limit.unwrap_or(DEFAULT_CLIENTS);
-    if !(1..=MAX_CLIENTS).contains(&limit) {
-        let text = format!("limit should be between 1 and {MAX_CLIENTS}");
-        return Err(Error::new(StatusCode::BAD_REQUEST, text));
-    }
+    let Query(query) = asked?;
+    let limit = limit(query.limit)?;
+    let search = query.search.unwrap_or_default();
     match engine.clients().await {
-        Ok(clients) => Ok(Json(found(clients, search.as_deref().unwrap_or_default(), limit))),
+        Ok(clients) => Ok(Json(found(clients, &search, limit))),
         Err(error) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }
