@@ -49,15 +49,7 @@ records! {
         properties: Option<Properties>,
     }
     Authentication { connection: Connection, code: u8, anonymous: bool, superuser: bool, source: String, }
-    Authorization {
-        client: Client,
-        access: Access,
-        topic: String,
-        qos: u8,
-        retain: bool,
-        allowed: bool,
-        source: String,
-    }
+    Authorization { client: Client, access: Access, topic: String, allowed: bool, source: String, }
     Subscription {
         client: Client,
         filter: String,

@@ -1,8 +1,9 @@
 //! EMQX 5's cache of authorization decisions, as far as `authz_source` shows it.
 //!
-//! EMQX keeps the last [`MAX_DECISIONS`] decisions of a connection for [`MAX_AGE_MS`] and reports `cache` for an operation that
-//! it has decided before: the same action on the same topic with the same QoS and retain flag. Superusers are not cached.
-//! hookhost decides each time; this only remembers what EMQX would remember. All events of a client reach the same instance.
+//! EMQX keeps the last [`MAX_DECISIONS`] decisions of a connection for [`MAX_AGE_MS`] and reports `cache` for an operation
+//! that it has decided before: the same action on the same topic. EMQX compares QoS and retain flag too, which the event
+//! does not have. Superusers are not cached. hookhost decides each time; this only remembers what EMQX would remember. All
+//! events of a client reach the same instance.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -43,7 +44,7 @@ impl DecisionCache {
             }
         }
         let is_publish = decision.access == Access::Publish;
-        let operation = hash(&(is_publish, &decision.topic, decision.qos, decision.retain));
+        let operation = hash(&(is_publish, &decision.topic));
         let decisions = self.connections.entry(connection).or_default();
         decisions.retain(is_fresh);
         if decisions.iter().any(|(known, _)| *known == operation) {
@@ -73,8 +74,6 @@ mod tests {
             client: testing::client(client),
             access: Access::Publish,
             topic: topic.into(),
-            qos: 0,
-            retain: false,
             allowed: true,
             source: "default".into(),
         }
@@ -112,20 +111,6 @@ mod tests {
                 "access",
                 Authorization {
                     access: Access::Subscribe,
-                    ..decision.clone()
-                },
-            ),
-            (
-                "QoS",
-                Authorization {
-                    qos: 1,
-                    ..decision.clone()
-                },
-            ),
-            (
-                "retain",
-                Authorization {
-                    retain: true,
                     ..decision.clone()
                 },
             ),

@@ -204,8 +204,6 @@ fn each_kind_of_event_has_its_fields() {
         client: testing::client("c"),
         access: Access::Subscribe,
         topic: "t".into(),
-        qos: 1,
-        retain: false,
         allowed: false,
         source: "default".into(),
     }));

@@ -143,8 +143,6 @@ impl Clients {
             client: self.client(action).connection.client.clone(),
             access,
             topic: topic.to_owned(),
-            qos: number(action, "qos", 0),
-            retain: action["retain"].as_bool().unwrap_or_default(),
             allowed: true,
             source: "file".into(),
         })

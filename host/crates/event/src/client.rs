@@ -141,12 +141,6 @@ pub struct Authorization {
     pub access: Access,
     /// Topic or filter, without `$share/…/`.
     pub topic: ByteString,
-    /// QoS of the message, or the one that the subscription requests.
-    #[serde(default)]
-    pub qos: u8,
-    /// Whether the message has the retain flag; false for a subscription.
-    #[serde(default)]
-    pub retain: bool,
     /// The decision.
     #[serde(default = "defaults::yes")]
     pub allowed: bool,

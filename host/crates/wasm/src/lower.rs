@@ -107,8 +107,6 @@ impl<'a> Lender<'a> {
             client: self.client(&it.client),
             access: it.access.into(),
             topic: &it.topic,
-            qos: it.qos,
-            retain: it.retain,
             allowed: it.allowed,
             source: &it.source,
         }

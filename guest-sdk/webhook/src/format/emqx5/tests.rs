@@ -103,8 +103,6 @@ fn permissions() {
             client: c1(),
             access,
             topic: "t/1".into(),
-            qos: 1,
-            retain: false,
             allowed,
             source: "default".into(),
         })

@@ -115,8 +115,6 @@ impl EventSource {
                 Action::Subscribe => Access::Subscribe,
             },
             topic: topic.clone(),
-            qos: operation.qos,
-            retain: operation.retain,
             allowed: decision.allowed,
             source: ByteString::from_static(decision.source),
         };

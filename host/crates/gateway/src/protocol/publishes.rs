@@ -194,8 +194,6 @@ impl Publishes {
                         client: state.client(),
                         access: Access::Publish,
                         topic: message.topic.clone(),
-                        qos: message.qos,
-                        retain: message.retain,
                         allowed: false,
                         source: ByteString::from_static("upstream"),
                     })
@@ -222,8 +220,6 @@ pub(super) fn denied(
             client: state.client(),
             access: Access::Publish,
             topic: topic.clone(),
-            qos: frame.first >> 1 & 3,
-            retain: frame.first & 1 != 0,
             allowed: false,
             source: ByteString::from_static(source),
         })

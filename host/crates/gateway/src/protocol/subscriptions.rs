@@ -152,8 +152,6 @@ fn answered(
                 client: state.client(),
                 access: Access::Subscribe,
                 topic: filter.clone(),
-                qos: requested.qos,
-                retain: false,
                 allowed: is_granted,
                 source: ByteString::from_static(source),
             })

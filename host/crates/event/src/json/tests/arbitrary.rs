@@ -152,7 +152,7 @@ records!(
     Connection { client, listener, transport, local, protocol_name, bridge, keep_alive, clean_start, session_expiry, receive_maximum, mountpoint, certificate, properties }
     Connack { connection, code, session_present, connected_at, properties }
     Authentication { connection, code, anonymous, superuser, source }
-    Authorization { client, access, topic, qos, retain, allowed, source }
+    Authorization { client, access, topic, allowed, source }
     Session { client, created_at }
     End { reason, code, text, properties }
     Disconnection { connection, end, connected_at, disconnected_at }
