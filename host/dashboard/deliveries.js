@@ -58,7 +58,7 @@ function view(found) {
     { title: "Client", text: true, cell: (row) => row.client || "–" },
     { title: "Topic", text: true, cell: (row) => row.topic || "–" },
     { title: "Module", cell: (row) => row.module },
-    { title: "To", text: true, cell: (row) => (row.destination ? `${row.destination}: ${row.url}` : row.url) },
+    { title: "To", text: true, cell: (row) => (row.url.startsWith(row.destination) ? row.url : `${row.destination}: ${row.url}`) },
     { title: "Attempt", number: true, cell: (row) => row.attempt },
     { title: "Took", number: true, cell: (row) => `${count(row.took_ms)} ms` },
     { title: "Why", text: true, cell: (row) => row.text || "–" },

@@ -19,8 +19,8 @@ async function open(options = {}) {
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(`error in a script: ${error.message}`));
   page.on("console", (message) => {
-    // The browser reports every 401 as an error; logging in begins with one.
-    if (message.type() === "error" && !message.text().includes("401")) problems.push(`console: ${message.text()}`);
+    // The browser reports every refusal as an error; logging in begins with one, and a wrong filter is refused.
+    if (message.type() === "error" && !/status of 40[01] /.test(message.text())) problems.push(`console: ${message.text()}`);
   });
   page.on("request", (request) => {
     if (!request.url().startsWith(url)) problems.push(`a request to another place: ${request.url()}`);

@@ -115,7 +115,7 @@ pub struct Delivery {
     pub generation: u32,
     /// The URL without credentials and query.
     pub url: String,
-    /// Name of the configured destination; empty without one.
+    /// Name of the configured destination; scheme, host and port, or a file, without one.
     pub destination: String,
     /// Number of the attempt for its request, from 1.
     pub attempt: u32,

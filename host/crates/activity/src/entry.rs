@@ -63,7 +63,7 @@ pub struct AttemptEntry {
     pub generation: u32,
     /// The URL as it may be shown.
     pub url: Box<str>,
-    /// The name of the configured destination; empty without one.
+    /// The name of the configured destination; scheme, host and port, or a file, without one.
     pub destination: Box<str>,
     /// Number of this attempt for the request, from 1.
     pub attempt: u32,
