@@ -294,6 +294,7 @@ async fn the_broker_says_how_it_is_doing() {
             "sessions.queued_messages": 0, "sessions.queued_bytes": 0, "sessions.dropped_messages": 0,
             "retained.messages": 0, "retained.bytes": 0, "retained.refused": 0,
             "refused_logins": 0, "denied_publishes": 0, "denied_subscriptions": 0,
+            "subscriptions.refused": 0,
         },
     });
     // DISCONNECT has no answer, so the host may need a moment.
