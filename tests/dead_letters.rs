@@ -205,7 +205,7 @@ async fn every_request_is_counted_in_every_fault() {
     let data = tempfile::tempdir().unwrap();
     let rule = |topic: &str, sink: &Sink, more: &str| {
         format!(
-            "[[webhook.rule.message_publish]]\ntopics = [\"{topic}\"]\nurls = [{:?}]\n{more}\n",
+            "[[webhook.rule.message_publish]]\naction = \"a\"\ntopics = [\"{topic}\"]\nurls = [{:?}]\n{more}\n",
             sink.url("/")
         )
     };
@@ -217,7 +217,7 @@ async fn every_request_is_counted_in_every_fault() {
         rule("full", &full, ""),
     ];
     let config = format!(
-        "[data]\ndir = {:?}\n[outbox]\nmax_bytes = \"1MiB\"\nwhen_full = \"drop\"\n\
+        "[data]\ndir = {:?}\n[outbox]\nmax_bytes = \"1MiB\"\nwhen_full = \"drop-newest\"\n\
          [delivery]\nbreaker = false\nretry_max_elapsed_time = \"200ms\"\nhttp_timeout = \"1h\"\n{}",
         data.path(),
         rules.concat()
