@@ -88,11 +88,13 @@ impl RetainedStore {
                 _ => changes.remove_retained(record.topic),
             }
         }
-        tracing::info!(
-            messages = state.messages,
-            expired = count - state.messages,
-            "restored retained messages"
-        );
+        if count > 0 {
+            tracing::info!(
+                messages = state.messages,
+                expired = count - state.messages,
+                "restored retained messages"
+            );
+        }
         drop(state);
         self.submit(changes);
     }
