@@ -390,7 +390,10 @@ async fn a_module_names_a_destination_and_a_path_below_it() {
     let state: serde_json::Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
     let modules = state["modules"].as_array().unwrap();
     let probe = modules.iter().find(|module| module["name"] == "probe").unwrap();
-    assert_eq!(probe["requests"], serde_json::json!({"accepted": 3, "dead": 0, "refused": 3}));
+    assert_eq!(
+        probe["requests"],
+        serde_json::json!({"accepted": 3, "dead": 0, "refused": 3})
+    );
     host.stop().await;
     assert_eq!(elsewhere.count(), 0);
     for secret in ["k1", "k2"] {

@@ -274,7 +274,9 @@ impl Shared {
         request.status = match &answer {
             Answer::Status(status) | Answer::After(_, status) => Some(*status),
             Answer::Redirect(_) => Some(302),
-            Answer::Hang | Answer::Close | Answer::Bytes(_) | Answer::Endless => None,
+            // Its status line is valid.
+            Answer::Endless => Some(200),
+            Answer::Hang | Answer::Close | Answer::Bytes(_) => None,
         };
         requests.push(Arc::new(request));
         self.count.send_replace(requests.len());
