@@ -143,7 +143,7 @@ async fn standard_output_is_text_for_people_when_asked() {
 async fn an_address_in_use_is_all_that_a_refused_start_reports() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mqtt = format!("cannot listen on {address}: Address already in use");
+    let mqtt = format!("listener tcp:default: cannot listen on {address}: Address already in use");
     let admin = format!("the admin API cannot listen on {address}");
     for (args, expected) in [
         (["run", "--admin", "off", "--listen", &address], mqtt),
