@@ -45,7 +45,8 @@ async fn the_configuration_of_the_current_folder_is_read_and_summarised() {
     assert_eq!(
         checked.stdout,
         "the configuration is valid\n  files:   hookhost.toml\n  rules:   3, format rmqtt, from the configuration file\n  \
-         URLs:    http://127.0.0.1:1/hook, stdout:\n  MQTT:    127.0.0.1:1883\n  engine:  rmqtt\n  \
+         URLs:    http://127.0.0.1:1/hook, stdout:\n  MQTT:    127.0.0.1:1883\n  \
+         access:  every client is accepted; all topics are allowed\n  engine:  rmqtt\n  \
          modules: none but the built-in one\n  admin:   127.0.0.1:18083\n"
     );
 
