@@ -45,7 +45,8 @@ async fn the_configuration_of_the_current_folder_is_read_and_summarised() {
     assert_eq!(
         checked.stdout,
         "the configuration is valid\n  files:   hookhost.toml\n  rules:   3, format rmqtt, from the configuration file\n  \
-         URLs:    http://127.0.0.1:1/hook, stdout:\n  MQTT:    127.0.0.1:1883\n  engine:  rmqtt\n  \
+         URLs:    http://127.0.0.1:1/hook, stdout:\n  MQTT:    127.0.0.1:1883\n  \
+         access:  every client is accepted; all topics are allowed\n  engine:  rmqtt\n  \
          modules: none but the built-in one\n  admin:   127.0.0.1:18083\n"
     );
 
@@ -143,7 +144,7 @@ async fn standard_output_is_text_for_people_when_asked() {
 async fn an_address_in_use_is_all_that_a_refused_start_reports() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mqtt = format!("cannot listen on {address}: Address already in use");
+    let mqtt = format!("listener tcp:default: cannot listen on {address}: Address already in use");
     let admin = format!("the admin API cannot listen on {address}");
     for (args, expected) in [
         (["run", "--admin", "off", "--listen", &address], mqtt),
