@@ -88,6 +88,11 @@ impl Capacity {
         requests > self.limits.0 / 2 || bytes > self.limits.1 / 2
     }
 
+    /// Returns half of the requests, at least 1, and half of the bytes.
+    pub(super) fn half(&self) -> (usize, usize) {
+        ((self.limits.0 / 2).max(1), self.limits.1 / 2)
+    }
+
     /// Returns whether a holder of these requests and bytes has more than what is free. One holder that is bounded by this
     /// leaves half of the capacity to others, two of them leave a third.
     pub(super) fn exceeds_free(&self, (requests, bytes): (usize, usize)) -> bool {

@@ -248,14 +248,23 @@ impl Outbox for Inboxes {
                 Ok(())
             };
         }
-        if !self.acquire(extent(&requests))? {
-            self.counts.all.full(requests.len());
-            for request in &requests {
-                self.counts.destination(key_of(request)).full();
-            }
-            return Ok(());
+        if self.on_disk.is_none() {
+            return self.append_when_there_is_room(requests);
         }
-        self.distribute(requests)
+        // A destination that is down keeps up to half of the memory: more than the other half would wait for it.
+        let (most_requests, most_bytes) = self.window.half();
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        for request in requests {
+            let size = request.size();
+            if !part.is_empty() && (part.len() >= most_requests || bytes + size > most_bytes) {
+                self.append_when_there_is_room(std::mem::take(&mut part))?;
+                bytes = 0;
+            }
+            bytes += size;
+            part.push(request);
+        }
+        self.append_when_there_is_room(part)
     }
 }
 
@@ -280,6 +289,18 @@ impl Inboxes {
         }
         self.window.add(count, bytes);
         self.distribute(requests).map(|()| true)
+    }
+
+    /// Takes capacity for all of `requests` at once, or drops them if the outbox is full and does not wait.
+    fn append_when_there_is_room(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
+        if self.acquire(extent(&requests))? {
+            return self.distribute(requests);
+        }
+        self.counts.all.full(requests.len());
+        for request in &requests {
+            self.counts.destination(key_of(request)).full();
+        }
+        Ok(())
     }
 
     /// Hands over requests for which capacity is taken.
