@@ -33,7 +33,6 @@
 
 mod batch;
 mod columns;
-mod decision_cache;
 mod encoding;
 mod event_fields;
 mod fields;

@@ -33,8 +33,6 @@ pub(super) struct Row<'e> {
     fields: EventFields<'e>,
     encoding: Encoding,
     version: EmqxVersion,
-    /// Whether EMQX has the decision of the event in its cache.
-    is_cached: bool,
     /// The parsed data of a [`Detail::Other`].
     data: OnceCell<Option<Json>>,
 }
@@ -53,9 +51,8 @@ macro_rules! field {
 }
 
 impl<'e> Row<'e> {
-    /// The row of an event for a rule of a key. `node` is the node of the host. `is_cached`: EMQX has the decision of the
-    /// event in its cache.
-    pub(super) fn new(key: RuleKey, rule: &'e Rule, event: &'e Event, node: &'e Node, is_cached: bool) -> Row<'e> {
+    /// The row of an event for a rule of a key. `node` is the node of the host.
+    pub(super) fn new(key: RuleKey, rule: &'e Rule, event: &'e Event, node: &'e Node) -> Row<'e> {
         Row {
             key,
             fields: EventFields::new(event, node, &rule.action),
@@ -69,7 +66,6 @@ impl<'e> Row<'e> {
                     .filter(|version| *version >= V5_0)
                     .unwrap_or(EmqxVersion::V5_8),
             },
-            is_cached,
             data: OnceCell::new(),
         }
     }
@@ -172,7 +168,6 @@ impl<'e> Row<'e> {
             // Columns of decisions, subscriptions and sessions.
             "action" => word(field!(self, "access")),
             "authz_source" => word(event.authorization().map(|a| match a.source.as_str() {
-                _ if self.is_cached => "cache",
                 // The file that EMQX comes with allows what no other rule denies.
                 "default" => "file",
                 source => source,

@@ -189,7 +189,7 @@ mod tests {
         let (host, event) = (testing::host(), testing::publish("t", b""));
         let rules = Rules::parse(&rule, &host).unwrap();
         let rule = rules.of(RuleKey::MessagePublish).first().unwrap();
-        let row = Row::new(RuleKey::MessagePublish, rule, &event, &host.node, false);
+        let row = Row::new(RuleKey::MessagePublish, rule, &event, &host.node);
         for names in KINDS.into_iter().chain([COMMON]) {
             assert!(names.is_sorted_by(|one, next| one > next), "{names:?}");
             assert!(COMMON.iter().all(|name| names.contains(name)));

@@ -7,12 +7,10 @@
 mod list;
 mod message;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use crate::batch::Batch;
 use crate::columns::Row;
-use crate::decision_cache::DecisionCache;
 use crate::fields::Fields;
 use crate::format::{Content, Format, MatchedEvent};
 use crate::key::RuleKey;
@@ -21,7 +19,7 @@ use crate::shape::Shape;
 use crate::sql::{Columns, Condition, Scope, Select, Selected, Value};
 use crate::system::EventSystem;
 use crate::template::{DotSegment, HeaderTemplate, SelectedRow, UrlTemplate};
-use hookhost_guest::event::{Detail, Event, Hook, Interest, Node};
+use hookhost_guest::event::{Event, Hook, Interest, Node};
 use hookhost_guest::request::{Body, Outcome, Request};
 use hookhost_guest::topic::TopicFilter;
 use list::RuleList;
@@ -108,8 +106,6 @@ pub struct Rules {
     node: Node,
     /// Names and values of the variables that `getenv` returns.
     variables: Vec<(String, String)>,
-    /// The decisions that EMQX would have in its cache.
-    decisions: RefCell<DecisionCache>,
 }
 
 impl Rules {
@@ -122,7 +118,6 @@ impl Rules {
             warnings: Vec::new(),
             node,
             variables: Vec::new(),
-            decisions: RefCell::default(),
         }
     }
 
@@ -261,12 +256,8 @@ impl Rules {
         mut content: impl FnMut(&MatchedEvent<'_>) -> Option<Content>,
     ) {
         let system = EventSystem::new(event, &self.variables);
-        let is_cached = match &event.detail {
-            Detail::ClientAuthorized(decision) => self.decisions.borrow_mut().decide(decision, event.at),
-            _ => false,
-        };
         for (key, rule) in rules {
-            let row = Row::new(key, rule, event, &self.node, is_cached);
+            let row = Row::new(key, rule, event, &self.node);
             let scope = Scope::new(&row, &system);
             let bodies = match scope.evaluate(rule.select.as_ref(), rule.condition.as_ref()) {
                 Ok(Selected::Nothing) => continue,
