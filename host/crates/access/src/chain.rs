@@ -27,7 +27,7 @@ const MAX_WAITING_LOGINS: usize = 256;
 
 /// What one source says.
 enum Answer {
-    Accept(Granted),
+    Accept(Box<Granted>),
     Refuse(Refusal),
     /// The source does not know the client.
     Unknown,
@@ -66,7 +66,7 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
         match answer {
             Answer::Accept(granted) => {
                 shared.failures().succeeded(login.address, name);
-                return accept(shared, login, granted).await;
+                return accept(shared, login, *granted).await;
             }
             Answer::Refuse(refusal) => {
                 if refusal == Refusal::BadCredentials {
@@ -79,7 +79,7 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
     }
     // Takes as long as a wrong password, so that the time does not tell which users exist.
     if let Some(hash) = unknown_in {
-        let _ = shared
+        _ = shared
             .passwords
             .check("", hash, login.password.unwrap_or_default())
             .await;
@@ -154,7 +154,7 @@ async fn by_token(keys: &Keys, rules: &TokenRules, login: &Login<'_>) -> Answer 
         .duration_since(UNIX_EPOCH)
         .map_or(u64::MAX, |since| since.as_secs());
     match jwt::verify(token, &keys, rules, login, now) {
-        Ok(granted) => Answer::Accept(granted),
+        Ok(granted) => Answer::Accept(Box::new(granted)),
         Err(TokenError::NoToken | TokenError::UnknownKey | TokenError::Signature) => Answer::Unknown,
         Err(TokenError::Time | TokenError::Claims) => Answer::Refuse(Refusal::BadCredentials),
     }
@@ -171,7 +171,7 @@ async fn by_service(shared: &Shared, service: &Service, login: &Login<'_>) -> An
     ]);
     match service.ask_cached(key, login).await {
         ServiceAnswer::Allow(answer) => match granted_by(&answer) {
-            Ok(granted) => Answer::Accept(granted),
+            Ok(granted) => Answer::Accept(Box::new(granted)),
             Err(InvalidRules) => {
                 tracing::warn!("the access rules in the answer of the web service for authentication are invalid");
                 Answer::Refuse(Refusal::NotAuthorized)
@@ -216,10 +216,10 @@ async fn by_password(shared: &Shared, users: &Users, login: &Login<'_>) -> Answe
     };
     let password = login.password.unwrap_or_default();
     match check(shared, name, stored, password).await {
-        Ok(true) => Answer::Accept(Granted {
+        Ok(true) => Answer::Accept(Box::new(Granted {
             source: "password",
             ..Granted::default()
-        }),
+        })),
         Ok(false) => Answer::Refuse(Refusal::BadCredentials),
         Err(Busy) => Answer::Refuse(Refusal::Busy),
     }

@@ -183,7 +183,8 @@ fn check_claims(claims: &Map<String, Value>, rules: &TokenRules, login: &Login<'
         let expected = template.fill_text(login).ok_or(TokenError::Claims)?;
         let is_equal = match claims.get(name) {
             Some(Value::String(text)) => *text == expected,
-            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string() == expected,
+            Some(Value::Number(number)) => number.to_string() == expected,
+            Some(Value::Bool(value)) => expected == if *value { "true" } else { "false" },
             _ => false,
         };
         if !is_equal {

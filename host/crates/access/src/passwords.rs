@@ -189,7 +189,7 @@ fn work(checks: &Mutex<Receiver<Check>>) {
         let hash = PasswordHash::new(&hash);
         let is_right = hash.is_ok_and(|hash| Argon2::default().verify_password(&password, &hash).is_ok());
         // The client may have gone meanwhile.
-        let _ = done.send(is_right);
+        _ = done.send(is_right);
     }
 }
 

@@ -346,9 +346,8 @@ fn users(at: &mut Section<'_>, read_files: &mut Vec<PathBuf>, files: &Files<'_>)
     {
         for (name, setting) in table {
             let added = setting.text().map(|password| users.add(&name, password));
-            match at.report().check(added) {
-                Some(Err(problem)) => at.problem(setting.place.problem(problem)),
-                Some(Ok(())) | None => {}
+            if let Some(Err(problem)) = at.report().check(added) {
+                at.problem(setting.place.problem(problem));
             }
         }
     } else if let Some(setting) = listed {

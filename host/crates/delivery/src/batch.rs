@@ -29,6 +29,7 @@ pub(super) struct EventBatch {
 /// The requests of one key, in order.
 struct BatchLane {
     taken: Taken,
+    #[expect(clippy::vec_box, reason = "the queue hands out boxes")]
     jobs: Vec<Box<Job>>,
     /// Requests whose records could not be used.
     dropped: usize,

@@ -12,7 +12,7 @@ async fn disconnect_code(client: &mut Client) -> u8 {
     let (first, body) = client.read().await;
     assert_eq!(first, 0xe0, "DISCONNECT");
     assert!(client.closed().await.is_empty());
-    body[0]
+    *body.first().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,7 +60,13 @@ fn a_dead_destination_gets_a_probe_now_and_then_and_everything_once_it_works() {
 #[test]
 fn a_destination_that_works_for_some_stays_open() {
     let asked = AtomicUsize::new(0);
-    let sink = Sink::start(move |_| Reply::Status(if asked.fetch_add(1, SeqCst) % 2 == 0 { 500 } else { 200 }));
+    let sink = Sink::start(move |_| {
+        Reply::Status(if asked.fetch_add(1, SeqCst).is_multiple_of(2) {
+            500
+        } else {
+            200
+        })
+    });
     let delivery = start(&breaking(|_| {}), None).unwrap();
     let batch = (0..200).map(|n| request(&sink.url("/"), &format!("k{}", n % 20), "x"));
     delivery.outbox().append(batch.collect()).unwrap();
