@@ -21,7 +21,7 @@ pub enum Reach {
     #[default]
     Anywhere,
     /// Public addresses only: the module has chosen the host. A request to any other address is dropped
-    /// ([`Dropped::barred`](super::Dropped::barred)).
+    /// ([`Dead::barred`](super::Dead::barred)).
     Public,
 }
 
