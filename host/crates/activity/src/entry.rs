@@ -122,7 +122,7 @@ fn id(id: Id) -> Box<str> {
     id.to_string().into()
 }
 
-/// A copy of a text, cut to [`MAX_TEXT_BYTES`] at a character.
+/// A copy of a text, cut to `MAX_TEXT_BYTES` at a character.
 pub fn cut(text: &str) -> Box<str> {
     text.get(..text.floor_char_boundary(MAX_TEXT_BYTES))
         .unwrap_or(text)

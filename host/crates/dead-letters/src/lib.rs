@@ -6,7 +6,7 @@
 //!
 //! A [`Store`] has two [`Collection`]s, one of each [`Kind`]. A collection numbers its records from 1 and never uses a
 //! number twice. A record belongs to a group, such as a module. [`Limits`] apply to each group: beyond them its oldest
-//! records are dropped and counted. The numbers, times and sizes of all records are in memory ([`index`]); the content is
+//! records are dropped and counted. The numbers, times and sizes of all records are in memory (`index.rs`); the content is
 //! on disk ([`file`]). Without a data folder the content is in memory too, and a restart loses it.
 //!
 //! Callers never wait for the disk: changes wait in memory for the next commit. [`Collection::put`] takes a function that
