@@ -408,10 +408,12 @@ proptest! {
                     queue.resume(now);
                 }
                 9 => {
-                    // From any state, everything comes out.
-                    now += Duration::from_secs(10);
-                    queue.next_due(now);
-                    queue.resume(now + Duration::from_secs(10));
+                    // From any state, everything comes out. First what is parked begins to gather, then it has gathered.
+                    for _ in 0..2 {
+                        queue.next_due(now);
+                        now += Duration::from_secs(10);
+                        queue.resume(now);
+                    }
                     let lanes = under_way.pop().or_else(|| {
                         let first = queue.next()?;
                         Some(queue.gather(first, |_| false))
