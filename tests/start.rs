@@ -58,7 +58,7 @@ async fn the_configuration_of_the_current_folder_is_read_and_summarised() {
     for words in [
         "reading the configuration file of the current folder file=hookhost.toml",
         "configuration files=\"hookhost.toml\" rules=3 format=\"rmqtt\"",
-        "urls=\"http://127.0.0.1:1/hook, stdout:\" engine=\"rmqtt\"",
+        "urls=\"http://127.0.0.1:1/hook, stdout:\" access=\"every client is accepted; all topics are allowed\" engine=\"rmqtt\"",
     ] {
         assert!(log.contains(words), "{words} is not in\n{log}");
     }
