@@ -409,9 +409,12 @@ async fn what_a_broker_says_about_access_control_is_never_dropped_in_silence() {
     let (code, text) = check(dir.path(), &closed, &[]).await;
     assert_eq!(code, Some(2), "{text}");
     assert!(text.starts_with(&format!("error: {line}")), "{text}");
-    let (code, text) = check(dir.path(), &closed, &["--ignore-access-control"]).await;
-    assert_eq!(code, Some(0), "{text}");
-    assert!(text.starts_with(&format!("warning: {line}")), "{text}");
+    // The second is the flag's former name.
+    for flag in ["--ignore-access-control", "--accept-open"] {
+        let (code, text) = check(dir.path(), &closed, &[flag]).await;
+        assert_eq!(code, Some(0), "{flag}: {text}");
+        assert!(text.starts_with(&format!("warning: {line}")), "{flag}: {text}");
+    }
     std::fs::write(
         dir.path().join("hookhost.toml"),
         "[webhook]\nignore_access_control = true\n",

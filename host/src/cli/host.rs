@@ -50,7 +50,7 @@ pub(super) struct HostArguments {
     #[arg(long)]
     strict: bool,
     /// Start although another broker's configuration restricts clients in a way that hookhost cannot carry out
-    #[arg(long)]
+    #[arg(long, alias = "accept-open")]
     ignore_access_control: bool,
 }
 
