@@ -216,19 +216,33 @@ impl Inboxes {
         }
     }
 
-    /// Takes capacity on disk and in memory. Returns false if the requests are to be dropped.
-    fn acquire(&self, (count, bytes): (usize, usize)) -> Result<bool, OutboxClosed> {
-        if let Some(on_disk) = &self.on_disk {
-            on_disk.wait_until_restored();
-            match on_disk.when_full {
-                WhenFull::Wait => on_disk.capacity.acquire(count, bytes)?,
-                WhenFull::DropNewest if on_disk.capacity.has_room_for(count, bytes) => {
-                    on_disk.capacity.add(count, bytes)
+    /// Takes capacity on disk. Returns the requests that are not dropped.
+    fn admit(&self, requests: Vec<OutboxRequest>) -> Result<Vec<OutboxRequest>, OutboxClosed> {
+        let Some(on_disk) = &self.on_disk else {
+            return Ok(requests);
+        };
+        on_disk.wait_until_restored();
+        match on_disk.when_full {
+            WhenFull::Wait => {
+                let (count, bytes) = extent(&requests);
+                on_disk.capacity.acquire(count, bytes)?;
+                Ok(requests)
+            }
+            WhenFull::DropNewest => {
+                let (admitted, dropped): (Vec<_>, Vec<_>) = requests.into_iter().partition(|request| {
+                    let fits = on_disk.capacity.has_room_for(1, request.size());
+                    if fits {
+                        on_disk.capacity.add(1, request.size());
+                    }
+                    fits
+                });
+                self.counts.all.full(dropped.len());
+                for request in &dropped {
+                    self.counts.destination(key_of(request)).full();
                 }
-                WhenFull::DropNewest => return Ok(false),
+                Ok(admitted)
             }
         }
-        self.window.acquire(count, bytes).map(|()| true)
     }
 
     fn release(&self, (count, bytes): (usize, usize)) {
@@ -291,16 +305,16 @@ impl Inboxes {
         self.distribute(requests).map(|()| true)
     }
 
-    /// Takes capacity for all of `requests` at once, or drops them if the outbox is full and does not wait.
+    /// Takes capacity for all of `requests` at once. If the outbox on disk is full and does not wait, those without room
+    /// are dropped.
     fn append_when_there_is_room(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed> {
-        if self.acquire(extent(&requests))? {
-            return self.distribute(requests);
+        let requests = self.admit(requests)?;
+        if requests.is_empty() {
+            return Ok(());
         }
-        self.counts.all.full(requests.len());
-        for request in &requests {
-            self.counts.destination(key_of(request)).full();
-        }
-        Ok(())
+        let (count, bytes) = extent(&requests);
+        self.window.acquire(count, bytes)?;
+        self.distribute(requests)
     }
 
     /// Hands over requests for which capacity is taken.
