@@ -5,7 +5,7 @@
 //! `HOOKHOST_LOG`, or else `RUST_LOG`, overrides that with the usual directives, such as `debug` or `info,rmqtt=debug`.
 //! [`LogControl`] changes them while the process runs.
 //!
-//! On a terminal a line is text for people; otherwise it is a JSON object ([`Format`]). Lines that clients can cause are
+//! A line is text for people, or a JSON object ([`Format`]). Lines that clients can cause are
 //! limited per second (`limit.rs`).
 
 mod limit;
@@ -38,9 +38,9 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// Text if standard error is a terminal, otherwise JSON.
-    #[default]
     Auto,
     /// Text for people.
+    #[default]
     Text,
     /// One JSON object: `timestamp`, `level`, `target`, `message` and the fields of the line.
     Json,
