@@ -359,7 +359,7 @@ async fn a_browser_logs_in_once_and_repeats_a_second_secret_for_changes() {
 async fn without_a_terminal_a_log_line_is_a_json_object() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = host::command(dir.path());
-    command.env_remove("HOOKHOST_LOG__FORMAT");
+    command.env("HOOKHOST_LOG__FORMAT", "auto");
     command.args(["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
     let process = Process::start(command);
     let line = process
