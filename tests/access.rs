@@ -41,27 +41,13 @@ async fn host(settings: &str) -> Host {
     let setup = Setup::new();
     add(setup.dir(), "alice", "secret");
     add(setup.dir(), "bob", "hidden");
-    let events = setup.dir().join("events.ndjson");
     let setup = setup.config(&format!("[webhook.rule]\n{settings}"));
-    setup.arg("--record").arg(events).start().await
+    setup.recording().start().await
 }
 
 /// The events of a hook, once there are as many as expected.
 async fn events(host: &Host, hook: &str, count: usize) -> Vec<Value> {
-    let read = || {
-        let text = std::fs::read_to_string(host.dir().join("events.ndjson")).unwrap_or_default();
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["hook"] == hook).collect::<Vec<Value>>()
-    };
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
-        let events = read();
-        if events.len() >= count {
-            return events;
-        }
-        assert!(std::time::Instant::now() < deadline, "{hook}: only {events:#?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    host.recorded(hook, count, |_| true).await
 }
 
 fn login(version: Version, id: &str, credentials: Option<(&str, &str)>) -> Connect {
@@ -217,9 +203,8 @@ async fn ruled(settings: &str) -> Host {
     add(setup.dir(), "alice", "secret");
     add(setup.dir(), "bob", "hidden");
     std::fs::write(setup.dir().join("acl.toml"), ACL).unwrap();
-    let events = setup.dir().join("events.ndjson");
     let setup = setup.config(&format!("[webhook.rule]\n{PASSWORDS}{RULES}{settings}"));
-    setup.arg("--record").arg(events).start().await
+    setup.recording().start().await
 }
 
 async fn connect(host: &Host, version: Version, id: &str, name: &str, password: &str) -> Raw {

@@ -49,7 +49,7 @@ async fn host(authority: &Authority) -> Host {
          [[listener]]\nname = \"local\"\nkind = \"unix\"\naddress = {:?}\n",
         file("mqtt.sock")
     );
-    setup.config(&config).arg("--record").arg(file("events")).start().await
+    setup.config(&config).recording().start().await
 }
 
 /// The port of a listener, from the log.
@@ -65,21 +65,9 @@ fn port(host: &Host, name: &str) -> String {
 
 /// Waits for the event of a client's CONNECT; returns its connection.
 async fn connection(host: &Host, client: &str) -> Value {
-    let path = host.dir().join("events");
-    let found = async {
-        loop {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            let mut events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let is_wanted =
-                |event: &Value| event["hook"] == "client-connect" && event["connection"]["client"]["id"] == client;
-            if let Some(event) = events.find(is_wanted) {
-                return event["connection"].clone();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    let event = tokio::time::timeout(PATIENCE, found).await;
-    event.unwrap_or_else(|_| panic!("no connection of {client}: {:?}", std::fs::read_to_string(path)))
+    let is_of_client = |event: &Value| event["connection"]["client"]["id"] == client;
+    let events = host.recorded("client-connect", 1, is_of_client).await;
+    events[0]["connection"].clone()
 }
 
 /// A counter of `GET /broker`.

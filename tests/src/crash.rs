@@ -9,10 +9,9 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::host::{Host, Setup};
@@ -122,7 +121,7 @@ impl Crash {
             .into_iter()
             .map(|(subscriber, connection)| tokio::spawn(subscriber.until_closed(connection)))
             .collect();
-        let killed = Arc::new(AtomicBool::new(false));
+        let (enough, mut is_enough) = watch::channel(false);
         let crash = Arc::new(self.clone());
         let publishers: Vec<JoinHandle<Publisher>> = (0..self.publishers)
             .map(|number| {
@@ -135,13 +134,10 @@ impl Crash {
                     released: VecDeque::new(),
                     acknowledged: 0,
                 };
-                let (crash, killed) = (Arc::clone(&crash), Arc::clone(&killed));
-                tokio::spawn(publisher.until_closed(host.address, crash, killed))
+                tokio::spawn(publisher.until_closed(host.address, Arc::clone(&crash), enough.clone()))
             })
             .collect();
-        while !killed.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        is_enough.wait_for(|enough| *enough).await.expect("the sender is here");
         host.process.signal(Signal::KILL);
         assert_eq!(host.process.wait(PATIENCE).await, None, "killed");
         let mut counts = Counts::default();
@@ -366,8 +362,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes until the host dies. Sets `killed` when it has published enough.
-    async fn until_closed(mut self, address: SocketAddr, crash: Arc<Crash>, killed: Arc<AtomicBool>) -> Publisher {
+    /// Publishes until the host dies. Says when it has published `enough`.
+    async fn until_closed(mut self, address: SocketAddr, crash: Arc<Crash>, enough: watch::Sender<bool>) -> Publisher {
         let (mut raw, _) = connect(address, &format!("p{}", self.number)).await;
         loop {
             while self.sent.len() + self.released.len() < WINDOW {
@@ -381,7 +377,7 @@ impl Publisher {
                 }
             }
             if self.acknowledged >= crash.messages {
-                killed.store(true, Ordering::Relaxed);
+                enough.send_replace(true);
             }
             let Some(packet) = raw.read().await else { return self };
             if let Some(answer) = self.handle(&packet)

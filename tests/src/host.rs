@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{Log, Process};
@@ -45,8 +46,6 @@ pub fn command(dir: &Path) -> Command {
     }
     let cache = binary::profile_dir().join("tmp-cache");
     command.current_dir(dir).env("XDG_CACHE_HOME", cache);
-    // Tests read the log as people do. Without a terminal, hookhost would write JSON.
-    command.env("HOOKHOST_LOG__FORMAT", "text");
     command
 }
 
@@ -111,6 +110,11 @@ impl Setup {
     pub fn module_file(self, name: &str, content: impl AsRef<[u8]>) -> Setup {
         std::fs::write(self.dir().join("modules").join(name), content).expect("the modules folder exists");
         self
+    }
+
+    /// Records the events of the host, for [`Host::recorded`].
+    pub fn recording(self) -> Setup {
+        self.arg("--record").arg("/dev/stdout")
     }
 
     /// Starts the host and waits until it reports that it is ready.
@@ -200,6 +204,18 @@ impl Host {
         let admin = self.admin.expect("the admin API is on");
         command.args(args).env("HOOKHOST_ADMIN", admin.to_string());
         ended(command).await
+    }
+
+    /// The events of a hook that `wanted` accepts, once there are this many. The host has been [set up](Setup::recording)
+    /// to record.
+    pub async fn recorded(&self, hook: &str, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let event = |line: &str| {
+            let event = serde_json::from_str::<Value>(line).ok()?;
+            (event["hook"] == hook && wanted(&event)).then_some(event)
+        };
+        let lines = &self.process.stdout;
+        let found = lines.wait_for_all(count, hook, PATIENCE, |line| event(line).is_some());
+        found.await.iter().filter_map(|line| event(line)).collect()
     }
 
     /// The host's log.

@@ -74,6 +74,31 @@ impl Log {
             .flatten()
     }
 
+    /// Waits until `wanted` accepts this many lines, and returns all that it accepts; `what` names them in the failure.
+    pub async fn wait_for_all(
+        &self,
+        count: usize,
+        what: &str,
+        patience: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let mut length = self.length.clone();
+        let search = async {
+            loop {
+                length.mark_unchanged();
+                let lines: Vec<String> = self.lines().into_iter().filter(|line| wanted(line)).collect();
+                if lines.len() >= count {
+                    return lines;
+                }
+                if length.changed().await.is_err() && *length.borrow() == self.mark() {
+                    panic!("the output ended without {count} × {what}:\n{}", self.tail());
+                }
+            }
+        };
+        let found = tokio::time::timeout(patience, search).await;
+        found.unwrap_or_else(|_| panic!("no {count} × {what} within {patience:?}:\n{}", self.tail()))
+    }
+
     /// Waits for a line after a mark; `None` if the stream ends without it.
     async fn search(&self, mark: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let mut length = self.length.clone();

@@ -23,7 +23,7 @@ pub(super) enum UsersCommand {
     Add {
         /// User name
         name: String,
-        /// Password file; it is made if there is none
+        /// Password file; created if it does not exist
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
     },

@@ -82,7 +82,7 @@ pub(crate) enum TokenError {
     Claims,
 }
 
-/// The token in a login; `None` if there is none.
+/// Returns the token of a login; `None` if the login has no token.
 pub(crate) fn token<'a>(from: TokenField, login: &Login<'a>) -> Option<&'a str> {
     let text = match from {
         TokenField::Password => std::str::from_utf8(login.password?).ok()?,

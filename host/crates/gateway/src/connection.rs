@@ -83,7 +83,7 @@ pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
     }
 }
 
-/// Reads CONNECT; returns it and the bytes after it. `None` if there is none in time.
+/// Reads CONNECT; returns it and the bytes after it. `None` if it does not arrive in time.
 async fn read_connect(shared: &Shared, client: &mut ClientStream) -> Option<(Vec<u8>, Vec<u8>)> {
     let limits = &shared.limits;
     let reading = wire::read_connect(client, limits.max_packet_size as usize);

@@ -2,7 +2,8 @@
 //!
 //! A [`RuleSet`] is an ordered list; the first [`Rule`] that matches decides. For a publish, a rule matches if its filter
 //! matches the topic. For a subscription, `allow` matches if the rule's filter covers the requested one, and `deny`
-//! matches if both have a topic in common. So nobody gets a message by a wildcard that a narrower rule denies.
+//! matches if both have a topic in common. A subscription with a wildcard therefore never receives a topic that a
+//! narrower rule denies.
 //!
 //! A set is compiled once. Rules for everybody without placeholders are in one tree of filters. The other rules are
 //! looked up by user name and client id, and compiled for each client ([`ClientRules`]), so that a publish costs two

@@ -40,8 +40,8 @@ impl FilterRules {
         parsed.is_ok()
     }
 
-    /// The body of a SUBSCRIBE with each filter that RMQTT does not answer replaced by one that it refuses; `None` if there is none, or if
-    /// the packet is malformed.
+    /// Replaces each filter that RMQTT does not answer by one that it refuses. Returns the new body of the SUBSCRIBE; `None`
+    /// if RMQTT answers all filters, or if the packet is malformed.
     pub(super) fn replace_invalid(&self, body: &[u8]) -> Option<Vec<u8>> {
         let (packet_id, mut rest) = body.split_at_checked(2)?;
         let refusable = "/".repeat(self.max_levels);

@@ -255,7 +255,7 @@ impl EventSource {
             Presence::Away
         };
         if let Some(client) = self.clients.of(&session.id) {
-            // The client's DISCONNECT has the code, whoever emits the event.
+            // The relay sends this reason to the client in DISCONNECT, also if the session is closed already.
             client.ended(reason::end(reason, self.context(false)));
         }
         let Some(Closing { record, emitting }) = self.sessions.close(&session.id, presence) else {

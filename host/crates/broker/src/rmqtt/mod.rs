@@ -1,9 +1,9 @@
 //! The engine RMQTT, in process.
 //!
-//! [`Broker`] starts, queries and stops it. Clients arrive at the host's own listeners, and a relay (`front`) takes each of
-//! them to RMQTT, which listens on a loopback port that lets nobody else in. RMQTT has no function to stop: stopping
-//! aborts the task of its listener and kicks its clients one by one. A second task cleans up what RMQTT leaves behind: sessions whose client disconnected
-//! while it was being accepted, and expired retained messages.
+//! [`Broker`] starts, queries and stops it. Clients connect to the host's own listeners, and a relay (`front`) connects each
+//! of them to RMQTT. RMQTT listens on a loopback port, which refuses all other connections. RMQTT has no function to stop:
+//! stopping aborts the task of its listener and kicks its clients one by one. A second task removes what RMQTT leaves
+//! behind: sessions whose client disconnected while it was being accepted, and expired retained messages.
 //!
 //! - `limits` has the settings; `subscription_limits` refuses subscriptions beyond them;
 //! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
