@@ -23,6 +23,7 @@ mod writer;
 use std::time::Duration;
 
 pub use file::StoreError;
+pub use hookhost_data_file::FileError;
 pub use record::Kept;
 pub use store::{Collection, Store, Stored};
 

@@ -114,7 +114,7 @@ fn a_second_host_and_another_version_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let open = || Store::open(dir.path(), limits(9)).map(drop);
     let store = Store::open(dir.path(), limits(9)).unwrap();
-    assert!(matches!(open(), Err(StoreError::InUse { .. })));
+    assert!(matches!(open(), Err(StoreError::File(FileError::InUse { .. }))));
     drop(store);
     open().unwrap();
     let file = dir.path().join("dead-letters.redb");

@@ -6,20 +6,27 @@
 //! Opening checks every page. A damaged or foreign file is an error and stays unchanged.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::DirBuilderExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-/// The name of the file.
-const FILE: &str = "kv.redb";
+use hookhost_data_file::{FileError, Flush, Format, create_folder};
 
-/// The entry that identifies the format of the file.
-const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("hookhost");
-const CONTENT: (&str, &str) = ("content", "state of modules, version 1");
+/// The state itself is in memory; the page cache is for the inner pages of the tables.
+static FORMAT: Format = Format {
+    file: "kv.redb",
+    content: "state of modules, version 1",
+    earlier: &[],
+    fresh_start: "without the state of modules",
+    cache_bytes: 4 << 20,
+    checks_every_page: true,
+    create_tables: |transaction| {
+        transaction.open_table(REMOVED)?;
+        Ok(())
+    },
+};
 
 /// Removed modules with the time when the removal was noticed, in milliseconds since 1970.
 const REMOVED: TableDefinition<&str, u64> = TableDefinition::new("removed");
@@ -30,38 +37,16 @@ const PREFIX: &str = "module/";
 /// The expiry time of values that never expire.
 const NEVER: u64 = u64::MAX;
 
-/// Limit of the page cache in memory. The state itself is in memory; this cache is for the inner pages of the tables.
-const CACHE_BYTES: usize = 4 << 20;
-
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The folder cannot be created.
-    #[error("the data folder {} cannot be created", dir.display())]
-    Folder {
-        /// The folder.
-        dir: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The system refuses to create a thread.
     #[error("cannot start the thread that writes the state of modules")]
     Thread(#[source] std::io::Error),
-    /// Another process uses the file.
-    #[error("{} is in use by another hookhost; each needs its own data folder", file.display())]
-    InUse {
-        /// The file.
-        file: PathBuf,
-    },
-    /// The file exists but cannot be used.
-    #[error("{} cannot be used: {reason}; move it away to start without the state of modules", file.display())]
-    Unusable {
-        /// The file.
-        file: PathBuf,
-        /// The reason.
-        reason: String,
-    },
 }
 
 /// A value as it is stored.
@@ -108,13 +93,9 @@ impl Disk {
     ///
     /// [`DataError`] if the folder cannot be created or the file cannot be used.
     pub(crate) fn open(dir: &Path) -> Result<Disk, DataError> {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|source| DataError::Folder {
-            dir: dir.to_owned(),
-            source,
-        })?;
-        let path = dir.join(FILE);
-        let state = State::Open(open(&path)?);
+        create_folder(dir)?;
+        let path = dir.join(FORMAT.file);
+        let state = State::Open(FORMAT.open(&path, Flush::Always)?);
         Ok(Disk { path, state })
     }
 
@@ -126,7 +107,11 @@ impl Disk {
     /// Returns the open file. After an error it opens the file again.
     fn database(&mut self) -> Result<&Database, String> {
         if matches!(self.state, State::Failed) {
-            self.state = State::Open(open(&self.path).map_err(|error| error.to_string())?);
+            self.state = State::Open(
+                FORMAT
+                    .open(&self.path, Flush::Always)
+                    .map_err(|error| error.to_string())?,
+            );
         }
         match &self.state {
             State::Open(database) => Ok(database),
@@ -237,56 +222,6 @@ impl Disk {
             Ok(())
         })
     }
-}
-
-fn open(path: &Path) -> Result<Database, DataError> {
-    let unusable = |reason: String| DataError::Unusable {
-        file: path.to_owned(),
-        reason,
-    };
-    // The library may panic on unexpected damage, despite its checks.
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database = Builder::new()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create(path)?;
-        about(&database)?;
-        Ok::<_, redb::Error>(database)
-    }));
-    match opened {
-        Ok(Ok(database)) => Ok(database),
-        Ok(Err(redb::Error::DatabaseAlreadyOpen)) => Err(DataError::InUse { file: path.to_owned() }),
-        Ok(Err(redb::Error::Corrupted(reason))) => {
-            Err(unusable(format!("it is damaged or not a state file ({reason})")))
-        }
-        Ok(Err(redb::Error::Io(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(unusable("it is damaged or not a state file".to_owned()))
-        }
-        Ok(Err(error)) => Err(unusable(error.to_string())),
-        Err(_) => Err(unusable("it is damaged".to_owned())),
-    }
-}
-
-/// Writes the format entry into a new file, and checks it in an existing file.
-fn about(database: &Database) -> Result<(), redb::Error> {
-    let read = database.begin_read()?;
-    if read.list_tables()?.next().is_some() {
-        let other = |text: String| Err(redb::Error::Corrupted(text));
-        let Ok(table) = read.open_table(ABOUT) else {
-            return other("its format is not stated".to_owned());
-        };
-        return match table.get(CONTENT.0)? {
-            Some(content) if content.value() == CONTENT.1 => Ok(()),
-            Some(content) => other(format!("its format is {:?}, not {:?}", content.value(), CONTENT.1)),
-            None => other("its format is not stated".to_owned()),
-        };
-    }
-    drop(read);
-    let transaction = database.begin_write()?;
-    transaction.open_table(ABOUT)?.insert(CONTENT.0, CONTENT.1)?;
-    transaction.open_table(REMOVED)?;
-    transaction.commit()?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,8 +3,14 @@
 use std::fs;
 
 use proptest::prelude::*;
+use redb::Database;
 
 use super::*;
+
+const FILE: &str = "outbox.redb";
+const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("hookhost");
+const CONTENT: (&str, &str) = ("content", "outbox, version 2");
+const PREVIOUS: &str = "outbox, version 1";
 
 fn record(number: u64) -> Bytes {
     format!("record {number}").into()
@@ -44,7 +50,7 @@ fn two_hosts_cannot_share_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     let first = Store::open(dir.path(), Flush::Always).unwrap();
     let second = Store::open(dir.path(), Flush::Always).err().unwrap();
-    assert!(matches!(second, StoreError::InUse { .. }), "{second}");
+    assert!(matches!(second, StoreError::File(FileError::InUse { .. })), "{second}");
     drop(first);
     Store::open(dir.path(), Flush::Always).unwrap();
 }
@@ -84,7 +90,7 @@ fn files_of_another_kind_or_version_are_refused_and_stay_as_they_are() {
     let refused = |content: &[u8]| {
         fs::write(&file, content).unwrap();
         let error = Store::open(dir.path(), Flush::Always).err().unwrap();
-        assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+        assert!(matches!(error, StoreError::File(FileError::Unusable { .. })), "{error}");
         assert_eq!(fs::read(&file).unwrap(), content);
         error.to_string()
     };
@@ -175,7 +181,7 @@ fn no_damage_of_the_file_leads_to_a_wrong_record() {
         let store = match Store::open(copy.path(), Flush::Always) {
             Ok(store) => store,
             Err(error) => {
-                assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+                assert!(matches!(error, StoreError::File(FileError::Unusable { .. })), "{error}");
                 refused += 1;
                 continue;
             }
@@ -191,7 +197,7 @@ fn no_damage_of_the_file_leads_to_a_wrong_record() {
                 }
             }
             Err(error) => {
-                assert!(matches!(error, StoreError::Failed { .. }), "{error}");
+                assert!(matches!(error, StoreError::File(FileError::Failed { .. })), "{error}");
                 failed += 1;
             }
         }

@@ -2,27 +2,40 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::DirBuilderExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+
+use hookhost_data_file::{DataFile, FileError, Flush, Format};
 
 use crate::batch::{Batch, SessionBatch, Write};
 use crate::encoding::decode;
 use crate::{
-    Contents, DeliveryRecord, MessageRecord, SessionRecord, StoreError, StoredDelivery, StoredMessage, StoredSession,
+    Contents, DeliveryRecord, MessageRecord, SessionRecord, StoredDelivery, StoredMessage, StoredSession,
     SubscriptionRecord,
 };
 
-/// The name of the file.
-pub(crate) const FILE: &str = "sessions.redb";
+pub(crate) static FORMAT: Format = Format {
+    file: "sessions.redb",
+    content: "sessions, version 1",
+    earlier: &[],
+    fresh_start: "without sessions and retained messages",
+    cache_bytes: 32 << 20,
+    checks_every_page: false,
+    create_tables: |transaction| {
+        transaction.open_table(NUMBERS)?;
+        transaction.open_table(SESSIONS)?;
+        transaction.open_table(SUBSCRIPTIONS)?;
+        transaction.open_table(DELIVERIES)?;
+        transaction.open_table(MESSAGES)?;
+        transaction.open_table(PUBLISHES)?;
+        transaction.open_table(RETAINED)?;
+        Ok(())
+    },
+};
 
-/// The entry that identifies the format of the file.
-const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("hookhost");
-const CONTENT: (&str, &str) = ("content", "sessions, version 1");
 /// The next number of a session and of a message, above all that were ever used.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const NEXT_SESSION: &str = "session";
@@ -35,15 +48,8 @@ const MESSAGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("messages
 const PUBLISHES: TableDefinition<'_, (u64, u16), u64> = TableDefinition::new("publishes");
 const RETAINED: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("retained");
 
-/// Limit of the page cache in memory.
-const CACHE_BYTES: usize = 32 << 20;
-
 /// The open file.
-pub(crate) struct File {
-    path: PathBuf,
-    /// `None` after a failure; the next operation opens the file again.
-    database: Option<Database>,
-}
+pub(crate) struct File(DataFile);
 
 /// The next free numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,21 +60,14 @@ pub(crate) struct Numbers {
 
 impl File {
     /// Opens the file in `dir`. Creates both if they are missing, closed to other users.
-    pub(crate) fn open(dir: &Path) -> Result<File, StoreError> {
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|source| StoreError::Folder {
-            dir: dir.to_owned(),
-            source,
-        })?;
-        let path = dir.join(FILE);
-        let database = Some(open(&path)?);
-        Ok(File { path, database })
+    pub(crate) fn open(dir: &Path) -> Result<File, FileError> {
+        DataFile::open(dir, &FORMAT, Flush::Always).map(File)
     }
 
     /// Writes the changes of a commit and flushes them to the disk. After an error they may be written or not, but not in
     /// part; writing them again is harmless.
-    pub(crate) fn write(&mut self, batch: &Batch, next: Numbers) -> Result<(), StoreError> {
-        self.with(|database| {
+    pub(crate) fn write(&self, batch: &Batch, next: Numbers) -> Result<(), FileError> {
+        self.0.with(|database| {
             let transaction = database.begin_write()?;
             write_numbers(&transaction, next)?;
             write_messages(&transaction, batch)?;
@@ -79,8 +78,8 @@ impl File {
     }
 
     /// Everything in the file, and the next free numbers. Removes what belongs to no session.
-    pub(crate) fn read(&mut self) -> Result<(Contents, Numbers), StoreError> {
-        self.with(|database| {
+    pub(crate) fn read(&self) -> Result<(Contents, Numbers), FileError> {
+        self.0.with(|database| {
             let mut contents = Contents::default();
             let read = database.begin_read()?;
             let mut sessions: HashMap<u64, StoredSession> = HashMap::new();
@@ -173,30 +172,11 @@ impl File {
 
     /// How many messages the file contains.
     #[cfg(test)]
-    pub(crate) fn messages(&mut self) -> usize {
+    pub(crate) fn messages(&self) -> usize {
         use redb::ReadableTableMetadata;
-        self.with(|database| Ok(database.begin_read()?.open_table(MESSAGES)?.len()? as usize))
+        self.0
+            .with(|database| Ok(database.begin_read()?.open_table(MESSAGES)?.len()? as usize))
             .expect("a readable file")
-    }
-
-    fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => open(&self.path)?,
-        };
-        // redb may panic on unexpected damage, despite its checks.
-        let reason = match catch_unwind(AssertUnwindSafe(|| work(&database))) {
-            Ok(Ok(done)) => {
-                self.database = Some(database);
-                return Ok(done);
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it is damaged".to_owned(),
-        };
-        Err(StoreError::Failed {
-            file: self.path.clone(),
-            reason,
-        })
     }
 }
 
@@ -279,55 +259,4 @@ fn write_sessions(transaction: &WriteTransaction, batch: &Batch) -> Result<(), r
 
 fn all_of<T>(session: u64, first: T, last: T) -> RangeInclusive<(u64, T)> {
     (session, first)..=(session, last)
-}
-
-fn open(file: &Path) -> Result<Database, StoreError> {
-    let unusable = |reason: String| StoreError::Unusable {
-        file: file.to_owned(),
-        reason,
-    };
-    // Opening a damaged file may panic.
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        Builder::new().set_cache_size(CACHE_BYTES).create(file)
-    }));
-    let database = match opened {
-        Ok(Ok(database)) => database,
-        Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => return Err(StoreError::InUse { file: file.to_owned() }),
-        Ok(Err(error)) => return Err(unusable(error.to_string())),
-        Err(_) => return Err(unusable("it is damaged".to_owned())),
-    };
-    match catch_unwind(AssertUnwindSafe(|| prepare(&database))) {
-        Ok(Ok(None)) => Ok(database),
-        Ok(Ok(Some(found))) => Err(unusable(format!(
-            "it contains {found:?}, and this version reads {:?}",
-            CONTENT.1
-        ))),
-        Ok(Err(error)) => Err(unusable(error.to_string())),
-        Err(_) => Err(unusable("it is damaged".to_owned())),
-    }
-}
-
-/// Creates the tables of a new file. Returns the format of a file with another format.
-fn prepare(database: &Database) -> Result<Option<String>, redb::Error> {
-    let transaction = database.begin_write()?;
-    {
-        let is_new = transaction.list_tables()?.next().is_none();
-        let mut about = transaction.open_table(ABOUT)?;
-        let found = about.get(CONTENT.0)?.map(|found| found.value().to_owned());
-        match found {
-            Some(found) if found == CONTENT.1 => {}
-            Some(found) => return Ok(Some(found)),
-            None if is_new => drop(about.insert(CONTENT.0, CONTENT.1)?),
-            None => return Ok(Some("something else".to_owned())),
-        }
-        transaction.open_table(NUMBERS)?;
-        transaction.open_table(SESSIONS)?;
-        transaction.open_table(SUBSCRIPTIONS)?;
-        transaction.open_table(DELIVERIES)?;
-        transaction.open_table(MESSAGES)?;
-        transaction.open_table(PUBLISHES)?;
-        transaction.open_table(RETAINED)?;
-    }
-    transaction.commit()?;
-    Ok(None)
 }

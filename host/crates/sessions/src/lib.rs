@@ -37,7 +37,7 @@ mod file;
 mod records;
 mod store;
 
-use std::path::PathBuf;
+pub use hookhost_data_file::FileError;
 
 pub use changes::{Changes, StoredMessage};
 pub use records::{
@@ -50,36 +50,9 @@ pub use store::{Commit, Store, StoreCounters};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The folder cannot be created.
-    #[error("the folder {} cannot be created", dir.display())]
-    Folder {
-        /// The folder.
-        dir: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Another process uses the file.
-    #[error("{} is in use by another hookhost; each needs its own data folder", file.display())]
-    InUse {
-        /// The file.
-        file: PathBuf,
-    },
-    /// The file exists but cannot be used.
-    #[error("{} cannot be used: {reason}; move it away to start without sessions and retained messages", file.display())]
-    Unusable {
-        /// The file.
-        file: PathBuf,
-        /// The reason.
-        reason: String,
-    },
-    /// An operation has failed.
-    #[error("{}: {reason}", file.display())]
-    Failed {
-        /// The file.
-        file: PathBuf,
-        /// The reason.
-        reason: String,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The system refuses to create a thread.
     #[error("cannot start the thread that writes sessions")]
     Thread(#[source] std::io::Error),

@@ -89,12 +89,12 @@ impl Store {
     ///
     /// [`StoreError`] if the folder cannot be created, the file cannot be used or read, or no thread can be created.
     pub fn open(dir: &Path) -> Result<(Store, Contents), StoreError> {
-        let mut file = File::open(dir)?;
+        let file = File::open(dir)?;
         let (contents, next) = file.read()?;
         if contents.damaged > 0 {
             tracing::error!(
                 values = contents.damaged,
-                file = %dir.join(crate::file::FILE).display(),
+                file = %dir.join(crate::file::FORMAT.file).display(),
                 "the file of sessions is damaged in part; these values are lost"
             );
         }
@@ -192,7 +192,7 @@ impl Shared {
     }
 
     /// Writes commits until the store is closed and nothing is pending.
-    fn write_all(&self, mut file: File) {
+    fn write_all(&self, file: File) {
         loop {
             let mut pending = self.lock();
             while !pending.is_dirty {
@@ -206,7 +206,7 @@ impl Shared {
             let progress = std::mem::take(&mut pending.next);
             pending.current = Arc::clone(&progress);
             drop(pending);
-            let written = batch.is_empty() || self.write(&mut file, &batch);
+            let written = batch.is_empty() || self.write(&file, &batch);
             progress.finish();
             if !written {
                 self.lock().next.finish();
@@ -216,7 +216,7 @@ impl Shared {
     }
 
     /// Writes a commit, as often as it takes; false if the store is closed before that.
-    fn write(&self, file: &mut File, batch: &Batch) -> bool {
+    fn write(&self, file: &File, batch: &Batch) -> bool {
         let mut logged: Option<Instant> = None;
         loop {
             let next = Numbers {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::batch::Batch;
-use crate::file::{FILE, File, Numbers};
+use crate::file::{FORMAT, File, Numbers};
 
 fn record(client: &str, expiry: u64) -> SessionRecord {
     SessionRecord {
@@ -294,7 +294,7 @@ fn found(contents: Contents) -> Model {
 }
 
 fn reopen(dir: &Path) -> (Model, usize) {
-    let mut file = File::open(dir).unwrap();
+    let file = File::open(dir).unwrap();
     let messages = file.messages();
     (found(file.read().unwrap().0), messages)
 }
@@ -306,7 +306,7 @@ proptest! {
     #[test]
     fn a_crash_leaves_a_prefix(commits in prop::collection::vec(ops(), 1..6), finished in 0..6_usize) {
         let dir = tempfile::tempdir().unwrap();
-        let mut file = File::open(dir.path()).unwrap();
+        let file = File::open(dir.path()).unwrap();
         let mut driver = Driver::new();
         let mut expected = Model::default();
         let mut messages = 0;
@@ -384,7 +384,7 @@ fn two_hosts_cannot_share_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     let first = Store::open(dir.path()).unwrap();
     let second = Store::open(dir.path()).err().unwrap();
-    assert!(matches!(second, StoreError::InUse { .. }), "{second}");
+    assert!(matches!(second, StoreError::File(FileError::InUse { .. })), "{second}");
     drop(first);
     drop(Store::open(dir.path()).unwrap());
 }
@@ -392,11 +392,11 @@ fn two_hosts_cannot_share_a_folder() {
 #[test]
 fn files_that_are_not_of_this_version_are_refused_and_stay_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join(FILE);
+    let file = dir.path().join(FORMAT.file);
     fs::write(&file, "not a database, but long enough to be one ".repeat(200)).unwrap();
     let before = fs::read(&file).unwrap();
     let error = Store::open(dir.path()).err().unwrap();
-    assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
+    assert!(matches!(error, StoreError::File(FileError::Unusable { .. })), "{error}");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
@@ -410,7 +410,7 @@ async fn a_damaged_value_is_skipped_and_affects_no_other() {
     }
     store.submit(changes).finished().await;
     drop(store);
-    let file = dir.path().join(FILE);
+    let file = dir.path().join(FORMAT.file);
     let mut bytes = fs::read(&file).unwrap();
     let needle = b"payload number 7.";
     let mut changed = 0;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use hookhost_dead_letters::{Store as Letters, StoreError as LettersError};
+use hookhost_dead_letters::{FileError, Store as Letters, StoreError as LettersError};
 use sink::Received;
 
 fn limits(_: Kind) -> Limits {
@@ -20,7 +20,7 @@ fn start_in(dir: &tempfile::TempDir, settings: &Settings) -> (Delivery, Letters)
     let letters = loop {
         match Letters::open(dir.path(), limits) {
             Ok(letters) => break letters,
-            Err(LettersError::InUse { .. }) => {}
+            Err(LettersError::File(FileError::InUse { .. })) => {}
             Err(error) => panic!("{error}"),
         }
         assert!(Clock::now() < end, "the store is not closed");

@@ -1,7 +1,7 @@
 //! Requests on disk: restarts, more requests than the memory may have, damage.
 
 use super::*;
-use hookhost_outbox::{Flush, StoreError};
+use hookhost_outbox::{FileError, Flush, StoreError};
 
 fn store(dir: &tempfile::TempDir) -> Store {
     Store::open(dir.path(), Flush::Always).unwrap()
@@ -13,7 +13,7 @@ pub(super) fn reopened(dir: &tempfile::TempDir) -> Store {
     loop {
         match Store::open(dir.path(), Flush::Always) {
             Ok(store) => return store,
-            Err(StoreError::InUse { .. }) => {}
+            Err(StoreError::File(FileError::InUse { .. })) => {}
             Err(error) => panic!("{error}"),
         }
         assert!(Clock::now() < end, "the store is not closed");
