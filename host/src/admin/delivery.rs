@@ -106,7 +106,7 @@ async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> An
             Ok(()) => answer.resent.push(id),
             // Another request has resent or dropped it.
             Err(ResendError::Unknown(_)) => {}
-            Err(error) => answer.left.push(shape::NotResent {
+            Err(error) => answer.left.push(shape::Left {
                 id,
                 error: error.to_string(),
             }),

@@ -57,7 +57,7 @@ pub struct Running {
     pub modules: modules::Handle,
     /// The counters of delivery.
     pub monitor: Monitor,
-    /// The requests that are sent no more.
+    /// The requests that the host has given up.
     pub letters: DeadLetters,
     /// Reloads the configuration and the modules folder.
     pub reload: reload::Handle,

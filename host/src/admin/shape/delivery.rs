@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::time;
+use super::{Left, time};
 use hookhost_delivery::{self as delivery, BreakerState, Counters, DestinationState};
 use hookhost_event::Millis;
 
@@ -212,16 +212,7 @@ pub struct Resent {
     /// Letters whose requests are in the outbox again.
     pub resent: Vec<u64>,
     /// Letters that are kept.
-    pub left: Vec<NotResent>,
-}
-
-/// A letter that was not sent again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotResent {
-    /// Number of the letter.
-    pub id: u64,
-    /// The reason.
-    pub error: String,
+    pub left: Vec<Left>,
 }
 
 impl From<Counters> for DestinationCounts {

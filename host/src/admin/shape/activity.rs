@@ -1,0 +1,131 @@
+//! What became of events: `GET /deliveries` and `GET /tap`.
+
+use serde::{Deserialize, Serialize};
+
+use hookhost_activity::{AttemptEntry, OutcomeEntry};
+use hookhost_event::Millis;
+
+use super::time;
+
+/// `GET /deliveries`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deliveries {
+    /// Attempts, newest first.
+    pub deliveries: Vec<Delivery>,
+    /// Whether there are more, with lower numbers.
+    pub more: bool,
+}
+
+/// An attempt to deliver a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Number of the attempt; a later one has a greater number.
+    pub number: u64,
+    /// When it ended, in UTC.
+    pub at: String,
+    /// Id of the event that caused the request.
+    pub event: String,
+    /// Hook of the event, under its name in the event JSON.
+    pub hook: String,
+    /// Client id of the event; empty if it has none.
+    pub client: String,
+    /// Topic or topic filter of the event; empty if it has none.
+    pub topic: String,
+    /// The module that made the request.
+    pub module: String,
+    /// Its generation.
+    pub generation: u32,
+    /// The URL without credentials and query.
+    pub url: String,
+    /// Name of the configured destination; scheme, host and port, or a file, without one.
+    pub destination: String,
+    /// Number of the attempt for its request, from 1.
+    pub attempt: u32,
+    /// `delivered`, `retried` or `dropped`.
+    pub result: String,
+    /// HTTP status of the answer; `null` without an answer.
+    pub status: Option<u16>,
+    /// What happened; empty if the request is delivered.
+    pub text: String,
+    /// How long the attempt took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// What a module did with an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// When, in UTC.
+    pub at: String,
+    /// Id of the event.
+    pub event: String,
+    /// Its hook, under its name in the event JSON.
+    pub hook: String,
+    /// Its client id; empty if it has none.
+    pub client: String,
+    /// Its topic or topic filter; empty if it has none.
+    pub topic: String,
+    /// The module.
+    pub module: String,
+    /// Its generation.
+    pub generation: u32,
+    /// `answered`, `ignored`, `failed`, `trapped` or `timed out`.
+    pub outcome: String,
+    /// Number of requests that the module returned.
+    pub requests: usize,
+    /// Why it failed; empty if it did not.
+    pub text: String,
+}
+
+/// A line of `GET /tap`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum TapLine {
+    /// What a module did with an event.
+    Outcome(Outcome),
+    /// An attempt to deliver a request.
+    Attempt(Delivery),
+    /// The reader was too slow.
+    Lost {
+        /// Lines that were left out.
+        lines: u64,
+    },
+}
+
+impl Delivery {
+    pub(in super::super) fn of(entry: &AttemptEntry) -> Delivery {
+        Delivery {
+            number: entry.number,
+            at: time(Millis(entry.at)),
+            event: entry.subject.event.to_string(),
+            hook: entry.subject.hook.to_string(),
+            client: entry.subject.client.to_string(),
+            topic: entry.subject.topic.to_string(),
+            module: entry.module.to_string(),
+            generation: entry.generation,
+            url: entry.url.to_string(),
+            destination: entry.destination.to_string(),
+            attempt: entry.attempt,
+            result: entry.result.name().to_owned(),
+            status: entry.status,
+            text: entry.text.to_string(),
+            took_ms: entry.took,
+        }
+    }
+}
+
+impl Outcome {
+    pub(in super::super) fn of(entry: &OutcomeEntry) -> Outcome {
+        Outcome {
+            at: time(Millis(entry.at)),
+            event: entry.subject.event.to_string(),
+            hook: entry.subject.hook.to_string(),
+            client: entry.subject.client.to_string(),
+            topic: entry.subject.topic.to_string(),
+            module: entry.module.to_string(),
+            generation: entry.generation,
+            outcome: entry.outcome.to_owned(),
+            requests: entry.requests,
+            text: entry.text.to_string(),
+        }
+    }
+}
