@@ -1,4 +1,4 @@
-//! Requests that are sent no more: listed, sent again after the receiver is mended, and counted.
+//! Requests that the host has given up: listed, sent again after the receiver is mended, and counted.
 
 use std::path::Path;
 use std::sync::Arc;

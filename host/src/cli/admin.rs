@@ -133,27 +133,6 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Runs an operation on the entries with these numbers, or on those that `query` selects. Prints the text that `tell` makes
-/// of the answer; `tell` also returns whether the operation was complete.
-pub(super) fn act<T: Serialize, E: std::error::Error + Send + Sync + 'static>(
-    ids: &[u64],
-    query: Option<&str>,
-    json: bool,
-    one: impl Fn(u64) -> Result<T, E>,
-    all: impl Fn(&str) -> Result<T, E>,
-    tell: impl Fn(&T) -> (String, bool),
-) -> anyhow::Result<bool> {
-    let show = |answer: T| {
-        let (text, all_done) = tell(&answer);
-        if json { print_json(&answer) } else { print(&text) }?;
-        anyhow::Ok(all_done)
-    };
-    match query {
-        Some(query) => show(all(query)?),
-        None => each(ids, |id| show(one(id)?).map(drop)),
-    }
-}
-
 /// Continues after a number that fails. Returns whether all succeeded.
 pub(super) fn each(ids: &[u64], mut of: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<bool> {
     let mut all_well = true;

@@ -1,16 +1,17 @@
-//! `dead-letters`: the requests that a running host sends no more.
+//! `dead-letters`: the requests that a running host has given up.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json, table};
+use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json};
+use super::kept::{self, Page, print_page};
 use crate::admin::client::Client;
-use crate::admin::shape::{DeadLetter, DeadLetters, Dropped, Resent};
+use crate::admin::shape::{DeadLetter, DeadLetters, Resent};
 
 /// Letters in one answer of an export.
-const EXPORT_PAGE: usize = 100;
+const EXPORT_PAGE: u16 = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct DeadLettersArguments {
@@ -22,7 +23,7 @@ pub(super) struct DeadLettersArguments {
 
 #[derive(Debug, Subcommand)]
 enum DeadLettersCommand {
-    /// List requests that are sent no more, newest first
+    /// List requests that the host has given up, newest first
     List(ListArguments),
     /// Show requests with their attempts and the last answer
     Show(ShowArguments),
@@ -70,12 +71,8 @@ struct Filter {
 struct ListArguments {
     #[command(flatten)]
     filter: Filter,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
-    /// Only those with a smaller number
-    #[arg(long, value_name = "ID")]
-    before: Option<u64>,
+    #[command(flatten)]
+    page: Page,
 }
 
 #[derive(Debug, Args)]
@@ -103,8 +100,8 @@ pub(super) fn dead_letters(arguments: &DeadLettersArguments) -> ExitCode {
         DeadLettersCommand::List(arguments) => list(&client, arguments, admin.json),
         DeadLettersCommand::Show(arguments) => show(&client, arguments, admin.json),
         DeadLettersCommand::Export(filter) => export(&client, filter),
-        DeadLettersCommand::Resend(chosen) => resend(&client, chosen, admin.json),
-        DeadLettersCommand::Drop(chosen) => forget(&client, chosen, admin.json),
+        DeadLettersCommand::Resend(chosen) => resend(&chosen.of(&client, admin.json)),
+        DeadLettersCommand::Drop(chosen) => chosen.of(&client, admin.json).forget(),
     });
     ended(result)
 }
@@ -131,15 +128,13 @@ impl Filter {
 }
 
 /// One answer of the list.
-fn page(client: &Client, mut query: Vec<String>, limit: usize, before: Option<u64>) -> anyhow::Result<DeadLetters> {
-    query.push(format!("limit={limit}"));
-    query.extend(before.map(|before| format!("before={before}")));
+fn page(client: &Client, mut query: Vec<String>, page: &Page) -> anyhow::Result<DeadLetters> {
+    query.extend(page.query());
     Ok(client.ask(Method::GET, &format!("/dead-letters?{}", query.join("&")))?)
 }
 
 fn list(client: &Client, arguments: &ListArguments, json: bool) -> anyhow::Result<bool> {
-    let ListArguments { filter, limit, before } = arguments;
-    let answer = page(client, filter.query(), usize::from(*limit), *before)?;
+    let answer = page(client, arguments.filter.query(), &arguments.page)?;
     if json {
         print_json(&answer)?;
         return Ok(true);
@@ -156,19 +151,14 @@ fn list(client: &Client, arguments: &ListArguments, json: bool) -> anyhow::Resul
         "CLIENT",
         "TEXT",
     ];
-    let mut text = table(headings, &rows);
-    if let Some(last) = answer.letters.last().filter(|_| answer.more) {
-        text.push_str(&format!("there are more: --before {}\n", last.id));
-    }
-    print(&text)?;
-    Ok(true)
+    print_page(
+        headings,
+        &rows,
+        answer.letters.last().filter(|_| answer.more).map(|last| last.id),
+    )
 }
 
 fn row(letter: &DeadLetter) -> [String; 9] {
-    let event = match &letter.event.topic {
-        Some(topic) => format!("{} {topic}", letter.event.hook),
-        None => letter.event.hook.clone(),
-    };
     [
         letter.id.to_string(),
         letter.at.clone(),
@@ -176,7 +166,7 @@ fn row(letter: &DeadLetter) -> [String; 9] {
         letter.reason.clone(),
         letter.status.map(|status| status.to_string()).unwrap_or_default(),
         letter.attempt_count.to_string(),
-        event,
+        kept::event(&letter.event.hook, letter.event.topic.as_deref()),
         letter.event.client.clone().unwrap_or_default(),
         letter.text.clone(),
     ]
@@ -237,59 +227,43 @@ fn text(letter: &DeadLetter) -> String {
 }
 
 fn export(client: &Client, filter: &Filter) -> anyhow::Result<bool> {
-    let mut before = None;
+    let mut next = Page {
+        limit: EXPORT_PAGE,
+        before: None,
+    };
     loop {
         let mut query = filter.query();
         query.push("whole=true".to_owned());
-        let answer = page(client, query, EXPORT_PAGE, before)?;
+        let answer = page(client, query, &next)?;
         for letter in &answer.letters {
             print(&(serde_json::to_string(letter)? + "\n"))?;
         }
-        before = answer.letters.last().map(|letter| letter.id);
-        if !answer.more || before.is_none() {
+        next.before = answer.letters.last().map(|letter| letter.id);
+        if !answer.more || next.before.is_none() {
             return Ok(true);
         }
     }
 }
 
-fn resend(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
-    let one = |id: u64| client.ask(Method::POST, &format!("/dead-letters/{id}/resend"));
-    let all = |query: &str| client.ask(Method::POST, &format!("/dead-letters/resend?{query}"));
-    let tell = |answer: &Resent| {
-        for left in &answer.left {
-            eprintln!("error: {}: {}", left.id, escaped(&left.error));
+fn resend(chosen: &kept::Chosen<'_>) -> anyhow::Result<bool> {
+    chosen.repeat("resend", |answer: &Resent| (&answer.resent, &answer.left, "sent again"))
+}
+
+impl Chosen {
+    fn of<'a>(&'a self, client: &'a Client, json: bool) -> kept::Chosen<'a> {
+        let query = if self.all {
+            "all=true".to_owned()
+        } else {
+            self.filter.query().join("&")
+        };
+        kept::Chosen {
+            client,
+            path: "/dead-letters",
+            ids: &self.ids,
+            query: Some(query).filter(|_| self.ids.is_empty()),
+            json,
         }
-        let lines = answer.resent.iter().map(|id| format!("{id}: sent again\n"));
-        (lines.collect(), answer.left.is_empty())
-    };
-    act(chosen, json, one, all, tell)
-}
-
-fn forget(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
-    let one = |id: u64| client.ask(Method::DELETE, &format!("/dead-letters/{id}"));
-    let all = |query: &str| client.ask(Method::DELETE, &format!("/dead-letters?{query}"));
-    let tell = |answer: &Dropped| {
-        let lines = answer.dropped.iter().map(|id| format!("{id}: dropped\n"));
-        (lines.collect(), true)
-    };
-    act(chosen, json, one, all, tell)
-}
-
-/// Runs an operation on the chosen letters, as [`super::admin::act`].
-fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
-    chosen: &Chosen,
-    json: bool,
-    one: impl Fn(u64) -> Result<T, E>,
-    all: impl Fn(&str) -> Result<T, E>,
-    tell: impl Fn(&T) -> (String, bool),
-) -> anyhow::Result<bool> {
-    let query = if chosen.all {
-        "all=true".to_owned()
-    } else {
-        chosen.filter.query().join("&")
-    };
-    let query = Some(query).filter(|_| chosen.ids.is_empty());
-    super::admin::act(&chosen.ids, query.as_deref(), json, one, all, tell)
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod clients;
 mod dead_letters;
 mod destinations;
 mod host;
+mod kept;
 mod log;
 mod module;
 mod modules;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json, table};
+use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json};
+use super::kept::{self, Page, print_page};
 use crate::admin::client::Client;
-use crate::admin::shape::{Dropped, Quarantine, Quarantined, Replayed};
+use crate::admin::shape::{Quarantine, Quarantined, Replayed};
 
 #[derive(Debug, Args)]
 pub(super) struct QuarantineArguments {
@@ -34,12 +35,8 @@ struct ListArguments {
     /// Only events of one module
     #[arg(long, value_name = "NAME")]
     module: Option<String>,
-    /// At most this many events
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
-    /// Only events with a smaller number
-    #[arg(long, value_name = "ID")]
-    before: Option<u64>,
+    #[command(flatten)]
+    page: Page,
 }
 
 #[derive(Debug, Args)]
@@ -71,21 +68,19 @@ pub(super) fn quarantine(arguments: &QuarantineArguments) -> ExitCode {
     let result = admin.client().and_then(|client| match command {
         QuarantineCommand::List(arguments) => list(&client, arguments, admin.json),
         QuarantineCommand::Show(arguments) => show(&client, arguments, admin.json),
-        QuarantineCommand::Replay(chosen) => replay(&client, chosen, admin.json),
-        QuarantineCommand::Drop(chosen) => forget(&client, chosen, admin.json),
+        QuarantineCommand::Replay(chosen) => replay(&chosen.of(&client, admin.json)),
+        QuarantineCommand::Drop(chosen) => chosen.of(&client, admin.json).forget(),
     });
     ended(result)
 }
 
 fn list(client: &Client, arguments: &ListArguments, json: bool) -> anyhow::Result<bool> {
-    let ListArguments { module, limit, before } = arguments;
-    let mut path = format!("/quarantine?limit={limit}");
-    if let Some(module) = module {
-        path.push_str(&format!("&module={}", encoded(module)));
-    }
-    if let Some(before) = before {
-        path.push_str(&format!("&before={before}"));
-    }
+    let module = arguments
+        .module
+        .iter()
+        .map(|module| format!("module={}", encoded(module)));
+    let query: Vec<String> = arguments.page.query().into_iter().chain(module).collect();
+    let path = format!("/quarantine?{}", query.join("&"));
     let answer: Quarantine = client.ask(Method::GET, &path)?;
     if json {
         print_json(&answer)?;
@@ -93,26 +88,21 @@ fn list(client: &Client, arguments: &ListArguments, json: bool) -> anyhow::Resul
     }
     let rows: Vec<_> = answer.entries.iter().map(row).collect();
     let headings = ["ID", "TIME", "MODULE", "GENERATION", "FAULT", "EVENT", "CLIENT", "TEXT"];
-    let mut text = table(headings, &rows);
-    if let Some(last) = answer.entries.last().filter(|_| answer.more) {
-        text.push_str(&format!("there are more: --before {}\n", last.id));
-    }
-    print(&text)?;
-    Ok(true)
+    print_page(
+        headings,
+        &rows,
+        answer.entries.last().filter(|_| answer.more).map(|last| last.id),
+    )
 }
 
 fn row(entry: &Quarantined) -> [String; 8] {
-    let event = match &entry.topic {
-        Some(topic) => format!("{} {topic}", entry.hook),
-        None => entry.hook.clone(),
-    };
     [
         entry.id.to_string(),
         entry.at.clone(),
         entry.module.clone(),
         entry.generation.to_string(),
         entry.fault.clone(),
-        event,
+        kept::event(&entry.hook, entry.topic.as_deref()),
         entry.client.clone().unwrap_or_default(),
         entry.text.clone(),
     ]
@@ -143,42 +133,26 @@ fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Resul
     })
 }
 
-fn replay(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
-    let one = |id: u64| client.ask(Method::POST, &format!("/quarantine/{id}/replay"));
-    let tell = |answer: &Replayed| {
-        for left in &answer.left {
-            eprintln!("error: {}: {}", left.id, escaped(&left.error));
+fn replay(chosen: &kept::Chosen<'_>) -> anyhow::Result<bool> {
+    chosen.repeat("replay", |answer: &Replayed| {
+        (&answer.replayed, &answer.left, "handed to its module")
+    })
+}
+
+impl Chosen {
+    fn of<'a>(&'a self, client: &'a Client, json: bool) -> kept::Chosen<'a> {
+        let query = match &self.module {
+            Some(module) => Some(format!("module={}", encoded(module))),
+            None => self.all.then(|| "all=true".to_owned()),
+        };
+        kept::Chosen {
+            client,
+            path: "/quarantine",
+            ids: &self.ids,
+            query,
+            json,
         }
-        let lines = answer.replayed.iter().map(|id| format!("{id}: handed to its module\n"));
-        (lines.collect(), answer.left.is_empty())
-    };
-    let all = |whose: &str| client.ask(Method::POST, &format!("/quarantine/replay?{whose}"));
-    act(chosen, json, one, all, tell)
-}
-
-fn forget(client: &Client, chosen: &Chosen, json: bool) -> anyhow::Result<bool> {
-    let one = |id: u64| client.ask(Method::DELETE, &format!("/quarantine/{id}"));
-    let tell = |answer: &Dropped| {
-        let lines = answer.dropped.iter().map(|id| format!("{id}: dropped\n"));
-        (lines.collect(), true)
-    };
-    let all = |whose: &str| client.ask(Method::DELETE, &format!("/quarantine?{whose}"));
-    act(chosen, json, one, all, tell)
-}
-
-/// Runs an operation on the chosen events, as [`super::admin::act`].
-fn act<T: serde::Serialize, E: std::error::Error + Send + Sync + 'static>(
-    chosen: &Chosen,
-    json: bool,
-    one: impl Fn(u64) -> Result<T, E>,
-    all: impl Fn(&str) -> Result<T, E>,
-    tell: impl Fn(&T) -> (String, bool),
-) -> anyhow::Result<bool> {
-    let query = match &chosen.module {
-        Some(module) => Some(format!("module={}", encoded(module))),
-        None => chosen.all.then(|| "all=true".to_owned()),
-    };
-    super::admin::act(&chosen.ids, query.as_deref(), json, one, all, tell)
+    }
 }
 
 #[cfg(test)]

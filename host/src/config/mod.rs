@@ -74,7 +74,7 @@ pub struct Config {
     pub wasm: Wasm,
     /// Limits of the quarantine for each module: events that it could not handle.
     pub quarantine: Limits,
-    /// Limits of the dead letters: requests that are sent no more.
+    /// Limits of the dead letters: requests that the host has given up.
     pub dead_letters: Limits,
     /// How requests are sent.
     pub delivery: delivery::Settings,

@@ -144,7 +144,7 @@ pub(super) fn quarantine(mut at: Section<'_>) -> Limits {
     }
 }
 
-/// `[dead_letters]`: limits of the requests that are sent no more. Default: 10,000 requests and 64 MiB, which fit into
+/// `[dead_letters]`: limits of the requests that the host has given up. Default: 10,000 requests and 64 MiB, which fit into
 /// memory, and a month.
 pub(super) fn dead_letters(mut at: Section<'_>) -> Limits {
     Limits {

@@ -289,7 +289,7 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
     rules.to_json(report, JsonDates::Invalid)
 }
 
-/// Checks the age at which requests are sent no more. The host applies it, because modules have no clock.
+/// Checks the age at which requests are given up. The host applies it, because modules have no clock.
 fn max_age(text: &str) -> Result<(), String> {
     match parse_duration(text) {
         Ok(age) if age.is_zero() => Err("should be longer than 0s".to_owned()),

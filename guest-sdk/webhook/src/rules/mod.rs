@@ -42,7 +42,7 @@ pub struct Rule {
     pub condition: Option<Condition>,
     /// Which requests go out one after the other.
     pub order: Order,
-    /// The age of an event at which its requests are sent no more, as the host reads it; `None` for no limit.
+    /// The age of an event at which its requests are given up, as the host reads it; `None` for no limit.
     pub max_age: Option<String>,
     /// How the requests are sent together; `None`: each alone.
     pub batch: Option<Batch>,

@@ -84,7 +84,7 @@ pub enum AttemptResult {
     Delivered,
     /// It is tried again.
     Retried,
-    /// It is sent no more.
+    /// It is given up.
     Dropped,
 }
 

@@ -29,7 +29,7 @@ const REASONS: [(Reason, u8); 6] = [
     (Reason::Barred, 6),
 ];
 
-/// A request that is sent no more.
+/// A request that the host has given up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
     /// Its number; later letters have greater ones.

@@ -20,7 +20,7 @@ pub struct DeadLetterFilter {
     pub event: Option<String>,
     /// The HTTP status of the last answer.
     pub status: Option<u16>,
-    /// Why the request is sent no more.
+    /// Why the request is given up.
     pub reason: Option<Reason>,
     /// At this time or later, in milliseconds since 1970.
     pub since: Option<u64>,

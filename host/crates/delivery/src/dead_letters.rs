@@ -19,7 +19,7 @@ const RESEND_BATCH: usize = 256;
 /// How long a letter that is sent again may take until it is on disk.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Requests that are sent no more. Clones share them.
+/// Requests that the host has given up. Clones share them.
 #[derive(Clone)]
 pub struct DeadLetters {
     pub(super) collection: Collection,

@@ -1,6 +1,6 @@
-//! What a sender thread does when a request ends: delivered, or sent no more.
+//! What a sender thread does when a request ends: delivered, or given up.
 //!
-//! A request that is sent no more becomes a dead letter. Until the letter is on disk, the request keeps its record in the
+//! A request that is given up becomes a dead letter. Until the letter is on disk, the request keeps its record in the
 //! outbox and its capacity: a crash in between repeats it, and never loses it. The next request of the same key does not
 //! wait for that.
 
@@ -30,7 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) enum End {
     /// Its receiver has accepted it.
     Delivered,
-    /// It is sent no more and becomes a dead letter.
+    /// It is given up and becomes a dead letter.
     Dead {
         /// Why.
         reason: Reason,
@@ -41,7 +41,7 @@ pub(super) enum End {
     },
 }
 
-/// A request that is sent no more.
+/// A request that the host has given up.
 struct Dead {
     letter: DeadLetter,
     size: usize,

@@ -236,7 +236,7 @@ pub struct Delivery {
 
 impl Delivery {
     /// Starts the sender threads. With `store`, requests are kept on disk until they are delivered or dropped; those of
-    /// the previous process are sent first. Requests that are sent no more become records of `letters`.
+    /// the previous process are sent first. Requests that the host has given up become records of `letters`.
     ///
     /// Requests to `mqtt:` URLs go to the publisher; they are invalid without one.
     ///

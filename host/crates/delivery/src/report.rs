@@ -79,7 +79,7 @@ impl Report {
         }
     }
 
-    /// A request that is sent no more.
+    /// A request that the host has given up.
     pub(super) fn gave_up(&self, job: &Job, reason: Reason, outcome: &Outcome) {
         let (notice, why) = match reason {
             Reason::Refused => (&self.refused, "request dropped: the answer of the receiver is final"),
