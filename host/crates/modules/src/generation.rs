@@ -147,6 +147,11 @@ impl<T> ActiveGeneration<T> {
         self.changed.notify_all();
     }
 
+    /// The active generation, also after the deadline of workers.
+    pub(super) fn latest(&self) -> Current<T> {
+        lock(&self.state).0.clone()
+    }
+
     /// The active generation; `None` if workers have to end now.
     pub(super) fn current(&self) -> Option<Current<T>> {
         let state = lock(&self.state);

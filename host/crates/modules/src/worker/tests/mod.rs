@@ -6,14 +6,14 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::egress::Egress;
-use super::super::generation::{Generation, lock};
-use super::super::health::{EVENTS, Standing};
+use super::super::generation::{CreateError, Generation, Handler, lock};
+use super::super::health::{EVENTS, EVENTS_OF_FEW, Standing};
 use super::super::quarantine::tests::in_memory;
 use super::super::state::Counts;
 use super::super::supervisor::RollBack;
@@ -383,12 +383,6 @@ fn what_is_quarantined_can_be_looked_at() {
             ("m", 7, 3, Fault::TimedOut, "the module did not answer within 1s"),
         ]
     );
-}
-
-#[test]
-fn long_texts_are_cut() {
-    assert_eq!(cut(&"é".repeat(5000)).chars().count(), MAX_LOGGED_CHARS);
-    assert_eq!(cut("short"), "short");
 }
 
 proptest! {
