@@ -25,6 +25,7 @@ mod parts;
 mod posts;
 mod publishing;
 mod rounds;
+mod scale;
 mod sink;
 mod stamp;
 mod table;
@@ -46,6 +47,8 @@ struct Cli {
 enum Part {
     /// Measures the gateway in front of mosquitto beside mosquitto alone; mosquitto has to be installed
     Gateway(gateway::Settings),
+    /// Measures many clients, TLS, WebSocket and retained messages, beside mosquitto if it is installed
+    Scale(scale::Settings),
     #[command(hide = true)]
     Sink,
     #[command(hide = true)]
@@ -68,6 +71,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = runtime.enable_all().build()?;
     match part {
         Some(Part::Gateway(settings)) => runtime.block_on(gateway::run(settings)),
+        Some(Part::Scale(settings)) => runtime.block_on(scale::run(settings)),
         Some(Part::Sink) => runtime.block_on(sink::serve()),
         Some(Part::Publish(load)) => runtime.block_on(load::publish(load)),
         Some(Part::Post(posts)) => runtime.block_on(posts::post(posts)),

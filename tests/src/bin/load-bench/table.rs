@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The reference figure of each row.
-const RATIOS: [(&str, &str); 6] = [
+const RATIOS: [(&str, &str); 15] = [
     ("gateway: publishes/s, no rule matches", "mosquitto alone: publishes/s"),
     ("no rule matches: publishes/s", "engine alone: publishes/s"),
     ("all match: publishes/s", "engine alone: publishes/s"),
@@ -16,6 +16,21 @@ const RATIOS: [(&str, &str); 6] = [
     (
         "no rule matches: processor µs per publish",
         "engine alone: processor µs per publish",
+    ),
+    ("host: connects/s", "mosquitto: connects/s"),
+    ("host: connects/s over TLS", "mosquitto: connects/s over TLS"),
+    (
+        "host: connects/s over WebSocket",
+        "mosquitto: connects/s over WebSocket",
+    ),
+    ("host: publishes/s", "mosquitto: publishes/s"),
+    ("host: publishes/s over TLS", "host: publishes/s"),
+    ("host: publishes/s over WebSocket", "host: publishes/s"),
+    ("mosquitto: publishes/s over TLS", "mosquitto: publishes/s"),
+    ("mosquitto: publishes/s over WebSocket", "mosquitto: publishes/s"),
+    (
+        "host: retained messages/s stored",
+        "mosquitto: retained messages/s stored",
     ),
 ];
 
