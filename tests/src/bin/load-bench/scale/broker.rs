@@ -1,4 +1,4 @@
-//! A broker with a plain, a TLS and a WebSocket listener.
+//! A broker with a plain and a TLS listener, and the host with a WebSocket listener, too.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -46,7 +46,8 @@ enum Running {
 pub(super) struct Broker {
     running: Running,
     tls: SocketAddr,
-    websocket: SocketAddr,
+    /// Only of the host: mosquitto of some distributions cannot.
+    websocket: Option<SocketAddr>,
     connector: TlsConnector,
     _certificates: TempDir,
 }
@@ -58,21 +59,18 @@ impl Broker {
         let running = match kind {
             Kind::Host => Running::Host(host(certificates.path(), "").await),
             Kind::Mosquitto => {
-                let ports = [free()?, free()?];
+                let port = free()?;
+                let dir = certificates.path().display();
                 let lines = format!(
-                    "max_queued_messages 0\npersistence false\nlistener {} 127.0.0.1\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
-                     listener {} 127.0.0.1\nprotocol websockets\n",
-                    ports[0],
-                    ports[1],
-                    dir = certificates.path().display(),
+                    "max_queued_messages 0\npersistence false\nlistener {port} 127.0.0.1\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n"
                 );
                 let Some(mosquitto) = Mosquitto::start(&lines).await else {
                     return Ok(None);
                 };
                 return Ok(Some(Broker {
                     running: Running::Mosquitto(mosquitto),
-                    tls: local(ports[0]),
-                    websocket: local(ports[1]),
+                    tls: local(port),
+                    websocket: None,
                     connector,
                     _certificates: certificates,
                 }));
@@ -119,7 +117,7 @@ impl Broker {
         };
         Ok(Broker {
             tls: address("tls")?,
-            websocket: address("web")?,
+            websocket: Some(address("web")?),
             running,
             connector,
             _certificates: certificates,
@@ -131,13 +129,11 @@ impl Broker {
         Transport::Tcp(self.address())
     }
 
-    /// All three.
-    pub(super) fn transports(&self) -> [Transport; 3] {
-        [
-            self.tcp(),
-            Transport::Tls(self.tls, self.connector.clone()),
-            Transport::WebSocket(self.websocket),
-        ]
+    /// All listeners.
+    pub(super) fn transports(&self) -> Vec<Transport> {
+        let mut transports = vec![self.tcp(), Transport::Tls(self.tls, self.connector.clone())];
+        transports.extend(self.websocket.map(Transport::WebSocket));
+        transports
     }
 
     fn address(&self) -> SocketAddr {
