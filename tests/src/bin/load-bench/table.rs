@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The reference figure of each row.
-const RATIOS: [(&str, &str); 13] = [
+const RATIOS: &[(&str, &str)] = &[
     ("gateway: publishes/s, no rule matches", "mosquitto alone: publishes/s"),
     ("no rule matches: publishes/s", "engine alone: publishes/s"),
     ("all match: publishes/s", "engine alone: publishes/s"),

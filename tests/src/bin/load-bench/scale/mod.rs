@@ -1,7 +1,7 @@
 //! Many clients, and the ways to connect: the host, and mosquitto if it is installed, one after the other.
 //!
-//! Each broker is started anew for each group of figures, so that the
-//! memory of one group is not that of another. The clients run in this process, on one thread.
+//! Each broker is started anew for each group of figures, so that the memory of one group is not that of another. The
+//! clients run in this process, on one thread.
 
 mod broker;
 mod connecting;
