@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hookhost_event::Event;
 
-use super::bus::{Shared, Version};
+use super::bus::Shared;
+use super::interest_table::Version;
 use super::interests::Interests;
 use super::target::{ModuleQueues, OfferError, QueueState};
 

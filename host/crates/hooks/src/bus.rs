@@ -5,50 +5,23 @@
 //! [`Bus::interested`] finds a module. It is shared by one `Arc` and goes into one queue of each module: the queue of
 //! the shard that is computed from the client's id, so that the events of one client stay in order.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use super::attachment::Attachment;
-use super::interests::Interests;
+use super::interest_table::{Attachments, InterestTable, Prepare};
 use super::queue::{Inbox, QueueLimits, Queued, queue};
-use super::target::{ModuleCounters, ModuleQueues, QueueState};
+use super::recipients::{InterestedIn, PendingEvent, Recipient, Recipients};
+use super::target::{ModuleQueues, QueueState};
 use super::weight::weight;
-use hookhost_contract::{Completion, Ticket, ticket};
 use hookhost_event::{Event, Hook};
 
 /// Connects the broker with the queues of modules. Clones are the same bus.
 #[derive(Clone, Default)]
 pub struct Bus(Arc<Shared>);
-
-/// Numbers the changes of interests on one bus: a later change has a greater version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Version(pub(crate) u64);
-
-/// The modules that get an event. Up to four need no allocation.
-#[must_use = "an event that a module wants has to be emitted"]
-#[derive(Default)]
-pub struct Recipients {
-    list: SmallVec<[Recipient; 4]>,
-    ticket: Option<Ticket>,
-}
-
-/// Who gets events of several hooks with one subject: the answer of [`Bus::interested_in`].
-///
-/// Refers to the table of interests as it was then, so keep it for one event only. Takes a reference to a module only for
-/// events that are emitted.
-#[must_use = "an event that is wanted has to be emitted"]
-#[derive(Default)]
-pub struct InterestedIn {
-    /// `None` without a bus: then no module wants anything.
-    table: Option<Guard<Arc<InterestTable>>>,
-    /// The hooks that are wanted, the place in their list of each module that wants them, and whether that is durable.
-    wanting: SmallVec<[(Hook, usize, bool); 8]>,
-}
 
 #[derive(Default)]
 pub(super) struct Shared {
@@ -57,67 +30,6 @@ pub(super) struct Shared {
     attachments: Mutex<Attachments>,
     /// Events by hook that were offered to at least one module.
     emitted: [AtomicU64; Hook::COUNT],
-}
-
-#[derive(Default)]
-pub(super) struct InterestTable {
-    by_hook: [Vec<InterestEntry>; Hook::COUNT],
-}
-
-impl InterestTable {
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "Hook::COUNT is one more than the number of the last hook"
-    )]
-    fn of(&self, hook: Hook) -> &[InterestEntry] {
-        &self.by_hook[hook as usize]
-    }
-}
-
-#[derive(Clone)]
-struct InterestEntry {
-    target: Arc<ModuleQueues>,
-    interests: Interests,
-    version: Version,
-}
-
-impl InterestEntry {
-    fn recipient(&self, is_durable: bool) -> Recipient {
-        Recipient {
-            target: Arc::clone(&self.target),
-            version: self.version,
-            is_durable,
-        }
-    }
-
-    fn is_durable(&self, hook: Hook, subject: Option<&str>) -> bool {
-        hook == Hook::MessagePublish && subject.is_some_and(|topic| self.interests.is_durable(topic))
-    }
-}
-
-struct Recipient {
-    target: Arc<ModuleQueues>,
-    version: Version,
-    /// Whether the module's interest in the event is durable.
-    is_durable: bool,
-}
-
-/// Runs before hooks get their first subscriber.
-pub(super) type Prepare = Arc<dyn Fn(&[Hook]) + Send + Sync>;
-
-#[derive(Default)]
-pub(super) struct Attachments {
-    next_id: u64,
-    pub(super) version: Version,
-    pub(super) attached: Vec<Attached>,
-    counters: HashMap<Arc<str>, Arc<ModuleCounters>>,
-    pub(super) prepare: Option<Prepare>,
-}
-
-pub(super) struct Attached {
-    pub(super) id: u64,
-    target: Arc<ModuleQueues>,
-    pub(super) interests: Option<(Interests, Version)>,
 }
 
 impl Bus {
@@ -150,10 +62,7 @@ impl Bus {
             let is_durable = entry.is_durable(hook, subject);
             (is_durable || takes(&entry.target)).then(|| entry.recipient(is_durable))
         });
-        Recipients {
-            list: wanting.collect(),
-            ticket: None,
-        }
+        wanting.collect()
     }
 
     /// Who wants events of any of these hooks with this subject: one table read in place of several calls of
@@ -168,10 +77,7 @@ impl Bus {
                 }
             }
         }
-        InterestedIn {
-            table: Some(table),
-            wanting,
-        }
+        InterestedIn::new(table, wanting)
     }
 
     /// Whether a module wants an event of any of these hooks with this subject.
@@ -247,23 +153,13 @@ impl Bus {
         if let Some(ticket) = to.ticket {
             ticket.complete();
         }
-        (!waiting.is_empty()).then_some(PendingEvent { waiting, weight })
+        PendingEvent::new(waiting, weight)
     }
 
     /// Creates a module's queues, one for each shard, without interests yet. Makes at least one shard.
     pub fn attach(&self, module: &str, shards: usize, limits: QueueLimits) -> (Attachment, Vec<Inbox>) {
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..shards.max(1)).map(|_| queue(limits)).unzip();
-        let mut attachments = self.0.attachments();
-        let module: Arc<str> = module.into();
-        let counters = Arc::clone(attachments.counters.entry(Arc::clone(&module)).or_default());
-        let target = Arc::new(ModuleQueues::new(module, limits.overflow, senders, counters));
-        let id = attachments.next_id;
-        attachments.next_id += 1;
-        attachments.attached.push(Attached {
-            id,
-            target: Arc::clone(&target),
-            interests: None,
-        });
+        let (id, target) = self.0.attachments().add(module.into(), limits.overflow, senders);
         (
             Attachment {
                 bus: Arc::clone(&self.0),
@@ -292,100 +188,10 @@ impl Bus {
     }
 }
 
-/// An event for which some queues have no room yet.
-#[must_use = "modules without room do not get the event unless `finish` is awaited"]
-pub struct PendingEvent {
-    waiting: SmallVec<[(Arc<ModuleQueues>, usize, Queued); 4]>,
-    weight: usize,
-}
-
-impl PendingEvent {
-    /// Waits for room in each of them. The limits of [`Overflow::Wait`](super::Overflow::Wait) count from now.
-    pub async fn finish(self) {
-        let start = Instant::now();
-        for (target, shard, queued) in self.waiting {
-            target.wait(shard, queued, self.weight, start).await;
-        }
-    }
-}
-
-impl Recipients {
-    /// Whether no module is interested; then the event need not be built.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// Gives a ticket to the modules whose interest is durable. Returns what becomes ready when all of them have kept
-    /// what they made of the event; `None` if no interest is durable.
-    pub fn hold(&mut self) -> Option<Completion> {
-        if !self.list.iter().any(|recipient| recipient.is_durable) {
-            return None;
-        }
-        let (ticket, completion) = ticket();
-        self.ticket = Some(ticket);
-        Some(completion)
-    }
-
-    /// Removes the ticket, for an event that is emitted later.
-    pub fn take_ticket(&mut self) -> Option<Ticket> {
-        self.ticket.take()
-    }
-
-    /// The same modules with this ticket.
-    pub fn with_ticket(self, ticket: Option<Ticket>) -> Recipients {
-        Recipients { ticket, ..self }
-    }
-}
-
-impl InterestedIn {
-    /// Whether any module wants events of this hook.
-    pub fn wants(&self, hook: Hook) -> bool {
-        self.wanting.iter().any(|(other, _, _)| *other == hook)
-    }
-
-    /// The modules that want events of this hook.
-    pub fn of(&self, hook: Hook) -> Recipients {
-        let Some(table) = &self.table else {
-            return Recipients::default();
-        };
-        let places = self.wanting.iter().filter(|(other, _, _)| *other == hook);
-        let list = places.filter_map(|(_, place, is_durable)| Some(table.of(hook).get(*place)?.recipient(*is_durable)));
-        Recipients {
-            list: list.collect(),
-            ticket: None,
-        }
-    }
-}
-
 impl Shared {
     /// Ignores poisoning: each change is one assignment, so a panic cannot leave it half changed.
     pub(super) fn attachments(&self) -> MutexGuard<'_, Attachments> {
         self.attachments.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Attachments {
-    /// The table of the current interests.
-    pub(super) fn table(&self) -> InterestTable {
-        let mut table = InterestTable::default();
-        for Attached { target, interests, .. } in &self.attached {
-            let Some((interests, version)) = interests else {
-                continue;
-            };
-            let entry = InterestEntry {
-                target: Arc::clone(target),
-                interests: interests.clone(),
-                version: *version,
-            };
-            for hook in interests.hooks() {
-                #[expect(
-                    clippy::indexing_slicing,
-                    reason = "Hook::COUNT is one more than the number of the last hook"
-                )]
-                table.by_hook[hook as usize].push(entry.clone());
-            }
-        }
-        table
     }
 }
 

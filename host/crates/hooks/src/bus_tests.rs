@@ -6,6 +6,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
+use super::super::interests::Interests;
 use super::*;
 use crate::target::shard;
 use crate::{DropCounts, Overflow};

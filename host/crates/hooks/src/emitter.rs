@@ -3,8 +3,9 @@
 //! An engine has one [`Emitter`]. It asks whether a module is interested, builds the record only then, and hands it
 //! over; the emitter adds id, time and UTC offset and puts the event into the queues of the bus.
 
-use super::bus::{Bus, InterestedIn, PendingEvent, Recipients};
+use super::bus::Bus;
 use super::clock::Clock;
+use super::recipients::{InterestedIn, PendingEvent, Recipients};
 use hookhost_contract::Ticket;
 use hookhost_event::{Detail, Event, Hook, Id, Millis};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
-use super::bus::Version;
+use super::interest_table::Version;
 use hookhost_contract::Ticket;
 use hookhost_event::{Event, Millis};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::bus::Version;
+use super::interest_table::Version;
 use super::queue::{Overflow, Queued, Refused, Sender};
 use super::throttle::Throttle;
 use super::weight::{MIN_EVENT_BYTES, weight};

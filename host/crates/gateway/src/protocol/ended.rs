@@ -1,32 +1,11 @@
 //! The ends of connections and sessions that their own [`ClientSession`](super::ClientSession) does not report: because a
 //! successor does, because the client is away, or because the connection's task has panicked.
 
+use super::end::{expired, plain};
 use super::publishes::announce_publish;
 use super::step::Step;
 use crate::sessions::{Presence, SessionEntry};
-use hookhost_event::{
-    ByteString, Connection, Detail, Disconnection, End, EndReason, Hook, Message, Session, Termination,
-};
-
-/// The end of a session whose expiry interval has passed.
-pub(crate) fn expired() -> End {
-    plain(EndReason::Expired, None, None)
-}
-
-/// The end of a session that an administrator has ended.
-pub(crate) fn kicked() -> End {
-    plain(EndReason::Kicked, Some(152), None)
-}
-
-/// An end without properties.
-pub(super) fn plain(reason: EndReason, code: Option<u8>, text: Option<&'static str>) -> End {
-    End {
-        reason,
-        code,
-        text: text.map(ByteString::from_static),
-        properties: None,
-    }
-}
+use hookhost_event::{Connection, Detail, Disconnection, End, EndReason, Hook, Message, Session, Termination};
 
 /// The connection's task has panicked.
 pub(crate) fn failed(entry: &SessionEntry, step: &mut Step<'_>) {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::connection_state::ConnectionState;
 use super::deliveries::Deliveries;
-use super::ended::{self, plain};
 use super::gate::{Gate, Passage};
 use super::publishes::Publishes;
 use super::step::{Action, Closing, Counter, Step};
 use super::subscriptions::Subscriptions;
+use super::{end, ended};
 use crate::frame::{Frame, parse};
 use crate::packet::{ConnackPacket, Connect, InvalidPacket, Packet, kind};
 use crate::publisher_property::PublisherProperty;
@@ -287,7 +287,7 @@ impl ClientSession {
             }
             Phase::Open => {
                 let by_upstream = cause == EndCause::UpstreamClosed;
-                let (end, has_will) = end_of(cause, self.state.fault);
+                let (end, has_will) = end::end_of(cause, self.state.fault);
                 self.over(end, by_upstream, has_will, None, step);
             }
         }
@@ -306,7 +306,7 @@ impl ClientSession {
         let by_upstream = from == Side::Upstream;
         let end = End {
             reason: if by_upstream {
-                end_reason(code)
+                end::reason_of(code)
             } else {
                 EndReason::Disconnect
             },
@@ -392,46 +392,5 @@ impl ClientSession {
     #[cfg(test)]
     pub(super) fn held_subscriptions(&self) -> usize {
         self.state.session().subscriptions()
-    }
-}
-
-/// The end for events, and whether the upstream publishes the will. `fault`: the client's last mistake.
-fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
-    use EndReason as E;
-    match cause {
-        EndCause::ClientClosed => (plain(E::Closed, None, None), true),
-        EndCause::ClientFailed(name) => (plain(E::SocketError, None, name), true),
-        EndCause::UpstreamClosed => match fault {
-            Some(code) => (plain(E::ProtocolError, Some(code), None), true),
-            // The upstream may have died as well, and then no will is published.
-            None => (
-                plain(E::Other, None, Some("the upstream has closed the connection")),
-                false,
-            ),
-        },
-        EndCause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
-        EndCause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
-        EndCause::Protocol(135) => (plain(E::NotAuthorized, Some(135), None), true),
-        EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
-        EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
-        EndCause::Expired => (plain(E::Expired, Some(160), None), true),
-        EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),
-        EndCause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),
-    }
-}
-
-/// The reason behind the code of an upstream's DISCONNECT.
-fn end_reason(code: u8) -> EndReason {
-    match code {
-        129 | 130 | 143 | 144 | 148 | 149 | 153 | 154 | 155 | 158 | 161 | 162 => EndReason::ProtocolError,
-        131 => EndReason::InternalError,
-        135 | 140 => EndReason::NotAuthorized,
-        137 | 147 | 150 | 151 | 159 => EndReason::LimitExceeded,
-        139 => EndReason::Shutdown,
-        141 => EndReason::KeepAliveTimeout,
-        142 => EndReason::TakenOver,
-        152 => EndReason::Kicked,
-        160 => EndReason::Expired,
-        _ => EndReason::Other,
     }
 }
