@@ -405,7 +405,7 @@ async fn check(setup_dir: &std::path::Path, variables: &[(&str, &str)], args: &[
 async fn what_a_broker_says_about_access_control_is_never_dropped_in_silence() {
     let dir = tempfile::tempdir().unwrap();
     let closed = [("EMQX_ALLOW_ANONYMOUS", "false")];
-    let line = "environment: EMQX_ALLOW_ANONYMOUS: is not supported: hookhost accepts every client";
+    let line = "environment: EMQX_ALLOW_ANONYMOUS: demands credentials, but this configuration does not name the users";
     let (code, text) = check(dir.path(), &closed, &[]).await;
     assert_eq!(code, Some(2), "{text}");
     assert!(text.starts_with(&format!("error: {line}")), "{text}");

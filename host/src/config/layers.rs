@@ -5,12 +5,12 @@
 
 use std::path::PathBuf;
 
-use hookhost_import::{Broker, Input};
+use hookhost_import::{Broker, Import, Input};
 use hookhost_settings::{
-    Files, Place, Problem, Report, Setting, Table, Value, document, find, insert, merge, remove, variables,
+    Files, Place, Report, Setting, Table, Value, document, find, insert, merge, remove, variables,
 };
 
-use super::{Flags, Inputs};
+use super::{Flags, Inputs, server};
 
 /// All sources, merged.
 pub(super) struct Merged {
@@ -22,8 +22,8 @@ pub(super) struct Merged {
     pub(super) included: Vec<PathBuf>,
     /// Whether the rules are the operator's rules. They are not if a file with rules cannot be read.
     pub(super) has_rules: bool,
-    /// Settings of access control of a broker, which hookhost cannot carry out.
-    pub(super) lost_restrictions: Option<Problem>,
+    /// The settings about access and listeners that the broker's configuration gives.
+    pub(super) taken_over: Vec<String>,
 }
 
 /// Reads and merges all sources. `files` reads the files that the broker's file includes.
@@ -57,12 +57,17 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
         urls: urls.map(texts).as_deref(),
         files,
     });
-    let lost_restrictions = match &import {
-        Some(import) => import.lost_restrictions(),
-        None => hookhost_import::lost_restrictions(&inputs.environment),
-    };
-    let mut import = import.unwrap_or_default();
+    let mut import = import.unwrap_or_else(|| Import {
+        server: hookhost_import::server_of_environment(&inputs.environment),
+        ..Import::default()
+    });
     let broker = import.broker;
+    let taken_over = server::take_over(
+        std::mem::take(&mut import.server),
+        &mut import.settings,
+        &[&flags, &environment, &settings],
+        report,
+    );
     if let (Some(Broker::Emqx5), Some(urls)) = (broker, urls) {
         report.warning(&urls.place, "is not used: each rule of EMQX 5 has its own URL");
     }
@@ -95,7 +100,7 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
     }
     Merged {
         settings,
-        lost_restrictions,
+        taken_over,
         broker: broker.map(|broker| (broker, path)),
         included: import.included,
         has_rules,

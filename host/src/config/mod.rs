@@ -23,6 +23,7 @@ mod mqtt;
 mod refused;
 mod restart;
 mod sections;
+mod server;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -99,6 +100,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The settings that were given, by key.
     pub given: Vec<Given>,
+    /// The settings about access and listeners that another broker's configuration gives, for people.
+    pub taken_over: Vec<String>,
     /// The settings that need a restart.
     pub fixed: Fixed,
     /// The files that were read for it, users and access rules among them, but not those of secrets and certificates; also
@@ -173,7 +176,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         broker,
         included,
         has_rules,
-        lost_restrictions,
+        taken_over,
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
@@ -184,14 +187,6 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     let format = format.map(|name| name.trim().to_owned());
     let root = Section::root(&report, Place::flag(""), settings);
     let config = read_sections(root, broker, format.as_deref(), listen, inputs, files);
-    // Behind a gateway the broker keeps its restrictions.
-    if let Some(problem) = lost_restrictions.filter(|_| !is_relayed(&config.broker)) {
-        if config.webhook.ignore_access_control {
-            report.add_warning(problem);
-        } else {
-            report.add_problem(problem);
-        }
-    }
     if let Some(place) = allow_anonymous.filter(|_| config.access.refuses_everybody()) {
         report.warning(&place, "refuses every client, because there is no [[authentication]]");
     }
@@ -216,6 +211,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
             fixed,
             left_out,
             warnings,
+            taken_over,
             files,
         });
     }

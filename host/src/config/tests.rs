@@ -3,6 +3,7 @@
 mod brokers;
 mod convert;
 mod gateway;
+mod imported;
 mod listeners;
 
 use std::time::Duration;

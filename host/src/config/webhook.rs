@@ -29,9 +29,6 @@ pub struct Webhook {
     pub rules: RulesFrom,
     /// Whether rules have no URL, so that their webhooks go to the terminal. The host then logs a hint.
     pub urls_missing: bool,
-    /// Whether the host starts although another broker's configuration restricts clients in a way that hookhost cannot
-    /// carry out.
-    pub ignore_access_control: bool,
 }
 
 /// The source of the rules.
@@ -86,12 +83,12 @@ impl Webhook {
     /// Reads the section. Invalid values are reported and still passed to the module, so that it does not report them
     /// as missing.
     pub(super) fn read(mut at: Section<'_>, broker: Option<(Broker, Option<PathBuf>)>) -> Webhook {
-        // All three are evaluated earlier. Reading them here marks them as known.
+        // They are evaluated earlier. Reading them here marks them as known.
         at.path("config");
         let brokers = Broker::ALL.map(|broker| (broker.name(), Some(broker)));
         at.choice("config_format", None, &brokers);
         at.boolean("strict", false);
-        let ignore_access_control = at.boolean("ignore_access_control", false);
+        at.boolean("ignore_access_control", false);
         let mut places = Places::default();
         let keys = ["urls", "rule", "format", "as_documented"];
         for key in keys.into_iter().chain(TEXTS).chain(TABLES) {
@@ -126,7 +123,6 @@ impl Webhook {
             places,
             rules: from,
             urls_missing,
-            ignore_access_control,
         }
     }
 }

@@ -143,6 +143,7 @@ impl Configuration {
             given,
             fixed,
             files,
+            taken_over: _,
         } = match self.origin.load_again() {
             Ok(loaded) => loaded,
             Err(refused) => {

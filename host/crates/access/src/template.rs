@@ -1,7 +1,7 @@
 //! Texts with placeholders for a client, in claims of tokens and in requests to web services.
 
 use crate::Login;
-use crate::rules::Operation;
+use crate::rules::{Action, Operation};
 
 /// What a placeholder is replaced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,13 +11,14 @@ enum Placeholder {
     Password,
     PeerHost,
     Action,
+    Access,
     Topic,
     Qos,
     Retain,
 }
 
 /// The placeholders, `${NAME}`.
-const PLACEHOLDERS: [(&str, Placeholder); 10] = [
+const PLACEHOLDERS: [(&str, Placeholder); 11] = [
     ("clientid", Placeholder::ClientId),
     ("client_id", Placeholder::ClientId),
     ("username", Placeholder::Username),
@@ -25,6 +26,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 10] = [
     ("peerhost", Placeholder::PeerHost),
     ("ipaddress", Placeholder::PeerHost),
     ("action", Placeholder::Action),
+    ("access", Placeholder::Access),
     ("topic", Placeholder::Topic),
     ("qos", Placeholder::Qos),
     ("retain", Placeholder::Retain),
@@ -111,6 +113,11 @@ fn value(placeholder: Placeholder, login: &Login<'_>, operation: Option<&Operati
             .map(|address| address.to_string().into_bytes())
             .unwrap_or_default(),
         Placeholder::Action => of(operation.map(|operation| operation.action.name())),
+        // As in EMQX 4 and NanoMQ.
+        Placeholder::Access => of(operation.map(|operation| match operation.action {
+            Action::Subscribe => "1",
+            Action::Publish => "2",
+        })),
         Placeholder::Topic => of(operation.map(|operation| operation.topic)),
         Placeholder::Qos => operation
             .map(|operation| operation.qos.to_string().into_bytes())

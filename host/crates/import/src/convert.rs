@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use hookhost_settings::{Files, Place, Problem, Setting, Table, Value, url};
+use hookhost_settings::{Files, Place, Problem, Setting, Table, Value, merge, url};
 
 use super::{Broker, Environment, Import, Input, TextFile};
 
@@ -46,7 +46,7 @@ impl Convert {
         }
     }
 
-    fn write(&self, broker: Broker, import: Import) -> String {
+    fn write(&self, broker: Broker, mut import: Import) -> String {
         let mut text = Text {
             redact: self.redact,
             out: String::new(),
@@ -66,8 +66,12 @@ impl Convert {
                 remarks.push(format!("{prefix}{}", problem.text));
             }
         }
-        if let Some(problem) = import.lost_restrictions() {
-            text.remarks.entry(problem.place).or_default().push(problem.text);
+        let mut server = import.server;
+        for part in server.parts() {
+            for problem in part.lost.drain(..).chain(part.warnings.drain(..)) {
+                text.remarks.entry(problem.place).or_default().push(problem.text);
+            }
+            merge(&mut import.settings, std::mem::take(&mut part.settings), &|_| false);
         }
         let whence = match &self.file {
             Some(file) => file.path.display().to_string(),
@@ -112,6 +116,11 @@ impl Text {
             self.rules(into_table(rules), origins);
         }
         for (name, setting) in settings {
+            if let Value::List(list) = setting.value {
+                list.into_iter()
+                    .for_each(|element| self.section(&format!("[{name}]"), into_table(element)));
+                continue;
+            }
             let table = into_table(setting);
             if name == "destinations" {
                 for (destination, setting) in table {
@@ -123,9 +132,14 @@ impl Text {
         }
     }
 
-    /// A table of the file, and the `tls` below a destination as a table of its own.
+    /// A table of the file, and the `tls` below a destination as a table of its own. `name` is in brackets for an element of
+    /// a list.
     fn section(&mut self, name: &str, mut settings: Table) {
-        let tls = settings.remove("tls");
+        let tls = if name.starts_with("destinations.") {
+            settings.remove("tls")
+        } else {
+            None
+        };
         self.line("");
         if name.starts_with("destinations.") && settings.contains_key("headers") {
             self.line(
@@ -200,8 +214,10 @@ impl Text {
 
     fn value(&self, key: &str, value: &Value) -> String {
         match value {
-            Value::Text(_) if self.redact && key == "headers" => quoted("…"),
-            Value::Text(text) if self.redact && key == "urls" && text.contains('@') => quoted(&url::redacted(text)),
+            Value::Text(_) if self.redact && SECRET.contains(&key) => quoted("…"),
+            Value::Text(text) if self.redact && matches!(key, "url" | "urls" | "jwks_url") && text.contains('@') => {
+                quoted(&url::redacted(text))
+            }
             Value::Text(text) => quoted(text),
             Value::Untyped(text) => self.untyped(text),
             Value::Integer(number) => number.to_string(),
@@ -210,7 +226,9 @@ impl Text {
             Value::Date(_) => quoted(""),
             Value::List(settings) => list(settings.iter().map(|setting| self.value(key, &setting.value))),
             Value::Table(table) => {
+                // Headers and users have any names; the name of another key says what its value is.
                 let entry = |(name, setting): (&String, &Setting)| {
+                    let key = if SECRET.contains(&key) { key } else { name.as_str() };
                     format!("{} = {}", key_of(name), self.value(key, &setting.value))
                 };
                 let entries: Vec<String> = table.iter().map(entry).collect();
@@ -224,6 +242,9 @@ impl Text {
         self.out.push('\n');
     }
 }
+
+/// Keys whose values are secret.
+const SECRET: [&str; 3] = ["headers", "secret", "users"];
 
 fn into_table(setting: Setting) -> Table {
     match setting.value {

@@ -15,13 +15,13 @@
 //! | `web.hook.request_timeout`, `connect_timeout` | `delivery.http_timeout`, `connect_timeout`; EMQX has them fixed at 5 s |
 //! | `web.hook.rule.HOOK.EVENT.N` | `webhook.rule.EVENT` |
 
-use hookhost_settings::{Place, Report, Setting, Value, format_duration, suggestion};
+use hookhost_settings::{Place, Report, Setting, Table, Value, format_duration, suggestion};
 
 use super::canonical::{Canonical, Destination, Rule, Tls};
 use super::checks::{self, untyped};
 use super::events::EVENTS;
 use super::web_hook::{self, RULE};
-use super::{Broker, HOUR, MILLISECOND, Settings, Sources};
+use super::{Broker, HOUR, MILLISECOND, Settings, Sources, server};
 
 /// The prefix of variables.
 pub(super) const PREFIX: &str = "EMQX_WEB__HOOK__";
@@ -136,6 +136,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
         }
     }
     let mut rules: Vec<(String, Rule)> = Vec::new();
+    let mut others = Table::new();
     for (key, setting) in settings {
         if let Some(name) = key.strip_prefix("web.hook.headers.") {
             let text = report.check(setting.written()).unwrap_or_default();
@@ -144,8 +145,8 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
             if let Some(rule) = web_hook::rule(report, name, &setting, &EVENTS, "EMQX 4") {
                 rules.push((number(name), rule));
             }
-        } else if sources.access.borrow_mut().line(&key, &setting) {
-            // Reported with other settings of access control.
+        } else if server::is_line(&key) {
+            others.insert(key, setting);
         } else if key == "node.name" {
             let name = report.check(setting.written()).unwrap_or_default();
             canonical.set("node.name", &setting.place, Value::Text(name));
@@ -153,6 +154,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
             unknown_key(report, &setting.place, &key, sources.file.is_some());
         }
     }
+    checks::ignore_parts(report, &server::take(Broker::Emqx4, others, sources));
     rules.sort_by(|(one, _), (other, _)| one.cmp(other));
     let rules = rules.into_iter().map(|(_, rule)| rule).collect();
     canonical.rules = web_hook::without_repetition(report, rules);

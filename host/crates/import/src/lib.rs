@@ -22,7 +22,6 @@
 //!
 //! Nothing here reads the environment, and files only by the function that the caller passes ([`Input::files`]).
 
-mod access;
 mod broker;
 mod canonical;
 mod checks;
@@ -38,6 +37,7 @@ mod nanomq;
 mod node;
 mod recognise;
 mod rmqtt;
+mod server;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -50,11 +50,11 @@ use std::time::Duration;
 
 use hookhost_settings::{Files, Findings, Place, Problem, Report, Setting, Table, UnknownKeys, Value, find, insert};
 
-use access::Access;
 pub use broker::Broker;
 pub use convert::Convert;
 use env_file::Variable;
 use recognise::{Kind, recognise};
+pub use server::{Part, ServerSettings};
 
 /// Environment variables by name.
 pub type Environment = BTreeMap<String, String>;
@@ -99,16 +99,11 @@ pub struct Import {
     pub findings: Findings,
     /// The files that the broker's file includes, also those that do not exist.
     pub included: Vec<PathBuf>,
-    access: Access,
+    /// What file and environment say about the server itself: access control and listeners.
+    pub server: ServerSettings,
 }
 
 impl Import {
-    /// One line about the settings that restrict clients in file and environment: hookhost cannot carry them out, so clients
-    /// that the broker refuses are accepted. `None` if there are no such settings.
-    pub fn lost_restrictions(&self) -> Option<Problem> {
-        self.access.problem()
-    }
-
     fn refused(problem: Problem) -> Import {
         let findings = Findings {
             problems: vec![problem],
@@ -134,8 +129,19 @@ pub fn read(input: &Input<'_>) -> Option<Import> {
 }
 
 /// What variables of brokers say about access control, if there is no webhook configuration of any broker.
-pub fn lost_restrictions(environment: &Environment) -> Option<Problem> {
-    Access::of(environment).problem()
+pub fn server_of_environment(environment: &Environment) -> ServerSettings {
+    let sources = Sources {
+        file: None,
+        variables_in: None,
+        variables: Vec::new(),
+        environment,
+        urls: None,
+        files: &|_| Err(std::io::ErrorKind::Unsupported.into()),
+        included: RefCell::default(),
+        server: RefCell::default(),
+    };
+    server::of_environment(&sources);
+    sources.server.take()
 }
 
 /// As [`read`], without the warning that sums up the keys without a meaning.
@@ -159,8 +165,8 @@ struct Sources<'a> {
     files: &'a Files<'a>,
     /// The files that the file includes.
     included: RefCell<Vec<PathBuf>>,
-    /// What file and variables say about access control.
-    access: RefCell<Access>,
+    /// What file and variables say about the server itself.
+    server: RefCell<ServerSettings>,
 }
 
 impl Sources<'_> {
@@ -207,7 +213,9 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
         variables = env_file::read(path, text, &report);
         let is_other = |variable: &&Variable| {
             let name = &variable.name;
-            !broker.has_variable(name) && !node::VARIABLES.contains(&name.as_str()) && !access::is_variable(name)
+            !broker.has_variable(name)
+                && !node::VARIABLES.contains(&name.as_str())
+                && !server::is_variable(broker, name)
         };
         let others = variables.iter().filter(is_other);
         let others: Vec<&Variable> = others.collect();
@@ -230,7 +238,7 @@ fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
         urls: input.urls,
         files: input.files,
         included: RefCell::default(),
-        access: RefCell::new(Access::of(input.environment)),
+        server: RefCell::default(),
     };
     for other in Broker::ALL.into_iter().filter(|other| *other != broker) {
         if let Some(variable) = variables_of(other, input.environment).first() {
@@ -268,16 +276,12 @@ fn read_variables(input: &Input<'_>) -> Option<Import> {
         urls: input.urls,
         files: input.files,
         included: RefCell::default(),
-        access: RefCell::new(Access::of(input.environment)),
+        server: RefCell::default(),
     };
     Some(import(*broker, &sources, Report::new(UnknownKeys::Listed)))
 }
 
 fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
-    for variable in sources.variables.iter().filter(|variable| variable.place.is_file()) {
-        let mut access = sources.access.borrow_mut();
-        access.variable(&variable.name, &variable.value, &variable.place);
-    }
     let (mut settings, origins) = match broker {
         Broker::Rmqtt => rmqtt::read(sources, &report),
         Broker::Emqx4 => emqx4::read(sources, &report),
@@ -322,7 +326,7 @@ fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
         origins,
         findings,
         included: sources.included.take(),
-        access: sources.access.take(),
+        server: sources.server.take(),
     }
 }
 

@@ -63,7 +63,16 @@ pub(super) fn jwt(
         ));
     }
     let place = at.given("public_key").map(|setting| setting.place.clone());
-    let pem = file(at, "public_key", read_files, files);
+    // The configuration may contain the key itself.
+    let is_text = at
+        .given("public_key")
+        .and_then(Setting::as_text)
+        .is_some_and(|text| text.contains("-----BEGIN"));
+    let pem = if is_text {
+        at.text("public_key", None, |text| Ok(Some(text.to_owned())))
+    } else {
+        file(at, "public_key", read_files, files)
+    };
     let jwks = at.text("jwks_url", None, |text| url::check(text).map(|_| Some(text.to_owned())));
     let refresh = at.duration("jwks_refresh", 5 * MINUTE, 10 * SECOND..=DAY);
     let tls = tls(at, files);

@@ -36,7 +36,7 @@ mod options;
 mod republish;
 mod rule;
 mod target;
-mod tls;
+pub(super) mod tls;
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ use hookhost_settings::{Place, Report, Section, Setting, Table, Value, insert, m
 
 use super::canonical::Canonical;
 use super::checks::{ignore_parts, switch, untyped};
-use super::{Broker, Settings, Sources, hocon, node, verify};
+use super::{Broker, Settings, Sources, hocon, node, server, verify};
 use target::Targets;
 
 /// The first part of a variable's name after `EMQX_`, in lower case.
@@ -118,7 +118,6 @@ fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>
     action::bridges(&mut root, &mut others, &connectors, &mut targets, sources);
     rule::all(&mut root, &mut targets, canonical);
     others.append(&mut root.rest());
-    sources.access.borrow_mut().parts(&mut others);
     if let Some((place, name)) = node::of_file(&mut others) {
         canonical.set("node.name", &place, Value::Text(name));
     }
@@ -126,7 +125,7 @@ fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>
         canonical.set("mqtt.max_inflight", &setting.place, setting.value);
         others.retain(|name, part| name != "mqtt" || !matches!(&part.value, Value::Table(rest) if rest.is_empty()));
     }
-    ignore_parts(report, &others);
+    ignore_parts(report, &server::take(Broker::Emqx5, others, sources));
     drop(root);
     verify::leave_out_invalid(canonical, report);
     target::destinations(report, canonical, targets);

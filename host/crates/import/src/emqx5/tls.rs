@@ -6,7 +6,7 @@ use super::super::canonical::Tls;
 use super::super::checks::switch;
 
 /// Reads the table; `secure` is true if the URL is https.
-pub(super) fn read(mut fields: Section<'_>, secure: bool, variable: &dyn Fn(&str) -> Option<String>) -> Tls {
+pub(crate) fn read(mut fields: Section<'_>, secure: bool, variable: &dyn Fn(&str) -> Option<String>) -> Tls {
     let report = fields.report();
     let mut tls = Tls::default();
     let enabled = fields
@@ -108,7 +108,7 @@ fn is_empty(setting: &Setting) -> bool {
 }
 
 /// `${EMQX_ETC_DIR}/certs/ca.pem` with the variable's value, if it has one.
-fn expanded(path: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+pub(crate) fn expanded(path: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
     let Some((before, rest)) = path.split_once("${") else {
         return path.to_owned();
     };

@@ -28,7 +28,7 @@ use super::canonical::{Canonical, Rule};
 use super::checks::{self, ignore_parts, switch};
 use super::events::{EVENTS, HookEvent, Meant, find};
 use super::web_hook::{self, RULE, nearest_or_all};
-use super::{Broker, Settings, Sources, hocon};
+use super::{Broker, Settings, Sources, hocon, server};
 
 /// The events that NanoMQ has.
 fn events() -> &'static [HookEvent] {
@@ -80,8 +80,7 @@ fn from_hocon<'r>(
         report.problem(&Place::line(path, 1, ""), text);
         return (None, Vec::new());
     };
-    sources.access.borrow_mut().parts(&mut root);
-    ignore_parts(report, &root);
+    ignore_parts(report, &server::take(Broker::Nanomq, root, sources));
     let Some(mut fields) = Section::of(report, webhook) else {
         return (None, Vec::new());
     };
@@ -191,14 +190,10 @@ fn from_lines<'r>(path: &Path, sources: &Sources<'_>, report: &'r Report) -> (Se
             insert(&mut nested, &path, setting);
             merge(&mut webhook, nested, &|_| false);
         } else {
-            if sources.access.borrow_mut().line(&key, &setting) {
-                continue;
-            }
-            let key = key.split('.').next().unwrap_or_default().to_owned();
-            root.entry(key).or_insert(setting);
+            root.insert(key, setting);
         }
     }
-    ignore_parts(report, &root);
+    ignore_parts(report, &server::take(Broker::Nanomq, root, sources));
     let place = Place::line(path, 1, "web.hook");
     if !webhook.contains_key("enable") {
         let text = "works although web.hook.enable is not given; NanoMQ itself needs it to be true";

@@ -158,7 +158,7 @@ fn republish_says_what_is_published() {
 fn node_and_access_control_are_taken_from_file_and_variables() {
     let rule = format!("{CONNECTOR}rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:h\"] }}\n");
     let text = format!(
-        "{rule}node {{ name = \"a@b\", cookie = c }}\nmqtt.max_inflight = 7\nauthentication = [{{ mechanism = jwt }}]\n"
+        "{rule}node {{ name = \"a@b\", cookie = c }}\nmqtt.max_inflight = 7\nauthentication = [{{ mechanism = scram }}]\n"
     );
     let (of_file, warnings) = settings("f", &text, &[]);
     assert_eq!(
@@ -173,11 +173,16 @@ fn node_and_access_control_are_taken_from_file_and_variables() {
     ];
     assert_eq!(settings("f", &text, &variables).0["node.name"], json!("emqx@10.0.0.1"));
     let lost = |text: &str, variables: &[(&str, &str)]| {
-        let lost = import("f", text, variables).lost_restrictions();
-        lost.map(|problem| problem.place.to_string())
+        let mut server = import("f", text, variables).server;
+        let lost: Vec<Problem> = server
+            .parts()
+            .into_iter()
+            .flat_map(|part| part.lost.drain(..))
+            .collect();
+        lost.first().map(|problem| problem.place.to_string())
     };
     assert_eq!(lost(&rule, &[]), None);
-    assert_eq!(lost(&text, &[]).as_deref(), Some("f:6: authentication"));
+    assert_eq!(lost(&text, &[]).as_deref(), Some("f:6: authentication[0]"));
     assert_eq!(
         lost(&rule, &variables).as_deref(),
         Some("environment: EMQX_ALLOW_ANONYMOUS")
@@ -186,7 +191,12 @@ fn node_and_access_control_are_taken_from_file_and_variables() {
     let (of_variables, warnings) = settings("f", file, &[]);
     assert_eq!(of_variables["node.name"], json!("x@y"));
     assert_eq!(warnings, ["f:1: has no rules: no webhook will be sent"]);
-    assert_eq!(lost(file, &[]).as_deref(), Some("f:3: EMQX_ACL_NOMATCH"));
+    let denied = import("f", file, &[]).server.rules.settings;
+    let default = find(&denied, &["access", "default"]).unwrap();
+    assert_eq!(
+        (default.place.to_string().as_str(), default.as_text()),
+        ("f:3: EMQX_ACL_NOMATCH", Some("deny"))
+    );
     assert_eq!(
         lost(
             "allow_anonymous=false\nweb.hook.enable=true\nweb.hook.url=http://h\nacl_nomatch=allow\n",

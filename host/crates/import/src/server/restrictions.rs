@@ -1,8 +1,7 @@
-//! What a broker's configuration says about access control, which hookhost cannot carry out.
+//! Restrictions of clients that no reader has taken.
 //!
-//! Readers hand over the parts of a file and all variables. Of these, some restrict clients: they make clients
-//! authenticate, or allow them some topics only. [`Access::problem`] is one line about all of them, because a client that
-//! the broker refuses is accepted here.
+//! Some of what is left of a configuration may restrict clients: make them authenticate, or allow them some topics only.
+//! [`Restrictions::add_to`] makes one line of all of them, because a client that the broker refuses would be accepted here.
 //!
 //! The names are those of EMQX 4 and 5, NanoMQ and RMQTT, in lower case and joined by dots.
 
@@ -10,7 +9,8 @@ use std::collections::BTreeSet;
 
 use hookhost_settings::{Place, Problem, Setting, Table, Value};
 
-use super::{Environment, hocon};
+use super::ServerSettings;
+use crate::hocon;
 
 /// The beginnings of variables.
 const PREFIXES: [&str; 2] = ["EMQX_", "NANOMQ_"];
@@ -20,7 +20,7 @@ const MAX_NAMES: usize = 6;
 
 /// The settings that restrict clients.
 #[derive(Debug, Default)]
-pub(super) struct Access {
+pub(super) struct Restrictions {
     restrictions: Vec<Restriction>,
     /// Names with `enable = false`; what is below them restricts nothing.
     disabled: BTreeSet<String>,
@@ -46,24 +46,7 @@ enum Kind {
     Both,
 }
 
-/// Whether a variable of EMQX or NanoMQ is about access control alone.
-pub(super) fn is_variable(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    let part = PREFIXES.iter().find_map(|prefix| upper.strip_prefix(prefix));
-    let part = part.and_then(|part| part.split("__").next()).unwrap_or_default();
-    matches!(part, "AUTH" | "AUTHENTICATION" | "AUTHORIZATION" | "ALLOW_ANONYMOUS") || part.starts_with("ACL_")
-}
-
-impl Access {
-    /// What the variables of an environment say.
-    pub(super) fn of(environment: &Environment) -> Access {
-        let mut access = Access::default();
-        for (name, value) in environment {
-            access.variable(name, value, &Place::variable(name));
-        }
-        access
-    }
-
+impl Restrictions {
     /// Adds a variable of the environment or of a file of variables, whichever program it is for.
     pub(super) fn variable(&mut self, name: &str, value: &str, place: &Place) {
         let upper = name.to_ascii_uppercase();
@@ -92,27 +75,20 @@ impl Access {
         }
     }
 
-    /// Adds a line `key = value` of a file. Returns whether it is about access control alone.
-    pub(super) fn line(&mut self, key: &str, setting: &Setting) -> bool {
-        self.setting(&key.to_ascii_lowercase(), setting, &Place::clone);
-        let part = key.split('.').next().unwrap_or_default();
-        matches!(
-            part,
-            "auth" | "acl" | "allow_anonymous" | "auth_enable" | "acl_enable" | "enable_acl_cache"
-        ) || part.starts_with("acl_")
-    }
-
-    /// Takes the parts of a file that are about access control alone, and reads them and others.
-    pub(super) fn parts(&mut self, parts: &mut Table) {
-        for (name, setting) in parts.iter() {
-            // The part is enough for the reader of the line.
-            let shown = |place: &Place| Place {
-                key: name.clone(),
-                ..place.clone()
+    /// Reads the parts that are left.
+    pub(super) fn parts(&mut self, parts: &Table) {
+        for (name, setting) in parts {
+            // The part is enough for the reader of the line; a variable is named as a whole.
+            let is_variable = |place: &Place| PREFIXES.iter().any(|prefix| place.key.starts_with(prefix));
+            let shown = |place: &Place| match is_variable(place) {
+                true => place.clone(),
+                false => Place {
+                    key: name.clone(),
+                    ..place.clone()
+                },
             };
             self.setting(&name.to_ascii_lowercase(), setting, &shown);
         }
-        parts.retain(|name, _| !matches!(name.as_str(), "authentication" | "authorization" | "auth" | "acl"));
     }
 
     fn setting(&mut self, name: &str, setting: &Setting, shown: &dyn Fn(&Place) -> Place) {
@@ -149,8 +125,22 @@ impl Access {
         self.restrictions.push(Restriction { name, kind, place });
     }
 
-    /// One line about all settings that restrict clients; `None` if there are none.
-    pub(super) fn problem(&self) -> Option<Problem> {
+    /// Adds a line about these restrictions to the parts that they belong to.
+    pub(super) fn add_to(&self, server: &mut ServerSettings) {
+        let Some((problem, clients, topics)) = self.problem() else {
+            return;
+        };
+        if clients {
+            server.authentication.lost.push(problem.clone());
+        }
+        if topics {
+            server.rules.lost.push(problem);
+        }
+    }
+
+    /// One line about all settings that restrict clients, and whether they are about logins and about topics; `None` if there
+    /// are none.
+    fn problem(&self) -> Option<(Problem, bool, bool)> {
         let is_below = |name: &str, above: &str| name.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'));
         let is_enabled = |one: &&Restriction| !self.disabled.iter().any(|above| is_below(&one.name, above));
         let restrictions: Vec<&Restriction> = self.restrictions.iter().filter(is_enabled).collect();
@@ -165,7 +155,8 @@ impl Access {
                 .iter()
                 .any(|one| one.kind == kind || one.kind == Kind::Both)
         };
-        let open = match (has(Kind::Clients), has(Kind::Topics)) {
+        let (clients, topics) = (has(Kind::Clients), has(Kind::Topics));
+        let open = match (clients, topics) {
             (true, true) => {
                 "accepts every client, with any password or none, and lets it publish and subscribe to every topic"
             }
@@ -173,12 +164,12 @@ impl Access {
             _ => "lets every client publish and subscribe to every topic",
         };
         let be = if names.len() == 1 { "is" } else { "are" };
-        let text = format!(
-            "{be} not supported: hookhost {open}; to keep the restrictions, put hookhost in front of that broker \
-             (broker.engine = \"gateway\"); to run without them, set webhook.ignore_access_control = true or --ignore-access-control"
-        );
         let place = Place { key: shown, ..first };
-        Some(place.problem(text))
+        Some((
+            place.problem(format!("{be} not supported: hookhost {open}")),
+            clients,
+            topics,
+        ))
     }
 }
 
@@ -191,6 +182,8 @@ fn restricts(name: &str, value: &str, is_off: bool) -> Option<Kind> {
         [.., "allow_anonymous"] => is_off.then_some(Kind::Clients),
         [.., "acl_nomatch"] | ["auth" | "authorization", "no_match"] => denies.then_some(Kind::Topics),
         ["acl_file"] => Some(Kind::Topics),
+        // Rules about user names would be about other clients.
+        [.., "peer_cert_as_username"] => (!is_off && value != "disabled" && value != "undefined").then_some(Kind::Both),
         ["loaded_plugins"] => value.contains("emqx_auth").then_some(Kind::Both),
         // Rules with addresses that may connect.
         ["listener" | "listeners", .., "access" | "access_rules", _]
@@ -231,23 +224,16 @@ mod tests {
 
     /// The place and what is open of the line about some variables.
     fn of_variables(variables: &[(&str, &str)]) -> Option<(String, String)> {
-        let mut access = Access::default();
+        let mut access = Restrictions::default();
         for (name, value) in variables {
             access.variable(name, value, &Place::variable(*name));
         }
         shown(access)
     }
 
-    fn shown(access: Access) -> Option<(String, String)> {
-        let problem = access.problem()?;
-        let open = problem
-            .text
-            .split("hookhost ")
-            .nth(1)
-            .unwrap()
-            .split("; to keep")
-            .next()
-            .unwrap();
+    fn shown(access: Restrictions) -> Option<(String, String)> {
+        let (problem, ..) = access.problem()?;
+        let open = problem.text.split("hookhost ").nth(1).unwrap();
         Some((problem.place.to_string(), open.to_owned()))
     }
 
@@ -335,29 +321,13 @@ mod tests {
             ),
         ] {
             let place = Place::line(Path::new("f"), 1, "");
-            let Value::Table(mut parts) = hocon::read_value(&place, &format!("{{{text}}}")).unwrap().value else {
+            let Value::Table(parts) = hocon::read_value(&place, &format!("{{{text}}}")).unwrap().value else {
                 panic!("a table: {text}")
             };
-            let mut access = Access::default();
-            access.parts(&mut parts);
+            let mut access = Restrictions::default();
+            access.parts(&parts);
             let expected = expected.map(|(key, open)| (format!("f:1: {key}"), open.to_owned()));
             assert_eq!(shown(access), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn the_line_says_what_to_do() {
-        let mut access = Access::default();
-        access.variable(
-            "EMQX_ALLOW_ANONYMOUS",
-            "false",
-            &Place::variable("EMQX_ALLOW_ANONYMOUS"),
-        );
-        assert_eq!(
-            access.problem().unwrap().to_string(),
-            "environment: EMQX_ALLOW_ANONYMOUS: is not supported: hookhost accepts every client, with any password or none; \
-             to keep the restrictions, put hookhost in front of that broker (broker.engine = \"gateway\"); to run without \
-             them, set webhook.ignore_access_control = true or --ignore-access-control"
-        );
     }
 }

@@ -1,0 +1,197 @@
+//! `authentication` of EMQX 5: a chain of authenticators, as `[[authentication]]`.
+//!
+//! EMQX asks a web service also about clients without credentials; hookhost refuses them.
+
+use hookhost_settings::{Place, Section, Setting, Table, Value, format_duration};
+
+use super::service::{self, Kind};
+use super::{MINUTE, Part, SECOND, text};
+use crate::checks::switch;
+use crate::{MILLISECOND, Sources};
+
+/// What to do about users in a database of the broker.
+pub(super) const ADD_USERS: &str = "add [[authentication]] with source = \"password\" and a file to hookhost.toml, and \
+    each user with `hookhost users add NAME --file FILE`";
+
+pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
+    let chain = tree.remove("authentication");
+    if let Some(setting) = tree.remove("allow_anonymous") {
+        anonymous(part, &setting, "EMQX 5");
+    }
+    let Some(chain) = chain else { return };
+    let place = chain.place.clone();
+    // A single authenticator needs no list.
+    let is_one = matches!(&chain.value, Value::Table(table) if table.contains_key("mechanism"));
+    let list = if is_one { Ok(vec![chain]) } else { chain.into_list() };
+    let list = match list {
+        Ok(list) => list,
+        Err(problem) => return part.lost.push(problem),
+    };
+    let mut is_given = false;
+    for setting in list {
+        let place = setting.place.clone();
+        let mut is_enabled = true;
+        let source = part.item(setting, |fields| {
+            is_enabled = service::is_enabled(fields);
+            if !is_enabled {
+                fields.rest();
+                return None;
+            }
+            authenticator(fields, sources)
+        });
+        is_given |= is_enabled;
+        if let Some(source) = source {
+            part.push("authentication", &place, source);
+        }
+    }
+    if is_given && !part.settings.contains_key("mqtt") {
+        part.set(&["mqtt", "allow_anonymous"], &place, Value::Boolean(false));
+    }
+}
+
+/// `allow_anonymous`. If it is false, somebody must know the clients.
+pub(super) fn anonymous(part: &mut Part, setting: &Setting, broker: &str) {
+    match switch(setting) {
+        Ok(allow) => {
+            part.set(&["mqtt", "allow_anonymous"], &setting.place, Value::Boolean(allow));
+            if !allow && !part.settings.contains_key("authentication") {
+                part.lose(
+                    &setting.place,
+                    format!(
+                        "demands credentials, but this configuration does not name the users of {broker}: {ADD_USERS}"
+                    ),
+                );
+            }
+        }
+        Err(problem) => part.lost.push(problem),
+    }
+}
+
+fn authenticator(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
+    let place = fields.place().clone();
+    let (mechanism, backend) = (text(fields, "mechanism"), text(fields, "backend"));
+    let name = |given: &Option<(Place, String)>| given.as_ref().map_or("", |(_, name)| name.as_str()).to_owned();
+    // They are written by EMQX and have no effect.
+    for key in ["created_at", "last_modified_at", "description"] {
+        fields.take(key);
+    }
+    match (name(&mechanism).as_str(), name(&backend).as_str()) {
+        ("password_based", "http") => {
+            let mut source = service::emqx5(fields, sources, Kind::Authentication)?;
+            source.insert("source".to_owned(), Setting::new(place, Value::Text("http".to_owned())));
+            Some(source)
+        }
+        ("jwt", _) => jwt(fields, sources),
+        ("password_based" | "scram", "built_in_database") => {
+            fields.rest();
+            let text = format!("is not supported: the users are in EMQX's database, not in this file; {ADD_USERS}");
+            fields.problem(backend.map_or(place, |(place, _)| place).problem(text));
+            None
+        }
+        (mechanism, backend) => {
+            let shown = if backend.is_empty() { mechanism } else { backend }.to_owned();
+            fields.rest();
+            let text =
+                format!("is not supported: hookhost cannot check clients by `{shown}`; use an own [[authentication]]");
+            fields.problem(place.problem(text));
+            None
+        }
+    }
+}
+
+/// Tokens. A key in the file itself may be a PEM text or the name of a file.
+fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
+    let place = fields.place().clone();
+    let report = fields.report();
+    let mut source = Table::new();
+    let mut put = |key: &str, place: &Place, value: Value| {
+        source.insert(key.to_owned(), Setting::new(place.clone(), value));
+    };
+    put("source", &place, Value::Text("jwt".to_owned()));
+    if let Some((place, from)) = text(fields, "from") {
+        put("from", &place, Value::Text(from));
+    }
+    let jwks = fields
+        .take("use_jwks")
+        .and_then(|setting| report.check(switch(&setting)))
+        == Some(true);
+    let algorithm = text(fields, "algorithm").map(|(_, name)| name);
+    let secret = text(fields, "secret");
+    let is_base64 = fields
+        .take("secret_base64_encoded")
+        .and_then(|setting| report.check(switch(&setting)));
+    let public_key = text(fields, "public_key");
+    let endpoint = text(fields, "endpoint");
+    let refresh = fields.take("refresh_interval");
+    let ssl = fields.section_if_given("ssl");
+    if jwks {
+        if let Some((place, url)) = endpoint {
+            let tls = ssl.map(|ssl| service::tls(ssl, &url, sources)).unwrap_or_default();
+            put("jwks_url", &place, Value::Text(url));
+            if !tls.is_empty() {
+                put("tls", &place, Value::Table(tls));
+            }
+        }
+        if let Some(setting) = refresh {
+            // A number is in seconds.
+            let seconds = setting.integer::<u32>(10..=86_400).map(|seconds| SECOND * seconds);
+            let refresh = seconds.or_else(|_| setting.milliseconds(10 * SECOND..=86_400 * SECOND));
+            if let Some(refresh) = report.check(refresh) {
+                put("jwks_refresh", &setting.place, Value::Text(format_duration(refresh)));
+            }
+        }
+    } else if algorithm.as_deref() == Some("public-key") {
+        if let Some((place, key)) = public_key {
+            put("public_key", &place, Value::Text(service::expanded(&key, sources)));
+        }
+    } else if let Some((place, secret)) = secret {
+        put("secret", &place, Value::Text(secret));
+        if is_base64 == Some(true) {
+            put("secret_base64", &place, Value::Boolean(true));
+        }
+    }
+    if let Some(setting) = fields.take("verify_claims") {
+        let claims_place = setting.place.clone();
+        if let Some(claims) = claims(fields, setting) {
+            put("claims", &claims_place, Value::text_table(&claims_place, claims));
+        }
+    }
+    if let Some((place, claim)) = text(fields, "acl_claim_name") {
+        put("acl_claim", &place, Value::Text(claim));
+    }
+    if let Some(setting) = fields.take("disconnect_after_expire")
+        && let Some(disconnects) = report.check(switch(&setting))
+    {
+        put("disconnect_after_expiry", &setting.place, Value::Boolean(disconnects));
+    }
+    for key in ["pool_size", "headers"] {
+        fields.take(key);
+    }
+    Some(source)
+}
+
+/// Claims, as a table or as a list of tables with `name` and `value`.
+fn claims(fields: &Section<'_>, setting: Setting) -> Option<Vec<(String, String)>> {
+    let report = fields.report();
+    match setting.value {
+        Value::Table(table) => {
+            let claim = |(name, setting): (String, Setting)| Some((name, report.check(setting.written())?));
+            Some(table.into_iter().filter_map(claim).collect())
+        }
+        Value::List(list) if list.is_empty() => None,
+        _ => {
+            fields.problem(
+                setting
+                    .place
+                    .problem("should be a table of claims, such as { username = \"${username}\" }"),
+            );
+            None
+        }
+    }
+}
+
+/// A duration that a web service may take.
+pub(super) fn timeout(setting: &Setting) -> Result<String, hookhost_settings::Problem> {
+    let wait = setting.milliseconds(MILLISECOND..=60 * MINUTE)?;
+    Ok(format_duration(wait.min(MINUTE)))
+}

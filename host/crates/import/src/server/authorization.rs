@@ -1,0 +1,130 @@
+//! `authorization` of EMQX 5: the sources of rules in their order, as `[access]`.
+
+use hookhost_settings::{Place, Section, Setting, Table, Value};
+
+use super::service::{self, Kind};
+use super::{Part, text};
+use crate::Sources;
+use crate::checks::switch;
+
+pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
+    let Some(setting) = tree.remove("authorization") else {
+        return;
+    };
+    let place = setting.place.clone();
+    let mut listed = None;
+    let head = part.item(setting, |fields| {
+        listed = fields.take("sources");
+        head(fields)
+    });
+    if let Some(setting) = listed {
+        match setting.into_list() {
+            Ok(list) => list.into_iter().for_each(|setting| source(part, setting, sources)),
+            // Variables may add to the sources of EMQX's own emqx.conf.
+            Err(problem) => part.lost.push(hookhost_settings::Problem {
+                text: format!(
+                    "{}; EMQX has a file acl.conf as its first source unless another one is given",
+                    problem.text
+                ),
+                ..problem
+            }),
+        }
+    }
+    let Some(head) = head else { return };
+    let has_rules = part.settings.contains_key("access");
+    let (default_place, default) = head.no_match.unwrap_or((place.clone(), "allow".to_owned()));
+    // The default of EMQX, which differs from hookhost's if there are rules.
+    if has_rules || default != "allow" {
+        part.set(&["access", "default"], &default_place, Value::Text(default));
+    }
+    if let Some((place, action)) = head.deny_action {
+        part.set(&["access", "deny_action"], &place, Value::Text(action));
+    }
+    if let Some((place, time)) = head.cache
+        && hookhost_settings::find(&part.settings, &["access", "http"]).is_some()
+    {
+        part.set(&["access", "http", "cache"], &place, Value::Text(time));
+    }
+}
+
+/// The settings for all sources.
+struct Head {
+    no_match: Option<(Place, String)>,
+    deny_action: Option<(Place, String)>,
+    /// How long answers are used again.
+    cache: Option<(Place, String)>,
+}
+
+fn head(fields: &mut Section<'_>) -> Option<Head> {
+    let report = fields.report();
+    let (no_match, deny_action) = (text(fields, "no_match"), text(fields, "deny_action"));
+    let cache = fields.section_if_given("cache").and_then(|mut cache| {
+        let enabled = cache.take("enable");
+        let ttl = text(&mut cache, "ttl");
+        for key in ["max_size", "excludes"] {
+            cache.take(key);
+        }
+        match enabled.and_then(|setting| Some((setting.place.clone(), report.check(switch(&setting))?))) {
+            Some((place, false)) => Some((place, "0s".to_owned())),
+            _ => ttl,
+        }
+    });
+    // It caches what a data base answers.
+    fields.section_if_given("node_cache").map(|mut cache| cache.rest());
+    Some(Head {
+        no_match,
+        deny_action,
+        cache,
+    })
+}
+
+fn source(part: &mut Part, setting: Setting, sources: &Sources<'_>) {
+    let place = setting.place.clone();
+    let read = part.item(setting, |fields| {
+        let name = text(fields, "type").map(|(_, name)| name).unwrap_or_default();
+        if !service::is_enabled(fields) {
+            fields.rest();
+            return None;
+        }
+        match name.as_str() {
+            "file" => {
+                let Some((place, path)) = text(fields, "path") else {
+                    fields.rest();
+                    fields.problem(place.problem(
+                        "is not supported: the rules are in EMQX's database; write them to a file and name it in `path`",
+                    ));
+                    return None;
+                };
+                fields.rest();
+                let path = Value::Text(service::expanded(&path, sources));
+                Some(("file", Setting::new(place, path)))
+            }
+            "http" => {
+                let service = service::emqx5(fields, sources, Kind::Authorization)?;
+                Some(("http", Setting::new(place.clone(), Value::Table(service))))
+            }
+            name => {
+                fields.rest();
+                let text = format!("is not supported: hookhost has no rules of the type `{name}`; write them as [[access.rule]]");
+                fields.problem(place.problem(text));
+                None
+            }
+        }
+    });
+    let Some((name, setting)) = read else { return };
+    if hookhost_settings::find(&part.settings, &["access", name]).is_some() {
+        return part.lose(
+            &place,
+            format!("is not supported: there is another source of the type `{name}`"),
+        );
+    }
+    let element = Setting::new(place.clone(), Value::Text(name.to_owned()));
+    match hookhost_settings::find_mut(&mut part.settings, &["access", "order"]) {
+        Some(Setting {
+            value: Value::List(order),
+            ..
+        }) => order.push(element),
+        _ => part.set(&["access", "order"], &place, Value::List(vec![element])),
+    }
+    part.set(&["access", name], &setting.place.clone(), setting.value);
+}

@@ -1,0 +1,235 @@
+//! Web services that decide for EMQX and NanoMQ, as `source = "http"` and `[access.http]`.
+
+use hookhost_settings::{Place, Section, Setting, Table, Value, url};
+
+use super::authentication::timeout;
+use super::text;
+use crate::Sources;
+use crate::checks::switch;
+use crate::emqx5::tls as emqx5_tls;
+
+/// What a service decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Whether a client may connect.
+    Authentication,
+    /// Whether it may publish or subscribe.
+    Authorization,
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// `enable`, which is true if it is not given.
+pub(super) fn is_enabled(fields: &mut Section<'_>) -> bool {
+    let report = fields.report();
+    let enabled = fields.take("enable").and_then(|setting| report.check(switch(&setting)));
+    enabled != Some(false)
+}
+
+/// The request of EMQX 5: `url`, `method`, `headers`, `body` and times. The service answers with a JSON object. If it fails,
+/// the next source decides, as in EMQX.
+pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, kind: Kind) -> Option<Table> {
+    let report = fields.report();
+    let place = fields.place().clone();
+    let mut service = request(fields, "body", |text| Ok(text.to_owned()))?;
+    let mut put = |key: &str, place: &Place, value: Value| {
+        service.insert(key.to_owned(), Setting::new(place.clone(), value));
+    };
+    put("answers", &place, Value::Text("json".to_owned()));
+    put("on_error", &place, Value::Text("next".to_owned()));
+    for (theirs, ours) in [("request_timeout", "timeout"), ("connect_timeout", "connect_timeout")] {
+        if let Some(setting) = fields.take(theirs)
+            && let Some(time) = report.check(timeout(&setting))
+        {
+            put(ours, &setting.place, Value::Text(time));
+        }
+    }
+    if let Some(ssl) = fields.section_if_given("ssl") {
+        let place = ssl.place().clone();
+        let is_https = matches!(service.get("url"), Some(setting) if setting.as_text().is_some_and(|url| url.starts_with("https:")));
+        let tls = tls(ssl, if is_https { "https:" } else { "http:" }, sources);
+        if !tls.is_empty() {
+            service.insert("tls".to_owned(), Setting::new(place, Value::Table(tls)));
+        }
+    }
+    // Connections are made as they are needed, and a request is not sent again.
+    let mut keys = vec![
+        "pool_size",
+        "enable_pipelining",
+        "max_inactive",
+        "max_retries",
+        "retry_interval",
+        "request",
+    ];
+    if kind == Kind::Authorization {
+        keys.extend(["type", "created_at", "last_modified_at", "description"]);
+    }
+    for key in keys {
+        fields.take(key);
+    }
+    Some(service)
+}
+
+/// URL, method, headers and parameters. `parameters` is the name of their table; `template` translates placeholders.
+pub(super) fn request(
+    fields: &mut Section<'_>,
+    parameters: &str,
+    template: impl Fn(&str) -> Result<String, String>,
+) -> Option<Table> {
+    let report = fields.report();
+    let mut service = Table::new();
+    let place = fields.place().clone();
+    let Some(url) = fields.take("url") else {
+        fields.problem(place.problem("needs a url"));
+        return None;
+    };
+    let address = report.check(url.parse(|text| {
+        url::check(text.trim())?;
+        template(text.trim())
+    }))?;
+    service.insert("url".to_owned(), Setting::new(url.place, Value::Text(address)));
+    if let Some((place, method)) = text(fields, "method") {
+        service.insert(
+            "method".to_owned(),
+            Setting::new(place, Value::Text(method.to_ascii_lowercase())),
+        );
+    }
+    let mut is_form = None;
+    if let Some(setting) = fields.take("content_type") {
+        let kind = report.check(setting.written())?;
+        is_form = Some((setting.place, kind.contains("x-www-form-urlencoded")));
+    }
+    if let Some(headers) = fields.section_if_given("headers") {
+        let mut headers = headers;
+        let headers_place = headers.place().clone();
+        let mut others = Vec::new();
+        for (name, setting) in headers.rest() {
+            let value = report.check(setting.written())?;
+            let name = name.to_ascii_lowercase().replace('_', "-");
+            match name.as_str() {
+                "content-type" => is_form = Some((setting.place, value.to_ascii_lowercase().starts_with(FORM))),
+                // The host sets them.
+                "connection" | "content-length" | "host" | "keep-alive" => {}
+                _ => others.push((name, value)),
+            }
+        }
+        if !others.is_empty() {
+            let others = Value::text_table(&headers_place, others);
+            service.insert("headers".to_owned(), Setting::new(headers_place, others));
+        }
+    }
+    if let Some((place, true)) = is_form {
+        service.insert(
+            "encoding".to_owned(),
+            Setting::new(place, Value::Text("form".to_owned())),
+        );
+    }
+    let given = fields.take(parameters);
+    let place = given.as_ref().map_or(place, |setting| setting.place.clone());
+    let pairs: Vec<(String, Setting)> = match given.map(|setting| setting.value) {
+        None => Vec::new(),
+        Some(Value::Table(table)) => table.into_iter().collect(),
+        // The lines of EMQX 4: `clientid=%c,username=%u`.
+        Some(Value::Untyped(text) | Value::Text(text)) if parameters == "params" => {
+            let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+            let setting = |value: &str| Setting::new(place.clone(), Value::Untyped(value.trim().to_owned()));
+            pairs
+                .map(|(name, value)| (name.trim().to_owned(), setting(value)))
+                .collect()
+        }
+        Some(_) => {
+            fields.problem(place.problem("should be a table of names and strings"));
+            return None;
+        }
+    };
+    let mut table = Table::new();
+    for (name, setting) in pairs {
+        let text = report.check(
+            setting
+                .written()
+                .and_then(|text| template(&text).map_err(|problem| setting.place.problem(problem))),
+        )?;
+        table.insert(name, Setting::new(setting.place, Value::Text(text)));
+    }
+    // Without parameters the broker sends none, and hookhost would send its own.
+    service.insert("parameters".to_owned(), Setting::new(place, Value::Table(table)));
+    Some(service)
+}
+
+/// `ssl` of a web service at this URL: its authorities, and whether its certificate is verified.
+pub(super) fn tls(ssl: Section<'_>, url: &str, sources: &Sources<'_>) -> Table {
+    let report = ssl.report();
+    let read = emqx5_tls::read(ssl, url.starts_with("https:"), &|name| sources.environment(name));
+    let mut tls = Table::new();
+    if let Some((place, ca)) = read.ca {
+        tls.insert("ca".to_owned(), Setting::new(place, Value::Text(ca)));
+    }
+    if let Some((place, verify)) = read.verify {
+        tls.insert("verify".to_owned(), Setting::new(place, Value::Boolean(verify)));
+    }
+    for (place, _) in read.certificate.into_iter().chain(read.server_name) {
+        report.problem(&place, "is not supported for a web service that decides about clients");
+    }
+    tls
+}
+
+/// `${EMQX_ETC_DIR}/acl.conf` with the folder that the variable names; without one, the folder of the configuration file.
+pub(super) fn expanded(path: &str, sources: &Sources<'_>) -> String {
+    let folder = sources.file.and_then(|(file, _)| file.parent());
+    emqx5_tls::expanded(path, &|name| {
+        sources.environment(name).or_else(|| {
+            (name == "EMQX_ETC_DIR")
+                .then(|| folder?.to_str().map(str::to_owned))
+                .flatten()
+        })
+    })
+}
+
+/// The placeholders of EMQX 4 and NanoMQ, such as `%c`, as those of hookhost. What has no value here is a problem.
+pub(super) fn percent_placeholders(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let known = match (c, chars.peek()) {
+            ('%', Some('c')) => "${clientid}",
+            ('%', Some('u')) => "${username}",
+            ('%', Some('P')) => "${password}",
+            ('%', Some('a')) => "${peerhost}",
+            ('%', Some('t')) => "${topic}",
+            ('%', Some('A')) => "${access}",
+            ('%', Some('r')) => "mqtt",
+            // hookhost has no mount points.
+            ('%', Some('m')) => "",
+            ('%', Some(other @ ('p' | 'C' | 'd'))) => {
+                return Err(format!("has the placeholder %{other}, which hookhost does not have"));
+            }
+            _ => {
+                out.push(c);
+                continue;
+            }
+        };
+        out.push_str(known);
+        chars.next();
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_of_emqx_4() {
+        for (text, expected) in [
+            ("", Ok("")),
+            ("%c-%u", Ok("${clientid}-${username}")),
+            ("%A%t%m%a%P%r", Ok("${access}${topic}${peerhost}${password}mqtt")),
+            ("100%", Ok("100%")),
+            ("%20x", Ok("%20x")),
+            ("%C", Err("has the placeholder %C, which hookhost does not have")),
+        ] {
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(percent_placeholders(text), expected, "{text}");
+        }
+    }
+}

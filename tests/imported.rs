@@ -1,0 +1,108 @@
+//! Access control of the files of other brokers with the real binary: a client may do what it may do in that broker.
+
+use hookhost_tests::Version;
+use hookhost_tests::host::{Host, Setup, command, ended};
+use hookhost_tests::packet::{self, Connect, kind};
+use hookhost_tests::raw::Raw;
+use hookhost_tests::sink::{Answer, Sink};
+
+const ACL: &str = "{allow, {user, \"alice\"}, all, [\"plant/#\"]}.\n{deny, all}.\n";
+
+fn login(id: &str, name: &str, password: &str) -> Connect {
+    Connect {
+        username: Some(name.as_bytes().to_vec()),
+        password: Some(password.as_bytes().to_vec()),
+        ..Connect::new(Version::V5, id)
+    }
+}
+
+/// The code of CONNACK.
+async fn connack(host: &Host, connect: &Connect) -> u8 {
+    let mut client = Raw::open(host.address).await;
+    client.send(&connect.encode()).await;
+    client.expect(kind::CONNACK).await.body[1]
+}
+
+/// The code of SUBACK for a client that logs in.
+async fn suback(host: &Host, connect: &Connect, filter: &str) -> u8 {
+    let mut client = Raw::connect(host.address, connect).await;
+    client
+        .send(&packet::subscribe(Version::V5, 1, &[(filter, 1)], None))
+        .await;
+    *client.expect(kind::SUBACK).await.body.last().unwrap()
+}
+
+/// A host with a file of a broker, an `acl.conf` beside it, and these variables.
+async fn host(name: &str, text: &str) -> Host {
+    let setup = Setup::new();
+    std::fs::write(setup.dir().join("acl.conf"), ACL).unwrap();
+    setup.webhook_file(name, text).start().await
+}
+
+#[tokio::test]
+async fn users_and_rules_of_emqx_4() {
+    let text = "web.hook.url = http://127.0.0.1:1/\nweb.hook.rule.client.connected.1 = {\"action\": \"on_client_connected\"}\n\
+        allow_anonymous = false\nacl_file = acl.conf\nacl_nomatch = deny\n\
+        auth.user.1.username = alice\nauth.user.1.password = public\nauth.user.2.username = bob\nauth.user.2.password = hidden\n";
+    let host = host("emqx.conf", text).await;
+    assert_eq!(connack(&host, &login("c", "alice", "wrong")).await, 134);
+    assert_eq!(connack(&host, &Connect::new(Version::V5, "c")).await, 135);
+    assert_eq!(suback(&host, &login("a", "alice", "public"), "plant/#").await, 1);
+    assert_eq!(suback(&host, &login("a", "alice", "public"), "other").await, 135);
+    assert_eq!(suback(&host, &login("b", "bob", "hidden"), "plant/#").await, 135);
+}
+
+#[tokio::test]
+async fn a_web_service_and_rules_of_emqx_5() {
+    let service = Sink::start().await;
+    service.answer(|request, _| match request.json()["name"] == "alice" {
+        true => Answer::Status(204),
+        false => Answer::Bytes(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 17\r\n\r\n{\"result\":\"deny\"}"
+                .to_vec(),
+        ),
+    });
+    let text = format!(
+        "connectors.http.c {{ url = \"http://127.0.0.1:1/\" }}\nactions.http.a {{ connector = c }}\n\
+         rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:a\"] }}\n\
+         authentication {{ mechanism = password_based, backend = http, method = post, url = \"{}\", \
+         body {{ name = \"${{username}}\" }}, headers {{ \"content-type\" = \"application/json\", x-key = k }} }}\n\
+         authorization {{ no_match = deny, sources = [{{ type = file, path = \"acl.conf\" }}] }}\n",
+        service.url("/auth")
+    );
+    let host = host("emqx.conf", &text).await;
+    assert_eq!(connack(&host, &login("c", "eve", "x")).await, 134);
+    assert_eq!(suback(&host, &login("a", "alice", "x"), "plant/1").await, 1);
+    assert_eq!(suback(&host, &login("a", "alice", "x"), "#").await, 135);
+    let asked = service.requests();
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.path == "/auth" && request.header("x-key") == Some("k")),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn check_lists_what_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "webhook { url = \"http://h/\", events = [{ event = \"on_client_connack\" }] }\n\
+        listeners.tcp { bind = \"127.0.0.1:1884\" }\nmqtt { max_packet_size = 64KB }\n\
+        auth { allow_anonymous = false, no_match = deny, password { alice = public },\n\
+        acl { rules = [{ permit = allow, username = alice, action = publish, topics = [\"a\"] }] } }\n";
+    std::fs::write(dir.path().join("nanomq.conf"), text).unwrap();
+    let mut check = command(dir.path());
+    check.args(["check", "--webhook-config", "nanomq.conf"]);
+    let ended = ended(check).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for line in [
+        "  MQTT:    127.0.0.1:1884\n",
+        "  access:  clients are checked by password; 1 access rule, other topics are denied\n",
+        "  imports: [[authentication]] password (nanomq.conf:4: auth.password)\n",
+        "[[listener]] tcp:default 127.0.0.1:1884 (nanomq.conf:2: listeners.tcp)\n",
+        "mqtt.max_packet_size (nanomq.conf:3: mqtt.max_packet_size)\n",
+    ] {
+        assert!(ended.stdout.contains(line), "{line} {}", ended.stdout);
+    }
+    assert!(!ended.stdout.contains("public"), "{}", ended.stdout);
+}
