@@ -85,6 +85,7 @@ async fn acknowledged_publishes_survive_kills(engine: Engine, qos: u8) {
 #[tokio::test]
 async fn acknowledged_publishes_survive_kills_of_the_default_engine() {
     acknowledged_publishes_survive_kills(Engine::Default, 1).await;
+    acknowledged_publishes_survive_kills(Engine::Default, 2).await;
 }
 
 #[tokio::test]

@@ -148,7 +148,7 @@ async fn an_event_with_a_ticket_is_never_dropped_for_its_size_and_is_complete_wi
     let (waiting, of_waiting) = with_ticket(2);
     inbox.release();
     sender.offer(waiting, 1).unwrap();
-    assert!(!of_waiting.is_ready());
+    assert!(!of_waiting.is_complete());
     assert_eq!(inbox.abandon(), 1);
     of_waiting.await;
     drop(inbox);
