@@ -111,6 +111,10 @@ async fn durable_rules_need_a_data_folder() {
             "\"durable\" needs when_full = \"wait\" in [outbox]",
         ),
         (
+            "[data]\ndir = \"data\"\n[outbox]\nwhen_full = \"drop-oldest\"\n[webhook]\nacknowledge = \"durable\"\n",
+            "\"durable\" needs when_full = \"wait\" in [outbox]",
+        ),
+        (
             "[data]\ndir = \"data\"\n[outbox]\nsync = \"never\"\n[webhook]\nacknowledge = \"durable\"\n",
             "\"durable\" needs sync = \"always\" or \"interval\" in [outbox]",
         ),
