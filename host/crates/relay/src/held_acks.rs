@@ -98,9 +98,9 @@ impl HeldAcks {
     }
 
     /// Passes on what is found next; returns whether there was anything.
-    fn pass_next<'p>(
+    fn pass_next(
         &mut self,
-        input: &mut &'p [u8],
+        input: &mut &[u8],
         framer: &mut Framer,
         out: &mut Vec<u8>,
         see: &mut impl FnMut(&Piece<'_>),
@@ -120,11 +120,8 @@ impl HeldAcks {
                     self.passing = Passing::ByPacket;
                 }
             }
-            Some(Piece::Packet(frame)) => {
-                if !self.hold(frame) {
-                    frame.write(out);
-                }
-            }
+            Some(Piece::Packet(frame)) if self.hold(frame) => {}
+            Some(Piece::Packet(frame)) => frame.write(out),
             Some(Piece::TooLong | Piece::Broken) => out.extend_from_slice(framer.head()),
             None => {}
         }

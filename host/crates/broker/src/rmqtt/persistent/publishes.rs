@@ -140,14 +140,14 @@ mod tests {
         }
         assert_eq!(publishes.note(7, 2, 2), None);
         assert!(
-            !publishes.repeated(7, 1, 3).is_some(),
+            publishes.repeated(7, 1, 3).is_none(),
             "the id was used for another message since"
         );
         assert_eq!(publishes.note(8, 3, 2), None);
         assert_eq!(publishes.note(9, 4, 2), Some(7));
         assert!(publishes.repeated(8, 3, 3).is_some());
         assert!(publishes.release(8) && !publishes.release(8));
-        assert!(!publishes.repeated(8, 3, 3).is_some());
+        assert!(publishes.repeated(8, 3, 3).is_none());
     }
 
     #[test]
