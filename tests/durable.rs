@@ -85,6 +85,7 @@ async fn acknowledged_publishes_survive_kills(engine: Engine, qos: u8) {
 #[tokio::test]
 async fn acknowledged_publishes_survive_kills_of_the_default_engine() {
     acknowledged_publishes_survive_kills(Engine::Default, 1).await;
+    acknowledged_publishes_survive_kills(Engine::Default, 2).await;
 }
 
 #[tokio::test]
@@ -107,6 +108,10 @@ async fn durable_rules_need_a_data_folder() {
         ),
         (
             "[data]\ndir = \"data\"\n[outbox]\nwhen_full = \"drop-newest\"\n[webhook]\nacknowledge = \"durable\"\n",
+            "\"durable\" needs when_full = \"wait\" in [outbox]",
+        ),
+        (
+            "[data]\ndir = \"data\"\n[outbox]\nwhen_full = \"drop-oldest\"\n[webhook]\nacknowledge = \"durable\"\n",
             "\"durable\" needs when_full = \"wait\" in [outbox]",
         ),
         (

@@ -347,7 +347,7 @@ pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
 fn not_durable(config: &Config) -> Option<&'static str> {
     if config.data.is_none() {
         Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
-    } else if config.delivery.disk.when_full == WhenFull::DropNewest {
+    } else if config.delivery.disk.when_full != WhenFull::Wait {
         Some("\"durable\" needs when_full = \"wait\" in [outbox]")
     } else if config.delivery.disk.sync == Sync::Never {
         Some("\"durable\" needs sync = \"always\" or \"interval\" in [outbox]")

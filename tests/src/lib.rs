@@ -18,6 +18,7 @@ pub mod crash;
 pub mod flow;
 pub mod host;
 pub mod http;
+pub mod http2;
 pub mod languages;
 pub mod mosquitto;
 pub mod packet;
@@ -26,6 +27,7 @@ pub mod publishers;
 pub mod raw;
 pub mod scene;
 pub mod sink;
+pub mod system;
 pub mod tls;
 
 use std::time::Duration;

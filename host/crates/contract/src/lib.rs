@@ -13,7 +13,7 @@ use std::fmt;
 use hookhost_event::Hook;
 
 pub use request::{Method, Request};
-pub use ticket::{Completion, Ticket, ticket};
+pub use ticket::{Completion, Lost, Ticket, ticket};
 
 /// Events that a module wants: those of one hook, all of them or those that one of the filters matches.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -68,6 +68,29 @@ impl Capacity {
         Ok(())
     }
 
+    /// Takes capacity. Blocks the thread until enough is free, for at most `time`. Returns whether it was.
+    pub(super) fn acquire_within(&self, requests: usize, bytes: usize, time: Duration) -> Result<bool, OutboxClosed> {
+        let _first = lock(&self.line);
+        if !self.is_closed() && !self.has_room_for(requests, bytes) {
+            self.resume.0.store(self.limits.0.saturating_sub(requests), SeqCst);
+            self.resume.1.store(self.limits.1.saturating_sub(bytes), SeqCst);
+            let gate = lock(&self.gate);
+            self.waiting.store(true, SeqCst);
+            let is_waiting = |(): &mut ()| !self.is_closed() && !self.may_resume();
+            let waited = self.opened.wait_timeout_while(gate, time, is_waiting);
+            self.waiting.store(false, SeqCst);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+        if self.is_closed() {
+            return Err(OutboxClosed);
+        }
+        let has_room = self.has_room_for(requests, bytes);
+        if has_room {
+            self.add(requests, bytes);
+        }
+        Ok(has_room)
+    }
+
     /// Takes capacity without waiting, beyond the limit if necessary.
     pub(super) fn add(&self, requests: usize, bytes: usize) {
         self.requests.fetch_add(requests, SeqCst);

@@ -78,8 +78,8 @@ impl Dead {
 /// Dropped requests, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// The outbox on disk was full, and its setting drops new requests; or, without an outbox on disk, the destination was
-    /// down and its requests took their share of the memory.
+    /// The outbox on disk was full, and its setting drops new or old requests; or, without an outbox on disk, the
+    /// destination was down and its requests took their share of the memory.
     pub full: u64,
     /// The record of the request on disk was damaged.
     pub damaged: u64,
@@ -147,7 +147,8 @@ impl Tally {
         self.full.fetch_add(requests as u64, Relaxed);
     }
 
-    /// Counts an accepted request that is dropped because its destination is down and takes too much of the memory.
+    /// Counts an accepted request that is dropped, because its destination is down and takes too much of the memory, or
+    /// because it is one of the oldest in a full outbox.
     pub(super) fn overflowed(&self) {
         self.full.fetch_add(1, Relaxed);
     }

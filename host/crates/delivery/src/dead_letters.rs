@@ -9,7 +9,8 @@ use tracing::error;
 use super::dead_letter::{DEAD_LETTERS, DeadLetter};
 use super::dead_letter_filter::DeadLetterFilter;
 use super::destination::Receivers;
-use super::outbox::{Inboxes, OnDisk};
+use super::on_disk::OnDisk;
+use super::outbox::Inboxes;
 use hookhost_dead_letters::{Collection, Usage};
 use hookhost_settings::error_line;
 

@@ -132,6 +132,12 @@ impl DestinationCounts {
         self.tally.full(1);
     }
 
+    /// Counts a request of `size` bytes that was waiting and is dropped because the outbox is full.
+    pub(super) fn dropped_oldest(&self, event_at: u64, size: usize) {
+        self.tally.overflowed();
+        self.ended(event_at, size);
+    }
+
     /// Returns the requests that wait or are being sent, and their bytes.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let waiting = lock(&self.waiting);

@@ -56,6 +56,14 @@ impl Item {
         }
     }
 
+    /// Returns its number in the journal; `None` without a data folder.
+    pub(super) fn record(&self) -> Option<u64> {
+        match self {
+            Item::Job(job) => job.record,
+            Item::Stored(stored) => Some(stored.record),
+        }
+    }
+
     /// Returns where it is sent.
     pub(super) fn target(&self) -> &Target {
         match self {

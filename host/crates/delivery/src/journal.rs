@@ -246,6 +246,16 @@ impl Journal {
         }
     }
 
+    /// Returns a number that no record is below, and the number of the next record. The first is that of the oldest record
+    /// if the store can be read.
+    pub(super) fn numbers(&self) -> (u64, u64) {
+        let in_store = self.store.first_number().unwrap_or_default();
+        let pending = self.lock();
+        let in_memory = [&pending.put, &*pending.writing].map(|records| records.keys().next().copied());
+        let first = in_memory.into_iter().flatten().chain(in_store).min();
+        (first.unwrap_or(pending.next), pending.next)
+    }
+
     /// The store, to read what it had at the start.
     pub(super) fn store(&self) -> &Store {
         &self.store

@@ -10,8 +10,9 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use hookhost_contract::Ticket;
 use thiserror::Error;
@@ -19,7 +20,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::capacity::Capacity;
 use super::counters::Counts;
-use super::journal::{Journal, NewRecord};
+use super::journal::NewRecord;
+use super::on_disk::{OnDisk, WhenFull};
 use super::request::OutboxRequest;
 use super::target::key_of;
 
@@ -41,6 +43,17 @@ pub trait Outbox: Send + Sync {
 #[error("delivery has stopped")]
 pub struct OutboxClosed;
 
+/// How long the outbox waits for a part of the requests to be dropped before it drops another part.
+const DROP_WAIT: Duration = Duration::from_millis(50);
+
+/// What a sender thread receives.
+pub(super) enum Message {
+    /// Requests to send.
+    Batch(Batch),
+    /// Drop the requests whose number in the journal is below this one, except for those that are being sent.
+    DropBelow(u64),
+}
+
 /// The requests that a sender thread receives at once, in order.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -59,74 +72,9 @@ pub(super) struct Inboxes {
     window: Arc<Capacity>,
     on_disk: Option<Arc<OnDisk>>,
     counts: Arc<Counts>,
-    inboxes: Vec<UnboundedSender<Batch>>,
+    inboxes: Vec<UnboundedSender<Message>>,
     hash: RandomState,
     turn: AtomicUsize,
-}
-
-/// The requests in the data folder.
-pub(super) struct OnDisk {
-    pub(super) journal: Arc<Journal>,
-    /// Limits the requests in the journal.
-    pub(super) capacity: Arc<Capacity>,
-    pub(super) when_full: WhenFull,
-    /// Whether the requests of the previous process are in the inboxes. New requests wait for that, because they come
-    /// later.
-    is_restored: Mutex<bool>,
-    restored: Condvar,
-}
-
-/// What happens to new requests while the outbox on disk is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WhenFull {
-    /// Modules wait, so their event queues fill.
-    #[default]
-    Wait,
-    /// New requests are dropped and counted.
-    DropNewest,
-}
-
-impl WhenFull {
-    /// All values, by their names in a configuration.
-    pub const NAMES: [(&'static str, WhenFull); 2] = [("wait", WhenFull::Wait), ("drop-newest", WhenFull::DropNewest)];
-}
-
-impl OnDisk {
-    /// Requests of the previous process are not restored yet.
-    pub(super) fn new(journal: Arc<Journal>, capacity: Arc<Capacity>, when_full: WhenFull) -> OnDisk {
-        OnDisk {
-            journal,
-            capacity,
-            when_full,
-            is_restored: Mutex::new(false),
-            restored: Condvar::new(),
-        }
-    }
-
-    /// Removes a request of `size` bytes that has ended.
-    pub(super) fn remove(&self, size: usize, record: u64) {
-        self.journal.remove(record);
-        self.capacity.release(1, size);
-    }
-
-    /// Lets new requests in.
-    pub(super) fn set_restored(&self) {
-        *self.is_restored.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.restored.notify_all();
-        self.journal.set_restored();
-    }
-
-    /// Returns whether the requests of the previous process are in the inboxes.
-    pub(super) fn is_restored(&self) -> bool {
-        *self.is_restored.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait_until_restored(&self) {
-        let mut is_restored = self.is_restored.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*is_restored {
-            is_restored = self.restored.wait(is_restored).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
 }
 
 impl Inboxes {
@@ -135,7 +83,7 @@ impl Inboxes {
         window: Arc<Capacity>,
         on_disk: Option<Arc<OnDisk>>,
         counts: Arc<Counts>,
-        inboxes: Vec<UnboundedSender<Batch>>,
+        inboxes: Vec<UnboundedSender<Message>>,
     ) -> Inboxes {
         Inboxes {
             window,
@@ -206,7 +154,10 @@ impl Inboxes {
 
     fn send(&self, thread: usize, batch: Batch) -> Result<(), OutboxClosed> {
         let (requests, bytes) = extent(&batch.requests);
-        let sent = self.inboxes.get(thread).is_some_and(|inbox| inbox.send(batch).is_ok());
+        let sent = self
+            .inboxes
+            .get(thread)
+            .is_some_and(|inbox| inbox.send(Message::Batch(batch)).is_ok());
         if sent {
             self.counts.all.accepted(requests);
             Ok(())
@@ -241,6 +192,17 @@ impl Inboxes {
                     self.counts.destination(key_of(request)).full();
                 }
                 Ok(admitted)
+            }
+            WhenFull::DropOldest => {
+                let (count, bytes) = extent(&requests);
+                while !on_disk.capacity.acquire_within(count, bytes, DROP_WAIT)? {
+                    let below = on_disk.oldest_part();
+                    for inbox in &self.inboxes {
+                        // A thread that has ended has no requests.
+                        inbox.send(Message::DropBelow(below)).ok();
+                    }
+                }
+                Ok(requests)
             }
         }
     }
@@ -341,68 +303,5 @@ fn extent(batch: &[OutboxRequest]) -> (usize, usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::sync::mpsc::unbounded_channel;
-
-    use super::super::request::Reach;
-    use super::*;
-    use hookhost_contract::Method;
-
-    fn request(url: &str, key: &str) -> OutboxRequest {
-        OutboxRequest {
-            id: String::new(),
-            event: Default::default(),
-            source: "test".into(),
-            generation: 1,
-            method: Method::Post,
-            url: url.into(),
-            receivers: None,
-            via: Default::default(),
-            reach: Reach::Anywhere,
-            headers: Vec::new(),
-            body: Default::default(),
-            ordering_key: key.into(),
-            batching: None,
-            expires: None,
-            republishes: 0,
-            ticket: None,
-        }
-    }
-
-    #[test]
-    fn a_key_has_one_thread_and_so_has_a_file() {
-        let capacity = Arc::new(Capacity::new(1000, 1 << 20));
-        let (senders, mut inboxes): (Vec<_>, Vec<_>) = (0..3).map(|_| unbounded_channel()).unzip();
-        let outbox = Inboxes::new(Arc::clone(&capacity), None, Arc::default(), senders);
-        for _ in 0..20 {
-            let urls = ["http://a", "HTTPS://b", "file:///x"];
-            let batch = urls
-                .iter()
-                .flat_map(|url| ["", "k1", "k2", "k3", "k4"].map(|key| request(url, key)));
-            outbox.append(batch.collect()).unwrap();
-        }
-        let mut threads_of = std::collections::BTreeMap::<String, std::collections::BTreeSet<usize>>::new();
-        let mut total = 0;
-        for (thread, inbox) in inboxes.iter_mut().enumerate() {
-            while let Ok(batch) = inbox.try_recv() {
-                for request in batch.requests {
-                    total += 1;
-                    let name = if request.url.starts_with("file") {
-                        request.url
-                    } else {
-                        request.ordering_key
-                    };
-                    threads_of.entry(name).or_default().insert(thread);
-                }
-            }
-        }
-        assert_eq!(total, 300);
-        for (name, threads) in threads_of {
-            assert_eq!(threads.len(), if name.is_empty() { 3 } else { 1 }, "{name}");
-        }
-        drop(inboxes);
-        let taken = capacity.taken();
-        assert_eq!(outbox.append(vec![request("http://a", "")]), Err(OutboxClosed));
-        assert_eq!(capacity.taken(), taken, "what is not accepted takes no capacity");
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

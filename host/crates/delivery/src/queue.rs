@@ -14,6 +14,7 @@
 
 mod gathering;
 mod lane;
+mod removing;
 mod slots;
 mod waiting;
 
@@ -314,7 +315,7 @@ impl<T: Size> Queue<T> {
         {
             self.forget_gathering(lane.destination, &ended.gathered);
         }
-        if self.len == 0 {
+        if self.destinations.is_empty() {
             // Frees the table, which would otherwise keep its largest size after a burst.
             (self.lanes, self.free) = Default::default();
         }

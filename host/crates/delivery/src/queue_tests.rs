@@ -18,6 +18,7 @@ enum Step {
     Retry(usize, u64),
     Pause(u64, u64),
     Resume(u64),
+    RemoveBelow(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -28,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), 0..9_u64).prop_map(|(i, t)| Step::Retry(i, t)),
         1 => (0..4_u64, 0..9_u64).prop_map(|(d, t)| Step::Pause(d, t)),
         2 => (0..9_u64).prop_map(Step::Resume),
+        1 => (0..200_usize).prop_map(Step::RemoveBelow),
     ]
 }
 
@@ -73,6 +75,15 @@ impl Model {
             .any(|(_, item)| (item.0, &item.1) == (lane.0, &lane.1));
         let held = self.parked.contains_key(lane) || self.paused.contains_key(&lane.0);
         !taken && !held && self.busy(lane.0) < LIMIT && self.under_way.len() < TOTAL
+    }
+
+    fn remove_below(&mut self, number: usize) {
+        for items in self.waiting.values_mut() {
+            let old = items.iter().take_while(|item| item.2 < number).count();
+            items.drain(..old);
+        }
+        self.waiting.retain(|_, items| !items.is_empty());
+        self.parked.retain(|lane, _| self.waiting.contains_key(lane));
     }
 
     fn len(&self) -> usize {
@@ -146,6 +157,10 @@ proptest! {
                     queue.resume(at(clock));
                     model.parked.retain(|_, due| *due > clock);
                     model.paused.retain(|_, end| *end > clock);
+                }
+                Step::RemoveBelow(number) => {
+                    ended.extend(queue.remove_heads(|item| item.2 < number).iter().map(|item| item.2));
+                    model.remove_below(number);
                 }
             }
             prop_assert_eq!(queue.len(), model.len());

@@ -141,6 +141,14 @@ impl Report {
         }
     }
 
+    /// The oldest requests are dropped, because the outbox on disk is full.
+    pub(super) fn dropped_oldest(&self, requests: usize) {
+        if let Some(left_out) = self.overflow.due(Instant::now()) {
+            let what = "the oldest requests are dropped: the outbox on disk is full";
+            warn!(requests, left_out, "{what}");
+        }
+    }
+
     /// Reports the key of this request if the requests behind it need more than [`LAG`] at the time of this answer.
     pub(super) fn lag<T: Size>(&self, job: &Job, queue: &Queue<T>, taken: &Taken, answer_time: Duration) {
         let (key, behind) = queue.behind(taken);

@@ -10,7 +10,8 @@ use tracing::{error, info};
 use super::StartError;
 use super::counters::Counts;
 use super::destination_counts::DestinationKey;
-use super::outbox::{Inboxes, OnDisk};
+use super::on_disk::OnDisk;
+use super::outbox::Inboxes;
 use super::record;
 
 /// How many records are read at once.

@@ -6,8 +6,6 @@
 //! workers.
 
 use std::cell::{Cell, RefCell};
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -22,15 +20,15 @@ use tracing::{info, warn};
 use super::capacity::Capacity;
 use super::counters::Counts;
 use super::destination::Receivers;
-use super::destination_counts::DestinationKey;
 use super::http::Http;
-use super::job::{Item, Job, Stored};
-use super::outbox::{Batch, OnDisk};
+use super::jitter::Jitter;
+use super::job::Item;
+use super::on_disk::OnDisk;
+use super::outbox::Message;
 use super::publish::Publisher;
 use super::queue::Queue;
 use super::report::Report;
-use super::request::{OutboxRequest, shown};
-use super::target::{Route, Targets};
+use super::target::Targets;
 use super::{Settings, StartError};
 use crate::priority;
 use hookhost_dead_letters::Collection;
@@ -41,7 +39,7 @@ const SLOW_DESTINATIONS: usize = 16;
 /// A running sender thread. Dropping it makes the thread stop soon.
 pub(super) struct Sender {
     /// Receives the batches of the thread.
-    pub(super) inbox: UnboundedSender<Batch>,
+    pub(super) inbox: UnboundedSender<Message>,
     stop: oneshot::Sender<Instant>,
     thread: JoinHandle<()>,
 }
@@ -91,7 +89,7 @@ impl Sender {
     }
 }
 
-fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Batch>, stop: oneshot::Receiver<Instant>) {
+fn run(runtime: Runtime, state: SenderState, inbox: UnboundedReceiver<Message>, stop: oneshot::Receiver<Instant>) {
     let _closing = CloseCapacity(Arc::clone(&state.window), state.on_disk.clone());
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, Rc::new(state).serve(inbox, stop));
@@ -117,10 +115,10 @@ impl Drop for CloseCapacity {
 pub(super) struct SenderState {
     pub(super) http: Http,
     /// The receivers of requests that bring none of their own.
-    receivers: Arc<Receivers>,
-    targets: RefCell<Targets>,
+    pub(super) receivers: Arc<Receivers>,
+    pub(super) targets: RefCell<Targets>,
     pub(super) queue: RefCell<Queue<Item>>,
-    threads: usize,
+    pub(super) threads: usize,
     /// The requests in memory.
     pub(super) window: Arc<Capacity>,
     pub(super) on_disk: Option<Arc<OnDisk>>,
@@ -169,7 +167,7 @@ impl SenderState {
 
     /// Receives batches and wakes parked jobs until the thread is told to stop. Then continues until no job is left
     /// that can be sent before the deadline.
-    async fn serve(self: Rc<Self>, mut inbox: UnboundedReceiver<Batch>, mut stop: oneshot::Receiver<Instant>) {
+    async fn serve(self: Rc<Self>, mut inbox: UnboundedReceiver<Message>, mut stop: oneshot::Receiver<Instant>) {
         let mut end = None;
         let mut is_open = true;
         loop {
@@ -179,11 +177,8 @@ impl SenderState {
             self.alarm.set(alarm);
             tokio::select! {
                 biased;
-                batch = inbox.recv(), if is_open => match batch {
-                    Some(Batch { requests, records }) => {
-                        let records = records.into_iter().map(Some).chain(std::iter::repeat(None));
-                        requests.into_iter().zip(records).for_each(|(request, record)| self.take_in(request, record));
-                    }
+                message = inbox.recv(), if is_open => match message {
+                    Some(message) => self.receive(message),
                     None => is_open = false,
                 },
                 deadline = &mut stop, if end.is_none() => {
@@ -212,81 +207,6 @@ impl SenderState {
         }
     }
 
-    /// Puts a request into the queue. Its content stays on the disk if it is there and much is in memory already.
-    fn take_in(self: &Rc<Self>, request: OutboxRequest, record: Option<u64>) {
-        let receivers = request.receivers.as_ref().unwrap_or(&self.receivers);
-        let target = self
-            .targets
-            .borrow_mut()
-            .target(&self.http, receivers, &request.url, &request.via);
-        let target = match target {
-            Ok(target) => target,
-            Err(error) => {
-                let unknown = self.counts.destination(DestinationKey::unknown());
-                unknown.accepted(request.event.at, request.size());
-                return self.refuse(&unknown, &shown(&request.url), request, record, &error);
-            }
-        };
-        let size = request.size();
-        let destination = Rc::clone(&target.destination);
-        // A destination that is down takes at most as much of the memory as is left to the others.
-        if record.is_none()
-            && self.window.is_half_taken()
-            && self.window.exceeds_free(destination.counts.waiting())
-            && destination.gate.is_down(Instant::now().into_std())
-        {
-            destination.counts.full();
-            self.counts.all.overflowed();
-            self.report.overflowed(&destination.label);
-            return self.release(size, None);
-        }
-        destination.counts.accepted(request.event.at, size);
-        destination
-            .flow
-            .set_max(target.terms().concurrency_limit / self.threads);
-        let batching = request.batching.filter(|_| target.is_http());
-        let group = batching.map(|batching| {
-            batching.format.check(&request.body)?;
-            self.targets.borrow_mut().group(&target, &request, batching)
-        });
-        let group = match group.transpose() {
-            Ok(group) => group,
-            Err(error) => {
-                return self.refuse(&destination.counts, &destination.label, request, record, &error);
-            }
-        };
-        let gathering = group.as_ref().map(|group| group.gathering());
-        let id = group.as_ref().map_or(destination.id, |group| group.id());
-        let (key, item) = match record {
-            Some(record) if self.window.is_half_taken() => {
-                self.window.release(1, size);
-                let stored = Stored {
-                    record,
-                    size,
-                    event_at: request.event.at,
-                    body_bytes: request.body.len() + 1,
-                    target,
-                    group,
-                    halvings: 0,
-                    attempts: 0,
-                    first_attempt: None,
-                };
-                (request.ordering_key, Item::Stored(stored))
-            }
-            record => match group.map_or_else(|| target.route(&request.headers), |group| Ok(Route::Batch(group))) {
-                Ok(route) => {
-                    let (key, job) = Job::new(target, route, request, record);
-                    (key, Item::Job(job))
-                }
-                Err(error) => {
-                    return self.refuse(&destination.counts, &destination.label, request, record, &error);
-                }
-            },
-        };
-        let mut queue = self.queue.borrow_mut();
-        queue.push(id, &destination.flow.slots, gathering, &key, item);
-    }
-
     /// Starts a worker for each job that is ready.
     fn dispatch(self: &Rc<Self>, due: Option<Instant>) {
         if due.is_some() {
@@ -303,37 +223,5 @@ impl SenderState {
         let is_waiting = queue.is_active() || self.unfinished.get() > 0;
         let now = Instant::now();
         now >= end || !is_waiting && queue.next_due(now.into_std()).is_none_or(|due| due > end.into_std())
-    }
-}
-
-/// A generator of random numbers that need not be secret (SplitMix64).
-pub(super) struct Jitter(Cell<u64>);
-
-impl Jitter {
-    fn new() -> Jitter {
-        Jitter(Cell::new(RandomState::new().hash_one(0)))
-    }
-
-    /// Returns a number of at least 0 and less than 1.
-    pub(super) fn next(&self) -> f64 {
-        let state = self.0.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
-        self.0.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_is_spread_over_its_range() {
-        let jitter = Jitter::new();
-        let numbers: Vec<f64> = (0..10_000).map(|_| jitter.next()).collect();
-        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
-        let mean = numbers.iter().sum::<f64>() / 10_000.0;
-        assert!((mean - 0.5).abs() < 0.05, "{mean}");
     }
 }

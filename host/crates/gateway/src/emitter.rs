@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::held_acks::HeldAcks;
 use super::lifecycle;
 use super::packet::ConnackPacket;
 use super::protocol::{Action, ClientSession, Opening, Step, publish_will};
 use super::shared::Shared;
-use hookhost_contract::Ticket;
+use hookhost_contract::{Completion, Ticket};
 use hookhost_event::{Event, Message};
 use hookhost_hooks::{PendingEvent, Recipients};
 
@@ -17,8 +16,8 @@ pub(crate) struct Emitter {
     shared: Arc<Shared>,
     /// What has to be waited for, in order.
     deferred: Vec<Deferred>,
-    /// The acknowledgements that wait for what their publishes caused.
-    pub(crate) held_acks: HeldAcks,
+    /// What acknowledgements have to wait for, by packet identifier; the inspector takes them.
+    pub(crate) expected_acks: Vec<(u16, Completion)>,
 }
 
 /// An action that cannot be carried out at once.
@@ -37,7 +36,7 @@ impl Emitter {
         Emitter {
             shared: Arc::clone(shared),
             deferred: Vec::new(),
-            held_acks: HeldAcks::default(),
+            expected_acks: Vec::new(),
         }
     }
 
@@ -111,7 +110,7 @@ impl Emitter {
                     let event = self.shared.events().event(detail);
                     self.emit(Event { extras, ..event }, to);
                 }
-                Action::HoldAck(id, completion) => self.held_acks.expect(id, completion),
+                Action::HoldAck(id, completion) => self.expected_acks.push((id, completion)),
                 Action::RememberPublish(message) => self.shared.remember_publish(message),
                 Action::PublishWillLater(will, seconds) => self.deferred.push(Deferred::Will(will, seconds)),
                 Action::Count(counter) => self.shared.counts.add(counter),

@@ -2,17 +2,20 @@
 //! With access rules, packets that are denied do not pass, and the gateway answers them itself.
 //! Acknowledgements that have to wait are taken out.
 
+mod publisher;
+
 use std::sync::Arc;
 use std::task::Context;
 
-use hookhost_relay::frame::{Frame, Piece, parse};
+use hookhost_relay::frame::{Piece, parse};
 use hookhost_relay::packet::{self, InvalidPacket, kind};
-use hookhost_relay::{Direction, EndCause, Farewell, Inspected, Inspector, Side};
+use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
 
 use super::emitter::Emitter;
-use super::protocol::{ClientSession, Passage, Step};
+use super::protocol::{ClientSession, Passage};
 use super::publisher_property;
 use super::shared::Shared;
+use publisher::{client_packet, remove_publisher};
 
 /// Bytes that are read at a time if packets become longer on their way: at most some 700 messages, which become 750 kB.
 const MAX_REWRITTEN_PIECE: usize = 4 << 10;
@@ -34,21 +37,9 @@ pub(crate) struct SessionInspector {
     rewrites: bool,
     /// Answers of the gateway itself, for the client.
     replies: Vec<u8>,
-    /// How the bytes of the upstream are passed on if packets are not rewritten.
-    passing: Passing,
+    held_acks: HeldAcks,
     /// The client has sent what may not pass; code of MQTT 5.
     violation: Option<u8>,
-}
-
-/// How the bytes of the upstream are passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Passing {
-    /// As they come.
-    Whole,
-    /// As they come up to the end of the packet that has begun, then packet by packet.
-    ByNextPacket,
-    /// Packet by packet, so that an acknowledgement can be held back.
-    ByPacket,
 }
 
 impl SessionInspector {
@@ -64,7 +55,7 @@ impl SessionInspector {
             session,
             emitter,
             rewrites,
-            passing: Passing::Whole,
+            held_acks: HeldAcks::default(),
             violation: None,
         }
     }
@@ -81,36 +72,21 @@ impl SessionInspector {
     }
 }
 
-impl Inspector for SessionInspector {
-    fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
+impl SessionInspector {
+    /// Inspects a piece of a connection whose packets are written one by one.
+    fn rewrite(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
         let mut has_ping = false;
-        let passed = |has_ping| Inspected { passes: true, has_ping };
         let Some(session) = &mut self.session else {
-            return passed(false);
+            return Inspected { passes: true, has_ping };
         };
-        let holds_acks = from == Side::Upstream && !self.emitter.held_acks.is_empty();
-        if !self.rewrites && holds_acks && self.passing == Passing::Whole {
-            self.passing = match direction.framer.is_between() {
-                true => Passing::ByPacket,
-                false => Passing::ByNextPacket,
-            };
-        }
-        let is_cut = from == Side::Upstream && self.passing != Passing::Whole;
         let mut step = self.shared.step();
         let mut rewritten = Vec::new();
         let mut input = piece;
         loop {
-            if (self.rewrites || is_cut) && from == Side::Upstream {
+            if from == Side::Upstream {
                 rewritten.extend_from_slice(direction.framer.unseen(&mut input));
-                if direction.framer.is_between() && self.passing == Passing::ByNextPacket {
-                    self.passing = Passing::ByPacket;
-                }
             }
-            let before = input;
             let Some(found) = direction.framer.next(&mut input) else {
-                if is_cut && self.passing == Passing::ByNextPacket {
-                    rewritten.extend_from_slice(before);
-                }
                 break;
             };
             let is_packet = matches!(found, Piece::Packet(_));
@@ -118,18 +94,7 @@ impl Inspector for SessionInspector {
                 Piece::Packet(frame) => {
                     has_ping |= from == Side::Client && frame.kind() == kind::PINGREQ;
                     match from {
-                        _ if !self.rewrites => {
-                            session.packet(from, frame, &mut step);
-                            if is_cut && self.passing == Passing::ByNextPacket {
-                                let rest = before.len() - input.len();
-                                rewritten.extend_from_slice(before.get(..rest).unwrap_or_default());
-                                self.passing = Passing::ByPacket;
-                            } else if is_cut && !self.emitter.held_acks.hold(frame) {
-                                frame.write(&mut rewritten);
-                            }
-                            None
-                        }
-                        Side::Upstream if holds_acks && self.emitter.held_acks.hold(frame) => {
+                        Side::Upstream if self.held_acks.hold(frame) => {
                             session.packet(from, frame, &mut step);
                             None
                         }
@@ -176,33 +141,67 @@ impl Inspector for SessionInspector {
             };
             self.emitter.apply(step.take());
             if !is_packet && from == Side::Upstream {
-                if self.passing == Passing::ByNextPacket {
-                    let rest = before.len() - input.len();
-                    rewritten.extend_from_slice(before.get(..rest).unwrap_or_default());
-                    self.passing = Passing::ByPacket;
-                } else {
-                    rewritten.extend_from_slice(direction.framer.head());
-                }
-            } else if self.rewrites
-                && let Some(InvalidPacket(code)) = violation
-            {
+                rewritten.extend_from_slice(direction.framer.head());
+            } else if let Some(InvalidPacket(code)) = violation {
                 // What cannot be checked must not reach the upstream.
                 self.violation = Some(code);
                 break;
             }
         }
-        let passes = !self.rewrites && !is_cut;
-        if !passes {
-            direction.out.extend(rewritten);
+        direction.out.extend(rewritten);
+        Inspected {
+            passes: false,
+            has_ping,
         }
-        if is_cut && self.emitter.held_acks.is_empty() && direction.framer.is_between() {
-            self.passing = Passing::Whole;
+    }
+}
+
+impl Inspector for SessionInspector {
+    fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
+        if from == Side::Upstream {
+            for (id, completion) in self.emitter.expected_acks.drain(..) {
+                self.held_acks.expect(id, completion);
+            }
         }
+        let Some(session) = &mut self.session else {
+            return Inspected {
+                passes: true,
+                has_ping: false,
+            };
+        };
+        if self.rewrites {
+            return self.rewrite(from, piece, direction);
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut step = shared.step();
+        let mut has_ping = false;
+        let emitter = &mut self.emitter;
+        let mut see = |found: &Piece<'_>| {
+            match found {
+                Piece::Packet(frame) => {
+                    has_ping |= from == Side::Client && frame.kind() == kind::PINGREQ;
+                    session.packet(from, *frame, &mut step);
+                }
+                Piece::TooLong => session.too_long(from, &mut step),
+                Piece::Broken => session.broken(from, &mut step),
+            }
+            emitter.apply(step.take());
+        };
+        let passes = match from {
+            Side::Upstream => self.held_acks.pass(piece, direction, see),
+            Side::Client => {
+                let mut input = piece;
+                while let Some(found) = direction.framer.next(&mut input) {
+                    see(&found);
+                }
+                true
+            }
+        };
         Inspected { passes, has_ping }
     }
 
     fn release(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
-        self.emitter.held_acks.release(cx, out);
+        self.held_acks.release(cx, out);
         // More is written when the client has taken this.
         if out.is_empty() {
             out.append(&mut self.replies);
@@ -210,7 +209,7 @@ impl Inspector for SessionInspector {
     }
 
     fn is_congested(&self) -> bool {
-        self.replies.len() > MAX_REPLY_BYTES
+        self.replies.len() > MAX_REPLY_BYTES || self.held_acks.is_full()
     }
 
     fn is_clear(&self) -> bool {
@@ -222,7 +221,7 @@ impl Inspector for SessionInspector {
     }
 
     fn violation(&self) -> Option<u8> {
-        self.violation
+        self.violation.or_else(|| self.held_acks.violation())
     }
 
     fn is_leaving(&self) -> bool {
@@ -267,68 +266,4 @@ impl Inspector for SessionInspector {
             },
         }
     }
-}
-
-/// A packet of the client passes.
-fn client_packet(
-    session: &mut ClientSession,
-    frame: Frame<'_>,
-    adds_publisher: bool,
-    step: &mut Step<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), InvalidPacket> {
-    if adds_publisher {
-        return add_publisher(session, frame, step, out);
-    }
-    session.packet(Side::Client, frame, step);
-    frame.write(out);
-    Ok(())
-}
-
-/// A packet of the client passes: a PUBLISH gets the property that names its publisher, in place of what the client says
-/// about that. A PUBLISH whose properties cannot be read does not pass.
-fn add_publisher(
-    session: &mut ClientSession,
-    frame: Frame<'_>,
-    step: &mut Step<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), InvalidPacket> {
-    if frame.kind() != kind::PUBLISH {
-        session.packet(Side::Client, frame, step);
-        frame.write(out);
-        return Ok(());
-    }
-    if !publisher_property::is_readable(frame) {
-        session.broken(Side::Client, step);
-        return Err(InvalidPacket(129));
-    }
-    let removed = publisher_property::remove(frame);
-    let clean = Frame {
-        body: removed.as_ref().map_or(frame.body, |removed| &removed.body),
-        ..frame
-    };
-    let property = session.publish_with_property(clean, step);
-    match property.and_then(|(property, longest)| publisher_property::insert(clean, &property, longest)) {
-        Some(packet) => out.extend(packet),
-        None => clean.write(out),
-    }
-    Ok(())
-}
-
-/// A packet of the upstream passes: the property that names the publisher is removed from a PUBLISH.
-fn remove_publisher(session: &mut ClientSession, frame: Frame<'_>, step: &mut Step<'_>, out: &mut Vec<u8>) {
-    let is_publish = frame.kind() == kind::PUBLISH;
-    let Some(removed) = is_publish.then(|| publisher_property::remove(frame)).flatten() else {
-        session.packet(Side::Upstream, frame, step);
-        return frame.write(out);
-    };
-    let clean = Frame {
-        body: &removed.body,
-        ..frame
-    };
-    match removed.property {
-        Some(property) => session.delivery_with(clean, property, step),
-        None => session.packet(Side::Upstream, clean, step),
-    }
-    clean.write(out);
 }

@@ -16,7 +16,6 @@
 mod client_locks;
 mod connection;
 mod emitter;
-mod held_acks;
 mod host_message;
 mod inspector;
 mod lifecycle;

@@ -437,9 +437,9 @@ fn only_modules_with_a_durable_interest_hold_the_acknowledgement() {
     assert_eq!(batch.len(), 2);
     assert!(batch.iter().all(|queued| queued.ticket.is_none()));
     assert!(strict_inbox[0].next_batch(&mut batch, 10) && batch.len() == 1);
-    assert!(!kept.is_ready());
+    assert!(!kept.is_complete());
     batch.remove(0).ticket.unwrap().complete();
-    assert!(kept.is_ready());
+    assert!(kept.is_complete());
 }
 
 /// A publisher is held back for the limit once, not for each event, until the queue is half empty again.

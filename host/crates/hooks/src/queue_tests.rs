@@ -143,18 +143,18 @@ async fn an_event_with_a_ticket_is_never_dropped_for_its_size_and_is_complete_wi
     });
     sender.send(large, 1000).await.unwrap();
     let mut inbox = inbox.await.unwrap();
-    kept.await;
+    kept.await.unwrap();
 
     let (waiting, of_waiting) = with_ticket(2);
     inbox.release();
     sender.offer(waiting, 1).unwrap();
-    assert!(!of_waiting.is_ready());
+    assert!(!of_waiting.is_complete());
     assert_eq!(inbox.abandon(), 1);
-    of_waiting.await;
+    of_waiting.await.unwrap();
     drop(inbox);
     let (late, of_late) = with_ticket(3);
     assert!(matches!(sender.offer(late, 1), Err(Refused::Closed)));
-    of_late.await;
+    of_late.await.unwrap();
 }
 
 #[test]

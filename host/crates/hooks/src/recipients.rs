@@ -58,6 +58,12 @@ impl Recipients {
         Some(completion)
     }
 
+    /// Only the modules whose interest is durable.
+    pub fn durable(mut self) -> Recipients {
+        self.list.retain(|recipient| recipient.is_durable);
+        self
+    }
+
     /// Removes the ticket, for an event that is emitted later.
     pub fn take_ticket(&mut self) -> Option<Ticket> {
         self.ticket.take()

@@ -2,10 +2,12 @@
 //!
 //! A [`Relay`] owns both connections of a client from CONNACK on. It moves bytes and decides when a connection has
 //! ended ([`EndCause`]); an [`Inspector`] of the engine sees what passes, may change it, and says what the client is sent
-//! last. Bytes are read in large pieces and written as they are: nothing is copied or allocated for a packet.
+//! last. Bytes are read in large pieces and written as they are: nothing is copied or allocated for a packet, except while
+//! acknowledgements are held back.
 //!
 //! - `frame` finds packets in a stream of bytes; `packet` decodes those that matter (by `rmqtt-codec`), with
 //!   `properties` and `decode_error` as events have them;
+//! - `held_acks` holds acknowledgements back until a publish is stored;
 //! - `wire` reads the first packet of a connection;
 //! - `liveness` has the time limits, pure;
 //! - `direction` and `closing` are the two halves of a [`Relay`]: moving bytes, and ending.
@@ -14,6 +16,7 @@ mod closing;
 pub mod decode_error;
 mod direction;
 pub mod frame;
+mod held_acks;
 mod inspector;
 mod liveness;
 pub mod packet;
@@ -24,5 +27,6 @@ pub mod wire;
 
 pub use closing::linger;
 pub use direction::Direction;
+pub use held_acks::HeldAcks;
 pub use inspector::{EndCause, Farewell, Inspected, Inspector, Side};
 pub use relay::{ReadAhead, Relay, Timeouts};

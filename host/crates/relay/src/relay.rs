@@ -211,7 +211,8 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
         armed: &mut Option<Instant>,
     ) -> Poll<Stop> {
         loop {
-            let listens = self.from_client.is_clear() && !self.from_client.ended;
+            let reads = self.from_client.is_clear() && !self.inspector.is_congested();
+            let listens = reads && !self.from_client.ended;
             let Timeouts { send, response, .. } = self.timeouts;
             let Some((due, cause)) = self.liveness.due(listens, send, response) else {
                 *armed = None;

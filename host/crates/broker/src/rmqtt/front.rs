@@ -8,11 +8,11 @@
 //! - the relay ends a connection exactly when its keep alive is over;
 //! - a PUBREC reaches RMQTT, and causes PUBREL, after the disk has it, so that a QoS 2 message is not sent again;
 //! - PUBREL says which QoS 2 publishes cannot come again;
+//! - PUBACK and PUBREC reach the client after the requests of the publish are on the disk, if a rule demands it;
 //! - an invalid filter of an MQTT 3 client is replaced by one that RMQTT refuses with 0x80 (see [`super::filters`]).
 //!
-//! From CONNACK on bytes pass unchanged; packets are only counted through by their lengths, so that a DISCONNECT never
-//! comes in the middle of another packet. An acknowledgement that has to wait would be taken out of
-//! the stream in [`FrontInspector::inspect`] and written in `release`.
+//! From CONNACK on bytes pass unchanged, except for held acknowledgements and invalid filters; packets are only counted
+//! through by their lengths, so that a DISCONNECT never comes in the middle of another packet. [`FrontInspector`] sees them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,23 +24,23 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use hookhost_event::{Client, Connack, Connection, Detail, End, EndReason, Hook};
+use hookhost_event::{Client, Connack, Connection, Detail, Hook};
 use hookhost_listener::{ClientStream, Handshaken, Peer};
-use hookhost_relay::frame::{self, Frame, Piece};
+use hookhost_relay::frame;
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
-use hookhost_relay::{Direction, EndCause, Farewell, Inspected, Inspector, ReadAhead, Relay, Side, Timeouts, linger};
-use hookhost_sessions::Commit;
+use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, linger};
 
+use super::connect_start::ConnectStart;
 use super::filters::FilterRules;
+use super::front_inspector::FrontInspector;
 use super::handler::EventSource;
 use super::limits::Limits;
-use super::persistent::PersistentSession;
-use super::relayed::{Relayed, RelayedClient};
+use super::relayed::Relayed;
 
 /// The longest CONNACK of RMQTT.
 const MAX_CONNACK_BYTES: usize = 256 << 10;
-/// The longest packet that is looked into: acknowledgements and SUBSCRIBE.
+/// The longest packet that is inspected: acknowledgements and SUBSCRIBE.
 const MAX_INSPECTED_BYTES: usize = 4096;
 /// How long a refusal may take to the client.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -191,14 +191,8 @@ impl Front {
         ahead: ReadAhead,
     ) -> Relay<FrontInspector, TcpStream> {
         let session = self.source.persistent.get(&connect.client_id);
-        let inspector = FrontInspector {
-            client: Arc::clone(&relayed.client),
-            version: connect.version,
-            is_leaving: false,
-            session,
-            commit: None,
-            filters: FilterRules::new(&self.limits),
-        };
+        let filters = FilterRules::new(&self.limits);
+        let inspector = FrontInspector::new(Arc::clone(&relayed.client), connect.version, session, filters);
         let timeouts = Timeouts {
             keep_alive: keep_alive.unwrap_or(connect.keep_alive),
             keepalive_backoff: self.limits.keepalive_backoff,
@@ -206,7 +200,7 @@ impl Front {
             // RMQTT is in this process.
             response: Duration::ZERO,
         };
-        Relay::new(inspector, client, engine, ahead, timeouts, [MAX_INSPECTED_BYTES, 0])
+        Relay::new(inspector, client, engine, ahead, timeouts, [MAX_INSPECTED_BYTES; 2])
     }
 
     /// Answers a CONNECT that cannot be read, if its protocol and version can be.
@@ -292,197 +286,6 @@ async fn dial(from: SocketAddr, engine: SocketAddr) -> io::Result<TcpStream> {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// The beginning of a CONNECT, as far as its version allows to read it.
-#[derive(Debug, PartialEq, Eq)]
-struct ConnectStart<'b> {
-    name: &'b str,
-    level: u8,
-    clean_start: bool,
-    keep_alive: u16,
-}
-
-impl ConnectStart<'_> {
-    /// Reads it; `None` if it is not MQTT.
-    fn read(body: &[u8]) -> Option<ConnectStart<'_>> {
-        let (length, rest) = body.split_first_chunk::<2>()?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        let name = std::str::from_utf8(rest.get(..length)?).ok()?;
-        let ([level, flags, high, low], _) = rest.get(length..)?.split_first_chunk::<4>()?;
-        matches!(name, "MQTT" | "MQIsdp").then_some(ConnectStart {
-            name,
-            level: *level,
-            clean_start: flags & 2 != 0,
-            keep_alive: u16::from_be_bytes([*high, *low]),
-        })
-    }
-}
-
-/// Sees what passes between a client and RMQTT.
-pub(super) struct FrontInspector {
-    client: Arc<RelayedClient>,
-    version: u8,
-    is_leaving: bool,
-    /// The client's session, if it outlives the connection.
-    session: Option<Arc<PersistentSession>>,
-    /// What has to be on the disk before RMQTT gets what the client has sent.
-    commit: Option<Commit>,
-    filters: FilterRules,
-}
-
-impl FrontInspector {
-    /// Tells the session what the client acknowledges.
-    fn acknowledgement(&mut self, kind: u8, body: &[u8]) {
-        let Some(session) = &self.session else { return };
-        let Some((id, rest)) = body.split_first_chunk() else {
-            return;
-        };
-        let packet_id = u16::from_be_bytes(*id);
-        // A code from 128 on refuses the message.
-        let is_refused = rest.first().is_some_and(|code| *code >= 128);
-        if kind == kind::PUBREC && !is_refused {
-            self.commit = session.received(packet_id).or(self.commit.take());
-        } else if kind == kind::PUBREL {
-            session.released(packet_id);
-        }
-    }
-}
-
-impl FrontInspector {
-    /// A SUBSCRIBE with filters that RMQTT refuses in place of invalid ones; `None` for any other packet. `length`: how
-    /// much of the packet is in this piece. What came before is on its way already.
-    fn refusable(&self, frame: Frame<'_>, length: usize) -> Option<Vec<u8>> {
-        if self.version == 5 || frame.kind() != kind::SUBSCRIBE {
-            return None;
-        }
-        let body = self.filters.replace_invalid(frame.body)?;
-        let is_whole = frame.packet().len() == length;
-        let first = frame.first;
-        is_whole.then(|| Frame { first, body: &body }.packet())
-    }
-}
-
-impl Inspector for FrontInspector {
-    fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
-        let mut input = piece;
-        let mut rewritten = Vec::new();
-        let mut copied = 0;
-        loop {
-            let start = piece.len() - input.len();
-            let Some(found) = direction.framer.next(&mut input) else {
-                break;
-            };
-            let end = piece.len() - input.len();
-            if let Piece::Packet(frame) = found
-                && from == Side::Client
-            {
-                self.acknowledgement(frame.kind(), frame.body);
-                if let Some(subscribe) = self.refusable(frame, end - start) {
-                    rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
-                    rewritten.extend_from_slice(&subscribe);
-                    copied = end;
-                }
-            }
-            let first = direction.framer.head().first().copied().unwrap_or_default();
-            let is_disconnect = Frame { first, body: &[] }.kind() == kind::DISCONNECT;
-            self.is_leaving |= is_disconnect && from == Side::Client;
-        }
-        let passes = copied == 0;
-        if !passes {
-            rewritten.extend_from_slice(piece.get(copied..).unwrap_or_default());
-            direction.out = rewritten;
-        }
-        Inspected {
-            passes,
-            has_ping: false,
-        }
-    }
-
-    fn is_clear(&self) -> bool {
-        self.commit.is_none()
-    }
-
-    async fn flush(&mut self) {
-        if let Some(commit) = self.commit.take() {
-            commit.finished().await;
-        }
-    }
-
-    fn is_leaving(&self) -> bool {
-        self.is_leaving
-    }
-
-    fn end(&mut self, _: EndCause) {
-        // RMQTT sees that the client has closed, and says so.
-    }
-
-    async fn farewell(&mut self, cause: EndCause) -> Farewell {
-        let end = |reason, code, text: Option<&'static str>| End {
-            reason,
-            code,
-            text: text.map(Into::into),
-            properties: None,
-        };
-        let code = match cause {
-            EndCause::UpstreamClosed => self.client.disconnect_code().await,
-            EndCause::KeepAlive => {
-                self.client
-                    .end_by_relay(end(EndReason::KeepAliveTimeout, Some(141), None));
-                Some(141)
-            }
-            EndCause::Expired => {
-                self.client.end_by_relay(end(EndReason::Expired, Some(160), None));
-                Some(160)
-            }
-            EndCause::TooSlow => {
-                self.client.end_by_relay(end(EndReason::TooSlow, None, None));
-                None
-            }
-            EndCause::ClientFailed(name) => {
-                self.client.end_by_relay(end(EndReason::SocketError, None, name));
-                None
-            }
-            EndCause::ClientClosed
-            | EndCause::UpstreamSilent
-            | EndCause::Protocol(_)
-            | EndCause::Kicked
-            | EndCause::Stopping => None,
-        };
-        Farewell {
-            code: code.filter(|_| self.version == 5 && !self.is_leaving),
-            to_upstream: &[],
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_start_of_a_connect_is_read_whatever_its_version() {
-        let start = |body| ConnectStart::read(body);
-        assert_eq!(
-            start(b"\0\x04MQTT\x09\x02\0\x3c\0\x01c"),
-            Some(ConnectStart {
-                name: "MQTT",
-                level: 9,
-                clean_start: true,
-                keep_alive: 60
-            })
-        );
-        assert_eq!(start(b"\0\x06MQIsdp\x03\0\0\0").map(|start| start.level), Some(3));
-        for body in [
-            &b""[..],
-            b"\0\x04MQTT\x04\x02\0",
-            b"\0\x04mqtt\x04\x02\0\0",
-            b"\xff\xffMQTT",
-            b"\0\x01\xff\x04\0\0\0",
-        ] {
-            assert_eq!(start(body), None, "{body:?}");
         }
     }
 }

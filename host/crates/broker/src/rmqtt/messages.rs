@@ -178,13 +178,13 @@ impl EventSource {
     }
 
     /// The modules that want `message.publish` for it and have room.
-    fn wanting(&self, sender: &Sender, publish: &Publish) -> Recipients {
+    pub(super) fn wanting(&self, sender: &Sender, publish: &Publish) -> Recipients {
         self.emitter
             .interested_with_room(Hook::MessagePublish, Some(&publish.topic), &sender.client_id)
     }
 
     /// A message as it is accepted.
-    fn accepted(&self, sender: &Sender, publish: &Publish) -> Message {
+    pub(super) fn accepted(&self, sender: &Sender, publish: &Publish) -> Message {
         self.message_of(sender, publish, true)
     }
 
@@ -251,7 +251,7 @@ impl EventSource {
 
 /// Gives a ticket to the modules with a durable interest, if the publish is acknowledged at all. Returns what the
 /// acknowledgement waits for.
-fn hold(to: &mut Recipients, sender: &Sender, publish: &Publish) -> Option<Completion> {
+pub(super) fn hold(to: &mut Recipients, sender: &Sender, publish: &Publish) -> Option<Completion> {
     let is_acknowledged = publish.packet_id.is_some() && matches!(sender.typ(), FromType::Custom);
     if is_acknowledged { to.hold() } else { None }
 }
@@ -297,8 +297,9 @@ impl Handler for AuthorizationHandler {
         let source = &*self.0;
         if publish.dup
             && publish.qos == QoS::ExactlyOnce
-            && source.persistent.is_repeated(&session.id.client_id, publish)
+            && let Some(repeated) = source.persistent.repeated(&session.id.client_id, publish)
         {
+            Box::pin(source.repeated(&session.id, publish, repeated)).await;
             let repeated = PublishResult::reason_code(PublishAckReason::NoMatchingSubscribers, None, false);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(repeated))));
         }

@@ -174,11 +174,15 @@ impl Shared for ClientTable {
         publish: Publish,
     ) -> Result<ForwardedCount, (ForwardedCount, Vec<FailedForward>)> {
         let receivers = self.receivers(&sender, &publish).await;
-        let mut held = None;
         if let Some(source) = &self.source
             && let Some(rest) = source.routed(&sender, &publish, !receivers.is_empty())
         {
-            held = rest.await;
+            // RMQTT acknowledges the publish when this returns; the relay holds the acknowledgement back.
+            if let Some(completion) = rest.await {
+                self.persistent
+                    .hold_next_publish(&sender.client_id, &publish, &completion);
+                source.hold_ack(&sender.id, &publish, completion);
+            }
         }
         // From here on the message has the address of the client, not that of its relay.
         let sender = match &self.source {
@@ -193,15 +197,10 @@ impl Shared for ClientTable {
             let commit = store.last_commit();
             Box::pin(async move { commit.finished().await }).await;
         }
-        let result = match forwarded {
+        match forwarded {
             Ok(reached) => Ok(reached.len()),
             Err((reached, failed)) => Err((reached.len(), failed)),
-        };
-        // RMQTT acknowledges the publish when this returns.
-        if let Some(held) = held {
-            held.await;
         }
-        result
     }
 
     async fn forwards_and_get_shareds(

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::expected_acks::ExpectedAcks;
 use ::rmqtt::types::Id as ClientKey;
 use bytestring::ByteString;
 use hookhost_access::ClientAccess;
@@ -50,6 +51,8 @@ pub(super) struct RelayedClient {
     sender: OnceLock<ClientKey>,
     /// What it may do, once it is authenticated.
     pub(super) access: OnceLock<ClientAccess>,
+    /// Which acknowledgements the relay has to hold back.
+    pub(super) expected_acks: ExpectedAcks,
 }
 
 impl std::fmt::Debug for RelayedClient {
@@ -70,6 +73,7 @@ impl RelayedClient {
             ended: Notify::new(),
             sender: OnceLock::new(),
             access: OnceLock::new(),
+            expected_acks: ExpectedAcks::default(),
         }
     }
 

@@ -68,10 +68,15 @@ impl Publishes {
             && let Some(id) = publish_id(frame)
             && !state.session().begin(id)
         {
-            if let Some(completion) = state.session().completion(id) {
-                step.push(Action::HoldAck(id, completion));
+            match state.session().completion(id) {
+                // Its requests are lost, so it counts as a new publish.
+                Some(completion) if completion.is_lost() => {}
+                Some(completion) => {
+                    step.push(Action::HoldAck(id, completion));
+                    return Ok(());
+                }
+                None => return Ok(()),
             }
-            return Ok(());
         }
         let is_needed = |interested: &InterestedIn, step: &Step<'_>| is_needed(interested, qos, step);
         let wanted = WantedPublish::decode(frame, sent, &PUBLISH_HOOKS, is_needed, &mut self.aliases, state, step)?;

@@ -1,6 +1,7 @@
 //! The gateway with real sockets: in front of RMQTT, which is started bare for it, and in front of upstreams that
 //! misbehave.
 
+mod durable;
 mod equal;
 mod fake;
 mod passing;

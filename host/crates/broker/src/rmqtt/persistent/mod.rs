@@ -32,9 +32,11 @@ use std::time::Duration;
 use bytestring::ByteString;
 use tokio::sync::OnceCell;
 
+use ::rmqtt::codec::types::QoS;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::types::{Id as ClientKey, Publish, Reason};
 
+use hookhost_contract::Completion;
 use hookhost_listener::Peer;
 use hookhost_sessions::Store;
 
@@ -42,6 +44,7 @@ pub(super) use self::connection::sequence;
 pub(super) use self::convert::{message, message_record, session_record};
 pub(super) use self::hooks::register;
 pub(super) use self::manager::Manager;
+pub(super) use self::publishes::RepeatedPublish;
 pub(super) use self::routing::{Routing, concerns_sender};
 pub(super) use self::session::PersistentSession;
 use self::session::{Dropped, QueueLimits, Shared};
@@ -143,9 +146,25 @@ impl PersistentSessions {
         self.shared.store.is_some() && self.get(client_id).is_some()
     }
 
-    /// Whether a publish with QoS 2 repeats one from before the client's reconnect.
-    pub(super) fn is_repeated(&self, client_id: &ByteString, publish: &Publish) -> bool {
-        self.get(client_id).is_some_and(|session| session.is_repeated(publish))
+    /// The publish from before the client's reconnect that this QoS 2 publish repeats; `None` if it is a new one.
+    pub(super) fn repeated(&self, client_id: &ByteString, publish: &Publish) -> Option<RepeatedPublish> {
+        self.get(client_id)?.repeated(publish)
+    }
+
+    /// The acknowledgement of a publish that is about to be routed has to wait, also if the client repeats it (QoS 2).
+    pub(super) fn hold_next_publish(&self, client_id: &ByteString, publish: &Publish, completion: &Completion) {
+        if publish.qos == QoS::ExactlyOnce
+            && let (Some(packet_id), Some(session)) = (publish.packet_id, self.get(client_id))
+        {
+            session.hold_next_publish(packet_id.get(), completion.clone());
+        }
+    }
+
+    /// The acknowledgement of a QoS 2 publish that was repeated has to wait.
+    pub(super) fn hold_publish(&self, client_id: &ByteString, publish: &Publish, completion: &Completion) {
+        if let (Some(packet_id), Some(session)) = (publish.packet_id, self.get(client_id)) {
+            session.hold_publish(packet_id.get(), completion.clone());
+        }
     }
 
     /// The host is about to stop: from now on RMQTT ends sessions that stay in the store.

@@ -16,11 +16,12 @@ use ::rmqtt::codec::types::QoS;
 use ::rmqtt::inflight::{MomentStatus, OutInflightMessage};
 use ::rmqtt::types::{From as Sender, Id as ClientKey, Message as Channelled, Publish, SubscriptionOptions, Tx};
 
+use hookhost_contract::Completion;
 use hookhost_sessions::{Changes, Commit, DeliveryState, SessionRecord, Store, StoredMessage};
 
 use super::connection::{Connection, give_ticket};
 use super::convert::{delivery_record, subscription_record};
-use super::publishes::{ReceivedPublishes, fingerprint};
+use super::publishes::{ReceivedPublishes, RepeatedPublish, fingerprint};
 use super::queue::{DeliveryQueue, Queued};
 use crate::rmqtt::limits::Limits;
 
@@ -186,7 +187,7 @@ impl PersistentSession {
         }
         let mut state = self.lock();
         for (packet_id, fingerprint) in publishes {
-            state.publishes.note(*packet_id, *fingerprint, 0);
+            state.publishes.restore(*packet_id, *fingerprint);
         }
         state.record = Some(record);
     }
@@ -470,15 +471,23 @@ impl PersistentSession {
         self.shared.store.as_ref().map(|store| store.submit(changes))
     }
 
-    /// Whether a QoS 2 publish of this client repeats one of an earlier connection.
-    pub(super) fn is_repeated(&self, publish: &Publish) -> bool {
-        let Some(packet_id) = publish.packet_id else {
-            return false;
-        };
+    /// The publish of an earlier connection that this QoS 2 publish repeats; `None` if it is a new one.
+    pub(super) fn repeated(&self, publish: &Publish) -> Option<RepeatedPublish> {
+        let packet_id = publish.packet_id?;
         let state = self.lock();
         state
             .publishes
-            .is_repeated(packet_id.get(), fingerprint(publish), state.connections)
+            .repeated(packet_id.get(), fingerprint(publish), state.connections)
+    }
+
+    /// The acknowledgement of the QoS 2 publish that is routed next has to wait, also if it is repeated.
+    pub(super) fn hold_next_publish(&self, packet_id: u16, completion: Completion) {
+        self.lock().publishes.hold_next(packet_id, completion);
+    }
+
+    /// The acknowledgement of a QoS 2 publish that was routed has to wait, also if it is repeated again.
+    pub(super) fn hold_publish(&self, packet_id: u16, completion: Completion) {
+        self.lock().publishes.hold(packet_id, completion);
     }
 
     /// Notes a QoS 2 publish of this client.

@@ -1,0 +1,193 @@
+//! What the relay between a client and RMQTT sees and changes; [`super::front`] says why.
+
+use std::sync::Arc;
+use std::task::Context;
+
+use hookhost_event::{End, EndReason};
+use hookhost_relay::frame::{Frame, Piece};
+use hookhost_relay::packet::kind;
+use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
+use hookhost_sessions::Commit;
+
+use super::filters::FilterRules;
+use super::persistent::PersistentSession;
+use super::relayed::RelayedClient;
+
+/// Sees what passes between a client and RMQTT.
+pub(super) struct FrontInspector {
+    client: Arc<RelayedClient>,
+    version: u8,
+    is_leaving: bool,
+    /// The client's session, if it outlives the connection.
+    session: Option<Arc<PersistentSession>>,
+    /// What has to be on the disk before RMQTT gets what the client has sent.
+    commit: Option<Commit>,
+    filters: FilterRules,
+    held_acks: HeldAcks,
+}
+
+impl FrontInspector {
+    /// An inspector for this client after CONNACK. `session`: its session, if that outlives the connection.
+    pub(super) fn new(
+        client: Arc<RelayedClient>,
+        version: u8,
+        session: Option<Arc<PersistentSession>>,
+        filters: FilterRules,
+    ) -> FrontInspector {
+        FrontInspector {
+            client,
+            version,
+            is_leaving: false,
+            session,
+            commit: None,
+            filters,
+            held_acks: HeldAcks::default(),
+        }
+    }
+
+    /// Tells the session what the client acknowledges.
+    fn acknowledgement(&mut self, kind: u8, body: &[u8]) {
+        let Some(session) = &self.session else { return };
+        let Some((id, rest)) = body.split_first_chunk() else {
+            return;
+        };
+        let packet_id = u16::from_be_bytes(*id);
+        // A code from 128 on refuses the message.
+        let is_refused = rest.first().is_some_and(|code| *code >= 128);
+        if kind == kind::PUBREC && !is_refused {
+            self.commit = session.received(packet_id).or(self.commit.take());
+        } else if kind == kind::PUBREL {
+            session.released(packet_id);
+        }
+    }
+
+    /// A SUBSCRIBE with filters that RMQTT refuses in place of invalid ones; `None` for any other packet. `length`: how
+    /// much of the packet is in this piece. What came before is on its way already.
+    fn refusable(&self, frame: Frame<'_>, length: usize) -> Option<Vec<u8>> {
+        if self.version == 5 || frame.kind() != kind::SUBSCRIBE {
+            return None;
+        }
+        let body = self.filters.replace_invalid(frame.body)?;
+        let is_whole = frame.packet().len() == length;
+        let first = frame.first;
+        is_whole.then(|| Frame { first, body: &body }.packet())
+    }
+
+    /// Inspects a piece of the client's bytes. Returns whether it passes as it is.
+    fn client_piece(&mut self, piece: &[u8], direction: &mut Direction) -> bool {
+        let mut input = piece;
+        let mut rewritten = Vec::new();
+        let mut copied = 0;
+        loop {
+            let start = piece.len() - input.len();
+            let Some(found) = direction.framer.next(&mut input) else {
+                break;
+            };
+            let end = piece.len() - input.len();
+            if let Piece::Packet(frame) = found {
+                self.acknowledgement(frame.kind(), frame.body);
+                if let Some(subscribe) = self.refusable(frame, end - start) {
+                    rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
+                    rewritten.extend_from_slice(&subscribe);
+                    copied = end;
+                }
+            }
+            let first = direction.framer.head().first().copied().unwrap_or_default();
+            self.is_leaving |= Frame { first, body: &[] }.kind() == kind::DISCONNECT;
+        }
+        let passes = copied == 0;
+        if !passes {
+            rewritten.extend_from_slice(piece.get(copied..).unwrap_or_default());
+            direction.out = rewritten;
+        }
+        passes
+    }
+}
+
+impl Inspector for FrontInspector {
+    fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
+        let passes = match from {
+            Side::Client => self.client_piece(piece, direction),
+            Side::Upstream => {
+                for (packet_id, completion) in self.client.expected_acks.take() {
+                    self.held_acks.expect(packet_id, completion);
+                }
+                self.held_acks.pass(piece, direction, |_| {})
+            }
+        };
+        Inspected {
+            passes,
+            has_ping: false,
+        }
+    }
+
+    fn release(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        self.held_acks.release(cx, out);
+    }
+
+    fn is_congested(&self) -> bool {
+        self.held_acks.is_full()
+    }
+
+    fn violation(&self) -> Option<u8> {
+        self.held_acks.violation()
+    }
+
+    fn is_clear(&self) -> bool {
+        self.commit.is_none()
+    }
+
+    async fn flush(&mut self) {
+        if let Some(commit) = self.commit.take() {
+            commit.finished().await;
+        }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    fn end(&mut self, _: EndCause) {
+        // RMQTT sees that the client has closed, and says so.
+    }
+
+    async fn farewell(&mut self, cause: EndCause) -> Farewell {
+        let end = |reason, code, text: Option<&'static str>| End {
+            reason,
+            code,
+            text: text.map(Into::into),
+            properties: None,
+        };
+        let code = match cause {
+            EndCause::UpstreamClosed => self.client.disconnect_code().await,
+            EndCause::KeepAlive => {
+                self.client
+                    .end_by_relay(end(EndReason::KeepAliveTimeout, Some(141), None));
+                Some(141)
+            }
+            EndCause::Expired => {
+                self.client.end_by_relay(end(EndReason::Expired, Some(160), None));
+                Some(160)
+            }
+            EndCause::TooSlow => {
+                self.client.end_by_relay(end(EndReason::TooSlow, None, None));
+                None
+            }
+            EndCause::ClientFailed(name) => {
+                self.client.end_by_relay(end(EndReason::SocketError, None, name));
+                None
+            }
+            // An acknowledgement can never be sent.
+            EndCause::Protocol(code) => {
+                self.client
+                    .end_by_relay(end(EndReason::InternalError, Some(code), None));
+                Some(code)
+            }
+            EndCause::ClientClosed | EndCause::UpstreamSilent | EndCause::Kicked | EndCause::Stopping => None,
+        };
+        Farewell {
+            code: code.filter(|_| self.version == 5 && !self.is_leaving),
+            to_upstream: &[],
+        }
+    }
+}
