@@ -65,7 +65,7 @@ pub use state::{Counts, GenerationState, ModuleState, Origin, Status};
 
 use control::Controller;
 use folder::ModuleName;
-use load::Loader;
+use load::{Loader, ModuleSource};
 use quarantine::Quarantine;
 
 use hookhost_activity::ActivityLog;
@@ -190,7 +190,13 @@ impl Modules {
             .iter()
             .filter(|(name, files)| name.is_webhook() || files.wasm.is_some());
         let report = |(name, files): (&ModuleName, _)| {
-            let result = loader.load(name, files, 1, &Kv::new(KvBounds::default()), None);
+            let result = loader.load(ModuleSource {
+                name,
+                files,
+                number: 1,
+                kv: &Kv::new(KvBounds::default()),
+                compiled: None,
+            });
             Report {
                 module: name.shared(),
                 result: result.map(|loaded| loaded.plan()),

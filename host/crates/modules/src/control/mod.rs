@@ -30,7 +30,7 @@ use tracing::{error, info, warn};
 use super::ReplayError;
 use super::folder::{Content, Files, ModuleName};
 use super::generation::lock;
-use super::load::{LoadError, Loader};
+use super::load::{LoadError, Loader, ModuleSource};
 use super::quarantine::{Quarantine, QuarantinedEvent};
 use super::state::{ModuleState, Record};
 use super::supervisor::Supervisor;
@@ -109,7 +109,13 @@ impl Controller {
             (module.number + 1, compiled)
         };
         let kv = self.loader.kv(name);
-        let loaded = self.loader.load(name, files, number, &kv, compiled.as_ref())?;
+        let loaded = self.loader.load(ModuleSource {
+            name,
+            files,
+            number,
+            kv: &kv,
+            compiled: compiled.as_ref(),
+        })?;
         let (origin, hooks) = (loaded.origin, loaded.generation.interests.hooks().count());
         {
             let mut table = self.table();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Trial;
 use crate::folder::{self, Content, FileHash, Files, MAX_TOML_BYTES, MAX_WASM_BYTES, ModuleName};
-use crate::load::{Compiled, LoadError, Loader};
+use crate::load::{Compiled, LoadError, Loader, ModuleSource};
 use crate::{ReloadableSettings, Settings};
 use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::{Problem, Source};
@@ -111,7 +111,13 @@ impl Subject {
         let compiled = Compiled::of(&self.wasm.1, component);
         let loader = Loader::new(engine, settings);
         let start = Instant::now();
-        let loaded = loader.load(&self.name, &files, 1, &Kv::new(KvBounds::default()), Some(&compiled));
+        let loaded = loader.load(ModuleSource {
+            name: &self.name,
+            files: &files,
+            number: 1,
+            kv: &Kv::new(KvBounds::default()),
+            compiled: Some(&compiled),
+        });
         let loaded = loaded.map_err(|error| self.renamed(error))?;
         Ok(Trial::new(self.name.shared(), loaded, start.elapsed()))
     }
