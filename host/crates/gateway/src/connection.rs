@@ -14,6 +14,7 @@ use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, linger};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::asking::{MAX_ANSWER_BYTES, Unanswered, ask, is_answer};
 use super::client_locks::ClientLock;
 use super::emitter::Emitter;
 use super::frame;
@@ -30,8 +31,6 @@ use hookhost_access::{ClientAccess, Verdict};
 
 /// Bytes of the client that are held while it waits for CONNACK.
 const MAX_EARLY_BYTES: usize = 64 << 10;
-/// The longest CONNACK or AUTH.
-const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// How long a refusal may take to the client.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The refusal if no upstream answers, as a code of MQTT 5.
@@ -346,46 +345,6 @@ impl Handshake {
             self.emitter.retract(opening);
             self.emitter.flush().await;
         }
-    }
-}
-
-fn is_answer(first: u8) -> bool {
-    matches!(first >> 4, kind::CONNACK | kind::AUTH)
-}
-
-/// Why an upstream has not answered CONNECT.
-struct Unanswered {
-    /// In a few words, for the log.
-    why: String,
-    /// Whether other clients would meet the same.
-    shun: bool,
-}
-
-/// Sends CONNECT to one upstream and waits for its answer.
-async fn ask(
-    shared: &Shared,
-    place: usize,
-    peer: &Peer,
-    connect: &[u8],
-) -> Result<(Box<dyn UpstreamStream>, Vec<u8>), Unanswered> {
-    let failed = |error: io::Error| Unanswered {
-        why: error.to_string(),
-        shun: true,
-    };
-    // The upstream may close because of this client alone.
-    let odd = |why: &str| Unanswered {
-        why: why.to_owned(),
-        shun: false,
-    };
-    let connecting = shared.upstreams.connect(place, Some(peer));
-    let mut upstream = connecting.await.map_err(failed)?;
-    upstream.write_all(connect).await.map_err(failed)?;
-    upstream.flush().await.map_err(failed)?;
-    let mut answer = Vec::new();
-    match read_packet(&mut upstream, &mut answer, MAX_ANSWER_BYTES, is_answer).await {
-        Ok(_) => Ok((upstream, answer)),
-        Err(NoPacket::Closed) => Err(odd("closed without an answer to CONNECT")),
-        Err(NoPacket::NotMqtt) => Err(odd("does not answer CONNECT as a broker does")),
     }
 }
 

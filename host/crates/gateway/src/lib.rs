@@ -13,6 +13,7 @@
 //! Gateways share nothing, so any number of them may serve one broker or one cluster. Whatever a client or an upstream
 //! does is bounded in memory per connection, and a panic ends the one connection that it happened in.
 
+mod asking;
 mod client_locks;
 mod connection;
 mod emitter;
