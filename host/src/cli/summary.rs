@@ -86,7 +86,7 @@ impl Summary {
             from = self.from,
             urls = self.rules.urls(),
             access = self.access,
-            imported = self.taken_over.join(", "),
+            imported = (!self.taken_over.is_empty()).then(|| self.taken_over.join(", ")),
             engine = self.engine,
             upstream = self.upstream,
             modules = self.modules,
