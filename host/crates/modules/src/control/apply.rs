@@ -1,6 +1,7 @@
 //! Carries out the desired state.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::{error, info};
 
@@ -8,8 +9,10 @@ use super::super::desired::{Applied, ConfigurationOutcome, Desired, DesiredConfi
 use super::super::folder::{Content, Files, FolderListing, ModuleName};
 use super::super::generation::lock;
 use super::super::load::LoadError;
+use super::super::trial::Trial;
 use super::Controller;
 use super::reconcile::{self, Action, Configuration, Fallback, Trigger};
+use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::Problem;
 use hookhost_settings::error_line;
 
@@ -192,5 +195,26 @@ impl Controller {
         };
         self.loader
             .check(settings, &webhook, &folder.files.of(&webhook), compiled.as_ref())
+    }
+
+    /// Loads the active code of the built-in module with other settings, for a trial.
+    pub(in super::super) fn webhook_trial(&self, settings: ReloadableSettings) -> Result<Trial, LoadError> {
+        let webhook = ModuleName::webhook();
+        let compiled = {
+            let table = self.table();
+            let active = table.active(ModuleName::WEBHOOK);
+            active.map(|active| active.release.compiled.clone())
+        };
+        let files = Files {
+            wasm: self.active_files(&webhook).and_then(|active| active.wasm),
+            // Its own settings would replace these.
+            toml: None,
+        };
+        let start = Instant::now();
+        let kv = Kv::new(KvBounds::default());
+        let loaded = self
+            .loader
+            .load_with(settings, &webhook, &files, 1, &kv, compiled.as_ref())?;
+        Ok(Trial::new(webhook.shared(), loaded, start.elapsed()))
     }
 }

@@ -145,7 +145,8 @@ impl Loader {
         }
     }
 
-    fn load_with(
+    /// Loads a module with settings that only this load gets.
+    pub(super) fn load_with(
         &self,
         reloadable: ReloadableSettings,
         name: &ModuleName,
