@@ -82,7 +82,7 @@ fn every_mistake_has_its_place() {
     for expected in [
         "w.toml:1: webhooks.w: is defined in the configuration file too",
         "w.toml:2: webhooks.w.url: `nowhere` is not a URL",
-        "w.toml:3: webhooks.w.events: `message_publsh` is not an event; the nearest known one is message_publish",
+        "w.toml:3: webhooks.w.events[0]: `message_publsh` is not an event; the nearest known one is message_publish",
         "w.toml:4: webhooks.w.http_timeout: should be a duration",
         "w.toml:5: webhooks.w.bearr: unknown key; the nearest known one is webhooks.w.bearer",
         "w.toml:6: webhooks.a/b: is not a valid name",

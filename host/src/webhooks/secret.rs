@@ -69,7 +69,9 @@ fn mask<'a>(path: &mut Vec<&'a str>, json: &'a Json) -> Json {
 ///
 /// The settings whose secret is not known, or must be given again.
 pub(super) fn restored(webhook: &str, mut settings: Json, known: Option<&Json>) -> Result<Json, Vec<FieldProblem>> {
-    let is_same_host = known.is_some_and(|known| origin(known) == origin(&settings));
+    // With a URL that is not valid nothing is sent, and the settings are refused anyway.
+    let leads_to = |known: &Json| origin(&settings).is_none_or(|new| origin(known) == Some(new));
+    let is_same_host = known.is_some_and(leads_to);
     let mut problems = Vec::new();
     let mut missing = |field: &str| {
         let text = match known {
@@ -178,7 +180,7 @@ mod tests {
             ("http://h/a", false),
             ("https://h:444/a", false),
             ("https://evil/a", false),
-            ("no url", false),
+            ("no url", true),
         ] {
             let settings = json!({"url": url, "bearer": HIDDEN});
             let fields = restored("w", settings, Some(&known)).map_err(|problems| problems[0].field.clone());
