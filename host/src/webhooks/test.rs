@@ -219,9 +219,10 @@ pub(crate) fn sample(settings: &Json) -> Event {
             json!({"other_event": {"name": "client.ping", "client": client}}),
         ),
     };
-    let mut line = record;
-    line["hook"] = json!(hook);
-    line["at"] = json!(chrono::Utc::now().timestamp_millis());
+    let mut line = json!({"hook": hook, "at": chrono::Utc::now().timestamp_millis()});
+    if let (Json::Object(line), Json::Object(record)) = (&mut line, record) {
+        line.extend(record);
+    }
     #[expect(clippy::expect_used, reason = "a test makes the sample of every event")]
     json::read(&line.to_string(), SAMPLE_ID).expect("a valid event")
 }
