@@ -486,6 +486,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let own = [
         "webhook.rule.",
         "destinations.",
+        "webhooks.",
         "[listener].",
         "[authentication].",
         "[access.rule].",
