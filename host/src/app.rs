@@ -20,6 +20,7 @@ use crate::logging::LogControl;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
 use crate::status::StatusReader;
+use crate::webhooks::WebhookStore;
 use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
 use hookhost_activity::ActivityLog;
@@ -77,7 +78,17 @@ pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log
     let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
     let access = AccessControl::new(config.access.clone());
     let outbox = delivery.outbox();
-    let (reload, modules) = Reload::start(configuration, settings, engine, bus.clone(), outbox, access.clone())?;
+    let webhooks = WebhookStore::new(config.data.as_ref().map(|data| data.dir.as_path()));
+    let webhooks = webhooks.context("cannot read the webhooks of the data folder")?;
+    let (reload, modules) = Reload::start(
+        configuration,
+        webhooks,
+        settings,
+        engine,
+        bus.clone(),
+        outbox,
+        access.clone(),
+    )?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
     let running = admin::Running {

@@ -15,6 +15,7 @@ pub mod reload;
 pub mod sink;
 pub mod status;
 pub mod version;
+pub mod webhooks;
 
 /// One thread makes events, a second one makes requests, and a third one drops both. This allocator is fast at freeing
 /// memory in another thread. Compared with glibc's allocator, a webhook takes a quarter less processor time. It is set

@@ -31,10 +31,14 @@ impl Answer {
 
 /// Sends the head of a request unchanged, without the empty line.
 pub async fn send(address: SocketAddr, head: String) -> Answer {
+    send_with(address, head, String::new()).await
+}
+
+async fn send_with(address: SocketAddr, head: String, body: String) -> Answer {
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{head}\r\nConnection: close\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -55,4 +59,12 @@ pub async fn send(address: SocketAddr, head: String) -> Answer {
 /// after a line end.
 pub async fn ask(address: SocketAddr, what: &str, headers: &str) -> Answer {
     send(address, format!("{what} HTTP/1.1\r\nHost: {address}{headers}")).await
+}
+
+/// As [`ask`], with a JSON body.
+pub async fn ask_with(address: SocketAddr, what: &str, headers: &str, body: &serde_json::Value) -> Answer {
+    let body = body.to_string();
+    let length = body.len();
+    let head = format!("{what} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}{headers}");
+    send_with(address, head, body).await
 }

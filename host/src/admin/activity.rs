@@ -12,7 +12,7 @@ use futures::stream;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::api::{Answer, Asked, Error, limit};
+use super::error::{Answer, Asked, Error, limit};
 use super::shape;
 use crate::status::now;
 use hookhost_activity::{Activity, ActivityFilter, ActivityLog, AttemptQuery, Follower};

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -25,6 +25,8 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub struct Client {
     address: String,
     token: Option<String>,
+    /// The entity tag of the next request.
+    etag: Option<String>,
 }
 
 /// A request failed.
@@ -78,6 +80,7 @@ impl Client {
         Client {
             address: address.to_owned(),
             token,
+            etag: None,
         }
     }
 
@@ -87,9 +90,31 @@ impl Client {
     ///
     /// [`Error`] unless the answer has a status of success.
     pub fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
+        self.ask_with(method, path, Bytes::new())
+    }
+
+    /// As [`ask_with`](Client::ask_with), if what the path names still has an entity tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] unless the answer has a status of success.
+    pub fn ask_if<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes, etag: &str) -> Result<T, Error> {
+        let client = Client {
+            etag: Some(etag.to_owned()),
+            ..self.clone()
+        };
+        client.ask_with(method, path, body)
+    }
+
+    /// As [`ask`](Client::ask), with a body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] unless the answer has a status of success.
+    pub fn ask_with<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| self.failed(source))?;
-        let (status, body) = runtime.block_on(self.exchange(method, path))?;
+        let (status, body) = runtime.block_on(self.exchange(method, path, body))?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| self.strange(error));
         }
@@ -110,7 +135,7 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| self.failed(source))?;
         runtime.block_on(async {
-            let mut body = match timely(self, self.send(Method::GET, path)).await? {
+            let mut body = match timely(self, self.send(Method::GET, path, Bytes::new())).await? {
                 response if response.status().is_success() => response.into_body(),
                 response => {
                     let (status, body) = self.whole(response).await?;
@@ -132,13 +157,13 @@ impl Client {
         })
     }
 
-    async fn exchange(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Error> {
-        let answer = async { self.whole(self.send(method, path).await?).await };
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Error> {
+        let answer = async { self.whole(self.send(method, path, body).await?).await };
         timely(self, answer).await
     }
 
     /// Connects and sends a request. Returns when the head of the answer is there.
-    async fn send(&self, method: Method, path: &str) -> Result<Response<Incoming>, Error> {
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Error> {
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
             Ok(stream) => stream,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -151,15 +176,19 @@ impl Client {
             .method(method)
             .uri(format!("/api/v1{path}"))
             .header(header::HOST, &self.address)
-            .header(header::CONTENT_LENGTH, 0);
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, body.len());
         if let Some(token) = &self.token {
             let value = header::HeaderValue::from_str(&format!("Bearer {token}"));
             let mut value = value.map_err(|_| Error::Unsendable("the token"))?;
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
+        if let Some(etag) = &self.etag {
+            request = request.header(header::IF_MATCH, format!("\"{etag}\""));
+        }
         let request = request
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(body))
             .map_err(|_| Error::Unsendable("the address"))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -176,7 +205,7 @@ impl Client {
 
     fn refused(&self, status: StatusCode, body: &[u8]) -> Error {
         match serde_json::from_slice(body) {
-            Ok(Failure { error: text }) => Error::Refused { status, text },
+            Ok(Failure { error: text, .. }) => Error::Refused { status, text },
             Err(_) => self.strange(status),
         }
     }

@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 
-use super::api::{Answer, Asked, Error, limit};
+use super::error::{Answer, Asked, Error, limit};
 use super::shape;
 use hookhost_broker::{ClientState, EngineHandle};
 

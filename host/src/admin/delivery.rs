@@ -10,7 +10,7 @@ use chrono::DateTime;
 use serde::Deserialize;
 
 use super::Running;
-use super::api::{Answer, Asked, Error, Named, limit};
+use super::error::{Answer, Asked, Error, Named, limit};
 use super::shape;
 use hookhost_delivery::{DeadLetterFilter, Reason, ResendError};
 use hookhost_settings::parse_duration;

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::api::Error;
 use super::dashboard;
+use super::error::Error;
 use super::session::Sessions;
 use super::token::Token;
 

@@ -7,7 +7,11 @@
 //! server.rs      connections, bounded in number and in time
 //! guard.rs       access: token, session of a browser, Host and Origin
 //! session.rs     sessions of browsers: log in, log out
-//! api.rs         routes and handlers of modules, clients and the quarantine
+//! api.rs         all routes; handlers of modules and the broker
+//! error.rs       error answers
+//! quarantine.rs  handlers of the quarantine
+//! webhooks.rs    handlers of webhooks
+//! trials.rs      what webhooks would send for an event
 //! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
 //! metrics.rs     the metrics as text: pure
 //! delivery.rs    handlers for destinations and dead letters
@@ -29,13 +33,17 @@ mod clients;
 mod configuration;
 mod dashboard;
 mod delivery;
+mod error;
 mod guard;
 mod metrics;
 mod monitoring;
+mod quarantine;
 mod server;
 mod session;
 pub mod shape;
 mod token;
+mod trials;
+mod webhooks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

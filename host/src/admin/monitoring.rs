@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::api::{Answer, Asked, Error};
+use super::error::{Answer, Asked, Error};
 use super::{Running, metrics, shape};
 use crate::logging::LogControl;
 use crate::status::StatusReader;

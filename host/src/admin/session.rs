@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
-use super::api::Error;
+use super::error::Error;
 use super::shape;
 use super::token::Token;
 

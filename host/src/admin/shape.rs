@@ -5,6 +5,7 @@ mod activity;
 mod delivery;
 mod module;
 mod quarantine;
+mod webhook;
 
 pub use activity::{Deliveries, Delivery, Outcome, TapLine};
 pub use delivery::{
@@ -15,6 +16,11 @@ pub use module::{
     Events, Generation, Loaded, Module, Modules, QuarantineCounts, Queue, Rejected, Requests, Reread, Rescan,
 };
 pub use quarantine::{Dropped, Left, Quarantine, Quarantined, Replayed};
+pub(super) use webhook::event_json;
+pub use webhook::{
+    ChangedWebhooks, EventTrial, FieldProblem, TestedRequest, TriedRequest, Webhook, WebhookTest, WebhookTrial,
+    Webhooks,
+};
 
 use std::collections::BTreeMap;
 
@@ -35,6 +41,9 @@ use hookhost_modules::ModuleState;
 pub struct Failure {
     /// The error text.
     pub error: String,
+    /// The mistakes in the settings that the request contains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<FieldProblem>,
 }
 
 /// `GET /health`.

@@ -19,6 +19,7 @@ mod summary;
 mod tap;
 mod users;
 mod webhook;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ use sink::SinkArguments;
 use tap::TapArguments;
 use users::UsersCommand;
 use webhook::WebhookCommand;
+use webhooks::WebhooksArguments;
 
 /// An MQTT broker that sends webhooks about its clients and messages; WebAssembly modules decide which.
 ///
@@ -87,6 +89,8 @@ enum Command {
     Ready(ReadyArguments),
     /// Show which lines a running host logs, or select others
     Log(LogArguments),
+    /// List, create, change and test the webhooks of a running host
+    Webhooks(WebhooksArguments),
     /// Convert webhook configurations of other brokers
     #[command(subcommand)]
     Webhook(WebhookCommand),
@@ -133,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => package::completions(&arguments, Cli::command()),
         Command::Man(arguments) => package::man(&arguments, Cli::command()),
         Command::Log(arguments) => log::log(&arguments),
+        Command::Webhooks(arguments) => webhooks::webhooks(&arguments),
         Command::Webhook(command) => webhook::run(command),
         Command::CompileCode { metered } => wasm::compile_standard_input(metered),
     }

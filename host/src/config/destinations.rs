@@ -30,9 +30,23 @@ pub(super) fn read(mut at: Section<'_>, defaults: &Terms, sources: Sources<'_>) 
     let mut list: Vec<Destination> = Vec::new();
     for (name, section) in at.sections() {
         let mut reading = Reading { at: section, sources };
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            let text = "is not a valid name of a destination: use 1 to 64 letters, digits, '_' and '-'";
+            reading.at.problem(reading.at.place().problem(text));
+        }
         list.extend(reading.destination(&name, defaults));
     }
     list.into_iter().collect()
+}
+
+/// A destination for requests that name it. It is not chosen by URL.
+pub(super) fn private(section: Section<'_>, name: &str, defaults: &Terms, sources: Sources<'_>) -> Option<Destination> {
+    let destination = Reading { at: section, sources }.destination(name, defaults)?;
+    Some(Destination {
+        is_private: true,
+        ..destination
+    })
 }
 
 struct Reading<'r, 's> {
@@ -49,11 +63,6 @@ const HEADERS: [&str; 3] = ["headers", "header_files", "header_envs"];
 impl Reading<'_, '_> {
     fn destination(&mut self, name: &str, terms_of_all: &Terms) -> Option<Destination> {
         let place = self.at.place().clone();
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            let text = "is not a valid name of a destination: use 1 to 64 letters, digits, '_' and '-'";
-            self.at.problem(place.problem(text));
-        }
         let urls = self.urls(&place);
         let terms = terms(&mut self.at, terms_of_all);
         let mut headers = self.headers();
@@ -93,6 +102,7 @@ impl Reading<'_, '_> {
         }
         Some(Destination {
             name: name.into(),
+            is_private: false,
             urls,
             headers,
             signing,

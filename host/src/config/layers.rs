@@ -125,7 +125,7 @@ fn is_whole(path: &str) -> bool {
     let path: Vec<&str> = path.split('.').collect();
     !matches!(
         path.as_slice(),
-        [_] | ["destinations", _] | ["destinations", _, "basic" | "sign" | "tls"]
+        [_] | ["webhooks" | "destinations", _] | ["destinations", _, "basic" | "sign" | "tls"]
     )
 }
 

@@ -30,19 +30,24 @@ pub fn default_file(flags: &Flags, environment: &Environment) -> Option<PathBuf>
 ///
 /// All errors: those of [`read`](super::read), and files that cannot be read.
 pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
-    load_at(Time::Start, flags, environment)
+    load_at(Time::Start, flags, environment, None)
 }
 
-/// As [`load`], in a running host: all files must be regular ones, because opening others may block forever.
+/// As [`load`], in a running host and with these webhooks of the admin API: all files must be regular ones, because opening others may block forever.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_again(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
-    load_at(Time::Running, flags, environment)
+pub fn load_again(flags: Flags, environment: Environment, kept_webhooks: Option<TextFile>) -> Result<Loaded, Refused> {
+    load_at(Time::Running, flags, environment, kept_webhooks)
 }
 
-fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
+fn load_at(
+    time: Time,
+    flags: Flags,
+    environment: Environment,
+    kept_webhooks: Option<TextFile>,
+) -> Result<Loaded, Refused> {
     let mut problems = Vec::new();
     if time == Time::Start {
         problems.extend(missing_modules(&flags));
@@ -64,6 +69,7 @@ fn load_at(time: Time, flags: Flags, environment: Environment) -> Result<Loaded,
         environment,
         file: config,
         webhook_file,
+        kept_webhooks,
     };
     let read = read_with(&inputs, &|path| file::read(path, time));
     // The token is read again when it is needed; this reports a file that cannot be read.
@@ -257,7 +263,7 @@ mod tests {
             };
             load(flags.clone(), Environment::default()).err().map(|refused| {
                 assert!(
-                    load_again(flags, Environment::default()).is_ok(),
+                    load_again(flags, Environment::default(), None).is_ok(),
                     "a host that runs goes on"
                 );
                 refused.problems.iter().map(Problem::to_string).collect::<Vec<_>>()

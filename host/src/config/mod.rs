@@ -28,10 +28,11 @@ mod server;
 mod tests;
 mod variables;
 mod webhook;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use given::Given;
 pub use hookhost_import::{Broker, Convert, Environment, TextFile};
@@ -42,6 +43,7 @@ pub use refused::Refused;
 pub use restart::Fixed;
 pub use sections::{Hooks, Modules, Shutdown, Wasm};
 pub use webhook::{RulesFrom, Webhook};
+pub use webhooks::{NamedWebhook, SECTION as WEBHOOKS, WebhookAlone, destination_name};
 
 use crate::admin;
 use crate::engine::EngineSettings;
@@ -49,8 +51,9 @@ use crate::logging;
 use destinations::Sources;
 use hookhost_access::Surroundings;
 use hookhost_dead_letters::Limits;
+use hookhost_delivery::Terms;
 use hookhost_listener::read_listeners;
-use hookhost_settings::{Findings, Place, Report, Section, Setting, find};
+use hookhost_settings::{Findings, Place, Report, Section, Setting, Table, Value, document, find};
 use layers::Merged;
 use {hookhost_delivery as delivery, hookhost_event as event};
 
@@ -65,8 +68,10 @@ pub struct Config {
     pub broker: EngineSettings,
     /// The name and number of this host in events.
     pub node: event::Node,
-    /// The configuration of the built-in module.
+    /// The configuration of the built-in module, the rules of named webhooks among it.
     pub webhook: Webhook,
+    /// The named webhooks.
+    pub webhooks: Vec<NamedWebhook>,
     /// The source of the other modules.
     pub modules: Modules,
     /// The queues between broker and modules.
@@ -147,6 +152,8 @@ pub struct Inputs {
     pub file: Option<TextFile>,
     /// The webhook file of another broker.
     pub webhook_file: Option<TextFile>,
+    /// The named webhooks that the admin API keeps; `None`: `webhooks.toml` of the data folder is read.
+    pub kept_webhooks: Option<TextFile>,
 }
 
 /// Builds a configuration from its inputs, which must not name further files.
@@ -180,13 +187,14 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
+    let kept = kept_webhooks(inputs, &settings, files, &report);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
     let listen = [["mqtt", "listen"].as_slice(), &["listener"]];
     let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
     let format = find(&settings, &["webhook", "format"]).and_then(Setting::as_text);
     let format = format.map(|name| name.trim().to_owned());
     let root = Section::root(&report, Place::flag(""), settings);
-    let config = read_sections(root, broker, format.as_deref(), listen, inputs, files);
+    let config = read_sections(root, broker, format.as_deref(), listen, kept, inputs, files);
     if let Some(place) = allow_anonymous.filter(|_| config.access.refuses_everybody()) {
         report.warning(&place, "refuses every client, because there is no [[authentication]]");
     }
@@ -226,6 +234,84 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     })
 }
 
+/// The name of the file in the data folder with the webhooks that the admin API changes.
+pub const WEBHOOKS_FILE: &str = "webhooks.toml";
+
+/// The named webhooks that the admin API keeps.
+fn kept_webhooks(inputs: &Inputs, settings: &Table, files: &Files<'_>, report: &Report) -> Table {
+    let file = match &inputs.kept_webhooks {
+        Some(file) => file.clone(),
+        None => {
+            let dir = find(settings, &["data", "dir"]).and_then(Setting::as_text);
+            let Some(path) = dir.map(|dir| Path::new(dir).join(WEBHOOKS_FILE)) else {
+                return Table::new();
+            };
+            let text = files(&path).and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+            });
+            match text {
+                Ok(text) => TextFile { path, text },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Table::new(),
+                // A reader without files.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => return Table::new(),
+                Err(error) => {
+                    report.add_problem(Problem::of_file(path, format!("cannot read: {error}")));
+                    return Table::new();
+                }
+            }
+        }
+    };
+    let (mut table, errors) = document::parse(&file.path, &file.text);
+    if !errors.is_empty() {
+        errors.into_iter().for_each(|error| report.add_problem(error));
+        return Table::new();
+    }
+    let kept = table.remove(WEBHOOKS);
+    for setting in table.values() {
+        report.problem(
+            &setting.place,
+            format!("has no meaning here: this file has [{WEBHOOKS}.NAME] only"),
+        );
+    }
+    match kept {
+        None => Table::new(),
+        Some(Setting {
+            value: Value::Table(table),
+            ..
+        }) => table,
+        Some(setting) => {
+            report.add_problem(setting.mismatch("a table"));
+            Table::new()
+        }
+    }
+}
+
+/// The errors in one webhook, those of its rules included. `terms` are the settings of `[delivery]`.
+pub fn check_webhook(name: &str, setting: Setting, terms: &Terms, environment: &Environment) -> Vec<Problem> {
+    match webhook_alone(name, setting, terms, environment) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems,
+    }
+}
+
+/// The rules and the destination of one webhook.
+///
+/// # Errors
+///
+/// All errors, also those that the built-in module would find.
+pub fn webhook_alone(
+    name: &str,
+    setting: Setting,
+    terms: &Terms,
+    environment: &Environment,
+) -> Result<WebhookAlone, Vec<Problem>> {
+    let sources = Sources {
+        files: &|path| file::read(path, file::Time::Running),
+        environment,
+    };
+    webhooks::alone(name, setting, terms, sources)
+}
+
 /// The network addresses of the listeners, each with the place of its setting. `listen`: the places of `mqtt.listen` and of
 /// `[[listener]]`.
 fn reachable(mqtt: &Mqtt, listen: [Option<Place>; 2]) -> Vec<(Place, SocketAddr)> {
@@ -246,6 +332,7 @@ fn read_sections(
     broker: Option<(Broker, Option<PathBuf>)>,
     format: Option<&str>,
     listen: [Option<Place>; 2],
+    kept_webhooks: Table,
     inputs: &Inputs,
     files: &Files<'_>,
 ) -> Config {
@@ -265,6 +352,7 @@ fn read_sections(
         broker: engine,
         node: sections::node(root.section("node"), format),
         webhook: Webhook::read(root.section("webhook"), broker),
+        webhooks: Vec::new(),
         modules: Modules::read(root.section("modules")),
         hooks: Hooks::read(root.section("hooks")),
         wasm: Wasm::read(root.section("wasm"), user_cache(&inputs.environment)),
@@ -281,7 +369,13 @@ fn read_sections(
         environment: &inputs.environment,
     };
     config.delivery.disk = sections::outbox(root.section("outbox"));
-    config.delivery.destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
+    let destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
+    let own = root.section(WEBHOOKS).rest();
+    config.webhooks = webhooks::read(own, kept_webhooks, &config.delivery.terms, sources, root.report());
+    let enabled = config.webhooks.iter().filter(|webhook| webhook.is_enabled);
+    let private = enabled.filter_map(|webhook| webhook.destination.clone());
+    config.delivery.destinations = destinations.into_iter().chain(private).collect();
+    config.webhook.add(&config.webhooks);
     config
         .webhook
         .check_destinations(&config.delivery.destinations, root.report());

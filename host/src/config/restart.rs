@@ -11,7 +11,7 @@ use hookhost_settings::{JsonDates, Place, Problem, Report, Table, Value};
 use serde_json::Value as Json;
 
 /// Sections that a reload changes.
-const SECTIONS: [&str; 4] = ["webhook", "destinations", "authentication", "access"];
+const SECTIONS: [&str; 5] = ["webhook", "webhooks", "destinations", "authentication", "access"];
 
 /// Keys in other sections that a reload changes: one about authentication, and those in
 /// [`Terms`](hookhost_delivery::Terms).

@@ -240,6 +240,7 @@ fn all_mistakes_come_at_once() {
             "g",
             "http_timeout = \"0s\"\nqueue_capacity = 0\nrule.session_create = []",
         ),
+        kept_webhooks: None,
     };
     assert_eq!(
         problems(&inputs),
@@ -451,7 +452,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let no_files: &Files<'_> = &|_| Err(std::io::ErrorKind::NotFound.into());
     let Merged { settings, broker, .. } = layers::read(&example, no_files, &report);
     let root = Section::root(&report, Place::flag(""), settings);
-    read_sections(root, broker, None, [None, None], &example, &|_| {
+    read_sections(root, broker, None, [None, None], Table::new(), &example, &|_| {
         Err(io::ErrorKind::Unsupported.into())
     });
     let known = report.known_keys();
@@ -485,6 +486,7 @@ fn the_example_file_holds_every_key_with_its_default() {
     let own = [
         "webhook.rule.",
         "destinations.",
+        "webhooks.",
         "[listener].",
         "[authentication].",
         "[access.rule].",

@@ -6,13 +6,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ::url::Url;
 use hookhost_delivery::{Batching, BatchingError, Destinations};
 use hookhost_import::Broker;
-use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Value, parse_duration, suggestion, url};
+use hookhost_settings::{JsonDates, Places, Report, Section, Setting, Table, Value, parse_duration, suggestion, url};
 use hookhost_webhook::{Format, RuleKey};
 use serde_json::{Map, Value as Json, json};
+
+use super::webhooks::NamedWebhook;
+use crate::webhooks::ListedWebhook;
 
 /// The URL of webhooks if none is given.
 const TERMINAL: &str = "stdout:";
@@ -79,6 +83,9 @@ const TEXTS: [&str; 8] = [
 /// Tables among the settings for all rules.
 const TABLES: [&str; 4] = ["headers", "cloudevents_extensions", "variables", "batch"];
 
+/// Tables of the configuration that are not settings of a rule.
+const OWN_TABLES: [&str; 2] = ["rule", "variables"];
+
 impl Webhook {
     /// Reads the section. Invalid values are reported and still passed to the module, so that it does not report them
     /// as missing.
@@ -128,6 +135,81 @@ impl Webhook {
 }
 
 impl Webhook {
+    /// The rules other than those of named webhooks. The rules that print every event are left out.
+    pub(crate) fn listed(&self) -> Vec<ListedWebhook> {
+        let mut list = Vec::new();
+        if self.rules == RulesFrom::Default && self.urls_missing {
+            return list;
+        }
+        let shared = self.config.as_object().into_iter().flatten();
+        let shared: Vec<_> = shared.filter(|(key, _)| !OWN_TABLES.contains(&key.as_str())).collect();
+        for (event, rules) in self.config.get("rule").and_then(Json::as_object).into_iter().flatten() {
+            for (index, rule) in rules.as_array().into_iter().flatten().enumerate() {
+                let name = format!("rule.{event}.{index}");
+                let Some(rule) = rule.as_object().filter(|_| !self.places.has_alias(&name)) else {
+                    continue;
+                };
+                let mut settings = rule.clone();
+                for (key, value) in &shared {
+                    settings.entry(key.as_str()).or_insert_with(|| Json::clone(value));
+                }
+                settings.insert("events".to_owned(), json!([event]));
+                list.push(ListedWebhook {
+                    source: self
+                        .places
+                        .place(&name)
+                        .map_or("webhook".to_owned(), ToString::to_string),
+                    name,
+                    is_enabled: true,
+                    can_change: false,
+                    settings: Arc::new(Json::Object(settings)),
+                });
+            }
+        }
+        list
+    }
+
+    /// Adds the rules of named webhooks. Without other rules and URLs, they replace the rules that print every event.
+    pub(super) fn add(&mut self, named: &[NamedWebhook]) {
+        if named.is_empty() {
+            return;
+        }
+        let is_printing = self.rules == RulesFrom::Default && self.urls_missing;
+        let Some(config) = self.config.as_object_mut() else {
+            return;
+        };
+        // Rules take nothing from the settings for all rules.
+        let shared: Vec<String> = config
+            .keys()
+            .filter(|key| !OWN_TABLES.contains(&key.as_str()))
+            .cloned()
+            .collect();
+        // Rules that are not a table are reported already.
+        let Some(rules) = config.get_mut("rule").and_then(Json::as_object_mut) else {
+            return;
+        };
+        if is_printing {
+            rules.clear();
+            (self.rules, self.urls_missing) = (RulesFrom::File, false);
+        }
+        for webhook in named.iter().filter(|webhook| webhook.is_enabled) {
+            webhook.add_places(&mut self.places);
+            for (key, rule) in &webhook.rules {
+                let list = rules.entry(key.name()).or_insert_with(|| json!([]));
+                let Some(list) = list.as_array_mut() else { continue };
+                let at = format!("rule.{}.{}", key.name(), list.len());
+                self.places.add_alias(&at, &webhook.key());
+                let mut rule = rule.clone();
+                if let Some(fields) = rule.as_object_mut() {
+                    for key in &shared {
+                        fields.entry(key).or_insert(Json::Null);
+                    }
+                }
+                list.push(rule);
+            }
+        }
+    }
+
     /// Checks that the destinations that rules name exist, and that other rules leave no choice between two destinations.
     pub(super) fn check_destinations(&self, destinations: &Destinations, report: &Report) {
         let shared = self.config.get("urls");
@@ -260,15 +342,7 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
         let Value::Table(fields) = &mut rule.value else {
             continue;
         };
-        if let Some(setting) = fields.get("max_age")
-            && let Some(text) = setting.as_text()
-            && let Err(error) = max_age(text)
-        {
-            report.problem(&setting.place, error);
-        }
-        if let Some(setting) = fields.get("batch") {
-            check_batch(report, setting);
-        }
+        check_rule_values(report, fields);
         let has_urls = match fields.get_mut("urls").map(|urls| &mut urls.value) {
             Some(Value::List(urls)) => {
                 urls.iter_mut().for_each(|url| check_url(report, url));
@@ -283,6 +357,19 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
         }
     }
     rules.to_json(report, JsonDates::Invalid)
+}
+
+/// Checks the values in a rule that the host applies.
+pub(super) fn check_rule_values(report: &Report, fields: &Table) {
+    if let Some(setting) = fields.get("max_age")
+        && let Some(text) = setting.as_text()
+        && let Err(error) = max_age(text)
+    {
+        report.problem(&setting.place, error);
+    }
+    if let Some(setting) = fields.get("batch") {
+        check_batch(report, setting);
+    }
 }
 
 /// Checks the age at which requests are given up. The host applies it, because modules have no clock.

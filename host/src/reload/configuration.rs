@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use tracing::{error, warn};
 
-use crate::config::{self, Config, Environment, Fixed, Flags, Given, Loaded, Problem, Refused};
-use hookhost_delivery::Receivers;
+use crate::config::{self, Config, Environment, Fixed, Flags, Given, Loaded, Problem, Refused, TextFile};
+use crate::webhooks::{self, ListedWebhook};
+use hookhost_delivery::{Receivers, Terms};
 use hookhost_listener::TlsSettings;
 use hookhost_modules::ReloadableSettings;
 
@@ -28,6 +29,11 @@ impl Origin {
         Origin { flags, environment }
     }
 
+    /// The environment of the process.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// The configuration file that was found in the current folder, if no other one was named.
     pub fn default_config(&self) -> Option<&Path> {
         self.flags.default_config.as_deref()
@@ -42,13 +48,14 @@ impl Origin {
         config::load(self.flags.clone(), self.environment.clone())
     }
 
-    /// Reads everything once more, from regular files only. Blocks, but never for long.
+    /// Reads everything once more, from regular files only. Blocks, but never for long. `kept_webhooks` are those of the
+    /// admin API; `None`: they are read from the data folder.
     ///
     /// # Errors
     ///
     /// All errors.
-    pub fn load_again(&self) -> Result<Loaded, Refused> {
-        config::load_again(self.flags.clone(), self.environment.clone())
+    pub fn load_again(&self, kept_webhooks: Option<TextFile>) -> Result<Loaded, Refused> {
+        config::load_again(self.flags.clone(), self.environment.clone(), kept_webhooks)
     }
 }
 
@@ -88,6 +95,10 @@ pub(crate) struct Configuration {
     left_out: Vec<String>,
     /// The settings that the last valid configuration gives.
     given: Vec<Given>,
+    /// The webhooks and rules of the last valid configuration.
+    webhooks: Arc<[ListedWebhook]>,
+    /// The settings for all requests of the last valid configuration.
+    terms: Terms,
 }
 
 impl Configuration {
@@ -104,7 +115,44 @@ impl Configuration {
             warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
             left_out: texts(&loaded.left_out),
             given: loaded.given.clone(),
+            webhooks: listed(&loaded.config),
+            terms: loaded.config.delivery.terms.clone(),
         }
+    }
+
+    /// Where it comes from.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The webhooks and rules of the last valid configuration.
+    pub(crate) fn webhooks(&self) -> Arc<[ListedWebhook]> {
+        Arc::clone(&self.webhooks)
+    }
+
+    /// Goes back to these webhooks, because the modules have refused others.
+    pub(crate) fn restore_webhooks(&mut self, webhooks: Arc<[ListedWebhook]>) {
+        self.webhooks = webhooks;
+    }
+
+    /// Why webhooks cannot change while the host runs, if they cannot.
+    pub(crate) fn refuses_webhooks(&self) -> Option<String> {
+        let (file, _) = self.unrepeatable.as_ref()?;
+        Some(format!(
+            "{} is not a regular file and cannot be read again; start the host with a regular file",
+            file.display()
+        ))
+    }
+
+    /// The mistakes in the settings of a webhook.
+    pub(crate) fn check_webhook(&self, file: &Path, name: &str, settings: &serde_json::Value) -> Vec<Problem> {
+        let setting = webhooks::setting(file, name, settings);
+        config::check_webhook(name, setting, &self.terms, self.origin.environment())
+    }
+
+    /// The settings for all requests of the last valid configuration.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// The settings that the last valid configuration gives.
@@ -126,8 +174,8 @@ impl Configuration {
         read_again.iter().chain(&self.listener_files).cloned().collect()
     }
 
-    /// Reads the configuration again, and logs new warnings. Blocks, but never for long.
-    pub(crate) fn read(&mut self) -> ReadAgain {
+    /// Reads the configuration again with these kept webhooks, and logs new warnings. Blocks, but never for long.
+    pub(crate) fn read(&mut self, kept_webhooks: Option<TextFile>) -> ReadAgain {
         if let Some((file, settings)) = &self.unrepeatable {
             let warning = Problem::of_file(file.as_path(), "is not a regular file and is not read again");
             return ReadAgain {
@@ -144,7 +192,7 @@ impl Configuration {
             fixed,
             files,
             taken_over: _,
-        } = match self.origin.load_again() {
+        } = match self.origin.load_again(kept_webhooks) {
             Ok(loaded) => loaded,
             Err(refused) => {
                 // The mistake may be in a file that is included only now, or in one that cannot be read at the moment.
@@ -170,6 +218,8 @@ impl Configuration {
         self.files = absolute(&files);
         self.left_out = texts(&left_out);
         self.given = given;
+        self.webhooks = listed(&config);
+        self.terms = config.delivery.terms.clone();
         let left_out_texts = left_out.iter().map(|problem| format!("left out: {problem}"));
         let texts = left_out_texts.chain(warnings.iter().map(Problem::to_string)).collect();
         warnings.extend(left_out);
@@ -180,6 +230,13 @@ impl Configuration {
             warnings: texts,
         }
     }
+}
+
+/// The named webhooks, and the rules of the configuration.
+fn listed(config: &Config) -> Arc<[ListedWebhook]> {
+    let mut named: Vec<ListedWebhook> = config.webhooks.iter().map(ListedWebhook::from).collect();
+    named.sort_by(|one, other| one.name.cmp(&other.name));
+    named.into_iter().chain(config.webhook.listed()).collect()
 }
 
 fn texts(problems: &[Problem]) -> Vec<String> {
@@ -222,7 +279,7 @@ mod tests {
         let mut configuration = Configuration::new(origin.clone(), &loaded);
         assert_eq!(configuration.files(), std::slice::from_ref(&path));
         let read = |configuration: &mut Configuration| {
-            let ReadAgain { settings, warnings, .. } = configuration.read();
+            let ReadAgain { settings, warnings, .. } = configuration.read(None);
             let settings = settings.map(|settings| settings == first);
             (settings.map_err(|refused| refused.problems.len()), warnings)
         };

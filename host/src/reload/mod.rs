@@ -11,9 +11,10 @@ mod configuration;
 mod settle;
 mod watched;
 mod watcher;
+mod webhooks;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::{error, info, warn};
@@ -21,17 +22,19 @@ use tracing::{error, info, warn};
 pub use configuration::Origin;
 pub(crate) use configuration::{Configuration, reloadable};
 
-use crate::config::Given;
+use crate::config::{self, Given};
+use crate::webhooks::{Change, ChangeError, ChangeQueue, ListedWebhook, WebhookStore, Webhooks};
 use configuration::ReadAgain;
 use hookhost_access::AccessControl;
-use hookhost_delivery::Outbox;
+use hookhost_delivery::{Outbox, Receivers, Terms};
 use hookhost_hooks::Bus;
 use hookhost_listener::TlsFiles;
 use hookhost_modules as modules;
 use hookhost_modules::{
     Applied, ConfigurationOutcome, Desired, DesiredConfiguration, FolderListing, LoadError, Modules, ModulesFolder,
+    ReloadableSettings,
 };
-use hookhost_settings::error_line;
+use hookhost_settings::{Problem, error_line};
 use hookhost_wasm::Engine;
 use watched::WatchedFiles;
 use watcher::{Asker, FolderWatcher, Reason};
@@ -51,8 +54,7 @@ pub enum StartError {
 /// Reloads until it is dropped.
 pub(crate) struct Reload {
     watcher: FolderWatcher<Rescan>,
-    facts: SharedFacts,
-    tls: ListenerFiles,
+    handle: Handle,
 }
 
 /// Requests a reload, from any thread. All clones request the same reload.
@@ -61,6 +63,10 @@ pub struct Handle {
     asker: Asker<Rescan>,
     facts: SharedFacts,
     tls: ListenerFiles,
+    changes: ChangeQueue,
+    origin: Origin,
+    /// The name of the file with the kept webhooks in messages, and its path if it exists outside of memory.
+    webhooks: (PathBuf, Option<PathBuf>),
 }
 
 /// The TLS files of the listeners. Empty until the listeners are open.
@@ -94,6 +100,10 @@ struct Facts {
     left_out: Vec<String>,
     /// The settings that it gives.
     given: Vec<Given>,
+    /// The webhooks and rules.
+    webhooks: Arc<[ListedWebhook]>,
+    /// The settings for all requests.
+    terms: Terms,
 }
 
 impl Facts {
@@ -101,6 +111,8 @@ impl Facts {
         Facts {
             left_out: configuration.left_out().to_vec(),
             given: configuration.given().to_vec(),
+            webhooks: configuration.webhooks(),
+            terms: configuration.terms().clone(),
         }
     }
 }
@@ -139,6 +151,7 @@ impl Reload {
     /// it), or if the folder exists but cannot be listed. Nothing runs then.
     pub(crate) fn start(
         configuration: Configuration,
+        webhooks: WebhookStore,
         settings: modules::Settings,
         engine: Engine,
         bus: Bus,
@@ -152,15 +165,21 @@ impl Reload {
         let dir = settings.dir.clone();
         let watcher = FolderWatcher::prepare(dir.as_deref(), files.clone()).map_err(StartError::Watch)?;
         let mut folder = ModulesFolder::new(dir);
+        let changes = ChangeQueue::default();
+        let origin = configuration.origin().clone();
+        let names = (webhooks.name().to_owned(), webhooks.file().map(Path::to_owned));
         let (modules, applied) = Modules::start(settings, engine, bus, outbox, folder.list()?)?;
         let mut reloader = Reloader {
             configuration,
             access,
             facts: Arc::clone(&facts),
             tls: tls.clone(),
+            webhooks,
+            changes: changes.clone(),
             files,
             folder,
             modules: modules.handle(),
+            kept_text: None,
             unapplied: None,
             errors: None,
             ignored: Vec::new(),
@@ -169,14 +188,21 @@ impl Reload {
         reloader.report_ignored(&applied);
         let reload = move |reason| reloader.reload(reason);
         let watcher = watcher.start(reload).map_err(StartError::Watch)?;
-        Ok((Reload { watcher, facts, tls }, modules))
+        let handle = Handle {
+            asker: watcher.asker(),
+            facts,
+            tls,
+            changes,
+            origin,
+            webhooks: names,
+        };
+        Ok((Reload { watcher, handle }, modules))
     }
 
     pub(crate) fn handle(&self) -> Handle {
         Handle {
             asker: self.watcher.asker(),
-            facts: Arc::clone(&self.facts),
-            tls: self.tls.clone(),
+            ..self.handle.clone()
         }
     }
 }
@@ -192,7 +218,46 @@ impl Handle {
     ///
     /// Has no effect while the host stops. Blocks the calling thread for as long as loading takes.
     pub fn rescan(&self) -> Rescan {
-        self.asker.ask().unwrap_or_default()
+        self.asker.ask(Reason::Asked).unwrap_or_default()
+    }
+
+    /// The webhooks and rules of the last valid configuration.
+    pub fn webhooks(&self) -> Webhooks {
+        Webhooks {
+            list: Arc::clone(&lock(&self.facts).webhooks),
+            file: self.webhooks.1.clone(),
+        }
+    }
+
+    /// Changes webhooks, all or none, and returns when the changes have effect and are on the disk. Blocks the calling
+    /// thread for as long as a reload takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing has changed then.
+    pub fn change_webhooks(&self, changes: Vec<Change>) -> Result<(), ChangeError> {
+        let answer = self.changes.push(changes);
+        self.asker.ask(Reason::Webhooks).ok_or(ChangeError::Stopping)?;
+        answer.try_recv().map_err(|_| ChangeError::Stopping)?
+    }
+
+    /// The rules and the destination of one webhook alone.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in its settings.
+    pub fn webhook_alone(&self, name: &str, settings: &serde_json::Value) -> Result<ReloadableSettings, Vec<Problem>> {
+        let setting = crate::webhooks::setting(&self.webhooks.0, name, settings);
+        let terms = lock(&self.facts).terms.clone();
+        let alone = config::webhook_alone(name, setting, &terms, self.origin.environment())?;
+        Ok(ReloadableSettings {
+            webhook_config: alone.rules,
+            places: Arc::default(),
+            receivers: Arc::new(Receivers {
+                terms,
+                destinations: alone.destination.into_iter().collect(),
+            }),
+        })
     }
 
     /// Mistakes in rules of another broker's file, which the active configuration leaves out.
@@ -212,9 +277,13 @@ struct Reloader {
     access: AccessControl,
     facts: SharedFacts,
     tls: ListenerFiles,
+    webhooks: WebhookStore,
+    changes: ChangeQueue,
     files: WatchedFiles,
     folder: ModulesFolder,
     modules: modules::Handle,
+    /// The text of the kept webhooks of `unapplied`.
+    kept_text: Option<String>,
     /// A configuration that waits until the folder can be listed.
     unapplied: Option<ReadAgain>,
     /// The errors of the configuration at the last read, if it was rejected.
@@ -227,13 +296,20 @@ struct Reloader {
 
 impl Reloader {
     fn reload(&mut self, reason: Reason) -> Rescan {
+        if reason == Reason::Webhooks {
+            self.change_webhooks();
+            return Rescan::default();
+        }
         let is_asked = reason == Reason::Asked;
         if reason != Reason::Folder {
             self.tls.reload();
         }
         // After errors, any changed file may be the one that the configuration lacked.
         if reason != Reason::Folder || self.errors.is_some() {
-            self.unapplied = Some(self.configuration.read());
+            // A file that cannot be read is read again with the rest of the configuration, which reports it.
+            let kept = self.webhooks.read().ok();
+            self.kept_text = kept.as_ref().map(|kept| kept.text.clone());
+            self.unapplied = Some(self.configuration.read(kept));
             self.files.set(self.configuration.files());
             *lock(&self.facts) = Facts::of(&self.configuration);
         }
@@ -268,6 +344,13 @@ impl Reloader {
         let is_rejected = matches!(rescan.applied.configuration, Some(ConfigurationOutcome::Rejected(_)));
         if let Some(access) = access.filter(|_| !is_rejected) {
             self.access.replace(access);
+        }
+        if let Some(text) = self
+            .kept_text
+            .take()
+            .filter(|_| rescan.applied.configuration.is_some() && !is_rejected)
+        {
+            self.webhooks.set_active(text);
         }
         self.report_ignored(&rescan.applied);
         rescan

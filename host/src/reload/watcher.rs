@@ -40,13 +40,15 @@ pub(super) enum Reason {
     File,
     /// A caller requested it.
     Asked,
+    /// A caller requested a reload because of webhooks. Files and folder may be as they are.
+    Webhooks,
 }
 
 enum Signal<T> {
     /// The system sent an event.
     Changed,
-    /// Reload now, and return the result.
-    Reload(Sender<T>),
+    /// Reload now, for this reason, and return the result.
+    Reload(Reason, Sender<T>),
     End,
 }
 
@@ -94,11 +96,11 @@ impl<T> FolderWatcher<T> {
 }
 
 impl<T> Asker<T> {
-    /// Requests the callback with [`Reason::Asked`], waits until it has returned, and returns its result. Returns
-    /// `None` if the watcher has ended.
-    pub(super) fn ask(&self) -> Option<T> {
+    /// Requests the callback, waits until it has returned, and returns its result. Returns `None` if the watcher has
+    /// ended.
+    pub(super) fn ask(&self, reason: Reason) -> Option<T> {
         let (done, wait) = channel();
-        self.0.send(Signal::Reload(done)).ok()?;
+        self.0.send(Signal::Reload(reason, done)).ok()?;
         wait.recv().ok()
     }
 }
@@ -129,13 +131,17 @@ fn run<T>(
         });
         match signals.recv_timeout(wait) {
             Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => {}
-            Ok(Signal::Reload(done)) => {
+            Ok(Signal::Reload(Reason::Webhooks, done)) => {
+                done.send(reload(Reason::Webhooks)).ok();
+                continue;
+            }
+            Ok(Signal::Reload(reason, done)) => {
                 settling = None;
                 // Watch first, then look: changes in between are noticed.
                 watched.follow();
                 seen = watched.snapshot();
                 // The caller may no longer wait.
-                done.send(reload(Reason::Asked)).ok();
+                done.send(reload(reason)).ok();
                 continue;
             }
             Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return,

@@ -98,8 +98,12 @@ pub(crate) struct Found<'a> {
 }
 
 impl<'a> RuleTable<'a> {
-    /// The value of a setting: the rule's own, or else the one for all rules.
+    /// The value of a setting: the rule's own, or else the one for all rules. A rule with `null` has no value.
     pub(crate) fn find(&self, name: &str) -> Option<Found<'a>> {
+        let own = self.rule.as_ref().and_then(|(_, table)| table.get(name));
+        if own.is_some_and(Value::is_null) {
+            return None;
+        }
         self.own(name).or_else(|| {
             Some(Found {
                 at: name.to_owned(),
@@ -114,7 +118,7 @@ impl<'a> RuleTable<'a> {
         let (at, table) = self.rule.as_ref()?;
         Some(Found {
             at: format!("{at}.{name}"),
-            value: table.get(name)?,
+            value: table.get(name).filter(|value| !value.is_null())?,
             is_own: true,
         })
     }

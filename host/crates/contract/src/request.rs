@@ -23,6 +23,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// All methods.
+    pub const ALL: [Method; 5] = [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete];
+
     /// The word in the request line.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -61,6 +61,8 @@ impl Default for Terms {
 pub struct Destination {
     /// The name in the configuration.
     pub name: Arc<str>,
+    /// Whether only requests that name it belong to it; it is not chosen by URL.
+    pub is_private: bool,
     /// The URL prefixes; at least one. A relative URL of a module is resolved below the first.
     pub urls: Vec<UrlPrefix>,
     /// Headers of every request, including credentials. [`check_header`](super::check_header) checks them.
@@ -134,6 +136,20 @@ impl FromIterator<Destination> for Destinations {
     }
 }
 
+impl IntoIterator for Destinations {
+    type Item = Destination;
+    type IntoIter = std::vec::IntoIter<Destination>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let all: Vec<Destination> = self
+            .0
+            .iter()
+            .map(|destination| Destination::clone(destination))
+            .collect();
+        all.into_iter()
+    }
+}
+
 impl Destinations {
     /// Iterates over all destinations.
     pub fn iter(&self) -> impl Iterator<Item = &Destination> {
@@ -185,11 +201,11 @@ impl Destinations {
             let covering = destination.urls.iter().filter(|prefix| prefix.covers(url));
             covering.map(|prefix| prefix.url().path().len()).max()
         };
-        let Some(longest) = self.0.iter().filter_map(length).max() else {
+        let public = || self.0.iter().filter(|destination| !destination.is_private);
+        let Some(longest) = public().filter_map(length).max() else {
             return Vec::new();
         };
-        self.0
-            .iter()
+        public()
             .filter(|destination| length(destination) == Some(longest))
             .collect()
     }
@@ -211,6 +227,7 @@ pub(super) mod tests {
     pub(crate) fn destination(name: &str, urls: &[&str]) -> Destination {
         Destination {
             name: name.into(),
+            is_private: false,
             urls: urls.iter().map(|url| UrlPrefix::parse(url).unwrap()).collect(),
             headers: Vec::new(),
             signing: Vec::new(),
@@ -246,6 +263,23 @@ pub(super) mod tests {
             let found = all.find(&via, &url.parse().unwrap());
             assert_eq!(found.map(|found| &*found.name), expected, "{via:?} {url}");
         }
+    }
+
+    #[test]
+    fn a_private_destination_is_found_by_name_only() {
+        let all: Destinations = [
+            Destination {
+                is_private: true,
+                ..destination("webhooks/a", &["https://h/hook"])
+            },
+            destination("host", &["https://h/"]),
+        ]
+        .into_iter()
+        .collect();
+        let url: Url = "https://h/hook".parse().unwrap();
+        let name = |via: &Via| all.find(via, &url).map(|found| found.name.to_string());
+        assert_eq!(name(&Via::Url).as_deref(), Some("host"));
+        assert_eq!(name(&Via::Named("webhooks/a".into())).as_deref(), Some("webhooks/a"));
     }
 
     #[test]

@@ -87,6 +87,17 @@ impl Http {
         }
     }
 
+    /// As [`attempt`](Http::attempt), with the status of every answer.
+    ///
+    /// # Errors
+    ///
+    /// How the attempt has ended without an answer.
+    pub(super) async fn probe(&self, to: &Prepared, sent: &Sent<'_>) -> Result<(StatusCode, Option<Excerpt>), Outcome> {
+        let compressed = sent.compressed(to).map_err(Outcome::Failed)?;
+        let head = self.follow(to, compressed.as_ref().unwrap_or(sent)).await?;
+        Ok((head.status, head.excerpt))
+    }
+
     /// Sends a request, and sends it again to where it is redirected if the policy says so.
     async fn follow(&self, to: &Prepared, sent: &Sent<'_>) -> Result<Head, Outcome> {
         let redirected = |to: &Prepared, location: &str| {

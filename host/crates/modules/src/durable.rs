@@ -29,6 +29,7 @@ pub(super) fn rules(config: &Value) -> Vec<DurableRule> {
     let durable = list.enumerate().filter_map(|(index, rule)| {
         let (own, key) = (rule.get(KEY), format!("rule.{EVENT}.{index}.{KEY}"));
         let key = if own.is_some() { key } else { KEY.to_owned() };
+        // A rule with `null` does not have the setting for all rules.
         (own.or(shared)?.as_str()? == "durable").then(|| DurableRule {
             key,
             interest: all(rule.get("topics")),

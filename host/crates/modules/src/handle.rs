@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::control::Controller;
 use super::desired::{Applied, Desired, ReloadableSettings};
 use super::folder::FolderListing;
+use super::load::LoadError;
 use super::quarantine::QuarantinedEvent;
 use super::state::ModuleState;
+use super::trial::Trial;
 use hookhost_delivery::Receivers;
 use hookhost_hooks::OfferError;
 use hookhost_settings::Problem;
@@ -69,6 +71,16 @@ impl Handle {
     /// [`apply`](Handle::apply).
     pub fn check(&self, settings: ReloadableSettings, folder: &FolderListing) -> Vec<Problem> {
         self.0.check(settings, folder)
+    }
+
+    /// Loads the module `webhook`, as it runs now, a second time with other settings. The trial sends nothing, and its state
+    /// ends with it. Blocks as [`apply`](Handle::apply), but waits for no other call.
+    ///
+    /// # Errors
+    ///
+    /// As for a reload: the module rejects the settings, or does not start.
+    pub fn webhook_trial(&self, settings: ReloadableSettings) -> Result<Trial, LoadError> {
+        self.0.webhook_trial(settings)
     }
 
     /// Events in the quarantine, of one module or of all: newest first, at most `limit`, with numbers below `before`.

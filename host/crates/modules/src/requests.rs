@@ -222,6 +222,7 @@ mod tests {
     #[test]
     fn a_destination_may_be_named_and_grants_nothing() {
         let destination = |name: &str, url: &str| delivery::Destination {
+            is_private: false,
             name: name.into(),
             urls: vec![delivery::UrlPrefix::parse(url).unwrap()],
             headers: vec![],

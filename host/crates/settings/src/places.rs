@@ -10,7 +10,11 @@ use super::{Place, Problem, Setting, Value};
 
 /// The place of each given setting, by the name that the module uses.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Places(BTreeMap<String, Place>);
+pub struct Places {
+    places: BTreeMap<String, Place>,
+    /// Other names of settings: several rules may come from one table.
+    aliases: BTreeMap<String, String>,
+}
 
 impl Places {
     /// Adds a setting and everything below it under a name; the empty name is the whole configuration.
@@ -28,7 +32,28 @@ impl Places {
             }
             _ => {}
         }
-        self.0.insert(name.to_owned(), setting.place.clone());
+        self.places.insert(name.to_owned(), setting.place.clone());
+    }
+
+    /// Adds another name of a setting and of everything below it.
+    pub fn add_alias(&mut self, alias: &str, name: &str) {
+        self.aliases.insert(alias.to_owned(), name.to_owned());
+    }
+
+    /// Whether a name is an alias.
+    pub fn has_alias(&self, name: &str) -> bool {
+        self.aliases.contains_key(name)
+    }
+
+    /// The place of a setting, or of the nearest one around it.
+    pub fn place(&self, name: &str) -> Option<&Place> {
+        let mut known = name;
+        loop {
+            if let Some(place) = self.places.get(known) {
+                return Some(place);
+            }
+            known = known.rsplit_once('.')?.0;
+        }
     }
 
     /// A module's problem with a named setting, at the place of the setting. `None` if nothing was given that the problem
@@ -36,8 +61,12 @@ impl Places {
     pub fn problem(&self, name: &str, text: &str) -> Option<Problem> {
         let mut known = name;
         let place = loop {
-            if let Some(place) = self.0.get(known) {
+            if let Some(place) = self.places.get(known) {
                 break place;
+            }
+            if let Some(meant) = self.aliases.get(known) {
+                let rest = name.strip_prefix(known).unwrap_or_default();
+                return self.problem(&format!("{meant}{rest}"), text);
             }
             if known.is_empty() {
                 return None;
@@ -59,6 +88,22 @@ mod tests {
 
     use super::super::document;
     use super::*;
+
+    #[test]
+    fn an_alias_leads_to_the_setting_with_that_name() {
+        let (mut table, _) = document::parse(Path::new("h.toml"), "[w]\ntopics = [\"a\"]\n");
+        let mut places = Places::default();
+        places.add("webhooks.w", &table.remove("w").unwrap());
+        places.add_alias("rule.x.7", "webhooks.w");
+        for (key, expected) in [
+            ("rule.x.7", "h.toml:1: w: no"),
+            ("rule.x.7.topics.0", "h.toml:2: w.topics[0]: no"),
+            ("rule.x.7.urls", "h.toml:1: w.urls: no"),
+        ] {
+            assert_eq!(places.problem(key, "no").unwrap().to_string(), expected, "{key}");
+        }
+        assert_eq!(places.problem("rule.x.8", "no"), None);
+    }
 
     #[test]
     fn problems_of_a_module_are_told_where_the_setting_is() {

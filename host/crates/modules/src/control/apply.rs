@@ -1,15 +1,18 @@
 //! Carries out the desired state.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::{error, info};
 
 use super::super::desired::{Applied, ConfigurationOutcome, Desired, DesiredConfiguration, ReloadableSettings};
 use super::super::folder::{Content, Files, FolderListing, ModuleName};
 use super::super::generation::lock;
-use super::super::load::LoadError;
+use super::super::load::{LoadError, ModuleSource};
+use super::super::trial::Trial;
 use super::Controller;
 use super::reconcile::{self, Action, Configuration, Fallback, Trigger};
+use hookhost_kv::{Kv, KvBounds};
 use hookhost_settings::Problem;
 use hookhost_settings::error_line;
 
@@ -192,5 +195,30 @@ impl Controller {
         };
         self.loader
             .check(settings, &webhook, &folder.files.of(&webhook), compiled.as_ref())
+    }
+
+    /// Loads the active code of the built-in module with other settings, for a trial.
+    pub(in super::super) fn webhook_trial(&self, settings: ReloadableSettings) -> Result<Trial, LoadError> {
+        let webhook = ModuleName::webhook();
+        let compiled = {
+            let table = self.table();
+            let active = table.active(ModuleName::WEBHOOK);
+            active.map(|active| active.release.compiled.clone())
+        };
+        let files = Files {
+            wasm: self.active_files(&webhook).and_then(|active| active.wasm),
+            // Its own settings would replace these.
+            toml: None,
+        };
+        let start = Instant::now();
+        let source = ModuleSource {
+            name: &webhook,
+            files: &files,
+            number: 1,
+            kv: &Kv::new(KvBounds::default()),
+            compiled: compiled.as_ref(),
+        };
+        let loaded = self.loader.load_with(settings, source)?;
+        Ok(Trial::new(webhook.shared(), loaded, start.elapsed()))
     }
 }

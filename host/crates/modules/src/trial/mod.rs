@@ -48,7 +48,7 @@ pub struct Limit {
 }
 
 impl Trial {
-    fn new(module: Arc<str>, loaded: Loaded, started: Duration) -> Trial {
+    pub(crate) fn new(module: Arc<str>, loaded: Loaded, started: Duration) -> Trial {
         let Loaded {
             generation, allowance, ..
         } = loaded;

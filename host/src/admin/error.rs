@@ -1,0 +1,99 @@
+//! Error answers, and what handlers share.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::shape;
+use hookhost_hooks::OfferError;
+use hookhost_modules::ReplayError;
+
+/// Entries of an answer without `limit`.
+const DEFAULT_ENTRIES: usize = 100;
+/// Highest `limit`.
+const MAX_ENTRIES: usize = 1_000;
+
+/// An error answer.
+#[derive(Debug)]
+pub(super) struct Error {
+    status: StatusCode,
+    text: String,
+    problems: Vec<shape::FieldProblem>,
+}
+
+pub(super) type Answer<T> = Result<Json<T>, Error>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Named<T> = Result<Path<T>, PathRejection>;
+
+/// How many entries to return.
+///
+/// # Errors
+///
+/// An error answer if the number is out of range.
+pub(super) fn limit(asked: Option<usize>) -> Result<usize, Error> {
+    let limit = asked.unwrap_or(DEFAULT_ENTRIES);
+    if (1..=MAX_ENTRIES).contains(&limit) {
+        return Ok(limit);
+    }
+    let text = format!("limit should be between 1 and {MAX_ENTRIES}");
+    Err(Error::new(StatusCode::BAD_REQUEST, text))
+}
+
+impl Error {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Error {
+        Error {
+            status,
+            text: text.into(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// With the mistakes in the settings that the request contains.
+    pub(super) fn with_problems(self, problems: Vec<shape::FieldProblem>) -> Error {
+        Error { problems, ..self }
+    }
+
+    pub(super) fn not_found(text: impl Into<String>) -> Error {
+        Error::new(StatusCode::NOT_FOUND, text)
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<ReplayError> for Error {
+    fn from(error: ReplayError) -> Error {
+        let status = match error {
+            ReplayError::Unknown(_) => StatusCode::NOT_FOUND,
+            ReplayError::Queue(OfferError::Full) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        Error::new(status, error.to_string())
+    }
+}
+
+impl From<QueryRejection> for Error {
+    fn from(rejection: QueryRejection) -> Error {
+        Error::new(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Error {
+    fn from(rejection: PathRejection) -> Error {
+        Error::new(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let failure = shape::Failure {
+            error: self.text,
+            problems: self.problems,
+        };
+        (self.status, Json(failure)).into_response()
+    }
+}

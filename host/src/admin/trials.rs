@@ -1,0 +1,155 @@
+//! Handlers of trials: which webhooks would send what for an event. Nothing is sent.
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::error::{Answer, Asked, Error};
+use super::webhooks::{blocking, draft, json};
+use super::{Running, shape};
+use crate::webhooks::{self, ListedWebhook, TestError};
+use hookhost_event::{Event, Hook, Id, json as event_form};
+use hookhost_modules::ReloadableSettings;
+use hookhost_shared::topic::TopicFilter;
+
+/// Limit of the webhooks that are tried: each takes a few milliseconds.
+const MAX_TRIED: usize = 100;
+
+/// The routes below `/api/v1`.
+pub(super) fn routes() -> Router<Running> {
+    Router::new()
+        .route("/event-samples", get(sample))
+        .route("/event-trials", post(try_event))
+}
+
+/// What the sample is about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    event: Option<String>,
+    topic: Option<String>,
+}
+
+async fn sample(asked: Asked<Wanted>) -> Answer<Value> {
+    let Query(Wanted { event, topic }) = asked?;
+    let mut settings = Map::new();
+    if let Some(event) = event {
+        if !webhooks::is_event(&event) {
+            let text = format!("event: there is no event {event:?}; an event is called like message_publish");
+            return Err(Error::new(StatusCode::BAD_REQUEST, text));
+        }
+        settings.insert("events".to_owned(), json!([event]));
+    }
+    if let Some(topic) = topic.filter(|topic| !topic.is_empty()) {
+        settings.insert("topics".to_owned(), json!([topic]));
+    }
+    Ok(Json(shape::event_json(&webhooks::sample(&Value::Object(settings)))))
+}
+
+/// The body of a trial: an event, and the webhook that a person is editing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trial {
+    event: Value,
+    webhook: Option<Value>,
+}
+
+async fn try_event(State(running): State<Running>, body: Bytes) -> Answer<shape::EventTrial> {
+    let refused = |text: String| Error::new(StatusCode::BAD_REQUEST, text);
+    let Trial { event, webhook } =
+        serde_json::from_value(json(&body)?).map_err(|error| refused(format!("the body is not a trial: {error}")))?;
+    let event = event_form::read(&event.to_string(), Id(1));
+    let event = event.map_err(|problem| refused(format!("event: {}: {}", problem.key, problem.text)))?;
+    let draft = webhook.map(|webhook| draft(&running, webhook)).transpose()?;
+    blocking(move || tried(&running, event, draft)).await?.map(Json)
+}
+
+fn tried(running: &Running, event: Event, draft: Option<(String, Value)>) -> Result<shape::EventTrial, Error> {
+    let mut fitting: Vec<ListedWebhook> = Vec::new();
+    let mut is_new = draft.is_some();
+    for webhook in running.reload.webhooks().list.iter() {
+        match &draft {
+            Some((name, settings)) if *name == webhook.name => {
+                is_new = false;
+                fitting.push(ListedWebhook {
+                    settings: settings.clone().into(),
+                    ..webhook.clone()
+                });
+            }
+            _ if webhook.is_enabled && fits(&webhook.settings, &event) => fitting.push(webhook.clone()),
+            _ => {}
+        }
+    }
+    if let Some((name, settings)) = draft.filter(|_| is_new) {
+        let source = "not saved".to_owned();
+        let (is_enabled, can_change) = (true, true);
+        let settings = settings.into();
+        fitting.insert(
+            0,
+            ListedWebhook {
+                name,
+                is_enabled,
+                can_change,
+                source,
+                settings,
+            },
+        );
+    }
+    let more = fitting.len() > MAX_TRIED;
+    let mut list = Vec::new();
+    for webhook in fitting.iter().take(MAX_TRIED) {
+        let settings = of(running, webhook)?;
+        let result = webhooks::try_event(&running.modules, settings, event.clone())?;
+        list.push(shape::WebhookTrial::new(&webhook.name, &webhook.source, &result));
+    }
+    Ok(shape::EventTrial {
+        event: shape::event_json(&event),
+        webhooks: list,
+        more,
+    })
+}
+
+/// The settings of the built-in module with this webhook or rule alone.
+fn of(running: &Running, webhook: &ListedWebhook) -> Result<ReloadableSettings, TestError> {
+    let Some(rule) = webhook.name.strip_prefix("rule.") else {
+        return webhooks::alone(&running.reload, &webhook.name, &webhook.settings);
+    };
+    let event = rule.split('.').next().unwrap_or_default();
+    let mut rule = webhook.settings.as_object().cloned().unwrap_or_default();
+    rule.remove("events");
+    Ok(ReloadableSettings {
+        webhook_config: json!({ "rule": { event: [rule] } }),
+        places: Default::default(),
+        receivers: running.modules.receivers(),
+    })
+}
+
+/// Whether a webhook may be for an event, by its events and topics. Its format may still not have the event.
+fn fits(settings: &Value, event: &Event) -> bool {
+    let detail = &event.detail;
+    let texts = |key: &str| {
+        settings
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    };
+    // Formats report some events under the key of another one.
+    let is_message = |name: &str| name.starts_with("message_") || name == "offline_message";
+    let kind = detail.hook().contract_name().starts_with("message-");
+    let has_events = settings.get("events").is_some();
+    let fits_event = !has_events || texts("events").any(|name| name == "other" || is_message(name) == kind);
+    let mut topics = texts("topics").peekable();
+    let fits_topic = match detail.subject() {
+        Some(subject) if topics.peek().is_some() && detail.hook() == Hook::MessagePublish => {
+            topics.any(|topic| topic.parse::<TopicFilter>().is_ok_and(|filter| filter.matches(subject)))
+        }
+        _ => true,
+    };
+    fits_event && fits_topic
+}

@@ -1,0 +1,160 @@
+//! Changes of webhooks, on the reload thread.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use tracing::{error, info};
+
+use super::configuration::ReadAgain;
+use super::{Facts, Reloader, lock};
+use crate::config::TextFile;
+use crate::webhooks::{self, ChangeError, NewText, Table, WaitingChange};
+use hookhost_modules::{ConfigurationOutcome, Desired, DesiredConfiguration};
+use hookhost_settings::error_line;
+
+impl Reloader {
+    /// Makes all changes that wait, with one reload.
+    pub(super) fn change_webhooks(&mut self) {
+        let waiting = self.changes.take();
+        if waiting.is_empty() {
+            return;
+        }
+        if let Some(error) = self.webhooks_are_fixed() {
+            return answer_all(waiting, Err(error));
+        }
+        let listed = self.configuration.webhooks();
+        let (kept, fixed): (Vec<_>, Vec<_>) = listed.iter().partition(|webhook| webhook.can_change);
+        let mut table: Table = kept
+            .iter()
+            .map(|webhook| (webhook.name.clone(), webhook.settings.clone()))
+            .collect();
+        let read_only: BTreeSet<String> = fixed.iter().map(|webhook| webhook.name.clone()).collect();
+        let mut accepted = Vec::new();
+        for waiting in waiting {
+            match self.checked(&table, &waiting, &read_only) {
+                Ok(changed) => {
+                    table = changed;
+                    accepted.push(waiting);
+                }
+                Err(error) => waiting.answer(Err(error)),
+            }
+        }
+        if accepted.is_empty() {
+            return;
+        }
+        let names: Vec<String> = accepted
+            .iter()
+            .flat_map(|waiting| &waiting.changes)
+            .map(|change| change.name.clone())
+            .collect();
+        let result = self.activate(&table);
+        match &result {
+            Ok(()) => info!(webhooks = names.len(), first = names.first(), "webhooks changed"),
+            Err(error) => error!(%error, "webhooks not changed"),
+        }
+        answer_all(accepted, result);
+    }
+
+    /// Why no webhook can be changed at the moment.
+    fn webhooks_are_fixed(&self) -> Option<ChangeError> {
+        if let Some(reason) = self.configuration.refuses_webhooks() {
+            return Some(ChangeError::Configuration(reason));
+        }
+        match self.webhooks.is_unedited() {
+            Ok(true) => None,
+            Ok(false) => Some(ChangeError::Configuration(format!(
+                "{} was edited; run: hookhost modules rescan",
+                self.webhooks.name().display()
+            ))),
+            Err(error) => Some(ChangeError::Write(error_line(&error))),
+        }
+    }
+
+    /// The table after the changes of one request.
+    fn checked(
+        &self,
+        table: &Table,
+        waiting: &WaitingChange,
+        read_only: &BTreeSet<String>,
+    ) -> Result<Table, ChangeError> {
+        let file: &Path = self.webhooks.name();
+        let check = |name: &str, settings: &_| self.configuration.check_webhook(file, name, settings);
+        let mut table = table.clone();
+        let mut problems = Vec::new();
+        for change in &waiting.changes {
+            match webhooks::apply(&mut table, change, read_only, &check) {
+                Ok(()) => {}
+                // All mistakes of all webhooks are reported together.
+                Err(ChangeError::Invalid(more)) => problems.extend(more),
+                Err(error) => return Err(error),
+            }
+        }
+        if problems.is_empty() {
+            Ok(table)
+        } else {
+            Err(ChangeError::Invalid(problems))
+        }
+    }
+
+    /// Writes a table and makes the modules use it.
+    fn activate(&mut self, table: &Table) -> Result<(), ChangeError> {
+        let write = |error: std::io::Error| ChangeError::Write(error_line(&error));
+        let text = webhooks::text(table).map_err(ChangeError::Write)?;
+        let new = self.webhooks.prepare(text.clone()).map_err(write)?;
+        if let Err(error) = self.try_text(text) {
+            self.webhooks.discard(&new);
+            return Err(error);
+        }
+        self.commit(new)
+    }
+
+    fn commit(&mut self, new: NewText) -> Result<(), ChangeError> {
+        let committed = self.webhooks.commit(new);
+        *lock(&self.facts) = Facts::of(&self.configuration);
+        committed.map_err(|error| {
+            let text = error_line(&error);
+            ChangeError::Write(format!("{text}; the change has effect until the host restarts"))
+        })
+    }
+
+    /// Reloads the configuration with a text of kept webhooks.
+    fn try_text(&mut self, text: String) -> Result<(), ChangeError> {
+        let before = self.configuration.webhooks();
+        let kept = TextFile {
+            path: self.webhooks.name().to_owned(),
+            text,
+        };
+        let folder = self
+            .folder
+            .list()
+            .map_err(|error| ChangeError::Configuration(error_line(&error)))?;
+        let ReadAgain { settings, access, .. } = self.configuration.read(Some(kept));
+        self.files.set(self.configuration.files());
+        let settings = settings.map_err(|refused| {
+            let problems: Vec<String> = refused.problems.iter().map(ToString::to_string).collect();
+            ChangeError::Configuration(problems.join("; "))
+        })?;
+        let applied = self.modules.apply(Desired {
+            folder,
+            configuration: DesiredConfiguration::Valid(settings),
+            retry: false,
+        });
+        if let Some(ConfigurationOutcome::Rejected(problems)) = applied.configuration {
+            self.configuration.restore_webhooks(before);
+            return Err(ChangeError::Configuration(problems.join("; ")));
+        }
+        // The configuration files may have changed as well.
+        self.errors = None;
+        if let Some(access) = access {
+            self.access.replace(access);
+        }
+        self.report_ignored(&applied);
+        Ok(())
+    }
+}
+
+fn answer_all(waiting: Vec<WaitingChange>, result: Result<(), ChangeError>) {
+    for waiting in waiting {
+        waiting.answer(result.clone());
+    }
+}

@@ -1,0 +1,187 @@
+//! The text with the kept webhooks: a file in the data folder, or memory.
+//!
+//! A new text is written beside the file, flushed to the disk, and then takes the place of the file in one step. The file can
+//! be read by its owner only, because it contains secrets.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::Table;
+use crate::config::{TextFile, WEBHOOKS, WEBHOOKS_FILE};
+
+/// The first lines of the file.
+const HEAD: &str = "# Webhooks that the dashboard, the command `hookhost webhooks` and the admin API have created.\n\
+                    # hookhost rewrites this file at each change. After you edit it, run: hookhost modules rescan\n\n";
+/// How the text is named in messages if it is in memory.
+const IN_MEMORY: &str = "webhooks in memory";
+
+/// The kept webhooks as text.
+pub(crate) struct WebhookStore {
+    /// `None`: in memory.
+    path: Option<PathBuf>,
+    /// The text that is in effect.
+    text: String,
+}
+
+/// A text that does not have effect yet.
+pub(crate) struct NewText {
+    text: String,
+    /// The file that contains it already.
+    beside: Option<PathBuf>,
+}
+
+impl WebhookStore {
+    /// The store of a data folder, or one in memory. `text` was read from it.
+    pub(crate) fn new(data: Option<&Path>) -> io::Result<WebhookStore> {
+        let mut store = WebhookStore {
+            path: data.map(|dir| dir.join(WEBHOOKS_FILE)),
+            text: String::new(),
+        };
+        store.text = store.read()?.text;
+        Ok(store)
+    }
+
+    /// The file; `None` in memory.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The path for messages.
+    pub(crate) fn name(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(IN_MEMORY))
+    }
+
+    /// The text as it is now: somebody may have edited the file.
+    pub(crate) fn read(&self) -> io::Result<TextFile> {
+        let text = match &self.path {
+            None => Ok(self.text.clone()),
+            Some(path) => fs::read_to_string(path),
+        };
+        let text = match text {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text?,
+        };
+        Ok(TextFile {
+            path: self.name().to_owned(),
+            text,
+        })
+    }
+
+    /// The text is in effect.
+    pub(crate) fn set_active(&mut self, text: String) {
+        self.text = text;
+    }
+
+    /// Whether the file is as it was when it took effect.
+    pub(crate) fn is_unedited(&self) -> io::Result<bool> {
+        Ok(self.read()?.text == self.text)
+    }
+
+    /// Writes a new text beside the file.
+    pub(crate) fn prepare(&self, text: String) -> io::Result<NewText> {
+        let Some(path) = &self.path else {
+            return Ok(NewText { text, beside: None });
+        };
+        let beside = path.with_extension("toml.new");
+        // Another process never has the data folder, so a file that is left is from a crash.
+        fs::remove_file(&beside).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        let beside = Some(beside);
+        Ok(NewText { text, beside })
+    }
+
+    /// Puts a new text in the place of the file.
+    pub(crate) fn commit(&mut self, new: NewText) -> io::Result<()> {
+        if let (Some(path), Some(beside)) = (&self.path, &new.beside) {
+            fs::rename(beside, path)?;
+            // The name is on the disk when the folder is.
+            if let Some(dir) = path.parent() {
+                File::open(dir)?.sync_all()?;
+            }
+        }
+        self.text = new.text;
+        Ok(())
+    }
+
+    /// Removes a new text that is not wanted.
+    pub(crate) fn discard(&self, new: &NewText) {
+        if let Some(beside) = &new.beside {
+            // It is overwritten by the next change.
+            fs::remove_file(beside).ok();
+        }
+    }
+}
+
+/// Webhooks as a TOML text.
+///
+/// # Errors
+///
+/// What TOML cannot express.
+pub(crate) fn text(table: &Table) -> Result<String, String> {
+    let mut webhooks = toml::Table::new();
+    for (name, settings) in table {
+        let settings = toml::Value::try_from(Json::clone(settings)).map_err(|error| format!("{name}: {error}"))?;
+        webhooks.insert(name.clone(), settings);
+    }
+    if webhooks.is_empty() {
+        return Ok(HEAD.to_owned());
+    }
+    let whole = toml::Table::from_iter([(WEBHOOKS.to_owned(), toml::Value::Table(webhooks))]);
+    let body = toml::to_string(&whole).map_err(|error| error.to_string())?;
+    Ok(format!("{HEAD}{body}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_text_takes_the_place_of_the_file_in_one_step() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = WebhookStore::new(Some(dir.path())).unwrap();
+        assert_eq!(store.read().unwrap().text, "");
+        let new = store.prepare("one".to_owned()).unwrap();
+        assert_eq!(store.read().unwrap().text, "", "not yet");
+        store.commit(new).unwrap();
+        let file = dir.path().join(WEBHOOKS_FILE);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(store.is_unedited().unwrap());
+        let refused = store.prepare("two".to_owned()).unwrap();
+        store.discard(&refused);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        fs::write(&file, "by hand").unwrap();
+        assert!(!store.is_unedited().unwrap());
+        assert_eq!(
+            WebhookStore::new(Some(dir.path())).unwrap().read().unwrap().text,
+            "by hand"
+        );
+    }
+
+    #[test]
+    fn the_text_is_toml_that_people_can_read() {
+        let settings =
+            json!({"url": "http://h/", "topics": ["a/#"], "headers": {"x-b": "\u{1}\"'ü"}, "rate_limit": 1.5});
+        let table = Table::from([("w".to_owned(), Arc::new(settings.clone()))]);
+        let text = text(&table).unwrap();
+        assert!(text.contains("\n[webhooks.w]\n"), "{text}");
+        let back: toml::Table = text.parse().unwrap();
+        assert_eq!(serde_json::to_value(&back["webhooks"]["w"]).unwrap(), settings);
+    }
+}

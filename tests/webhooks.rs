@@ -1,0 +1,471 @@
+//! Webhooks that are created, changed and tested while the host runs.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use hookhost_tests::client::Client;
+use hookhost_tests::flow::{self, Flow};
+use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::http::{self, Answer};
+use hookhost_tests::sink::{self, Received, Sink};
+use hookhost_tests::tls::{self, Authority, Subject};
+use hookhost_tests::{PATIENCE, Version};
+use serde_json::{Value, json};
+
+const V: Version = Version::V311;
+
+async fn get(host: &Host, path: &str) -> Answer {
+    http::ask(host.admin.unwrap(), &format!("GET /api/v1{path}"), "").await
+}
+
+async fn ask(host: &Host, what: &str, body: &Value) -> Answer {
+    let (method, path) = what.split_once(' ').unwrap();
+    http::ask_with(host.admin.unwrap(), &format!("{method} /api/v1{path}"), "", body).await
+}
+
+async fn create(host: &Host, webhook: Value) -> Value {
+    let answer = ask(host, "POST /webhooks", &webhook).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// A host with a data folder and no other settings.
+fn with_data() -> Setup {
+    let setup = Setup::new();
+    let data = setup.dir().join("data");
+    setup.arg("--data").arg(data)
+}
+
+/// Publishes until a request arrives that `wanted` accepts, because a webhook has effect for events after its creation.
+async fn published(client: &mut Client, sink: &Sink, topic: &str, wanted: impl Fn(&Received) -> bool) -> Arc<Received> {
+    let before = sink.count();
+    client.publish(topic, 1, "{\"msg\": \"Hello Webhook\"}").await;
+    let is_there = |all: &[Arc<Received>]| all.iter().skip(before).any(|request| wanted(request));
+    sink.wait_until("the request", PATIENCE, is_there).await;
+    let requests = sink.requests();
+    requests
+        .into_iter()
+        .skip(before)
+        .find(|request| wanted(request))
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_lives_from_its_creation_to_its_removal() {
+    let sink = Sink::start().await;
+    let mut host = with_data().start().await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    let created = create(
+        &host,
+        json!({
+            "name": "my_webhook", "url": sink.url("/one"), "events": ["message_publish"], "topics": ["t/#"],
+            "headers": {"x-plain": "shown"}, "bearer": "a-very-secret-token",
+        }),
+    )
+    .await;
+    let webhook = &created["webhooks"][0];
+    assert_eq!(
+        (&webhook["settings"]["bearer"], &webhook["read_only"]),
+        (&json!("******"), &json!(false))
+    );
+    let file = host.dir().join("data/webhooks.toml");
+    assert_eq!(created["file"], json!(file.display().to_string()));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let request = published(&mut client, &sink, "t/1", |_| true).await;
+    assert_eq!(request.header("authorization"), Some("Bearer a-very-secret-token"));
+    assert_eq!(request.header("x-plain"), Some("shown"));
+    assert_eq!(request.json()["metadata"]["rule_id"], "my_webhook");
+    assert_eq!(request.json()["payload"], "{\"msg\": \"Hello Webhook\"}");
+
+    // A change keeps the secret. A second person with the older settings is told.
+    let shown = get(&host, "/webhooks/my_webhook").await;
+    assert!(!shown.body.contains("a-very-secret-token"), "{shown:?}");
+    let tag = shown.header("etag").unwrap().to_owned();
+    let mut settings = shown.json()["settings"].clone();
+    settings["url"] = json!(sink.url("/two"));
+    let put = async |settings: &Value| {
+        let headers = format!("\r\nIf-Match: {tag}");
+        http::ask_with(
+            host.admin.unwrap(),
+            "PUT /api/v1/webhooks/my_webhook",
+            &headers,
+            settings,
+        )
+        .await
+    };
+    assert_eq!(put(&settings).await.status, 200);
+    let second = put(&settings).await;
+    assert_eq!(second.status, 412, "{second:?}");
+    assert!(second.body.contains("changed meanwhile"), "{second:?}");
+    let request = published(&mut client, &sink, "t/1", |request| request.path == "/two").await;
+    assert_eq!(request.header("authorization"), Some("Bearer a-very-secret-token"));
+
+    // A restart keeps it.
+    host.stop().await;
+    let log = host.log().lines().join("\n");
+    assert!(!log.contains("a-very-secret-token"), "{log}");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("[webhooks.my_webhook]\n"), "{kept}");
+    let setup = Setup::new();
+    let mut host = setup.arg("--data").arg(host.dir().join("data")).start().await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    published(&mut client, &sink, "t/1", |request| request.path == "/two").await;
+
+    // Disabled, it sends nothing; the next webhook shows that the publish was handled.
+    assert_eq!(
+        ask(&host, "POST /webhooks/my_webhook/disable", &Value::Null)
+            .await
+            .status,
+        200
+    );
+    create(
+        &host,
+        json!({"name": "other", "url": sink.url("/other"), "events": ["message_publish"]}),
+    )
+    .await;
+    published(&mut client, &sink, "t/1", |request| request.path == "/other").await;
+    assert_eq!(sink.requests().last().unwrap().path, "/other");
+    let list = get(&host, "/webhooks").await.json();
+    let names: Vec<_> = list["webhooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| (&w["name"], &w["enabled"]))
+        .collect();
+    assert_eq!(
+        names,
+        [(&json!("my_webhook"), &json!(false)), (&json!("other"), &json!(true))]
+    );
+    assert_eq!(
+        ask(&host, "POST /webhooks/my_webhook/enable", &Value::Null)
+            .await
+            .status,
+        200
+    );
+    published(&mut client, &sink, "t/1", |request| request.path == "/two").await;
+    let removed = ask(&host, "DELETE /webhooks/my_webhook", &Value::Null).await;
+    assert_eq!(removed.json()["removed"], json!(["my_webhook"]));
+    assert_eq!(get(&host, "/webhooks/my_webhook").await.status, 404);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mistakes_are_refused_at_their_field_and_change_nothing() {
+    let host = Setup::new()
+        .config("[webhooks.fixed]\nurl = \"http://127.0.0.1:1/\"\nbearer = \"secret-of-the-file\"\n[[webhook.rule.message_publish]]\naction = \"a\"\nurls = [\"stdout:\"]\n")
+        .start()
+        .await;
+    let wrong =
+        json!({"name": "w", "url": "nowhere", "topics": ["a/#/b", 1], "where": "qos =", "http_timeout": 5, "x": 1});
+    let answer = ask(&host, "POST /webhooks", &wrong).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let problems = answer.json()["problems"].as_array().unwrap().clone();
+    let mut fields: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem["field"].as_str().unwrap())
+        .collect();
+    fields.dedup();
+    for field in ["url", "topics[0]", "topics[1]", "where", "http_timeout", "x"] {
+        assert!(fields.contains(&field), "{field} is not in {problems:#?}");
+    }
+    for (what, body, status, words) in [
+        (
+            "POST /webhooks",
+            json!({"name": "a b", "url": "http://h/"}),
+            400,
+            "letters, digits",
+        ),
+        ("POST /webhooks", json!({"url": "http://h/"}), 400, "name should be"),
+        ("POST /webhooks", json!(5), 400, "an object"),
+        (
+            "POST /webhooks",
+            json!({"name": "fixed", "url": "http://h/"}),
+            409,
+            "configuration file",
+        ),
+        (
+            "PUT /webhooks/fixed",
+            json!({"url": "http://h/"}),
+            409,
+            "configuration file",
+        ),
+        ("DELETE /webhooks/none", json!(null), 404, "no webhook"),
+        (
+            "POST /webhooks",
+            json!({"name": "d", "url": "http://h/", "events": ["message_publish"], "acknowledge": "durable"}),
+            409,
+            "data folder",
+        ),
+        (
+            "POST /webhooks",
+            json!([{"name": "good", "url": "http://h/"}, {"name": "bad", "url": "x"}]),
+            400,
+            "bad.url",
+        ),
+    ] {
+        let answer = ask(&host, what, &body).await;
+        assert_eq!(answer.status, status, "{what} {body}: {answer:?}");
+        assert!(answer.body.contains(words), "{what} {body}: {answer:?}");
+    }
+    // Without a data folder the answer says that nothing keeps webhooks. Those of the file are read-only.
+    let list = get(&host, "/webhooks").await.json();
+    assert_eq!(list["file"], Value::Null);
+    let webhooks = list["webhooks"].as_array().unwrap();
+    let names: Vec<_> = webhooks
+        .iter()
+        .map(|w| (w["name"].as_str().unwrap(), w["read_only"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(names, [("fixed", true), ("rule.message_publish.0", true)]);
+    assert!(
+        webhooks[0]["source"].as_str().unwrap().contains("hookhost.toml:1"),
+        "{webhooks:#?}"
+    );
+    assert!(!list.to_string().contains("secret-of-the-file"));
+    let created = create(
+        &host,
+        json!({"name": "good", "url": "http://127.0.0.1:1/", "events": ["client_connected"]}),
+    )
+    .await;
+    assert_eq!(created["file"], Value::Null);
+}
+
+/// The numbers of the publishes at a path, by client.
+fn numbers(requests: &[Arc<Received>], path: &str) -> BTreeMap<String, Vec<u32>> {
+    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for request in requests.iter().filter(|request| request.path == path) {
+        let body = request.json();
+        let (client, number) = body["payload"].as_str().unwrap().split_once(' ').unwrap();
+        numbers
+            .entry(client.to_owned())
+            .or_default()
+            .push(number.parse().unwrap());
+    }
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_lose_no_event() {
+    let sink = Sink::start().await;
+    let mut host = with_data().start().await;
+    create(
+        &host,
+        json!({"name": "all", "url": sink.url("/all"), "events": ["message_publish"]}),
+    )
+    .await;
+    let flow = Flow::start(host.address, "flow", 4, 1000, "t").await;
+    for round in 0..5 {
+        flow.go_on(200).await;
+        create(
+            &host,
+            json!({"name": format!("w{round}"), "url": sink.url("/some"), "topics": ["none"], "bearer": "x"}),
+        )
+        .await;
+        let changed =
+            json!({"url": sink.url("/all"), "events": ["message_publish"], "headers": {"x-round": round.to_string()}});
+        assert_eq!(ask(&host, "PUT /webhooks/all", &changed).await.status, 200);
+        assert_eq!(
+            ask(&host, &format!("DELETE /webhooks/w{round}"), &Value::Null)
+                .await
+                .status,
+            200
+        );
+    }
+    flow.go_on(200).await;
+    let sent = flow.stop().await;
+    host.stop().await;
+    flow::assert_once_in_order(&sent, &numbers(&sink.requests(), "/all"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_is_tested_with_a_sample_event() {
+    let sink = Sink::start().await;
+    sink.answer(|request, _| match request.path.as_str() {
+        "/refuses" => sink::Answer::Status(422),
+        _ => sink::Answer::Status(200),
+    });
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Its certificate is from an authority that the host does not know.
+    let authority = Authority::new("unknown");
+    let secure = Sink::start_tls(tls::server(&authority.issue(Subject::Local), None)).await;
+    let host = Setup::new().start().await;
+    let draft =
+        |url: &str| json!({"name": "draft", "url": url, "topics": ["a/+/b"], "where": "qos = 2", "bearer": "token"});
+    let test = async |url: &str| ask(&host, "POST /webhook-tests", &draft(url)).await.json();
+    let tested = test(&sink.url("/ok")).await;
+    assert_eq!(
+        (&tested["ok"], &tested["requests"][0]["status"]),
+        (&json!(true), &json!(200)),
+        "{tested:#}"
+    );
+    let request = sink.requests().last().unwrap().clone();
+    assert_eq!(request.json()["topic"], "a/1/b");
+    assert_eq!(request.header("authorization"), Some("Bearer token"));
+    for (url, failure, words) in [
+        (sink.url("/refuses"), "status", "status 422"),
+        (format!("http://127.0.0.1:{closed}/"), "refused", "nothing listens"),
+        ("http://nothing.invalid/".to_owned(), "dns", "cannot be resolved"),
+        (secure.url("/tls"), "tls", "TLS"),
+    ] {
+        let tested = test(&url).await;
+        let request = &tested["requests"][0];
+        assert_eq!(
+            (&tested["ok"], &request["failure"]),
+            (&json!(false), &json!(failure)),
+            "{tested:#}"
+        );
+        assert!(request["reason"].as_str().unwrap().contains(words), "{tested:#}");
+    }
+    assert_eq!(get(&host, "/webhooks").await.json()["total"], 0, "a test saves nothing");
+
+    // Which webhooks would send what, before one is saved.
+    create(
+        &host,
+        json!({"name": "saved", "url": sink.url("/saved"), "events": ["message_publish"], "topics": ["a/#"]}),
+    )
+    .await;
+    create(
+        &host,
+        json!({"name": "elsewhere", "url": sink.url("/no"), "events": ["message_publish"], "topics": ["b/#"]}),
+    )
+    .await;
+    let before = sink.count();
+    let trial = json!({
+        "event": {"hook": "message-publish", "message": {"topic": "a/1/b", "payload": "x", "qos": 2}},
+        "webhook": {"name": "draft", "url": sink.url("/draft/${clientid}"), "topics": ["a/+/b"], "where": "qos = 2"},
+    });
+    let tried = ask(&host, "POST /event-trials", &trial).await.json();
+    let urls: Vec<_> = tried["webhooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| (&w["name"], &w["requests"][0]["url"]))
+        .collect();
+    let expected = [("draft", sink.url("/draft/publisher")), ("saved", sink.url("/saved"))];
+    let expected = expected.map(|(name, url)| (json!(name), json!(url)));
+    assert_eq!(urls, expected.each_ref().map(|(name, url)| (name, url)), "{tried:#}");
+    let other = json!({"event": {"hook": "message-publish", "message": {"topic": "a/1/b", "qos": 1}}, "webhook": trial["webhook"]});
+    let tried = ask(&host, "POST /event-trials", &other).await.json();
+    assert_eq!(tried["webhooks"][0]["outcome"], "ignore", "{tried:#}");
+    assert_eq!(sink.count(), before, "nothing is sent");
+    for body in [json!({}), json!({"event": {"hook": "nothing"}}), json!({"event": 1})] {
+        assert_eq!(ask(&host, "POST /event-trials", &body).await.status, 400, "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_does_everything() {
+    let sink = Sink::start().await;
+    let host = with_data().start().await;
+    let url = sink.url("/hook");
+    let created = host
+        .ask(&[
+            "webhooks",
+            "create",
+            "w",
+            "--url",
+            &url,
+            "--event",
+            "message_publish",
+            "--topic",
+            "t/#",
+            "--set",
+            "bearer = \"secret\"",
+        ])
+        .await;
+    assert_eq!(created, "w: created\n");
+    let list = host.ask(&["webhooks", "list"]).await;
+    assert!(
+        list.contains("enabled") && list.contains("message_publish") && list.contains(&url),
+        "{list}"
+    );
+    let shown = host.ask(&["webhooks", "show", "w"]).await;
+    assert!(shown.contains("bearer = \"******\""), "{shown}");
+    let tested = host.ask(&["webhooks", "test", "w"]).await;
+    assert!(tested.starts_with(&format!("POST {url}: status 200")), "{tested}");
+    assert_eq!(sink.requests()[0].header("authorization"), Some("Bearer secret"));
+    let changed = [
+        "webhooks",
+        "change",
+        "w",
+        "--set",
+        "headers = { x-a = \"1\" }",
+        "--unset",
+        "topics",
+    ];
+    assert_eq!(host.ask(&changed).await, "w: changed\n");
+    let shown = host.ask(&["webhooks", "show", "w"]).await;
+    assert!(shown.contains("x-a") && !shown.contains("topics"), "{shown}");
+    assert_eq!(host.ask(&["webhooks", "disable", "w"]).await, "w: disabled\n");
+    assert_eq!(host.ask(&["webhooks", "enable", "w"]).await, "w: enabled\n");
+    let file = host.dir().join("more.toml");
+    std::fs::write(
+        &file,
+        format!("[webhooks.a]\nurl = {url:?}\n[webhooks.b]\nurl = {url:?}\n"),
+    )
+    .unwrap();
+    assert_eq!(
+        host.ask(&["webhooks", "create", "--file", file.to_str().unwrap()])
+            .await,
+        "a: created\nb: created\n"
+    );
+    let refused = host
+        .try_ask(&["webhooks", "create", "w", "--url", "nowhere", "--topic", "a/#/b"])
+        .await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("there is a webhook"), "{refused:?}");
+    let refused = host.try_ask(&["webhooks", "change", "w", "--url", "nowhere"]).await;
+    assert!(refused.stderr.contains("w.url: `nowhere` is not a URL"), "{refused:?}");
+    assert_eq!(
+        host.ask(&["webhooks", "remove", "a", "b", "w"]).await,
+        "a: removed\nb: removed\nw: removed\n"
+    );
+    let missing = host.try_ask(&["webhooks", "test", "w"]).await;
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_webhooks_by_the_api() {
+    let sink = Sink::start().await;
+    let mut host = with_data().start().await;
+    let webhook = |number: usize| {
+        json!({
+            "name": format!("tenant-{number}"), "url": sink.url(&format!("/{number}")), "events": ["message_publish"],
+            "topics": [format!("tenants/{number}/#"), format!("shared/{number}/+")],
+        })
+    };
+    let list: Vec<Value> = (0..2000).map(webhook).collect();
+    let created = create(&host, Value::Array(list)).await;
+    assert_eq!(created["webhooks"].as_array().unwrap().len(), 2000);
+    let page = get(&host, "/webhooks?limit=2&after=tenant-0&search=tenant-1")
+        .await
+        .json();
+    assert_eq!(
+        page,
+        get(&host, "/webhooks?limit=2&after=tenant-0&search=tenant-1")
+            .await
+            .json()
+    );
+    // Many people at the same time: every change is made.
+    let admin = host.admin.unwrap();
+    let many: Vec<_> = (2000..2040)
+        .map(|number| {
+            let webhook = webhook(number);
+            tokio::spawn(async move {
+                http::ask_with(admin, "POST /api/v1/webhooks", "", &webhook)
+                    .await
+                    .status
+            })
+        })
+        .collect();
+    for one in many {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+    assert_eq!(get(&host, "/webhooks?limit=1").await.json()["total"], 2040);
+    let mut client = Client::connect(host.address, V, "c1").await;
+    published(&mut client, &sink, "tenants/1999/x", |request| request.path == "/1999").await;
+    published(&mut client, &sink, "shared/2039/x", |request| request.path == "/2039").await;
+    assert_eq!(sink.count(), 2, "no other webhook matches");
+    host.stop().await;
+}
