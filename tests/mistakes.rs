@@ -152,7 +152,7 @@ async fn a_file_that_cannot_be_read_makes_no_mistakes_of_others() {
     assert_lines(
         &refused(&dir, &args).await,
         &[
-            "emqx.conf: has none of the keys of a webhook configuration",
+            "emqx.conf: has none of the keys of a configuration of RMQTT",
             "hookhost.toml:4: webhook.method: should be a string, not an integer",
         ],
     );

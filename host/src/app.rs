@@ -199,6 +199,7 @@ async fn serve(
         listeners: config.mqtt.listeners.clone(),
         node: config.node.clone(),
         limits: config.mqtt.limits.clone(),
+        conventions: config.mqtt.conventions,
         data: config.data.as_ref().map(|data| data.dir.clone()),
         access,
     };

@@ -180,6 +180,7 @@ pub(crate) fn requested_client_id(event: &Event) -> &str {
         let assigned = |property: &Property| matches!(property, Property::AssignedClientIdentifier(_));
         properties.standard.iter().any(assigned)
     });
+    let is_assigned = is_assigned || event.extra("client_id_assigned") == Some("true");
     let client = event.client().filter(|_| !is_assigned);
     client.map_or("", |client| client.id.as_str())
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use hookhost_broker::{Limits, SharedStrategy, default_threads};
+use hookhost_broker::{Conventions, Limits, SharedStrategy, default_threads};
 use hookhost_listener::ListenerSettings;
 use hookhost_settings::{Section, Setting, parse_duration};
 
@@ -18,6 +18,8 @@ pub struct Mqtt {
     pub threads: usize,
     /// Limits of clients.
     pub limits: Limits,
+    /// The broker whose conventions the built-in broker follows: the one whose format bodies have.
+    pub conventions: Conventions,
     /// Whether clients without credentials are accepted, if it is given.
     pub allow_anonymous: Option<bool>,
 }
@@ -28,6 +30,7 @@ impl Default for Mqtt {
             listeners: vec![ListenerSettings::tcp(DEFAULT_LISTENER, DEFAULT_ADDRESS)],
             threads: default_threads(),
             limits: Limits::default(),
+            conventions: Conventions::default(),
             allow_anonymous: None,
         }
     }
@@ -67,6 +70,12 @@ impl Mqtt {
             listeners: listeners(&mut at, own),
             threads: at.integer("threads", d.threads, 1..=1_024),
             limits: limits(&mut at, d.limits),
+            conventions: match format {
+                Some("emqx4") => Conventions::Emqx4,
+                Some("nanomq") => Conventions::Nanomq,
+                Some("rmqtt") => Conventions::Rmqtt,
+                _ => Conventions::Hookhost,
+            },
             allow_anonymous: at.optional("allow_anonymous", Setting::boolean).map(|(_, allow)| allow),
         }
     }

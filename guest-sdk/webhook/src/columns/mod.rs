@@ -167,6 +167,8 @@ impl<'e> Row<'e> {
             "is_superuser" => field!(self, "superuser"),
             // Columns of decisions, subscriptions and sessions.
             "action" => word(field!(self, "access")),
+            // EMQX has kept the decision.
+            "authz_source" if event.extra("repeated") == Some("true") => word("cache".into()),
             "authz_source" => word(event.authorization().map(|a| match a.source.as_str() {
                 // The file that EMQX comes with allows what no other rule denies.
                 "default" => "file",

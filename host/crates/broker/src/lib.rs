@@ -5,6 +5,7 @@
 //! types of [`hookhost_event`] and those below, so no other part depends on the engine. RMQTT runs in this process; the
 //! crate `hookhost-gateway` has an engine that relays clients to another broker.
 
+mod conventions;
 mod remote;
 mod rmqtt;
 
@@ -21,6 +22,7 @@ use hookhost_event::{Client, Millis, Node, Origin, Properties, Property};
 use hookhost_hooks::Bus;
 use hookhost_listener::{BindError, ListenerSettings, ListenerState, TlsFiles};
 
+pub use conventions::Conventions;
 pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
 pub use rmqtt::{Limits, SharedStrategy};
 
@@ -33,6 +35,8 @@ pub struct BrokerSettings {
     pub node: Node,
     /// Limits of clients, sessions and messages.
     pub limits: Limits,
+    /// The broker whose conventions the built-in broker follows.
+    pub conventions: Conventions,
     /// The data folder, in which sessions and retained messages survive a restart; `None`: they end with the process.
     pub data: Option<PathBuf>,
     /// Decides who may connect, and who may publish and subscribe to what.

@@ -41,6 +41,16 @@ pub fn last_connection(clean_start: bool, by_disconnect: bool) -> Pairs {
     ]
 }
 
+/// The [extras](Event::extras) of the events of a CONNECT without client id: the broker has assigned the client's id.
+pub fn assigned_client_id() -> Pairs {
+    vec![("client_id_assigned".into(), "true".into())]
+}
+
+/// The [extras](Event::extras) of a decision that the same connection got for the same operation a short time before.
+pub fn repeated_decision() -> Pairs {
+    vec![("repeated".into(), "true".into())]
+}
+
 /// Milliseconds since 1970-01-01T00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Millis(pub u64);

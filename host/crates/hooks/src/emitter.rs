@@ -7,7 +7,7 @@ use super::bus::Bus;
 use super::clock::Clock;
 use super::recipients::{InterestedIn, PendingEvent, Recipients};
 use hookhost_contract::Ticket;
-use hookhost_event::{Detail, Event, Hook, Id, Millis};
+use hookhost_event::{Detail, Event, Hook, Id, Millis, Pairs};
 
 /// Emits the events of one engine to a bus.
 pub struct Emitter {
@@ -34,9 +34,32 @@ impl Emitter {
         }
     }
 
+    /// As [`emit`](Self::emit), for an event with [extras](Event::extras).
+    pub async fn emit_with_extras(
+        &self,
+        hook: Hook,
+        subject: Option<&str>,
+        event: impl FnOnce() -> (Detail, Pairs) + Send,
+    ) {
+        let to = self.interested(hook, subject);
+        if !to.is_empty() {
+            let (detail, extras) = event();
+            let event = Event {
+                extras,
+                ..self.event(detail)
+            };
+            self.bus.emit(to, event).await;
+        }
+    }
+
     /// Emits an event that happens now to modules that were looked up before. Waits like [`emit`](Self::emit).
     pub async fn emit_to(&self, to: Recipients, detail: Detail) {
         self.bus.emit(to, self.event(detail)).await;
+    }
+
+    /// As [`emit_to`](Self::emit_to), with an event of [`event`](Self::event).
+    pub async fn emit_event_to(&self, to: Recipients, event: Event) {
+        self.bus.emit(to, event).await;
     }
 
     /// Emits an event that happens now without waiting; returns what still has to wait for room, if anything.

@@ -1,6 +1,7 @@
 //! EMQX 4: `emqx_web_hook.conf` of all versions, and `EMQX_WEB__HOOK__…`.
 //!
-//! An unknown key of the file is a problem, because the plugin does not load with one. The plugin ignores unknown variables;
+//! An unknown key `web.…` of the file is a problem, because the plugin does not load with one. Other keys are those of the
+//! broker, in a file that includes the plugin's. The plugin ignores unknown variables;
 //! here they are a warning. `message.dropped` and the spelling of session rules in a docker-compose page work with a warning.
 //!
 //! | key (older spellings) | setting of hookhost |
@@ -67,6 +68,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
             settings.insert(key, untyped(variable.place.clone(), variable.value.trim()));
         }
     }
+    let has_webhooks = settings.keys().any(|key| key.starts_with("web.hook."));
     let mut canonical = Canonical::new(Broker::Emqx4, sources.place());
     // One setting in the spellings of several versions: the first given one counts.
     let mut take = |keys: &[&str]| {
@@ -100,7 +102,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
         (take(&["web.hook.connect_timeout"]), "delivery.connect_timeout"),
     ];
 
-    let missing = url.is_none();
+    let missing = url.is_none() && (has_webhooks || sources.file.is_none());
     let (url, urls) = checks::only_url(report, &mut canonical, url, sources);
     if missing && urls.is_empty() {
         let place = canonical.place.clone();
@@ -145,13 +147,13 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
             if let Some(rule) = web_hook::rule(report, name, &setting, &EVENTS, "EMQX 4") {
                 rules.push((number(name), rule));
             }
-        } else if server::is_line(&key) {
-            others.insert(key, setting);
         } else if key == "node.name" {
             let name = report.check(setting.written()).unwrap_or_default();
             canonical.set("node.name", &setting.place, Value::Text(name));
-        } else {
+        } else if key.starts_with("web.") {
             unknown_key(report, &setting.place, &key, sources.file.is_some());
+        } else {
+            others.insert(key, setting);
         }
     }
     checks::ignore_parts(report, &server::take(Broker::Emqx4, others, sources));
@@ -183,7 +185,7 @@ pub(super) fn payload_encoding(report: &Report, canonical: &mut Canonical, setti
         return;
     };
     let lower = text.trim().to_ascii_lowercase();
-    if lower == "plain" {
+    if matches!(lower.as_str(), "plain" | "undefined") {
         // The default. It is not set, because not every format of bodies has the key.
     } else if matches!(lower.as_str(), "base64" | "base62") {
         canonical.set("webhook.payload_encoding", &setting.place, Value::Text(lower));

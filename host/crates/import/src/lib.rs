@@ -53,7 +53,7 @@ use hookhost_settings::{Files, Findings, Place, Problem, Report, Setting, Table,
 pub use broker::Broker;
 pub use convert::Convert;
 use env_file::Variable;
-use recognise::{Kind, recognise};
+use recognise::{Kind, by_other_signs, recognise};
 pub use server::{Part, ServerSettings};
 
 /// Environment variables by name.
@@ -192,13 +192,17 @@ impl Sources<'_> {
 }
 
 fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
-    let (broker, is_variables) = match (recognise(path, text, input.files), input.broker) {
+    let kind = match recognise(path, text, input.files) {
+        Kind::Unknown => by_other_signs(text, input.environment).map_or(Kind::Unknown, Kind::File),
+        kind => kind,
+    };
+    let (broker, is_variables) = match (kind, input.broker) {
         (Kind::Own, None) => {
             let text = "is a configuration of hookhost itself: use --config for it";
             return Import::refused(Problem::of_file(path, text));
         }
         (Kind::Unknown, None) => {
-            let text = "has none of the keys of a webhook configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; \
+            let text = "has none of the keys of a configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; \
                         --webhook-format says which it is";
             return Import::refused(Problem::of_file(path, text));
         }

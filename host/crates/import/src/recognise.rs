@@ -1,12 +1,13 @@
 //! Recognises the broker of a text by the keys at the beginnings of its lines; the first test that fits decides. A text
-//! without such keys is what the files are that it includes.
+//! without such keys is what the files are that it includes. A text without any webhooks belongs to the broker whose
+//! variables are set, or else to the broker that has its other keys.
 
 use std::path::Path;
 
 use hookhost_settings::Files;
 
 use super::includes::{At, Includes, Loaded};
-use super::{Broker, emqx5, rmqtt};
+use super::{Broker, Environment, emqx5, rmqtt};
 
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,38 @@ fn recognise_at(file: usize, text: &str, includes: &mut Includes<'_>) -> Kind {
     }
     Kind::Unknown
 }
+
+/// The broker of a file without webhooks.
+pub(super) fn by_other_signs(text: &str, environment: &Environment) -> Option<Broker> {
+    let has_variables = |broker: &Broker| environment.keys().any(|name| broker.has_variable(name));
+    let mut brokers = Broker::ALL.into_iter().filter(has_variables);
+    if let (Some(broker), None) = (brokers.next(), brokers.next()) {
+        return Some(broker);
+    }
+    let roots = roots(text);
+    OTHER_KEYS.into_iter().find_map(|(broker, keys)| {
+        let is_of_broker = |root: &&str| keys.contains(&root.split('.').next().unwrap_or_default());
+        roots.iter().any(is_of_broker).then_some(broker)
+    })
+}
+
+/// First parts of keys that only one broker has, and that are not about webhooks. The first broker that fits counts.
+const OTHER_KEYS: [(Broker, &[&str]); 3] = [
+    (Broker::Emqx4, &["listener", "zone"]),
+    (Broker::Nanomq, &["http_server", "auth", "sqlite", "exchange_client"]),
+    (
+        Broker::Emqx5,
+        &[
+            "node",
+            "cluster",
+            "dashboard",
+            "authentication",
+            "authorization",
+            "listeners",
+            "mqtt",
+        ],
+    ),
+];
 
 /// The file that a line includes: in quotes in HOCON, without in the lines of EMQX 4.
 fn included(line: &str) -> Option<&str> {
@@ -157,6 +190,37 @@ fn key(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_webhooks_belongs_to_a_broker_too() {
+        let broker = |text, names: &[&str]| {
+            let environment = names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+            by_other_signs(text, &environment)
+        };
+        let (of_emqx4, of_emqx5) = ("EMQX_WEB__HOOK__URL", "EMQX_ACTIONS__HTTP__A__CONNECTOR");
+        for (text, variables, expected) in [
+            (
+                "node { name = x }\ndashboard.listeners.http.bind = 1",
+                &[][..],
+                Some(Broker::Emqx5),
+            ),
+            ("listeners.tcp.default {\n  bind = 1883\n}", &[], Some(Broker::Emqx5)),
+            ("authentication = [\n  { mechanism = jwt }\n]", &[], Some(Broker::Emqx5)),
+            (
+                "node.name = a@b\nlistener.tcp.external = 1883",
+                &[],
+                Some(Broker::Emqx4),
+            ),
+            ("node {\n}\nallow_anonymous = true", &[], Some(Broker::Emqx5)),
+            ("mqtt { }\nlisteners.tcp { }\nauth { }", &[], Some(Broker::Nanomq)),
+            ("node.name = a@b", &[of_emqx4], Some(Broker::Emqx4)),
+            ("", &[of_emqx5], Some(Broker::Emqx5)),
+            ("node.name = a@b", &[of_emqx4, of_emqx5], Some(Broker::Emqx5)),
+            ("urlsx = []\nnodes = 1", &["EMQX_NODE__NAME"], None),
+        ] {
+            assert_eq!(broker(text, variables), expected, "{text}");
+        }
+    }
 
     #[test]
     fn formats_are_told_by_their_keys() {

@@ -83,6 +83,8 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
                 );
             } else if KEYS.contains(&key.as_str()) {
                 given.insert(key, setting);
+            } else if key == "worker_threads" {
+                report.ignored(&setting.place, "a key of older versions of RMQTT");
             } else {
                 report.unknown_name(&setting.place, &key, &KNOWN);
             }

@@ -107,7 +107,7 @@ fn what_cannot_be_told_says_so() {
         "x = 1",
         &[],
         &[
-            "f: has none of the keys of a webhook configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; --webhook-format says which it is",
+            "f: has none of the keys of a configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; --webhook-format says which it is",
         ],
         &[],
     );

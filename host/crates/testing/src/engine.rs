@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use hookhost_access::{AccessControl, Settings};
-use hookhost_broker::{BrokerSettings, Limits, Running, StartError, start};
+use hookhost_broker::{BrokerSettings, Conventions, Limits, Running, StartError, start};
 use hookhost_contract::Interest;
 use hookhost_event::{Authorization, Connack, Delivery, Detail, End, Event, Hook, Message, Node, Session};
 use hookhost_hooks::{Attachment, Bus, Interests, Overflow, QueueLimits};
@@ -189,6 +189,7 @@ pub fn settings_at(address: SocketAddr, limits: Limits) -> BrokerSettings {
             id: 1,
         },
         limits,
+        conventions: Conventions::default(),
         data: None,
         access: AccessControl::new(Settings::default()),
     }

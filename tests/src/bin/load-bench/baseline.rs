@@ -1,7 +1,7 @@
 //! The broker engine as the host runs it, with the host's limits, but without hook handlers: the cost of MQTT alone.
 
 use hookhost_access::{AccessControl, Settings};
-use hookhost_broker::{BrokerSettings, Limits, start};
+use hookhost_broker::{BrokerSettings, Conventions, Limits, start};
 use hookhost_event::Node;
 use hookhost_listener::ListenerSettings;
 
@@ -14,6 +14,7 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
             id: 1,
         },
         limits: Limits::default(),
+        conventions: Conventions::default(),
         data: None,
         access: AccessControl::new(Settings::default()),
     };

@@ -43,7 +43,7 @@ pub(super) fn further(event: &Event) -> Vec<Event> {
         }
         Detail::ClientDisconnected(disconnection) if disconnection.connection.clean_start => {
             let client = &disconnection.connection.client;
-            let code = code_of_end(&disconnection.end);
+            let code = code_of_end(client.protocol_version, &disconnection.end);
             vec![with(message(event, client, offline(event, client, code)))]
         }
         Detail::SessionDiscarded(session) => session_ended(event, &session.client),
@@ -186,8 +186,22 @@ fn finish(mut out: String, client: &Client) -> String {
 /// What NanoMQ writes if the connection ended without DISCONNECT: the number of an error in its network library.
 const CONNECTION_SHUT: u8 = 0x8b;
 
+/// Reason codes of MQTT 5.
+const MALFORMED_PACKET: u8 = 129;
+const PROTOCOL_ERROR: u8 = 130;
+const TOPIC_NAME_INVALID: u8 = 144;
+
 /// The reason code in NanoMQ's message about the end of a connection.
-fn code_of_end(end: &End) -> u8 {
+fn code_of_end(version: u8, end: &End) -> u8 {
+    match (end.reason, end.code) {
+        // A number of its network library.
+        (EndReason::ProtocolError, Some(TOPIC_NAME_INVALID)) if version < 5 => 7,
+        (EndReason::ProtocolError, Some(PROTOCOL_ERROR)) if version < 5 => MALFORMED_PACKET,
+        _ => code_of_reason(end),
+    }
+}
+
+fn code_of_reason(end: &End) -> u8 {
     match end.reason {
         EndReason::TakenOver | EndReason::Discarded => 0,
         EndReason::Disconnect | EndReason::ProtocolError | EndReason::Kicked => end.code.unwrap_or(0),

@@ -46,6 +46,7 @@ impl BodyFormat for Rmqtt {
             }
             (RuleKey::MessagePublish, _) => true,
             (RuleKey::MessageDropped, Detail::DeliveryDropped(drop)) if drop.reason == DropReason::NoLocal => false,
+            (RuleKey::MessageDropped, Detail::MessageRefused(drop)) if drop.reason == DropReason::Invalid => false,
             _ => !event.message().is_some_and(is_system),
         }
     }

@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use ::rmqtt::hook::HookResult;
 use ::rmqtt::types::{AuthResult, ConnectInfo};
 
-use super::handler::EventSource;
+use super::handler::{EventSource, completed, connect_extras};
 use super::translate;
 use hookhost_access::{ClientAccess, Login, Refusal, Verdict};
 use hookhost_event::{Authentication, Detail, Hook};
@@ -13,9 +13,11 @@ use hookhost_event::{Authentication, Detail, Hook};
 impl EventSource {
     pub(super) async fn connect(&self, info: &ConnectInfo) {
         self.sessions.announce(info.client_id(), info.clean_start());
+        let client = self.client_behind(info.id());
         self.emitter
-            .emit(Hook::ClientConnect, None, || {
-                Detail::ClientConnect(self.connection(info))
+            .emit_with_extras(Hook::ClientConnect, None, || {
+                let connection = self.connection(info);
+                (Detail::ClientConnect(connection), connect_extras(client.as_deref()))
             })
             .await;
         if let Some(code) = translate::refusal(info, &self.limits) {
@@ -25,9 +27,12 @@ impl EventSource {
 
     async fn refuse(&self, info: &ConnectInfo, code: u8) {
         self.is_answered(info);
+        let client = self.client_behind(info.id());
         self.emitter
-            .emit(Hook::ClientConnack, None, || {
-                Detail::ClientConnack(translate::refused(info, &self.peer(info.id()), &self.limits, code))
+            .emit_with_extras(Hook::ClientConnack, None, || {
+                let mut connack = translate::refused(info, &self.peer(info.id()), &self.limits, code);
+                connack.connection = completed(connack.connection, client.as_deref());
+                (Detail::ClientConnack(connack), connect_extras(client.as_deref()))
             })
             .await;
     }

@@ -28,8 +28,8 @@ pub(super) struct ClientEntry {
     pub(super) inner: Box<dyn Entry>,
     pub(super) backlogs: Arc<Backlogs>,
     pub(super) persistent: Arc<PersistentSessions>,
-    /// Whether shared subscriptions work.
-    pub(super) shared_subscription: bool,
+    /// Whether a subscription to `$queue/FILTER` is a shared subscription.
+    pub(super) queue_groups: bool,
 }
 
 impl ClientEntry {
@@ -69,7 +69,7 @@ impl Entry for ClientEntry {
                         inner,
                         backlogs: Arc::clone(&self.backlogs),
                         persistent: Arc::clone(&self.persistent),
-                        shared_subscription: self.shared_subscription,
+                        queue_groups: self.queue_groups,
                     }));
                 }
                 Err(error) if Instant::now() >= deadline => return Err(error),
@@ -156,7 +156,7 @@ impl Entry for ClientEntry {
     }
 
     async fn subscribe(&self, subscribe: &Subscribe) -> ::rmqtt::Result<SubscribeReturn> {
-        let subscribe = queue_group::shared(subscribe, self.shared_subscription);
+        let subscribe = queue_group::shared(subscribe, self.queue_groups);
         let subscribed = self.inner.subscribe(&subscribe).await?;
         if let Some(session) = self.persistent_session()
             && let Some(commit) = session.subscribed(subscribe.topic_filter.clone(), &subscribe.opts)
@@ -167,7 +167,7 @@ impl Entry for ClientEntry {
     }
 
     async fn unsubscribe(&self, unsubscribe: &Unsubscribe) -> ::rmqtt::Result<bool> {
-        let unsubscribe = queue_group::shared_end(unsubscribe, self.shared_subscription);
+        let unsubscribe = queue_group::shared_end(unsubscribe, self.queue_groups);
         let unsubscribed = self.inner.unsubscribe(&unsubscribe).await?;
         if unsubscribed
             && let Some(session) = self.persistent_session()

@@ -1,13 +1,18 @@
-//! The beginning of a CONNECT that cannot be read as a whole.
+//! A CONNECT that cannot be read because of its version or client id: what events say about it.
+
+use hookhost_event::Client;
+use hookhost_relay::packet;
+
+/// The flag of CONNECT for a clean session.
+const CLEAN_SESSION: u8 = 2;
 
 /// The beginning of a CONNECT, as far as its version allows to read it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ConnectStart<'b> {
-    /// Name of the protocol.
+    /// `MQTT` or `MQIsdp`.
     pub(super) name: &'b str,
-    /// Version of the protocol.
+    /// The version.
     pub(super) level: u8,
-    /// Whether the client wants a new session.
     pub(super) clean_start: bool,
     /// In seconds.
     pub(super) keep_alive: u16,
@@ -23,9 +28,27 @@ impl ConnectStart<'_> {
         matches!(name, "MQTT" | "MQIsdp").then_some(ConnectStart {
             name,
             level: *level,
-            clean_start: flags & 2 != 0,
+            clean_start: flags & CLEAN_SESSION != 0,
             keep_alive: u16::from_be_bytes([*high, *low]),
         })
+    }
+
+    /// Client id and user name, if the rest of the packet is that of its version, or of 3.1.1 if the version is unknown.
+    pub(super) fn client(&self, body: &[u8]) -> Client {
+        let mut body = body.to_vec();
+        // The protocol's name and its length come first, then version and flags.
+        if let Some([level, flags]) = body.get_mut(2 + self.name.len()..).and_then(<[u8]>::first_chunk_mut) {
+            *level = if matches!(self.level, 3 | 5) { self.level } else { 4 };
+            *flags |= CLEAN_SESSION;
+        }
+        match packet::connect(&body) {
+            Ok(connect) => Client {
+                id: connect.client_id,
+                username: connect.username,
+                ..Client::default()
+            },
+            Err(_) => Client::default(),
+        }
     }
 }
 
@@ -46,6 +69,15 @@ mod tests {
             })
         );
         assert_eq!(start(b"\0\x06MQIsdp\x03\0\0\0").map(|start| start.level), Some(3));
+        for (body, id, username) in [
+            (&b"\0\x04MQTT\x09\x02\0\x3c\0\x01c"[..], "c", None),
+            (b"\0\x04MQTT\x04\x80\0\x3c\0\0\0\x01u", "", Some("u")),
+            (b"\0\x06MQIsdp\x03\0\0\0\0\0", "", None),
+            (b"\0\x04MQTT\x09\x02\0\x3c\0\x09c", "", None),
+        ] {
+            let client = start(body).unwrap().client(body);
+            assert_eq!((&*client.id, client.username.as_deref()), (id, username), "{body:?}");
+        }
         for body in [
             &b""[..],
             b"\0\x04MQTT\x04\x02\0",

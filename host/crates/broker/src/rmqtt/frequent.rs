@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use ::rmqtt::hook::{Handler, Type};
 
 use super::handler::EventSource;
-use super::messages::{DeliveryHandler, PingHandler, TagHandler};
+use super::messages::{DeliveryHandler, PacketHandler, TagHandler};
 use hookhost_event::Hook;
 
 /// Registers handlers on demand.
@@ -31,7 +31,11 @@ impl OnDemandHandlers {
     pub(super) fn need(&self, hooks: &[Hook]) {
         let Some(source) = self.source.upgrade() else { return };
         let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
-        for kind in hooks.iter().flat_map(|hook| kinds(*hook)) {
+        let kinds = |hook: &Hook| match hook {
+            Hook::SessionSubscribed if source.conventions.reports_subscriptions_last() => &[Type::ClientKeepalive],
+            hook => kinds(*hook),
+        };
+        for kind in hooks.iter().flat_map(kinds) {
             if !registered.contains(kind) {
                 registered.push(*kind);
                 // Nothing else is registered for this type, so its lock is held for a read at most.
@@ -44,7 +48,7 @@ impl OnDemandHandlers {
 async fn register(source: &Arc<EventSource>, kind: Type) {
     let share = Arc::clone(source);
     let handler: Box<dyn Handler> = match kind {
-        Type::ClientKeepalive => Box::new(PingHandler(share)),
+        Type::ClientKeepalive => Box::new(PacketHandler(share)),
         Type::MessagePublish => Box::new(TagHandler(share)),
         _ => Box::new(DeliveryHandler(share)),
     };

@@ -37,6 +37,8 @@ use super::front_inspector::FrontInspector;
 use super::handler::EventSource;
 use super::limits::Limits;
 use super::relayed::Relayed;
+use super::sent::SentConnect;
+use super::translate;
 
 /// The longest CONNACK of RMQTT.
 const MAX_CONNACK_BYTES: usize = 256 << 10;
@@ -138,7 +140,7 @@ impl Front {
                 return None;
             }
         };
-        let relayed = self.source.clients.add(peer);
+        let relayed = self.source.clients.add(peer, SentConnect::of(&connect));
         let mut engine = match dial(relayed.address, self.engine).await {
             Ok(engine) => engine,
             Err(error) => {
@@ -210,11 +212,12 @@ impl Front {
         if start.level != 5 && !matches!(code, 132 | 133) {
             return;
         }
-        let connection = Connection {
+        let conventions = self.source.conventions;
+        let connection = conventions.reports_refusal(code).then(|| Connection {
             client: Client {
                 peer: peer.address,
                 protocol_version: start.level,
-                ..Client::default()
+                ..start.client(body)
             },
             listener: peer.listener.clone(),
             transport: peer.transport(),
@@ -222,10 +225,18 @@ impl Front {
             protocol_name: start.name.into(),
             keep_alive: start.keep_alive,
             clean_start: start.clean_start,
+            session_expiry: match start.clean_start {
+                true => 0,
+                false => translate::seconds(self.limits.session_expiry_interval),
+            },
             certificate: peer.event_certificate(),
             ..Connection::default()
-        };
-        self.refuse(client, start.level, code, Some(connection)).await;
+        });
+        if let Some(connection) = connection.as_ref().filter(|_| conventions.reports_refused_connect()) {
+            let detail = || Detail::ClientConnect(connection.clone());
+            self.source.emitter.emit(Hook::ClientConnect, None, detail).await;
+        }
+        self.refuse(client, start.level, code, connection).await;
     }
 
     /// The relay itself refuses a client.

@@ -1,11 +1,11 @@
 //! What the relay between a client and RMQTT sees and changes; [`super::front`] says why.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
 use hookhost_event::{End, EndReason};
 use hookhost_relay::frame::{Frame, Piece};
-use hookhost_relay::packet::kind;
+use hookhost_relay::packet::{self, kind};
 use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
 use hookhost_sessions::Commit;
 
@@ -61,6 +61,18 @@ impl FrontInspector {
         }
     }
 
+    /// Remembers the user properties of a SUBSCRIBE or UNSUBSCRIBE.
+    fn user_properties(&self, frame: Frame<'_>) {
+        // RMQTT refuses what cannot be read.
+        if self.version == 5
+            && matches!(frame.kind(), kind::SUBSCRIBE | kind::UNSUBSCRIBE)
+            && let Ok(packet) = packet::decode(self.version, frame)
+        {
+            let sent = &self.client.user_properties;
+            sent.lock().unwrap_or_else(PoisonError::into_inner).add(packet);
+        }
+    }
+
     /// A SUBSCRIBE with filters that RMQTT refuses in place of invalid ones; `None` for any other packet. `length`: how
     /// much of the packet is in this piece. What came before is on its way already.
     fn refusable(&self, frame: Frame<'_>, length: usize) -> Option<Vec<u8>> {
@@ -86,6 +98,7 @@ impl FrontInspector {
             let end = piece.len() - input.len();
             if let Piece::Packet(frame) = found {
                 self.acknowledgement(frame.kind(), frame.body);
+                self.user_properties(frame);
                 if let Some(subscribe) = self.refusable(frame, end - start) {
                     rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
                     rewritten.extend_from_slice(&subscribe);

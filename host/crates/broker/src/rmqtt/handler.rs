@@ -27,8 +27,11 @@ use super::relayed::{RelayedClient, RelayedClients, is_relay_address, peer, with
 use super::sessions::{Closing, Presence, SessionRecord, Sessions};
 use super::tag::MessageNumbers;
 use super::translate;
+use crate::{BrokerSettings, Conventions};
 use hookhost_access::AccessControl;
-use hookhost_event::{Client, Connection, Detail, Disconnection, End, EndReason, Hook, Millis, Pairs, Termination};
+use hookhost_event::{
+    Client, Connection, Detail, Disconnection, End, EndReason, Hook, Millis, Pairs, Termination, assigned_client_id,
+};
 use hookhost_hooks::{Bus, Emitter};
 use hookhost_listener::Peer;
 
@@ -41,6 +44,7 @@ pub(super) struct EventSource {
     pub(super) persistent: Arc<PersistentSessions>,
     pub(super) oversize: Oversize,
     pub(super) limits: Limits,
+    pub(super) conventions: Conventions,
     /// The clients behind the relay.
     pub(super) clients: Arc<RelayedClients>,
     /// Whether the node is stopping: a kick is then a shutdown, not the act of an administrator.
@@ -58,12 +62,12 @@ impl EventSource {
     pub(super) fn new(
         engine: ServerContext,
         bus: Bus,
-        access: AccessControl,
-        limits: Limits,
+        settings: &BrokerSettings,
         clients: Arc<RelayedClients>,
         persistent: Arc<PersistentSessions>,
     ) -> EventSource {
         let emitter = Emitter::new(bus);
+        let limits = settings.limits.clone();
         EventSource {
             numbers: MessageNumbers::new(emitter.epoch()),
             emitter,
@@ -72,9 +76,10 @@ impl EventSource {
             oversize: Oversize::new(engine.clone()),
             engine,
             limits,
+            conventions: settings.conventions,
             clients,
             stopping: AtomicBool::new(false),
-            access,
+            access: settings.access.clone(),
             no_local: AtomicBool::new(false),
             ended: Notify::new(),
         }
@@ -112,8 +117,13 @@ impl EventSource {
         self.emitter.on_demand(move |hooks| frequent.need(hooks));
     }
 
+    /// Whether a subscription to `$queue/FILTER` is a shared subscription.
+    pub(super) fn has_queue_groups(&self) -> bool {
+        self.limits.shared_subscription && self.conventions.has_queue_groups()
+    }
+
     /// The client behind a connection: that of its relay, or of its session once the relay has ended.
-    fn client_behind(&self, key: &ClientKey) -> Option<Arc<RelayedClient>> {
+    pub(super) fn client_behind(&self, key: &ClientKey) -> Option<Arc<RelayedClient>> {
         // Messages have the client's own address.
         let _relay = key.remote_addr.filter(|address| is_relay_address(*address))?;
         self.clients.of(key).or_else(|| self.sessions.relayed(key))
@@ -151,9 +161,8 @@ impl EventSource {
     /// A connection, as events show it.
     pub(super) fn connection(&self, info: &ConnectInfo) -> Connection {
         let client = self.client_behind(info.id());
-        let mut connection = translate::connection(info, &peer(info.id(), client.as_deref()), &self.limits);
-        connection.client.attributes = attributes(client.as_deref());
-        connection
+        let connection = translate::connection(info, &peer(info.id(), client.as_deref()), &self.limits);
+        completed(connection, client.as_deref())
     }
 
     /// An event tells the answer to a CONNECT.
@@ -237,18 +246,24 @@ impl EventSource {
         let peer = peer(&session.id, client.as_deref());
         let connack = || {
             let mut connack = translate::accepted(&info, &peer, &self.limits, session_present, connected_at);
-            connack.connection.client.attributes = attributes(client.as_deref());
+            connack.connection = completed(connack.connection, client.as_deref());
             connack
         };
+        let extras = || connect_extras(client.as_deref());
         self.emitter
-            .emit(Hook::ClientConnack, None, || Detail::ClientConnack(connack()))
+            .emit_with_extras(Hook::ClientConnack, None, || {
+                (Detail::ClientConnack(connack()), extras())
+            })
             .await;
         self.emitter
-            .emit(Hook::ClientConnected, None, || Detail::ClientConnected(connack()))
+            .emit_with_extras(Hook::ClientConnected, None, || {
+                (Detail::ClientConnected(connack()), extras())
+            })
             .await;
     }
 
     async fn connection_ended(&self, session: &RmqttSession, reason: &Reason) {
+        self.report_subscriptions(session).await;
         let presence = if is_superseded(reason) {
             Presence::Superseded
         } else {
@@ -274,8 +289,8 @@ impl EventSource {
     async fn disconnected(&self, record: &SessionRecord, end: End, disconnected_at: Millis) {
         self.emitter
             .emit(Hook::ClientDisconnected, None, || {
-                let mut connection = translate::connection(&record.info, &record.peer(), &self.limits);
-                connection.client.attributes = attributes(record.relayed());
+                let connection = translate::connection(&record.info, &record.peer(), &self.limits);
+                let connection = completed(connection, record.relayed());
                 Detail::ClientDisconnected(Disconnection {
                     connection,
                     end,
@@ -310,11 +325,9 @@ impl EventSource {
 
     /// Emits the end of a session, with what is known of its last connection.
     async fn session_gone(&self, record: &SessionRecord, hook: Hook, detail: impl FnOnce() -> Detail + Send) {
-        if self.emitter.wants(&[hook], None) {
-            let mut event = self.emitter.event(detail());
-            event.extras = record.last_connection();
-            self.emitter.emit_event(event).await;
-        }
+        self.emitter
+            .emit_with_extras(hook, None, || (detail(), record.last_connection()))
+            .await;
     }
 
     /// A session has ended without a hook: emits the events that are still missing.
@@ -353,6 +366,23 @@ fn attributes(client: Option<&RelayedClient>) -> Pairs {
     client.map(RelayedClient::attributes).unwrap_or_default()
 }
 
+/// A connection with what only the client behind the relay has.
+pub(super) fn completed(mut connection: Connection, client: Option<&RelayedClient>) -> Connection {
+    if let Some(client) = client {
+        connection.client.attributes = client.attributes();
+        connection.properties = client.connect.properties.clone();
+    }
+    connection
+}
+
+/// The extras of the events of a CONNECT.
+pub(super) fn connect_extras(client: Option<&RelayedClient>) -> Pairs {
+    match client {
+        Some(client) if client.connect.has_assigned_id => assigned_client_id(),
+        _ => Pairs::new(),
+    }
+}
+
 /// Whether a newer connection of the client ended this one.
 fn is_superseded(reason: &Reason) -> bool {
     match reason {
@@ -368,7 +398,7 @@ struct ClientHandler(Arc<EventSource>);
 impl Handler for ClientHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
         let source = &*self.0;
-        let shared = source.limits.shared_subscription;
+        let shared = source.has_queue_groups();
         match parameter {
             // Another program of this machine: it is refused in the hook of authentication.
             Parameter::ClientConnect(info) if source.clients.of(info.id()).is_none() => {}
@@ -399,9 +429,8 @@ impl Handler for ClientHandler {
                 return (true, decided.await);
             }
             Parameter::SessionSubscribed(session, subscribe) => {
-                let subscribe = queue_group::shared(subscribe, shared);
                 source
-                    .subscription(Hook::SessionSubscribed, session, &subscribe, subscribe.opts.qos_value())
+                    .subscribed(session, &queue_group::shared(subscribe, shared))
                     .await;
             }
             Parameter::ClientUnsubscribe(session, unsubscribe) => {

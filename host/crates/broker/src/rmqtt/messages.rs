@@ -266,6 +266,10 @@ fn operation(publish: &Publish) -> Operation<'_> {
     }
 }
 
+fn has_wildcard(topic: &str) -> bool {
+    topic.contains(['+', '#'])
+}
+
 fn is_will(sender: &Sender) -> bool {
     matches!(sender.typ(), FromType::LastWill)
 }
@@ -305,7 +309,8 @@ impl Handler for AuthorizationHandler {
         }
         if !source.limits.is_topic(&publish.topic) {
             let text = ByteString::from_static("not a topic to publish to");
-            let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), true);
+            let disconnects = source.conventions.disconnects_for_wildcards() || !has_wildcard(&publish.topic);
+            let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), disconnects);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
         }
         // Boxed, because this runs for every publish, and the futures would be ten times as large.
@@ -326,14 +331,17 @@ impl Handler for AuthorizationHandler {
     }
 }
 
-/// Runs after every packet; emits an event for PINGREQ.
-pub(super) struct PingHandler(pub(super) Arc<EventSource>);
+/// Runs after every packet: emits the events that its handling has held back, and an event for PINGREQ.
+pub(super) struct PacketHandler(pub(super) Arc<EventSource>);
 
 #[async_trait]
-impl Handler for PingHandler {
+impl Handler for PacketHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        if let Parameter::ClientKeepalive(session, true) = parameter {
-            self.0.pinged(session).await;
+        if let Parameter::ClientKeepalive(session, is_ping) = parameter {
+            self.0.report_subscriptions(session).await;
+            if *is_ping {
+                self.0.pinged(session).await;
+            }
         }
         (true, acc)
     }

@@ -8,8 +8,9 @@
 //! - `limits` has the settings; `subscription_limits` refuses subscriptions beyond them;
 //! - `handler`, `authentication`, `messages` and `subscriptions` turn hooks into events; `translate` and `reason` convert the types;
 //! - `front` is the relay, and `relayed` knows the client of each of its connections;
+//! - `connect_start` reads what it can of a CONNECT that is refused;
 //! - `expected_acks` and `repeated` hold acknowledgements back until requests are on disk;
-//! - `sessions`, `tag` and `oversize` keep what RMQTT's hooks do not say;
+//! - `sessions`, `sent`, `tag`, `decisions` and `oversize` keep what RMQTT's hooks do not say;
 //! - `retained` is RMQTT's store of retained messages;
 //! - `persistent` has the messages of sessions that outlive their connection, and keeps them on disk;
 //! - `peers` and `backlog` bound the messages that wait for a client;
@@ -20,6 +21,7 @@ mod backlog;
 mod client_entry;
 mod clients;
 mod connect_start;
+mod decisions;
 mod expected_acks;
 mod filters;
 mod fitter;
@@ -37,6 +39,7 @@ mod reason;
 mod relayed;
 mod repeated;
 mod retained;
+mod sent;
 mod sessions;
 mod subscription_limits;
 mod subscriptions;
@@ -181,8 +184,7 @@ impl Broker {
                 let source = Arc::new(EventSource::new(
                     engine.clone(),
                     bus,
-                    settings.access.clone(),
-                    limits.clone(),
+                    settings,
                     clients,
                     Arc::clone(&persistent),
                 ));
@@ -201,7 +203,7 @@ impl Broker {
             Arc::clone(&backlogs),
             Arc::clone(&persistent),
             source.clone(),
-            limits.shared_subscription,
+            limits.shared_subscription && settings.conventions.has_queue_groups(),
         );
         *engine.extends.shared_mut().await = Box::new(peers);
         let server = MqttServer::new(engine.clone())

@@ -40,8 +40,8 @@ pub(super) struct ClientTable {
     backlogs: Arc<Backlogs>,
     persistent: Arc<PersistentSessions>,
     source: Option<Arc<EventSource>>,
-    /// Whether shared subscriptions work.
-    shared_subscription: bool,
+    /// Whether a subscription to `$queue/FILTER` is a shared subscription.
+    queue_groups: bool,
 }
 
 impl ClientTable {
@@ -51,7 +51,7 @@ impl ClientTable {
         backlogs: Arc<Backlogs>,
         persistent: Arc<PersistentSessions>,
         source: Option<Arc<EventSource>>,
-        shared_subscription: bool,
+        queue_groups: bool,
     ) -> ClientTable {
         ClientTable {
             inner: DefaultShared::new(Some(engine.clone())),
@@ -59,7 +59,7 @@ impl ClientTable {
             backlogs,
             persistent,
             source,
-            shared_subscription,
+            queue_groups,
         }
     }
 
@@ -68,7 +68,7 @@ impl ClientTable {
             inner,
             backlogs: Arc::clone(&self.backlogs),
             persistent: Arc::clone(&self.persistent),
-            shared_subscription: self.shared_subscription,
+            queue_groups: self.queue_groups,
         })
     }
 

@@ -18,11 +18,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::decisions::RecentDecisions;
 use super::expected_acks::ExpectedAcks;
+use super::sent::{SentConnect, SentUserProperties};
 use ::rmqtt::types::Id as ClientKey;
 use bytestring::ByteString;
 use hookhost_access::ClientAccess;
-use hookhost_event::{End, EndReason, Pairs};
+use hookhost_event::{End, EndReason, Event, Pairs};
 use hookhost_listener::{Kind, Peer};
 
 const SHARDS: usize = 64;
@@ -33,6 +35,8 @@ const HOSTS: u64 = (1 << 22) - 2;
 /// The ports that systems give to clients, so that no service listens on one.
 const FIRST_PORT: u16 = 32_768;
 const PORTS: u64 = 28_232;
+/// Events that are held back for one client.
+const MAX_HELD_EVENTS: usize = 1_000;
 /// How long the relay waits for the hook that says why RMQTT has closed.
 const REASON_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -40,6 +44,10 @@ const REASON_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct RelayedClient {
     /// Where it comes from.
     pub(super) peer: Peer,
+    /// What its CONNECT says.
+    pub(super) connect: SentConnect,
+    /// User properties of its packets about subscriptions.
+    pub(super) user_properties: Mutex<SentUserProperties>,
     /// Whether an event has told the answer to its CONNECT.
     pub(super) is_answered: AtomicBool,
     /// Why the relay has ended the connection, if it has.
@@ -53,6 +61,10 @@ pub(super) struct RelayedClient {
     pub(super) access: OnceLock<ClientAccess>,
     /// Which acknowledgements the relay has to hold back.
     pub(super) expected_acks: ExpectedAcks,
+    /// What it was allowed and denied a short time ago.
+    pub(super) decisions: Mutex<RecentDecisions>,
+    /// Events of subscriptions that are held back.
+    subscribed: Mutex<Vec<Event>>,
 }
 
 impl std::fmt::Debug for RelayedClient {
@@ -64,9 +76,11 @@ impl std::fmt::Debug for RelayedClient {
 }
 
 impl RelayedClient {
-    fn new(peer: Peer) -> RelayedClient {
+    fn new(peer: Peer, connect: SentConnect) -> RelayedClient {
         RelayedClient {
             peer,
+            connect,
+            user_properties: Mutex::default(),
             is_answered: AtomicBool::new(false),
             by_relay: OnceLock::new(),
             end: OnceLock::new(),
@@ -74,6 +88,8 @@ impl RelayedClient {
             sender: OnceLock::new(),
             access: OnceLock::new(),
             expected_acks: ExpectedAcks::default(),
+            decisions: Mutex::default(),
+            subscribed: Mutex::default(),
         }
     }
 
@@ -90,6 +106,24 @@ impl RelayedClient {
         let attributes = self.access.get().map(ClientAccess::attributes).unwrap_or_default();
         let pair = |(name, value): &(String, String)| (name.as_str().into(), value.as_str().into());
         attributes.iter().map(pair).collect()
+    }
+
+    /// The user properties of the client's SUBSCRIBE, or UNSUBSCRIBE, of a filter.
+    pub(super) fn user_properties(&self, subscribes: bool, filter: &str) -> Pairs {
+        let sent = self.user_properties.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.of(subscribes, filter)
+    }
+
+    /// Holds back the event of a subscription. Returns false if the client has too many of them.
+    pub(super) fn hold(&self, event: Event) -> bool {
+        let mut held = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push(event);
+        held.len() < MAX_HELD_EVENTS
+    }
+
+    /// The events that are held back, the oldest first.
+    pub(super) fn release(&self) -> Vec<Event> {
+        std::mem::take(&mut self.subscribed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The relay ends the connection for this reason; RMQTT sees only that the connection closes.
@@ -202,9 +236,9 @@ impl RelayedClients {
     }
 
     /// Adds a client with a new source address.
-    pub(super) fn add(self: &Arc<RelayedClients>, peer: Peer) -> Relayed {
+    pub(super) fn add(self: &Arc<RelayedClients>, peer: Peer, connect: SentConnect) -> Relayed {
         let address = source_address(self.next.fetch_add(1, Ordering::Relaxed));
-        let client = Arc::new(RelayedClient::new(peer));
+        let client = Arc::new(RelayedClient::new(peer, connect));
         self.shard(address).insert(address, Arc::clone(&client));
         self.open.fetch_add(1, Ordering::Relaxed);
         Relayed {
@@ -321,7 +355,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_is_found_as_long_as_its_relay_lives() {
         let clients = Arc::new(RelayedClients::new());
-        let relayed = clients.add(peer("10.0.0.5:50000"));
+        let relayed = clients.add(peer("10.0.0.5:50000"), SentConnect::default());
         let key = key(relayed.address);
         let found = clients.of(&key).unwrap();
         assert_eq!(found.peer, relayed.client.peer);
@@ -350,11 +384,11 @@ mod tests {
             (end(EndReason::InternalError, None), Some(128)),
             (end(EndReason::Disconnect, Some(0)), None),
         ] {
-            let client = RelayedClient::new(peer("10.0.0.5:1"));
+            let client = RelayedClient::new(peer("10.0.0.5:1"), SentConnect::default());
             client.ended(ended);
             assert_eq!(client.disconnect_code().await, expected);
         }
-        let client = RelayedClient::new(peer("10.0.0.5:1"));
+        let client = RelayedClient::new(peer("10.0.0.5:1"), SentConnect::default());
         let closed = || end(EndReason::Closed, None);
         assert_eq!(client.true_end(closed()), closed());
         client.end_by_relay(end(EndReason::KeepAliveTimeout, Some(141)));

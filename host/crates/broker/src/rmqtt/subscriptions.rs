@@ -5,7 +5,9 @@
 //! a filter is new or which QoS a subscription had; both are looked up in an earlier hook and noted in
 //! [`Sessions`](super::sessions::Sessions).
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytestring::ByteString;
 
@@ -18,7 +20,7 @@ use super::handler::EventSource;
 use super::translate;
 use hookhost_access::Decision;
 use hookhost_access::rules::{Action, Operation};
-use hookhost_event::{Access, Authorization, Detail, Hook, OtherEvent};
+use hookhost_event::{Access, Authorization, Detail, Hook, OtherEvent, Pairs, Subscription, repeated_decision};
 
 impl EventSource {
     pub(super) async fn subscribe(&self, session: &RmqttSession, subscribe: &Subscribe) {
@@ -60,8 +62,10 @@ impl EventSource {
             Some(SubscribeAckReason::NotAuthorized)
         };
         let code = refused.map_or(subscribe.opts.qos_value(), u8::from);
-        if !self.emitter.interested(Hook::ClientSubscribe, Some(filter)).is_empty() {
-            self.subscription(Hook::ClientSubscribe, session, subscribe, code).await;
+        let to = self.emitter.interested(Hook::ClientSubscribe, Some(filter));
+        if !to.is_empty() {
+            let subscription = self.subscription(session, subscribe, code).await;
+            self.emitter.emit_to(to, Detail::ClientSubscribe(subscription)).await;
         }
         refused.map(|reason| HookResult::SubscribeAclResult(SubscribeAclResult::new_failure(reason)))
     }
@@ -78,21 +82,55 @@ impl EventSource {
         }
     }
 
-    pub(super) async fn subscription(&self, hook: Hook, session: &RmqttSession, subscribe: &Subscribe, code: u8) {
-        let version = session.protocol().await.unwrap_or(0);
-        self.emitter
-            .emit(hook, Some(&subscribe.topic_filter), || {
-                let client = self.client(&session.id, version);
-                let is_new = self.sessions.was_new(&session.id.client_id);
-                let subscription =
-                    translate::subscription(client, &subscribe.topic_filter, &subscribe.opts, code, is_new);
-                if hook == Hook::ClientSubscribe {
-                    Detail::ClientSubscribe(subscription)
-                } else {
-                    Detail::SessionSubscribed(subscription)
+    /// A subscription is in force.
+    pub(super) async fn subscribed(&self, session: &RmqttSession, subscribe: &Subscribe) {
+        let filter = Some(subscribe.topic_filter.as_ref());
+        let to = self.emitter.interested(Hook::SessionSubscribed, filter);
+        if to.is_empty() {
+            return;
+        }
+        let subscription = self.subscription(session, subscribe, subscribe.opts.qos_value()).await;
+        let detail = Detail::SessionSubscribed(subscription);
+        match self.clients.of(&session.id) {
+            Some(client) if self.conventions.reports_subscriptions_last() => {
+                if !client.hold(self.emitter.event(detail)) {
+                    self.report_subscriptions(session).await;
                 }
-            })
-            .await;
+            }
+            _ => self.emitter.emit_to(to, detail).await,
+        }
+    }
+
+    /// Emits the events of subscriptions that were held back until the end of their SUBSCRIBE.
+    pub(super) async fn report_subscriptions(&self, session: &RmqttSession) {
+        if self.conventions.reports_subscriptions_last()
+            && let Some(client) = self.clients.of(&session.id)
+        {
+            for event in client.release() {
+                self.emitter.emit_event(event).await;
+            }
+        }
+    }
+
+    async fn subscription(&self, session: &RmqttSession, subscribe: &Subscribe, code: u8) -> Subscription {
+        let version = session.protocol().await.unwrap_or(0);
+        let client = self.client(&session.id, version);
+        let is_new = self.sessions.was_new(&session.id.client_id);
+        translate::subscription(
+            client,
+            subscribe,
+            code,
+            is_new,
+            self.sent_user(session, true, &subscribe.topic_filter),
+        )
+    }
+
+    /// The user properties of the SUBSCRIBE, or UNSUBSCRIBE, of a filter.
+    fn sent_user(&self, session: &RmqttSession, subscribes: bool, filter: &str) -> Pairs {
+        let client = self.clients.of(&session.id);
+        client
+            .map(|client| client.user_properties(subscribes, filter))
+            .unwrap_or_default()
     }
 
     /// Emits the decision of authorisation.
@@ -118,7 +156,19 @@ impl EventSource {
             allowed: decision.allowed,
             source: ByteString::from_static(decision.source),
         };
-        self.emitter.emit_to(to, Detail::ClientAuthorized(authorization)).await;
+        let mut event = self.emitter.event(Detail::ClientAuthorized(authorization));
+        if self.is_repeated(key, operation, decision.allowed) {
+            event.extras = repeated_decision();
+        }
+        self.emitter.emit_event_to(to, event).await;
+    }
+
+    /// Whether the same connection has got the same decision a short time ago. Remembers this one.
+    fn is_repeated(&self, key: &ClientKey, operation: &Operation<'_>, allowed: bool) -> bool {
+        self.client_behind(key).is_some_and(|client| {
+            let mut decisions = client.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+            decisions.is_repeated(operation, allowed, Instant::now())
+        })
     }
 
     pub(super) async fn unsubscribe(&self, session: &RmqttSession, unsubscribe: &Unsubscribe) {
@@ -145,7 +195,9 @@ impl EventSource {
         self.emitter
             .emit(hook, Some(&unsubscribe.topic_filter), || {
                 let had = self.sessions.had_qos(&session.id.client_id);
-                let unsubscription = translate::unsubscription(self.client(&session.id, version), unsubscribe, had);
+                let user = self.sent_user(session, false, &unsubscribe.topic_filter);
+                let client = self.client(&session.id, version);
+                let unsubscription = translate::unsubscription(client, unsubscribe, had, user);
                 if hook == Hook::ClientUnsubscribe {
                     Detail::ClientUnsubscribe(unsubscription)
                 } else {

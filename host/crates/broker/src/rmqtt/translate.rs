@@ -6,15 +6,13 @@ use bytestring::ByteString;
 
 use ::rmqtt::codec::types::Protocol;
 use ::rmqtt::codec::v5::RetainHandling;
-use ::rmqtt::types::{
-    ConnectInfo, From as Sender, FromType, Id as ClientKey, Publish, SubscriptionOptions, Unsubscribe,
-};
+use ::rmqtt::types::{ConnectInfo, From as Sender, FromType, Id as ClientKey, Publish, Subscribe, Unsubscribe};
 
 use super::backlog;
 use super::limits::Limits;
 use super::tag::{MessageNumbers, MessageTag};
 use hookhost_event::{
-    Client, Connack, Connection, Delivery, Message, Millis, Origin, Properties, Property, Session, Subscription,
+    Client, Connack, Connection, Delivery, Message, Millis, Origin, Pairs, Properties, Property, Session, Subscription,
     Unsubscription,
 };
 use hookhost_listener::Peer;
@@ -103,7 +101,7 @@ pub(super) fn connection(info: &ConnectInfo, peer: &Peer, limits: &Limits) -> Co
     }
 }
 
-fn seconds(span: std::time::Duration) -> u32 {
+pub(super) fn seconds(span: std::time::Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
@@ -213,14 +211,9 @@ fn connack_properties(connection: &Connection, limits: &Limits) -> Box<Propertie
     })
 }
 
-/// A subscription; `code` is that of SUBACK.
-pub(super) fn subscription(
-    client: Client,
-    filter: &ByteString,
-    options: &SubscriptionOptions,
-    code: u8,
-    is_new: bool,
-) -> Subscription {
+/// A subscription; `code` is that of SUBACK, `user` are the user properties of SUBSCRIBE.
+pub(super) fn subscription(client: Client, subscribe: &Subscribe, code: u8, is_new: bool, user: Pairs) -> Subscription {
+    let (filter, options) = (&subscribe.topic_filter, &subscribe.opts);
     let id = options.subscription_identifier().map(|id| id.get());
     Subscription {
         client,
@@ -238,19 +231,24 @@ pub(super) fn subscription(
         limit: options.limit_subs().and_then(|limit| u32::try_from(limit).ok()),
         code,
         is_new,
-        properties: id.and_then(|id| properties::some(vec![Property::SubscriptionIdentifier(id)], Vec::new())),
+        properties: properties::some(id.map(Property::SubscriptionIdentifier).into_iter().collect(), user),
     }
 }
 
-/// The end of a subscription that had this QoS, or none.
-pub(super) fn unsubscription(client: Client, unsubscribe: &Unsubscribe, had: Option<u8>) -> Unsubscription {
+/// The end of a subscription that had this QoS, or none; `user` are the user properties of UNSUBSCRIBE.
+pub(super) fn unsubscription(
+    client: Client,
+    unsubscribe: &Unsubscribe,
+    had: Option<u8>,
+    user: Pairs,
+) -> Unsubscription {
     Unsubscription {
         client,
         filter: unsubscribe.topic_filter.clone(),
         group: unsubscribe.shared_group.clone(),
         qos: had.unwrap_or(0),
         code: if had.is_some() { 0 } else { 17 },
-        properties: None,
+        properties: properties::some(Vec::new(), user),
     }
 }
 

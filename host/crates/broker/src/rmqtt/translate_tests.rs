@@ -4,7 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::codec::{v3, v5};
-use ::rmqtt::types::{CodecPublish, SubOptionsV5};
+use ::rmqtt::types::{CodecPublish, SubOptionsV5, SubscriptionOptions};
 
 use super::*;
 
@@ -169,7 +169,13 @@ fn options_of_a_subscription() {
         retain_handling: RetainHandling::NoAtSubscribe,
         id: NonZeroU32::new(9),
     });
-    let subscription = subscription(client(&key(), key().remote_addr, 5), &"a/+".into(), &options, 1, true);
+    let subscribe = Subscribe {
+        topic_filter: "a/+".into(),
+        opts: options,
+    };
+    let user: Pairs = vec![("k".into(), "v".into())];
+    let client = client(&key(), key().remote_addr, 5);
+    let subscription = subscription(client, &subscribe, 1, true, user.clone());
     assert_eq!(
         (subscription.filter.as_ref(), subscription.group.as_deref()),
         ("a/+", Some("g"))
@@ -180,10 +186,9 @@ fn options_of_a_subscription() {
     );
     assert!(subscription.no_local && subscription.retain_as_published && subscription.is_new);
     assert_eq!(subscription.limit, Some(2));
-    assert_eq!(
-        subscription.properties.unwrap().standard,
-        [Property::SubscriptionIdentifier(9)]
-    );
+    let properties = subscription.properties.unwrap();
+    assert_eq!(properties.standard, [Property::SubscriptionIdentifier(9)]);
+    assert_eq!(properties.user, user);
 }
 
 #[test]

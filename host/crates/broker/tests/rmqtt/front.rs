@@ -94,7 +94,7 @@ async fn refusals_that_no_hook_tells() {
         ..clean(4, "")
     };
     for (bytes, code, told) in [
-        (level, 1, "client.connack  132 new"),
+        (level, 1, "client.connack level 132 new"),
         (bridge, 1, "client.connack bridge 132 new"),
         (nameless.bytes(), 2, "client.connack  133 new"),
         (clean(4, "second").bytes(), 3, "client.connack second 136 new"),

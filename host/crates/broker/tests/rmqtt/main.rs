@@ -1,6 +1,7 @@
 //! The engine with real sockets: what each step of a client's life causes, in which order, and what hostile clients
 //! cannot do.
 
+mod conventions;
 mod durable;
 mod front;
 mod hostile;

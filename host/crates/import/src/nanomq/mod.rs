@@ -75,12 +75,15 @@ fn from_hocon<'r>(
     let Some(mut root) = hocon::read_file(path, text, sources, report) else {
         return (None, Vec::new());
     };
-    let Some(webhook) = root.remove("webhook") else {
+    let webhook = root.remove("webhook");
+    if webhook.is_none() {
         let text = "has no block `webhook`, so NanoMQ's hook is disabled";
-        report.problem(&Place::line(path, 1, ""), text);
+        report.warning(&Place::line(path, 1, ""), text);
+    }
+    ignore_parts(report, &server::take(Broker::Nanomq, root, sources));
+    let Some(webhook) = webhook else {
         return (None, Vec::new());
     };
-    ignore_parts(report, &server::take(Broker::Nanomq, root, sources));
     let Some(mut fields) = Section::of(report, webhook) else {
         return (None, Vec::new());
     };

@@ -29,8 +29,8 @@ use hookhost_settings::{Place, Problem, Report, Section, Setting, Table, Unknown
 
 use super::{Broker, Sources};
 use restrictions::Restrictions;
+pub(super) use sources::is_variable;
 use sources::{broker_of, line, variables_into};
-pub(super) use sources::{is_line, is_variable};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

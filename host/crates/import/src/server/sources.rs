@@ -59,34 +59,6 @@ fn path_of(broker: Broker, name: &str) -> Option<Vec<String>> {
     (is_complete && is_about_server(broker, path.first()?)).then_some(path)
 }
 
-/// Parts of `emqx.conf` of EMQX 4 that are not about webhooks; a configuration may include it.
-const OTHER_ROOTS: [&str; 18] = [
-    "acl",
-    "alarm",
-    "broker",
-    "cluster",
-    "dashboard",
-    "log",
-    "management",
-    "module",
-    "modules",
-    "node",
-    "os_mon",
-    "plugins",
-    "loaded_plugins",
-    "retainer",
-    "rpc",
-    "sysmon",
-    "telemetry",
-    "vm_mon",
-];
-
-/// Whether a line of EMQX 4 belongs to another part of its configuration. The name of the node is read elsewhere.
-pub(crate) fn is_line(key: &str) -> bool {
-    let root = key.split('.').next().unwrap_or_default();
-    key != "node.name" && (is_about_server(Broker::Emqx4, root) || OTHER_ROOTS.contains(&root))
-}
-
 /// Whether a variable of a broker is about the server.
 pub(crate) fn is_variable(broker: Broker, name: &str) -> bool {
     path_of(broker, name).is_some()

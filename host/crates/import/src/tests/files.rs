@@ -334,6 +334,57 @@ fn variables_in_a_file_are_those_of_compose() {
 }
 
 #[test]
+fn files_without_webhooks_load() {
+    let variables = [
+        ("EMQX_CONNECTORS__HTTP__C__URL", "http://h:1/"),
+        ("EMQX_ACTIONS__HTTP__A__CONNECTOR", "c"),
+        ("EMQX_RULE_ENGINE__RULES__R__SQL", "SELECT * FROM \"t/#\""),
+        ("EMQX_RULE_ENGINE__RULES__R__ACTIONS__1", "http:a"),
+    ];
+    let emqx5 = "node { name = \"a@b\", cookie = c }\ncluster { name = emqxcl }\ndashboard { listeners.http { bind = 18083 } }\n";
+    let (read, warnings) = settings("f", emqx5, &variables);
+    assert_eq!(read["node.name"], "a@b");
+    assert_eq!(read["webhook.rule"]["message_publish"][0]["topics"], json!(["t/#"]));
+    assert_eq!(
+        warnings,
+        ["f:2: cluster, dashboard: are ignored: they are not about webhooks"]
+    );
+    let emqx4 = "cluster.name = emqxcl\nnode.name = a@b\nlistener.tcp.external = 0.0.0.0:1883\n";
+    let variables = [
+        ("EMQX_WEB__HOOK__URL", "http://h/"),
+        (
+            "EMQX_WEB__HOOK__RULE__CLIENT__CONNECTED__1",
+            "{\"action\": \"on_client_connected\"}",
+        ),
+    ];
+    let (read, warnings) = settings("f", emqx4, &variables);
+    assert_eq!(read["webhook.urls"], json!(["http://h/"]));
+    assert_eq!(read["node.name"], "a@b");
+    assert_eq!(warnings, ["f:1: cluster: is ignored: it is not about webhooks"]);
+    const NO_RULES: &str = "f:1: has no rules: no webhook will be sent";
+    for (text, warnings) in [
+        (
+            emqx5,
+            &[
+                "f:2: cluster, dashboard: are ignored: they are not about webhooks",
+                NO_RULES,
+            ][..],
+        ),
+        (emqx4, &["f:1: cluster: is ignored: it is not about webhooks", NO_RULES]),
+        (
+            "listeners.tcp { bind = \"0.0.0.0:1883\" }\nhttp_server { port = 8081 }\n",
+            &[
+                "f:1: has no block `webhook`, so NanoMQ's hook is disabled",
+                "f:2: http_server: is ignored: it is not about webhooks",
+                NO_RULES,
+            ],
+        ),
+    ] {
+        check("f", text, &[], &[], warnings);
+    }
+}
+
+#[test]
 fn configurations_that_users_have_published_load() {
     for (text, warnings, rules) in [
         (

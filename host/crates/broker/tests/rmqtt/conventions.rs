@@ -1,0 +1,155 @@
+//! What the engine does as the broker whose conventions it follows, and what events say that RMQTT does not pass on.
+
+use hookhost_broker::Conventions;
+use hookhost_event::Property;
+
+use super::client::{Client, Connect, clean, packet, text};
+use super::*;
+
+/// An engine with these conventions, and interest in these hooks.
+async fn host(conventions: Conventions, hooks: &[Hook]) -> Host {
+    let settings = BrokerSettings {
+        conventions,
+        ..settings(Limits::default())
+    };
+    Host::with(hooks, async |bus| start(&settings, Some(bus)).await).await
+}
+
+/// A SUBSCRIBE of MQTT 3.1.1 to these filters, with QoS 0.
+fn subscribe(filters: &[&str]) -> Vec<u8> {
+    let mut body = vec![0, 9];
+    for filter in filters {
+        body.extend(text(filter));
+        body.push(0);
+    }
+    packet(0x82, &body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn emqx_4_reports_subscriptions_after_all_filters_of_a_packet() {
+    let hooks = [Hook::ClientSubscribe, Hook::SessionSubscribed, Hook::MessagePublish];
+    let host = host(Conventions::Emqx4, &hooks).await;
+    let mut c = clean(4, "c").join(host.address()).await;
+    let publish = c.publish_bytes("t", b"x", 0, false, [0; 2]);
+    let packets = [subscribe(&["a", "a/#/b", "b"]), publish, subscribe(&["c"])];
+    c.write(&packets.concat()).await;
+    host.told(&[
+        "client.subscribe c a q0 0 new",
+        "client.subscribe c b q0 0 new",
+        "session.subscribed c a q0 0 new",
+        "session.subscribed c b q0 0 new",
+        "message.publish c Client t q0 \"x\"",
+        "client.subscribe c c q0 0 new",
+        "session.subscribed c c q0 0 new",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conventions_differ_in_what_a_refused_connect_causes() {
+    let mut level = clean(4, "level").bytes();
+    level[8] = 9;
+    let nameless = Connect {
+        clean: false,
+        ..clean(4, "")
+    };
+    for (conventions, expected) in [
+        (
+            Conventions::Hookhost,
+            &["client.connack level 132 new", "client.connack  133 new"][..],
+        ),
+        (
+            Conventions::Emqx4,
+            &[
+                "client.connect level",
+                "client.connack level 132 new",
+                "client.connect ",
+                "client.connack  133 new",
+            ],
+        ),
+        (Conventions::Nanomq, &["client.connack  133 new"]),
+        (Conventions::Rmqtt, &[]),
+    ] {
+        let host = host(conventions, &[Hook::ClientConnect, Hook::ClientConnack]).await;
+        for (bytes, code) in [(&level, 1), (&nameless.bytes(), 2)] {
+            let mut c = Client::raw(host.address(), 4).await;
+            c.write(bytes).await;
+            assert_eq!(c.read().await, (0x20, vec![0, code]), "{conventions:?}");
+            assert!(c.closed().await.is_empty());
+        }
+        // What comes after them ends the list.
+        clean(4, "last").join(host.address()).await;
+        let last = ["client.connect last", "client.connack last 0 new"];
+        host.told(&[expected, &last].concat()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rmqtt_has_no_queues_and_keeps_connections_that_publish_to_wildcards() {
+    let hooks = [Hook::SessionSubscribed, Hook::MessagePublish, Hook::MessageRefused];
+    let host = host(Conventions::Rmqtt, &hooks).await;
+    let mut c = clean(4, "c").join(host.address()).await;
+    assert_eq!(c.subscribe("$queue/q/#", 0).await, 0);
+    c.publish("q/1", "not delivered", 1, false).await;
+    c.publish("a/#", "x", 1, false).await;
+    c.publish("$queue/q/1", "delivered", 1, false).await;
+    assert_eq!(c.message().await.topic, "$queue/q/1");
+    host.told(&[
+        "session.subscribed c $queue/q/# q0 0 new",
+        "message.publish c Client q/1 q1 \"not delivered\"",
+        "message.refused c Client a/# q1 \"x\" Invalid 144",
+        "message.publish c Client $queue/q/1 q1 \"delivered\"",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_have_the_properties_that_packets_have() {
+    let host = host(Conventions::Hookhost, &Hook::ALL).await;
+    let connect = Connect {
+        // Request Problem Information 1, which is its default.
+        properties: b"\x17\x01".to_vec(),
+        ..clean(5, "")
+    };
+    let mut c = connect.join(host.address()).await;
+    let user = b"\x07\x26\0\x01k\0\x01v";
+    c.subscribe_with("$share/g/t/#", 0, user).await;
+    c.subscribe("u", 0).await;
+    let is_new = |event: &Event| match &event.detail {
+        Detail::SessionSubscribed(subscription) => &*subscription.filter == "u",
+        _ => false,
+    };
+    let events = host.until(|events| events.iter().any(|event| is_new(event))).await;
+    let (mut connects, mut subscriptions) = (0, Vec::new());
+    for event in &events {
+        let connection = match &event.detail {
+            Detail::ClientConnect(connection) => connection,
+            Detail::ClientConnack(connack) | Detail::ClientConnected(connack) => &connack.connection,
+            Detail::SessionSubscribed(subscription) => {
+                let properties = subscription.properties.as_ref();
+                subscriptions.push(properties.map(|properties| properties.user.clone()));
+                continue;
+            }
+            _ => continue,
+        };
+        let properties = &connection.properties.as_ref().unwrap().standard;
+        assert_eq!(*properties, [Property::RequestProblemInformation(true)]);
+        assert_eq!(event.extras, [("client_id_assigned".into(), "true".into())]);
+        connects += 1;
+    }
+    assert_eq!(connects, 3);
+    assert_eq!(subscriptions, [Some(vec![("k".into(), "v".into())]), None]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_that_is_repeated_says_so() {
+    let host = host(Conventions::Hookhost, &[Hook::ClientAuthorized]).await;
+    let mut c = clean(4, "c").join(host.address()).await;
+    for (qos, retain) in [(1, false), (1, false), (0, false), (1, true), (1, true)] {
+        c.publish("t", "x", qos, retain).await;
+    }
+    c.subscribe("t", 1).await;
+    let events = host.until(|events| events.len() >= 6).await;
+    let repeated: Vec<bool> = events.iter().map(|event| !event.extras.is_empty()).collect();
+    assert_eq!(repeated, [false, true, false, false, true, false]);
+}
