@@ -193,9 +193,6 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
     let format = find(&settings, &["webhook", "format"]).and_then(Setting::as_text);
     let format = format.map(|name| name.trim().to_owned());
-    // The format of RMQTT is the default, so its file does not set it.
-    let is_of_rmqtt = matches!(&broker, Some((Broker::Rmqtt, _)));
-    let format = format.or_else(|| is_of_rmqtt.then(|| "rmqtt".to_owned()));
     let root = Section::root(&report, Place::flag(""), settings);
     let config = read_sections(root, broker, format.as_deref(), listen, kept, inputs, files);
     if let Some(place) = allow_anonymous.filter(|_| config.access.refuses_everybody()) {

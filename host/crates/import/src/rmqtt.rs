@@ -95,6 +95,9 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     }
     let urls = urls(report, given.remove("urls"), given.remove("http_urls"));
     let mut put = |path: &[&str], setting| insert(&mut settings, path, setting);
+    // The default, but with it the built-in broker follows RMQTT's conventions.
+    let format = Value::Text("rmqtt".to_owned());
+    put(&["webhook", "format"], Setting::new(sources.place(), format));
     if let Some(setting) = urls {
         put(&["webhook", "urls"], setting);
     }

@@ -46,7 +46,8 @@ impl BodyFormat for Rmqtt {
             }
             (RuleKey::MessagePublish, _) => true,
             (RuleKey::MessageDropped, Detail::DeliveryDropped(drop)) if drop.reason == DropReason::NoLocal => false,
-            (RuleKey::MessageDropped, Detail::MessageRefused(drop)) if drop.reason == DropReason::Invalid => false,
+            // RMQTT accepts wildcards in the topic of a publish.
+            (RuleKey::MessageDropped, Detail::MessageRefused(drop)) if drop.message.topic.contains(['+', '#']) => false,
             _ => !event.message().is_some_and(is_system),
         }
     }

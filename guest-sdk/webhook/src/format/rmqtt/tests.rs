@@ -495,6 +495,12 @@ fn what_rmqtt_reports_of_drops() {
         );
         assert!(Rmqtt.reports(RuleKey::MessageDropped, &event, false), "{reason:?}");
     }
+    let mut event = refused(DropReason::Invalid);
+    if let Detail::MessageRefused(drop) = &mut event.detail {
+        drop.message.topic = "a/#".to_owned();
+    }
+    assert!(Rmqtt.reports(RuleKey::MessagePublish, &event, false));
+    assert!(!Rmqtt.reports(RuleKey::MessageDropped, &event, false));
     for (reason, is_dropped) in [(DropReason::QueueFull, true), (DropReason::NoLocal, false)] {
         let event = testing::event(dropped(c1(), reason));
         assert_eq!(
