@@ -1,6 +1,7 @@
 //! Files of other brokers as a part of the configuration.
 
 use super::*;
+use hookhost_broker::Conventions;
 use hookhost_delivery as delivery;
 
 #[test]
@@ -62,7 +63,10 @@ fn an_rmqtt_file_without_rules_or_urls_has_none() {
         ..Inputs::default()
     })
     .unwrap();
-    assert_eq!(loaded.config.webhook.config, json!({"urls": [], "rule": {}}));
+    assert_eq!(
+        loaded.config.webhook.config,
+        json!({"urls": [], "format": "rmqtt", "rule": {}})
+    );
     assert_eq!(shown(&loaded.warnings), ["g: has no rules: no webhook will be sent"]);
 
     let text = "rule.client_connect = [{action = \"a\"}, {action = \"b\", urls = [\"http://b\"]}]\nhttp_urls = []";
@@ -175,6 +179,30 @@ fn a_format_that_is_asked_for_beats_that_of_the_broker() {
         ["g:2: web.hook.encode_payload: is ignored: bodies of the chosen format do not use it"]
     );
     assert_eq!(loaded.config.webhook.config.get("payload_encoding"), None);
+}
+
+#[test]
+fn the_format_chooses_the_conventions() {
+    for (text, conventions) in [
+        ("", Conventions::Hookhost),
+        ("webhook.format = \"cloudevents\"", Conventions::Hookhost),
+        ("webhook.format = \"emqx5\"", Conventions::Hookhost),
+        ("webhook.format = \"emqx4\"", Conventions::Emqx4),
+        ("webhook.format = \"nanomq\"", Conventions::Nanomq),
+        ("webhook.format = \"rmqtt\"", Conventions::Rmqtt),
+    ] {
+        assert_eq!(config(&inputs(text)).mqtt.conventions, conventions, "{text}");
+    }
+    for (text, conventions) in [
+        ("web.hook.url = http://h/\n", Conventions::Emqx4),
+        ("urls = [\"http://h/\"]\n", Conventions::Rmqtt),
+    ] {
+        let imported = Inputs {
+            webhook_file: file("g", text),
+            ..Inputs::default()
+        };
+        assert_eq!(config(&imported).mqtt.conventions, conventions, "{text}");
+    }
 }
 
 #[test]
