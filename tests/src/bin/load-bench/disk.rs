@@ -84,8 +84,7 @@ impl Bench {
             .add("backlog: publishes/s while the receiver is down", done.per_second());
         let waiting = waiting(&host).await?;
         self.table.add("backlog: requests that wait", waiting as f64);
-        self.table
-            .add("backlog: memory, MB", megabytes(host.resident()));
+        self.table.add("backlog: memory, MB", megabytes(host.resident()));
         self.table
             .add("backlog: highest memory, MB", megabytes(host.process.memory("VmHWM")));
         let in_file = file_bytes(&data.path().join("outbox.redb"))? as f64;
