@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hookhost_tests::PATIENCE;
 use hookhost_tests::flow::{Flow, numbers, total};
 use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::http::ask;
 use hookhost_tests::publishers::{Plan, Publishers, Tally};
 use hookhost_tests::sink::{Answer, Sink};
 
@@ -86,4 +87,31 @@ async fn a_dead_receiver_holds_a_client_back_once_and_not_longer_than_allowed() 
     // Not once for each of the 2,900 events without room.
     assert!(start.elapsed() < 60 * LIMIT, "{:?}", start.elapsed());
     host.process.signal(rustix::process::Signal::KILL);
+}
+
+/// One client publishes faster than its requests can go out one after another: the destination names the key.
+#[tokio::test]
+async fn a_key_that_lags_is_named() {
+    let sink = Sink::start().await;
+    sink.answer(|_, _| Answer::After(Duration::from_millis(200), 200));
+    let data = tempfile::tempdir().unwrap();
+    let mut host = host(&sink, "", Some(data.path())).await;
+    let flow = Flow::start(host.address, "slow", 1, 2000, "t").await;
+    flow.go_on(300).await;
+    flow.stop().await;
+    sink.wait_for(2, PATIENCE).await;
+    let lags = |line: &str| line.contains("requests of one key lag") && line.contains("key=\"slow-0\"");
+    host.log().wait("that the key lags", PATIENCE, lags).await;
+    let shown = host.ask(&["destinations"]).await;
+    assert!(shown.contains("requests with the key slow-0 lag: "), "{shown}");
+    let metrics = ask(host.admin.unwrap(), "GET /metrics", "").await.body;
+    let lag = metrics.lines().find_map(|line| {
+        let (_, value) = line
+            .strip_prefix("hookhost_destination_lag_seconds")?
+            .rsplit_once(' ')?;
+        value.parse::<f64>().ok()
+    });
+    assert!(lag.is_some_and(|lag| lag > 10.0), "{metrics}");
+    sink.answer(|_, _| Answer::Status(200));
+    host.stop().await;
 }

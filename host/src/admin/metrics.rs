@@ -287,6 +287,12 @@ fn destinations(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
     for (labels, state) in all() {
         samples.float(&labels, state.oldest.map_or(0.0, |oldest| age(oldest, status.at)))?;
     }
+    let help = "Time that the waiting requests of the ordering key that lags most need; 0 if none lags";
+    let mut samples = out.gauge("destination_lag", help, Some(&Unit::Seconds));
+    for (labels, state) in all() {
+        let lagging = state.lagging.as_ref();
+        samples.float(&labels, lagging.map_or(0.0, |lagging| lagging.backlog().as_secs_f64()))?;
+    }
     let mut samples = out.counter("destination_delivered_requests", "Requests that a destination accepted");
     for (labels, state) in all() {
         samples.count(&labels, state.counters.delivered)?;

@@ -58,6 +58,18 @@ fn text(answer: &Destinations) -> String {
             ));
         }
     }
+    for destination in &answer.destinations {
+        let name = destination.name.as_ref().unwrap_or(&destination.url);
+        if let Some(lagging) = &destination.lagging {
+            text.push_str(&format!(
+                "\n{name}: requests with the key {} lag: {} wait, and each takes {} ms; set `order` of the rule to send more \
+                 at once\n",
+                escaped(&lagging.key),
+                lagging.waiting,
+                lagging.answer_ms
+            ));
+        }
+    }
     let letters = &answer.dead_letters;
     if letters.letters > 0 || letters.evicted > 0 {
         let (count, evicted) = (letters.letters, letters.evicted);

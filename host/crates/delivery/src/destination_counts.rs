@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::counters::{Counters, Tally};
 use super::gate::BreakerState;
+use super::lagging::{LaggingKey, WorstKey};
 use super::record::millis;
 use super::retry::{Outcome, Reason};
 
@@ -57,6 +58,8 @@ pub struct DestinationState {
     pub last_error: Option<LastError>,
     /// When the last request was delivered.
     pub last_success: Option<SystemTime>,
+    /// The key whose requests lag most, if any did within the last minute.
+    pub lagging: Option<LaggingKey>,
     /// The state of its circuit breaker.
     pub breaker: BreakerState,
     /// How many requests it gets at once at most; 0 before its first request.
@@ -95,6 +98,7 @@ struct Waiting {
 struct Trouble {
     paused_until: Option<SystemTime>,
     last_error: Option<LastError>,
+    worst_key: WorstKey,
 }
 
 impl DestinationCounts {
@@ -155,6 +159,11 @@ impl DestinationCounts {
         lock(&self.trouble).last_error = Some(LastError { at, text });
     }
 
+    /// Remembers a key whose requests lag.
+    pub(super) fn lags(&self, key: LaggingKey) {
+        lock(&self.trouble).worst_key.note(key, Instant::now());
+    }
+
     /// Remembers that the destination gets no requests for a while.
     pub(super) fn paused(&self, time: Duration) {
         lock(&self.trouble).paused_until = SystemTime::now().checked_add(time);
@@ -190,6 +199,7 @@ impl DestinationCounts {
             oldest,
             paused_until: trouble.paused_until.filter(|until| *until > SystemTime::now()),
             last_error: trouble.last_error.clone(),
+            lagging: trouble.worst_key.get(Instant::now()).cloned(),
             last_success: after_1970(self.last_success.load(Relaxed)),
             breaker: BreakerState::default(),
             concurrency: 0,

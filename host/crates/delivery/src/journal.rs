@@ -202,12 +202,12 @@ impl Journal {
         Ok(numbers)
     }
 
-    /// Waits until all requests that were added are on disk, for at most `time`. Returns whether they are.
+    /// Waits until all requests that were added are on disk or removed, for at most `time`. Returns whether they are.
     pub(super) fn flush(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mut pending = self.lock();
-        let commit = pending.started + u64::from(!pending.put.is_empty());
-        while pending.ended < commit {
+        let next = pending.next;
+        while pending.has_below(next) {
             let left = end.saturating_duration_since(Instant::now());
             if pending.is_over || left.is_zero() {
                 return false;
@@ -221,7 +221,9 @@ impl Journal {
     /// Removes a record. Never blocks on the disk.
     pub(super) fn remove(&self, number: u64) {
         let mut pending = self.lock();
-        if !pending.cancel(number) {
+        if pending.cancel(number) {
+            self.committed.notify_all();
+        } else {
             pending.removed.push(number);
             self.work.notify_one();
         }
@@ -401,6 +403,12 @@ impl Journal {
 }
 
 impl Pending {
+    /// Whether a record below this number is not on disk yet.
+    fn has_below(&self, number: u64) -> bool {
+        let is_below = |records: &BTreeMap<u64, Bytes>| records.keys().next().is_some_and(|first| *first < number);
+        is_below(&self.put) || is_below(&self.writing)
+    }
+
     /// Removes a record that is not being written. Returns false if there is no such record.
     fn cancel(&mut self, number: u64) -> bool {
         let Some(record) = self.put.remove(&number) else {

@@ -117,19 +117,41 @@ impl Inboxes {
                 batch.records.push(record);
             }
         }
-        for (thread, batch) in batches
-            .into_iter()
-            .enumerate()
-            .filter(|(_, batch)| !batch.requests.is_empty())
-        {
-            let (count, bytes) = extent(&batch.requests);
-            if let Some(on_disk) = &self.on_disk {
-                on_disk.capacity.add(count, bytes);
+        for (thread, Batch { requests, records }) in batches.into_iter().enumerate() {
+            let mut records = records.into_iter();
+            for requests in self.parts(requests) {
+                let (count, bytes) = extent(&requests);
+                if let Some(on_disk) = &self.on_disk {
+                    on_disk.capacity.add(count, bytes);
+                }
+                self.window.acquire(count, bytes)?;
+                let records = records.by_ref().take(count).collect();
+                self.send(thread, Batch { requests, records })?;
             }
-            self.window.acquire(count, bytes)?;
-            self.send(thread, batch)?;
         }
         Ok(())
+    }
+
+    /// Divides requests into parts that have at most half of the window each, in order. A destination that is down keeps
+    /// up to half of the window: more than the other half would wait for it.
+    fn parts(&self, requests: Vec<OutboxRequest>) -> Vec<Vec<OutboxRequest>> {
+        let (most_requests, most_bytes) = self.window.half();
+        let mut parts: Vec<Vec<OutboxRequest>> = Vec::new();
+        let mut bytes = 0;
+        for request in requests {
+            let size = request.size();
+            match parts.last_mut() {
+                Some(part) if part.len() < most_requests && bytes + size <= most_bytes => {
+                    bytes += size;
+                    part.push(request);
+                }
+                _ => {
+                    bytes = size;
+                    parts.push(vec![request]);
+                }
+            }
+        }
+        parts
     }
 
     /// Writes requests to the journal, if there is one, and sends them to a thread.
@@ -227,20 +249,8 @@ impl Outbox for Inboxes {
         if self.on_disk.is_none() {
             return self.append_when_there_is_room(requests);
         }
-        // A destination that is down keeps up to half of the memory: more than the other half would wait for it.
-        let (most_requests, most_bytes) = self.window.half();
-        let mut part = Vec::new();
-        let mut bytes = 0;
-        for request in requests {
-            let size = request.size();
-            if !part.is_empty() && (part.len() >= most_requests || bytes + size > most_bytes) {
-                self.append_when_there_is_room(std::mem::take(&mut part))?;
-                bytes = 0;
-            }
-            bytes += size;
-            part.push(request);
-        }
-        self.append_when_there_is_room(part)
+        let parts = self.parts(requests).into_iter();
+        parts.map(|part| self.append_when_there_is_room(part)).collect()
     }
 }
 

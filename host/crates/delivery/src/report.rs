@@ -7,13 +7,10 @@ use hookhost_settings::error_line;
 use tracing::{info, warn};
 
 use super::job::Job;
+use super::lagging::LaggingKey;
 use super::notice::Notice;
-use super::queue::{Queue, Size, Taken};
 use super::request::{OutboxRequest, shown};
 use super::retry::{Outcome, Reason};
-
-/// A key lags when the requests that wait need longer than this.
-const LAG: Duration = Duration::from_secs(10);
 
 /// The kinds of lines.
 pub(super) struct Report {
@@ -149,19 +146,18 @@ impl Report {
         }
     }
 
-    /// Reports the key of this request if the requests behind it need more than [`LAG`] at the time of this answer.
-    pub(super) fn lag<T: Size>(&self, job: &Job, queue: &Queue<T>, taken: &Taken, answer_time: Duration) {
-        let (key, behind) = queue.behind(taken);
-        let backlog = answer_time.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
-        if backlog > LAG
-            && let Some(key) = key
-            && let Some(left_out) = self.lag.due(Instant::now())
-        {
-            let key: String = key.chars().take(64).flat_map(char::escape_debug).collect();
+    /// A key whose requests lag.
+    pub(super) fn lag(&self, job: &Job, lagging: &LaggingKey) {
+        if let Some(left_out) = self.lag.due(Instant::now()) {
+            let LaggingKey {
+                key,
+                waiting,
+                answer_time,
+            } = lagging;
             let (module, url) = (&*job.request.source, &job.target.shown);
             let what =
                 "requests of one key lag: they go out one after another; set `order` of the rule to send more at once";
-            warn!(module, url, key, waiting = behind, ?answer_time, left_out, "{what}");
+            warn!(module, url, key, waiting, ?answer_time, left_out, "{what}");
         }
     }
 }

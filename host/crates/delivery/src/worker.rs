@@ -15,6 +15,7 @@ use super::excerpt::Excerpt;
 use super::gate::Entry;
 use super::http::Sent;
 use super::job::{Item, Job, Stored};
+use super::lagging::LaggingKey;
 use super::queue::Taken;
 use super::record;
 use super::retry::{Decision, Outcome, Reason, Timing};
@@ -231,7 +232,12 @@ impl SenderState {
             }
         };
         let duration = start.elapsed();
-        self.report.lag(job, &self.queue.borrow(), taken, duration);
+        if let (Some(key), waiting) = self.queue.borrow().behind(taken)
+            && let Some(lagging) = LaggingKey::of(key, waiting, duration)
+        {
+            self.report.lag(job, &lagging);
+            job.target.destination.counts.lags(lagging);
+        }
         let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
         self.leave(&job.target, admission, &outcome, duration);
         if outcome != Outcome::Taken {

@@ -45,6 +45,19 @@ pub struct Destination {
     pub last_success: Option<String>,
     /// The last failed attempt.
     pub last_error: Option<LastError>,
+    /// The key whose requests lag most, because they go out one after another.
+    pub lagging: Option<LaggingKey>,
+}
+
+/// An ordering key whose requests lag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaggingKey {
+    /// The beginning of the key.
+    pub key: String,
+    /// Requests that wait behind the one that is being sent.
+    pub waiting: usize,
+    /// How long the receiver took for the last answer, in milliseconds.
+    pub answer_ms: u64,
 }
 
 /// Request counts; `accepted` is the sum of the others except `retried`.
@@ -268,6 +281,11 @@ impl Destination {
             last_error: state.last_error.map(|error| LastError {
                 at: system_time(error.at),
                 text: error.text,
+            }),
+            lagging: state.lagging.map(|lagging| LaggingKey {
+                key: lagging.key,
+                waiting: lagging.waiting,
+                answer_ms: lagging.answer_time.as_millis().try_into().unwrap_or(u64::MAX),
             }),
         }
     }

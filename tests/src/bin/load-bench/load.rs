@@ -40,6 +40,9 @@ pub(crate) struct Load {
     /// How long to publish.
     #[arg(long)]
     pub(crate) seconds: f64,
+    /// Publishes of each publisher at most; 0: no limit.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) count: u32,
     /// Publishes per second, all publishers together; 0: as many as are confirmed.
     #[arg(long)]
     pub(crate) rate: u32,
@@ -127,7 +130,7 @@ impl Publisher {
     async fn flood(&mut self, start: Instant) -> anyhow::Result<()> {
         let end = start + Duration::from_secs_f64(self.load.seconds);
         loop {
-            let over = Instant::now() >= end;
+            let over = Instant::now() >= end || self.load.count > 0 && self.sent >= self.load.count;
             if over && self.confirmed == self.sent {
                 return Ok(());
             }

@@ -19,8 +19,11 @@
 use hookhost as _; // links its global allocator into this program
 
 mod baseline;
+mod disk;
 mod gateway;
 mod load;
+mod memory;
+mod page;
 mod parts;
 mod posts;
 mod publishing;

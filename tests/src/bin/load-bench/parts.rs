@@ -9,7 +9,7 @@ use hookhost_tests::process::Process;
 use serde_json::Value;
 
 /// Timeout of one part in total.
-const LONGEST_PART: Duration = Duration::from_secs(120);
+pub(crate) const LONGEST_PART: Duration = Duration::from_secs(300);
 
 /// The report of publishers.
 pub(crate) struct Published {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::parts::{Published, part};
+use crate::parts::{LONGEST_PART, Published, part};
 
 /// How much is published at a time, and how often it is measured.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +28,23 @@ pub(crate) struct Publishing {
 impl Publishing {
     /// Publishes for the time set; at a rate, or as fast as it goes if that is 0.
     pub(crate) async fn publish(&self, to: SocketAddr, run: u16, rate: u32) -> anyhow::Result<Published> {
+        self.publish_for(to, run, rate, self.seconds, 0).await
+    }
+
+    /// Publishes as fast as it goes, about this many messages.
+    pub(crate) async fn publish_count(&self, to: SocketAddr, run: u16, count: u32) -> anyhow::Result<Published> {
+        let of_each = count.div_ceil(u32::from(self.publishers.max(1)));
+        self.publish_for(to, run, 0, LONGEST_PART.as_secs_f64(), of_each).await
+    }
+
+    async fn publish_for(
+        &self,
+        to: SocketAddr,
+        run: u16,
+        rate: u32,
+        seconds: f64,
+        count: u32,
+    ) -> anyhow::Result<Published> {
         part(
             "publish",
             &[
@@ -36,7 +53,8 @@ impl Publishing {
                 ("publishers", self.publishers.to_string()),
                 ("payload", self.payload.to_string()),
                 ("window", self.window.to_string()),
-                ("seconds", self.seconds.to_string()),
+                ("seconds", seconds.to_string()),
+                ("count", count.to_string()),
                 ("rate", rate.to_string()),
             ],
         )

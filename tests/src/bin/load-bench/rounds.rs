@@ -11,26 +11,30 @@ use hookhost_tests::process::Process;
 use hookhost_tests::{PATIENCE, raise_file_limit};
 use serde_json::Value;
 
-use crate::parts::{Published, part, this};
+use crate::parts::{Published, this};
 use crate::publishing::Publishing;
-use crate::table::{Table, megabytes, micros};
+use crate::table::Table;
 
 /// How long the sink may be silent before missing webhooks count as lost.
 const SILENCE: Duration = Duration::from_secs(3);
-/// Connections of the raw generator, as many as the host opens by default.
-const CONNECTIONS: u16 = 128;
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Settings {
     #[command(flatten)]
-    publishing: Publishing,
+    pub(crate) publishing: Publishing,
     /// Publishes a second at which latency is measured
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 5000])]
-    rates: Vec<u32>,
+    pub(crate) rates: Vec<u32>,
     /// What the host does with an event for which there is no room: drop or wait
     #[arg(long, default_value = "wait")]
     overflow: String,
+    /// Requests that wait on disk before the receiver takes them
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) backlog: u32,
+    /// In how many rounds the backlog is measured, which takes minutes
+    #[arg(long, default_value_t = 1)]
+    backlog_rounds: usize,
     /// Niceness of the threads that modules run in, by default the host's: more lets more publishes through, and more
     /// events are dropped
     #[arg(long)]
@@ -57,7 +61,12 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         bench.engine_alone().await?;
         bench.nothing_matches().await?;
         bench.everything_matches().await?;
+        bench.batches().await?;
+        bench.on_disk().await?;
         bench.everything_is_durable().await?;
+        if round <= bench.settings.backlog_rounds {
+            bench.backlog().await?;
+        }
     }
     let Settings {
         publishing,
@@ -74,166 +83,51 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Bench {
-    settings: Settings,
-    sink: (Process, SocketAddr),
-    run: u16,
-    table: Table,
+/// The running bench.
+pub(crate) struct Bench {
+    pub(crate) settings: Settings,
+    pub(crate) sink: (Process, SocketAddr),
+    pub(crate) run: u16,
+    pub(crate) table: Table,
 }
 
 impl Bench {
-    async fn sink_alone(&mut self) -> anyhow::Result<()> {
-        self.begin(CONNECTIONS)?;
-        let done = part(
-            "post",
-            &[
-                ("to", self.sink.1.to_string()),
-                ("run", self.run.to_string()),
-                ("connections", CONNECTIONS.to_string()),
-                ("payload", self.settings.publishing.payload.to_string()),
-                ("seconds", (self.settings.publishing.seconds / 2.0).to_string()),
-            ],
-        )
-        .await?;
-        self.table.add("sink alone: requests/s", done.per_second());
-        Ok(())
-    }
-
-    async fn engine_alone(&mut self) -> anyhow::Result<()> {
-        let baseline = Process::start(this("baseline"));
-        let line = baseline
-            .stdout
-            .wait("its address", PATIENCE, |line| line.starts_with("ready "))
-            .await;
-        let address = line.trim_start_matches("ready ").parse()?;
-        let before = baseline.cpu_time();
-        self.begin(self.settings.publishing.publishers)?;
-        let done = self.publish(address, 0).await?;
-        self.table.add("engine alone: publishes/s", done.per_second());
-        self.table.add(
-            "engine alone: processor µs per publish",
-            micros(baseline.cpu_time() - before, done.confirmed),
-        );
-        self.table
-            .add("engine alone: highest memory, MB", megabytes(baseline.memory("VmHWM")));
-        Ok(())
-    }
-
-    async fn nothing_matches(&mut self) -> anyhow::Result<()> {
-        let mut host = self.host("nothing/here").await;
-        let before = host.process.cpu_time();
-        self.begin(self.settings.publishing.publishers)?;
-        let done = self.publish(host.address, 0).await?;
-        self.table.add("no rule matches: publishes/s", done.per_second());
-        self.table.add(
-            "no rule matches: processor µs per publish",
-            micros(host.process.cpu_time() - before, done.confirmed),
-        );
-        ensure!(self.report(0, 0)?["received"] == 0, "a rule matched that should not");
-        host.stop().await;
-        Ok(())
-    }
-
-    async fn everything_matches(&mut self) -> anyhow::Result<()> {
-        let mut host = self.host("#").await;
-        self.table
-            .add("all match: memory after the start, MB", megabytes(host.resident()));
-        for rate in self.settings.rates.clone() {
-            self.begin(self.settings.publishing.publishers)?;
-            let done = self.publish(host.address, rate).await?;
-            let report = self.drain(&done).await?;
-            let millis = |field: &str| report[field].as_f64().unwrap_or(f64::NAN) / 1000.0;
-            self.table
-                .add(format!("all match: latency at {rate}/s, p50 ms"), millis("p50"));
-            self.table
-                .add(format!("all match: latency at {rate}/s, p99 ms"), millis("p99"));
-            self.table
-                .add(format!("all match: publishes/s at {rate}/s"), done.per_second());
-            self.account(&done, &report, &format!("at {rate}/s"));
-        }
-        self.begin(self.settings.publishing.publishers)?;
-        let before = host.process.cpu_time();
-        let done = self.publish(host.address, 0).await?;
-        let after = self.report(done.first + (done.last - done.first) / 5, done.last)?;
-        let report = self.drain(&done).await?;
-        let field = |report: &Value, name: &str| report[name].as_u64().unwrap_or(0);
-        self.table.add("all match: publishes/s", done.per_second());
-        let steady = (done.last - done.first) as f64 * 0.8 / 1e9;
-        self.table.add(
-            "all match: webhooks/s while publishing",
-            field(&after, "between") as f64 / steady,
-        );
-        let whole = field(&report, "last").saturating_sub(done.first).max(1) as f64 / 1e9;
-        self.table.add(
-            "all match: webhooks/s, first publish to last webhook",
-            field(&report, "received") as f64 / whole,
-        );
-        self.table.add(
-            "all match: processor µs per webhook",
-            micros(host.process.cpu_time() - before, field(&report, "received")),
-        );
-        self.account(&done, &report, "at full speed");
-        self.table
-            .add("all match: highest memory, MB", megabytes(host.process.memory("VmHWM")));
-        self.table
-            .add("all match: memory afterwards, MB", megabytes(host.resident()));
-        if host.stop().await > Duration::from_secs(6) {
-            eprintln!("the host took long to stop");
-        }
-        let warnings = host
-            .log()
-            .lines()
-            .into_iter()
-            .filter(|line| line.contains("WARN") || line.contains("ERROR"));
-        for line in warnings.take(5) {
-            eprintln!("host: {line}");
-        }
-        Ok(())
-    }
-
-    /// Publishes that are acknowledged when their requests are on disk.
-    async fn everything_is_durable(&mut self) -> anyhow::Result<()> {
-        let data = tempfile::tempdir()?;
-        let flush = flush_time(data.path())?;
-        self.table
-            .add("durable: time of one fsync, µs", flush.as_secs_f64() * 1e6);
+    /// A host with one rule, for the publishes on a topic filter, and further keys of that rule.
+    pub(crate) async fn host(&self, topics: &str, rest: &str) -> Host {
         let config = format!(
-            "[data]\ndir = {:?}\n[webhook]\nurls = [\"http://{}/hook\"]\nacknowledge = \"durable\"\n\
-             [webhook.rule]\nmessage_publish = [{{ action = \"message_publish\" }}]\n",
-            data.path(),
+            "{}[webhook]\nurls = [\"http://{}/hook\"]\n\
+             rule.message_publish = [{{ action = \"message_publish\", topics = [{topics:?}]{rest} }}]\n",
+            self.common(),
             self.sink.1
         );
-        let mut host = Setup::new().config(&config).start().await;
-        self.begin(self.settings.publishing.publishers)?;
-        let done = self.publish(host.address, 0).await?;
-        let report = self.drain(&done).await?;
-        self.table.add("durable: publishes/s", done.per_second());
-        self.account(&done, &report, "durable");
-        host.stop().await;
-        Ok(())
+        Setup::new().config(&config).start().await
     }
 
-    /// A host with one rule, for the publishes on a topic filter.
-    async fn host(&self, topics: &str) -> Host {
+    /// A host that keeps its requests in `data`, with these keys in `[webhook]`.
+    pub(crate) async fn host_on_disk(&self, data: &Path, webhook: &str) -> Host {
         let config = format!(
-            "urls = [\"http://{}/hook\"]\nrule.message_publish = [{{ action = \"message_publish\", topics = [{topics:?}] }}]\n",
+            "{}[data]\ndir = {data:?}\n[webhook]\nurls = [\"http://{}/hook\"]\n{webhook}\
+             rule.message_publish = [{{ action = \"message_publish\" }}]\n",
+            self.common(),
             self.sink.1
         );
-        let setup = Setup::new().env("HOOKHOST_HOOKS__OVERFLOW", &self.settings.overflow);
-        let setup = match self.settings.nice {
-            Some(nice) => setup.env("HOOKHOST_WASM__NICE", &nice.to_string()),
-            None => setup,
-        };
-        setup.webhook_config(&config).start().await
+        Setup::new().config(&config).start().await
+    }
+
+    /// The settings that all hosts have.
+    fn common(&self) -> String {
+        let nice = self.settings.nice;
+        let nice = nice.map_or(String::new(), |nice| format!("[wasm]\nnice = {nice}\n"));
+        format!("[hooks]\noverflow = {:?}\n{nice}", self.settings.overflow)
     }
 
     /// Publishes for the time set; at a rate, or as fast as it goes if that is 0.
-    async fn publish(&self, to: SocketAddr, rate: u32) -> anyhow::Result<Published> {
+    pub(crate) async fn publish(&self, to: SocketAddr, rate: u32) -> anyhow::Result<Published> {
         self.settings.publishing.publish(to, self.run, rate).await
     }
 
     /// Starts a new run in the sink's records.
-    fn begin(&mut self, publishers: u16) -> anyhow::Result<()> {
+    pub(crate) fn begin(&mut self, publishers: u16) -> anyhow::Result<()> {
         self.run += 1;
         ask(
             self.sink.1,
@@ -243,7 +137,7 @@ impl Bench {
     }
 
     /// The sink's results for this run.
-    fn report(&self, from: u64, to: u64) -> anyhow::Result<Value> {
+    pub(crate) fn report(&self, from: u64, to: u64) -> anyhow::Result<Value> {
         Ok(serde_json::from_str(&ask(
             self.sink.1,
             &format!("GET /report?from={from}&to={to}"),
@@ -251,7 +145,7 @@ impl Bench {
     }
 
     /// Waits until every confirmed publish has become a webhook, or until no more webhooks arrive.
-    async fn drain(&self, done: &Published) -> anyhow::Result<Value> {
+    pub(crate) async fn drain(&self, done: &Published) -> anyhow::Result<Value> {
         let (mut received, mut since) = (0, Instant::now());
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
@@ -267,7 +161,7 @@ impl Bench {
         }
     }
 
-    fn account(&mut self, done: &Published, report: &Value, when: &str) {
+    pub(crate) fn account(&mut self, done: &Published, report: &Value, when: &str) {
         let field = |name: &str| report[name].as_u64().unwrap_or(0);
         self.table.add(
             format!("webhooks lost {when}"),
@@ -278,18 +172,6 @@ impl Bench {
         self.table
             .add(format!("webhooks out of order {when}"), field("disordered") as f64);
     }
-}
-
-/// The mean time of writing 4 KiB and waiting until they are on the disk.
-fn flush_time(dir: &Path) -> anyhow::Result<Duration> {
-    const WRITES: u32 = 100;
-    let mut file = std::fs::File::create(dir.join("flush"))?;
-    let start = Instant::now();
-    for _ in 0..WRITES {
-        file.write_all(&[0; 4096])?;
-        file.sync_data()?;
-    }
-    Ok(start.elapsed() / WRITES)
 }
 
 async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
@@ -303,7 +185,7 @@ async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
 }
 
 /// One HTTP request on its own connection. Returns the body of the answer.
-fn ask(to: SocketAddr, request: &str) -> anyhow::Result<String> {
+pub(crate) fn ask(to: SocketAddr, request: &str) -> anyhow::Result<String> {
     let mut stream = std::net::TcpStream::connect(to)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(stream, "{request} HTTP/1.1\r\nhost: sink\r\n\r\n")?;

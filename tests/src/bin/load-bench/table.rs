@@ -13,6 +13,9 @@ const RATIOS: &[(&str, &str)] = &[
         "all match: webhooks/s, first publish to last webhook",
         "sink alone: requests/s",
     ),
+    ("batches of 100: publishes/s", "engine alone: publishes/s"),
+    ("on disk: publishes/s", "engine alone: publishes/s"),
+    ("durable: publishes/s", "engine alone: publishes/s"),
     (
         "no rule matches: processor µs per publish",
         "engine alone: processor µs per publish",

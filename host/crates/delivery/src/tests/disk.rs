@@ -133,6 +133,31 @@ fn more_requests_than_fit_into_memory_wait_on_disk() {
     assert_eq!(store(&dir).range(0, usize::MAX).unwrap().len(), 1000);
 }
 
+/// What a restart finds for a receiver that is down needs more memory than there is. New requests are accepted still.
+#[test]
+fn requests_of_a_receiver_that_is_down_do_not_hold_up_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        queue_requests: 200,
+        ..with_sync(Sync::Interval)
+    };
+    let dead = "http://127.0.0.1:9/";
+    let delivery = start(&settings, Some(store(&dir))).unwrap();
+    for number in 0..650 {
+        let batch = (0..2).map(|key| request(dead, &format!("k{key}"), &format!("k{key} {number}")));
+        delivery.outbox().append(batch.collect()).unwrap();
+    }
+    assert_eq!(delivery.stop(Duration::ZERO).queued_requests, 1300);
+    let sink = Sink::start(|_| Reply::Status(200));
+    let delivery = start(&settings, Some(reopened(&dir))).unwrap();
+    let (outbox, new) = (delivery.outbox(), request(&sink.url("/"), "k", "new"));
+    // Not in this thread, so that the test ends if it fails.
+    let appending = thread::spawn(move || outbox.append(vec![new]));
+    wait(&delivery, "the new request", |counters| counters.delivered == 1);
+    appending.join().unwrap().unwrap();
+    assert_eq!(delivery.stop(Duration::ZERO).queued_requests, 1300);
+}
+
 #[test]
 fn a_full_disk_space_holds_callers_back_or_drops_new_or_old_requests() {
     for (_, when_full) in WhenFull::NAMES {
