@@ -249,8 +249,8 @@ impl Outbox for Inboxes {
         if self.on_disk.is_none() {
             return self.append_when_there_is_room(requests);
         }
-        let parts = self.parts(requests).into_iter();
-        parts.map(|part| self.append_when_there_is_room(part)).collect()
+        let mut parts = self.parts(requests).into_iter();
+        parts.try_for_each(|part| self.append_when_there_is_room(part))
     }
 }
 
