@@ -1,15 +1,17 @@
-//! The dashboard in headless Chromium: `dashboard/page.mjs` does what a person does.
+//! The dashboard in headless Chromium: the scripts in `dashboard/` do what a person does.
 //!
 //! Needs Node.js, npm and Chromium (Debian packages `nodejs`, `npm`, `chromium`). Without them the test says so and passes;
 //! with `HOOKHOST_TEST_BROWSER=1` it fails then.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use hookhost_tests::client::Client;
-use hookhost_tests::host::{Setup, ended};
-use hookhost_tests::sink::{Answer, Sink};
+use hookhost_tests::host::{Ended, Host, Setup, ended};
+use hookhost_tests::sink::{Answer, Received, Sink};
 use hookhost_tests::{PATIENCE, Version, binary};
 
 const TOKEN: &str = "a-token-that-is-long-enough";
@@ -31,7 +33,7 @@ fn installed() -> Result<PathBuf, String> {
     let lock = "package-lock.json";
     let is_installed = folder.join("node_modules/playwright-core").is_dir()
         && std::fs::read(source.join(lock)).ok() == std::fs::read(folder.join(lock)).ok();
-    for name in ["package.json", lock, "page.mjs"] {
+    for name in ["package.json", lock, "page.mjs", "webhooks.mjs", "browser.mjs"] {
         copy(name);
     }
     if !is_installed {
@@ -44,17 +46,36 @@ fn installed() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_uses_the_dashboard() {
-    let folder = match installed() {
-        Ok(folder) => folder,
+/// The folder of the scripts. `None` if something is not installed.
+fn scripts() -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match INSTALLED.get_or_init(installed) {
+        Ok(folder) => Some(folder.clone()),
         Err(missing) => {
             assert!(std::env::var_os("HOOKHOST_TEST_BROWSER").is_none(), "{missing}");
             // Bypasses the output capture of the test harness, which shows no output of tests that pass.
             let line = format!("skipped: the dashboard in a browser: {missing}\n");
-            return std::io::stderr().write_all(line.as_bytes()).unwrap();
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            None
         }
-    };
+    }
+}
+
+/// Runs a script against a host.
+async fn run_script(folder: &Path, script: &str, host: &Host, variables: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new("node");
+    command.arg(script).current_dir(folder);
+    command.env("URL", format!("http://{}", host.admin.unwrap()));
+    command.env("CHROMIUM", chromium()).env("OUT", screenshots());
+    command.envs(variables.iter().copied());
+    let done = ended(command).await;
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_uses_the_dashboard() {
+    let Some(folder) = scripts() else { return };
     let sink = Sink::start().await;
     sink.answer(|_, before| match before % 5 {
         4 => Answer::Status(422),
@@ -79,20 +100,162 @@ async fn a_person_uses_the_dashboard() {
     let quarantined = |line: &str| line.contains("event quarantined");
     host.log().wait("the quarantine", PATIENCE, quarantined).await;
 
-    let mut command = Command::new("node");
-    command.arg("page.mjs").current_dir(&folder);
-    for (name, value) in [
-        ("URL", format!("http://{}", host.admin.unwrap())),
-        ("TOKEN", TOKEN.to_owned()),
-        ("CHROMIUM", chromium()),
-        ("HOSTILE", HOSTILE.to_owned()),
-        ("OUT", screenshots().display().to_string()),
-    ] {
-        command.env(name, value);
-    }
-    let done = ended(command).await;
-    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let variables = [("TOKEN", TOKEN), ("HOSTILE", HOSTILE)];
+    let done = run_script(&folder, "page.mjs", &host, &variables).await;
     assert!(done.stdout.contains("ok: logging out ends the session"), "{done:?}");
+}
+
+/// The requests that EMQX's page about webhooks shows: the event, and the keys of its body.
+const TUTORIAL: [(&str, &[&str]); 6] = [
+    (
+        "client.connected",
+        &[
+            "username",
+            "timestamp",
+            "sockname",
+            "receive_maximum",
+            "proto_ver",
+            "proto_name",
+            "peername",
+            "node",
+            "mountpoint",
+            "metadata",
+            "keepalive",
+            "is_bridge",
+            "expiry_interval",
+            "event",
+            "connected_at",
+            "conn_props",
+            "clientid",
+            "clean_start",
+        ],
+    ),
+    (
+        "client.connack",
+        &[
+            "username",
+            "timestamp",
+            "sockname",
+            "reason_code",
+            "proto_ver",
+            "proto_name",
+            "peername",
+            "node",
+            "metadata",
+            "keepalive",
+            "expiry_interval",
+            "event",
+            "conn_props",
+            "clientid",
+            "clean_start",
+        ],
+    ),
+    (
+        "client.check_authz_complete",
+        &[
+            "username",
+            "topic",
+            "timestamp",
+            "result",
+            "peerhost",
+            "node",
+            "metadata",
+            "event",
+            "clientid",
+            "authz_source",
+            "action",
+        ],
+    ),
+    (
+        "message.publish",
+        &[
+            "username",
+            "topic",
+            "timestamp",
+            "qos",
+            "publish_received_at",
+            "pub_props",
+            "peerhost",
+            "payload",
+            "node",
+            "metadata",
+            "id",
+            "flags",
+            "event",
+            "clientid",
+        ],
+    ),
+    (
+        "message.dropped",
+        &[
+            "username",
+            "topic",
+            "timestamp",
+            "reason",
+            "qos",
+            "publish_received_at",
+            "pub_props",
+            "peerhost",
+            "payload",
+            "node",
+            "metadata",
+            "id",
+            "flags",
+            "event",
+            "clientid",
+        ],
+    ),
+    (
+        "client.disconnected",
+        &[
+            "username",
+            "timestamp",
+            "sockname",
+            "reason",
+            "proto_ver",
+            "proto_name",
+            "peername",
+            "node",
+            "metadata",
+            "event",
+            "disconnected_at",
+            "disconn_props",
+            "clientid",
+        ],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_creates_the_webhook_of_the_emqx_tutorial() {
+    let Some(folder) = scripts() else { return };
+    let sink = Sink::start().await;
+    let setup = Setup::new();
+    let data = setup.dir().join("data");
+    let host = setup.arg("--data").arg(data).start().await;
+    let done = run_script(&folder, "webhooks.mjs", &host, &[("RECEIVER", &sink.url("/"))]).await;
+    assert!(
+        done.stdout.contains("ok: a webhook is removed after a question"),
+        "{done:?}"
+    );
+
+    let tested = sink.count();
+    let mut client = Client::connect(host.address, Version::V5, "emqx_c").await;
+    client.publish("t/1", 0, "{ \"msg\": \"Hello Webhook\" }").await;
+    client.disconnect().await;
+    for (event, keys) in TUTORIAL {
+        let is_there = |request: &Received| request.json()["event"] == event;
+        sink.wait_until(event, PATIENCE, |all| {
+            all.iter().skip(tested).any(|request| is_there(request))
+        })
+        .await;
+        let requests = sink.requests();
+        let request = requests.iter().skip(tested).find(|request| is_there(request)).unwrap();
+        assert_eq!(request.header("authorization"), Some("Bearer a-secret-token"));
+        let body = request.json();
+        assert_eq!(body["clientid"], "emqx_c");
+        let arrived: BTreeSet<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(arrived, keys.iter().copied().collect(), "{event}");
+    }
 }
 
 fn chromium() -> String {

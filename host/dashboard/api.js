@@ -2,31 +2,39 @@
 
 /** An answer other than success. */
 export class Refused extends Error {
-  constructor(status, text) {
+  constructor(status, text, problems = []) {
     super(text);
     this.status = status;
+    /** Mistakes in settings: `{field, text}`. */
+    this.problems = problems;
   }
 }
 
 let csrf = null;
 
-async function send(method, path, headers = {}) {
+async function send(method, path, headers = {}, body = undefined) {
   let answer;
   try {
-    answer = await fetch(`/api/v1${path}`, { method, headers, credentials: "same-origin", cache: "no-store" });
+    answer = await fetch(`/api/v1${path}`, { method, headers, body, credentials: "same-origin", cache: "no-store" });
   } catch {
     throw new Refused(0, "The host does not answer.");
   }
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(answer.status, body.error ?? `The host answered ${answer.status}.`);
-  return body;
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, content.error ?? `The host answered ${answer.status}.`, content.problems);
+  return content;
 }
 
 /** Reads something. */
 export const get = (path) => send("GET", path);
 
-/** Changes something. */
-export const change = (method, path) => send(method, path, csrf === null ? {} : { "x-csrf-token": csrf });
+/** Changes something. `body` becomes JSON; with `etag`, nothing changes if somebody else has changed it meanwhile. */
+export function change(method, path, { body, etag } = {}) {
+  const headers = {};
+  if (csrf !== null) headers["x-csrf-token"] = csrf;
+  if (etag !== undefined) headers["if-match"] = `"${etag}"`;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  return send(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
+}
 
 /** Whether requests are admitted; reads the session, if there is one. */
 export async function isAdmitted() {

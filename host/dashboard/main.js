@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { el, tell } from "./dom.js";
 import { overview } from "./overview.js";
 import { deliveries } from "./deliveries.js";
+import { webhooks } from "./webhooks.js";
 import { deadLetters } from "./dead-letters.js";
 import { destinations } from "./destinations.js";
 import { modules } from "./modules.js";
@@ -15,6 +16,7 @@ import { configuration } from "./configuration.js";
 const PAGES = {
   overview: ["Overview", overview],
   deliveries: ["Deliveries", deliveries],
+  webhooks: ["Webhooks", webhooks],
   "dead-letters": ["Dead letters", deadLetters],
   destinations: ["Destinations", destinations],
   modules: ["Modules", modules],

@@ -1,32 +1,12 @@
 // Uses the dashboard of a running host as a person does, in headless Chromium. `tests/dashboard.rs` starts it.
 //
-// Environment: URL and TOKEN of the host, CHROMIUM (the program), OUT (a folder for screenshots), HOSTILE (a client id
-// with HTML). Prints one line for each step. Exits with 1 and the reason if a step fails.
+// Environment: as in browser.mjs, TOKEN of the host, and HOSTILE (a client id with HTML). Prints one line for each step.
 
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { SIZES, open, run, shoot, step, url } from "./browser.mjs";
 
-const { URL: url, TOKEN: token, CHROMIUM: executablePath, OUT: out, HOSTILE: hostile } = process.env;
-const PAGES = ["overview", "deliveries", "dead-letters", "destinations", "modules", "quarantine", "clients", "configuration"];
-const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
-
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-const problems = [];
-
-/** A browser without cookies, whose scripts may cause no error. */
-async function open(options = {}) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.on("pageerror", (error) => problems.push(`error in a script: ${error.message}`));
-  page.on("console", (message) => {
-    // The browser reports every refusal as an error; logging in begins with one, and a wrong filter is refused.
-    if (message.type() === "error" && !/status of 40[01] /.test(message.text())) problems.push(`console: ${message.text()}`);
-  });
-  page.on("request", (request) => {
-    if (!request.url().startsWith(url)) problems.push(`a request to another place: ${request.url()}`);
-  });
-  return page;
-}
+const { TOKEN: token, HOSTILE: hostile } = process.env;
+const PAGES = ["overview", "deliveries", "webhooks", "dead-letters", "destinations", "modules", "quarantine", "clients", "configuration"];
 
 async function logIn(page) {
   await page.goto(url);
@@ -42,13 +22,7 @@ async function visit(page, name) {
   await page.getByText("Loading…").waitFor({ state: "detached" });
 }
 
-async function step(name, action) {
-  await action();
-  assert.deepEqual(problems, [], name);
-  console.log(`ok: ${name}`);
-}
-
-try {
+await run(async () => {
   const page = await open();
   await step("a wrong token is refused, the right one opens the overview", async () => {
     await page.goto(url);
@@ -161,9 +135,7 @@ try {
         await logIn(other);
         for (const name of PAGES) {
           await visit(other, name);
-          await other.screenshot({ path: `${out}/${name}-${size}-${colorScheme}.png`, fullPage: true });
-          const overflow = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide`);
+          await shoot(other, `${name}-${size}-${colorScheme}`);
         }
         await other.context().close();
       });
@@ -176,9 +148,4 @@ try {
     await page.getByLabel("Token").waitFor();
     assert.deepEqual(await page.context().cookies(), []);
   });
-  await browser.close();
-} catch (error) {
-  console.error(error.message, problems);
-  await browser.close();
-  process.exit(1);
-}
+});

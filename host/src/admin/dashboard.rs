@@ -37,6 +37,21 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../../dashboard/destinations.js"),
     ),
     (
+        "/dashboard/webhooks.js",
+        JS,
+        include_str!("../../dashboard/webhooks.js"),
+    ),
+    (
+        "/dashboard/webhook-form.js",
+        JS,
+        include_str!("../../dashboard/webhook-form.js"),
+    ),
+    (
+        "/dashboard/webhook-trial.js",
+        JS,
+        include_str!("../../dashboard/webhook-trial.js"),
+    ),
+    (
         "/dashboard/dead-letters.js",
         JS,
         include_str!("../../dashboard/dead-letters.js"),

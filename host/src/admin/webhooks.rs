@@ -3,6 +3,8 @@
 //! The body of a change is the settings of the webhook as JSON. `If-Match` with the `ETag` of a webhook makes sure that
 //! nobody else has changed it meanwhile.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -194,7 +196,12 @@ async fn changed(running: Running, changes: Vec<Change>) -> Answer<shape::Change
     let reload = running.reload.clone();
     blocking(move || reload.change_webhooks(changes)).await??;
     let all = running.reload.webhooks();
-    let find = |name: &String| all.list.iter().find(|webhook| webhook.name == *name);
+    let by_name: BTreeMap<&str, &ListedWebhook> = all
+        .list
+        .iter()
+        .map(|webhook| (webhook.name.as_str(), webhook))
+        .collect();
+    let find = |name: &String| by_name.get(name.as_str()).copied();
     Ok(Json(shape::ChangedWebhooks {
         webhooks: names.iter().filter_map(find).map(Into::into).collect(),
         removed: names.iter().filter(|name| find(name).is_none()).cloned().collect(),
