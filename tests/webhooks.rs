@@ -106,6 +106,13 @@ async fn a_webhook_lives_from_its_creation_to_its_removal() {
     host.stop().await;
     let log = host.log().lines().join("\n");
     assert!(!log.contains("a-very-secret-token"), "{log}");
+    // Everything that changes something is in the audit log, refusals too.
+    for line in [
+        "audit: admin request method=POST path=\"/api/v1/webhooks\" by=\"none\" status=200",
+        "audit: admin request method=PUT path=\"/api/v1/webhooks/my_webhook\" by=\"none\" status=412",
+    ] {
+        assert!(log.contains(line), "{line} is not in {log}");
+    }
     let kept = std::fs::read_to_string(&file).unwrap();
     assert!(kept.contains("[webhooks.my_webhook]\n"), "{kept}");
     let setup = Setup::new();
@@ -397,6 +404,15 @@ async fn the_command_does_everything() {
     assert_eq!(host.ask(&changed).await, "w: changed\n");
     let shown = host.ask(&["webhooks", "show", "w"]).await;
     assert!(shown.contains("x-a") && !shown.contains("topics"), "{shown}");
+    let tried = host.ask(&["webhooks", "try", "--topic", "t/1"]).await;
+    assert!(
+        tried.starts_with("w (") && tried.contains("deliver") && tried.contains("x-a: 1"),
+        "{tried}"
+    );
+    let event = host.dir().join("event.json");
+    std::fs::write(&event, "{\"hook\": \"client-connected\"}").unwrap();
+    let tried = host.ask(&["webhooks", "try", "--file", event.to_str().unwrap()]).await;
+    assert!(!tried.contains("POST"), "{tried}");
     assert_eq!(host.ask(&["webhooks", "disable", "w"]).await, "w: disabled\n");
     assert_eq!(host.ask(&["webhooks", "enable", "w"]).await, "w: enabled\n");
     let file = host.dir().join("more.toml");
@@ -421,6 +437,8 @@ async fn the_command_does_everything() {
         host.ask(&["webhooks", "remove", "a", "b", "w"]).await,
         "a: removed\nb: removed\nw: removed\n"
     );
+    let tried = host.ask(&["webhooks", "try"]).await;
+    assert!(tried.contains("no webhook or rule"), "{tried}");
     let missing = host.try_ask(&["webhooks", "test", "w"]).await;
     assert_eq!(missing.code, Some(1), "{missing:?}");
 }

@@ -23,7 +23,7 @@ export async function trial(root) {
     problem.textContent = "";
     try {
       const answer = await change("POST", "/event-trials", { body: { event: JSON.parse(event.value) } });
-      place.replaceChildren(el("h3", {}, "Webhooks and rules that fit the event"), tried(answer.webhooks), answer.more && el("p", { class: "faint" }, "More webhooks fit; they are not tried."));
+      place.replaceChildren(el("div", {}, el("h3", {}, "Webhooks and rules that fit the event"), tried(answer.webhooks), answer.more && el("p", { class: "faint" }, "More webhooks fit; they are not tried.")));
     } catch (error) {
       if (error instanceof Refused && error.status === 401) throw error;
       place.replaceChildren();

@@ -23,13 +23,13 @@ export async function webhooks(root) {
       get("/destinations"),
     ]);
     const states = new Map(destinations.map((state) => [state.name, state]));
-    place.replaceChildren(
+    place.replaceChildren(el("div", {},
       el("p", { class: answer.file === null ? "warn" : "faint" }, answer.file === null
         ? "Webhooks are in memory: they are lost when the host stops. Start it with --data DIR to keep them."
         : `Webhooks are kept in ${answer.file}.`),
       view(answer.webhooks, states, { test, enable, remove }),
       answer.more && el("p", { class: "buttons" }, el("span", {}, `${count(answer.webhooks.length)} of ${count(answer.total)} are shown. `),
-        limit < 1000 ? button("Show more", () => { limit = Math.min(1000, limit * 4); return refresh(); }, "quiet") : "Search for the others."));
+        limit < 1000 ? button("Show more", () => { limit = Math.min(1000, limit * 4); return refresh(); }, "quiet") : "Search for the others.")));
   };
   const test = async (name) => {
     const answer = await change("POST", `/webhooks/${encoded(name)}/test`);

@@ -32,8 +32,10 @@ export async function step(name, action) {
   console.log(`ok: ${name}`);
 }
 
-/** Takes a screenshot of a page that must not be too wide. */
+/** Takes a screenshot of a page that must not be too wide, and must show no value that is not for people. */
 export async function shoot(page, name) {
+  const texts = await page.locator("main").innerText();
+  assert.doesNotMatch(texts, /^(false|true|null|undefined|NaN|\[object Object\])$/m, name);
   await page.screenshot({ path: `${out}/${name}.png`, fullPage: true });
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide`);

@@ -117,7 +117,7 @@ await run(async () => {
         const other = await open({ colorScheme, viewport });
         await list(other);
         await other.getByRole("link", { name: "my_webhook" }).waitFor();
-        await shoot(other, `webhooks-${size}-${colorScheme}`);
+        await shoot(other, `webhook-list-${size}-${colorScheme}`);
         await other.getByRole("link", { name: "Try an event" }).click();
         await other.waitForFunction(() => document.getElementById("trial-event")?.value.includes("message-publish"));
         await other.getByRole("button", { name: "Try", exact: true }).click();

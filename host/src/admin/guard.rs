@@ -14,6 +14,9 @@ use super::error::Error;
 use super::session::Sessions;
 use super::token::Token;
 
+/// Limit of the characters of a path in the audit log.
+const MAX_AUDITED_PATH: usize = 256;
+
 /// The conditions for a request.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
@@ -83,6 +86,7 @@ impl Guard {
 
 /// Passes a request on, or answers it with a refusal.
 pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let audit = Audited::of(&request);
     let mut response = match guard.admit(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => {
@@ -94,8 +98,44 @@ pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, nex
             response
         }
     };
+    if let Some(audit) = audit {
+        audit.log(response.status());
+    }
     dashboard::protect(response.headers_mut());
     response
+}
+
+/// A request that may change something, for the audit log.
+struct Audited {
+    method: Method,
+    /// Without the query, which may contain anything.
+    path: String,
+    /// How it has shown that it may.
+    by: &'static str,
+}
+
+impl Audited {
+    fn of(request: &Request) -> Option<Audited> {
+        let headers = request.headers();
+        let by = if headers.contains_key(header::AUTHORIZATION) {
+            "token"
+        } else if headers.contains_key(header::COOKIE) {
+            "session"
+        } else {
+            "none"
+        };
+        let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        changes.then(|| Audited {
+            method: request.method().clone(),
+            path: request.uri().path().chars().take(MAX_AUDITED_PATH).collect(),
+            by,
+        })
+    }
+
+    fn log(self, status: StatusCode) {
+        let Audited { method, path, by } = self;
+        tracing::info!(target: "audit", %method, path, by, status = status.as_u16(), "admin request");
+    }
 }
 
 /// Whether a Host header names an IP address or localhost. A foreign domain can point to this machine, and a browser

@@ -1,17 +1,18 @@
 //! `webhooks`: the webhooks of a running host.
 
-use std::io::Read as _;
-use std::path::PathBuf;
+mod given;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use hyper::Method;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json, table};
-use crate::admin::shape::{ChangedWebhooks, TestedRequest, Webhook, WebhookTest, Webhooks};
-use crate::config::WEBHOOKS;
+use crate::admin::shape::{ChangedWebhooks, EventTrial, TestedRequest, Webhook, WebhookTest, Webhooks};
+use given::{Given, Read, read_file};
 
 #[derive(Debug, Args)]
 pub(super) struct WebhooksArguments {
@@ -75,31 +76,23 @@ enum WebhooksCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Show which webhooks and rules would send what for an event; sends nothing
+    Try {
+        /// A file with one event as JSON; - is standard input. Without it: a sample event
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["event", "topic"])]
+        file: Option<PathBuf>,
+        /// The kind of the sample event, such as client_connected
+        #[arg(long, value_name = "EVENT", default_value = "message_publish")]
+        event: String,
+        /// The topic of the sample event
+        #[arg(long, value_name = "TOPIC", default_value = "")]
+        topic: String,
+    },
     /// Send a request for a sample event now, and show the answer; exits with 1 if the receiver does not accept it
     Test {
         /// The name
         name: String,
     },
-}
-
-/// Settings of a webhook on the command line.
-#[derive(Debug, Args)]
-struct Given {
-    /// Where the requests go
-    #[arg(long)]
-    url: Option<String>,
-    /// An event, such as message_publish; can be repeated. Without it: all events
-    #[arg(long = "event", value_name = "EVENT")]
-    events: Vec<String>,
-    /// A topic filter; can be repeated. Without it: all topics
-    #[arg(long = "topic", value_name = "FILTER")]
-    topics: Vec<String>,
-    /// Any other setting, as in a configuration file: `--set 'headers = { x-token = "a" }'`; can be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    settings: Vec<String>,
-    /// A file with settings: TOML as in a configuration file, or JSON; - is standard input
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
 }
 
 pub(super) fn webhooks(arguments: &WebhooksArguments) -> ExitCode {
@@ -112,6 +105,7 @@ pub(super) fn webhooks(arguments: &WebhooksArguments) -> ExitCode {
         WebhooksCommand::Remove { names } => each(admin, names, &Method::DELETE, ""),
         WebhooksCommand::Enable { names } => each(admin, names, &Method::POST, "/enable"),
         WebhooksCommand::Disable { names } => each(admin, names, &Method::POST, "/disable"),
+        WebhooksCommand::Try { file, event, topic } => try_event(admin, file.as_deref(), event, topic),
         WebhooksCommand::Test { name } => test(admin, name),
     })
 }
@@ -265,6 +259,56 @@ fn test(admin: &AdminArguments, name: &str) -> anyhow::Result<bool> {
     Ok(answer.ok)
 }
 
+fn try_event(admin: &AdminArguments, file: Option<&Path>, event: &str, topic: &str) -> anyhow::Result<bool> {
+    let client = admin.client()?;
+    let event: Value = match file {
+        Some(file) => serde_json::from_str(&read_file(file)?).context("the event is not JSON")?,
+        None => client.ask(
+            Method::GET,
+            &format!("/event-samples?event={}&topic={}", encoded(event), encoded(topic)),
+        )?,
+    };
+    let body = json!({ "event": event }).to_string();
+    let answer: EventTrial = client.ask_with(Method::POST, "/event-trials", body.into())?;
+    if admin.json {
+        print_json(&answer)?;
+        return Ok(true);
+    }
+    let mut text = String::new();
+    if answer.webhooks.is_empty() {
+        text.push_str("no webhook or rule is for this event\n");
+    }
+    for tried in &answer.webhooks {
+        let why = tried
+            .text
+            .as_deref()
+            .map_or(String::new(), |text| format!(": {}", escaped(text)));
+        text.push_str(&format!(
+            "{} ({}): {}{why}\n",
+            tried.name,
+            escaped(&tried.source),
+            tried.outcome
+        ));
+        for request in &tried.requests {
+            text.push_str(&format!("  {} {}\n", request.method, escaped(&request.url)));
+            let headers = request
+                .headers
+                .iter()
+                .map(|(name, value)| format!("  {name}: {}\n", escaped(value)));
+            text.extend(headers);
+            text.push_str(&format!(
+                "  {}\n",
+                escaped(request.body.as_deref().unwrap_or("(bytes)"))
+            ));
+            if let Some(refused) = &request.refused {
+                text.push_str(&format!("  not sent: {}\n", escaped(refused)));
+            }
+        }
+    }
+    print(&text)?;
+    Ok(true)
+}
+
 fn line(tested: &TestedRequest) -> String {
     let TestedRequest {
         request,
@@ -283,79 +327,6 @@ fn line(tested: &TestedRequest) -> String {
         line.push_str(&format!("  answer: {}\n", escaped(answer)));
     }
     line
-}
-
-/// The settings of one webhook, or webhooks with their names.
-enum Read {
-    One(Map<String, Value>),
-    Several(Vec<Value>),
-}
-
-impl Given {
-    fn read(&self) -> anyhow::Result<Read> {
-        let mut settings = match &self.file {
-            None => Map::new(),
-            Some(file) => match of_text(&read_file(file)?).with_context(|| file.display().to_string())? {
-                Read::One(settings) => settings,
-                several if self.is_empty() => return Ok(several),
-                Read::Several(_) => bail!("the file has several webhooks; other options are for one"),
-            },
-        };
-        for setting in &self.settings {
-            let table: toml::Table = setting.parse().with_context(|| format!("--set {setting}"))?;
-            let Value::Object(table) = serde_json::to_value(table)? else {
-                continue;
-            };
-            settings.extend(table);
-        }
-        settings.extend(self.url.iter().map(|url| ("url".to_owned(), url.as_str().into())));
-        for (key, list) in [("events", &self.events), ("topics", &self.topics)] {
-            if !list.is_empty() {
-                settings.insert(key.to_owned(), list.clone().into());
-            }
-        }
-        Ok(Read::One(settings))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.url.is_none() && self.events.is_empty() && self.topics.is_empty() && self.settings.is_empty()
-    }
-}
-
-fn read_file(file: &PathBuf) -> anyhow::Result<String> {
-    if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// JSON: an object or a list of objects with `name`. TOML: settings, or tables `[webhooks.NAME]`.
-fn of_text(text: &str) -> anyhow::Result<Read> {
-    let value = match text.trim_start().chars().next() {
-        Some('{' | '[') if serde_json::from_str::<Value>(text).is_ok() => serde_json::from_str(text)?,
-        _ => serde_json::to_value(text.parse::<toml::Table>()?)?,
-    };
-    match value {
-        Value::Array(list) => Ok(Read::Several(list)),
-        Value::Object(mut settings) => match settings.remove(WEBHOOKS) {
-            None => Ok(Read::One(settings)),
-            Some(Value::Object(webhooks)) => {
-                let named = webhooks.into_iter().map(|(name, mut webhook)| {
-                    if let Value::Object(webhook) = &mut webhook {
-                        webhook.insert("name".to_owned(), name.into());
-                    }
-                    webhook
-                });
-                Ok(Read::Several(named.collect()))
-            }
-            Some(_) => bail!("{WEBHOOKS} should be a table"),
-        },
-        _ => bail!("settings of a webhook are expected"),
-    }
 }
 
 /// Path of a webhook in the API. In a path a blank is `%20`, not `+`.
