@@ -134,6 +134,47 @@ async fn a_token_is_asked_for_and_never_shown() {
     assert!(!log.contains(&token), "{log}");
 }
 
+#[tokio::test]
+async fn a_viewer_may_read_and_change_nothing() {
+    // printf %s viewer-viewer-viewer | sha256sum
+    let hash = "sha256:a3fa9c380085f6da025455058a83601bbf684f0791a622348b780be8a9b4fba3";
+    let mut host = Setup::new()
+        .env("HOOKHOST_ADMIN__TOKEN", "admin-admin-admin")
+        .env("HOOKHOST_ADMIN__VIEWER_TOKEN", hash)
+        .start()
+        .await;
+    let viewer = "\r\nAuthorization: Bearer viewer-viewer-viewer";
+    for (what, expected) in [
+        ("GET /api/v1/modules", 200),
+        ("GET /metrics", 200),
+        ("GET /api/v1/webhooks", 200),
+        ("POST /api/v1/modules/rescan", 403),
+        ("DELETE /api/v1/clients/c", 403),
+        ("POST /api/v1/webhooks", 403),
+    ] {
+        let (status, body) = ask(&host, what, viewer).await;
+        assert_eq!(status, expected, "{what}: {body}");
+    }
+    let (_, session) = ask(&host, "POST /api/v1/session", viewer).await;
+    assert_eq!(session["role"], "viewer");
+    let admin = "\r\nAuthorization: Bearer admin-admin-admin";
+    assert_eq!(ask(&host, "POST /api/v1/modules/rescan", admin).await.0, 200);
+    let as_hash = format!("\r\nAuthorization: Bearer {hash}");
+    assert_eq!(
+        ask(&host, "GET /api/v1/modules", &as_hash).await.0,
+        401,
+        "the hash is not a token"
+    );
+    host.stop().await;
+    let log = host.log().lines().join("\n");
+    for line in [
+        "method=POST path=\"/api/v1/modules/rescan\" by=\"nobody\" role=\"none\" status=403",
+        "method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"admin\" status=200",
+    ] {
+        assert!(log.contains(line), "{line} is not in {log}");
+    }
+}
+
 async fn run(dir: &TempDir, args: &[&str]) -> Ended {
     let mut command = host::command(dir.path());
     command.args(args);
@@ -167,6 +208,8 @@ async fn addresses_that_cannot_be() {
             "one of them",
         ),
         ("[admin]\ntokenn = \"x\"", "admin.token"),
+        ("[admin]\nviewer_token = \"0123456789abcdef\"", "needs admin.token"),
+        ("[admin]\ntoken = \"sha256:12\"", "64 hex digits"),
     ] {
         std::fs::write(&config, text).unwrap();
         let ended = run(&dir, &["check", "--config", "c.toml"]).await;

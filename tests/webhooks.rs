@@ -108,8 +108,8 @@ async fn a_webhook_lives_from_its_creation_to_its_removal() {
     assert!(!log.contains("a-very-secret-token"), "{log}");
     // Everything that changes something is in the audit log, refusals too.
     for line in [
-        "audit: admin request method=POST path=\"/api/v1/webhooks\" by=\"none\" status=200",
-        "audit: admin request method=PUT path=\"/api/v1/webhooks/my_webhook\" by=\"none\" status=412",
+        "audit: admin request method=POST path=\"/api/v1/webhooks\" by=\"none\" role=\"admin\" status=200",
+        "audit: admin request method=PUT path=\"/api/v1/webhooks/my_webhook\" by=\"none\" role=\"admin\" status=412",
     ] {
         assert!(log.contains(line), "{line} is not in {log}");
     }

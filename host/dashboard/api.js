@@ -11,6 +11,12 @@ export class Refused extends Error {
 }
 
 let csrf = null;
+/** `admin` or `viewer`. */
+let role = "admin";
+
+function remember(session) {
+  ({ csrf, role } = session);
+}
 
 async function send(method, path, headers = {}, body = undefined) {
   let answer;
@@ -39,7 +45,7 @@ export function change(method, path, { body, etag } = {}) {
 /** Whether requests are admitted; reads the session, if there is one. */
 export async function isAdmitted() {
   try {
-    csrf = (await send("GET", "/session")).csrf;
+    remember(await send("GET", "/session"));
     return true;
   } catch (error) {
     if (error.status === 401) return false;
@@ -49,7 +55,7 @@ export async function isAdmitted() {
 
 /** Opens a session with the token of the host. */
 export async function logIn(token) {
-  csrf = (await send("POST", "/session", { authorization: `Bearer ${token}` })).csrf;
+  remember(await send("POST", "/session", { authorization: `Bearer ${token}` }));
 }
 
 /** Ends the session. */
@@ -57,6 +63,9 @@ export async function logOut() {
   await change("DELETE", "/session");
   csrf = null;
 }
+
+/** Whether the person may change nothing. */
+export const isViewer = () => role === "viewer";
 
 /** Whether there is a session to end. */
 export const hasSession = () => csrf !== null;

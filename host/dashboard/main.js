@@ -88,6 +88,7 @@ async function watchState() {
 async function start() {
   if (!(await api.isAdmitted())) return logIn();
   document.getElementById("log-out").hidden = !api.hasSession();
+  document.getElementById("log-out").textContent = api.isViewer() ? "Log out (viewer)" : "Log out";
   await show();
 }
 

@@ -12,15 +12,18 @@ use axum::response::{IntoResponse, Response};
 use super::dashboard;
 use super::error::Error;
 use super::session::Sessions;
-use super::token::Token;
+use super::token::{Role, Tokens};
 
 /// Limit of the characters of a path in the audit log.
 const MAX_AUDITED_PATH: usize = 256;
 
+/// The paths to which a viewer may send requests other than GET: sessions, and trials, which change nothing.
+const VIEWER_PATHS: [&str; 2] = ["/api/v1/session", "/api/v1/event-trials"];
+
 /// The conditions for a request.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
-    token: Option<Token>,
+    tokens: Option<Tokens>,
     /// Without a token: the Host header must name this machine, not a domain that points to it.
     local: bool,
     sessions: Sessions,
@@ -30,10 +33,10 @@ pub(super) struct Guard {
 const HEALTH_PATHS: [&str; 3] = ["/api/v1/health", "/healthz", "/readyz"];
 
 impl Guard {
-    pub(super) fn new(address: SocketAddr, token: Option<Token>) -> Guard {
-        let local = address.ip().is_loopback() && token.is_none();
+    pub(super) fn new(address: SocketAddr, tokens: Option<Tokens>) -> Guard {
+        let local = address.ip().is_loopback() && tokens.is_none();
         Guard {
-            token,
+            tokens,
             local,
             sessions: Sessions::default(),
         }
@@ -45,7 +48,7 @@ impl Guard {
     }
 
     /// Admits or refuses a request.
-    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Error> {
+    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admitted, Error> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
         if self.local && !is_local(host) {
@@ -60,35 +63,59 @@ impl Guard {
             return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
         let is_open = HEALTH_PATHS.contains(&path) || dashboard::is_file(path);
-        let Some(token) = self.token.as_ref().filter(|_| !is_open) else {
-            return Ok(());
+        let admin = |by| Admitted { role: Role::Admin, by };
+        let Some(tokens) = self.tokens.as_ref().filter(|_| !is_open) else {
+            return Ok(admin("none"));
         };
-        match text(header::AUTHORIZATION).and_then(bearer) {
-            Some(given) if token.is(given) => Ok(()),
-            Some(_) => Err(Error::new(
-                StatusCode::UNAUTHORIZED,
-                "this is not the token of this host",
-            )),
+        let admitted = match text(header::AUTHORIZATION).and_then(bearer) {
+            Some(given) => {
+                let role = tokens.role(given);
+                let unknown = || Error::new(StatusCode::UNAUTHORIZED, "this is not the token of this host");
+                let role = role.ok_or_else(unknown)?;
+                Admitted { role, by: "token" }
+            }
             None => match self.sessions.of(headers, Instant::now()) {
-                Some(session) if reads || session.allows_change(headers) => Ok(()),
-                Some(_) => Err(Error::new(
-                    StatusCode::FORBIDDEN,
-                    "changes in a session need the header X-CSRF-Token",
-                )),
+                Some(session) if reads || session.allows_change(headers) => Admitted {
+                    role: session.role,
+                    by: "session",
+                },
+                Some(_) => {
+                    let text = "changes in a session need the header X-CSRF-Token";
+                    return Err(Error::new(StatusCode::FORBIDDEN, text));
+                }
                 None => {
                     let text = "a token is needed: Authorization: Bearer TOKEN";
-                    Err(Error::new(StatusCode::UNAUTHORIZED, text))
+                    return Err(Error::new(StatusCode::UNAUTHORIZED, text));
                 }
             },
+        };
+        if admitted.role == Role::Viewer && !reads && !VIEWER_PATHS.contains(&path) {
+            let text = "this is the token of a viewer, who may change nothing";
+            return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
+        Ok(admitted)
     }
 }
 
+/// What a request may do, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Admitted {
+    pub(super) role: Role,
+    /// `token`, `session` or `none`.
+    by: &'static str,
+}
+
 /// Passes a request on, or answers it with a refusal.
-pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let audit = Audited::of(&request);
-    let mut response = match guard.admit(request.method(), request.uri().path(), request.headers()) {
-        Ok(()) => next.run(request).await,
+    let admitted = guard.admit(request.method(), request.uri().path(), request.headers());
+    let by = admitted.as_ref().map_or("nobody", |admitted| admitted.by);
+    let role = admitted.as_ref().map_or("none", |admitted| admitted.role.name());
+    let mut response = match admitted {
+        Ok(admitted) => {
+            request.extensions_mut().insert(admitted);
+            next.run(request).await
+        }
         Err(error) => {
             let mut response = error.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
@@ -98,8 +125,9 @@ pub(super) async fn layer(State(guard): State<Arc<Guard>>, request: Request, nex
             response
         }
     };
-    if let Some(audit) = audit {
-        audit.log(response.status());
+    if let Some(Audited { method, path }) = audit {
+        let status = response.status().as_u16();
+        tracing::info!(target: "audit", %method, path, by, role, status, "admin request");
     }
     dashboard::protect(response.headers_mut());
     response
@@ -110,31 +138,15 @@ struct Audited {
     method: Method,
     /// Without the query, which may contain anything.
     path: String,
-    /// How it has shown that it may.
-    by: &'static str,
 }
 
 impl Audited {
     fn of(request: &Request) -> Option<Audited> {
-        let headers = request.headers();
-        let by = if headers.contains_key(header::AUTHORIZATION) {
-            "token"
-        } else if headers.contains_key(header::COOKIE) {
-            "session"
-        } else {
-            "none"
-        };
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         changes.then(|| Audited {
             method: request.method().clone(),
             path: request.uri().path().chars().take(MAX_AUDITED_PATH).collect(),
-            by,
         })
-    }
-
-    fn log(self, status: StatusCode) {
-        let Audited { method, path, by } = self;
-        tracing::info!(target: "audit", %method, path, by, status = status.as_u16(), "admin request");
     }
 }
 
@@ -183,7 +195,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().unwrap()));
         match guard.admit(method, path, &headers.collect()) {
-            Ok(()) => 200,
+            Ok(_) => 200,
             Err(error) => error.status().as_u16(),
         }
     }
@@ -259,7 +271,11 @@ mod tests {
     fn with_a_token_whoever_has_it_is_admitted() {
         let bearer = |text| (header::AUTHORIZATION, text);
         for address in ["127.0.0.1:1", "0.0.0.0:1"] {
-            let guard = Guard::new(address.parse().unwrap(), Some(TOKEN.parse().unwrap()));
+            let tokens = Tokens {
+                admin: TOKEN.parse().unwrap(),
+                viewer: None,
+            };
+            let guard = Guard::new(address.parse().unwrap(), Some(tokens));
             for (path, headers, expected) in [
                 ("/api/v1/modules", vec![], 401),
                 ("/api/v1/modules", vec![bearer("Bearer 0123456789abcdef")], 200),
@@ -292,5 +308,34 @@ mod tests {
             ];
             assert_eq!(admit(&guard, &Method::POST, "/api/v1/modules/rescan", &evil), 403);
         }
+    }
+
+    #[test]
+    fn a_viewer_reads_and_changes_nothing() {
+        let tokens = Tokens {
+            admin: TOKEN.parse().unwrap(),
+            viewer: Some("viewer-viewer-viewer".parse().unwrap()),
+        };
+        let guard = Guard::new("0.0.0.0:1".parse().unwrap(), Some(tokens));
+        let viewer = [(header::AUTHORIZATION, "Bearer viewer-viewer-viewer")];
+        for (method, path, expected) in [
+            (Method::GET, "/api/v1/modules", 200),
+            (Method::GET, "/metrics", 200),
+            (Method::POST, "/api/v1/session", 200),
+            (Method::POST, "/api/v1/event-trials", 200),
+            (Method::POST, "/api/v1/webhooks", 403),
+            (Method::POST, "/api/v1/webhook-tests", 403),
+            (Method::PUT, "/api/v1/log", 403),
+            (Method::DELETE, "/api/v1/clients/session", 403),
+        ] {
+            assert_eq!(admit(&guard, &method, path, &viewer), expected, "{method} {path}");
+        }
+        // A session allows what the token allowed with which it was opened.
+        let (id, session) = guard.sessions.open(Role::Viewer, Instant::now()).unwrap();
+        let cookie = format!("hookhost_session={id}");
+        let csrf = HeaderName::from_static(super::super::session::CSRF_HEADER);
+        let headers = [(header::COOKIE, cookie.as_str()), (csrf, session.csrf())];
+        assert_eq!(admit(&guard, &Method::GET, "/api/v1/modules", &headers), 200);
+        assert_eq!(admit(&guard, &Method::POST, "/api/v1/modules/rescan", &headers), 403);
     }
 }

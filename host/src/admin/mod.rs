@@ -21,7 +21,7 @@
 //! client.rs      the client, for the command line
 //! ```
 //!
-//! **Access.** With a token, every request needs it. Without a token, any program that reaches the address may send
+//! **Access.** With a token, every request needs it, or another one that allows reading only. Without a token, any program that reaches the address may send
 //! requests, so the address must be a loopback address. The API then also refuses requests that a web page made a
 //! browser send. A page can point its own domain to this machine (DNS rebinding), or submit a form to it. Answers and
 //! logs never show tokens.
@@ -49,7 +49,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 pub use server::{Server, StartError};
 pub(crate) use token::read_text;
-pub use token::{BadToken, Token, TokenError, TokenFrom};
+pub use token::{BadToken, Role, Token, TokenError, TokenFrom, Tokens};
 
 use crate::logging::LogControl;
 use crate::reload;
@@ -88,16 +88,20 @@ pub struct Settings {
     pub chosen: bool,
     /// The token that requests must carry. An address that other machines can reach needs one.
     pub token: Option<TokenFrom>,
+    /// A token that allows reading only. Without effect unless there is a token that allows everything.
+    pub viewer_token: Option<TokenFrom>,
 }
 
 impl Settings {
-    /// The token that requests must carry, read from its file if it is in one.
+    /// The tokens, read from their files if they are in files.
     ///
     /// # Errors
     ///
-    /// [`TokenError`] if the file cannot be read or does not hold a token.
-    pub fn token(&self) -> Result<Option<Token>, TokenError> {
-        self.token.as_ref().map(TokenFrom::read).transpose()
+    /// [`TokenError`] if a file cannot be read or does not hold a token.
+    pub fn tokens(&self) -> Result<Option<Tokens>, TokenError> {
+        let viewer = self.viewer_token.as_ref().map(TokenFrom::read).transpose()?;
+        let admin = self.token.as_ref().map(TokenFrom::read).transpose()?;
+        Ok(admin.map(|admin| Tokens { admin, viewer }))
     }
 }
 
@@ -110,6 +114,7 @@ impl Default for Settings {
             listen: Some(DEFAULT_ADDRESS),
             chosen: false,
             token: None,
+            viewer_token: None,
         }
     }
 }
@@ -126,7 +131,7 @@ pub fn start(settings: &Settings, running: Running) -> Result<Option<Server>, St
     let Some(address) = settings.listen else {
         return Ok(None);
     };
-    let guard = guard::Guard::new(address, settings.token().map_err(StartError::Token)?);
+    let guard = guard::Guard::new(address, settings.tokens().map_err(StartError::Token)?);
     match Server::start(address, api::router(running, guard)) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {

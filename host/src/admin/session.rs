@@ -11,11 +11,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 
 use super::error::Error;
+use super::guard::Admitted;
 use super::shape;
-use super::token::Token;
+use super::token::{Role, Token};
 
 /// The name of the cookie. Cookies do not belong to a port, so a second host on one machine ends the session of the first.
 const COOKIE: &str = "hookhost_session";
@@ -37,10 +38,17 @@ pub(super) struct Sessions(Arc<Mutex<Vec<Session>>>);
 pub(super) struct Session {
     id: Token,
     csrf: String,
+    /// What the token allowed with which the session was opened.
+    pub(super) role: Role,
     expires: Instant,
 }
 
 impl Session {
+    #[cfg(test)]
+    pub(super) fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
     /// Whether a request repeats the second secret.
     pub(super) fn allows_change(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
@@ -51,11 +59,12 @@ impl Session {
 
 impl Sessions {
     /// Opens a session and returns the secret of its cookie. `None` if the system gives no random bytes.
-    fn open(&self, now: Instant) -> Option<(String, Session)> {
+    pub(super) fn open(&self, role: Role, now: Instant) -> Option<(String, Session)> {
         let (id, csrf) = (secret()?, secret()?);
         let session = Session {
             id: id.parse().ok()?,
             csrf,
+            role,
             expires: now + LIFETIME,
         };
         let mut sessions = self.lock(now);
@@ -110,18 +119,24 @@ pub(super) fn routes(sessions: Sessions) -> Router {
         .with_state(sessions)
 }
 
-async fn show(State(sessions): State<Sessions>, headers: HeaderMap) -> Json<shape::Session> {
+async fn show(
+    State(sessions): State<Sessions>,
+    Extension(admitted): Extension<Admitted>,
+    headers: HeaderMap,
+) -> Json<shape::Session> {
     let csrf = sessions.of(&headers, Instant::now()).map(|session| session.csrf);
-    Json(shape::Session { csrf })
+    let role = admitted.role.name().to_owned();
+    Json(shape::Session { csrf, role })
 }
 
-async fn log_in(State(sessions): State<Sessions>) -> Response {
-    match sessions.open(Instant::now()) {
+async fn log_in(State(sessions): State<Sessions>, Extension(admitted): Extension<Admitted>) -> Response {
+    let role = admitted.role.name().to_owned();
+    match sessions.open(admitted.role, Instant::now()) {
         Some((id, Session { csrf, .. })) => {
             let cookie = set_cookie(&id, LIFETIME);
             (
                 [(header::SET_COOKIE, cookie)],
-                Json(shape::Session { csrf: Some(csrf) }),
+                Json(shape::Session { csrf: Some(csrf), role }),
             )
                 .into_response()
         }
@@ -132,10 +147,19 @@ async fn log_in(State(sessions): State<Sessions>) -> Response {
     }
 }
 
-async fn log_out(State(sessions): State<Sessions>, headers: HeaderMap) -> Response {
+async fn log_out(
+    State(sessions): State<Sessions>,
+    Extension(admitted): Extension<Admitted>,
+    headers: HeaderMap,
+) -> Response {
+    let role = admitted.role.name().to_owned();
     sessions.close(&headers, Instant::now());
     let cookie = set_cookie("", Duration::ZERO);
-    ([(header::SET_COOKIE, cookie)], Json(shape::Session { csrf: None })).into_response()
+    (
+        [(header::SET_COOKIE, cookie)],
+        Json(shape::Session { csrf: None, role }),
+    )
+        .into_response()
 }
 
 fn set_cookie(id: &str, lifetime: Duration) -> String {
@@ -157,13 +181,13 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_cookie_until_it_ends() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let (id, session) = sessions.open(now).unwrap();
-        let (other, _) = sessions.open(now).unwrap();
+        let (id, session) = sessions.open(Role::Admin, now).unwrap();
+        let (other, _) = sessions.open(Role::Admin, now).unwrap();
         assert_ne!(id, other);
         let cookie = with("cookie", &format!("a=b; {COOKIE}={id}"));
         assert_eq!(sessions.of(&cookie, now).unwrap().csrf, session.csrf);
         assert!(sessions.of(&cookie, now + LIFETIME).is_none(), "it expires");
-        let (id, _) = sessions.open(now).unwrap();
+        let (id, _) = sessions.open(Role::Admin, now).unwrap();
         let cookie = with("cookie", &format!("{COOKIE}={id}"));
         sessions.close(&cookie, now);
         assert!(sessions.of(&cookie, now).is_none(), "it is closed");
@@ -174,7 +198,7 @@ mod tests {
 
     #[test]
     fn changes_need_the_second_secret() {
-        let (_, session) = Sessions::default().open(Instant::now()).unwrap();
+        let (_, session) = Sessions::default().open(Role::Admin, Instant::now()).unwrap();
         assert!(session.allows_change(&with(CSRF_HEADER, &session.csrf)));
         assert!(!session.allows_change(&with(CSRF_HEADER, "x")));
         assert!(!session.allows_change(&HeaderMap::new()));
@@ -183,9 +207,9 @@ mod tests {
     #[test]
     fn the_number_of_sessions_is_bounded() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let (first, _) = sessions.open(now).unwrap();
+        let (first, _) = sessions.open(Role::Admin, now).unwrap();
         for _ in 0..MAX_SESSIONS {
-            sessions.open(now).unwrap();
+            sessions.open(Role::Admin, now).unwrap();
         }
         assert_eq!(sessions.lock(now).len(), MAX_SESSIONS);
         assert!(

@@ -69,6 +69,8 @@ pub struct Ready {
 pub struct Session {
     /// What requests that change something must repeat in `X-CSRF-Token`; `null` without a session.
     pub csrf: Option<String>,
+    /// What this request may do: `admin` or `viewer`.
+    pub role: String,
 }
 
 /// `GET /log` and `PUT /log`.

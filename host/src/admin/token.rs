@@ -1,4 +1,4 @@
-//! The token that requests must carry.
+//! The tokens that requests must carry, and what they allow.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,45 @@ use crate::config::file::must_be_regular;
 /// A token. Only its hash is stored, so nothing can show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
+
+/// What a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Reading.
+    Viewer,
+}
+
+impl Role {
+    /// The name in the API and in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Viewer => "viewer",
+        }
+    }
+}
+
+/// The tokens of a host.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The one that allows everything.
+    pub admin: Token,
+    /// The one that allows reading, if there is one.
+    pub viewer: Option<Token>,
+}
+
+impl Tokens {
+    /// What a token allows; `None` if it is not one of this host.
+    pub(super) fn role(&self, text: &str) -> Option<Role> {
+        if self.admin.is(text) {
+            return Some(Role::Admin);
+        }
+        let is_viewer = self.viewer.as_ref().is_some_and(|viewer| viewer.is(text));
+        is_viewer.then_some(Role::Viewer)
+    }
+}
 
 /// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +133,13 @@ pub enum BadToken {
     /// It is not valid in a header.
     #[error("must have visible ASCII characters only")]
     Characters,
+    /// It begins like a hash, and is not one.
+    #[error("must have 64 hex digits after {HASH_PREFIX}: `printf %s TOKEN | sha256sum` prints them")]
+    Hash,
 }
+
+/// What a token begins with if its SHA-256 is given in its place.
+const HASH_PREFIX: &str = "sha256:";
 
 /// Minimum length of a token.
 const MIN_CHARS: usize = 16;
@@ -103,6 +148,9 @@ impl FromStr for Token {
     type Err = BadToken;
 
     fn from_str(text: &str) -> Result<Token, BadToken> {
+        if let Some(digits) = text.strip_prefix(HASH_PREFIX) {
+            return hash(digits).map(Token).ok_or(BadToken::Hash);
+        }
         if text.len() < MIN_CHARS {
             return Err(BadToken::Short);
         }
@@ -111,6 +159,17 @@ impl FromStr for Token {
         }
         Ok(Token(Sha256::digest(text).into()))
     }
+}
+
+/// 32 bytes from 64 hex digits.
+fn hash(digits: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = digits
+        .chars()
+        .map(|digit| digit.to_digit(16)?.try_into().ok())
+        .collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+    bytes.try_into().ok().filter(|_| rest.is_empty())
 }
 
 impl Token {
@@ -144,6 +203,20 @@ mod tests {
             assert!(!good.is(other), "{other}");
         }
         assert_eq!(format!("{good:?}"), "Token(…)");
+        // printf %s 0123456789abcdef | sha256sum
+        let hash = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
+        assert_eq!(format!("sha256:{hash}").parse(), Ok(good.clone()));
+        assert!(
+            !good.is(hash) && !good.is(&format!("sha256:{hash}")),
+            "the hash is not a token"
+        );
+        for wrong in ["", "9f", "é", &hash.replace('f', "g"), &hash[1..], &format!("{hash}00")] {
+            assert_eq!(
+                format!("sha256:{wrong}").parse::<Token>(),
+                Err(BadToken::Hash),
+                "{wrong}"
+            );
+        }
         assert_eq!("0123456789abcde".parse::<Token>(), Err(BadToken::Short));
         assert_eq!("0123456789 abcdef".parse::<Token>(), Err(BadToken::Characters));
         assert_eq!("0123456789äbcdef".parse::<Token>(), Err(BadToken::Characters));

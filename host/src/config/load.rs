@@ -8,6 +8,7 @@ use hookhost_settings::{Place, Problem, document, error_line, find};
 
 use super::file::{self, Time};
 use super::{Environment, Flags, Inputs, Loaded, Refused, TextFile, read_with};
+use crate::admin::TokenFrom;
 
 /// The default configuration file, in the current folder.
 const DEFAULT_FILE: &str = "hookhost.toml";
@@ -72,15 +73,16 @@ fn load_at(
         kept_webhooks,
     };
     let read = read_with(&inputs, &|path| file::read(path, time));
-    // The token is read again when it is needed; this reports a file that cannot be read.
-    let token = read
-        .as_ref()
-        .map_or_else(Refused::rest, |loaded| &loaded.config)
-        .admin
-        .token();
-    problems.extend(token.err().map(|error| {
-        let place = Place::file(error.path()).below("admin.token_file");
-        place.problem(error_line(&error))
+    // The tokens are read again when they are needed; this reports a file that cannot be read.
+    let admin = &read.as_ref().map_or_else(Refused::rest, |loaded| &loaded.config).admin;
+    problems.extend(admin.tokens().err().map(|error| {
+        let is_viewer = admin.viewer_token == Some(TokenFrom::File(error.path().to_owned()));
+        let key = if is_viewer {
+            "admin.viewer_token_file"
+        } else {
+            "admin.token_file"
+        };
+        Place::file(error.path()).below(key).problem(error_line(&error))
     }));
     match read {
         Ok(loaded) if problems.is_empty() => Ok(loaded),

@@ -162,16 +162,18 @@ pub(super) fn admin(mut at: Section<'_>) -> admin::Settings {
         "off" => Ok(None),
         address => address.parse().map(Some).map_err(|_| expected.to_owned()),
     });
-    let token = at.text("token", None, |text| match text.parse() {
-        Ok(token) => Ok(Some(TokenFrom::Given(token))),
-        Err(error) => Err(error.to_string()),
-    });
-    let file = at.path("token_file").map(TokenFrom::File);
-    if token.is_some() && file.is_some() {
-        at.problem_of("token_file", "is set together with admin.token; one of them is enough");
-    }
+    let token = token(&mut at, "token", "token_file");
+    let viewer_token = self::token(&mut at, "viewer_token", "viewer_token_file");
     // A token that is given and wrong is already reported.
     let none = !at.is_given("token") && !at.is_given("token_file");
+    if none {
+        for key in ["viewer_token", "viewer_token_file"] {
+            at.problem_of(
+                key,
+                "needs admin.token or admin.token_file, because without them every request is allowed",
+            );
+        }
+    }
     if none && listen.is_some_and(|address| !address.ip().is_loopback()) {
         let text = "can be reached from elsewhere and needs admin.token or admin.token_file";
         at.problem_of("listen", text);
@@ -179,8 +181,25 @@ pub(super) fn admin(mut at: Section<'_>) -> admin::Settings {
     admin::Settings {
         listen,
         chosen,
-        token: token.or(file),
+        token,
+        viewer_token,
     }
+}
+
+/// A token that is given, or in a file.
+fn token(at: &mut Section<'_>, key: &str, file_key: &str) -> Option<TokenFrom> {
+    let token = at.text(key, None, |text| match text.parse() {
+        Ok(token) => Ok(Some(TokenFrom::Given(token))),
+        Err(error) => Err(error.to_string()),
+    });
+    let file = at.path(file_key).map(TokenFrom::File);
+    if token.is_some() && file.is_some() {
+        at.problem_of(
+            file_key,
+            &format!("is set together with admin.{key}; one of them is enough"),
+        );
+    }
+    token.or(file)
 }
 
 /// How requests to one receiver are sent: a part of `[delivery]`, and of each of `[destinations]`.
