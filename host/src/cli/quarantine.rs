@@ -24,7 +24,7 @@ enum QuarantineCommand {
     List(ListArguments),
     /// Show events and why they are in the quarantine
     Show(ShowArguments),
-    /// Hand events to their modules again
+    /// Pass events to their modules again
     Replay(Chosen),
     /// Delete events from the quarantine
     Drop(Chosen),
@@ -135,7 +135,7 @@ fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Resul
 
 fn replay(chosen: &kept::Chosen<'_>) -> anyhow::Result<bool> {
     chosen.repeat("replay", |answer: &Replayed| {
-        (&answer.replayed, &answer.left, "handed to its module")
+        (&answer.replayed, &answer.left, "passed to its module")
     })
 }
 
