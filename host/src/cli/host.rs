@@ -100,14 +100,14 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 impl RecordArguments {
-    fn settings(self) -> Option<record::Settings> {
+    fn settings(self) -> Option<record::RecordSettings> {
         let RecordArguments {
             file,
             hooks,
             topics,
             size,
         } = self;
-        Some(record::Settings {
+        Some(record::RecordSettings {
             file: file?,
             hooks,
             topics,

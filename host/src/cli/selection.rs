@@ -52,8 +52,8 @@ pub(super) fn event(hook: &str, topic: Option<&str>) -> String {
     }
 }
 
-/// Chosen entries, and how to reach them.
-pub(super) struct Chosen<'a> {
+/// Selection entries, and how to reach them.
+pub(super) struct Selection<'a> {
     pub(super) client: &'a Client,
     /// The path of the collection, such as `/quarantine`.
     pub(super) path: &'static str,
@@ -64,7 +64,7 @@ pub(super) struct Chosen<'a> {
     pub(super) json: bool,
 }
 
-impl Chosen<'_> {
+impl Selection<'_> {
     /// Deletes them.
     pub(super) fn forget(&self) -> anyhow::Result<bool> {
         self.act(&Method::DELETE, "", |answer: &Dropped| {
