@@ -103,7 +103,7 @@ async fn a_receiver_that_is_not_who_it_should_be_gets_nothing_and_the_log_says_w
         let setup = with(setup, "ca.pem", authority.pem());
         let host = with(setup, "other.pem", Authority::new("other").pem()).start().await;
         publish(&host, &["1"]).await;
-        for what in ["will be tried again", "the time for retries is over"] {
+        for what in ["it will be retried", "the time for retries is over"] {
             let line = host.log().wait(what, PATIENCE, |line| line.contains(what)).await;
             assert!(line.contains(expected), "{subject:?} {settings}: {line}");
         }

@@ -125,7 +125,7 @@ async fn a_module_may_be_too_large() {
         .module_file("probe.wasm", std::fs::read(binary::probe_module()).unwrap())
         .start()
         .await;
-    let words = "bytes, at most 20480 are read";
+    let words = "bytes; the limit is 20480";
     let line = host.log().wait(words, PATIENCE, |line| line.contains(words)).await;
     assert!(line.contains("probe.wasm has "), "{line}");
 }

@@ -118,7 +118,7 @@ async fn all_mistakes_of_all_files_are_told_at_once() {
         "modules/own.toml:3: limits.batch: should be between 1 and 4096",
         "modules/own.toml:6: config.formt: is not known; is 'format' meant?",
         "modules/own.toml:7: config.rule.message_publish[0].topics[0]: '+a': '+' must be a whole level",
-        "modules/own.toml:9: egress.allow[0]: is no URL (relative URL without a base); a URL prefix such as",
+        "modules/own.toml:9: egress.allow[0]: is not a URL (relative URL without a base); expected a URL prefix such as",
         "module alone: modules/alone.toml has no effect: there is no alone.wasm beside it",
         "module text: modules/text.wasm cannot be loaded: this is not WebAssembly but something else",
     ];

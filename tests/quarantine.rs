@@ -229,7 +229,7 @@ async fn events_are_listed_shown_replayed_and_dropped() {
     // The replayed event fails again and is back under another number.
     assert_eq!(
         host.ask(&["quarantine", "replay", "2"]).await,
-        "2: handed to its module\n"
+        "2: passed to its module\n"
     );
     let again = until_entries(&host, 3).await;
     assert_eq!(
@@ -296,7 +296,7 @@ async fn the_quarantine_survives_a_restart() {
     // It fails again, under a number that was never used.
     assert_eq!(
         second.ask(&["quarantine", "replay", "--all"]).await,
-        "1: handed to its module\n"
+        "1: passed to its module\n"
     );
     let again = until_entries(&second, 1).await;
     assert_eq!(

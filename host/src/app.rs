@@ -45,7 +45,12 @@ const CONNECTION_DRAIN: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// The host cannot start: an address is in use, or the built-in module rejects its configuration.
-pub fn run(loaded: Loaded, origin: Origin, record: Option<record::Settings>, log: LogControl) -> anyhow::Result<()> {
+pub fn run(
+    loaded: Loaded,
+    origin: Origin,
+    record: Option<record::RecordSettings>,
+    log: LogControl,
+) -> anyhow::Result<()> {
     raise_file_limit();
     try_addresses(&loaded.config)?;
     let configuration = Configuration::new(origin, &loaded);

@@ -30,7 +30,7 @@ const BATCH: usize = 256;
 
 /// The settings of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct RecordSettings {
     /// The file; created if it does not exist.
     pub file: PathBuf,
     /// The hooks to record; empty: all.
@@ -54,7 +54,7 @@ impl Recorder {
     /// # Errors
     ///
     /// The file cannot be opened, or a topic is not a valid filter.
-    pub fn start(settings: Settings, bus: &Bus) -> anyhow::Result<Recorder> {
+    pub fn start(settings: RecordSettings, bus: &Bus) -> anyhow::Result<Recorder> {
         let interests = interests(&settings.hooks, &settings.topics)?;
         let file = open(&settings.file).with_context(|| format!("cannot write {}", settings.file.display()))?;
         let length = file.metadata().map_or(0, |metadata| metadata.len());
@@ -188,8 +188,8 @@ mod tests {
     use super::*;
     use hookhost_testing::events as testing;
 
-    fn settings(file: &Path) -> Settings {
-        Settings {
+    fn settings(file: &Path) -> RecordSettings {
+        RecordSettings {
             file: file.to_owned(),
             hooks: vec![],
             topics: vec![],
@@ -244,7 +244,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let file = dir.path().join("events.ndjson");
             let bus = Bus::new();
-            let settings = Settings {
+            let settings = RecordSettings {
                 hooks,
                 topics: filters,
                 ..settings(&file)
@@ -272,7 +272,7 @@ mod tests {
         let file = dir.path().join("events.ndjson");
         let bus = Bus::new();
         let line = json::write(&testing::publish("c", "t", b"x")).len() + 1;
-        let limited = Settings {
+        let limited = RecordSettings {
             size: 2 * line + line / 2,
             ..settings(&file)
         };

@@ -38,9 +38,9 @@ const MAX_PRINTED_BYTES: usize = 64 << 10;
 /// How long pending requests may take after the stop signal.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Settings of a sink.
+/// SinkSettings of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct SinkSettings {
     /// Address to listen on; port 0 picks a free port.
     pub listen: SocketAddr,
     /// Print request counts instead of requests.
@@ -54,7 +54,7 @@ pub struct Settings {
 /// The sink could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum SinkError {
     /// The address cannot be used.
     #[error("cannot listen on {address}")]
     Listen {
@@ -95,16 +95,16 @@ impl std::fmt::Display for Summary {
 ///
 /// # Errors
 ///
-/// [`Error`] if it cannot start. After that it ends only at a signal, or when standard output is closed.
-pub fn run(settings: &Settings) -> Result<(), Error> {
+/// [`SinkError`] if it cannot start. After that it ends only at a signal, or when standard output is closed.
+pub fn run(settings: &SinkSettings) -> Result<(), SinkError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(Error::Start)?;
+        .map_err(SinkError::Start)?;
     runtime.block_on(async {
         let stop = (|| Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)))();
-        let (mut interrupt, mut terminate) = stop.map_err(Error::Start)?;
-        let cannot_listen = |source| Error::Listen {
+        let (mut interrupt, mut terminate) = stop.map_err(SinkError::Start)?;
+        let cannot_listen = |source| SinkError::Listen {
             address: settings.listen,
             source,
         };
@@ -129,7 +129,7 @@ pub fn run(settings: &Settings) -> Result<(), Error> {
 /// The listener has no address.
 pub async fn serve(
     listener: TcpListener,
-    settings: &Settings,
+    settings: &SinkSettings,
     out: impl Write + Send + 'static,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Summary> {
@@ -205,7 +205,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(settings: &Settings, out: impl Write + Send + 'static) -> Sink {
+    fn new(settings: &SinkSettings, out: impl Write + Send + 'static) -> Sink {
         Sink {
             out: Mutex::new(Box::new(out)),
             unread: Notify::new(),

@@ -95,7 +95,7 @@ impl Sessions {
     }
 }
 
-/// 64 hex digits that nobody can guess.
+/// 64 random hex digits.
 fn secret() -> Option<String> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).ok()?;

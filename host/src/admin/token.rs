@@ -128,7 +128,7 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 #[non_exhaustive]
 pub enum BadToken {
     /// It is short enough to be guessed.
-    #[error("must have at least {MIN_CHARS} characters; `openssl rand -hex 32` makes a good one")]
+    #[error("must have at least {MIN_CHARS} characters; `openssl rand -hex 32` creates one")]
     Short,
     /// It is not valid in a header.
     #[error("must have visible ASCII characters only")]

@@ -18,7 +18,7 @@ pub(super) struct AdminArguments {
     /// Address of the admin API of the host [env: HOOKHOST_ADMIN] [default: 127.0.0.1:18083]
     #[arg(long, value_name = "ADDR", global = true)]
     admin: Option<String>,
-    /// File with the token of the admin API; HOOKHOST_ADMIN_TOKEN may hold the token itself
+    /// File with the token of the admin API [env: HOOKHOST_ADMIN_TOKEN contains the token itself]
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
     /// Print the answer as JSON

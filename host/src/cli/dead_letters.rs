@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json};
-use super::kept::{self, Page, print_page};
+use super::selection::{self, Page, print_page};
 use crate::admin::client::Client;
 use crate::admin::shape::{DeadLetter, DeadLetters, Resent};
 
@@ -30,9 +30,9 @@ enum DeadLettersCommand {
     /// Print requests as JSON, one on each line, newest first
     Export(Filter),
     /// Send requests again; each keeps its id
-    Resend(Chosen),
+    Resend(SelectionArguments),
     /// Delete requests
-    Drop(Chosen),
+    Drop(SelectionArguments),
 }
 
 /// Which letters are meant: those that fit all conditions.
@@ -83,7 +83,7 @@ struct ShowArguments {
 }
 
 #[derive(Debug, Args)]
-struct Chosen {
+struct SelectionArguments {
     /// Numbers from the list
     #[arg(value_name = "ID", conflicts_with_all = ["Filter", "all"], required_unless_present_any = ["Filter", "all"])]
     ids: Vec<u64>,
@@ -166,7 +166,7 @@ fn row(letter: &DeadLetter) -> [String; 9] {
         letter.reason.clone(),
         letter.status.map(|status| status.to_string()).unwrap_or_default(),
         letter.attempt_count.to_string(),
-        kept::event(&letter.event.hook, letter.event.topic.as_deref()),
+        selection::event(&letter.event.hook, letter.event.topic.as_deref()),
         letter.event.client.clone().unwrap_or_default(),
         letter.text.clone(),
     ]
@@ -245,18 +245,18 @@ fn export(client: &Client, filter: &Filter) -> anyhow::Result<bool> {
     }
 }
 
-fn resend(chosen: &kept::Chosen<'_>) -> anyhow::Result<bool> {
+fn resend(chosen: &selection::Selection<'_>) -> anyhow::Result<bool> {
     chosen.repeat("resend", |answer: &Resent| (&answer.resent, &answer.left, "sent again"))
 }
 
-impl Chosen {
-    fn of<'a>(&'a self, client: &'a Client, json: bool) -> kept::Chosen<'a> {
+impl SelectionArguments {
+    fn of<'a>(&'a self, client: &'a Client, json: bool) -> selection::Selection<'a> {
         let query = if self.all {
             "all=true".to_owned()
         } else {
             self.filter.query().join("&")
         };
-        kept::Chosen {
+        selection::Selection {
             client,
             path: "/dead-letters",
             ids: &self.ids,

@@ -22,16 +22,16 @@ pub(super) const ENVIRONMENT: &str = "Environment:
 
 #[derive(Debug, Default, Args)]
 pub(super) struct HostArguments {
-    /// Configuration file (TOML) [env: HOOKHOST_CONFIG] [default: hookhost.toml in the current folder, if it is there]
+    /// Configuration file (TOML) [env: HOOKHOST_CONFIG] [default: hookhost.toml in the current folder, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Address for MQTT clients; port 0 picks a free port [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Where webhooks are sent: http://…, https://…, file:///path or stdout:; may be repeated [default: stdout:]
+    /// URL of webhooks: http://…, https://…, file:///path, stdout: or mqtt:TOPIC; may be repeated [default: stdout:]
     #[arg(long = "webhook-url", value_name = "URL")]
     webhook_urls: Vec<String>,
-    /// Webhook configuration of EMQX 4, EMQX 5, NanoMQ or RMQTT, unchanged [env: HOOKHOST_WEBHOOK_CONFIG]
+    /// Configuration file of EMQX 4, EMQX 5, NanoMQ or RMQTT, used without changes [env: HOOKHOST_WEBHOOK_CONFIG]
     #[arg(long, value_name = "FILE")]
     webhook_config: Option<PathBuf>,
     /// Broker of that file, if hookhost cannot recognise it: emqx4, emqx5, nanomq or rmqtt
@@ -40,7 +40,8 @@ pub(super) struct HostArguments {
     /// Folder of modules: NAME.wasm, and NAME.toml with the settings of the module
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
-    /// Folder for the state of modules, which then survives a restart [default: none; the state is in memory]
+    /// Folder for sessions, retained messages, requests and the state of modules, which then survive a restart [default:
+    /// none; all of this is in memory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Address of the admin API; port 0 picks a free port, "off" disables it [default: 127.0.0.1:18083]
@@ -49,7 +50,7 @@ pub(super) struct HostArguments {
     /// Refuse another broker's file with an unknown key, or with a rule that cannot be carried out
     #[arg(long)]
     strict: bool,
-    /// Start although another broker's configuration restricts clients in a way that hookhost cannot carry out
+    /// Ignore the users and access rules of another broker's configuration
     #[arg(long, alias = "accept-open")]
     ignore_access_control: bool,
 }
@@ -99,14 +100,14 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 impl RecordArguments {
-    fn settings(self) -> Option<record::Settings> {
+    fn settings(self) -> Option<record::RecordSettings> {
         let RecordArguments {
             file,
             hooks,
             topics,
             size,
         } = self;
-        Some(record::Settings {
+        Some(record::RecordSettings {
             file: file?,
             hooks,
             topics,

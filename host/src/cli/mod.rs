@@ -7,13 +7,13 @@ mod clients;
 mod dead_letters;
 mod destinations;
 mod host;
-mod kept;
 mod log;
 mod module;
 mod modules;
 mod package;
 mod quarantine;
 mod ready;
+mod selection;
 mod sink;
 mod summary;
 mod tap;
@@ -44,7 +44,7 @@ use users::UsersCommand;
 use webhook::WebhookCommand;
 use webhooks::WebhooksArguments;
 
-/// An MQTT broker that sends webhooks about its clients and messages; WebAssembly modules decide which.
+/// An MQTT broker that sends webhooks about its clients and messages, by rules or by WebAssembly modules.
 ///
 /// Without a command hookhost runs the host. Settings come from flags, the environment and a configuration file;
 /// hookhost.example.toml lists them all.
@@ -62,7 +62,7 @@ enum Command {
     /// Run the host
     #[command(after_help = host::ENVIRONMENT)]
     Run(RunArguments),
-    /// Report every error in the configuration and the modules, or what hookhost would do; start nothing
+    /// Report every error in the configuration and the modules; without errors print a summary. Starts nothing
     #[command(after_help = host::ENVIRONMENT)]
     Check(HostArguments),
     /// Receive webhooks over HTTP and print them, for experiments
@@ -83,7 +83,7 @@ enum Command {
     /// Add, remove and list the users of a password file
     #[command(subcommand)]
     Users(UsersCommand),
-    /// Show what becomes of events on a running host, live: what modules do, and every attempt to deliver a request
+    /// Show live what modules of a running host do with each event, and each attempt to deliver a request
     Tap(TapArguments),
     /// Report whether a running host is ready; exits with 1 if it is not
     Ready(ReadyArguments),

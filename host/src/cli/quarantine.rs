@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json};
-use super::kept::{self, Page, print_page};
+use super::selection::{self, Page, print_page};
 use crate::admin::client::Client;
 use crate::admin::shape::{Quarantine, Quarantined, Replayed};
 
@@ -24,10 +24,10 @@ enum QuarantineCommand {
     List(ListArguments),
     /// Show events and why they are in the quarantine
     Show(ShowArguments),
-    /// Hand events to their modules again
-    Replay(Chosen),
+    /// Pass events to their modules again
+    Replay(SelectionArguments),
     /// Delete events from the quarantine
-    Drop(Chosen),
+    Drop(SelectionArguments),
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ struct ShowArguments {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Chosen {
+struct SelectionArguments {
     /// Numbers from the list
     #[arg(value_name = "ID")]
     ids: Vec<u64>,
@@ -102,7 +102,7 @@ fn row(entry: &Quarantined) -> [String; 8] {
         entry.module.clone(),
         entry.generation.to_string(),
         entry.fault.clone(),
-        kept::event(&entry.hook, entry.topic.as_deref()),
+        selection::event(&entry.hook, entry.topic.as_deref()),
         entry.client.clone().unwrap_or_default(),
         entry.text.clone(),
     ]
@@ -133,19 +133,19 @@ fn show(client: &Client, arguments: &ShowArguments, json: bool) -> anyhow::Resul
     })
 }
 
-fn replay(chosen: &kept::Chosen<'_>) -> anyhow::Result<bool> {
+fn replay(chosen: &selection::Selection<'_>) -> anyhow::Result<bool> {
     chosen.repeat("replay", |answer: &Replayed| {
-        (&answer.replayed, &answer.left, "handed to its module")
+        (&answer.replayed, &answer.left, "passed to its module")
     })
 }
 
-impl Chosen {
-    fn of<'a>(&'a self, client: &'a Client, json: bool) -> kept::Chosen<'a> {
+impl SelectionArguments {
+    fn of<'a>(&'a self, client: &'a Client, json: bool) -> selection::Selection<'a> {
         let query = match &self.module {
             Some(module) => Some(format!("module={}", encoded(module))),
             None => self.all.then(|| "all=true".to_owned()),
         };
-        kept::Chosen {
+        selection::Selection {
             client,
             path: "/quarantine",
             ids: &self.ids,

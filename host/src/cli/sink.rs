@@ -42,7 +42,7 @@ pub(super) fn receive(arguments: SinkArguments) -> ExitCode {
         delay,
     } = arguments;
     finish(
-        sink::run(&sink::Settings {
+        sink::run(&sink::SinkSettings {
             listen,
             quiet,
             status,

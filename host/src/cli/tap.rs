@@ -1,4 +1,4 @@
-//! `tap`: what becomes of events on a running host, live.
+//! `tap`: follows the events of a running host live.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -108,7 +108,7 @@ fn text(line: &TapLine) -> String {
                 "{when}  {hook:20}  {client}  {topic}  {module} -> {url}{status} {result}, {took_ms} ms{again}{text}"
             )
         }
-        TapLine::Lost { lines } => format!("({lines} lines lost: the host writes faster than this command reads)"),
+        TapLine::Lost { lines } => format!("({lines} lines left out: this command reads slower than the host writes)"),
     };
     escaped(&text).replace('\n', " ") + "\n"
 }
@@ -171,6 +171,6 @@ mod tests {
         let expected =
             "  message-publish       c  t  webhook -> http://h/ 503 retried, 7 ms, attempt 2: the answer is 503\n";
         assert_eq!(rest(&attempt), expected);
-        assert!(text(&TapLine::Lost { lines: 3 }).starts_with("(3 lines lost"));
+        assert!(text(&TapLine::Lost { lines: 3 }).starts_with("(3 lines left out"));
     }
 }

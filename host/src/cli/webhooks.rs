@@ -32,7 +32,7 @@ enum WebhooksCommand {
         /// Show at most this number of webhooks: 1 to 1000
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
-        /// Show those behind this one
+        /// Show only webhooks after this name
         #[arg(long, value_name = "NAME")]
         after: Option<String>,
     },
@@ -48,7 +48,7 @@ enum WebhooksCommand {
         /// The name; not needed for a file with several webhooks
         name: Option<String>,
     },
-    /// Change settings of a webhook; the others stay as they are
+    /// Change settings of a webhook; other settings do not change
     Change {
         #[command(flatten)]
         given: Given,
@@ -64,13 +64,13 @@ enum WebhooksCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
-    /// Send requests again for events from now on
+    /// Enable webhooks: events cause requests again
     Enable {
         /// The names
         #[arg(required = true)]
         names: Vec<String>,
     },
-    /// Send no requests for events from now on
+    /// Disable webhooks: events cause no requests
     Disable {
         /// The names
         #[arg(required = true)]

@@ -329,7 +329,7 @@ fn every_mistake_is_told_with_its_key_and_without_its_value() {
         ),
         (
             "sign = { secrets = [\"whsec_aGlkZGVu\"] }",
-            "f:3: destinations.a.sign.secrets[0]: holds a key of 6 bytes; 24 to 64 are required (`openssl rand -base64 32` makes one)",
+            "f:3: destinations.a.sign.secrets[0]: holds a key of 6 bytes; 24 to 64 are required (`openssl rand -base64 32` creates one)",
         ),
         (
             "sign.secret_files = [\"token\"]",

@@ -15,7 +15,7 @@ const SECTIONS: [&str; 5] = ["webhook", "webhooks", "destinations", "authenticat
 
 /// Keys in other sections that a reload changes: one about authentication, and those in
 /// [`Terms`](hookhost_delivery::Terms).
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 24] = [
     "mqtt.allow_anonymous",
     "delivery.concurrency_limit",
     "delivery.http_timeout",
@@ -31,6 +31,15 @@ const KEYS: [&str; 15] = [
     "delivery.retry_max_elapsed_time",
     "delivery.id_header",
     "delivery.attempt_header",
+    "delivery.http_version",
+    "delivery.compression",
+    "delivery.proxy",
+    "delivery.breaker",
+    "delivery.breaker_failure_rate",
+    "delivery.breaker_pause",
+    "delivery.breaker_max_pause",
+    "delivery.rate_limit",
+    "delivery.rate_burst",
 ];
 
 /// The settings that need a restart, each with its place and value.
@@ -112,7 +121,8 @@ mod tests {
                 .collect()
         };
         // The same values on other lines and in another order. Only settings that a reload changes differ.
-        let same = "[delivery]\nqueue_requests = 9\nhttp_timeout = \"2s\"\n\n[hooks]\nbatch = 5\n\
+        let same = "[delivery]\nqueue_requests = 9\nhttp_timeout = \"2s\"\nbreaker = false\nrate_limit = 5\n\
+                    compression = \"gzip\"\nproxy = \"environment\"\nhttp_version = \"2\"\n\n[hooks]\nbatch = 5\n\
                     [mqtt]\nlisten = \"127.0.0.1:1\"\n[destinations.d]\nurls = [\"http://d/\"]\n";
         assert_eq!(lines(same), [""; 0]);
         assert_eq!(

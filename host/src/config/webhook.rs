@@ -352,7 +352,7 @@ fn rules(report: &Report, mut rules: Setting, urls_needed: bool) -> Json {
             None => false,
         };
         if !has_urls && urls_needed {
-            let text = "has no URL and there is none for all rules: it does nothing";
+            let text = "has no URL, and [webhook] has no URL either: the rule does nothing";
             report.warning(&rule.place, text);
         }
     }

@@ -325,7 +325,10 @@ impl Reloader {
             Err(error) => {
                 let reason = error_line(&error);
                 if !std::mem::replace(&mut self.is_unlisted, true) {
-                    error!(reason, "modules stay as they are");
+                    error!(
+                        reason,
+                        "the modules folder cannot be listed; the modules stay as they are"
+                    );
                 }
                 rescan.problem = Some(reason);
                 return rescan;

@@ -62,7 +62,9 @@ impl Watched {
             }
         });
         let watcher = watcher
-            .inspect_err(|error| warn!(%error, "the system cannot watch folders; hookhost looks every two seconds"))
+            .inspect_err(
+                |error| warn!(%error, "the system cannot watch folders; hookhost checks them every two seconds"),
+            )
             .ok();
         let mut watched = Watched {
             dir,
@@ -127,7 +129,7 @@ impl Watched {
                 && let Err(error) = watcher.watch(&path, RecursiveMode::NonRecursive)
             {
                 if !std::mem::replace(&mut self.has_warned, true) {
-                    warn!(folder = %path.display(), %error, "folder cannot be watched; hookhost looks every two seconds");
+                    warn!(folder = %path.display(), %error, "folder cannot be watched; hookhost checks it every two seconds");
                 }
                 continue;
             }

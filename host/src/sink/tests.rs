@@ -36,7 +36,7 @@ impl Running {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (out, (stop, stopped), (tell, told)) = (Shared(Arc::clone(&lines)), oneshot::channel(), mpsc::channel());
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let settings = Settings {
+        let settings = SinkSettings {
             listen,
             quiet,
             status: StatusCode::from_u16(status).unwrap(),
@@ -185,7 +185,7 @@ fn bad_requests_harm_nobody_else() {
 #[test]
 fn bodies_are_bounded() {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let settings = Settings {
+    let settings = SinkSettings {
         listen,
         quiet: false,
         status: StatusCode::OK,

@@ -5,8 +5,8 @@ use super::{ELSEWHERE, LARGE, THEMES};
 const INTRODUCTION: &str = "\
 # Functions of the rule SQL
 
-The rule SQL of `emqx5` rules ([SQL](webhook.md#sql)) has the functions of EMQX 5.8.9's rule engine. They compute what EMQX
-computes, compared with what EMQX and Erlang 25 answered. Names are case-sensitive.
+The [rule SQL](webhook.md#sql) has the functions of EMQX 5.8.9's rule engine. Tests compare their results with recorded
+results of EMQX with Erlang 25. Names are case-sensitive.
 
 A function that does not accept its arguments makes the rule fail for the event: nothing is sent, and the log says which
 function refused which arguments. A text is bytes, as in EMQX; functions that count or change characters refuse bytes that

@@ -1,4 +1,4 @@
-//! Who may connect to the broker, and who may publish and subscribe to what.
+//! Authentication and access rules: which clients may connect, and to which topics they may publish and subscribe.
 //!
 //! ```text
 //! CONNECT ──> AccessControl::authenticate ──> Verdict: accepted (ClientAccess) or refused (Refusal)

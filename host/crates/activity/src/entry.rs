@@ -82,7 +82,7 @@ pub struct AttemptEntry {
 pub enum AttemptResult {
     /// Its receiver has accepted it.
     Delivered,
-    /// It is tried again.
+    /// It is retried.
     Retried,
     /// It is given up.
     Dropped,

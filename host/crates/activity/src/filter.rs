@@ -1,4 +1,4 @@
-//! Which entries somebody asks for.
+//! Selects entries by client, topic and event.
 
 use hookhost_event::TopicFilter;
 

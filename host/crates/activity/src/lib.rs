@@ -1,4 +1,4 @@
-//! What became of events: the last attempts to deliver a request, and live followers of everything that happens.
+//! The last attempts to deliver a request, and live followers of outcomes and attempts (`hookhost tap`).
 //!
 //! ```text
 //! module threads ──(outcome of an event)──┐
@@ -7,7 +7,7 @@
 //!
 //! An [`ActivityLog`] is shared by the parts of a host. It keeps the last attempts in memory, and the last failed attempts
 //! apart from them, so that successes do not displace failures. Both are bounded in number, bytes and age. A follower gets
-//! what its filter admits. If it reads too slowly, it loses lines and learns how many; the parts of the host never wait.
+//! the entries that match its filter. If it reads too slowly, it loses lines and gets their number; the host never waits.
 //!
 //! Texts are cut and copied: no entry keeps a payload or the buffer of a packet alive.
 

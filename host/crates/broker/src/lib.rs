@@ -1,4 +1,4 @@
-//! What a broker engine is to the host, and the default engine, RMQTT.
+//! The interface between the host and a broker engine, and the default engine, RMQTT.
 //!
 //! An [`Engine`] is the source of events. It is started with [`BrokerSettings`] and a [`Bus`]; it reports its address and
 //! its clients, disconnects a client, publishes messages of the host itself, and stops. Its interface consists of the

@@ -1,9 +1,8 @@
-//! What a module answers: its interests, the outcome of an event, the requests to send, the problems of its settings; and
-//! the [`Ticket`] that says when an event is kept.
+//! What a module returns: its interests, the outcome of an event, the requests to send, the problems of its settings. Also
+//! the [`Ticket`], which reports when the requests of an event are stored.
 //!
-//! These are the types of `wit/hook.wit` that come back from a module, without anything of Wasm in them. Engines, the
-//! module host and delivery share them, so each idea has one type. Nothing here is checked: the part that uses an answer
-//! checks it.
+//! These are the types of `wit/hook.wit` that a module returns, independent of Wasm. Engines, the module host and delivery
+//! share them, so each idea has one type. Nothing here is checked: the part that uses a value checks it.
 
 mod request;
 mod ticket;

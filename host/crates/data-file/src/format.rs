@@ -44,7 +44,7 @@ pub enum Flush {
 
 /// Why a database is not used.
 enum Refused {
-    /// It belongs to somebody else, or to another version.
+    /// It has another content or another version.
     Other(String),
     Error(redb::Error),
 }

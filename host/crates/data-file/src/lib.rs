@@ -1,7 +1,7 @@
-//! One file of a data folder: opened, checked, and opened again after a failure.
+//! One file of a data folder: opens it, checks it, and opens it again after a failure.
 //!
 //! The file is a [redb] database. It has tables, transactions, and a lock against a second host. It also names what it
-//! contains and the version of its [`Format`]; another file is refused and stays as it is. This crate knows nothing about
+//! contains and the version of its [`Format`]; any other file is refused and not changed. This crate knows nothing about
 //! the records in the tables. Each crate that keeps data has a format and a [`DataFile`] of its own.
 
 mod format;

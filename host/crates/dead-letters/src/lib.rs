@@ -1,4 +1,4 @@
-//! Keeps what the host gave up on until an operator decides about it: dead letters of delivery and events in quarantine.
+//! Keeps dead letters of delivery and events in quarantine until an operator decides about them.
 //!
 //! ```text
 //! Collection::put ──> pending ──(commit of the store's thread)──> dead-letters.redb      get: pending, or else the file

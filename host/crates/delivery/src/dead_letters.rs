@@ -61,7 +61,11 @@ impl DeadLetters {
             // It was dropped meanwhile.
             Err(ResendError::Unknown(_)) => None,
             Err(error) => {
-                error!(id = number, error = error_line(&error), "dead letter left out");
+                error!(
+                    id = number,
+                    error = error_line(&error),
+                    "cannot read a dead letter; it is left out"
+                );
                 None
             }
         });

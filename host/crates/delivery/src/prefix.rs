@@ -15,7 +15,7 @@ pub struct UrlPrefix(Url);
 #[non_exhaustive]
 pub enum UrlPrefixError {
     /// The text is not a valid URL.
-    #[error("is not a valid URL ({0}); a URL prefix such as https://example.com/hooks is expected")]
+    #[error("is not a valid URL ({0}); expected a URL prefix such as https://example.com/hooks")]
     NotAUrl(url::ParseError),
     /// The scheme is unsupported.
     #[error("should begin with http:// or https://")]

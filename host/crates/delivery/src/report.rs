@@ -62,7 +62,7 @@ impl Report {
         if let Some(left_out) = self.retry.due(Instant::now()) {
             let (id, source, attempts) = (&job.request.id, &job.request.source, job.attempts.count);
             let url = &job.target.shown;
-            let what = "request failed, will be tried again";
+            let what = "request failed; it will be retried";
             warn!(event = %id, module = %source, url, attempts, error = %outcome, ?wait, left_out, "{what}");
         }
     }
@@ -101,7 +101,7 @@ impl Report {
     pub(super) fn unreadable(&self, error: &StoreError) {
         if let Some(left_out) = self.unreadable.due(Instant::now()) {
             let error = error_line(error);
-            tracing::error!(error, left_out, "the outbox cannot be read, will be tried again");
+            tracing::error!(error, left_out, "the outbox cannot be read; trying again");
         }
     }
 
@@ -133,7 +133,7 @@ impl Report {
     /// A request of a destination that is down, for which there is no memory.
     pub(super) fn overflowed(&self, destination: &str) {
         if let Some(left_out) = self.overflow.due(Instant::now()) {
-            let what = "request dropped: its destination is down, and its requests take their share of the memory";
+            let what = "request dropped: its destination is down, and its requests use their share of the memory";
             warn!(destination, left_out, "{what}");
         }
     }

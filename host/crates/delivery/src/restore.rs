@@ -49,10 +49,7 @@ fn restore(on_disk: &OnDisk, outbox: &Inboxes, counts: &Counts) -> usize {
         let chunk = match on_disk.journal.store().range(next, CHUNK) {
             Ok(chunk) => chunk,
             Err(error) => {
-                error!(
-                    error = error_line(&error),
-                    "the outbox cannot be read, will be tried again"
-                );
+                error!(error = error_line(&error), "the outbox cannot be read; trying again");
                 if on_disk.capacity.is_closed_within(RETRY) {
                     return restored;
                 }

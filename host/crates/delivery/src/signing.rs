@@ -26,7 +26,7 @@ pub enum SigningKeyError {
     #[error("should begin with `whsec_`, followed by the key in base64")]
     Form,
     /// The key is too easy to guess, or longer than the specification allows.
-    #[error("holds a key of {0} bytes; 24 to 64 are required (`openssl rand -base64 32` makes one)")]
+    #[error("holds a key of {0} bytes; 24 to 64 are required (`openssl rand -base64 32` creates one)")]
     Length(usize),
 }
 

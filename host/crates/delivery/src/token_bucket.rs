@@ -41,7 +41,7 @@ impl TokenBucket {
     ///
     /// # Errors
     ///
-    /// When there is a token, if there is none now.
+    /// When the next token is available, if there is no token now.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
         self.fill(now);
         if self.tokens >= 1.0 {

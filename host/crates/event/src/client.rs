@@ -72,9 +72,9 @@ pub struct Connection {
     pub keep_alive: u16,
     /// Clean start, or clean session before MQTT 5.
     pub clean_start: bool,
-    /// Seconds that the session outlives the connection, as in force; `u32::MAX`: it does not expire.
+    /// Seconds for which the session outlives the connection, as granted; `u32::MAX`: it does not expire.
     pub session_expiry: u32,
-    /// How many unacknowledged messages the client accepts, as in force.
+    /// Maximum number of unacknowledged messages to the client, as granted.
     pub receive_maximum: u16,
     /// Prefix that the broker adds to the client's topics and filters.
     #[serde(skip_serializing_if = "Option::is_none")]

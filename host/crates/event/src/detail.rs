@@ -55,9 +55,9 @@ macro_rules! with_hooks {
             SessionResumed = "session.resumed" "session-resumed",
                 /// The resumed session.
                 session: Session;
-            /// A subscription is in force.
+            /// A subscription is active.
             SessionSubscribed = "session.subscribed" "session-subscribed",
-                /// The subscription in force.
+                /// The active subscription.
                 subscription: Subscription;
             /// A subscription was removed by UNSUBSCRIBE.
             SessionUnsubscribed = "session.unsubscribed" "session-unsubscribed",

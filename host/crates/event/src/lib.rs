@@ -1,4 +1,4 @@
-//! The event model: what happens in a broker, in neutral words.
+//! The event model: what happens in a broker, independent of the broker.
 //!
 //! A broker engine builds an [`Event`] when a module is interested; it is shared by `Arc` and never changed. The types are
 //! the records of `wit/hook.wit`, one to one. Text is [`ByteString`] and payloads are [`Bytes`], because engines have

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::json::defaults;
 use super::{ByteString, Client, Properties};
 
-/// A subscription, asked for or in force.
+/// A requested or an active subscription.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
     /// The subscriber.
     #[serde(default = "defaults::client")]
     pub client: Client,
-    /// The filter, without `$share/…/`; with the mountpoint once in force.
+    /// The filter, without `$share/…/`; with the mountpoint once it is active.
     pub filter: ByteString,
     /// Shared group: `g` of `$share/g/…`, and `$queue` for `$queue/…`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct Subscription {
     /// Reason code of SUBACK for this filter; 128 and above: refused.
     #[serde(default)]
     pub code: u8,
-    /// Whether it is new rather than a change of one in force.
+    /// Whether it is new; false if it replaces an active one.
     #[serde(default = "defaults::yes")]
     pub is_new: bool,
     /// Properties of SUBSCRIBE.

@@ -14,7 +14,7 @@ use super::{ByteString, Bytes};
 macro_rules! with_enums {
     ($with:ident) => {
         $with! {
-            /// What carries a connection.
+            /// The transport of a connection.
             Transport {
                 /// Plain TCP.
                 Tcp = "tcp",
@@ -26,69 +26,69 @@ macro_rules! with_enums {
                 WebsocketTls = "websocket-tls",
                 /// QUIC.
                 Quic = "quic",
-                /// Anything else, such as a Unix socket.
+                /// Any other transport, such as a Unix socket.
                 Other = "other",
             }
 
-            /// What a client needs permission for.
+            /// An action that needs permission.
             Access {
-                /// To publish to a topic.
+                /// Publish to a topic.
                 Publish = "publish",
-                /// To subscribe to a filter.
+                /// Subscribe to a topic filter.
                 Subscribe = "subscribe",
             }
 
             /// Why a connection or a session has ended.
             EndReason {
-                /// The client sent DISCONNECT; `code` and `properties` are its own.
+                /// The client sent DISCONNECT; `code` and `properties` are those of the packet.
                 Disconnect = "disconnect",
-                /// The client closed without DISCONNECT; `text` is the close code of a WebSocket.
+                /// The client closed the connection without DISCONNECT; `text` is the close code of a WebSocket.
                 Closed = "closed",
                 /// The socket failed; `text` is the POSIX name of the error, such as `econnreset`.
                 SocketError = "socket-error",
-                /// Reading or writing took too long.
+                /// Reading or writing timed out.
                 IoTimeout = "io-timeout",
-                /// Nothing was received for one and a half times the keep alive.
+                /// The client sent nothing for one and a half times the keep alive.
                 KeepAliveTimeout = "keep-alive-timeout",
                 /// An administrator ended it.
                 Kicked = "kicked",
-                /// The client connected elsewhere and took its session along.
+                /// The client opened another connection, which took over the session.
                 TakenOver = "taken-over",
-                /// The client connected elsewhere with clean start.
+                /// The client opened another connection with clean start.
                 Discarded = "discarded",
-                /// Permission was refused or has expired.
+                /// Permission was denied or has expired.
                 NotAuthorized = "not-authorized",
-                /// The client broke the protocol; `code` says how: 129 malformed, 130 protocol error, 149 too large.
+                /// The client violated the protocol; `code`: 129 malformed packet, 130 protocol error, 149 packet too large.
                 ProtocolError = "protocol-error",
-                /// A SUBSCRIBE could not be carried out.
+                /// The broker could not process a SUBSCRIBE packet.
                 SubscribeFailed = "subscribe-failed",
-                /// An UNSUBSCRIBE could not be carried out.
+                /// The broker could not process an UNSUBSCRIBE packet.
                 UnsubscribeFailed = "unsubscribe-failed",
-                /// A rate or a quota was exceeded; `code` says which: 147, 150, 151, 159.
+                /// A rate limit or a quota was exceeded; `code` says which: 147, 150, 151 or 159.
                 LimitExceeded = "limit-exceeded",
                 /// The client read too slowly.
                 TooSlow = "too-slow",
-                /// The session expired.
+                /// The session has expired.
                 Expired = "expired",
-                /// A module decided so.
+                /// A module requested it.
                 Module = "module",
-                /// The node is stopping.
+                /// The node is shutting down.
                 Shutdown = "shutdown",
                 /// The host failed.
                 InternalError = "internal-error",
-                /// Anything else; `text` says what.
+                /// Any other reason; `text` describes it.
                 Other = "other",
             }
 
-            /// What a message comes from.
+            /// The origin of a message.
             Origin {
-                /// A PUBLISH of a client.
+                /// A PUBLISH packet of a client.
                 Client = "client",
-                /// A client's will.
+                /// The will of a client.
                 Will = "will",
                 /// The admin API.
                 Admin = "admin",
-                /// The broker itself, such as `$SYS`.
+                /// The broker itself, such as `$SYS` messages.
                 System = "system",
                 /// Another broker.
                 Bridge = "bridge",
@@ -100,29 +100,29 @@ macro_rules! with_enums {
             DropReason {
                 /// No client subscribes to the topic.
                 NoSubscribers = "no-subscribers",
-                /// The publisher may not publish there.
+                /// The publisher is not allowed to publish to the topic.
                 NotAuthorized = "not-authorized",
-                /// The publisher uses the packet identifier already.
+                /// The publisher already uses the packet identifier.
                 PacketIdInUse = "packet-id-in-use",
                 /// The publisher has too many unacknowledged messages.
                 ReceiveMaximumExceeded = "receive-maximum-exceeded",
-                /// The publisher is above a rate or a quota.
+                /// The publisher exceeds a rate limit or a quota.
                 LimitExceeded = "limit-exceeded",
-                /// The publish is invalid: topic, payload format, QoS or retain flag; `code` says which.
+                /// Topic, payload format, QoS or retain flag is not acceptable; `code` says which.
                 Invalid = "invalid",
-                /// A module decided so.
+                /// A module requested it.
                 Module = "module",
                 /// The receiver's queue is full.
                 QueueFull = "queue-full",
                 /// The receiver has too many unacknowledged messages.
                 WindowFull = "window-full",
-                /// QoS 0 for a receiver that is disconnected.
+                /// The message has QoS 0, and the receiver is offline.
                 NotQueued = "not-queued",
-                /// The message expired.
+                /// The message has expired.
                 Expired = "expired",
-                /// The receiver is the publisher and does not want its own messages.
+                /// The receiver is the publisher, and its subscription excludes its own messages.
                 NoLocal = "no-local",
-                /// The packet is longer than the receiver accepts.
+                /// The packet is larger than the receiver accepts.
                 TooLarge = "too-large",
                 /// The receiver refused it; `code` is that of its PUBACK or PUBREC.
                 Refused = "refused",
@@ -130,7 +130,7 @@ macro_rules! with_enums {
                 Disconnected = "disconnected",
                 /// The receiver's session has ended.
                 SessionEnded = "session-ended",
-                /// Anything else; `text` says what.
+                /// Any other reason; `text` describes it.
                 Other = "other",
             }
         }
@@ -145,53 +145,53 @@ macro_rules! with_properties {
         $with! {
             /// 0 for bytes, 1 for UTF-8 text.
             PayloadFormatIndicator(u8) = "payload-format-indicator",
-            /// Seconds after which the message expires.
+            /// Lifetime of the message in seconds, set by the publisher.
             MessageExpiryInterval(u32) = "message-expiry-interval",
             /// MIME type of the payload.
             ContentType(ByteString) = "content-type",
             /// Topic for the response to a request.
             ResponseTopic(ByteString) = "response-topic",
-            /// Bytes that match a response with its request.
+            /// Bytes that identify the request to which a response belongs.
             CorrelationData(Bytes) = "correlation-data",
-            /// Number that a subscriber gave its subscription.
+            /// Number that the subscriber gave to its subscription.
             SubscriptionIdentifier(u32) = "subscription-identifier",
-            /// Seconds that a session outlives its connection.
+            /// Seconds for which the session is kept after its connection ends.
             SessionExpiryInterval(u32) = "session-expiry-interval",
-            /// Client id that the broker chose.
+            /// Client id that the broker assigned.
             AssignedClientIdentifier(ByteString) = "assigned-client-identifier",
-            /// Keep alive in seconds that the broker imposes.
+            /// Keep alive in seconds, set by the broker.
             ServerKeepAlive(u16) = "server-keep-alive",
             /// Name of the extended authentication method.
             AuthenticationMethod(ByteString) = "authentication-method",
-            /// Whether the client wants reason strings.
+            /// Whether the client requests reason strings.
             RequestProblemInformation(bool) = "request-problem-information",
-            /// Seconds between the end of a connection and its will.
+            /// Seconds between the end of the connection and the publication of the will.
             WillDelayInterval(u32) = "will-delay-interval",
-            /// Whether the client wants response information.
+            /// Whether the client requests response information.
             RequestResponseInformation(bool) = "request-response-information",
-            /// Base for response topics.
+            /// Prefix for response topics.
             ResponseInformation(ByteString) = "response-information",
-            /// Another broker to connect to.
+            /// Another broker that the client should use.
             ServerReference(ByteString) = "server-reference",
             /// Human-readable reason.
             ReasonString(ByteString) = "reason-string",
-            /// How many unacknowledged messages its sender accepts.
+            /// Number of unacknowledged messages that the sender of the packet accepts.
             ReceiveMaximum(u16) = "receive-maximum",
-            /// Highest topic alias that its sender accepts.
+            /// Highest topic alias that the sender of the packet accepts.
             TopicAliasMaximum(u16) = "topic-alias-maximum",
-            /// Topic alias of a publish; its topic is filled in already.
+            /// Topic alias of a message. The topic of the message is already resolved.
             TopicAlias(u16) = "topic-alias",
-            /// Highest QoS of the broker.
+            /// Highest QoS that the broker supports.
             MaximumQos(u8) = "maximum-qos",
-            /// Whether the broker keeps retained messages.
+            /// Whether the broker supports retained messages.
             RetainAvailable(bool) = "retain-available",
-            /// Longest packet in bytes that its sender accepts.
+            /// Largest packet in bytes that the sender of this packet accepts.
             MaximumPacketSize(u32) = "maximum-packet-size",
-            /// Whether the broker accepts wildcards.
+            /// Whether the broker supports wildcards in topic filters.
             WildcardSubscriptionAvailable(bool) = "wildcard-subscription-available",
-            /// Whether the broker accepts subscription identifiers.
+            /// Whether the broker supports subscription identifiers.
             SubscriptionIdentifierAvailable(bool) = "subscription-identifier-available",
-            /// Whether the broker accepts shared subscriptions.
+            /// Whether the broker supports shared subscriptions.
             SharedSubscriptionAvailable(bool) = "shared-subscription-available",
         }
     };

@@ -1,11 +1,11 @@
-//! The engine that is a gateway: each client is relayed to an upstream broker, and the events are read off the packets.
+//! The engine "gateway": relays each client to an upstream broker, and derives the events from the packets.
 //!
 //! [`start`] starts a gateway. Each client has one task: `connection` takes it from CONNECT to CONNACK with the help of
 //! `upstream` (with `tls`, `proxy`), and a [`Relay`](hookhost_relay::Relay) moves bytes from then on. Bytes pass
 //! unchanged; the `inspector` sees the packets in them. The meaning of packets is the work of `protocol`, a pure core:
 //! packets in, actions out, which the `emitter` carries out. Packets are changed in one case only: with the
-//! `publisher_property`, messages name their publisher. What concerns more than one connection is in `sessions` (each
-//! entry with its `session_state`) and `recent_publishes`; `shared` holds all of it.
+//! `publisher_property`, messages name their publisher. State of more than one connection is in `sessions` (each entry
+//! with its `session_state`) and `recent_publishes`; `shared` holds both.
 //!
 //! `rumqttd` is an upstream in this process. It is reached through a stream that speaks plain MQTT, so nothing else here
 //! knows it.
@@ -160,7 +160,7 @@ impl Engine for Broker {
         self.sweeping.abort();
         self.shared.stopping.cancel();
         if timeout_at(deadline, self.shared.empty()).await.is_err() {
-            tracing::warn!(?grace, "clients were still connected when the time to stop was up");
+            tracing::warn!(?grace, "clients were still connected at the end of the grace period");
         }
         let counters: Vec<String> = self
             .counters()

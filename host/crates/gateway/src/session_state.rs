@@ -73,7 +73,7 @@ impl SessionState {
         self.subscriptions.get(filter).map(|granted| granted.qos)
     }
 
-    /// A subscription is in force; false if the memory limit does not allow to keep it.
+    /// A subscription is active. Returns false if the memory limit does not allow to keep it.
     pub(super) fn subscribe(&mut self, filter: &ByteString, granted: GrantedSubscription) -> bool {
         self.unsubscribe(filter);
         let bytes = 2 * filter.len() + ENTRY_BYTES;

@@ -38,7 +38,7 @@ pub(super) enum Presence {
 pub(super) struct ConnectionHandle {
     /// Notified when an administrator ends the connection.
     pub(super) kick: Notify,
-    /// Subscriptions in force.
+    /// Active subscriptions.
     pub(super) subscriptions: AtomicUsize,
     /// Deliveries that the client has not acknowledged.
     pub(super) unacknowledged: AtomicUsize,

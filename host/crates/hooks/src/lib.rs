@@ -1,6 +1,6 @@
-//! The way of events from a broker engine to the queues of modules.
+//! Takes events from a broker engine to the queues of modules.
 //!
-//! [`Interests`] are the events that a module wants, compiled for fast lookup. An engine emits events through an
+//! [`Interests`] are the events that a module subscribes to, compiled for fast lookup. An engine emits events through an
 //! [`Emitter`]; the [`Bus`] finds the modules that want an event and puts it into one queue of each; a module's thread
 //! reads its [`Inbox`] in batches. Engines know the emitter, modules know their [`Attachment`] and their inboxes, and
 //! neither knows the other.

@@ -198,7 +198,7 @@ impl Sender {
         }
     }
 
-    /// Puts an event in as soon as there is room; senders that wait get it in the order in which they came.
+    /// Adds an event as soon as there is room. Waiting senders get room in the order of their calls.
     pub(super) async fn send(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
         let weight = self.fitting(&queued, weight)?;
         let Ok(room) = self.room.acquire_many(weight).await else {

@@ -43,7 +43,7 @@ pub(super) fn ignore_parts(report: &Report, parts: &Table) {
     report.warning(&place, text);
 }
 
-/// Reads the one URL of a file into `webhook.urls`. Returns it with its place, and the URLs in force, which a flag may set.
+/// Reads the one URL of a file into `webhook.urls`. Returns it with its place, and the effective URLs, which a flag may set.
 pub(super) fn only_url(
     report: &Report,
     canonical: &mut Canonical,

@@ -8,7 +8,7 @@
 //! broker instead. Variables override the file, as they do with those brokers, and are enough without one. A file may
 //! also hold nothing but variables.
 //!
-//! Each broker's module lists its keys and what becomes of them:
+//! Each broker's module lists its keys and their results:
 //!
 //! | key | result |
 //! | --- | --- |
@@ -17,10 +17,10 @@
 //! | known, and hookhost cannot carry out what it asks for | a warning; a mistake if other requests would be sent |
 //! | unknown | [`Findings::unknown`] |
 //!
-//! EMQX 5 starts although a rule or webhook does not work, so a mistake in one of them leaves out only this one
-//! ([`Findings::left_out`]), as long as a rule is left. Other mistakes are [`Findings::problems`].
+//! EMQX 5 starts although a rule or webhook has an error. So hookhost leaves out only this rule or webhook
+//! ([`Findings::left_out`]), as long as a rule is left. Other errors are [`Findings::problems`].
 //!
-//! Nothing here reads the environment, and files only by the function that the caller passes ([`Input::files`]).
+//! Nothing here reads the environment. Files are read only by the function that the caller passes ([`Input::files`]).
 
 mod broker;
 mod canonical;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::entries::{self, Entries, Entry, Stamp};
+use super::entries::{self, Entries, KvEntry, Stamp};
 use super::{KvBounds, KvError};
 
 /// One change per key, however often the call writes it. Has the same limits as the store: otherwise a call that inserts and
@@ -17,7 +17,7 @@ pub(super) struct Changes {
 #[derive(Debug)]
 struct Change {
     /// The entry before the call; if others have written the key since, their entry.
-    before: Option<Entry>,
+    before: Option<KvEntry>,
     /// The entry that this call wrote last.
     written: Option<Stamp>,
     /// Set if this call only added to the key.
@@ -116,8 +116,8 @@ impl Changes {
 }
 
 /// Bytes that a recorded change counts.
-fn cost(key: &str, before: Option<&Entry>) -> usize {
-    entries::cost(key, before.map_or(0, Entry::len))
+fn cost(key: &str, before: Option<&KvEntry>) -> usize {
+    entries::cost(key, before.map_or(0, KvEntry::len))
 }
 
 fn keep(bytes: &mut usize, less: usize, more: usize, bounds: &KvBounds) -> Result<(), KvError> {

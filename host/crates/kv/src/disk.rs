@@ -51,7 +51,7 @@ pub enum DataError {
 
 /// A value as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Saved {
+pub(crate) struct StoredValue {
     pub(crate) value: Bytes,
     /// When the value expires, in milliseconds since 1970.
     pub(crate) end: Option<u64>,
@@ -59,12 +59,12 @@ pub(crate) struct Saved {
 
 /// The changes to the state of one module.
 #[derive(Debug, Default)]
-pub(crate) struct Changed {
+pub(crate) struct StoreChanges {
     pub(crate) module: Arc<str>,
     /// Whether to delete the stored state before applying `keys`.
     pub(crate) reset: bool,
     /// Changed keys with their new values; `None` removes the key.
-    pub(crate) keys: Vec<(Arc<str>, Option<Saved>)>,
+    pub(crate) keys: Vec<(Arc<str>, Option<StoredValue>)>,
 }
 
 /// The file, open and locked.
@@ -129,7 +129,7 @@ impl Disk {
     }
 
     /// Returns the stored state of a module, and marks the module as present.
-    pub(crate) fn load(&mut self, module: &str) -> Result<Vec<(String, Saved)>, String> {
+    pub(crate) fn load(&mut self, module: &str) -> Result<Vec<(String, StoredValue)>, String> {
         if self.modules()?.get(module).is_some_and(Option::is_some) {
             self.mark(module, None)?;
         }
@@ -144,7 +144,7 @@ impl Disk {
             for entry in table.iter()? {
                 let (key, value) = entry?;
                 let (end, bytes) = value.value();
-                let saved = Saved {
+                let saved = StoredValue {
                     value: Bytes::copy_from_slice(bytes),
                     end: (end != NEVER).then_some(end),
                 };
@@ -155,10 +155,10 @@ impl Disk {
     }
 
     /// Writes all changes in one transaction, or none of them.
-    pub(crate) fn write(&mut self, changes: &[Changed]) -> Result<(), String> {
+    pub(crate) fn write(&mut self, changes: &[StoreChanges]) -> Result<(), String> {
         self.with(|database| {
             let transaction = database.begin_write()?;
-            for Changed { module, reset, keys } in changes {
+            for StoreChanges { module, reset, keys } in changes {
                 let name = table_name(module);
                 if *reset {
                     transaction.delete_table(Table::new(&name))?;
@@ -166,7 +166,7 @@ impl Disk {
                 let mut table = transaction.open_table(Table::new(&name))?;
                 for (key, saved) in keys {
                     match saved {
-                        Some(Saved { value, end }) => {
+                        Some(StoredValue { value, end }) => {
                             table.insert(&**key, (end.unwrap_or(NEVER), &**value))?;
                         }
                         None => drop(table.remove(&**key)?),

@@ -40,14 +40,14 @@ impl Stamp {
 
 /// A value and its expiry.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct KvEntry {
     value: Bytes,
     revision: Revision,
     /// When it expires; the number makes the key of the index unique.
     end: Option<(Instant, Revision)>,
 }
 
-impl Entry {
+impl KvEntry {
     pub(super) fn len(&self) -> usize {
         self.value.len()
     }
@@ -87,7 +87,7 @@ fn less(value: &[u8], ours: i128) -> Option<Bytes> {
 /// Keys and values, with an index of those that expire.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    map: HashMap<Arc<str>, Entry>,
+    map: HashMap<Arc<str>, KvEntry>,
     ends: BTreeMap<(Instant, Revision), Arc<str>>,
     bytes: usize,
     last: u64,
@@ -128,7 +128,7 @@ impl Entries {
     }
 
     /// The entry of a key; `ours` is subtracted if it is a counter.
-    pub(super) fn entry_without(&self, key: &str, ours: i128) -> Option<Entry> {
+    pub(super) fn entry_without(&self, key: &str, ours: i128) -> Option<KvEntry> {
         let mut entry = self.map.get(key).cloned()?;
         if ours != 0
             && let Some(rest) = less(&entry.value, ours)
@@ -207,7 +207,7 @@ impl Entries {
     }
 
     /// Restores an entry, or removes the key if `entry` is `None`.
-    pub(super) fn restore(&mut self, key: &str, entry: Option<Entry>) {
+    pub(super) fn restore(&mut self, key: &str, entry: Option<KvEntry>) {
         let name = self.take(key).unwrap_or_else(|| Arc::from(key));
         if let Some(entry) = entry {
             self.bytes += cost(key, entry.len());
@@ -287,7 +287,7 @@ impl Entries {
     pub(super) fn put_until(&mut self, key: &str, value: Bytes, end: Option<Instant>) {
         let revision = self.next();
         let end = end.map(|end| (end, revision));
-        self.restore(key, Some(Entry { value, revision, end }));
+        self.restore(key, Some(KvEntry { value, revision, end }));
     }
 
     fn take(&mut self, key: &str) -> Option<Arc<str>> {

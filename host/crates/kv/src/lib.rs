@@ -28,7 +28,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use changes::Changes;
-use disk::Saved;
+use disk::StoredValue;
 use entries::Entries;
 use stores::Now;
 
@@ -140,11 +140,11 @@ impl Kv {
 
     /// A store with the entries read from disk, which tracks changes; and how many entries exceed the limits and were left
     /// out.
-    fn restored(bounds: KvBounds, kept: Vec<(String, Saved)>, now: Now) -> (Arc<Kv>, usize) {
+    fn restored(bounds: KvBounds, kept: Vec<(String, StoredValue)>, now: Now) -> (Arc<Kv>, usize) {
         let mut entries = Entries::default();
         entries.start_tracking(max_tracked_bytes(&bounds));
         let mut left_out = 0;
-        for (key, Saved { value, end }) in kept {
+        for (key, StoredValue { value, end }) in kept {
             let end = match end.map(|end| now.to_instant(end)) {
                 Some(None) => continue,
                 end => end.flatten(),
@@ -187,7 +187,7 @@ impl Kv {
     }
 
     /// Appends the current values of the keys; `None` for a key that is gone.
-    fn read(&self, names: &[Arc<str>], now: Now, to: &mut Vec<(Arc<str>, Option<Saved>)>) {
+    fn read(&self, names: &[Arc<str>], now: Now, to: &mut Vec<(Arc<str>, Option<StoredValue>)>) {
         let entries = self.lock();
         to.extend(names.iter().map(|name| {
             let found = entries.value_and_end(name, now.at);
@@ -214,15 +214,15 @@ fn max_tracked_bytes(bounds: &KvBounds) -> usize {
 
 /// One instance's access to its module's [`Kv`], with the changes of the running call.
 #[derive(Debug)]
-pub struct Access {
+pub struct KvAccess {
     kv: Arc<Kv>,
     changes: Changes,
 }
 
-impl Access {
+impl KvAccess {
     /// Access for a new instance.
-    pub fn new(kv: Arc<Kv>) -> Access {
-        Access {
+    pub fn new(kv: Arc<Kv>) -> KvAccess {
+        KvAccess {
             kv,
             changes: Changes::default(),
         }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info, warn};
 
-use super::disk::{Changed, DataError, Disk, Saved};
+use super::disk::{DataError, Disk, StoreChanges, StoredValue};
 use super::{Kv, KvBounds};
 
 /// How long changes are collected before they are written together.
@@ -280,7 +280,7 @@ impl Shared {
             .iter()
             .map(|(module, store)| (Arc::clone(module), Arc::clone(&store.kv)))
             .collect();
-        let changes: Vec<Changed> = open.iter().filter_map(|(module, kv)| changed(module, kv)).collect();
+        let changes: Vec<StoreChanges> = open.iter().filter_map(|(module, kv)| changed(module, kv)).collect();
         if !changes.is_empty() {
             let written = lock(disk).write(&changes);
             if let Err(reason) = written {
@@ -339,14 +339,14 @@ fn overdue(modules: &BTreeMap<String, Option<u64>>, now: u64, keep: Duration) ->
 }
 
 /// The changed keys of a module with their current values; `None` if nothing has changed.
-fn changed(module: &Arc<str>, kv: &Kv) -> Option<Changed> {
+fn changed(module: &Arc<str>, kv: &Kv) -> Option<StoreChanges> {
     let (reset, names) = kv.take_changed()?;
     let mut keys = Vec::with_capacity(names.len());
     for chunk in names.chunks(KEYS_PER_LOCK) {
         kv.read(chunk, Now::read(), &mut keys);
     }
     let module = Arc::clone(module);
-    Some(Changed { module, reset, keys })
+    Some(StoreChanges { module, reset, keys })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -354,9 +354,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The form in which an entry is stored on disk.
-pub(crate) fn saved(value: bytes::Bytes, end: Option<Instant>, now: Now) -> Saved {
+pub(crate) fn saved(value: bytes::Bytes, end: Option<Instant>, now: Now) -> StoredValue {
     let end = end.map(|end| now.to_wall(end));
-    Saved { value, end }
+    StoredValue { value, end }
 }
 
 #[cfg(test)]

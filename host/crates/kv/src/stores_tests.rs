@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Access;
+use crate::KvAccess;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -16,7 +16,7 @@ fn open(dir: &Path) -> Result<KvStores, DataError> {
 }
 
 fn write(kv: &Arc<Kv>, key: &str, value: &str, ttl: Option<u32>) {
-    let mut access = Access::new(Arc::clone(kv));
+    let mut access = KvAccess::new(Arc::clone(kv));
     access
         .swap(key, Bytes::copy_from_slice(value.as_bytes()), ttl, Instant::now())
         .unwrap();
@@ -24,12 +24,12 @@ fn write(kv: &Arc<Kv>, key: &str, value: &str, ttl: Option<u32>) {
 }
 
 fn read(kv: &Arc<Kv>, key: &str) -> Option<String> {
-    let value = Access::new(Arc::clone(kv)).get(key, Instant::now())?;
+    let value = KvAccess::new(Arc::clone(kv)).get(key, Instant::now())?;
     Some(String::from_utf8(value.to_vec()).unwrap())
 }
 
 /// What the file has for a module.
-fn on_disk(dir: &Path, module: &str) -> BTreeMap<String, Saved> {
+fn on_disk(dir: &Path, module: &str) -> BTreeMap<String, StoredValue> {
     Disk::open(dir).unwrap().load(module).unwrap().into_iter().collect()
 }
 
@@ -80,7 +80,7 @@ fn what_is_written_is_there_after_a_restart() {
     write(&a, "soon over", "x", Some(0));
     write(&a, "long", "x", Some(1000));
     write(&b, "k", "of b", None);
-    let mut access = Access::new(Arc::clone(&a));
+    let mut access = KvAccess::new(Arc::clone(&a));
     access.remove("gone", Instant::now()).unwrap();
     access.add("n", 41, None, Instant::now()).unwrap();
     access.commit();
@@ -178,8 +178,8 @@ proptest! {
     fn what_is_written_is_what_is_there(steps in proptest::collection::vec(step(), 1..60)) {
         let (kv, _) = Kv::restored(KvBounds::default(), Vec::new(), Now::read());
         let start = Instant::now();
-        let mut access = Access::new(Arc::clone(&kv));
-        let mut disk: BTreeMap<String, Saved> = BTreeMap::new();
+        let mut access = KvAccess::new(Arc::clone(&kv));
+        let mut disk: BTreeMap<String, StoredValue> = BTreeMap::new();
         let mut time = 0;
         let mut write = |time: u64| {
             let now = Now { at: start + Duration::from_secs(time), wall: time * 1000 };
@@ -218,7 +218,7 @@ proptest! {
         for after in [0, 1, 2, 10] {
             let then = now + Duration::from_secs(after);
             for key in 0..6u8 {
-                let read = |kv: &Arc<Kv>| Access::new(Arc::clone(kv)).get(&key.to_string(), then);
+                let read = |kv: &Arc<Kv>| KvAccess::new(Arc::clone(kv)).get(&key.to_string(), then);
                 prop_assert_eq!(read(&again), read(&kv), "key {} after {}", key, after);
             }
         }
@@ -237,7 +237,7 @@ fn more_changes_than_can_be_noted_are_everything() {
     let (kv, _) = Kv::restored(bounds, Vec::new(), Now::read());
     let module: Arc<str> = "a".into();
     let mut store = |kv: &Kv| disk.write(&[changed(&module, kv).unwrap()]).unwrap();
-    let mut access = Access::new(Arc::clone(&kv));
+    let mut access = KvAccess::new(Arc::clone(&kv));
     let now = Instant::now();
     access.insert("stays", Bytes::new(), None, now).unwrap();
     access.insert("goes", Bytes::new(), None, now).unwrap();
@@ -303,7 +303,7 @@ fn what_was_removed_long_ago_is_forgotten() {
 
     let dir = tempfile::tempdir().unwrap();
     let mut disk = Disk::open(dir.path()).unwrap();
-    let kept = |module: &str| Changed {
+    let kept = |module: &str| StoreChanges {
         module: module.into(),
         reset: false,
         keys: vec![("k".into(), Some(saved(Bytes::from_static(b"1"), None, Now::read())))],

@@ -30,8 +30,8 @@ impl Clock {
     }
 }
 
-fn access() -> (Access, Clock) {
-    (Access::new(Kv::new(small())), Clock(Instant::now()))
+fn access() -> (KvAccess, Clock) {
+    (KvAccess::new(Kv::new(small())), Clock(Instant::now()))
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn counters_are_digits() {
 
 #[test]
 fn a_counter_does_not_wrap() {
-    let mut kv = Access::new(Kv::new(KvBounds::default()));
+    let mut kv = KvAccess::new(Kv::new(KvBounds::default()));
     let now = Instant::now();
     kv.add("n", i64::MAX, None, now).unwrap();
     assert_eq!(kv.add("n", 1, None, now), Err(KvError::Overflow));
@@ -203,7 +203,7 @@ fn undo_restores_everything() {
 #[test]
 fn undo_beside_another_instance() {
     let (mut ours, clock) = access();
-    let mut theirs = Access::new(Arc::clone(&ours.kv));
+    let mut theirs = KvAccess::new(Arc::clone(&ours.kv));
     let now = clock.at(0);
 
     // Counters: theirs stays, ours goes, in whatever order they came.
@@ -288,7 +288,7 @@ proptest! {
     /// One instance: what a guest reads is what the model says, after any steps, commits and undos.
     #[test]
     fn behaves_as_the_model(steps in proptest::collection::vec(step(), 1..80)) {
-        let mut kv = Access::new(Kv::new(KvBounds::default()));
+        let mut kv = KvAccess::new(Kv::new(KvBounds::default()));
         let clock = Clock(Instant::now());
         let (mut model, mut before, mut time) = (Model::default(), Model::default(), 0);
         for step in steps {
@@ -358,8 +358,8 @@ proptest! {
     fn counters_survive_the_failures_of_others(
         steps in proptest::collection::vec((0..2usize, 0..3u8, any::<i8>()), 1..80),
     ) {
-        let mut ours = [Access::new(Kv::new(KvBounds::default())), Access::new(Kv::new(KvBounds::default()))];
-        ours[1] = Access::new(Arc::clone(&ours[0].kv));
+        let mut ours = [KvAccess::new(Kv::new(KvBounds::default())), KvAccess::new(Kv::new(KvBounds::default()))];
+        ours[1] = KvAccess::new(Arc::clone(&ours[0].kv));
         let now = Instant::now();
         let (mut kept, mut open) = (0i64, [0i64; 2]);
         for (who, what, amount) in steps {

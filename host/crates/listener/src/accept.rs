@@ -8,9 +8,9 @@ use hookhost_event::ByteString;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::admission::{Admission, Pace, Permit};
+use super::admission::{Admission, ConnectionRate, Permit};
 use super::counters::Counters;
-use super::handshake::Layers;
+use super::handshake::ListenerContext;
 use super::peer::Peer;
 use super::settings::{Address, Kind, ListenerSettings, SocketSettings};
 use super::socket::{BindError, Socket};
@@ -48,7 +48,7 @@ pub struct ListenerState {
 
 /// Open listeners that do not accept yet. Clients can connect and wait.
 pub struct Listeners {
-    list: Vec<(Socket, Layers, ListenerState)>,
+    list: Vec<(Socket, ListenerContext, ListenerState)>,
     admission: Arc<Admission>,
     counters: Arc<Counters>,
     settings: Arc<SocketSettings>,
@@ -91,7 +91,7 @@ impl Listeners {
                 address: listener.address.clone(),
                 source,
             })?;
-            let layers = Layers {
+            let layers = ListenerContext {
                 name: listener.name.clone(),
                 kind: listener.kind,
                 path: listener.path.clone(),
@@ -141,7 +141,7 @@ impl Listeners {
                 admission: Arc::clone(&self.admission),
                 counters: Arc::clone(&self.counters),
                 // Each listener has the whole rate: a flood on one of them leaves the others alone.
-                pace: Pace::new(self.settings.max_connection_rate),
+                pace: ConnectionRate::new(self.settings.max_connection_rate),
             };
             tokio::spawn(accepting.run(serve.clone()))
         });
@@ -192,10 +192,10 @@ impl Drop for Serving {
 /// One listener at work.
 struct Accepting {
     socket: Socket,
-    layers: Arc<Layers>,
+    layers: Arc<ListenerContext>,
     admission: Arc<Admission>,
     counters: Arc<Counters>,
-    pace: Pace,
+    pace: ConnectionRate,
 }
 
 impl Accepting {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum AdmissionError {
     /// All listeners together have as many as they may.
     Total,
     /// Its address has as many as it may.
@@ -53,10 +53,10 @@ impl Admission {
     }
 
     /// Lets a connection in, whose address is still to be named with [`Permit::name_address`].
-    pub(crate) fn admit(self: &Arc<Admission>) -> Result<Permit, Refused> {
+    pub(crate) fn admit(self: &Arc<Admission>) -> Result<Permit, AdmissionError> {
         let mut open = self.open();
         if open.total >= self.max_total {
-            return Err(Refused::Total);
+            return Err(AdmissionError::Total);
         }
         open.total += 1;
         Ok(Permit {
@@ -71,8 +71,8 @@ impl Permit {
     ///
     /// # Errors
     ///
-    /// [`Refused::Address`] if the address has as many connections as it may.
-    pub(crate) fn name_address(&mut self, address: Option<IpAddr>) -> Result<(), Refused> {
+    /// [`AdmissionError::Address`] if the address has as many connections as it may.
+    pub(crate) fn name_address(&mut self, address: Option<IpAddr>) -> Result<(), AdmissionError> {
         let limit = self.admission.max_per_address;
         let Some(address) = address.map(group).filter(|_| limit > 0) else {
             return Ok(());
@@ -80,7 +80,7 @@ impl Permit {
         let mut open = self.admission.open();
         let count = open.by_address.entry(address).or_default();
         if *count >= limit {
-            return Err(Refused::Address);
+            return Err(AdmissionError::Address);
         }
         *count += 1;
         self.address = Some(address);
@@ -115,19 +115,19 @@ fn group(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Spreads connections over time: so many in a second, up to that many at once. Times are since any fixed moment.
+/// Limits connections per second, and the connections of a burst. Times are since any fixed moment.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct ConnectionRate {
     /// Time for one connection; zero: no limit.
     interval: Duration,
     /// When the next connection is due if none is saved up.
     due: Duration,
 }
 
-impl Pace {
+impl ConnectionRate {
     /// `rate` connections in a second; 0: no limit.
-    pub(crate) fn new(rate: u32) -> Pace {
-        Pace {
+    pub(crate) fn new(rate: u32) -> ConnectionRate {
+        ConnectionRate {
             interval: Duration::from_secs(1).checked_div(rate).unwrap_or_default(),
             due: Duration::ZERO,
         }
@@ -159,10 +159,10 @@ mod tests {
         let admission = Arc::new(Admission::new(2, 0));
         let one = admission.admit().unwrap();
         let two = admission.admit().unwrap();
-        assert_eq!(admission.admit().unwrap_err(), Refused::Total);
+        assert_eq!(admission.admit().unwrap_err(), AdmissionError::Total);
         drop(one);
         let three = admission.admit().unwrap();
-        assert_eq!(admission.admit().unwrap_err(), Refused::Total);
+        assert_eq!(admission.admit().unwrap_err(), AdmissionError::Total);
         drop((two, three));
         assert_eq!(admission.open().total, 0);
     }
@@ -175,10 +175,10 @@ mod tests {
             permit.name_address(address).map(|()| permit)
         };
         let four: Vec<_> = (0..2).map(|_| named(ip("10.0.0.1")).unwrap()).collect();
-        assert_eq!(named(ip("::ffff:10.0.0.1")).unwrap_err(), Refused::Address);
+        assert_eq!(named(ip("::ffff:10.0.0.1")).unwrap_err(), AdmissionError::Address);
         let other = named(ip("10.0.0.2")).unwrap();
         let six: Vec<_> = ["1:2:3:4::1", "1:2:3:4:5::2"].map(|six| named(ip(six)).unwrap()).into();
-        assert_eq!(named(ip("1:2:3:4::9")).unwrap_err(), Refused::Address);
+        assert_eq!(named(ip("1:2:3:4::9")).unwrap_err(), AdmissionError::Address);
         let unix: Vec<_> = (0..5).map(|_| named(None).unwrap()).collect();
         drop(four);
         drop(named(ip("10.0.0.1")).unwrap());
@@ -190,7 +190,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_pace_lets_no_more_in_than_its_rate(rate in 1u32..1_000, gaps in prop::collection::vec(0u64..50, 1..300)) {
-            let mut pace = Pace::new(rate);
+            let mut pace = ConnectionRate::new(rate);
             let mut now = Duration::from_secs(100);
             let mut times = Vec::new();
             for gap in gaps {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_nothing_waits() {
-        let mut pace = Pace::new(0);
+        let mut pace = ConnectionRate::new(0);
         assert!((0..1_000).all(|_| pace.take(Duration::ZERO).is_zero()));
     }
 }

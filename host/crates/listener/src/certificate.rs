@@ -38,7 +38,7 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Reads a certificate in DER; `None` if it is none.
+    /// Reads a certificate in DER; `None` if it is invalid.
     pub fn read(der: &[u8]) -> Option<ClientCertificate> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let mut read = ClientCertificate {

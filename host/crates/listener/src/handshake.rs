@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::admission::Permit;
 use super::counters::Counters;
 use super::peer::Peer;
-use super::proxy::{self, HeaderError, Named};
+use super::proxy::{self, HeaderError, ProxyAddresses};
 use super::settings::{Kind, SocketSettings};
 use super::socket::Accepted;
 use super::stream::ClientStream;
@@ -24,7 +24,7 @@ use super::tls::{self, TlsFiles};
 use super::websocket;
 
 /// What the connections of one listener share.
-pub(crate) struct Layers {
+pub(crate) struct ListenerContext {
     pub(crate) name: ByteString,
     pub(crate) kind: Kind,
     pub(crate) path: String,
@@ -37,13 +37,13 @@ pub(crate) struct Layers {
 /// Why a connection did not get to MQTT.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
-    #[error("no byte in time")]
+    #[error("no byte within the timeout")]
     Silent,
     #[error("the PROXY header takes too long")]
     ProxySlow,
     #[error(transparent)]
     Proxy(#[from] HeaderError),
-    #[error("its address has as many connections as it may have")]
+    #[error("its address has reached the limit of connections")]
     Refused,
     #[error("the TLS handshake takes too long")]
     TlsSlow,
@@ -57,7 +57,7 @@ pub(crate) enum HandshakeError {
     Io(#[from] io::Error),
 }
 
-impl Layers {
+impl ListenerContext {
     /// Opens the layers of a connection. `permit` counts it for the address that it turns out to have.
     pub(crate) async fn open(
         &self,
@@ -90,7 +90,7 @@ impl Layers {
         self.first_byte(&stream).await?;
         if has_header {
             let reading = timeout(self.settings.first_byte_timeout, proxy::read(&mut stream));
-            if let Named::Addresses(client, _) = reading.await.map_err(|_| HandshakeError::ProxySlow)?? {
+            if let ProxyAddresses::Addresses(client, _) = reading.await.map_err(|_| HandshakeError::ProxySlow)?? {
                 peer.address = Some(client);
                 peer.proxy = Some(from);
             }

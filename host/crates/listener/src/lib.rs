@@ -9,12 +9,13 @@
 //! accept ─> admission ─> first byte ─> PROXY header ─> TLS ─> WebSocket ─> ClientStream + Peer ─> engine
 //! ```
 //!
-//! - A client that is silent, slow or wrong holds up nobody: each layer has a timeout, and only the client's own task
-//!   waits. `admission` limits the number of connections in all, those of one address, and those accepted in a second.
+//! - A client that is silent, slow or invalid does not delay other clients: each layer has a timeout, and only the
+//!   client's own task waits. `admission` limits the number of connections in all, those of one address, and those accepted
+//!   in a second.
 //! - [`TlsFiles::reload`] reads certificates, keys, authorities and revocation lists again. New connections use
-//!   them; established ones go on. If a file is wrong, the previous files stay in use.
-//! - Pure parts: `admission` (what may come in), `proxy::parse`, `websocket::check_request`, `server_name` (which
-//!   certificate a name gets), `certificate` (what a certificate says).
+//!   them; established ones continue. If a file has an error, the previous files stay in use.
+//! - Pure parts: `admission` (limits of connections), `proxy::parse`, `websocket::check_request`, `server_name` (selects a
+//!   certificate by name), `certificate` (reads the subject).
 
 mod accept;
 mod admission;

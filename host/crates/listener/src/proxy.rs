@@ -20,7 +20,7 @@ const MAX_V2_BYTES: usize = 4096;
 
 /// The addresses that a header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Named {
+pub(crate) enum ProxyAddresses {
     /// The client's address and the one that it connected to.
     Addresses(SocketAddr, SocketAddr),
     /// None: the proxy itself connects, for example to check that the listener lives.
@@ -39,7 +39,7 @@ pub(crate) enum HeaderError {
 }
 
 /// Reads a header, which the connection must begin with.
-pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin)) -> Result<Named, HeaderError> {
+pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin)) -> Result<ProxyAddresses, HeaderError> {
     let mut bytes = vec![0; SIGNATURE.len()];
     from.read_exact(&mut bytes).await?;
     if bytes == SIGNATURE {
@@ -74,20 +74,20 @@ async fn grow(from: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, length: 
 }
 
 /// The addresses in a whole header; `None` if it is not one.
-pub(crate) fn parse(header: &[u8]) -> Option<Named> {
+pub(crate) fn parse(header: &[u8]) -> Option<ProxyAddresses> {
     let (four, six) = match HeaderResult::parse(header) {
         HeaderResult::V1(header) => match header.ok()?.addresses {
-            ppp::v1::Addresses::Unknown => return Some(Named::Nothing),
+            ppp::v1::Addresses::Unknown => return Some(ProxyAddresses::Nothing),
             ppp::v1::Addresses::Tcp4(four) => (Some(four), None),
             ppp::v1::Addresses::Tcp6(six) => (None, Some(six)),
         },
         HeaderResult::V2(header) => {
             let header = header.ok()?;
             if header.command == ppp::v2::Command::Local {
-                return Some(Named::Nothing);
+                return Some(ProxyAddresses::Nothing);
             }
             match header.addresses {
-                ppp::v2::Addresses::Unspecified | ppp::v2::Addresses::Unix(_) => return Some(Named::Nothing),
+                ppp::v2::Addresses::Unspecified | ppp::v2::Addresses::Unix(_) => return Some(ProxyAddresses::Nothing),
                 ppp::v2::Addresses::IPv4(four) => (Some(four), None),
                 ppp::v2::Addresses::IPv6(six) => (None, Some(six)),
             }
@@ -95,11 +95,11 @@ pub(crate) fn parse(header: &[u8]) -> Option<Named> {
     };
     let four = four.map(|four| {
         let to = (four.destination_address, four.destination_port).into();
-        Named::Addresses((four.source_address, four.source_port).into(), to)
+        ProxyAddresses::Addresses((four.source_address, four.source_port).into(), to)
     });
     let six = six.map(|six| {
         let to = (six.destination_address, six.destination_port).into();
-        Named::Addresses((six.source_address, six.source_port).into(), to)
+        ProxyAddresses::Addresses((six.source_address, six.source_port).into(), to)
     });
     four.or(six)
 }
@@ -112,8 +112,8 @@ mod tests {
 
     const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\0\0\x05\x7f\0\0\x01\xc3\x50\x07\x5b";
 
-    fn named() -> Named {
-        Named::Addresses("10.0.0.5:50000".parse().unwrap(), "127.0.0.1:1883".parse().unwrap())
+    fn named() -> ProxyAddresses {
+        ProxyAddresses::Addresses("10.0.0.5:50000".parse().unwrap(), "127.0.0.1:1883".parse().unwrap())
     }
 
     /// Version 2 with extensions.
@@ -129,7 +129,7 @@ mod tests {
     }
 
     /// Reads a header from these bytes; returns it and how many bytes are left.
-    fn read_all(bytes: &[u8]) -> (Result<Named, HeaderError>, usize) {
+    fn read_all(bytes: &[u8]) -> (Result<ProxyAddresses, HeaderError>, usize) {
         let mut rest = bytes;
         let read = runtime().block_on(read(&mut rest));
         (read, rest.len())
@@ -147,16 +147,16 @@ mod tests {
         ]
         .concat();
         let local = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\0\0";
-        let of_six = Named::Addresses("[::1]:50000".parse().unwrap(), "[::1]:1883".parse().unwrap());
+        let of_six = ProxyAddresses::Addresses("[::1]:50000".parse().unwrap(), "[::1]:1883".parse().unwrap());
         for (bytes, expected) in [
             (V2, named()),
             (&with_extensions(), named()),
             (&six, of_six),
-            (local, Named::Nothing),
+            (local, ProxyAddresses::Nothing),
             (b"PROXY TCP4 10.0.0.5 127.0.0.1 50000 1883\r\n", named()),
             (b"PROXY TCP6 ::1 ::1 50000 1883\r\n", of_six),
-            (b"PROXY UNKNOWN\r\n", Named::Nothing),
-            (b"PROXY UNKNOWN what ever\r\n", Named::Nothing),
+            (b"PROXY UNKNOWN\r\n", ProxyAddresses::Nothing),
+            (b"PROXY UNKNOWN what ever\r\n", ProxyAddresses::Nothing),
         ] {
             let and_more = [bytes, b"\x10\x0c\0\x04MQTT"].concat();
             let (read, rest) = read_all(&and_more);

@@ -30,16 +30,16 @@ const MAX_WRITTEN_BYTES: usize = 64 << 10;
 
 /// Why an upgrade is refused: status and text of the response.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refusal(StatusCode, &'static str);
+pub(crate) struct UpgradeRefusal(StatusCode, &'static str);
 
 /// Checks an upgrade request; returns the subprotocol to answer with. Pure.
 pub(crate) fn check_request<'p>(
     path: &str,
     wanted_path: &str,
     offered: impl Iterator<Item = &'p str>,
-) -> Result<&'static str, Refusal> {
+) -> Result<&'static str, UpgradeRefusal> {
     if path != wanted_path {
-        return Err(Refusal(StatusCode::NOT_FOUND, "no MQTT at this path\n"));
+        return Err(UpgradeRefusal(StatusCode::NOT_FOUND, "no MQTT at this path\n"));
     }
     let known = |name: &str| {
         [SUBPROTOCOL, OLD_SUBPROTOCOL]
@@ -49,7 +49,10 @@ pub(crate) fn check_request<'p>(
     offered
         .flat_map(|list| list.split(','))
         .find_map(known)
-        .ok_or(Refusal(StatusCode::BAD_REQUEST, "the subprotocol has to be mqtt\n"))
+        .ok_or(UpgradeRefusal(
+            StatusCode::BAD_REQUEST,
+            "the subprotocol has to be mqtt\n",
+        ))
 }
 
 /// Carries out the upgrade on a stream.
@@ -72,7 +75,7 @@ pub(crate) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
                 response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
                 Ok(response)
             }
-            Err(Refusal(status, text)) => {
+            Err(UpgradeRefusal(status, text)) => {
                 let mut refusal = ErrorResponse::new(Some(text.to_owned()));
                 *refusal.status_mut() = status;
                 let length = HeaderValue::from(text.len());
@@ -214,7 +217,8 @@ mod tests {
             ("/mqtt/", &["mqtt"], not_found()),
             ("/MQTT", &["mqtt"], not_found()),
         ] {
-            let checked = check_request(path, "/mqtt", offered.iter().copied()).map_err(|Refusal(status, _)| status);
+            let checked =
+                check_request(path, "/mqtt", offered.iter().copied()).map_err(|UpgradeRefusal(status, _)| status);
             assert_eq!(checked, expected, "{path} {offered:?}");
         }
     }

@@ -59,11 +59,11 @@ pub(super) struct Granted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(super) enum GrantError {
-    #[error("is no URL ({0}); a URL prefix such as https://example.com/hooks is expected")]
+    #[error("is not a URL ({0}); expected a URL prefix such as https://example.com/hooks")]
     NotAUrl(url::ParseError),
-    #[error("begins with a scheme that cannot be sent to; http:, https:, file:, stdout: and mqtt: can")]
+    #[error("has an unsupported scheme; supported are http:, https:, file:, stdout: and mqtt:")]
     Scheme,
-    #[error("has a `*` where none can be; open hosts are written https://*/ (every host) or https://*.example.com/")]
+    #[error("has a `*` in an invalid place; write an open host as https://*/ (every host) or https://*.example.com/")]
     Star,
 }
 
@@ -88,7 +88,7 @@ pub enum Refusal {
     #[error("requests can go to http:, https:, file:, stdout: and mqtt:, not to {0}:")]
     Scheme(String),
     /// No grant covers the URL.
-    #[error("{0} (or that path there) is not granted; name it in the module's [config] or in [egress] allow")]
+    #[error("{0} (or this path) is not granted; add the URL to the module's [config] or to [egress] allow")]
     NotGranted(String),
     /// The request names a destination that the host does not have.
     #[error("there is no destination '{0}'")]

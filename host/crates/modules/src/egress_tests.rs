@@ -139,7 +139,7 @@ fn grants_that_grant_nothing_say_why() {
             .parse::<Grant>()
             .unwrap_err()
             .to_string()
-            .contains("is no URL")
+            .contains("is not a URL")
     );
     assert_eq!("ftp://h/".parse::<Grant>().unwrap_err(), GrantError::Scheme);
 }

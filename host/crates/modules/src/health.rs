@@ -33,7 +33,7 @@ pub(super) const ATTEMPTS: u32 = 3;
 
 /// The state of a generation when it becomes active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct InitialHealth {
     pub(super) generation: u32,
     /// Whether it has handled events before: it was activated by a rollback.
     pub(super) proven: bool,
@@ -56,7 +56,7 @@ pub(super) enum Verdict {
 /// worker may be late.
 #[derive(Debug)]
 pub(super) struct Health {
-    standing: Standing,
+    initial: InitialHealth,
     /// It has handled an event, at any time.
     handled: bool,
     /// Failed events since one was handled, or since the last pause.
@@ -75,10 +75,10 @@ struct Run {
 }
 
 impl Health {
-    pub(super) fn new(standing: Standing) -> Health {
+    pub(super) fn new(initial: InitialHealth) -> Health {
         Health {
-            standing,
-            handled: standing.proven,
+            initial,
+            handled: initial.proven,
             run: Run::default(),
             backoff: Backoff::new(),
             pause: None,
@@ -88,10 +88,10 @@ impl Health {
 
     /// Records a handled event. Returns whether that ends the backoff.
     pub(super) fn handled(&mut self, generation: u32, now: Instant) -> bool {
-        if generation != self.standing.generation {
+        if generation != self.initial.generation {
             return false;
         }
-        (self.handled, self.standing.proven) = (true, true);
+        (self.handled, self.initial.proven) = (true, true);
         self.run = Run::default();
         self.pause = None;
         self.backoff.recover(now);
@@ -100,7 +100,7 @@ impl Health {
 
     /// Records a failed event of this client.
     pub(super) fn failed(&mut self, generation: u32, client: &ByteString, now: Instant) -> Verdict {
-        if generation != self.standing.generation {
+        if generation != self.initial.generation {
             return Verdict::GoOn;
         }
         if self.left(now).is_some() {
@@ -108,14 +108,14 @@ impl Health {
             return Verdict::GoOn;
         }
         self.run.add(client);
-        if !self.run.is_too_long(self.standing.proven) {
+        if !self.run.is_too_long(self.initial.proven) {
             return Verdict::GoOn;
         }
-        if std::mem::take(&mut self.standing.predecessor) {
+        if std::mem::take(&mut self.initial.predecessor) {
             return Verdict::RollBack;
         }
         self.run = Run::default();
-        self.standing.proven = false;
+        self.initial.proven = false;
         self.backing_off = true;
         let time = self.backoff.fail(now);
         self.pause = Some(now + time);
@@ -125,8 +125,8 @@ impl Health {
     /// Records that a worker could not make an instance, `attempts` times in a row. The delay of that worker is its
     /// own: other workers may have working instances.
     pub(super) fn unmade(&mut self, generation: u32, attempts: u32) -> Verdict {
-        let gives_up = generation == self.standing.generation && attempts >= ATTEMPTS;
-        if gives_up && std::mem::take(&mut self.standing.predecessor) {
+        let gives_up = generation == self.initial.generation && attempts >= ATTEMPTS;
+        if gives_up && std::mem::take(&mut self.initial.predecessor) {
             Verdict::RollBack
         } else {
             Verdict::GoOn
@@ -135,7 +135,7 @@ impl Health {
 
     /// How long a worker has to wait before it handles an event.
     pub(super) fn pause(&self, generation: u32, now: Instant) -> Option<Duration> {
-        self.left(now).filter(|_| generation == self.standing.generation)
+        self.left(now).filter(|_| generation == self.initial.generation)
     }
 
     /// Whether it has paused and handled nothing since.
@@ -150,7 +150,7 @@ impl Health {
 
     /// Whether there is nothing to record: the next handled event changes nothing.
     pub(super) fn is_calm(&self) -> bool {
-        self.handled && self.standing.proven && self.run.events == 0 && !self.backing_off
+        self.handled && self.initial.proven && self.run.events == 0 && !self.backing_off
     }
 
     /// Events of the run.
@@ -223,16 +223,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const NEW: Standing = Standing {
+    const NEW: InitialHealth = InitialHealth {
         generation: 1,
         proven: false,
         predecessor: false,
     };
-    const WITH_PREDECESSOR: Standing = Standing {
+    const WITH_PREDECESSOR: InitialHealth = InitialHealth {
         predecessor: true,
         ..NEW
     };
-    const PROVEN: Standing = Standing { proven: true, ..NEW };
+    const PROVEN: InitialHealth = InitialHealth { proven: true, ..NEW };
 
     fn ms(time: u64) -> Duration {
         Duration::from_millis(time)
@@ -241,8 +241,8 @@ mod tests {
     /// A scenario as a line: `+` an event is handled, a letter: an event of that client fails, `_` a second passes.
     /// Returns the verdicts: `.` continue, `R` roll back, or the milliseconds of a pause. Waits after each pause until
     /// it is over.
-    fn verdicts(standing: Standing, story: &str) -> String {
-        let mut health = Health::new(standing);
+    fn verdicts(initial: InitialHealth, story: &str) -> String {
+        let mut health = Health::new(initial);
         let mut now = Instant::now();
         let mut said = String::new();
         for what in story.chars() {
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn runs_that_are_too_long() {
         let few = "a".repeat(EVENTS_OF_FEW - 1);
-        for (standing, story, expected) in [
+        for (initial, story, expected) in [
             // Nothing handled so far: five events, from any client.
             (NEW, "aaaa", "....".to_owned()),
             (NEW, "aaaaa", "....100 ".to_owned()),
@@ -305,7 +305,7 @@ mod tests {
                 "....100 ....200 ".to_owned(),
             ),
         ] {
-            assert_eq!(verdicts(standing, story), expected, "{standing:?} {story}");
+            assert_eq!(verdicts(initial, story), expected, "{initial:?} {story}");
         }
     }
 

@@ -247,7 +247,7 @@ mod tests {
                 "far",
                 "",
                 Err(
-                    "http://far:80 (or that path there) is not granted; name it in the module's [config] or in [egress] allow",
+                    "http://far:80 (or this path) is not granted; add the URL to the module's [config] or to [egress] allow",
                 ),
             ),
         ] {

@@ -112,7 +112,7 @@ pub struct Counts {
 }
 
 /// The counters and reports of the workers of one module, over all its generations.
-pub(super) struct Record {
+pub(super) struct ModuleRecord {
     pub(super) ignored: AtomicU64,
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
@@ -133,10 +133,10 @@ pub(super) struct Record {
     reason: Mutex<Option<String>>,
 }
 
-impl Record {
-    pub(super) fn new() -> Record {
+impl ModuleRecord {
+    pub(super) fn new() -> ModuleRecord {
         let zero = || AtomicU64::new(0);
-        Record {
+        ModuleRecord {
             ignored: zero(),
             answered: zero(),
             failed: zero(),

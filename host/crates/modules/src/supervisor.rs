@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tracing::{error, info};
 
 use super::generation::lock;
-use super::health::{Health, Standing, Verdict};
+use super::health::{Health, InitialHealth, Verdict};
 use hookhost_event::{ByteString, Event};
 
 /// Carries out a rollback from a generation, for a reason. Called without any lock.
@@ -34,7 +34,7 @@ struct State {
 
 impl Supervisor {
     pub(super) fn new(module: std::sync::Arc<str>, roll_back: RollBack) -> Supervisor {
-        let nothing = Standing {
+        let nothing = InitialHealth {
             generation: 0,
             proven: false,
             predecessor: false,
@@ -51,9 +51,9 @@ impl Supervisor {
     }
 
     /// Records that a generation is about to become active: its record starts empty.
-    pub(super) fn begin(&self, standing: Standing) {
+    pub(super) fn begin(&self, initial: InitialHealth) {
         let mut state = lock(&self.state);
-        state.health = Health::new(standing);
+        state.health = Health::new(initial);
         self.calm.store(state.health.is_calm(), Ordering::Relaxed);
     }
 

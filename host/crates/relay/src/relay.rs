@@ -36,7 +36,7 @@ pub struct ReadAhead {
 /// Time limits of a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timeouts {
-    /// Keep alive in seconds as in force; 0: none.
+    /// Effective keep alive in seconds; 0: none.
     pub keep_alive: u16,
     /// Half of the multiple of keep alive for which a client may be silent.
     pub keepalive_backoff: f32,

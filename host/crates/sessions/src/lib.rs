@@ -17,18 +17,18 @@
 //! | `retained` | topic | [`MessageRecord`] |
 //!
 //! Numbers are never used twice. Each value begins with a checksum. A damaged value is skipped when the file is read
-//! ([`Contents::damaged`]); it affects no other. The file contains the version of its format, and another version is
-//! refused. The file is locked: a second host cannot open it.
+//! ([`Contents::damaged`]) and does not affect others. The file contains the version of its format; a file of another
+//! version is refused. The file is locked: a second host cannot open it.
 //!
 //! # Commits
 //!
 //! [`Changes`] are applied together or not at all. [`Store::submit`] adds them to the next commit and returns at once;
 //! [`Commit::finished`] waits until they are on the disk. One thread writes: the next commit starts when the last one has
-//! ended and contains everything submitted meanwhile, from all clients. A delivery that is acknowledged before it was
+//! ended, and contains everything that all clients have submitted in the meantime. A delivery that is acknowledged before it was
 //! written is never written.
 //!
 //! After a crash the file contains the changes of all finished commits, and of no others. If the disk fails or is full,
-//! the thread logs it and tries again until it succeeds; meanwhile those who wait keep waiting.
+//! the thread logs it and tries again until it succeeds; callers of [`Commit::finished`] wait until then.
 
 mod batch;
 mod changes;

@@ -123,7 +123,7 @@ impl Setting {
     ///
     /// # Errors
     ///
-    /// The value is none of the names.
+    /// The value is not one of the names.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Problem> {
         let text = self.as_text().map(str::trim);
         let chosen = choices.iter().find(|(name, _)| Some(*name) == text);

@@ -168,7 +168,7 @@ impl Report {
         }
     }
 
-    /// Adds a name that is none of the known ones and is ignored.
+    /// Adds an unknown name that is ignored.
     pub fn unknown_name(&self, place: &Place, name: &str, known: &[&str]) {
         let suggestion = suggestion(name, known, str::to_owned);
         let problem = place.problem(format!("{UNKNOWN_AND_IGNORED}; {suggestion}"));

@@ -1,4 +1,4 @@
-//! What clients do, and what is told of it, whichever engine is in between.
+//! Scripts of clients with the events that they cause, for every engine.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -21,7 +21,7 @@ use super::bindings::hookhost::hook::{kv, log, types};
 use super::limits::{Limiter, Limits};
 use super::lines::{self, Source};
 use super::stdio::{self, GuestStream, Output, Stream};
-use hookhost_kv::{Access, Kv};
+use hookhost_kv::{Kv, KvAccess};
 
 /// Limit of the WASI resources that a guest may have: streams, pollables, errors. Each costs the host a few hundred
 /// bytes.
@@ -33,7 +33,7 @@ const RANDOM_BYTES: u64 = 1 << 20;
 /// The data of a store.
 pub(super) struct State {
     pub(super) limiter: Limiter,
-    pub(super) kv: Access,
+    pub(super) kv: KvAccess,
     pub(super) output: Arc<Mutex<Output>>,
     /// The deadline of the running call.
     pub(super) deadline: Instant,
@@ -59,7 +59,7 @@ impl State {
         resources.set_max_capacity(RESOURCES);
         State {
             limiter: Limiter::new(limits),
-            kv: Access::new(Arc::clone(kv)),
+            kv: KvAccess::new(Arc::clone(kv)),
             output,
             deadline: now + limits.start_deadline,
             metered,
@@ -93,7 +93,7 @@ impl WasiView for State {
 
 /// The call has reached its deadline.
 #[derive(Debug, thiserror::Error)]
-#[error("the deadline of the call is reached")]
+#[error("the call exceeded its deadline")]
 pub(super) struct DeadlineReached;
 
 /// `wasi:io/poll`, limited by the deadline of the call.

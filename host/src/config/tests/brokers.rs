@@ -80,7 +80,7 @@ fn an_rmqtt_file_without_rules_or_urls_has_none() {
         [
             "g:2: http_urls: is deprecated; its URLs are added to urls",
             "f:1: webhook.rule: is not used: rules come from g",
-            "g:1: rule.client_connect[0]: has no URL and there is none for all rules: it does nothing",
+            "g:1: rule.client_connect[0]: has no URL, and [webhook] has no URL either: the rule does nothing",
         ]
     );
 }

@@ -313,14 +313,14 @@ impl Sessions {
         }
     }
 
-    /// Notes whether the filter of a SUBSCRIBE is new, until the subscription is in force.
+    /// Notes whether the filter of a SUBSCRIBE is new, until the subscription is active.
     pub(super) fn note_subscribe(&self, client_id: &ByteString, is_new: bool) {
         if let Some(record) = self.shard(client_id).get_mut(client_id) {
             record.pending_new = is_new;
         }
     }
 
-    /// Whether the filter whose subscription is now in force is new.
+    /// Whether the filter of the subscription that is now active is new.
     pub(super) fn was_new(&self, client_id: &ByteString) -> bool {
         self.shard(client_id)
             .get(client_id)

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-/// How serde's texts end, and what they say to somebody who does not write Rust.
+/// Endings of serde's texts, and their replacements for readers who do not write Rust.
 const ENDINGS: [(&str, &str); 6] = [
     ("expected u8", "expected a whole number from 0 to 255"),
     ("expected u16", "expected a whole number from 0 to 65535"),

@@ -42,7 +42,7 @@ pub(crate) struct ClientSession {
     will: Option<Arc<Message>>,
     /// Seconds between the end of the connection and the publish of the will.
     will_delay: u32,
-    /// Keep alive in seconds as in force.
+    /// Effective keep alive in seconds.
     keep_alive: u16,
     /// The longest packet that the upstream accepts, in bytes.
     max_packet_size: usize,
@@ -98,7 +98,7 @@ impl ClientSession {
         }
     }
 
-    /// Keep alive in seconds as in force; 0: none.
+    /// Effective keep alive in seconds; 0: none.
     pub(crate) fn keep_alive(&self) -> u16 {
         self.keep_alive
     }

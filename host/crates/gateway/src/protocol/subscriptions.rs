@@ -1,4 +1,4 @@
-//! SUBSCRIBE and UNSUBSCRIBE: reported when the upstream has answered, because only then it is known what is in force.
+//! SUBSCRIBE and UNSUBSCRIBE: reported when the upstream has answered, because only the answer says what is active.
 //!
 //! Only the answer shows whether the client is allowed to subscribe: a filter that is granted is allowed, a filter that is
 //! refused with 135, or before MQTT 5 with 128, is not.

@@ -148,13 +148,13 @@ async fn watch(instance: Arc<Instance>, mut process: Process) {
     loop {
         let why = ping(&mut process.watch).await;
         let deaths = instance.deaths.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::error!(%why, deaths, "rumqttd has died and is started again; its sessions and retained messages are lost");
+        tracing::error!(%why, deaths, "rumqttd has crashed and is started again; its sessions and retained messages are lost");
         drop(process);
         process = loop {
             match instance.start().await {
                 Ok(process) => break process,
                 Err(error) => {
-                    tracing::error!(%error, "rumqttd does not start; the next attempt follows in a second");
+                    tracing::error!(%error, "rumqttd does not start; retrying in a second");
                     sleep(Duration::from_secs(1)).await;
                 }
             }

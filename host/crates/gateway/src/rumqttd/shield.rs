@@ -20,7 +20,7 @@ use hookhost_event::TopicFilter;
 
 /// SUBSCRIBEs that may await an answer.
 const MAX_SUBSCRIBING: usize = 1_000;
-/// Filters in force that are remembered.
+/// Filters of active subscriptions that are remembered.
 const MAX_FILTERS: usize = 100_000;
 
 /// Packets that result from other packets.
@@ -39,7 +39,7 @@ pub(crate) struct Shield {
     version: u8,
     /// SUBSCRIBEs without an answer: for each filter the code, if it was refused here.
     subscribing: HashMap<u16, Vec<Option<u8>>>,
-    /// Filters in force that this connection has subscribed to.
+    /// Filters of the active subscriptions of this connection.
     subscribed: HashSet<ByteString>,
     /// Whether rumqttd has found the client's session.
     resumed: bool,

@@ -61,7 +61,7 @@ fn read(
 }
 
 /// Reads the value of an environment variable: an object, a list, one quoted string, a number or a boolean. `None` if the
-/// text is none of these and is to be taken as it is. Everything in the value gets the place.
+/// text is not one of these and stays as it is. Everything in the value gets the place.
 pub(super) fn read_value(place: &Place, text: &str) -> Option<Setting> {
     let trimmed = text.trim();
     let begins_value = trimmed.starts_with(['{', '[', '"', '-']) || trimmed.starts_with(|c: char| c.is_ascii_digit());

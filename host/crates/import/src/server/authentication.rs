@@ -49,7 +49,7 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
     }
 }
 
-/// `allow_anonymous`. If it is false, somebody must know the clients.
+/// `allow_anonymous`. If it is false, there must be a source of users.
 pub(super) fn anonymous(part: &mut Part, setting: &Setting, broker: &str) {
     match switch(setting) {
         Ok(allow) => {

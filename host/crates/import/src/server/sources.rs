@@ -35,7 +35,7 @@ fn is_about_server(broker: Broker, root: &str) -> bool {
     match broker {
         Broker::Emqx5 if matches!(root, "authentication" | "authorization" | "listeners" | "mqtt") => true,
         Broker::Emqx4 if matches!(root, "listener" | "mqtt" | "zone" | "auth" | "enable_acl_cache") => true,
-        // EMQX 5 does not know them; whoever sets them wants clients to be restricted.
+        // EMQX 5 does not know them, but they show that the operator wants to restrict clients.
         Broker::Emqx4 | Broker::Emqx5 => root == "allow_anonymous" || root.starts_with("acl_"),
         Broker::Nanomq => root == "allow_anonymous",
         Broker::Rmqtt => false,

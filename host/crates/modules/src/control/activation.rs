@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::folder::FileHash;
 use super::super::folder::Files;
 use super::super::generation::ActiveGeneration;
-use super::super::health::Standing;
+use super::super::health::InitialHealth;
 use super::super::load::{LoadError, Loaded};
 use super::super::worker::Worker;
 use super::super::worker_set::WorkerSet;
@@ -20,7 +20,7 @@ impl From<Loaded> for Release {
     fn from(loaded: Loaded) -> Release {
         let Loaded {
             generation,
-            allowance,
+            limits,
             origin,
             compiled,
             files,
@@ -30,8 +30,8 @@ impl From<Loaded> for Release {
             compiled,
             files,
             origin,
-            instances: allowance.instances,
-            queue: allowance.queue,
+            instances: limits.instances,
+            queue: limits.queue,
         }
     }
 }
@@ -51,12 +51,12 @@ impl Module {
         seen: Option<Files<FileHash>>,
     ) -> Result<(), LoadError> {
         let last_good = self.last_good_if_replaced();
-        let standing = Standing {
+        let initial = InitialHealth {
             generation: release.generation.number,
             proven: false,
             predecessor: last_good.is_some(),
         };
-        self.run(bus, release, standing)?;
+        self.run(bus, release, initial)?;
         self.number += 1;
         self.last_good = last_good;
         if seen.is_some() {
@@ -81,12 +81,12 @@ impl Module {
             return Ok(None);
         };
         let generation = release.generation.number;
-        let standing = Standing {
+        let initial = InitialHealth {
             generation,
             proven: true,
             predecessor: false,
         };
-        self.run(bus, release, standing)?;
+        self.run(bus, release, initial)?;
         self.rolled_back = Some((failed, reason.to_owned()));
         Ok(Some(generation))
     }
@@ -106,12 +106,12 @@ impl Module {
     }
 
     /// Moves the workers to a release and updates the interests on the bus, in one step. Changes nothing on an error.
-    fn run(&mut self, bus: &Bus, release: Release, standing: Standing) -> Result<(), LoadError> {
+    fn run(&mut self, bus: &Bus, release: Release, initial: InitialHealth) -> Result<(), LoadError> {
         let generation = Arc::clone(&release.generation);
         let interests = generation.interests.clone();
         let common = Arc::clone(&self.common);
         // Must run before the first report about the generation, but only once its activation is certain.
-        let begin = || common.supervisor.begin(standing);
+        let begin = || common.supervisor.begin(initial);
         match &mut self.active {
             Some(active) if active.release.runs_like(&release) => {
                 let Active {

@@ -32,9 +32,9 @@ use super::folder::{Content, Files, ModuleName};
 use super::generation::lock;
 use super::load::{LoadError, Loader, ModuleSource};
 use super::quarantine::{Quarantine, QuarantinedEvent};
-use super::state::{ModuleState, Record};
+use super::state::{ModuleRecord, ModuleState};
 use super::supervisor::Supervisor;
-use super::worker::Common;
+use super::worker::WorkerContext;
 use hookhost_delivery::{Outbox, Receivers};
 use hookhost_hooks::Bus;
 use hookhost_settings::error_line;
@@ -87,7 +87,10 @@ impl Controller {
         sets.iter().for_each(|workers| workers.active.stop(until));
         for workers in sets {
             for thread in workers.join(until) {
-                warn!(thread, "a module is still busy and is left behind");
+                warn!(
+                    thread,
+                    "a module did not stop within the grace period; hookhost exits without it"
+                );
             }
         }
     }
@@ -227,17 +230,17 @@ impl Controller {
     }
 
     /// What the workers of a module share, made once for each name.
-    fn common(&self, name: &ModuleName) -> Arc<Common> {
+    fn common(&self, name: &ModuleName) -> Arc<WorkerContext> {
         let (controller, of) = (self.me.clone(), name.clone());
         let roll_back = move |generation, reason: String| {
             if let Some(controller) = controller.upgrade() {
                 controller.roll_back(&of, generation, &reason);
             }
         };
-        Arc::new(Common {
+        Arc::new(WorkerContext {
             module: name.shared(),
             outbox: Arc::clone(&self.outbox),
-            record: Record::new(),
+            record: ModuleRecord::new(),
             supervisor: Supervisor::new(name.shared(), Box::new(roll_back)),
             quarantine: Arc::clone(&self.quarantine),
             nice: self.loader.nice(),

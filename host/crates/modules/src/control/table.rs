@@ -7,7 +7,7 @@ use super::super::folder::{Content, FileHash, Files, ModuleName};
 use super::super::generation::{Blueprint, Generation};
 use super::super::load::Compiled;
 use super::super::state::{GenerationState, ModuleState, Origin, Status};
-use super::super::worker::Common;
+use super::super::worker::WorkerContext;
 use super::super::worker_set::WorkerSet;
 use hookhost_hooks::{Attachment, QueueLimits};
 
@@ -21,7 +21,7 @@ pub(super) struct ModuleTable {
 
 /// The record of one name.
 pub(super) struct Module {
-    pub(super) common: Arc<Common>,
+    pub(super) common: Arc<WorkerContext>,
     /// Number of the last generation.
     pub(super) number: u32,
     pub(super) active: Option<Active>,
@@ -69,7 +69,7 @@ pub(super) struct ModuleFacts {
 
 impl ModuleTable {
     /// Returns the module of that name. `common` makes it if it is new.
-    pub(super) fn module(&mut self, name: &ModuleName, common: impl FnOnce() -> Arc<Common>) -> &mut Module {
+    pub(super) fn module(&mut self, name: &ModuleName, common: impl FnOnce() -> Arc<WorkerContext>) -> &mut Module {
         let module = self.modules.entry(name.clone());
         module.or_insert_with(|| Module::new(common()))
     }
@@ -99,7 +99,7 @@ impl ModuleTable {
 }
 
 impl Module {
-    fn new(common: Arc<Common>) -> Module {
+    fn new(common: Arc<WorkerContext>) -> Module {
         Module {
             common,
             number: 0,

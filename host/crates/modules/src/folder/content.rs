@@ -40,7 +40,7 @@ pub(crate) struct Content {
 
 /// Why content that was listed cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum ContentError {
     /// The file has changed or is gone.
     Changed,
     /// It cannot be read.
@@ -85,16 +85,16 @@ impl Content {
     ///
     /// # Errors
     ///
-    /// [`Lost`] if the file has other content by now.
-    pub(crate) fn bytes(&self) -> Result<Bytes, Lost> {
+    /// [`ContentError`] if the file has other content by now.
+    pub(crate) fn bytes(&self) -> Result<Bytes, ContentError> {
         let Some(path) = &self.path else {
             return Ok(self.held());
         };
-        let now = read(path, MAX_WASM_BYTES).ok_or(Lost::Changed)?;
+        let now = read(path, MAX_WASM_BYTES).ok_or(ContentError::Changed)?;
         match now.hash {
-            FileHash::Unreadable(kind) => Err(Lost::Unreadable(kind)),
+            FileHash::Unreadable(kind) => Err(ContentError::Unreadable(kind)),
             hash if hash == self.hash => Ok(now.held()),
-            _ => Err(Lost::Changed),
+            _ => Err(ContentError::Changed),
         }
     }
 }

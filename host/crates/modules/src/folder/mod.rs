@@ -6,7 +6,7 @@
 //!
 //! Code may have tens of megabytes, and most of it is already loaded. A listing therefore hashes code but does not keep
 //! it. The loader reads the file again and accepts it only with the same hash ([`Content::bytes`]). Code that has not
-//! been touched since it was hashed is not read again ([`Known`]).
+//! been touched since it was hashed is not read again ([`KnownFiles`]).
 //!
 //! The built-in module `webhook` always exists. A `webhook.wasm` in the folder replaces the code in the binary.
 
@@ -34,7 +34,7 @@ const CHUNK: usize = 256 << 10;
 
 /// The state that one listing passes to the next: code files that need no second read as long as they are not touched.
 #[derive(Debug, Default)]
-pub(super) struct Known(BTreeMap<PathBuf, (FileStamp, Hashed)>);
+pub(super) struct KnownFiles(BTreeMap<PathBuf, (FileStamp, Hashed)>);
 
 /// The identity of a code file: its hash, and the number of hashed bytes.
 type Hashed = (FileHash, u64);
@@ -43,7 +43,7 @@ type Hashed = (FileHash, u64);
 #[derive(Debug)]
 pub struct ModulesFolder {
     dir: Option<PathBuf>,
-    known: Known,
+    known: KnownFiles,
 }
 
 impl ModulesFolder {
@@ -51,7 +51,7 @@ impl ModulesFolder {
     pub fn new(dir: Option<PathBuf>) -> ModulesFolder {
         ModulesFolder {
             dir,
-            known: Known::default(),
+            known: KnownFiles::default(),
         }
     }
 
@@ -77,7 +77,7 @@ impl ModulesFolder {
 
     /// Makes the next listing read all files, touched or not.
     pub fn forget(&mut self) {
-        self.known = Known::default();
+        self.known = KnownFiles::default();
     }
 
     /// Whether a file name is hidden or temporary, so that the file is ignored. Editors and copying programs write such
@@ -108,12 +108,12 @@ enum Kind {
 /// # Errors
 ///
 /// The error of the system if the folder cannot be listed. An unreadable file is not an error but a [`FileHash`].
-pub(super) fn scan(dir: &Path, known: &mut Known) -> io::Result<FolderListing> {
+pub(super) fn scan(dir: &Path, known: &mut KnownFiles) -> io::Result<FolderListing> {
     scan_at(dir, known, SystemTime::now())
 }
 
 /// The same at a given time.
-fn scan_at(dir: &Path, known: &mut Known, now: SystemTime) -> io::Result<FolderListing> {
+fn scan_at(dir: &Path, known: &mut KnownFiles, now: SystemTime) -> io::Result<FolderListing> {
     let before = std::mem::take(known);
     let mut scan = FolderListing::default();
     let entries = match std::fs::read_dir(dir) {
@@ -164,7 +164,7 @@ fn kind(file_name: &str) -> Kind {
 
 /// The identity of a code file, and the stamp that later reveals a change. `None` if the file does not exist, or if it
 /// is a folder.
-fn hashed(path: &Path, known: &Known) -> Option<(Option<FileStamp>, Hashed)> {
+fn hashed(path: &Path, known: &KnownFiles) -> Option<(Option<FileStamp>, Hashed)> {
     let hashed = open(path).and_then(|opened| {
         let Some((file, metadata)) = opened else {
             return Ok(None);
@@ -201,7 +201,7 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::content::Lost;
+    use super::content::ContentError;
     use super::*;
 
     #[test]
@@ -209,19 +209,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("pipe.wasm");
         rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
-        let scan = scan(dir.path(), &mut Known::default()).unwrap();
+        let scan = scan(dir.path(), &mut KnownFiles::default()).unwrap();
         let hash = scan.files.0[&name("pipe")].wasm.as_ref().unwrap().hash;
         assert_eq!(hash, FileHash::Unreadable(io::ErrorKind::InvalidInput));
 
         // Nor a file that has replaced another one since the last listing.
         let file = dir.path().join("file.wasm");
         std::fs::write(&file, "code").unwrap();
-        let scan = super::scan(dir.path(), &mut Known::default()).unwrap();
+        let scan = super::scan(dir.path(), &mut KnownFiles::default()).unwrap();
         std::fs::rename(&fifo, &file).unwrap();
         let content = scan.files.0[&name("file")].wasm.as_ref().unwrap();
         assert_eq!(
             content.bytes().unwrap_err(),
-            Lost::Unreadable(io::ErrorKind::InvalidInput)
+            ContentError::Unreadable(io::ErrorKind::InvalidInput)
         );
     }
 
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_folder_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let scan = |dir: &Path| scan(dir, &mut Known::default());
+        let scan = |dir: &Path| scan(dir, &mut KnownFiles::default());
         assert!(scan(&dir.path().join("none")).unwrap().files.0.is_empty());
         std::fs::write(dir.path().join("a.wasm"), "code").unwrap();
         std::fs::write(dir.path().join("a.toml"), "").unwrap();
@@ -290,7 +290,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.wasm");
         let code = || {
-            let scan = scan(dir.path(), &mut Known::default()).unwrap();
+            let scan = scan(dir.path(), &mut KnownFiles::default()).unwrap();
             scan.files.0[&name("a")].wasm.clone().unwrap()
         };
         std::fs::write(&path, "code").unwrap();
@@ -299,11 +299,11 @@ mod tests {
         assert_eq!(content.bytes().unwrap(), "code");
         assert_eq!(content.held(), "", "tens of megabytes for each file");
         std::fs::write(&path, "coda").unwrap();
-        assert_eq!(content.bytes(), Err(Lost::Changed));
+        assert_eq!(content.bytes(), Err(ContentError::Changed));
         std::fs::write(&path, "code").unwrap();
         assert_eq!(content.bytes().unwrap(), "code");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(content.bytes(), Err(Lost::Changed));
+        assert_eq!(content.bytes(), Err(ContentError::Changed));
         let large = File::create(&path).unwrap();
         large.set_len(MAX_WASM_BYTES + 5).unwrap();
         assert_eq!(code().hash, FileHash::TooLarge(MAX_WASM_BYTES + 5));
@@ -317,12 +317,12 @@ mod tests {
         let path = dir.path().join("a.wasm");
         std::fs::write(&path, "code").unwrap();
         let content = Content::of(Bytes::from_static(b"code")).hash;
-        let mut known = Known::default();
+        let mut known = KnownFiles::default();
         let (now, later) = (
             SystemTime::now(),
             SystemTime::now() + stamp::QUIET + Duration::from_secs(5),
         );
-        let seen = |known: &mut Known, now| {
+        let seen = |known: &mut KnownFiles, now| {
             scan_at(dir.path(), known, now)
                 .unwrap()
                 .files

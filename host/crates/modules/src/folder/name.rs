@@ -12,12 +12,12 @@ pub(crate) struct ModuleName(Arc<str>);
 /// A text that is not a valid module name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a module's name consists of letters, digits, '_' and '-'")]
-pub(crate) struct BadName;
+pub(crate) struct InvalidModuleName;
 
 impl FromStr for ModuleName {
-    type Err = BadName;
+    type Err = InvalidModuleName;
 
-    fn from_str(text: &str) -> Result<ModuleName, BadName> {
+    fn from_str(text: &str) -> Result<ModuleName, InvalidModuleName> {
         let good = !text.is_empty()
             && text
                 .bytes()
@@ -25,7 +25,7 @@ impl FromStr for ModuleName {
         if good {
             Ok(ModuleName(text.into()))
         } else {
-            Err(BadName)
+            Err(InvalidModuleName)
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Compiled, LoadError, Loaded, Loader, ModuleSource};
 use crate::builtin::BuiltIn;
 use crate::egress::Egress;
 use crate::generation::{Blueprint, Generation};
-use crate::settings::{Allowance, ModuleSettings};
+use crate::settings::{ModuleLimits, ModuleSettings};
 use crate::state::Origin;
 use crate::{ReloadableSettings, durable};
 use hookhost_contract::Interest;
@@ -63,14 +63,14 @@ impl<'a> Attempt<'a> {
     pub(super) fn run(self) -> Result<Loaded, LoadError> {
         let durable = self.durable()?;
         let settings = &self.loader.settings;
-        let mut allowance = self.own.over(Allowance {
+        let mut module_limits = self.own.over(ModuleLimits {
             limits: settings.limits.clone(),
             queue: settings.queue,
             instances: settings.instances.most(),
             batch: settings.batch,
             compile_time: settings.compile_time,
         });
-        let compiled = self.code(&allowance)?;
+        let compiled = self.code(&module_limits)?;
         let identity = Identity {
             node: settings.node.clone(),
             module: self.source.name.shared(),
@@ -78,7 +78,7 @@ impl<'a> Attempt<'a> {
         };
         let instantiated = compiled
             .component
-            .instantiate(&identity, &allowance.limits, self.source.kv);
+            .instantiate(&identity, &module_limits.limits, self.source.kv);
         let mut instance = instantiated.map_err(|source| LoadError::Code {
             file: self.file(),
             source,
@@ -86,17 +86,17 @@ impl<'a> Attempt<'a> {
         let text = self.config.to_string();
         let interests = self.interests(&mut instance, &text, &durable)?;
         if !self.own.has_instances() {
-            allowance.instances = settings.instances.number(instance.memory());
+            module_limits.instances = settings.instances.number(instance.memory());
         }
         let generation = Generation {
             number: self.source.number,
             interests,
             egress: Egress::new(&self.config, &self.own.allow).with(self.receivers.clone()),
-            batch: allowance.batch,
+            batch: module_limits.batch,
             template: Blueprint {
                 component: compiled.component.clone(),
                 identity,
-                limits: allowance.limits.clone(),
+                limits: module_limits.limits.clone(),
                 kv: Arc::clone(self.source.kv),
                 config: text,
                 spare: Mutex::new(Some(instance)),
@@ -104,7 +104,7 @@ impl<'a> Attempt<'a> {
         };
         Ok(Loaded {
             generation,
-            allowance,
+            limits: module_limits,
             origin: self.origin(),
             compiled,
             files: self.source.files.clone(),
@@ -128,13 +128,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// The code: the active one if it is from the same source.
-    fn code(&self, allowance: &Allowance) -> Result<Compiled, LoadError> {
+    fn code(&self, module_limits: &ModuleLimits) -> Result<Compiled, LoadError> {
         let wasm = self.source.files.wasm.as_ref();
         let built_in = BuiltIn::for_config(&self.config);
         match self.source.compiled.filter(|compiled| compiled.is_from(wasm, built_in)) {
             Some(compiled) => Ok(compiled.clone()),
             None => {
-                let limit = allowance.compile_time;
+                let limit = module_limits.compile_time;
                 self.loader
                     .compile(self.source.name, wasm, built_in, limit, &self.file())
             }

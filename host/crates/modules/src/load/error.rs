@@ -14,7 +14,7 @@ use hookhost_wasm::CallError;
 #[non_exhaustive]
 pub enum LoadError {
     /// The name of a file is not a valid module name.
-    #[error("{file} is no module: a module's name consists of letters, digits, '_' and '-'")]
+    #[error("{file} is not a module: a module's name consists of letters, digits, '_' and '-'")]
     BadName {
         /// The file.
         file: String,
@@ -44,13 +44,13 @@ pub enum LoadError {
         kind: std::io::ErrorKind,
     },
     /// A file has changed after it was listed.
-    #[error("{file} was changed while it was being loaded; it is loaded as it is then")]
+    #[error("{file} changed while hookhost loaded it; hookhost loads it again")]
     Changed {
         /// The file.
         file: String,
     },
     /// A file is too large.
-    #[error("{file} has {bytes} bytes, at most {limit} are read")]
+    #[error("{file} has {bytes} bytes; the limit is {limit}")]
     TooLarge {
         /// The file.
         file: String,
@@ -102,7 +102,7 @@ pub enum LoadError {
         source: CallError,
     },
     /// The module requests invalid subscriptions or features.
-    #[error("{file} asks for events that cannot be: {}", joined(.errors))]
+    #[error("{file} subscribes to invalid events: {}", joined(.errors))]
     Interests {
         /// The module's file.
         file: String,

@@ -19,7 +19,7 @@ pub use error::LoadError;
 
 use super::folder::{Content, Files, FolderListing, MAX_TOML_BYTES, ModuleName};
 use super::generation::{Blueprint, Generation, lock};
-use super::settings::{Allowance, InvalidSettings, ModuleSettings};
+use super::settings::{InvalidSettings, ModuleLimits, ModuleSettings};
 use super::state::Origin;
 use super::{Plan, ReloadableSettings, Settings};
 use attempt::Attempt;
@@ -31,7 +31,7 @@ use hookhost_settings::Problem;
 /// A module that is ready to run.
 pub(super) struct Loaded {
     pub(super) generation: Generation<Blueprint>,
-    pub(super) allowance: Allowance,
+    pub(super) limits: ModuleLimits,
     pub(super) origin: Origin,
     /// For loading the same code again with other settings.
     pub(super) compiled: Compiled,
@@ -43,7 +43,7 @@ impl Loaded {
     pub(super) fn plan(&self) -> Plan {
         Plan {
             origin: self.origin,
-            instances: self.allowance.instances,
+            instances: self.limits.instances,
             hooks: self.generation.interests.hooks().collect(),
             egress: self
                 .generation

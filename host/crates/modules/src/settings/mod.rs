@@ -76,7 +76,7 @@ impl fmt::Debug for ModuleSettings {
 
 /// The limits of one module.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Allowance {
+pub(super) struct ModuleLimits {
     pub(super) limits: Limits,
     pub(super) queue: QueueLimits,
     pub(super) instances: usize,
@@ -150,9 +150,9 @@ impl ModuleSettings {
     }
 
     /// The limits of the module: its own limits, and the host's as defaults.
-    pub(super) fn over(&self, host: Allowance) -> Allowance {
+    pub(super) fn over(&self, host: ModuleLimits) -> ModuleLimits {
         let own = &self.limits;
-        Allowance {
+        ModuleLimits {
             limits: Limits {
                 memory: own.memory.unwrap_or(host.limits.memory),
                 table_elements: own.table_elements.unwrap_or(host.limits.table_elements),

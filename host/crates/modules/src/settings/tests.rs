@@ -3,8 +3,8 @@
 use super::*;
 use serde_json::json;
 
-fn host() -> Allowance {
-    Allowance {
+fn host() -> ModuleLimits {
+    ModuleLimits {
         limits: Limits::default(),
         queue: QueueLimits::default(),
         instances: 2,
@@ -73,7 +73,7 @@ fn everything_can_be_said() {
     };
     assert_eq!(
         settings.over(host()),
-        Allowance {
+        ModuleLimits {
             limits,
             queue,
             instances: 3,

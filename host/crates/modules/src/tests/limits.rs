@@ -127,7 +127,7 @@ fn files_have_a_largest_size() {
         module_size: 1000,
         ..settings(Some(dir.path()), rules("http://h/"))
     });
-    let expected = format!("a.wasm has {} bytes, at most 1000 are read", variant(1).len());
+    let expected = format!("a.wasm has {} bytes; the limit is 1000", variant(1).len());
     assert!(host.problem("a").contains(&expected), "{}", host.problem("a"));
     assert_eq!(host.origin("webhook"), Some(Origin::BuiltIn), "which is ours");
 }

@@ -19,7 +19,7 @@ pub use subject::Subject;
 use super::generation::{Blueprint, Generation, Template, lock};
 use super::load::Loaded;
 use super::requests::prepare;
-use super::settings::Allowance;
+use super::settings::ModuleLimits;
 use hookhost_contract::Outcome;
 use hookhost_event::{Event, Hook};
 use hookhost_hooks::Overflow;
@@ -33,7 +33,7 @@ const METERED_DEADLINE_FACTOR: u32 = 10;
 pub struct Trial {
     module: Arc<str>,
     generation: Generation<Blueprint>,
-    allowance: Allowance,
+    limits: ModuleLimits,
     instance: Option<Instance>,
     started: Duration,
 }
@@ -49,14 +49,12 @@ pub struct Limit {
 
 impl Trial {
     pub(crate) fn new(module: Arc<str>, loaded: Loaded, started: Duration) -> Trial {
-        let Loaded {
-            generation, allowance, ..
-        } = loaded;
+        let Loaded { generation, limits, .. } = loaded;
         let instance = lock(&generation.template.spare).take();
         Trial {
             module,
             generation,
-            allowance,
+            limits,
             instance,
             started,
         }
@@ -90,13 +88,13 @@ impl Trial {
 
     /// The limits of the module.
     pub fn limits(&self) -> Vec<Limit> {
-        let Allowance {
+        let ModuleLimits {
             limits,
             queue,
             instances,
             batch,
             ..
-        } = &self.allowance;
+        } = &self.limits;
         let overflow = match queue.overflow {
             Overflow::Drop => "drop".to_owned(),
             Overflow::Wait(limit) => format!("wait for at most {}", format_duration(limit)),

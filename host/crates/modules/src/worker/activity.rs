@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Common;
+use super::WorkerContext;
 use super::failures::now;
 use hookhost_activity::{OutcomeEntry, Subject, cut};
 use hookhost_contract::Outcome;
 use hookhost_event::Event;
 
-impl Common {
+impl WorkerContext {
     /// Reports the outcomes of the last call, except those that fail.
     pub(super) fn report_outcomes(&self, generation: u32, events: &[Arc<Event>], outcomes: &[Outcome]) {
         if !self.activity.is_followed() {

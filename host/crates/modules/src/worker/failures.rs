@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::{error, warn};
 
-use super::Common;
+use super::WorkerContext;
 use crate::health::EVENTS_OF_FEW;
 use crate::quarantine::{Fault, QuarantinedEvent};
 use crate::state::add;
@@ -20,7 +20,7 @@ const MAX_LOGGED_CHARS: usize = 1000;
 
 /// The failed calls of one worker.
 pub(super) struct Failures {
-    common: Arc<Common>,
+    common: Arc<WorkerContext>,
     /// Why the call with the events failed that are now handled one by one, until the reason is logged.
     call: Option<String>,
     /// Quarantine numbers of the events on which the generation has failed since it last handled one. They may not be
@@ -29,7 +29,7 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub(super) fn new(common: Arc<Common>) -> Failures {
+    pub(super) fn new(common: Arc<WorkerContext>) -> Failures {
         Failures {
             common,
             call: None,
@@ -109,7 +109,7 @@ impl Failures {
         fault: Fault,
         text: String,
     ) -> u64 {
-        let Common {
+        let WorkerContext {
             module,
             record,
             quarantine,

@@ -1,6 +1,7 @@
 //! One OS thread of a module: its queue, its warm instance, and its error handling.
 //!
-//! A worker takes the events in its queue, hands them over in one call, and puts the returned requests into the outbox.
+//! A worker takes the events in its queue, passes them to the instance in one call, and puts the returned requests into
+//! the outbox.
 //! It follows the [`ActiveGeneration`]: when another generation is active, the worker drops the old instance before the
 //! next call.
 //!
@@ -19,9 +20,9 @@
 
 mod activity;
 mod failures;
+mod instance_slot;
 #[cfg(test)]
 mod tests;
-mod warm;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,11 +30,11 @@ use std::sync::Arc;
 use tracing::warn;
 
 use self::failures::Failures;
-use self::warm::Warm;
+use self::instance_slot::InstanceSlot;
 use super::generation::{ActiveGeneration, Template};
 use super::quarantine::{Fault, Quarantine};
 use super::requests::prepare;
-use super::state::{Record, add};
+use super::state::{ModuleRecord, add};
 use super::supervisor::Supervisor;
 use hookhost_activity::ActivityLog;
 use hookhost_contract::{Outcome, Ticket};
@@ -44,10 +45,10 @@ use hookhost_hooks::{Inbox, Queued, Version};
 use hookhost_wasm::CallError;
 
 /// What all workers of a module share.
-pub(super) struct Common {
+pub(super) struct WorkerContext {
     pub(super) module: Arc<str>,
     pub(super) outbox: Arc<dyn Outbox>,
-    pub(super) record: Record,
+    pub(super) record: ModuleRecord,
     pub(super) supervisor: Supervisor,
     pub(super) quarantine: Arc<Quarantine>,
     /// Niceness of their threads.
@@ -58,10 +59,10 @@ pub(super) struct Common {
 
 /// The parts of one thread.
 pub(super) struct Worker<T: Template> {
-    common: Arc<Common>,
+    common: Arc<WorkerContext>,
     inbox: Inbox,
     active: Arc<ActiveGeneration<T>>,
-    warm: Warm<T>,
+    slot: InstanceSlot<T>,
     /// Events that were taken from the queue and have no outcome yet, in order.
     pending: VecDeque<Queued>,
     /// How many of them, from the first one on, get a separate call each.
@@ -77,9 +78,9 @@ pub(super) struct Worker<T: Template> {
 struct Over;
 
 impl<T: Template> Worker<T> {
-    pub(super) fn new(common: Arc<Common>, inbox: Inbox, active: Arc<ActiveGeneration<T>>) -> Worker<T> {
+    pub(super) fn new(common: Arc<WorkerContext>, inbox: Inbox, active: Arc<ActiveGeneration<T>>) -> Worker<T> {
         Worker {
-            warm: Warm::new(Arc::clone(&common), active.latest()),
+            slot: InstanceSlot::new(Arc::clone(&common), active.latest()),
             failures: Failures::new(Arc::clone(&common)),
             common,
             inbox,
@@ -96,7 +97,7 @@ impl<T: Template> Worker<T> {
         priority::lower(self.common.nice);
         let mut batch = Vec::new();
         loop {
-            let more = self.inbox.next_batch(&mut batch, self.warm.most());
+            let more = self.inbox.next_batch(&mut batch, self.slot.most());
             self.pending.extend(batch.drain(..));
             // A rollback may still follow the last event.
             if !more && !self.failures.has_doubtful() {
@@ -110,7 +111,7 @@ impl<T: Template> Worker<T> {
                 break;
             }
         }
-        self.warm.recover();
+        self.slot.recover();
     }
 
     /// Gives up the events that are left. If the module is being removed, their publishers do not wait for them. If the
@@ -128,8 +129,8 @@ impl<T: Template> Worker<T> {
     /// instance frees its memory.
     fn look_round(&mut self, more: bool) -> Result<(), Over> {
         self.follow()?;
-        if more && let Err(error) = self.warm.create() {
-            self.warm.back_off(&error);
+        if more && let Err(error) = self.slot.create() {
+            self.slot.back_off(&error);
         }
         Ok(())
     }
@@ -142,7 +143,7 @@ impl<T: Template> Worker<T> {
             let count = if alone {
                 1
             } else {
-                self.pending.len().min(self.warm.most())
+                self.pending.len().min(self.slot.most())
             };
             match self.call(count) {
                 Ok(outcomes) => {
@@ -157,7 +158,7 @@ impl<T: Template> Worker<T> {
                     #[expect(clippy::expect_used, reason = "a call without events does not fail")]
                     let event = self.events.first().expect("the call had an event");
                     let ticket = self.tickets.pop().flatten();
-                    self.failures.failed_alone(self.warm.number(), event, ticket, &error);
+                    self.failures.failed_alone(self.slot.number(), event, ticket, &error);
                 }
             }
         }
@@ -182,7 +183,7 @@ impl<T: Template> Worker<T> {
         let were_alone = self.alone > 0;
         self.alone = self.alone.saturating_sub(count);
         if were_alone && self.alone == 0 {
-            self.failures.report_call(self.warm.number());
+            self.failures.report_call(self.slot.number());
         }
     }
 
@@ -190,14 +191,14 @@ impl<T: Template> Worker<T> {
     fn ready(&mut self) -> Result<(), Over> {
         loop {
             self.follow()?;
-            let time = match self.common.supervisor.pause(self.warm.number()) {
+            let time = match self.common.supervisor.pause(self.slot.number()) {
                 Some(time) => time,
-                None => match self.warm.create() {
+                None => match self.slot.create() {
                     Ok(()) => return Ok(()),
-                    Err(error) => self.warm.back_off(&error),
+                    Err(error) => self.slot.back_off(&error),
                 },
             };
-            if !self.active.wait(self.warm.current(), time) {
+            if !self.active.wait(self.slot.current(), time) {
                 return Err(Over);
             }
         }
@@ -205,13 +206,13 @@ impl<T: Template> Worker<T> {
 
     fn follow(&mut self) -> Result<(), Over> {
         let current = self.active.current().ok_or(Over)?;
-        let before = self.warm.number();
-        if self.warm.follow(current) {
+        let before = self.slot.number();
+        if self.slot.follow(current) {
             self.alone = 0;
             self.failures.forget_call();
             let doubtful = self.failures.take_doubtful();
             // Only a rollback lowers the number.
-            if self.warm.number() < before {
+            if self.slot.number() < before {
                 self.take_back(doubtful);
             }
         }
@@ -241,19 +242,19 @@ impl<T: Template> Worker<T> {
             .pending
             .iter()
             .take(count)
-            .filter(|queued| self.warm.current().wants(queued));
+            .filter(|queued| self.slot.current().wants(queued));
         self.events.extend(wanted.map(|queued| Arc::clone(&queued.event)));
         if self.events.is_empty() {
             return Ok(Vec::new());
         }
-        let outcomes = self.warm.call(&self.events);
+        let outcomes = self.slot.call(&self.events);
         self.failures.called(&outcomes);
         outcomes
     }
 
     /// Carries out the outcomes of `self.events`.
     fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
-        let (generation, record) = (&self.warm.current().generation, &self.common.record);
+        let (generation, record) = (&self.slot.current().generation, &self.common.record);
         let module = &self.common.module;
         self.common.report_outcomes(generation.number, &self.events, &outcomes);
         let mut prepared = Vec::new();

@@ -207,7 +207,7 @@ fn what_a_failed_call_wrote_is_undone() {
     .component();
     let kv = kv();
     let instance = || component.instantiate(&identity(), &Limits::default(), &kv).unwrap();
-    let count = || hookhost_kv::Access::new(Arc::clone(&kv)).get("n", Instant::now());
+    let count = || hookhost_kv::KvAccess::new(Arc::clone(&kv)).get("n", Instant::now());
 
     let mut first = instance();
     first.handle(&events(1)).unwrap();

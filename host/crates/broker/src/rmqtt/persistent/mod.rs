@@ -179,7 +179,7 @@ impl PersistentSessions {
         if let Some(store) = self.store() {
             let written = tokio::time::timeout(CLOSE_TIMEOUT, store.last_commit().finished()).await;
             if written.is_err() {
-                tracing::error!("the disk did not take the last changes of sessions in time");
+                tracing::error!("the last changes of sessions were not written in time");
             }
             store.close();
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::egress::Egress;
 use super::super::generation::{CreateError, Generation, Handler, lock};
-use super::super::health::{EVENTS, EVENTS_OF_FEW, Standing};
+use super::super::health::{EVENTS, EVENTS_OF_FEW, InitialHealth};
 use super::super::quarantine::tests::in_memory;
 use super::super::state::Counts;
 use super::super::supervisor::RollBack;
@@ -195,7 +195,7 @@ struct Stage {
     attachment: Attachment,
     active: Arc<ActiveGeneration<Scripted>>,
     outbox: Arc<Kept>,
-    common: Arc<Common>,
+    common: Arc<WorkerContext>,
 }
 
 impl Stage {
@@ -217,10 +217,10 @@ impl Stage {
         };
         let (attachment, mut inboxes) = bus.attach("m", 1, limits);
         let outbox = Arc::new(Kept::default());
-        let common = Arc::new(Common {
+        let common = Arc::new(WorkerContext {
             module: "m".into(),
             outbox: Arc::clone(&outbox) as Arc<dyn Outbox>,
-            record: Record::new(),
+            record: ModuleRecord::new(),
             supervisor: Supervisor::new("m".into(), roll_back),
             quarantine: Arc::new(Quarantine::new(in_memory())),
             nice: 0,
@@ -246,7 +246,7 @@ impl Stage {
     }
 
     fn begin(&self, generation: u32, predecessor: bool) {
-        self.common.supervisor.begin(Standing {
+        self.common.supervisor.begin(InitialHealth {
             generation,
             proven: false,
             predecessor,
@@ -261,7 +261,7 @@ impl Stage {
     }
 
     /// Detaches: the worker ends when its queue is empty.
-    fn finish(self) -> (Arc<Kept>, Arc<Common>) {
+    fn finish(self) -> (Arc<Kept>, Arc<WorkerContext>) {
         drop(self.attachment);
         (self.outbox, self.common)
     }
@@ -337,7 +337,7 @@ fn a_slow_module_gets_fewer_events_at_a_time() {
 }
 
 /// Numbers of the events in the quarantine, oldest entry first.
-fn quarantined(common: &Common) -> Vec<u32> {
+fn quarantined(common: &WorkerContext) -> Vec<u32> {
     let entries = common.quarantine.list(None, None, usize::MAX);
     entries
         .iter()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::error;
 
-use super::Common;
+use super::WorkerContext;
 use crate::generation::{CreateError, Current, Handler, Template};
 use crate::health::Backoff;
 use crate::state::add;
@@ -17,8 +17,8 @@ use hookhost_settings::error_line;
 use hookhost_wasm::CallError;
 
 /// A followed generation with at most one instance.
-pub(super) struct Warm<T: Template> {
-    common: Arc<Common>,
+pub(super) struct InstanceSlot<T: Template> {
+    common: Arc<WorkerContext>,
     current: Current<T>,
     instance: Option<T::Handler>,
     /// Most events of the next call. After a call that timed out this is below the limit of the generation.
@@ -28,10 +28,10 @@ pub(super) struct Warm<T: Template> {
     backoff: Backoff,
 }
 
-impl<T: Template> Warm<T> {
+impl<T: Template> InstanceSlot<T> {
     /// Follows a generation; has no instance yet.
-    pub(super) fn new(common: Arc<Common>, current: Current<T>) -> Warm<T> {
-        Warm {
+    pub(super) fn new(common: Arc<WorkerContext>, current: Current<T>) -> InstanceSlot<T> {
+        InstanceSlot {
             common,
             instance: None,
             most: current.generation.batch,
@@ -85,7 +85,7 @@ impl<T: Template> Warm<T> {
         let generation = self.number();
         let time = self.backoff.fail(Instant::now());
         self.attempts += 1;
-        error!(module = %self.common.module, generation, reason, retry_in = ?time, "no instance of the module can be made");
+        error!(module = %self.common.module, generation, reason, retry_in = ?time, "cannot create an instance of the module");
         self.common.supervisor.unmade(generation, self.attempts, &reason);
         if self.attempts == 1 {
             self.common.record.back_off(reason);
@@ -103,7 +103,7 @@ impl<T: Template> Warm<T> {
 
     /// Hands events over; each gets one outcome. An instance whose call fails is dropped.
     ///
-    /// There must be an instance ([`create`](Warm::create)).
+    /// There must be an instance ([`create`](InstanceSlot::create)).
     pub(super) fn call(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
         #[expect(clippy::expect_used, reason = "the worker calls only when `create` has succeeded")]
         let instance = self.instance.as_mut().expect("an instance is ready");

@@ -1,5 +1,5 @@
-//! What the host keeps until an operator decides: events in quarantine and dead letters. Their commands share a page of a
-//! list, and operations on chosen entries.
+//! Shared parts of the commands for the quarantine and for dead letters: a page of a list, and operations on selected
+//! entries.
 
 use clap::Args;
 use hyper::Method;
@@ -13,10 +13,10 @@ use crate::admin::shape::{Dropped, Left};
 /// A part of a list, newest first.
 #[derive(Debug, Args)]
 pub(super) struct Page {
-    /// At most this many
+    /// Show at most this number of entries: 1 to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) limit: u16,
-    /// Only those with a smaller number
+    /// Only entries with a smaller number
     #[arg(long, value_name = "ID")]
     pub(super) before: Option<u64>,
 }
@@ -38,7 +38,7 @@ pub(super) fn print_page<const N: usize>(
 ) -> anyhow::Result<bool> {
     let mut text = table(headings, rows);
     if let Some(last) = more {
-        text.push_str(&format!("there are more: --before {last}\n"));
+        text.push_str(&format!("for older entries: --before {last}\n"));
     }
     print(&text)?;
     Ok(true)
@@ -52,8 +52,8 @@ pub(super) fn event(hook: &str, topic: Option<&str>) -> String {
     }
 }
 
-/// Chosen entries, and how to reach them.
-pub(super) struct Chosen<'a> {
+/// Selection entries, and how to reach them.
+pub(super) struct Selection<'a> {
     pub(super) client: &'a Client,
     /// The path of the collection, such as `/quarantine`.
     pub(super) path: &'static str,
@@ -64,7 +64,7 @@ pub(super) struct Chosen<'a> {
     pub(super) json: bool,
 }
 
-impl Chosen<'_> {
+impl Selection<'_> {
     /// Deletes them.
     pub(super) fn forget(&self) -> anyhow::Result<bool> {
         self.act(&Method::DELETE, "", |answer: &Dropped| {
