@@ -237,6 +237,11 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
 /// The name of the file in the data folder with the webhooks that the admin API changes.
 pub const WEBHOOKS_FILE: &str = "webhooks.toml";
 
+/// Whether a file is not there. If its folder is a file, the part of the host that opens the folder says so.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// The named webhooks that the admin API keeps.
 fn kept_webhooks(inputs: &Inputs, settings: &Table, files: &Files<'_>, report: &Report) -> Table {
     let file = match &inputs.kept_webhooks {
@@ -251,7 +256,7 @@ fn kept_webhooks(inputs: &Inputs, settings: &Table, files: &Files<'_>, report: &
             });
             match text {
                 Ok(text) => TextFile { path, text },
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Table::new(),
+                Err(error) if is_absent(&error) => return Table::new(),
                 // A reader without files.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => return Table::new(),
                 Err(error) => {

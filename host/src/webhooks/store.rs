@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::Table;
-use crate::config::{TextFile, WEBHOOKS, WEBHOOKS_FILE};
+use crate::config::{TextFile, WEBHOOKS, WEBHOOKS_FILE, is_absent};
 
 /// The first lines of the file.
 const HEAD: &str = "# Webhooks that the dashboard, the command `hookhost webhooks` and the admin API have created.\n\
@@ -62,7 +62,7 @@ impl WebhookStore {
             Some(path) => fs::read_to_string(path),
         };
         let text = match text {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) if is_absent(&error) => String::new(),
             text => text?,
         };
         Ok(TextFile {

@@ -11,7 +11,8 @@ pub enum Conventions {
     /// EMQX 4: the events that subscriptions are in force follow the events that filters are asked for, for all filters of a
     /// SUBSCRIBE. A CONNECT that is refused because of its version or client id causes the event of CONNECT too.
     Emqx4,
-    /// NanoMQ: a CONNECT with an unknown version causes no events.
+    /// NanoMQ: a CONNECT with an unknown version causes no events, and the publish of a will comes after the end of its
+    /// connection.
     Nanomq,
     /// RMQTT: a filter `$queue/FILTER` is one like any other, a publish with wildcards is not delivered and does not end the
     /// connection, and a CONNECT that is refused because of its version or client id causes no events.
@@ -27,6 +28,11 @@ impl Conventions {
     /// Whether subscriptions are reported after all filters of their SUBSCRIBE.
     pub(crate) fn reports_subscriptions_last(self) -> bool {
         self == Conventions::Emqx4
+    }
+
+    /// Whether a will is reported after the end of its connection.
+    pub(crate) fn reports_wills_last(self) -> bool {
+        self == Conventions::Nanomq
     }
 
     /// Whether a publish with wildcards in its topic ends the connection.

@@ -22,11 +22,7 @@ use crate::json::push_string;
 
 /// The events that NanoMQ reports because of an event, besides that event.
 pub(super) fn further(event: &Event) -> Vec<Event> {
-    let with = |detail| Event {
-        detail,
-        extras: None,
-        ..event.clone()
-    };
+    let with = |detail| with(event, detail);
     match &event.detail {
         Detail::ClientConnack(connack) => {
             let online = with(message(event, &connack.connection.client, online(event, connack)));
@@ -49,6 +45,17 @@ pub(super) fn further(event: &Event) -> Vec<Event> {
         Detail::SessionDiscarded(session) => session_ended(event, &session.client),
         Detail::SessionTerminated(termination) => session_ended(event, &termination.session.client),
         _ => Vec::new(),
+    }
+}
+
+/// An event of the same id and time. Nothing else is copied: the code to copy any event is large.
+fn with(event: &Event, detail: Detail) -> Event {
+    Event {
+        id: event.id.clone(),
+        at: event.at,
+        utc_offset: event.utc_offset,
+        detail,
+        extras: None,
     }
 }
 
@@ -101,12 +108,7 @@ fn session_ended(event: &Event, client: &Client) -> Vec<Event> {
         ended(event, connection),
         message(event, client, offline(event, client, code)),
     ];
-    let with = |detail| Event {
-        detail,
-        extras: None,
-        ..event.clone()
-    };
-    details.into_iter().map(with).collect()
+    details.into_iter().map(|detail| with(event, detail)).collect()
 }
 
 fn ended(event: &Event, connection: Connection) -> Detail {

@@ -263,7 +263,22 @@ impl EventSource {
     }
 
     async fn connection_ended(&self, session: &RmqttSession, reason: &Reason) {
-        self.report_subscriptions(session).await;
+        let client = self.client_behind(&session.id);
+        if self.conventions.reports_subscriptions_last() {
+            self.release(client.as_deref()).await;
+        }
+        self.connection_closed(session, reason).await;
+        self.release(client.as_deref()).await;
+    }
+
+    /// Emits the events of a client that were held back.
+    pub(super) async fn release(&self, client: Option<&RelayedClient>) {
+        for event in client.map(RelayedClient::release).unwrap_or_default() {
+            self.emitter.emit_event(event).await;
+        }
+    }
+
+    async fn connection_closed(&self, session: &RmqttSession, reason: &Reason) {
         let presence = if is_superseded(reason) {
             Presence::Superseded
         } else {
@@ -339,6 +354,7 @@ impl EventSource {
         if record.presence == Presence::Online {
             let end = record.end(reason::end(reason, self.context(false)));
             self.disconnected(&record, end, self.emitter.now()).await;
+            self.release(record.relayed()).await;
         }
         self.terminated(&record, reason).await;
         emitting.done();

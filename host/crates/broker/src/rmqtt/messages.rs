@@ -123,8 +123,15 @@ impl EventSource {
         // All events are about one message, with one id.
         let message = self.accepted(sender, publish);
         if !to.is_empty() {
-            let detail = Detail::MessagePublish(message.clone());
-            self.emitter.emit_to(to, detail).await;
+            let event = self.emitter.event(Detail::MessagePublish(message.clone()));
+            let is_last = is_will(sender) && self.conventions.reports_wills_last();
+            match self.sessions.ending(&sender.id).filter(|_| is_last) {
+                Some(client) => {
+                    // A connection has one will.
+                    client.hold(event);
+                }
+                None => self.emitter.emit_event_to(to, event).await,
+            }
         }
         for options in excluded {
             self.not_sent_back(&message, publish, &options).await;
@@ -338,7 +345,7 @@ pub(super) struct PacketHandler(pub(super) Arc<EventSource>);
 impl Handler for PacketHandler {
     async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
         if let Parameter::ClientKeepalive(session, is_ping) = parameter {
-            self.0.report_subscriptions(session).await;
+            self.0.handled(session).await;
             if *is_ping {
                 self.0.pinged(session).await;
             }

@@ -63,8 +63,8 @@ pub(super) struct RelayedClient {
     pub(super) expected_acks: ExpectedAcks,
     /// What it was allowed and denied a short time ago.
     pub(super) decisions: Mutex<RecentDecisions>,
-    /// Events of subscriptions that are held back.
-    subscribed: Mutex<Vec<Event>>,
+    /// Events that are held back.
+    held_events: Mutex<Vec<Event>>,
 }
 
 impl std::fmt::Debug for RelayedClient {
@@ -89,7 +89,7 @@ impl RelayedClient {
             access: OnceLock::new(),
             expected_acks: ExpectedAcks::default(),
             decisions: Mutex::default(),
-            subscribed: Mutex::default(),
+            held_events: Mutex::default(),
         }
     }
 
@@ -114,16 +114,16 @@ impl RelayedClient {
         sent.of(subscribes, filter)
     }
 
-    /// Holds back the event of a subscription. Returns false if the client has too many of them.
+    /// Holds back an event. Returns false if the client has too many of them.
     pub(super) fn hold(&self, event: Event) -> bool {
-        let mut held = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held_events.lock().unwrap_or_else(PoisonError::into_inner);
         held.push(event);
         held.len() < MAX_HELD_EVENTS
     }
 
     /// The events that are held back, the oldest first.
     pub(super) fn release(&self) -> Vec<Event> {
-        std::mem::take(&mut self.subscribed.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.held_events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The relay ends the connection for this reason; RMQTT sees only that the connection closes.

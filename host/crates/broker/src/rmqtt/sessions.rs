@@ -303,6 +303,13 @@ impl Sessions {
         record.relayed.clone()
     }
 
+    /// The client of a connection that has published its will and whose end is not emitted yet.
+    pub(super) fn ending(&self, key: &ClientKey) -> Option<Arc<RelayedClient>> {
+        let shard = self.shard(&key.client_id);
+        let record = shard.get(&key.client_id).filter(|record| record.is_of(key))?;
+        record.relayed.clone().filter(|_| record.presence == Presence::Online)
+    }
+
     /// The will delay, in seconds, that this connection asked for.
     pub(super) fn will_delay(&self, key: &ClientKey) -> Option<u32> {
         let shard = self.shard(&key.client_id);

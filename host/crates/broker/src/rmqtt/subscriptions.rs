@@ -91,24 +91,20 @@ impl EventSource {
         }
         let subscription = self.subscription(session, subscribe, subscribe.opts.qos_value()).await;
         let detail = Detail::SessionSubscribed(subscription);
-        match self.clients.of(&session.id) {
+        match self.client_behind(&session.id) {
             Some(client) if self.conventions.reports_subscriptions_last() => {
                 if !client.hold(self.emitter.event(detail)) {
-                    self.report_subscriptions(session).await;
+                    self.release(Some(&client)).await;
                 }
             }
             _ => self.emitter.emit_to(to, detail).await,
         }
     }
 
-    /// Emits the events of subscriptions that were held back until the end of their SUBSCRIBE.
-    pub(super) async fn report_subscriptions(&self, session: &RmqttSession) {
-        if self.conventions.reports_subscriptions_last()
-            && let Some(client) = self.clients.of(&session.id)
-        {
-            for event in client.release() {
-                self.emitter.emit_event(event).await;
-            }
+    /// A packet is handled: emits the events that were held back until then.
+    pub(super) async fn handled(&self, session: &RmqttSession) {
+        if self.conventions.reports_subscriptions_last() {
+            self.release(self.client_behind(&session.id).as_deref()).await;
         }
     }
 

@@ -85,6 +85,29 @@ async fn conventions_differ_in_what_a_refused_connect_causes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nanomq_reports_a_will_after_the_end_of_its_connection() {
+    let hooks = [Hook::ClientDisconnected, Hook::MessagePublish];
+    for (conventions, expected) in [
+        (
+            Conventions::Hookhost,
+            ["message.publish c Will w q1 \"gone\"", "client.disconnected c Closed"],
+        ),
+        (
+            Conventions::Nanomq,
+            ["client.disconnected c Closed", "message.publish c Will w q1 \"gone\""],
+        ),
+    ] {
+        let host = host(conventions, &hooks).await;
+        let connect = Connect {
+            will: Some(("w".into(), "gone".into(), false)),
+            ..clean(4, "c")
+        };
+        drop(connect.join(host.address()).await);
+        host.told(&expected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rmqtt_has_no_queues_and_keeps_connections_that_publish_to_wildcards() {
     let hooks = [Hook::SessionSubscribed, Hook::MessagePublish, Hook::MessageRefused];
     let host = host(Conventions::Rmqtt, &hooks).await;
