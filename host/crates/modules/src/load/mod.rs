@@ -148,7 +148,11 @@ impl Loader {
     }
 
     /// Loads a module with settings that only this load gets.
-    pub(super) fn load_with(&self, reloadable: ReloadableSettings, source: ModuleSource<'_>) -> Result<Loaded, LoadError> {
+    pub(super) fn load_with(
+        &self,
+        reloadable: ReloadableSettings,
+        source: ModuleSource<'_>,
+    ) -> Result<Loaded, LoadError> {
         let (own, wrong) = self.settings(source.name, source.files)?;
         let loaded = Attempt::new(self, source, reloadable, &own).run();
         if wrong.is_empty() {
