@@ -15,6 +15,8 @@
 //! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory, but their
 //! tickets wait. Above [`MAX_PENDING_BYTES`] `append` waits.
 
+mod pending;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -28,14 +30,19 @@ use tracing::{debug, error, info};
 use super::StartError;
 use super::capacity::Capacity;
 use super::outbox::OutboxClosed;
-use super::record;
-use super::request::OutboxRequest;
+use pending::Pending;
+
+pub(super) use pending::NewRecord;
 
 /// Limit of the bytes that wait for a commit. Enough for seconds of full load on a slow disk.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
 /// How long a change waits with [`Sync::Interval`], so that a commit contains the changes of this time.
 const INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long a removal waits if nothing is to be written. Each commit writes whole pages, so many small ones would write a
+/// multiple of the requests. A crash repeats the requests whose removal waits.
+const REMOVAL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The wait before a failed commit is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -89,47 +96,6 @@ pub(super) struct Journal {
     work: Condvar,
     /// Wakes callers of `append` after a commit.
     committed: Condvar,
-}
-
-/// A request to append.
-pub(super) struct NewRecord {
-    bytes: Bytes,
-    ticket: Option<Ticket>,
-}
-
-impl NewRecord {
-    /// The record of a request; takes the ticket out of the request.
-    pub(super) fn of(request: &mut OutboxRequest) -> NewRecord {
-        NewRecord {
-            bytes: record::encode(request),
-            ticket: request.ticket.take(),
-        }
-    }
-}
-
-/// The changes since the last commit.
-#[derive(Default)]
-struct Pending {
-    put: BTreeMap<u64, Bytes>,
-    /// The tickets of records in `put`.
-    tickets: BTreeMap<u64, Ticket>,
-    removed: Vec<u64>,
-    /// What the running commit writes.
-    writing: Arc<BTreeMap<u64, Bytes>>,
-    /// The bytes of `put` and `writing`.
-    bytes: usize,
-    /// The next number.
-    next: u64,
-    /// Commits that have started and ended.
-    started: u64,
-    ended: u64,
-    /// The last commit has failed.
-    is_failing: bool,
-    /// Whether `capacity` counts the requests of the previous process.
-    is_restored: bool,
-    is_closed: bool,
-    /// The thread has ended.
-    is_over: bool,
 }
 
 impl Journal {
@@ -298,10 +264,11 @@ impl Journal {
             let start = Instant::now();
             while !pending.is_closed {
                 let delay = match (failures, self.sync) {
+                    (1.., _) => RETRY,
+                    _ if pending.put.is_empty() => REMOVAL_INTERVAL,
                     // A client waits for a ticket, so its commit does not wait for more requests.
-                    (0, Sync::Interval | Sync::Never) if pending.tickets.is_empty() => INTERVAL,
-                    (0, _) => Duration::ZERO,
-                    _ => RETRY,
+                    (_, Sync::Interval | Sync::Never) if pending.tickets.is_empty() => INTERVAL,
+                    _ => Duration::ZERO,
                 };
                 let left = (start + delay).saturating_duration_since(Instant::now());
                 if left.is_zero() {
@@ -399,26 +366,6 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, Pending> {
         // A panic while the lock is held would be a bug in this file; the maps are valid after each statement.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pending {
-    /// Whether a record below this number is not on disk yet.
-    fn has_below(&self, number: u64) -> bool {
-        let is_below = |records: &BTreeMap<u64, Bytes>| records.keys().next().is_some_and(|first| *first < number);
-        is_below(&self.put) || is_below(&self.writing)
-    }
-
-    /// Removes a record that is not being written. Returns false if there is no such record.
-    fn cancel(&mut self, number: u64) -> bool {
-        let Some(record) = self.put.remove(&number) else {
-            return false;
-        };
-        self.bytes -= record.len();
-        if let Some(ticket) = self.tickets.remove(&number) {
-            ticket.complete();
-        }
-        true
     }
 }
 

@@ -79,6 +79,7 @@ mod job;
 mod journal;
 mod lagging;
 mod lines;
+mod monitor;
 mod notice;
 mod oauth2;
 mod on_disk;
@@ -96,8 +97,10 @@ mod retry;
 mod retry_on;
 mod secret;
 mod sender;
+mod settings;
 mod signing;
 mod stdout;
+mod stored;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -109,7 +112,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::Collection;
 use hookhost_outbox::Store;
 use thiserror::Error;
@@ -139,6 +141,7 @@ pub use gate::BreakerState;
 pub use http_options::{Compression, HttpOptions, HttpVersion, Proxy, ProxyError};
 pub use journal::Sync;
 pub use lagging::LaggingKey;
+pub use monitor::Monitor;
 pub use oauth2::{ClientAuth, OAuth2};
 pub use on_disk::WhenFull;
 pub use outbox::{Outbox, OutboxClosed};
@@ -149,77 +152,11 @@ pub use request::{EventSummary, OutboxRequest, Reach, shown};
 pub use retry::{Reason, RetryPolicy, RetryPreset};
 pub use retry_on::{RetryOn, RetryOnError, Statuses};
 pub use secret::Secret;
+pub use settings::{DiskSettings, Settings};
 pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
 pub use token_bucket::RateLimit;
-
-/// Settings of delivery.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Number of sender threads, at least 1. One thread sends about 45,000 small requests per second over loopback.
-    pub threads: usize,
-    /// The terms of requests that belong to no destination.
-    pub terms: Terms,
-    /// Limit of the requests in the outbox, including those being sent.
-    pub queue_requests: usize,
-    /// Limit of their bytes, counted by [`OutboxRequest::size`].
-    pub queue_bytes: usize,
-    /// Niceness of the sender threads; 0 leaves it unchanged. The default is 1, so MQTT clients get slightly more CPU
-    /// time under CPU pressure. With a higher value, a receiver on the same machine runs first and every request costs
-    /// a wake-up.
-    pub nice: i32,
-    /// The requests on disk; without effect if delivery has no store.
-    pub disk: DiskSettings,
-    /// What `stdout:` prints.
-    pub stdout: StdoutFormat,
-    /// How `file:` URLs are written.
-    pub files: FileSettings,
-    /// Receivers with their own credentials, TLS settings and terms.
-    pub destinations: Destinations,
-}
-
-impl Default for Settings {
-    /// Returns the defaults of RMQTT's web-hook for the settings that it has.
-    fn default() -> Settings {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Settings {
-            // A sender thread is mostly idle at usual rates; the broker needs the other cores more.
-            threads: if cores <= 4 { 1 } else { cores / 4 },
-            terms: Terms::default(),
-            // Enough for some seconds of full load, or a minute of moderate load while the receiver is down.
-            queue_requests: 100_000,
-            queue_bytes: 64 << 20,
-            nice: 1,
-            disk: DiskSettings::default(),
-            stdout: StdoutFormat::Auto,
-            files: FileSettings::default(),
-            destinations: Destinations::default(),
-        }
-    }
-}
-
-/// Settings of the requests on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskSettings {
-    /// When a request is on the disk.
-    pub sync: Sync,
-    /// Limit of the bytes of the requests, counted by [`OutboxRequest::size`]. The file has up to twice as many. Default:
-    /// 10 GiB.
-    pub max_bytes: usize,
-    /// What happens to new requests at that limit.
-    pub when_full: WhenFull,
-}
-
-impl Default for DiskSettings {
-    fn default() -> DiskSettings {
-        DiskSettings {
-            sync: Sync::default(),
-            max_bytes: 10 << 30,
-            when_full: WhenFull::default(),
-        }
-    }
-}
 
 /// Delivery could not be started.
 #[derive(Debug, Error)]
@@ -375,47 +312,6 @@ impl Delivery {
         if let Some(on_disk) = &self.on_disk {
             on_disk.capacity.close();
         }
-    }
-}
-
-/// Reads the counters of delivery. Clones read the same.
-#[derive(Clone)]
-pub struct Monitor {
-    window: Arc<Capacity>,
-    on_disk: Option<Arc<OnDisk>>,
-    counts: Arc<Counts>,
-}
-
-impl Monitor {
-    /// Returns the counters of all destinations together.
-    pub fn counters(&self) -> Counters {
-        let capacity = self
-            .on_disk
-            .as_ref()
-            .map_or(&*self.window, |on_disk| &*on_disk.capacity);
-        self.counts.read(capacity)
-    }
-
-    /// Returns how many requests of a module became dead letters.
-    pub fn dead_of(&self, module: &str) -> u64 {
-        self.counts.dead_of(module)
-    }
-
-    /// Returns the state of each destination that has got a request, by name and URL.
-    pub fn destinations(&self) -> Vec<DestinationState> {
-        self.counts.destinations()
-    }
-
-    /// Returns the log of attempts, in which other parts of the host record what they do with events.
-    pub fn activity(&self) -> ActivityLog {
-        self.counts.activity.clone()
-    }
-
-    /// Returns whether the outbox takes new requests: the requests of the previous process are restored, and no sender
-    /// thread has ended. It also does so while it is full.
-    pub fn is_accepting(&self) -> bool {
-        let is_restored = self.on_disk.as_ref().is_none_or(|on_disk| on_disk.is_restored());
-        is_restored && !self.window.is_closed()
     }
 }
 

@@ -8,11 +8,12 @@
 //! the content of waiting requests on the disk when the memory is half full. The first capacity is then the window of
 //! requests in memory.
 
+mod admission;
+
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
 
 use hookhost_contract::Ticket;
 use thiserror::Error;
@@ -21,9 +22,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::capacity::Capacity;
 use super::counters::Counts;
 use super::journal::NewRecord;
-use super::on_disk::{OnDisk, WhenFull};
+use super::on_disk::OnDisk;
 use super::request::OutboxRequest;
-use super::target::key_of;
 
 /// Accepts requests for delivery.
 pub trait Outbox: Send + Sync {
@@ -42,9 +42,6 @@ pub trait Outbox: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("delivery has stopped")]
 pub struct OutboxClosed;
-
-/// How long the outbox waits for a part of the requests to be dropped before it drops another part.
-const DROP_WAIT: Duration = Duration::from_millis(50);
 
 /// What a sender thread receives.
 pub(super) enum Message {
@@ -186,46 +183,6 @@ impl Inboxes {
         } else {
             self.release((requests, bytes));
             Err(OutboxClosed)
-        }
-    }
-
-    /// Takes capacity on disk. Returns the requests that are not dropped.
-    fn admit(&self, requests: Vec<OutboxRequest>) -> Result<Vec<OutboxRequest>, OutboxClosed> {
-        let Some(on_disk) = &self.on_disk else {
-            return Ok(requests);
-        };
-        on_disk.wait_until_restored();
-        match on_disk.when_full {
-            WhenFull::Wait => {
-                let (count, bytes) = extent(&requests);
-                on_disk.capacity.acquire(count, bytes)?;
-                Ok(requests)
-            }
-            WhenFull::DropNewest => {
-                let (admitted, dropped): (Vec<_>, Vec<_>) = requests.into_iter().partition(|request| {
-                    let fits = on_disk.capacity.has_room_for(1, request.size());
-                    if fits {
-                        on_disk.capacity.add(1, request.size());
-                    }
-                    fits
-                });
-                self.counts.all.full(dropped.len());
-                for request in &dropped {
-                    self.counts.destination(key_of(request)).full();
-                }
-                Ok(admitted)
-            }
-            WhenFull::DropOldest => {
-                let (count, bytes) = extent(&requests);
-                while !on_disk.capacity.acquire_within(count, bytes, DROP_WAIT)? {
-                    let below = on_disk.oldest_part();
-                    for inbox in &self.inboxes {
-                        // A thread that has ended has no requests.
-                        inbox.send(Message::DropBelow(below)).ok();
-                    }
-                }
-                Ok(requests)
-            }
         }
     }
 

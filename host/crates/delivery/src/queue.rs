@@ -14,6 +14,7 @@
 
 mod gathering;
 mod lane;
+mod ready;
 mod removing;
 mod slots;
 mod waiting;
@@ -248,56 +249,6 @@ impl<T: Size> Queue<T> {
     /// Returns whether any item is being sent or ready. If not, only [`Queue::resume`] or a push changes that.
     pub(super) fn is_active(&self) -> bool {
         self.under_way > 0 || !self.open.is_empty()
-    }
-
-    fn make_ready(&mut self, id: LaneId) {
-        let lane = self.lane(id);
-        lane.is_ready = true;
-        let (destination, items, bytes) = (lane.destination, lane.len(), lane.bytes());
-        let Some(found) = self.destinations.get_mut(&destination) else {
-            return;
-        };
-        found.ready.push_back(id);
-        found.gathered.items += items;
-        found.gathered.bytes += bytes;
-        self.open(destination);
-    }
-
-    /// Takes the lane of a destination that has been ready for longest.
-    fn take_ready_lane(&mut self, destination: DestinationId) -> Option<LaneId> {
-        let id = self.destinations.get_mut(&destination)?.ready.pop_front()?;
-        let lane = self.lane(id);
-        lane.is_ready = false;
-        let (items, bytes) = (lane.len(), lane.bytes());
-        let gathered = &mut self.destinations.get_mut(&destination)?.gathered;
-        gathered.items -= items;
-        gathered.bytes -= bytes;
-        Some(id)
-    }
-
-    /// Adds the destination to the open ones if it has a ready lane and a free slot, is not paused, and has gathered
-    /// enough.
-    fn open(&mut self, id: DestinationId) {
-        if !self.paused.is_empty() && self.paused.contains_key(&id) {
-            return;
-        }
-        let Some(destination) = self.destinations.get_mut(&id) else {
-            return;
-        };
-        if destination.is_open || destination.ready.is_empty() {
-            return;
-        }
-        if let Some(gathering) = &destination.gathering
-            && self.gathers
-            && !destination.gathered.is_enough(gathering)
-        {
-            self.begin_gathering(id);
-        } else if !destination.slots.are_taken() {
-            destination.is_open = true;
-            self.open.push_back(id);
-        } else if !std::mem::replace(&mut destination.is_blocked, true) {
-            destination.slots.block(id);
-        }
     }
 
     fn end_lane(&mut self, id: LaneId) {

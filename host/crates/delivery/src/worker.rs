@@ -14,18 +14,13 @@ use super::endpoint::Prepared;
 use super::excerpt::Excerpt;
 use super::gate::Entry;
 use super::http::Sent;
-use super::job::{Item, Job, Stored};
+use super::job::{Item, Job};
 use super::lagging::LaggingKey;
 use super::queue::Taken;
-use super::record;
 use super::retry::{Decision, Outcome, Reason, Timing};
 use super::sender::SenderState;
 use super::target::{Route, Target};
 use hookhost_activity::AttemptResult;
-use hookhost_settings::error_line;
-
-/// The wait before a request is read again from a disk that cannot be read.
-const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
 
 /// What a worker sends at once.
 pub(super) struct Work {
@@ -128,50 +123,6 @@ impl SenderState {
             None => {}
         }
         destination.flow.ended(outcome, latency);
-    }
-
-    /// Reads a request from the disk.
-    ///
-    /// # Errors
-    ///
-    /// `None` if the request cannot be used and is dropped, or its place and when to read it again.
-    pub(super) fn load(self: &Rc<Self>, stored: Stored) -> Result<Box<Job>, Option<(Stored, Clock)>> {
-        self.window.add(1, stored.size);
-        let Some(on_disk) = &self.on_disk else { return Err(None) };
-        let record = match on_disk.journal.get(stored.record) {
-            Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
-            Err(error) if error.is_damage() => Err(error_line(&error)),
-            Err(error) => {
-                // The disk may work again.
-                self.report.unreadable(&error);
-                self.window.release(1, stored.size);
-                return Err(Some((stored, Clock::now() + UNREADABLE_RETRY)));
-            }
-        };
-        let request = record.and_then(|record| record::decode(record).map_err(|error| error.to_string()));
-        match request {
-            Ok(request) => match stored.route(&request) {
-                Ok(route) => Ok(stored.into_job(route, request)),
-                Err(error) => {
-                    let destination = &stored.target.destination;
-                    self.refuse(
-                        &destination.counts,
-                        &destination.label,
-                        request,
-                        Some(stored.record),
-                        &error,
-                    );
-                    Err(None)
-                }
-            },
-            Err(error) => {
-                self.report.damaged(stored.record, &error);
-                self.counts.all.damaged();
-                stored.target.destination.counts.damaged(stored.event_at, stored.size);
-                self.release(stored.size, Some(stored.record));
-                Err(None)
-            }
-        }
     }
 
     /// Runs a worker: sends this, then more while anything is ready.
