@@ -1,4 +1,4 @@
-//! The last deliveries, and the live stream of what becomes of events.
+//! The last deliveries, and the live stream of outcomes and attempts.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>)
     }))
 }
 
-/// What becomes of events from now on, one JSON object on each line, until the reader goes away.
+/// Outcomes and attempts from now on, one JSON object on each line, until the reader disconnects.
 fn tap(log: &ActivityLog, asked: Asked<Selection>, places: Arc<Semaphore>) -> Response {
     let filter = match asked
         .map_err(Error::from)

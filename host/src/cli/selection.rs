@@ -72,25 +72,25 @@ impl Selection<'_> {
         })
     }
 
-    /// Does `action` with them. `told` says which entries it was done with, which ones are left, and what was done.
+    /// Does `action` with them. `result` reads an answer: the entries that succeeded, those that failed, and a verb.
     pub(super) fn repeat<T: Serialize + DeserializeOwned>(
         &self,
         action: &str,
-        told: impl Fn(&T) -> (&[u64], &[Left], &str),
+        result: impl Fn(&T) -> (&[u64], &[Left], &str),
     ) -> anyhow::Result<bool> {
-        self.act(&Method::POST, &format!("/{action}"), told)
+        self.act(&Method::POST, &format!("/{action}"), result)
     }
 
     fn act<T: Serialize + DeserializeOwned>(
         &self,
         method: &Method,
         action: &str,
-        told: impl Fn(&T) -> (&[u64], &[Left], &str),
+        result: impl Fn(&T) -> (&[u64], &[Left], &str),
     ) -> anyhow::Result<bool> {
         let path = self.path;
         let ask = |path: &str| {
             let answer: T = self.client.ask(method.clone(), path)?;
-            let (done, left, what) = told(&answer);
+            let (done, left, what) = result(&answer);
             for left in left {
                 eprintln!("error: {}: {}", left.id, escaped(&left.error));
             }

@@ -146,7 +146,7 @@ fn list(admin: &AdminArguments, search: &str, limit: usize, after: Option<&str>)
     let mut shown = table(["NAME", "STATE", "EVENTS", "TOPICS", "URL", "READ-ONLY"], &rows);
     if answer.more {
         let last = answer.webhooks.last().map_or("", |webhook| webhook.name.as_str());
-        shown.push_str(&format!("there are more: --after {last}\n"));
+        shown.push_str(&format!("for more webhooks: --after {last}\n"));
     }
     print(&shown)?;
     Ok(true)

@@ -17,11 +17,11 @@ use hookhost_listener::ListenerSettings;
 /// More than anything here takes.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// An engine and everything that it told.
+/// An engine and all events that it has emitted.
 pub struct Host {
     /// The engine.
     pub running: Running,
-    /// What it told.
+    /// The emitted events, one line for each.
     pub seen: Arc<Seen>,
     _attachment: Attachment,
 }
@@ -116,7 +116,7 @@ impl Host {
         self.seen.lines(count).await
     }
 
-    /// Waits until these lines were told, in this order, and forgets them; nothing else may have been told.
+    /// Waits until the engine has emitted these lines, in this order, and no others. Forgets them.
     pub async fn told(&self, expected: &[&str]) {
         let lines = self.lines(expected.len()).await;
         assert_eq!(lines, expected, "told:\n{}", lines.join("\n"));
@@ -130,7 +130,7 @@ impl Host {
         found(&events).unwrap()
     }
 
-    /// Forgets what was told.
+    /// Forgets the lines so far.
     pub fn forget(&self) {
         self.seen.events.lock().unwrap().clear();
     }

@@ -1,4 +1,4 @@
-//! The host's own access rules: what becomes of a packet of the client before the upstream gets it.
+//! The host's own access rules: decides about packets of the client before the upstream gets them.
 //!
 //! A packet that the rules deny does not pass, and the gateway answers it itself. Of a SUBSCRIBE only the allowed filters
 //! pass, and the codes of the denied ones are put into the SUBACK of the upstream. With rules, a packet that cannot be
@@ -23,7 +23,7 @@ const NOT_AUTHORIZED: u8 = 135;
 /// The code of SUBACK for a refusal before MQTT 5.
 const FAILURE: u8 = 128;
 
-/// What becomes of a packet of the client.
+/// The decision about a packet of the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
     /// It passes as it is.

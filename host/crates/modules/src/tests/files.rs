@@ -125,7 +125,7 @@ fn a_file_that_was_another_while_it_was_loaded_is_tried_again() {
         };
         let host = Host::start_with(meddler, settings(Some(dir.path()), json!({})));
         for number in variants {
-            let expected = format!("{name}.wasm was changed while it was being loaded");
+            let expected = format!("{name}.wasm changed while hookhost loaded it");
             assert!(host.problem(&name).contains(&expected), "{}", host.problem(&name));
             let before = host.number(&name);
             fs::write(&file, &current).unwrap();
