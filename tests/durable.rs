@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use hookhost_tests::flow::numbers;
 use hookhost_tests::host::{Host, Setup, command, ended};
@@ -55,7 +56,13 @@ async fn acknowledged_publishes_survive_kills(engine: Engine, qos: u8) {
     sink.answer(|_, earlier| Answer::Status(if earlier % 5 == 0 { 503 } else { 200 }));
     let data = tempfile::tempdir().unwrap();
     let mut running = host(engine, &sink, data.path(), "").await;
-    let publishers = Publishers::start(running.address, &Plan { qos, ..Plan::default() });
+    let plan = Plan {
+        qos,
+        // Without it the messages of a fast host would take the receiver minutes.
+        pause: Duration::from_millis(3),
+        ..Plan::default()
+    };
+    let publishers = Publishers::start(running.address, &plan);
     for round in 1..=3 {
         publishers.go_on(100 * round).await;
         kill(&mut running).await;
