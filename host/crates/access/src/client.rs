@@ -176,6 +176,11 @@ impl ClientAccess {
         self.0.shared.settings().deny_action
     }
 
+    /// The code in SUBACK of MQTT 5 for a filter that is denied: 135 or 128.
+    pub fn denied_subscription_code(&self) -> u8 {
+        self.0.shared.settings().denied_subscription_code
+    }
+
     /// Whether the client may do something. Waits for the web service of the settings, if no source before it decides.
     pub async fn authorize(&self, operation: &Operation<'_>) -> Decision {
         let decision = match self.decide(operation, 0) {

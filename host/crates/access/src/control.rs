@@ -101,6 +101,11 @@ impl AccessControl {
         self.0.settings.load().deny_action
     }
 
+    /// The code in SUBACK of MQTT 5 for a filter that is denied: 135 or 128.
+    pub fn denied_subscription_code(&self) -> u8 {
+        self.0.settings.load().denied_subscription_code
+    }
+
     /// What was refused since the start of the host.
     pub fn counters(&self) -> Counters {
         Counters {

@@ -42,6 +42,8 @@ pub struct Settings {
     pub(crate) default: Permission,
     /// What happens to a publish that is denied.
     pub(crate) deny_action: DenyAction,
+    /// The code in SUBACK of MQTT 5 for a filter that is denied: 135 or 128.
+    pub(crate) denied_subscription_code: u8,
     /// The files that were read.
     pub(crate) files: Vec<PathBuf>,
 }
@@ -102,6 +104,7 @@ impl Default for Settings {
             order: vec![RuleSource::Rules, RuleSource::File, RuleSource::Http],
             default: Permission::Allow,
             deny_action: DenyAction::Ignore,
+            denied_subscription_code: 135,
             files: Vec::new(),
         }
     }
@@ -175,6 +178,13 @@ impl Settings {
         settings.default = access.choice("default", default, &permissions);
         let actions = [("ignore", DenyAction::Ignore), ("disconnect", DenyAction::Disconnect)];
         settings.deny_action = access.choice("deny_action", DenyAction::Ignore, &actions);
+        let codes = |setting: &Setting| match setting.integer(128..=135)? {
+            code @ (128_u8 | 135) => Ok(code),
+            _ => Err(setting.place.problem("should be 135 (not authorized) or 128 (unspecified error)")),
+        };
+        if let Some((_, code)) = access.optional("denied_subscription_code", codes) {
+            settings.denied_subscription_code = code;
+        }
         settings.allow_anonymous = surroundings.allow_anonymous.unwrap_or(!has_sources);
         if surroundings.is_relayed && !has_sources {
             // The other broker decides.

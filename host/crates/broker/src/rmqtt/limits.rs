@@ -112,7 +112,7 @@ pub struct Limits {
     /// Levels that a topic or filter may have. 128, not RMQTT's 0 (no limit): its trees recurse once per level, and a
     /// topic with 65,000 levels would end the process.
     pub max_topic_levels: usize,
-    /// Topic aliases that one client may use; the broker uses none. 0: none.
+    /// Topic aliases that one client may use, and that the broker uses at most for a client that accepts some. 0: none.
     pub max_topic_aliases: u16,
 
     /// Messages that one client may leave unacknowledged; MQTT 5 clients learn it as the Receive Maximum. 128, not

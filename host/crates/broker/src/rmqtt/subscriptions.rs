@@ -59,7 +59,10 @@ impl EventSource {
         let refused = if decision.allowed {
             limited
         } else {
-            Some(SubscribeAckReason::NotAuthorized)
+            Some(match self.access.denied_subscription_code() {
+                128 => SubscribeAckReason::UnspecifiedError,
+                _ => SubscribeAckReason::NotAuthorized,
+            })
         };
         let code = refused.map_or(subscribe.opts.qos_value(), u8::from);
         let to = self.emitter.interested(Hook::ClientSubscribe, Some(filter));

@@ -211,7 +211,10 @@ impl Gate {
         let properties = properties_length(rest, state.version())?;
         let (properties, codes) = rest.split_at_checked(properties)?;
         let mut codes = codes.iter().copied();
-        let refusal = refusal(state.version());
+        let refusal = match state.version() {
+            5 => self.access.denied_subscription_code(),
+            _ => FAILURE,
+        };
         let merged = denied.iter().map(|denied| match denied {
             Some(_) => refusal,
             None => codes.next().unwrap_or(FAILURE),
@@ -227,11 +230,6 @@ impl Gate {
             state.budget.give_back(bytes);
         }
     }
-}
-
-/// The code of a filter that is denied.
-fn refusal(version: u8) -> u8 {
-    if version == 5 { NOT_AUTHORIZED } else { FAILURE }
 }
 
 fn packet(first: u8, body: &[u8]) -> Vec<u8> {
