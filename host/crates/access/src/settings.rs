@@ -180,7 +180,9 @@ impl Settings {
         settings.deny_action = access.choice("deny_action", DenyAction::Ignore, &actions);
         let codes = |setting: &Setting| match setting.integer(128..=135)? {
             code @ (128_u8 | 135) => Ok(code),
-            _ => Err(setting.place.problem("should be 135 (not authorized) or 128 (unspecified error)")),
+            _ => Err(setting
+                .place
+                .problem("should be 135 (not authorized) or 128 (unspecified error)")),
         };
         if let Some((_, code)) = access.optional("denied_subscription_code", codes) {
             settings.denied_subscription_code = code;

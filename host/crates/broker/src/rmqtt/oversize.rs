@@ -118,7 +118,12 @@ struct SizeHandler(Arc<EventSource>);
 impl SizeHandler {
     async fn is_too_long(&self, session: &RmqttSession, publish: &Publish) -> bool {
         match session.connect_info().await {
-            Ok(info) => !fits(&info, self.0.limits.max_packet_size, self.0.limits.max_topic_aliases, publish),
+            Ok(info) => !fits(
+                &info,
+                self.0.limits.max_packet_size,
+                self.0.limits.max_topic_aliases,
+                publish,
+            ),
             Err(_) => false,
         }
     }

@@ -25,6 +25,7 @@ use super::connection::Connection;
 use super::convert::subscription_record;
 use super::publishes::{ReceivedPublishes, RepeatedPublish, fingerprint};
 use super::queue::DeliveryQueue;
+pub(super) use deliveries::Dropped;
 use deliveries::size;
 pub(super) use shared::{QueueLimits, Shared};
 
@@ -35,13 +36,6 @@ pub(super) struct Waiting {
     pub(super) copy: Publish,
     pub(super) group: Option<ByteString>,
     pub(super) stored: Option<Arc<StoredMessage>>,
-}
-
-/// A message that was not queued, or is not any longer, because of a limit.
-pub(super) struct Dropped {
-    pub(super) receiver: ClientKey,
-    pub(super) sender: Sender,
-    pub(super) copy: Publish,
 }
 
 /// A session that outlives its connection.
@@ -298,5 +292,4 @@ impl PersistentSession {
     pub(in crate::rmqtt) fn is_connected(&self) -> bool {
         self.lock().connection.is_some()
     }
-
 }

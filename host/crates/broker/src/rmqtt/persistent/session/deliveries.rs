@@ -7,21 +7,29 @@ use std::time::Duration;
 
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::inflight::{MomentStatus, OutInflightMessage};
-use ::rmqtt::types::{Message as Channelled, Publish};
+use ::rmqtt::types::{From as Sender, Id as ClientKey, Message as Channelled, Publish};
 
 use hookhost_sessions::{Changes, Commit, DeliveryState};
 
 use super::super::connection::give_ticket;
 use super::super::convert::delivery_record;
 use super::super::queue::Queued;
-use super::{Dropped, PersistentSession, State, Waiting};
+use super::{PersistentSession, State, Waiting};
 
 /// Memory that a waiting message takes besides topic and payload, roughly.
 const FIXED_MESSAGE_BYTES: usize = 512;
 
+/// A message that was not queued, or is not any longer, because of a limit.
+pub(in crate::rmqtt::persistent) struct Dropped {
+    pub(in crate::rmqtt::persistent) receiver: ClientKey,
+    pub(in crate::rmqtt::persistent) sender: Sender,
+    pub(in crate::rmqtt::persistent) copy: Publish,
+}
+
 impl PersistentSession {
     pub(super) fn note_sent(&self, state: &mut State, message: &OutInflightMessage, changes: &mut Changes) {
-        let (Some(sequence), Some(packet_id)) = (super::super::sequence(&message.publish), message.publish.packet_id) else {
+        let (Some(sequence), Some(packet_id)) = (super::super::sequence(&message.publish), message.publish.packet_id)
+        else {
             return;
         };
         let is_received = message.status == MomentStatus::UnComplete;
@@ -41,7 +49,12 @@ impl PersistentSession {
 
     /// Queues a message: adds it to the changes, and to `dropped` what has to give way to it or cannot be queued. Returns
     /// the sequence number for [`release`](Self::release).
-    pub(in crate::rmqtt::persistent) fn push(&self, message: Waiting, changes: &mut Changes, dropped: &mut Vec<Dropped>) -> Option<u64> {
+    pub(in crate::rmqtt::persistent) fn push(
+        &self,
+        message: Waiting,
+        changes: &mut Changes,
+        dropped: &mut Vec<Dropped>,
+    ) -> Option<u64> {
         let limits = &self.shared.limits;
         let bytes = size(&message.copy);
         let is_exact = message.copy.qos == QoS::ExactlyOnce;
