@@ -69,8 +69,8 @@ pub struct Limits {
     pub max_connection_rate: u32,
     /// Handshakes carried out at a time; the rest wait. 1,000.
     pub max_handshaking_limit: usize,
-    /// Sessions, of connected and disconnected clients, above which new clients are refused (code 136); 0: no limit,
-    /// RMQTT's default.
+    /// Sessions, of connected and disconnected clients, above which new clients are refused (code 136); 0: no limit.
+    /// 1,000,000, as many as connections.
     pub max_sessions: usize,
     /// Longest time from a connection to its first byte. 10 s: clients speak first, so only a broken or hostile client
     /// says nothing.
@@ -177,7 +177,7 @@ impl Default for Limits {
             max_connections_per_address: 0,
             max_connection_rate: 10_000,
             max_handshaking_limit: 1_000,
-            max_sessions: 0,
+            max_sessions: 1_000_000,
             first_byte_timeout: Duration::from_secs(10),
             tls_handshake_timeout: Duration::from_secs(10),
             websocket_timeout: Duration::from_secs(10),

@@ -116,6 +116,8 @@ fn plain(reason: EndReason, code: impl Into<Option<u8>>, text: Option<ByteString
     }
 }
 
+/// The code of MQTT 5 for a client that publishes too fast.
+const MESSAGE_RATE_TOO_HIGH: u8 = 150;
 /// The code of MQTT 5 for a topic alias that is unknown or too high.
 const TOPIC_ALIAS_INVALID: u8 = 148;
 
@@ -134,6 +136,7 @@ fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
     };
     let code = match code {
         PublishAckReason::ImplementationSpecificError => TOPIC_ALIAS_INVALID,
+        PublishAckReason::QuotaExceeded => MESSAGE_RATE_TOO_HIGH,
         code => u8::from(code),
     };
     plain(reason, code, text.filter(|text| !text.is_empty()))

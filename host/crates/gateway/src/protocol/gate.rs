@@ -20,6 +20,8 @@ use hookhost_event::ByteString;
 
 /// The reason code "not authorized" of MQTT 5.
 const NOT_AUTHORIZED: u8 = 135;
+/// The reason code "message rate too high" of MQTT 5.
+const MESSAGE_RATE_TOO_HIGH: u8 = 150;
 /// The code of SUBACK for a refusal before MQTT 5.
 const FAILURE: u8 = 128;
 
@@ -99,6 +101,9 @@ impl Gate {
                 Resolved::OutOfRange => return Err(InvalidPacket(148)),
                 Resolved::Unknown => return Err(InvalidPacket(130)),
             };
+        }
+        if !self.access.count_publish(frame.body.len()) {
+            return Ok(Passage::End(MESSAGE_RATE_TOO_HIGH));
         }
         let operation = Operation {
             action: Action::Publish,
