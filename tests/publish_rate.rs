@@ -52,6 +52,9 @@ async fn a_client_publishes_too_much_to_the_built_in_broker() {
 #[tokio::test]
 async fn a_client_publishes_too_much_through_the_gateway() {
     let upstream = Setup::new().config("[webhook.rule]\n").start().await;
-    let settings = format!("[broker]\nengine = \"gateway\"\nupstream = \"mqtt://{}\"\n", upstream.address);
+    let settings = format!(
+        "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://{}\"\n",
+        upstream.address
+    );
     a_client_that_publishes_too_much(&settings).await;
 }

@@ -179,7 +179,16 @@ async fn a_client_certificate_names_the_user() {
         [[access.rule]]\npermit = \"allow\"\ntopics = [\"${username}\"]\n";
     let host = host_with(&authority, settings).await;
     let secure = port(&host, "secure");
-    let identity = ["--cafile", "ca.pem", "--cert", "client.pem", "--key", "client.key", "-m", "x"];
+    let identity = [
+        "--cafile",
+        "ca.pem",
+        "--cert",
+        "client.pem",
+        "--key",
+        "client.key",
+        "-m",
+        "x",
+    ];
     let Some(sent) = mosquitto("mosquitto_pub", &host, &secure, "a", &identity).await else {
         return;
     };
@@ -187,7 +196,10 @@ async fn a_client_certificate_names_the_user() {
     assert!(sent.stderr.contains("ot authorized"), "{sent:?}");
     let seen = host.recorded("client-authenticated", 1, |_| true).await;
     assert_eq!(seen[0]["source"], "certificate", "{seen:?}");
-    let name = seen[0]["connection"]["certificate"]["common_name"].as_str().unwrap().to_owned();
+    let name = seen[0]["connection"]["certificate"]["common_name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let allowed = [&identity[..], &["-t", &name]].concat();
     let sent = mosquitto("mosquitto_pub", &host, &secure, "b", &allowed).await.unwrap();
     assert!(sent.code == Some(0) && sent.stderr.is_empty(), "{sent:?}");
