@@ -91,3 +91,44 @@ async fn a_message_that_just_fits_reaches_its_receiver_with_every_qos() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_will_after_a_disconnect_that_asks_for_it() {
+    let scene = Scene::start().await;
+    let mut receiver = Raw::client(scene.host.address, Version::V5, "c2").await;
+    receiver.subscribe(Version::V5, "will/#", 0).await;
+    for (code, topic) in [(0, "will/0"), (4, "will/4")] {
+        let connect = packet::Connect {
+            will: Some((topic.to_owned(), b"gone".to_vec(), 0, false)),
+            ..packet::Connect::new(Version::V5, "c1")
+        };
+        let mut client = Raw::connect(scene.host.address, &connect).await;
+        client.send(&packet::packet(kind::DISCONNECT << 4, &[code])).await;
+        client.drop_connection();
+    }
+    let publish = Publish::read(&receiver.expect(kind::PUBLISH).await);
+    assert_eq!(publish.topic, b"will/4");
+}
+
+#[tokio::test]
+async fn packets_that_mqtt_forbids_end_their_connection_and_what_came_before_counts() {
+    let scene = Scene::start().await;
+    for (version, forbidden, code) in [
+        (Version::V311, packet::packet(0x82, b"\0\x01\0\x01t\x41"), 0),
+        (Version::V5, packet::packet(0x30, b"\0\x01t\x02\x0b\x01x"), 130),
+        (Version::V5, packet::packet(0x82, b"\0\x01\0\0\x0a$share/g/t\x05"), 130),
+        (Version::V5, packet::packet(0xe1, b""), 129),
+    ] {
+        let mut receiver = Raw::client(scene.host.address, version, "c2").await;
+        receiver.subscribe(version, "before", 0).await;
+        let mut client = Raw::client(scene.host.address, version, "c1").await;
+        let before = packet::publish(version, "before", 0, 0, b"x");
+        client.send(&[before, forbidden.clone(), packet::ping()].concat()).await;
+        receiver.expect(kind::PUBLISH).await;
+        if version == Version::V5 {
+            assert_eq!(client.expect(kind::DISCONNECT).await.body[0], code, "{forbidden:?}");
+        }
+        client.closed().await;
+        receiver.ping().await;
+    }
+}

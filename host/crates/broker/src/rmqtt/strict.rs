@@ -12,7 +12,6 @@
 //! | PUBLISH | topic alias 0, or one above the maximum | 148 |
 //! | SUBSCRIBE | reserved bits before MQTT 5 | 129 |
 //! | SUBSCRIBE | `no local` for a shared subscription | 130 |
-//! | SUBSCRIBE | `$share` without a valid group and a filter | 143 |
 //! | DISCONNECT | reserved bits | 129 |
 
 use hookhost_relay::frame::Frame;
@@ -20,7 +19,6 @@ use hookhost_relay::packet::kind;
 
 const MALFORMED: u8 = 129;
 const PROTOCOL_ERROR: u8 = 130;
-const FILTER_INVALID: u8 = 143;
 const TOPIC_INVALID: u8 = 144;
 const ALIAS_INVALID: u8 = 148;
 
@@ -130,15 +128,7 @@ fn subscribe(version: u8, at: &mut Reader<'_>) -> Option<Result<(), u8>> {
         if version < 5 && options & 0xfc != 0 {
             return Some(Err(MALFORMED));
         }
-        let Some(shared) = filter.strip_prefix(b"$share/").filter(|_| version == 5) else {
-            continue;
-        };
-        let mut parts = shared.splitn(2, |byte| *byte == b'/');
-        let (group, rest) = (parts.next()?, parts.next().unwrap_or_default());
-        if group.is_empty() || rest.is_empty() || group.contains(&b'+') || group.contains(&b'#') {
-            return Some(Err(FILTER_INVALID));
-        }
-        if options & 0x04 != 0 {
+        if version == 5 && filter.starts_with(b"$share/") && options & 0x04 != 0 {
             return Some(Err(PROTOCOL_ERROR));
         }
     }
@@ -266,10 +256,6 @@ mod tests {
             (5, 0x82, b"\0\x01\0\0\x01t\x05", None),
             (5, 0x82, b"\0\x01\0\0\x0a$share/g/t\x01", None),
             (5, 0x82, b"\0\x01\0\0\x0a$share/g/t\x05", Some(130)),
-            (5, 0x82, b"\0\x01\0\0\x09$share//t\x01", Some(143)),
-            (5, 0x82, b"\0\x01\0\0\x08$share/g\x01", Some(143)),
-            (5, 0x82, b"\0\x01\0\0\x0b$share/+/tt\x01", Some(143)),
-            (4, 0x82, b"\0\x01\0\x09$share//t\x01", None),
             (5, 0xe0, b"", None),
             (5, 0xe1, b"", Some(129)),
             (5, 0xc0, b"", None),
