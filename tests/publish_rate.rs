@@ -40,7 +40,7 @@ async fn a_client_that_publishes_too_much(settings: &str) {
     assert_eq!(exceeded(&host).await, 4);
     let ended = host.recorded("client-disconnected", 4, |_| true).await;
     for event in &ended {
-        assert_eq!(event["end"]["code"], 150, "{event}");
+        assert_eq!(event["disconnection"]["end"]["code"], 150, "{event}");
     }
 }
 

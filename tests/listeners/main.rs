@@ -195,8 +195,9 @@ async fn a_client_certificate_names_the_user() {
     // The topic is t, which is not the user name.
     assert!(sent.stderr.contains("ot authorized"), "{sent:?}");
     let seen = host.recorded("client-authenticated", 1, |_| true).await;
-    assert_eq!(seen[0]["source"], "certificate", "{seen:?}");
-    let name = seen[0]["connection"]["certificate"]["common_name"]
+    let login = &seen[0]["authentication"];
+    assert_eq!(login["source"], "certificate", "{seen:?}");
+    let name = login["connection"]["certificate"]["common_name"]
         .as_str()
         .unwrap()
         .to_owned();
