@@ -567,3 +567,19 @@ async fn web_services_decide_about_logins_and_operations() {
         assert_eq!(suback(&mut root, version, &[("#", 1)]).await, [1]);
     }
 }
+
+#[tokio::test]
+async fn a_denied_subscription_need_not_say_why() {
+    let setup = Setup::new().config(
+        "[access]\ndefault = \"allow\"\ndenied_subscription_code = 128\n\
+         [[access.rule]]\npermit = \"deny\"\ntopics = [\"closed\"]\n",
+    );
+    let host = setup.start().await;
+    for version in VERSIONS {
+        let mut client = Raw::client(host.address, version, "c").await;
+        assert_eq!(
+            suback(&mut client, version, &[("closed", 1), ("open", 1)]).await,
+            [128, 1]
+        );
+    }
+}

@@ -335,7 +335,7 @@ async fn the_broker_says_how_it_is_doing() {
             "websocket_upgrades_failed": 0, "not_mqtt": 0, "connects_timed_out": 0,
             "sessions.queued_messages": 0, "sessions.queued_bytes": 0, "sessions.dropped_messages": 0,
             "retained.messages": 0, "retained.bytes": 0, "retained.refused": 0,
-            "refused_logins": 0, "denied_publishes": 0, "denied_subscriptions": 0,
+            "refused_logins": 0, "denied_publishes": 0, "denied_subscriptions": 0, "publish_rate_exceeded": 0,
             "subscriptions.refused": 0,
         },
     });
@@ -367,7 +367,7 @@ async fn the_broker_says_how_it_is_doing() {
                     "proxy_headers_invalid": 0, "tls_handshakes_failed": 0, "websocket_upgrades_failed": 0,
                     "not_mqtt": 1, "unanswered": 0, "unreadable": 0, "too_long": 0, "unexpected": 0,
                     "forgotten": 0, "deaths_of_rumqttd": 0,
-                    "refused_logins": 0, "denied_publishes": 0, "denied_subscriptions": 0,
+                    "refused_logins": 0, "denied_publishes": 0, "denied_subscriptions": 0, "publish_rate_exceeded": 0,
                 },
             })
         )

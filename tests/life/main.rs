@@ -14,5 +14,6 @@ macro_rules! in_both_versions {
 
 mod connections;
 mod messages;
+mod properties;
 mod sessions;
 mod subscriptions;

@@ -32,6 +32,11 @@ fn write_certificates(dir: &Path, authority: &Authority) {
 
 /// A host with a listener of each kind, which records its events.
 async fn host(authority: &Authority) -> Host {
+    host_with(authority, "").await
+}
+
+/// The same with more settings.
+async fn host_with(authority: &Authority, settings: &str) -> Host {
     let setup = Setup::new();
     let dir = setup.dir().to_owned();
     write_certificates(&dir, authority);
@@ -50,7 +55,7 @@ async fn host(authority: &Authority) -> Host {
          [[listener]]\nname = \"local\"\nkind = \"unix\"\naddress = {:?}\n",
         file("mqtt.sock")
     );
-    setup.config(&config).recording().start().await
+    setup.config(&format!("{config}{settings}")).recording().start().await
 }
 
 /// The port of a listener, from the log.
@@ -165,6 +170,43 @@ async fn mosquitto_over_tls_with_a_client_certificate() {
     )
     .await;
     assert_ne!(untrusted.unwrap().code, Some(0), "the client does not trust the server");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_certificate_names_the_user() {
+    let authority = Authority::new("authority");
+    let settings = "[[authentication]]\nsource = \"certificate\"\n\
+        [[access.rule]]\npermit = \"allow\"\ntopics = [\"${username}\"]\n";
+    let host = host_with(&authority, settings).await;
+    let secure = port(&host, "secure");
+    let identity = [
+        "--cafile",
+        "ca.pem",
+        "--cert",
+        "client.pem",
+        "--key",
+        "client.key",
+        "-m",
+        "x",
+    ];
+    let Some(sent) = mosquitto("mosquitto_pub", &host, &secure, "a", &identity).await else {
+        return;
+    };
+    // The topic is t, which is not the user name.
+    assert!(sent.stderr.contains("ot authorized"), "{sent:?}");
+    let seen = host.recorded("client-authenticated", 1, |_| true).await;
+    let login = &seen[0]["authentication"];
+    assert_eq!(login["source"], "certificate", "{seen:?}");
+    let name = login["connection"]["certificate"]["common_name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let allowed = [&identity[..], &["-t", &name]].concat();
+    let sent = mosquitto("mosquitto_pub", &host, &secure, "b", &allowed).await.unwrap();
+    assert!(sent.code == Some(0) && sent.stderr.is_empty(), "{sent:?}");
+    let without = ["--cafile", "ca.pem", "-m", "x"];
+    let refused = mosquitto("mosquitto_pub", &host, &secure, "c", &without).await.unwrap();
+    assert_ne!(refused.code, Some(0), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,11 @@
 //! | `rule`, `file`, `http` or `default` of `[access]` | the broker's rules |
 //! | `mqtt.listen` or `[[listener]]` | the broker's listeners |
 //!
+//! A listener of the broker that other machines could reach is kept on this machine while nothing authenticates clients.
+//!
 //! Behind a gateway, the broker keeps its access control and its listeners, so nothing is taken over.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hookhost_import::{Part, ServerSettings};
 use hookhost_settings::{Place, Problem, Report, Setting, Table, Value, find, merge};
@@ -60,12 +64,16 @@ pub(super) fn take_over(server: ServerSettings, settings: &mut Table, own: &[&Ta
     }
     let listen = strongest(own, &["mqtt", "listen"]).or_else(|| strongest(own, &["listener"]));
     if listen.is_none() {
+        let mut listeners = server.listeners.settings;
+        if !is_protected(own, settings) {
+            keep_local(&mut listeners, report);
+        }
         server
             .listeners
             .warnings
             .into_iter()
             .for_each(|warning| report.add_warning(warning));
-        add(settings, server.listeners.settings, &mut taken_over);
+        add(settings, listeners, &mut taken_over);
     }
     server
         .limits
@@ -74,6 +82,50 @@ pub(super) fn take_over(server: ServerSettings, settings: &mut Table, own: &[&Ta
         .for_each(|warning| report.add_warning(warning));
     add(settings, server.limits.settings, &mut taken_over);
     taken_over
+}
+
+/// Whether clients have to authenticate, or the operator or the broker's configuration says whether they have to.
+/// `imported` has what is used of the broker's configuration.
+fn is_protected(own: &[&Table], imported: &Table) -> bool {
+    [["authentication"].as_slice(), &["mqtt", "allow_anonymous"]]
+        .into_iter()
+        .any(|path| strongest(own, path).is_some() || find(imported, path).is_some())
+}
+
+/// Listeners that other machines could reach listen on this machine only.
+fn keep_local(settings: &mut Table, report: &Report) {
+    let Some(Setting {
+        value: Value::List(listeners),
+        ..
+    }) = settings.get_mut("listener")
+    else {
+        return;
+    };
+    for listener in listeners {
+        let Value::Table(fields) = &mut listener.value else {
+            continue;
+        };
+        let Some(setting) = fields.get_mut("address") else {
+            continue;
+        };
+        let Some(address) = setting.as_text().and_then(|text| text.parse::<SocketAddr>().ok()) else {
+            continue;
+        };
+        if address.ip().to_canonical().is_loopback() {
+            continue;
+        }
+        let local: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let local = SocketAddr::new(local, address.port());
+        let text = format!(
+            "asks for {address}, but nothing authenticates clients, so hookhost listens on {local} only; add \
+             [[authentication]] to hookhost.toml, or set mqtt.allow_anonymous = true to accept every client from other machines"
+        );
+        report.warning(&setting.place, text);
+        setting.value = Value::Text(local.to_string());
+    }
 }
 
 fn strongest<'t>(own: &[&'t Table], path: &[&str]) -> Option<&'t Setting> {

@@ -18,7 +18,7 @@ use crate::keys::Keys;
 use crate::passwords::Busy;
 use crate::rules::{Action, Operation, RuleSet};
 use crate::service::{Service, ServiceAnswer};
-use crate::settings::{AuthenticationSource, Settings};
+use crate::settings::{AuthenticationSource, CertificateField, Settings};
 use crate::users::{StoredPassword, Users};
 use crate::{ClientAccess, Login, Refusal, Verdict};
 
@@ -39,7 +39,8 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
     if let Some(granted) = without_sources(&settings, &login) {
         return accept(shared, login, granted).await;
     }
-    if settings.sources.is_empty() || !login.has_credentials() {
+    let may_identify = login.has_credentials() || shows_certificate(&settings, &login);
+    if settings.sources.is_empty() || !may_identify {
         return refused(Refusal::NotAuthorized, "default");
     }
     // A password that was verified before costs nothing, and shows that the client is no guesser.
@@ -62,6 +63,7 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
             }
             AuthenticationSource::Jwt(keys, rules) => by_token(keys, rules, &login).await,
             AuthenticationSource::Http(service) => by_service(shared, service, &login).await,
+            AuthenticationSource::Certificate(field) => by_certificate(*field, &login),
         };
         match answer {
             Answer::Accept(granted) => {
@@ -76,6 +78,9 @@ pub(crate) async fn authenticate(shared: &Arc<Shared>, login: Login<'_>) -> Verd
             }
             Answer::Unknown => {}
         }
+    }
+    if let Some(granted) = anonymous(&settings, &login) {
+        return accept(shared, login, granted).await;
     }
     // Takes as long as a wrong password, so that the time does not tell which users exist.
     if let Some(hash) = unknown_in {
@@ -94,7 +99,10 @@ fn refused(refusal: Refusal, source: &'static str) -> Verdict {
 
 /// Accepts a client, unless it may not publish its will.
 async fn accept(shared: &Arc<Shared>, login: Login<'_>, granted: Granted) -> Verdict {
-    let identity = login.identity();
+    let mut identity = login.identity();
+    if let Some(name) = &granted.username {
+        identity.username = Some(name.clone());
+    }
     let source = granted.source;
     let access = ClientAccess::new(Arc::clone(shared), identity, granted);
     if let Some((topic, qos, retain)) = login.will {
@@ -113,12 +121,37 @@ async fn accept(shared: &Arc<Shared>, login: Login<'_>, granted: Granted) -> Ver
 
 /// What a client gets without any check: everything without sources, and anonymous clients if they are allowed.
 fn without_sources(settings: &Settings, login: &Login<'_>) -> Option<Granted> {
+    // The certificate says who the client is.
+    anonymous(settings, login).filter(|_| !shows_certificate(settings, login))
+}
+
+/// What a client gets without credentials, if such clients are accepted. Without sources, credentials are not checked.
+fn anonymous(settings: &Settings, login: &Login<'_>) -> Option<Granted> {
     let is_open = settings.sources.is_empty() || !login.has_credentials();
     (settings.allow_anonymous && is_open).then(|| Granted {
         source: "default",
         is_anonymous: true,
         ..Granted::default()
     })
+}
+
+/// Whether a client shows a certificate, and a source looks at it.
+fn shows_certificate(settings: &Settings, login: &Login<'_>) -> bool {
+    let is_asked = |source: &AuthenticationSource| matches!(source, AuthenticationSource::Certificate(_));
+    login.certificate.is_some() && settings.sources.iter().any(is_asked)
+}
+
+/// The listener has checked the certificate. A client with another user name in CONNECT is left to the next source.
+fn by_certificate(field: CertificateField, login: &Login<'_>) -> Answer {
+    let name = login.certificate.as_ref().and_then(|certificate| field.of(certificate));
+    match name.filter(|name| login.username.is_none_or(|own| own == *name)) {
+        Some(name) => Answer::Accept(Box::new(Granted {
+            source: "certificate",
+            username: Some(name.to_owned()),
+            ..Granted::default()
+        })),
+        None => Answer::Unknown,
+    }
 }
 
 fn by_name(source: &AuthenticationSource) -> Granted {
@@ -133,8 +166,12 @@ fn verified(shared: &Shared, settings: &Settings, login: &Login<'_>) -> Option<G
     let name = login.username?;
     let password = login.password.unwrap_or_default();
     for source in &settings.sources {
-        let AuthenticationSource::Password(users) = source else {
-            return None;
+        let users = match source {
+            AuthenticationSource::Password(users) => users,
+            AuthenticationSource::Certificate(field) if matches!(by_certificate(*field, login), Answer::Unknown) => {
+                continue;
+            }
+            _ => return None,
         };
         if let Some(stored) = users.password(name) {
             let is_verified = shared.passwords.is_verified(name, stored, password);
@@ -257,5 +294,76 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccessControl, CertificateNames, Surroundings};
+
+    const ALICE: CertificateNames<'static> = CertificateNames {
+        common_name: Some("alice"),
+        dns: Some("alice.example.org"),
+        email: None,
+        uri: Some(""),
+    };
+
+    /// The user name that rules see; the refusal if the client is refused.
+    async fn login(
+        settings: &str,
+        certificate: Option<CertificateNames<'_>>,
+        username: Option<&str>,
+    ) -> Result<Option<String>, Refusal> {
+        let surroundings = Surroundings {
+            allow_anonymous: settings.contains("# open").then_some(true),
+            ..Surroundings::default()
+        };
+        let settings = Settings::parse(settings, &surroundings, &|_| unreachable!("it names no files")).unwrap();
+        let login = Login {
+            client_id: "c",
+            username,
+            password: Some(b"secret")
+                .filter(|_| username.is_some())
+                .map(|password| &password[..]),
+            address: None,
+            certificate,
+            will: None,
+        };
+        match AccessControl::new(settings).authenticate(login).await {
+            Verdict::Accepted(access) => Ok(access.username()),
+            Verdict::Refused { refusal, .. } => Err(refusal),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_names_the_user() {
+        use Refusal::{BadCredentials, NotAuthorized};
+        let by = |field: &str| format!("[[authentication]]\nsource = \"certificate\"\nusername = \"{field}\"\n");
+        let cn = by("cn");
+        let users = format!("{cn}[[authentication]]\nsource = \"password\"\nusers = {{ bob = \"secret\" }}\n");
+        let open = format!("# open\n{cn}");
+        let name = |name: &str| Ok(Some(name.to_owned()));
+        for (settings, certificate, username, expected) in [
+            (&cn, Some(ALICE), None, name("alice")),
+            (&cn, Some(ALICE), Some("alice"), name("alice")),
+            (&cn, Some(ALICE), Some("bob"), Err(BadCredentials)),
+            (&cn, None, None, Err(NotAuthorized)),
+            (&cn, None, Some("alice"), Err(BadCredentials)),
+            (&by("dns"), Some(ALICE), None, name("alice.example.org")),
+            (&by("email"), Some(ALICE), None, Err(BadCredentials)),
+            (&by("uri"), Some(ALICE), None, Err(BadCredentials)),
+            (&users, Some(ALICE), Some("bob"), name("bob")),
+            (&users, None, Some("bob"), name("bob")),
+            (&open, None, None, Ok(None)),
+            (&open, Some(ALICE), None, name("alice")),
+            (&format!("# open\n{}", by("uri")), Some(ALICE), None, Ok(None)),
+        ] {
+            assert_eq!(
+                login(settings, certificate, username).await,
+                expected,
+                "{settings} {certificate:?} {username:?}"
+            );
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::control::Shared;
+use crate::rate::{Meter, Rate};
 use crate::rules::{Action, ClientRules, Operation, Permission, RuleSet};
 use crate::service::{Service, ServiceAnswer};
 use crate::settings::RuleSource;
@@ -36,6 +37,8 @@ struct Client {
     shared: Arc<Shared>,
     granted: Granted,
     compiled: Mutex<Compiled>,
+    /// What the client has published of its rates: messages and bytes.
+    published: Mutex<[Meter; 2]>,
 }
 
 /// What authentication grants to a client.
@@ -43,6 +46,8 @@ struct Client {
 pub(crate) struct Granted {
     /// The source that accepted the client.
     pub(crate) source: &'static str,
+    /// The user name, if it is not the one in CONNECT.
+    pub(crate) username: Option<String>,
     /// Whether the client was accepted without credentials.
     pub(crate) is_anonymous: bool,
     /// Whether the client may do everything.
@@ -116,6 +121,7 @@ impl ClientAccess {
         ClientAccess(Arc::new(Client {
             shared,
             compiled: Mutex::new(compiled),
+            published: Mutex::default(),
             granted,
         }))
     }
@@ -123,6 +129,11 @@ impl ClientAccess {
     /// The source that accepted the client; `default` if no source was needed.
     pub fn source(&self) -> &'static str {
         self.0.granted.source
+    }
+
+    /// The user name that rules are about.
+    pub fn username(&self) -> Option<String> {
+        self.0.compiled().identity.username.clone()
     }
 
     /// Whether the client was accepted without credentials.
@@ -166,14 +177,40 @@ impl ClientAccess {
         *compiled = Compiled::new(identity, Arc::clone(&compiled.settings), &self.0.granted);
     }
 
-    /// Whether every operation is allowed, now and until the next reload.
+    /// Whether every operation is allowed at any rate, now and until the next reload.
     pub fn is_unrestricted(&self) -> bool {
-        self.0.granted.is_superuser || self.0.granted.own.is_none() && self.0.shared.settings().allows_everything()
+        let settings = self.0.shared.settings();
+        let allows = self.0.granted.is_superuser || self.0.granted.own.is_none() && settings.allows_everything();
+        allows && !settings.limits_publishes()
+    }
+
+    /// Counts a publish with so many bytes of topic and payload. Returns false if the client publishes faster than it may;
+    /// its connection then ends.
+    pub fn count_publish(&self, bytes: usize) -> bool {
+        let settings = self.0.shared.settings();
+        if !settings.limits_publishes() {
+            return true;
+        }
+        let now = Instant::now();
+        let [messages, sizes] = &mut *self.0.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_within =
+            |meter: &mut Meter, rate: Option<Rate>, units| rate.is_none_or(|rate| meter.take(rate, units, now));
+        let may = is_within(messages, settings.publish_rate, 1)
+            && is_within(sizes, settings.publish_bytes, u64::try_from(bytes).unwrap_or(u64::MAX));
+        if !may {
+            self.0.shared.count_too_fast();
+        }
+        may
     }
 
     /// What happens to a publish that is denied.
     pub fn deny_action(&self) -> DenyAction {
         self.0.shared.settings().deny_action
+    }
+
+    /// The code in SUBACK of MQTT 5 for a filter that is denied: 135 or 128.
+    pub fn denied_subscription_code(&self) -> u8 {
+        self.0.shared.settings().denied_subscription_code
     }
 
     /// Whether the client may do something. Waits for the web service of the settings, if no source before it decides.
@@ -220,6 +257,7 @@ impl ClientAccess {
             username: identity.username.as_deref(),
             password: None,
             address: identity.address,
+            certificate: None,
             will: None,
         };
         let allowed = match service.ask(&login, Some(operation)).await {

@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     refused_logins: AtomicU64,
     denied_publishes: AtomicU64,
     denied_subscriptions: AtomicU64,
+    too_fast: AtomicU64,
 }
 
 /// What access control has refused since the start of the host.
@@ -39,15 +40,18 @@ pub struct Counters {
     pub denied_publishes: u64,
     /// Filters of SUBSCRIBE packets that rules denied.
     pub denied_subscriptions: u64,
+    /// Publishes above the rate of their client, each of which ended a connection.
+    pub publish_rate_exceeded: u64,
 }
 
 impl Counters {
     /// All counters by name.
-    pub fn named(self) -> [(&'static str, u64); 3] {
+    pub fn named(self) -> [(&'static str, u64); 4] {
         [
             ("refused_logins", self.refused_logins),
             ("denied_publishes", self.denied_publishes),
             ("denied_subscriptions", self.denied_subscriptions),
+            ("publish_rate_exceeded", self.publish_rate_exceeded),
         ]
     }
 }
@@ -64,6 +68,7 @@ impl AccessControl {
             refused_logins: AtomicU64::new(0),
             denied_publishes: AtomicU64::new(0),
             denied_subscriptions: AtomicU64::new(0),
+            too_fast: AtomicU64::new(0),
         }))
     }
 
@@ -96,9 +101,19 @@ impl AccessControl {
         self.0.settings.load().allows_everything() && !self.0.has_own_rules.load(Ordering::Relaxed)
     }
 
+    /// Whether clients may publish only so fast, now and until the next reload.
+    pub fn limits_publishes(&self) -> bool {
+        self.0.settings.load().limits_publishes()
+    }
+
     /// What happens to a publish that is denied.
     pub fn deny_action(&self) -> DenyAction {
         self.0.settings.load().deny_action
+    }
+
+    /// The code in SUBACK of MQTT 5 for a filter that is denied: 135 or 128.
+    pub fn denied_subscription_code(&self) -> u8 {
+        self.0.settings.load().denied_subscription_code
     }
 
     /// What was refused since the start of the host.
@@ -107,6 +122,7 @@ impl AccessControl {
             refused_logins: self.0.refused_logins.load(Ordering::Relaxed),
             denied_publishes: self.0.denied_publishes.load(Ordering::Relaxed),
             denied_subscriptions: self.0.denied_subscriptions.load(Ordering::Relaxed),
+            publish_rate_exceeded: self.0.too_fast.load(Ordering::Relaxed),
         }
     }
 }
@@ -134,6 +150,10 @@ impl Shared {
             Action::Subscribe => &self.denied_subscriptions,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_too_fast(&self) {
+        self.too_fast.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {

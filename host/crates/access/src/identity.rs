@@ -23,6 +23,19 @@ impl Identity {
     }
 }
 
+/// The names in a client's certificate.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CertificateNames<'a> {
+    /// Common name of its subject.
+    pub common_name: Option<&'a str>,
+    /// First DNS name of its subject alternative name.
+    pub dns: Option<&'a str>,
+    /// First e-mail address of its subject alternative name.
+    pub email: Option<&'a str>,
+    /// First URI of its subject alternative name.
+    pub uri: Option<&'a str>,
+}
+
 /// What a client shows in CONNECT.
 #[derive(Clone, Copy)]
 pub struct Login<'a> {
@@ -34,6 +47,8 @@ pub struct Login<'a> {
     pub password: Option<&'a [u8]>,
     /// The client's address, if known.
     pub address: Option<IpAddr>,
+    /// The names in the certificate that the client has shown and that is valid.
+    pub certificate: Option<CertificateNames<'a>>,
     /// Topic, QoS and retain flag of the will. A client whose will it may not publish is refused, because the broker
     /// publishes wills without asking.
     pub will: Option<(&'a str, u8, bool)>,

@@ -16,6 +16,7 @@
 //! - `jwt` checks tokens, pure; `keys` has their keys and fetches those that a URL publishes; `acl_claim` reads the rules
 //!   in a token.
 //! - `service` asks web services; `template` has the placeholders in their requests.
+//! - `rate` measures how fast one client publishes: pure.
 //! - `chain` asks the sources of authentication in their order.
 //! - `settings` reads `[[authentication]]` and `[access]`.
 //!
@@ -30,6 +31,7 @@ mod identity;
 mod jwt;
 mod keys;
 mod passwords;
+mod rate;
 pub mod rules;
 mod service;
 mod settings;
@@ -38,7 +40,7 @@ mod users;
 
 pub use client::{ClientAccess, Decision};
 pub use control::{AccessControl, Counters};
-pub use identity::{Identity, Login, Refusal, Verdict};
+pub use identity::{CertificateNames, Identity, Login, Refusal, Verdict};
 pub use passwords::{HashError, hash_password};
 pub use settings::{DenyAction, Settings, Surroundings};
 pub use users::{UserNameError, Users, UsersError, check_name, with_user, without_user};

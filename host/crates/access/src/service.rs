@@ -318,6 +318,7 @@ mod tests {
             username: Some("\"},{\n"),
             password: Some(b"\xff& ="),
             address: None,
+            certificate: None,
             will: None,
         };
         let template = |text: &str| text.parse::<Template>().unwrap();

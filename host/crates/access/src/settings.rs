@@ -10,11 +10,12 @@ mod services;
 
 use services::{jwt, service};
 
-use crate::Users;
 use crate::jwt::TokenRules;
 use crate::keys::Keys;
+use crate::rate::Rate;
 use crate::rules::{Permission, RuleSet, read_file, read_rules};
 use crate::service::Service;
+use crate::{CertificateNames, Users};
 
 /// The default of `login_delay`.
 const LOGIN_DELAY: Duration = Duration::from_secs(10);
@@ -42,6 +43,12 @@ pub struct Settings {
     pub(crate) default: Permission,
     /// What happens to a publish that is denied.
     pub(crate) deny_action: DenyAction,
+    /// The code in SUBACK of MQTT 5 for a filter that is denied: 135 or 128.
+    pub(crate) denied_subscription_code: u8,
+    /// How many messages one client may publish.
+    pub(crate) publish_rate: Option<Rate>,
+    /// How many bytes of topics and payloads one client may publish.
+    pub(crate) publish_bytes: Option<Rate>,
     /// The files that were read.
     pub(crate) files: Vec<PathBuf>,
 }
@@ -55,6 +62,37 @@ pub(crate) enum AuthenticationSource {
     Jwt(Keys, TokenRules),
     /// A web service.
     Http(Box<Service>),
+    /// The certificate of the connection; this name in it is the user name.
+    Certificate(CertificateField),
+}
+
+/// A name in a client's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CertificateField {
+    CommonName,
+    Dns,
+    Email,
+    Uri,
+}
+
+impl CertificateField {
+    const NAMES: [(&'static str, CertificateField); 4] = [
+        ("cn", CertificateField::CommonName),
+        ("dns", CertificateField::Dns),
+        ("email", CertificateField::Email),
+        ("uri", CertificateField::Uri),
+    ];
+
+    /// The name in a certificate, unless it is empty.
+    pub(crate) fn of<'c>(self, certificate: &CertificateNames<'c>) -> Option<&'c str> {
+        let name = match self {
+            CertificateField::CommonName => certificate.common_name,
+            CertificateField::Dns => certificate.dns,
+            CertificateField::Email => certificate.email,
+            CertificateField::Uri => certificate.uri,
+        };
+        name.filter(|name| !name.is_empty())
+    }
 }
 
 impl AuthenticationSource {
@@ -64,6 +102,7 @@ impl AuthenticationSource {
             AuthenticationSource::Password(_) => "password",
             AuthenticationSource::Jwt(..) => "jwt",
             AuthenticationSource::Http(_) => "http",
+            AuthenticationSource::Certificate(_) => "certificate",
         }
     }
 }
@@ -102,6 +141,9 @@ impl Default for Settings {
             order: vec![RuleSource::Rules, RuleSource::File, RuleSource::Http],
             default: Permission::Allow,
             deny_action: DenyAction::Ignore,
+            denied_subscription_code: 135,
+            publish_rate: None,
+            publish_bytes: None,
             files: Vec::new(),
         }
     }
@@ -175,6 +217,17 @@ impl Settings {
         settings.default = access.choice("default", default, &permissions);
         let actions = [("ignore", DenyAction::Ignore), ("disconnect", DenyAction::Disconnect)];
         settings.deny_action = access.choice("deny_action", DenyAction::Ignore, &actions);
+        let codes = |setting: &Setting| match setting.integer(128..=135)? {
+            code @ (128_u8 | 135) => Ok(code),
+            _ => Err(setting
+                .place
+                .problem("should be 135 (not authorized) or 128 (unspecified error)")),
+        };
+        if let Some((_, code)) = access.optional("denied_subscription_code", codes) {
+            settings.denied_subscription_code = code;
+        }
+        settings.publish_rate = access.text("publish_rate", None, |text| text.parse().map(Some));
+        settings.publish_bytes = access.text("publish_bytes", None, |text| text.parse().map(Some));
         settings.allow_anonymous = surroundings.allow_anonymous.unwrap_or(!has_sources);
         if surroundings.is_relayed && !has_sources {
             // The other broker decides.
@@ -232,6 +285,11 @@ impl Settings {
             && self.file_rules.is_empty()
             && self.service.is_none()
             && self.default == Permission::Allow
+    }
+
+    /// Whether clients may publish only so fast.
+    pub(crate) fn limits_publishes(&self) -> bool {
+        self.publish_rate.is_some() || self.publish_bytes.is_some()
     }
 
     /// Whether every client is accepted, with any credentials.
@@ -309,11 +367,15 @@ fn authentication_source(
         ("password", Some(Kind::Password)),
         ("jwt", Some(Kind::Jwt)),
         ("http", Some(Kind::Http)),
+        ("certificate", Some(Kind::Certificate)),
     ];
     let kind = at.choice("source", None, &kinds);
     let is_enabled = at.boolean("enable", true);
     if kind.is_none() && !at.is_given("source") {
-        at.problem(at.place().problem("needs source = \"password\", \"jwt\" or \"http\""));
+        at.problem(
+            at.place()
+                .problem("needs source = \"password\", \"jwt\", \"http\" or \"certificate\""),
+        );
     }
     let Some(kind) = kind.filter(|_| is_enabled) else {
         at.rest();
@@ -322,6 +384,10 @@ fn authentication_source(
     match kind {
         Kind::Password => Some(AuthenticationSource::Password(users(&mut at, read_files, files))),
         Kind::Jwt => jwt(&mut at, read_files, files),
+        Kind::Certificate => {
+            let field = at.choice("username", CertificateField::CommonName, &CertificateField::NAMES);
+            Some(AuthenticationSource::Certificate(field))
+        }
         Kind::Http => service(at, files, false).map(|service| AuthenticationSource::Http(Box::new(service))),
     }
 }
@@ -332,6 +398,7 @@ enum Kind {
     Password,
     Jwt,
     Http,
+    Certificate,
 }
 
 /// The users in a file and in the table `users`.

@@ -17,10 +17,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use hookhost_access::AccessControl;
+use hookhost_access::{AccessControl, CertificateNames};
 use hookhost_event::{Client, Millis, Node, Origin, Properties, Property};
 use hookhost_hooks::Bus;
-use hookhost_listener::{BindError, ListenerSettings, ListenerState, TlsFiles};
+use hookhost_listener::{BindError, ListenerSettings, ListenerState, Peer, TlsFiles};
 
 pub use conventions::Conventions;
 pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
@@ -285,4 +285,15 @@ impl Running {
     pub async fn stop(self, grace: Duration) {
         self.0.stop(grace).await;
     }
+}
+
+/// The names in the certificate that a client has shown, for its authentication.
+pub fn certificate_names(peer: &Peer) -> Option<CertificateNames<'_>> {
+    let certificate = peer.certificate()?;
+    Some(CertificateNames {
+        common_name: certificate.common_name.as_deref(),
+        dns: certificate.dns_names.first().map(String::as_str),
+        email: certificate.emails.first().map(String::as_str),
+        uri: certificate.uris.first().map(String::as_str),
+    })
 }

@@ -136,7 +136,14 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
                 self.inspector.release(cx, &mut self.from_upstream.out);
             }
             for side in [Side::Upstream, Side::Client] {
-                let result = match self.write(side, cx) {
+                let wrote = self.write(side, cx);
+                // What came before the violation is written.
+                if let Some(code) = self.inspector.violation()
+                    && self.from_client.is_clear()
+                {
+                    return Poll::Ready(Stop::Over(EndCause::Protocol(code)));
+                }
+                let result = match wrote {
                     Ok(wrote) => self.read(side, cx).map(|read| wrote | read),
                     Err(fault) => Err(fault),
                 };
@@ -150,7 +157,9 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
                 if !self.inspector.is_clear() {
                     return Poll::Ready(Stop::Flush);
                 }
-                if let Some(code) = self.inspector.violation() {
+                if let Some(code) = self.inspector.violation()
+                    && self.from_client.is_clear()
+                {
                     return Poll::Ready(Stop::Over(EndCause::Protocol(code)));
                 }
             }

@@ -57,6 +57,7 @@ fn login(client: &str) -> Login<'_> {
         username: (username != "-").then_some(username),
         password,
         address: Some([10, 0, 0, 1].into()),
+        certificate: None,
         will: None,
     }
 }
@@ -559,28 +560,60 @@ fn listeners_are_taken_over() {
 }
 
 #[test]
-fn an_imported_listener_that_others_can_reach_needs_authentication() {
-    for (text, is_open) in [
-        (format!("{EMQX4}listener.tcp.external = 0.0.0.0:1883\n"), false),
+fn an_imported_listener_that_others_can_reach_stays_local_without_authentication() {
+    let users = "auth.user.1.username = a\nauth.user.1.password = b\n";
+    let external = format!("{EMQX4}listener.tcp.external = 0.0.0.0:1883\n");
+    let ignored = "[webhook]\nignore_access_control = true\n";
+    for (text, own, address, is_moved) in [
+        (external.clone(), "", "127.0.0.1:1883", true),
+        (external.clone(), ignored, "127.0.0.1:1883", true),
         (
-            format!("{EMQX4}listener.tcp.external = 0.0.0.0:1883\nallow_anonymous = true\n"),
+            external.clone(),
+            "[mqtt]\nallow_anonymous = true\n",
+            "0.0.0.0:1883",
+            false,
+        ),
+        (format!("{external}allow_anonymous = true\n"), "", "0.0.0.0:1883", false),
+        (format!("{external}{users}"), "", "0.0.0.0:1883", false),
+        (
+            format!("{EMQX4}listener.tcp.internal = 127.0.0.1:11883\n"),
+            "",
+            "127.0.0.1:11883",
+            false,
+        ),
+        (
+            format!("{EMQX5}listeners.tcp.default.bind = \"[::]:1883\"\n"),
+            "",
+            "[::1]:1883",
             true,
         ),
-        (format!("{EMQX4}listener.tcp.internal = 127.0.0.1:11883\n"), true),
-        (format!("{NANOMQ}listeners.tcp {{ bind = \"0.0.0.0:1883\" }}\n"), false),
+        (
+            format!("{EMQX5}listeners.tcp.default {{}}\n"),
+            "",
+            "127.0.0.1:1883",
+            true,
+        ),
+        (
+            format!("{NANOMQ}listeners.tcp {{ bind = \"0.0.0.0:1883\" }}\n"),
+            "",
+            "127.0.0.1:1883",
+            true,
+        ),
         (
             format!("{NANOMQ}listeners.ws {{ bind = \"127.0.0.1:8083/mqtt\" }}\n"),
-            true,
+            "",
+            "127.0.0.1:8083",
+            false,
         ),
     ] {
-        match load(&text, "", &[]) {
-            Ok(loaded) => assert!(is_open, "{text}: {:?}", loaded.config.mqtt.listeners),
-            Err(problems) => {
-                assert!(
-                    !is_open && problems[0].contains("other machines can reach"),
-                    "{text}: {problems:#?}"
-                );
-            }
-        }
+        let loaded = load(&text, own, &[]).unwrap_or_else(|problems| panic!("{text} {own}: {problems:#?}"));
+        assert_eq!(
+            loaded.config.mqtt.listeners[0].address.to_string(),
+            address,
+            "{text} {own}"
+        );
+        let warned = shown(&loaded.warnings);
+        let names_line = |line: &String| line.starts_with("etc/b.conf:") && line.contains("so hookhost listens on");
+        assert_eq!(warned.iter().any(names_line), is_moved, "{text} {own}: {warned:#?}");
     }
 }

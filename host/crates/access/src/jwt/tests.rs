@@ -36,6 +36,7 @@ fn login(token: &str) -> Login<'_> {
         username: Some("alice"),
         password: Some(token.as_bytes()),
         address: None,
+        certificate: None,
         will: None,
     }
 }

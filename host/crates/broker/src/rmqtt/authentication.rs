@@ -7,6 +7,7 @@ use ::rmqtt::types::{AuthResult, ConnectInfo};
 
 use super::handler::{EventSource, completed, connect_extras};
 use super::translate;
+use crate::certificate_names;
 use hookhost_access::{ClientAccess, Login, Refusal, Verdict};
 use hookhost_event::{Authentication, Detail, Hook};
 
@@ -41,11 +42,13 @@ impl EventSource {
     /// session, if it is accepted.
     pub(super) async fn authenticate(&self, info: &ConnectInfo) -> HookResult {
         let key = info.id();
+        let peer = self.peer(key);
         let login = Login {
             client_id: info.client_id(),
             username: info.username().map(|name| &**name),
             password: info.password().map(|password| &**password),
-            address: self.peer(key).address.map(|address| address.ip()),
+            address: peer.address.map(|address| address.ip()),
+            certificate: certificate_names(&peer),
             will: translate::will(info),
         };
         match self.access.authenticate(login).await {

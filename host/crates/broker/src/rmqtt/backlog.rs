@@ -61,6 +61,9 @@ struct BacklogLimits {
     bytes: usize,
     /// The number from which a sender that can wait does so.
     calm: usize,
+    /// Whether clients may get topic aliases. RMQTT announces an alias only in a message with properties, and counts on it
+    /// from then on, so each message needs some.
+    has_topic_aliases: bool,
 }
 
 /// The messages that wait for one client.
@@ -92,6 +95,7 @@ impl Backlogs {
                 persistent_messages: limits.max_mqueue_len,
                 bytes,
                 calm: limits.max_mqueue_len.div_ceil(2),
+                has_topic_aliases: limits.max_topic_aliases > 0,
             },
             persistent: AtomicUsize::new(0),
         }
@@ -195,6 +199,9 @@ impl Backlog {
             || self.bytes.load(Ordering::Relaxed).saturating_add(bytes) > limits.bytes
         {
             return false;
+        }
+        if limits.has_topic_aliases {
+            publish.properties.get_or_insert_default();
         }
         self.messages.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -1,11 +1,9 @@
-//! What RMQTT settles with each client, with three of its faults fixed.
+//! What RMQTT settles with each client, with two of its faults fixed.
 //!
 //! - The number of messages that a client may leave unacknowledged is a limit of its own. RMQTT bounds the client's
 //!   publishes by the same number, and disconnects a client that exceeds it.
 //! - A silent client is disconnected after one and a half times its keep alive, in whole seconds rounded up. RMQTT adds 3
 //!   seconds to a keep alive below 6 and rounds others down.
-//! - The broker uses no topic aliases of its own: RMQTT sends some messages with an alias that it has not announced.
-//!   Clients may use theirs.
 //!
 //! Everything else is passed on to RMQTT.
 
@@ -82,7 +80,7 @@ impl Fitter for ClientFitter {
     }
 
     fn max_server_topic_aliases(&self) -> u16 {
-        0
+        self.inner.max_server_topic_aliases()
     }
 }
 

@@ -38,6 +38,7 @@ use super::handler::EventSource;
 use super::limits::Limits;
 use super::relayed::Relayed;
 use super::sent::SentConnect;
+use super::strict;
 use super::translate;
 
 /// The longest CONNACK of RMQTT.
@@ -133,7 +134,14 @@ impl Front {
                 self.refuse(client, version, 132, Some(connect.connection(&peer))).await;
                 return None;
             }
-            Ok(connect) => connect,
+            Ok(connect) => match strict::connect(body) {
+                None => connect,
+                Some(code) => {
+                    self.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
+                    self.refuse_unreadable(client, &peer, body, code).await;
+                    return None;
+                }
+            },
             Err(InvalidPacket(code)) => {
                 self.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
                 self.refuse_unreadable(client, &peer, body, code).await;
@@ -194,7 +202,13 @@ impl Front {
     ) -> Relay<FrontInspector, TcpStream> {
         let session = self.source.persistent.get(&connect.client_id);
         let filters = FilterRules::new(&self.limits);
-        let inspector = FrontInspector::new(Arc::clone(&relayed.client), connect.version, session, filters);
+        let inspector = FrontInspector::new(
+            Arc::clone(&relayed.client),
+            connect.version,
+            self.limits.max_topic_aliases,
+            session,
+            filters,
+        );
         let timeouts = Timeouts {
             keep_alive: keep_alive.unwrap_or(connect.keep_alive),
             keepalive_backoff: self.limits.keepalive_backoff,

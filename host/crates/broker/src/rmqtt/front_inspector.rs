@@ -12,12 +12,17 @@ use hookhost_sessions::Commit;
 use super::filters::FilterRules;
 use super::persistent::PersistentSession;
 use super::relayed::RelayedClient;
+use super::strict;
 
 /// Sees what passes between a client and RMQTT.
 pub(super) struct FrontInspector {
     client: Arc<RelayedClient>,
     version: u8,
+    /// The highest topic alias that the client may use.
+    max_alias: u16,
     is_leaving: bool,
+    /// The code for a packet that may not pass. Nothing passes after it.
+    violation: Option<u8>,
     /// The client's session, if it outlives the connection.
     session: Option<Arc<PersistentSession>>,
     /// What has to be on the disk before RMQTT gets what the client has sent.
@@ -31,13 +36,16 @@ impl FrontInspector {
     pub(super) fn new(
         client: Arc<RelayedClient>,
         version: u8,
+        max_alias: u16,
         session: Option<Arc<PersistentSession>>,
         filters: FilterRules,
     ) -> FrontInspector {
         FrontInspector {
             client,
             version,
+            max_alias,
             is_leaving: false,
+            violation: None,
             session,
             commit: None,
             filters,
@@ -85,8 +93,29 @@ impl FrontInspector {
         is_whole.then(|| Frame { first, body: &body }.packet())
     }
 
+    /// Whether the packet is a DISCONNECT after which the will has to be published. RMQTT publishes no will after a
+    /// DISCONNECT, so it does not get this one and sees only that the client closes. One that changes the session's expiry
+    /// passes.
+    fn asks_for_will(&self, frame: Frame<'_>) -> bool {
+        const WITH_WILL: u8 = 4;
+        let asks =
+            self.version == 5 && frame.kind() == kind::DISCONNECT && matches!(frame.body, [WITH_WILL] | [WITH_WILL, 0]);
+        if asks {
+            self.client.end_by_relay(End {
+                reason: EndReason::Disconnect,
+                code: Some(WITH_WILL),
+                text: None,
+                properties: None,
+            });
+        }
+        asks
+    }
+
     /// Inspects a piece of the client's bytes. Returns whether it passes as it is.
     fn client_piece(&mut self, piece: &[u8], direction: &mut Direction) -> bool {
+        if self.violation.is_some() {
+            return false;
+        }
         let mut input = piece;
         let mut rewritten = Vec::new();
         let mut copied = 0;
@@ -97,6 +126,17 @@ impl FrontInspector {
             };
             let end = piece.len() - input.len();
             if let Piece::Packet(frame) = found {
+                self.violation = strict::packet(self.version, self.max_alias, frame);
+                if self.violation.is_some() {
+                    // What came before passes.
+                    rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
+                    direction.out = rewritten;
+                    return false;
+                }
+                if self.asks_for_will(frame) {
+                    rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
+                    copied = end;
+                }
                 self.acknowledgement(frame.kind(), frame.body);
                 self.user_properties(frame);
                 if let Some(subscribe) = self.refusable(frame, end - start) {
@@ -143,7 +183,7 @@ impl Inspector for FrontInspector {
     }
 
     fn violation(&self) -> Option<u8> {
-        self.held_acks.violation()
+        self.violation.or_else(|| self.held_acks.violation())
     }
 
     fn is_clear(&self) -> bool {
@@ -190,10 +230,13 @@ impl Inspector for FrontInspector {
                 self.client.end_by_relay(end(EndReason::SocketError, None, name));
                 None
             }
-            // An acknowledgement can never be sent.
             EndCause::Protocol(code) => {
-                self.client
-                    .end_by_relay(end(EndReason::InternalError, Some(code), None));
+                // Without a violation of the client, an acknowledgement can never be sent.
+                let reason = match self.violation {
+                    Some(_) => EndReason::ProtocolError,
+                    None => EndReason::InternalError,
+                };
+                self.client.end_by_relay(end(reason, Some(code), None));
                 Some(code)
             }
             EndCause::ClientClosed | EndCause::UpstreamSilent | EndCause::Kicked | EndCause::Stopping => None,

@@ -69,8 +69,8 @@ pub struct Limits {
     pub max_connection_rate: u32,
     /// Handshakes carried out at a time; the rest wait. 1,000.
     pub max_handshaking_limit: usize,
-    /// Sessions, of connected and disconnected clients, above which new clients are refused (code 136); 0: no limit,
-    /// RMQTT's default.
+    /// Sessions, of connected and disconnected clients, above which new clients are refused (code 136); 0: no limit.
+    /// 1,000,000, as many as connections.
     pub max_sessions: usize,
     /// Longest time from a connection to its first byte. 10 s: clients speak first, so only a broken or hostile client
     /// says nothing.
@@ -112,7 +112,7 @@ pub struct Limits {
     /// Levels that a topic or filter may have. 128, not RMQTT's 0 (no limit): its trees recurse once per level, and a
     /// topic with 65,000 levels would end the process.
     pub max_topic_levels: usize,
-    /// Topic aliases that one client may use; the broker uses none. 0: none.
+    /// Topic aliases that one client may use, and that the broker uses at most for a client that accepts some. 0: none.
     pub max_topic_aliases: u16,
 
     /// Messages that one client may leave unacknowledged; MQTT 5 clients learn it as the Receive Maximum. 128, not
@@ -177,7 +177,7 @@ impl Default for Limits {
             max_connections_per_address: 0,
             max_connection_rate: 10_000,
             max_handshaking_limit: 1_000,
-            max_sessions: 0,
+            max_sessions: 1_000_000,
             first_byte_timeout: Duration::from_secs(10),
             tls_handshake_timeout: Duration::from_secs(10),
             websocket_timeout: Duration::from_secs(10),

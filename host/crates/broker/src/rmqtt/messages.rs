@@ -320,6 +320,14 @@ impl Handler for AuthorizationHandler {
             let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), disconnects);
             return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
         }
+        if source.access.limits_publishes()
+            && let Some(access) = source.sessions.access(&session.id)
+            && !access.count_publish(publish.topic.len() + publish.payload.len())
+        {
+            let text = ByteString::from_static("publishes too fast");
+            let refusal = PublishResult::reason_code(PublishAckReason::QuotaExceeded, Some(text), true);
+            return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
+        }
         // Boxed, because this runs for every publish, and the futures would be ten times as large.
         let decision = if source.access.is_unrestricted() {
             Decision::UNRESTRICTED

@@ -41,6 +41,7 @@ mod repeated;
 mod retained;
 mod sent;
 mod sessions;
+mod strict;
 mod subscription_limits;
 mod subscriptions;
 mod sweep;

@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use tokio::sync::OnceCell;
 use tokio_util::codec::Encoder;
 
+use ::rmqtt::codec::types::QoS;
 use ::rmqtt::codec::v5;
 use ::rmqtt::context::ServerContext;
 use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
@@ -91,7 +92,7 @@ fn place(receiver: &ClientKey) -> usize {
 }
 
 /// Whether the receiver accepts the message; encodes it if the upper bound does not decide.
-fn fits(info: &ConnectInfo, max_packet_size: u32, publish: &Publish) -> bool {
+fn fits(info: &ConnectInfo, max_packet_size: u32, max_topic_aliases: u16, publish: &Publish) -> bool {
     let ConnectInfo::V5(_, connect) = info else { return true };
     let mut codec = v5::Codec::new(0, max_packet_size);
     if let Some(own) = connect.max_packet_size {
@@ -104,8 +105,10 @@ fn fits(info: &ConnectInfo, max_packet_size: u32, publish: &Publish) -> bool {
     if let Some(properties) = &mut packet.properties {
         // RMQTT writes the remaining expiry interval even if the publisher gave none.
         properties.message_expiry_interval = std::num::NonZeroU32::new(1);
+        properties.topic_alias = std::num::NonZeroU16::new(connect.topic_alias_max.min(max_topic_aliases));
     }
-    packet.packet_id = std::num::NonZeroU16::new(1);
+    // Only these have one; RMQTT does not write a packet with QoS 0 and an identifier.
+    packet.packet_id = std::num::NonZeroU16::new(1).filter(|_| packet.qos != QoS::AtMostOnce);
     codec.encode(v5::Packet::Publish(packet), &mut BytesMut::new()).is_ok()
 }
 
@@ -115,7 +118,12 @@ struct SizeHandler(Arc<EventSource>);
 impl SizeHandler {
     async fn is_too_long(&self, session: &RmqttSession, publish: &Publish) -> bool {
         match session.connect_info().await {
-            Ok(info) => !fits(&info, self.0.limits.max_packet_size, publish),
+            Ok(info) => !fits(
+                &info,
+                self.0.limits.max_packet_size,
+                self.0.limits.max_topic_aliases,
+                publish,
+            ),
             Err(_) => false,
         }
     }
@@ -139,7 +147,6 @@ impl Handler for SizeHandler {
 mod tests {
     use std::num::NonZeroU32;
 
-    use ::rmqtt::codec::types::QoS;
     use ::rmqtt::types::CodecPublish;
 
     use super::*;
@@ -176,14 +183,20 @@ mod tests {
             (&v5(Some(60)), 50, false),
             (&v5(Some(1_000)), 900, true),
         ] {
-            assert_eq!(fits(info, 100, &publish(length, None)), fine, "{info:?} {length}");
+            assert_eq!(fits(info, 100, 0, &publish(length, None)), fine, "{info:?} {length}");
         }
         let properties = Some(v5::PublishProperties::default());
-        assert!(fits(&v5(None), 100, &publish(89, properties.clone())));
+        assert!(fits(&v5(None), 100, 0, &publish(89, properties.clone())));
         assert!(
-            !fits(&v5(None), 100, &publish(90, properties)),
+            !fits(&v5(None), 100, 0, &publish(90, properties)),
             "RMQTT adds an expiry of 5 bytes"
         );
+        // A packet with QoS 0 has no identifier.
+        for (length, fine) in [(51, true), (52, false)] {
+            let mut publish = publish(length, None);
+            publish.qos = QoS::AtMostOnce;
+            assert_eq!(fits(&v5(Some(60)), 100, 0, &publish), fine, "{length}");
+        }
     }
 
     #[test]

@@ -116,6 +116,11 @@ fn plain(reason: EndReason, code: impl Into<Option<u8>>, text: Option<ByteString
     }
 }
 
+/// The code of MQTT 5 for a client that publishes too fast.
+const MESSAGE_RATE_TOO_HIGH: u8 = 150;
+/// The code of MQTT 5 for a topic alias that is unknown or too high.
+const TOPIC_ALIAS_INVALID: u8 = 148;
+
 fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
     let reason = match code {
         PublishAckReason::NotAuthorized => EndReason::NotAuthorized,
@@ -129,7 +134,12 @@ fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
             EndReason::Other
         }
     };
-    plain(reason, u8::from(code), text.filter(|text| !text.is_empty()))
+    let code = match code {
+        PublishAckReason::ImplementationSpecificError => TOPIC_ALIAS_INVALID,
+        PublishAckReason::QuotaExceeded => MESSAGE_RATE_TOO_HIGH,
+        code => u8::from(code),
+    };
+    plain(reason, code, text.filter(|text| !text.is_empty()))
 }
 
 fn publish_result(result: &PublishResult) -> (DropReason, u8, Option<ByteString>) {

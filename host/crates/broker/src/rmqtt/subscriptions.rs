@@ -57,9 +57,12 @@ impl EventSource {
         let decision = self.decide(&session.id, &operation).await;
         self.authorized(&session.id, filter, &operation, decision).await;
         let refused = if decision.allowed {
-            limited
+            limited.or_else(|| has_invalid_group(subscribe).then_some(SubscribeAckReason::TopicFilterInvalid))
         } else {
-            Some(SubscribeAckReason::NotAuthorized)
+            Some(match self.access.denied_subscription_code() {
+                128 => SubscribeAckReason::UnspecifiedError,
+                _ => SubscribeAckReason::NotAuthorized,
+            })
         };
         let code = refused.map_or(subscribe.opts.qos_value(), u8::from);
         let to = self.emitter.interested(Hook::ClientSubscribe, Some(filter));
@@ -217,4 +220,10 @@ impl EventSource {
             })
             .await;
     }
+}
+
+/// Whether a shared subscription has a group that MQTT does not allow; RMQTT accepts any.
+fn has_invalid_group(subscribe: &Subscribe) -> bool {
+    let group = subscribe.opts.shared_group();
+    group.is_some_and(|group| group.is_empty() || group.contains(['+', '#']))
 }

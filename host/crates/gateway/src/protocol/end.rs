@@ -39,6 +39,7 @@ pub(super) fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
         },
         EndCause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
         EndCause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
+        EndCause::Protocol(code @ 150) => (plain(E::LimitExceeded, Some(code), None), true),
         EndCause::Protocol(135) => (plain(E::NotAuthorized, Some(135), None), true),
         EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
         EndCause::TooSlow => (plain(E::TooSlow, None, None), true),

@@ -20,6 +20,8 @@ use hookhost_event::ByteString;
 
 /// The reason code "not authorized" of MQTT 5.
 const NOT_AUTHORIZED: u8 = 135;
+/// The reason code "message rate too high" of MQTT 5.
+const MESSAGE_RATE_TOO_HIGH: u8 = 150;
 /// The code of SUBACK for a refusal before MQTT 5.
 const FAILURE: u8 = 128;
 
@@ -99,6 +101,9 @@ impl Gate {
                 Resolved::OutOfRange => return Err(InvalidPacket(148)),
                 Resolved::Unknown => return Err(InvalidPacket(130)),
             };
+        }
+        if !self.access.count_publish(frame.body.len()) {
+            return Ok(Passage::End(MESSAGE_RATE_TOO_HIGH));
         }
         let operation = Operation {
             action: Action::Publish,
@@ -211,7 +216,10 @@ impl Gate {
         let properties = properties_length(rest, state.version())?;
         let (properties, codes) = rest.split_at_checked(properties)?;
         let mut codes = codes.iter().copied();
-        let refusal = refusal(state.version());
+        let refusal = match state.version() {
+            5 => self.access.denied_subscription_code(),
+            _ => FAILURE,
+        };
         let merged = denied.iter().map(|denied| match denied {
             Some(_) => refusal,
             None => codes.next().unwrap_or(FAILURE),
@@ -227,11 +235,6 @@ impl Gate {
             state.budget.give_back(bytes);
         }
     }
-}
-
-/// The code of a filter that is denied.
-fn refusal(version: u8) -> u8 {
-    if version == 5 { NOT_AUTHORIZED } else { FAILURE }
 }
 
 fn packet(first: u8, body: &[u8]) -> Vec<u8> {

@@ -15,6 +15,7 @@ use crate::publisher_property::PublisherProperty;
 use crate::session_state::SessionState;
 use crate::sessions::{ConnectionHandle, SessionEntry};
 use hookhost_access::{ClientAccess, Login};
+use hookhost_broker::certificate_names;
 use hookhost_event::{
     Authentication, ByteString, Connack, Connection, Detail, Hook, Id, Message, Millis, Origin, Session,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Opening {
     connection: Connection,
     /// What the client asked for.
     connect: Box<Connect>,
+    /// Where the client comes from.
+    peer: Peer,
     /// The will's id, if the CONNECT for the upstream names it.
     will_id: Option<Id>,
     /// What the host itself lets the client do.
@@ -54,6 +57,7 @@ impl Opening {
             number: socket.number,
             connection,
             connect: Box::new(connect),
+            peer: socket.peer,
             will_id: None,
             access: None,
         }
@@ -66,6 +70,7 @@ impl Opening {
             username: self.connect.username.as_deref(),
             password: self.connect.password.as_ref().map(|password| &*password.0),
             address: self.connection.client.peer.map(|peer| peer.ip()),
+            certificate: certificate_names(&self.peer),
             will: self
                 .connect
                 .will

@@ -96,7 +96,7 @@ fn source(part: &mut Part, setting: Setting, sources: &Sources<'_>) {
                     return None;
                 };
                 fields.rest();
-                let path = Value::Text(service::expanded(&path, sources));
+                let path = Value::Text(service::rules_file(&path, sources));
                 Some(("file", Setting::new(place, path)))
             }
             "http" => {

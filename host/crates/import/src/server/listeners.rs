@@ -29,7 +29,7 @@ const UNSUPPORTED: [(&str, &str); 6] = [
     ),
     (
         "peer_cert_as_username",
-        "write it as username_from_certificate of a [[listener]]",
+        "use an own [[authentication]] with source = \"certificate\"",
     ),
 ];
 

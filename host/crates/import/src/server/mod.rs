@@ -127,7 +127,7 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
             authentication::emqx5(&mut tree, &mut server.authentication, sources);
             authorization::emqx5(&mut tree, &mut server.rules, sources);
         }
-        Broker::Emqx4 => plugins::emqx4(&mut tree, &mut server),
+        Broker::Emqx4 => plugins::emqx4(&mut tree, &mut server, sources),
         Broker::Nanomq => nanomq::read(&mut tree, &mut server),
         Broker::Rmqtt => {}
     }

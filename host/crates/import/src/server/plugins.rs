@@ -6,14 +6,15 @@
 use hookhost_settings::{Place, Section, Setting, Table, Value, find, remove};
 
 use super::authentication::{anonymous, timeout};
-use super::service::{percent_placeholders, request};
+use super::service::{percent_placeholders, request, rules_file};
 use super::{Part, ServerSettings, text};
+use crate::Sources;
 use crate::checks::switch;
 
 /// `acl_deny_action` and others can be set for each zone of listeners.
 const ZONES: [&str; 2] = ["external", "internal"];
 
-pub(super) fn emqx4(tree: &mut Table, server: &mut ServerSettings) {
+pub(super) fn emqx4(tree: &mut Table, server: &mut ServerSettings, sources: &Sources<'_>) {
     if let Some(setting) = tree.remove("auth") {
         plugins(setting, server);
     }
@@ -49,6 +50,10 @@ pub(super) fn emqx4(tree: &mut Table, server: &mut ServerSettings) {
     ] {
         strictest(key);
     }
+    let file = file.map(|setting| {
+        let path = setting.as_text().map(|path| rules_file(path, sources));
+        Setting::new(setting.place.clone(), path.map_or(setting.value, Value::Text))
+    });
     rules(&mut server.rules, nomatch, deny_action, file);
 }
 

@@ -189,7 +189,7 @@ fn restricts(name: &str, value: &str, is_off: bool) -> Option<Kind> {
         ["listener" | "listeners", .., "access" | "access_rules", _]
         | ["listener" | "listeners", .., "access_rules"] => value.contains("deny").then_some(Kind::Clients),
         ["authentication", ..] => Some(Kind::Clients),
-        ["listeners" | "gateway", ..] => parts.contains(&"authentication").then_some(Kind::Clients),
+        ["listeners", ..] => parts.contains(&"authentication").then_some(Kind::Clients),
         ["authorization", "sources", ..] => Some(Kind::Topics),
         ["authorization", ..] => None,
         // NanoMQ, and its older lines `acl.rule.1 = {"permit": …}`.

@@ -185,6 +185,20 @@ pub(super) fn expanded(path: &str, sources: &Sources<'_>) -> String {
     })
 }
 
+/// The path of a file with rules. EMQX finds `etc/acl.conf` in its home folder; the configuration file is usually in this
+/// folder `etc`.
+pub(super) fn rules_file(path: &str, sources: &Sources<'_>) -> String {
+    let path = expanded(path.trim(), sources);
+    let beside = || {
+        let folder = sources.file?.0.parent()?;
+        let file = folder.join(path.strip_prefix("etc/")?);
+        let is_only_there = (sources.files)(path.as_ref()).is_err() && (sources.files)(&file).is_ok();
+        is_only_there.then(|| file.display().to_string())
+    };
+    let beside = beside();
+    beside.unwrap_or(path)
+}
+
 /// The placeholders of EMQX 4 and NanoMQ, such as `%c`, as those of hookhost. What has no value here is a problem.
 pub(super) fn percent_placeholders(text: &str) -> Result<String, String> {
     let mut out = String::new();

@@ -4,96 +4,30 @@
 //! store in the same order: a message is handed over to the connection only after it was submitted to the store, so its
 //! removal is always submitted later. QoS 2 messages are handed over when they are on the disk.
 
+mod deliveries;
+mod shared;
+
 use std::num::NonZeroU16;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytestring::ByteString;
 use tokio::sync::Notify;
 
 use ::rmqtt::codec::types::QoS;
-use ::rmqtt::inflight::{MomentStatus, OutInflightMessage};
-use ::rmqtt::types::{From as Sender, Id as ClientKey, Message as Channelled, Publish, SubscriptionOptions, Tx};
+use ::rmqtt::inflight::OutInflightMessage;
+use ::rmqtt::types::{From as Sender, Id as ClientKey, Publish, SubscriptionOptions, Tx};
 
 use hookhost_contract::Completion;
-use hookhost_sessions::{Changes, Commit, DeliveryState, SessionRecord, Store, StoredMessage};
+use hookhost_sessions::{Changes, Commit, DeliveryState, SessionRecord, StoredMessage};
 
-use super::connection::{Connection, give_ticket};
-use super::convert::{delivery_record, subscription_record};
+use super::connection::Connection;
+use super::convert::subscription_record;
 use super::publishes::{ReceivedPublishes, RepeatedPublish, fingerprint};
-use super::queue::{DeliveryQueue, Queued};
-use crate::rmqtt::limits::Limits;
-
-/// Memory that a waiting message takes besides topic and payload, roughly.
-const FIXED_MESSAGE_BYTES: usize = 512;
-
-/// What all persistent sessions share.
-pub(super) struct Shared {
-    /// `None` without a data folder: then sessions end with the process.
-    pub(super) store: Option<Store>,
-    pub(super) limits: QueueLimits,
-    /// Messages that wait for all sessions, and their bytes.
-    pub(super) messages: AtomicUsize,
-    pub(super) bytes: AtomicUsize,
-    /// Messages that were dropped because a limit was reached.
-    pub(super) dropped: AtomicU64,
-    /// Whether the host is stopping: sessions stay in the store although RMQTT ends them.
-    pub(super) is_stopping: AtomicBool,
-}
-
-/// Limits of queues.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct QueueLimits {
-    /// Messages that wait for one session, without those that are sent and not acknowledged.
-    pub(super) session_messages: usize,
-    pub(super) session_bytes: usize,
-    pub(super) all_messages: usize,
-    pub(super) all_bytes: usize,
-    /// How many QoS 2 publishes of a client may be incomplete.
-    pub(super) incomplete_publishes: usize,
-}
-
-impl QueueLimits {
-    pub(super) fn new(limits: &Limits) -> QueueLimits {
-        let or_unlimited = |limit| if limit == 0 { usize::MAX } else { limit };
-        QueueLimits {
-            session_messages: limits.max_mqueue_len,
-            session_bytes: or_unlimited(limits.max_mqueue_bytes),
-            all_messages: or_unlimited(limits.max_queued_messages),
-            all_bytes: or_unlimited(limits.max_queued_bytes),
-            incomplete_publishes: limits.incomplete_publishes().into(),
-        }
-    }
-}
-
-impl Shared {
-    /// Submits changes without waiting for them.
-    fn submit(&self, changes: Changes) {
-        if let Some(store) = self.store.as_ref().filter(|_| !changes.is_empty()) {
-            drop(store.submit(changes));
-        }
-    }
-
-    fn has_room_for(&self, bytes: usize) -> bool {
-        self.messages.load(Ordering::Relaxed) < self.limits.all_messages
-            && self.bytes.load(Ordering::Relaxed).saturating_add(bytes) <= self.limits.all_bytes
-    }
-
-    fn added(&self, messages: usize, bytes: usize) {
-        self.messages.fetch_add(messages, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn removed(&self, messages: usize, bytes: usize) {
-        self.messages.fetch_sub(messages, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
-    }
-}
+use super::queue::DeliveryQueue;
+pub(super) use deliveries::Dropped;
+use deliveries::size;
+pub(super) use shared::{QueueLimits, Shared};
 
 /// A message for one session.
 pub(super) struct Waiting {
@@ -102,13 +36,6 @@ pub(super) struct Waiting {
     pub(super) copy: Publish,
     pub(super) group: Option<ByteString>,
     pub(super) stored: Option<Arc<StoredMessage>>,
-}
-
-/// A message that was not queued, or is not any longer, because of a limit.
-pub(super) struct Dropped {
-    pub(super) receiver: ClientKey,
-    pub(super) sender: Sender,
-    pub(super) copy: Publish,
 }
 
 /// A session that outlives its connection.
@@ -267,127 +194,6 @@ impl PersistentSession {
         self.shared.submit(changes);
     }
 
-    fn note_sent(&self, state: &mut State, message: &OutInflightMessage, changes: &mut Changes) {
-        let (Some(sequence), Some(packet_id)) = (super::sequence(&message.publish), message.publish.packet_id) else {
-            return;
-        };
-        let is_received = message.status == MomentStatus::UnComplete;
-        state.queue.note_sent(sequence, packet_id.get(), is_received);
-        if let Some(queued) = state.queue.get(sequence) {
-            self.update(sequence, queued, changes);
-        }
-    }
-
-    fn update(&self, sequence: u64, queued: &Queued<Waiting>, changes: &mut Changes) {
-        if let Some(stored) = &queued.message.stored {
-            let Waiting { copy, group, .. } = &queued.message;
-            let record = delivery_record(copy, group.as_ref(), queued.state, queued.packet_id);
-            changes.update(self.number, sequence, &record, stored);
-        }
-    }
-
-    /// Queues a message: adds it to the changes, and to `dropped` what has to give way to it or cannot be queued. Returns
-    /// the sequence number for [`release`](Self::release).
-    pub(super) fn push(&self, message: Waiting, changes: &mut Changes, dropped: &mut Vec<Dropped>) -> Option<u64> {
-        let limits = &self.shared.limits;
-        let bytes = size(&message.copy);
-        let is_exact = message.copy.qos == QoS::ExactlyOnce;
-        let mut state = self.lock();
-        let receiver = state.key.clone();
-        while state.queue.waiting() >= limits.session_messages {
-            let Some((sequence, oldest)) = state.queue.remove_oldest() else {
-                break;
-            };
-            self.forget(sequence, &oldest.message, changes);
-            dropped.push(Dropped {
-                receiver: receiver.clone(),
-                sender: oldest.message.sender,
-                copy: oldest.message.copy,
-            });
-        }
-        let has_room = state.queue.waiting() < limits.session_messages
-            && state.queue.bytes().saturating_add(bytes) <= limits.session_bytes
-            && !(is_exact && state.queue.is_out_of_ids())
-            && self.shared.has_room_for(bytes);
-        if state.has_ended || !has_room {
-            dropped.push(Dropped {
-                receiver,
-                sender: message.sender,
-                copy: message.copy,
-            });
-            return None;
-        }
-        self.shared.added(1, bytes);
-        let sequence = state.queue.push(is_exact, bytes, message);
-        if let Some(queued) = state.queue.get(sequence)
-            && let Some(stored) = &queued.message.stored
-        {
-            let Waiting { copy, group, .. } = &queued.message;
-            let record = delivery_record(copy, group.as_ref(), queued.state, queued.packet_id);
-            changes.enqueue(self.number, sequence, &record, Arc::clone(stored));
-        }
-        Some(sequence)
-    }
-
-    /// Allows messages to be sent that were queued.
-    pub(super) fn release(&self, sequence: u64) {
-        let mut state = self.lock();
-        state.queue.set_ready(sequence);
-        let rejected = self.hand_over(&mut state);
-        drop(state);
-        drop(rejected);
-    }
-
-    /// Hands over what the connection can take. Returns what it has rejected, to be dropped without the lock.
-    fn hand_over(&self, state: &mut State) -> Option<Channelled> {
-        let State { queue, connection, .. } = state;
-        let connection = connection.as_ref().filter(|connection| connection.is_open())?;
-        while let Some((sequence, queued)) = queue.hand_over(connection.window) {
-            let Waiting {
-                sender, copy, group, ..
-            } = &queued.message;
-            let mut copy = copy.clone();
-            give_ticket(&mut copy, connection, sequence, group.as_ref());
-            copy.packet_id = queued.packet_id.and_then(NonZeroU16::new);
-            // RMQTT keeps a packet id only if the flag is set. For a QoS 2 message that is sent for the first time, the
-            // flag is removed in the last hook before it is sent.
-            copy.dup = queued.state == DeliveryState::Sent || queued.is_exact;
-            let message = match queued.state {
-                DeliveryState::Waiting | DeliveryState::Sent => Channelled::Forward(sender.clone(), copy),
-                DeliveryState::Received => {
-                    Channelled::SendRerelease(OutInflightMessage::new(MomentStatus::UnComplete, sender.clone(), copy))
-                }
-            };
-            if let Some(rejected) = connection.send(message) {
-                connection.set_ended(true);
-                queue.take_back(sequence);
-                return Some(rejected);
-            }
-        }
-        None
-    }
-
-    /// A QoS 2 message is about to be sent. Returns whether it was sent before; `None` if it is not in the queue.
-    pub(super) fn about_to_send(&self, sequence: u64) -> Option<bool> {
-        let mut state = self.lock();
-        let queued = state.queue.get(sequence).filter(|queued| queued.is_exact)?;
-        let (was_sent, packet_id) = (queued.state != DeliveryState::Waiting, queued.packet_id?);
-        state.queue.note_sent(sequence, packet_id, false);
-        Some(was_sent)
-    }
-
-    /// The client has sent PUBREC. The returned commit has to be finished before PUBREL is sent: then the message is never
-    /// sent again.
-    pub(in crate::rmqtt) fn received(&self, packet_id: u16) -> Option<Commit> {
-        let store = self.shared.store.as_ref()?;
-        let mut changes = Changes::default();
-        let mut state = self.lock();
-        let sequence = state.queue.sent_with(packet_id)?;
-        state.queue.note_sent(sequence, packet_id, true);
-        self.update(sequence, state.queue.get(sequence)?, &mut changes);
-        Some(store.submit(changes))
-    }
-
     /// The client has sent PUBREL: it may use the packet id for another message.
     pub(in crate::rmqtt) fn released(&self, packet_id: u16) {
         let mut changes = Changes::default();
@@ -396,39 +202,6 @@ impl PersistentSession {
             changes.forget_publish(self.number, packet_id);
         }
         self.shared.submit(changes);
-    }
-
-    /// The client has acknowledged a message.
-    pub(super) fn acknowledged(&self, sequence: u64) {
-        self.remove(sequence);
-    }
-
-    /// Removes a message that is acknowledged, or was dropped.
-    pub(super) fn remove(&self, sequence: u64) {
-        let mut changes = Changes::default();
-        let mut state = self.lock();
-        if let Some(queued) = state.queue.remove(sequence) {
-            self.forget(sequence, &queued.message, &mut changes);
-        }
-        self.shared.submit(changes);
-        let rejected = self.hand_over(&mut state);
-        drop(state);
-        drop(rejected);
-        if self.waiting_for_room.load(Ordering::Relaxed) > 0 {
-            self.freed.notify_waiters();
-        }
-    }
-
-    /// RMQTT has dropped a message because its queue is full.
-    pub(super) fn take_back(&self, sequence: u64) {
-        self.lock().queue.take_back(sequence);
-    }
-
-    fn forget(&self, sequence: u64, message: &Waiting, changes: &mut Changes) {
-        self.shared.removed(1, size(&message.copy));
-        if let Some(stored) = &message.stored {
-            changes.dequeue(self.number, sequence, Arc::clone(stored));
-        }
     }
 
     /// The session has ended: removes it from the store. Returns the messages that the client did not get.
@@ -510,11 +283,6 @@ impl PersistentSession {
         }
     }
 
-    /// How many messages wait that RMQTT does not have.
-    pub(in crate::rmqtt) fn waiting(&self) -> usize {
-        self.lock().queue.waiting()
-    }
-
     /// Whether this is RMQTT's key of the connection that has the session, or had it last.
     pub(super) fn has_key(&self, key: &ClientKey) -> bool {
         self.lock().key == *key
@@ -524,34 +292,4 @@ impl PersistentSession {
     pub(in crate::rmqtt) fn is_connected(&self) -> bool {
         self.lock().connection.is_some()
     }
-
-    /// Whether a QoS 2 message waits.
-    pub(super) fn has_exact(&self) -> bool {
-        self.lock().queue.iter().any(|(_, queued)| queued.is_exact)
-    }
-
-    /// Waits until the queue is half empty, at most for `time`.
-    pub(in crate::rmqtt) async fn has_room(&self, time: Duration) {
-        let calm = self.shared.limits.session_messages.div_ceil(2);
-        self.waiting_for_room.fetch_add(1, Ordering::Relaxed);
-        let room = async {
-            loop {
-                let freed = self.freed.notified();
-                tokio::pin!(freed);
-                freed.as_mut().enable();
-                if self.waiting() < calm {
-                    return;
-                }
-                freed.await;
-            }
-        };
-        // Without room in time, the oldest messages have to go.
-        tokio::time::timeout(time, room).await.ok();
-        self.waiting_for_room.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The memory that a message takes, roughly.
-fn size(copy: &Publish) -> usize {
-    copy.topic.len() + copy.payload.len() + FIXED_MESSAGE_BYTES
 }

@@ -11,6 +11,7 @@ async fn ruled(version: u8, rules: &str, recorder: &Recorder) -> TestClient {
         username: None,
         password: None,
         address: None,
+        certificate: None,
         will: None,
     };
     let Verdict::Accepted(access) = AccessControl::new(settings).authenticate(login).await else {
