@@ -123,7 +123,7 @@ mod tests {
         // The same values on other lines and in another order. Only settings that a reload changes differ.
         let same = "[delivery]\nqueue_requests = 9\nhttp_timeout = \"2s\"\nbreaker = false\nrate_limit = 5\n\
                     compression = \"gzip\"\nproxy = \"environment\"\nhttp_version = \"2\"\n\n[hooks]\nbatch = 5\n\
-                    [mqtt]\nlisten = \"127.0.0.1:1\"\n[destinations.d]\nurls = [\"http://d/\"]\n";
+                    [mqtt]\nlisten = \"127.0.0.1:1\"\n[destinations.d]\nurls = [\"https://d/\"]\n";
         assert_eq!(lines(same), [""; 0]);
         assert_eq!(
             lines("[mqtt]\nlisten = \"127.0.0.1:2\"\nmax_clientid_len = 9\n[hooks]\nbatch = 5\n"),
