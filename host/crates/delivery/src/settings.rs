@@ -15,7 +15,7 @@ pub struct Settings {
     pub terms: Terms,
     /// Limit of the requests in the outbox, including those being sent.
     pub queue_requests: usize,
-    /// Limit of their bytes, counted by [`OutboxRequest::size`].
+    /// Limit of their bytes, counted by [`OutboxRequest::size`](crate::OutboxRequest::size).
     pub queue_bytes: usize,
     /// Niceness of the sender threads; 0 leaves it unchanged. The default is 1, so MQTT clients get slightly more CPU
     /// time under CPU pressure. With a higher value, a receiver on the same machine runs first and every request costs
@@ -56,7 +56,7 @@ impl Default for Settings {
 pub struct DiskSettings {
     /// When a request is on the disk.
     pub sync: Sync,
-    /// Limit of the bytes of the requests, counted by [`OutboxRequest::size`]. The file has up to twice as many. Default:
+    /// Limit of the bytes of the requests, counted by [`OutboxRequest::size`](crate::OutboxRequest::size). The file has up to twice as many. Default:
     /// 10 GiB.
     pub max_bytes: usize,
     /// What happens to new requests at that limit.
