@@ -97,10 +97,11 @@ async fn a_will_after_a_disconnect_that_asks_for_it() {
     let scene = Scene::start().await;
     let mut receiver = Raw::client(scene.host.address, Version::V5, "c2").await;
     receiver.subscribe(Version::V5, "will/#", 0).await;
-    for (code, topic) in [(0, "will/0"), (4, "will/4")] {
+    // Two clients: a second connection of one client could end the first before its DISCONNECT is read.
+    for (id, code, topic) in [("c0", 0, "will/0"), ("c4", 4, "will/4")] {
         let connect = packet::Connect {
             will: Some((topic.to_owned(), b"gone".to_vec(), 0, false)),
-            ..packet::Connect::new(Version::V5, "c1")
+            ..packet::Connect::new(Version::V5, id)
         };
         let mut client = Raw::connect(scene.host.address, &connect).await;
         client.send(&packet::packet(kind::DISCONNECT << 4, &[code])).await;
