@@ -20,7 +20,8 @@ pub struct Recipients {
     pub(super) ticket: Option<Ticket>,
 }
 
-/// Who gets events of several hooks with one subject: the answer of [`Bus::interested_in`].
+/// Who gets events of several hooks with one subject: the answer of
+/// [`Bus::interested_in`](super::Bus::interested_in).
 ///
 /// Refers to the table of interests as it was then, so keep it for one event only. Takes a reference to a module only for
 /// events that are emitted.
