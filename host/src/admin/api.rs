@@ -8,10 +8,10 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 
 use super::error::{Answer, Error, Named};
-use super::guard::{self, Guard};
+use super::guard::Guard;
 use super::{
-    Running, activity, clients, configuration, dashboard, delivery, monitoring, quarantine, session, shape, trials,
-    webhooks,
+    Running, activity, clients, configuration, dashboard, delivery, layer, monitoring, quarantine, session, shape,
+    trials, webhooks,
 };
 use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
@@ -66,7 +66,7 @@ pub(super) fn router(running: Running, guard: Guard) -> Router {
                 "this path does not support this method; the Allow header lists the methods",
             )
         })
-        .layer(middleware::from_fn_with_state(Arc::new(guard), guard::layer))
+        .layer(middleware::from_fn_with_state(Arc::new(guard), layer::layer))
 }
 
 async fn health() -> Json<shape::Health> {

@@ -1,21 +1,14 @@
-//! Access to the API. Pure, except for the layer at the end.
+//! Access to the API.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::dashboard;
 use super::error::Error;
 use super::session::Sessions;
 use super::token::{Role, Tokens};
-
-/// Limit of the characters of a path in the audit log.
-const MAX_AUDITED_PATH: usize = 256;
 
 /// The paths to which a viewer may send requests other than GET: sessions, and trials, which change nothing.
 const VIEWER_PATHS: [&str; 2] = ["/api/v1/session", "/api/v1/event-trials"];
@@ -48,7 +41,7 @@ impl Guard {
     }
 
     /// Admits or refuses a request.
-    fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admitted, Error> {
+    pub(super) fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admitted, Error> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
         if self.local && !is_local(host) {
@@ -102,52 +95,7 @@ impl Guard {
 pub(super) struct Admitted {
     pub(super) role: Role,
     /// `token`, `session` or `none`.
-    by: &'static str,
-}
-
-/// Passes a request on, or answers it with a refusal.
-pub(super) async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let audit = Audited::of(&request);
-    let admitted = guard.admit(request.method(), request.uri().path(), request.headers());
-    let by = admitted.as_ref().map_or("nobody", |admitted| admitted.by);
-    let role = admitted.as_ref().map_or("none", |admitted| admitted.role.name());
-    let mut response = match admitted {
-        Ok(admitted) => {
-            request.extensions_mut().insert(admitted);
-            next.run(request).await
-        }
-        Err(error) => {
-            let mut response = error.into_response();
-            if response.status() == StatusCode::UNAUTHORIZED {
-                let scheme = header::HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-            }
-            response
-        }
-    };
-    if let Some(Audited { method, path }) = audit {
-        let status = response.status().as_u16();
-        tracing::info!(target: "audit", %method, path, by, role, status, "admin request");
-    }
-    dashboard::protect(response.headers_mut());
-    response
-}
-
-/// A request that may change something, for the audit log.
-struct Audited {
-    method: Method,
-    /// Without the query, which may contain anything.
-    path: String,
-}
-
-impl Audited {
-    fn of(request: &Request) -> Option<Audited> {
-        let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        changes.then(|| Audited {
-            method: request.method().clone(),
-            path: request.uri().path().chars().take(MAX_AUDITED_PATH).collect(),
-        })
-    }
+    pub(super) by: &'static str,
 }
 
 /// Whether a Host header names an IP address or localhost. A foreign domain can point to this machine, and a browser

@@ -6,6 +6,7 @@
 //! ```text
 //! server.rs      connections, bounded in number and in time
 //! guard.rs       access: token, session of a browser, Host and Origin
+//! layer.rs       access, audit log and headers of every request
 //! session.rs     sessions of browsers: log in, log out
 //! api.rs         all routes; handlers of modules and the broker
 //! error.rs       error answers
@@ -35,6 +36,7 @@ mod dashboard;
 mod delivery;
 mod error;
 mod guard;
+mod layer;
 mod metrics;
 mod monitoring;
 mod quarantine;

@@ -1,18 +1,19 @@
 //! `webhooks`: the webhooks of a running host.
 
 mod given;
+mod tried;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json, table};
-use crate::admin::shape::{ChangedWebhooks, EventTrial, TestedRequest, Webhook, WebhookTest, Webhooks};
-use given::{Given, Read, read_file};
+use crate::admin::shape::{ChangedWebhooks, Webhook, Webhooks};
+use given::{Given, Read};
 
 #[derive(Debug, Args)]
 pub(super) struct WebhooksArguments {
@@ -105,8 +106,8 @@ pub(super) fn webhooks(arguments: &WebhooksArguments) -> ExitCode {
         WebhooksCommand::Remove { names } => each(admin, names, &Method::DELETE, ""),
         WebhooksCommand::Enable { names } => each(admin, names, &Method::POST, "/enable"),
         WebhooksCommand::Disable { names } => each(admin, names, &Method::POST, "/disable"),
-        WebhooksCommand::Try { file, event, topic } => try_event(admin, file.as_deref(), event, topic),
-        WebhooksCommand::Test { name } => test(admin, name),
+        WebhooksCommand::Try { file, event, topic } => tried::try_event(admin, file.as_deref(), event, topic),
+        WebhooksCommand::Test { name } => tried::test(admin, name),
     })
 }
 
@@ -239,94 +240,6 @@ fn told(admin: &AdminArguments, answer: &ChangedWebhooks, what: &str) -> anyhow:
     }
     print(&text)?;
     Ok(true)
-}
-
-fn test(admin: &AdminArguments, name: &str) -> anyhow::Result<bool> {
-    let answer: WebhookTest = admin.client()?.ask(Method::POST, &format!("{}/test", path(name)))?;
-    if admin.json {
-        print_json(&answer)?;
-        return Ok(answer.ok);
-    }
-    let mut text = String::new();
-    if answer.requests.is_empty() {
-        let why = answer.text.as_deref().unwrap_or("the webhook has nothing to send");
-        text.push_str(&format!("no request for the sample event: {}\n", escaped(why)));
-    }
-    for tested in &answer.requests {
-        text.push_str(&line(tested));
-    }
-    print(&text)?;
-    Ok(answer.ok)
-}
-
-fn try_event(admin: &AdminArguments, file: Option<&Path>, event: &str, topic: &str) -> anyhow::Result<bool> {
-    let client = admin.client()?;
-    let event: Value = match file {
-        Some(file) => serde_json::from_str(&read_file(file)?).context("the event is not JSON")?,
-        None => client.ask(
-            Method::GET,
-            &format!("/event-samples?event={}&topic={}", encoded(event), encoded(topic)),
-        )?,
-    };
-    let body = json!({ "event": event }).to_string();
-    let answer: EventTrial = client.ask_with(Method::POST, "/event-trials", body.into())?;
-    if admin.json {
-        print_json(&answer)?;
-        return Ok(true);
-    }
-    let mut text = String::new();
-    if answer.webhooks.is_empty() {
-        text.push_str("no webhook or rule is for this event\n");
-    }
-    for tried in &answer.webhooks {
-        let why = tried
-            .text
-            .as_deref()
-            .map_or(String::new(), |text| format!(": {}", escaped(text)));
-        text.push_str(&format!(
-            "{} ({}): {}{why}\n",
-            tried.name,
-            escaped(&tried.source),
-            tried.outcome
-        ));
-        for request in &tried.requests {
-            text.push_str(&format!("  {} {}\n", request.method, escaped(&request.url)));
-            let headers = request
-                .headers
-                .iter()
-                .map(|(name, value)| format!("  {name}: {}\n", escaped(value)));
-            text.extend(headers);
-            text.push_str(&format!(
-                "  {}\n",
-                escaped(request.body.as_deref().unwrap_or("(bytes)"))
-            ));
-            if let Some(refused) = &request.refused {
-                text.push_str(&format!("  not sent: {}\n", escaped(refused)));
-            }
-        }
-    }
-    print(&text)?;
-    Ok(true)
-}
-
-fn line(tested: &TestedRequest) -> String {
-    let TestedRequest {
-        request,
-        status,
-        took_ms,
-        reason,
-        answer,
-        ..
-    } = tested;
-    let status = status.map_or("no answer".to_owned(), |status| format!("status {status}"));
-    let mut line = format!("{} {}: {status}, {took_ms} ms\n", request.method, escaped(&request.url));
-    if let Some(reason) = reason {
-        line.push_str(&format!("  {}\n", escaped(reason)));
-    }
-    if !answer.is_empty() {
-        line.push_str(&format!("  answer: {}\n", escaped(answer)));
-    }
-    line
 }
 
 /// Path of a webhook in the API. In a path a blank is `%20`, not `+`.

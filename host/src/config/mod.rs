@@ -17,6 +17,7 @@ mod broker;
 mod destinations;
 pub(crate) mod file;
 mod given;
+mod kept_webhooks;
 mod layers;
 mod load;
 mod mqtt;
@@ -32,11 +33,13 @@ mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use given::Given;
 pub use hookhost_import::{Broker, Convert, Environment, TextFile};
 pub use hookhost_settings::{Files, Places, Problem, parse_duration, parse_size};
+pub(crate) use kept_webhooks::is_absent;
+pub use kept_webhooks::{WEBHOOKS_FILE, check_webhook, webhook_alone};
 pub use load::{default_file, environment, load, load_again, read_file, read_text};
 pub use mqtt::Mqtt;
 pub use refused::Refused;
@@ -51,9 +54,8 @@ use crate::logging;
 use destinations::Sources;
 use hookhost_access::Surroundings;
 use hookhost_dead_letters::Limits;
-use hookhost_delivery::Terms;
 use hookhost_listener::read_listeners;
-use hookhost_settings::{Findings, Place, Report, Section, Setting, Table, Value, document, find};
+use hookhost_settings::{Findings, Place, Report, Section, Setting, Table, find};
 use layers::Merged;
 use {hookhost_delivery as delivery, hookhost_event as event};
 
@@ -187,7 +189,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
-    let kept = kept_webhooks(inputs, &settings, files, &report);
+    let kept = kept_webhooks::read(inputs, &settings, files, &report);
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
     let listen = [["mqtt", "listen"].as_slice(), &["listener"]];
     let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
@@ -232,89 +234,6 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         has_rules,
         files,
     })
-}
-
-/// The name of the file in the data folder with the webhooks that the admin API changes.
-pub const WEBHOOKS_FILE: &str = "webhooks.toml";
-
-/// Whether a file is not there. If its folder is a file, the part of the host that opens the folder says so.
-pub(crate) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// The named webhooks that the admin API keeps.
-fn kept_webhooks(inputs: &Inputs, settings: &Table, files: &Files<'_>, report: &Report) -> Table {
-    let file = match &inputs.kept_webhooks {
-        Some(file) => file.clone(),
-        None => {
-            let dir = find(settings, &["data", "dir"]).and_then(Setting::as_text);
-            let Some(path) = dir.map(|dir| Path::new(dir).join(WEBHOOKS_FILE)) else {
-                return Table::new();
-            };
-            let text = files(&path).and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
-            });
-            match text {
-                Ok(text) => TextFile { path, text },
-                Err(error) if is_absent(&error) => return Table::new(),
-                // A reader without files.
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => return Table::new(),
-                Err(error) => {
-                    report.add_problem(Problem::of_file(path, format!("cannot read: {error}")));
-                    return Table::new();
-                }
-            }
-        }
-    };
-    let (mut table, errors) = document::parse(&file.path, &file.text);
-    if !errors.is_empty() {
-        errors.into_iter().for_each(|error| report.add_problem(error));
-        return Table::new();
-    }
-    let kept = table.remove(WEBHOOKS);
-    for setting in table.values() {
-        report.problem(
-            &setting.place,
-            format!("has no meaning here: this file has [{WEBHOOKS}.NAME] only"),
-        );
-    }
-    match kept {
-        None => Table::new(),
-        Some(Setting {
-            value: Value::Table(table),
-            ..
-        }) => table,
-        Some(setting) => {
-            report.add_problem(setting.mismatch("a table"));
-            Table::new()
-        }
-    }
-}
-
-/// The errors in one webhook, those of its rules included. `terms` are the settings of `[delivery]`.
-pub fn check_webhook(name: &str, setting: Setting, terms: &Terms, environment: &Environment) -> Vec<Problem> {
-    match webhook_alone(name, setting, terms, environment) {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems,
-    }
-}
-
-/// The rules and the destination of one webhook.
-///
-/// # Errors
-///
-/// All errors, also those that the built-in module would find.
-pub fn webhook_alone(
-    name: &str,
-    setting: Setting,
-    terms: &Terms,
-    environment: &Environment,
-) -> Result<WebhookAlone, Vec<Problem>> {
-    let sources = Sources {
-        files: &|path| file::read(path, file::Time::Running),
-        environment,
-    };
-    webhooks::alone(name, setting, terms, sources)
 }
 
 /// The network addresses of the listeners, each with the place of its setting. `listen`: the places of `mqtt.listen` and of

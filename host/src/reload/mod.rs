@@ -8,6 +8,7 @@
 //! load changes nothing, and the log reports why.
 
 mod configuration;
+mod handle;
 mod settle;
 mod watched;
 mod watcher;
@@ -22,19 +23,18 @@ use tracing::{error, info, warn};
 pub use configuration::Origin;
 pub(crate) use configuration::{Configuration, reloadable};
 
-use crate::config::{self, Given};
-use crate::webhooks::{Change, ChangeError, ChangeQueue, ListedWebhook, WebhookStore, Webhooks};
+use crate::config::Given;
+use crate::webhooks::{ChangeQueue, ListedWebhook, WebhookStore};
 use configuration::ReadAgain;
 use hookhost_access::AccessControl;
-use hookhost_delivery::{Outbox, Receivers, Terms};
+use hookhost_delivery::{Outbox, Terms};
 use hookhost_hooks::Bus;
 use hookhost_listener::TlsFiles;
 use hookhost_modules as modules;
 use hookhost_modules::{
     Applied, ConfigurationOutcome, Desired, DesiredConfiguration, FolderListing, LoadError, Modules, ModulesFolder,
-    ReloadableSettings,
 };
-use hookhost_settings::{Problem, error_line};
+use hookhost_settings::error_line;
 use hookhost_wasm::Engine;
 use watched::WatchedFiles;
 use watcher::{Asker, FolderWatcher, Reason};
@@ -204,70 +204,6 @@ impl Reload {
             asker: self.watcher.asker(),
             ..self.handle.clone()
         }
-    }
-}
-
-impl Handle {
-    /// The listeners are open: their TLS files are read again from now on when a file changes.
-    pub fn set_tls_files(&self, files: Vec<TlsFiles>) {
-        *self.tls.lock() = files;
-    }
-
-    /// Reads the configuration and the modules folder again, retries what did not load or was rolled back, and returns
-    /// when that is done.
-    ///
-    /// Has no effect while the host stops. Blocks the calling thread for as long as loading takes.
-    pub fn rescan(&self) -> Rescan {
-        self.asker.ask(Reason::Asked).unwrap_or_default()
-    }
-
-    /// The webhooks and rules of the last valid configuration.
-    pub fn webhooks(&self) -> Webhooks {
-        Webhooks {
-            list: Arc::clone(&lock(&self.facts).webhooks),
-            file: self.webhooks.1.clone(),
-        }
-    }
-
-    /// Changes webhooks, all or none, and returns when the changes have effect and are on the disk. Blocks the calling
-    /// thread for as long as a reload takes.
-    ///
-    /// # Errors
-    ///
-    /// [`ChangeError`]; nothing has changed then.
-    pub fn change_webhooks(&self, changes: Vec<Change>) -> Result<(), ChangeError> {
-        let answer = self.changes.push(changes);
-        self.asker.ask(Reason::Webhooks).ok_or(ChangeError::Stopping)?;
-        answer.try_recv().map_err(|_| ChangeError::Stopping)?
-    }
-
-    /// The rules and the destination of one webhook alone.
-    ///
-    /// # Errors
-    ///
-    /// The mistakes in its settings.
-    pub fn webhook_alone(&self, name: &str, settings: &serde_json::Value) -> Result<ReloadableSettings, Vec<Problem>> {
-        let setting = crate::webhooks::setting(&self.webhooks.0, name, settings);
-        let terms = lock(&self.facts).terms.clone();
-        let alone = config::webhook_alone(name, setting, &terms, self.origin.environment())?;
-        Ok(ReloadableSettings {
-            webhook_config: alone.rules,
-            places: Arc::default(),
-            receivers: Arc::new(Receivers {
-                terms,
-                destinations: alone.destination.into_iter().collect(),
-            }),
-        })
-    }
-
-    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
-    pub fn left_out(&self) -> Vec<String> {
-        lock(&self.facts).left_out.clone()
-    }
-
-    /// The settings that the last valid configuration gives, by key. Those that need a restart take effect then.
-    pub fn given(&self) -> Vec<Given> {
-        lock(&self.facts).given.clone()
     }
 }
 

@@ -1,0 +1,76 @@
+//! What other parts of the host ask of the reload thread.
+
+use std::sync::Arc;
+
+use super::watcher::Reason;
+use super::{Handle, Rescan, lock};
+use crate::config::{self, Given};
+use crate::webhooks::{Change, ChangeError, Webhooks};
+use hookhost_delivery::Receivers;
+use hookhost_listener::TlsFiles;
+use hookhost_modules::ReloadableSettings;
+use hookhost_settings::Problem;
+
+impl Handle {
+    /// The listeners are open: their TLS files are read again from now on when a file changes.
+    pub fn set_tls_files(&self, files: Vec<TlsFiles>) {
+        *self.tls.lock() = files;
+    }
+
+    /// Reads the configuration and the modules folder again, retries what did not load or was rolled back, and returns
+    /// when that is done.
+    ///
+    /// Has no effect while the host stops. Blocks the calling thread for as long as loading takes.
+    pub fn rescan(&self) -> Rescan {
+        self.asker.ask(Reason::Asked).unwrap_or_default()
+    }
+
+    /// The webhooks and rules of the last valid configuration.
+    pub fn webhooks(&self) -> Webhooks {
+        Webhooks {
+            list: Arc::clone(&lock(&self.facts).webhooks),
+            file: self.webhooks.1.clone(),
+        }
+    }
+
+    /// Changes webhooks, all or none, and returns when the changes have effect and are on the disk. Blocks the calling
+    /// thread for as long as a reload takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`]; nothing has changed then.
+    pub fn change_webhooks(&self, changes: Vec<Change>) -> Result<(), ChangeError> {
+        let answer = self.changes.push(changes);
+        self.asker.ask(Reason::Webhooks).ok_or(ChangeError::Stopping)?;
+        answer.try_recv().map_err(|_| ChangeError::Stopping)?
+    }
+
+    /// The rules and the destination of one webhook alone.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in its settings.
+    pub fn webhook_alone(&self, name: &str, settings: &serde_json::Value) -> Result<ReloadableSettings, Vec<Problem>> {
+        let setting = crate::webhooks::setting(&self.webhooks.0, name, settings);
+        let terms = lock(&self.facts).terms.clone();
+        let alone = config::webhook_alone(name, setting, &terms, self.origin.environment())?;
+        Ok(ReloadableSettings {
+            webhook_config: alone.rules,
+            places: Arc::default(),
+            receivers: Arc::new(Receivers {
+                terms,
+                destinations: alone.destination.into_iter().collect(),
+            }),
+        })
+    }
+
+    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
+    pub fn left_out(&self) -> Vec<String> {
+        lock(&self.facts).left_out.clone()
+    }
+
+    /// The settings that the last valid configuration gives, by key. Those that need a restart take effect then.
+    pub fn given(&self) -> Vec<Given> {
+        lock(&self.facts).given.clone()
+    }
+}
