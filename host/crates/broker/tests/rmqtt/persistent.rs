@@ -207,8 +207,9 @@ async fn a_qos_2_publish_repeated_after_a_reconnect_is_delivered_once() {
 async fn a_session_that_expires_while_the_host_is_down_is_terminated_at_the_start() {
     let data = tempfile::tempdir().unwrap();
     let host = Host::start_in(data.path(), Limits::default()).await;
+    // Seconds, long enough that the host stops before.
     let connect = Connect {
-        properties: vec![0x11, 0, 0, 0, 1],
+        properties: vec![0x11, 0, 0, 0, 3],
         ..persistent(5, "short")
     };
     let mut s = connect.join(host.address()).await;
