@@ -89,6 +89,8 @@ pub use self::limits::{Limits, SharedStrategy};
 const LISTENER: &str = "engine";
 /// How long the relay may take to say farewell to clients when the host stops.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long RMQTT may take to tell the ends of sessions after the last one.
+const LAST_ENDS: Duration = Duration::from_secs(2);
 /// RMQTT's number of the listener.
 const LISTENER_ID: u16 = 1;
 
@@ -363,7 +365,8 @@ impl Engine for Broker {
         let everything = async {
             // A client that was being accepted gets its session after the first round.
             while disconnect_all(&self.engine, source.as_ref()).await > 0 {}
-            self.all_ended().await;
+            // RMQTT never tells the end of a session whose client closed while it was ended: see below.
+            drop(tokio::time::timeout(LAST_ENDS, self.all_ended()).await);
         };
         if tokio::time::timeout_at(deadline, everything).await.is_err() {
             tracing::warn!(?grace, "clients were still connected at the end of the grace period");
