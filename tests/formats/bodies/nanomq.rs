@@ -75,8 +75,8 @@ pub(crate) const NANOMQ: Story = Story {
         {"ts":<ms>,"topic":"r/1","retain":true,"qos":0,"action":"message_delivered","from_username":"u1","from_client_id":"c1","username":"undefined","clientid":"c2","payload":"1xwD6C"}
     "#,
     will: r#"
-        {"ts":<ms>,"topic":"w","retain":false,"qos":0,"action":"message_publish","from_username":"undefined","from_client_id":"c3","payload":"1tRNMz"}
         {"reason":"normal","username":"undefined","clientid":"c3","action":"client_disconnected"}
+        {"ts":<ms>,"topic":"w","retain":false,"qos":0,"action":"message_publish","from_username":"undefined","from_client_id":"c3","payload":"1tRNMz"}
         {"reason":"tcp_closed","username":"undefined","clientid":"c3","action":"session_terminated"}
     "#,
     replaced: r#"{"reason":"normal","username":"undefined","clientid":"c4","action":"client_disconnected"}"#,
