@@ -9,7 +9,7 @@
 //! | CONNECT | authentication data without a method | 130 |
 //! | CONNECT | a will without topic, or for a topic with a wildcard | 144 |
 //! | PUBLISH | a subscription identifier, or a response topic with a wildcard | 130 |
-//! | PUBLISH | topic alias 0, or one above the maximum | 148 |
+//! | PUBLISH | topic alias 0, or one above the maximum if there is one | 148 |
 //! | SUBSCRIBE | reserved bits before MQTT 5 | 129 |
 //! | SUBSCRIBE | `no local` for a shared subscription | 130 |
 //! | DISCONNECT | reserved bits | 129 |
@@ -108,7 +108,8 @@ fn publish(first: u8, max_alias: u16, at: &mut Reader<'_>) -> Option<Result<(), 
             }
             property::TOPIC_ALIAS => {
                 let alias = u16::from_be_bytes(value.try_into().ok()?);
-                if alias == 0 || alias > max_alias {
+                // As RMQTT, EMQX and NanoMQ, a broker that offers no aliases accepts them.
+                if alias == 0 || max_alias > 0 && alias > max_alias {
                     return Some(Err(ALIAS_INVALID));
                 }
             }
