@@ -30,7 +30,8 @@ fn write_certificates(dir: &Path, authority: &Authority) {
     }
 }
 
-/// A host with a listener of each kind, which records its events.
+/// A host with a listener of each kind, which records its events. It prints no webhooks, because a long one would come in
+/// the middle of a recorded event.
 async fn host(authority: &Authority) -> Host {
     host_with(authority, "").await
 }
@@ -52,7 +53,9 @@ async fn host_with(authority: &Authority, settings: &str) -> Host {
          [[listener]]\nname = \"secure\"\nkind = \"tls\"\naddress = \"127.0.0.1:0\"\nclient_certificates = \"optional\"\n{tls}\
          [[listener]]\nname = \"web\"\nkind = \"ws\"\naddress = \"127.0.0.1:0\"\n\
          [[listener]]\nname = \"secure-web\"\nkind = \"wss\"\naddress = \"127.0.0.1:0\"\nclient_certificates = \"optional\"\n{tls}\
-         [[listener]]\nname = \"local\"\nkind = \"unix\"\naddress = {:?}\n",
+         [[listener]]\nname = \"local\"\nkind = \"unix\"\naddress = {:?}\n\
+         [webhook]\nurls = [\"http://127.0.0.1:9/\"]\n\
+         [webhook.rule]\nmessage_publish = [{{ action = \"x\", topics = [\"nothing/here\"] }}]\n",
         file("mqtt.sock")
     );
     setup.config(&format!("{config}{settings}")).recording().start().await
