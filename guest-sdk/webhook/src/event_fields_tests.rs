@@ -34,7 +34,7 @@ fn the_table_is_sorted_and_says_each_name_once() {
 #[test]
 fn the_documentation_has_every_field_and_no_other() {
     let page = include_str!("../../../docs/templates.md");
-    let (_, fields) = page.split_once("| field | is | events |").unwrap();
+    let (_, fields) = page.split_once("| field | value | events |").unwrap();
     let (table, _) = fields.split_once("\n\n").unwrap();
     let cells = table.lines().skip(2).map(|line| line.split('|').nth(1).unwrap());
     let mut documented: Vec<&str> = cells
