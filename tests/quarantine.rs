@@ -72,19 +72,6 @@ fn told(requests: &[Arc<Received>]) -> Vec<String> {
     requests.iter().filter_map(payload).collect()
 }
 
-/// The numbers of a flow's messages, by client.
-fn numbers(requests: &[Arc<Received>]) -> std::collections::BTreeMap<String, Vec<u32>> {
-    let mut numbers = std::collections::BTreeMap::<String, Vec<u32>>::new();
-    for payload in told(requests) {
-        let (client, number) = payload.split_once(' ').unwrap();
-        numbers
-            .entry(client.to_owned())
-            .or_default()
-            .push(number.parse().unwrap());
-    }
-    numbers
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_generation_that_fails_on_everything_is_rolled_back_and_nothing_is_lost() {
     let sink = Sink::start().await;
@@ -129,7 +116,7 @@ async fn a_generation_that_fails_on_everything_is_rolled_back_and_nothing_is_los
     flow.go_on(200).await;
     let sent = flow.stop().await;
     let requests = sink.wait_for(flow::total(&sent), PATIENCE).await;
-    flow::assert_once_in_order(&sent, &numbers(&requests));
+    flow::assert_once_in_order(&sent, &flow::numbers_in(told(&requests)));
     assert!(entries(&host).await.is_empty());
     assert_eq!(requests.last().unwrap().json()["tag"], "better");
     assert!(requests.iter().all(|request| request.json()["tag"] != "always"));
@@ -164,13 +151,13 @@ async fn without_a_predecessor_the_module_pauses_and_its_events_wait() {
     assert!((5..EVENTS).contains(&aside.len()), "{}", aside.len());
     assert_eq!(aside.len() + requests.len(), EVENTS + 1);
     assert_eq!(
-        numbers(&requests)["c1"],
+        flow::numbers_in(told(&requests))["c1"],
         (aside.len() as u32..=EVENTS as u32).collect::<Vec<_>>()
     );
     let replayed = host.ask(&["quarantine", "replay", "--module", "webhook"]).await;
     assert_eq!(replayed.lines().count(), aside.len(), "{replayed}");
     let requests = sink.wait_for(EVENTS + 1, PATIENCE).await;
-    let mut all = numbers(&requests)["c1"].clone();
+    let mut all = flow::numbers_in(told(&requests))["c1"].clone();
     all.sort_unstable();
     assert_eq!(all, (0..=EVENTS as u32).collect::<Vec<_>>());
     assert!(entries(&host).await.is_empty());

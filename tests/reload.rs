@@ -41,22 +41,18 @@ async fn lines_until(host: &Host, mark: usize, text: &str) -> Vec<String> {
 
 /// The numbers in the payloads of EMQX 4's bodies, by client: plain at `/a`, base64 elsewhere.
 fn numbers(requests: &[Arc<Received>]) -> BTreeMap<String, Vec<u32>> {
-    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for request in requests {
+    let payload = |request: &Arc<Received>| {
         let body = request.json();
         let payload = body["payload"].as_str().unwrap();
         let payload = match request.path.as_str() {
             "/a" => payload.to_owned(),
             _ => String::from_utf8(STANDARD.decode(payload).unwrap()).unwrap(),
         };
-        let (client, number) = payload.split_once(' ').unwrap();
-        assert_eq!(body["from_client_id"], client);
-        numbers
-            .entry(client.to_owned())
-            .or_default()
-            .push(number.parse().unwrap());
-    }
-    numbers
+        let is_of_client = payload.starts_with(&format!("{} ", body["from_client_id"].as_str().unwrap()));
+        assert!(is_of_client, "{body}");
+        payload
+    };
+    flow::numbers_in(requests.iter().map(payload))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

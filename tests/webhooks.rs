@@ -1,6 +1,5 @@
 //! Webhooks that are created, changed and tested while the host runs.
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -238,20 +237,6 @@ async fn mistakes_are_refused_at_their_field_and_change_nothing() {
     assert_eq!(created["file"], Value::Null);
 }
 
-/// The numbers of the publishes at a path, by client.
-fn numbers(requests: &[Arc<Received>], path: &str) -> BTreeMap<String, Vec<u32>> {
-    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for request in requests.iter().filter(|request| request.path == path) {
-        let body = request.json();
-        let (client, number) = body["payload"].as_str().unwrap().split_once(' ').unwrap();
-        numbers
-            .entry(client.to_owned())
-            .or_default()
-            .push(number.parse().unwrap());
-    }
-    numbers
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_lose_no_event() {
     let sink = Sink::start().await;
@@ -282,7 +267,10 @@ async fn changes_lose_no_event() {
     flow.go_on(200).await;
     let sent = flow.stop().await;
     host.stop().await;
-    flow::assert_once_in_order(&sent, &numbers(&sink.requests(), "/all"));
+    let requests = sink.requests();
+    let at_all = requests.iter().filter(|request| request.path == "/all");
+    let payloads = at_all.map(|request| request.json()["payload"].as_str().unwrap().to_owned());
+    flow::assert_once_in_order(&sent, &flow::numbers_in(payloads));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -195,20 +195,33 @@ async fn told(flag: &mut watch::Receiver<bool>) {
 
 /// The numbers in the payloads of `message_publish` requests, per client, in order of arrival. Skips other events.
 pub fn numbers<'a>(requests: impl IntoIterator<Item = &'a Arc<Received>>) -> BTreeMap<String, Vec<u32>> {
-    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for request in requests {
+    let payload = |request: &Arc<Received>| {
         let body = request.json();
-        if body["from_clientid"].is_null() || !body["clientid"].is_null() {
-            continue;
-        }
-        let payload = String::from_utf8(body::payload(&body)).unwrap_or_default();
-        if let Some((client, number)) = payload.split_once(' ')
-            && let Ok(number) = number.parse()
-        {
-            numbers.entry(client.to_owned()).or_default().push(number);
-        }
+        let is_publish = !body["from_clientid"].is_null() && body["clientid"].is_null();
+        is_publish.then(|| String::from_utf8(body::payload(&body)).unwrap_or_default())
+    };
+    let payloads = requests.into_iter().filter_map(payload);
+    by_client(payloads.filter_map(|payload| split(&payload)))
+}
+
+/// The numbers in these payloads of flows, per client, in their order. Panics at any other payload.
+pub fn numbers_in(payloads: impl IntoIterator<Item = String>) -> BTreeMap<String, Vec<u32>> {
+    let number = |payload: String| split(&payload).unwrap_or_else(|| panic!("{payload:?} is not of a flow"));
+    by_client(payloads.into_iter().map(number))
+}
+
+/// Client and number of a flow's payload.
+fn split(payload: &str) -> Option<(String, u32)> {
+    let (client, number) = payload.split_once(' ')?;
+    Some((client.to_owned(), number.parse().ok()?))
+}
+
+fn by_client(numbers: impl Iterator<Item = (String, u32)>) -> BTreeMap<String, Vec<u32>> {
+    let mut all: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for (client, number) in numbers {
+        all.entry(client).or_default().push(number);
     }
-    numbers
+    all
 }
 
 /// The total number.

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use hookhost_tests::PATIENCE;
+use hookhost_tests::host::Host;
 use hookhost_tests::process::Process;
+use serde_json::Value;
 
-use crate::rounds::{Bench, ask};
+use crate::rounds::{Bench, ask, received_per_second};
 use crate::table::{megabytes, micros};
 
 /// The rate at which latency is measured.
@@ -30,11 +32,10 @@ impl Bench {
         let done = self.publish(host.address, 0).await?;
         let report = self.drain(&done).await?;
         let field = |name: &str| report[name].as_u64().unwrap_or(0);
-        let whole = field("last").saturating_sub(done.first).max(1) as f64 / 1e9;
         self.table.add("on disk: publishes/s", done.per_second());
         self.table.add(
             "on disk: webhooks/s, first publish to last webhook",
-            field("received") as f64 / whole,
+            received_per_second(&done, &report),
         );
         self.table.add(
             "on disk: processor µs per webhook",
@@ -82,7 +83,7 @@ impl Bench {
         let done = publishing.publish_count(host.address, self.run, count).await?;
         self.table
             .add("backlog: publishes/s while the receiver is down", done.per_second());
-        let waiting = waiting(&host).await?;
+        let waiting = until_waiting(&host, done.confirmed).await?;
         self.table.add("backlog: requests that wait", waiting as f64);
         self.table.add("backlog: memory, MB", megabytes(host.resident()));
         self.table
@@ -132,18 +133,18 @@ impl Bench {
     }
 }
 
-/// The requests that wait in a host, when their number does not change any more.
-async fn waiting(host: &hookhost_tests::host::Host) -> anyhow::Result<u64> {
-    let mut last = None;
+/// Waits until this number of requests waits in a host; returns how many do.
+async fn until_waiting(host: &Host, wanted: u64) -> anyhow::Result<u64> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
-        let answer = host.ask(&["destinations", "--json"]).await;
-        let answer: serde_json::Value = serde_json::from_str(&answer)?;
-        let now = answer["all"]["waiting"]["requests"].as_u64();
-        if now.is_some() && now == last {
-            return now.context("a number");
+        tick.tick().await;
+        let answer: Value = serde_json::from_str(&host.ask(&["destinations", "--json"]).await)?;
+        let waiting = answer["all"]["waiting"]["requests"].as_u64().context("a number")?;
+        if waiting >= wanted {
+            return Ok(waiting);
         }
-        last = now;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        ensure!(Instant::now() < deadline, "only {waiting} of {wanted} requests wait");
     }
 }
 

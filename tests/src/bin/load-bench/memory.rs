@@ -8,7 +8,7 @@ use hookhost_tests::process::Process;
 use serde_json::Value;
 
 use crate::parts::{part, this};
-use crate::rounds::Bench;
+use crate::rounds::{Bench, received_per_second};
 use crate::table::{megabytes, micros};
 
 /// Connections of the raw generator, as many as the host opens by default.
@@ -96,10 +96,9 @@ impl Bench {
             "all match: webhooks/s while publishing",
             field(&after, "between") as f64 / steady,
         );
-        let whole = field(&report, "last").saturating_sub(done.first).max(1) as f64 / 1e9;
         self.table.add(
             "all match: webhooks/s, first publish to last webhook",
-            field(&report, "received") as f64 / whole,
+            received_per_second(&done, &report),
         );
         self.table.add(
             "all match: processor µs per webhook",
@@ -132,11 +131,10 @@ impl Bench {
         let done = self.publish(host.address, 0).await?;
         let report = self.drain(&done).await?;
         let field = |name: &str| report[name].as_u64().unwrap_or(0);
-        let whole = field("last").saturating_sub(done.first).max(1) as f64 / 1e9;
         self.table.add("batches of 100: publishes/s", done.per_second());
         self.table.add(
             "batches of 100: events/s, first publish to last event",
-            field("received") as f64 / whole,
+            received_per_second(&done, &report),
         );
         self.table.add(
             "batches of 100: events per request",

@@ -106,7 +106,7 @@ impl Bench {
     /// A host that keeps its requests in `data`, with these keys in `[webhook]`.
     pub(crate) async fn host_on_disk(&self, data: &Path, webhook: &str) -> Host {
         let config = format!(
-            "{}[data]\ndir = {data:?}\n[webhook]\nurls = [\"http://{}/hook\"]\n{webhook}\
+            "{}[data]\ndir = {data:?}\n[delivery]\nretry_max_elapsed_time = \"1h\"\n[webhook]\nurls = [\"http://{}/hook\"]\n{webhook}\
              rule.message_publish = [{{ action = \"message_publish\" }}]\n",
             self.common(),
             self.sink.1
@@ -172,6 +172,13 @@ impl Bench {
         self.table
             .add(format!("webhooks out of order {when}"), field("disordered") as f64);
     }
+}
+
+/// Webhooks per second, from the first publish to the last webhook.
+pub(crate) fn received_per_second(done: &Published, report: &Value) -> f64 {
+    let field = |name: &str| report[name].as_u64().unwrap_or(0);
+    let nanoseconds = field("last").saturating_sub(done.first).max(1);
+    field("received") as f64 * 1e9 / nanoseconds as f64
 }
 
 async fn start_sink() -> anyhow::Result<(Process, SocketAddr)> {
