@@ -12,8 +12,8 @@ mod admission;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 
 use hookhost_contract::Ticket;
 use thiserror::Error;
@@ -47,8 +47,11 @@ pub struct OutboxClosed;
 pub(super) enum Message {
     /// Requests to send.
     Batch(Batch),
-    /// Drop the requests whose number in the journal is below this one, except for those that are being sent.
-    DropBelow(u64),
+    /// Answer with a number in the journal: the oldest part of the waiting requests has numbers up to this one. A thread
+    /// without such requests drops the channel.
+    FindOldest(mpsc::Sender<u64>),
+    /// Drop the requests with numbers up to this one, except for those that are being sent.
+    DropUpTo(u64),
 }
 
 /// The requests that a sender thread receives at once, in order.
