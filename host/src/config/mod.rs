@@ -298,7 +298,7 @@ fn read_sections(
     config.webhooks = webhooks::read(own, kept_webhooks, &config.delivery.terms, sources, root.report());
     let enabled = config.webhooks.iter().filter(|webhook| webhook.is_enabled);
     let private = enabled.filter_map(|webhook| webhook.destination.clone());
-    config.delivery.destinations = destinations.into_iter().chain(private).collect();
+    config.delivery.destinations = destinations.iter().cloned().chain(private).collect();
     config.webhook.add(&config.webhooks);
     config
         .webhook
