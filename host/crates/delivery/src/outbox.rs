@@ -27,14 +27,16 @@ use super::request::OutboxRequest;
 
 /// Accepts requests for delivery.
 pub trait Outbox: Send + Sync {
-    /// Accepts all of `requests`, in this order, or none of them.
+    /// Accepts all of `requests`, in this order. An accepted request is delivered or counted: a full outbox on disk drops
+    /// new or old requests if [`WhenFull`](super::WhenFull) says so.
     ///
     /// Blocks the calling OS thread while the outbox is full. This back-pressure slows down the caller that produces
     /// the requests. Never call it from an async task. Requests of different callers may be interleaved.
     ///
     /// # Errors
     ///
-    /// [`OutboxClosed`] if delivery has stopped or stops during the wait.
+    /// [`OutboxClosed`] if delivery has stopped or stops during the wait. The first of the requests may be accepted then, if
+    /// there are several sender threads or the requests need more than half of the memory.
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed>;
 }
 
