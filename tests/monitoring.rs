@@ -1,6 +1,5 @@
 //! Metrics, health, readiness, the overview, sessions of browsers, and the log.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -8,6 +7,7 @@ use std::process::{Command, Stdio};
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Host, Setup};
 use hookhost_tests::http::{Answer, ask};
+use hookhost_tests::metrics::until;
 use hookhost_tests::process::Process;
 use hookhost_tests::sink::{Answer as SinkAnswer, Sink};
 use hookhost_tests::{PATIENCE, Version, binary};
@@ -28,36 +28,6 @@ async fn probe(sink: &Sink, tag: &str) -> Host {
         .module_file("webhook.wasm", std::fs::read(binary::probe_module()).unwrap())
         .start()
         .await
-}
-
-/// The samples of `/metrics`, by name with labels.
-struct Metrics(BTreeMap<String, f64>);
-
-impl Metrics {
-    async fn read(host: &Host) -> Metrics {
-        let answer = ask(host.admin.unwrap(), "GET /metrics", "").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(
-            answer.header("content-type"),
-            Some("text/plain; version=0.0.4; charset=utf-8")
-        );
-        let samples = answer.body.lines().filter(|line| !line.starts_with('#'));
-        Metrics(
-            samples
-                .map(|line| {
-                    let (name, value) = line.rsplit_once(' ').unwrap();
-                    (name.to_owned(), value.parse().unwrap())
-                })
-                .collect(),
-        )
-    }
-
-    /// The sum of all samples whose name and labels begin so.
-    fn sum(&self, begin: &str) -> f64 {
-        let mut samples = self.0.iter().filter(|(name, _)| name.starts_with(begin)).peekable();
-        assert!(samples.peek().is_some(), "no {begin} in {:#?}", self.0.keys());
-        samples.map(|(_, value)| value).sum()
-    }
 }
 
 #[tokio::test]
@@ -137,17 +107,6 @@ async fn every_event_and_every_request_is_counted_once() {
     assert_eq!(sum("hookhost_ready"), 1.0);
     assert_eq!(sum("hookhost_build_info"), 1.0);
     client.disconnect().await;
-}
-
-async fn until(host: &Host, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let metrics = Metrics::read(host).await;
-        if wanted(&metrics) {
-            return metrics;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "never {what}: {:#?}", metrics.0);
-    }
 }
 
 /// Runs promtool. Returns false, with a line that says so, if it is not installed.
