@@ -158,6 +158,19 @@ async fn a_viewer_may_read_and_change_nothing() {
     assert_eq!(session["role"], "viewer");
     let admin = "\r\nAuthorization: Bearer admin-admin-admin";
     assert_eq!(ask(&host, "POST /api/v1/modules/rescan", admin).await.0, 200);
+    // A viewer tries saved webhooks. A draft names files, and its errors would tell which of them exist.
+    let draft = json!({"name": "d", "url": "http://h/", "bearer_file": "/etc/shadow"});
+    for (body, expected) in [
+        (json!({"event": {"hook": "client-connected"}}), 200),
+        (json!({"event": {"hook": "client-connected"}, "webhook": draft}), 403),
+    ] {
+        let answer = http::ask_with(host.admin.unwrap(), "POST /api/v1/event-trials", viewer, &body).await;
+        assert_eq!(answer.status, expected, "{body}: {answer:?}");
+    }
+    // Requests of anybody cannot fill the log: 20 lines in a second.
+    for _ in 0..100 {
+        assert_eq!(ask(&host, "POST /api/v1/modules/rescan", "").await.0, 401);
+    }
     let as_hash = format!("\r\nAuthorization: Bearer {hash}");
     assert_eq!(
         ask(&host, "GET /api/v1/modules", &as_hash).await.0,
@@ -167,7 +180,8 @@ async fn a_viewer_may_read_and_change_nothing() {
     host.stop().await;
     let log = host.log().lines().join("\n");
     for line in [
-        "method=POST path=\"/api/v1/modules/rescan\" by=\"nobody\" role=\"none\" status=403",
+        "audit: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"viewer\" status=403",
+        "audit::refused: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"nobody\" role=\"none\" status=401",
         "method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"admin\" status=200",
     ] {
         assert!(log.contains(line), "{line} is not in {log}");

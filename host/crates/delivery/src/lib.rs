@@ -153,7 +153,7 @@ pub use publish::{MAX_REPUBLISHES, Publication, PublishFailure, Publisher, Publi
 pub use request::{EventSummary, OutboxRequest, Reach, shown};
 pub use retry::{Reason, RetryPolicy, RetryPreset};
 pub use retry_on::{RetryOn, RetryOnError, Statuses};
-pub use secret::Secret;
+pub use secret::{Secret, is_secret_name};
 pub use settings::{DiskSettings, Settings};
 pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;
