@@ -107,8 +107,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The settings that were given, by key.
     pub given: Vec<Given>,
-    /// The settings about access and listeners that another broker's configuration gives, for people.
-    pub taken_over: Vec<String>,
+    /// A line about each setting for access, listeners and limits that comes from another broker's configuration.
+    pub imported: Vec<String>,
     /// The settings that need a restart.
     pub fixed: Fixed,
     /// The files that were read for it, users and access rules among them, but not those of secrets and certificates; also
@@ -156,6 +156,9 @@ pub struct Inputs {
     pub webhook_file: Option<TextFile>,
     /// The named webhooks that the admin API keeps; `None`: `webhooks.toml` of the data folder is read.
     pub kept_webhooks: Option<TextFile>,
+    /// The addresses on which the running host listens, each with the name of its listener; empty at the start. They do not
+    /// change while it runs.
+    pub listening: Vec<(String, SocketAddr)>,
 }
 
 /// Builds a configuration from its inputs, which must not name further files.
@@ -185,7 +188,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         broker,
         included,
         has_rules,
-        taken_over,
+        imported,
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
@@ -221,7 +224,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
             fixed,
             left_out,
             warnings,
-            taken_over,
+            imported,
             files,
         });
     }
@@ -263,9 +266,14 @@ fn read_sections(
     let own_listeners = read_listeners(&mut root);
     let mqtt = Mqtt::read(root.section("mqtt"), own_listeners, format);
     let engine = broker::read(root.section("broker"));
+    let mut listen = reachable(&mqtt, listen);
+    let running = inputs.listening.iter();
+    for (name, address) in running.filter(|(_, running)| mqtt.addresses().all(|(_, address)| address != *running)) {
+        listen.push((Place::flag(format!("listener {name}")), *address));
+    }
     let surroundings = Surroundings {
         allow_anonymous: mqtt.allow_anonymous,
-        listen: reachable(&mqtt, listen),
+        listen,
         is_relayed: is_relayed(&engine),
         is_gateway: matches!(engine, EngineSettings::Gateway(_)),
     };
