@@ -6,7 +6,7 @@ use super::*;
 use hookhost_tests::host::ended;
 
 /// Runs a command with a file. Returns exit code and standard error.
-async fn with_arguments(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
+pub(super) async fn with_arguments(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(name), text).unwrap();
     run(dir.path(), arguments).await

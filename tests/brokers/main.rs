@@ -233,11 +233,12 @@ async fn webhooks_of_emqx_5_with_one_url_keep_their_credentials_apart() {
     sent.sort();
     let expected = [("Bearer 1", "one"), ("Bearer 2", "two")];
     assert_eq!(sent, expected.map(|(token, body)| (token.to_owned(), body.to_owned())));
-    let (code, stderr) = ended(
+    let (code, stderr) = errors::with_arguments(
         "cluster.hocon",
         &emqx5_bridges(&sink),
         &["check", "--webhook-config", "cluster.hocon"],
-    );
+    )
+    .await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("rule_engine.rules.s.sql"), "{stderr}");
 }
