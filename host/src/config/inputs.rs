@@ -1,5 +1,6 @@
 //! The sources of a configuration: command line, environment and files.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{Environment, TextFile};
@@ -44,4 +45,7 @@ pub struct Inputs {
     pub webhook_file: Option<TextFile>,
     /// The named webhooks that the admin API keeps; `None`: `webhooks.toml` of the data folder is read.
     pub kept_webhooks: Option<TextFile>,
+    /// The addresses on which the running host listens, each with the name of its listener; empty at the start. They do not
+    /// change while it runs.
+    pub listening: Vec<(String, SocketAddr)>,
 }

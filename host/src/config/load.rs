@@ -31,29 +31,31 @@ pub fn default_file(flags: &Flags, environment: &Environment) -> Option<PathBuf>
 ///
 /// All errors: those of [`read`](super::read), and files that cannot be read.
 pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
-    load_at(Time::Start, flags, environment, None)
+    let inputs = Inputs {
+        flags,
+        environment,
+        ..Inputs::default()
+    };
+    load_at(Time::Start, inputs)
 }
 
-/// As [`load`], in a running host and with these webhooks of the admin API: all files must be regular ones, because opening others may block forever.
+/// As [`load`], in a running host: all files must be regular files, because opening others may block forever. `inputs`
+/// contains everything but the configuration file and the webhook file.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_again(flags: Flags, environment: Environment, kept_webhooks: Option<TextFile>) -> Result<Loaded, Refused> {
-    load_at(Time::Running, flags, environment, kept_webhooks)
+pub fn load_again(inputs: Inputs) -> Result<Loaded, Refused> {
+    load_at(Time::Running, inputs)
 }
 
-fn load_at(
-    time: Time,
-    flags: Flags,
-    environment: Environment,
-    kept_webhooks: Option<TextFile>,
-) -> Result<Loaded, Refused> {
+fn load_at(time: Time, inputs: Inputs) -> Result<Loaded, Refused> {
+    let Inputs { flags, environment, .. } = &inputs;
     let mut problems = Vec::new();
     if time == Time::Start {
-        problems.extend(missing_modules(&flags));
+        problems.extend(missing_modules(flags));
     }
-    let config = named(&flags.config, "--config", &CONFIG_VARIABLES, &environment);
+    let config = named(&flags.config, "--config", &CONFIG_VARIABLES, environment);
     let default = || {
         let path = flags.default_config.clone()?;
         Some((Place::file(path.as_path()), path))
@@ -61,16 +63,14 @@ fn load_at(
     let config = config.or_else(default);
     let config = config.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
     let variables = ["HOOKHOST_WEBHOOK_CONFIG", "HOOKHOST_WEBHOOK__CONFIG"];
-    let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, &environment);
+    let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, environment);
     let webhook_file = webhook_file.or_else(|| named_in(config.as_ref()?));
     let webhook_file = webhook_file.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
     let all_read = problems.is_empty();
     let inputs = Inputs {
-        flags,
-        environment,
         file: config,
         webhook_file,
-        kept_webhooks,
+        ..inputs
     };
     let read = read_with(&inputs, &|path| file::read(path, time));
     // The tokens are read again when they are needed; this reports a file that cannot be read.
@@ -264,10 +264,11 @@ mod tests {
                 ..Flags::default()
             };
             load(flags.clone(), Environment::default()).err().map(|refused| {
-                assert!(
-                    load_again(flags, Environment::default(), None).is_ok(),
-                    "a host that runs goes on"
-                );
+                let inputs = Inputs {
+                    flags,
+                    ..Inputs::default()
+                };
+                assert!(load_again(inputs).is_ok(), "a running host keeps running");
                 refused.problems.iter().map(Problem::to_string).collect::<Vec<_>>()
             })
         };

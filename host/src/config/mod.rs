@@ -34,7 +34,6 @@ mod webhook;
 mod webhooks;
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use given::Given;
@@ -110,8 +109,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The settings that were given, by key.
     pub given: Vec<Given>,
-    /// The settings about access and listeners that another broker's configuration gives, for people.
-    pub taken_over: Vec<String>,
+    /// A line about each setting for access, listeners and limits that comes from another broker's configuration.
+    pub imported: Vec<String>,
     /// The settings that need a restart.
     pub fixed: Fixed,
     /// The files that were read for it, users and access rules among them, but not those of secrets and certificates; also
@@ -146,7 +145,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         broker,
         included,
         has_rules,
-        taken_over,
+        imported,
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
@@ -186,7 +185,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
             fixed,
             left_out,
             warnings,
-            taken_over,
+            imported,
             files,
         });
     }
@@ -228,9 +227,14 @@ fn read_sections(
     let own_listeners = read_listeners(&mut root);
     let mqtt = Mqtt::read(root.section("mqtt"), own_listeners, format);
     let engine = broker::read(root.section("broker"));
+    let mut listen = reachable(&mqtt, listen);
+    let running = inputs.listening.iter();
+    for (name, address) in running.filter(|(_, running)| mqtt.addresses().all(|(_, address)| address != *running)) {
+        listen.push((Place::flag(format!("listener {name}")), *address));
+    }
     let surroundings = Surroundings {
         allow_anonymous: mqtt.allow_anonymous,
-        listen: reachable(&mqtt, listen),
+        listen,
         is_relayed: is_relayed(&engine),
         is_gateway: matches!(engine, EngineSettings::Gateway(_)),
     };

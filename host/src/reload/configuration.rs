@@ -5,13 +5,14 @@
 //! the settings that may change while they run ([`ReloadableSettings`]). The other settings are compared with those at
 //! the start of the host, and differences are reported.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::{error, warn};
 
 use super::facts::Facts;
-use crate::config::{self, Config, Environment, Fixed, Flags, Loaded, Problem, Refused, TextFile};
+use crate::config::{self, Config, Environment, Fixed, Flags, Inputs, Loaded, Problem, Refused, TextFile};
 use crate::webhooks::{self, ListedWebhook};
 use hookhost_delivery::Receivers;
 use hookhost_listener::TlsSettings;
@@ -50,13 +51,23 @@ impl Origin {
     }
 
     /// Reads everything once more, from regular files only. Blocks, but never for long. `kept_webhooks` are those of the
-    /// admin API; `None`: they are read from the data folder.
+    /// admin API; `None`: they are read from the data folder. `listening` are the addresses of the running listeners.
     ///
     /// # Errors
     ///
     /// All errors.
-    pub fn load_again(&self, kept_webhooks: Option<TextFile>) -> Result<Loaded, Refused> {
-        config::load_again(self.flags.clone(), self.environment.clone(), kept_webhooks)
+    fn load_again(
+        &self,
+        kept_webhooks: Option<TextFile>,
+        listening: &[(String, SocketAddr)],
+    ) -> Result<Loaded, Refused> {
+        config::load_again(Inputs {
+            flags: self.flags.clone(),
+            environment: self.environment.clone(),
+            kept_webhooks,
+            listening: listening.to_vec(),
+            ..Inputs::default()
+        })
     }
 }
 
@@ -97,6 +108,8 @@ pub(crate) struct Configuration {
     started: Fixed,
     /// The files of the last read.
     files: Vec<PathBuf>,
+    /// The addresses of the listeners, which do not change while the host runs.
+    listening: Vec<(String, SocketAddr)>,
     /// The TLS files of the listeners, which do not change while the host runs; their content may.
     listener_files: Vec<PathBuf>,
     /// A file that cannot be read twice, such as a pipe: its first content stays active.
@@ -116,6 +129,12 @@ impl Configuration {
             origin,
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
+            listening: loaded
+                .config
+                .mqtt
+                .addresses()
+                .map(|(name, address)| (name.to_owned(), address))
+                .collect(),
             listener_files: listener_files(&loaded.config),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
             warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
@@ -186,8 +205,8 @@ impl Configuration {
             given,
             fixed,
             files,
-            taken_over: _,
-        } = match self.origin.load_again(kept_webhooks) {
+            imported: _,
+        } = match self.origin.load_again(kept_webhooks, &self.listening) {
             Ok(loaded) => loaded,
             Err(refused) => {
                 // The mistake may be in a file that is included only now, or in one that cannot be read at the moment.
@@ -286,5 +305,58 @@ mod tests {
         assert_eq!(configuration.files(), [""; 0].map(PathBuf::from));
         let warning = "/dev/null: is not a regular file and is not read again".to_owned();
         assert_eq!(read(&mut configuration), (Ok(true), vec![warning]));
+    }
+
+    /// The listeners of a host do not change while it runs, whatever addresses the new configuration has.
+    #[test]
+    fn a_reload_does_not_open_the_running_listeners_to_everybody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hookhost.toml");
+        let emqx = dir.path().join("emqx.conf");
+        let flags = Flags {
+            config: Some(path.clone()),
+            webhook_config: Some(emqx.clone()),
+            ..Flags::default()
+        };
+        let webhook =
+            "web.hook.url = http://h/\nweb.hook.rule.client.connected.1 = {\"action\": \"on_client_connected\"}\n";
+        let users = "auth.user.1.username = a\nauth.user.1.password = b\n";
+        let everywhere = "listener.tcp.external = 0.0.0.0:1883\n";
+        let own_users = "[[authentication]]\nsource = \"password\"\nusers = { a = \"b\" }\n";
+        for (name, own, theirs, later_own, later_theirs) in [
+            // The imported listener would stay local without the users.
+            (
+                "tcp:external",
+                "",
+                format!("{webhook}{everywhere}{users}"),
+                "",
+                format!("{webhook}{everywhere}"),
+            ),
+            (
+                "tcp:default",
+                &format!("{own_users}[mqtt]\nlisten = \"0.0.0.0:1883\"\n"),
+                webhook.to_owned(),
+                "[mqtt]\nlisten = \"127.0.0.1:1883\"\n",
+                webhook.to_owned(),
+            ),
+        ] {
+            std::fs::write(&path, own).unwrap();
+            std::fs::write(&emqx, theirs).unwrap();
+            let origin = Origin::new(flags.clone(), Environment::new());
+            let mut configuration = Configuration::new(origin.clone(), &origin.load().unwrap());
+            assert!(configuration.read(None).settings.is_ok());
+            std::fs::write(&path, later_own).unwrap();
+            std::fs::write(&emqx, later_theirs).unwrap();
+            let read = configuration.read(None);
+            assert!(read.access.is_none());
+            let problems = read.settings.map(|_| ()).unwrap_err().problems;
+            assert_eq!(
+                texts(&problems),
+                [format!(
+                    "listener {name}: other machines can reach 0.0.0.0:1883, and every client would be accepted: add \
+                     [[authentication]], or set mqtt.allow_anonymous = true to accept clients without credentials"
+                )]
+            );
+        }
     }
 }

@@ -237,7 +237,7 @@ impl Settings {
         let reachable = surroundings
             .listen
             .iter()
-            .filter(|(_, address)| !address.ip().is_loopback());
+            .filter(|(_, address)| !address.ip().to_canonical().is_loopback());
         for (place, address) in reachable.filter(|_| is_open) {
             let text = format!(
                 "other machines can reach {address}, and every client would be accepted: add [[authentication]], or set \

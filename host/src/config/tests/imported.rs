@@ -3,6 +3,8 @@
 //! No configuration may become more open. So each row is either refused at the start, with a line that names the place, or
 //! lists what clients may do, and what not.
 
+mod listeners;
+
 use std::io;
 
 use hookhost_access::rules::{Action, Operation};
@@ -15,6 +17,8 @@ const EMQX5: &str = "connectors.http.c { url = \"http://h/\" }\nactions.http.a {
 const EMQX4: &str =
     "web.hook.url = http://h/\nweb.hook.rule.client.connected.1 = {\"action\": \"on_client_connected\"}\n";
 const NANOMQ: &str = "webhook { url = \"http://h/\", events = [{ event = \"on_client_connack\" }] }\n";
+
+const RMQTT: &str = "urls = [\"http://h/\"]\nrule.client_connect = [{ action = \"a\" }]\n";
 
 const ACL: &str = "{allow, {user, \"alice\"}, all, [\"plant/#\"]}.\n{deny, all, subscribe, [\"$SYS/#\"]}.\n";
 
@@ -82,31 +86,44 @@ async fn may(access: &AccessControl, what: &str) -> bool {
     client.authorize(&operation).await.allowed
 }
 
-async fn check(name: &str, text: &str, variables: &[(&str, &str)], expected: &Expected) {
-    let loaded = load(text, "", variables);
-    match (loaded, expected) {
+/// The difference between what the file and the variables lead to, and what is expected.
+async fn difference(text: &str, variables: &[(&str, &str)], expected: &Expected) -> Option<String> {
+    match (load(text, "", variables), expected) {
         (Err(problems), Refused(line)) => {
-            assert!(
-                problems.iter().any(|problem| problem.contains(line)),
-                "{name}: {problems:#?}"
-            );
+            let is_named = problems.iter().any(|problem| problem.contains(line));
+            (!is_named).then(|| format!("expected {line}: {problems:#?}"))
         }
-        (Ok(loaded), Says(line)) => assert_eq!(loaded.config.access.summary(), *line, "{name}"),
+        (Ok(loaded), Says(line)) => {
+            let summary = loaded.config.access.summary();
+            (summary != *line).then(|| format!("expected {line}: {summary}"))
+        }
         (Ok(loaded), May(expected)) => {
             let access = AccessControl::new(loaded.config.access.clone());
             for line in *expected {
                 let (sign, what) = line.split_at(1);
-                assert_eq!(
-                    may(&access, what).await,
-                    sign == "+",
-                    "{name}: {line}; {}",
-                    loaded.config.access.summary()
-                );
+                if may(&access, what).await != (sign == "+") {
+                    return Some(format!("expected {line}: {}", loaded.config.access.summary()));
+                }
             }
+            None
         }
-        (Ok(loaded), Refused(line)) => panic!("{name} starts: {}; expected {line}", loaded.config.access.summary()),
-        (Err(problems), _) => panic!("{name}: {problems:#?}"),
+        (Ok(loaded), Refused(line)) => Some(format!(
+            "expected {line}, but it starts: {}",
+            loaded.config.access.summary()
+        )),
+        (Err(problems), _) => Some(format!("{problems:#?}")),
     }
+}
+
+/// Checks all rows, and reports all that differ.
+async fn check_all<'r>(rows: impl IntoIterator<Item = (String, &'r [(&'r str, &'r str)], Expected)>) {
+    let mut differences = Vec::new();
+    for (text, variables, expected) in rows {
+        if let Some(difference) = difference(&text, variables, &expected).await {
+            differences.push(format!("{text} {variables:?}: {difference}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
 #[tokio::test]
@@ -115,7 +132,7 @@ async fn emqx_5() {
     let http = "authentication { mechanism = password_based, backend = http, method = post, url = \"http://h/auth\", \
         body { username = \"${username}\", password = \"${password}\" }, headers { \"X-Api\" = k } }";
     let file = "authorization { no_match = deny, sources = [{ type = file, path = \"${EMQX_ETC_DIR}/acl.conf\" }] }";
-    for (rest, expected) in [
+    let rows = [
         ("", May(&["+-", "+- pub a", "+- sub #"])),
         ("authentication = []", May(&["+-"])),
         (jwt, May(&["--", "-alice:secret"])),
@@ -123,6 +140,37 @@ async fn emqx_5() {
         (
             "authentication = [{mechanism = jwt, secret = x, enable = false}]",
             May(&["+-"]),
+        ),
+        // A key of EMQX 4 that EMQX 5 does not know.
+        (
+            "allow_anonymous = true\nauthentication = [{mechanism = jwt, secret = x}]",
+            May(&["--", "-alice:secret"]),
+        ),
+        (
+            "allow_anonymous = false\nauthentication = [{mechanism = jwt, secret = x}]",
+            Says("clients are checked by jwt; all topics are allowed"),
+        ),
+        (
+            "authentication = [{mechanism = jwt, use_jwks = true, endpoint = \"http://h/\", headers {authorization = k}}]",
+            Refused("etc/b.conf:4: authentication[0].headers.authorization: is not supported"),
+        ),
+        (
+            "authentication = [{mechanism = jwt, use_jwks = true, endpoint = \"http://h/\", headers {accept = \"application/json\"}}]",
+            Says("clients are checked by jwt; all topics are allowed"),
+        ),
+        (
+            "mqtt.use_username_as_clientid = true",
+            Refused("etc/b.conf:4: mqtt.use_username_as_clientid: is not supported"),
+        ),
+        ("mqtt.use_username_as_clientid = false", May(&["+-"])),
+        (
+            "mqtt.peer_cert_as_clientid = cn",
+            Refused("etc/b.conf:4: mqtt.peer_cert_as_clientid: is not supported"),
+        ),
+        ("mqtt.peer_cert_as_clientid = disabled", May(&["+-"])),
+        (
+            "zones.z.mqtt.use_username_as_clientid = true",
+            Refused("zones.z.mqtt.use_username_as_clientid: is not supported"),
         ),
         (
             "authentication = [{mechanism = jwt, secret = x, allow_all = true}]",
@@ -214,14 +262,13 @@ async fn emqx_5() {
             "listeners.tcp.default { bind = \"127.0.0.1:1883\", access_rules = [\"deny 10.0.0.0/8\", \"allow all\"] }",
             Refused("listeners: is not supported: hookhost accepts every client"),
         ),
-    ] {
-        check(rest, &format!("{EMQX5}{rest}\n"), &[], &expected).await;
-    }
+    ];
+    check_all(rows.map(|(rest, expected)| (format!("{EMQX5}{rest}\n"), &[][..], expected))).await;
 }
 
 #[tokio::test]
 async fn emqx_4() {
-    for (rest, expected) in [
+    let rows = [
         ("", May(&["+-", "+bob:x", "+bob pub a"])),
         (
             "allow_anonymous = true\nacl_nomatch = allow",
@@ -234,6 +281,50 @@ async fn emqx_4() {
         (
             "zone.external.allow_anonymous = false\nallow_anonymous = true",
             Refused("zone.external.allow_anonymous: demands credentials"),
+        ),
+        (
+            "zone.external.allow_anonymous = flase\nallow_anonymous = true",
+            Refused("etc/b.conf:3: zone.external.allow_anonymous: should be true or false"),
+        ),
+        (
+            "zone.external.acl_nomatch = dney\nacl_nomatch = allow\nacl_file = etc/acl.conf",
+            Refused("etc/b.conf:3: zone.external.acl_nomatch"),
+        ),
+        (
+            "zone.external.mountpoint = devices/%u/",
+            Refused("etc/b.conf:3: zone.external.mountpoint: is not supported"),
+        ),
+        (
+            "zone.external.use_username_as_clientid = true",
+            Refused("etc/b.conf:3: zone.external.use_username_as_clientid: is not supported"),
+        ),
+        (
+            "auth.user.1.username = alice",
+            Refused("etc/b.conf:3: auth.user.1.username: needs username and password"),
+        ),
+        (
+            "auth.user.1.username = alice\nauth.user.1.password = public\nauth.user.2.username = bob",
+            Refused("etc/b.conf:5: auth.user.2.username: needs username and password"),
+        ),
+        (
+            "auth.jwt.from = password",
+            Refused("etc/b.conf:3: auth.jwt.from: needs secret, pubkey or jwks"),
+        ),
+        (
+            "auth.jwt.secret = x\nauth.jwt.verify_claims.username = %u\nauth.jwt.verify_claims = maybe",
+            Refused("auth.jwt.verify_claims: should be true or false"),
+        ),
+        (
+            "auth.http.timeout = 5s",
+            Refused("etc/b.conf:3: auth.http.timeout: needs auth_req or acl_req"),
+        ),
+        (
+            "auth.http.auth_req = http://h/auth\nauth.http.auth_req.method = get\nauth.http.auth_req.params = username=%u",
+            Says("clients are checked by http; all topics are allowed"),
+        ),
+        (
+            "auth.http.auth_req.url = http://h/auth\nauth.http.auth_req.headers.content-type = text/plain",
+            Refused("auth.http.auth_req.headers.content-type: is not supported"),
         ),
         ("acl_nomatch = deny", May(&["+bob", "-bob pub a"])),
         (
@@ -283,9 +374,8 @@ async fn emqx_4() {
             Refused("has the placeholder %C"),
         ),
         ("auth.http.auth_req.url = nothing", Refused("auth.http.auth_req.url")),
-    ] {
-        check(rest, &format!("{EMQX4}{rest}\n"), &[], &expected).await;
-    }
+    ];
+    check_all(rows.map(|(rest, expected)| (format!("{EMQX4}{rest}\n"), &[][..], expected))).await;
 }
 
 #[tokio::test]
@@ -294,7 +384,7 @@ async fn nanomq() {
         {permit = \"allow\", ipaddr = \"127.0.0.1\", action = publish, topics = [\"a\"]}\n\
         {permit = deny, username = \"#\", action = subscribe, topics = [\"$SYS/#\"]}\n] } }";
     let old = "web.hook.enable = true\nweb.hook.url = http://h/\nweb.hook.rule.client.connack.1 = {\"action\": \"on_client_connack\"}\n";
-    for (text, expected) in [
+    let rows = [
         (NANOMQ.to_owned(), May(&["+-", "+bob pub a"])),
         (
             format!("{NANOMQ}auth {{allow_anonymous = true, no_match = allow, deny_action = ignore}}"),
@@ -343,6 +433,18 @@ async fn nanomq() {
             Refused("auth.ldap: is not supported"),
         ),
         (
+            format!("{NANOMQ}auth {{enable = flase, password {{alice = public}}}}"),
+            Refused("etc/b.conf:2: auth.enable: should be true or false"),
+        ),
+        (
+            format!("{NANOMQ}auth {{http_auth {{enable = flase, auth_req {{url = \"http://h/\"}}}}}}"),
+            Refused("etc/b.conf:2: auth.http_auth.enable: should be true or false"),
+        ),
+        (
+            format!("{old}allow_anonymous=true\nauth.1.login=alice"),
+            Refused("etc/b.conf:5: auth.1.login: needs login and password"),
+        ),
+        (
             format!("{old}allow_anonymous=false\nauth.1.login=alice\nauth.1.password=public"),
             May(&["+alice:public", "-alice:x", "--"]),
         ),
@@ -360,36 +462,35 @@ async fn nanomq() {
             format!("{old}auth.http.enable=false\nauth.http.auth_req.url=http://h/"),
             May(&["+-"]),
         ),
-    ] {
-        check(&text, &text, &[], &expected).await;
-    }
+    ];
+    check_all(rows.map(|(text, expected)| (text, &[][..], expected))).await;
 }
 
 #[tokio::test]
 async fn variables() {
-    let closed = Refused("environment: EMQX_ALLOW_ANONYMOUS: demands credentials");
-    for (text, variables, expected) in [
-        ("", &[("EMQX_ALLOW_ANONYMOUS", "false")][..], &closed),
-        (EMQX5, &[("EMQX_ALLOW_ANONYMOUS", "false")], &closed),
-        (EMQX4, &[("EMQX_ALLOW_ANONYMOUS", "false")], &closed),
+    let closed = || Refused("environment: EMQX_ALLOW_ANONYMOUS: demands credentials");
+    let rows = [
+        ("", &[("EMQX_ALLOW_ANONYMOUS", "false")][..], closed()),
+        (EMQX5, &[("EMQX_ALLOW_ANONYMOUS", "false")], closed()),
+        (EMQX4, &[("EMQX_ALLOW_ANONYMOUS", "false")], closed()),
         (
             NANOMQ,
             &[("EMQX_ALLOW_ANONYMOUS", "false")],
-            &Refused("environment: EMQX_ALLOW_ANONYMOUS: is not supported"),
+            Refused("environment: EMQX_ALLOW_ANONYMOUS: is not supported"),
         ),
         (
             NANOMQ,
             &[("NANOMQ_ALLOW_ANONYMOUS", "false")],
-            &Refused("environment: NANOMQ_ALLOW_ANONYMOUS: demands credentials"),
+            Refused("environment: NANOMQ_ALLOW_ANONYMOUS: demands credentials"),
         ),
-        (EMQX5, &[("EMQX_ALLOW_ANONYMOUS", "true")], &May(&["+-"])),
+        (EMQX5, &[("EMQX_ALLOW_ANONYMOUS", "true")], May(&["+-"])),
         (
             "",
             &[
                 ("EMQX_AUTHENTICATION__1__MECHANISM", "jwt"),
                 ("EMQX_AUTHENTICATION__1__SECRET", "x"),
             ],
-            &Says("clients are checked by jwt; all topics are allowed"),
+            Says("clients are checked by jwt; all topics are allowed"),
         ),
         (
             EMQX5,
@@ -402,22 +503,22 @@ async fn variables() {
                 ),
                 ("EMQX_AUTHORIZATION__NO_MATCH", "deny"),
             ],
-            &Says("clients are checked by jwt; no topic is allowed"),
+            Says("clients are checked by jwt; no topic is allowed"),
         ),
         (
             EMQX5,
             &[("EMQX_AUTHENTICATION", "[{mechanism = jwt, secret = x}]")],
-            &May(&["--"]),
+            May(&["--"]),
         ),
         (
             EMQX5,
             &[("EMQX_AUTHENTICATION", "nothing")],
-            &Refused("environment: EMQX_AUTHENTICATION: should be a list"),
+            Refused("environment: EMQX_AUTHENTICATION: should be a list"),
         ),
         (
             EMQX5,
             &[("EMQX_AUTHENTICATION__1__ENABLE", "true")],
-            &Refused("environment: EMQX_AUTHENTICATION__1__ENABLE"),
+            Refused("environment: EMQX_AUTHENTICATION__1__ENABLE"),
         ),
         (
             EMQX5,
@@ -425,7 +526,7 @@ async fn variables() {
                 ("EMQX_AUTHORIZATION__SOURCES__2__TYPE", "http"),
                 ("EMQX_AUTHORIZATION__SOURCES__2__URL", "http://h/"),
             ],
-            &Refused("EMQX has a file acl.conf as its first source"),
+            Refused("EMQX has a file acl.conf as its first source"),
         ),
         (
             EMQX5,
@@ -433,13 +534,13 @@ async fn variables() {
                 ("EMQX_AUTHORIZATION__SOURCES__1__TYPE", "file"),
                 ("EMQX_AUTHORIZATION__SOURCES__1__PATH", "etc/acl.conf"),
             ],
-            &May(&["-bob sub $SYS/#", "+bob pub a"]),
+            May(&["-bob sub $SYS/#", "+bob pub a"]),
         ),
-        ("", &[("EMQX_ACL_NOMATCH", "deny")], &May(&["+bob", "-bob pub a"])),
+        ("", &[("EMQX_ACL_NOMATCH", "deny")], May(&["+bob", "-bob pub a"])),
         (
             "",
             &[("EMQX_LOADED_PLUGINS", "emqx_management,emqx_auth_mnesia")],
-            &Refused("EMQX_LOADED_PLUGINS"),
+            Refused("EMQX_LOADED_PLUGINS"),
         ),
         (
             "",
@@ -447,21 +548,68 @@ async fn variables() {
                 ("EMQX_AUTH__USER__1__USERNAME", "alice"),
                 ("EMQX_AUTH__USER__1__PASSWORD", "p"),
             ],
-            &May(&["+alice:p", "-alice:x", "--"]),
+            May(&["+alice:p", "-alice:x", "--"]),
         ),
         (
             "",
             &[("EMQX_AUTH__MYSQL__SERVER", "db:3306")],
-            &Refused("the plugin emqx_auth_mysql"),
+            Refused("the plugin emqx_auth_mysql"),
+        ),
+        (
+            "",
+            &[
+                ("EMQX_LOADED_PLUGINS", "emqx_management,emqx_auth_http"),
+                ("EMQX_AUTH__HTTP__AUTH_REQ__URL", "http://h/"),
+            ],
+            Says("clients are checked by http; all topics are allowed"),
+        ),
+        (
+            EMQX4,
+            &[
+                ("EMQX_LOADED_PLUGINS", "emqx_auth_mnesia,emqx_auth_http"),
+                ("EMQX_AUTH__HTTP__AUTH_REQ__URL", "http://h/"),
+            ],
+            Refused("environment: EMQX_LOADED_PLUGINS: lists emqx_auth_mnesia"),
+        ),
+        (
+            EMQX4,
+            &[
+                ("EMQX_LOADED_PLUGINS", "emqx_auth_mnesia emqx_web_hook"),
+                ("EMQX_AUTH__USER__1__USERNAME", "alice"),
+                ("EMQX_AUTH__USER__1__PASSWORD", "p"),
+            ],
+            May(&["+alice:p", "-alice:x", "--"]),
+        ),
+        (
+            "",
+            &[("EMQX_AUTH__USER__1__PASSWORD", "p")],
+            Refused("environment: EMQX_AUTH__USER__1__PASSWORD: needs username and password"),
+        ),
+        (
+            RMQTT,
+            &[("RMQTT_PLUGIN_RMQTT_AUTH_HTTP_HTTP_AUTH_REQ", "x")],
+            Refused("RMQTT_PLUGIN_RMQTT_AUTH_HTTP_HTTP_AUTH_REQ: is not supported"),
+        ),
+        (
+            "",
+            &[
+                ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_URLS", "http://h/"),
+                ("RMQTT_PLUGIN_RMQTT_ACL_RULES", "x"),
+            ],
+            Refused("RMQTT_PLUGIN_RMQTT_ACL_RULES: is not supported"),
+        ),
+        (
+            RMQTT,
+            &[("EMQX_ALLOW_ANONYMOUS", "false")],
+            Refused("environment: EMQX_ALLOW_ANONYMOUS: is not supported"),
         ),
         (
             "",
             &[("RMQTT_PLUGIN_RMQTT_ACL_RULES", "x")],
-            &Refused("RMQTT_PLUGIN_RMQTT_ACL_RULES"),
+            Refused("RMQTT_PLUGIN_RMQTT_ACL_RULES"),
         ),
-    ] {
-        check(&format!("{variables:?}"), text, variables, expected).await;
-    }
+    ];
+    check_all(rows.map(|(text, variables, expected)| (text.to_owned(), variables, expected))).await;
 }
 
 #[tokio::test]
@@ -472,7 +620,14 @@ async fn settings_of_hookhost_replace_a_part() {
     let users = "[[authentication]]\nsource = \"password\"\nusers = { alice = \"p\" }\n";
     let with = |own: &str| load(&database, own, &[]);
     assert!(with("").is_err());
-    let access = AccessControl::new(with(users).unwrap().config.access);
+    let loaded = with(users).unwrap();
+    let replaced = "h.toml:1: authentication: is used instead of what etc/b.conf:4: authentication[0].backend says";
+    assert!(
+        shown(&loaded.warnings).contains(&replaced.to_owned()),
+        "{:#?}",
+        loaded.warnings
+    );
+    let access = AccessControl::new(loaded.config.access);
     assert!(may(&access, "alice:p").await && !may(&access, "bob").await);
     assert!(!may(&access, "alice:p pub a").await, "the rules of the file stay");
     let rules = format!("{users}[access]\ndefault = \"allow\"\n");
@@ -501,119 +656,18 @@ async fn settings_of_hookhost_replace_a_part() {
     );
 }
 
-#[test]
-fn listeners_are_taken_over() {
-    let text = format!(
-        "{EMQX5}mqtt {{ max_packet_size = 2MB, max_mqueue_len = infinity }}\nlisteners.tcp.default {{ bind = \"127.0.0.1:1\", max_connections = 10 }}\n\
-         listeners.wss.web {{ bind = \"127.0.0.1:2\", max_connections = 5, websocket.mqtt_path = \"/ws\", \
-         ssl_options {{ certfile = \"c.pem\", keyfile = \"k.pem\", cacertfile = \"ca.pem\", verify = verify_peer, fail_if_no_peer_cert = true }} }}\n\
-         listeners.ssl.default {{ proxy_protocol = true }}\nlisteners.quic.default {{ bind = 14567 }}\n\
-         listeners.ws.off {{ enable = false, bind = 3 }}\n"
-    );
-    let Loaded {
-        config,
-        taken_over,
-        warnings,
-        ..
-    } = load(&text, "", &[]).unwrap();
-    let names: Vec<String> = config
-        .mqtt
-        .listeners
-        .iter()
-        .map(|one| format!("{} {}", one.name, one.address))
-        .collect();
-    assert_eq!(names, ["tcp:default 127.0.0.1:1", "wss:web 127.0.0.1:2"]);
-    let web = &config.mqtt.listeners[1];
-    let tls = web.tls.as_ref().unwrap();
-    assert_eq!(
-        (web.path.as_str(), tls.client_certificates),
-        ("/ws", hookhost_listener::ClientCertificates::Required)
-    );
-    assert_eq!(
-        (config.mqtt.limits.max_packet_size, config.mqtt.limits.max_connections),
-        (2 << 20, 15)
-    );
-    let warned = shown(&warnings);
-    for line in [
-        "ssl:default is not opened",
-        "quic:default is not opened",
-        "max_mqueue_len",
-    ] {
-        assert!(
-            warned.iter().any(|warning| warning.contains(line)),
-            "{line}: {warned:#?}"
-        );
-    }
-    let taken = taken_over.join("\n");
-    for line in [
-        "[[listener]] tcp:default 127.0.0.1:1 (etc/b.conf:5: listeners.tcp.default",
-        "mqtt.max_packet_size (etc/b.conf:4",
-    ] {
-        assert!(taken.contains(line), "{line}: {taken}");
-    }
-    // Listeners of hookhost replace them.
-    let own = load(&text, "[mqtt]\nlisten = \"127.0.0.1:9\"\n", &[])
-        .unwrap()
-        .config
-        .mqtt;
-    assert_eq!((own.listeners.len(), own.limits.max_connections), (1, 1_000_000));
-}
-
-#[test]
-fn an_imported_listener_that_others_can_reach_stays_local_without_authentication() {
+#[tokio::test]
+async fn anonymous_clients_need_the_consent_of_both() {
     let users = "auth.user.1.username = a\nauth.user.1.password = b\n";
-    let external = format!("{EMQX4}listener.tcp.external = 0.0.0.0:1883\n");
-    let ignored = "[webhook]\nignore_access_control = true\n";
-    for (text, own, address, is_moved) in [
-        (external.clone(), "", "127.0.0.1:1883", true),
-        (external.clone(), ignored, "127.0.0.1:1883", true),
-        (
-            external.clone(),
-            "[mqtt]\nallow_anonymous = true\n",
-            "0.0.0.0:1883",
-            false,
-        ),
-        (format!("{external}allow_anonymous = true\n"), "", "0.0.0.0:1883", false),
-        (format!("{external}{users}"), "", "0.0.0.0:1883", false),
-        (
-            format!("{EMQX4}listener.tcp.internal = 127.0.0.1:11883\n"),
-            "",
-            "127.0.0.1:11883",
-            false,
-        ),
-        (
-            format!("{EMQX5}listeners.tcp.default.bind = \"[::]:1883\"\n"),
-            "",
-            "[::1]:1883",
-            true,
-        ),
-        (
-            format!("{EMQX5}listeners.tcp.default {{}}\n"),
-            "",
-            "127.0.0.1:1883",
-            true,
-        ),
-        (
-            format!("{NANOMQ}listeners.tcp {{ bind = \"0.0.0.0:1883\" }}\n"),
-            "",
-            "127.0.0.1:1883",
-            true,
-        ),
-        (
-            format!("{NANOMQ}listeners.ws {{ bind = \"127.0.0.1:8083/mqtt\" }}\n"),
-            "",
-            "127.0.0.1:8083",
-            false,
-        ),
+    for (theirs, own, is_accepted) in [
+        ("true", "true", true),
+        ("true", "false", false),
+        ("false", "true", false),
+        ("false", "false", false),
     ] {
-        let loaded = load(&text, own, &[]).unwrap_or_else(|problems| panic!("{text} {own}: {problems:#?}"));
-        assert_eq!(
-            loaded.config.mqtt.listeners[0].address.to_string(),
-            address,
-            "{text} {own}"
-        );
-        let warned = shown(&loaded.warnings);
-        let names_line = |line: &String| line.starts_with("etc/b.conf:") && line.contains("so hookhost listens on");
-        assert_eq!(warned.iter().any(names_line), is_moved, "{text} {own}: {warned:#?}");
+        let text = format!("{EMQX4}allow_anonymous = {theirs}\n{users}");
+        let loaded = load(&text, &format!("[mqtt]\nallow_anonymous = {own}\n"), &[]).unwrap();
+        let access = AccessControl::new(loaded.config.access);
+        assert_eq!(may(&access, "-").await, is_accepted, "{theirs} {own}");
     }
 }

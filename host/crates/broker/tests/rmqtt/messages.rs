@@ -5,7 +5,7 @@ use super::*;
 use hookhost_broker::{HostMessage, PublishError};
 use hookhost_event::{Id, Origin, Properties, Property};
 
-/// Id, QoS as published and packet identifier of every event about a message.
+/// The hook and the message id of each event about a message.
 fn ids(events: &[Arc<Event>]) -> Vec<(Hook, Id)> {
     let id = |event: &Arc<Event>| {
         let message = match &event.detail {
