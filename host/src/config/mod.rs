@@ -34,6 +34,7 @@ mod webhook;
 mod webhooks;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use given::Given;
