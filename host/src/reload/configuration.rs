@@ -348,10 +348,11 @@ mod tests {
             std::fs::write(&path, later_own).unwrap();
             std::fs::write(&emqx, later_theirs).unwrap();
             let read = configuration.read(None);
-            assert!(read.access.is_none());
+            assert!(read.own.is_none());
             let problems = read.settings.map(|_| ()).unwrap_err().problems;
+            let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
             assert_eq!(
-                texts(&problems),
+                texts,
                 [format!(
                     "listener {name}: other machines can reach 0.0.0.0:1883, and every client would be accepted: add \
                      [[authentication]], or set mqtt.allow_anonymous = true to accept clients without credentials"
