@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::Frame;
 
 fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&(text.len() as u16).to_be_bytes());
@@ -106,4 +107,14 @@ fn short_and_long_confirmations() {
     );
     assert_eq!(read(5, b"\0\0"), Err(InvalidPacket(129)));
     assert_eq!(read(4, b"\0\x07\x10"), Err(InvalidPacket(129)));
+}
+
+#[test]
+fn a_publish_with_qos_3_has_a_code_of_its_own() {
+    for (version, body) in [(4, &b"\0\x01t\0\x07x"[..]), (5, b"\0\x01t\0\x07\0x")] {
+        let frame = Frame { first: 0x36, body };
+        assert_eq!(decode(version, frame), Err(InvalidPacket(155)));
+    }
+    assert_eq!(disconnect(155), [0xe0, 2, 129, 0]);
+    assert_eq!(disconnect(141), [0xe0, 2, 141, 0]);
 }
