@@ -8,6 +8,7 @@ mod hostile;
 mod life;
 mod messages;
 mod persistent;
+mod queues;
 
 use std::sync::Arc;
 use std::time::Duration;
