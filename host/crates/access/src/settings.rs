@@ -1,7 +1,7 @@
 //! `[[authentication]]` and `[access]`, checked, with the contents of the files that they name.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hookhost_settings::Place;

@@ -178,7 +178,7 @@ fn wills_are_with_property_and_cleaned() {
     for level in [5, 0x85] {
         let before = connect(level, Some(&list));
         let with_property = insert_into_will(&before, &property(), ANY).unwrap();
-        let own = property().encode().unwrap();
+        let own = encoded(&property()).unwrap();
         assert_eq!(with_property, connect(level, Some(&[list.clone(), own].concat())));
         assert_eq!(remove_from_will(&with_property), Some(before.clone()));
         assert_eq!(remove_from_will(&before), None);

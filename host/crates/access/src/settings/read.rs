@@ -132,7 +132,12 @@ impl Settings {
 }
 
 /// The content of the file that a key names. Reports a file that cannot be read or is not UTF-8.
-pub(super) fn file(at: &mut Section<'_>, key: &str, read_files: &mut Vec<PathBuf>, files: &Files<'_>) -> Option<String> {
+pub(super) fn file(
+    at: &mut Section<'_>,
+    key: &str,
+    read_files: &mut Vec<PathBuf>,
+    files: &Files<'_>,
+) -> Option<String> {
     let place = at.given(key).map(|setting| setting.place.clone());
     let path = at.path(key)?;
     let place = place.unwrap_or_else(|| at.place().below(key));
@@ -261,6 +266,9 @@ mod tests {
             panic!("{problems:?}")
         };
         let shown = problem.to_string();
-        assert!(shown.contains("access.http") && shown.contains("behind a gateway"), "{shown}");
+        assert!(
+            shown.contains("access.http") && shown.contains("behind a gateway"),
+            "{shown}"
+        );
     }
 }

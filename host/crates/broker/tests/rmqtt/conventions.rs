@@ -3,7 +3,7 @@
 use hookhost_broker::Conventions;
 use hookhost_event::Property;
 
-use super::client::{Client, Connect, clean, packet, text};
+use super::client::{Client, Connect, clean, packet, persistent, text};
 use super::*;
 
 /// An engine with these conventions, and interest in these hooks.

@@ -3,23 +3,7 @@
 use super::client::{clean, packet, persistent, text};
 use super::*;
 use hookhost_broker::{HostMessage, PublishError};
-use hookhost_event::{Id, Origin, Properties, Property};
-
-/// The hook and the message id of each event about a message.
-fn ids(events: &[Arc<Event>]) -> Vec<(Hook, Id)> {
-    let id = |event: &Arc<Event>| {
-        let message = match &event.detail {
-            Detail::MessagePublish(message) => message,
-            Detail::MessageDelivered(delivery) | Detail::MessageQueued(delivery) => &delivery.message,
-            Detail::MessageAcked(acknowledgement) => &acknowledgement.delivery.message,
-            Detail::MessageDropped(drop) | Detail::MessageRefused(drop) => &drop.message,
-            Detail::DeliveryDropped(drop) => &drop.delivery.message,
-            _ => return None,
-        };
-        Some((event.detail.hook(), message.id))
-    };
-    events.iter().filter_map(id).collect()
-}
+use hookhost_event::{Origin, Properties, Property};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishes_of_each_qos() {

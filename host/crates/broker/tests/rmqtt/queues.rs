@@ -1,6 +1,6 @@
 //! Messages that wait for a client, and messages that it cannot take.
 
-use super::client::{clean, packet, persistent, text};
+use super::client::{clean, persistent};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
