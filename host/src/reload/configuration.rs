@@ -110,7 +110,7 @@ pub(crate) struct Configuration {
     files: Vec<PathBuf>,
     /// The addresses of the listeners, which do not change while the host runs.
     listening: Vec<(String, SocketAddr)>,
-    /// The TLS files of the listeners, which do not change while the host runs; their content may.
+    /// The TLS files of the listeners and of the admin API, which do not change while the host runs; their content may.
     listener_files: Vec<PathBuf>,
     /// A file that cannot be read twice, such as a pipe: its first content stays active.
     unrepeatable: Option<(PathBuf, ReloadableSettings)>,
@@ -248,13 +248,14 @@ impl Configuration {
     }
 }
 
-/// The TLS files that the listeners name.
+/// The TLS files that the listeners and the admin API name.
 fn listener_files(config: &Config) -> Vec<PathBuf> {
-    let tls = config
+    let listeners = config
         .mqtt
         .listeners
         .iter()
         .filter_map(|listener| listener.tls.as_ref());
+    let tls = listeners.chain(&config.admin.tls);
     absolute(&tls.flat_map(TlsSettings::files).collect::<Vec<_>>())
 }
 

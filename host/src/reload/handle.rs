@@ -14,9 +14,9 @@ use hookhost_modules::ReloadableSettings;
 use hookhost_settings::Problem;
 
 impl Handle {
-    /// The listeners are open: their TLS files are read again from now on when a file changes.
-    pub fn set_tls_files(&self, files: Vec<TlsFiles>) {
-        *self.tls.lock() = files;
+    /// Listeners are open: their TLS files are read again from now on when a file changes.
+    pub fn add_tls_files(&self, files: impl IntoIterator<Item = TlsFiles>) {
+        self.tls.lock().extend(files);
     }
 
     /// Reads the configuration and the modules folder again, retries what did not load or was rolled back, and returns

@@ -165,6 +165,7 @@ impl Module {
             generation: self.active.as_ref().map(|active| active.release.state()),
             queue: self.active.as_ref().map(|active| active.attachment.state()),
             counts: context.record.counts(),
+            durations: context.record.durations.counts(),
             quarantined: context.quarantine.usage(&context.module),
         }
     }

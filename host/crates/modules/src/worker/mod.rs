@@ -26,6 +26,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::warn;
 
@@ -247,7 +248,13 @@ impl<T: Template> Worker<T> {
         if self.events.is_empty() {
             return Ok(Vec::new());
         }
+        let began = Instant::now();
         let outcomes = self.slot.call(&self.events);
+        let events = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        self.context
+            .record
+            .durations
+            .add(began.elapsed() / events, events.into());
         self.failures.called(&outcomes);
         outcomes
     }
