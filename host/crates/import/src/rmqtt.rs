@@ -93,7 +93,7 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     for variable in &sources.variables {
         given.extend(from_variable(report, variable));
     }
-    // The file has no access control, but variables may.
+    // Other files and variables of RMQTT may restrict clients.
     server::take(Broker::Rmqtt, Table::new(), sources);
     let urls = urls(report, given.remove("urls"), given.remove("http_urls"));
     let mut put = |path: &[&str], setting| insert(&mut settings, path, setting);

@@ -22,6 +22,7 @@ mod local;
 mod nanomq;
 mod plugins;
 mod restrictions;
+mod rmqtt;
 mod service;
 mod sources;
 #[cfg(test)]
@@ -142,7 +143,7 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
         }
         Broker::Emqx4 => plugins::emqx4(&mut tree, &mut server, sources),
         Broker::Nanomq => nanomq::read(&mut tree, &mut server),
-        Broker::Rmqtt => {}
+        Broker::Rmqtt => rmqtt::read(&mut server, sources),
     }
     listeners::read(broker, &mut tree, &mut server, sources);
     limits::read(&mut tree, &mut server.limits);

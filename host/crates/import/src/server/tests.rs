@@ -36,6 +36,64 @@ fn server(webhooks: &str, text: &str, variables: &[(&str, &str)]) -> ServerSetti
     read(&input).expect("a configuration").server
 }
 
+#[test]
+fn plugins_of_rmqtt_that_check_clients_are_lost_or_a_warning() {
+    let lines = |main: Option<&str>, beside: &str| {
+        let file = TextFile {
+            path: "plugins/rmqtt-web-hook.toml".into(),
+            text: "urls = [\"http://h/\"]\n".to_owned(),
+        };
+        let files = |path: &Path| {
+            match path.to_str() {
+                Some("plugins/../rmqtt.toml") => main.map(|text| text.as_bytes().to_vec()),
+                Some(path) if path == beside => Some(Vec::new()),
+                _ => None,
+            }
+            .ok_or(std::io::ErrorKind::NotFound.into())
+        };
+        let input = Input {
+            file: Some(&file),
+            environment: &Environment::new(),
+            broker: None,
+            urls: None,
+            files: &files,
+        };
+        let import = read(&input).expect("a configuration");
+        let ServerSettings {
+            authentication, rules, ..
+        } = import.server;
+        let [lost, others] = [authentication.lost, rules.lost].map(|problems| shown(&problems));
+        (lost, others, shown(&[authentication.warnings, rules.warnings].concat()))
+    };
+    let (none, acl) = (Vec::<String>::new(), "plugins/rmqtt-acl.toml");
+    assert_eq!(lines(None, ""), (none.clone(), none.clone(), none.clone()));
+    let (clients, topics, warnings) = lines(None, acl);
+    assert_eq!((clients, topics), (none.clone(), none.clone()));
+    assert_eq!(
+        warnings,
+        [
+            "plugins/rmqtt-acl.toml: is not imported: if RMQTT loads rmqtt-acl, write its users and rules as \
+             [[authentication]] and [access]"
+        ]
+    );
+    let startups = |list: &str| format!("node.id = 1\nplugins.dir = \"p\"\nplugins.default_startups = [{list}]\n");
+    let others = startups("\"rmqtt-web-hook\", \"rmqtt-retainer\"");
+    assert_eq!(lines(Some(&others), acl), (none.clone(), none.clone(), none.clone()));
+    let line = |plugin: &str| {
+        format!(
+            "plugins/../rmqtt.toml:3: plugins.default_startups: lists {plugin}, which hookhost does not import: write its \
+             users and rules as [[authentication]] and [access]"
+        )
+    };
+    let acl_only = lines(Some(&startups("\"rmqtt-acl\"")), "");
+    assert_eq!(acl_only, (none.clone(), vec![line("rmqtt-acl")], none.clone()));
+    let http = lines(Some(&startups("\"rmqtt-auth-http\", \"rmqtt-acl\"")), "");
+    let both = vec![line("rmqtt-acl"), line("rmqtt-auth-http")];
+    assert_eq!(http, (vec![line("rmqtt-auth-http")], both, none.clone()));
+    let (_, unreadable, _) = lines(Some("plugins = ["), "");
+    assert!(!unreadable.is_empty());
+}
+
 fn json_of(part: Part) -> Json {
     assert_eq!(part.lost, []);
     let settings = Setting::new(Place::flag(""), Value::Table(part.settings));

@@ -56,11 +56,15 @@ fn nanomq_in_its_forms() {
         },
     });
     assert_eq!(old, expected);
+    let limits = import("f", NANOMQ_OLD, &[]).server.limits;
+    assert_eq!(
+        shown(&limits.warnings),
+        ["f:2: property_size: has no meaning in hookhost"]
+    );
     assert_eq!(
         warnings,
         [
             "f:12: web.hook.rule.message.acked.1: message_acked is sent here; NanoMQ itself never sends it",
-            "f:2: mqtt: is ignored: it is not about webhooks",
             "f:8: web.hook.ssl.cacertfile: is used here; NanoMQ itself ignores it and sends without TLS",
         ]
     );
