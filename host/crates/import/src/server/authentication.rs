@@ -9,7 +9,7 @@ use super::{MINUTE, Part, SECOND, text};
 use crate::checks::switch;
 use crate::{MILLISECOND, Sources};
 
-/// What to do about users in a database of the broker.
+/// The advice in an error about users in a database of the broker.
 pub(super) const ADD_USERS: &str = "add [[authentication]] with source = \"password\" and a file to hookhost.toml, and \
     each user with `hookhost users add NAME --file FILE`";
 
@@ -29,7 +29,7 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
     }
 }
 
-/// Reads the chain. Returns whether EMQX checks clients by it: whether one of its elements is enabled or unreadable.
+/// Reads the chain. Returns whether one of its elements is enabled or unreadable, so that EMQX checks clients.
 fn authenticators(chain: Setting, part: &mut Part, sources: &Sources<'_>) -> bool {
     let place = chain.place.clone();
     // A single authenticator needs no list.
@@ -115,7 +115,7 @@ fn authenticator(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Tabl
     }
 }
 
-/// Tokens. A key in the file itself may be a PEM text or the name of a file.
+/// Tokens. `public_key` is a PEM text or the name of a file.
 fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
     let place = fields.place().clone();
     let report = fields.report();
@@ -194,7 +194,7 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
     Some(source)
 }
 
-/// Claims, as a table or as a list of tables with `name` and `value`.
+/// The expected claims, from a table. EMQX writes an empty list without claims; another list is a problem.
 fn claims(fields: &Section<'_>, setting: Setting) -> Option<Vec<(String, String)>> {
     let report = fields.report();
     match setting.value {
@@ -214,7 +214,7 @@ fn claims(fields: &Section<'_>, setting: Setting) -> Option<Vec<(String, String)
     }
 }
 
-/// A duration that a web service may take.
+/// The timeout of a web service. hookhost waits for at most one minute, also if the broker waits longer.
 pub(super) fn timeout(setting: &Setting) -> Result<String, hookhost_settings::Problem> {
     let wait = setting.milliseconds(MILLISECOND..=60 * MINUTE)?;
     Ok(format_duration(wait.min(MINUTE)))

@@ -46,7 +46,7 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
     }
 }
 
-/// The settings for all sources.
+/// The settings that apply to all sources.
 struct CommonSettings {
     no_match: Option<(Place, String)>,
     deny_action: Option<(Place, String)>,

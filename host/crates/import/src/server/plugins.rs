@@ -11,7 +11,7 @@ use super::web_service::web_service;
 use super::{Part, ServerSettings, text};
 use crate::Sources;
 
-/// `acl_deny_action` and others can be set for each zone of listeners.
+/// The zones of listeners. Each can have its own `allow_anonymous`, `acl_nomatch` and others.
 const ZONES: [&str; 2] = ["external", "internal"];
 
 /// The parts of `auth` that are imported, and the plugins that read them.
