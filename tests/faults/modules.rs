@@ -5,29 +5,20 @@ use super::*;
 /// Replaces the module by a generation with the rules of [`config`] and another number of instances. Waits until it is
 /// active.
 pub(super) async fn replace_module(host: &Host, urls: &[String]) {
-    let before = generation(host).await;
+    /// The number of the active generation of the only module.
+    const GENERATION: &str = "hookhost_module_generation{";
+    let before = Metrics::read(host).await.sum(GENERATION);
     let settings = format!(
         "[config]\nurls = {urls:?}\n\
          [[config.rule.message_publish]]\naction = \"durable {before}\"\ntopics = [\"d/#\"]\nacknowledge = \"durable\"\n\
          [[config.rule.message_publish]]\naction = \"plain\"\ntopics = [\"p/#\"]\n\
          [limits]\ninstances = {}\n",
-        1 + before % 3
+        1 + before as u64 % 3
     );
     host.drop_module("webhook.toml", settings);
     host.ask(&["modules", "rescan"]).await;
-    let mut tick = tokio::time::interval(Duration::from_millis(5));
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while generation(host).await == before {
-        assert!(tokio::time::Instant::now() < deadline, "the module is not replaced");
-        tick.tick().await;
-    }
-}
-
-/// The number of the active generation of the only module.
-async fn generation(host: &Host) -> u64 {
-    let answer: serde_json::Value = serde_json::from_str(&host.ask(&["modules", "--json"]).await).unwrap();
-    let number = answer["modules"][0]["generation"]["number"].as_u64();
-    number.unwrap_or_else(|| panic!("no generation: {answer}"))
+    let is_replaced = |metrics: &Metrics| metrics.sum(GENERATION) > before;
+    until(host, "replaced", is_replaced).await;
 }
 
 #[tokio::test]
