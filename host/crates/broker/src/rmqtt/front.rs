@@ -10,6 +10,7 @@
 //! - PUBREL says which QoS 2 publishes cannot come again;
 //! - PUBACK and PUBREC reach the client after the requests of the publish are on the disk, if a rule demands it;
 //! - an invalid filter of an MQTT 3 client is replaced by one that RMQTT refuses with 0x80 (see [`super::filters`]);
+//! - a client of MQTT 5 without client id and clean start is accepted;
 //! - a packet that MQTT forbids and RMQTT accepts ends the connection (see [`super::strict`]);
 //! - a DISCONNECT that asks for the will does not reach RMQTT, which would publish no will.
 //!
@@ -27,7 +28,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use hookhost_listener::{ClientStream, Handshaken, Peer};
-use hookhost_relay::frame;
+use hookhost_relay::frame::{self, Frame};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
 use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts};
@@ -147,6 +148,7 @@ impl Front {
                 return None;
             }
         };
+        let packet = for_engine(&connect, body).unwrap_or(packet);
         let relayed = self.source.clients.add(peer, SentConnect::of(&connect));
         let mut engine = match dial(relayed.address, self.engine).await {
             Ok(engine) => engine,
@@ -217,6 +219,15 @@ impl Front {
         };
         Relay::new(inspector, client, engine, ahead, timeouts, [MAX_INSPECTED_BYTES; 2])
     }
+}
+
+/// The CONNECT that RMQTT gets in place of one that MQTT 5 allows and RMQTT refuses: without client id and clean start. The
+/// client gets a new id, for which there is no session, so a clean start changes nothing for it.
+fn for_engine(connect: &Connect, body: &[u8]) -> Option<Vec<u8>> {
+    let is_refused = connect.version == 5 && connect.client_id.is_empty() && !connect.clean_start;
+    let body = packet::with_clean_start(body).filter(|_| is_refused)?;
+    let first = kind::CONNECT << 4;
+    Some(Frame { first, body: &body }.packet())
 }
 
 /// Type and length of a packet.

@@ -55,6 +55,32 @@ async fn a_client_of_mqtt_5_learns_why_its_connection_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_mqtt_5_gets_an_id_without_clean_start() {
+    let host = Host::start(Limits::default()).await;
+    let mut c = Client::raw(host.address(), 5).await;
+    c.write(&persistent(5, "").bytes()).await;
+    let (first, body) = c.read().await;
+    assert_eq!((first, &body[..2]), (0x20, &[0, 0][..]), "accepted, without a session");
+    let is_connected = |event: &Event| event.detail.hook() == Hook::ClientConnected;
+    let events = host
+        .until(|events| events.iter().any(|event| is_connected(event)))
+        .await;
+    let connected = events.iter().find(|event| is_connected(event)).unwrap();
+    let Detail::ClientConnected(connack) = &connected.detail else {
+        panic!("{connected:?}")
+    };
+    let id = connack.connection.client.id.to_string();
+    assert!(!id.is_empty());
+    assert_eq!(connack.connection.session_expiry, 3600);
+    assert_eq!(connected.extras, [("client_id_assigned".into(), "true".into())]);
+    // It is in CONNACK, and the session outlives the connection.
+    assert!(body.windows(id.len()).any(|bytes| bytes == id.as_bytes()));
+    c.disconnect().await;
+    let (_c, found) = persistent(5, &id).open(host.address()).await;
+    assert!(found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_passes_after_a_disconnect_that_asks_for_the_will() {
     let host = Host::start(Limits::default()).await;
     let mut watcher = clean(4, "w").join(host.address()).await;

@@ -25,8 +25,22 @@ pub fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
         body
     };
     if level & 0x7f == 5 {
-        match decode_v5(first, body)? {
-            v5::Packet::Connect(connect) => Ok(connect_v5(*connect, bridge, sent_properties(body))),
+        let (decoded, clean_start) = match decode_v5(first, body) {
+            // The codec refuses an empty client id without clean start, which MQTT 5 allows.
+            Err(InvalidPacket(133)) => {
+                let changed = with_clean_start(body).ok_or(InvalidPacket(129))?;
+                (decode_v5(first, &changed)?, false)
+            }
+            decoded => (decoded?, true),
+        };
+        match decoded {
+            v5::Packet::Connect(connect) => {
+                let connect = connect_v5(*connect, bridge, sent_properties(body));
+                Ok(Connect {
+                    clean_start: connect.clean_start && clean_start,
+                    ..connect
+                })
+            }
             _ => Err(InvalidPacket(130)),
         }
     } else {
@@ -35,6 +49,16 @@ pub fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
             _ => Err(InvalidPacket(130)),
         }
     }
+}
+
+/// The body of a CONNECT with the flag for a clean start; `None` if it is too short.
+pub fn with_clean_start(body: &[u8]) -> Option<Vec<u8>> {
+    const CLEAN_START: u8 = 0b10;
+    let mut fields = FieldReader::new(body);
+    let (_name, _level) = (fields.text()?, fields.byte()?);
+    let mut changed = body.to_vec();
+    *changed.get_mut(body.len() - fields.rest().len())? |= CLEAN_START;
+    Some(changed)
 }
 
 fn connect_v3(connect: v3::Connect, bridge: bool) -> Connect {

@@ -18,7 +18,7 @@ use hookhost_event::{Client, Connection, Properties};
 use hookhost_listener::Peer;
 
 pub use self::decode::{decode, decode_v3, decode_v5};
-pub use self::decode_connect::{connack, connect};
+pub use self::decode_connect::{connack, connect, with_clean_start};
 pub use self::publish::{QOS_BITS, QOS_NOT_SUPPORTED, has_invalid_qos, is_topic, payload, publish_id, topic};
 pub use self::reader::FieldReader;
 

@@ -51,6 +51,19 @@ fn connects_of_all_versions() {
 }
 
 #[test]
+fn a_client_of_mqtt_5_without_id_may_want_to_resume_a_session() {
+    let body = b"\0\x04MQTT\x05\0\0\x3c\x05\x11\0\0\0\x09\0\0";
+    let packet = connect(body).unwrap();
+    assert_eq!((packet.clean_start, &*packet.client_id), (false, ""));
+    assert_eq!(packet.session_expiry, 9);
+    let changed = connect(&with_clean_start(body).unwrap()).unwrap();
+    assert!(changed.clean_start);
+    assert_eq!(with_clean_start(b"\0\x04MQTT\x05"), None);
+    // MQTT 3.1.1 does not allow it.
+    assert_eq!(connect(b"\0\x04MQTT\x04\0\0\x3c\0\0"), Err(InvalidPacket(133)));
+}
+
+#[test]
 fn return_codes_of_3_become_reason_codes_and_back() {
     for (old, new) in [(0, 0), (1, 132), (2, 133), (3, 136), (4, 134), (5, 135)] {
         assert_eq!(connack(4, &[0, old]).unwrap().code, new);
