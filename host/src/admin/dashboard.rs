@@ -118,7 +118,9 @@ mod tests {
     #[test]
     fn the_dashboard_has_every_event() {
         let script = include_str!("../../dashboard/events.js");
-        let names = script.lines().filter_map(|line| line.strip_prefix("  [\"")?.split('"').next());
+        let names = script
+            .lines()
+            .filter_map(|line| line.strip_prefix("  [\"")?.split('"').next());
         let names: Vec<&str> = names.collect();
         let known: BTreeSet<&str> = RuleKey::ALL.into_iter().map(RuleKey::name).collect();
         assert_eq!(names.iter().copied().collect::<BTreeSet<_>>(), known);
