@@ -22,8 +22,8 @@
 //! client.rs      the client, for the command line
 //! ```
 //!
-//! **Access.** With a token, every request needs it, or another one that allows reading only. Without a token, any program that reaches the address may send
-//! requests, so the address must be a loopback address. The API then also refuses requests that a web page made a
+//! **Access.** With a token, every request needs it, or the token of a viewer, which allows reading only. Without a token,
+//! any program that reaches the address may send requests, so the address must be a loopback address. The API then also refuses requests that a web page made a
 //! browser send. A page can point its own domain to this machine (DNS rebinding), or submit a form to it. Answers and
 //! logs never show tokens.
 

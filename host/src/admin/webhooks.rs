@@ -1,7 +1,7 @@
-//! Handlers of webhooks: listed, changed, tested.
+//! Handlers that list, change and test webhooks.
 //!
-//! The body of a change is the settings of the webhook as JSON. `If-Match` with the `ETag` of a webhook makes sure that
-//! nobody else has changed it meanwhile.
+//! The body of a change is the settings of the webhook as JSON. A change with the header `If-Match` is refused if the
+//! webhook no longer has that `ETag`.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! Shared parts of the commands for a running host: its address and token, and the printing of answers.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -155,16 +156,19 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Continues after a number that fails. Returns whether all succeeded.
-pub(super) fn each(ids: &[u64], mut of: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<bool> {
-    let mut all_well = true;
-    for id in ids {
-        if let Err(error) = of(*id) {
-            eprintln!("error: {id}: {error:#}");
-            all_well = false;
+/// Calls `action` with each entry, named by its number or name. Prints errors and continues. Returns whether all succeeded.
+pub(super) fn each<T: Display>(
+    entries: &[T],
+    mut action: impl FnMut(&T) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let mut all_succeeded = true;
+    for entry in entries {
+        if let Err(error) = action(entry) {
+            eprintln!("error: {entry}: {error:#}");
+            all_succeeded = false;
         }
     }
-    Ok(all_well)
+    Ok(all_succeeded)
 }
 
 /// A value for the query of a URL.

@@ -1,4 +1,4 @@
-//! What is read again, and what is refused.
+//! What is read again of a configuration.
 
 use super::*;
 
@@ -84,8 +84,9 @@ fn a_reload_does_not_open_the_running_listeners_to_everybody() {
         let read = configuration.read(None);
         assert!(read.own.is_none());
         let problems = read.settings.map(|_| ()).unwrap_err().problems;
+        let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
         assert_eq!(
-            problems.iter().map(Problem::to_string).collect::<Vec<_>>(),
+            texts,
             [format!(
                 "listener {name}: other machines can reach 0.0.0.0:1883, and every client would be accepted: add \
                  [[authentication]], or set mqtt.allow_anonymous = true to accept clients without credentials"
