@@ -17,13 +17,13 @@ use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_modules::{Handle, ModuleState};
 
-/// The whole API.
-pub(super) fn router(running: Running, guard: Guard) -> Router {
+/// The whole API. `is_secure`: it uses TLS.
+pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router {
     let of_broker = Router::new()
         .route("/broker", get(broker))
         .route("/clients/{id}", delete(kick))
         .with_state(running.clients.clone());
-    let sessions = session::routes(guard.sessions());
+    let sessions = session::routes(guard.sessions(), is_secure);
     let of_host = monitoring::routes(&running)
         .merge(activity::routes(running.activity.clone()))
         .merge(clients::routes(running.clients.clone()))
