@@ -30,7 +30,6 @@ use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
 use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
-use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::{Kind, Store as Kept};
 use hookhost_delivery::Delivery;
 use hookhost_hooks::Bus;
