@@ -6,8 +6,9 @@ use super::chunk::{self, CheckedRecord, Records};
 use super::live::LivePositions;
 use super::{CHUNKS, LIVE, live_positions};
 
-/// A chunk is written again when its records have at most this part of its bytes.
-const MAX_SPARSE_PART: usize = 4;
+/// A chunk is written again when its records have at most this part of its bytes. The file has at most about twice the bytes
+/// of its records then, and each byte is written at most about twice.
+const MAX_SPARSE_PART: usize = 2;
 
 /// A smaller chunk is not written again: it shares a page of the file with others.
 const MIN_SPARSE_BYTES: usize = 8 << 10;

@@ -79,6 +79,28 @@ impl StoreError {
 /// A record with its number, or why it cannot be read.
 pub type Numbered = (u64, Result<Bytes, StoreError>);
 
+/// Some records that are next to each other, as they were when they were read.
+#[derive(Debug)]
+pub struct Chunk {
+    first: u64,
+    live: LivePositions,
+    bytes: Bytes,
+}
+
+impl Chunk {
+    /// Returns a copy of a record; an error if it is damaged, or `None` if the chunk does not have it.
+    pub fn get(&self, number: u64) -> Option<Result<Bytes, StoreError>> {
+        let position = number.checked_sub(self.first)? as usize;
+        let is_live = self.live.contains(position);
+        is_live.then(|| checked(number, chunk::record(&self.bytes, position)))
+    }
+
+    /// Returns the number of bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// The open file.
 pub struct Store {
     file: DataFile,
@@ -133,6 +155,17 @@ impl Store {
     ///
     /// [`StoreError::File`] if the file cannot be read, [`StoreError::Damaged`] if the record is damaged.
     pub fn get(&self, number: u64) -> Result<Option<Bytes>, StoreError> {
+        let chunk = self.chunk(number)?;
+        chunk.and_then(|chunk| chunk.get(number)).transpose()
+    }
+
+    /// Returns the records that are next to a record in the file, if there is such a record. Reading them together costs
+    /// little more than reading one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::File`] if the file cannot be read.
+    pub fn chunk(&self, number: u64) -> Result<Option<Chunk>, StoreError> {
         let found = self.file.with(|database| {
             let read = database.begin_read()?;
             let (chunks, live) = (read.open_table(CHUNKS)?, read.open_table(LIVE)?);
@@ -140,15 +173,16 @@ impl Store {
                 return Ok(None);
             };
             let (first, set) = entry?;
-            let position = (number - first.value()) as usize;
-            if !live_positions(&chunks, first.value(), set.value())?.contains(position) {
+            let first = first.value();
+            let live = live_positions(&chunks, first, set.value())?;
+            if !live.contains((number - first) as usize) {
                 return Ok(None);
             }
-            let chunk = chunks.get(first.value())?;
-            let record = chunk.map(|chunk| chunk::record(chunk.value(), position));
-            Ok(Some(record.unwrap_or_else(CheckedRecord::damaged)))
+            let chunk = chunks.get(first)?;
+            let bytes = chunk.map_or_else(Bytes::new, |chunk| Bytes::copy_from_slice(chunk.value()));
+            Ok(Some(Chunk { first, live, bytes }))
         })?;
-        found.map(|record| checked(number, record)).transpose()
+        Ok(found)
     }
 
     /// Returns the records from the number `from` on, in order: at most `count`. Damaged ones are errors in the list.
