@@ -111,10 +111,10 @@ impl Capacity {
         requests > self.limits.0 / 2 || bytes > self.limits.1 / 2
     }
 
-    /// Returns whether more than a quarter of the requests or bytes are taken.
-    pub(super) fn is_quarter_taken(&self) -> bool {
+    /// Returns whether more than an eighth of the requests or bytes are taken.
+    pub(super) fn is_eighth_taken(&self) -> bool {
         let (requests, bytes) = self.taken();
-        requests > self.limits.0 / 4 || bytes > self.limits.1 / 4
+        requests > self.limits.0 / 8 || bytes > self.limits.1 / 8
     }
 
     /// Returns half of the requests, at least 1, and half of the bytes.

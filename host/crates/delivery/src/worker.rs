@@ -228,7 +228,7 @@ impl SenderState {
                 self.record_attempt(&job, outcome, AttemptResult::Retried);
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
                 let size = job.size;
-                let item = if self.window.is_quarter_taken() {
+                let item = if self.window.is_eighth_taken() {
                     job.store()
                 } else {
                     Item::Job(job)

@@ -39,7 +39,7 @@ static FORMAT: Format = Format {
     content: "outbox, version 3",
     earlier: &["outbox, version 1", "outbox, version 2"],
     fresh_start: "with an empty outbox",
-    cache_bytes: 32 << 20,
+    cache_bytes: 8 << 20,
     checks_every_page: false,
     create_tables: |transaction| {
         transaction.open_table(CHUNKS)?;
