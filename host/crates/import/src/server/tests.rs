@@ -12,7 +12,8 @@ const EMQX4: &str = "web.hook.url = http://h/\n";
 const EMQX5: &str = "connectors.http.c { url = \"http://h/\" }\n";
 const NANOMQ: &str = "webhook { url = \"http://h/\" }\n";
 
-/// The settings of `home/etc/f`, which begins with its webhooks in line 1. `home/etc/c.pem` is the only other file.
+/// The settings of `home/etc/f`, which begins with its webhooks in line 1. `etc/c.pem` and `etc/k.pem` do not exist, but those
+/// in `home/etc` and all other certificates do.
 fn server(webhooks: &str, text: &str, variables: &[(&str, &str)]) -> ServerSettings {
     let file = TextFile {
         path: "home/etc/f".into(),
@@ -22,9 +23,9 @@ fn server(webhooks: &str, text: &str, variables: &[(&str, &str)]) -> ServerSetti
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let environment: Environment = variables.collect();
-    let files = |path: &Path| match path == Path::new("home/etc/c.pem") {
-        true => Ok(Vec::new()),
-        false => Err(std::io::ErrorKind::NotFound.into()),
+    let files = |path: &Path| match path.to_str() {
+        Some("etc/c.pem" | "etc/k.pem" | "missing.pem") => Err(std::io::ErrorKind::NotFound.into()),
+        _ => Ok(Vec::new()),
     };
     let input = Input {
         file: Some(&file),
@@ -248,6 +249,16 @@ fn a_listener_with_an_unreadable_or_unsupported_key_is_not_opened() {
             NANOMQ,
             &format!("listeners.ssl {{ bind = \"0.0.0.0:1\", {tls}, verify_peer = ture }}"),
             "listeners.ssl.verify_peer: should be true or false",
+        ),
+        (
+            EMQX5,
+            "listeners.ssl.a { bind = 1, ssl_options { certfile = missing.pem, keyfile = b } }",
+            "listeners.ssl.a.ssl_options.certfile: missing.pem cannot be read",
+        ),
+        (
+            NANOMQ,
+            "listeners.ssl { bind = \"0.0.0.0:1\", certfile = a, keyfile = b, cacertfile = missing.pem, verify_peer = true }",
+            "listeners.ssl.cacertfile: missing.pem cannot be read",
         ),
         (
             EMQX4,

@@ -203,7 +203,7 @@ async fn rules() {
         ),
         (
             beside("[\"allow\", \"all\", \"publish\", [\"a/#/b\"]], [\"allow\", \"all\"]"),
-            Refused("a/#/b"),
+            Refused("rules[0]: '#' must be the whole last level"),
         ),
         (
             vec![(ACL, "priority = 200\n".to_owned())],
