@@ -38,6 +38,10 @@ fn an_rmqtt_file_is_read_as_it_is() {
     let expected = delivery::Settings {
         terms: delivery::Terms {
             http_timeout: Duration::from_secs(8),
+            retry: delivery::RetryPolicy {
+                follow_redirects: true,
+                ..delivery::RetryPolicy::default()
+            },
             ..delivery::Terms::default()
         },
         queue_requests: 300_000,

@@ -211,10 +211,10 @@ fn filters(setting: Setting) -> Result<(Vec<String>, Vec<String>), Problem> {
 /// Who may connect, by the rules about CONNECT. Returns the users whose passwords are checked.
 fn connect(place: &Place, rules: &[Rule], anonymous: Option<&(Place, bool)>, part: &mut Part) -> Vec<(String, String)> {
     let rules: Vec<&Rule> = rules.iter().filter(|rule| rule.is_about_connect).collect();
-    let last = rules.iter().position(|rule| rule.conditions.is_everybody());
-    let is_open = last.is_some_and(|last| rules[last].permits);
+    let last = rules.iter().find(|rule| rule.conditions.is_everybody());
+    let is_open = last.is_some_and(|rule| rule.permits);
     let mut users: Vec<(String, String)> = Vec::new();
-    for rule in &rules[..last.unwrap_or(rules.len())] {
+    for rule in rules.iter().take_while(|rule| !rule.conditions.is_everybody()) {
         let Conditions {
             user,
             password,
