@@ -7,6 +7,7 @@ mod dead_letter;
 mod destination;
 mod module;
 mod quarantine;
+mod upstream;
 mod webhook;
 
 pub use activity::{Deliveries, Delivery, Outcome, TapLine};
@@ -17,6 +18,7 @@ pub use module::{
     Events, Generation, Loaded, Module, Modules, QuarantineCounts, Queue, Rejected, Requests, Reread, Rescan,
 };
 pub use quarantine::{Dropped, Left, Quarantine, Quarantined, Replayed};
+pub use upstream::Upstream;
 pub(super) use webhook::event_json;
 pub use webhook::{
     ChangedWebhooks, EventTrial, FieldProblem, TestedRequest, TriedRequest, Webhook, WebhookTest, WebhookTrial,

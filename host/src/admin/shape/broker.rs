@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::time;
+use super::{Upstream, time};
 use hookhost_broker::{ClientState, EngineState};
 use hookhost_listener::ListenerState;
 
@@ -24,6 +24,9 @@ pub struct Broker {
     pub connected: usize,
     /// Counters of the engine since its start.
     pub counters: BTreeMap<String, u64>,
+    /// The brokers behind a gateway; empty for other engines.
+    #[serde(default)]
+    pub upstreams: Vec<Upstream>,
 }
 
 /// A listener for MQTT clients.
@@ -97,6 +100,7 @@ impl From<EngineState> for Broker {
             sessions: state.sessions,
             connected: state.connected,
             counters: counters.map(|(name, count)| (name.to_owned(), count)).collect(),
+            upstreams: state.upstreams.into_iter().map(Upstream::from).collect(),
         }
     }
 }
