@@ -5,6 +5,7 @@ use bytestring::ByteString;
 use ::rmqtt::codec::types::Protocol;
 use ::rmqtt::types::ConnectInfo;
 
+use super::fitter::granted_keep_alive;
 use super::limits::Limits;
 use super::translate::client;
 use hookhost_event::{Connack, Connection, Millis, Properties, Property};
@@ -164,10 +165,7 @@ fn connack_properties(connection: &Connection, limits: &Limits) -> Box<Propertie
     if !limits.shared_subscription {
         standard.push(Property::SharedSubscriptionAvailable(false));
     }
-    let keep_alive = match connection.keep_alive {
-        0 => 0,
-        asked => asked.clamp(limits.min_keepalive, limits.max_keepalive),
-    };
+    let keep_alive = granted_keep_alive(connection.keep_alive, limits.min_keepalive..=limits.max_keepalive);
     standard.push(Property::ServerKeepAlive(keep_alive));
     Box::new(Properties {
         standard,

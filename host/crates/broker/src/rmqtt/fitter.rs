@@ -1,13 +1,16 @@
-//! What RMQTT settles with each client, with two of its faults fixed.
+//! What RMQTT settles with each client, with three of its faults fixed.
 //!
 //! - The number of messages that a client may leave unacknowledged is a limit of its own. RMQTT bounds the client's
 //!   publishes by the same number, and disconnects a client that exceeds it.
+//! - A client of MQTT 5 with a keep alive of 0 gets `max_keepalive` as server keep alive, if that is less than 65,535. RMQTT
+//!   lets it be silent for ever.
 //! - A silent client is disconnected after one and a half times its keep alive, in whole seconds rounded up. RMQTT adds 3
 //!   seconds to a keep alive below 6 and rounds others down.
 //!
 //! Everything else is passed on to RMQTT.
 
 use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +30,10 @@ impl FitterManager for ClientFitters {
         Arc::new(ClientFitter {
             window: self.window,
             backoff: listener.keepalive_backoff,
+            keep_alive: match info.proto_ver() {
+                5 => listener.min_keepalive..=listener.max_keepalive,
+                _ => 0..=u16::MAX,
+            },
             inner: DefaultFitter::new(info, key, listener),
         })
     }
@@ -38,6 +45,18 @@ struct ClientFitter {
     window: NonZeroU16,
     /// Half of the multiple of keep alive after which a silent client is disconnected.
     backoff: f32,
+    /// The keep alive that the broker may choose for the client. Before MQTT 5 it cannot tell the client.
+    keep_alive: RangeInclusive<u16>,
+}
+
+/// The keep alive of a client of MQTT 5 that asks for this one, in seconds. 0: it may be silent for ever, which is possible
+/// only if the highest keep alive is not limited.
+pub(super) fn granted_keep_alive(asked: u16, allowed: RangeInclusive<u16>) -> u16 {
+    match asked {
+        0 if *allowed.end() == u16::MAX => 0,
+        0 => *allowed.end(),
+        asked => asked.clamp(*allowed.start(), *allowed.end()),
+    }
 }
 
 /// The seconds of silence after which a client with this keep alive is disconnected; 0 for never.
@@ -51,6 +70,7 @@ impl Fitter for ClientFitter {
     fn keep_alive(&self, keep_alive: &mut u16) -> ::rmqtt::Result<u16> {
         // Sets the keep alive that the client gets, and refuses what the limits do not allow.
         self.inner.keep_alive(keep_alive)?;
+        *keep_alive = granted_keep_alive(*keep_alive, self.keep_alive.clone());
         Ok(longest_silence(*keep_alive, self.backoff))
     }
 
@@ -87,6 +107,25 @@ impl Fitter for ClientFitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_highest_keep_alive_also_bounds_none() {
+        for (asked, allowed, granted) in [
+            (0, 0..=65_535, 0),
+            (0, 0..=60, 60),
+            (0, 10..=60, 60),
+            (5, 10..=60, 10),
+            (60, 10..=60, 60),
+            (61, 10..=60, 60),
+            (65_535, 0..=65_535, 65_535),
+        ] {
+            assert_eq!(
+                granted_keep_alive(asked, allowed.clone()),
+                granted,
+                "{asked} {allowed:?}"
+            );
+        }
+    }
 
     #[test]
     fn silence_lasts_one_and_a_half_times_the_keep_alive() {

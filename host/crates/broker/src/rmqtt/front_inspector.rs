@@ -13,7 +13,7 @@ use hookhost_sessions::Commit;
 use super::filters::FilterRules;
 use super::persistent::PersistentSession;
 use super::relayed_client::RelayedClient;
-use super::strict;
+use super::strict::{self, LongPacket};
 
 /// Sees what passes between a client and RMQTT.
 pub(super) struct FrontInspector {
@@ -26,6 +26,8 @@ pub(super) struct FrontInspector {
     passes_nothing: bool,
     /// The code for a packet that may not pass. The relay ends the connection then.
     violation: Option<u8>,
+    /// Checks a packet that is too long to be collected, while it passes.
+    long_packet: Option<LongPacket>,
     /// The client's session, if it outlives the connection.
     session: Option<Arc<PersistentSession>>,
     /// What has to be on the disk before RMQTT gets what the client has sent.
@@ -50,6 +52,7 @@ impl FrontInspector {
             is_leaving: false,
             passes_nothing: false,
             violation: None,
+            long_packet: None,
             session,
             commit: None,
             filters,
@@ -115,6 +118,15 @@ impl FrontInspector {
         is_one
     }
 
+    /// Checks bytes of a packet that is too long to be collected.
+    fn long_piece(&mut self, bytes: &[u8]) {
+        if let Some(long_packet) = &mut self.long_packet
+            && !bytes.is_empty()
+        {
+            self.violation = long_packet.check(bytes);
+        }
+    }
+
     /// Inspects a piece of the client's bytes. Returns whether it passes as it is.
     fn client_piece(&mut self, piece: &[u8], direction: &mut Direction) -> bool {
         if self.passes_nothing {
@@ -124,11 +136,23 @@ impl FrontInspector {
         let mut rewritten = Vec::new();
         let mut copied = 0;
         loop {
+            let unseen = direction.framer.unseen(&mut input);
             let start = piece.len() - input.len();
+            self.long_piece(unseen);
+            if direction.framer.is_between() {
+                self.long_packet = None;
+            }
+            if self.violation.is_some() {
+                // What came before passes, so that RMQTT never gets the end of the packet.
+                rewritten.extend_from_slice(piece.get(copied..start - unseen.len()).unwrap_or_default());
+                direction.out = rewritten;
+                return false;
+            }
             let Some(found) = direction.framer.next(&mut input) else {
                 break;
             };
             let end = piece.len() - input.len();
+            let is_too_long = matches!(found, Piece::TooLong);
             if let Piece::Packet(frame) = found {
                 self.violation = strict::packet(self.version, self.max_alias, frame);
                 if self.violation.is_some() || self.take_disconnect_with_will(frame) {
@@ -147,6 +171,12 @@ impl FrontInspector {
             }
             let first = direction.framer.head().first().copied().unwrap_or_default();
             self.is_leaving |= Frame { first, body: &[] }.kind() == kind::DISCONNECT;
+            if is_too_long {
+                match LongPacket::new(self.version, self.max_alias, first) {
+                    Ok(long_packet) => self.long_packet = Some(long_packet),
+                    Err(code) => self.violation = Some(code),
+                }
+            }
         }
         let passes = copied == 0;
         if !passes {

@@ -15,6 +15,10 @@
 //! | SUBSCRIBE | `no local` for a shared subscription | 130 |
 //! | DISCONNECT | reserved bits | 129 |
 
+mod long_packet;
+
+pub(super) use long_packet::LongPacket;
+
 use hookhost_relay::frame::Frame;
 use hookhost_relay::packet::{FieldReader, QOS_BITS, QOS_NOT_SUPPORTED, has_invalid_qos, kind};
 
@@ -96,20 +100,25 @@ fn publish(max_alias: u16, frame: Frame<'_>) -> Option<u8> {
     }
     let mut properties = fields.properties()?;
     while let Some((id, value)) = properties.property() {
-        match id {
-            property::SUBSCRIPTION_IDENTIFIER => return Some(PROTOCOL_ERROR),
-            property::RESPONSE_TOPIC if has_wildcard(value.get(2..)?) => return Some(PROTOCOL_ERROR),
-            property::TOPIC_ALIAS => {
-                let alias = FieldReader::new(value).number()?;
-                // As RMQTT, EMQX and NanoMQ, a broker that offers no aliases ignores them next to a topic.
-                if alias == 0 || max_alias > 0 && alias > max_alias {
-                    return Some(ALIAS_INVALID);
-                }
-            }
-            _ => {}
+        if let Some(code) = property_rule(max_alias, id, value) {
+            return Some(code);
         }
     }
     None
+}
+
+/// The code for a property of a PUBLISH that is forbidden.
+fn property_rule(max_alias: u16, id: u8, value: &[u8]) -> Option<u8> {
+    match id {
+        property::SUBSCRIPTION_IDENTIFIER => Some(PROTOCOL_ERROR),
+        property::RESPONSE_TOPIC => has_wildcard(value.get(2..)?).then_some(PROTOCOL_ERROR),
+        property::TOPIC_ALIAS => {
+            let alias = FieldReader::new(value).number()?;
+            // As RMQTT, EMQX and NanoMQ, a broker that offers no aliases ignores them next to a topic.
+            (alias == 0 || max_alias > 0 && alias > max_alias).then_some(ALIAS_INVALID)
+        }
+        _ => None,
+    }
 }
 
 fn subscribe(version: u8, frame: Frame<'_>) -> Option<u8> {
@@ -120,14 +129,19 @@ fn subscribe(version: u8, frame: Frame<'_>) -> Option<u8> {
     }
     while !fields.is_empty() {
         let (filter, options) = (fields.text()?, fields.byte()?);
-        if filter.contains(&0) || version < 5 && options & 0xfc != 0 {
-            return Some(MALFORMED);
-        }
-        if version == 5 && filter.starts_with(b"$share/") && options & 0x04 != 0 {
-            return Some(PROTOCOL_ERROR);
+        if let Some(code) = filter_rule(version, filter, options) {
+            return Some(code);
         }
     }
     None
+}
+
+/// The code for a filter of a SUBSCRIBE, with its options, that is forbidden.
+fn filter_rule(version: u8, filter: &[u8], options: u8) -> Option<u8> {
+    if filter.contains(&0) || version < 5 && options & 0xfc != 0 {
+        return Some(MALFORMED);
+    }
+    (version == 5 && filter.starts_with(b"$share/") && options & 0x04 != 0).then_some(PROTOCOL_ERROR)
 }
 
 fn has_wildcard(topic: &[u8]) -> bool {

@@ -123,6 +123,29 @@ async fn keep_alive_ends_after_exactly_one_and_a_half_times() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_highest_keep_alive_bounds_a_client_of_mqtt_5_without_one() {
+    let limits = Limits {
+        max_keepalive: 1,
+        ..Limits::default()
+    };
+    let host = Host::start(limits).await;
+    let connect = |version, id| Connect {
+        keep_alive: 0,
+        ..clean(version, id)
+    };
+    // A client of 3.1.1 cannot be told; it stays connected.
+    let mut three = connect(4, "three").join(host.address()).await;
+    let mut five = Client::raw(host.address(), 5).await;
+    five.write(&connect(5, "five").bytes()).await;
+    let (first, body) = five.read().await;
+    assert_eq!((first, body[1]), (0x20, 0));
+    let server_keep_alive = [0x13, 0, 1];
+    assert!(body.windows(3).any(|part| part == server_keep_alive), "{body:?}");
+    assert_eq!(disconnect_code(&mut five).await, 141);
+    three.ping().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_that_no_hook_tells() {
     let limits = Limits {
         max_sessions: 1,

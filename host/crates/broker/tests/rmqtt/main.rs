@@ -6,6 +6,7 @@ mod durable;
 mod front;
 mod hostile;
 mod life;
+mod long_packets;
 mod messages;
 mod persistent;
 mod queues;
