@@ -301,8 +301,11 @@ fn topics(rule: &Rule, users: &[(String, String)], part: &mut Part) {
         }
     }
     if let Some((filters, equal)) = &rule.topics {
-        put("topics", texts(filters));
-        put("equal_topics", texts(equal));
+        for (key, list) in [("topics", filters), ("equal_topics", equal)] {
+            if !list.is_empty() {
+                put(key, texts(list));
+            }
+        }
     }
     part.push_at(&["access", "rule"], &rule.place, Value::Table(table));
 }
