@@ -150,7 +150,7 @@ await run(async () => {
     await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Disable" }).click();
     await page.locator("#confirm").getByRole("button", { name: "Disable" }).click();
     await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Enable" }).click();
-    await page.getByText("Reloaded: probe.").waitFor();
+    await page.getByRole("region", { name: "Module probe" }).getByText("running", { exact: true }).waitFor();
     await visit(page, "configuration");
     await page.getByLabel(/^Level or filter/).fill("debug,rmqtt=warn");
     await page.getByRole("button", { name: "Set" }).click();
