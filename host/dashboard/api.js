@@ -42,6 +42,13 @@ export function change(method, path, { body, etag } = {}) {
   return send(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
 }
 
+/** Sends a file. */
+export function upload(path, file) {
+  const headers = { "content-type": "application/wasm" };
+  if (csrf !== null) headers["x-csrf-token"] = csrf;
+  return send("PUT", path, headers, file);
+}
+
 /** Whether requests are admitted; reads the session, if there is one. */
 export async function isAdmitted() {
   try {

@@ -10,6 +10,7 @@ const FIELDS = [
   ["module", "Module", "webhook"],
   ["client", "Client id", ""],
   ["topic", "Topic filter", "devices/#"],
+  ["event", "Event or event id", "message-publish"],
   ["status", "Status", "422"],
 ];
 

@@ -2,6 +2,7 @@
 
 import { get, query } from "./api.js";
 import { badge, button, count, el, table, time } from "./dom.js";
+import { isEventId, trace } from "./trace.js";
 
 /** Time without typing before a search begins, in milliseconds. */
 const TYPING_PAUSE = 250;
@@ -24,8 +25,10 @@ export async function deliveries(root) {
   const values = () => ({ ...Object.fromEntries(inputs.map(({ name, input }) => [name, input.value.trim()])), failed: failed.checked ? "true" : "" });
   const refresh = async () => {
     try {
-      const { deliveries: found, more } = await get(`/deliveries${query({ ...values(), limit: 200 })}`);
-      place.replaceChildren(view(found), more ? el("p", { class: "faint" }, "Older attempts are not shown.") : "");
+      const asked = values();
+      const { deliveries: found, more } = await get(`/deliveries${query({ ...asked, limit: 200 })}`);
+      const way = isEventId(asked.event) ? await trace(asked.event) : "";
+      place.replaceChildren(way, view(found), more ? el("p", { class: "faint" }, "Older attempts are not shown.") : "");
     } catch (error) {
       if (error.status !== 400) throw error;
       place.replaceChildren(el("p", { class: "problem" }, error.message));
@@ -54,7 +57,7 @@ function view(found) {
     { title: "Time", cell: (row) => time(row.at) },
     { title: "Result", cell: (row) => badge(row.result, KINDS[row.result] ?? "warn") },
     { title: "Status", number: true, cell: (row) => row.status ?? "–" },
-    { title: "Event", text: true, cell: (row) => el("a", { href: `#/deliveries${query({ event: row.event })}`, title: `all attempts for event ${row.event}` }, row.hook) },
+    { title: "Event", text: true, cell: (row) => el("a", { href: `#/deliveries${query({ event: row.event })}`, title: `the way of event ${row.event}` }, row.hook) },
     { title: "Client", text: true, cell: (row) => row.client || "–" },
     { title: "Topic", text: true, cell: (row) => row.topic || "–" },
     { title: "Module", cell: (row) => row.module },

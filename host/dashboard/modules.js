@@ -1,25 +1,75 @@
 // The modules: what they do, and their problems.
 
-import { change, get } from "./api.js";
-import { bytes, button, changeButton, count, el, list, tell } from "./dom.js";
+import { change, encoded, get, isViewer, upload } from "./api.js";
+import { badge, bytes, button, changeButton, confirmed, count, el, list, tell } from "./dom.js";
 import { stateBadge } from "./overview.js";
+
+/** Limit of the size of a module, as the host has it. */
+const MAX_BYTES = 256 * 2 ** 20;
+/** The beginning of a WebAssembly file. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 
 export async function modules(root) {
   const place = el("div");
-  const refresh = async () => place.replaceChildren(...view(await get("/modules")));
-  const rescan = async () => {
-    const found = await change("POST", "/modules/rescan");
+  const refresh = async () => place.replaceChildren(...view(await get("/modules"), enable));
+  const enable = async (name, isEnabled) => {
+    if (!isEnabled && !(await confirmed(`Disable module ${name}? It handles no further events.`, "Disable"))) return;
+    await report(await change("POST", `/module-files/${encoded(name)}/${isEnabled ? "enable" : "disable"}`));
+  };
+  const rescan = async () => report(await change("POST", "/modules/rescan"));
+  const report = async (found) => {
     const problems = [found.problem, ...found.rejected.map(({ name, problem }) => `${name}: ${problem}`), ...(found.configuration?.problems ?? [])].filter(Boolean);
-    tell(problems.length === 0 ? `Reloaded: ${found.loaded.map(({ name }) => name).join(", ") || "nothing has changed"}.` : problems.join("\n"), problems.length === 0 ? "good" : "bad");
+    const changed = [...found.loaded.map(({ name }) => name), ...found.removed.map((name) => `${name} removed`)];
+    tell(problems.length === 0 ? `Reloaded: ${changed.join(", ") || "nothing has changed"}.` : problems.join("\n"), problems.length === 0 ? "good" : "bad");
     await refresh();
   };
   root.append(
     el("p", { class: "buttons" }, changeButton("Reload configuration and modules", rescan), button("Refresh", refresh, "quiet")),
+    isViewer() ? "" : uploadForm(report),
     place);
   await refresh();
 }
 
-function view({ modules: all, left_out: leftOut }) {
+/** Chooses a file, checks what can be checked here, and sends it. */
+function uploadForm(report) {
+  const name = el("input", { id: "upload-name", type: "text", pattern: "[A-Za-z0-9_\\-]+", placeholder: "my_module" });
+  const file = el("input", { id: "upload-file", type: "file", accept: ".wasm,application/wasm" });
+  const problem = el("p", { class: "problem", role: "alert" });
+  file.addEventListener("change", () => {
+    if (name.value === "") name.value = (file.files[0]?.name ?? "").replace(/\.wasm$/, "").replace(/[^A-Za-z0-9_-]/g, "_");
+  });
+  const send = async () => {
+    const [chosen] = file.files;
+    problem.textContent = await mistake(chosen, name.value);
+    if (problem.textContent !== "") return;
+    try {
+      await report(await upload(`/module-files/${encoded(name.value)}`, chosen));
+    } catch (error) {
+      if (error.status === 401) throw error;
+      problem.textContent = error.message;
+    }
+  };
+  return el("details", { class: "panel" },
+    el("summary", {}, "Upload a module"),
+    el("p", {}, "The host puts the file into its modules folder, in place of a module with the same name, and loads it."),
+    el("div", { class: "filters" },
+      el("div", {}, el("label", { for: file.id }, "WebAssembly component"), file),
+      el("div", {}, el("label", { for: name.id }, "Name"), name),
+      button("Upload", send)),
+    problem);
+}
+
+/** What is wrong with a file and a name; empty if nothing is. */
+async function mistake(file, name) {
+  if (file === undefined) return "Choose a file.";
+  if (!/^[A-Za-z0-9_-]+$/.test(name)) return "The name consists of letters, digits, _ and -.";
+  if (file.size > MAX_BYTES) return `A module has at most ${bytes(MAX_BYTES)}; this file has ${bytes(file.size)}.`;
+  const head = new Uint8Array(await file.slice(0, MAGIC.length).arrayBuffer());
+  if (MAGIC.some((byte, place) => head[place] !== byte)) return "This is not a WebAssembly file.";
+  return "";
+}
+
+function view({ modules: all, left_out: leftOut, disabled }, enable) {
   return [
     leftOut.map((text) => el("p", { class: "problem" }, `Left out: ${text}`)),
     all.map((module) => {
@@ -35,7 +85,11 @@ function view({ modules: all, left_out: leftOut }) {
           ["Events", `${count(events.answered)} answered, ${count(events.ignored)} ignored, ${count(events.failed)} failed, ${count(events.trapped)} trapped, ${count(events.timed_out)} timed out`],
           ["Requests", `${count(requests.accepted)} accepted, ${count(requests.refused)} refused`],
           ["Quarantine", quarantine.events === 0 ? "empty" : el("a", { href: `#/quarantine?module=${encodeURIComponent(module.name)}` }, `${count(quarantine.events)} events, ${bytes(quarantine.bytes)}`)],
-        ]));
+        ]),
+        generation?.origin === "file" && el("p", { class: "buttons" }, changeButton("Disable", () => enable(module.name, false), "danger")));
     }),
+    disabled.map((name) => el("section", { class: "panel", "aria-label": `Module ${name}` },
+      el("h3", {}, name, " ", badge("disabled", "warn")),
+      el("p", { class: "buttons" }, changeButton("Enable", () => enable(name, true))))),
   ].flat(2);
 }

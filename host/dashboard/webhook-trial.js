@@ -8,6 +8,7 @@ export async function trial(root) {
   const kind = el("select", { id: "trial-kind" }, EVENTS.map(([name, title]) => el("option", { value: name }, title)));
   const topic = el("input", { id: "trial-topic", type: "text", value: "t/1" });
   const event = el("textarea", { id: "trial-event", rows: 12, spellcheck: "false", "aria-describedby": "trial-problem" });
+  const recent = await recentEvents();
   const problem = el("p", { id: "trial-problem", class: "problem", role: "alert" });
   const place = el("div", { "aria-live": "polite" });
   const sample = async () => {
@@ -24,6 +25,18 @@ export async function trial(root) {
       problem.textContent = error.message;
     }
   };
+  recent.addEventListener("change", async () => {
+    const { event: id, hook, client, topic: of, quarantine } = JSON.parse(recent.value || "{}");
+    if (quarantine !== undefined) {
+      event.value = JSON.stringify((await get(`/quarantine/${quarantine}`)).event, null, 2);
+    } else if (id !== undefined) {
+      const key = hook.replaceAll("-", "_");
+      kind.value = KEYS[key] ?? key;
+      if (of) topic.value = of;
+      await sample();
+      if (client) event.value = event.value.replaceAll(SAMPLE_CLIENT, () => JSON.stringify(client));
+    }
+  });
   kind.addEventListener("change", sample);
   topic.addEventListener("change", sample);
   root.append(
@@ -32,11 +45,32 @@ export async function trial(root) {
     el("div", { class: "form panel" },
       el("div", { class: "filters" },
         el("div", {}, el("label", { for: kind.id }, "Event"), kind),
-        el("div", {}, el("label", { for: topic.id }, "Topic"), topic)),
+        el("div", {}, el("label", { for: topic.id }, "Topic"), topic),
+        el("div", {}, el("label", { for: recent.id }, "Or a recent event"), recent)),
+      el("p", { class: "faint" }, "hookhost keeps no payloads, except of events in the quarantine: a recent event has its client and topic, and a sample payload."),
       el("div", { class: "field" }, el("label", { for: event.id }, "Event as JSON"), event, problem),
       el("p", { class: "buttons" }, button("Try", run))),
     place);
   await sample();
+}
+
+/** The client of the samples of the host. */
+const SAMPLE_CLIENT = JSON.stringify("sample-client");
+/** The names of events under which rules know them, where they differ. */
+const KEYS = { message_queued: "offline_message" };
+
+/** How many events there are to choose from. */
+const MAX_RECENT = 50;
+
+/** A list of the events of the last attempts, and of those in the quarantine. */
+async function recentEvents() {
+  const [{ deliveries }, { entries }] = await Promise.all([get("/deliveries?limit=500"), get(`/quarantine?limit=${MAX_RECENT}`)]);
+  const byId = new Map(deliveries.map(({ event, hook, client, topic }) => [event, { event, hook, client, topic }]));
+  const events = [...byId.values()].slice(0, MAX_RECENT);
+  const title = ({ hook, client, topic }) => [hook, client, topic].filter(Boolean).join(", ");
+  return el("select", { id: "trial-recent" }, el("option", { value: "" }, "–"),
+    events.map((event) => el("option", { value: JSON.stringify(event) }, title(event))),
+    entries.map((entry) => el("option", { value: JSON.stringify({ quarantine: entry.id }) }, `quarantine ${entry.id}: ${title(entry)}`)));
 }
 
 /** The outcomes of webhooks, with their requests. */

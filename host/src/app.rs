@@ -24,6 +24,7 @@ use settings::{kept_limits, module_settings};
 
 use crate::config::{Config, Loaded};
 use crate::logging::LogControl;
+use crate::module_files::ModuleFiles;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload, ReloadedParts};
 use crate::status::StatusReader;
@@ -107,6 +108,7 @@ pub fn run(
         status: StatusReader::new(bus.clone(), handle.clone(), delivery.monitor(), clients.clone()),
         clients,
         activity,
+        module_files: ModuleFiles::new(config.modules.dir.clone()),
         log,
     };
     let admin = admin::start(&config.admin, running)?;

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod logging;
+mod module_files;
 mod publisher;
 pub mod record;
 pub mod reload;

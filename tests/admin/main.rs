@@ -2,6 +2,7 @@
 
 mod addresses;
 mod clients;
+mod modules;
 mod openapi;
 
 use hookhost_tests::host::{Host, Setup};

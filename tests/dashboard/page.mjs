@@ -79,6 +79,18 @@ await run(async () => {
     await page.getByText("topic is not a topic filter").waitFor();
   });
 
+  await step("the way of one event is shown", async () => {
+    await visit(page, "deliveries");
+    await page.getByLabel("Only failed").check();
+    await page.waitForFunction(() => [...document.querySelectorAll("tbody .badge")].every((badge) => badge.textContent !== "delivered"));
+    await page.locator('tbody a[href*="event="]').first().click();
+    const way = page.getByRole("region", { name: "What happened, oldest first" });
+    await way.getByText(/answered, 1 requests/).waitFor();
+    await way.getByText(/attempt 1: dropped, status 422/).waitFor();
+    await way.getByRole("link", { name: /^dead letter \d+: refused/ }).click();
+    await page.getByRole("button", { name: "Send again" }).waitFor();
+  });
+
   await step("a dead letter is shown, sent again and deleted", async () => {
     await visit(page, "destinations");
     await page.getByRole("cell", { name: "sending", exact: true }).first().waitFor();
@@ -122,10 +134,37 @@ await run(async () => {
     await visit(page, "modules");
     await page.getByRole("button", { name: "Reload configuration and modules" }).click();
     await page.getByText(/^Reloaded:/).waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByText("Upload a module").click();
+    await page.getByRole("button", { name: "Upload" }).click();
+    await page.getByText("Choose a file.").waitFor();
+    const file = page.getByLabel("WebAssembly component");
+    await file.setInputFiles({ name: "page.wasm", mimeType: "application/wasm", buffer: Buffer.from("<html>") });
+    assert.equal(await page.getByLabel("Name").inputValue(), "page");
+    await page.getByRole("button", { name: "Upload" }).click();
+    await page.getByText("This is not a WebAssembly file.").waitFor();
+    await file.setInputFiles({ name: "page.wasm", mimeType: "application/wasm", buffer: Buffer.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]) });
+    await page.getByRole("button", { name: "Upload" }).click();
+    await page.getByText(/^page: /).first().waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Disable" }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Disable" }).click();
+    await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Enable" }).click();
+    await page.getByRole("region", { name: "Module probe" }).getByText("running", { exact: true }).waitFor();
     await visit(page, "configuration");
     await page.getByLabel(/^Level or filter/).fill("debug,rmqtt=warn");
     await page.getByRole("button", { name: "Set" }).click();
     await page.getByText("The log filter is now debug,rmqtt=warn").waitFor();
+  });
+
+  await step("a recent event is tried with the rules", async () => {
+    await page.goto(`${url}/#/webhooks?try`);
+    const recent = page.getByLabel("Or a recent event");
+    const option = recent.locator("option", { hasText: hostile }).first();
+    await recent.selectOption(await option.getAttribute("value"));
+    await page.waitForFunction((client) => document.getElementById("trial-event").value.includes(JSON.stringify(client)), hostile);
+    await page.getByRole("button", { name: "Try" }).click();
+    await page.getByText("Webhooks and rules that fit the event").waitFor();
   });
 
   await step("a viewer sees every page, and no button that changes something", async () => {

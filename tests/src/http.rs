@@ -31,14 +31,15 @@ impl Answer {
 
 /// Sends the head of a request unchanged, without the empty line.
 pub async fn send(address: SocketAddr, head: String) -> Answer {
-    send_with(address, head, String::new()).await
+    send_with(address, head, Vec::new()).await
 }
 
-async fn send_with(address: SocketAddr, head: String, body: String) -> Answer {
+async fn send_with(address: SocketAddr, head: String, body: Vec<u8>) -> Answer {
     let answer = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "{head}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
+        stream.write_all(&body).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -63,7 +64,11 @@ pub async fn ask(address: SocketAddr, what: &str, headers: &str) -> Answer {
 
 /// As [`ask`], with a JSON body.
 pub async fn ask_with(address: SocketAddr, what: &str, headers: &str, body: &serde_json::Value) -> Answer {
-    let body = body.to_string();
+    ask_with_bytes(address, what, headers, body.to_string().into_bytes()).await
+}
+
+/// As [`ask`], with any body.
+pub async fn ask_with_bytes(address: SocketAddr, what: &str, headers: &str, body: Vec<u8>) -> Answer {
     let length = body.len();
     let head = format!("{what} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}{headers}");
     send_with(address, head, body).await

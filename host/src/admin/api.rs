@@ -13,8 +13,8 @@ use super::error::{Answer, Error, Named, blocking};
 use super::guard::Guard;
 use super::openapi::{self, Fails};
 use super::{
-    Running, activity, clients, configuration, dashboard, delivery, layer, monitoring, quarantine, session, shape,
-    trials, webhooks,
+    Running, activity, clients, configuration, dashboard, delivery, events, layer, module_files, monitoring,
+    quarantine, session, shape, trials, webhooks,
 };
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_modules::{Handle, ModuleState};
@@ -39,6 +39,8 @@ pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router 
         .merge(delivery::router())
         .merge(webhooks::routes())
         .merge(trials::routes())
+        .merge(events::routes())
+        .merge(module_files::routes())
         .with_state(running)
         .merge(of_broker)
         .merge(of_host)
@@ -82,6 +84,7 @@ async fn list(State(running): State<Running>) -> Json<shape::Modules> {
     Json(shape::Modules {
         modules: modules.map(|state| of_module(&running, state)).collect(),
         left_out: running.reload.left_out(),
+        disabled: running.module_files.disabled(),
     })
 }
 

@@ -17,6 +17,8 @@
 //! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
 //! metrics.rs     the metrics as text: pure
 //! delivery.rs    handlers for destinations and dead letters
+//! events.rs      the way of one event
+//! module_files.rs  uploads, disables and enables modules
 //! activity.rs    the last deliveries, and the live stream of `hookhost tap`
 //! dashboard.rs   the files of the dashboard
 //! openapi.rs     the document of all routes: pure
@@ -37,9 +39,11 @@ mod configuration;
 mod dashboard;
 mod delivery;
 mod error;
+mod events;
 mod guard;
 mod layer;
 mod metrics;
+mod module_files;
 mod monitoring;
 mod openapi;
 mod quarantine;
@@ -58,6 +62,7 @@ pub(crate) use token::read_text;
 pub use token::{BadToken, Role, Token, TokenError, TokenFrom, Tokens};
 
 use crate::logging::LogControl;
+use crate::module_files::ModuleFiles;
 use crate::reload;
 use crate::status::StatusReader;
 use hookhost_activity::ActivityLog;
@@ -82,6 +87,8 @@ pub struct Running {
     pub status: StatusReader,
     /// What became of events.
     pub activity: ActivityLog,
+    /// The files of the modules folder.
+    pub(crate) module_files: ModuleFiles,
     /// The log.
     pub log: LogControl,
 }

@@ -7,10 +7,11 @@ mod dead_letter;
 mod destination;
 mod module;
 mod quarantine;
+mod trace;
 mod upstream;
 mod webhook;
 
-pub use activity::{Deliveries, Delivery, Outcome, TapLine};
+pub use activity::{Deliveries, Delivery, Handled, Outcome, TapLine};
 pub use broker::{Broker, Client, Clients, Kicked, Listener};
 pub use dead_letter::{Attempt, DeadLetter, DeadLetterCounts, DeadLetters, EventOfLetter, Resent};
 pub use destination::{DeadCounts, Destination, DestinationCounts, Destinations, DroppedCounts, LastError, Waiting};
@@ -18,6 +19,7 @@ pub use module::{
     Events, Generation, Loaded, Module, Modules, QuarantineCounts, Queue, Rejected, Requests, Reread, Rescan,
 };
 pub use quarantine::{Dropped, Left, Quarantine, Quarantined, Replayed};
+pub use trace::EventTrace;
 pub use upstream::Upstream;
 pub(super) use webhook::event_json;
 pub use webhook::{

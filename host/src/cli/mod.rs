@@ -17,6 +17,7 @@ mod selection;
 mod sink;
 mod summary;
 mod tap;
+mod trace;
 mod users;
 mod webhook;
 mod webhooks;
@@ -40,6 +41,7 @@ use quarantine::QuarantineArguments;
 use ready::ReadyArguments;
 use sink::SinkArguments;
 use tap::TapArguments;
+use trace::TraceArguments;
 use users::UsersCommand;
 use webhook::WebhookCommand;
 use webhooks::WebhooksArguments;
@@ -85,6 +87,8 @@ enum Command {
     Users(UsersCommand),
     /// Show live what modules of a running host do with each event, and each attempt to deliver a request
     Tap(TapArguments),
+    /// Show the way of one event through a running host: modules, attempts, dead letters
+    Trace(TraceArguments),
     /// Report whether a running host is ready; exits with 1 if it is not
     Ready(ReadyArguments),
     /// Show which lines a running host logs, or select others
@@ -133,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Destinations(arguments) => destinations::destinations(&arguments),
         Command::Users(command) => finish(users::users(command)),
         Command::Tap(arguments) => tap::tap(&arguments),
+        Command::Trace(arguments) => trace::trace(&arguments),
         Command::Ready(arguments) => ready::ready(&arguments),
         Command::Completions(arguments) => package::completions(&arguments, Cli::command()),
         Command::Man(arguments) => package::man(&arguments, Cli::command()),

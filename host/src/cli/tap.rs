@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::admin::{AdminArguments, encoded, escaped};
 use super::finish;
-use crate::admin::shape::{Delivery, Outcome, TapLine};
+use crate::admin::shape::{Delivery, Handled, Outcome, TapLine};
 
 #[derive(Debug, Args)]
 pub(super) struct TapArguments {
@@ -60,21 +60,14 @@ fn text(line: &TapLine) -> String {
     let text = match line {
         TapLine::Outcome(outcome) => {
             let Outcome {
-                at,
                 hook,
                 client,
                 topic,
-                module,
-                outcome,
-                requests,
-                text,
+                handled,
                 ..
             } = outcome;
-            let result = match outcome.as_str() {
-                "answered" => format!("{requests} requests"),
-                outcome if text.is_empty() => outcome.to_owned(),
-                outcome => format!("{outcome}: {text}"),
-            };
+            let (at, module) = (&handled.at, &handled.module);
+            let result = result(handled);
             format!("{}  {hook:20}  {client}  {topic}  {module}: {result}", local(at))
         }
         TapLine::Attempt(attempt) => {
@@ -113,8 +106,23 @@ fn text(line: &TapLine) -> String {
     escaped(&text).replace('\n', " ") + "\n"
 }
 
+/// What a module did with an event.
+pub(super) fn result(handled: &Handled) -> String {
+    let Handled {
+        outcome,
+        requests,
+        text,
+        ..
+    } = handled;
+    match outcome.as_str() {
+        "answered" => format!("{requests} requests"),
+        outcome if text.is_empty() => outcome.to_owned(),
+        outcome => format!("{outcome}: {text}"),
+    }
+}
+
 /// The local time of day of a time in UTC.
-fn local(at: &str) -> String {
+pub(super) fn local(at: &str) -> String {
     let time = DateTime::parse_from_rfc3339(at).map(|at| at.with_timezone(&Local));
     time.map_or_else(|_| at.to_owned(), |at| at.format("%H:%M:%S%.3f").to_string())
 }
@@ -131,16 +139,21 @@ mod tests {
     fn lines_for_people() {
         let outcome = |outcome: &str, requests, text: &str| {
             TapLine::Outcome(Outcome {
-                at: "2026-09-21T14:13:21.000Z".into(),
                 event: "A".into(),
                 hook: "message-publish".into(),
                 client: "c\n".into(),
                 topic: "t".into(),
-                module: "webhook".into(),
-                generation: 1,
-                outcome: outcome.into(),
-                requests,
-                text: text.into(),
+                handled: Handled {
+                    at: "2026-09-21T14:13:21.000Z".into(),
+                    module: "webhook".into(),
+                    generation: 1,
+                    outcome: outcome.into(),
+                    requests,
+                    text: text.into(),
+                    waited_ms: 0,
+                    call_us: 9,
+                    call_events: 1,
+                },
             })
         };
         let begin = "  message-publish       c   t  webhook: ";
@@ -153,6 +166,7 @@ mod tests {
         }
         let attempt = TapLine::Attempt(Delivery {
             number: 1,
+            request: 1,
             at: "2026-09-21T14:13:21.000Z".into(),
             event: "A".into(),
             hook: "message-publish".into(),

@@ -1,6 +1,7 @@
 //! The entries: what a module did with an event, and what became of a request that it caused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookhost_event::{Event, Hook, Id};
 
@@ -29,13 +30,28 @@ pub struct Subject {
     pub topic: Box<str>,
 }
 
-/// What a module did with an event.
+/// What a module did with an event, for followers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeEntry {
-    /// When it was done, in milliseconds since 1970.
-    pub at: u64,
     /// The event.
     pub subject: Subject,
+    /// What the module did with it.
+    pub handled: HandledEvent,
+}
+
+/// What a module did with an event. It is small, because the log keeps some thousands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandledEvent {
+    /// The id of the event.
+    pub event: Id,
+    /// When the event happened, in milliseconds since 1970.
+    pub received: u64,
+    /// When the call of the module ended, in milliseconds since 1970.
+    pub at: u64,
+    /// How long the call took.
+    pub call: Duration,
+    /// How many events the call had.
+    pub call_events: usize,
     /// The module.
     pub module: Arc<str>,
     /// Its generation.
@@ -57,6 +73,8 @@ pub struct AttemptEntry {
     pub at: u64,
     /// The event that caused the request; of several, the first.
     pub subject: Subject,
+    /// The number of the request; all its attempts have the same.
+    pub request: u64,
     /// The module that made the request.
     pub module: Arc<str>,
     /// The generation of that module.
@@ -86,6 +104,13 @@ pub enum AttemptResult {
     Retried,
     /// It is given up.
     Dropped,
+}
+
+impl HandledEvent {
+    /// Whether the module had nothing to send.
+    pub fn is_ignored(&self) -> bool {
+        self.outcome == "ignored"
+    }
 }
 
 impl AttemptResult {

@@ -1,12 +1,13 @@
 //! The last attempts to deliver a request, and live followers of outcomes and attempts (`hookhost tap`).
 //!
 //! ```text
-//! module threads ──(outcome of an event)──┐
-//! sender threads ──(attempt)──> AttemptLog └──> followers: bounded queues, one for each
+//! module threads ──(outcome)──> OutcomeLog ──┐
+//! sender threads ──(attempt)──> AttemptLog ──┴─> followers: bounded queues, one for each
 //! ```
 //!
 //! An [`ActivityLog`] is shared by the parts of a host. It keeps the last attempts in memory, and the last failed attempts
-//! apart from them, so that successes do not displace failures. Both are bounded in number, bytes and age. A follower gets
+//! apart from them, so that successes do not displace failures. Both are bounded in number, bytes and age. It also keeps
+//! what modules did with the last events: together this is the way of one event (`hookhost trace`). A follower gets
 //! the entries that match its filter. If it reads too slowly, it loses lines and gets their number; the host never waits.
 //!
 //! [`Durations`] count how long attempts and calls of modules took.
@@ -18,17 +19,20 @@ mod durations;
 mod entry;
 mod filter;
 mod follower;
+mod outcome_log;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use durations::{DURATION_BOUNDS, DurationCounts, Durations};
-pub use entry::{Activity, AttemptEntry, AttemptResult, OutcomeEntry, Subject, cut};
+pub use entry::{Activity, AttemptEntry, AttemptResult, HandledEvent, OutcomeEntry, Subject, cut};
 pub use filter::{ActivityFilter, AttemptQuery};
 pub use follower::{Followed, Follower};
 
 use attempt_log::AttemptLog;
 use follower::Feed;
+use hookhost_event::{Event, Id};
+use outcome_log::OutcomeLog;
 
 /// What became of events on one host. Clones are the same log.
 #[derive(Clone, Default)]
@@ -37,6 +41,7 @@ pub struct ActivityLog(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     attempts: Mutex<AttemptLog>,
+    outcomes: Mutex<OutcomeLog>,
     feeds: Mutex<Vec<Feed>>,
     /// The length of `feeds`, read without the lock.
     followers: AtomicUsize,
@@ -56,15 +61,33 @@ impl ActivityLog {
         }
     }
 
-    /// Passes the outcome of an event to followers; `entry` is called only if there are any.
-    pub fn outcome(&self, entry: impl FnOnce() -> OutcomeEntry) {
-        if self.is_followed() {
-            self.pass(&Activity::Outcome(Arc::new(entry())));
+    /// Records what a module did with events, in order, and passes it to followers.
+    pub fn handled<'e>(&self, events: impl IntoIterator<Item = (&'e Event, HandledEvent)>) {
+        let is_followed = self.is_followed();
+        let mut entries = Vec::new();
+        let mut outcomes = lock(&self.0.outcomes);
+        for (event, handled) in events {
+            if is_followed {
+                entries.push(OutcomeEntry {
+                    subject: Subject::of(event),
+                    handled: handled.clone(),
+                });
+            }
+            outcomes.push(handled);
+        }
+        drop(outcomes);
+        for entry in entries {
+            self.pass(&Activity::Outcome(Arc::new(entry)));
         }
     }
 
-    /// Whether anybody follows.
-    pub fn is_followed(&self) -> bool {
+    /// What modules did with an event, oldest first, if it was one of the last events.
+    pub fn outcomes_of(&self, event: Id) -> Vec<HandledEvent> {
+        lock(&self.0.outcomes).of(event)
+    }
+
+    /// Whether there are followers.
+    fn is_followed(&self) -> bool {
         self.0.followers.load(Ordering::Relaxed) > 0
     }
 

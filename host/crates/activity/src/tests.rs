@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use hookhost_event::json;
 
 /// An attempt at time 0.
 pub(crate) fn attempt(client: &str, topic: &str, result: AttemptResult) -> AttemptEntry {
@@ -6,6 +9,7 @@ pub(crate) fn attempt(client: &str, topic: &str, result: AttemptResult) -> Attem
         number: 0,
         at: 0,
         subject: subject(client, topic),
+        request: 1,
         module: "webhook".into(),
         generation: 1,
         url: "http://h/".into(),
@@ -27,16 +31,26 @@ fn subject(client: &str, topic: &str) -> Subject {
     }
 }
 
-fn outcome(client: &str) -> OutcomeEntry {
-    OutcomeEntry {
+/// An event at time 0.
+pub(crate) fn handled(event: u128, outcome: &'static str) -> HandledEvent {
+    HandledEvent {
+        event: Id(event),
+        received: 0,
         at: 0,
-        subject: subject(client, "t"),
+        call: Duration::from_micros(10),
+        call_events: 1,
         module: "webhook".into(),
         generation: 1,
-        outcome: "ignored",
+        outcome,
         requests: 0,
         text: "".into(),
     }
+}
+
+/// A module ignores an event of a client.
+fn outcome(log: &ActivityLog, client: &str) {
+    let text = format!(r#"{{"hook":"message-publish","message":{{"publisher":"{client}","topic":"t"}}}}"#);
+    log.handled([(&json::read(&text, Id(1)).unwrap(), handled(1, "ignored"))]);
 }
 
 fn filter(client: Option<&str>, topic: Option<&str>, event: Option<&str>) -> ActivityFilter {
@@ -95,17 +109,23 @@ fn attempts_are_selected_by_event_status_and_number() {
 #[tokio::test]
 async fn a_follower_gets_what_its_filter_admits_and_costs_nothing_afterwards() {
     let log = ActivityLog::new();
-    log.outcome(|| panic!("nobody follows"));
     let mut follower = log.follow(filter(Some("two"), None, None));
-    log.outcome(|| outcome("one"));
-    log.outcome(|| outcome("two"));
+    outcome(&log, "one");
+    outcome(&log, "two");
     log.attempt(attempt("two", "t", AttemptResult::Delivered));
     let Followed { lost, activity } = follower.next().await.unwrap();
-    assert_eq!((lost, activity), (0, Activity::Outcome(Arc::new(outcome("two")))));
+    let Activity::Outcome(entry) = activity else {
+        panic!("an outcome")
+    };
+    assert_eq!(
+        (lost, &*entry.subject.client, &entry.handled),
+        (0, "two", &handled(1, "ignored"))
+    );
     assert!(matches!(follower.next().await.unwrap().activity, Activity::Attempt(_)));
     drop(follower);
-    log.outcome(|| outcome("one"));
+    outcome(&log, "one");
     assert!(!log.is_followed());
+    assert_eq!(log.outcomes_of(Id(1)).len(), 3, "they are kept for traces");
 }
 
 #[tokio::test]
@@ -113,7 +133,7 @@ async fn a_slow_follower_loses_entries_and_learns_how_many() {
     let log = ActivityLog::new();
     let mut follower = log.follow(ActivityFilter::default());
     for _ in 0..5_000 {
-        log.outcome(|| outcome("c"));
+        outcome(&log, "c");
     }
     let (mut read, mut lost) = (0, 0);
     while read + lost < 5_000 {

@@ -24,6 +24,7 @@ use hookhost_hooks::Bus;
 use hookhost_listener::{BindError, ListenerSettings, ListenerState, Peer, TlsFiles};
 
 pub use conventions::Conventions;
+pub use hookhost_relay::{DirectionCounts, PACKET_TYPES, TrafficCounts};
 pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
 pub use rmqtt::{Limits, SharedStrategy};
 pub use state::{ClientState, EngineState, UpstreamState, UpstreamStatus};
@@ -174,6 +175,8 @@ pub trait Engine: Send + Sync {
     fn tls_files(&self) -> Vec<TlsFiles>;
     /// See [`Running::clients`].
     async fn clients(&self) -> Vec<ClientState>;
+    /// What has passed between the engine and its clients since its start.
+    fn traffic(&self) -> TrafficCounts;
     /// Counters of the engine since its start, by name.
     fn counters(&self) -> Vec<(&'static str, u64)>;
     /// See [`EngineState::upstreams`].
@@ -237,6 +240,7 @@ impl Running {
             listeners: self.listeners().to_vec(),
             sessions: clients.len(),
             connected: clients.iter().filter(|client| client.connected).count(),
+            traffic: self.0.traffic(),
             counters: self.0.counters(),
             upstreams: self.0.upstreams(),
         }

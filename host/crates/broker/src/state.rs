@@ -2,6 +2,7 @@
 
 use hookhost_event::{Client, Millis};
 use hookhost_listener::ListenerState;
+use hookhost_relay::TrafficCounts;
 
 /// A session in an engine, of a connected or disconnected client.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,8 @@ pub struct EngineState {
     pub sessions: usize,
     /// How many of them are connected.
     pub connected: usize,
+    /// What has passed between the engine and its clients since its start.
+    pub traffic: TrafficCounts,
     /// Counters of the engine since its start, by name.
     pub counters: Vec<(&'static str, u64)>,
     /// The brokers behind a gateway, in the order of the settings; then those that are being drained. Empty for other

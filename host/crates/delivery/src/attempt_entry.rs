@@ -27,6 +27,7 @@ impl SenderState {
                 client: cut(&request.event.client),
                 topic: cut(&request.event.topic),
             },
+            request: job.number,
             module: Arc::clone(&request.source),
             generation: request.generation,
             url: cut(&target.shown),

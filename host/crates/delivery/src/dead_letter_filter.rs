@@ -16,7 +16,7 @@ pub struct DeadLetterFilter {
     pub client: Option<String>,
     /// A filter for the topic of the event.
     pub topic: Option<TopicFilter>,
-    /// The name of the event, such as `message-publish`.
+    /// The name of the event, such as `message-publish`, or its id.
     pub event: Option<String>,
     /// The HTTP status of the last answer.
     pub status: Option<u16>,
@@ -47,7 +47,7 @@ impl DeadLetterFilter {
         is(destination, &letter.destination)
             && is(module, &letter.request.source)
             && is(client, &summary.client)
-            && is(event, &summary.hook)
+            && (is(event, &summary.hook) || is(event, &letter.request.id))
             && topic.as_ref().is_none_or(|topic| topic.matches(&summary.topic))
             && status.is_none_or(|status| letter.status == Some(status))
             && reason.is_none_or(|reason| letter.reason.name() == reason.name())

@@ -1,6 +1,7 @@
 //! A request on its way through a sender thread: in memory ([`Job`]), or on disk with a place in the queue ([`Stored`]).
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -11,6 +12,9 @@ use super::queue::{DestinationId, Size};
 use super::request::OutboxRequest;
 use super::signing::message_id;
 use super::target::{Route, Target};
+
+/// The number of the next request without a place on disk.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// A checked request, ready to send. Boxed, because it moves several times.
 pub(super) struct Job {
@@ -25,6 +29,8 @@ pub(super) struct Job {
     pub(super) size: usize,
     /// Its number in the journal.
     pub(super) record: Option<u64>,
+    /// Its number in the activity log: the one in the journal, or one of this process.
+    pub(super) number: u64,
     /// The message id of a request that is signed or has it in a header; the same for each attempt.
     pub(super) message_id: Option<String>,
     /// How often a batch with this request was refused. Each time, the next batch is half as large.
@@ -136,6 +142,7 @@ impl Job {
             attempts: Attempts::default(),
             size,
             record,
+            number: record.unwrap_or_else(|| NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)),
             message_id,
             halvings: 0,
         };

@@ -49,6 +49,7 @@ pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
     let Some((connect, early)) = read_connect(&shared, &mut client).await else {
         return;
     };
+    shared.traffic.connect(connect.len());
     let mut handshake = Handshake {
         emitter: Emitter::new(&shared),
         shared: Arc::clone(&shared),
@@ -230,9 +231,10 @@ impl Handshake {
             response: self.shared.settings.response_timeout,
         };
         let access = session.as_ref().and_then(ClientSession::access).cloned();
+        let traffic = self.shared.traffic.clone();
         let inspector = SessionInspector::new(self.shared, session, self.emitter);
         let longest = inspector.longest();
-        let relay = Relay::new(inspector, self.client, stream, ahead, timeouts, longest);
+        let relay = Relay::new(inspector, self.client, stream, ahead, timeouts, longest, &traffic);
         Relayed {
             relay,
             handle,

@@ -52,7 +52,7 @@ use hookhost_broker::{
 };
 use hookhost_hooks::Bus;
 use hookhost_listener::{ListenerState, Listeners, Serving, TlsFiles};
-use hookhost_relay::{frame, packet, stream, wire};
+use hookhost_relay::{TrafficCounts, frame, packet, stream, wire};
 
 pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
 pub use self::upstream::{Balance, UpstreamControl, UpstreamSettings};
@@ -189,6 +189,10 @@ impl Engine for Broker {
             .map(|(name, count)| format!("{name}={count}"))
             .collect();
         tracing::info!(counters = counters.join(" "), "the gateway has stopped");
+    }
+
+    fn traffic(&self) -> TrafficCounts {
+        self.shared.traffic.counts()
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

@@ -17,6 +17,7 @@ use hookhost_access::AccessControl;
 use hookhost_broker::Limits;
 use hookhost_event::{Hook, Id, Message, Millis};
 use hookhost_hooks::{Bus, InterestedIn, Throttle};
+use hookhost_relay::Traffic;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// Lets one CONNECT of a client at a time go to the upstream.
     pub(crate) connecting: ClientLocks,
     pub(crate) counts: Counts,
+    pub(crate) traffic: Traffic,
     /// Done when the gateway stops.
     pub(crate) stopping: CancellationToken,
     events: hookhost_hooks::Emitter,
@@ -98,6 +100,7 @@ impl Shared {
             upstreams,
             connecting: ClientLocks::default(),
             counts: Counts::default(),
+            traffic: Traffic::default(),
             stopping: CancellationToken::new(),
             events: hookhost_hooks::Emitter::new(bus.unwrap_or_default()),
             next: AtomicU64::new(1),

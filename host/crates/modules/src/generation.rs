@@ -26,6 +26,9 @@ pub(super) trait Template: Send + Sync + 'static {
 pub(super) trait Handler: Send {
     /// Returns one outcome for each event.
     fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError>;
+
+    /// Bytes of its linear memory.
+    fn memory(&self) -> usize;
 }
 
 /// Why there is no instance, although the module was loaded.
@@ -66,6 +69,10 @@ impl Template for Blueprint {
 impl Handler for Instance {
     fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
         Instance::handle(self, events)
+    }
+
+    fn memory(&self) -> usize {
+        Instance::memory(self)
     }
 }
 

@@ -46,6 +46,7 @@ mod requests;
 mod settings;
 mod state;
 mod supervisor;
+mod trace_context;
 pub mod trial;
 mod worker;
 mod worker_set;

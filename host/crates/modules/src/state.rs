@@ -27,6 +27,8 @@ pub struct ModuleState {
     pub counts: Counts,
     /// How long its events took: the time of a call, divided by its events.
     pub durations: DurationCounts,
+    /// Bytes of the linear memory of all its instances.
+    pub memory: usize,
     /// The counts of its quarantine.
     pub quarantined: QuarantineUsage,
 }
@@ -106,6 +108,8 @@ pub struct Counts {
     pub taken_back: u64,
     /// Abandoned because the host stopped, or because a module was removed that could not run.
     pub abandoned: u64,
+    /// Calls of the module, failed ones included.
+    pub calls: u64,
     /// Calls that trapped or timed out. The first failed call of a batch does not affect its events.
     pub failed_calls: u64,
     /// Requests that were handed to delivery.
@@ -124,10 +128,13 @@ pub(super) struct ModuleRecord {
     pub(super) skipped: AtomicU64,
     pub(super) taken_back: AtomicU64,
     pub(super) abandoned: AtomicU64,
+    pub(super) calls: AtomicU64,
     pub(super) failed_calls: AtomicU64,
     pub(super) requests: AtomicU64,
     pub(super) refused_requests: AtomicU64,
     pub(super) durations: Durations,
+    /// Bytes of the linear memory of all instances.
+    pub(super) memory: AtomicUsize,
     /// Limit the log lines about quarantined events, refused requests and failed calls.
     pub(super) quarantine_lines: Throttle,
     pub(super) refusal_lines: Throttle,
@@ -149,10 +156,12 @@ impl ModuleRecord {
             skipped: zero(),
             taken_back: zero(),
             abandoned: zero(),
+            calls: zero(),
             failed_calls: zero(),
             requests: zero(),
             refused_requests: zero(),
             durations: Durations::default(),
+            memory: AtomicUsize::new(0),
             quarantine_lines: Throttle::new(),
             refusal_lines: Throttle::new(),
             call_lines: Throttle::new(),
@@ -172,6 +181,7 @@ impl ModuleRecord {
             skipped: read(&self.skipped),
             taken_back: read(&self.taken_back),
             abandoned: read(&self.abandoned),
+            calls: read(&self.calls),
             failed_calls: read(&self.failed_calls),
             requests: read(&self.requests),
             refused_requests: read(&self.refused_requests),

@@ -12,6 +12,7 @@ use super::frame::Framer;
 use super::inspector::{Inspector, Side};
 use super::relay::Relay;
 use super::stream::UpstreamStream;
+use super::traffic::PacketCounter;
 
 /// Bytes that are read at a time.
 pub(crate) const MAX_PIECE_BYTES: usize = 64 << 10;
@@ -35,7 +36,15 @@ pub struct Direction {
 }
 
 impl Direction {
-    /// A direction in which nothing was read; packets of up to `longest` bytes are found.
+    /// A direction in which nothing was read; packets of up to `longest` bytes are found, and counted.
+    pub(crate) fn counted(longest: usize, counter: PacketCounter) -> Direction {
+        Direction {
+            framer: Framer::counted(longest, counter),
+            ..Direction::new(longest)
+        }
+    }
+
+    /// The same without counting.
     pub fn new(longest: usize) -> Direction {
         Direction {
             framer: Framer::new(longest),

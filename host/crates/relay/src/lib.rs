@@ -8,6 +8,7 @@
 //! - `frame` finds packets in a stream of bytes; `packet` decodes those that matter (by `rmqtt-codec`), with
 //!   `properties` and `decode_error` as events have them;
 //! - `held_acks` holds acknowledgements back until a publish is stored;
+//! - `traffic` counts packets, messages and bytes;
 //! - `wire` reads the first packet of a connection;
 //! - `liveness` has the time limits, pure;
 //! - `direction` and `closing` are the two halves of a [`Relay`]: moving bytes, and ending.
@@ -23,6 +24,7 @@ pub mod packet;
 pub mod properties;
 mod relay;
 pub mod stream;
+mod traffic;
 pub mod wire;
 
 pub use closing::linger;
@@ -30,3 +32,4 @@ pub use direction::Direction;
 pub use held_acks::HeldAcks;
 pub use inspector::{EndCause, Farewell, Inspected, Inspector, Side};
 pub use relay::{ReadAhead, Relay, Timeouts};
+pub use traffic::{DirectionCounts, PACKET_TYPES, Traffic, TrafficCounts};

@@ -18,6 +18,7 @@ use super::direction::{Direction, Fault};
 use super::inspector::{EndCause, Inspected, Inspector, Side};
 use super::liveness::Liveness;
 use super::stream::UpstreamStream;
+use super::traffic::Traffic;
 
 /// How long one side may stay open when the other one has closed.
 const LINGER: Duration = Duration::from_secs(10);
@@ -69,16 +70,22 @@ enum Stop {
 
 impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
     /// A relay that begins with what was read ahead. `longest`: of what length packets of the client and of the
-    /// upstream are found, in bytes.
+    /// upstream are found, in bytes. `traffic`: counts them; the caller has counted CONNECT.
     pub fn new(
         inspector: I,
         client: ClientStream,
         upstream: U,
         ahead: ReadAhead,
         timeouts: Timeouts,
-        longest: [usize; 2],
+        [of_client, of_upstream]: [usize; 2],
+        traffic: &Traffic,
     ) -> Relay<I, U> {
-        let [from_client, from_upstream] = longest.map(Direction::new);
+        let [client_counter, upstream_counter] = traffic.connection();
+        if let Some(first) = ahead.connack.first() {
+            upstream_counter.count(*first, ahead.connack.len());
+        }
+        let from_client = Direction::counted(of_client, client_counter);
+        let from_upstream = Direction::counted(of_upstream, upstream_counter);
         let liveness = Liveness::new(Instant::now(), timeouts.keep_alive, timeouts.keepalive_backoff);
         let mut relay = Relay {
             inspector,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use hookhost_activity::{AttemptEntry, OutcomeEntry};
+use hookhost_activity::{AttemptEntry, HandledEvent, OutcomeEntry};
 use hookhost_event::Millis;
 
 use super::time;
@@ -22,6 +22,9 @@ pub struct Deliveries {
 pub struct Delivery {
     /// Number of the attempt; a later one has a greater number.
     pub number: u64,
+    /// Number of its request; all its attempts have the same one.
+    #[serde(default)]
+    pub request: u64,
     /// When it ended, in UTC.
     pub at: String,
     /// Id of the event that caused the request.
@@ -52,11 +55,9 @@ pub struct Delivery {
     pub took_ms: u64,
 }
 
-/// What a module did with an event.
+/// What a module did with an event, with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
-    /// When, in UTC.
-    pub at: String,
     /// Id of the event.
     pub event: String,
     /// Its hook, under its name in the event JSON.
@@ -65,6 +66,16 @@ pub struct Outcome {
     pub client: String,
     /// Its topic or topic filter; empty if it has none.
     pub topic: String,
+    /// What the module did.
+    #[serde(flatten)]
+    pub handled: Handled,
+}
+
+/// What a module did with an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Handled {
+    /// When the call of the module ended, in UTC.
+    pub at: String,
     /// The module.
     pub module: String,
     /// Its generation.
@@ -75,6 +86,12 @@ pub struct Outcome {
     pub requests: usize,
     /// Why it failed; empty if it did not.
     pub text: String,
+    /// Time from the event to the begin of the call, in milliseconds: how long it waited in the queue.
+    pub waited_ms: u64,
+    /// How long the call took, in microseconds.
+    pub call_us: u64,
+    /// How many events the call had.
+    pub call_events: usize,
 }
 
 /// A line of `GET /tap`.
@@ -96,6 +113,7 @@ impl Delivery {
     pub(in super::super) fn of(entry: &AttemptEntry) -> Delivery {
         Delivery {
             number: entry.number,
+            request: entry.request,
             at: time(Millis(entry.at)),
             event: entry.subject.event.to_string(),
             hook: entry.subject.hook.to_string(),
@@ -117,16 +135,31 @@ impl Delivery {
 impl Outcome {
     pub(in super::super) fn of(entry: &OutcomeEntry) -> Outcome {
         Outcome {
-            at: time(Millis(entry.at)),
             event: entry.subject.event.to_string(),
             hook: entry.subject.hook.to_string(),
             client: entry.subject.client.to_string(),
             topic: entry.subject.topic.to_string(),
-            module: entry.module.to_string(),
-            generation: entry.generation,
-            outcome: entry.outcome.to_owned(),
-            requests: entry.requests,
-            text: entry.text.to_string(),
+            handled: Handled::of(&entry.handled),
+        }
+    }
+}
+
+impl Handled {
+    pub(in super::super) fn of(handled: &HandledEvent) -> Handled {
+        let call_us = u64::try_from(handled.call.as_micros()).unwrap_or(u64::MAX);
+        Handled {
+            at: time(Millis(handled.at)),
+            module: handled.module.to_string(),
+            generation: handled.generation,
+            outcome: handled.outcome.to_owned(),
+            requests: handled.requests,
+            text: handled.text.to_string(),
+            waited_ms: handled
+                .at
+                .saturating_sub(handled.received)
+                .saturating_sub(call_us / 1000),
+            call_us,
+            call_events: handled.call_events,
         }
     }
 }

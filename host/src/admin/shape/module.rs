@@ -17,6 +17,9 @@ pub struct Modules {
     /// Mistakes in rules of another broker's file, which the active configuration leaves out.
     #[serde(default)]
     pub left_out: Vec<String>,
+    /// Modules in the folder that are disabled, by name.
+    #[serde(default)]
+    pub disabled: Vec<String>,
 }
 
 /// `GET /modules/{name}`.

@@ -31,7 +31,7 @@ use hookhost_listener::{ClientStream, Handshaken, Peer};
 use hookhost_relay::frame::{self, Frame};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
-use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts};
+use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, Traffic, TrafficCounts};
 
 use super::connect::refused_connection;
 use super::filters::FilterRules;
@@ -59,6 +59,7 @@ pub(super) struct Front {
     /// Where RMQTT listens.
     engine: SocketAddr,
     counts: Counts,
+    traffic: Traffic,
 }
 
 /// What the relay counts since the start.
@@ -78,7 +79,13 @@ impl Front {
             limits,
             engine,
             counts: Counts::default(),
+            traffic: Traffic::default(),
         }
+    }
+
+    /// What has passed since the start.
+    pub(super) fn traffic(&self) -> TrafficCounts {
+        self.traffic.counts()
     }
 
     /// Counters since the start, by name.
@@ -126,6 +133,7 @@ impl Front {
                 return None;
             }
         };
+        self.traffic.connect(packet.len());
         let body = frame::parse(&packet).map(|frame| frame.body).unwrap_or_default();
         let connect = match packet::connect(body) {
             // RMQTT does not know bridges; they try again without saying that they are one.
@@ -217,7 +225,8 @@ impl Front {
             // RMQTT is in this process.
             response: Duration::ZERO,
         };
-        Relay::new(inspector, client, engine, ahead, timeouts, [MAX_INSPECTED_BYTES; 2])
+        let longest = [MAX_INSPECTED_BYTES; 2];
+        Relay::new(inspector, client, engine, ahead, timeouts, longest, &self.traffic)
     }
 }
 

@@ -85,7 +85,7 @@ use super::{ClientState, Engine, HostMessage, PublishError};
 use hookhost_access::AccessControl;
 use hookhost_event::Origin;
 use hookhost_listener::{ListenerState, Serving, TlsFiles};
-use hookhost_relay::properties;
+use hookhost_relay::{TrafficCounts, properties};
 
 pub use self::limits::{Limits, SharedStrategy};
 
@@ -241,6 +241,13 @@ impl Engine for Broker {
             drop(tokio::time::timeout_at(farewell, source.clients.empty()).await);
         }
         self.persistent.close().await;
+    }
+
+    fn traffic(&self) -> TrafficCounts {
+        match &self.doors {
+            Doors::Front { front, .. } => front.traffic(),
+            Doors::Bare(_) => TrafficCounts::default(),
+        }
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

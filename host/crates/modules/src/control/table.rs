@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::super::folder::{Content, FileHash, Files, ModuleName};
 use super::super::generation::{Blueprint, Generation};
@@ -166,6 +167,7 @@ impl Module {
             queue: self.active.as_ref().map(|active| active.attachment.state()),
             counts: context.record.counts(),
             durations: context.record.durations.counts(),
+            memory: context.record.memory.load(Ordering::Relaxed),
             quarantined: context.quarantine.usage(&context.module),
         }
     }

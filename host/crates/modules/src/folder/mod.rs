@@ -47,6 +47,14 @@ pub struct ModulesFolder {
 }
 
 impl ModulesFolder {
+    /// Size limit of the code of a module in bytes.
+    pub const MAX_WASM_BYTES: u64 = MAX_WASM_BYTES;
+
+    /// Whether a text is a valid module name: letters, digits, `_` and `-`.
+    pub fn is_name(text: &str) -> bool {
+        text.parse::<ModuleName>().is_ok()
+    }
+
     /// The folder, which may appear later. With `None` there is only the built-in module.
     pub fn new(dir: Option<PathBuf>) -> ModulesFolder {
         ModulesFolder {

@@ -1,48 +1,85 @@
-//! Tells followers of the host's activity what the module did with each event.
+//! Records in the host's activity log what the module did with each event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::WorkerContext;
 use super::failures::now;
-use hookhost_activity::{OutcomeEntry, Subject, cut};
+use hookhost_activity::{HandledEvent, cut};
 use hookhost_contract::Outcome;
 use hookhost_event::Event;
 
-impl WorkerContext {
-    /// Reports the outcomes of the last call, except those that fail.
-    pub(super) fn report_outcomes(&self, generation: u32, events: &[Arc<Event>], outcomes: &[Outcome]) {
-        if !self.activity.is_followed() {
-            return;
-        }
-        for (event, outcome) in events.iter().zip(outcomes) {
-            match outcome {
-                Outcome::Deliver(requests) if !requests.is_empty() => {
-                    self.report_outcome(generation, event, "answered", requests.len(), "");
-                }
-                Outcome::Ignore | Outcome::Deliver(_) => self.report_outcome(generation, event, "ignored", 0, ""),
-                // The quarantine reports it.
-                Outcome::Fail(_) => {}
-            }
+/// When and how long the module was called.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CallTime {
+    /// When the call ended, in milliseconds since 1970.
+    ended: u64,
+    took: Duration,
+    /// How many events the call had.
+    events: usize,
+}
+
+impl CallTime {
+    /// A call that has just ended.
+    pub(super) fn ended_now(took: Duration, events: usize) -> CallTime {
+        CallTime {
+            ended: now().0,
+            took,
+            events,
         }
     }
+}
 
-    /// Reports what the module did with one event.
-    pub(super) fn report_outcome(
+impl WorkerContext {
+    /// Records the outcomes of a call, except those that fail.
+    pub(super) fn record_outcomes(&self, generation: u32, call: CallTime, events: &[Arc<Event>], outcomes: &[Outcome]) {
+        let handled = |(event, outcome): (&'_ Arc<Event>, &Outcome)| {
+            let (word, requests) = match outcome {
+                Outcome::Deliver(requests) if !requests.is_empty() => ("answered", requests.len()),
+                Outcome::Ignore | Outcome::Deliver(_) => ("ignored", 0),
+                // The quarantine records it.
+                Outcome::Fail(_) => return None,
+            };
+            Some(self.handled(generation, call, event, word, requests, ""))
+        };
+        let events = events.iter().zip(outcomes);
+        self.activity
+            .handled(events.filter_map(|(event, outcome)| Some((&**event, handled((event, outcome))?))));
+    }
+
+    /// Records what the module did with one event.
+    pub(super) fn record_outcome(
         &self,
         generation: u32,
+        call: CallTime,
+        event: &Event,
+        outcome: &'static str,
+        text: &str,
+    ) {
+        let handled = self.handled(generation, call, event, outcome, 0, text);
+        self.activity.handled([(event, handled)]);
+    }
+
+    fn handled(
+        &self,
+        generation: u32,
+        call: CallTime,
         event: &Event,
         outcome: &'static str,
         requests: usize,
         text: &str,
-    ) {
-        self.activity.outcome(|| OutcomeEntry {
-            at: now().0,
-            subject: Subject::of(event),
+    ) -> HandledEvent {
+        HandledEvent {
+            event: event.id,
+            received: event.at.0,
+            at: call.ended,
+            call: call.took,
+            call_events: call.events,
             module: Arc::clone(&self.module),
             generation,
             outcome,
             requests,
             text: cut(text),
-        });
+        }
     }
 }

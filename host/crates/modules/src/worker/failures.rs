@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::{error, warn};
 
 use super::WorkerContext;
+use super::activity::CallTime;
 use crate::health::EVENTS_OF_FEW;
 use crate::quarantine::{Fault, QuarantinedEvent};
 use crate::state::add;
@@ -21,6 +22,8 @@ const MAX_LOGGED_CHARS: usize = 1000;
 /// The failed calls of one worker.
 pub(super) struct Failures {
     context: Arc<WorkerContext>,
+    /// The last call.
+    last: CallTime,
     /// Why the call with the events failed that are now handled one by one, until the reason is logged.
     call: Option<String>,
     /// Quarantine numbers of the events on which the generation has failed since it last handled one. They may not be
@@ -32,6 +35,7 @@ impl Failures {
     pub(super) fn new(context: Arc<WorkerContext>) -> Failures {
         Failures {
             context,
+            last: CallTime::default(),
             call: None,
             doubtful: VecDeque::new(),
         }
@@ -47,8 +51,14 @@ impl Failures {
         std::mem::take(&mut self.doubtful)
     }
 
+    /// The last call.
+    pub(super) fn last_call(&self) -> CallTime {
+        self.last
+    }
+
     /// A call has ended.
-    pub(super) fn called(&mut self, outcomes: &Result<Vec<Outcome>, CallError>) {
+    pub(super) fn called(&mut self, call: CallTime, outcomes: &Result<Vec<Outcome>, CallError>) {
+        self.last = call;
         match outcomes {
             Ok(_) => self.doubtful.clear(),
             Err(error) => self.call = Some(error_line(error)),
@@ -115,7 +125,8 @@ impl Failures {
             quarantine,
             ..
         } = &*self.context;
-        self.context.report_outcome(generation, event, fault.name(), 0, &text);
+        self.context
+            .record_outcome(generation, self.last, event, fault.name(), &text);
         let line = record
             .quarantine_lines
             .pass()

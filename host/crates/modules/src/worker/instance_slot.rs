@@ -3,6 +3,7 @@
 //! The instance is made when it is needed and kept until a call fails or another generation is followed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tracing::error;
@@ -21,6 +22,8 @@ pub(super) struct InstanceSlot<T: Template> {
     context: Arc<WorkerContext>,
     current: Current<T>,
     instance: Option<T::Handler>,
+    /// Bytes of its memory, as the record has them.
+    memory: usize,
     /// Most events of the next call. After a call that timed out this is below the limit of the generation.
     most: usize,
     /// Failed attempts in a row to make an instance.
@@ -34,6 +37,7 @@ impl<T: Template> InstanceSlot<T> {
         InstanceSlot {
             context,
             instance: None,
+            memory: 0,
             most: current.generation.batch,
             current,
             attempts: 0,
@@ -62,6 +66,7 @@ impl<T: Template> InstanceSlot<T> {
         if is_other {
             // Drop the old instance first: two at a time may need more memory than the machine has.
             self.instance = None;
+            self.report_memory();
             self.recover();
             self.backoff = Backoff::new();
             self.most = current.generation.batch;
@@ -74,6 +79,7 @@ impl<T: Template> InstanceSlot<T> {
     pub(super) fn create(&mut self) -> Result<(), CreateError> {
         if self.instance.is_none() {
             self.instance = Some(self.current.generation.template.create()?);
+            self.report_memory();
             self.recover();
         }
         Ok(())
@@ -130,6 +136,26 @@ impl<T: Template> InstanceSlot<T> {
                 add(&self.context.record.failed_calls, 1);
             }
         }
+        add(&self.context.record.calls, 1);
+        self.report_memory();
         called
+    }
+
+    /// Brings the memory of the module up to date.
+    fn report_memory(&mut self) {
+        let now = self.instance.as_ref().map_or(0, Handler::memory);
+        if now != self.memory {
+            let total = &self.context.record.memory;
+            total.fetch_add(now, Ordering::Relaxed);
+            total.fetch_sub(self.memory, Ordering::Relaxed);
+            self.memory = now;
+        }
+    }
+}
+
+impl<T: Template> Drop for InstanceSlot<T> {
+    fn drop(&mut self) {
+        self.instance = None;
+        self.report_memory();
     }
 }

@@ -21,6 +21,7 @@
 mod activity;
 mod failures;
 mod instance_slot;
+mod settling;
 #[cfg(test)]
 mod tests;
 
@@ -28,19 +29,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::warn;
-
+use self::activity::CallTime;
 use self::failures::Failures;
 use self::instance_slot::InstanceSlot;
 use super::generation::{ActiveGeneration, Template};
-use super::quarantine::{Fault, Quarantine};
-use super::requests::prepare;
+use super::quarantine::Quarantine;
 use super::state::{ModuleRecord, add};
 use super::supervisor::Supervisor;
 use hookhost_activity::ActivityLog;
 use hookhost_contract::{Outcome, Ticket};
+use hookhost_delivery::Outbox;
 use hookhost_delivery::priority;
-use hookhost_delivery::{Outbox, OutboxRequest};
 use hookhost_event::Event;
 use hookhost_hooks::{Inbox, Queued, Version};
 use hookhost_wasm::CallError;
@@ -250,62 +249,11 @@ impl<T: Template> Worker<T> {
         }
         let began = Instant::now();
         let outcomes = self.slot.call(&self.events);
+        let took = began.elapsed();
         let events = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
-        self.context
-            .record
-            .durations
-            .add(began.elapsed() / events, events.into());
-        self.failures.called(&outcomes);
+        self.context.record.durations.add(took / events, events.into());
+        self.failures
+            .called(CallTime::ended_now(took, self.events.len()), &outcomes);
         outcomes
-    }
-
-    /// Carries out the outcomes of `self.events`.
-    fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
-        let (generation, record) = (&self.slot.current().generation, &self.context.record);
-        let module = &self.context.module;
-        self.context.report_outcomes(generation.number, &self.events, &outcomes);
-        let mut prepared = Vec::new();
-        let (mut ignored, mut answered) = (0, 0);
-        let tickets = std::mem::take(&mut self.tickets);
-        for ((event, outcome), ticket) in self.events.iter().zip(outcomes).zip(&tickets) {
-            match outcome {
-                Outcome::Ignore => ignored += 1,
-                Outcome::Fail(text) => {
-                    add(&record.failed, 1);
-                    self.failures
-                        .quarantine(generation.number, event, ticket.clone(), Fault::Failed, text);
-                }
-                Outcome::Deliver(requests) if requests.is_empty() => ignored += 1,
-                Outcome::Deliver(requests) => {
-                    answered += 1;
-                    for request in requests {
-                        match prepare(request, event, &generation.egress, module, generation.number) {
-                            Ok(request) => prepared.push(OutboxRequest {
-                                ticket: ticket.clone(),
-                                ..request
-                            }),
-                            Err(refusal) => {
-                                add(&record.refused_requests, 1);
-                                if let Some(held_back) = record.refusal_lines.pass() {
-                                    let generation = generation.number;
-                                    warn!(module = &**module, generation, event = %event.id, reason = %refusal,
-                                        lines_suppressed = held_back, "request refused");
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        let requests = prepared.len();
-        add(&record.ignored, ignored);
-        if requests > 0 && self.context.outbox.append(prepared).is_err() {
-            add(&record.abandoned, answered);
-            return Err(Over);
-        }
-        tickets.into_iter().flatten().for_each(Ticket::complete);
-        add(&record.requests, requests);
-        add(&record.answered, answered);
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::super::egress::Egress;
 use super::super::generation::{CreateError, Generation, Handler, lock};
 use super::super::health::{EVENTS, EVENTS_OF_FEW, InitialHealth};
+use super::super::quarantine::Fault;
 use super::super::quarantine::tests::in_memory;
 use super::super::state::Counts;
 use super::super::supervisor::RollBack;
@@ -95,7 +96,14 @@ struct ScriptedInstance {
     dead: bool,
 }
 
+/// The memory of an instance.
+pub(super) const PAGE: usize = 65_536;
+
 impl Handler for ScriptedInstance {
+    fn memory(&self) -> usize {
+        PAGE
+    }
+
     fn handle(&mut self, events: &[Arc<Event>]) -> Result<Vec<Outcome>, CallError> {
         assert!(!self.dead, "called after it failed");
         let numbers: Vec<u32> = events.iter().map(|event| testing::number(event)).collect();

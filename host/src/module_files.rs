@@ -1,0 +1,289 @@
+//! Changes to the files of the modules folder: a new module, and a module that is disabled or enabled.
+//!
+//! This writes and renames files. The folder is scanned afterwards, as after any other change of its files. A disabled
+//! module keeps its files under names that end in `.disabled`, which a scan ignores.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use hookhost_modules::ModulesFolder;
+
+/// The ending of the files of a disabled module.
+const DISABLED: &str = ".disabled";
+/// The beginning of a WebAssembly file, core module or component.
+const MAGIC: &[u8; 4] = b"\0asm";
+
+/// Changes happen one after the other.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// Why the files were not changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModuleFileError {
+    /// There is no modules folder.
+    #[error("this host has no modules folder: set [modules] dir, or --modules DIR")]
+    NoFolder,
+    /// The name is invalid.
+    #[error("a module's name consists of letters, digits, '_' and '-'")]
+    Name,
+    /// There is no such file.
+    #[error("the modules folder has no {0}")]
+    Missing(String),
+    /// The file to write exists already.
+    #[error("the modules folder has {0} already")]
+    Exists(String),
+    /// The content is something else.
+    #[error("this is not a WebAssembly file: it does not begin with the bytes 00 61 73 6D")]
+    NotWasm,
+    /// The content is too large.
+    #[error("a module has at most {} MiB", MAX_WASM_BYTES >> 20)]
+    TooLarge,
+    /// The folder cannot be changed.
+    #[error("{path} cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: String,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+/// Limit of the size of a module, the same as for a file that is put into the folder.
+pub(crate) const MAX_WASM_BYTES: u64 = ModulesFolder::MAX_WASM_BYTES;
+
+/// The modules folder.
+#[derive(Debug, Clone)]
+pub(crate) struct ModuleFiles(Option<PathBuf>);
+
+/// A module that is being written to a temporary file. Dropping it before [`finish`](NewModule::finish) removes the file.
+#[derive(Debug)]
+pub(crate) struct NewModule {
+    file: File,
+    temporary: PathBuf,
+    target: PathBuf,
+    written: u64,
+    /// The first bytes, until they are checked.
+    head: Vec<u8>,
+}
+
+impl ModuleFiles {
+    /// Of this folder; `None` if the host has none.
+    pub(crate) fn new(dir: Option<PathBuf>) -> ModuleFiles {
+        ModuleFiles(dir)
+    }
+
+    /// The disabled modules, by name. Empty if the folder cannot be listed.
+    pub(crate) fn disabled(&self) -> Vec<String> {
+        let entries = self
+            .0
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flatten()
+            .flatten();
+        let name = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let name = name.strip_suffix(DISABLED)?.strip_suffix(".wasm")?;
+            ModulesFolder::is_name(name).then(|| name.to_owned())
+        };
+        let mut names: Vec<String> = entries.filter_map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// Begins to write `NAME.wasm`.
+    ///
+    /// # Errors
+    ///
+    /// [`ModuleFileError`] if the name is invalid or the folder cannot be written.
+    pub(crate) fn create(&self, name: &str) -> Result<NewModule, ModuleFileError> {
+        let target = self.path(name, "wasm")?;
+        // A scan ignores names with a dot in front.
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| failed(&target, io::Error::other(error)))?;
+        let random = u64::from_ne_bytes(random);
+        let temporary = target.with_file_name(format!(".{name}.wasm.{random:016x}"));
+        if let Some(dir) = &self.0 {
+            fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
+        }
+        let file = File::create_new(&temporary).map_err(|source| failed(&temporary, source))?;
+        Ok(NewModule {
+            file,
+            temporary,
+            target,
+            written: 0,
+            head: Vec::new(),
+        })
+    }
+
+    /// Renames the files of a module, so that a scan ignores them, or finds them again.
+    ///
+    /// # Errors
+    ///
+    /// [`ModuleFileError`] if there is no such file, or if the new name is in use. Then nothing changes.
+    pub(crate) fn enable(&self, name: &str, is_enabled: bool) -> Result<(), ModuleFileError> {
+        let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        let (wasm, toml) = (self.path(name, "wasm")?, self.path(name, "toml")?);
+        let renames = [wasm, toml].map(|path| {
+            let mut disabled = path.clone().into_os_string();
+            disabled.push(DISABLED);
+            match is_enabled {
+                true => (PathBuf::from(disabled), path),
+                false => (path, disabled.into()),
+            }
+        });
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let [(wasm, _), _] = &renames;
+        if !wasm.exists() {
+            return Err(ModuleFileError::Missing(name(wasm)));
+        }
+        let existing = renames.iter().filter(|(from, _)| from.exists());
+        let existing: Vec<&(PathBuf, PathBuf)> = existing.collect();
+        if let Some((_, to)) = existing.iter().find(|(_, to)| to.exists()) {
+            return Err(ModuleFileError::Exists(name(to)));
+        }
+        // The settings come first when a module is enabled, so that it never runs without them.
+        let in_order: Vec<_> = match is_enabled {
+            true => existing.into_iter().rev().collect(),
+            false => existing,
+        };
+        for (from, to) in in_order {
+            fs::rename(from, to).map_err(|source| failed(to, source))?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, name: &str, extension: &str) -> Result<PathBuf, ModuleFileError> {
+        let dir = self.0.as_ref().ok_or(ModuleFileError::NoFolder)?;
+        if !ModulesFolder::is_name(name) {
+            return Err(ModuleFileError::Name);
+        }
+        Ok(dir.join(format!("{name}.{extension}")))
+    }
+}
+
+impl NewModule {
+    /// Adds content.
+    ///
+    /// # Errors
+    ///
+    /// [`ModuleFileError`] if it is too large, if it is not WebAssembly, or if it cannot be written.
+    pub(crate) fn write(&mut self, content: &[u8]) -> Result<(), ModuleFileError> {
+        self.written += content.len() as u64;
+        if self.written > MAX_WASM_BYTES {
+            return Err(ModuleFileError::TooLarge);
+        }
+        let missing = MAGIC.len().saturating_sub(self.head.len());
+        self.head.extend(content.iter().take(missing));
+        if !MAGIC.starts_with(&self.head) {
+            return Err(ModuleFileError::NotWasm);
+        }
+        self.file
+            .write_all(content)
+            .map_err(|source| failed(&self.temporary, source))
+    }
+
+    /// Puts the module into the folder in one step, in place of one with its name.
+    ///
+    /// # Errors
+    ///
+    /// [`ModuleFileError`] if it is not WebAssembly or cannot be written. Then the folder is as before.
+    pub(crate) fn finish(self) -> Result<(), ModuleFileError> {
+        if self.head != MAGIC {
+            return Err(ModuleFileError::NotWasm);
+        }
+        let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self
+            .file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.temporary, &self.target));
+        done.map_err(|source| failed(&self.target, source))
+    }
+}
+
+impl Drop for NewModule {
+    fn drop(&mut self) {
+        // It is gone already if the module is finished.
+        fs::remove_file(&self.temporary).ok();
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> ModuleFileError {
+    ModuleFileError::Write {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, ModuleFiles) {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ModuleFiles::new(Some(dir.path().to_owned()));
+        (dir, files)
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_module_appears_in_one_step_and_a_wrong_one_never() {
+        let (dir, files) = folder();
+        let mut module = files.create("m").unwrap();
+        for byte in b"\0asm\x0d" {
+            module.write(&[*byte]).unwrap();
+            assert!(names(dir.path()).iter().all(|name| name.starts_with('.')));
+        }
+        module.finish().unwrap();
+        assert_eq!(names(dir.path()), ["m.wasm"]);
+        assert_eq!(fs::read(dir.path().join("m.wasm")).unwrap(), b"\0asm\x0d");
+        let mut wrong = files.create("m").unwrap();
+        assert!(matches!(wrong.write(b"<html>"), Err(ModuleFileError::NotWasm)));
+        drop(wrong);
+        let mut short = files.create("m").unwrap();
+        short.write(b"\0as").unwrap();
+        assert!(matches!(short.finish(), Err(ModuleFileError::NotWasm)));
+        assert_eq!(names(dir.path()), ["m.wasm"], "nothing is left behind");
+        assert_eq!(fs::read(dir.path().join("m.wasm")).unwrap(), b"\0asm\x0d");
+    }
+
+    #[test]
+    fn a_disabled_module_keeps_its_files() {
+        let (dir, files) = folder();
+        fs::write(dir.path().join("m.wasm"), "code").unwrap();
+        fs::write(dir.path().join("m.toml"), "settings").unwrap();
+        files.enable("m", false).unwrap();
+        assert_eq!(names(dir.path()), ["m.toml.disabled", "m.wasm.disabled"]);
+        assert_eq!(files.disabled(), ["m"]);
+        assert!(matches!(files.enable("m", false), Err(ModuleFileError::Missing(name)) if name == "m.wasm"));
+        fs::write(dir.path().join("m.wasm"), "new").unwrap();
+        assert!(matches!(files.enable("m", true), Err(ModuleFileError::Exists(name)) if name == "m.wasm"));
+        fs::remove_file(dir.path().join("m.wasm")).unwrap();
+        files.enable("m", true).unwrap();
+        assert_eq!(names(dir.path()), ["m.toml", "m.wasm"]);
+        assert!(files.disabled().is_empty());
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let (_dir, files) = folder();
+        for name in ["", ".", "..", "a/b", "../a", "a.b", "a b"] {
+            assert!(matches!(files.create(name), Err(ModuleFileError::Name)), "{name}");
+            assert!(
+                matches!(files.enable(name, false), Err(ModuleFileError::Name)),
+                "{name}"
+            );
+        }
+        let none = ModuleFiles::new(None);
+        assert!(matches!(none.create("m"), Err(ModuleFileError::NoFolder)));
+        assert!(none.disabled().is_empty());
+    }
+}
