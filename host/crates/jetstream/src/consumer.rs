@@ -1,0 +1,240 @@
+//! The consumer of one partition: reads its records from the first one on.
+//!
+//! A session ends with its consumer, when a message is missing, or when the server is silent. The caller then opens a new
+//! one, which begins at the first record that is not acknowledged.
+
+use std::time::Duration;
+
+use async_nats::{Message, Subject, Subscriber};
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use serde_json::{Value, json};
+
+use super::api::{Api, ApiError, code};
+use super::stream::nanos;
+
+/// Records that are requested at once.
+const BATCH: usize = 200;
+
+/// How long a request for records waits at the server.
+const PULL_TIME: Duration = Duration::from_secs(20);
+
+/// How often the server shows that it still has the request.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// After this time without a heartbeat the session is over.
+const SILENCE: Duration = Duration::from_secs(11);
+
+/// A record counts as lost by the server after this time. It is not used: a lost record ends the session.
+const ACK_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// The server deletes a consumer that makes no requests for this time.
+const INACTIVE: Duration = Duration::from_secs(300);
+
+/// Room for headers, in addition to the largest message.
+const HEADER_BYTES: usize = 64 << 10;
+
+/// A record from the stream.
+pub(super) struct ReadRecord {
+    /// Its place in the stream.
+    pub(super) sequence: u64,
+    /// Where its acknowledgement goes.
+    pub(super) reply: Subject,
+    pub(super) bytes: Bytes,
+}
+
+/// A consumer that delivers records.
+pub(super) struct Session {
+    api: Api,
+    /// The subject of requests for records.
+    pull_subject: String,
+    inbox: String,
+    messages: Subscriber,
+    /// Records that the server may still send for the last request.
+    requested: usize,
+    /// The number that the next message of the consumer has.
+    next: u64,
+}
+
+impl Session {
+    /// Creates a consumer for a partition. `owner` makes its name unique. Deletes the consumers of previous owners.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`].
+    pub(super) async fn open(api: &Api, stream: &str, partition: u16, owner: &str) -> Result<Session, ApiError> {
+        let prefix = format!("partition-{partition}-");
+        let name = format!("{prefix}{owner}");
+        let filter = format!("{stream}.{partition}");
+        let subject = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
+        let body = json!({
+            "stream_name": stream,
+            "action": "create",
+            "config": {
+                "name": name,
+                "filter_subject": filter,
+                "deliver_policy": "all",
+                "ack_policy": "explicit",
+                "ack_wait": nanos(ACK_WAIT),
+                "max_ack_pending": -1,
+                "max_deliver": -1,
+                "mem_storage": true,
+                "inactive_threshold": nanos(INACTIVE),
+            },
+        });
+        let inbox = api.client.new_inbox();
+        let messages = api.client.subscribe(inbox.clone()).await;
+        let messages = messages.map_err(|error| ApiError::NoAnswer(error.to_string()))?;
+        match api.ask(&subject, &body).await {
+            Err(error) if error.code() == Some(code::CONSUMER_NOT_UNIQUE) => {
+                delete_all(api, stream, &prefix).await?;
+                api.ask(&subject, &body).await?;
+            }
+            result => {
+                result?;
+            }
+        }
+        Ok(Session {
+            api: api.clone(),
+            pull_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
+            inbox,
+            messages,
+            requested: 0,
+            next: 1,
+        })
+    }
+
+    /// Waits for records, and returns those that have arrived. `None`: the session is over.
+    pub(super) async fn next(&mut self) -> Option<Vec<ReadRecord>> {
+        let mut records = Vec::new();
+        while records.is_empty() {
+            if self.requested == 0 {
+                self.pull().await?;
+            }
+            let message = tokio::time::timeout(SILENCE, self.messages.next()).await.ok()??;
+            self.take(message, &mut records)?;
+        }
+        while self.requested > 0
+            && let Some(Some(message)) = self.messages.next().now_or_never()
+        {
+            // What has arrived before the end of the session is used.
+            if self.take(message, &mut records).is_none() {
+                self.next = 0;
+                break;
+            }
+        }
+        Some(records)
+    }
+
+    async fn pull(&mut self) -> Option<()> {
+        let body = json!({
+            "batch": BATCH,
+            "max_bytes": self.api.client.max_payload() + HEADER_BYTES,
+            "expires": nanos(PULL_TIME),
+            "idle_heartbeat": nanos(HEARTBEAT),
+        });
+        let body = body.to_string().into();
+        let sent = self
+            .api
+            .client
+            .publish_with_reply(self.pull_subject.clone(), self.inbox.clone(), body);
+        tokio::time::timeout(SILENCE, sent).await.ok()?.ok()?;
+        self.requested = BATCH;
+        Some(())
+    }
+
+    fn take(&mut self, message: Message, records: &mut Vec<ReadRecord>) -> Option<()> {
+        if let Some(status) = message.status.map(|status| status.as_u16()) {
+            let text = message.description.unwrap_or_default();
+            return match status {
+                100 => Some(()),
+                // The request has expired, or there is nothing.
+                404 | 408 => {
+                    self.requested = 0;
+                    Some(())
+                }
+                409 if text.to_ascii_lowercase().contains("maxbytes") => {
+                    self.requested = 0;
+                    Some(())
+                }
+                // The consumer or the stream is gone, or its leader has changed.
+                _ => None,
+            };
+        }
+        let reply = message.reply?;
+        let (sequence, number) = ack_numbers(&reply)?;
+        if number != self.next {
+            return None;
+        }
+        self.next += 1;
+        self.requested = self.requested.saturating_sub(1);
+        records.push(ReadRecord {
+            sequence,
+            reply,
+            bytes: message.payload,
+        });
+        Some(())
+    }
+}
+
+/// Deletes the consumers whose names begin with `prefix`.
+async fn delete_all(api: &Api, stream: &str, prefix: &str) -> Result<(), ApiError> {
+    let mut offset = 0;
+    loop {
+        let page = api
+            .ask(&format!("CONSUMER.NAMES.{stream}"), &json!({ "offset": offset }))
+            .await?;
+        let names = page
+            .get("consumers")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        if names.is_empty() {
+            return Ok(());
+        }
+        offset += names.len();
+        for name in names
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|name| name.starts_with(prefix))
+        {
+            match api.ask(&format!("CONSUMER.DELETE.{stream}.{name}"), &Value::Null).await {
+                Err(error) if error.code() != Some(code::NO_CONSUMER) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The sequence of a message in the stream and its number in the consumer, from the subject of its acknowledgement:
+/// `$JS.ACK.STREAM.CONSUMER.DELIVERIES.SEQUENCE.NUMBER.TIME.PENDING`, or with domain and account before the stream and a
+/// random part at the end (NATS ADR-15).
+fn ack_numbers(reply: &str) -> Option<(u64, u64)> {
+    let parts: Vec<&str> = reply.split('.').collect();
+    let first = match parts.len() {
+        9 => 5,
+        11.. => 7,
+        _ => return None,
+    };
+    Some((parts.get(first)?.parse().ok()?, parts.get(first + 1)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_both_forms_are_found() {
+        for (reply, expected) in [
+            ("$JS.ACK.o.partition-1-a.1.2.7.1796032102456421520.1", Some((2, 7))),
+            (
+                "$JS.ACK.hub.Ab12.o.partition-1-a.1.2.7.1796032102456421520.1.x9",
+                Some((2, 7)),
+            ),
+            ("$JS.ACK.o.c.1.2.x.1.1", None),
+            ("_INBOX.a", None),
+        ] {
+            assert_eq!(ack_numbers(reply), expected, "{reply}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Stores records in the stream, in order.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use async_nats::HeaderMap;
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::api::{Api, ApiError, code};
+use super::shared_outbox::{Closed, NewRecord};
+
+/// Records in one batch. The server accepts 1,000.
+const MAX_BATCH: usize = 500;
+
+/// The wait before a batch is sent again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The time between two log lines about the same trouble.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Publishes into the stream.
+pub(super) struct StreamPublisher {
+    pub(super) api: Api,
+    /// The name of the stream, which is the first part of the subjects.
+    pub(super) stream: String,
+    /// Begins the ids of this process.
+    pub(super) id: String,
+    pub(super) next: AtomicU64,
+}
+
+impl StreamPublisher {
+    /// Stores records in their order. Tries until it succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if `closing` becomes true before; a part of the records may be stored then.
+    pub(super) async fn store(&self, records: &[NewRecord], mut closing: watch::Receiver<bool>) -> Result<(), Closed> {
+        for batch in records.chunks(MAX_BATCH) {
+            let first = self.next.fetch_add(batch.len() as u64, Relaxed);
+            tokio::select! {
+                biased;
+                // An error means that the outbox is gone.
+                _ = closing.wait_for(|is_closing| *is_closing) => return Err(Closed),
+                () = self.store_batch(batch, first) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_batch(&self, batch: &[NewRecord], first: u64) {
+        let (mut failures, mut report) = (0_u32, Instant::now());
+        loop {
+            let result = self.send(batch, first).await;
+            match result {
+                Ok(()) => break,
+                // An earlier attempt was stored, and its answer was lost.
+                Err(error) if error.code() == Some(code::BATCH_IS_STORED) => break,
+                Err(error) => {
+                    failures += 1;
+                    if Instant::now() >= report {
+                        report = Instant::now() + REPORT_INTERVAL;
+                        error!(error = %error, failures, "requests cannot be written to NATS; trying again");
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+        if failures > 0 {
+            info!(failures, "requests can be written to NATS again");
+        }
+    }
+
+    /// Sends a batch once. All of it is stored, or nothing.
+    async fn send(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
+        let attempt = self.next.fetch_add(1, Relaxed);
+        let batch_id = (batch.len() > 1).then(|| format!("{}-{attempt}", self.id));
+        for (record, number) in batch.iter().zip(1_usize..) {
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Msg-Id", format!("{}-{}", self.id, first + number as u64));
+            if let Some(id) = &batch_id {
+                headers.insert("Nats-Batch-Id", &**id);
+                headers.insert("Nats-Batch-Sequence", number.to_string());
+            }
+            let subject = format!("{}.{}", self.stream, record.partition);
+            if number < batch.len() {
+                let sent = self
+                    .api
+                    .client
+                    .publish_with_headers(subject, headers, record.bytes.clone());
+                let sent = tokio::time::timeout(super::api::TIMEOUT, sent).await;
+                let sent = sent.map_err(|_| ApiError::NoAnswer("there is no connection".to_owned()))?;
+                sent.map_err(|error| ApiError::NoAnswer(error.to_string()))?;
+            } else {
+                if batch_id.is_some() {
+                    headers.insert("Nats-Batch-Commit", "1");
+                }
+                self.api.publish(subject, headers, record.bytes.clone()).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The stream of the outbox: created at the start, or compared with the settings. An existing one is never changed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::api::{Api, ApiError, code};
+use super::settings::Settings;
+
+/// How long the server recognises a record that is sent again.
+pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// The key of the stream's metadata with the number of partitions.
+const PARTITIONS: &str = "hookhost-partitions";
+
+/// Returns the configuration of the stream.
+fn configuration(settings: &Settings) -> Value {
+    json!({
+        "name": settings.name,
+        "subjects": [format!("{}.*", settings.name)],
+        "retention": "workqueue",
+        "storage": "file",
+        "num_replicas": settings.replicas,
+        "max_bytes": settings.max_bytes,
+        "max_age": nanos(settings.max_age.unwrap_or_default()),
+        "discard": "new",
+        "duplicate_window": nanos(DUPLICATE_WINDOW),
+        "allow_atomic": true,
+        "allow_direct": true,
+        "metadata": { PARTITIONS: settings.partitions.to_string() },
+    })
+}
+
+/// Returns what an existing stream has that the settings do not say, in one line; empty if it can be used.
+fn differences(wanted: &Value, found: &Value) -> String {
+    let at = |value: &Value, path: &str| value.pointer(path).cloned().unwrap_or(Value::Null);
+    let paths = [
+        "/subjects",
+        "/retention",
+        "/storage",
+        "/num_replicas",
+        "/max_bytes",
+        "/max_age",
+        "/discard",
+        "/duplicate_window",
+        "/allow_atomic",
+        "/allow_direct",
+        "/metadata/hookhost-partitions",
+    ];
+    let differing = paths.iter().filter(|path| at(wanted, path) != at(found, path));
+    let texts: Vec<String> = differing
+        .map(|path| {
+            let name = path.trim_start_matches("/metadata").trim_start_matches('/');
+            format!("{name} is {}, not {}", at(found, path), at(wanted, path))
+        })
+        .collect();
+    texts.join("; ")
+}
+
+/// Creates the stream if there is none.
+///
+/// # Errors
+///
+/// [`StreamError`].
+pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), StreamError> {
+    let name = &settings.name;
+    let wanted = configuration(settings);
+    let found = match api.ask(&format!("STREAM.INFO.{name}"), &Value::Null).await {
+        Ok(info) => info,
+        Err(error) if error.code() == Some(code::NO_STREAM) => {
+            match api.ask(&format!("STREAM.CREATE.{name}"), &wanted).await {
+                Ok(created) => created,
+                // Another host was faster.
+                Err(error) if error.code() == Some(code::OTHER_STREAM) => {
+                    api.ask(&format!("STREAM.INFO.{name}"), &Value::Null).await?
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let differences = differences(&wanted, found.get("config").unwrap_or(&Value::Null));
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(StreamError::Form {
+            stream: name.clone(),
+            differences,
+        })
+    }
+}
+
+/// The stream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamError {
+    /// It has another form.
+    #[error(
+        "the stream {stream} of NATS does not match the settings, and hookhost does not change it: {differences}; change \
+         the settings or the stream, or choose another name"
+    )]
+    Form { stream: String, differences: String },
+    /// It cannot be read or created.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+/// The unit of times in JetStream.
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_property_that_differs_is_named() {
+        let wanted = configuration(&Settings::default());
+        assert_eq!(differences(&wanted, &wanted), "");
+        let mut found = wanted.clone();
+        // The server adds properties of its own.
+        found["compression"] = json!("none");
+        found["metadata"]["_nats.ver"] = json!("2.15.1");
+        assert_eq!(differences(&wanted, &found), "");
+        found["retention"] = json!("limits");
+        found["max_bytes"] = json!(-1);
+        found["metadata"][PARTITIONS] = json!("8");
+        found.as_object_mut().unwrap().remove("allow_atomic");
+        assert_eq!(
+            differences(&wanted, &found),
+            "retention is \"limits\", not \"workqueue\"; max_bytes is -1, not 10737418240; allow_atomic is null, not \
+             true; hookhost-partitions is \"8\", not \"64\""
+        );
+    }
+}
