@@ -25,8 +25,9 @@ use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
 use hookhost_activity::ActivityLog;
 use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
-use hookhost_delivery::{Delivery, Sync, WhenFull};
+use hookhost_delivery::{Delivery, Storage, Sync, WhenFull};
 use hookhost_hooks::Bus;
+use hookhost_jetstream::SharedOutbox;
 use hookhost_kv::KvStores;
 use hookhost_listener::BindError;
 use hookhost_modules::{LoadError, Modules};
@@ -62,18 +63,14 @@ pub fn run(
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
-    let store = config
-        .data
-        .as_ref()
-        .map(|data| Store::open(&data.dir, config.delivery.disk.sync.flush()));
-    let store = store.transpose()?;
+    let storage = storage(&config)?;
     let kept = match &config.data {
         Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
         None => Kept::in_memory(kept_limits(&config)),
     };
     let delivery = Delivery::start(
         &config.delivery,
-        store,
+        storage,
         kept.collection(Kind::Requests),
         Some(publisher),
     );
@@ -153,6 +150,16 @@ pub fn run(
     );
     runtime.shutdown_timeout(CONNECTION_DRAIN);
     served.map(drop)
+}
+
+/// Where requests wait.
+fn storage(config: &Config) -> anyhow::Result<Storage> {
+    if let Some(settings) = &config.shared_outbox {
+        let outbox = SharedOutbox::start(settings, &config.node.name);
+        return Ok(Storage::Shared(outbox.context("cannot start the shared outbox")?));
+    }
+    let open = |data: &hookhost_kv::DataSettings| Store::open(&data.dir, config.delivery.disk.sync.flush());
+    Ok(config.data.as_ref().map(open).transpose()?.into())
 }
 
 /// The limits of dead letters and of the quarantine.
@@ -362,7 +369,9 @@ pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
 
 /// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
 fn not_durable(config: &Config) -> Option<&'static str> {
-    if config.data.is_none() {
+    if config.shared_outbox.is_some() {
+        None
+    } else if config.data.is_none() {
         Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
     } else if config.delivery.disk.when_full != WhenFull::Wait {
         Some("\"durable\" needs when_full = \"wait\" in [outbox]")

@@ -16,7 +16,7 @@ use hookhost_settings::{Section, parse_duration};
 use {hookhost_delivery as delivery, hookhost_wasm as wasm};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

@@ -78,6 +78,10 @@ impl SenderState {
                 continue;
             }
             match item {
+                Item::Job(job) if !self.begin(job.record) => {
+                    self.drop_moved_job(&job);
+                    loaded.dropped += 1;
+                }
                 Item::Job(job) => loaded.jobs.push(job),
                 Item::Stored(stored) => match self.load(stored) {
                     Ok(job) => loaded.jobs.push(job),
@@ -123,6 +127,7 @@ impl SenderState {
                     }
                     if is_final {
                         job.attempts.undo();
+                        self.rest(job.record);
                         back.push(Item::Job(job));
                         continue;
                     }

@@ -98,6 +98,7 @@ mod retry_on;
 mod secret;
 mod sender;
 mod settings;
+mod shared;
 mod signing;
 mod stdout;
 mod stored;
@@ -113,6 +114,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hookhost_dead_letters::Collection;
+use hookhost_jetstream::SharedOutbox;
 use hookhost_outbox::Store;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -124,6 +126,7 @@ use journal::Journal;
 use on_disk::OnDisk;
 use outbox::Inboxes;
 use sender::Sender;
+use shared::SharedIntake;
 
 pub use attempt::Attempt;
 pub use batching::{BatchFormat, Batching, BatchingError};
@@ -167,22 +170,39 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// Where requests are until they are delivered or given up, apart from the memory.
+pub enum Storage {
+    /// Nowhere else.
+    Memory,
+    /// In the data folder. A new process sends those of the previous one first.
+    Disk(Store),
+    /// In an outbox that several hosts share. Each host delivers a part of its requests.
+    Shared(SharedOutbox),
+}
+
+impl From<Option<Store>> for Storage {
+    fn from(store: Option<Store>) -> Storage {
+        store.map_or(Storage::Memory, Storage::Disk)
+    }
+}
+
 /// The running sender threads. Dropping it without [`Delivery::stop`] stops them without a grace period.
 pub struct Delivery {
     outbox: Arc<Inboxes>,
     window: Arc<Capacity>,
     on_disk: Option<Arc<OnDisk>>,
+    shared: Option<Arc<SharedIntake>>,
     counts: Arc<Counts>,
     letters: Collection,
     resending: Arc<Mutex<()>>,
     senders: Vec<Sender>,
-    /// The threads of the journal: the one that restores requests, and the one that commits.
+    /// The threads of the journal, which restore requests and commit; or the one that receives shared requests.
     journal_threads: Vec<JoinHandle<()>>,
 }
 
 impl Delivery {
-    /// Starts the sender threads. With `store`, requests are kept on disk until they are delivered or dropped; those of
-    /// the previous process are sent first. Requests that the host has given up become records of `letters`.
+    /// Starts the sender threads. `storage` keeps requests until they are delivered or dropped. Requests that the host has
+    /// given up become records of `letters`.
     ///
     /// Requests to `mqtt:` URLs go to the publisher; they are invalid without one.
     ///
@@ -191,24 +211,28 @@ impl Delivery {
     /// [`StartError`] if the system cannot create the threads; none is left running.
     pub fn start(
         settings: &Settings,
-        store: Option<Store>,
+        storage: impl Into<Storage>,
         letters: Collection,
         publisher: Option<Arc<dyn Publisher>>,
     ) -> Result<Delivery, StartError> {
         let window = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
         let counts = Arc::new(Counts::default());
         let mut journal_threads = Vec::new();
-        let mut on_disk = None;
-        if let Some(store) = store {
-            let DiskSettings {
-                sync,
-                max_bytes,
-                when_full,
-            } = settings.disk;
-            let capacity = Arc::new(Capacity::new(usize::MAX, max_bytes));
-            let (journal, thread) = Journal::start(store, sync, Arc::clone(&capacity))?;
-            journal_threads.push(thread);
-            on_disk = Some(Arc::new(OnDisk::new(journal, capacity, when_full)));
+        let (mut on_disk, mut shared) = (None, None);
+        match storage.into() {
+            Storage::Memory => {}
+            Storage::Shared(outbox) => shared = Some(outbox),
+            Storage::Disk(store) => {
+                let DiskSettings {
+                    sync,
+                    max_bytes,
+                    when_full,
+                } = settings.disk;
+                let capacity = Arc::new(Capacity::new(usize::MAX, max_bytes));
+                let (journal, thread) = Journal::start(store, sync, Arc::clone(&capacity))?;
+                journal_threads.push(thread);
+                on_disk = Some(Arc::new(OnDisk::new(journal, capacity, when_full)));
+            }
         }
         let senders = (0..settings.threads.max(1))
             .map(|number| {
@@ -217,7 +241,7 @@ impl Delivery {
                     settings,
                     publisher.clone(),
                     Arc::clone(&window),
-                    on_disk.clone(),
+                    (on_disk.clone(), shared.clone()),
                     letters.clone(),
                     Arc::clone(&counts),
                 )
@@ -229,10 +253,16 @@ impl Delivery {
         if let Some(on_disk) = &on_disk {
             journal_threads.push(restore::start(on_disk, &outbox, &counts)?);
         }
+        let shared = shared.map(|shared| SharedIntake::start(shared, &outbox, &letters, &counts));
+        let shared = shared.transpose()?.map(|(shared, thread)| {
+            journal_threads.push(thread);
+            shared
+        });
         Ok(Delivery {
             outbox,
             window,
             on_disk,
+            shared,
             counts,
             letters,
             resending: Arc::default(),
@@ -243,7 +273,10 @@ impl Delivery {
 
     /// Returns the outbox that feeds the sender threads.
     pub fn outbox(&self) -> Arc<dyn Outbox> {
-        Arc::clone(&self.outbox) as Arc<dyn Outbox>
+        match &self.shared {
+            Some(shared) => Arc::clone(shared) as Arc<dyn Outbox>,
+            None => Arc::clone(&self.outbox) as Arc<dyn Outbox>,
+        }
     }
 
     /// Returns the current values of the counters.
@@ -266,6 +299,7 @@ impl Delivery {
             collection: self.letters.clone(),
             outbox: Arc::clone(&self.outbox),
             on_disk: self.on_disk.clone(),
+            shared: self.shared.clone(),
             resending: Arc::clone(&self.resending),
         }
     }
@@ -294,6 +328,9 @@ impl Delivery {
         if let Some(on_disk) = &self.on_disk {
             on_disk.journal.close();
         }
+        if let Some(shared) = &self.shared {
+            shared.outbox.close();
+        }
         for thread in self.journal_threads.drain(..) {
             if thread.join().is_err() {
                 error!("a thread of the outbox has panicked");
@@ -309,6 +346,11 @@ impl Delivery {
 
     fn close(&self) {
         self.window.close();
+        if let Some(shared) = &self.shared {
+            // What has not begun is delivered by other hosts, or after the next start.
+            shared.outbox.close_intake();
+            self.outbox.drop_moved();
+        }
         if let Some(on_disk) = &self.on_disk {
             on_disk.capacity.close();
         }
@@ -320,6 +362,9 @@ impl Drop for Delivery {
         self.close();
         if let Some(on_disk) = &self.on_disk {
             on_disk.journal.close();
+        }
+        if let Some(shared) = &self.shared {
+            shared.outbox.close();
         }
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum Message {
     Batch(Batch),
     /// Drop the requests whose number in the journal is below this one, except for those that are being sent.
     DropBelow(u64),
+    /// Drop the requests that other hosts deliver from now on.
+    DropMoved,
 }
 
 /// The requests that a sender thread receives at once, in order.
@@ -105,7 +107,15 @@ impl Inboxes {
         number.checked_rem(self.inboxes.len()).unwrap_or(0)
     }
 
-    /// Hands over requests of a previous process, with their numbers in the journal. Blocks like [`Outbox::append`].
+    /// Makes the sender threads drop the requests that other hosts deliver.
+    pub(super) fn drop_moved(&self) {
+        for inbox in &self.inboxes {
+            // A thread that has ended has no requests.
+            inbox.send(Message::DropMoved).ok();
+        }
+    }
+
+    /// Hands over requests of a previous process or of a shared outbox, with the numbers of their records. Blocks like [`Outbox::append`].
     pub(super) fn restore(&self, requests: Vec<(u64, OutboxRequest)>) -> Result<(), OutboxClosed> {
         let mut batches: Vec<Batch> = self.inboxes.iter().map(|_| Batch::default()).collect();
         for (record, request) in requests {

@@ -49,6 +49,11 @@ impl SenderState {
     pub(super) fn next_work(self: &Rc<Self>) -> Option<Work> {
         loop {
             let (taken, item) = self.queue.borrow_mut().next()?;
+            if self.is_moved(&item) {
+                self.drop_moved_item(&item);
+                self.queue.borrow_mut().done(taken);
+                continue;
+            }
             let admission = match self.enter(&item) {
                 Entry::Open(admission) => admission,
                 Entry::Closed { until, .. } => {
@@ -130,6 +135,11 @@ impl SenderState {
         let mut next = Some(work);
         while let Some(Work { what, admission }) = next {
             match what {
+                What::Job(taken, job) if !self.begin(job.record) => {
+                    self.drop_moved_job(&job);
+                    self.queue.borrow_mut().done(taken);
+                    self.wake_if_stopping();
+                }
                 What::Job(taken, mut job) => {
                     let (outcome, answer) = self.attempt(&taken, &mut job, admission).await;
                     match self.conclude(&taken, job, &outcome, answer) {
@@ -222,6 +232,7 @@ impl SenderState {
                 job.target.destination.counts.retried();
                 self.record_attempt(&job, outcome, AttemptResult::Retried);
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
+                self.rest(job.record);
                 let size = job.size;
                 let item = if self.window.is_half_taken() {
                     job.store()

@@ -24,8 +24,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(super) async fn connect(settings: &Settings, connections: watch::Sender<u64>) -> Result<Client, StartError> {
     let servers = settings.servers.iter().map(|server| {
         let address = server.parse::<ServerAddr>();
-        // The text can contain a password.
-        address.map_err(|error| StartError::Settings(format!("an address of a NATS server is invalid: {error}")))
+        address.map_err(|error| StartError::Settings(format!("{server} is no address of a NATS server: {error}")))
     });
     let servers: Vec<ServerAddr> = servers.collect::<Result<_, _>>()?;
     let connections = Arc::new(connections);
@@ -64,6 +63,7 @@ fn options(settings: &Settings, connections: Arc<watch::Sender<u64>>) -> Result<
         });
     options = match &settings.credentials {
         Credentials::None => options,
+        Credentials::Password { user, password } => options.user_and_password(user.clone(), password.clone()),
         Credentials::File(text) => options
             .credentials(text)
             .map_err(|error| StartError::Settings(format!("the credentials file of NATS is invalid: {error}")))?,

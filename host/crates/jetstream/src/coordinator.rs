@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::membership::{Membership, Snapshot, Step};
 use super::reader::{self, ReaderContext};
 use super::records::ACK_DOUBT;
-use super::shared_outbox::{Fetched, random_id};
+use super::shared_outbox::{OnLost, random_id};
 
 /// The wait between two turns while a partition is being given up.
 const QUICK: Duration = Duration::from_millis(20);
@@ -31,6 +31,7 @@ pub(super) struct Coordinator {
     context: Arc<ReaderContext>,
     lease: Arc<Lease>,
     lease_time: Duration,
+    on_lost: OnLost,
     /// The name of this host, for people who look at the bucket.
     node: String,
     membership: Membership,
@@ -52,6 +53,7 @@ impl Coordinator {
         lease: Arc<Lease>,
         lease_time: Duration,
         node: String,
+        on_lost: OnLost,
     ) -> Coordinator {
         let partitions = context.records.count();
         Coordinator {
@@ -59,6 +61,7 @@ impl Coordinator {
             context,
             lease,
             lease_time,
+            on_lost,
             node,
             membership: Membership::new(random_id(), partitions, lease_time),
             revision: 0,
@@ -97,7 +100,7 @@ impl Coordinator {
 
     async fn turn(&mut self) -> Result<(), ApiError> {
         if self.membership.has_lapsed(Instant::now()) {
-            self.lapse().await;
+            self.lapse();
         }
         if let Some((id, revision)) = self.previous.clone() {
             self.bucket.delete(&host_key(&id), revision).await?;
@@ -127,7 +130,7 @@ impl Coordinator {
                 let snapshot = self.bucket.read().await?;
                 match snapshot.hosts.get(self.membership.id()) {
                     Some(revision) => self.revision = *revision,
-                    None => self.lapse().await,
+                    None => self.lapse(),
                 }
                 return Ok(false);
             }
@@ -138,7 +141,7 @@ impl Coordinator {
                 Ok(true)
             }
             None => {
-                self.lapse().await;
+                self.lapse();
                 Ok(false)
             }
         }
@@ -199,7 +202,7 @@ impl Coordinator {
             if let Some(revision) = self.bucket.write(&partition_key(partition), revision, "").await? {
                 self.membership.set_owner(partition, revision, "");
             }
-            self.context.feed.send(Fetched::Lost).await.ok();
+            self.report_lost();
         }
         Ok(())
     }
@@ -234,7 +237,7 @@ impl Coordinator {
     }
 
     /// The lease is over: gives up all partitions, and starts anew under another id.
-    async fn lapse(&mut self) {
+    fn lapse(&mut self) {
         self.lease.end();
         self.stop_readers();
         let id = std::mem::replace(
@@ -247,8 +250,13 @@ impl Coordinator {
         );
         self.previous = Some((id.id().to_owned(), self.revision));
         self.revision = 0;
-        // Without a receiver, delivery has stopped.
-        self.context.feed.send(Fetched::Lost).await.ok();
+        self.report_lost();
+    }
+
+    fn report_lost(&self) {
+        if let Some(on_lost) = self.on_lost.get() {
+            on_lost();
+        }
     }
 
     fn stop_readers(&mut self) {

@@ -74,7 +74,7 @@ async fn read_sessions(context: &ReaderContext, partition: u16, owner: &str) {
                     }
                 }
             }
-            if !fetched.is_empty() && context.feed.send(Fetched::Records(fetched)).await.is_err() {
+            if !fetched.is_empty() && context.feed.send(fetched).await.is_err() {
                 return;
             }
         }

@@ -20,7 +20,7 @@ pub struct Settings {
     pub max_age: Option<Duration>,
     /// After this time without a sign of life, other hosts deliver the partitions of a host.
     pub lease: Duration,
-    /// How the host authenticates, in addition to user and password of a URL.
+    /// How the host authenticates.
     pub credentials: Credentials,
     /// TLS for `tls://` URLs, and for servers that require it.
     pub tls: TlsSettings,
@@ -29,9 +29,16 @@ pub struct Settings {
 /// How the host authenticates.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Credentials {
-    /// Not at all, or by the URL.
+    /// Not at all.
     #[default]
     None,
+    /// With user and password.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
     /// The content of a `.creds` file: a JWT and the seed of its NKey.
     File(String),
     /// The seed of an NKey.
@@ -43,6 +50,7 @@ impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Credentials::None => "None",
+            Credentials::Password { .. } => "Password(***)",
             Credentials::File(_) => "File(***)",
             Credentials::NKey(_) => "NKey(***)",
         })

@@ -1,7 +1,7 @@
 //! [`SharedOutbox`]: the handle of the outbox, and its thread.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -41,14 +41,11 @@ pub struct NewRecord {
     pub bytes: Bytes,
 }
 
-/// What the outbox hands over to delivery.
-#[derive(Debug)]
-pub enum Fetched {
-    /// Records to deliver, with their numbers. Those of one partition come in the order of the stream.
-    Records(Vec<(u64, Bytes)>),
-    /// Some records belong to another host now: [`SharedOutbox::holds`] is false for them.
-    Lost,
-}
+/// Records to deliver, with their numbers. Those of one partition come in the order of the stream.
+pub type Fetched = Vec<(u64, Bytes)>;
+
+/// What is called when this host has given up records.
+pub(super) type OnLost = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
 
 /// The outbox accepts no more records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -87,6 +84,7 @@ struct Inner {
     acks: mpsc::UnboundedSender<Subject>,
     /// True: `append` returns an error.
     closing: watch::Sender<bool>,
+    on_lost: OnLost,
     feed: Mutex<Option<mpsc::Receiver<Fetched>>>,
     thread: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
@@ -131,7 +129,15 @@ impl SharedOutbox {
             connections,
             sessions: AtomicU64::new(0),
         });
-        let coordinator = Coordinator::new(bucket, context, Arc::clone(&lease), settings.lease, node.to_owned());
+        let on_lost = OnLost::default();
+        let coordinator = Coordinator::new(
+            bucket,
+            context,
+            Arc::clone(&lease),
+            settings.lease,
+            node.to_owned(),
+            Arc::clone(&on_lost),
+        );
         let publisher = StreamPublisher {
             api: api.clone(),
             stream: settings.name.clone(),
@@ -150,6 +156,7 @@ impl SharedOutbox {
             lease,
             acks,
             closing: watch::Sender::new(false),
+            on_lost,
             feed: Mutex::new(Some(fetched)),
             thread: Mutex::new(Some((close, thread))),
         })))
@@ -182,6 +189,12 @@ impl SharedOutbox {
         self.0.feed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Sets what is called when other hosts deliver records of this host from now on, so that [`SharedOutbox::holds`] is
+    /// false for them. It must not block. Only the first call has an effect.
+    pub fn set_on_lost(&self, on_lost: impl Fn() + Send + Sync + 'static) {
+        self.0.on_lost.set(Box::new(on_lost)).ok();
+    }
+
     /// Asks whether an attempt may be made now, and marks the record. If it returns true, [`SharedOutbox::rest`] or
     /// [`SharedOutbox::end`] has to follow.
     pub fn begin(&self, number: u64) -> bool {
@@ -190,7 +203,7 @@ impl SharedOutbox {
 
     /// Returns whether this host still delivers a record.
     pub fn holds(&self, number: u64) -> bool {
-        self.0.records.holds(number)
+        self.0.lease.is_valid(Instant::now()) && self.0.records.holds(number)
     }
 
     /// The attempt has failed and is followed by another one.
