@@ -21,6 +21,7 @@ pub mod http;
 pub mod http2;
 pub mod languages;
 pub mod mosquitto;
+pub mod nats;
 pub mod packet;
 pub mod process;
 pub mod publishers;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::api::Api;
 use super::bucket::Bucket;
@@ -21,13 +21,19 @@ use super::publish::StreamPublisher;
 use super::reader::ReaderContext;
 use super::records::Records;
 use super::settings::Settings;
-use super::stream;
+use super::stream::{self, StreamError};
 
 /// Batches of records that wait between readers and delivery.
 const FEED_BATCHES: usize = 16;
 
 /// Room for the headers of a record.
 const HEADER_BYTES: usize = 1024;
+
+/// How long the start waits for JetStream.
+const PREPARE_WAIT: Duration = Duration::from_secs(10);
+
+/// The wait before JetStream is asked again.
+const PREPARE_RETRY: Duration = Duration::from_millis(500);
 
 /// How long the last acknowledgements may take at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -106,13 +112,7 @@ impl SharedOutbox {
             let api = Api {
                 client: client::connect(settings, connected).await?,
             };
-            let refused = |text: String| StartError::JetStream(text);
-            stream::prepare(&api, settings)
-                .await
-                .map_err(|error| refused(error.to_string()))?;
-            let bucket = Bucket::prepare(&api, settings)
-                .await
-                .map_err(|error| refused(error.to_string()))?;
+            let bucket = prepare(&api, settings).await?;
             Ok((api, bucket))
         });
         let (api, bucket) = prepared?;
@@ -236,6 +236,25 @@ impl SharedOutbox {
             if thread.join().is_err() {
                 error!("the thread of the shared outbox has panicked");
             }
+        }
+    }
+}
+
+/// Creates or checks stream and bucket. Waits for a cluster that is starting.
+async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, StartError> {
+    let end = Instant::now() + PREPARE_WAIT;
+    loop {
+        let prepared = async {
+            stream::prepare(api, settings).await?;
+            Ok(Bucket::prepare(api, settings).await?)
+        };
+        match prepared.await {
+            Ok(bucket) => return Ok(bucket),
+            Err(StreamError::Api(error)) if Instant::now() < end => {
+                warn!(error = %error, "JetStream cannot be used yet; trying again");
+                tokio::time::sleep(PREPARE_RETRY).await;
+            }
+            Err(error) => return Err(StartError::JetStream(error.to_string())),
         }
     }
 }

@@ -1,0 +1,189 @@
+//! An outbox on NATS JetStream that several hosts share, over kills, pauses and outages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hookhost_tests::client::Client;
+use hookhost_tests::flow::{self, Flow, Sent};
+use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::nats::Nats;
+use hookhost_tests::sink::{Answer, Received, Sink};
+use hookhost_tests::{PATIENCE, Version, body};
+use rustix::process::Signal;
+
+/// The configuration of a host that sends every publish to the sink and shares the outbox.
+fn config(nats: &Nats, sink: &Sink, more: &str) -> String {
+    format!(
+        "[delivery]\noutbox = {:?}\nretry_max_elapsed_time = \"1h\"\nretry_max_interval = \"1s\"\nbreaker = false\n\
+         [delivery.nats]\nlease = \"1s\"\n{more}\n\
+         [webhook]\nurls = [{:?}]\nacknowledge = \"durable\"\n[webhook.rule]\nmessage_publish = [{{ action = \"a\" }}]\n",
+        nats.url(),
+        sink.url("/hook")
+    )
+}
+
+async fn host(nats: &Nats, sink: &Sink, more: &str) -> Host {
+    Setup::new().config(&config(nats, sink, more)).start().await
+}
+
+fn payloads<'a>(requests: impl IntoIterator<Item = &'a Arc<Received>>) -> Vec<String> {
+    let payload = |request: &Arc<Received>| String::from_utf8(body::payload(&request.json())).unwrap();
+    requests.into_iter().map(payload).collect()
+}
+
+/// The numbers of each client in the order in which they first arrived with an accepting answer.
+fn first_arrivals(requests: &[Arc<Received>]) -> BTreeMap<String, Vec<u32>> {
+    let mut all = flow::numbers(requests.iter().filter(|request| request.accepted()));
+    for numbers in all.values_mut() {
+        let mut seen = std::collections::BTreeSet::new();
+        numbers.retain(|number| seen.insert(*number));
+    }
+    all
+}
+
+/// Waits until everything has arrived. Nothing may be lost, and a repetition is allowed, but no other order.
+async fn assert_all_in_order(sink: &Sink, sent: &[Sent]) {
+    let count = |all: &[Arc<Received>]| first_arrivals(all).values().map(Vec::len).sum::<usize>();
+    let all = sink
+        .wait_until("all of them", PATIENCE, |all| count(all) >= flow::total(sent))
+        .await;
+    flow::assert_once_in_order(sent, &first_arrivals(&all));
+}
+
+#[tokio::test]
+async fn a_publish_reaches_its_receiver_once() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    let mut first = host(&nats, &sink, "").await;
+    let mut client = Client::connect(first.address, Version::V5, "c").await;
+    for number in 0..20 {
+        client.publish("t", 1, number.to_string()).await;
+    }
+    let all = sink.wait_for(20, PATIENCE).await;
+    assert_eq!(
+        payloads(&all),
+        (0..20).map(|number| number.to_string()).collect::<Vec<_>>()
+    );
+    first.stop().await;
+    // Nothing is left for the next host.
+    let mut second = host(&nats, &sink, "").await;
+    let mut client = Client::connect(second.address, Version::V5, "c").await;
+    client.publish("t", 1, "20").await;
+    let all = sink.wait_for(21, PATIENCE).await;
+    assert_eq!(payloads(&all[20..]), ["20"]);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn another_host_delivers_in_order_what_a_killed_host_has_accepted() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    sink.answer(|_, _| Answer::Status(503));
+    let mut killed = host(&nats, &sink, "").await;
+    let flow = Flow::start(killed.address, "f", 10, 500, "t").await;
+    flow.go_on(300).await;
+    let sent = flow.stop().await;
+    killed.process.signal(Signal::KILL);
+    killed.process.wait(PATIENCE).await;
+    sink.answer(|_, _| Answer::Status(200));
+    let mut next = host(&nats, &sink, "").await;
+    assert_all_in_order(&sink, &sent).await;
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn two_hosts_share_the_work_and_one_takes_over_when_the_other_is_killed_under_load() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    let (mut one, mut two) = (host(&nats, &sink, "").await, host(&nats, &sink, "").await);
+    let share = |line: &str| line.contains("partitions=32");
+    two.log().wait("its share", PATIENCE, share).await;
+    let flow = Flow::start(two.address, "f", 20, 400, "t").await;
+    flow.go_on(400).await;
+    one.process.signal(Signal::KILL);
+    one.process.wait(PATIENCE).await;
+    flow.go_on(400).await;
+    let sent = flow.stop().await;
+    assert_all_in_order(&sink, &sent).await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_was_paused_does_not_send_what_another_one_has_taken_over() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    sink.answer(|_, _| Answer::Status(503));
+    let mut paused = host(&nats, &sink, "").await;
+    let flow = Flow::start(paused.address, "f", 10, 500, "t").await;
+    flow.go_on(200).await;
+    let sent = flow.stop().await;
+    paused.process.signal(Signal::STOP);
+    let mut next = host(&nats, &sink, "").await;
+    let takes_over = |line: &str| line.contains("a host has stopped");
+    next.log().wait("the take-over", PATIENCE, takes_over).await;
+    sink.answer(|_, _| Answer::Status(200));
+    assert_all_in_order(&sink, &sent).await;
+    let before = sink.count();
+    paused.process.signal(Signal::CONT);
+    let lapses = |line: &str| line.contains("NATS did not confirm the lease");
+    paused.log().wait("the end of its lease", PATIENCE, lapses).await;
+    // It works on, under another id.
+    let mut client = Client::connect(paused.address, Version::V5, "c").await;
+    client.publish("t", 1, "last").await;
+    let all = sink
+        .wait_until("the last one", PATIENCE, |all| {
+            payloads(all).contains(&"last".to_owned())
+        })
+        .await;
+    assert_eq!(payloads(&all[before..]), ["last"]);
+    paused.stop().await;
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_nats_is_away() {
+    let Some(mut nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    let mut host = host(&nats, &sink, "").await;
+    let flow = Flow::start(host.address, "f", 10, 200, "t").await;
+    flow.go_on(100).await;
+    nats.kill(0).await;
+    let lapses = |line: &str| line.contains("NATS did not confirm the lease");
+    host.log().wait("the end of the lease", PATIENCE, lapses).await;
+    nats.restart(0).await;
+    flow.go_on(200).await;
+    let sent = flow.stop().await;
+    assert_all_in_order(&sink, &sent).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_another_form_is_refused_and_not_changed() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    host(&nats, &sink, "").await.stop().await;
+    let setup = Setup::new().config(&config(&nats, &sink, "partitions = 8\nmax_bytes = \"1GiB\""));
+    let ended = setup.ended().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let expected = "the stream hookhost-outbox of NATS does not match the settings, and hookhost does not change it: \
+                    max_bytes is 10737418240, not 1073741824; hookhost-partitions is \"64\", not \"8\"";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    host(&nats, &sink, "").await.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_survives_the_loss_of_a_server() {
+    let Some(mut nats) = Nats::start(3).await else { return };
+    let sink = Sink::start().await;
+    let mut host = host(&nats, &sink, "replicas = 3").await;
+    let flow = Flow::start(host.address, "f", 10, 200, "t").await;
+    for number in 0..3 {
+        flow.go_on(100).await;
+        nats.kill(number).await;
+        flow.go_on(100).await;
+        nats.restart(number).await;
+    }
+    let sent = flow.stop().await;
+    assert_all_in_order(&sink, &sent).await;
+    host.stop().await;
+}
