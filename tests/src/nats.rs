@@ -140,7 +140,14 @@ impl Nats {
         let found = self.servers.iter().map(|server| {
             let log = server.process.as_ref().expect("it runs").stderr.clone();
             Box::pin(async move {
-                let elected = |line: &str| line.contains("JetStream cluster new metadata leader");
+                let elected = |line: &str| {
+                    [
+                        "Self is new JetStream cluster metadata leader",
+                        "JetStream cluster new metadata leader",
+                    ]
+                    .iter()
+                    .any(|text| line.contains(text))
+                };
                 log.wait("a leader of JetStream", PATIENCE, elected).await
             })
         });
