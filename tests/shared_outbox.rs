@@ -108,6 +108,43 @@ async fn two_hosts_share_the_work_and_one_takes_over_when_the_other_is_killed_un
     two.stop().await;
 }
 
+/// A receiver that fails has more requests than fit into the memory. They are read again from the stream.
+async fn a_receiver_that_is_down_delays_no_other(more: &str) {
+    let Some(nats) = Nats::start(1).await else { return };
+    let (down, works) = (Sink::start().await, Sink::start().await);
+    down.answer(|_, _| Answer::Status(503));
+    let config = format!(
+        "[delivery]\noutbox = {:?}\nretry_max_elapsed_time = \"1h\"\nretry_max_interval = \"1s\"\nbreaker = false\n\
+         queue_requests = 50\n[webhook]\n{more}\n[webhook.rule]\nmessage_publish = [\n\
+         {{ action = \"a\", topics = [\"down/#\"], urls = [{:?}] }},\n\
+         {{ action = \"b\", topics = [\"works/#\"], urls = [{:?}] }}]\n",
+        nats.url(),
+        down.url("/hook"),
+        works.url("/hook"),
+    );
+    let mut host = Setup::new().config(&config).start().await;
+    let backlog = Flow::start(host.address, "d", 10, 500, "down").await;
+    backlog.go_on(500).await;
+    let waiting = backlog.stop().await;
+    let flow = Flow::start(host.address, "w", 10, 500, "works").await;
+    flow.go_on(300).await;
+    assert_all_in_order(&works, &flow.stop().await).await;
+    down.answer(|_, _| Answer::Status(200));
+    assert_all_in_order(&down, &waiting).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_delays_no_other_one() {
+    a_receiver_that_is_down_delays_no_other("").await;
+}
+
+#[tokio::test]
+async fn a_receiver_of_batches_that_is_down_delays_no_other_one() {
+    // Each batch of this receiver has one event, so that the sink reads it as a request.
+    a_receiver_that_is_down_delays_no_other("batch = { format = \"lines\", max_events = 1 }").await;
+}
+
 #[tokio::test]
 async fn a_host_that_was_paused_does_not_send_what_another_one_has_taken_over() {
     let Some(nats) = Nats::start(1).await else { return };

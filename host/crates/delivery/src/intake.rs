@@ -73,7 +73,7 @@ impl SenderState {
         let gathering = group.as_ref().map(|group| group.gathering());
         let id = group.as_ref().map_or(destination.id, |group| group.id());
         let (key, item) = match record {
-            Some(record) if self.on_disk.is_some() && self.window.is_half_taken() => {
+            Some(record) if self.window.is_half_taken() => {
                 self.window.release(1, size);
                 let stored = Stored {
                     record,

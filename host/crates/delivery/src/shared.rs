@@ -18,7 +18,7 @@ use super::dead_letter::DEAD_LETTERS;
 use super::destination::Receivers;
 use super::destination_counts::DestinationKey;
 use super::end::letter;
-use super::job::{Item, Job};
+use super::job::Item;
 use super::outbox::{Inboxes, Outbox, OutboxClosed};
 use super::record;
 use super::request::{OutboxRequest, shown};
@@ -189,17 +189,16 @@ impl SenderState {
     }
 
     /// Forgets a request that another host delivers. The caller has removed it from the queue, or does so.
-    pub(super) fn drop_moved_job(&self, job: &Job) {
-        self.window.release(1, job.size);
-        self.counts.all.moved();
-        job.target.destination.counts.moved(job.request.event.at, job.size);
-    }
-
-    /// The same for an item.
     pub(super) fn drop_moved_item(&self, item: &Item) {
-        if let Item::Job(job) = item {
-            self.drop_moved_job(job);
-        }
+        let (event_at, size) = match item {
+            Item::Job(job) => {
+                self.window.release(1, job.size);
+                (job.request.event.at, job.size)
+            }
+            Item::Stored(stored) => (stored.event_at, stored.size),
+        };
+        self.counts.all.moved();
+        item.target().destination.counts.moved(event_at, size);
     }
 
     /// Forgets the requests that other hosts deliver, up to the first one of each key that this host delivers.

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant as Clock, SystemTime};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use super::batch::EventBatch;
+use super::batch::GatheredBatch;
 use super::breaker::{Admission, Change};
 use super::end::End;
 use super::endpoint::Prepared;
 use super::excerpt::Excerpt;
 use super::gate::Entry;
 use super::http::Sent;
-use super::job::{Item, Job};
+use super::job::{Item, Job, Stored};
 use super::lagging::LaggingKey;
 use super::queue::Taken;
 use super::retry::{Decision, Outcome, Reason, Timing};
@@ -32,8 +32,10 @@ pub(super) struct Work {
 enum What {
     /// One request.
     Job(Taken, Box<Job>),
-    /// Several requests in one.
-    Batch(EventBatch),
+    /// One request, whose content is read first.
+    Stored(Taken, Stored),
+    /// Several requests in one, whose contents are read first.
+    Batch(GatheredBatch),
 }
 
 /// What follows an attempt of a job.
@@ -66,29 +68,14 @@ impl SenderState {
                 }
             };
             if let Some(group) = item.group().cloned() {
-                if let Some(batch) = self.gather((taken, item), &group) {
-                    let what = What::Batch(batch);
-                    return Some(Work { what, admission });
-                }
-                continue;
+                let what = What::Batch(self.gather((taken, item), &group));
+                return Some(Work { what, admission });
             }
-            match item {
-                Item::Job(job) => {
-                    let what = What::Job(taken, job);
-                    return Some(Work { what, admission });
-                }
-                Item::Stored(stored) => match self.load(stored) {
-                    Ok(job) => {
-                        let what = What::Job(taken, job);
-                        return Some(Work { what, admission });
-                    }
-                    Err(None) => self.queue.borrow_mut().done(taken),
-                    Err(Some((stored, at))) => {
-                        self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
-                        self.wake_by(at);
-                    }
-                },
-            }
+            let what = match item {
+                Item::Job(job) => What::Job(taken, job),
+                Item::Stored(stored) => What::Stored(taken, stored),
+            };
+            return Some(Work { what, admission });
         }
     }
 
@@ -136,7 +123,7 @@ impl SenderState {
         while let Some(Work { what, admission }) = next {
             match what {
                 What::Job(taken, job) if !self.begin(job.record) => {
-                    self.drop_moved_job(&job);
+                    self.drop_moved_item(&Item::Job(job));
                     self.queue.borrow_mut().done(taken);
                     self.wake_if_stopping();
                 }
@@ -151,7 +138,26 @@ impl SenderState {
                     }
                     self.wake_if_stopping();
                 }
-                What::Batch(batch) => self.send_batch(batch, admission).await,
+                What::Stored(taken, stored) => match self.load(stored).await {
+                    Ok(job) => {
+                        let what = What::Job(taken, job);
+                        next = Some(Work { what, admission });
+                        continue;
+                    }
+                    Err(None) => {
+                        self.queue.borrow_mut().done(taken);
+                        self.wake_if_stopping();
+                    }
+                    Err(Some((stored, at))) => {
+                        self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
+                        self.wake_by(at);
+                    }
+                },
+                What::Batch(gathered) => {
+                    if let Some(batch) = self.load_batch(gathered).await {
+                        self.send_batch(batch, admission).await;
+                    }
+                }
             }
             next = self.next_work();
         }

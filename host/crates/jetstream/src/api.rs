@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, RequestErrorKind};
+use async_nats::{Client, HeaderMap, Message, RequestErrorKind};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,6 +15,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) mod code {
     /// A consumer with this name does not exist.
     pub(in super::super) const NO_CONSUMER: u64 = 10_014;
+    /// A stream has no message with this sequence.
+    pub(in super::super) const NO_MESSAGE: u64 = 10_037;
     /// A stream with this name exists and has another configuration.
     pub(in super::super) const OTHER_STREAM: u64 = 10_058;
     /// A stream with this name does not exist.
@@ -89,6 +91,27 @@ impl Api {
     }
 
     async fn request(&self, subject: String, headers: HeaderMap, body: Bytes) -> Result<Value, ApiError> {
+        let answer = self.exchange(subject, headers, body).await?;
+        let unreadable = |error: serde_json::Error| ApiError::Unreadable(error.to_string());
+        let value: Value = serde_json::from_slice(&answer.payload).map_err(unreadable)?;
+        match value.get("error") {
+            None => Ok(value),
+            Some(error) => {
+                let Refusal { err_code, description } = Refusal::deserialize(error).map_err(unreadable)?;
+                Err(ApiError::Refused {
+                    code: err_code,
+                    description,
+                })
+            }
+        }
+    }
+
+    /// Sends a request, and returns its answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::NoAnswer`].
+    pub(super) async fn exchange(&self, subject: String, headers: HeaderMap, body: Bytes) -> Result<Message, ApiError> {
         let request = async_nats::Request::new().payload(body).timeout(Some(TIMEOUT));
         let request = if headers.is_empty() {
             request
@@ -104,17 +127,6 @@ impl Api {
                 _ => error.to_string(),
             })
         })?;
-        let unreadable = |error: serde_json::Error| ApiError::Unreadable(error.to_string());
-        let value: Value = serde_json::from_slice(&answer.payload).map_err(unreadable)?;
-        match value.get("error") {
-            None => Ok(value),
-            Some(error) => {
-                let Refusal { err_code, description } = Refusal::deserialize(error).map_err(unreadable)?;
-                Err(ApiError::Refused {
-                    code: err_code,
-                    description,
-                })
-            }
-        }
+        Ok(answer)
     }
 }

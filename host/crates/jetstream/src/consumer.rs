@@ -179,31 +179,23 @@ impl Session {
 
 /// Deletes the consumers whose names begin with `prefix`.
 async fn delete_all(api: &Api, stream: &str, prefix: &str) -> Result<(), ApiError> {
-    let mut offset = 0;
+    let mut names: Vec<Value> = Vec::new();
     loop {
-        let page = api
-            .ask(&format!("CONSUMER.NAMES.{stream}"), &json!({ "offset": offset }))
-            .await?;
-        let names = page
-            .get("consumers")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        if names.is_empty() {
-            return Ok(());
-        }
-        offset += names.len();
-        for name in names
-            .iter()
-            .filter_map(Value::as_str)
-            .filter(|name| name.starts_with(prefix))
-        {
-            match api.ask(&format!("CONSUMER.DELETE.{stream}.{name}"), &Value::Null).await {
-                Err(error) if error.code() != Some(code::NO_CONSUMER) => return Err(error),
-                _ => {}
-            }
+        let question = json!({ "offset": names.len() });
+        let page = api.ask(&format!("CONSUMER.NAMES.{stream}"), &question).await?;
+        match page.get("consumers").and_then(Value::as_array) {
+            Some(more) if !more.is_empty() => names.extend_from_slice(more),
+            _ => break,
         }
     }
+    let names = names.iter().filter_map(Value::as_str);
+    for name in names.filter(|name| name.starts_with(prefix)) {
+        match api.ask(&format!("CONSUMER.DELETE.{stream}.{name}"), &Value::Null).await {
+            Err(error) if error.code() != Some(code::NO_CONSUMER) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The sequence of a message in the stream and its number in the consumer, from the subject of its acknowledgement:

@@ -51,5 +51,5 @@ mod stream;
 
 pub use partition::partition;
 pub use settings::{Credentials, Settings, TlsSettings};
-pub use shared_outbox::{Closed, Fetched, NewRecord, SharedOutbox, StartError};
+pub use shared_outbox::{Closed, Fetched, NewRecord, ReadError, SharedOutbox, StartError};
 pub use stream::DUPLICATE_WINDOW;

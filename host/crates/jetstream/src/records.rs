@@ -189,6 +189,11 @@ fn place(number: u64) -> (u16, u64) {
     (partition, number & ((1 << SEQUENCE_BITS) - 1))
 }
 
+/// The sequence in the stream of the record with this number.
+pub(super) fn sequence(number: u64) -> u64 {
+    place(number).1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

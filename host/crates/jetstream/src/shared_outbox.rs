@@ -19,7 +19,7 @@ use super::coordinator::Coordinator;
 use super::lease::Lease;
 use super::publish::StreamPublisher;
 use super::reader::ReaderContext;
-use super::records::Records;
+use super::records::{self, Records};
 use super::settings::Settings;
 use super::stream::{self, StreamError};
 
@@ -57,6 +57,11 @@ pub(super) type OnLost = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the shared outbox is closed")]
 pub struct Closed;
+
+/// A record cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ReadError(String);
 
 /// The outbox cannot be used.
 #[derive(Debug, Error)]
@@ -204,6 +209,18 @@ impl SharedOutbox {
     /// Returns whether this host still delivers a record.
     pub fn holds(&self, number: u64) -> bool {
         self.0.lease.is_valid(Instant::now()) && self.0.records.holds(number)
+    }
+
+    /// Reads a record again. Returns `None` if it is not in the stream. Works in every tokio runtime with timers.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if NATS does not answer.
+    pub async fn read(&self, number: u64) -> Result<Option<Bytes>, ReadError> {
+        let sequence = records::sequence(number);
+        stream::read(&self.0.api, &self.0.publisher.stream, sequence)
+            .await
+            .map_err(|error| ReadError(error.to_string()))
     }
 
     /// The attempt has failed and is followed by another one.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use async_nats::HeaderMap;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::api::{Api, ApiError, code};
@@ -87,6 +89,32 @@ pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), Stream
             stream: name.clone(),
             differences,
         })
+    }
+}
+
+/// Reads one message of a stream; `None`: it is not there.
+///
+/// # Errors
+///
+/// [`ApiError`] if there is no answer, or the server that has answered does not have the message yet.
+pub(super) async fn read(api: &Api, stream: &str, sequence: u64) -> Result<Option<Bytes>, ApiError> {
+    let body = json!({ "seq": sequence });
+    let subject = format!("$JS.API.DIRECT.GET.{stream}");
+    let answer = api.exchange(subject, HeaderMap::new(), body.to_string().into()).await?;
+    match answer.status.map(|status| status.as_u16()) {
+        None => Ok(Some(answer.payload)),
+        // Any server of a cluster may have answered. The leader of the stream knows.
+        Some(404) => match api.ask(&format!("STREAM.MSG.GET.{stream}"), &body).await {
+            Err(error) if error.code() == Some(code::NO_MESSAGE) => Ok(None),
+            Err(error) => Err(error),
+            Ok(_) => Err(ApiError::NoAnswer(
+                "a server of the cluster does not have the message yet".to_owned(),
+            )),
+        },
+        Some(status) => {
+            let text = answer.description.unwrap_or_default();
+            Err(ApiError::NoAnswer(format!("status {status} {text}")))
+        }
     }
 }
 
