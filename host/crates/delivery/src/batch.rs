@@ -61,6 +61,9 @@ impl SenderState {
             }
             fits
         });
+        let items = lanes.iter().flat_map(|lane| &lane.items);
+        let stored: Vec<usize> = items.filter_map(Item::stored_size).collect();
+        self.window.add(stored.len(), stored.iter().sum());
         let group = Rc::clone(group);
         GatheredBatch { group, lanes }
     }
@@ -87,6 +90,9 @@ impl SenderState {
         for item in lane.items {
             // What follows an unreadable request of its key waits for it.
             if !loaded.back.is_empty() {
+                if let Some(size) = item.stored_size() {
+                    self.window.release(1, size);
+                }
                 loaded.back.push(item);
                 continue;
             }

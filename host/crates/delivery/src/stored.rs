@@ -14,13 +14,13 @@ use super::sender::SenderState;
 const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
 
 impl SenderState {
-    /// Reads a request from the disk, which blocks, or from the shared outbox.
+    /// Reads a request from the disk, which blocks, or from the shared outbox. The caller has taken its capacity in memory,
+    /// which is returned unless the request can be sent.
     ///
     /// # Errors
     ///
     /// `None` if the request cannot be used and is dropped, or its place and when to read it again.
     pub(super) async fn load(self: &Rc<Self>, stored: Stored) -> Result<Box<Job>, Option<(Stored, Clock)>> {
-        self.window.add(1, stored.size);
         let record = match self.record(stored.record).await {
             Ok(record) => record,
             Err(error) => {

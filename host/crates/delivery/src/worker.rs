@@ -73,7 +73,11 @@ impl SenderState {
             }
             let what = match item {
                 Item::Job(job) => What::Job(taken, job),
-                Item::Stored(stored) => What::Stored(taken, stored),
+                Item::Stored(stored) => {
+                    // Taken now: until the request is read, new ones must not use its memory.
+                    self.window.add(1, stored.size);
+                    What::Stored(taken, stored)
+                }
             };
             return Some(Work { what, admission });
         }
