@@ -142,7 +142,7 @@ async fn a_receiver_that_is_down_delays_no_other_one() {
 #[tokio::test]
 async fn a_receiver_of_batches_that_is_down_delays_no_other_one() {
     // Each batch of this receiver has one event, so that the sink reads it as a request.
-    a_receiver_that_is_down_delays_no_other("batch = { format = \"lines\", max_events = 1 }").await;
+    a_receiver_that_is_down_delays_no_other("batch = { format = \"ndjson\", max_events = 1 }").await;
 }
 
 #[tokio::test]
