@@ -8,6 +8,7 @@ use hookhost_tests::host::{self, Ended, Host, Setup, ended};
 use hookhost_tests::http;
 use hookhost_tests::process::Process;
 use hookhost_tests::raw::Raw;
+use hookhost_tests::tls::{Authority, Subject};
 use hookhost_tests::{PATIENCE, Version, binary};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -158,6 +159,19 @@ async fn a_viewer_may_read_and_change_nothing() {
     assert_eq!(session["role"], "viewer");
     let admin = "\r\nAuthorization: Bearer admin-admin-admin";
     assert_eq!(ask(&host, "POST /api/v1/modules/rescan", admin).await.0, 200);
+    // A viewer tries saved webhooks. A draft names files, and its errors would tell which of them exist.
+    let draft = json!({"name": "d", "url": "http://h/", "bearer_file": "/etc/shadow"});
+    for (body, expected) in [
+        (json!({"event": {"hook": "client-connected"}}), 200),
+        (json!({"event": {"hook": "client-connected"}, "webhook": draft}), 403),
+    ] {
+        let answer = http::ask_with(host.admin.unwrap(), "POST /api/v1/event-trials", viewer, &body).await;
+        assert_eq!(answer.status, expected, "{body}: {answer:?}");
+    }
+    // Requests of anybody cannot fill the log: 20 lines in a second.
+    for _ in 0..100 {
+        assert_eq!(ask(&host, "POST /api/v1/modules/rescan", "").await.0, 401);
+    }
     let as_hash = format!("\r\nAuthorization: Bearer {hash}");
     assert_eq!(
         ask(&host, "GET /api/v1/modules", &as_hash).await.0,
@@ -167,7 +181,8 @@ async fn a_viewer_may_read_and_change_nothing() {
     host.stop().await;
     let log = host.log().lines().join("\n");
     for line in [
-        "method=POST path=\"/api/v1/modules/rescan\" by=\"nobody\" role=\"none\" status=403",
+        "audit: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"viewer\" status=403",
+        "audit::refused: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"nobody\" role=\"none\" status=401",
         "method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"admin\" status=200",
     ] {
         assert!(log.contains(line), "{line} is not in {log}");
@@ -409,4 +424,50 @@ async fn clients_are_kicked_whatever_their_ids_are() {
             assert_eq!(ask(&host, what, "").await.0, expected, "{what}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_with_a_certificate_that_is_renewed() {
+    let setup = Setup::new();
+    let dir = setup.dir().to_owned();
+    let write_certificate = |authority: &Authority| {
+        let server = authority.issue(Subject::Local);
+        let files = [
+            ("ca.pem", authority.pem()),
+            ("server.pem", &server.certificate),
+            ("server.key", &server.key),
+        ];
+        for (name, content) in files {
+            std::fs::write(dir.join(name), content).unwrap();
+        }
+    };
+    write_certificate(&Authority::new("authority"));
+    let config = "[admin]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n";
+    let host = setup.config(config).start().await;
+    let ready = |address: String, arguments: &[&str]| {
+        let mut command = host::command(host.dir());
+        command.arg("ready").args(arguments).env("HOOKHOST_ADMIN", address);
+        ended(command)
+    };
+    let address = host.admin.unwrap();
+    let trusted = || ready(format!("https://{address}"), &["--ca-file", "ca.pem"]);
+    let first = trusted().await;
+    assert_eq!((first.code, first.stdout.as_str()), (Some(0), "ready\n"), "{first:?}");
+    for (address, text) in [
+        (format!("https://{address}"), "--ca-file FILE"),
+        (address.to_string(), "the admin API expects https: at this address"),
+    ] {
+        let refused = ready(address, &[]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains(text), "{refused:?}");
+    }
+    write_certificate(&Authority::new("renewed"));
+    let renewed = |line: &str| line.contains("TLS files reloaded") && line.contains("listener=\"admin\"");
+    host.log().wait("the new certificate", PATIENCE, renewed).await;
+    let later = trusted().await;
+    assert_eq!(
+        later.code,
+        Some(0),
+        "the command trusts the new authority only: {later:?}"
+    );
 }

@@ -15,6 +15,7 @@ use hookhost_tests::sink::{Answer, Received, Sink};
 use hookhost_tests::{PATIENCE, Version, binary};
 
 const TOKEN: &str = "a-token-that-is-long-enough";
+const VIEWER_TOKEN: &str = "a-token-of-a-viewer";
 /// A client id, and a topic, that would run a script if a page showed it as HTML.
 const HOSTILE: &str = "<img src=x onerror=hacked=1>";
 
@@ -86,7 +87,9 @@ async fn a_person_uses_the_dashboard() {
         .modules()
         .module_file("probe.toml", settings)
         .module_file("probe.wasm", std::fs::read(binary::probe_module()).unwrap())
+        .config("[webhooks.of_the_file]\nurl = \"http://127.0.0.1:1/\"\nevents = [\"other\"]\n")
         .env("HOOKHOST_ADMIN__TOKEN", TOKEN)
+        .env("HOOKHOST_ADMIN__VIEWER_TOKEN", VIEWER_TOKEN)
         .start()
         .await;
     let mut client = Client::connect(host.address, Version::V5, HOSTILE).await;
@@ -100,7 +103,7 @@ async fn a_person_uses_the_dashboard() {
     let quarantined = |line: &str| line.contains("event quarantined");
     host.log().wait("the quarantine", PATIENCE, quarantined).await;
 
-    let variables = [("TOKEN", TOKEN), ("HOSTILE", HOSTILE)];
+    let variables = [("TOKEN", TOKEN), ("VIEWER_TOKEN", VIEWER_TOKEN), ("HOSTILE", HOSTILE)];
     let done = run_script(&folder, "page.mjs", &host, &variables).await;
     assert!(done.stdout.contains("ok: logging out ends the session"), "{done:?}");
 }

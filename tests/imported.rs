@@ -1,4 +1,4 @@
-//! Access control of the files of other brokers with the real binary: a client may do what it may do in that broker.
+//! Access control of other brokers with the real binary: a client may do the same as in that broker.
 
 use hookhost_tests::Version;
 use hookhost_tests::host::{Host, Setup, command, ended};
@@ -84,7 +84,7 @@ async fn a_web_service_and_rules_of_emqx_5() {
 }
 
 #[tokio::test]
-async fn check_lists_what_is_taken_over() {
+async fn check_lists_the_imported_settings() {
     let dir = tempfile::tempdir().unwrap();
     let text = "webhook { url = \"http://h/\", events = [{ event = \"on_client_connack\" }] }\n\
         listeners.tcp { bind = \"127.0.0.1:1884\" }\nmqtt { max_packet_size = 64KB }\n\
@@ -105,4 +105,54 @@ async fn check_lists_what_is_taken_over() {
         assert!(ended.stdout.contains(line), "{line} {}", ended.stdout);
     }
     assert!(!ended.stdout.contains("public"), "{}", ended.stdout);
+}
+
+/// Runs `check` for a host with these arguments and variables, and returns its exit code and standard error.
+async fn check(setup_dir: &std::path::Path, variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
+    let mut checked = command(setup_dir);
+    checked.arg("check").args(args).envs(variables.iter().copied());
+    let ended = ended(checked).await;
+    (ended.code, ended.stderr)
+}
+
+#[tokio::test]
+async fn a_restriction_without_users_is_an_error_unless_it_is_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let closed = [("EMQX_ALLOW_ANONYMOUS", "false")];
+    let line = "environment: EMQX_ALLOW_ANONYMOUS: demands credentials, but this configuration does not name the users";
+    let (code, text) = check(dir.path(), &closed, &[]).await;
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.starts_with(&format!("error: {line}")), "{text}");
+    // The second is the flag's former name.
+    for flag in ["--ignore-access-control", "--accept-open"] {
+        let (code, text) = check(dir.path(), &closed, &[flag]).await;
+        assert_eq!(code, Some(0), "{flag}: {text}");
+        assert!(text.starts_with(&format!("warning: {line}")), "{flag}: {text}");
+    }
+    std::fs::write(
+        dir.path().join("hookhost.toml"),
+        "[webhook]\nignore_access_control = true\n",
+    )
+    .unwrap();
+    assert_eq!(check(dir.path(), &closed, &[]).await.0, Some(0));
+    // The broker behind a gateway keeps its restrictions.
+    let gateway = "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://127.0.0.1:1\"\n";
+    std::fs::write(dir.path().join("hookhost.toml"), gateway).unwrap();
+    assert_eq!(check(dir.path(), &closed, &[]).await, (Some(0), String::new()));
+
+    std::fs::remove_file(dir.path().join("hookhost.toml")).unwrap();
+    let mut refused = command(dir.path());
+    refused
+        .args(["run", "--listen", "127.0.0.1:0"])
+        .env("EMQX_ALLOW_ANONYMOUS", "false");
+    let refused = ended(refused).await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.starts_with(&format!("error: {line}")), "{refused:?}");
+
+    let setup = Setup::new().env("EMQX_ALLOW_ANONYMOUS", "false");
+    let mut host = setup.arg("--ignore-access-control").start().await;
+    host.stop().await;
+    let log = host.log().lines();
+    let warned = log.iter().filter(|text| text.contains("WARN") && text.contains(line));
+    assert_eq!(warned.count(), 1, "{log:?}");
 }

@@ -37,7 +37,7 @@ fn with_data() -> Setup {
     setup.arg("--data").arg(data)
 }
 
-/// Publishes until a request arrives that `wanted` accepts, because a webhook has effect for events after its creation.
+/// Publishes once and waits for a request that `wanted` accepts.
 async fn published(client: &mut Client, sink: &Sink, topic: &str, wanted: impl Fn(&Received) -> bool) -> Arc<Received> {
     let before = sink.count();
     client.publish(topic, 1, "{\"msg\": \"Hello Webhook\"}").await;
@@ -444,15 +444,19 @@ async fn thousands_of_webhooks_by_the_api() {
     let list: Vec<Value> = (0..2000).map(webhook).collect();
     let created = create(&host, Value::Array(list)).await;
     assert_eq!(created["webhooks"].as_array().unwrap().len(), 2000);
-    let page = get(&host, "/webhooks?limit=2&after=tenant-0&search=tenant-1")
+    let page = get(&host, "/webhooks?limit=2&search=tenant-1").await.json();
+    let names: Vec<&Value> = page["webhooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| &w["name"])
+        .collect();
+    assert_eq!(names, ["tenant-1", "tenant-10"]);
+    assert_eq!((&page["total"], &page["more"]), (&json!(1111), &json!(true)));
+    let next = get(&host, "/webhooks?limit=1&search=tenant-1&after=tenant-10")
         .await
         .json();
-    assert_eq!(
-        page,
-        get(&host, "/webhooks?limit=2&after=tenant-0&search=tenant-1")
-            .await
-            .json()
-    );
+    assert_eq!(next["webhooks"][0]["name"], "tenant-100");
     // Many people at the same time: every change is made.
     let admin = host.admin.unwrap();
     let many: Vec<_> = (2000..2040)
@@ -474,4 +478,103 @@ async fn thousands_of_webhooks_by_the_api() {
     published(&mut client, &sink, "shared/2039/x", |request| request.path == "/2039").await;
     assert_eq!(sink.count(), 2, "no other webhook matches");
     host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_in_urls_of_rules_are_shown_nowhere() {
+    let rule = "[webhook]\nurls = [\"http://user:hidden@127.0.0.1:1/hook?key=hidden\"]\nrule.message_publish = [{ action = \"a\" }]\n";
+    let host = Setup::new().config(rule).start().await;
+    let list = get(&host, "/webhooks").await.json();
+    assert_eq!(
+        list["webhooks"][0]["settings"]["urls"],
+        json!(["http://127.0.0.1:1/hook"])
+    );
+    let event = json!({"event": {"hook": "message-publish", "message": {"topic": "a"}}});
+    let tried = ask(&host, "POST /event-trials", &event).await.json();
+    assert_eq!(
+        tried["webhooks"][0]["requests"][0]["url"], "http://127.0.0.1:1/hook",
+        "{tried:#}"
+    );
+    for (search, total) in [("127.0.0.1:1/hook", 1), ("hidden", 0)] {
+        let found = get(&host, &format!("/webhooks?search={search}")).await.json();
+        assert_eq!(found["total"], total, "{search}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trials_use_variables_and_begin_with_the_draft() {
+    let host = Setup::new()
+        .config("[webhook.variables]\nSITE = \"hall 3\"\n")
+        .start()
+        .await;
+    for (name, event) in [
+        ("a", "message_publish"),
+        ("b", "message_publish"),
+        ("c", "message_acked"),
+    ] {
+        create(
+            &host,
+            json!({"name": name, "url": "http://127.0.0.1:1/", "events": [event]}),
+        )
+        .await;
+    }
+    let trial = json!({
+        "event": {"hook": "message-publish", "message": {"topic": "a"}},
+        "webhook": {"name": "b", "url": "http://127.0.0.1:1/", "events": ["message_publish"], "select": "getenv('SITE') as site"},
+    });
+    let tried = ask(&host, "POST /event-trials", &trial).await.json();
+    let webhooks = tried["webhooks"].as_array().unwrap();
+    // `c` has another event about messages.
+    let names: Vec<&Value> = webhooks.iter().map(|w| &w["name"]).collect();
+    assert_eq!(names, ["b", "a"], "{tried:#}");
+    let body: Value = serde_json::from_str(webhooks[0]["requests"][0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["site"], "hall 3", "{tried:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_of_a_configuration_that_is_refused_are_not_listed() {
+    let rule = |action: &str, condition: &str| {
+        format!("[[webhook.rule.message_publish]]\naction = {action:?}\nurls = [\"stdout:\"]\nwhere = {condition:?}\n")
+    };
+    let host = Setup::new().config(&rule("good", "true = true")).start().await;
+    std::fs::write(host.dir().join("hookhost.toml"), rule("bad", "qos =")).unwrap();
+    let rescan = ask(&host, "POST /modules/rescan", &Value::Null).await.json();
+    assert_eq!(rescan["configuration"]["state"], "refused", "{rescan:#}");
+    let list = get(&host, "/webhooks").await.json();
+    assert_eq!(list["webhooks"][0]["settings"]["action"], "good", "{list:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_survives_a_configuration_that_waited_for_the_folder() {
+    let sink = Sink::start().await;
+    let host = with_data().config("").modules().start().await;
+    let (modules, away) = (host.dir().join("modules"), host.dir().join("away"));
+    std::fs::rename(&modules, &away).unwrap();
+    std::fs::write(&modules, "").unwrap();
+    std::fs::write(host.dir().join("hookhost.toml"), "[delivery]\nhttp_timeout = \"3s\"\n").unwrap();
+    let rescan = ask(&host, "POST /modules/rescan", &Value::Null).await.json();
+    assert!(rescan["problem"].is_string(), "{rescan:#}");
+    // The configuration waits until the folder can be listed. Meanwhile a webhook is created.
+    std::fs::remove_file(&modules).unwrap();
+    std::fs::rename(&away, &modules).unwrap();
+    create(
+        &host,
+        json!({"name": "w", "url": sink.url("/w"), "events": ["message_publish"]}),
+    )
+    .await;
+    // The folder is listed again.
+    let mark = host.log().mark();
+    host.drop_module("broken.wasm", "not a module");
+    let is_listed = |line: &str| line.contains("broken");
+    host.log()
+        .wait_after(mark, "the broken module", PATIENCE, is_listed)
+        .await;
+    let mut client = Client::connect(host.address, V, "c1").await;
+    published(&mut client, &sink, "t", |request| request.path == "/w").await;
+    assert_eq!(get(&host, "/webhooks").await.json()["total"], 1);
+    create(
+        &host,
+        json!({"name": "next", "url": sink.url("/next"), "events": ["client_connected"]}),
+    )
+    .await;
 }

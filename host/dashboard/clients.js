@@ -1,6 +1,6 @@
 // The MQTT clients: find one, see its session, disconnect it.
 
-import { change, encoded, get, query } from "./api.js";
+import { change, encoded, get, isViewer, query } from "./api.js";
 import { badge, button, confirmed, count, el, table, tell, time } from "./dom.js";
 
 /** Time without typing before a search begins, in milliseconds. */
@@ -42,6 +42,6 @@ function view(found, kick) {
     { title: "Since", cell: (client) => (client.connected_at ? time(client.connected_at) : "–") },
     { title: "Subscriptions", number: true, cell: (client) => count(client.subscriptions) },
     { title: "Waiting", number: true, cell: (client) => count(client.queued + client.unconfirmed) },
-    { title: "Actions", cell: (client) => button("Disconnect", () => kick(client.id), "danger small") },
+    isViewer() ? null : { title: "Actions", cell: (client) => button("Disconnect", () => kick(client.id), "danger small") },
   ], found, "No clients.");
 }

@@ -1,11 +1,11 @@
 // The settings that were given and where, and the filter of the log.
 
-import { change, get, query } from "./api.js";
-import { button, el, table, tell } from "./dom.js";
+import { change, get, isViewer } from "./api.js";
+import { changeButton, el, table, tell } from "./dom.js";
 
 export async function configuration(root) {
   const [{ settings, left_out: leftOut }, { filter }] = await Promise.all([get("/configuration"), get("/log")]);
-  const input = el("input", { id: "log-filter", value: filter, placeholder: "info" });
+  const input = el("input", { id: "log-filter", value: filter, placeholder: "info", readonly: isViewer() });
   const setFilter = async () => {
     const log = await change("PUT", `/log?filter=${encodeURIComponent(input.value)}`);
     tell(`The log filter is now ${log.filter || "the default"}, until the host restarts.`);
@@ -21,5 +21,5 @@ export async function configuration(root) {
     el("h3", {}, "Log"),
     el("div", { class: "filters" },
       el("div", {}, el("label", { for: "log-filter" }, "Level or filter, such as debug or info,rmqtt=debug"), input),
-      button("Set", setFilter)));
+      changeButton("Set", setFilter)));
 }

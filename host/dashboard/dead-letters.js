@@ -1,7 +1,7 @@
-// Requests that are sent no more: why, every attempt, send again, delete.
+// Requests that the host has given up: why, every attempt, send again, delete.
 
 import { change, get, query } from "./api.js";
-import { button, confirmed, count, el, list, table, tell, time } from "./dom.js";
+import { button, changeButton, confirmed, count, el, list, table, tell, time } from "./dom.js";
 
 /** Time without typing before a search begins, in milliseconds. */
 const TYPING_PAUSE = 250;
@@ -62,14 +62,14 @@ export async function deadLetters(root) {
   }
   root.append(
     el("div", { class: "filters", role: "search" }, inputs.map(({ node }) => node)),
-    el("p", { class: "buttons" }, button("Send all again", resendAll), button("Refresh", refresh, "quiet")),
+    el("p", { class: "buttons" }, changeButton("Send all again", resendAll), button("Refresh", refresh, "quiet")),
     place, detail);
   await refresh();
   return () => clearTimeout(pause);
 }
 
 function view(letters, { show, resend, drop }) {
-  return table("Webhooks that are sent no more, newest first", [
+  return table("Requests that the host has given up, newest first", [
     { title: "Number", number: true, cell: (row) => row.id },
     { title: "Time", cell: (row) => time(row.at) },
     { title: "Why", text: true, cell: (row) => `${row.reason}: ${row.text}` },
@@ -81,8 +81,8 @@ function view(letters, { show, resend, drop }) {
     { title: "Attempts", number: true, cell: (row) => row.attempt_count },
     { title: "Actions", cell: (row) => el("span", { class: "buttons" },
       button("Show", () => show(row.id), "quiet small"),
-      button("Send again", () => resend(row.id), "small"),
-      button("Delete", () => drop(row.id), "danger small")) },
+      changeButton("Send again", () => resend(row.id), "small"),
+      changeButton("Delete", () => drop(row.id), "danger small")) },
   ], letters, "No dead letters.");
 }
 

@@ -1,5 +1,7 @@
 // Builds elements. Texts become text nodes, so nothing in them is ever interpreted as HTML.
 
+import { isViewer } from "./api.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(node, attributes, children) {
@@ -22,9 +24,10 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** A table. A column is `{title, cell, number}`; `cell` gets a row and returns an element or a text. */
-export function table(caption, columns, rows, empty) {
+/** A table. A column is `{title, cell, number}`, or null; `cell` gets a row and returns an element or a text. */
+export function table(caption, given, rows, empty) {
   if (rows.length === 0) return el("p", { class: "empty panel" }, empty);
+  const columns = given.filter((column) => column !== null);
   const kind = (column) => (column.number ? "number" : column.text ? "text" : undefined);
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     el("table", {},
@@ -55,6 +58,9 @@ export function button(text, action, kind = "") {
   } }, text);
   return node;
 }
+
+/** A button for an action that changes something; null for a viewer, who may change nothing. */
+export const changeButton = (...given) => (isViewer() ? null : button(...given));
 
 /** Asks before something is done. */
 export function confirmed(text, yes) {

@@ -1,7 +1,7 @@
 // The modules: what they do, and their problems.
 
 import { change, get } from "./api.js";
-import { bytes, button, count, el, list, tell } from "./dom.js";
+import { bytes, button, changeButton, count, el, list, tell } from "./dom.js";
 import { stateBadge } from "./overview.js";
 
 export async function modules(root) {
@@ -14,7 +14,7 @@ export async function modules(root) {
     await refresh();
   };
   root.append(
-    el("p", { class: "buttons" }, button("Reload configuration and modules", rescan), button("Refresh", refresh, "quiet")),
+    el("p", { class: "buttons" }, changeButton("Reload configuration and modules", rescan), button("Refresh", refresh, "quiet")),
     place);
   await refresh();
 }

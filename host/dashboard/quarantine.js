@@ -1,7 +1,7 @@
 // Events that modules could not handle: why, replay, drop.
 
 import { change, encoded, get, query } from "./api.js";
-import { button, confirmed, el, list, table, tell, time } from "./dom.js";
+import { button, changeButton, confirmed, el, list, table, tell, time } from "./dom.js";
 
 export async function quarantine(root) {
   const module = new URLSearchParams(location.hash.split("?")[1] ?? "").get("module");
@@ -39,7 +39,7 @@ export async function quarantine(root) {
   };
   root.append(
     module === null ? "" : el("p", {}, `Only events of module ${module}. `, el("a", { href: "#/quarantine" }, "Show all")),
-    el("p", { class: "buttons" }, button("Replay all", replayAll), button("Refresh", refresh, "quiet")),
+    el("p", { class: "buttons" }, changeButton("Replay all", replayAll), button("Refresh", refresh, "quiet")),
     place, detail);
   await refresh();
 }
@@ -55,7 +55,7 @@ function view(entries, { show, replay, drop }) {
     { title: "Why", text: true, cell: (entry) => `${entry.fault}: ${entry.text.split("\n")[0].slice(0, 200)}` },
     { title: "Actions", cell: (entry) => el("span", { class: "buttons" },
       button("Show", () => show(entry.id), "quiet small"),
-      button("Replay", () => replay(entry.id), "small"),
-      button("Delete", () => drop(entry.id), "danger small")) },
+      changeButton("Replay", () => replay(entry.id), "small"),
+      changeButton("Delete", () => drop(entry.id), "danger small")) },
   ], entries, "The quarantine is empty.");
 }

@@ -1,29 +1,11 @@
 // The form of one webhook. Settings without a field of their own are edited as JSON, so that none is lost.
 
-import { Refused, change, encoded, get } from "./api.js";
-import { button, el, tell } from "./dom.js";
+import { Refused, change, encoded, get, isViewer } from "./api.js";
+import { button, changeButton, el, tell } from "./dom.js";
+import { EVENTS } from "./events.js";
 import { testText } from "./webhooks.js";
 import { tried } from "./webhook-trial.js";
 
-const MESSAGES = [
-  ["message_publish", "Message published"],
-  ["message_delivered", "Message delivered"],
-  ["message_acked", "Message acknowledged"],
-  ["message_dropped", "Message dropped: no subscriber"],
-  ["delivery_dropped", "Delivery dropped"],
-  ["offline_message", "Message queued for an offline client"],
-];
-const EVENTS = [
-  ["client_connected", "Client connected"],
-  ["client_disconnected", "Client disconnected"],
-  ["client_connack", "Connection acknowledged"],
-  ["client_authenticated", "Client authenticated"],
-  ["client_authorized", "Client authorized"],
-  ["session_subscribed", "Session subscribed"],
-  ["session_unsubscribed", "Session unsubscribed"],
-  ["session_created", "Session created"],
-  ["session_terminated", "Session ended"],
-];
 const FORMATS = [
   ["emqx5", "EMQX 5"],
   ["template", "Template"],
@@ -84,13 +66,14 @@ export async function editor(root, name) {
     const own = answer.webhooks.filter((row) => row.name === (form.name() || "new"));
     result.replaceChildren(el("h3", {}, "The request for a sample event"), tried(own));
   });
-  form.testPlace.append(button("Test", test, "quiet"));
+  if (!isViewer()) form.testPlace.append(button("Test", test, "quiet"));
   root.append(
     el("p", {}, el("a", { href: "#/webhooks" }, "All webhooks")),
+    isViewer() ? el("p", {}, "You can read this webhook, but not change it.") : "",
     el("form", { class: "form panel", novalidate: true, onsubmit: (event) => { event.preventDefault(); save(); } },
-      form.nodes, result, problems,
-      el("p", { class: "buttons" }, el("button", { type: "submit" }, webhook === null ? "Create" : "Save"),
-        button("Show request", tryIt, "quiet"), el("a", { class: "button quiet", href: "#/webhooks" }, "Cancel"))));
+      el("fieldset", { disabled: isViewer() }, form.nodes), result, problems,
+      el("p", { class: "buttons" }, isViewer() ? null : el("button", { type: "submit" }, webhook === null ? "Create" : "Save"),
+        changeButton("Show request", tryIt, "quiet"), el("a", { class: "button quiet", href: "#/webhooks" }, "Cancel"))));
 }
 
 function fields(webhook, known) {
@@ -106,7 +89,7 @@ function fields(webhook, known) {
   const inputs = {
     name: text("name", known, { required: true, maxlength: 64, disabled: known !== null, placeholder: "my_webhook" }),
     url: text("url", settings.url, { required: true, placeholder: "http://127.0.0.1:5000/", type: "url" }),
-    method: select("method", METHODS, settings.method ?? "POST"),
+    method: select("method", METHODS, (settings.method ?? "POST").toUpperCase()),
     topics: lines("topics", (settings.topics ?? []).join("\n"), 3, { placeholder: "devices/#" }),
     where: text("where", settings.where, { placeholder: "payload.celsius > 40" }),
     format: select("format", FORMATS, settings.format ?? "emqx5"),
@@ -154,10 +137,8 @@ function fields(webhook, known) {
         }
       }
       const given = {
-        ...more,
         url: inputs.url.value.trim(),
         format: inputs.format.value,
-        events: trigger.value(),
         topics: inputs.topics.value.split("\n").map((line) => line.trim()).filter((line) => line !== ""),
         where: inputs.where.value.trim(),
         body: inputs.body.value,
@@ -165,9 +146,9 @@ function fields(webhook, known) {
         headers: headers.value(),
         method: inputs.method.value === "POST" && settings.method === undefined ? "" : inputs.method.value,
       };
-      if (!enabled.checked) given.enabled = false;
-      const isGiven = ([key, value]) => (key in more) || !(value === "" || value === null || (Array.isArray(value) && value.length === 0 && key !== "events") || (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0));
-      return Object.fromEntries(Object.entries(given).filter(isGiven));
+      const filled = Object.entries(given).filter(([, value]) => (typeof value === "string" ? value !== "" : Object.keys(value).length > 0));
+      const events = trigger.value();
+      return { ...more, ...Object.fromEntries(filled), ...(events === null ? {} : { events }), ...(enabled.checked ? {} : { enabled: false }) };
     },
     clear() {
       for (const { note, input } of notes.values()) {
@@ -178,8 +159,8 @@ function fields(webhook, known) {
     /** Shows a problem at its field; false if it has none. */
     mark({ field: path, text: problem }) {
       const [key] = path.split(/[.[]/);
-      const found = notes.get(key) ?? (key !== "" && rest !== null ? notes.get("rest") : undefined);
-      const place = path === "" && /name/.test(problem) ? notes.get("name") : found;
+      const ofWebhook = /name/.test(problem) ? notes.get("name") : undefined;
+      const place = path === "" ? ofWebhook : notes.get(key) ?? notes.get("rest");
       if (place === undefined) return false;
       if (place === notes.get("rest")) place.note.closest("details").open = true;
       const line = path === key || path === "" ? problem : `${path}: ${problem}`;
@@ -197,9 +178,7 @@ function triggers(events) {
     el("label", { for: `trigger-${value}` }, title),
   ];
   const chosen = new Set(events ?? []);
-  const known = [...MESSAGES, ...EVENTS];
-  const others = [...chosen].filter((event) => !known.some(([name]) => name === event)).map((event) => [event, event]);
-  const boxes = [...known, ...others].map(([name, title]) => {
+  const boxes = EVENTS.map(([name, title]) => {
     const input = el("input", { type: "checkbox", id: `event-${name}`, value: name, checked: chosen.has(name) });
     return { input, node: el("div", { class: "check" }, input, el("label", { for: input.id }, title)) };
   });

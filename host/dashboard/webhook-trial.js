@@ -2,16 +2,10 @@
 
 import { Refused, change, encoded, get } from "./api.js";
 import { badge, button, el } from "./dom.js";
-
-const KINDS = [
-  "message_publish", "message_delivered", "message_acked", "message_dropped", "delivery_dropped", "offline_message",
-  "client_connect", "client_connack", "client_connected", "client_disconnected", "client_authenticated", "client_authorized",
-  "client_subscribe", "client_unsubscribe", "session_created", "session_resumed", "session_subscribed", "session_unsubscribed",
-  "session_terminated", "other",
-];
+import { EVENTS } from "./events.js";
 
 export async function trial(root) {
-  const kind = el("select", { id: "trial-kind" }, KINDS.map((name) => el("option", { value: name }, name)));
+  const kind = el("select", { id: "trial-kind" }, EVENTS.map(([name, title]) => el("option", { value: name }, title)));
   const topic = el("input", { id: "trial-topic", type: "text", value: "t/1" });
   const event = el("textarea", { id: "trial-event", rows: 12, spellcheck: "false", "aria-describedby": "trial-problem" });
   const problem = el("p", { id: "trial-problem", class: "problem", role: "alert" });

@@ -1,7 +1,7 @@
 // Webhooks: list, create, edit, test, enable, remove; and what they would send for an event.
 
-import { change, encoded, get, query } from "./api.js";
-import { badge, button, confirmed, count, el, table, tell } from "./dom.js";
+import { change, encoded, get, isViewer, query } from "./api.js";
+import { badge, button, changeButton, confirmed, count, el, table, tell } from "./dom.js";
 import { editor } from "./webhook-form.js";
 import { trial } from "./webhook-trial.js";
 
@@ -53,7 +53,7 @@ export async function webhooks(root) {
   });
   root.append(
     el("p", { class: "buttons" },
-      el("a", { class: "button", href: "#/webhooks?new" }, "Create webhook"),
+      isViewer() ? null : el("a", { class: "button", href: "#/webhooks?new" }, "Create webhook"),
       el("a", { class: "button quiet", href: "#/webhooks?try" }, "Try an event")),
     el("div", { class: "filters", role: "search" }, el("div", {}, el("label", { for: search.id }, "Search"), search)),
     place);
@@ -76,9 +76,9 @@ function view(list, states, { test, enable, remove }) {
     { title: "Actions", cell: (row) => (row.read_only
       ? el("span", { class: "faint" }, `read-only: ${row.source}`)
       : el("span", { class: "buttons" },
-        button("Test", () => test(row.name), "quiet small"),
-        button(row.enabled ? "Disable" : "Enable", () => enable(row), "quiet small"),
-        button("Remove", () => remove(row), "danger small"))) },
+        changeButton("Test", () => test(row.name), "quiet small"),
+        changeButton(row.enabled ? "Disable" : "Enable", () => enable(row), "quiet small"),
+        changeButton("Remove", () => remove(row), "danger small"))) },
   ], list, "No webhooks. Create one, or define rules in the configuration file.");
 }
 

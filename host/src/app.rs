@@ -111,9 +111,10 @@ pub fn run(
         .build()
         .context("cannot start the threads of the broker")?;
 
-    let place = admin
-        .as_ref()
-        .map_or("off".to_owned(), |admin| admin.address().to_string());
+    let place = admin.as_ref().map_or("off".to_owned(), admin::Server::address);
+    reload
+        .handle()
+        .add_tls_files(admin.as_ref().and_then(admin::Server::tls_files));
     let served = runtime.block_on(serve(&config, bus, access, &place, &handle, reload.handle(), questions));
 
     let end = *served.as_ref().unwrap_or(&(Instant::now() + config.shutdown.grace));
@@ -220,7 +221,7 @@ async fn serve(
         let (name, kind) = (&*listener.name, listener.kind.name());
         info!(name, kind, address = %listener.address, "listening");
     }
-    reload.set_tls_files(broker.tls_files());
+    reload.add_tls_files(broker.tls_files());
     info!(mqtt = %broker.address(), admin, "ready");
     if config.webhook.urls_missing && is_printing(modules) {
         info!(
@@ -325,9 +326,11 @@ fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
             )
     });
     let listeners = config.mqtt.listeners.iter();
-    let unusable = listeners.filter_map(|listener| {
-        let error = listener.tls.as_ref()?.check().err()?;
-        Some(Place::flag(format!("listener {}", listener.name)).problem(error.to_string()))
+    let listeners = listeners.map(|listener| (format!("listener {}", listener.name), &listener.tls));
+    let admin = ("admin".to_owned(), &config.admin.tls);
+    let unusable = listeners.chain([admin]).filter_map(|(name, tls)| {
+        let error = tls.as_ref()?.check().err()?;
+        Some(Place::flag(name).problem(error.to_string()))
     });
     let mut problems: Vec<Problem> = unusable
         .chain(reported.flat_map(|(module, error)| problems(&module, &error)))

@@ -38,7 +38,7 @@ const MAX_PRINTED_BYTES: usize = 64 << 10;
 /// How long pending requests may take after the stop signal.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// SinkSettings of a sink.
+/// Settings of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkSettings {
     /// Address to listen on; port 0 picks a free port.

@@ -1,16 +1,16 @@
 // Uses the dashboard of a running host as a person does, in headless Chromium. `tests/dashboard.rs` starts it.
 //
-// Environment: as in browser.mjs, TOKEN of the host, and HOSTILE (a client id with HTML). Prints one line for each step.
+// Environment: as in browser.mjs, TOKEN and VIEWER_TOKEN of the host, and HOSTILE (a client id with HTML). Prints one line for each step.
 
 import assert from "node:assert/strict";
 import { SIZES, open, run, shoot, step, url } from "./browser.mjs";
 
-const { TOKEN: token, HOSTILE: hostile } = process.env;
+const { TOKEN: token, VIEWER_TOKEN: viewerToken, HOSTILE: hostile } = process.env;
 const PAGES = ["overview", "deliveries", "webhooks", "dead-letters", "destinations", "modules", "quarantine", "clients", "configuration"];
 
-async function logIn(page) {
+async function logIn(page, withToken = token) {
   await page.goto(url);
-  await page.getByLabel("Token").fill(token);
+  await page.getByLabel("Token").fill(withToken);
   await page.getByRole("button", { name: "Log in" }).click();
   await page.getByRole("heading", { name: "Overview" }).waitFor();
   await page.locator(".card").first().waitFor();
@@ -126,6 +126,25 @@ await run(async () => {
     await page.getByLabel(/^Level or filter/).fill("debug,rmqtt=warn");
     await page.getByRole("button", { name: "Set" }).click();
     await page.getByText("The log filter is now debug,rmqtt=warn").waitFor();
+  });
+
+  await step("a viewer sees every page, and no button that changes something", async () => {
+    const viewer = await open();
+    await logIn(viewer, viewerToken);
+    for (const name of PAGES) {
+      await visit(viewer, name);
+      const names = await viewer.locator("main button:visible").allTextContents();
+      const changing = names.filter((text) => !["Refresh", "Show", "Close"].includes(text));
+      assert.deepEqual(changing, [], name);
+    }
+    await visit(viewer, "webhooks");
+    await viewer.getByRole("link", { name: "Try an event" }).waitFor();
+    assert.equal(await viewer.getByRole("link", { name: "Create webhook" }).count(), 0);
+    await viewer.goto(`${url}/#/webhooks?edit=of_the_file`);
+    await viewer.getByText("You can read this webhook, but not change it.").waitFor();
+    assert.ok(await viewer.getByLabel("Condition").isDisabled());
+    assert.equal(await viewer.getByRole("button", { name: "Save" }).count(), 0);
+    await viewer.context().close();
   });
 
   for (const colorScheme of ["light", "dark"]) {

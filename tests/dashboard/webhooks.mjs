@@ -128,6 +128,18 @@ await run(async () => {
     }
   }
 
+  await step("a method in lower case stays the method", async () => {
+    const settings = { name: "lower", url: receiver, method: "put", events: ["session_taken_over"] };
+    assert.ok((await page.request.post(`${url}/api/v1/webhooks`, { data: settings })).ok());
+    await page.goto(`${url}/#/webhooks?edit=lower`);
+    await page.waitForFunction(() => document.getElementById("method")?.value === "PUT");
+    assert.ok(await page.getByLabel("Session taken over").isChecked());
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("link", { name: "lower" }).waitFor();
+    const saved = await (await page.request.get(`${url}/api/v1/webhooks/lower`)).json();
+    assert.deepEqual([saved.settings.method, saved.settings.events], ["PUT", ["session_taken_over"]]);
+  });
+
   await step("a webhook is removed after a question", async () => {
     await list(page);
     const row = page.getByRole("row").filter({ hasText: "hostile" });

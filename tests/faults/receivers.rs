@@ -1,25 +1,26 @@
 //! Receivers that misbehave.
 
-use super::modules::{modular_host, replace_module};
+use super::modules::replace_module;
 use super::*;
 
 /// A receiver gives a wrong answer to some requests while clients publish, and is well afterwards. Meanwhile the module is
 /// replaced twice, and the host crashes.
 async fn survives(name: &str, fault: fn(&Received, usize) -> Answer) {
     let sink = Sink::start().await;
+    let urls = [sink.url("/hook")];
     let data = tempfile::tempdir().unwrap();
-    let mut host = modular_host(data.path(), &sink).await;
+    let mut host = host(data.path(), &urls, "").await;
     let publishers = Publishers::start(host.address, &Plan::default());
     publishers.go_on(BEFORE).await;
     sink.answer(fault);
     sink.wait_for(sink.count() + 50, PATIENCE).await;
-    for number in 1..=2 {
+    for _ in 0..2 {
         publishers.go_on(AFTER / 2).await;
-        replace_module(&host, &sink, number).await;
+        replace_module(&host, &urls).await;
     }
     publishers.go_on(AFTER / 2).await;
     kill(&mut host).await;
-    let mut host = modular_host(data.path(), &sink).await;
+    let host = super::host(data.path(), &urls, "").await;
     publishers.move_to(host.address);
     publishers.go_on(AFTER).await;
     sink.answer(|_, _| Answer::Status(200));
@@ -28,7 +29,7 @@ async fn survives(name: &str, fault: fn(&Received, usize) -> Answer) {
     let tally = tally(&sink, &published, |_| true).await;
     println!("{name}: {tally}");
     tally.assert_complete();
-    host.stop().await;
+    stop_balanced(host, 0).await;
 }
 
 #[tokio::test]
@@ -90,15 +91,18 @@ async fn a_receiver_that_does_not_speak_http() {
 #[tokio::test]
 async fn a_receiver_that_is_down() {
     let mut sink = Sink::start().await;
+    let urls = [sink.url("/hook")];
     let data = tempfile::tempdir().unwrap();
-    let mut host = host(data.path(), &[sink.url("/hook")], "").await;
+    let mut host = host(data.path(), &urls, "").await;
     let publishers = Publishers::start(host.address, &Plan::default());
     publishers.go_on(BEFORE).await;
     sink.down().await;
     // More than fits into memory.
-    publishers.go_on(1000).await;
+    publishers.go_on(500).await;
+    replace_module(&host, &urls).await;
+    publishers.go_on(500).await;
     kill(&mut host).await;
-    let mut host = super::host(data.path(), &[sink.url("/hook")], "").await;
+    let host = super::host(data.path(), &urls, "").await;
     publishers.move_to(host.address);
     publishers.go_on(AFTER).await;
     sink.up();
@@ -106,7 +110,7 @@ async fn a_receiver_that_is_down() {
     let tally = tally(&sink, &published, |_| true).await;
     println!("down: {tally}");
     tally.assert_complete();
-    host.stop().await;
+    stop_balanced(host, 0).await;
 }
 
 #[tokio::test]
@@ -116,10 +120,13 @@ async fn a_receiver_that_refuses_one_client_for_ever() {
         let payload = String::from_utf8(body::payload(&request.json())).unwrap();
         Answer::Status(if payload.starts_with("p-0 ") { 422 } else { 200 })
     });
+    let urls = [sink.url("/hook")];
     let data = tempfile::tempdir().unwrap();
-    let mut host = host(data.path(), &[sink.url("/hook")], "").await;
+    let host = host(data.path(), &urls, "").await;
     let publishers = Publishers::start(host.address, &Plan::default());
-    publishers.go_on(1000).await;
+    publishers.go_on(500).await;
+    replace_module(&host, &urls).await;
+    publishers.go_on(500).await;
     let mut published = publishers.stop().await;
     let refused = published.remove(0);
     let tally = tally(&sink, &published, |_| true).await;
@@ -134,7 +141,9 @@ async fn a_receiver_that_refuses_one_client_for_ever() {
         .await;
     let of_refused = numbers(all.iter().filter(|request| !request.accepted()));
     assert_eq!(of_refused[&refused.id], (1..=refused.count).collect::<Vec<_>>());
-    host.stop().await;
+    let metrics = stop_balanced(host, 0).await;
+    let dead = metrics.sum("hookhost_dead_requests_total{reason=\"refused\"}");
+    assert_eq!(dead, f64::from(refused.count));
 }
 
 #[tokio::test]
@@ -145,9 +154,11 @@ async fn two_receivers_of_which_one_is_dead() {
     let data = tempfile::tempdir().unwrap();
     let mut host = host(data.path(), &urls, "").await;
     let publishers = Publishers::start(host.address, &Plan::default());
-    publishers.go_on(600).await;
+    publishers.go_on(300).await;
+    replace_module(&host, &urls).await;
+    publishers.go_on(300).await;
     kill(&mut host).await;
-    let mut host = super::host(data.path(), &urls, "").await;
+    let host = super::host(data.path(), &urls, "").await;
     publishers.move_to(host.address);
     publishers.go_on(AFTER).await;
     let published = publishers.stop().await;
@@ -157,5 +168,5 @@ async fn two_receivers_of_which_one_is_dead() {
     println!("good: {of_good}\ndead: {of_dead}");
     of_good.assert_complete();
     of_dead.assert_complete();
-    host.stop().await;
+    stop_balanced(host, 0).await;
 }

@@ -1,5 +1,5 @@
 //! Listeners with real clients: mosquitto_pub and mosquitto_sub over TLS with client certificates, paho (Python) and
-//! MQTT.js over WebSocket and TLS; certificates that are renewed; clients that are silent.
+//! MQTT.js, also in a browser, over WebSocket and TLS; certificates that are renewed; clients that are silent.
 //!
 //! A client that is not installed is skipped, with a line that says so.
 
@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{Ended, Host, Setup, ended};
+use hookhost_tests::process::Process;
 use hookhost_tests::raw::Raw;
 use hookhost_tests::tls::{Authority, Subject};
 use hookhost_tests::{PATIENCE, Version, binary};
@@ -268,10 +269,49 @@ fn source(name: &str) -> String {
         .to_string()
 }
 
+/// Installs MQTT.js in the folder of clients, once; whether it is there.
+async fn has_mqtt_js() -> bool {
+    static INSTALLED: tokio::sync::OnceCell<bool> = tokio::sync::OnceCell::const_new();
+    let install = "test -d node_modules/mqtt || npm install --no-save --no-audit --no-fund mqtt@5.16.0";
+    let installed = *INSTALLED.get_or_init(|| shell(install.to_owned())).await;
+    if !installed {
+        eprintln!("SKIPPED: MQTT.js cannot be installed (it needs node, npm and a network)");
+    }
+    installed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mqtt_js_in_a_browser_over_websocket() {
+    let has_browser = Command::new("chromium").arg("--version").output().is_ok();
+    assert!(
+        has_browser || std::env::var_os("HOOKHOST_TEST_BROWSER").is_none(),
+        "chromium is not installed"
+    );
+    if !has_browser || !has_mqtt_js().await {
+        eprintln!("SKIPPED: MQTT.js in a browser (it needs chromium)");
+        return;
+    }
+    let host = host(&Authority::new("authority")).await;
+    std::fs::copy(source("page.html"), clients_dir().join("page.html")).unwrap();
+    let page = clients_dir().join("page.html");
+    let mut command = Command::new("chromium");
+    command.args(["--headless", "--no-sandbox", "--disable-gpu"]);
+    command.arg(format!("--user-data-dir={}", host.dir().join("chromium").display()));
+    command.arg(format!(
+        "file://{}#ws://127.0.0.1:{}/mqtt",
+        page.display(),
+        port(&host, "web")
+    ));
+    let browser = Process::start(command);
+    let is_received = |event: &Value| event["message"]["topic"] == "browser/received/70000";
+    host.recorded("message-publish", 1, is_received).await;
+    assert_eq!(connection(&host, "browser").await["transport"], "websocket");
+    drop(browser);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mqtt_js_over_websocket_and_tls() {
-    if !shell("test -d node_modules/mqtt || npm install --no-save --no-audit --no-fund mqtt@5.16.0".to_owned()).await {
-        eprintln!("SKIPPED: MQTT.js cannot be installed (it needs node, npm and a network)");
+    if !has_mqtt_js().await {
         return;
     }
     let authority = Authority::new("authority");

@@ -131,7 +131,10 @@ impl Setup {
             .stderr
             .wait("line `ready mqtt=ADDR`", PATIENCE, |line| field(line, "mqtt").is_some())
             .await;
-        let address = |name| field(&ready, name).and_then(|address| address.trim_matches('"').parse().ok());
+        let address = |name| {
+            field(&ready, name)
+                .and_then(|address| address.trim_matches('"').trim_start_matches("https://").parse().ok())
+        };
         Host {
             process,
             address: address("mqtt").unwrap_or_else(|| panic!("no address: {ready}")),

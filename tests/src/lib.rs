@@ -20,6 +20,7 @@ pub mod host;
 pub mod http;
 pub mod http2;
 pub mod languages;
+pub mod metrics;
 pub mod mosquitto;
 pub mod nats;
 pub mod packet;

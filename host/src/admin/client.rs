@@ -1,15 +1,12 @@
 //! The client of the API, for the command line.
 
-use std::io;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::{Method, Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hookhost_delivery::{Tls, http_client};
+use hyper::body::Bytes;
+use hyper::{Method, StatusCode, header};
+use reqwest::Response;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 
 use super::shape::Failure;
 
@@ -20,11 +17,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// Size limit of an answer in bytes: a thousand entries with texts of 4 KiB, or an event with the largest payload.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 
-/// A client for one host.
+/// A client for one host. Connects at each request.
 #[derive(Clone)]
 pub struct Client {
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
     address: String,
     token: Option<String>,
+    tls: Tls,
     /// The entity tag of the next request.
     etag: Option<String>,
 }
@@ -35,15 +34,16 @@ pub struct Client {
 pub enum Error {
     /// The connection cannot be made.
     #[error(
-        "cannot reach a host at {address}; is it running, and is this the address of its admin API? --admin ADDR sets another one"
+        "cannot reach a host at {address}; is it running, and is this the address of its admin API? --admin ADDR sets another \
+         one, and --ca-file FILE the authority of its certificate"
     )]
     Connect {
         /// The address.
         address: String,
         /// The reason.
-        source: io::Error,
+        source: reqwest::Error,
     },
-    /// The address or the token holds invalid characters.
+    /// No request can be made of the address, the token or the TLS settings.
     #[error("{0} cannot be part of a request")]
     Unsendable(&'static str),
     /// The connection failed, or the answer is not HTTP.
@@ -52,7 +52,7 @@ pub enum Error {
         /// The address.
         address: String,
         /// The reason.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: anyhow::Error,
     },
     /// The host answered with an error.
     #[error("{text}")]
@@ -73,13 +73,15 @@ pub enum Error {
 }
 
 impl Client {
-    /// A client for the API at an address, `HOST:PORT`, with the token of the API if there is one. Connects at each
-    /// request.
-    pub fn new(address: &str, token: Option<String>) -> Client {
-        let address = address.trim().trim_start_matches("http://").trim_end_matches('/');
+    /// A client for the API at an address, `HOST:PORT` or a URL with `http:` or `https:`, with the token of the API if there
+    /// is one. `tls` is for `https:`.
+    pub fn new(address: &str, token: Option<String>, tls: Tls) -> Client {
+        let address = address.trim().trim_end_matches('/');
+        let scheme = if address.contains("://") { "" } else { "http://" };
         Client {
-            address: address.to_owned(),
+            address: format!("{scheme}{address}"),
             token,
+            tls,
             etag: None,
         }
     }
@@ -135,18 +137,13 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| self.failed(source))?;
         runtime.block_on(async {
-            let mut body = match timely(self, self.send(Method::GET, path, Bytes::new())).await? {
-                response if response.status().is_success() => response.into_body(),
-                response => {
-                    let (status, body) = self.whole(response).await?;
-                    return Err(self.refused(status, &body).into());
-                }
-            };
+            let mut response = timely(self, self.send(Method::GET, path, Bytes::new())).await?;
+            if !response.status().is_success() {
+                let (status, body) = timely(self, self.whole(response)).await?;
+                return Err(self.refused(status, &body).into());
+            }
             let mut pending = Vec::new();
-            while let Some(frame) = body.frame().await {
-                let Ok(data) = frame.map_err(|error| self.failed(error))?.into_data() else {
-                    continue;
-                };
+            while let Some(data) = response.chunk().await.map_err(|error| self.failed(error))? {
                 pending.extend_from_slice(&data);
                 while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                     let line: Vec<u8> = pending.drain(..=end).collect();
@@ -157,50 +154,44 @@ impl Client {
         })
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Error> {
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Vec<u8>), Error> {
         let answer = async { self.whole(self.send(method, path, body).await?).await };
         timely(self, answer).await
     }
 
     /// Connects and sends a request. Returns when the head of the answer is there.
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Error> {
-        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.address)).await {
-            Ok(stream) => stream,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        };
-        let stream = stream.map_err(|source| Error::Connect {
-            address: self.address.clone(),
-            source,
-        })?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"))
-            .header(header::HOST, &self.address)
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response, Error> {
+        let client = http_client(&self.tls, CONNECT_TIMEOUT).map_err(|text| self.failed(anyhow::Error::msg(text)))?;
+        let mut request = client
+            .request(method, format!("{}/api/v1{path}", self.address))
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONTENT_LENGTH, body.len());
+            .body(body);
         if let Some(token) = &self.token {
-            let value = header::HeaderValue::from_str(&format!("Bearer {token}"));
-            let mut value = value.map_err(|_| Error::Unsendable("the token"))?;
-            value.set_sensitive(true);
-            request = request.header(header::AUTHORIZATION, value);
+            request = request.bearer_auth(token);
         }
         if let Some(etag) = &self.etag {
             request = request.header(header::IF_MATCH, format!("\"{etag}\""));
         }
-        let request = request
-            .body(Full::new(body))
-            .map_err(|_| Error::Unsendable("the address"))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.failed(error))?;
-        tokio::spawn(connection);
-        sender.send_request(request).await.map_err(|error| self.failed(error))
+        request.send().await.map_err(|source| match source {
+            source if source.is_builder() => Error::Unsendable("the address or the token"),
+            source if source.is_connect() => Error::Connect {
+                address: self.address.clone(),
+                source: source.without_url(),
+            },
+            source => self.failed(source.without_url()),
+        })
     }
 
-    async fn whole(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), Error> {
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-        Ok((status, body.map_err(|error| self.failed(error))?.to_bytes()))
+    /// Reads the rest of an answer.
+    async fn whole(&self, mut response: Response) -> Result<(StatusCode, Vec<u8>), Error> {
+        let (status, mut body) = (response.status(), Vec::new());
+        while let Some(part) = response.chunk().await.map_err(|error| self.failed(error))? {
+            body.extend_from_slice(&part);
+            if body.len() > MAX_ANSWER_BYTES {
+                return Err(self.strange("its answer is too long"));
+            }
+        }
+        Ok((status, body))
     }
 
     fn refused(&self, status: StatusCode, body: &[u8]) -> Error {
@@ -210,7 +201,7 @@ impl Client {
         }
     }
 
-    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    fn failed(&self, source: impl Into<anyhow::Error>) -> Error {
         Error::Exchange {
             address: self.address.clone(),
             source: source.into(),
@@ -229,7 +220,7 @@ impl Client {
 async fn timely<T>(client: &Client, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Ok(answered) => answered,
-        Err(_) => Err(client.failed(io::Error::from(io::ErrorKind::TimedOut))),
+        Err(_) => Err(client.failed(std::io::Error::from(std::io::ErrorKind::TimedOut))),
     }
 }
 

@@ -20,6 +20,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/dashboard/main.js", JS, include_str!("../../dashboard/main.js")),
     ("/dashboard/api.js", JS, include_str!("../../dashboard/api.js")),
     ("/dashboard/dom.js", JS, include_str!("../../dashboard/dom.js")),
+    ("/dashboard/events.js", JS, include_str!("../../dashboard/events.js")),
     ("/dashboard/chart.js", JS, include_str!("../../dashboard/chart.js")),
     (
         "/dashboard/overview.js",
@@ -106,4 +107,23 @@ pub(super) fn protect(headers: &mut HeaderMap) {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use hookhost_webhook::RuleKey;
+
+    #[test]
+    fn the_dashboard_has_every_event() {
+        let script = include_str!("../../dashboard/events.js");
+        let names = script
+            .lines()
+            .filter_map(|line| line.strip_prefix("  [\"")?.split('"').next());
+        let names: Vec<&str> = names.collect();
+        let known: BTreeSet<&str> = RuleKey::ALL.into_iter().map(RuleKey::name).collect();
+        assert_eq!(names.iter().copied().collect::<BTreeSet<_>>(), known);
+        assert_eq!(names.len(), known.len(), "each once");
+    }
 }

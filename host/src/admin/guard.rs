@@ -40,8 +40,8 @@ impl Guard {
         self.sessions.clone()
     }
 
-    /// Admits or refuses a request.
-    pub(super) fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admitted, Error> {
+    /// Finds out who sends a request, and refuses what pages of other sites make a browser send.
+    pub(super) fn authenticate(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Admitted, Error> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
         if self.local && !is_local(host) {
@@ -49,53 +49,67 @@ impl Guard {
             return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
         let foreign = |origin: &str| !is_own(origin, host);
-        let reads = matches!(*method, Method::GET | Method::HEAD);
         // A value that is not text is never the same origin.
-        if !reads && headers.contains_key(header::ORIGIN) && text(header::ORIGIN).is_none_or(foreign) {
+        if !reads(method) && headers.contains_key(header::ORIGIN) && text(header::ORIGIN).is_none_or(foreign) {
             let text = "requests of pages from elsewhere (Origin) may change nothing";
             return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
         let is_open = HEALTH_PATHS.contains(&path) || dashboard::is_file(path);
-        let admin = |by| Admitted { role: Role::Admin, by };
         let Some(tokens) = self.tokens.as_ref().filter(|_| !is_open) else {
-            return Ok(admin("none"));
+            return Ok(Admitted::new(Role::Admin, "none"));
         };
-        let admitted = match text(header::AUTHORIZATION).and_then(bearer) {
-            Some(given) => {
-                let role = tokens.role(given);
-                let unknown = || Error::new(StatusCode::UNAUTHORIZED, "this is not the token of this host");
-                let role = role.ok_or_else(unknown)?;
-                Admitted { role, by: "token" }
-            }
-            None => match self.sessions.of(headers, Instant::now()) {
-                Some(session) if reads || session.allows_change(headers) => Admitted {
-                    role: session.role,
-                    by: "session",
-                },
-                Some(_) => {
-                    let text = "changes in a session need the header X-CSRF-Token";
-                    return Err(Error::new(StatusCode::FORBIDDEN, text));
-                }
-                None => {
-                    let text = "a token is needed: Authorization: Bearer TOKEN";
-                    return Err(Error::new(StatusCode::UNAUTHORIZED, text));
-                }
-            },
-        };
-        if admitted.role == Role::Viewer && !reads && !VIEWER_PATHS.contains(&path) {
-            let text = "this is the token of a viewer, who may change nothing";
-            return Err(Error::new(StatusCode::FORBIDDEN, text));
+        if let Some(given) = text(header::AUTHORIZATION).and_then(bearer) {
+            let unknown = || Error::new(StatusCode::UNAUTHORIZED, "this is not the token of this host");
+            let role = tokens.role(given).ok_or_else(unknown)?;
+            return Ok(Admitted::new(role, "token"));
         }
-        Ok(admitted)
+        let Some(session) = self.sessions.of(headers, Instant::now()) else {
+            let text = "a token is needed: Authorization: Bearer TOKEN";
+            return Err(Error::new(StatusCode::UNAUTHORIZED, text));
+        };
+        Ok(Admitted {
+            lacks_csrf: !session.allows_change(headers),
+            ..Admitted::new(session.role, "session")
+        })
     }
 }
 
-/// What a request may do, and why.
+/// Whether requests with this method change nothing.
+pub(super) fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Who sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Admitted {
     pub(super) role: Role,
     /// `token`, `session` or `none`.
     pub(super) by: &'static str,
+    /// Whether it has the cookie of a session without its second secret: another site may have made the browser send it.
+    lacks_csrf: bool,
+}
+
+impl Admitted {
+    fn new(role: Role, by: &'static str) -> Admitted {
+        Admitted {
+            role,
+            by,
+            lacks_csrf: false,
+        }
+    }
+
+    /// Allows or refuses a request of this sender.
+    pub(super) fn authorize(&self, method: &Method, path: &str) -> Result<(), Error> {
+        let refused = |text: &str| Err(Error::new(StatusCode::FORBIDDEN, text));
+        match self {
+            _ if reads(method) => Ok(()),
+            Admitted { lacks_csrf: true, .. } => refused("changes in a session need the header X-CSRF-Token"),
+            Admitted { role: Role::Viewer, .. } if !VIEWER_PATHS.contains(&path) => {
+                refused("this is the token of a viewer, who may change nothing")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Whether a Host header names an IP address or localhost. A foreign domain can point to this machine, and a browser
@@ -142,8 +156,9 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().unwrap()));
-        match guard.admit(method, path, &headers.collect()) {
-            Ok(_) => 200,
+        let admitted = guard.authenticate(method, path, &headers.collect());
+        match admitted.and_then(|admitted| admitted.authorize(method, path)) {
+            Ok(()) => 200,
             Err(error) => error.status().as_u16(),
         }
     }
@@ -285,5 +300,29 @@ mod tests {
         let headers = [(header::COOKIE, cookie.as_str()), (csrf, session.csrf())];
         assert_eq!(admit(&guard, &Method::GET, "/api/v1/modules", &headers), 200);
         assert_eq!(admit(&guard, &Method::POST, "/api/v1/modules/rescan", &headers), 403);
+    }
+    #[test]
+    fn a_refused_viewer_is_still_known() {
+        let tokens = Tokens {
+            admin: TOKEN.parse().unwrap(),
+            viewer: Some("viewer-viewer-viewer".parse().unwrap()),
+        };
+        let guard = Guard::new("0.0.0.0:1".parse().unwrap(), Some(tokens));
+        let headers = [(header::AUTHORIZATION, "Bearer viewer-viewer-viewer".parse().unwrap())];
+        let (method, path) = (Method::POST, "/api/v1/webhooks");
+        let sender = guard
+            .authenticate(&method, path, &headers.into_iter().collect())
+            .unwrap();
+        assert_eq!((sender.role, sender.by), (Role::Viewer, "token"));
+        assert!(sender.authorize(&method, path).is_err());
+        // A session without its second secret reads only.
+        let (id, _) = guard.sessions.open(Role::Admin, Instant::now()).unwrap();
+        let headers = [(header::COOKIE, format!("hookhost_session={id}").parse().unwrap())];
+        let sender = guard
+            .authenticate(&method, path, &headers.into_iter().collect())
+            .unwrap();
+        assert_eq!((sender.role, sender.by), (Role::Admin, "session"));
+        assert!(sender.authorize(&method, path).is_err());
+        assert!(sender.authorize(&Method::GET, path).is_ok());
     }
 }

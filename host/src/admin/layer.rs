@@ -8,7 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::dashboard;
-use super::guard::Guard;
+use super::guard::{Admitted, Guard, reads};
+use crate::logging::REFUSED_TARGET;
 
 /// Limit of the characters of a path in the audit log.
 const MAX_AUDITED_PATH: usize = 256;
@@ -16,12 +17,12 @@ const MAX_AUDITED_PATH: usize = 256;
 /// Passes a request on, or answers it with a refusal.
 pub(super) async fn layer(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let audit = Audited::of(&request);
-    let admitted = guard.admit(request.method(), request.uri().path(), request.headers());
-    let by = admitted.as_ref().map_or("nobody", |admitted| admitted.by);
-    let role = admitted.as_ref().map_or("none", |admitted| admitted.role.name());
-    let mut response = match admitted {
-        Ok(admitted) => {
-            request.extensions_mut().insert(admitted);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let sender = guard.authenticate(&method, &path, request.headers());
+    let known = sender.as_ref().ok().copied();
+    let mut response = match sender.and_then(|sender| sender.authorize(&method, &path).map(|()| sender)) {
+        Ok(sender) => {
+            request.extensions_mut().insert(sender);
             next.run(request).await
         }
         Err(error) => {
@@ -33,9 +34,8 @@ pub(super) async fn layer(State(guard): State<Arc<Guard>>, mut request: Request,
             response
         }
     };
-    if let Some(Audited { method, path }) = audit {
-        let status = response.status().as_u16();
-        tracing::info!(target: "audit", %method, path, by, role, status, "admin request");
+    if let Some(audit) = audit {
+        audit.log(known, response.status());
     }
     dashboard::protect(response.headers_mut());
     response
@@ -50,10 +50,25 @@ struct Audited {
 
 impl Audited {
     fn of(request: &Request) -> Option<Audited> {
-        let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        changes.then(|| Audited {
+        (!reads(request.method())).then(|| Audited {
             method: request.method().clone(),
             path: request.uri().path().chars().take(MAX_AUDITED_PATH).collect(),
         })
+    }
+
+    /// Writes the line. Without a known sender it has a target of its own, whose lines are limited.
+    fn log(self, sender: Option<Admitted>, status: StatusCode) {
+        let Audited { method, path } = self;
+        let status = status.as_u16();
+        match sender {
+            Some(Admitted { by, role, .. }) => {
+                let role = role.name();
+                tracing::info!(target: "audit", %method, path, by, role, status, "admin request");
+            }
+            None => {
+                let (by, role) = ("nobody", "none");
+                tracing::info!(target: REFUSED_TARGET, %method, path, by, role, status, "admin request");
+            }
+        }
     }
 }

@@ -7,12 +7,13 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, prometheus_text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::status::HostStatus;
 use crate::version;
+use hookhost_activity::{DURATION_BOUNDS, DurationCounts};
 use hookhost_event::Millis;
 use hookhost_event::json::hook_name;
 use hookhost_modules::{ModuleState, Status};
@@ -192,6 +193,11 @@ fn modules(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
     for module in modules {
         samples.count(&[("module", &module.name)], module.counts.failed_calls)?;
     }
+    let help = "Time that a module took for an event: the time of a call, divided by its events";
+    let mut samples = out.histogram("module_event_duration", help);
+    for module in modules {
+        samples.durations(&[("module", &module.name)], &module.durations)?;
+    }
     let mut samples = out.counter("module_requests", "Requests that a module returned");
     for module in modules {
         let counts = &module.counts;
@@ -309,6 +315,11 @@ fn destinations(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
     for (labels, state) in all() {
         samples.count(&labels, state.counters.dead.total())?;
     }
+    let help = "Time of the attempts to deliver a request; each request of a batch counts";
+    let mut samples = out.histogram("destination_attempt_duration", help);
+    for (labels, state) in all() {
+        samples.durations(&labels, &state.durations)?;
+    }
     Ok(())
 }
 
@@ -334,13 +345,34 @@ struct Families<'e>(DescriptorEncoder<'e>);
 /// Writes the samples of one family; each returns the error of writing its head.
 struct Samples<'s>(Result<MetricEncoder<'s>, fmt::Error>);
 
+/// Durations in seconds.
+struct Histogram<'d>(&'d DurationCounts);
+
 impl Families<'_> {
     fn counter<'s>(&'s mut self, name: &'s str, help: &str) -> Samples<'s> {
         Samples(self.0.encode_descriptor(name, help, None, MetricType::Counter))
     }
 
+    fn histogram<'s>(&'s mut self, name: &'s str, help: &str) -> Samples<'s> {
+        let seconds = Some(&Unit::Seconds);
+        Samples(self.0.encode_descriptor(name, help, seconds, MetricType::Histogram))
+    }
+
     fn gauge<'s>(&'s mut self, name: &'s str, help: &str, unit: Option<&'s Unit>) -> Samples<'s> {
         Samples(self.0.encode_descriptor(name, help, unit, MetricType::Gauge))
+    }
+}
+
+impl EncodeMetric for Histogram<'_> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let DurationCounts { counts, sum } = self.0;
+        let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let ranges: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
+        encoder.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), counts.iter().sum(), &ranges, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 
@@ -360,7 +392,11 @@ impl Samples<'_> {
         self.write(labels, &ConstGauge::new(value))
     }
 
-    fn write(&mut self, labels: Labels<'_>, value: &impl prometheus_client::encoding::EncodeMetric) -> fmt::Result {
+    fn durations(&mut self, labels: Labels<'_>, counts: &DurationCounts) -> fmt::Result {
+        self.write(labels, &Histogram(counts))
+    }
+
+    fn write(&mut self, labels: Labels<'_>, value: &impl EncodeMetric) -> fmt::Result {
         let Samples(encoder) = self;
         let encoder = encoder.as_mut().map_err(|error| *error)?;
         value.encode(encoder.encode_family(&labels)?)

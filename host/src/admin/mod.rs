@@ -1,6 +1,6 @@
 //! The admin API, for operators and for the commands that act on a running host. `docs/admin.md` describes it.
 //!
-//! HTTP/1.1 with JSON, on a separate address, by default on loopback. It has its own thread and runtime, so it answers
+//! HTTP/1.1 with JSON, over TLS if there is a certificate, on a separate address, by default on loopback. It has its own thread and runtime, so it answers
 //! while the broker is busy or stuck, and takes no time from MQTT clients. Slow operations run on separate threads.
 //!
 //! ```text
@@ -22,8 +22,8 @@
 //! client.rs      the client, for the command line
 //! ```
 //!
-//! **Access.** With a token, every request needs it, or another one that allows reading only. Without a token, any program that reaches the address may send
-//! requests, so the address must be a loopback address. The API then also refuses requests that a web page made a
+//! **Access.** With a token, every request needs it, or the token of a viewer, which allows reading only. Without a token,
+//! any program that reaches the address may send requests, so the address must be a loopback address. The API then also refuses requests that a web page made a
 //! browser send. A page can point its own domain to this machine (DNS rebinding), or submit a form to it. Answers and
 //! logs never show tokens.
 
@@ -58,6 +58,7 @@ use crate::reload;
 use crate::status::StatusReader;
 use hookhost_activity::ActivityLog;
 use hookhost_delivery::{DeadLetters, Monitor};
+use hookhost_listener::{TlsFiles, TlsSettings};
 use {hookhost_broker as broker, hookhost_modules as modules};
 
 /// The parts of the running host that the API reports on and changes.
@@ -92,6 +93,8 @@ pub struct Settings {
     pub token: Option<TokenFrom>,
     /// A token that allows reading only. Without effect unless there is a token that allows everything.
     pub viewer_token: Option<TokenFrom>,
+    /// TLS; without it the API speaks plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Settings {
@@ -117,6 +120,7 @@ impl Default for Settings {
             chosen: false,
             token: None,
             viewer_token: None,
+            tls: None,
         }
     }
 }
@@ -128,13 +132,18 @@ impl Default for Settings {
 ///
 /// # Errors
 ///
-/// [`StartError`] if a configured address cannot be used.
+/// [`StartError`] if a configured address, the token or a TLS file cannot be used.
 pub fn start(settings: &Settings, running: Running) -> Result<Option<Server>, StartError> {
     let Some(address) = settings.listen else {
         return Ok(None);
     };
     let guard = guard::Guard::new(address, settings.tokens().map_err(StartError::Token)?);
-    match Server::start(address, api::router(running, guard)) {
+    let tls = settings
+        .tls
+        .as_ref()
+        .map(|tls| TlsFiles::open(&"admin".into(), tls, b"http/1.1"))
+        .transpose()?;
+    match Server::start(address, tls, api::router(running, guard)) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {
             tracing::warn!(

@@ -4,16 +4,19 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::error::{Answer, Asked, Error};
+use super::guard::Admitted;
+use super::token::Role;
 use super::webhooks::{blocking, draft, json};
 use super::{Running, shape};
 use crate::webhooks::{self, ListedWebhook, TestError};
 use hookhost_event::{Event, Hook, Id, json as event_form};
 use hookhost_modules::ReloadableSettings;
+use hookhost_modules::trial::TrialOutcome;
 use hookhost_shared::topic::TopicFilter;
 
 /// Limit of the webhooks that are tried: each takes a few milliseconds.
@@ -58,71 +61,68 @@ struct Trial {
     webhook: Option<Value>,
 }
 
-async fn try_event(State(running): State<Running>, body: Bytes) -> Answer<shape::EventTrial> {
+/// A viewer may try saved webhooks only: the settings of a draft name files, and errors would tell which of them exist.
+async fn try_event(
+    State(running): State<Running>,
+    Extension(admitted): Extension<Admitted>,
+    body: Bytes,
+) -> Answer<shape::EventTrial> {
     let refused = |text: String| Error::new(StatusCode::BAD_REQUEST, text);
     let Trial { event, webhook } =
         serde_json::from_value(json(&body)?).map_err(|error| refused(format!("the body is not a trial: {error}")))?;
     let event = event_form::read(&event.to_string(), Id(1));
     let event = event.map_err(|problem| refused(format!("event: {}: {}", problem.key, problem.text)))?;
+    if webhook.is_some() && admitted.role == Role::Viewer {
+        let text = "webhook: a viewer may try saved webhooks only; leave it out";
+        return Err(Error::new(StatusCode::FORBIDDEN, text));
+    }
     let draft = webhook.map(|webhook| draft(&running, webhook)).transpose()?;
     blocking(move || tried(&running, event, draft)).await?.map(Json)
 }
 
+/// Tries the draft first, then the webhooks and rules that want the event.
 fn tried(running: &Running, event: Event, draft: Option<(String, Value)>) -> Result<shape::EventTrial, Error> {
-    let mut fitting: Vec<ListedWebhook> = Vec::new();
-    let mut is_new = draft.is_some();
-    for webhook in running.reload.webhooks().list.iter() {
-        match &draft {
-            Some((name, settings)) if *name == webhook.name => {
-                is_new = false;
-                fitting.push(ListedWebhook {
-                    settings: settings.clone().into(),
-                    ..webhook.clone()
-                });
-            }
-            _ if webhook.is_enabled && fits(&webhook.settings, &event) => fitting.push(webhook.clone()),
-            _ => {}
+    let all = running.reload.webhooks();
+    let is_draft = |webhook: &ListedWebhook| draft.as_ref().is_some_and(|(name, _)| *name == webhook.name);
+    let fitting = |webhook: &&ListedWebhook| webhook.is_enabled && fits(&webhook.settings, &event);
+    let mut saved = all.list.iter().filter(|webhook| !is_draft(webhook)).filter(fitting);
+    let mut trials = Vec::new();
+    if let Some((name, settings)) = &draft {
+        let known = all.list.iter().find(|webhook| webhook.name == *name);
+        let draft = ListedWebhook {
+            name: name.clone(),
+            is_enabled: true,
+            can_change: true,
+            source: known.map_or("not saved".to_owned(), |known| known.source.clone()),
+            settings: settings.clone().into(),
+        };
+        let result = webhooks::try_event(&running.modules, of(running, &draft)?, event.clone())?;
+        trials.push(shape::WebhookTrial::new(&draft, &result));
+    }
+    let room = MAX_TRIED - trials.len();
+    for webhook in saved.by_ref().take(room) {
+        let result = webhooks::try_event(&running.modules, of(running, webhook)?, event.clone())?;
+        // Its events and topics fit, but its format does not have this event.
+        if result.outcome != TrialOutcome::NotWanted {
+            trials.push(shape::WebhookTrial::new(webhook, &result));
         }
-    }
-    if let Some((name, settings)) = draft.filter(|_| is_new) {
-        let source = "not saved".to_owned();
-        let (is_enabled, can_change) = (true, true);
-        let settings = settings.into();
-        fitting.insert(
-            0,
-            ListedWebhook {
-                name,
-                is_enabled,
-                can_change,
-                source,
-                settings,
-            },
-        );
-    }
-    let more = fitting.len() > MAX_TRIED;
-    let mut list = Vec::new();
-    for webhook in fitting.iter().take(MAX_TRIED) {
-        let settings = of(running, webhook)?;
-        let result = webhooks::try_event(&running.modules, settings, event.clone())?;
-        list.push(shape::WebhookTrial::new(&webhook.name, &webhook.source, &result));
     }
     Ok(shape::EventTrial {
         event: shape::event_json(&event),
-        webhooks: list,
-        more,
+        webhooks: trials,
+        more: saved.next().is_some(),
     })
 }
 
 /// The settings of the built-in module with this webhook or rule alone.
 fn of(running: &Running, webhook: &ListedWebhook) -> Result<ReloadableSettings, TestError> {
-    let Some(rule) = webhook.name.strip_prefix("rule.") else {
+    let Some(event) = webhook.rule_event() else {
         return webhooks::alone(&running.reload, &webhook.name, &webhook.settings);
     };
-    let event = rule.split('.').next().unwrap_or_default();
     let mut rule = webhook.settings.as_object().cloned().unwrap_or_default();
     rule.remove("events");
     Ok(ReloadableSettings {
-        webhook_config: json!({ "rule": { event: [rule] } }),
+        webhook_config: running.reload.with_variables(json!({ "rule": { event: [rule] } })),
         places: Default::default(),
         receivers: running.modules.receivers(),
     })

@@ -1,7 +1,7 @@
-//! Handlers of webhooks: listed, changed, tested.
+//! Handlers that list, change and test webhooks.
 //!
-//! The body of a change is the settings of the webhook as JSON. `If-Match` with the `ETag` of a webhook makes sure that
-//! nobody else has changed it meanwhile.
+//! The body of a change is the settings of the webhook as JSON. A change with the header `If-Match` is refused if the
+//! webhook no longer has that `ETag`.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::error::{Answer, Asked, Error, Named, limit};
 use super::{Running, shape};
 use crate::webhooks::{self, Change, ChangeError, Edit, ListedWebhook, TestError, Tested};
+use hookhost_delivery::shown;
 
 /// Limit of the body of a request: enough for ten thousand webhooks.
 const MAX_BODY_BYTES: usize = 32 << 20;
@@ -50,8 +51,12 @@ async fn list(State(running): State<Running>, asked: Asked<Listing>) -> Answer<s
     let search = search.unwrap_or_default().to_lowercase();
     let all = running.reload.webhooks();
     let matches = |webhook: &&ListedWebhook| {
-        let url = webhook.settings.get("url").and_then(Value::as_str).unwrap_or_default();
-        webhook.name.to_lowercase().contains(&search) || url.to_lowercase().contains(&search)
+        let has = |text: &str| text.to_lowercase().contains(&search);
+        let url = webhook.settings.get("url").and_then(Value::as_str);
+        let urls = webhook.settings.get("urls").and_then(Value::as_array);
+        let mut urls = urls.into_iter().flatten().filter_map(Value::as_str);
+        // A search must not find what a URL does not show.
+        has(&webhook.name) || url.is_some_and(has) || urls.any(|url| has(&shown(url)))
     };
     let found: Vec<&ListedWebhook> = all.list.iter().filter(matches).collect();
     let begin = match &after {
@@ -136,7 +141,7 @@ async fn disable(
 async fn test(State(running): State<Running>, name: Named<String>) -> Answer<shape::WebhookTest> {
     let Path(name) = name?;
     let webhook = known(&running, &name)?;
-    if name.contains('.') {
+    if webhook.rule_event().is_some() {
         let text = "a rule of the configuration cannot be tested: create a webhook with its settings";
         return Err(Error::new(StatusCode::CONFLICT, text));
     }

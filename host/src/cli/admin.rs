@@ -1,11 +1,14 @@
 //! Shared parts of the commands for a running host: its address and token, and the printing of answers.
 
+use std::fmt::Display;
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use hookhost_delivery::{Certificates, Tls};
 use serde::Serialize;
 
 use super::finish;
@@ -15,12 +18,15 @@ use crate::config::{Environment, environment};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct AdminArguments {
-    /// Address of the admin API of the host [env: HOOKHOST_ADMIN] [default: 127.0.0.1:18083]
+    /// Address of the admin API of the host, or its URL with https: [env: HOOKHOST_ADMIN] [default: 127.0.0.1:18083]
     #[arg(long, value_name = "ADDR", global = true)]
     admin: Option<String>,
     /// File with the token of the admin API [env: HOOKHOST_ADMIN_TOKEN contains the token itself]
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
+    /// File with the authority of the API's certificate, instead of those of the system [env: HOOKHOST_ADMIN_CA_FILE]
+    #[arg(long, value_name = "FILE", global = true)]
+    ca_file: Option<PathBuf>,
     /// Print the answer as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -29,7 +35,8 @@ pub(super) struct AdminArguments {
 impl AdminArguments {
     /// A client for the host.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        let (address, token) = self.place(&environment());
+        let environment = environment();
+        let (address, token) = self.place(&environment);
         let token = match token {
             Some(Token::Is(token)) => Some(token),
             Some(Token::In(file)) => {
@@ -38,7 +45,23 @@ impl AdminArguments {
             }
             None => None,
         };
-        Ok(Client::new(&address, token))
+        Ok(Client::new(&address, token, self.tls(&environment)?))
+    }
+
+    /// The authorities that may sign the certificate of the API.
+    fn tls(&self, environment: &Environment) -> anyhow::Result<Tls> {
+        let variable = environment
+            .get("HOOKHOST_ADMIN_CA_FILE")
+            .filter(|value| !value.is_empty());
+        let Some(file) = self.ca_file.clone().or_else(|| variable.map(PathBuf::from)) else {
+            return Ok(Tls::default());
+        };
+        let pem = fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let ca = Certificates::parse(&pem).map_err(|error| anyhow::anyhow!("{} {error}", file.display()))?;
+        Ok(Tls {
+            ca: Some(ca),
+            ..Tls::default()
+        })
     }
 
     /// Address and token, from the first source that has them: the flags, `HOOKHOST_ADMIN` and `HOOKHOST_ADMIN_TOKEN`,
@@ -133,16 +156,19 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Continues after a number that fails. Returns whether all succeeded.
-pub(super) fn each(ids: &[u64], mut of: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<bool> {
-    let mut all_well = true;
-    for id in ids {
-        if let Err(error) = of(*id) {
-            eprintln!("error: {id}: {error:#}");
-            all_well = false;
+/// Calls `action` with each entry, named by its number or name. Prints errors and continues. Returns whether all succeeded.
+pub(super) fn each<T: Display>(
+    entries: &[T],
+    mut action: impl FnMut(&T) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let mut all_succeeded = true;
+    for entry in entries {
+        if let Err(error) = action(entry) {
+            eprintln!("error: {entry}: {error:#}");
+            all_succeeded = false;
         }
     }
-    Ok(all_well)
+    Ok(all_succeeded)
 }
 
 /// A value for the query of a URL.
@@ -159,11 +185,13 @@ mod tests {
         let nothing = AdminArguments {
             admin: None,
             token_file: None,
+            ca_file: None,
             json: false,
         };
         let said = AdminArguments {
             admin: Some("a:1".into()),
             token_file: Some("f".into()),
+            ca_file: None,
             json: false,
         };
         let (is, file) = (

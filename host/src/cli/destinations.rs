@@ -64,7 +64,7 @@ fn text(answer: &Destinations) -> String {
             text.push_str(&format!(
                 "\n{name}: requests with the key {} lag: {} wait, and each takes {} ms; set `order` of the rule to send more \
                  at once\n",
-                escaped(&lagging.key),
+                escaped(&lagging.key).replace('\n', "\\n"),
                 lagging.waiting,
                 lagging.answer_ms
             ));

@@ -52,7 +52,7 @@ pub(super) fn event(hook: &str, topic: Option<&str>) -> String {
     }
 }
 
-/// Selection entries, and how to reach them.
+/// The entries to act on, and how to reach them.
 pub(super) struct Selection<'a> {
     pub(super) client: &'a Client,
     /// The path of the collection, such as `/quarantine`.

@@ -28,8 +28,8 @@ pub(super) struct Summary {
     /// The brokers behind a gateway.
     upstream: Option<String>,
     mqtt: String,
-    /// What another broker's configuration says about access and listeners.
-    taken_over: Vec<String>,
+    /// A line about each setting that comes from another broker's configuration.
+    imported: Vec<String>,
     modules: String,
     admin: String,
 }
@@ -64,7 +64,7 @@ impl Summary {
             engine,
             upstream,
             mqtt: listeners(&config.mqtt.listeners),
-            taken_over: loaded.taken_over.clone(),
+            imported: loaded.imported.clone(),
             modules: match &config.modules.dir {
                 Some(dir) if !dir.exists() => format!("{} (there is no such folder yet)", dir.display()),
                 Some(dir) => dir.display().to_string(),
@@ -86,7 +86,7 @@ impl Summary {
             from = self.from,
             urls = self.rules.urls(),
             access = self.access,
-            imported = (!self.taken_over.is_empty()).then(|| self.taken_over.join(", ")),
+            imported = (!self.imported.is_empty()).then(|| self.imported.join(", ")),
             engine = self.engine,
             upstream = self.upstream,
             modules = self.modules,
@@ -114,8 +114,8 @@ impl fmt::Display for Summary {
         line("URLs:", &self.rules.urls())?;
         line("MQTT:", &self.mqtt)?;
         line("access:", &self.access)?;
-        for (index, taken) in self.taken_over.iter().enumerate() {
-            line(if index == 0 { "imports:" } else { "" }, taken)?;
+        for (index, imported) in self.imported.iter().enumerate() {
+            line(if index == 0 { "imports:" } else { "" }, imported)?;
         }
         match &self.upstream {
             Some(upstream) => line("engine:", &format!("{} to {upstream}", self.engine)),

@@ -30,6 +30,9 @@ pub(super) struct ConvertArguments {
     /// Leave out possible secrets
     #[arg(long)]
     redact: bool,
+    /// Leave out the users and access rules of the broker; needed if hookhost does not support all of them
+    #[arg(long)]
+    ignore_access_control: bool,
 }
 
 fn broker(name: &str) -> Result<Broker, String> {
@@ -53,6 +56,7 @@ pub(super) fn run(command: WebhookCommand) -> ExitCode {
         broker: arguments.webhook_format,
         environment,
         redact: arguments.redact,
+        ignore_access_control: arguments.ignore_access_control,
     };
     match convert.run(&config::read_file) {
         Ok(text) => {

@@ -1,7 +1,7 @@
 //! `webhooks`: the webhooks of a running host.
 
-mod given;
-mod tried;
+mod input;
+mod trial;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,9 +11,9 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::Value;
 
-use super::admin::{AdminArguments, encoded, ended, escaped, print, print_json, table};
+use super::admin::{AdminArguments, each, encoded, ended, escaped, print, print_json, table};
 use crate::admin::shape::{ChangedWebhooks, Webhook, Webhooks};
-use given::{Given, Read};
+use input::{WebhookInput, WebhookOptions};
 
 #[derive(Debug, Args)]
 pub(super) struct WebhooksArguments {
@@ -45,14 +45,14 @@ enum WebhooksCommand {
     /// Create a webhook
     Create {
         #[command(flatten)]
-        given: Given,
+        options: WebhookOptions,
         /// The name; not needed for a file with several webhooks
         name: Option<String>,
     },
     /// Change settings of a webhook; other settings do not change
     Change {
         #[command(flatten)]
-        given: Given,
+        options: WebhookOptions,
         /// The name
         name: String,
         /// Remove this setting, so that it has its default; can be repeated
@@ -101,13 +101,13 @@ pub(super) fn webhooks(arguments: &WebhooksArguments) -> ExitCode {
     ended(match command {
         WebhooksCommand::List { search, limit, after } => list(admin, search, *limit, after.as_deref()),
         WebhooksCommand::Show { name } => show(admin, name),
-        WebhooksCommand::Create { given, name } => create(admin, given, name.as_deref()),
-        WebhooksCommand::Change { given, name, unset } => change(admin, given, name, unset),
-        WebhooksCommand::Remove { names } => each(admin, names, &Method::DELETE, ""),
-        WebhooksCommand::Enable { names } => each(admin, names, &Method::POST, "/enable"),
-        WebhooksCommand::Disable { names } => each(admin, names, &Method::POST, "/disable"),
-        WebhooksCommand::Try { file, event, topic } => tried::try_event(admin, file.as_deref(), event, topic),
-        WebhooksCommand::Test { name } => tried::test(admin, name),
+        WebhooksCommand::Create { options, name } => create(admin, options, name.as_deref()),
+        WebhooksCommand::Change { options, name, unset } => change(admin, options, name, unset),
+        WebhooksCommand::Remove { names } => change_each(admin, names, &Method::DELETE, "", "removed"),
+        WebhooksCommand::Enable { names } => change_each(admin, names, &Method::POST, "/enable", "enabled"),
+        WebhooksCommand::Disable { names } => change_each(admin, names, &Method::POST, "/disable", "disabled"),
+        WebhooksCommand::Try { file, event, topic } => trial::try_event(admin, file.as_deref(), event, topic),
+        WebhooksCommand::Test { name } => trial::test(admin, name),
     })
 }
 
@@ -164,25 +164,26 @@ fn show(admin: &AdminArguments, name: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn create(admin: &AdminArguments, given: &Given, name: Option<&str>) -> anyhow::Result<bool> {
-    let body = match (given.read()?, name) {
-        (Read::One(mut settings), Some(name)) => {
+fn create(admin: &AdminArguments, options: &WebhookOptions, name: Option<&str>) -> anyhow::Result<bool> {
+    let body = match (options.read()?, name) {
+        (WebhookInput::One(mut settings), Some(name)) => {
             settings.insert("name".to_owned(), name.into());
             Value::Object(settings)
         }
-        (Read::One(settings), None) if settings.contains_key("name") => Value::Object(settings),
-        (Read::One(_), None) => bail!("name the webhook: hookhost webhooks create NAME --url URL"),
-        (Read::Several(_), Some(_)) => bail!("the file has several webhooks, which have their own names"),
-        (Read::Several(list), None) => Value::Array(list),
+        (WebhookInput::One(settings), None) if settings.contains_key("name") => Value::Object(settings),
+        (WebhookInput::One(_), None) => bail!("name the webhook: hookhost webhooks create NAME --url URL"),
+        (WebhookInput::Several(_), Some(_)) => bail!("the file has several webhooks, which have their own names"),
+        (WebhookInput::Several(list), None) => Value::Array(list),
     };
     let answer = admin
         .client()?
         .ask_with(Method::POST, "/webhooks", body.to_string().into())?;
-    told(admin, &answer, "created")
+    print_changed(admin, &answer, "created")?;
+    Ok(true)
 }
 
-fn change(admin: &AdminArguments, given: &Given, name: &str, unset: &[String]) -> anyhow::Result<bool> {
-    let Read::One(more) = given.read()? else {
+fn change(admin: &AdminArguments, options: &WebhookOptions, name: &str, unset: &[String]) -> anyhow::Result<bool> {
+    let WebhookInput::One(more) = options.read()? else {
         bail!("the file has several webhooks");
     };
     let client = admin.client()?;
@@ -198,48 +199,41 @@ fn change(admin: &AdminArguments, given: &Given, name: &str, unset: &[String]) -
     settings.extend(more);
     let body = Value::Object(settings).to_string();
     let answer = client.ask_if(Method::PUT, &path(name), body.into(), &webhook.etag)?;
-    told(admin, &answer, "changed")
+    print_changed(admin, &answer, "changed")?;
+    Ok(true)
 }
 
-fn each(admin: &AdminArguments, names: &[String], method: &Method, action: &str) -> anyhow::Result<bool> {
+/// Sends a request for each webhook. `done` says what it does.
+fn change_each(
+    admin: &AdminArguments,
+    names: &[String],
+    method: &Method,
+    action: &str,
+    done: &str,
+) -> anyhow::Result<bool> {
     let client = admin.client()?;
-    let mut all_well = true;
-    for name in names {
-        let what = match action {
-            "" => "removed",
-            "/enable" => "enabled",
-            _ => "disabled",
-        };
-        let answer = client.ask(method.clone(), &format!("{}{action}", path(name)));
-        match answer {
-            Ok(answer) => all_well &= told(admin, &answer, what)?,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                all_well = false;
-            }
-        }
-    }
-    Ok(all_well)
+    each(names, |name| {
+        let answer = client.ask(method.clone(), &format!("{}{action}", path(name)))?;
+        print_changed(admin, &answer, done)
+    })
 }
 
-fn told(admin: &AdminArguments, answer: &ChangedWebhooks, what: &str) -> anyhow::Result<bool> {
+fn print_changed(admin: &AdminArguments, answer: &ChangedWebhooks, done: &str) -> anyhow::Result<()> {
     if admin.json {
-        print_json(answer)?;
-        return Ok(true);
+        return print_json(answer);
     }
     let names = answer
         .webhooks
         .iter()
         .map(|webhook| &webhook.name)
         .chain(&answer.removed);
-    let mut text: String = names.map(|name| format!("{}: {what}\n", escaped(name))).collect();
+    let mut text: String = names.map(|name| format!("{}: {done}\n", escaped(name))).collect();
     if answer.file.is_none() {
         text.push_str(
             "the webhooks are in memory and are lost when the host stops; start it with --data DIR to keep them\n",
         );
     }
-    print(&text)?;
-    Ok(true)
+    print(&text)
 }
 
 /// Path of a webhook in the API. In a path a blank is `%20`, not `+`.

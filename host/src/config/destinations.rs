@@ -6,6 +6,7 @@
 
 mod oauth2;
 mod sources;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use hookhost_delivery::{
-    Certificates, Destination, Destinations, HttpVersion, Identity, PrivateKey, Secret, ServerName, SigningKey, Terms,
-    Tls, UrlPrefix, check_header, check_tls,
+    Destination, Destinations, HttpVersion, Secret, SigningKey, Terms, Tls, UrlPrefix, check_header,
 };
 use hookhost_settings::{Place, Section, Setting, Value};
 
+use super::name;
 use super::sections::terms;
-use sources::{bytes_of_file, variable};
+use sources::{bytes_of_file, secret, text_of_file, variable};
 
 pub(super) use sources::{Sources, secret, text_of_file};
 
@@ -30,9 +31,7 @@ pub(super) fn read(mut at: Section<'_>, defaults: &Terms, sources: Sources<'_>) 
     let mut list: Vec<Destination> = Vec::new();
     for (name, section) in at.sections() {
         let mut reading = Reading { at: section, sources };
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            let text = "is not a valid name of a destination: use 1 to 64 letters, digits, '_' and '-'";
+        if let Err(text) = name::check(&name) {
             reading.at.problem(reading.at.place().problem(text));
         }
         list.extend(reading.destination(&name, defaults));
@@ -265,78 +264,6 @@ impl Reading<'_, '_> {
             at.list("secret_envs", |name| parse(&variable(environment, name)?)),
         ];
         lists.into_iter().flatten().flat_map(|(_, keys)| keys).collect()
-    }
-
-    fn tls(&mut self, urls: &[UrlPrefix]) -> Tls {
-        let Sources { files, .. } = self.sources;
-        let mut at = self.at.section("tls");
-        let pem = |path: &str| bytes_of_file(files, path);
-        let certificates = |setting: &Setting| {
-            setting.parse(|path| Certificates::parse(&pem(path)?).map_err(|error| format!("{path} {error}")))
-        };
-        let ca = at.optional("ca", certificates);
-        let certificate = at.optional("certificate", certificates);
-        let key = at.optional("key", |setting| {
-            setting.parse(|path| PrivateKey::parse(&pem(path)?).map_err(|error| format!("{path} {error}")))
-        });
-        for (one, other) in [("certificate", "key"), ("key", "certificate")] {
-            if !at.is_given(other) {
-                at.problem_of(one, &format!("needs `{other}` beside it"));
-            }
-        }
-        let verify = at.boolean("verify", true);
-        let server_name = server_name(&mut at, urls);
-        let mut tls = Tls {
-            ca: None,
-            identity: None,
-            verify,
-            server_name,
-        };
-        if let Some((place, ca)) = ca {
-            let own = Tls {
-                ca: Some(ca),
-                ..Tls::default()
-            };
-            check(&at, &place, &own);
-            tls.ca = own.ca;
-        }
-        if let (Some((place, certificates)), Some((_, key))) = (certificate, key) {
-            let own = Tls {
-                identity: Some(Identity { certificates, key }),
-                // Not checked here: that would load the platform's certificate authorities, which may be missing.
-                verify: false,
-                ..Tls::default()
-            };
-            check(&at, &place, &own);
-            tls.identity = own.identity;
-        }
-        tls
-    }
-}
-
-fn server_name(at: &mut Section<'_>, urls: &[UrlPrefix]) -> Option<ServerName> {
-    let (place, name) = at.optional("server_name", |setting| {
-        setting.parse(|text| match Host::parse(text) {
-            Ok(Host::Domain(name)) => Ok(name),
-            _ => Err("should be the name of a host, as in the receiver's certificate".to_owned()),
-        })
-    })?;
-    let mut hosts = urls.iter().filter_map(|url| url.url().host());
-    let first = hosts.next()?;
-    if hosts.any(|host| host != first) {
-        at.problem(place.problem("needs `urls` with one and the same host"));
-    }
-    let host = match first {
-        Host::Domain(name) => name.to_owned(),
-        Host::Ipv4(address) => address.to_string(),
-        Host::Ipv6(address) => address.to_string(),
-    };
-    Some(ServerName { name, host })
-}
-
-fn check(at: &Section<'_>, place: &Place, tls: &Tls) {
-    if let Err(error) = check_tls(tls) {
-        at.problem(place.problem(format!("cannot be used: {error}")));
     }
 }
 

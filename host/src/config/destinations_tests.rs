@@ -8,7 +8,9 @@ use std::io;
 
 use super::super::{Inputs, Loaded, Problem, TextFile, read_with};
 use super::*;
-use hookhost_delivery::{ClientAuth, Compression, Destination, HttpOptions, HttpVersion, Proxy, RetryOn, RetryPolicy};
+use hookhost_delivery::{
+    ClientAuth, Compression, Destination, HttpOptions, HttpVersion, Proxy, RetryOn, RetryPolicy, ServerName,
+};
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -391,7 +393,7 @@ fn urls_and_names_are_checked() {
         ),
         (
             "[destinations.\"a b\"]\nurls = [\"https://h\"]",
-            &["f:1: destinations.a b: is not a valid name of a destination: use 1 to 64 letters, digits, '_' and '-'"],
+            &["f:1: destinations.a b: is not a valid name: use 1 to 64 letters, digits, '_' and '-'"],
         ),
         (
             "[destinations.a]\nurls = [\"https://hidden@h/\", \"file:///hidden\"]",

@@ -22,8 +22,8 @@ pub(super) struct Merged {
     pub(super) included: Vec<PathBuf>,
     /// Whether the rules are the operator's rules. They are not if a file with rules cannot be read.
     pub(super) has_rules: bool,
-    /// The settings about access and listeners that the broker's configuration gives.
-    pub(super) taken_over: Vec<String>,
+    /// A line about each setting for access, listeners and limits that comes from the broker's configuration.
+    pub(super) imported: Vec<String>,
 }
 
 /// Reads and merges all sources. `files` reads the files that the broker's file includes.
@@ -62,7 +62,7 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
         ..Import::default()
     });
     let broker = import.broker;
-    let taken_over = server::take_over(
+    let imported = server::import(
         std::mem::take(&mut import.server),
         &mut import.settings,
         &[&flags, &environment, &settings],
@@ -100,7 +100,7 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
     }
     Merged {
         settings,
-        taken_over,
+        imported,
         broker: broker.map(|broker| (broker, path)),
         included: import.included,
         has_rules,

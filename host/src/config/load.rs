@@ -31,29 +31,31 @@ pub fn default_file(flags: &Flags, environment: &Environment) -> Option<PathBuf>
 ///
 /// All errors: those of [`read`](super::read), and files that cannot be read.
 pub fn load(flags: Flags, environment: Environment) -> Result<Loaded, Refused> {
-    load_at(Time::Start, flags, environment, None)
+    let inputs = Inputs {
+        flags,
+        environment,
+        ..Inputs::default()
+    };
+    load_at(Time::Start, inputs)
 }
 
-/// As [`load`], in a running host and with these webhooks of the admin API: all files must be regular ones, because opening others may block forever.
+/// As [`load`], in a running host: all files must be regular files, because opening others may block forever. `inputs`
+/// contains everything but the configuration file and the webhook file.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_again(flags: Flags, environment: Environment, kept_webhooks: Option<TextFile>) -> Result<Loaded, Refused> {
-    load_at(Time::Running, flags, environment, kept_webhooks)
+pub fn load_again(inputs: Inputs) -> Result<Loaded, Refused> {
+    load_at(Time::Running, inputs)
 }
 
-fn load_at(
-    time: Time,
-    flags: Flags,
-    environment: Environment,
-    kept_webhooks: Option<TextFile>,
-) -> Result<Loaded, Refused> {
+fn load_at(time: Time, inputs: Inputs) -> Result<Loaded, Refused> {
+    let Inputs { flags, environment, .. } = &inputs;
     let mut problems = Vec::new();
     if time == Time::Start {
-        problems.extend(missing_modules(&flags));
+        problems.extend(missing_modules(flags));
     }
-    let config = named(&flags.config, "--config", &CONFIG_VARIABLES, &environment);
+    let config = named(&flags.config, "--config", &CONFIG_VARIABLES, environment);
     let default = || {
         let path = flags.default_config.clone()?;
         Some((Place::file(path.as_path()), path))
@@ -61,16 +63,14 @@ fn load_at(
     let config = config.or_else(default);
     let config = config.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
     let variables = ["HOOKHOST_WEBHOOK_CONFIG", "HOOKHOST_WEBHOOK__CONFIG"];
-    let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, &environment);
+    let webhook_file = named(&flags.webhook_config, "--webhook-config", &variables, environment);
     let webhook_file = webhook_file.or_else(|| named_in(config.as_ref()?));
     let webhook_file = webhook_file.and_then(|(place, path)| text_file(&place, path, time, &mut problems));
     let all_read = problems.is_empty();
     let inputs = Inputs {
-        flags,
-        environment,
         file: config,
         webhook_file,
-        kept_webhooks,
+        ..inputs
     };
     let read = read_with(&inputs, &|path| file::read(path, time));
     // The tokens are read again when they are needed; this reports a file that cannot be read.
@@ -185,130 +185,5 @@ fn read_utf8(path: &Path, time: Time) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(flags: Flags, environment: Environment) -> Vec<String> {
-        load(flags, environment)
-            .unwrap_err()
-            .problems
-            .iter()
-            .map(Problem::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn files_are_named_by_flags_or_environment() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str, text: &str| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let (one, two) = (path("one", "node.id = 1"), path("two", "node.id = 2"));
-        let hooks = path("hooks", "concurrency_limit = 7");
-        let environment = Environment::from([
-            ("HOOKHOST_CONFIG".to_owned(), two.display().to_string()),
-            ("HOOKHOST_WEBHOOK_CONFIG".to_owned(), hooks.display().to_string()),
-        ]);
-        let config = load(Flags::default(), environment.clone()).unwrap().config;
-        assert_eq!((config.node.id, config.delivery.terms.concurrency_limit), (2, 7));
-        let flags = Flags {
-            config: Some(one),
-            ..Flags::default()
-        };
-        assert_eq!(load(flags, environment).unwrap().config.node.id, 1);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_read_hides_no_other_mistake() {
-        let dir = tempfile::tempdir().unwrap();
-        let latin = dir.path().join("latin");
-        std::fs::write(&latin, b"\xff").unwrap();
-        let flags = Flags {
-            config: Some("/nowhere/at/all".into()),
-            webhook_config: Some(latin.clone()),
-            listen: Some("x".to_owned()),
-            ..Flags::default()
-        };
-        let shown = problems(flags, Environment::default());
-        assert_eq!(
-            shown[0],
-            "--config: cannot read /nowhere/at/all: No such file or directory (os error 2)"
-        );
-        assert_eq!(
-            shown[1],
-            format!("--webhook-config: cannot read {}: not UTF-8", latin.display())
-        );
-        assert!(shown[2].starts_with("--listen: should be an address"), "{shown:?}");
-        assert_eq!(shown.len(), 3);
-
-        let flags = Flags {
-            config: Some("/dev/zero".into()),
-            ..Flags::default()
-        };
-        assert_eq!(
-            problems(flags, Environment::default()),
-            ["--config: cannot read /dev/zero: it is not a regular file"]
-        );
-    }
-
-    #[test]
-    fn a_modules_folder_of_the_command_line_has_to_be_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let (missing, file) = (dir.path().join("nosuch"), dir.path().join("file"));
-        std::fs::write(&file, "").unwrap();
-        let told = |modules: &Path| {
-            let flags = Flags {
-                modules: Some(modules.to_owned()),
-                ..Flags::default()
-            };
-            load(flags.clone(), Environment::default()).err().map(|refused| {
-                assert!(
-                    load_again(flags, Environment::default(), None).is_ok(),
-                    "a host that runs goes on"
-                );
-                refused.problems.iter().map(Problem::to_string).collect::<Vec<_>>()
-            })
-        };
-        assert_eq!(told(dir.path()), None);
-        let expected = format!(
-            "--modules: there is no folder {}; make it first, or leave --modules out",
-            missing.display()
-        );
-        assert_eq!(told(&missing), Some(vec![expected]));
-        let expected = format!(
-            "--modules: {} is not a folder; name the folder that holds the modules",
-            file.display()
-        );
-        assert_eq!(told(&file), Some(vec![expected]));
-        // A setting may name a folder that appears later.
-        let config = dir.path().join("h.toml");
-        std::fs::write(
-            &config,
-            format!("[modules]\ndir = {:?}\n", missing.display().to_string()),
-        )
-        .unwrap();
-        let flags = Flags {
-            config: Some(config),
-            ..Flags::default()
-        };
-        assert!(load(flags, Environment::default()).is_ok());
-    }
-
-    #[test]
-    fn a_default_file_that_was_read_has_to_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hookhost.toml");
-        let flags = Flags {
-            default_config: Some(path.clone()),
-            ..Flags::default()
-        };
-        std::fs::write(&path, "node.id = 5").unwrap();
-        assert_eq!(load(flags.clone(), Environment::default()).unwrap().config.node.id, 5);
-        std::fs::remove_file(&path).unwrap();
-        let shown = problems(flags, Environment::default());
-        assert_eq!(shown.len(), 1, "{shown:?}");
-        assert!(shown[0].contains("hookhost.toml: No such file"), "{shown:?}");
-    }
-}
+#[path = "load_tests.rs"]
+mod tests;

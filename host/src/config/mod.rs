@@ -17,10 +17,12 @@ mod broker;
 mod destinations;
 pub(crate) mod file;
 mod given;
+mod inputs;
 mod kept_webhooks;
 mod layers;
 mod load;
 mod mqtt;
+mod name;
 mod refused;
 mod restart;
 mod sections;
@@ -39,6 +41,7 @@ use std::path::PathBuf;
 pub use given::Given;
 pub use hookhost_import::{Broker, Convert, Environment, TextFile};
 pub use hookhost_settings::{Files, Places, Problem, parse_duration, parse_size};
+pub use inputs::{Flags, Inputs};
 pub(crate) use kept_webhooks::is_absent;
 pub use kept_webhooks::{WEBHOOKS_FILE, check_webhook, webhook_alone};
 pub use load::{default_file, environment, load, load_again, read_file, read_text};
@@ -110,55 +113,13 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The settings that were given, by key.
     pub given: Vec<Given>,
-    /// The settings about access and listeners that another broker's configuration gives, for people.
-    pub taken_over: Vec<String>,
+    /// A line about each setting for access, listeners and limits that comes from another broker's configuration.
+    pub imported: Vec<String>,
     /// The settings that need a restart.
     pub fixed: Fixed,
     /// The files that were read for it, users and access rules among them, but not those of secrets and certificates; also
     /// included files that do not exist.
     pub files: Vec<PathBuf>,
-}
-
-/// The flags of the command line, as typed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Flags {
-    /// `--config`
-    pub config: Option<PathBuf>,
-    /// The file that is read without `--config` and `HOOKHOST_CONFIG`: [`default_file`], if it existed at the start.
-    pub default_config: Option<PathBuf>,
-    /// `--listen`
-    pub listen: Option<String>,
-    /// `--webhook-url`, which can be repeated.
-    pub webhook_urls: Vec<String>,
-    /// `--webhook-config`
-    pub webhook_config: Option<PathBuf>,
-    /// `--webhook-format`
-    pub webhook_format: Option<String>,
-    /// `--modules`
-    pub modules: Option<PathBuf>,
-    /// `--data`
-    pub data: Option<PathBuf>,
-    /// `--admin`
-    pub admin: Option<String>,
-    /// `--strict`
-    pub strict: bool,
-    /// `--ignore-access-control`
-    pub ignore_access_control: bool,
-}
-
-/// All sources of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Inputs {
-    /// The command line. Its two files are not read from here.
-    pub flags: Flags,
-    /// The environment.
-    pub environment: Environment,
-    /// The configuration file.
-    pub file: Option<TextFile>,
-    /// The webhook file of another broker.
-    pub webhook_file: Option<TextFile>,
-    /// The named webhooks that the admin API keeps; `None`: `webhooks.toml` of the data folder is read.
-    pub kept_webhooks: Option<TextFile>,
 }
 
 /// Builds a configuration from its inputs, which must not name further files.
@@ -188,11 +149,14 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         broker,
         included,
         has_rules,
-        taken_over,
+        imported,
     } = layers::read(inputs, files, &report);
     let fixed = Fixed::of(&settings);
     let given = given::given(&settings);
-    let kept = kept_webhooks::read(inputs, &settings, files, &report);
+    let kept_file = kept_webhooks::file(inputs, &settings, files, &report);
+    let kept = kept_file
+        .as_ref()
+        .map_or(Table::new(), |file| kept_webhooks::read(file, &report));
     let allow_anonymous = find(&settings, &["mqtt", "allow_anonymous"]).map(|setting| setting.place.clone());
     let listen = [["mqtt", "listen"].as_slice(), &["listener"]];
     let listen = listen.map(|path| find(&settings, path).map(|setting| setting.place.clone()));
@@ -204,7 +168,8 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
         report.warning(&place, "refuses every client, because there is no [[authentication]]");
     }
     let read: Vec<&TextFile> = inputs.file.iter().chain(&inputs.webhook_file).collect();
-    for unknown in variables::unknown(&inputs.environment, &report.known_keys(), &read) {
+    let naming: Vec<&TextFile> = read.iter().copied().chain(&kept_file).collect();
+    for unknown in variables::unknown(&inputs.environment, &report.known_keys(), &naming) {
         report.add_problem(unknown);
     }
     let Findings {
@@ -224,7 +189,7 @@ pub fn read_with(inputs: &Inputs, files: &Files<'_>) -> Result<Loaded, Refused> 
             fixed,
             left_out,
             warnings,
-            taken_over,
+            imported,
             files,
         });
     }
@@ -266,9 +231,14 @@ fn read_sections(
     let own_listeners = read_listeners(&mut root);
     let mqtt = Mqtt::read(root.section("mqtt"), own_listeners, format);
     let engine = broker::read(root.section("broker"));
+    let mut listen = reachable(&mqtt, listen);
+    let running = inputs.listening.iter();
+    for (name, address) in running.filter(|(_, running)| mqtt.addresses().all(|(_, address)| address != *running)) {
+        listen.push((Place::flag(format!("listener {name}")), *address));
+    }
     let surroundings = Surroundings {
         allow_anonymous: mqtt.allow_anonymous,
-        listen: reachable(&mqtt, listen),
+        listen,
         is_relayed: is_relayed(&engine),
         is_gateway: matches!(engine, EngineSettings::Gateway(_)),
     };
@@ -304,7 +274,7 @@ fn read_sections(
     config.webhooks = webhooks::read(own, kept_webhooks, &config.delivery.terms, sources, root.report());
     let enabled = config.webhooks.iter().filter(|webhook| webhook.is_enabled);
     let private = enabled.filter_map(|webhook| webhook.destination.clone());
-    config.delivery.destinations = destinations.into_iter().chain(private).collect();
+    config.delivery.destinations = destinations.iter().cloned().chain(private).collect();
     config.webhook.add(&config.webhooks);
     config
         .webhook

@@ -60,6 +60,12 @@ const STRATEGIES: [(&str, SharedStrategy); 7] = [
 ];
 
 impl Mqtt {
+    /// The network addresses of the listeners, each with the name of its listener.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        let listeners = self.listeners.iter();
+        listeners.filter_map(|listener| Some((&*listener.name, listener.address.network()?)))
+    }
+
     /// `own` are the listeners of `[[listener]]`; `format` is that of bodies.
     pub(super) fn read(mut at: Section<'_>, own: Vec<ListenerSettings>, format: Option<&str>) -> Mqtt {
         let mut d = Mqtt::default();

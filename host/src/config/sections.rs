@@ -154,7 +154,7 @@ pub(super) fn dead_letters(mut at: Section<'_>) -> Limits {
     }
 }
 
-/// `[admin]`: the address of the admin API, and its token.
+/// `[admin]`: the address of the admin API, its tokens, and TLS.
 pub(super) fn admin(mut at: Section<'_>) -> admin::Settings {
     let expected = "should be an address with a port, such as \"127.0.0.1:18083\", or \"off\"";
     let chosen = at.is_given("listen");
@@ -183,6 +183,7 @@ pub(super) fn admin(mut at: Section<'_>) -> admin::Settings {
         chosen,
         token,
         viewer_token,
+        tls: hookhost_listener::read_tls(&mut at),
     }
 }
 

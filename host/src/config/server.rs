@@ -1,33 +1,38 @@
-//! What another broker's configuration says about access control and listeners: whether it is used, and what becomes of what
-//! hookhost cannot carry out.
+//! Imports access control, listeners and limits from another broker's configuration.
 //!
-//! | hookhost has settings of its own | they replace |
+//! | setting of hookhost | replaces |
 //! | --- | --- |
 //! | `[[authentication]]` | the broker's users |
+//! | `mqtt.allow_anonymous = false` | the broker's `true` |
 //! | `rule`, `file`, `http` or `default` of `[access]` | the broker's rules |
 //! | `mqtt.listen` or `[[listener]]` | the broker's listeners |
 //!
-//! A listener of the broker that other machines could reach is kept on this machine while nothing authenticates clients.
+//! An unsupported restriction prevents the start, unless `webhook.ignore_access_control` is true. While nothing authenticates
+//! clients, an imported listener listens on loopback addresses only.
 //!
-//! Behind a gateway, the broker keeps its access control and its listeners, so nothing is taken over.
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+//! Behind a gateway, the broker keeps its access control and its listeners, so hookhost imports nothing.
 
 use hookhost_import::{Part, ServerSettings};
-use hookhost_settings::{Place, Problem, Report, Setting, Table, Value, find, merge};
+use hookhost_settings::{Place, Problem, Report, Section, Setting, Table, Value, find, merge, remove};
 
-/// What ends a line about something that cannot be carried out.
-const WHAT_TO_DO: &str = "to start without the access control of that broker, set webhook.ignore_access_control = true or \
+/// The advice in an error about an unsupported restriction.
+const ADVICE: &str = "to start without the access control of that broker, set webhook.ignore_access_control = true or \
     --ignore-access-control";
 
-/// Adds what is used to `settings`. `own` are hookhost's own sources, the strongest first. Returns what is used, for people.
-pub(super) fn take_over(server: ServerSettings, settings: &mut Table, own: &[&Table], report: &Report) -> Vec<String> {
+/// Adds the imported settings to `settings`. `own` are hookhost's own sources, the strongest first. Returns a line about each
+/// imported setting.
+pub(super) fn import(mut server: ServerSettings, settings: &mut Table, own: &[&Table], report: &Report) -> Vec<String> {
     if is_relayed(own) {
         return Vec::new();
     }
     let ignores =
         strongest(own, &["webhook", "ignore_access_control"]).is_some_and(|setting| setting.boolean().unwrap_or(false));
-    let mut taken_over = Vec::new();
+    let refuses_anonymous =
+        strongest(own, &["mqtt", "allow_anonymous"]).is_some_and(|setting| setting.boolean() == Ok(false));
+    if refuses_anonymous {
+        remove(&mut server.authentication.settings, &["mqtt", "allow_anonymous"]);
+    }
+    let mut imported = Vec::new();
     for (part, replaced_by) in [
         (server.authentication, own_authentication(own)),
         (server.rules, own_rules(own)),
@@ -36,7 +41,7 @@ pub(super) fn take_over(server: ServerSettings, settings: &mut Table, own: &[&Ta
         match replaced_by {
             Some(setting) if is_given => {
                 let text = format!("is used instead of what {} says", origin(&part));
-                report.note(&setting.place, text);
+                report.warning(&setting.place, text);
             }
             _ if ignores => {
                 part.lost.into_iter().for_each(|problem| report.add_warning(problem));
@@ -49,7 +54,7 @@ pub(super) fn take_over(server: ServerSettings, settings: &mut Table, own: &[&Ta
             }
             _ => {
                 let with_advice = |problem: Problem| Problem {
-                    text: format!("{}; {WHAT_TO_DO}", problem.text),
+                    text: format!("{}; {ADVICE}", problem.text),
                     ..problem
                 };
                 part.lost
@@ -58,74 +63,36 @@ pub(super) fn take_over(server: ServerSettings, settings: &mut Table, own: &[&Ta
                 part.warnings
                     .into_iter()
                     .for_each(|warning| report.add_warning(warning));
-                add(settings, part.settings, &mut taken_over);
+                add(settings, part.settings, &mut imported);
             }
         }
     }
     let listen = strongest(own, &["mqtt", "listen"]).or_else(|| strongest(own, &["listener"]));
     if listen.is_none() {
-        let mut listeners = server.listeners.settings;
         if !is_protected(own, settings) {
-            keep_local(&mut listeners, report);
+            server.listeners.keep_local();
         }
         server
             .listeners
             .warnings
             .into_iter()
             .for_each(|warning| report.add_warning(warning));
-        add(settings, listeners, &mut taken_over);
+        add(settings, server.listeners.settings, &mut imported);
     }
     server
         .limits
         .warnings
         .into_iter()
         .for_each(|warning| report.add_warning(warning));
-    add(settings, server.limits.settings, &mut taken_over);
-    taken_over
+    add(settings, server.limits.settings, &mut imported);
+    imported
 }
 
-/// Whether clients have to authenticate, or the operator or the broker's configuration says whether they have to.
-/// `imported` has what is used of the broker's configuration.
+/// Whether a source of users or `mqtt.allow_anonymous` is given, by the operator or in the imported settings.
 fn is_protected(own: &[&Table], imported: &Table) -> bool {
     [["authentication"].as_slice(), &["mqtt", "allow_anonymous"]]
         .into_iter()
         .any(|path| strongest(own, path).is_some() || find(imported, path).is_some())
-}
-
-/// Listeners that other machines could reach listen on this machine only.
-fn keep_local(settings: &mut Table, report: &Report) {
-    let Some(Setting {
-        value: Value::List(listeners),
-        ..
-    }) = settings.get_mut("listener")
-    else {
-        return;
-    };
-    for listener in listeners {
-        let Value::Table(fields) = &mut listener.value else {
-            continue;
-        };
-        let Some(setting) = fields.get_mut("address") else {
-            continue;
-        };
-        let Some(address) = setting.as_text().and_then(|text| text.parse::<SocketAddr>().ok()) else {
-            continue;
-        };
-        if address.ip().to_canonical().is_loopback() {
-            continue;
-        }
-        let local: IpAddr = match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        };
-        let local = SocketAddr::new(local, address.port());
-        let text = format!(
-            "asks for {address}, but nothing authenticates clients, so hookhost listens on {local} only; add \
-             [[authentication]] to hookhost.toml, or set mqtt.allow_anonymous = true to accept every client from other machines"
-        );
-        report.warning(&setting.place, text);
-        setting.value = Value::Text(local.to_string());
-    }
 }
 
 fn strongest<'t>(own: &[&'t Table], path: &[&str]) -> Option<&'t Setting> {
@@ -134,12 +101,17 @@ fn strongest<'t>(own: &[&'t Table], path: &[&str]) -> Option<&'t Setting> {
 
 /// Whether clients reach another broker through the gateway.
 fn is_relayed(own: &[&Table]) -> bool {
-    let engine = strongest(own, &["broker", "engine"]).and_then(Setting::as_text);
-    let Some(upstream) = strongest(own, &["broker", "upstream"]) else {
-        return false;
-    };
-    let (brokers, _) = upstream.texts(true, |text| Ok(text.trim().to_owned()));
-    engine.map(str::trim) == Some("gateway") && brokers.iter().any(|broker| broker != "rumqttd")
+    let mut settings = Table::new();
+    for table in own.iter().rev() {
+        let broker = table
+            .get("broker")
+            .map(|setting| ("broker".to_owned(), setting.clone()));
+        merge(&mut settings, broker.into_iter().collect(), &|_| false);
+    }
+    // The problems are reported when all settings are read.
+    let report = Report::default();
+    let mut root = Section::root(&report, Place::flag(""), settings);
+    super::is_relayed(&super::broker::read(root.section("broker")))
 }
 
 fn own_authentication<'t>(own: &[&'t Table]) -> Option<&'t Setting> {
@@ -151,7 +123,7 @@ fn own_rules<'t>(own: &[&'t Table]) -> Option<&'t Setting> {
     keys.into_iter().find_map(|key| strongest(own, &["access", key]))
 }
 
-/// Where a part comes from.
+/// The place of a part in the broker's configuration.
 fn origin(part: &Part) -> String {
     let lost = part.lost.first().map(|problem| problem.place.clone());
     lost.unwrap_or_else(|| first(&part.settings)).to_string()
@@ -165,13 +137,13 @@ fn first(settings: &Table) -> Place {
         .map_or_else(|| Place::variable(""), |setting| setting.place.clone())
 }
 
-/// Adds settings, and a line about each: its key and where it was given.
-fn add(settings: &mut Table, more: Table, taken_over: &mut Vec<String>) {
+/// Adds settings, and a line about each: its key and its place.
+fn add(settings: &mut Table, more: Table, imported: &mut Vec<String>) {
     for (section, setting) in &more {
         match &setting.value {
-            Value::List(list) => taken_over.extend(list.iter().map(|element| line(&format!("[[{section}]]"), element))),
+            Value::List(list) => imported.extend(list.iter().map(|element| line(&format!("[[{section}]]"), element))),
             Value::Table(table) => {
-                taken_over.extend(
+                imported.extend(
                     table
                         .iter()
                         .map(|(key, setting)| line(&format!("{section}.{key}"), setting)),

@@ -240,7 +240,7 @@ fn all_mistakes_come_at_once() {
             "g",
             "http_timeout = \"0s\"\nqueue_capacity = 0\nrule.session_create = []",
         ),
-        kept_webhooks: None,
+        ..Inputs::default()
     };
     assert_eq!(
         problems(&inputs),

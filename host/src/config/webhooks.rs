@@ -14,60 +14,27 @@
 //!
 //! Pure, except for the files of secrets that it names.
 
+mod named;
+
 use std::collections::BTreeSet;
 
-use hookhost_delivery::{Destination, Terms};
-use hookhost_guest::Host;
-use hookhost_settings::{JsonDates, Place, Places, Problem, Report, Section, Setting, Table, Value, suggestion, url};
+use hookhost_delivery::Terms;
+use hookhost_settings::{JsonDates, Problem, Report, Section, Setting, Table, Value, suggestion, url};
 use hookhost_webhook::{Format, RuleKey, Rules};
 use serde_json::{Map, Value as Json, json};
 
+pub use named::{NamedWebhook, WebhookAlone};
+
 use super::destinations::{self, Sources};
+use super::name;
 use super::webhook::check_rule_values;
 
 /// The section of named webhooks.
 pub const SECTION: &str = "webhooks";
-/// Limit of the characters of a name.
-const MAX_NAME_CHARS: usize = 64;
-/// The settings of a rule that a webhook may have, except for its events, URL and format.
-const RULE_KEYS: [&str; 15] = [
-    "topics",
-    "where",
-    "select",
-    "action",
-    "body",
-    "method",
-    "headers",
-    "payload_encoding",
-    "emqx_version",
-    "as_documented",
-    "cloudevents_mode",
-    "cloudevents_extensions",
-    "order",
-    "max_age",
-    "batch",
-];
+/// The settings of a rule that a webhook has in another form, or that hookhost sets.
+const OTHER_RULE_SETTINGS: [&str; 4] = ["urls", "format", "destination", ACKNOWLEDGE];
 /// The setting of rules about published messages.
 const ACKNOWLEDGE: &str = "acknowledge";
-
-/// A named webhook.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedWebhook {
-    /// The name: 1 to 64 letters, digits, `_` and `-`.
-    pub name: String,
-    /// Whether events cause requests.
-    pub is_enabled: bool,
-    /// Whether it is in `webhooks.toml`, so that the admin API may change it.
-    pub is_kept: bool,
-    /// Where it is defined.
-    pub place: Place,
-    /// The settings as given. They contain secrets.
-    pub settings: Setting,
-    /// A rule for each event; without `urls`, `format` and the other settings if they are invalid.
-    pub(super) rules: Vec<(RuleKey, Json)>,
-    /// The private destination; `None` if the URL is not `http:` or `https:`.
-    pub(super) destination: Option<Destination>,
-}
 
 /// The name of the private destination of a webhook. No destination of a configuration file can have it.
 pub fn destination_name(webhook: &str) -> String {
@@ -98,15 +65,6 @@ pub(super) fn read(
         }
     }
     all
-}
-
-/// The rules and the destination of one webhook.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WebhookAlone {
-    /// The configuration of the built-in module with nothing but these rules.
-    pub rules: Json,
-    /// The private destination, if it has one.
-    pub destination: Option<Destination>,
 }
 
 /// Reads one webhook.
@@ -148,9 +106,7 @@ fn webhook(
     report: &Report,
 ) -> Option<NamedWebhook> {
     let (place, settings) = (setting.place.clone(), setting.clone());
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.chars().all(fits) {
-        let text = format!("is not a valid name: use 1 to {MAX_NAME_CHARS} letters, digits, '_' and '-'");
+    if let Err(text) = name::check(name) {
         report.problem(&place, text);
     }
     let mut at = Section::of(report, setting)?;
@@ -170,7 +126,7 @@ fn webhook(
     }
     let mut rule = Map::from_iter([("format".to_owned(), json!(format.name()))]);
     let mut given = Table::new();
-    for key in RULE_KEYS {
+    for key in Rules::settings_of_a_rule().filter(|key| !OTHER_RULE_SETTINGS.contains(key)) {
         if let Some(setting) = at.take(key) {
             rule.insert(key.to_owned(), setting.to_json(report, JsonDates::Invalid));
             given.insert(key.to_owned(), setting);
@@ -289,57 +245,6 @@ fn prefix(url: &str) -> Option<String> {
         None => path,
     };
     Some(fixed.to_owned())
-}
-
-impl NamedWebhook {
-    /// The settings as JSON. They contain secrets.
-    pub fn json(&self) -> Json {
-        self.settings.to_json(&Report::default(), JsonDates::Text)
-    }
-
-    /// The place of each setting, by the key of the webhook: `webhooks.NAME.topics.0`.
-    pub(super) fn add_places(&self, places: &mut Places) {
-        places.add(&self.key(), &self.settings);
-    }
-
-    /// The key of the whole webhook.
-    pub(super) fn key(&self) -> String {
-        format!("{SECTION}.{}", self.name)
-    }
-
-    /// The configuration of the built-in module with nothing but the rules of this webhook.
-    fn alone(&self) -> Json {
-        let mut rules = Map::new();
-        for (key, rule) in &self.rules {
-            rules.insert(key.name().to_owned(), json!([rule]));
-        }
-        json!({ "rule": rules })
-    }
-
-    /// The errors that the built-in module finds in the rules.
-    fn rule_problems(&self) -> Vec<Problem> {
-        let host = Host {
-            node: hookhost_guest::event::Node {
-                id: 1,
-                name: String::new(),
-            },
-            version: String::new(),
-            module: "webhook".to_owned(),
-            generation: 1,
-        };
-        let Err(problems) = Rules::parse(&self.alone(), &host) else {
-            return Vec::new();
-        };
-        let mut places = Places::default();
-        self.add_places(&mut places);
-        for (key, _) in &self.rules {
-            places.add_alias(&format!("rule.{}.0", key.name()), &self.key());
-        }
-        let located = problems
-            .iter()
-            .filter_map(|problem| places.problem(&problem.key, &problem.text));
-        located.collect()
-    }
 }
 
 #[cfg(test)]

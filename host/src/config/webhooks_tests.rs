@@ -100,6 +100,30 @@ fn every_mistake_has_its_place() {
 }
 
 #[test]
+fn variables_that_kept_webhooks_name_have_a_meaning() {
+    let variable = |name: &str| (name.to_owned(), "a-token".to_owned());
+    let kept = "[webhooks.w]\nurl = \"https://h/\"\nbearer_env = \"HOOKHOST_CRM_TOKEN\"\n";
+    let inputs = |variables: &[&str]| Inputs {
+        environment: variables.iter().map(|name| variable(name)).collect(),
+        kept_webhooks: Some(TextFile {
+            path: "w.toml".into(),
+            text: kept.to_owned(),
+        }),
+        ..Inputs::default()
+    };
+    assert_eq!(read(&inputs(&["HOOKHOST_CRM_TOKEN"])).map(drop), Ok(()));
+    let problems = read(&inputs(&["HOOKHOST_CRM_TOKEN", "HOOKHOST_CRM_TOKN"])).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}
+
+#[test]
+fn debug_shows_no_settings() {
+    let kept = "[webhooks.w]\nurl = \"https://h/\"\nbearer = \"hidden\"\nheaders = { x-key = \"hidden\" }\n";
+    let text = format!("{:?}", load("", kept).unwrap().config.webhooks);
+    assert!(text.contains("\"w\"") && !text.contains("hidden"), "{text}");
+}
+
+#[test]
 fn mistakes_of_rules_have_the_place_of_the_webhook() {
     let settings = "[w]\nurl = \"http://h/\"\nevents = [\"message_publish\", \"message_acked\"]\ntopics = [\"a/#/b\"]\nwhere = \"qos =\"\n\
                     acknowledge = \"soon\"\n";

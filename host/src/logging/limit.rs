@@ -1,6 +1,6 @@
 //! Limits the log lines that clients can cause, so that no client can fill a disk or hide other lines.
 //!
-//! The broker engine and its neighbours log what clients do. Each of their places in the source may write
+//! The broker engine and its neighbours log what clients do, and the admin API logs requests without a valid token. Each of their places in the source may write
 //! [`LINES_PER_SECOND`] lines. The next line from the same place after that second is preceded by a line with the number
 //! of suppressed lines. The host's own lines about configuration and modules are not limited: clients cannot cause them.
 
@@ -29,6 +29,9 @@ const LIMITED: [&str; 10] = [
     "hookhost_hooks",
     "hookhost_delivery",
 ];
+
+/// The target of the lines of the audit log about requests whose sender is unknown: anybody can cause them.
+pub(crate) const REFUSED_TARGET: &str = "audit::refused";
 
 /// A layer that limits the lines of all layers.
 pub(super) struct LineLimit {
@@ -73,7 +76,7 @@ impl LineCount {
 
 fn is_limited(target: &str) -> bool {
     let name = target.split("::").next().unwrap_or(target);
-    LIMITED.contains(&name) || name.starts_with("rmqtt_")
+    LIMITED.contains(&name) || name.starts_with("rmqtt_") || target == REFUSED_TARGET
 }
 
 impl<S: Subscriber> Layer<S> for LineLimit {
@@ -131,6 +134,8 @@ mod tests {
             ("hookhost::reload", false),
             ("hookhost_modules::control", false),
             ("logging", false),
+            ("audit", false),
+            ("audit::refused", true),
         ] {
             assert_eq!(is_limited(target), expected, "{target}");
         }

@@ -10,6 +10,8 @@
 
 mod limit;
 
+pub(crate) use limit::REFUSED_TARGET;
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};

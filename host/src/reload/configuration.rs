@@ -5,14 +5,16 @@
 //! the settings that may change while they run ([`ReloadableSettings`]). The other settings are compared with those at
 //! the start of the host, and differences are reported.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::{error, warn};
 
-use crate::config::{self, Config, Environment, Fixed, Flags, Given, Loaded, Problem, Refused, TextFile};
+use super::facts::Facts;
+use crate::config::{self, Config, Environment, Fixed, Flags, Inputs, Loaded, Problem, Refused, TextFile};
 use crate::webhooks::{self, ListedWebhook};
-use hookhost_delivery::{Receivers, Terms};
+use hookhost_delivery::Receivers;
 use hookhost_listener::TlsSettings;
 use hookhost_modules::ReloadableSettings;
 
@@ -49,13 +51,23 @@ impl Origin {
     }
 
     /// Reads everything once more, from regular files only. Blocks, but never for long. `kept_webhooks` are those of the
-    /// admin API; `None`: they are read from the data folder.
+    /// admin API; `None`: they are read from the data folder. `listening` are the addresses of the running listeners.
     ///
     /// # Errors
     ///
     /// All errors.
-    pub fn load_again(&self, kept_webhooks: Option<TextFile>) -> Result<Loaded, Refused> {
-        config::load_again(self.flags.clone(), self.environment.clone(), kept_webhooks)
+    fn load_again(
+        &self,
+        kept_webhooks: Option<TextFile>,
+        listening: &[(String, SocketAddr)],
+    ) -> Result<Loaded, Refused> {
+        config::load_again(Inputs {
+            flags: self.flags.clone(),
+            environment: self.environment.clone(),
+            kept_webhooks,
+            listening: listening.to_vec(),
+            ..Inputs::default()
+        })
     }
 }
 
@@ -68,14 +80,25 @@ pub(crate) fn reloadable(config: &Config) -> ReloadableSettings {
     }
 }
 
-/// A configuration that was read again.
+/// A configuration that was read again. Nothing of it has effect yet.
 pub(crate) struct ReadAgain {
     /// The settings for modules, or the errors of the configuration.
     pub(crate) settings: Result<ReloadableSettings, Refused>,
-    /// Users and access rules, if there are no errors.
-    pub(crate) access: Option<hookhost_access::Settings>,
+    /// What the host itself uses after the modules have accepted the settings; `None` with errors, and if the files were
+    /// not read.
+    pub(crate) own: Option<OwnSettings>,
+    /// The text of the kept webhooks that was read; `None` if the file could not be read.
+    pub(crate) kept_text: Option<String>,
     /// Warnings for the operator, and what is left out, although there are no errors.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What the host itself uses of a configuration.
+pub(crate) struct OwnSettings {
+    /// Users and access rules.
+    pub(crate) access: hookhost_access::Settings,
+    /// What people may ask about the configuration.
+    pub(crate) facts: Arc<Facts>,
 }
 
 /// The configuration of a running host.
@@ -85,20 +108,16 @@ pub(crate) struct Configuration {
     started: Fixed,
     /// The files of the last read.
     files: Vec<PathBuf>,
-    /// The TLS files of the listeners, which do not change while the host runs; their content may.
+    /// The addresses of the listeners, which do not change while the host runs.
+    listening: Vec<(String, SocketAddr)>,
+    /// The TLS files of the listeners and of the admin API, which do not change while the host runs; their content may.
     listener_files: Vec<PathBuf>,
     /// A file that cannot be read twice, such as a pipe: its first content stays active.
     unrepeatable: Option<(PathBuf, ReloadableSettings)>,
     /// The warnings of the last read, which are not repeated.
     warned: Vec<Problem>,
-    /// What the last valid configuration leaves out.
-    left_out: Vec<String>,
-    /// The settings that the last valid configuration gives.
-    given: Vec<Given>,
-    /// The webhooks and rules of the last valid configuration.
-    webhooks: Arc<[ListedWebhook]>,
-    /// The settings for all requests of the last valid configuration.
-    terms: Terms,
+    /// About the configuration that has effect.
+    facts: Arc<Facts>,
 }
 
 impl Configuration {
@@ -110,13 +129,16 @@ impl Configuration {
             origin,
             started: loaded.fixed.clone(),
             files: absolute(&loaded.files),
+            listening: loaded
+                .config
+                .mqtt
+                .addresses()
+                .map(|(name, address)| (name.to_owned(), address))
+                .collect(),
             listener_files: listener_files(&loaded.config),
             unrepeatable: unrepeatable.map(|file| (file.clone(), reloadable(&loaded.config))),
             warned: loaded.left_out.iter().chain(&loaded.warnings).cloned().collect(),
-            left_out: texts(&loaded.left_out),
-            given: loaded.given.clone(),
-            webhooks: listed(&loaded.config),
-            terms: loaded.config.delivery.terms.clone(),
+            facts: Arc::new(Facts::of(&loaded.config, &loaded.left_out, loaded.given.clone())),
         }
     }
 
@@ -125,14 +147,19 @@ impl Configuration {
         &self.origin
     }
 
-    /// The webhooks and rules of the last valid configuration.
-    pub(crate) fn webhooks(&self) -> Arc<[ListedWebhook]> {
-        Arc::clone(&self.webhooks)
+    /// About the configuration that has effect.
+    pub(crate) fn facts(&self) -> &Arc<Facts> {
+        &self.facts
     }
 
-    /// Goes back to these webhooks, because the modules have refused others.
-    pub(crate) fn restore_webhooks(&mut self, webhooks: Arc<[ListedWebhook]>) {
-        self.webhooks = webhooks;
+    /// The webhooks and rules that have effect.
+    pub(crate) fn webhooks(&self) -> &[ListedWebhook] {
+        &self.facts.webhooks
+    }
+
+    /// A configuration has effect from now on.
+    pub(crate) fn set_active(&mut self, facts: Arc<Facts>) {
+        self.facts = facts;
     }
 
     /// Why webhooks cannot change while the host runs, if they cannot.
@@ -147,22 +174,7 @@ impl Configuration {
     /// The mistakes in the settings of a webhook.
     pub(crate) fn check_webhook(&self, file: &Path, name: &str, settings: &serde_json::Value) -> Vec<Problem> {
         let setting = webhooks::setting(file, name, settings);
-        config::check_webhook(name, setting, &self.terms, self.origin.environment())
-    }
-
-    /// The settings for all requests of the last valid configuration.
-    pub(crate) fn terms(&self) -> &Terms {
-        &self.terms
-    }
-
-    /// The settings that the last valid configuration gives.
-    pub(crate) fn given(&self) -> &[Given] {
-        &self.given
-    }
-
-    /// What the last valid configuration leaves out.
-    pub(crate) fn left_out(&self) -> &[String] {
-        &self.left_out
+        config::check_webhook(name, setting, &self.facts.terms, self.origin.environment())
     }
 
     /// Its files, by absolute paths. A change of one of them requires a reload.
@@ -176,11 +188,13 @@ impl Configuration {
 
     /// Reads the configuration again with these kept webhooks, and logs new warnings. Blocks, but never for long.
     pub(crate) fn read(&mut self, kept_webhooks: Option<TextFile>) -> ReadAgain {
+        let kept_text = kept_webhooks.as_ref().map(|kept| kept.text.clone());
         if let Some((file, settings)) = &self.unrepeatable {
             let warning = Problem::of_file(file.as_path(), "is not a regular file and is not read again");
             return ReadAgain {
                 settings: Ok(settings.clone()),
-                access: None,
+                own: None,
+                kept_text,
                 warnings: vec![warning.to_string()],
             };
         }
@@ -191,8 +205,8 @@ impl Configuration {
             given,
             fixed,
             files,
-            taken_over: _,
-        } = match self.origin.load_again(kept_webhooks) {
+            imported: _,
+        } = match self.origin.load_again(kept_webhooks, &self.listening) {
             Ok(loaded) => loaded,
             Err(refused) => {
                 // The mistake may be in a file that is included only now, or in one that cannot be read at the moment.
@@ -203,7 +217,8 @@ impl Configuration {
                 }
                 return ReadAgain {
                     settings: Err(refused),
-                    access: None,
+                    own: None,
+                    kept_text,
                     warnings: Vec::new(),
                 };
             }
@@ -216,40 +231,31 @@ impl Configuration {
             error!("left out: {problem}");
         }
         self.files = absolute(&files);
-        self.left_out = texts(&left_out);
-        self.given = given;
-        self.webhooks = listed(&config);
-        self.terms = config.delivery.terms.clone();
+        let facts = Arc::new(Facts::of(&config, &left_out, given));
         let left_out_texts = left_out.iter().map(|problem| format!("left out: {problem}"));
         let texts = left_out_texts.chain(warnings.iter().map(Problem::to_string)).collect();
         warnings.extend(left_out);
         self.warned = warnings;
         ReadAgain {
             settings: Ok(reloadable(&config)),
-            access: Some(config.access),
+            own: Some(OwnSettings {
+                access: config.access,
+                facts,
+            }),
+            kept_text,
             warnings: texts,
         }
     }
 }
 
-/// The named webhooks, and the rules of the configuration.
-fn listed(config: &Config) -> Arc<[ListedWebhook]> {
-    let mut named: Vec<ListedWebhook> = config.webhooks.iter().map(ListedWebhook::from).collect();
-    named.sort_by(|one, other| one.name.cmp(&other.name));
-    named.into_iter().chain(config.webhook.listed()).collect()
-}
-
-fn texts(problems: &[Problem]) -> Vec<String> {
-    problems.iter().map(Problem::to_string).collect()
-}
-
-/// The TLS files that the listeners name.
+/// The TLS files that the listeners and the admin API name.
 fn listener_files(config: &Config) -> Vec<PathBuf> {
-    let tls = config
+    let listeners = config
         .mqtt
         .listeners
         .iter()
         .filter_map(|listener| listener.tls.as_ref());
+    let tls = listeners.chain(&config.admin.tls);
     absolute(&tls.flat_map(TlsSettings::files).collect::<Vec<_>>())
 }
 
@@ -260,45 +266,5 @@ fn absolute(files: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_read_again_is_all_of_a_configuration_or_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hookhost.toml");
-        let write = |text: &str| std::fs::write(&path, text).unwrap();
-        write("[webhook]\nurls = [\"http://one/\"]\n");
-        let flags = Flags {
-            config: Some(path.clone()),
-            ..Flags::default()
-        };
-        let origin = Origin::new(flags, Environment::new());
-        let mut loaded = origin.load().unwrap();
-        let first = reloadable(&loaded.config);
-        let mut configuration = Configuration::new(origin.clone(), &loaded);
-        assert_eq!(configuration.files(), std::slice::from_ref(&path));
-        let read = |configuration: &mut Configuration| {
-            let ReadAgain { settings, warnings, .. } = configuration.read(None);
-            let settings = settings.map(|settings| settings == first);
-            (settings.map_err(|refused| refused.problems.len()), warnings)
-        };
-        assert_eq!(read(&mut configuration), (Ok(true), vec![]));
-        write("[webhook]\nurls = [\"http://two/\"]\n[hooks]\nbatch = 3\n");
-        let restart = format!(
-            "{}:4: hooks.batch: needs a restart: it cannot change while the host runs",
-            path.display()
-        );
-        assert_eq!(read(&mut configuration), (Ok(false), vec![restart]));
-        write("[webhook]\nurls = 1\nformt = \"x\"\n");
-        let (problems, warnings) = read(&mut configuration);
-        assert_eq!((problems, warnings), (Err(2), vec![]));
-
-        // A pipe is empty on the second read.
-        loaded.files = vec!["/dev/null".into()];
-        let mut configuration = Configuration::new(origin, &loaded);
-        assert_eq!(configuration.files(), [""; 0].map(PathBuf::from));
-        let warning = "/dev/null: is not a regular file and is not read again".to_owned();
-        assert_eq!(read(&mut configuration), (Ok(true), vec![warning]));
-    }
-}
+#[path = "configuration_tests.rs"]
+mod tests;

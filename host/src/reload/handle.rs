@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::Value as Json;
+
 use super::watcher::Reason;
-use super::{Handle, Rescan, lock};
+use super::{Handle, Rescan};
 use crate::config::{self, Given};
 use crate::webhooks::{Change, ChangeError, Webhooks};
 use hookhost_delivery::Receivers;
@@ -12,9 +14,9 @@ use hookhost_modules::ReloadableSettings;
 use hookhost_settings::Problem;
 
 impl Handle {
-    /// The listeners are open: their TLS files are read again from now on when a file changes.
-    pub fn set_tls_files(&self, files: Vec<TlsFiles>) {
-        *self.tls.lock() = files;
+    /// Listeners are open: their TLS files are read again from now on when a file changes.
+    pub fn add_tls_files(&self, files: impl IntoIterator<Item = TlsFiles>) {
+        self.tls.lock().extend(files);
     }
 
     /// Reads the configuration and the modules folder again, retries what did not load or was rolled back, and returns
@@ -25,11 +27,11 @@ impl Handle {
         self.asker.ask(Reason::Asked).unwrap_or_default()
     }
 
-    /// The webhooks and rules of the last valid configuration.
+    /// The webhooks and rules that have effect.
     pub fn webhooks(&self) -> Webhooks {
         Webhooks {
-            list: Arc::clone(&lock(&self.facts).webhooks),
-            file: self.webhooks.1.clone(),
+            list: Arc::clone(&self.facts.get().webhooks),
+            file: self.webhooks_file.clone(),
         }
     }
 
@@ -50,12 +52,12 @@ impl Handle {
     /// # Errors
     ///
     /// The mistakes in its settings.
-    pub fn webhook_alone(&self, name: &str, settings: &serde_json::Value) -> Result<ReloadableSettings, Vec<Problem>> {
-        let setting = crate::webhooks::setting(&self.webhooks.0, name, settings);
-        let terms = lock(&self.facts).terms.clone();
+    pub fn webhook_alone(&self, name: &str, settings: &Json) -> Result<ReloadableSettings, Vec<Problem>> {
+        let setting = crate::webhooks::setting(&self.webhooks_name, name, settings);
+        let terms = self.facts.get().terms.clone();
         let alone = config::webhook_alone(name, setting, &terms, self.origin.environment())?;
         Ok(ReloadableSettings {
-            webhook_config: alone.rules,
+            webhook_config: self.with_variables(alone.rules),
             places: Arc::default(),
             receivers: Arc::new(Receivers {
                 terms,
@@ -64,13 +66,21 @@ impl Handle {
         })
     }
 
-    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
-    pub fn left_out(&self) -> Vec<String> {
-        lock(&self.facts).left_out.clone()
+    /// Rules, a configuration of the built-in module, with the variables of the active configuration.
+    pub(crate) fn with_variables(&self, mut rules: Json) -> Json {
+        if let (Json::Object(rules), Some(variables)) = (&mut rules, &self.facts.get().variables) {
+            rules.insert("variables".to_owned(), variables.clone());
+        }
+        rules
     }
 
-    /// The settings that the last valid configuration gives, by key. Those that need a restart take effect then.
+    /// Mistakes in rules of another broker's file, which the active configuration leaves out.
+    pub fn left_out(&self) -> Vec<String> {
+        self.facts.get().left_out.clone()
+    }
+
+    /// The settings that the active configuration gives, by key. Those that need a restart take effect then.
     pub fn given(&self) -> Vec<Given> {
-        lock(&self.facts).given.clone()
+        self.facts.get().given.clone()
     }
 }

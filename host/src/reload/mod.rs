@@ -8,7 +8,9 @@
 //! load changes nothing, and the log reports why.
 
 mod configuration;
+mod facts;
 mod handle;
+mod listener_files;
 mod settle;
 mod watched;
 mod watcher;
@@ -16,26 +18,28 @@ mod webhooks;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tracing::{error, info, warn};
 
 pub use configuration::Origin;
 pub(crate) use configuration::{Configuration, reloadable};
 
-use crate::config::Given;
-use crate::webhooks::{ChangeQueue, ListedWebhook, WebhookStore};
-use configuration::ReadAgain;
+use crate::config::Refused;
+use crate::webhooks::{ChangeQueue, WebhookStore};
+use configuration::{OwnSettings, ReadAgain};
+use facts::SharedFacts;
 use hookhost_access::AccessControl;
-use hookhost_delivery::{Outbox, Terms};
+use hookhost_delivery::Outbox;
 use hookhost_hooks::Bus;
-use hookhost_listener::TlsFiles;
 use hookhost_modules as modules;
 use hookhost_modules::{
     Applied, ConfigurationOutcome, Desired, DesiredConfiguration, FolderListing, LoadError, Modules, ModulesFolder,
+    ReloadableSettings,
 };
 use hookhost_settings::error_line;
 use hookhost_wasm::Engine;
+use listener_files::ListenerFiles;
 use watched::WatchedFiles;
 use watcher::{Asker, FolderWatcher, Reason};
 
@@ -65,64 +69,10 @@ pub struct Handle {
     tls: ListenerFiles,
     changes: ChangeQueue,
     origin: Origin,
-    /// The name of the file with the kept webhooks in messages, and its path if it exists outside of memory.
-    webhooks: (PathBuf, Option<PathBuf>),
-}
-
-/// The TLS files of the listeners. Empty until the listeners are open.
-#[derive(Clone, Default)]
-struct ListenerFiles(Arc<Mutex<Vec<TlsFiles>>>);
-
-impl ListenerFiles {
-    /// A panic under the lock leaves no partial change: each change is one assignment.
-    fn lock(&self) -> MutexGuard<'_, Vec<TlsFiles>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads certificates, keys and revocation lists again. Blocks.
-    fn reload(&self) {
-        for files in self.lock().iter() {
-            match files.reload() {
-                Ok(true) => info!(listener = files.listener(), "TLS files reloaded"),
-                Ok(false) => {}
-                Err(error) => {
-                    error!(listener = files.listener(), %error, "TLS files not reloaded; the previous ones stay in use");
-                }
-            }
-        }
-    }
-}
-
-/// What people may ask about the last valid configuration.
-#[derive(Default)]
-struct Facts {
-    /// The mistakes in rules that it leaves out.
-    left_out: Vec<String>,
-    /// The settings that it gives.
-    given: Vec<Given>,
-    /// The webhooks and rules.
-    webhooks: Arc<[ListedWebhook]>,
-    /// The settings for all requests.
-    terms: Terms,
-}
-
-impl Facts {
-    fn of(configuration: &Configuration) -> Facts {
-        Facts {
-            left_out: configuration.left_out().to_vec(),
-            given: configuration.given().to_vec(),
-            webhooks: configuration.webhooks(),
-            terms: configuration.terms().clone(),
-        }
-    }
-}
-
-/// The facts, shared with those who ask.
-type SharedFacts = Arc<Mutex<Facts>>;
-
-/// A panic under the lock leaves no partial change: each change is one assignment.
-fn lock(facts: &SharedFacts) -> MutexGuard<'_, Facts> {
-    facts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The name of the file with the kept webhooks in messages.
+    webhooks_name: PathBuf,
+    /// Its path; `None`: the webhooks are in memory.
+    webhooks_file: Option<PathBuf>,
 }
 
 /// The result of a reload.
@@ -158,7 +108,7 @@ impl Reload {
         outbox: Arc<dyn Outbox>,
         access: AccessControl,
     ) -> Result<(Reload, Modules), StartError> {
-        let facts = Arc::new(Mutex::new(Facts::of(&configuration)));
+        let facts = SharedFacts::new(configuration.facts());
         let tls = ListenerFiles::default();
         let files = WatchedFiles::default();
         files.set(configuration.files());
@@ -167,19 +117,18 @@ impl Reload {
         let mut folder = ModulesFolder::new(dir);
         let changes = ChangeQueue::default();
         let origin = configuration.origin().clone();
-        let names = (webhooks.name().to_owned(), webhooks.file().map(Path::to_owned));
+        let (webhooks_name, webhooks_file) = (webhooks.name().to_owned(), webhooks.file().map(Path::to_owned));
         let (modules, applied) = Modules::start(settings, engine, bus, outbox, folder.list()?)?;
         let mut reloader = Reloader {
             configuration,
             access,
-            facts: Arc::clone(&facts),
+            facts: facts.clone(),
             tls: tls.clone(),
             webhooks,
             changes: changes.clone(),
             files,
             folder,
             modules: modules.handle(),
-            kept_text: None,
             unapplied: None,
             errors: None,
             ignored: Vec::new(),
@@ -194,7 +143,8 @@ impl Reload {
             tls,
             changes,
             origin,
-            webhooks: names,
+            webhooks_name,
+            webhooks_file,
         };
         Ok((Reload { watcher, handle }, modules))
     }
@@ -218,8 +168,6 @@ struct Reloader {
     files: WatchedFiles,
     folder: ModulesFolder,
     modules: modules::Handle,
-    /// The text of the kept webhooks of `unapplied`.
-    kept_text: Option<String>,
     /// A configuration that waits until the folder can be listed.
     unapplied: Option<ReadAgain>,
     /// The errors of the configuration at the last read, if it was rejected.
@@ -244,10 +192,8 @@ impl Reloader {
         if reason != Reason::Folder || self.errors.is_some() {
             // A file that cannot be read is read again with the rest of the configuration, which reports it.
             let kept = self.webhooks.read().ok();
-            self.kept_text = kept.as_ref().map(|kept| kept.text.clone());
             self.unapplied = Some(self.configuration.read(kept));
             self.files.set(self.configuration.files());
-            *lock(&self.facts) = Facts::of(&self.configuration);
         }
         if is_asked {
             self.folder.forget();
@@ -271,35 +217,42 @@ impl Reloader {
             }
         };
         self.is_unlisted = false;
-        let access = self.unapplied.as_mut().and_then(|read| read.access.take());
-        let (configuration, warnings) = self.desired_configuration(&folder);
-        rescan.warnings = warnings;
+        let (mut own, mut kept_text, mut configuration) = (None, None, DesiredConfiguration::Unread);
+        if let Some(read) = self.unapplied.take() {
+            configuration = self.desired_configuration(read.settings, &folder);
+            (own, kept_text, rescan.warnings) = (read.own, read.kept_text, read.warnings);
+        }
         rescan.applied = self.modules.apply(Desired {
             folder,
             configuration,
             retry: is_asked,
         });
         self.report_configuration(&rescan.applied, is_asked);
-        let is_rejected = matches!(rescan.applied.configuration, Some(ConfigurationOutcome::Rejected(_)));
-        if let Some(access) = access.filter(|_| !is_rejected) {
-            self.access.replace(access);
-        }
-        if let Some(text) = self
-            .kept_text
-            .take()
-            .filter(|_| rescan.applied.configuration.is_some() && !is_rejected)
-        {
-            self.webhooks.set_active(text);
+        if !matches!(rescan.applied.configuration, Some(ConfigurationOutcome::Rejected(_))) {
+            if let Some(own) = own {
+                self.activate_own(own);
+            }
+            if let Some(text) = kept_text {
+                self.webhooks.set_active(text);
+            }
         }
         self.report_ignored(&rescan.applied);
         rescan
     }
 
-    fn desired_configuration(&mut self, folder: &FolderListing) -> (DesiredConfiguration, Vec<String>) {
-        let Some(ReadAgain { settings, warnings, .. }) = self.unapplied.take() else {
-            return (DesiredConfiguration::Unread, Vec::new());
-        };
-        let configuration = match settings {
+    /// Uses what the host itself needs of a configuration that the modules have accepted.
+    fn activate_own(&mut self, own: OwnSettings) {
+        self.access.replace(own.access);
+        self.facts.set(&own.facts);
+        self.configuration.set_active(own.facts);
+    }
+
+    fn desired_configuration(
+        &self,
+        settings: Result<ReloadableSettings, Refused>,
+        folder: &FolderListing,
+    ) -> DesiredConfiguration {
+        match settings {
             Ok(settings) => DesiredConfiguration::Valid(settings),
             Err(mut refused) => {
                 if refused.has_rules() {
@@ -307,8 +260,7 @@ impl Reloader {
                 }
                 DesiredConfiguration::Invalid(refused.problems.iter().map(ToString::to_string).collect())
             }
-        };
-        (configuration, warnings)
+        }
     }
 
     /// Logs the result for the configuration. The same errors are logged again only on request.

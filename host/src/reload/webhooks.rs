@@ -5,10 +5,10 @@ use std::path::Path;
 
 use tracing::{error, info};
 
+use super::Reloader;
 use super::configuration::ReadAgain;
-use super::{Facts, Reloader, lock};
 use crate::config::TextFile;
-use crate::webhooks::{self, ChangeError, NewText, Table, WaitingChange};
+use crate::webhooks::{self, ChangeError, Table, WaitingChange};
 use hookhost_modules::{ConfigurationOutcome, Desired, DesiredConfiguration};
 use hookhost_settings::error_line;
 
@@ -101,25 +101,18 @@ impl Reloader {
         let write = |error: std::io::Error| ChangeError::Write(error_line(&error));
         let text = webhooks::text(table).map_err(ChangeError::Write)?;
         let new = self.webhooks.prepare(text.clone()).map_err(write)?;
-        if let Err(error) = self.try_text(text) {
+        if let Err(error) = self.apply_text(text) {
             self.webhooks.discard(&new);
             return Err(error);
         }
-        self.commit(new)
-    }
-
-    fn commit(&mut self, new: NewText) -> Result<(), ChangeError> {
-        let committed = self.webhooks.commit(new);
-        *lock(&self.facts) = Facts::of(&self.configuration);
-        committed.map_err(|error| {
+        self.webhooks.commit(new).map_err(|error| {
             let text = error_line(&error);
             ChangeError::Write(format!("{text}; the change has effect until the host restarts"))
         })
     }
 
-    /// Reloads the configuration with a text of kept webhooks.
-    fn try_text(&mut self, text: String) -> Result<(), ChangeError> {
-        let before = self.configuration.webhooks();
+    /// Reloads the configuration with a text of kept webhooks. After an error, nothing has changed.
+    fn apply_text(&mut self, text: String) -> Result<(), ChangeError> {
         let kept = TextFile {
             path: self.webhooks.name().to_owned(),
             text,
@@ -128,7 +121,7 @@ impl Reloader {
             .folder
             .list()
             .map_err(|error| ChangeError::Configuration(error_line(&error)))?;
-        let ReadAgain { settings, access, .. } = self.configuration.read(Some(kept));
+        let ReadAgain { settings, own, .. } = self.configuration.read(Some(kept));
         self.files.set(self.configuration.files());
         let settings = settings.map_err(|refused| {
             let problems: Vec<String> = refused.problems.iter().map(ToString::to_string).collect();
@@ -140,13 +133,12 @@ impl Reloader {
             retry: false,
         });
         if let Some(ConfigurationOutcome::Rejected(problems)) = applied.configuration {
-            self.configuration.restore_webhooks(before);
             return Err(ChangeError::Configuration(problems.join("; ")));
         }
-        // The configuration files may have changed as well.
-        self.errors = None;
-        if let Some(access) = access {
-            self.access.replace(access);
+        // The configuration files may have changed as well. What was read before, and waits for the folder, is older.
+        (self.errors, self.unapplied) = (None, None);
+        if let Some(own) = own {
+            self.activate_own(own);
         }
         self.report_ignored(&applied);
         Ok(())

@@ -1,23 +1,24 @@
-//! Changes of webhooks, and what is wrong with them. Pure.
+//! Changes of webhooks, and what is wrong with them. Pure, except for the key of entity tags.
 //!
-//! An entity tag is the beginning of the SHA-256 of the settings. A change that names the tag of older settings is refused,
-//! so a person never overwrites what somebody else has changed meanwhile.
+//! An entity tag is a hash of the settings. A change that names the tag of older settings is refused, so a person never
+//! overwrites what somebody else has changed meanwhile. The hash has a random key, because the settings contain secrets:
+//! without the key, readers of a tag could try passwords until one gives the same tag.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hookhost_settings::{Place, Problem, Setting, Value};
 use serde_json::{Map, Value as Json};
-use sha2::{Digest, Sha256};
 
 use super::secret;
 use crate::config::WEBHOOKS;
 
 /// Limit of the webhooks of one host. More would make each reload slow.
 pub(crate) const MAX_WEBHOOKS: usize = 20_000;
-/// Hex digits of an entity tag.
-const TAG_DIGITS: usize = 16;
+/// The key of entity tags, another one in each process.
+static TAG_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// The settings of webhooks by name.
 pub(crate) type Table = BTreeMap<String, Arc<Json>>;
@@ -111,12 +112,9 @@ fn lines(problems: &[FieldProblem]) -> String {
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The entity tag of settings.
+/// The entity tag of settings: 16 hex digits. It is valid until the host restarts.
 pub fn etag(settings: &Json) -> String {
-    let digest = Sha256::digest(settings.to_string().as_bytes());
-    let mut tag: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    tag.truncate(TAG_DIGITS);
-    tag
+    format!("{:016x}", TAG_KEY.hash_one(settings.to_string()))
 }
 
 /// Applies a change to a table. `read_only` are the names that the configuration file defines; `check` returns the mistakes

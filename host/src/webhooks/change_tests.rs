@@ -74,6 +74,19 @@ fn what_somebody_else_has_changed_is_not_overwritten() {
 }
 
 #[test]
+fn the_tag_of_settings_does_not_help_to_guess_their_secrets() {
+    let (one, other) = (json!({"bearer": "one"}), json!({"bearer": "other"}));
+    assert_eq!(etag(&one), etag(&one));
+    assert_ne!(etag(&one), etag(&other));
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(one.to_string().as_bytes());
+    let unkeyed: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(
+        !unkeyed.starts_with(&etag(&one)),
+        "a reader of the tag could try secrets"
+    );
+}
+
+#[test]
 fn mistakes_change_nothing_and_have_their_field() {
     let mut table = Table::new();
     let create = |name: &str, url: &str| change(name, Edit::Create(object(json!({ "url": url }))));

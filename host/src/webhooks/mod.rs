@@ -28,10 +28,11 @@ pub use change::{Change, ChangeError, Edit, FieldProblem, etag};
 pub(crate) use change::{Table, apply, edited, setting};
 pub(crate) use queue::{ChangeQueue, WaitingChange};
 pub use secret::{HIDDEN, masked, shown_header};
-pub(crate) use store::{NewText, WebhookStore, text};
+pub(crate) use store::{WebhookStore, text};
 pub use test::{TestError, Tested, alone, is_event, test, try_event};
 pub(crate) use test::{outcome, sample};
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,9 +40,9 @@ use crate::config::NamedWebhook;
 use serde_json::Value as Json;
 
 /// A webhook or rule of the running host.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ListedWebhook {
-    /// The name; for a rule of `[webhook.rule]` its key, such as `rule.message_publish.0`.
+    /// The name; for a rule of `[webhook.rule]` its key, such as `rule.message_publish.0`. No name of a webhook has a dot.
     pub name: String,
     /// Whether events cause requests.
     pub is_enabled: bool,
@@ -51,6 +52,22 @@ pub struct ListedWebhook {
     pub source: String,
     /// Its settings, with their secrets.
     pub settings: Arc<Json>,
+}
+
+impl ListedWebhook {
+    /// The event of a rule of the configuration; `None` for a named webhook.
+    pub fn rule_event(&self) -> Option<&str> {
+        self.name.strip_prefix("rule.")?.split('.').next()
+    }
+}
+
+/// Without settings, which contain secrets.
+impl fmt::Debug for ListedWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ListedWebhook");
+        shown.field("name", &self.name).field("is_enabled", &self.is_enabled);
+        shown.field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 /// All webhooks of the running host.
@@ -71,5 +88,26 @@ impl From<&NamedWebhook> for ListedWebhook {
             source: webhook.place.to_string(),
             settings: Arc::new(webhook.json()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn rules_are_told_from_webhooks_and_debug_hides_settings() {
+        let listed = |name: &str| ListedWebhook {
+            name: name.to_owned(),
+            is_enabled: true,
+            can_change: false,
+            source: "h.toml:1".to_owned(),
+            settings: Arc::new(json!({"bearer": "hidden"})),
+        };
+        assert_eq!(listed("rule.message_publish.0").rule_event(), Some("message_publish"));
+        assert_eq!(listed("rule").rule_event(), None);
+        let text = format!("{:?}", listed("w"));
+        assert!(text.contains("\"w\"") && !text.contains("hidden"), "{text}");
     }
 }

@@ -1,8 +1,11 @@
 //! Secrets in the settings of webhooks: they can be written and never read. Pure.
 //!
 //! A webhook is shown with [`HIDDEN`] in place of each secret. A change may contain that text again: the secret then stays
-//! as it is. It does not stay if the URL leads to another host, because that host would learn the secret.
+//! as it is. It does not stay if the change leads to another receiver, because that receiver would learn the secret.
+//!
+//! The URLs of rules may contain credentials, so they are shown as the log shows URLs. The URL of a webhook has none.
 
+use hookhost_delivery::{is_secret_name, shown};
 use serde_json::{Map, Value as Json};
 use url::Url;
 
@@ -11,34 +14,25 @@ use super::FieldProblem;
 /// What is shown in place of a secret.
 pub const HIDDEN: &str = "******";
 
-/// A header whose name contains one of these words may be a secret.
-const HEADER_WORDS: [&str; 8] = [
-    "auth",
-    "cookie",
-    "credential",
-    "key",
-    "password",
-    "secret",
-    "sign",
-    "token",
-];
 /// The settings that are secrets, or lists or tables of secrets.
 const SECRETS: [&str; 5] = ["bearer", "password", "secrets", "client_secret", "assertion"];
 
-/// Whether the value at a path, such as `headers.authorization`, is a secret.
-fn is_secret(path: &[&str]) -> bool {
-    match path {
-        ["headers", name, ..] => {
-            let name = name.to_ascii_lowercase();
-            HEADER_WORDS.iter().any(|word| name.contains(word))
-        }
-        path => path.iter().any(|key| SECRETS.contains(key)),
-    }
+/// The value at a path, such as `headers.authorization`, as it may be shown; `None` if it may be shown as it is.
+fn replacement(path: &[&str], value: &Json) -> Option<Json> {
+    let is_secret = match path {
+        ["headers", name, ..] | ["oauth2", "parameters", name, ..] => is_secret_name(name),
+        // A proxy may have a user and a password.
+        ["proxy"] => value.as_str().is_some_and(|url| url.contains('@')),
+        ["urls"] => return value.as_str().map(shown).map(Json::from),
+        _ => false,
+    };
+    let is_secret = is_secret || path.iter().any(|key| SECRETS.contains(key));
+    is_secret.then(|| HIDDEN.into())
 }
 
 /// The value of a header as it may be shown.
 pub fn shown_header<'a>(name: &str, value: &'a str) -> &'a str {
-    if is_secret(&["headers", name]) { HIDDEN } else { value }
+    if is_secret_name(name) { HIDDEN } else { value }
 }
 
 /// Settings as they may be shown.
@@ -58,8 +52,7 @@ fn mask<'a>(path: &mut Vec<&'a str>, json: &'a Json) -> Json {
             Json::Object(shown)
         }
         Json::Array(list) => list.iter().map(|value| mask(path, value)).collect(),
-        _ if is_secret(path) => Json::from(HIDDEN),
-        other => other.clone(),
+        other => replacement(path, other).unwrap_or_else(|| other.clone()),
     }
 }
 
@@ -69,27 +62,26 @@ fn mask<'a>(path: &mut Vec<&'a str>, json: &'a Json) -> Json {
 ///
 /// The settings whose secret is not known, or must be given again.
 pub(super) fn restored(webhook: &str, mut settings: Json, known: Option<&Json>) -> Result<Json, Vec<FieldProblem>> {
-    // With a URL that is not valid nothing is sent, and the settings are refused anyway.
-    let leads_to = |known: &Json| origin(&settings).is_none_or(|new| origin(known) == Some(new));
-    let is_same_host = known.is_some_and(leads_to);
+    let changed = known.and_then(|known| changed_receiver(&settings, known));
     let mut problems = Vec::new();
-    let mut missing = |field: &str| {
-        let text = match known {
-            Some(_) if !is_same_host => "enter this secret again, because the URL leads to another host",
-            _ => "enter the secret itself",
+    let mut missing = |field: &str, reason: Missing| {
+        let text = match (reason, changed) {
+            (_, Some(key)) => {
+                format!("enter this secret again, because the change of `{key}` leads to another receiver")
+            }
+            (Missing::Unknown, None) => "enter the secret itself".to_owned(),
+            (Missing::Ambiguous, None) => {
+                "enter all secrets of this list, because the change has fewer or more of the known ones".to_owned()
+            }
         };
         problems.push(FieldProblem {
             webhook: webhook.to_owned(),
             field: field.to_owned(),
-            text: text.to_owned(),
+            text,
         });
     };
-    restore(
-        &mut settings,
-        known.filter(|_| is_same_host),
-        String::new(),
-        &mut missing,
-    );
+    let known = known.filter(|_| changed.is_none());
+    restore(&mut settings, known, String::new(), &mut missing);
     if problems.is_empty() {
         Ok(settings)
     } else {
@@ -97,7 +89,16 @@ pub(super) fn restored(webhook: &str, mut settings: Json, known: Option<&Json>) 
     }
 }
 
-fn restore(settings: &mut Json, known: Option<&Json>, path: String, missing: &mut impl FnMut(&str)) {
+/// Why a secret cannot be restored.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// There is no secret at this place.
+    Unknown,
+    /// It could be any of several.
+    Ambiguous,
+}
+
+fn restore(settings: &mut Json, known: Option<&Json>, path: String, missing: &mut impl FnMut(&str, Missing)) {
     match settings {
         Json::Object(table) => {
             for (key, value) in table {
@@ -109,85 +110,63 @@ fn restore(settings: &mut Json, known: Option<&Json>, path: String, missing: &mu
                 restore(value, known.and_then(|known| known.get(key)), path, missing);
             }
         }
-        Json::Array(list) => {
-            for (index, value) in list.iter_mut().enumerate() {
-                let known = known.and_then(|known| known.get(index));
-                restore(value, known, format!("{path}[{index}]"), missing);
-            }
-        }
+        Json::Array(list) => restore_list(list, known, &path, missing),
         Json::String(text) if text == HIDDEN => match known {
             Some(known) => *settings = known.clone(),
-            None => missing(&path),
+            None => missing(&path, Missing::Unknown),
         },
         _ => {}
     }
 }
 
-/// Scheme, host and port of the URL of a webhook.
-fn origin(settings: &Json) -> Option<(String, Option<String>, Option<u16>)> {
-    let text = settings.get("url")?.as_str()?;
-    let url = Url::parse(text.trim()).ok()?;
+/// The hidden secrets of a list are the known ones in their order. If their numbers differ, it is unknown which of them
+/// the change removes.
+fn restore_list(list: &mut [Json], known: Option<&Json>, path: &str, missing: &mut impl FnMut(&str, Missing)) {
+    let known = known.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+    let is_clear = list.iter().filter(|value| *value == HIDDEN).count() == known.len();
+    let reason = if known.is_empty() {
+        Missing::Unknown
+    } else {
+        Missing::Ambiguous
+    };
+    let mut known = known.iter();
+    for (index, value) in list.iter_mut().enumerate() {
+        let path = format!("{path}[{index}]");
+        if *value != HIDDEN {
+            restore(value, None, path, missing);
+        } else if let Some(known) = known.next().filter(|_| is_clear) {
+            *value = known.clone();
+        } else {
+            missing(&path, reason);
+        }
+    }
+}
+
+/// The setting by which new settings lead to another receiver than the known ones, if one does.
+fn changed_receiver(settings: &Json, known: &Json) -> Option<&'static str> {
+    let text = |settings: &Json, path: &str| settings.pointer(path).and_then(Json::as_str).map(str::to_owned);
+    let urls = [("url", "/url"), ("oauth2.token_url", "/oauth2/token_url")];
+    let changed_url = urls.into_iter().find(|(_, path)| {
+        let of = |settings| text(settings, path).and_then(|url| origin(&url));
+        // With a URL that is not valid nothing is sent, and the settings are refused anyway.
+        of(settings).is_some_and(|new| of(known) != Some(new))
+    });
+    // Without them, requests take the direct way, which leads elsewhere too.
+    let ways = [("proxy", "/proxy"), ("unix", "/unix")];
+    let changed_way = ways.into_iter().find(|(_, path)| {
+        let (new, known) = (text(settings, path), text(known, path));
+        new != known && !(new.as_deref() == Some(HIDDEN) && known.is_some())
+    });
+    changed_url.or(changed_way).map(|(key, _)| key)
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<(String, Option<String>, Option<u16>)> {
+    let url = Url::parse(url.trim()).ok()?;
     let host = url.host_str().map(str::to_owned);
     Some((url.scheme().to_owned(), host, url.port_or_known_default()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn secrets_are_hidden_and_kept() {
-        let settings = json!({
-            "url": "https://h/a?b=${clientid}",
-            "bearer": "one",
-            "basic": {"user": "u", "password": "two"},
-            "headers": {"content-type": "text/plain", "X-Api-Key": "three", "authorization": "four"},
-            "sign": {"secrets": ["five", "six"]},
-            "oauth2": {"client_id": "c", "client_secret": "seven"},
-            "retry": "standard",
-        });
-        let shown = masked(&settings);
-        assert_eq!(
-            shown,
-            json!({
-                "url": "https://h/a?b=${clientid}",
-                "bearer": HIDDEN,
-                "basic": {"user": "u", "password": HIDDEN},
-                "headers": {"content-type": "text/plain", "X-Api-Key": HIDDEN, "authorization": HIDDEN},
-                "sign": {"secrets": [HIDDEN, HIDDEN]},
-                "oauth2": {"client_id": "c", "client_secret": HIDDEN},
-                "retry": "standard",
-            })
-        );
-        assert_eq!(restored("w", shown.clone(), Some(&settings)), Ok(settings.clone()));
-        let mut changed = shown.clone();
-        changed["bearer"] = json!("new");
-        changed["url"] = json!("https://h/other");
-        let restored_changed = restored("w", changed, Some(&settings)).unwrap();
-        assert_eq!(
-            (&restored_changed["bearer"], &restored_changed["basic"]["password"]),
-            (&json!("new"), &json!("two"))
-        );
-    }
-
-    #[test]
-    fn another_host_does_not_get_the_secrets() {
-        let known = json!({"url": "https://h/a", "bearer": "one"});
-        for (url, is_same) in [
-            ("https://h/b", true),
-            ("https://h:443/b", true),
-            ("http://h/a", false),
-            ("https://h:444/a", false),
-            ("https://evil/a", false),
-            ("no url", true),
-        ] {
-            let settings = json!({"url": url, "bearer": HIDDEN});
-            let fields = restored("w", settings, Some(&known)).map_err(|problems| problems[0].field.clone());
-            assert_eq!(fields.is_ok(), is_same, "{url}: {fields:?}");
-            assert!(is_same || fields == Err("bearer".to_owned()));
-        }
-        let unknown = restored("w", json!({"sign": {"secrets": ["a", HIDDEN]}}), None).unwrap_err();
-        assert_eq!((unknown.len(), unknown[0].field.as_str()), (1, "sign.secrets[1]"));
-    }
-}
+#[path = "secret_tests.rs"]
+mod tests;

@@ -103,16 +103,17 @@ impl WebhookStore {
         Ok(NewText { text, beside })
     }
 
-    /// Puts a new text in the place of the file.
+    /// Puts a new text in the place of the file. If only the folder cannot be written to the disk, the new text is in the
+    /// file, but after a failure of the machine the old one may be.
     pub(crate) fn commit(&mut self, new: NewText) -> io::Result<()> {
         if let (Some(path), Some(beside)) = (&self.path, &new.beside) {
             fs::rename(beside, path)?;
-            // The name is on the disk when the folder is.
-            if let Some(dir) = path.parent() {
-                File::open(dir)?.sync_all()?;
-            }
         }
         self.text = new.text;
+        // The name is on the disk when the folder is.
+        if let Some(dir) = self.path.as_deref().and_then(Path::parent) {
+            File::open(dir)?.sync_all()?;
+        }
         Ok(())
     }
 

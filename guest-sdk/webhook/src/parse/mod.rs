@@ -80,6 +80,11 @@ impl Rules {
         reader.check_shared();
         reader.problems.check().map(|()| rules)
     }
+
+    /// The names of all settings that a rule may have.
+    pub fn settings_of_a_rule() -> impl Iterator<Item = &'static str> {
+        OWN.into_iter().chain(SHARED)
+    }
 }
 
 /// The settings of one rule, and those for all rules as defaults.
@@ -180,7 +185,7 @@ impl<'a> Reader<'a> {
 
     fn rule(&mut self, key: RuleKey, at: &str, value: &'a Value) -> Option<Rule> {
         let own = object(at, value, &mut self.problems)?;
-        let known: Vec<&str> = OWN.iter().chain(&SHARED).copied().collect();
+        let known: Vec<&str> = Rules::settings_of_a_rule().collect();
         for name in own.keys().filter(|name| !known.contains(&name.as_str())) {
             unknown(&format!("{at}.{name}"), name, &known, &mut self.problems);
         }

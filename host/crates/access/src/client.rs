@@ -1,16 +1,15 @@
 //! What one connected client may do.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::compiled::{CompiledRules, Local};
 use crate::control::Shared;
-use crate::rate::{Meter, Rate};
-use crate::rules::{Action, ClientRules, Operation, Permission, RuleSet};
+use crate::rate::{RateLimit, TokenBucket};
+use crate::rules::{Operation, RuleSet};
 use crate::service::{Service, ServiceAnswer};
-use crate::settings::RuleSource;
-use crate::{DenyAction, Identity, Login, Settings};
+use crate::{DenyAction, Identity, Login};
 
 /// Whether an operation is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +35,9 @@ pub struct ClientAccess(Arc<Client>);
 struct Client {
     shared: Arc<Shared>,
     granted: Granted,
-    compiled: Mutex<Compiled>,
-    /// What the client has published of its rates: messages and bytes.
-    published: Mutex<[Meter; 2]>,
+    compiled: Mutex<CompiledRules>,
+    /// What the client has used of `publish_rate` and of `publish_bytes`.
+    published: Mutex<[TokenBucket; 2]>,
 }
 
 /// What authentication grants to a client.
@@ -71,40 +70,6 @@ pub(crate) struct OwnRules {
     pub(crate) source: &'static str,
 }
 
-/// The rules for this client under the current settings.
-struct Compiled {
-    identity: Identity,
-    settings: Arc<Settings>,
-    own: ClientRules,
-    listed: ClientRules,
-    file: ClientRules,
-    /// Decisions of the web service, the oldest first.
-    cached: VecDeque<Cached>,
-}
-
-/// A decision of the web service.
-struct Cached {
-    action: Action,
-    topic: Box<str>,
-    qos: u8,
-    retain: bool,
-    allowed: bool,
-    until: Instant,
-}
-
-/// What the settings say without a web service.
-enum Local {
-    Decided(Decision),
-    /// This service decides, and after it the sources from `next` on.
-    Ask {
-        service: Box<Service>,
-        next: usize,
-    },
-}
-
-/// Decisions of the web service that one client keeps.
-const MAX_CACHED_DECISIONS: usize = 64;
-
 /// The web service has failed, or cannot be asked.
 const DENIED_BY_SERVICE: Decision = Decision {
     allowed: false,
@@ -117,7 +82,7 @@ impl ClientAccess {
             shared.note_own_rules();
         }
         let settings = shared.settings();
-        let compiled = Compiled::new(identity, settings, &granted);
+        let compiled = CompiledRules::new(identity, settings, &granted);
         ClientAccess(Arc::new(Client {
             shared,
             compiled: Mutex::new(compiled),
@@ -132,7 +97,8 @@ impl ClientAccess {
     }
 
     /// The user name that rules are about.
-    pub fn username(&self) -> Option<String> {
+    #[cfg(test)]
+    pub(crate) fn username(&self) -> Option<String> {
         self.0.compiled().identity.username.clone()
     }
 
@@ -174,7 +140,7 @@ impl ClientAccess {
             client_id: client_id.to_owned(),
             ..compiled.identity.clone()
         };
-        *compiled = Compiled::new(identity, Arc::clone(&compiled.settings), &self.0.granted);
+        *compiled = CompiledRules::new(identity, Arc::clone(&compiled.settings), &self.0.granted);
     }
 
     /// Whether every operation is allowed at any rate, now and until the next reload.
@@ -184,8 +150,8 @@ impl ClientAccess {
         allows && !settings.limits_publishes()
     }
 
-    /// Counts a publish with so many bytes of topic and payload. Returns false if the client publishes faster than it may;
-    /// its connection then ends.
+    /// Counts a publish whose topic and payload have `bytes` bytes together. Returns false if it exceeds `publish_rate` or
+    /// `publish_bytes`; the connection has to end then.
     pub fn count_publish(&self, bytes: usize) -> bool {
         let settings = self.0.shared.settings();
         if !settings.limits_publishes() {
@@ -193,8 +159,9 @@ impl ClientAccess {
         }
         let now = Instant::now();
         let [messages, sizes] = &mut *self.0.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_within =
-            |meter: &mut Meter, rate: Option<Rate>, units| rate.is_none_or(|rate| meter.take(rate, units, now));
+        let is_within = |bucket: &mut TokenBucket, limit: Option<RateLimit>, units| {
+            limit.is_none_or(|limit| bucket.take(limit, units, now))
+        };
         let may = is_within(messages, settings.publish_rate, 1)
             && is_within(sizes, settings.publish_bytes, u64::try_from(bytes).unwrap_or(u64::MAX));
         if !may {
@@ -284,11 +251,11 @@ impl ClientAccess {
 
 impl Client {
     /// The compiled rules, of the current settings.
-    fn compiled(&self) -> MutexGuard<'_, Compiled> {
+    fn compiled(&self) -> MutexGuard<'_, CompiledRules> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = self.shared.settings();
         if !Arc::ptr_eq(&settings, &compiled.settings) {
-            *compiled = Compiled::new(compiled.identity.clone(), settings, &self.granted);
+            *compiled = CompiledRules::new(compiled.identity.clone(), settings, &self.granted);
         }
         compiled
     }
@@ -300,92 +267,5 @@ impl fmt::Debug for ClientAccess {
         f.debug_struct("ClientAccess")
             .field("granted", &self.0.granted)
             .finish_non_exhaustive()
-    }
-}
-
-impl Compiled {
-    fn new(identity: Identity, settings: Arc<Settings>, granted: &Granted) -> Compiled {
-        Compiled {
-            own: granted
-                .own
-                .as_ref()
-                .map(|own| own.rules.for_client(&identity))
-                .unwrap_or_default(),
-            listed: settings.rules.for_client(&identity),
-            file: settings.file_rules.for_client(&identity),
-            identity,
-            settings,
-            cached: VecDeque::new(),
-        }
-    }
-
-    /// The client's own rules decide first, then the sources from `first` on in their order, then the default.
-    fn decide(&self, granted: &Granted, operation: &Operation<'_>, first: usize) -> Local {
-        let decided = |permission, source| {
-            Local::Decided(Decision {
-                allowed: permission == Permission::Allow,
-                source,
-            })
-        };
-        if let Some(own) = granted.own.as_ref().filter(|_| first == 0) {
-            match own.rules.decide(&self.own, operation) {
-                Some(permission) => return decided(permission, own.source),
-                None if own.is_complete => return decided(Permission::Deny, own.source),
-                None => {}
-            }
-        }
-        for (index, source) in self.settings.order.iter().enumerate().skip(first) {
-            let (rules, client, name) = match source {
-                RuleSource::Http => match (&self.settings.service, self.cached(operation)) {
-                    (_, Some(allowed)) => {
-                        return Local::Decided(Decision {
-                            allowed,
-                            source: "cache",
-                        });
-                    }
-                    (Some(service), None) => {
-                        return Local::Ask {
-                            service: service.clone(),
-                            next: index + 1,
-                        };
-                    }
-                    (None, None) => continue,
-                },
-                RuleSource::Rules => (&self.settings.rules, &self.listed, "rules"),
-                RuleSource::File => (&self.settings.file_rules, &self.file, "file"),
-            };
-            if let Some(permission) = rules.decide(client, operation) {
-                return decided(permission, name);
-            }
-        }
-        decided(self.settings.default, "default")
-    }
-
-    /// What the web service has decided about the same operation.
-    fn cached(&self, operation: &Operation<'_>) -> Option<bool> {
-        let is_same = |cached: &&Cached| {
-            cached.action == operation.action
-                && *cached.topic == *operation.topic
-                && (cached.qos, cached.retain) == (operation.qos, operation.retain)
-        };
-        let cached = self.cached.iter().find(is_same)?;
-        (Instant::now() < cached.until).then_some(cached.allowed)
-    }
-
-    /// Keeps a decision of the web service; the oldest one gives way.
-    fn cache(&mut self, operation: &Operation<'_>, allowed: bool, lifetime: Duration) {
-        let now = Instant::now();
-        self.cached.retain(|cached| now < cached.until);
-        if self.cached.len() >= MAX_CACHED_DECISIONS {
-            self.cached.pop_front();
-        }
-        self.cached.push_back(Cached {
-            action: operation.action,
-            topic: operation.topic.into(),
-            qos: operation.qos,
-            retain: operation.retain,
-            allowed,
-            until: now + lifetime,
-        });
     }
 }

@@ -18,6 +18,7 @@
 //! - `service` asks web services; `template` has the placeholders in their requests.
 //! - `rate` measures how fast one client publishes: pure.
 //! - `chain` asks the sources of authentication in their order.
+//! - `client` is what one connected client may do; `compiled` has its rules and the decisions that it has cached.
 //! - `settings` reads `[[authentication]]` and `[access]`.
 //!
 //! Nothing here knows MQTT packets or an engine. Passwords and tokens never appear in logs, errors or `Debug`.
@@ -25,6 +26,7 @@
 mod acl_claim;
 mod chain;
 mod client;
+mod compiled;
 mod control;
 mod failures;
 mod identity;

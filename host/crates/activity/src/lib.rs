@@ -9,9 +9,12 @@
 //! apart from them, so that successes do not displace failures. Both are bounded in number, bytes and age. A follower gets
 //! the entries that match its filter. If it reads too slowly, it loses lines and gets their number; the host never waits.
 //!
+//! [`Durations`] count how long attempts and calls of modules took.
+//!
 //! Texts are cut and copied: no entry keeps a payload or the buffer of a packet alive.
 
 mod attempt_log;
+mod durations;
 mod entry;
 mod filter;
 mod follower;
@@ -19,6 +22,7 @@ mod follower;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use durations::{DURATION_BOUNDS, DurationCounts, Durations};
 pub use entry::{Activity, AttemptEntry, AttemptResult, OutcomeEntry, Subject, cut};
 pub use filter::{ActivityFilter, AttemptQuery};
 pub use follower::{Followed, Follower};

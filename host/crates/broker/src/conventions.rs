@@ -8,8 +8,8 @@ pub enum Conventions {
     /// wildcards ends the connection, and a CONNECT that cannot be read causes the event of its refusal.
     #[default]
     Hookhost,
-    /// EMQX 4: the events that subscriptions are in force follow the events that filters are asked for, for all filters of a
-    /// SUBSCRIBE. A CONNECT that is refused because of its version or client id causes the event of CONNECT too.
+    /// EMQX 4: session-subscribed of all filters of a SUBSCRIBE comes after client-subscribe of all of them. A CONNECT that is
+    /// refused because of its version or client id causes client-connect too.
     Emqx4,
     /// NanoMQ: a CONNECT with an unknown version causes no events, and the publish of a will comes after the end of its
     /// connection.
@@ -49,11 +49,13 @@ impl Conventions {
         }
     }
 
-    /// Whether a CONNECT is reported although the engine has not read it.
-    pub(crate) fn reports_refused_connect(self) -> bool {
-        self == Conventions::Emqx4
+    /// Whether a CONNECT that is refused with this reason code is reported, if the engine has not read the packet.
+    pub(crate) fn reports_refused_connect(self, code: u8) -> bool {
+        self == Conventions::Emqx4 && matches!(code, UNSUPPORTED_VERSION | INVALID_CLIENT_ID)
     }
 }
 
-/// The reason code for a protocol version that the broker does not know.
-const UNSUPPORTED_VERSION: u8 = 132;
+/// The reason code for a protocol version that the broker does not support.
+pub(crate) const UNSUPPORTED_VERSION: u8 = 132;
+/// The reason code for a client id that the broker does not accept.
+pub(crate) const INVALID_CLIENT_ID: u8 = 133;

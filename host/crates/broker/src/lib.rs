@@ -43,6 +43,13 @@ pub struct BrokerSettings {
     pub access: AccessControl,
 }
 
+impl BrokerSettings {
+    /// Whether a subscription to `$queue/FILTER` is a shared subscription.
+    pub(crate) fn has_queue_groups(&self) -> bool {
+        self.limits.shared_subscription && self.conventions.has_queue_groups()
+    }
+}
+
 /// Default number of threads that serve clients: two for each processor, and at least eight.
 ///
 /// Under CPU pressure every busy thread gets an equal share, and one module and delivery together have about one thread

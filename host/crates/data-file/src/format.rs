@@ -61,7 +61,7 @@ impl Format {
     /// # Errors
     ///
     /// [`FileError`] if another process uses the file, if it is damaged, or if it contains something else.
-    pub fn open(&self, path: &Path, flush: Flush) -> Result<Database, FileError> {
+    pub(super) fn open(&self, path: &Path, flush: Flush) -> Result<Database, FileError> {
         let unusable = |reason: String| FileError::Unusable {
             file: path.to_owned(),
             reason,

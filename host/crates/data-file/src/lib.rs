@@ -59,7 +59,7 @@ pub enum FileError {
 /// # Errors
 ///
 /// [`FileError::Folder`].
-pub fn create_folder(dir: &Path) -> Result<(), FileError> {
+fn create_folder(dir: &Path) -> Result<(), FileError> {
     let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     created.map_err(|source| FileError::Folder {
         dir: dir.to_owned(),

@@ -17,6 +17,7 @@ impl SenderState {
         // This is called as soon as the attempt has ended.
         let took = job.attempts.last.map_or(Duration::ZERO, |began| began.elapsed());
         let is_delivered = result == AttemptResult::Delivered;
+        target.destination.counts.attempted(took);
         self.counts.activity.attempt(AttemptEntry {
             number: 0,
             at: millis(SystemTime::now()),

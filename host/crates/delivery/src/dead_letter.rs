@@ -11,6 +11,7 @@ use super::attempt::Attempt;
 use super::record::{Reader, RecordError, length, millis, put_bytes, put_request};
 use super::request::{OutboxRequest, shown};
 use super::retry::Reason;
+use super::secret::is_secret_name;
 use super::signing::message_id;
 
 /// The group of all dead letters in their collection.
@@ -54,19 +55,6 @@ pub struct DeadLetter {
     pub request: OutboxRequest,
 }
 
-/// A header whose name contains one of these words may be a secret.
-const SECRET_WORDS: [&str; 9] = [
-    "auth",
-    "cookie",
-    "token",
-    "secret",
-    "password",
-    "key",
-    "signature",
-    "credential",
-    "session",
-];
-
 /// What is shown instead of a secret.
 const HIDDEN: &str = "***";
 
@@ -85,9 +73,8 @@ impl DeadLetter {
     pub fn shown_headers(&self) -> Vec<(&str, &str)> {
         let headers = self.request.headers.iter();
         let headers = headers.map(|(name, value)| {
-            let lower = name.to_ascii_lowercase();
-            let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
-            (name.as_str(), if is_secret { HIDDEN } else { value.as_str() })
+            let shown = if is_secret_name(name) { HIDDEN } else { value };
+            (name.as_str(), shown)
         });
         headers.collect()
     }

@@ -136,20 +136,6 @@ impl FromIterator<Destination> for Destinations {
     }
 }
 
-impl IntoIterator for Destinations {
-    type Item = Destination;
-    type IntoIter = std::vec::IntoIter<Destination>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let all: Vec<Destination> = self
-            .0
-            .iter()
-            .map(|destination| Destination::clone(destination))
-            .collect();
-        all.into_iter()
-    }
-}
-
 impl Destinations {
     /// Iterates over all destinations.
     pub fn iter(&self) -> impl Iterator<Item = &Destination> {

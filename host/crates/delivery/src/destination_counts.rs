@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use hookhost_activity::{DurationCounts, Durations};
+
 use super::counters::{Counters, Tally};
 use super::gate::BreakerState;
 use super::lagging::{LaggingKey, WorstKey};
@@ -64,6 +66,8 @@ pub struct DestinationState {
     pub breaker: BreakerState,
     /// How many requests it gets at once at most; 0 before its first request.
     pub concurrency: usize,
+    /// How long its attempts took; each request of a batch counts.
+    pub durations: DurationCounts,
 }
 
 /// A failed attempt.
@@ -83,6 +87,7 @@ pub(super) struct DestinationCounts {
     trouble: Mutex<Trouble>,
     /// Milliseconds since 1970, or 0.
     last_success: AtomicU64,
+    durations: Durations,
 }
 
 /// The requests that wait or are being sent.
@@ -110,6 +115,11 @@ impl DestinationCounts {
         waiting.requests += 1;
         waiting.bytes += size;
         *waiting.by_second.entry(event_at / 1000).or_default() += 1;
+    }
+
+    /// Counts an attempt that has ended.
+    pub(super) fn attempted(&self, took: Duration) {
+        self.durations.add(took, 1);
     }
 
     /// Counts a request of `size` bytes that is delivered.
@@ -209,6 +219,7 @@ impl DestinationCounts {
             last_success: after_1970(self.last_success.load(Relaxed)),
             breaker: BreakerState::default(),
             concurrency: 0,
+            durations: self.durations.counts(),
         }
     }
 }

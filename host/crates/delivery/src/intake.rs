@@ -11,6 +11,9 @@ use super::request::{OutboxRequest, shown};
 use super::sender::SenderState;
 use super::target::Route;
 
+/// The part of the waiting requests that is dropped at a time.
+const DROPPED_PART: usize = 64;
+
 impl SenderState {
     /// Does what a message asks for.
     pub(super) fn receive(self: &Rc<Self>, message: Message) {
@@ -22,7 +25,13 @@ impl SenderState {
                     .zip(records)
                     .for_each(|(request, record)| self.take_in(request, record));
             }
-            Message::DropBelow(number) => self.drop_below(number),
+            Message::FindOldest(answer) => {
+                if let Some(number) = self.oldest_part() {
+                    // A caller that has gone needs no answer.
+                    answer.send(number).ok();
+                }
+            }
+            Message::DropUpTo(number) => self.drop_up_to(number),
             Message::DropMoved => self.drop_moved(),
         }
     }
@@ -102,9 +111,26 @@ impl SenderState {
         queue.push(id, &destination.flow.slots, gathering, &key, item);
     }
 
-    /// Drops the requests whose number in the journal is below this one, except for those that are being sent.
-    fn drop_below(&self, number: u64) {
-        let is_old = |item: &Item| item.record().is_some_and(|record| record < number);
+    /// Returns a number in the journal: the oldest part of the waiting requests has numbers up to this one.
+    fn oldest_part(&self) -> Option<u64> {
+        let queue = self.queue.borrow();
+        let mut numbers = Vec::new();
+        for lane in queue.waiting() {
+            // If threads append at the same time, a request can be behind one with a higher number. It is dropped after
+            // that one.
+            let mut highest = 0;
+            numbers.extend(lane.filter_map(Item::record).map(|number| {
+                highest = number.max(highest);
+                highest
+            }));
+        }
+        let last = (numbers.len() / DROPPED_PART).saturating_sub(1);
+        (!numbers.is_empty()).then(|| *numbers.select_nth_unstable(last).1)
+    }
+
+    /// Drops the requests with numbers up to this one, except for those that are being sent.
+    fn drop_up_to(&self, number: u64) {
+        let is_old = |item: &Item| item.record().is_some_and(|record| record <= number);
         let dropped = self.queue.borrow_mut().remove_heads(is_old);
         if dropped.is_empty() {
             return;

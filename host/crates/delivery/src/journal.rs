@@ -15,46 +15,26 @@
 //! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory, but their
 //! tickets wait. Above [`MAX_PENDING_BYTES`] `append` waits.
 
+mod commit;
 mod pending;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookhost_contract::Ticket;
 use hookhost_outbox::{Flush, Store, StoreError};
-use tracing::{debug, error, info};
 
 use super::StartError;
 use super::capacity::Capacity;
 use super::outbox::OutboxClosed;
+use commit::Over;
 use pending::Pending;
 
 pub(super) use pending::NewRecord;
 
 /// Limit of the bytes that wait for a commit. Enough for seconds of full load on a slow disk.
 const MAX_PENDING_BYTES: usize = 32 << 20;
-
-/// How long a change waits with [`Sync::Interval`], so that a commit contains the changes of this time.
-const INTERVAL: Duration = Duration::from_millis(10);
-
-/// How long a removal waits if nothing is to be written. Each commit writes whole pages, so many small ones would write a
-/// multiple of the requests. A crash repeats the requests whose removal waits.
-const REMOVAL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// The wait before a failed commit is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// A file that is smaller is not compacted.
-const MIN_COMPACTED_BYTES: u64 = 64 << 20;
-
-/// A file is compacted when its requests have at most this part of its size.
-const MAX_COMPACTED_PART: u64 = 8;
-
-/// The time between two looks at the size of the file.
-const COMPACTION_INTERVAL: Duration = Duration::from_secs(10);
 
 /// When requests are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -214,16 +194,6 @@ impl Journal {
         }
     }
 
-    /// Returns a number that no record is below, and the number of the next record. The first is that of the oldest record
-    /// if the store can be read.
-    pub(super) fn numbers(&self) -> (u64, u64) {
-        let in_store = self.store.first_number().unwrap_or_default();
-        let pending = self.lock();
-        let in_memory = [&pending.put, &*pending.writing].map(|records| records.keys().next().copied());
-        let first = in_memory.into_iter().flatten().chain(in_store).min();
-        (first.unwrap_or(pending.next), pending.next)
-    }
-
     /// The store, to read what it had at the start.
     pub(super) fn store(&self) -> &Store {
         &self.store
@@ -242,141 +212,9 @@ impl Journal {
         self.committed.notify_all();
     }
 
-    /// Commits until the journal is closed and nothing is pending.
-    fn commit_all(&self) {
-        let mut failures = 0_u32;
-        let mut compaction = Instant::now();
-        loop {
-            let mut pending = self.lock();
-            while pending.put.is_empty() && pending.removed.is_empty() {
-                if pending.is_closed {
-                    return;
-                }
-                if pending.is_restored && Instant::now() >= compaction {
-                    compaction = Instant::now() + COMPACTION_INTERVAL;
-                    drop(pending);
-                    self.compact();
-                    pending = self.lock();
-                    continue;
-                }
-                pending = wait_timeout(&self.work, pending, COMPACTION_INTERVAL);
-            }
-            let start = Instant::now();
-            while !pending.is_closed {
-                let delay = match (failures, self.sync) {
-                    (1.., _) => RETRY,
-                    _ if pending.put.is_empty() => REMOVAL_INTERVAL,
-                    // A client waits for a ticket, so its commit does not wait for more requests.
-                    (_, Sync::Interval | Sync::Never) if pending.tickets.is_empty() => INTERVAL,
-                    _ => Duration::ZERO,
-                };
-                let left = (start + delay).saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                pending = wait_timeout(&self.work, pending, left);
-            }
-            let is_last = pending.is_closed;
-            let put = Arc::new(std::mem::take(&mut pending.put));
-            let tickets = std::mem::take(&mut pending.tickets);
-            let mut removed = std::mem::take(&mut pending.removed);
-            pending.writing = Arc::clone(&put);
-            pending.started += 1;
-            drop(pending);
-            // On a full disk, removing alone may succeed and makes room.
-            if failures > 0 && !removed.is_empty() && self.store.write(&BTreeMap::new(), &removed).is_ok() {
-                removed.clear();
-            }
-            match self.store.write(&put, &removed) {
-                Ok(()) => {
-                    if failures > 0 {
-                        info!(failures, "the outbox can be written again");
-                    }
-                    failures = 0;
-                    self.end(&put, tickets);
-                }
-                Err(error) => {
-                    failures += 1;
-                    // Powers of two: the log shows that it goes on, and does not fill.
-                    if failures.is_power_of_two() {
-                        let error = hookhost_settings::error_line(&error);
-                        error!(
-                            error,
-                            failures, "the outbox cannot be written; requests are in memory only"
-                        );
-                    }
-                    self.end_failed(&put, tickets, removed);
-                    if is_last {
-                        error!(requests = put.len(), "requests are lost: the outbox cannot be written");
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Returns the space of the file to the file system if most of it is free.
-    fn compact(&self) {
-        let (before, live) = (self.store.file_bytes(), self.capacity.taken().1 as u64);
-        if before < MIN_COMPACTED_BYTES || live > before / MAX_COMPACTED_PART {
-            return;
-        }
-        let start = Instant::now();
-        match self.store.compact() {
-            Ok(true) => {
-                let (after, time) = (self.store.file_bytes(), start.elapsed());
-                debug!(before, after, ?time, "the file of the outbox is compacted");
-            }
-            Ok(false) => {}
-            Err(error) => {
-                let error = hookhost_settings::error_line(&error);
-                error!(error, "the file of the outbox cannot be compacted");
-            }
-        }
-    }
-
-    fn end(&self, put: &BTreeMap<u64, Bytes>, tickets: BTreeMap<u64, Ticket>) {
-        let bytes: usize = put.values().map(Bytes::len).sum();
-        let mut pending = self.lock();
-        pending.bytes -= bytes;
-        pending.writing = Arc::default();
-        pending.ended = pending.started;
-        pending.is_failing = false;
-        self.committed.notify_all();
-        drop(pending);
-        tickets.into_values().for_each(Ticket::complete);
-    }
-
-    /// Puts back what could not be written, without what was removed meanwhile.
-    fn end_failed(&self, put: &BTreeMap<u64, Bytes>, tickets: BTreeMap<u64, Ticket>, removed: Vec<u64>) {
-        let mut pending = self.lock();
-        pending.writing = Arc::default();
-        pending.is_failing = true;
-        let put = put.iter().map(|(number, record)| (*number, record.clone()));
-        pending.put.extend(put);
-        pending.tickets.extend(tickets);
-        for number in std::mem::take(&mut pending.removed).into_iter().chain(removed) {
-            if !pending.cancel(number) {
-                pending.removed.push(number);
-            }
-        }
-        self.committed.notify_all();
-    }
-
     fn lock(&self) -> MutexGuard<'_, Pending> {
         // A panic while the lock is held would be a bug in this file; the maps are valid after each statement.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Says at the end of the thread, also by a panic, that no commit follows.
-struct Over<'a>(&'a Journal);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        let mut pending = self.0.lock();
-        (pending.is_closed, pending.is_over) = (true, true);
-        self.0.committed.notify_all();
     }
 }
 

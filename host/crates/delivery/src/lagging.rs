@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// A key lags when the requests that wait need longer than this at the time of the last answer.
+/// A key lags if its waiting requests need longer than this, when each of them takes as long as the last answer.
 const LAG: Duration = Duration::from_secs(10);
 
-/// How long a key counts as lagging after it was last seen so. An answer can take as long as that.
+/// How long a key counts as lagging after the last answer with which it lagged. The next answer can take as long.
 const MEMORY: Duration = Duration::from_secs(60);
 
 /// The longest part of a key that is shown, in characters.
@@ -26,7 +26,7 @@ impl LaggingKey {
     /// The key as lagging, if its requests need longer than [`LAG`].
     pub(super) fn of(key: &str, waiting: usize, answer_time: Duration) -> Option<LaggingKey> {
         (backlog(waiting, answer_time) > LAG).then(|| LaggingKey {
-            key: key.chars().take(MAX_KEY_CHARS).flat_map(char::escape_debug).collect(),
+            key: key.chars().take(MAX_KEY_CHARS).collect(),
             waiting,
             answer_time,
         })
@@ -91,7 +91,11 @@ mod tests {
         assert_eq!(name(&worst, 62), None);
         worst.note(key("c", 11).unwrap(), now + 62 * second);
         assert_eq!(name(&worst, 62).as_deref(), Some("c"));
-        let long = LaggingKey::of(&"\n".repeat(100), 11, second).unwrap();
-        assert_eq!(long.key, "\\n".repeat(64));
+        let long = LaggingKey::of(&"\"ü\n".repeat(100), 11, second).unwrap();
+        assert_eq!(
+            long.key,
+            format!("{}\"", "\"ü\n".repeat(21)),
+            "64 characters, none of them changed"
+        );
     }
 }

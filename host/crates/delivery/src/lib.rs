@@ -8,9 +8,11 @@
 //! With a store the requests are also on disk (`journal.rs`), from `append` until they are delivered or dropped. A window
 //! of them is in memory. A new process sends what the previous one has left (`restore.rs`).
 //!
-//! **Guarantees.** The crate sends every accepted request until its receiver has accepted it, or drops it and counts
-//! the reason. The reasons are: the request was invalid, the module chose a host without a public address, the time for
-//! retries was over, the answer was final, the request had expired, or delivery stopped. A receiver may get a request twice, because its response was late or lost.
+//! **Guarantees.** The crate sends every accepted request until its receiver has accepted it, or gives it up and counts
+//! the reason. A request that the policy gives up becomes a dead letter ([`Dead`]): the request was invalid, the module
+//! chose a host without a public address, the time for retries was over, the answer was final, or the request had expired.
+//! Nothing is kept of a dropped request ([`Dropped`]): there was no room for it, its record on disk was damaged, or
+//! delivery stopped without a store. A receiver may get a request twice, because its response was late or lost.
 //! While the process runs, no request is lost without being counted. Requests with the same destination (scheme, host
 //! and port; a file; standard output) and ordering key are sent one after another, in the order of `append`. Each waits
 //! until the previous one is delivered or dropped. Requests with another key or destination do not wait for it, except
@@ -154,7 +156,7 @@ pub use publish::{MAX_REPUBLISHES, Publication, PublishFailure, Publisher, Publi
 pub use request::{EventSummary, OutboxRequest, Reach, shown};
 pub use retry::{Reason, RetryPolicy, RetryPreset};
 pub use retry_on::{RetryOn, RetryOnError, Statuses};
-pub use secret::Secret;
+pub use secret::{Secret, is_secret_name};
 pub use settings::{DiskSettings, Settings};
 pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;

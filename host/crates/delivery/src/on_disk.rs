@@ -1,13 +1,9 @@
 //! The requests in the data folder: their journal, the limit of their bytes, and what happens at that limit.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::capacity::Capacity;
 use super::journal::Journal;
-
-/// With [`WhenFull::DropOldest`], the part of the requests that is dropped at a time.
-const DROPPED_PART: u64 = 64;
 
 /// What happens while the outbox on disk is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,8 +32,8 @@ pub(super) struct OnDisk {
     /// Limits the requests in the journal.
     pub(super) capacity: Arc<Capacity>,
     pub(super) when_full: WhenFull,
-    /// The highest number that [`OnDisk::oldest_part`] has returned.
-    dropped_below: AtomicU64,
+    /// Locked by the caller that has the oldest requests dropped. A second one could drop more than necessary.
+    pub(super) dropping: Mutex<()>,
     /// Whether the requests of the previous process are in the inboxes. New requests wait for that, because they come
     /// later.
     is_restored: Mutex<bool>,
@@ -51,7 +47,7 @@ impl OnDisk {
             journal,
             capacity,
             when_full,
-            dropped_below: AtomicU64::new(0),
+            dropping: Mutex::default(),
             is_restored: Mutex::new(false),
             restored: Condvar::new(),
         }
@@ -61,15 +57,6 @@ impl OnDisk {
     pub(super) fn remove(&self, size: usize, record: u64) {
         self.journal.remove(record);
         self.capacity.release(1, size);
-    }
-
-    /// Returns the number in the journal below which requests are dropped next. It increases with each call, so requests
-    /// that cannot be dropped, because they are being sent, do not hold up the others.
-    pub(super) fn oldest_part(&self) -> u64 {
-        let (first, next) = self.journal.numbers();
-        let first = first.max(self.dropped_below.load(Relaxed));
-        let below = first + (next.saturating_sub(first) / DROPPED_PART).max(1);
-        self.dropped_below.fetch_max(below, Relaxed).max(below)
     }
 
     /// Lets new requests in.

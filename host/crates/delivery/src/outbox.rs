@@ -12,8 +12,8 @@ mod admission;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 
 use hookhost_contract::Ticket;
 use thiserror::Error;
@@ -27,14 +27,16 @@ use super::request::OutboxRequest;
 
 /// Accepts requests for delivery.
 pub trait Outbox: Send + Sync {
-    /// Accepts all of `requests`, in this order, or none of them.
+    /// Accepts all of `requests`, in this order. An accepted request is delivered or counted: a full outbox on disk drops
+    /// new or old requests if [`WhenFull`](super::WhenFull) says so.
     ///
     /// Blocks the calling OS thread while the outbox is full. This back-pressure slows down the caller that produces
     /// the requests. Never call it from an async task. Requests of different callers may be interleaved.
     ///
     /// # Errors
     ///
-    /// [`OutboxClosed`] if delivery has stopped or stops during the wait.
+    /// [`OutboxClosed`] if delivery has stopped or stops during the wait. The first of the requests may be accepted then, if
+    /// there are several sender threads or the requests need more than half of the memory.
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed>;
 }
 
@@ -47,8 +49,11 @@ pub struct OutboxClosed;
 pub(super) enum Message {
     /// Requests to send.
     Batch(Batch),
-    /// Drop the requests whose number in the journal is below this one, except for those that are being sent.
-    DropBelow(u64),
+    /// Answer with a number in the journal: the oldest part of the waiting requests has numbers up to this one. A thread
+    /// without such requests drops the channel.
+    FindOldest(mpsc::Sender<u64>),
+    /// Drop the requests with numbers up to this one, except for those that are being sent.
+    DropUpTo(u64),
     /// Drop the requests that other hosts deliver from now on.
     DropMoved,
 }

@@ -44,7 +44,7 @@ pub struct Probe {
     pub status: Option<u16>,
     /// The first 2 KiB of the answer, unless its status is 2xx.
     pub answer: Vec<u8>,
-    /// The time from the beginning of the attempt to its end.
+    /// The time from the start of the probe until the head of the answer arrived, or until the attempt failed.
     pub took: Duration,
     /// Why the receiver did not accept the request; `None` if it did.
     pub failure: Option<ProbeFailure>,
@@ -153,7 +153,8 @@ impl ProbeFailure {
     }
 }
 
-/// Sends a request once. Blocks until the answer is there, at most for the timeouts of its destination.
+/// Sends a request once. Blocks until the answer arrives, at most for the timeouts of its destination. After the head of an
+/// answer other than 2xx it waits up to 2 s for the beginning of the body.
 pub fn probe(request: &ProbeRequest, receivers: &Receivers) -> Probe {
     let start = Instant::now();
     let result = match Builder::new_current_thread().enable_all().build() {
@@ -164,23 +165,35 @@ pub fn probe(request: &ProbeRequest, receivers: &Receivers) -> Probe {
         }
         Err(error) => Err(ProbeFailure::new(FailureKind::Connection, error.to_string())),
     };
-    let (status, answer, failure) = match result {
-        Ok((status, answer)) if (200..300).contains(&status) => (Some(status), answer, None),
-        Ok((status, answer)) => {
-            let text = format!("answered with status {status}");
-            (Some(status), answer, Some(ProbeFailure::new(FailureKind::Status, text)))
-        }
-        Err(failure) => (None, Vec::new(), Some(failure)),
-    };
-    Probe {
-        status,
-        answer,
-        took: start.elapsed(),
-        failure,
+    match result {
+        Ok(Answered { status, body, at }) => Probe {
+            status: Some(status),
+            answer: body,
+            took: at.saturating_duration_since(start),
+            failure: (!(200..300).contains(&status)).then(|| {
+                let text = format!("answered with status {status}");
+                ProbeFailure::new(FailureKind::Status, text)
+            }),
+        },
+        Err(failure) => Probe {
+            status: None,
+            answer: Vec::new(),
+            took: start.elapsed(),
+            failure: Some(failure),
+        },
     }
 }
 
-async fn send(request: &ProbeRequest, receivers: &Receivers) -> Result<(u16, Vec<u8>), ProbeFailure> {
+/// An answer of the receiver.
+struct Answered {
+    status: u16,
+    /// The first 2 KiB, unless the status is 2xx.
+    body: Vec<u8>,
+    /// When the head of the answer arrived.
+    at: Instant,
+}
+
+async fn send(request: &ProbeRequest, receivers: &Receivers) -> Result<Answered, ProbeFailure> {
     let invalid = |text: String| ProbeFailure::new(FailureKind::Invalid, text);
     let http = Http::new();
     let find = |url: &url::Url| receivers.destinations.find(&request.via, url).cloned();
@@ -200,7 +213,8 @@ async fn send(request: &ProbeRequest, receivers: &Receivers) -> Result<(u16, Vec
     };
     let answered = timeout(terms.http_timeout, http.probe(&prepared, &sent)).await;
     let (status, excerpt) = answered.unwrap_or(Err(Outcome::TimedOut)).map_err(ProbeFailure::of)?;
-    let answer = match excerpt {
+    let at = Instant::now();
+    let body = match excerpt {
         Some(excerpt) => {
             // The answer counts even if its end never arrives.
             timeout(ANSWER_TIME, excerpt.completed()).await.ok();
@@ -208,7 +222,8 @@ async fn send(request: &ProbeRequest, receivers: &Receivers) -> Result<(u16, Vec
         }
         None => Vec::new(),
     };
-    Ok((status.as_u16(), answer))
+    let status = status.as_u16();
+    Ok(Answered { status, body, at })
 }
 
 #[cfg(test)]
@@ -231,7 +246,8 @@ mod tests {
         }
     }
 
-    /// Answers one connection with a text; without one it never answers.
+    /// Answers one connection with a text; without one it never answers. Keeps the connection open until the other side
+    /// closes it.
     fn receiver(answer: Option<&'static str>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -239,10 +255,10 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let mut head = [0; 1024];
             drop(stream.read(&mut head));
-            match answer {
-                Some(answer) => drop(stream.write_all(answer.as_bytes())),
-                None => drop(stream.read(&mut head)),
+            if let Some(answer) = answer {
+                drop(stream.write_all(answer.as_bytes()));
             }
+            drop(stream.read(&mut head));
         });
         port
     }
@@ -287,5 +303,20 @@ mod tests {
             FailureKind::Timeout
         );
         assert_eq!(kind("http://".to_owned()), FailureKind::Invalid);
+    }
+
+    #[test]
+    fn the_time_of_a_probe_ends_with_the_head_of_the_answer() {
+        // The body never arrives.
+        let port = receiver(Some("HTTP/1.1 422 no\r\ncontent-length: 8\r\n\r\nnot"));
+        let start = Instant::now();
+        let ended = probe(&request(&format!("http://127.0.0.1:{port}/")), &Receivers::default());
+        assert_eq!((ended.status, &*ended.answer), (Some(422), b"not".as_slice()));
+        let rest = start.elapsed() - ended.took;
+        assert!(
+            rest >= ANSWER_TIME,
+            "the wait for the body is not part of {:?}",
+            ended.took
+        );
     }
 }

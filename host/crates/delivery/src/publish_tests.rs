@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 
-/// Keeps what it is told to publish.
+/// Records the messages that it gets, and publishes none of them.
 #[derive(Default)]
 struct Kept(Mutex<Vec<Publication>>);
 

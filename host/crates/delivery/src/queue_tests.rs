@@ -54,6 +54,11 @@ impl Size for i32 {
 /// An item contains its lane. An item without a key uses a number as its key, so that its lane has no other item.
 type Item = (u64, String, usize);
 
+/// Two destinations share the slots of one receiver.
+fn receiver(destination: u64) -> usize {
+    destination as usize / 2
+}
+
 /// A simple model of the queue: lists, searched from the start.
 #[derive(Default)]
 struct Model {
@@ -65,7 +70,9 @@ struct Model {
 
 impl Model {
     fn busy(&self, destination: u64) -> usize {
-        self.under_way.iter().filter(|(_, item)| item.0 == destination).count()
+        let receiver = receiver(destination);
+        let is_same = |(_, item): &&(Taken, Item)| self::receiver(item.0) == receiver;
+        self.under_way.iter().filter(is_same).count()
     }
 
     fn may_go(&self, lane: &(u64, String)) -> bool {
@@ -119,7 +126,7 @@ proptest! {
         let start = Instant::now();
         let at = |tick: u64| start + Duration::from_secs(tick);
         let mut queue = Queue::new(TOTAL);
-        let slots: Vec<Rc<Slots>> = (0..4).map(|_| Rc::new(Slots::new(LIMIT))).collect();
+        let slots: Vec<Rc<Slots>> = (0..2).map(|_| Rc::new(Slots::new(LIMIT))).collect();
         let mut model = Model::default();
         let (mut pushed, mut ended, mut clock) = (0, Vec::new(), 0);
         for step in steps {
@@ -128,7 +135,7 @@ proptest! {
                     pushed += 1;
                     let name = if key.is_empty() { pushed.to_string() } else { key.to_owned() };
                     let item = (destination, name.clone(), pushed);
-                    queue.push(DestinationId(destination), &slots[destination as usize], None, key, item.clone());
+                    queue.push(DestinationId(destination), &slots[receiver(destination)], None, key, item.clone());
                     model.waiting.entry((destination, name)).or_default().push(item);
                 }
                 Step::Next => {
@@ -373,6 +380,27 @@ fn destinations_of_one_receiver_share_its_slots() {
     queue.done(second.0);
     queue.done(third.0);
     assert!(queue.next().is_none() && slots.under_way() == 0);
+}
+
+#[test]
+fn a_slot_is_not_lost_to_a_destination_that_has_nothing_to_send_any_more() {
+    for removed in [true, false] {
+        let now = Instant::now();
+        let mut queue = Queue::new(9);
+        let slots = Rc::new(Slots::new(1));
+        for item in 1..=3 {
+            queue.push(DestinationId(item as u64), &slots, None, "", item);
+        }
+        let (taken, item) = queue.next().unwrap();
+        assert!(item == 1 && queue.next().is_none(), "2 and 3 wait for the slot");
+        if removed {
+            assert_eq!(queue.remove_heads(|item| *item == 2), [2]);
+        } else {
+            queue.pause(DestinationId(2), now + Duration::from_secs(1));
+        }
+        queue.done(taken);
+        assert_eq!(queue.next().map(|(_, item)| item), Some(3), "removed: {removed}");
+    }
 }
 
 proptest! {

@@ -56,8 +56,8 @@ impl Default for Settings {
 pub struct DiskSettings {
     /// When a request is on the disk.
     pub sync: Sync,
-    /// Limit of the bytes of the requests, counted by [`OutboxRequest::size`](crate::OutboxRequest::size). The file has
-    /// up to twice as many. Default: 10 GiB.
+    /// Limit of the requests on disk in bytes, counted by [`OutboxRequest::size`](crate::OutboxRequest::size). The file can
+    /// be twice as large. `when_full` decides what happens at the limit. Default: 10 GiB.
     pub max_bytes: usize,
     /// What happens to new requests at that limit.
     pub when_full: WhenFull,

@@ -158,10 +158,8 @@ impl SessionInspector {
 
 impl Inspector for SessionInspector {
     fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
-        if from == Side::Upstream {
-            for (id, completion) in self.emitter.expected_acks.drain(..) {
-                self.held_acks.expect(id, completion);
-            }
+        for (id, completion) in self.emitter.expected_acks.drain(..) {
+            self.held_acks.expect(id, completion);
         }
         let Some(session) = &mut self.session else {
             return Inspected {
@@ -267,3 +265,6 @@ impl Inspector for SessionInspector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

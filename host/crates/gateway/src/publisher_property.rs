@@ -8,124 +8,23 @@
 //! anything. A publish whose list cannot be read must not pass, because brokers differ in what they can read
 //! ([`is_readable`]). A gateway's own property is the last one of the list.
 
-use std::borrow::Cow;
-use std::net::SocketAddr;
+mod value;
+
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
+use super::frame::{Frame, parse, variable_length};
+use super::packet::{FieldReader, QOS_BITS};
 
-use super::frame::{Frame, header, parse};
-use hookhost_event::{Client, Id, Millis, Origin};
+pub(super) use value::PublisherProperty;
 
 /// Name of the user property.
 pub(super) const NAME: &str = "hookhost-publisher";
-/// The longest value that a gateway inserts. A longer value, of a client with long names, is left out.
-const MAX_VALUE_BYTES: usize = 1024;
 /// By how much a packet becomes longer at max_packet_size: the property, and the longer length fields.
-pub(super) const MAX_ADDED_BYTES: usize = 5 + NAME.len() + MAX_VALUE_BYTES + 6;
+pub(super) const MAX_ADDED_BYTES: usize = 5 + NAME.len() + value::MAX_BYTES + 6;
 /// The longest body that a packet can have.
 const MAX_BODY_BYTES: usize = 268_435_455;
 /// Identifier of user properties.
 const USER: u8 = 0x26;
-
-/// Who published a message, and as what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PublisherProperty {
-    pub(super) id: Id,
-    pub(super) publisher: Client,
-    /// A client's message or its will.
-    pub(super) origin: Origin,
-    pub(super) qos: u8,
-    pub(super) retain: bool,
-    pub(super) received_at: Millis,
-}
-
-/// The value: what `docs/events.md` calls a message, without what the packet says itself.
-#[derive(Serialize, Deserialize)]
-struct Value<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    publisher: Publisher<'a>,
-    #[serde(borrow)]
-    origin: Cow<'a, str>,
-    qos: u8,
-    retain: bool,
-    received_at: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Publisher<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    username: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<SocketAddr>,
-    protocol_version: u8,
-}
-
-impl PublisherProperty {
-    /// The property in bytes; `None` if it would be too long, or if the origin has no name.
-    fn encode(&self) -> Option<Vec<u8>> {
-        let value = serde_json::to_vec(&Value {
-            id: self.id.to_string().into(),
-            publisher: Publisher {
-                id: (&*self.publisher.id).into(),
-                username: self.publisher.username.as_ref().map(|name| (&**name).into()),
-                peer: self.publisher.peer,
-                protocol_version: self.publisher.protocol_version,
-            },
-            origin: name_of(self.origin)?.into(),
-            qos: self.qos,
-            retain: self.retain,
-            received_at: self.received_at.0,
-        });
-        let value = value.ok().filter(|value| value.len() <= MAX_VALUE_BYTES)?;
-        let mut property = Vec::with_capacity(MAX_ADDED_BYTES);
-        property.push(USER);
-        for text in [NAME.as_bytes(), &value] {
-            property.extend((text.len() as u16).to_be_bytes());
-            property.extend_from_slice(text);
-        }
-        Some(property)
-    }
-
-    /// Reads a value; `None` if no gateway has written it.
-    fn read(value: &[u8]) -> Option<PublisherProperty> {
-        let value: Value<'_> = serde_json::from_slice(value).ok()?;
-        Some(PublisherProperty {
-            id: Id(u128::from_str_radix(&value.id, 16).ok()?),
-            publisher: Client {
-                id: (&*value.publisher.id).into(),
-                username: value.publisher.username.map(|name| (&*name).into()),
-                peer: value.publisher.peer,
-                protocol_version: value.publisher.protocol_version,
-                ..Client::default()
-            },
-            origin: origin_of(&value.origin)?,
-            qos: Some(value.qos).filter(|qos| *qos <= 2)?,
-            retain: value.retain,
-            received_at: Millis(value.received_at),
-        })
-    }
-}
-
-fn name_of(origin: Origin) -> Option<&'static str> {
-    match origin {
-        Origin::Client => Some("client"),
-        Origin::Will => Some("will"),
-        _ => None,
-    }
-}
-
-fn origin_of(name: &str) -> Option<Origin> {
-    match name {
-        "client" => Some(Origin::Client),
-        "will" => Some(Origin::Will),
-        _ => None,
-    }
-}
 
 /// A packet without the property.
 #[derive(Debug, PartialEq, Eq)]
@@ -202,76 +101,56 @@ struct Place {
 }
 
 impl Place {
-    /// Of a list whose length begins at `start`.
-    fn at(body: &[u8], start: usize) -> Option<Place> {
-        let (length, digits) = variable(body.get(start..)?)?;
-        let begin = start + digits;
-        let list = begin..begin + length;
-        body.get(list.clone())?;
-        Some(Place { start, list })
+    /// Of the list that is read next from a body.
+    fn next(body: &[u8], fields: &mut FieldReader<'_>) -> Option<Place> {
+        let start = body.len() - fields.rest().len();
+        let length = fields.properties()?.rest().len();
+        let end = body.len() - fields.rest().len();
+        Some(Place {
+            start,
+            list: end - length..end,
+        })
     }
 }
 
 fn of_publish(publish: Frame<'_>) -> Option<Place> {
-    let id = if publish.first & 0b0110 == 0 { 0 } else { 2 };
-    Place::at(publish.body, field(publish.body, 0)? + id)
+    let mut fields = FieldReader::new(publish.body);
+    fields.text()?;
+    if publish.first & QOS_BITS != 0 {
+        fields.number()?;
+    }
+    Place::next(publish.body, &mut fields)
 }
 
 /// Where the properties of the will are in the body of a CONNECT; `None` without a will or before MQTT 5.
 fn of_will(body: &[u8]) -> Option<Place> {
     const WILL: u8 = 0x04;
-    // Name of the protocol, then level, flags and keep alive, then the properties of the connection, then the client id.
-    let name = field(body, 0)?;
-    let (level, flags) = (*body.get(name)?, *body.get(name + 1)?);
+    let mut fields = FieldReader::new(body);
+    // The name of the protocol.
+    fields.text()?;
+    let (level, flags) = (fields.byte()?, fields.byte()?);
     if level & 0x7f != 5 || flags & WILL == 0 {
         return None;
     }
-    let properties = Place::at(body, name + 4)?;
-    Place::at(body, field(body, properties.list.end)?)
-}
-
-/// Where a field ends that begins at `start` with its length in two bytes.
-fn field(body: &[u8], start: usize) -> Option<usize> {
-    let length = body.get(start..)?.first_chunk::<2>()?;
-    let end = start + 2 + usize::from(u16::from_be_bytes(*length));
-    (end <= body.len()).then_some(end)
-}
-
-/// A variable byte integer at the front, and how many bytes it takes.
-pub(crate) fn variable(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut value = 0;
-    for (place, byte) in bytes.iter().take(4).enumerate() {
-        value |= usize::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Some((value, place + 1));
-        }
-    }
-    None
+    let _keep_alive = fields.number()?;
+    let _of_connection = fields.properties()?;
+    let _client_id = fields.text()?;
+    Place::next(body, &mut fields)
 }
 
 /// Length of the property at the front of a list; `None` if it is not a property of PUBLISH or of a will.
 fn length_of(list: &[u8]) -> Option<usize> {
-    let value = list.get(1..)?;
-    let length = match *list.first()? {
-        0x01 => 1,
-        0x23 => 2,
-        0x02 | 0x18 => 4,
-        0x0b => variable(value)?.1,
-        0x03 | 0x08 | 0x09 => field(value, 0)?,
-        USER => field(value, field(value, 0)?)?,
-        _ => return None,
-    };
-    (length <= value.len()).then_some(1 + length)
+    let mut fields = FieldReader::new(list);
+    let (id, _) = fields.property()?;
+    let is_of_message = matches!(id, 0x01 | 0x02 | 0x03 | 0x08 | 0x09 | 0x0b | 0x18 | 0x23 | USER);
+    is_of_message.then(|| list.len() - fields.rest().len())
 }
 
 /// The value of a property, if it is ours.
 fn ours(property: &[u8]) -> Option<&[u8]> {
-    let (USER, texts) = property.split_first().map(|(id, texts)| (*id, texts))? else {
-        return None;
-    };
-    let end = field(texts, 0)?;
-    (texts.get(2..end)? == NAME.as_bytes()).then_some(())?;
-    texts.get(end + 2..)
+    let mut fields = FieldReader::new(property);
+    let is_ours = fields.byte()? == USER && fields.text()? == NAME.as_bytes();
+    if is_ours { fields.text() } else { None }
 }
 
 fn remove_from(body: &[u8], place: Place) -> Option<Removed> {
@@ -301,7 +180,7 @@ fn insert_into(
     max_packet_size: usize,
 ) -> Option<Vec<u8>> {
     let list = body.get(place.list.clone())?;
-    let body = &replaced(body, place, &[list, &property.encode()?]);
+    let body = &replaced(body, place, &[list, &encoded(property)?]);
     if body.len() > MAX_BODY_BYTES {
         return None;
     }
@@ -309,21 +188,26 @@ fn insert_into(
     (packet.len() <= max_packet_size).then_some(packet)
 }
 
+/// The property in bytes; `None` if no gateway inserts it.
+fn encoded(property: &PublisherProperty) -> Option<Vec<u8>> {
+    let value = property.encode()?;
+    let mut bytes = Vec::with_capacity(MAX_ADDED_BYTES);
+    bytes.push(USER);
+    for text in [NAME.as_bytes(), &value] {
+        bytes.extend((text.len() as u16).to_be_bytes());
+        bytes.extend_from_slice(text);
+    }
+    Some(bytes)
+}
+
 /// The body with another list of properties.
 fn replaced(body: &[u8], place: &Place, list: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + MAX_ADDED_BYTES);
     out.extend_from_slice(body.get(..place.start).unwrap_or_default());
-    length(&mut out, list.iter().map(|part| part.len()).sum());
+    variable_length(&mut out, list.iter().map(|part| part.len()).sum());
     list.iter().for_each(|part| out.extend_from_slice(part));
     out.extend_from_slice(body.get(place.list.end..).unwrap_or_default());
     out
-}
-
-/// A variable byte integer.
-fn length(out: &mut Vec<u8>, length: usize) {
-    let mut digits = Vec::with_capacity(5);
-    header(&mut digits, 0, length);
-    out.extend(digits.iter().skip(1));
 }
 
 #[cfg(test)]

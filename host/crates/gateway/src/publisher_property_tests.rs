@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use hookhost_event::{Client, Id, Millis, Origin};
 
 const ANY: usize = usize::MAX;
 
@@ -41,7 +42,7 @@ fn publish(qos: u8, properties: &[u8]) -> (u8, Vec<u8>) {
     if qos > 0 {
         body.extend([0, 9]);
     }
-    length(&mut body, properties.len());
+    variable_length(&mut body, properties.len());
     body.extend_from_slice(properties);
     body.push(b'x');
     (0x30 | qos << 1, body)
@@ -147,7 +148,7 @@ fn sizes_are_respected() {
     assert_eq!(insert(frame(&before), &property(), packet.len() - 1), None);
     let long = PublisherProperty {
         publisher: Client {
-            id: "x".repeat(MAX_VALUE_BYTES).into(),
+            id: "x".repeat(value::MAX_BYTES).into(),
             ..Client::default()
         },
         ..property()
@@ -164,7 +165,7 @@ fn connect(level: u8, will: Option<&[u8]>) -> Vec<u8> {
     body.extend([5, 0x11, 0, 0, 0, 9]);
     body.extend(text(b"c"));
     if let Some(list) = will {
-        length(&mut body, list.len());
+        variable_length(&mut body, list.len());
         body.extend_from_slice(list);
         body.extend([text(b"gone"), text(b"payload")].concat());
     }
@@ -177,7 +178,7 @@ fn wills_are_with_property_and_cleaned() {
     for level in [5, 0x85] {
         let before = connect(level, Some(&list));
         let with_property = insert_into_will(&before, &property(), ANY).unwrap();
-        let own = property().encode().unwrap();
+        let own = encoded(&property()).unwrap();
         assert_eq!(with_property, connect(level, Some(&[list.clone(), own].concat())));
         assert_eq!(remove_from_will(&with_property), Some(before.clone()));
         assert_eq!(remove_from_will(&before), None);

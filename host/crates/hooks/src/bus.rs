@@ -55,14 +55,21 @@ impl Bus {
 
     fn choose(&self, hook: Hook, subject: Option<&str>, takes: impl Fn(&ModuleQueues) -> bool) -> Recipients {
         let table = self.0.table.load();
-        let wanting = table.of(hook).iter().filter_map(|entry| {
+        let mut is_wanted = false;
+        let chosen = table.of(hook).iter().filter_map(|entry| {
             if !entry.interests.wants(hook, subject) {
                 return None;
             }
+            is_wanted = true;
             let is_durable = entry.is_durable(hook, subject);
             (is_durable || takes(&entry.target)).then(|| entry.recipient(is_durable))
         });
-        wanting.collect()
+        let chosen: Recipients = chosen.collect();
+        if is_wanted && chosen.is_empty() {
+            // Every module has dropped the event, so nothing offers it.
+            self.count_emitted(hook);
+        }
+        chosen
     }
 
     /// Who wants events of any of these hooks with this subject: one table read in place of several calls of
@@ -125,11 +132,7 @@ impl Bus {
             }
             return None;
         }
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "Hook::COUNT is one more than the number of the last hook"
-        )]
-        self.0.emitted[event.detail.hook() as usize].fetch_add(1, Ordering::Relaxed);
+        self.count_emitted(event.detail.hook());
         let weight = weight(&event);
         let event = Arc::new(event);
         let mut waiting = SmallVec::new();
@@ -156,6 +159,14 @@ impl Bus {
         PendingEvent::new(waiting, weight)
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "Hook::COUNT is one more than the number of the last hook"
+    )]
+    fn count_emitted(&self, hook: Hook) {
+        self.0.emitted[hook as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Creates a module's queues, one for each shard, without interests yet. Makes at least one shard.
     pub fn attach(&self, module: &str, shards: usize, limits: QueueLimits) -> (Attachment, Vec<Inbox>) {
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..shards.max(1)).map(|_| queue(limits)).unzip();
@@ -170,8 +181,8 @@ impl Bus {
         )
     }
 
-    /// Events by hook that were offered to the queue of at least one module since the bus was made. Events that no module
-    /// wants, or for which no module has room, are not built and not counted.
+    /// Events by hook that at least one module wanted since the bus was made, also those for which no module had room.
+    /// Events that no module wants are not built and not counted.
     pub fn emitted(&self) -> impl Iterator<Item = (Hook, u64)> + '_ {
         let counts = self.0.emitted.iter().map(|count| count.load(Ordering::Relaxed));
         Hook::ALL.into_iter().zip(counts)

@@ -28,10 +28,8 @@ impl Emitter {
     ///
     /// Waits only for queues whose policy is [`Overflow::Wait`](super::Overflow::Wait).
     pub async fn emit(&self, hook: Hook, subject: Option<&str>, detail: impl FnOnce() -> Detail + Send) {
-        let to = self.interested(hook, subject);
-        if !to.is_empty() {
-            self.emit_to(to, detail()).await;
-        }
+        self.emit_with_extras(hook, subject, || (detail(), Pairs::default()))
+            .await;
     }
 
     /// As [`emit`](Self::emit), for an event with [extras](Event::extras).

@@ -198,7 +198,7 @@ impl Sender {
         }
     }
 
-    /// Adds an event as soon as there is room. Waiting senders get room in the order of their calls.
+    /// Adds an event. Waits while the queue has no room; calls that wait are served in order.
     pub(super) async fn send(&self, queued: Queued, weight: usize) -> Result<(), Refused> {
         let weight = self.fitting(&queued, weight)?;
         let Ok(room) = self.room.acquire_many(weight).await else {

@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use hookhost_settings::{Findings, JsonDates, Report, document};
+use hookhost_settings::{Findings, JsonDates, Report, Setting, Table, Value, document};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::text::{key_of, quoted};
 use super::*;
 
 const CASES: [(&str, &str); 9] = [
@@ -137,4 +138,36 @@ proptest! {
         prop_assert_eq!(errors, []);
         prop_assert_eq!(&table["é"].value, &Value::Text(text));
     }
+}
+
+#[test]
+fn a_lost_restriction_is_an_error_unless_the_user_accepts_it() {
+    let text = "connectors.http.c { url = \"http://h/\" }\nactions.http.a { connector = c }\n\
+                rule_engine.rules.r { sql = \"SELECT * FROM t\", actions = [\"http:a\"] }\n\
+                authentication = [{ mechanism = password_based, backend = built_in_database }]\n\
+                authorization.no_match = deny\nlisteners.tcp.default {}\n";
+    let convert = convert("emqx.conf", text);
+    let problems = convert.run(NO_FILES).unwrap_err();
+    let [problem] = problems.as_slice() else {
+        panic!("{problems:#?}")
+    };
+    let line = problem.to_string();
+    assert!(
+        line.starts_with("emqx.conf:4: authentication[0].backend: is not supported: the users are in EMQX's database")
+            && line.ends_with("use --ignore-access-control"),
+        "{line}"
+    );
+    let written = Convert {
+        ignore_access_control: true,
+        ..convert
+    };
+    let written = written.run(NO_FILES).unwrap();
+    assert!(
+        !written.contains("[access]") && written.contains("address = \"127.0.0.1:1883\""),
+        "{written}"
+    );
+    assert!(
+        written.contains("# emqx.conf:4: authentication[0].backend: is not supported"),
+        "{written}"
+    );
 }

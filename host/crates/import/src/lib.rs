@@ -35,6 +35,7 @@ mod hocon;
 mod includes;
 mod nanomq;
 mod node;
+mod read;
 mod recognise;
 mod rmqtt;
 mod server;
@@ -45,15 +46,14 @@ mod web_hook;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use hookhost_settings::{Files, Findings, Place, Problem, Report, Setting, Table, UnknownKeys, Value, find, insert};
+use hookhost_settings::{Files, Findings, Place, Problem, Table};
 
 pub use broker::Broker;
 pub use convert::Convert;
-use env_file::Variable;
-use recognise::{Kind, by_other_signs, recognise};
+use read::{Sources, read_in_full};
 pub use server::{Part, ServerSettings};
 
 /// Environment variables by name.
@@ -99,7 +99,7 @@ pub struct Import {
     pub findings: Findings,
     /// The files that the broker's file includes, also those that do not exist.
     pub included: Vec<PathBuf>,
-    /// What file and environment say about the server itself: access control and listeners.
+    /// Access control, listeners and limits.
     pub server: ServerSettings,
 }
 
@@ -116,7 +116,7 @@ impl Import {
     }
 }
 
-/// Settings and, by their paths, the places of rules.
+/// The settings, and the place of each rule by its path.
 type Settings = (Table, BTreeMap<String, Place>);
 
 /// Reads a broker's configuration: a file, or the variables of one broker. `None` if there is neither.
@@ -128,7 +128,7 @@ pub fn read(input: &Input<'_>) -> Option<Import> {
     Some(import)
 }
 
-/// What variables of brokers say about access control, if there is no webhook configuration of any broker.
+/// Reads the variables about access control, listeners and limits, for a host without a webhook configuration of a broker.
 pub fn server_of_environment(environment: &Environment) -> ServerSettings {
     let sources = Sources {
         file: None,
@@ -142,196 +142,6 @@ pub fn server_of_environment(environment: &Environment) -> ServerSettings {
     };
     server::of_environment(&sources);
     sources.server.take()
-}
-
-/// As [`read`], without the warning that sums up the keys without a meaning.
-fn read_in_full(input: &Input<'_>) -> Option<Import> {
-    match input.file {
-        Some(file) => Some(read_file(input, &file.path, &file.text)),
-        None => read_variables(input),
-    }
-}
-
-/// The input of the reader of one broker.
-struct Sources<'a> {
-    /// A file in the broker's own format.
-    file: Option<(&'a Path, &'a str)>,
-    /// A file of variables.
-    variables_in: Option<&'a Path>,
-    /// The strongest last.
-    variables: Vec<Variable>,
-    environment: &'a Environment,
-    urls: Option<&'a [String]>,
-    files: &'a Files<'a>,
-    /// The files that the file includes.
-    included: RefCell<Vec<PathBuf>>,
-    /// What file and variables say about the server itself.
-    server: RefCell<ServerSettings>,
-}
-
-impl Sources<'_> {
-    /// The place of the whole configuration.
-    fn place(&self) -> Place {
-        match self.file.map(|(path, _)| path).or(self.variables_in) {
-            Some(path) => Place::line(path, 1, ""),
-            None => Place::variable(""),
-        }
-    }
-
-    fn environment(&self, name: &str) -> Option<String> {
-        self.environment.get(name).cloned()
-    }
-
-    /// The URLs that requests go to if the broker's configuration has this one.
-    fn urls_instead_of(&self, own: Option<&str>) -> Vec<String> {
-        match self.urls {
-            Some(urls) => urls.to_vec(),
-            None => own.map(str::to_owned).into_iter().collect(),
-        }
-    }
-}
-
-fn read_file(input: &Input<'_>, path: &Path, text: &str) -> Import {
-    let kind = match recognise(path, text, input.files) {
-        Kind::Unknown => by_other_signs(text, input.environment).map_or(Kind::Unknown, Kind::File),
-        kind => kind,
-    };
-    let (broker, is_variables) = match (kind, input.broker) {
-        (Kind::Own, None) => {
-            let text = "is a configuration of hookhost itself: use --config for it";
-            return Import::refused(Problem::of_file(path, text));
-        }
-        (Kind::Unknown, None) => {
-            let text = "has none of the keys of a configuration of RMQTT, EMQX 4, EMQX 5 or NanoMQ; \
-                        --webhook-format says which it is";
-            return Import::refused(Problem::of_file(path, text));
-        }
-        (Kind::Variables(_), Some(broker)) => (broker, true),
-        (_, Some(broker)) => (broker, false),
-        (Kind::Variables(broker), None) => (broker, true),
-        (Kind::File(broker), None) => (broker, false),
-    };
-    let report = Report::new(UnknownKeys::Listed);
-    let mut variables = Vec::new();
-    if is_variables {
-        variables = env_file::read(path, text, &report);
-        let is_other = |variable: &&Variable| {
-            let name = &variable.name;
-            !broker.has_variable(name)
-                && !node::VARIABLES.contains(&name.as_str())
-                && !server::is_variable(broker, name)
-        };
-        let others = variables.iter().filter(is_other);
-        let others: Vec<&Variable> = others.collect();
-        if let Some(first) = others.first() {
-            let names: Vec<&str> = others.iter().map(|variable| variable.name.as_str()).collect();
-            let verb = if names.len() == 1 { "is" } else { "are" };
-            let place = Place {
-                key: names.join(", "),
-                ..first.place.clone()
-            };
-            report.warning(&place, format!("{verb} ignored: {broker} has no such webhook settings"));
-        }
-    }
-    variables.extend(variables_of(broker, input.environment));
-    let sources = Sources {
-        file: (!is_variables).then_some((path, text)),
-        variables_in: is_variables.then_some(path),
-        variables,
-        environment: input.environment,
-        urls: input.urls,
-        files: input.files,
-        included: RefCell::default(),
-        server: RefCell::default(),
-    };
-    for other in Broker::ALL.into_iter().filter(|other| *other != broker) {
-        if let Some(variable) = variables_of(other, input.environment).first() {
-            let text = format!(
-                "is ignored, and so are all webhook settings of {other}: {} is of {broker}",
-                path.display()
-            );
-            report.warning(&variable.place, text);
-        }
-    }
-    import(broker, &sources, report)
-}
-
-fn read_variables(input: &Input<'_>) -> Option<Import> {
-    let is_given = |broker: &Broker| !variables_of(*broker, input.environment).is_empty();
-    let brokers: Vec<Broker> = match input.broker {
-        Some(broker) => vec![broker],
-        None => Broker::ALL.into_iter().collect(),
-    };
-    let brokers: Vec<Broker> = brokers.into_iter().filter(is_given).collect();
-    let [broker] = brokers.as_slice() else {
-        let names: Vec<String> = brokers.iter().map(Broker::to_string).collect();
-        let text = format!(
-            "has webhook settings of {}: --webhook-format says which of them to use",
-            names.join(" and ")
-        );
-        let problem = Place::variable("").problem(text);
-        return (!brokers.is_empty()).then(|| Import::refused(problem));
-    };
-    let sources = Sources {
-        file: None,
-        variables_in: None,
-        variables: variables_of(*broker, input.environment),
-        environment: input.environment,
-        urls: input.urls,
-        files: input.files,
-        included: RefCell::default(),
-        server: RefCell::default(),
-    };
-    Some(import(*broker, &sources, Report::new(UnknownKeys::Listed)))
-}
-
-fn import(broker: Broker, sources: &Sources<'_>, report: Report) -> Import {
-    let (mut settings, origins) = match broker {
-        Broker::Rmqtt => rmqtt::read(sources, &report),
-        Broker::Emqx4 => emqx4::read(sources, &report),
-        Broker::Emqx5 => emqx5::read(sources, &report),
-        Broker::Nanomq => nanomq::read(sources, &report),
-    };
-    if matches!(broker, Broker::Emqx4 | Broker::Emqx5) {
-        let variables: Vec<Variable> = sources
-            .variables
-            .iter()
-            .cloned()
-            .chain(node::of_environment(sources.environment))
-            .collect();
-        if let Some((place, name)) = node::of_variables(&variables) {
-            insert(&mut settings, &["node", "name"], Setting::new(place, Value::Text(name)));
-        }
-        if let Some(most) = sources
-            .environment("EMQX_MQTT__MAX_INFLIGHT")
-            .filter(|most| !most.trim().is_empty())
-        {
-            let place = Place::variable("EMQX_MQTT__MAX_INFLIGHT");
-            insert(
-                &mut settings,
-                &["mqtt", "max_inflight"],
-                Setting::new(place, Value::Untyped(most)),
-            );
-        }
-    }
-    // RMQTT's rules have hookhost's own form, and the built-in module checks them; those of EMQX 5 are checked one by one.
-    if matches!(broker, Broker::Emqx4 | Broker::Nanomq) {
-        verify::verify(&settings, &origins, &report);
-    }
-    let mut findings = report.finish();
-    // Without any rule there is nothing that could start.
-    let rules = find(&settings, &["webhook", "rule"]).map(|setting| &setting.value);
-    if matches!(rules, Some(Value::Table(rules)) if rules.is_empty()) {
-        findings.problems.append(&mut findings.left_out);
-    }
-    Import {
-        broker: Some(broker),
-        settings,
-        origins,
-        findings,
-        included: sources.included.take(),
-        server: sources.server.take(),
-    }
 }
 
 /// One warning that names all keys without a meaning.
@@ -354,15 +164,4 @@ fn summary(ignored: &[Problem]) -> Option<Problem> {
     };
     let verb = if names.len() == 1 { "has" } else { "have" };
     Some(place.problem(format!("{verb} no meaning in hookhost")))
-}
-
-/// The variables of a broker, by name.
-fn variables_of(broker: Broker, environment: &Environment) -> Vec<Variable> {
-    let own = environment.iter().filter(|(name, _)| broker.has_variable(name));
-    let variables = own.map(|(name, value)| Variable {
-        name: name.clone(),
-        value: env_file::without_empty_quotes(value).to_owned(),
-        place: Place::variable(name),
-    });
-    variables.collect()
 }

@@ -1,6 +1,6 @@
-//! Recognises the broker of a text by the keys at the beginnings of its lines; the first test that fits decides. A text
-//! without such keys is what the files are that it includes. A text without any webhooks belongs to the broker whose
-//! variables are set, or else to the broker that has its other keys.
+//! Recognises the broker of a file by the keys at the beginnings of its lines; the first matching test decides. Without such
+//! keys, the first included file with one decides. A file without webhooks belongs to the broker whose variables are set,
+//! or else to the broker that has its other keys.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use hookhost_settings::Files;
 use super::includes::{At, Includes, Loaded};
 use super::{Broker, Environment, emqx5, rmqtt};
 
-/// What a text is.
+/// The content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     /// A broker's file.
     File(Broker),
     /// Variables of a broker's environment, one to a line.
@@ -22,13 +22,13 @@ pub(super) enum Kind {
 }
 
 /// Recognises a file.
-pub(super) fn recognise(path: &Path, text: &str, files: &Files<'_>) -> Kind {
+pub(super) fn recognise(path: &Path, text: &str, files: &Files<'_>) -> FileKind {
     recognise_at(0, text, &mut Includes::of(path, files))
 }
 
-fn recognise_at(file: usize, text: &str, includes: &mut Includes<'_>) -> Kind {
+fn recognise_at(file: usize, text: &str, includes: &mut Includes<'_>) -> FileKind {
     let kind = by_keys(&roots(text));
-    if kind != Kind::Unknown {
+    if kind != FileKind::Unknown {
         return kind;
     }
     for (index, line) in text.lines().enumerate() {
@@ -40,11 +40,11 @@ fn recognise_at(file: usize, text: &str, includes: &mut Includes<'_>) -> Kind {
         };
         let kind = recognise_at(file, &text, includes);
         includes.leave(file);
-        if kind != Kind::Unknown {
+        if kind != FileKind::Unknown {
             return kind;
         }
     }
-    Kind::Unknown
+    FileKind::Unknown
 }
 
 /// The broker of a file without webhooks.
@@ -61,7 +61,7 @@ pub(super) fn by_other_signs(text: &str, environment: &Environment) -> Option<Br
     })
 }
 
-/// First parts of keys that only one broker has, and that are not about webhooks. The first broker that fits counts.
+/// First parts of keys that are not about webhooks and that only one broker has. The first matching broker counts.
 const OTHER_KEYS: [(Broker, &[&str]); 3] = [
     (Broker::Emqx4, &["listener", "zone"]),
     (Broker::Nanomq, &["http_server", "auth", "sqlite", "exchange_client"]),
@@ -90,7 +90,7 @@ fn included(line: &str) -> Option<&str> {
 }
 
 /// Recognises the keys that lines begin with.
-fn by_keys(keys: &[&str]) -> Kind {
+fn by_keys(keys: &[&str]) -> FileKind {
     let any = |test: &dyn Fn(&str) -> bool| keys.iter().any(|key| test(key));
     let below = |key: &str, root: &str| {
         key.strip_prefix(root)
@@ -109,25 +109,25 @@ fn by_keys(keys: &[&str]) -> Kind {
         "[destinations",
     ];
     if any(&|key| own.contains(&key.split('.').next().unwrap_or_default()) || key == "webhook.urls") {
-        Kind::Own
+        FileKind::Own
     } else if let Some(broker) = Broker::ALL
         .into_iter()
         .find(|broker| any(&|key| broker.has_variable(key)))
     {
-        Kind::Variables(broker)
+        FileKind::Variables(broker)
     } else if any(&|key| matches!(key, "web.hook.enable" | "web.hook.cancel_timeout")) {
-        Kind::File(Broker::Nanomq)
+        FileKind::File(Broker::Nanomq)
     } else if any(&|key| below(key, "web.hook")) {
-        Kind::File(Broker::Emqx4)
+        FileKind::File(Broker::Emqx4)
     } else if any(&|key| below(key, "webhook")) {
         // NanoMQ has bridges, too.
-        Kind::File(Broker::Nanomq)
+        FileKind::File(Broker::Nanomq)
     } else if any(&|key| emqx5::ROOTS.iter().any(|root| below(key, root))) {
-        Kind::File(Broker::Emqx5)
+        FileKind::File(Broker::Emqx5)
     } else if any(&|key| rmqtt::KEYS.contains(&key) || below(key, "rule") || below(key, "[rule")) {
-        Kind::File(Broker::Rmqtt)
+        FileKind::File(Broker::Rmqtt)
     } else {
-        Kind::Unknown
+        FileKind::Unknown
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn formats_are_told_by_their_keys() {
         use Broker::*;
-        use Kind::*;
+        use FileKind::*;
         let cases = [
             ("queue_capacity = 1\n", File(Rmqtt)),
             ("# x\n\nurls=[\"http://a\"]", File(Rmqtt)),

@@ -11,7 +11,7 @@ use hookhost_shared::nearest::nearest;
 use hookhost_webhook::{Format, RuleKey};
 
 use super::env_file::Variable;
-use super::{Settings, Sources, checks};
+use super::{Broker, Settings, Sources, checks, server};
 
 /// All keys but the rules.
 pub(super) const KEYS: [&str; 7] = [
@@ -63,7 +63,7 @@ const SILENT: [&str; 9] = [
 /// The prefix of variables.
 pub(super) const PREFIX: &str = "RMQTT_PLUGIN_RMQTT_WEB_HOOK_";
 
-/// Reads file and variables; the module's documentation lists the keys. Without a file the rules are hookhost's own: RMQTT has none then.
+/// Reads file and variables; the module's documentation lists the keys. Without a file hookhost uses its own default rules.
 pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     let mut settings = Table::new();
     let mut origins = BTreeMap::new();
@@ -93,6 +93,8 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     for variable in &sources.variables {
         given.extend(from_variable(report, variable));
     }
+    // Other files and variables of RMQTT may restrict clients.
+    server::take(Broker::Rmqtt, Table::new(), sources);
     let urls = urls(report, given.remove("urls"), given.remove("http_urls"));
     let mut put = |path: &[&str], setting| insert(&mut settings, path, setting);
     // The default, but with it the built-in broker follows RMQTT's conventions.

@@ -10,7 +10,7 @@ mod versions;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
-use hookhost_settings::{JsonDates, Value};
+use hookhost_settings::{JsonDates, Report, Value, find};
 
 use super::*;
 

@@ -6,13 +6,13 @@
 //! Opening checks every page. A damaged or foreign file is an error and stays unchanged.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-use hookhost_data_file::{FileError, Flush, Format, create_folder};
+use hookhost_data_file::{DataFile, FileError, Flush, Format};
 
 /// The state itself is in memory; the page cache is for the inner pages of the tables.
 static FORMAT: Format = Format {
@@ -67,18 +67,8 @@ pub(crate) struct StoreChanges {
     pub(crate) keys: Vec<(Arc<str>, Option<StoredValue>)>,
 }
 
-/// The file, open and locked.
-pub(crate) struct Disk {
-    path: PathBuf,
-    state: State,
-}
-
-enum State {
-    Open(Database),
-    /// An error occurred. The next operation opens the file again.
-    Failed,
-    Closed,
-}
+/// The file, open and locked; `None` after [`Disk::close`].
+pub(crate) struct Disk(Option<DataFile>);
 
 type Table<'n> = TableDefinition<'n, &'static str, (u64, &'static [u8])>;
 
@@ -93,39 +83,20 @@ impl Disk {
     ///
     /// [`DataError`] if the folder cannot be created or the file cannot be used.
     pub(crate) fn open(dir: &Path) -> Result<Disk, DataError> {
-        create_folder(dir)?;
-        let path = dir.join(FORMAT.file);
-        let state = State::Open(FORMAT.open(&path, Flush::Always)?);
-        Ok(Disk { path, state })
+        Ok(Disk(Some(DataFile::open(dir, &FORMAT, Flush::Always)?)))
     }
 
     /// Closes the file, so that another process may open it. Every later operation returns an error.
     pub(crate) fn close(&mut self) {
-        self.state = State::Closed;
-    }
-
-    /// Returns the open file. After an error it opens the file again.
-    fn database(&mut self) -> Result<&Database, String> {
-        if matches!(self.state, State::Failed) {
-            self.state = State::Open(
-                FORMAT
-                    .open(&self.path, Flush::Always)
-                    .map_err(|error| error.to_string())?,
-            );
-        }
-        match &self.state {
-            State::Open(database) => Ok(database),
-            State::Failed | State::Closed => Err(format!("{} is closed", self.path.display())),
-        }
+        self.0 = None;
     }
 
     /// Runs an operation on the file. If it fails, the next operation opens the file again.
-    fn with<T>(&mut self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, String> {
-        let done = work(self.database()?);
-        done.map_err(|error| {
-            self.state = State::Failed;
-            format!("{}: {error}", self.path.display())
-        })
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, String> {
+        match &self.0 {
+            Some(file) => file.with(work).map_err(|error| error.to_string()),
+            None => Err(format!("{} is closed", FORMAT.file)),
+        }
     }
 
     /// Returns the stored state of a module, and marks the module as present.
@@ -226,9 +197,9 @@ impl Disk {
 
 #[cfg(test)]
 impl Disk {
-    /// Simulates an error; the next operation opens the file at `path`.
-    pub(crate) fn lose(&mut self, path: &Path) {
-        self.state = State::Failed;
-        self.path = path.to_owned();
+    /// Simulates an error of the disk; the next operation opens the file again.
+    pub(crate) fn fail(&self) {
+        let failed = self.with(|_| Err::<(), _>(redb::Error::Corrupted("by a test".to_owned())));
+        assert!(failed.is_err());
     }
 }

@@ -445,20 +445,22 @@ fn a_damaged_file_is_an_error_or_harmless_but_never_other_state() {
 #[test]
 fn a_disk_that_cannot_be_written_costs_nothing_once_it_can() {
     let dir = tempfile::tempdir().unwrap();
-    let stores = open(dir.path()).unwrap();
+    let (data, elsewhere) = (dir.path().join("data"), dir.path().join("elsewhere"));
+    let stores = open(&data).unwrap();
     let kv = stores.kv("a");
     write(&kv, "before", "1", None);
     let shared = &stores.0.shared;
     let disk = shared.disk.as_ref().unwrap();
-    // As after an error of the disk: the file is to be opened again, and is not there.
-    lock(disk).lose(&dir.path().join("elsewhere/kv.redb"));
+    // After an error of the disk the file has to be opened again, and its folder is missing.
+    std::fs::rename(&data, &elsewhere).unwrap();
+    lock(disk).fail();
     write(&kv, "meanwhile", "1", None);
     assert!(shared.write(disk).is_err() || kv.has_changed());
-    lock(disk).lose(&dir.path().join("kv.redb"));
+    std::fs::rename(&elsewhere, &data).unwrap();
     shared.write(disk).unwrap();
     drop((stores, kv));
     assert_eq!(
-        on_disk(dir.path(), "a").into_keys().collect::<Vec<_>>(),
+        on_disk(&data, "a").into_keys().collect::<Vec<_>>(),
         ["before", "meanwhile"]
     );
 }

@@ -91,7 +91,7 @@ impl Listeners {
                 address: listener.address.clone(),
                 source,
             })?;
-            let layers = ListenerContext {
+            let context = ListenerContext {
                 name: listener.name.clone(),
                 kind: listener.kind,
                 path: listener.path.clone(),
@@ -105,7 +105,7 @@ impl Listeners {
                 kind: listener.kind,
                 address,
             };
-            list.push((socket, layers, state));
+            list.push((socket, context, state));
         }
         Ok(Listeners {
             list,
@@ -123,7 +123,7 @@ impl Listeners {
         self.list.iter().map(|(_, _, state)| state.clone()).collect()
     }
 
-    /// Accepts from now on. `serve` runs in the task of each client whose layers are open.
+    /// Accepts from now on. `serve` runs in the task of each client whose layers below MQTT are open.
     pub fn serve<F>(self, serve: impl Fn(Handshaken) -> F + Clone + Send + Sync + 'static) -> Serving
     where
         F: Future<Output = ()> + Send + 'static,
@@ -132,16 +132,16 @@ impl Listeners {
         let tls = self
             .list
             .iter()
-            .filter_map(|(_, layers, _)| layers.tls.clone())
+            .filter_map(|(_, context, _)| context.tls.clone())
             .collect();
-        let tasks = self.list.into_iter().map(|(socket, layers, _)| {
+        let tasks = self.list.into_iter().map(|(socket, context, _)| {
             let accepting = Accepting {
                 socket,
-                layers: Arc::new(layers),
+                context: Arc::new(context),
                 admission: Arc::clone(&self.admission),
                 counters: Arc::clone(&self.counters),
                 // Each listener has the whole rate: a flood on one of them leaves the others alone.
-                pace: ConnectionRate::new(self.settings.max_connection_rate),
+                rate: ConnectionRate::new(self.settings.max_connection_rate),
             };
             tokio::spawn(accepting.run(serve.clone()))
         });
@@ -192,10 +192,10 @@ impl Drop for Serving {
 /// One listener at work.
 struct Accepting {
     socket: Socket,
-    layers: Arc<ListenerContext>,
+    context: Arc<ListenerContext>,
     admission: Arc<Admission>,
     counters: Arc<Counters>,
-    pace: ConnectionRate,
+    rate: ConnectionRate,
 }
 
 impl Accepting {
@@ -213,7 +213,7 @@ impl Accepting {
                     Counters::add(&self.counters.accept_errors);
                     if logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
                         logged = Some(Instant::now());
-                        tracing::warn!(listener = %self.layers.name, %error, "cannot accept a connection");
+                        tracing::warn!(listener = %self.context.name, %error, "cannot accept a connection");
                     }
                     sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -224,11 +224,11 @@ impl Accepting {
                 Err(_) => Counters::add(&self.counters.refused_total),
                 Ok(mut permit) => {
                     Counters::add(&self.counters.accepted);
-                    let (layers, serve) = (Arc::clone(&self.layers), serve.clone());
+                    let (context, serve) = (Arc::clone(&self.context), serve.clone());
                     tokio::spawn(async move {
                         // Boxed, so that a client's task does not keep the space of its handshake.
-                        let opened = Box::pin(layers.open(accepted, &mut permit)).await;
-                        drop(layers);
+                        let opened = Box::pin(context.open(accepted, &mut permit)).await;
+                        drop(context);
                         if let Ok((stream, peer)) = opened {
                             let permit = ConnectionPermit(permit);
                             serve(Handshaken { stream, peer, permit }).await;
@@ -236,7 +236,7 @@ impl Accepting {
                     });
                 }
             }
-            let wait = self.pace.take(start.elapsed());
+            let wait = self.rate.take(start.elapsed());
             if wait >= Duration::from_millis(1) {
                 Counters::add(&self.counters.rate_waits);
                 sleep(wait).await;

@@ -189,14 +189,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pace_lets_no_more_in_than_its_rate(rate in 1u32..1_000, gaps in prop::collection::vec(0u64..50, 1..300)) {
-            let mut pace = ConnectionRate::new(rate);
+        fn no_more_connections_are_accepted_than_the_rate_allows(rate in 1u32..1_000, gaps in prop::collection::vec(0u64..50, 1..300)) {
+            let mut limit = ConnectionRate::new(rate);
             let mut now = Duration::from_secs(100);
             let mut times = Vec::new();
             for gap in gaps {
                 now += Duration::from_millis(gap);
                 times.push(now);
-                now += pace.take(now);
+                now += limit.take(now);
             }
             // In no span of time more than a second's burst and what the span allows.
             for (first, from) in times.iter().enumerate() {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_nothing_waits() {
-        let mut pace = ConnectionRate::new(0);
-        assert!((0..1_000).all(|_| pace.take(Duration::ZERO).is_zero()));
+        let mut limit = ConnectionRate::new(0);
+        assert!((0..1_000).all(|_| limit.take(Duration::ZERO).is_zero()));
     }
 }

@@ -11,7 +11,6 @@ use hookhost_event::ByteString;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::admission::Permit;
 use super::counters::Counters;
@@ -105,7 +104,7 @@ impl ListenerContext {
             };
             return Ok((stream, peer));
         };
-        let accepting = TlsAcceptor::from(tls.current()).accept(stream);
+        let accepting = tls.acceptor().accept(stream);
         let accepted = timeout(self.settings.tls_handshake_timeout, accepting).await;
         let stream = accepted
             .map_err(|_| HandshakeError::TlsSlow)?

@@ -35,7 +35,7 @@ mod websocket;
 pub use accept::{Handshaken, ListenerState, Listeners, Serving};
 pub use certificate::ClientCertificate;
 pub use peer::{Peer, TlsSession};
-pub use read::read_listeners;
+pub use read::{read_listeners, read_tls};
 pub use settings::{
     Address, CertificateFiles, ClientCertificates, Kind, ListenerSettings, SocketSettings, TlsSettings, TlsVersion,
 };

@@ -134,6 +134,13 @@ fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "should be IP addresses or networks, such as \"10.0.0.0/8\"".to_owned())
 }
 
+/// Reads the keys of TLS of a section that may have them: `certificate`, `key`, `client_certificates`, `client_ca`,
+/// `client_crl` and `min_tls_version`. `None` without any of them. Mistakes are reported.
+pub fn read_tls(at: &mut Section<'_>) -> Option<TlsSettings> {
+    let place = at.place().clone();
+    OF_TLS.iter().any(|key| at.is_given(key)).then(|| tls(at, &place))?
+}
+
 fn tls(at: &mut Section<'_>, place: &Place) -> Option<TlsSettings> {
     let (certificates, keys) = (paths(at, "certificate"), paths(at, "key"));
     if certificates.is_empty() || keys.is_empty() {

@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion, version};
+use tokio_rustls::TlsAcceptor;
 
 use super::certificate::server_names;
 use super::server_name::choose;
@@ -54,16 +55,12 @@ struct Current {
 }
 
 impl TlsFiles {
-    /// Reads all files. `alpn` is the only protocol that clients may name. Blocks.
+    /// Reads all files for a listener of this name. `alpn` is the only protocol that clients may name. Blocks.
     ///
     /// # Errors
     ///
     /// [`TlsFileError`] for the first file that cannot be used.
-    pub(crate) fn open(
-        listener: &ByteString,
-        settings: &TlsSettings,
-        alpn: &'static [u8],
-    ) -> Result<TlsFiles, TlsFileError> {
+    pub fn open(listener: &ByteString, settings: &TlsSettings, alpn: &'static [u8]) -> Result<TlsFiles, TlsFileError> {
         let current = Current {
             digest: digest(settings),
             config: Arc::new(server_config(settings, alpn)?),
@@ -100,9 +97,9 @@ impl TlsFiles {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The configuration for a new connection.
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.read().config)
+    /// Accepts one connection with the files as they were read last.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.read().config))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::generation::lock;
 use super::quarantine::QuarantineUsage;
+use hookhost_activity::{DurationCounts, Durations};
 use hookhost_event::Hook;
 use hookhost_hooks::{QueueState, Throttle};
 
@@ -24,6 +25,8 @@ pub struct ModuleState {
     pub queue: Option<QueueState>,
     /// What happened to its events since the host started, over all generations.
     pub counts: Counts,
+    /// How long its events took: the time of a call, divided by its events.
+    pub durations: DurationCounts,
     /// The counts of its quarantine.
     pub quarantined: QuarantineUsage,
 }
@@ -124,6 +127,7 @@ pub(super) struct ModuleRecord {
     pub(super) failed_calls: AtomicU64,
     pub(super) requests: AtomicU64,
     pub(super) refused_requests: AtomicU64,
+    pub(super) durations: Durations,
     /// Limit the log lines about quarantined events, refused requests and failed calls.
     pub(super) quarantine_lines: Throttle,
     pub(super) refusal_lines: Throttle,
@@ -148,6 +152,7 @@ impl ModuleRecord {
             failed_calls: zero(),
             requests: zero(),
             refused_requests: zero(),
+            durations: Durations::default(),
             quarantine_lines: Throttle::new(),
             refusal_lines: Throttle::new(),
             call_lines: Throttle::new(),

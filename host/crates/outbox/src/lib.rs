@@ -91,19 +91,6 @@ impl Store {
         self.next
     }
 
-    /// Returns the number of the first record; `None` without records.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::File`] if the file cannot be read.
-    pub fn first_number(&self) -> Result<Option<u64>, StoreError> {
-        let first = self.file.with(|database| {
-            let records = database.begin_read()?.open_table(RECORDS)?;
-            Ok(records.first()?.map(|(number, _)| number.value()))
-        });
-        Ok(first?)
-    }
-
     /// Writes and removes records in one commit: all of it, or nothing.
     ///
     /// # Errors

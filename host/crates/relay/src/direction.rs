@@ -35,7 +35,8 @@ pub struct Direction {
 }
 
 impl Direction {
-    pub(crate) fn new(longest: usize) -> Direction {
+    /// A direction in which nothing was read; packets of up to `longest` bytes are found.
+    pub fn new(longest: usize) -> Direction {
         Direction {
             framer: Framer::new(longest),
             out: Vec::new(),

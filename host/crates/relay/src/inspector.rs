@@ -29,7 +29,7 @@ pub enum EndCause {
     KeepAlive,
     /// The client does not read.
     TooSlow,
-    /// The client has sent what may not pass; code of MQTT 5.
+    /// The inspector has ended it ([`Inspector::violation`]); code of MQTT 5.
     Protocol(u8),
     /// An administrator ended it.
     Kicked,
@@ -77,12 +77,14 @@ pub trait Inspector: Send {
     /// when there is more. Called only between two packets.
     fn release(&mut self, _: &mut Context<'_>, _out: &mut Vec<u8>) {}
 
-    /// Whether the client is not to be read for now, because it does not take what `release` writes.
+    /// Whether the client is not to be read for now, because too many packets for it wait: those that
+    /// [`release`](Inspector::release) writes, or acknowledgements that are held back.
     fn is_congested(&self) -> bool {
         false
     }
 
-    /// The client has sent what may not pass; code of MQTT 5.
+    /// Why the connection has to end, as a code of MQTT 5: the client has sent a packet that may not pass, it publishes too
+    /// fast, or an acknowledgement can never be sent. What passed before is written first. `None`: it stays open.
     fn violation(&self) -> Option<u8> {
         None
     }

@@ -157,11 +157,6 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
                 if !self.inspector.is_clear() {
                     return Poll::Ready(Stop::Flush);
                 }
-                if let Some(code) = self.inspector.violation()
-                    && self.from_client.is_clear()
-                {
-                    return Poll::Ready(Stop::Over(EndCause::Protocol(code)));
-                }
             }
             if self.from_upstream.ended && self.from_upstream.is_clear() {
                 return Poll::Ready(if self.from_client.ended {

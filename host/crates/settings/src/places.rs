@@ -47,39 +47,36 @@ impl Places {
 
     /// The place of a setting, or of the nearest one around it.
     pub fn place(&self, name: &str) -> Option<&Place> {
-        let mut known = name;
-        loop {
-            if let Some(place) = self.places.get(known) {
-                return Some(place);
-            }
-            known = known.rsplit_once('.')?.0;
-        }
+        nearest(name, |known| self.places.get(known))
     }
 
     /// A module's problem with a named setting, at the place of the setting. `None` if nothing was given that the problem
     /// could be about.
     pub fn problem(&self, name: &str, text: &str) -> Option<Problem> {
-        let mut known = name;
-        let place = loop {
-            if let Some(place) = self.places.get(known) {
-                break place;
-            }
-            if let Some(meant) = self.aliases.get(known) {
-                let rest = name.strip_prefix(known).unwrap_or_default();
-                return self.problem(&format!("{meant}{rest}"), text);
-            }
-            if known.is_empty() {
-                return None;
-            }
-            known = known.rsplit_once('.').map_or("", |(above, _)| above);
+        let (known, place, alias_of) = nearest(name, |known| {
+            let (place, alias_of) = (self.places.get(known), self.aliases.get(known));
+            (place.is_some() || alias_of.is_some()).then_some((known, place, alias_of))
+        })?;
+        let rest = name.strip_prefix(known).unwrap_or_default();
+        let Some(place) = place else {
+            return self.problem(&format!("{}{rest}", alias_of?), text);
         };
-        let rest = name.strip_prefix(known).unwrap_or_default().trim_start_matches('.');
         // A flag and a variable have no parts with names of their own.
-        Some(match rest {
+        Some(match rest.trim_start_matches('.') {
             rest if place.is_file() && !rest.is_empty() => place.below(rest).problem(text),
             _ => place.problem(text),
         })
     }
+}
+
+/// Calls `find` with the name of a setting, then with the names of the settings around it, from the nearest one to the whole
+/// configuration. Returns the first result.
+fn nearest<'n, T>(name: &'n str, find: impl Fn(&'n str) -> Option<T>) -> Option<T> {
+    let around = |name: &&'n str| match name.rsplit_once('.') {
+        Some((above, _)) => Some(above),
+        None => (!name.is_empty()).then_some(""),
+    };
+    std::iter::successors(Some(name), around).find_map(find)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::webhooks::{self, ListedWebhook};
-use hookhost_delivery::Probe;
+use hookhost_delivery::{Probe, shown};
 use hookhost_event::{Event, json};
 use hookhost_modules::trial::{TrialRequest, TrialResult};
 
@@ -100,7 +100,7 @@ pub struct WebhookTest {
 pub struct TriedRequest {
     /// The method.
     pub method: String,
-    /// The URL.
+    /// The URL; for a rule of the configuration without user, password, query and fragment.
     pub url: String,
     /// The headers that the rule sets, as pairs, with `******` in place of secrets. The destination adds others.
     pub headers: Vec<(String, String)>,
@@ -157,8 +157,8 @@ pub struct WebhookTrial {
 }
 
 impl TriedRequest {
-    /// A request as it may be shown.
-    pub(in super::super) fn new(request: &TrialRequest) -> TriedRequest {
+    /// A request of a webhook as it may be shown.
+    fn new(request: &TrialRequest) -> TriedRequest {
         use base64::Engine as _;
         let body = request.body_text().map(str::to_owned);
         let encoded = || base64::engine::general_purpose::STANDARD.encode(&request.body);
@@ -170,6 +170,14 @@ impl TriedRequest {
             body_base64: body.is_none().then(encoded),
             body,
             refused: request.refused.clone(),
+        }
+    }
+
+    /// A request of a rule as it may be shown: its URL may contain credentials.
+    fn of_rule(request: &TrialRequest) -> TriedRequest {
+        TriedRequest {
+            url: shown(&request.url),
+            ..TriedRequest::new(request)
         }
     }
 }
@@ -199,14 +207,18 @@ impl WebhookTest {
 }
 
 impl WebhookTrial {
-    pub(in super::super) fn new(name: &str, source: &str, result: &TrialResult) -> WebhookTrial {
+    pub(in super::super) fn new(webhook: &ListedWebhook, result: &TrialResult) -> WebhookTrial {
         let (outcome, text) = webhooks::outcome(result);
+        let request = match webhook.rule_event() {
+            Some(_) => TriedRequest::of_rule,
+            None => TriedRequest::new,
+        };
         WebhookTrial {
-            name: name.to_owned(),
-            source: source.to_owned(),
+            name: webhook.name.clone(),
+            source: webhook.source.clone(),
             outcome: outcome.to_owned(),
             text: text.map(str::to_owned),
-            requests: result.outcome.requests().iter().map(TriedRequest::new).collect(),
+            requests: result.outcome.requests().iter().map(request).collect(),
         }
     }
 }

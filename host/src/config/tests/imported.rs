@@ -3,6 +3,10 @@
 //! No configuration may become more open. So each row is either refused at the start, with a line that names the place, or
 //! lists what clients may do, and what not.
 
+mod files;
+mod listeners;
+mod variables;
+
 use std::io;
 
 use hookhost_access::rules::{Action, Operation};
@@ -15,6 +19,8 @@ const EMQX5: &str = "connectors.http.c { url = \"http://h/\" }\nactions.http.a {
 const EMQX4: &str =
     "web.hook.url = http://h/\nweb.hook.rule.client.connected.1 = {\"action\": \"on_client_connected\"}\n";
 const NANOMQ: &str = "webhook { url = \"http://h/\", events = [{ event = \"on_client_connack\" }] }\n";
+
+const RMQTT: &str = "urls = [\"http://h/\"]\nrule.client_connect = [{ action = \"a\" }]\n";
 
 const ACL: &str = "{allow, {user, \"alice\"}, all, [\"plant/#\"]}.\n{deny, all, subscribe, [\"$SYS/#\"]}.\n";
 
@@ -82,386 +88,44 @@ async fn may(access: &AccessControl, what: &str) -> bool {
     client.authorize(&operation).await.allowed
 }
 
-async fn check(name: &str, text: &str, variables: &[(&str, &str)], expected: &Expected) {
-    let loaded = load(text, "", variables);
-    match (loaded, expected) {
+/// The difference between what the file and the variables lead to, and what is expected.
+async fn difference(text: &str, variables: &[(&str, &str)], expected: &Expected) -> Option<String> {
+    match (load(text, "", variables), expected) {
         (Err(problems), Refused(line)) => {
-            assert!(
-                problems.iter().any(|problem| problem.contains(line)),
-                "{name}: {problems:#?}"
-            );
+            let is_named = problems.iter().any(|problem| problem.contains(line));
+            (!is_named).then(|| format!("expected {line}: {problems:#?}"))
         }
-        (Ok(loaded), Says(line)) => assert_eq!(loaded.config.access.summary(), *line, "{name}"),
+        (Ok(loaded), Says(line)) => {
+            let summary = loaded.config.access.summary();
+            (summary != *line).then(|| format!("expected {line}: {summary}"))
+        }
         (Ok(loaded), May(expected)) => {
             let access = AccessControl::new(loaded.config.access.clone());
             for line in *expected {
                 let (sign, what) = line.split_at(1);
-                assert_eq!(
-                    may(&access, what).await,
-                    sign == "+",
-                    "{name}: {line}; {}",
-                    loaded.config.access.summary()
-                );
+                if may(&access, what).await != (sign == "+") {
+                    return Some(format!("expected {line}: {}", loaded.config.access.summary()));
+                }
             }
+            None
         }
-        (Ok(loaded), Refused(line)) => panic!("{name} starts: {}; expected {line}", loaded.config.access.summary()),
-        (Err(problems), _) => panic!("{name}: {problems:#?}"),
+        (Ok(loaded), Refused(line)) => Some(format!(
+            "expected {line}, but it starts: {}",
+            loaded.config.access.summary()
+        )),
+        (Err(problems), _) => Some(format!("{problems:#?}")),
     }
 }
 
-#[tokio::test]
-async fn emqx_5() {
-    let jwt = "authentication = [{mechanism = jwt, from = password, algorithm = hmac-based, secret = \"x\", verify_claims {username = \"${username}\"}}]";
-    let http = "authentication { mechanism = password_based, backend = http, method = post, url = \"http://h/auth\", \
-        body { username = \"${username}\", password = \"${password}\" }, headers { \"X-Api\" = k } }";
-    let file = "authorization { no_match = deny, sources = [{ type = file, path = \"${EMQX_ETC_DIR}/acl.conf\" }] }";
-    for (rest, expected) in [
-        ("", May(&["+-", "+- pub a", "+- sub #"])),
-        ("authentication = []", May(&["+-"])),
-        (jwt, May(&["--", "-alice:secret"])),
-        (jwt, Says("clients are checked by jwt; all topics are allowed")),
-        (
-            "authentication = [{mechanism = jwt, secret = x, enable = false}]",
-            May(&["+-"]),
-        ),
-        (
-            "authentication = [{mechanism = jwt, secret = x, allow_all = true}]",
-            Refused("etc/b.conf:4: authentication[0].allow_all: unknown key"),
-        ),
-        (http, Says("clients are checked by http; all topics are allowed")),
-        (
-            "authentication = [{mechanism = password_based, backend = built_in_database}]",
-            Refused("etc/b.conf:4: authentication[0].backend: is not supported: the users are in EMQX's database"),
-        ),
-        (
-            "authentication = [{mechanism = password_based, backend = mysql}]",
-            Refused("cannot check clients by `mysql`"),
-        ),
-        (
-            "authentication = [{mechanism = scram, backend = built_in_database}]",
-            Refused("the users are in EMQX's database"),
-        ),
-        (
-            "authentication = {mechanism = gssapi}",
-            Refused("cannot check clients by `gssapi`"),
-        ),
-        (
-            "authentication = [{mechanism = jwt, secret = x}, {mechanism = password_based, backend = ldap}]",
-            Refused("cannot check clients by `ldap`"),
-        ),
-        ("authentication = 1", Refused("authentication: should be a list")),
-        (
-            "authentication { mechanism = password_based, backend = http, url = \"http://h/\", body { a = \"${zone}\" } }",
-            Refused("unknown placeholder ${zone}"),
-        ),
-        (
-            file,
-            May(&[
-                "+alice",
-                "+alice pub plant/a",
-                "-alice pub a",
-                "-bob pub plant/a",
-                "-bob sub $SYS/x",
-                "-bob sub #",
-            ]),
-        ),
-        (
-            "authorization { no_match = deny }",
-            May(&["+bob", "-bob pub a", "-bob sub a"]),
-        ),
-        (
-            "authorization { no_match = allow, sources = [] }",
-            May(&["+bob pub a", "+bob sub #"]),
-        ),
-        (
-            "authorization { sources = [{ type = file, path = \"/etc/emqx/acl.conf\" }] }",
-            May(&["+bob pub a", "-bob sub $SYS/x", "-bob sub $SYS/#"]),
-        ),
-        (
-            "authorization.sources = [{ type = file, path = \"/none\" }]",
-            Refused("etc/b.conf:4: authorization.sources[0].path: cannot read /none"),
-        ),
-        (
-            "authorization.sources = [{ type = file, rules = \"{allow, all}.\" }]",
-            Refused("write them to a file"),
-        ),
-        (
-            "authorization.sources = [{ type = built_in_database }]",
-            Refused("no rules of the type `built_in_database`"),
-        ),
-        (
-            "authorization.sources = [{ type = redis, enable = false }]",
-            May(&["+bob pub a"]),
-        ),
-        (
-            "authorization { no_match = deny, sources = [{ type = http, url = \"http://h/\", body { t = \"${topic}\" } }, { type = file, path = \"etc/acl.conf\" }] }",
-            Says("every client is accepted; 2 access rules and a web service, other topics are denied"),
-        ),
-        (
-            "authorization.sources = [{ type = http, url = \"http://h/\" }, { type = http, url = \"http://h/\" }]",
-            Refused("there is another source of the type `http`"),
-        ),
-        ("authorization { no_match = maybe }", Refused("no_match")),
-        (
-            "authorization { sources = [], strict_mode = true }",
-            Refused("unknown key"),
-        ),
-        (
-            "listeners.tcp.default { bind = \"127.0.0.1:1883\", authentication = [{ mechanism = jwt, secret = x }] }",
-            Refused("listeners: is not supported: hookhost accepts every client"),
-        ),
-        (
-            "listeners.tcp.default { bind = \"127.0.0.1:1883\", access_rules = [\"deny 10.0.0.0/8\", \"allow all\"] }",
-            Refused("listeners: is not supported: hookhost accepts every client"),
-        ),
-    ] {
-        check(rest, &format!("{EMQX5}{rest}\n"), &[], &expected).await;
+/// Checks all rows, and reports all that differ.
+async fn check_all<'r>(rows: impl IntoIterator<Item = (String, &'r [(&'r str, &'r str)], Expected)>) {
+    let mut differences = Vec::new();
+    for (text, variables, expected) in rows {
+        if let Some(difference) = difference(&text, variables, &expected).await {
+            differences.push(format!("{text} {variables:?}: {difference}"));
+        }
     }
-}
-
-#[tokio::test]
-async fn emqx_4() {
-    for (rest, expected) in [
-        ("", May(&["+-", "+bob:x", "+bob pub a"])),
-        (
-            "allow_anonymous = true\nacl_nomatch = allow",
-            May(&["+-", "+bob:x pub a"]),
-        ),
-        (
-            "allow_anonymous = false",
-            Refused("etc/b.conf:3: allow_anonymous: demands credentials"),
-        ),
-        (
-            "zone.external.allow_anonymous = false\nallow_anonymous = true",
-            Refused("zone.external.allow_anonymous: demands credentials"),
-        ),
-        ("acl_nomatch = deny", May(&["+bob", "-bob pub a"])),
-        (
-            "acl_file = etc/acl.conf\nacl_nomatch = deny\nacl_deny_action = disconnect",
-            May(&["+alice pub plant/a", "-alice pub a", "-bob pub a"]),
-        ),
-        (
-            "acl_file = etc/acl.conf\nacl_nomatch = allow",
-            May(&["+bob pub a", "-bob sub $SYS/#"]),
-        ),
-        (
-            "acl_file = etc/none.conf",
-            Refused("etc/b.conf:3: acl_file: cannot read etc/none.conf"),
-        ),
-        (
-            "auth.user.1.username = alice\nauth.user.1.password = public\nallow_anonymous = false",
-            May(&["+alice:public", "-alice:wrong", "-alice", "-bob:x", "--"]),
-        ),
-        (
-            "auth.user.1.username = alice\nauth.user.1.password = public\nallow_anonymous = true",
-            May(&["+alice:public", "-alice:wrong", "+-"]),
-        ),
-        (
-            "auth.client.1.clientid = c1\nauth.client.1.password = p",
-            Refused("the plugin emqx_auth_client"),
-        ),
-        ("auth.mysql.server = db:3306", Refused("the plugin emqx_auth_mysql")),
-        (
-            "auth.jwt.secret = x\nauth.jwt.from = password",
-            Says("clients are checked by jwt; all topics are allowed"),
-        ),
-        (
-            "auth.jwt.secret = x\nauth.jwt.verify_claims = on\nauth.jwt.verify_claims.username = %u",
-            May(&["--", "-alice:x"]),
-        ),
-        (
-            "auth.jwt.secret = x\nauth.jwt.strange = 1",
-            Refused("auth.jwt.strange: is not supported"),
-        ),
-        (
-            "auth.http.auth_req.url = http://h/auth\nauth.http.auth_req.params = clientid=%c,username=%u,password=%P\n\
-             auth.http.acl_req.url = http://h/acl\nauth.http.acl_req.method = get\nauth.http.acl_req.params = access=%A,topic=%t",
-            Says("clients are checked by http; 0 access rules and a web service, other topics are denied"),
-        ),
-        (
-            "auth.http.auth_req.url = http://h/auth\nauth.http.auth_req.params = cn=%C",
-            Refused("has the placeholder %C"),
-        ),
-        ("auth.http.auth_req.url = nothing", Refused("auth.http.auth_req.url")),
-    ] {
-        check(rest, &format!("{EMQX4}{rest}\n"), &[], &expected).await;
-    }
-}
-
-#[tokio::test]
-async fn nanomq() {
-    let rules = "auth { no_match = deny, acl { rules = [\n{permit = allow, username = alice, action = pubsub, topics = [\"plant/#\"]}\n\
-        {permit = \"allow\", ipaddr = \"127.0.0.1\", action = publish, topics = [\"a\"]}\n\
-        {permit = deny, username = \"#\", action = subscribe, topics = [\"$SYS/#\"]}\n] } }";
-    let old = "web.hook.enable = true\nweb.hook.url = http://h/\nweb.hook.rule.client.connack.1 = {\"action\": \"on_client_connack\"}\n";
-    for (text, expected) in [
-        (NANOMQ.to_owned(), May(&["+-", "+bob pub a"])),
-        (
-            format!("{NANOMQ}auth {{allow_anonymous = true, no_match = allow, deny_action = ignore}}"),
-            May(&["+-", "+bob pub a"]),
-        ),
-        (
-            format!("{NANOMQ}auth {{allow_anonymous = false}}"),
-            Refused("auth.allow_anonymous: demands credentials"),
-        ),
-        (
-            format!("{NANOMQ}auth {{allow_anonymous = false, password {{alice = public}}}}"),
-            May(&["+alice:public", "-alice:wrong", "--", "-bob:public"]),
-        ),
-        (
-            format!("{NANOMQ}auth {{password {{alice = public}}}}"),
-            May(&["+alice:public", "--"]),
-        ),
-        (
-            format!("{NANOMQ}{rules}"),
-            May(&["+alice pub plant/a", "-alice pub a", "-bob pub a", "-bob sub $SYS/x"]),
-        ),
-        (
-            format!("{NANOMQ}auth {{acl {{rules = [{{permit = allow, topics = [\"a\"]}}]}}}}"),
-            May(&["+bob pub a", "+bob pub b"]),
-        ),
-        (
-            format!("{NANOMQ}auth {{acl {{rules = [{{permit = deny, and = [{{username = bob}}]}}]}}}}"),
-            Refused("auth.acl.rules[0].and: unknown key"),
-        ),
-        (
-            format!("{NANOMQ}auth {{acl {{rules = [{{topics = [\"a\"]}}]}}}}"),
-            Refused("needs permit"),
-        ),
-        (
-            format!(
-                "{NANOMQ}auth {{http_auth {{auth_req {{url = \"http://h/\", method = POST, params = {{username = \"%u\"}}}}}}}}"
-            ),
-            Says("clients are checked by http; all topics are allowed"),
-        ),
-        (
-            format!("{NANOMQ}auth {{password {{a = b}}, http_auth {{auth_req {{url = \"http://h/\"}}}}}}"),
-            Refused("is not supported beside users with passwords"),
-        ),
-        (
-            format!("{NANOMQ}auth {{ldap = x}}"),
-            Refused("auth.ldap: is not supported"),
-        ),
-        (
-            format!("{old}allow_anonymous=false\nauth.1.login=alice\nauth.1.password=public"),
-            May(&["+alice:public", "-alice:x", "--"]),
-        ),
-        (
-            format!(
-                "{old}acl_nomatch=deny\nacl.rule.1={{\"permit\": \"allow\", \"username\": \"alice\", \"action\": \"publish\", \"topics\": [\"a\"]}}"
-            ),
-            May(&["+alice pub a", "-alice sub a", "-bob pub a"]),
-        ),
-        (
-            format!("{old}acl_enable=false\nacl_nomatch=allow\nacl.rule.1={{\"permit\": \"deny\"}}"),
-            May(&["+alice pub a"]),
-        ),
-        (
-            format!("{old}auth.http.enable=false\nauth.http.auth_req.url=http://h/"),
-            May(&["+-"]),
-        ),
-    ] {
-        check(&text, &text, &[], &expected).await;
-    }
-}
-
-#[tokio::test]
-async fn variables() {
-    let closed = Refused("environment: EMQX_ALLOW_ANONYMOUS: demands credentials");
-    for (text, variables, expected) in [
-        ("", &[("EMQX_ALLOW_ANONYMOUS", "false")][..], &closed),
-        (EMQX5, &[("EMQX_ALLOW_ANONYMOUS", "false")], &closed),
-        (EMQX4, &[("EMQX_ALLOW_ANONYMOUS", "false")], &closed),
-        (
-            NANOMQ,
-            &[("EMQX_ALLOW_ANONYMOUS", "false")],
-            &Refused("environment: EMQX_ALLOW_ANONYMOUS: is not supported"),
-        ),
-        (
-            NANOMQ,
-            &[("NANOMQ_ALLOW_ANONYMOUS", "false")],
-            &Refused("environment: NANOMQ_ALLOW_ANONYMOUS: demands credentials"),
-        ),
-        (EMQX5, &[("EMQX_ALLOW_ANONYMOUS", "true")], &May(&["+-"])),
-        (
-            "",
-            &[
-                ("EMQX_AUTHENTICATION__1__MECHANISM", "jwt"),
-                ("EMQX_AUTHENTICATION__1__SECRET", "x"),
-            ],
-            &Says("clients are checked by jwt; all topics are allowed"),
-        ),
-        (
-            EMQX5,
-            &[
-                ("EMQX_AUTHENTICATION__1__MECHANISM", "jwt"),
-                ("EMQX_AUTHENTICATION__1__SECRET", "x"),
-                (
-                    "EMQX_AUTHENTICATION__1__VERIFY_CLAIMS",
-                    "{\"username\": \"${username}\"}",
-                ),
-                ("EMQX_AUTHORIZATION__NO_MATCH", "deny"),
-            ],
-            &Says("clients are checked by jwt; no topic is allowed"),
-        ),
-        (
-            EMQX5,
-            &[("EMQX_AUTHENTICATION", "[{mechanism = jwt, secret = x}]")],
-            &May(&["--"]),
-        ),
-        (
-            EMQX5,
-            &[("EMQX_AUTHENTICATION", "nothing")],
-            &Refused("environment: EMQX_AUTHENTICATION: should be a list"),
-        ),
-        (
-            EMQX5,
-            &[("EMQX_AUTHENTICATION__1__ENABLE", "true")],
-            &Refused("environment: EMQX_AUTHENTICATION__1__ENABLE"),
-        ),
-        (
-            EMQX5,
-            &[
-                ("EMQX_AUTHORIZATION__SOURCES__2__TYPE", "http"),
-                ("EMQX_AUTHORIZATION__SOURCES__2__URL", "http://h/"),
-            ],
-            &Refused("EMQX has a file acl.conf as its first source"),
-        ),
-        (
-            EMQX5,
-            &[
-                ("EMQX_AUTHORIZATION__SOURCES__1__TYPE", "file"),
-                ("EMQX_AUTHORIZATION__SOURCES__1__PATH", "etc/acl.conf"),
-            ],
-            &May(&["-bob sub $SYS/#", "+bob pub a"]),
-        ),
-        ("", &[("EMQX_ACL_NOMATCH", "deny")], &May(&["+bob", "-bob pub a"])),
-        (
-            "",
-            &[("EMQX_LOADED_PLUGINS", "emqx_management,emqx_auth_mnesia")],
-            &Refused("EMQX_LOADED_PLUGINS"),
-        ),
-        (
-            "",
-            &[
-                ("EMQX_AUTH__USER__1__USERNAME", "alice"),
-                ("EMQX_AUTH__USER__1__PASSWORD", "p"),
-            ],
-            &May(&["+alice:p", "-alice:x", "--"]),
-        ),
-        (
-            "",
-            &[("EMQX_AUTH__MYSQL__SERVER", "db:3306")],
-            &Refused("the plugin emqx_auth_mysql"),
-        ),
-        (
-            "",
-            &[("RMQTT_PLUGIN_RMQTT_ACL_RULES", "x")],
-            &Refused("RMQTT_PLUGIN_RMQTT_ACL_RULES"),
-        ),
-    ] {
-        check(&format!("{variables:?}"), text, variables, expected).await;
-    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
 #[tokio::test]
@@ -472,7 +136,14 @@ async fn settings_of_hookhost_replace_a_part() {
     let users = "[[authentication]]\nsource = \"password\"\nusers = { alice = \"p\" }\n";
     let with = |own: &str| load(&database, own, &[]);
     assert!(with("").is_err());
-    let access = AccessControl::new(with(users).unwrap().config.access);
+    let loaded = with(users).unwrap();
+    let replaced = "h.toml:1: authentication: is used instead of what etc/b.conf:4: authentication[0].backend says";
+    assert!(
+        shown(&loaded.warnings).contains(&replaced.to_owned()),
+        "{:#?}",
+        loaded.warnings
+    );
+    let access = AccessControl::new(loaded.config.access);
     assert!(may(&access, "alice:p").await && !may(&access, "bob").await);
     assert!(!may(&access, "alice:p pub a").await, "the rules of the file stay");
     let rules = format!("{users}[access]\ndefault = \"allow\"\n");
@@ -501,119 +172,18 @@ async fn settings_of_hookhost_replace_a_part() {
     );
 }
 
-#[test]
-fn listeners_are_taken_over() {
-    let text = format!(
-        "{EMQX5}mqtt {{ max_packet_size = 2MB, max_mqueue_len = infinity }}\nlisteners.tcp.default {{ bind = \"127.0.0.1:1\", max_connections = 10 }}\n\
-         listeners.wss.web {{ bind = \"127.0.0.1:2\", max_connections = 5, websocket.mqtt_path = \"/ws\", \
-         ssl_options {{ certfile = \"c.pem\", keyfile = \"k.pem\", cacertfile = \"ca.pem\", verify = verify_peer, fail_if_no_peer_cert = true }} }}\n\
-         listeners.ssl.default {{ proxy_protocol = true }}\nlisteners.quic.default {{ bind = 14567 }}\n\
-         listeners.ws.off {{ enable = false, bind = 3 }}\n"
-    );
-    let Loaded {
-        config,
-        taken_over,
-        warnings,
-        ..
-    } = load(&text, "", &[]).unwrap();
-    let names: Vec<String> = config
-        .mqtt
-        .listeners
-        .iter()
-        .map(|one| format!("{} {}", one.name, one.address))
-        .collect();
-    assert_eq!(names, ["tcp:default 127.0.0.1:1", "wss:web 127.0.0.1:2"]);
-    let web = &config.mqtt.listeners[1];
-    let tls = web.tls.as_ref().unwrap();
-    assert_eq!(
-        (web.path.as_str(), tls.client_certificates),
-        ("/ws", hookhost_listener::ClientCertificates::Required)
-    );
-    assert_eq!(
-        (config.mqtt.limits.max_packet_size, config.mqtt.limits.max_connections),
-        (2 << 20, 15)
-    );
-    let warned = shown(&warnings);
-    for line in [
-        "ssl:default is not opened",
-        "quic:default is not opened",
-        "max_mqueue_len",
-    ] {
-        assert!(
-            warned.iter().any(|warning| warning.contains(line)),
-            "{line}: {warned:#?}"
-        );
-    }
-    let taken = taken_over.join("\n");
-    for line in [
-        "[[listener]] tcp:default 127.0.0.1:1 (etc/b.conf:5: listeners.tcp.default",
-        "mqtt.max_packet_size (etc/b.conf:4",
-    ] {
-        assert!(taken.contains(line), "{line}: {taken}");
-    }
-    // Listeners of hookhost replace them.
-    let own = load(&text, "[mqtt]\nlisten = \"127.0.0.1:9\"\n", &[])
-        .unwrap()
-        .config
-        .mqtt;
-    assert_eq!((own.listeners.len(), own.limits.max_connections), (1, 1_000_000));
-}
-
-#[test]
-fn an_imported_listener_that_others_can_reach_stays_local_without_authentication() {
+#[tokio::test]
+async fn anonymous_clients_need_the_consent_of_both() {
     let users = "auth.user.1.username = a\nauth.user.1.password = b\n";
-    let external = format!("{EMQX4}listener.tcp.external = 0.0.0.0:1883\n");
-    let ignored = "[webhook]\nignore_access_control = true\n";
-    for (text, own, address, is_moved) in [
-        (external.clone(), "", "127.0.0.1:1883", true),
-        (external.clone(), ignored, "127.0.0.1:1883", true),
-        (
-            external.clone(),
-            "[mqtt]\nallow_anonymous = true\n",
-            "0.0.0.0:1883",
-            false,
-        ),
-        (format!("{external}allow_anonymous = true\n"), "", "0.0.0.0:1883", false),
-        (format!("{external}{users}"), "", "0.0.0.0:1883", false),
-        (
-            format!("{EMQX4}listener.tcp.internal = 127.0.0.1:11883\n"),
-            "",
-            "127.0.0.1:11883",
-            false,
-        ),
-        (
-            format!("{EMQX5}listeners.tcp.default.bind = \"[::]:1883\"\n"),
-            "",
-            "[::1]:1883",
-            true,
-        ),
-        (
-            format!("{EMQX5}listeners.tcp.default {{}}\n"),
-            "",
-            "127.0.0.1:1883",
-            true,
-        ),
-        (
-            format!("{NANOMQ}listeners.tcp {{ bind = \"0.0.0.0:1883\" }}\n"),
-            "",
-            "127.0.0.1:1883",
-            true,
-        ),
-        (
-            format!("{NANOMQ}listeners.ws {{ bind = \"127.0.0.1:8083/mqtt\" }}\n"),
-            "",
-            "127.0.0.1:8083",
-            false,
-        ),
+    for (theirs, own, is_accepted) in [
+        ("true", "true", true),
+        ("true", "false", false),
+        ("false", "true", false),
+        ("false", "false", false),
     ] {
-        let loaded = load(&text, own, &[]).unwrap_or_else(|problems| panic!("{text} {own}: {problems:#?}"));
-        assert_eq!(
-            loaded.config.mqtt.listeners[0].address.to_string(),
-            address,
-            "{text} {own}"
-        );
-        let warned = shown(&loaded.warnings);
-        let names_line = |line: &String| line.starts_with("etc/b.conf:") && line.contains("so hookhost listens on");
-        assert_eq!(warned.iter().any(names_line), is_moved, "{text} {own}: {warned:#?}");
+        let text = format!("{EMQX4}allow_anonymous = {theirs}\n{users}");
+        let loaded = load(&text, &format!("[mqtt]\nallow_anonymous = {own}\n"), &[]).unwrap();
+        let access = AccessControl::new(loaded.config.access);
+        assert_eq!(may(&access, "-").await, is_accepted, "{theirs} {own}");
     }
 }

@@ -42,6 +42,20 @@ fn mqtt_listen_is_the_short_form_of_a_plain_one() {
 }
 
 #[test]
+fn only_loopback_addresses_need_no_authentication() {
+    for (address, is_local) in [
+        ("127.0.0.1:1883", true),
+        ("[::1]:1883", true),
+        ("[::ffff:127.0.0.1]:1883", true),
+        ("[::ffff:10.0.0.1]:1883", false),
+        ("0.0.0.0:1883", false),
+    ] {
+        let read = read(&inputs(&format!("mqtt.listen = \"{address}\"")));
+        assert_eq!(read.is_ok(), is_local, "{address}");
+    }
+}
+
+#[test]
 fn every_kind_with_every_setting() {
     let text = r#"
 [[listener]]

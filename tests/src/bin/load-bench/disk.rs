@@ -133,7 +133,8 @@ impl Bench {
     }
 }
 
-/// Waits until this number of requests waits in a host; returns how many do.
+/// Waits until this number of requests waits in a host. Returns how many do, also if there are fewer in the end: the
+/// table shows the number, and one missing request should not cost the rows of the other scenarios.
 async fn until_waiting(host: &Host, wanted: u64) -> anyhow::Result<u64> {
     let deadline = Instant::now() + PATIENCE;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -144,7 +145,10 @@ async fn until_waiting(host: &Host, wanted: u64) -> anyhow::Result<u64> {
         if waiting >= wanted {
             return Ok(waiting);
         }
-        ensure!(Instant::now() < deadline, "only {waiting} of {wanted} requests wait");
+        if Instant::now() >= deadline {
+            eprintln!("backlog: only {waiting} of {wanted} requests wait");
+            return Ok(waiting);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod acl_file;
 mod filters;
+mod operation;
 mod pattern;
 mod read;
 mod who;
@@ -20,6 +21,7 @@ use std::collections::HashMap;
 use hookhost_shared::topic::{FilterTree, TopicFilter};
 
 pub use acl_file::{AclFileError, parse_acl_file};
+pub use operation::{Action, Operation, OwnedOperation};
 pub use pattern::TopicPattern;
 pub use read::{read_file, read_rules};
 pub use who::{TextMatch, Who};
@@ -37,38 +39,6 @@ pub enum Permission {
     Allow,
     /// The client may not.
     Deny,
-}
-
-/// What a client wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Publish to a topic.
-    Publish,
-    /// Subscribe to a filter.
-    Subscribe,
-}
-
-impl Action {
-    /// `publish` or `subscribe`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Action::Publish => "publish",
-            Action::Subscribe => "subscribe",
-        }
-    }
-}
-
-/// One publish, or one filter of a SUBSCRIBE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Operation<'a> {
-    /// What the client wants to do.
-    pub action: Action,
-    /// Topic, or filter without `$share/…/`.
-    pub topic: &'a str,
-    /// QoS of the publish, or the requested one.
-    pub qos: u8,
-    /// Retain flag of the publish; false for a subscription.
-    pub retain: bool,
 }
 
 /// The actions that a rule is about.

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use hookhost_delivery::{Certificates, Tls, check_tls};
 use hookhost_settings::{Files, Section, Setting, Value, url};
 
-use super::{AuthenticationSource, file};
+use super::AuthenticationSource;
+use super::read::file;
 use crate::jwt::{TokenField, TokenRules};
 use crate::keys::{Keys, PublishedKeys, public_key, secret_key};
 use crate::service::{AnswerStyle, RequestTemplate, Service, ServiceState};

@@ -5,8 +5,8 @@ use bytestring::ByteString;
 use ::rmqtt::hook::HookResult;
 use ::rmqtt::types::{AuthResult, ConnectInfo};
 
+use super::connect;
 use super::handler::{EventSource, completed, connect_extras};
-use super::translate;
 use crate::certificate_names;
 use hookhost_access::{ClientAccess, Login, Refusal, Verdict};
 use hookhost_event::{Authentication, Detail, Hook};
@@ -21,7 +21,7 @@ impl EventSource {
                 (Detail::ClientConnect(connection), connect_extras(client.as_deref()))
             })
             .await;
-        if let Some(code) = translate::refusal(info, &self.limits) {
+        if let Some(code) = connect::refusal(info, &self.limits) {
             self.refuse(info, code).await;
         }
     }
@@ -31,7 +31,7 @@ impl EventSource {
         let client = self.client_behind(info.id());
         self.emitter
             .emit_with_extras(Hook::ClientConnack, None, || {
-                let mut connack = translate::refused(info, &self.peer(info.id()), &self.limits, code);
+                let mut connack = connect::refused(info, &self.peer(info.id()), &self.limits, code);
                 connack.connection = completed(connack.connection, client.as_deref());
                 (Detail::ClientConnack(connack), connect_extras(client.as_deref()))
             })
@@ -49,7 +49,7 @@ impl EventSource {
             password: info.password().map(|password| &**password),
             address: peer.address.map(|address| address.ip()),
             certificate: certificate_names(&peer),
-            will: translate::will(info),
+            will: connect::will(info),
         };
         match self.access.authenticate(login).await {
             Verdict::Accepted(access) => {
@@ -60,7 +60,7 @@ impl EventSource {
                 if info.username().is_some() {
                     self.authenticated(info, &access).await;
                 }
-                if let Some(code) = translate::late_refusal(info, &self.limits) {
+                if let Some(code) = connect::late_refusal(info, &self.limits) {
                     self.refuse(info, code).await;
                 }
                 self.sessions.accept(key, access);

@@ -1,7 +1,7 @@
 //! A CONNECT that cannot be read because of its version or client id: what events say about it.
 
 use hookhost_event::Client;
-use hookhost_relay::packet;
+use hookhost_relay::packet::{self, FieldReader};
 
 /// The flag of CONNECT for a clean session.
 const CLEAN_SESSION: u8 = 2;
@@ -21,15 +21,14 @@ pub(super) struct ConnectStart<'b> {
 impl ConnectStart<'_> {
     /// Reads it; `None` if it is not MQTT.
     pub(super) fn read(body: &[u8]) -> Option<ConnectStart<'_>> {
-        let (length, rest) = body.split_first_chunk::<2>()?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        let name = std::str::from_utf8(rest.get(..length)?).ok()?;
-        let ([level, flags, high, low], _) = rest.get(length..)?.split_first_chunk::<4>()?;
+        let mut fields = FieldReader::new(body);
+        let name = std::str::from_utf8(fields.text()?).ok()?;
+        let (level, flags, keep_alive) = (fields.byte()?, fields.byte()?, fields.number()?);
         matches!(name, "MQTT" | "MQIsdp").then_some(ConnectStart {
             name,
-            level: *level,
+            level,
             clean_start: flags & CLEAN_SESSION != 0,
-            keep_alive: u16::from_be_bytes([*high, *low]),
+            keep_alive,
         })
     }
 

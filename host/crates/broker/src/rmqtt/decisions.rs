@@ -1,55 +1,44 @@
 //! The decisions of authorisation that a connection has got a short time ago.
 //!
-//! Brokers keep them for a while and do not decide again. The engine decides every time, so that changed rules are in
-//! force at once; events only say that a decision is repeated. As in EMQX, a connection remembers 32 decisions for a
-//! minute.
+//! Brokers cache decisions for a while. The engine decides every time, so that changed rules apply at once; events only say
+//! that a decision is repeated. As in EMQX, a connection has the last 32 decisions for a minute.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use hookhost_access::rules::{Action, Operation};
+use hookhost_access::rules::{Operation, OwnedOperation};
 
-/// Decisions that one connection remembers.
+/// Decisions that one connection has.
 const MAX_DECISIONS: usize = 32;
-/// How long it remembers them.
-const MEMORY: Duration = Duration::from_secs(60);
+/// How long it has them.
+const LIFETIME: Duration = Duration::from_secs(60);
 
 /// The decisions of one connection, the oldest first.
 #[derive(Default)]
-pub(super) struct RecentDecisions(VecDeque<Remembered>);
+pub(super) struct RecentDecisions(VecDeque<RecentDecision>);
 
-struct Remembered {
-    action: Action,
-    topic: Box<str>,
-    qos: u8,
-    retain: bool,
+struct RecentDecision {
+    operation: OwnedOperation,
     allowed: bool,
     at: Instant,
 }
 
 impl RecentDecisions {
-    /// Whether a decision of less than a minute ago was the same for the same operation. Remembers the decision if not.
+    /// Whether a decision of less than a minute ago was the same for the same operation. Adds the decision if not.
     pub(super) fn is_repeated(&mut self, operation: &Operation<'_>, allowed: bool, now: Instant) -> bool {
-        let is_known = |known: &Remembered| {
-            known.action == operation.action
-                && *known.topic == *operation.topic
-                && (known.qos, known.retain) == (operation.qos, operation.retain)
-        };
-        if let Some(at) = self.0.iter().position(is_known) {
-            let is_same = |known: &Remembered| known.allowed == allowed && now.duration_since(known.at) < MEMORY;
-            if self.0.get(at).is_some_and(is_same) {
+        if let Some(place) = self.0.iter().position(|recent| recent.operation == *operation) {
+            let is_same =
+                |recent: &RecentDecision| recent.allowed == allowed && now.duration_since(recent.at) < LIFETIME;
+            if self.0.get(place).is_some_and(is_same) {
                 return true;
             }
-            self.0.remove(at);
+            self.0.remove(place);
         }
         if self.0.len() >= MAX_DECISIONS {
             self.0.pop_front();
         }
-        self.0.push_back(Remembered {
-            action: operation.action,
-            topic: operation.topic.into(),
-            qos: operation.qos,
-            retain: operation.retain,
+        self.0.push_back(RecentDecision {
+            operation: operation.into(),
             allowed,
             at: now,
         });
@@ -59,6 +48,8 @@ impl RecentDecisions {
 
 #[cfg(test)]
 mod tests {
+    use hookhost_access::rules::Action;
+
     use super::*;
 
     #[test]

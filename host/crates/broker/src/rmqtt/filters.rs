@@ -9,6 +9,7 @@ use bytestring::ByteString;
 
 use ::rmqtt::codec::types::QoS;
 use ::rmqtt::types::Subscribe;
+use hookhost_relay::packet::FieldReader;
 
 use super::limits::Limits;
 
@@ -43,22 +44,19 @@ impl FilterRules {
     /// Replaces each filter that RMQTT does not answer by one that it refuses. Returns the new body of the SUBSCRIBE; `None`
     /// if RMQTT answers all filters, or if the packet is malformed.
     pub(super) fn replace_invalid(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let (packet_id, mut rest) = body.split_at_checked(2)?;
+        let mut fields = FieldReader::new(body);
+        let mut replaced = fields.take(2)?.to_vec();
         let refusable = "/".repeat(self.max_levels);
-        let mut replaced = packet_id.to_vec();
         let mut is_replaced = false;
-        while !rest.is_empty() {
-            let (length, after) = rest.split_first_chunk()?;
-            let (filter, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
-            let (qos, after) = after.split_first()?;
-            let filter = std::str::from_utf8(filter).ok()?;
+        while !fields.is_empty() {
+            let filter = std::str::from_utf8(fields.text()?).ok()?;
+            let qos = fields.byte()?;
             let is_answered = self.is_answered(filter);
             is_replaced |= !is_answered;
             let filter = if is_answered { filter } else { &refusable };
             replaced.extend(u16::try_from(filter.len()).ok()?.to_be_bytes());
             replaced.extend(filter.as_bytes());
-            replaced.push(*qos);
-            rest = after;
+            replaced.push(qos);
         }
         is_replaced.then_some(replaced)
     }

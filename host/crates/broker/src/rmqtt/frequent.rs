@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use ::rmqtt::hook::{Handler, Type};
 
 use super::handler::EventSource;
-use super::messages::{DeliveryHandler, PacketHandler, TagHandler};
+use super::message_handlers::{DeliveryHandler, PacketHandler, TagHandler};
 use hookhost_event::Hook;
 
 /// Registers handlers on demand.

@@ -1,7 +1,7 @@
 //! One client of RMQTT from CONNECT on: the relay between its socket and RMQTT's loopback port.
 //!
 //! CONNECT is read whole before RMQTT hears of the client, so a client that is silent, slow or no MQTT client costs
-//! RMQTT nothing. The relay sees what RMQTT's hooks do not say, or say too late:
+//! RMQTT nothing. The relay does what RMQTT and its hooks do not do, or do too late:
 //!
 //! - a CONNACK that refuses without a hook becomes a `client-connack` event;
 //! - when RMQTT closes the connection of an MQTT 5 client, the relay sends DISCONNECT with the code that the hook names;
@@ -9,10 +9,13 @@
 //! - a PUBREC reaches RMQTT, and causes PUBREL, after the disk has it, so that a QoS 2 message is not sent again;
 //! - PUBREL says which QoS 2 publishes cannot come again;
 //! - PUBACK and PUBREC reach the client after the requests of the publish are on the disk, if a rule demands it;
-//! - an invalid filter of an MQTT 3 client is replaced by one that RMQTT refuses with 0x80 (see [`super::filters`]).
+//! - an invalid filter of an MQTT 3 client is replaced by one that RMQTT refuses with 0x80 (see [`super::filters`]);
+//! - a client of MQTT 5 without client id and clean start is accepted;
+//! - a packet that MQTT forbids and RMQTT accepts ends the connection (see [`super::strict`]);
+//! - a DISCONNECT that asks for the will does not reach RMQTT, which would publish no will.
 //!
-//! From CONNACK on bytes pass unchanged, except for held acknowledgements and invalid filters; packets are only counted
-//! through by their lengths, so that a DISCONNECT never comes in the middle of another packet. [`FrontInspector`] sees them.
+//! From CONNACK on, all other bytes pass unchanged. [`FrontInspector`] finds the packets in them and reads those of up to
+//! 4 KiB; a DISCONNECT of the relay never comes in the middle of another packet.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,14 +27,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use hookhost_event::{Client, Connack, Connection, Detail, Hook};
 use hookhost_listener::{ClientStream, Handshaken, Peer};
-use hookhost_relay::frame;
+use hookhost_relay::frame::{self, Frame};
 use hookhost_relay::packet::{self, Connect, InvalidPacket, kind};
 use hookhost_relay::wire::{NoPacket, read_connect, read_packet};
-use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, linger};
+use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts};
 
-use super::connect_start::ConnectStart;
+use super::connect::refused_connection;
 use super::filters::FilterRules;
 use super::front_inspector::FrontInspector;
 use super::handler::EventSource;
@@ -39,14 +41,12 @@ use super::limits::Limits;
 use super::relayed::Relayed;
 use super::sent::SentConnect;
 use super::strict;
-use super::translate;
+use crate::conventions::UNSUPPORTED_VERSION;
 
 /// The longest CONNACK of RMQTT.
 const MAX_CONNACK_BYTES: usize = 256 << 10;
-/// The longest packet that is inspected: acknowledgements and SUBSCRIBE.
+/// The longest packet of either side that is inspected, in bytes without its fixed header; longer ones pass.
 const MAX_INSPECTED_BYTES: usize = 4096;
-/// How long a refusal may take to the client.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often connecting is tried if another program uses the source address.
 const DIAL_ATTEMPTS: usize = 16;
 /// Bytes of RMQTT's packets that the system keeps for the relay.
@@ -54,8 +54,8 @@ const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
 /// Relays clients to RMQTT.
 pub(super) struct Front {
-    source: Arc<EventSource>,
-    limits: Limits,
+    pub(super) source: Arc<EventSource>,
+    pub(super) limits: Limits,
     /// Where RMQTT listens.
     engine: SocketAddr,
     counts: Counts,
@@ -64,7 +64,7 @@ pub(super) struct Front {
 /// What the relay counts since the start.
 #[derive(Default)]
 struct Counts {
-    /// Connections that did not begin with a CONNECT that can be read.
+    /// Connections that did not begin with a valid CONNECT.
     not_mqtt: AtomicU64,
     /// Connections without a whole CONNECT in time.
     late: AtomicU64,
@@ -130,15 +130,15 @@ impl Front {
         let connect = match packet::connect(body) {
             // RMQTT does not know bridges; they try again without saying that they are one.
             Ok(connect) if connect.bridge => {
-                let version = connect.version;
-                self.refuse(client, version, 132, Some(connect.connection(&peer))).await;
+                self.refuse_forbidden(client, &peer, &connect, UNSUPPORTED_VERSION)
+                    .await;
                 return None;
             }
             Ok(connect) => match strict::connect(body) {
                 None => connect,
                 Some(code) => {
                     self.counts.not_mqtt.fetch_add(1, Ordering::Relaxed);
-                    self.refuse_unreadable(client, &peer, body, code).await;
+                    self.refuse_forbidden(client, &peer, &connect, code).await;
                     return None;
                 }
             },
@@ -148,12 +148,13 @@ impl Front {
                 return None;
             }
         };
+        let packet = for_engine(&connect, body).unwrap_or(packet);
         let relayed = self.source.clients.add(peer, SentConnect::of(&connect));
         let mut engine = match dial(relayed.address, self.engine).await {
             Ok(engine) => engine,
             Err(error) => {
                 tracing::warn!(%error, "the broker engine cannot be reached");
-                let connection = connect.connection(&relayed.client.peer);
+                let connection = refused_connection(&connect, &relayed.client.peer, limits);
                 self.refuse(client, connect.version, 136, Some(connection)).await;
                 return None;
             }
@@ -170,7 +171,7 @@ impl Front {
         let answer = packet::connack(connect.version, body).ok()?;
         if answer.code != 0 {
             let unseen = !relayed.client.is_answered.load(Ordering::Relaxed);
-            let connection = unseen.then(|| connect.connection(&relayed.client.peer));
+            let connection = unseen.then(|| refused_connection(&connect, &relayed.client.peer, limits));
             self.write_refusal(client, &connack, answer.code, connection).await;
             return None;
         }
@@ -218,71 +219,15 @@ impl Front {
         };
         Relay::new(inspector, client, engine, ahead, timeouts, [MAX_INSPECTED_BYTES; 2])
     }
+}
 
-    /// Answers a CONNECT that cannot be read, if its protocol and version can be.
-    async fn refuse_unreadable(&self, client: ClientStream, peer: &Peer, body: &[u8], code: u8) {
-        let Some(start) = ConnectStart::read(body) else { return };
-        // Before MQTT 5 a malformed CONNECT is not answered. An unknown version is, as 3.1.1 demands.
-        if start.level != 5 && !matches!(code, 132 | 133) {
-            return;
-        }
-        let conventions = self.source.conventions;
-        let connection = conventions.reports_refusal(code).then(|| Connection {
-            client: Client {
-                peer: peer.address,
-                protocol_version: start.level,
-                ..start.client(body)
-            },
-            listener: peer.listener.clone(),
-            transport: peer.transport(),
-            local: peer.local,
-            protocol_name: start.name.into(),
-            keep_alive: start.keep_alive,
-            clean_start: start.clean_start,
-            session_expiry: match start.clean_start {
-                true => 0,
-                false => translate::seconds(self.limits.session_expiry_interval),
-            },
-            certificate: peer.event_certificate(),
-            ..Connection::default()
-        });
-        if let Some(connection) = connection.as_ref().filter(|_| conventions.reports_refused_connect()) {
-            let detail = || Detail::ClientConnect(connection.clone());
-            self.source.emitter.emit(Hook::ClientConnect, None, detail).await;
-        }
-        self.refuse(client, start.level, code, connection).await;
-    }
-
-    /// The relay itself refuses a client.
-    async fn refuse(&self, client: ClientStream, version: u8, code: u8, connection: Option<Connection>) {
-        self.write_refusal(client, &packet::refusal(version, code), code, connection)
-            .await;
-    }
-
-    /// Sends a refusal; `connection` is what the event says, if no event has told it.
-    async fn write_refusal(&self, mut client: ClientStream, connack: &[u8], code: u8, connection: Option<Connection>) {
-        if let Some(connection) = connection {
-            self.source
-                .emitter
-                .emit(Hook::ClientConnack, None, || {
-                    Detail::ClientConnack(Connack {
-                        connection,
-                        code,
-                        session_present: false,
-                        connected_at: None,
-                        properties: None,
-                    })
-                })
-                .await;
-        }
-        let writing = async {
-            client.write_all(connack).await?;
-            client.flush().await
-        };
-        if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, writing).await {
-            linger(&mut client).await;
-        }
-    }
+/// The CONNECT that RMQTT gets in place of one that MQTT 5 allows and RMQTT refuses: without client id and clean start. The
+/// client gets a new id, for which there is no session, so a clean start changes nothing for it.
+fn for_engine(connect: &Connect, body: &[u8]) -> Option<Vec<u8>> {
+    let is_refused = connect.version == 5 && connect.client_id.is_empty() && !connect.clean_start;
+    let body = packet::with_clean_start(body).filter(|_| is_refused)?;
+    let first = kind::CONNECT << 4;
+    Some(Frame { first, body: &body }.packet())
 }
 
 /// Type and length of a packet.

@@ -3,15 +3,16 @@
 use std::sync::{Arc, PoisonError};
 use std::task::Context;
 
+use ::rmqtt::codec::error::DecodeError;
 use hookhost_event::{End, EndReason};
 use hookhost_relay::frame::{Frame, Piece};
-use hookhost_relay::packet::{self, kind};
+use hookhost_relay::packet::{self, FieldReader, QOS_NOT_SUPPORTED, kind};
 use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
 use hookhost_sessions::Commit;
 
 use super::filters::FilterRules;
 use super::persistent::PersistentSession;
-use super::relayed::RelayedClient;
+use super::relayed_client::RelayedClient;
 use super::strict;
 
 /// Sees what passes between a client and RMQTT.
@@ -21,7 +22,9 @@ pub(super) struct FrontInspector {
     /// The highest topic alias that the client may use.
     max_alias: u16,
     is_leaving: bool,
-    /// The code for a packet that may not pass. Nothing passes after it.
+    /// Whether the client has sent a DISCONNECT that was taken out. Nothing passes after it.
+    passes_nothing: bool,
+    /// The code for a packet that may not pass. The relay ends the connection then.
     violation: Option<u8>,
     /// The client's session, if it outlives the connection.
     session: Option<Arc<PersistentSession>>,
@@ -45,6 +48,7 @@ impl FrontInspector {
             version,
             max_alias,
             is_leaving: false,
+            passes_nothing: false,
             violation: None,
             session,
             commit: None,
@@ -56,12 +60,10 @@ impl FrontInspector {
     /// Tells the session what the client acknowledges.
     fn acknowledgement(&mut self, kind: u8, body: &[u8]) {
         let Some(session) = &self.session else { return };
-        let Some((id, rest)) = body.split_first_chunk() else {
-            return;
-        };
-        let packet_id = u16::from_be_bytes(*id);
+        let mut fields = FieldReader::new(body);
+        let Some(packet_id) = fields.number() else { return };
         // A code from 128 on refuses the message.
-        let is_refused = rest.first().is_some_and(|code| *code >= 128);
+        let is_refused = fields.byte().is_some_and(|code| code >= 128);
         if kind == kind::PUBREC && !is_refused {
             self.commit = session.received(packet_id).or(self.commit.take());
         } else if kind == kind::PUBREL {
@@ -93,27 +95,29 @@ impl FrontInspector {
         is_whole.then(|| Frame { first, body: &body }.packet())
     }
 
-    /// Whether the packet is a DISCONNECT after which the will has to be published. RMQTT publishes no will after a
-    /// DISCONNECT, so it does not get this one and sees only that the client closes. One that changes the session's expiry
-    /// passes.
-    fn asks_for_will(&self, frame: Frame<'_>) -> bool {
+    /// Takes out a DISCONNECT after which the will has to be published; returns whether the packet is one. RMQTT publishes no
+    /// will after a DISCONNECT, so it does not get this one and sees only that the client closes. One with properties, such
+    /// as a new session expiry, passes.
+    fn take_disconnect_with_will(&mut self, frame: Frame<'_>) -> bool {
         const WITH_WILL: u8 = 4;
-        let asks =
+        let is_one =
             self.version == 5 && frame.kind() == kind::DISCONNECT && matches!(frame.body, [WITH_WILL] | [WITH_WILL, 0]);
-        if asks {
+        if is_one {
             self.client.end_by_relay(End {
                 reason: EndReason::Disconnect,
                 code: Some(WITH_WILL),
                 text: None,
                 properties: None,
             });
+            self.is_leaving = true;
+            self.passes_nothing = true;
         }
-        asks
+        is_one
     }
 
     /// Inspects a piece of the client's bytes. Returns whether it passes as it is.
     fn client_piece(&mut self, piece: &[u8], direction: &mut Direction) -> bool {
-        if self.violation.is_some() {
+        if self.passes_nothing {
             return false;
         }
         let mut input = piece;
@@ -127,15 +131,11 @@ impl FrontInspector {
             let end = piece.len() - input.len();
             if let Piece::Packet(frame) = found {
                 self.violation = strict::packet(self.version, self.max_alias, frame);
-                if self.violation.is_some() {
+                if self.violation.is_some() || self.take_disconnect_with_will(frame) {
                     // What came before passes.
                     rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
                     direction.out = rewritten;
                     return false;
-                }
-                if self.asks_for_will(frame) {
-                    rewritten.extend_from_slice(piece.get(copied..start).unwrap_or_default());
-                    copied = end;
                 }
                 self.acknowledgement(frame.kind(), frame.body);
                 self.user_properties(frame);
@@ -231,12 +231,7 @@ impl Inspector for FrontInspector {
                 None
             }
             EndCause::Protocol(code) => {
-                // Without a violation of the client, an acknowledgement can never be sent.
-                let reason = match self.violation {
-                    Some(_) => EndReason::ProtocolError,
-                    None => EndReason::InternalError,
-                };
-                self.client.end_by_relay(end(reason, Some(code), None));
+                self.client.end_by_relay(violation_end(self.violation, code));
                 Some(code)
             }
             EndCause::ClientClosed | EndCause::UpstreamSilent | EndCause::Kicked | EndCause::Stopping => None,
@@ -245,5 +240,20 @@ impl Inspector for FrontInspector {
             code: code.filter(|_| self.version == 5 && !self.is_leaving),
             to_upstream: &[],
         }
+    }
+}
+
+/// The end of a connection that the relay ends with this code. Without a `violation` of the client, an acknowledgement can
+/// never be sent.
+fn violation_end(violation: Option<u8>, code: u8) -> End {
+    End {
+        reason: match violation {
+            Some(_) => EndReason::ProtocolError,
+            None => EndReason::InternalError,
+        },
+        code: Some(code),
+        // The text that RMQTT has for it.
+        text: (code == QOS_NOT_SUPPORTED).then(|| DecodeError::MalformedPacket.to_string().into()),
+        properties: None,
     }
 }

@@ -4,37 +4,29 @@
 //! themselves. So only authorisation has a handler for every publish, because only there can a topic be refused.
 //! `message.publish` and `message.dropped` are emitted where messages are routed
 //! ([`ClientTable`](super::peers::ClientTable)): once for each accepted publish, of clients and of others. All other
-//! handlers are registered on demand (`frequent`). Events share texts and payloads with RMQTT's messages; nothing is
+//! handlers (`message_handlers`) are registered on demand (`frequent`). Events share texts and payloads with RMQTT's messages; nothing is
 //! copied.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
-use bytestring::ByteString;
 use futures::future::BoxFuture;
 
-use ::rmqtt::codec::types::QoS;
-use ::rmqtt::codec::v5::PublishAckReason;
-use ::rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
+use ::rmqtt::hook::HookResult;
 use ::rmqtt::session::Session as RmqttSession;
-use ::rmqtt::types::{
-    From as Sender, FromType, Id as ClientKey, Publish, PublishAclResult, PublishResult, Reason, SubscriptionOptions,
-};
+use ::rmqtt::types::{From as Sender, FromType, Id as ClientKey, Publish, Reason, SubscriptionOptions};
 
 use super::handler::EventSource;
 use super::reason::drop_reason;
 use super::{oversize, peers, translate};
+use hookhost_access::Decision;
 use hookhost_access::rules::{Action, Operation};
-use hookhost_access::{Decision, DenyAction};
 use hookhost_contract::Completion;
-use hookhost_event::{
-    Acknowledgement, Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property, TopicFilter,
-};
+use hookhost_event::{Delivery, DeliveryDrop, Detail, DropReason, Hook, Message, MessageDrop, Property, TopicFilter};
 use hookhost_hooks::Recipients;
 
 /// The hooks about copies of a message, which need the message's tag to have its id.
-const FOLLOWING: [Hook; 4] = [
+pub(super) const FOLLOWING: [Hook; 4] = [
     Hook::MessageDelivered,
     Hook::MessageAcked,
     Hook::DeliveryDropped,
@@ -43,7 +35,7 @@ const FOLLOWING: [Hook; 4] = [
 
 impl EventSource {
     /// The publish with a tag; if another handler has changed the publish, that one is tagged.
-    fn tagged(&self, publish: &Publish, acc: Option<HookResult>) -> Option<HookResult> {
+    pub(super) fn tagged(&self, publish: &Publish, acc: Option<HookResult>) -> Option<HookResult> {
         match acc {
             Some(HookResult::Publish(mut changed)) => {
                 self.numbers.tag(&mut changed);
@@ -125,11 +117,9 @@ impl EventSource {
         if !to.is_empty() {
             let event = self.emitter.event(Detail::MessagePublish(message.clone()));
             let is_last = is_will(sender) && self.conventions.reports_wills_last();
-            match self.sessions.ending(&sender.id).filter(|_| is_last) {
-                Some(client) => {
-                    // A connection has one will.
-                    client.hold(event);
-                }
+            let ending = if is_last { self.client_behind(&sender.id) } else { None };
+            match ending {
+                Some(client) => self.emit_events(Some(client.hold(event))).await,
                 None => self.emitter.emit_event_to(to, event).await,
             }
         }
@@ -214,12 +204,12 @@ impl EventSource {
         message
     }
 
-    async fn delivery(&self, session: &RmqttSession, sender: &Sender, publish: &Publish) -> Delivery {
+    pub(super) async fn delivery(&self, session: &RmqttSession, sender: &Sender, publish: &Publish) -> Delivery {
         let receiver = self.client(&session.id, session.protocol().await.unwrap_or(0));
         translate::delivery(receiver, self.message(sender, publish), publish)
     }
 
-    async fn refused(&self, sender: &Sender, publish: &Publish, reason: &Reason) {
+    pub(super) async fn refused(&self, sender: &Sender, publish: &Publish, reason: &Reason) {
         self.emitter
             .emit(Hook::MessageRefused, Some(&publish.topic), || {
                 let (reason, code, text) = drop_reason(reason, false);
@@ -233,7 +223,13 @@ impl EventSource {
             .await;
     }
 
-    async fn delivery_dropped(&self, receiver: &ClientKey, sender: &Sender, publish: &Publish, reason: &Reason) {
+    pub(super) async fn delivery_dropped(
+        &self,
+        receiver: &ClientKey,
+        sender: &Sender,
+        publish: &Publish,
+        reason: &Reason,
+    ) {
         let too_large = self.oversize.take(receiver);
         self.emitter
             .emit(Hook::DeliveryDropped, Some(&publish.topic), || {
@@ -264,7 +260,7 @@ pub(super) fn hold(to: &mut Recipients, sender: &Sender, publish: &Publish) -> O
 }
 
 /// What a publish asks permission for.
-fn operation(publish: &Publish) -> Operation<'_> {
+pub(super) fn operation(publish: &Publish) -> Operation<'_> {
     Operation {
         action: Action::Publish,
         topic: &publish.topic,
@@ -273,153 +269,6 @@ fn operation(publish: &Publish) -> Operation<'_> {
     }
 }
 
-fn has_wildcard(topic: &str) -> bool {
-    topic.contains(['+', '#'])
-}
-
 fn is_will(sender: &Sender) -> bool {
     matches!(sender.typ(), FromType::LastWill)
-}
-
-/// Gives messages their tags, before they are routed or kept.
-pub(super) struct TagHandler(pub(super) Arc<EventSource>);
-
-#[async_trait]
-impl Handler for TagHandler {
-    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        match parameter {
-            Parameter::MessagePublish(_, _, publish) if self.0.emitter.wants(&FOLLOWING, Some(&publish.topic)) => {
-                (true, self.0.tagged(publish, acc))
-            }
-            _ => (true, acc),
-        }
-    }
-}
-
-/// Authorisation of a publish; refuses also topics that RMQTT accepts although MQTT forbids them.
-pub(super) struct AuthorizationHandler(pub(super) Arc<EventSource>);
-
-#[async_trait]
-impl Handler for AuthorizationHandler {
-    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        let Parameter::MessagePublishCheckAcl(session, publish) = parameter else {
-            return (true, acc);
-        };
-        let source = &*self.0;
-        if publish.dup
-            && publish.qos == QoS::ExactlyOnce
-            && let Some(repeated) = source.persistent.repeated(&session.id.client_id, publish)
-        {
-            Box::pin(source.repeated(&session.id, publish, repeated)).await;
-            let repeated = PublishResult::reason_code(PublishAckReason::NoMatchingSubscribers, None, false);
-            return (true, Some(HookResult::PublishAclResult(PublishAclResult(repeated))));
-        }
-        if !source.limits.is_topic(&publish.topic) {
-            let text = ByteString::from_static("not a topic to publish to");
-            let disconnects = source.conventions.disconnects_for_wildcards() || !has_wildcard(&publish.topic);
-            let refusal = PublishResult::reason_code(PublishAckReason::TopicNameInvalid, Some(text), disconnects);
-            return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
-        }
-        if source.access.limits_publishes()
-            && let Some(access) = source.sessions.access(&session.id)
-            && !access.count_publish(publish.topic.len() + publish.payload.len())
-        {
-            let text = ByteString::from_static("publishes too fast");
-            let refusal = PublishResult::reason_code(PublishAckReason::QuotaExceeded, Some(text), true);
-            return (true, Some(HookResult::PublishAclResult(PublishAclResult(refusal))));
-        }
-        // Boxed, because this runs for every publish, and the futures would be ten times as large.
-        let decision = if source.access.is_unrestricted() {
-            Decision::UNRESTRICTED
-        } else {
-            Box::pin(source.decide(&session.id, &operation(publish))).await
-        };
-        if source.emitter.wants(&[Hook::ClientAuthorized], Some(&publish.topic)) {
-            Box::pin(source.authorized(&session.id, &publish.topic, &operation(publish), decision)).await;
-        }
-        if decision.allowed {
-            return (true, acc);
-        }
-        let disconnects = source.access.deny_action() == DenyAction::Disconnect;
-        let refusal = PublishAclResult::rejected(disconnects, Some(ByteString::from_static("not authorized")));
-        (true, Some(HookResult::PublishAclResult(refusal)))
-    }
-}
-
-/// Runs after every packet: emits the events that its handling has held back, and an event for PINGREQ.
-pub(super) struct PacketHandler(pub(super) Arc<EventSource>);
-
-#[async_trait]
-impl Handler for PacketHandler {
-    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        if let Parameter::ClientKeepalive(session, is_ping) = parameter {
-            self.0.handled(session).await;
-            if *is_ping {
-                self.0.pinged(session).await;
-            }
-        }
-        (true, acc)
-    }
-}
-
-/// Messages on their way to one receiver.
-pub(super) struct DeliveryHandler(pub(super) Arc<EventSource>);
-
-#[async_trait]
-impl Handler for DeliveryHandler {
-    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        let (hook, session, sender, publish) = match parameter {
-            Parameter::MessageDelivered(session, sender, publish) => {
-                // The packet as another handler has changed it.
-                let publish = match &acc {
-                    Some(HookResult::Publish(changed)) => changed,
-                    _ => *publish,
-                };
-                (Hook::MessageDelivered, session, sender, publish)
-            }
-            Parameter::MessageAcked(session, sender, publish) => (Hook::MessageAcked, session, sender, *publish),
-            Parameter::OfflineMessage(session, sender, publish) => (Hook::MessageQueued, session, sender, *publish),
-            _ => return (true, acc),
-        };
-        let source = &*self.0;
-        let topic = Some(&*publish.topic);
-        let to = source.emitter.interested_with_room(hook, topic, &session.id.client_id);
-        if !to.is_empty() {
-            let delivery = source.delivery(session, sender, publish).await;
-            let detail = match hook {
-                Hook::MessageDelivered => Detail::MessageDelivered(delivery),
-                // RMQTT does not pass on the code of PUBACK or PUBREC.
-                Hook::MessageAcked => Detail::MessageAcked(Acknowledgement {
-                    delivery,
-                    code: 0,
-                    properties: None,
-                }),
-                _ => Detail::MessageQueued(delivery),
-            };
-            source.emitter.emit_to(to, detail).await;
-        }
-        (true, acc)
-    }
-}
-
-/// Messages that were dropped or refused.
-pub(super) struct DropHandler(pub(super) Arc<EventSource>);
-
-#[async_trait]
-impl Handler for DropHandler {
-    async fn hook(&self, parameter: &Parameter, acc: Option<HookResult>) -> ReturnType {
-        match parameter {
-            Parameter::MessageDropped(Some(receiver), sender, publish, reason) => {
-                self.0.delivery_dropped(receiver, sender, publish, reason).await;
-            }
-            // A repetition of a publish: it was delivered before.
-            Parameter::MessageDropped(None, _, publish, Reason::PublishResult(result))
-                if publish.dup && result.reason_code == PublishAckReason::NoMatchingSubscribers => {}
-            Parameter::MessageDropped(None, sender, publish, reason) => {
-                self.0.refused(sender, publish, reason).await;
-            }
-            _ => {}
-        }
-        (true, acc)
-    }
 }

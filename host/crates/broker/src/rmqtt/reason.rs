@@ -116,11 +116,6 @@ fn plain(reason: EndReason, code: impl Into<Option<u8>>, text: Option<ByteString
     }
 }
 
-/// The code of MQTT 5 for a client that publishes too fast.
-const MESSAGE_RATE_TOO_HIGH: u8 = 150;
-/// The code of MQTT 5 for a topic alias that is unknown or too high.
-const TOPIC_ALIAS_INVALID: u8 = 148;
-
 fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
     let reason = match code {
         PublishAckReason::NotAuthorized => EndReason::NotAuthorized,
@@ -134,12 +129,18 @@ fn publish_refused(code: PublishAckReason, text: Option<ByteString>) -> End {
             EndReason::Other
         }
     };
-    let code = match code {
-        PublishAckReason::ImplementationSpecificError => TOPIC_ALIAS_INVALID,
-        PublishAckReason::QuotaExceeded => MESSAGE_RATE_TOO_HIGH,
-        code => u8::from(code),
-    };
-    plain(reason, code, text.filter(|text| !text.is_empty()))
+    plain(reason, code_of(code), text.filter(|text| !text.is_empty()))
+}
+
+/// The code of MQTT 5 for RMQTT's code, which PUBACK can have.
+fn code_of(code: PublishAckReason) -> u8 {
+    match code {
+        // A topic alias that is unknown or too high.
+        PublishAckReason::ImplementationSpecificError => 148,
+        // A client that publishes too fast.
+        PublishAckReason::QuotaExceeded => 150,
+        code => code.into(),
+    }
 }
 
 fn publish_result(result: &PublishResult) -> (DropReason, u8, Option<ByteString>) {
@@ -153,7 +154,7 @@ fn publish_result(result: &PublishResult) -> (DropReason, u8, Option<ByteString>
         | PublishAckReason::UnspecifiedError
         | PublishAckReason::ImplementationSpecificError => DropReason::Other,
     };
-    (reason, result.reason_code.into(), result.reason_string.clone())
+    (reason, code_of(result.reason_code), result.reason_string.clone())
 }
 
 fn mqtt_error(error: &MqttError) -> End {

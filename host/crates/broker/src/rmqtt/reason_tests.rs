@@ -226,7 +226,7 @@ fn drops() {
         (Reason::InflightWindowFull, false, (D::ReceiveMaximumExceeded, 147)),
         (refused(PublishAckReason::NotAuthorized), false, (D::NotAuthorized, 135)),
         (refused(PublishAckReason::TopicNameInvalid), false, (D::Invalid, 144)),
-        (refused(PublishAckReason::QuotaExceeded), false, (D::LimitExceeded, 151)),
+        (refused(PublishAckReason::QuotaExceeded), false, (D::LimitExceeded, 150)),
         (Reason::from_static("Tx is closed"), true, (D::Disconnected, 0)),
         (Reason::SessionExpiration, true, (D::SessionEnded, 0)),
         (

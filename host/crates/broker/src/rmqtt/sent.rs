@@ -1,5 +1,9 @@
 //! What packets of a client say, and RMQTT does not pass on: properties of CONNECT that have their default values, whether a
 //! CONNECT has a client id, and the user properties of SUBSCRIBE and UNSUBSCRIBE. The relay sees the bytes.
+//!
+//! The relay reads a packet before RMQTT handles the ones before it. So the user properties of a filter are those of the
+//! last packet about it that the client has sent. If a client sends a second SUBSCRIBE of the same filter before the first
+//! one is answered, the events of both have the properties of the second one.
 
 use std::collections::VecDeque;
 
@@ -8,8 +12,12 @@ use bytestring::ByteString;
 use hookhost_event::{Pairs, Properties};
 use hookhost_relay::packet::{Connect, Packet};
 
-/// SUBSCRIBE and UNSUBSCRIBE packets with user properties that one client's relay remembers.
+/// SUBSCRIBE and UNSUBSCRIBE packets whose user properties are kept for one client. At the limit, the oldest ones are
+/// forgotten, and the events about their filters have no user properties.
 const MAX_PACKETS: usize = 16;
+/// Bytes of memory that these packets take for one client; the same happens at this limit. A packet that is larger is not
+/// kept.
+const MAX_BYTES: usize = 64 << 10;
 
 /// Of a CONNECT.
 #[derive(Debug, Default)]
@@ -30,8 +38,7 @@ impl SentConnect {
     }
 }
 
-/// The user properties of SUBSCRIBE and UNSUBSCRIBE packets, the newest last. Those of a filter are the ones of the last
-/// packet about it.
+/// The user properties of SUBSCRIBE and UNSUBSCRIBE packets, the newest last, within [`MAX_PACKETS`] and [`MAX_BYTES`].
 #[derive(Debug, Default)]
 pub(super) struct SentUserProperties(VecDeque<FilterPacket>);
 
@@ -42,8 +49,17 @@ struct FilterPacket {
     user: Pairs,
 }
 
+impl FilterPacket {
+    /// Bytes of memory that it takes.
+    fn bytes(&self) -> usize {
+        let texts = self.user.iter().flat_map(|(name, value)| [name, value]);
+        let bytes_of = |text: &ByteString| size_of::<ByteString>() + text.len();
+        texts.chain(&self.filters).map(bytes_of).sum()
+    }
+}
+
 impl SentUserProperties {
-    /// A client has sent a packet. Only SUBSCRIBE and UNSUBSCRIBE are remembered.
+    /// A client has sent a packet. Only SUBSCRIBE and UNSUBSCRIBE are kept.
     pub(super) fn add(&mut self, packet: Packet) {
         let (subscribes, filters, properties): (_, Vec<ByteString>, _) = match packet {
             Packet::Subscribe {
@@ -65,14 +81,18 @@ impl SentUserProperties {
         if user.is_empty() {
             return;
         }
-        if self.0.len() >= MAX_PACKETS {
-            self.0.pop_front();
-        }
         self.0.push_back(FilterPacket {
             subscribes,
             filters,
             user,
         });
+        while self.0.len() > MAX_PACKETS || self.bytes() > MAX_BYTES {
+            self.0.pop_front();
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(FilterPacket::bytes).sum()
     }
 
     /// The user properties of the last SUBSCRIBE, or UNSUBSCRIBE, of a filter; `filter` is without `$share/GROUP/`.
@@ -149,5 +169,16 @@ mod tests {
             sent.add(subscribe(&[&n.to_string()], Some("3")));
         }
         assert_eq!((value(&sent, true, "b"), sent.0.len()), (None, MAX_PACKETS));
+    }
+    #[test]
+    fn packets_with_many_filters_are_bounded_by_their_bytes() {
+        let mut sent = SentUserProperties::default();
+        for packet in 0..MAX_PACKETS {
+            let filters: Vec<String> = (0..1_000).map(|n| format!("{packet}/{n}")).collect();
+            let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+            sent.add(subscribe(&filters, Some("v")));
+            assert!(sent.bytes() <= MAX_BYTES, "{}", sent.bytes());
+            assert_eq!(sent.of(true, filters[999]).len(), 1);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Turns RMQTT's hooks about subscriptions and permissions into events.
 //!
 //! RMQTT's own hook for SUBSCRIBE runs before authorisation. `client.subscribe` is emitted by the hook of authorisation,
-//! the last one before the subscription is in force, because that one knows the result. RMQTT does not pass on whether
+//! the last one before the subscription is active, because that one knows the result. RMQTT does not pass on whether
 //! a filter is new or which QoS a subscription had; both are looked up in an earlier hook and noted in
 //! [`Sessions`](super::sessions::Sessions).
 
@@ -39,7 +39,7 @@ impl EventSource {
         self.sessions.note_subscribe(&session.id.client_id, !was_subscribed);
     }
 
-    /// Decides about one filter, in the last hook before a subscription is in force, and emits the decision. `limited` is
+    /// Decides about one filter, in the last hook before a subscription is active, and emits the decision. `limited` is
     /// the code if a limit does not allow it. Returns what RMQTT has to do, if it is not to accept the filter.
     pub(super) async fn authorize_subscription(
         &self,
@@ -85,7 +85,7 @@ impl EventSource {
         }
     }
 
-    /// A subscription is in force.
+    /// A subscription is active.
     pub(super) async fn subscribed(&self, session: &RmqttSession, subscribe: &Subscribe) {
         let filter = Some(subscribe.topic_filter.as_ref());
         let to = self.emitter.interested(Hook::SessionSubscribed, filter);
@@ -96,9 +96,7 @@ impl EventSource {
         let detail = Detail::SessionSubscribed(subscription);
         match self.client_behind(&session.id) {
             Some(client) if self.conventions.reports_subscriptions_last() => {
-                if !client.hold(self.emitter.event(detail)) {
-                    self.release(Some(&client)).await;
-                }
+                self.emit_events(Some(client.hold(self.emitter.event(detail)))).await;
             }
             _ => self.emitter.emit_to(to, detail).await,
         }
@@ -107,7 +105,8 @@ impl EventSource {
     /// A packet is handled: emits the events that were held back until then.
     pub(super) async fn handled(&self, session: &RmqttSession) {
         if self.conventions.reports_subscriptions_last() {
-            self.release(self.client_behind(&session.id).as_deref()).await;
+            let client = self.client_behind(&session.id);
+            self.emit_events(client.map(|client| client.release())).await;
         }
     }
 

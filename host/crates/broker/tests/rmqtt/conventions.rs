@@ -3,7 +3,7 @@
 use hookhost_broker::Conventions;
 use hookhost_event::Property;
 
-use super::client::{Client, Connect, clean, packet, text};
+use super::client::{Client, Connect, clean, packet, persistent, text};
 use super::*;
 
 /// An engine with these conventions, and interest in these hooks.
@@ -53,10 +53,16 @@ async fn conventions_differ_in_what_a_refused_connect_causes() {
         clean: false,
         ..clean(4, "")
     };
+    let mut bridge = clean(4, "bridge").bytes();
+    bridge[8] |= 0x80;
     for (conventions, expected) in [
         (
             Conventions::Hookhost,
-            &["client.connack level 132 new", "client.connack  133 new"][..],
+            &[
+                "client.connack level 132 new",
+                "client.connack  133 new",
+                "client.connack bridge 132 new",
+            ][..],
         ),
         (
             Conventions::Emqx4,
@@ -65,13 +71,15 @@ async fn conventions_differ_in_what_a_refused_connect_causes() {
                 "client.connack level 132 new",
                 "client.connect ",
                 "client.connack  133 new",
+                "client.connect bridge",
+                "client.connack bridge 132 new",
             ],
         ),
         (Conventions::Nanomq, &["client.connack  133 new"]),
         (Conventions::Rmqtt, &[]),
     ] {
         let host = host(conventions, &[Hook::ClientConnect, Hook::ClientConnack]).await;
-        for (bytes, code) in [(&level, 1), (&nameless.bytes(), 2)] {
+        for (bytes, code) in [(&level, 1), (&nameless.bytes(), 2), (&bridge, 1)] {
             let mut c = Client::raw(host.address(), 4).await;
             c.write(bytes).await;
             assert_eq!(c.read().await, (0x20, vec![0, code]), "{conventions:?}");
@@ -81,6 +89,47 @@ async fn conventions_differ_in_what_a_refused_connect_causes() {
         clean(4, "last").join(host.address()).await;
         let last = ["client.connect last", "client.connack last 0 new"];
         host.told(&[expected, &last].concat()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forbidden_connect_is_reported_as_it_was_sent() {
+    let forbidden = Connect {
+        clean: false,
+        keep_alive: 30,
+        properties: b"\x11\0\0\0\x09".to_vec(),
+        will: Some(("w/#".into(), "x".into(), false)),
+        ..clean(5, "c")
+    };
+    for conventions in [Conventions::Hookhost, Conventions::Emqx4, Conventions::Rmqtt] {
+        let host = host(conventions, &[Hook::ClientConnect, Hook::ClientConnack]).await;
+        let mut c = Client::raw(host.address(), 5).await;
+        c.write(&forbidden.bytes()).await;
+        assert_eq!(c.read().await, (0x20, vec![0, 144, 0]), "{conventions:?}");
+        clean(4, "last").join(host.address()).await;
+        let is_last = |event: &Event| line(event) == "client.connack last 0 new";
+        let events = host.until(|events| events.iter().any(|event| is_last(event))).await;
+        let refusals: Vec<_> = events
+            .iter()
+            .filter_map(|event| match &event.detail {
+                Detail::ClientConnack(connack) if connack.code == 144 => Some(&connack.connection),
+                _ => None,
+            })
+            .collect();
+        let connected = events.iter().filter(|event| line(event) == "client.connect c").count();
+        assert_eq!(connected, 0, "{conventions:?}");
+        if conventions == Conventions::Rmqtt {
+            assert!(refusals.is_empty());
+            continue;
+        }
+        let [connection] = refusals[..] else {
+            panic!("{events:?}")
+        };
+        assert_eq!((connection.session_expiry, connection.keep_alive), (9, 30));
+        assert_eq!(
+            connection.properties.as_ref().unwrap().standard,
+            [Property::SessionExpiryInterval(9)]
+        );
     }
 }
 
@@ -104,6 +153,78 @@ async fn nanomq_reports_a_will_after_the_end_of_its_connection() {
         };
         drop(connect.join(host.address()).await);
         host.told(&expected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nanomq_reports_the_will_of_a_client_that_is_replaced() {
+    let hooks = [Hook::ClientDisconnected, Hook::MessagePublish];
+    let host = host(Conventions::Nanomq, &hooks).await;
+    let connect = Connect {
+        will: Some(("w".into(), "gone".into(), false)),
+        ..clean(4, "c")
+    };
+    let mut c = connect.join(host.address()).await;
+    for _ in 0..50 {
+        let next = connect.join(host.address()).await;
+        drop(std::mem::replace(&mut c, next));
+        host.told(&[
+            "client.disconnected c Discarded 142",
+            "message.publish c Will w q1 \"gone\"",
+        ])
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_is_a_shared_group() {
+    for version in [4, 5] {
+        let host = Host::start(Limits::default()).await;
+        let mut p = clean(4, "p").join(host.address()).await;
+        p.publish("t/1", "kept", 1, true).await;
+        let mut a = clean(version, "a").join(host.address()).await;
+        let mut b = persistent(version, "b").join(host.address()).await;
+        assert_eq!(a.subscribe("$queue/t/+", 0).await, 0);
+        assert_eq!(b.subscribe("$queue/t/+", 1).await, 1);
+        host.sees("client.authorized a Subscribe t/+ allowed").await;
+        host.sees("client.subscribe a t/+ of $queue q0 0 new").await;
+        host.sees("session.subscribed b t/+ of $queue q1 1 new").await;
+        for n in 0..10 {
+            p.publish("t/1", &n.to_string(), 0, false).await;
+        }
+        for _ in 0..5 {
+            a.receive().await;
+            b.receive().await;
+        }
+        let delivered =
+            |events: &[Arc<Event>]| ids(events).iter().filter(|(h, _)| *h == Hook::MessageDelivered).count();
+        for event in host.until(|events| delivered(events) == 10).await {
+            if let Detail::MessageDelivered(delivery) = &event.detail {
+                assert_eq!(delivery.group.as_deref(), Some("$queue"));
+            }
+        }
+        a.unsubscribe("$queue/t/+").await;
+        host.sees("client.unsubscribe a t/+ q0 0").await;
+        host.sees("session.unsubscribed a t/+ q0 0").await;
+        // It is part of the session.
+        drop(b);
+        let (mut b, found) = persistent(version, "b").open(host.address()).await;
+        assert!(found);
+        b.ping().await;
+        for payload in ["alone", "still alone"] {
+            p.publish("t/1", payload, 1, false).await;
+            assert_eq!(b.receive().await.payload, payload);
+        }
+        let literal = Host::start(Limits {
+            shared_subscription: false,
+            ..Limits::default()
+        })
+        .await;
+        let mut c = clean(version, "c").join(literal.address()).await;
+        c.subscribe("$queue/t/+", 0).await;
+        literal.sees("session.subscribed c $queue/t/+ q0 0 new").await;
+        c.publish("$queue/t/1", "literal", 0, false).await;
+        assert_eq!(c.receive().await.payload, "literal");
     }
 }
 

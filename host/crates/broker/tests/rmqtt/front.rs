@@ -26,6 +26,7 @@ async fn a_client_of_mqtt_5_learns_why_its_connection_ends() {
         (packet(0x30, &vec![0; 20_000]), 149),
         (packet(0x30, b"\0\x09t"), 129),
         (packet(0x30, b"\0\x03a/+\0x"), 144),
+        (packet(0x36, b"\0\x01t\0\x01\0x"), 129),
         (packet(0xf0, b""), 130),
         (clean(5, "c").bytes(), 130),
     ] {
@@ -51,6 +52,50 @@ async fn a_client_of_mqtt_5_learns_why_its_connection_ends() {
     let mut last = clean(5, "last").join(host.address()).await;
     let (code, ()) = tokio::join!(disconnect_code(&mut last), host.running.stop(DEADLINE));
     assert_eq!(code, 139);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_mqtt_5_gets_an_id_without_clean_start() {
+    let host = Host::start(Limits::default()).await;
+    let mut c = Client::raw(host.address(), 5).await;
+    c.write(&persistent(5, "").bytes()).await;
+    let (first, body) = c.read().await;
+    assert_eq!((first, &body[..2]), (0x20, &[0, 0][..]), "accepted, without a session");
+    let is_connected = |event: &Event| event.detail.hook() == Hook::ClientConnected;
+    let events = host
+        .until(|events| events.iter().any(|event| is_connected(event)))
+        .await;
+    let connected = events.iter().find(|event| is_connected(event)).unwrap();
+    let Detail::ClientConnected(connack) = &connected.detail else {
+        panic!("{connected:?}")
+    };
+    let id = connack.connection.client.id.to_string();
+    assert!(!id.is_empty());
+    assert_eq!(connack.connection.session_expiry, 3600);
+    assert_eq!(connected.extras, [("client_id_assigned".into(), "true".into())]);
+    // It is in CONNACK, and the session outlives the connection.
+    assert!(body.windows(id.len()).any(|bytes| bytes == id.as_bytes()));
+    c.disconnect().await;
+    let (_c, found) = persistent(5, &id).open(host.address()).await;
+    assert!(found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_passes_after_a_disconnect_that_asks_for_the_will() {
+    let host = Host::start(Limits::default()).await;
+    let mut watcher = clean(4, "w").join(host.address()).await;
+    watcher.subscribe("#", 0).await;
+    let connect = Connect {
+        will: Some(("gone".into(), "c".into(), false)),
+        ..clean(5, "c")
+    };
+    let mut c = connect.join(host.address()).await;
+    let publish = c.publish_bytes("t", b"x", 0, false, [0; 2]);
+    c.write(&[&packet(0xe0, &[4]), &publish[..]].concat()).await;
+    c.write(&publish).await;
+    c.half_close().await;
+    assert_eq!(watcher.message().await.topic, "gone");
+    host.sees("client.disconnected c Disconnect 4").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,6 +60,10 @@ impl<T: Size> Lane<T> {
         self.head.as_ref()
     }
 
+    pub(super) fn items(&self) -> impl Iterator<Item = &T> {
+        self.head.iter().chain(&self.rest)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rest.len() + usize::from(self.head.is_some())
     }

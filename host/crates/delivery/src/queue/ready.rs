@@ -31,16 +31,16 @@ impl<T: Size> Queue<T> {
     }
 
     /// Adds the destination to the open ones if it has a ready lane and a free slot, is not paused, and has gathered
-    /// enough.
-    pub(super) fn open(&mut self, id: DestinationId) {
+    /// enough. Returns whether it was added.
+    pub(super) fn open(&mut self, id: DestinationId) -> bool {
         if !self.paused.is_empty() && self.paused.contains_key(&id) {
-            return;
+            return false;
         }
         let Some(destination) = self.destinations.get_mut(&id) else {
-            return;
+            return false;
         };
         if destination.is_open || destination.ready.is_empty() {
-            return;
+            return false;
         }
         if let Some(gathering) = &destination.gathering
             && self.gathers
@@ -50,8 +50,10 @@ impl<T: Size> Queue<T> {
         } else if !destination.slots.are_taken() {
             destination.is_open = true;
             self.open.push_back(id);
+            return true;
         } else if !std::mem::replace(&mut destination.is_blocked, true) {
             destination.slots.block(id);
         }
+        false
     }
 }

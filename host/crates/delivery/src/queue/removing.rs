@@ -2,11 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::rc::Rc;
 
-use super::lane::LaneId;
+use super::lane::{Lane, LaneId};
 use super::{Queue, Size};
 
 impl<T: Size> Queue<T> {
+    /// Iterates over the lanes, and for each of them over the items that wait, in order.
+    pub(in super::super) fn waiting(&self) -> impl Iterator<Item = impl Iterator<Item = &T>> {
+        self.lanes.iter().flatten().map(Lane::items)
+    }
+
     /// Removes items from the front of each lane, as long as `is_removed` is true for them. Items that are being sent stay.
     /// Returns the removed items; those of one lane are in order.
     pub(in super::super) fn remove_heads(&mut self, is_removed: impl Fn(&T) -> bool) -> Vec<T> {
@@ -48,15 +54,22 @@ impl<T: Size> Queue<T> {
                 !is_empty
             });
         }
-        // An open destination has a ready lane.
+        // An open destination has a ready lane. Another one gets the slot of a destination that has none any more.
+        let mut left = Vec::new();
         self.open.retain(|id| {
             self.destinations.get_mut(id).is_some_and(|destination| {
                 destination.is_open = !destination.ready.is_empty();
+                if !destination.is_open {
+                    left.push(Rc::clone(&destination.slots));
+                }
                 destination.is_open
             })
         });
         for id in ended {
             self.end_lane(id);
+        }
+        for slots in left {
+            self.open_blocked(&slots);
         }
     }
 }

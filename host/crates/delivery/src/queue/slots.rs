@@ -9,7 +9,7 @@ use super::{DestinationId, Queue, Size};
 pub(in super::super) struct Slots {
     limit: Cell<usize>,
     under_way: Cell<usize>,
-    /// Destinations that have something to hand out and wait for a slot; each occurs at most once.
+    /// Destinations that wait for a slot, in order. Some may have ended or been paused since then.
     blocked: RefCell<VecDeque<DestinationId>>,
 }
 
@@ -55,16 +55,22 @@ impl<T: Size> Queue<T> {
             return;
         };
         slots.under_way.set(slots.under_way.get() - 1);
-        let free = slots.limit.get().saturating_sub(slots.under_way.get());
-        for _ in 0..free {
+        self.open_blocked(&slots);
+        self.open(id);
+    }
+
+    /// Opens as many of the destinations that wait for these slots as there are free slots. A destination that cannot
+    /// open, because it is paused or its items were removed, leaves its slot to the next one.
+    pub(super) fn open_blocked(&mut self, slots: &Slots) {
+        let mut free = slots.limit.get().saturating_sub(slots.under_way.get());
+        while free > 0 {
             let Some(next) = slots.blocked.borrow_mut().pop_front() else {
-                break;
+                return;
             };
             if let Some(destination) = self.destinations.get_mut(&next) {
                 destination.is_blocked = false;
             }
-            self.open(next);
+            free -= usize::from(self.open(next));
         }
-        self.open(id);
     }
 }

@@ -1,6 +1,7 @@
 //! What waits for a time: parked lanes, paused destinations and destinations that gather.
 
 use std::cmp::Reverse;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::{DestinationId, Queue, Size, Taken};
@@ -24,7 +25,10 @@ impl<T: Size> Queue<T> {
         if let Some(destination) = self.destinations.get_mut(&id)
             && std::mem::take(&mut destination.is_open)
         {
+            let slots = Rc::clone(&destination.slots);
             self.open.retain(|open| *open != id);
+            // Another destination gets the slot that this one does not take.
+            self.open_blocked(&slots);
         }
     }
 

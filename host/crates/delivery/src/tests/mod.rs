@@ -7,6 +7,7 @@ mod failures;
 mod http;
 mod outages;
 mod sink;
+mod when_full;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -39,9 +39,7 @@ pub(super) fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
         },
         EndCause::UpstreamSilent => (plain(E::Other, None, Some("the upstream does not answer")), false),
         EndCause::KeepAlive => (plain(E::KeepAliveTimeout, Some(141), None), true),
-        EndCause::Protocol(code @ 150) => (plain(E::LimitExceeded, Some(code), None), true),
-        EndCause::Protocol(135) => (plain(E::NotAuthorized, Some(135), None), true),
-        EndCause::Protocol(code) => (plain(E::ProtocolError, Some(code), None), true),
+        EndCause::Protocol(code) => (plain(reason_of(code), Some(code), None), true),
         EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
         EndCause::Expired => (plain(E::Expired, Some(160), None), true),
         EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),
@@ -49,7 +47,7 @@ pub(super) fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
     }
 }
 
-/// The reason behind the code of an upstream's DISCONNECT.
+/// The reason behind the code of a DISCONNECT: of the upstream, or of the gateway itself.
 pub(super) fn reason_of(code: u8) -> EndReason {
     match code {
         129 | 130 | 143 | 144 | 148 | 149 | 153 | 154 | 155 | 158 | 161 | 162 => EndReason::ProtocolError,

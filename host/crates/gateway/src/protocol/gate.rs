@@ -12,8 +12,9 @@ use super::publishes;
 use super::step::Step;
 use super::subscriptions::group_and_filter;
 use crate::frame::{Frame, header};
-use crate::packet::{InvalidPacket, Packet, kind, publish_id, topic};
-use crate::publisher_property::variable;
+use crate::packet::{
+    FieldReader, InvalidPacket, Packet, QOS_NOT_SUPPORTED, has_invalid_qos, kind, payload, publish_id, topic,
+};
 use hookhost_access::rules::{Action, Operation};
 use hookhost_access::{ClientAccess, DenyAction};
 use hookhost_event::ByteString;
@@ -85,9 +86,13 @@ impl Gate {
     ) -> Result<Passage, InvalidPacket> {
         let sent = topic(frame.body).ok_or(InvalidPacket(129))?;
         let qos = frame.first >> 1 & 3;
-        if qos == 3 || qos > 0 && publish_id(frame).is_none() {
+        if has_invalid_qos(frame) {
+            return Err(InvalidPacket(QOS_NOT_SUPPORTED));
+        }
+        if qos > 0 && publish_id(frame).is_none() {
             return Err(InvalidPacket(129));
         }
+        let payload = payload(state.version(), frame).ok_or(InvalidPacket(129))?;
         let mut alias = None;
         let mut topic = ByteString::from(sent);
         // With aliases the topic is known only after decoding.
@@ -102,7 +107,7 @@ impl Gate {
                 Resolved::Unknown => return Err(InvalidPacket(130)),
             };
         }
-        if !self.access.count_publish(frame.body.len()) {
+        if !self.access.count_publish(topic.len() + payload.len()) {
             return Ok(Passage::End(MESSAGE_RATE_TOO_HIGH));
         }
         let operation = Operation {
@@ -143,7 +148,7 @@ impl Gate {
 
     /// PUBREL of a client.
     fn release(&mut self, frame: Frame<'_>) -> Passage {
-        let id = frame.body.first_chunk().map(|id| u16::from_be_bytes(*id));
+        let id = FieldReader::new(frame.body).number();
         match id.filter(|id| self.denied_publishes.remove(id)) {
             Some(id) => Passage::Answer(ack(kind::PUBCOMP, id, 4)),
             None => Passage::Pass,
@@ -206,15 +211,15 @@ impl Gate {
         if frame.kind() != kind::SUBACK {
             return None;
         }
-        let (id, rest) = frame.body.split_first_chunk()?;
-        let id = u16::from_be_bytes(*id);
+        let mut fields = FieldReader::new(frame.body);
+        let id = fields.number()?;
         let denied = self.denied_filters(id);
         if denied.is_empty() {
             return None;
         }
         self.forget_subscribe(state, id);
-        let properties = properties_length(rest, state.version())?;
-        let (properties, codes) = rest.split_at_checked(properties)?;
+        let before_codes = properties_end(frame.body, state.version())?;
+        let (head, codes) = frame.body.split_at_checked(before_codes)?;
         let mut codes = codes.iter().copied();
         let refusal = match state.version() {
             5 => self.access.denied_subscription_code(),
@@ -224,8 +229,7 @@ impl Gate {
             Some(_) => refusal,
             None => codes.next().unwrap_or(FAILURE),
         });
-        let mut body = id.to_be_bytes().to_vec();
-        body.extend_from_slice(properties);
+        let mut body = head.to_vec();
         body.extend(merged);
         Some(packet(kind::SUBACK << 4, &body))
     }
@@ -253,13 +257,14 @@ fn ack(kind: u8, id: u16, version: u8) -> Vec<u8> {
     packet(kind << 4, &body)
 }
 
-/// The bytes of the properties at the front of `rest`, with their length field.
-fn properties_length(rest: &[u8], version: u8) -> Option<usize> {
-    if version < 5 {
-        return Some(0);
+/// Where the properties of a SUBSCRIBE or SUBACK end, which come after its packet identifier.
+fn properties_end(body: &[u8], version: u8) -> Option<usize> {
+    let mut fields = FieldReader::new(body);
+    fields.number()?;
+    if version == 5 {
+        fields.properties()?;
     }
-    let (length, field) = variable(rest)?;
-    length.checked_add(field)
+    Some(body.len() - fields.rest().len())
 }
 
 /// A PUBLISH that has only an alias, with the topic in it.
@@ -275,16 +280,15 @@ fn with_topic(frame: Frame<'_>, topic: &str) -> Vec<u8> {
 
 /// A SUBSCRIBE without the filters that are denied; `None` if it is malformed.
 fn without_filters(frame: Frame<'_>, version: u8, denied: &[DeniedBy]) -> Option<Vec<u8>> {
-    let after_id = frame.body.get(2..)?;
-    let start = 2 + properties_length(after_id, version)?;
+    let start = properties_end(frame.body, version)?;
     let (head, mut filters) = frame.body.split_at_checked(start)?;
     let mut body = head.to_vec();
     for denied in denied {
-        let length = usize::from(u16::from_be_bytes(*filters.first_chunk()?));
-        // Length field, filter, options.
-        let (filter, rest) = filters.split_at_checked(2 + length + 1)?;
+        let mut fields = FieldReader::new(filters);
+        let (_filter, _options) = (fields.text()?, fields.byte()?);
+        let (requested, rest) = filters.split_at_checked(filters.len() - fields.rest().len())?;
         if denied.is_none() {
-            body.extend_from_slice(filter);
+            body.extend_from_slice(requested);
         }
         filters = rest;
     }

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE: reported when the upstream has answered, because only the answer says what is active.
 //!
-//! Only the answer shows whether the client is allowed to subscribe: a filter that is granted is allowed, a filter that is
-//! refused with 135, or before MQTT 5 with 128, is not.
+//! Only the answer shows whether the client is allowed to subscribe. A filter that is granted is allowed. A filter is not
+//! allowed if the host itself has denied it, or if the upstream refuses it with 135, or with 128 before MQTT 5.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -126,24 +126,24 @@ impl Subscriptions {
 /// The upstream has answered SUBSCRIBE with these codes.
 fn subscribed(state: &ConnectionState, request: &Subscribing, codes: &[u8], step: &mut Step<'_>) {
     for (index, (filter, code)) in request.filters.iter().zip(codes).enumerate() {
-        let source = request.denied.get(index).copied().flatten().unwrap_or(UPSTREAM);
-        answered(state, filter, (*code, source), request, step);
+        let denied_by = request.denied.get(index).copied().flatten();
+        answered(state, filter, (*code, denied_by), request, step);
     }
     update_count(state);
 }
 
-/// One filter of a SUBSCRIBE is answered: the code, and what has decided.
+/// One filter of a SUBSCRIBE is answered: the code, and what of the host has denied it.
 fn answered(
     state: &ConnectionState,
     requested: &RequestedFilter,
-    (code, source): (u8, &'static str),
+    (code, denied_by): (u8, DeniedBy),
     request: &Subscribing,
     step: &mut Step<'_>,
 ) {
     let (group, filter) = group_and_filter(&requested.filter);
     let is_granted = code < 128;
-    // Without a reason for the refusal this is the most likely one.
-    let is_forbidden = code == 135 || code == 128 && state.version() < 5;
+    // The upstream gives no other reason before MQTT 5, and this is the most likely one.
+    let is_forbidden = denied_by.is_some() || code == 135 || code == 128 && state.version() < 5;
     let hooks = [Hook::ClientAuthorized, Hook::ClientSubscribe, Hook::SessionSubscribed];
     let interested = step.interested_in(&hooks, Some(&filter));
     if is_granted || is_forbidden {
@@ -153,7 +153,7 @@ fn answered(
                 access: Access::Subscribe,
                 topic: filter.clone(),
                 allowed: is_granted,
-                source: ByteString::from_static(source),
+                source: ByteString::from_static(denied_by.unwrap_or(UPSTREAM)),
             })
         });
     }

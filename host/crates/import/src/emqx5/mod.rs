@@ -26,7 +26,6 @@
 //! | rule `actions`: `"http:NAME"`; `{function = console}` | `urls`, `destination`; `stdout:` |
 //! | rule `actions`: `{function = republish, args {…}}` | `urls` with `mqtt:TOPIC`, `body` |
 //! | `node.name` | `node.name` |
-//! | `mqtt.max_inflight` | the same |
 //! | `enable = false` of any | left out |
 
 mod action;
@@ -40,7 +39,7 @@ pub(super) mod tls;
 
 use std::collections::BTreeMap;
 
-use hookhost_settings::{Place, Report, Section, Setting, Table, Value, insert, merge, remove};
+use hookhost_settings::{Place, Report, Section, Setting, Table, Value, insert, merge};
 
 use super::canonical::Canonical;
 use super::checks::{ignore_parts, switch, untyped};
@@ -120,10 +119,6 @@ fn whole(canonical: &mut Canonical, mut root: Section<'_>, sources: &Sources<'_>
     others.append(&mut root.rest());
     if let Some((place, name)) = node::of_file(&mut others) {
         canonical.set("node.name", &place, Value::Text(name));
-    }
-    if let Some(setting) = remove(&mut others, &["mqtt", "max_inflight"]) {
-        canonical.set("mqtt.max_inflight", &setting.place, setting.value);
-        others.retain(|name, part| name != "mqtt" || !matches!(&part.value, Value::Table(rest) if rest.is_empty()));
     }
     ignore_parts(report, &server::take(Broker::Emqx5, others, sources));
     drop(root);

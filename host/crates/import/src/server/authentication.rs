@@ -4,30 +4,45 @@
 
 use hookhost_settings::{Place, Section, Setting, Table, Value, format_duration};
 
-use super::service::{self, Kind};
+use super::service::{self, ServiceUse, is_on};
 use super::{MINUTE, Part, SECOND, text};
 use crate::checks::switch;
 use crate::{MILLISECOND, Sources};
 
-/// What to do about users in a database of the broker.
+/// The advice in an error about users in a database of the broker.
 pub(super) const ADD_USERS: &str = "add [[authentication]] with source = \"password\" and a file to hookhost.toml, and \
     each user with `hookhost users add NAME --file FILE`";
 
 pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
-    let chain = tree.remove("authentication");
-    if let Some(setting) = tree.remove("allow_anonymous") {
-        anonymous(part, &setting, "EMQX 5");
+    let allow_anonymous = tree.remove("allow_anonymous");
+    let is_checked = tree
+        .remove("authentication")
+        .is_some_and(|chain| authenticators(chain, part, sources));
+    // EMQX 5 does not know this key, and its authenticators refuse clients without credentials.
+    match allow_anonymous {
+        Some(setting) if is_checked => part.warn(
+            &setting.place,
+            "is not used: EMQX 5 does not know this key, and refuses clients without credentials",
+        ),
+        Some(setting) => anonymous(part, &setting, "EMQX 5"),
+        None => {}
     }
-    let Some(chain) = chain else { return };
+}
+
+/// Reads the chain. Returns whether one of its elements is enabled or unreadable, so that EMQX checks clients.
+fn authenticators(chain: Setting, part: &mut Part, sources: &Sources<'_>) -> bool {
     let place = chain.place.clone();
     // A single authenticator needs no list.
     let is_one = matches!(&chain.value, Value::Table(table) if table.contains_key("mechanism"));
     let list = if is_one { Ok(vec![chain]) } else { chain.into_list() };
     let list = match list {
         Ok(list) => list,
-        Err(problem) => return part.lost.push(problem),
+        Err(problem) => {
+            part.lost.push(problem);
+            return true;
+        }
     };
-    let mut is_given = false;
+    let mut is_checked = false;
     for setting in list {
         let place = setting.place.clone();
         let mut is_enabled = true;
@@ -39,14 +54,15 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
             }
             authenticator(fields, sources)
         });
-        is_given |= is_enabled;
+        is_checked |= is_enabled;
         if let Some(source) = source {
             part.push("authentication", &place, source);
         }
     }
-    if is_given && !part.settings.contains_key("mqtt") {
+    if is_checked {
         part.set(&["mqtt", "allow_anonymous"], &place, Value::Boolean(false));
     }
+    is_checked
 }
 
 /// `allow_anonymous`. If it is false, there must be a source of users.
@@ -71,13 +87,13 @@ fn authenticator(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Tabl
     let place = fields.place().clone();
     let (mechanism, backend) = (text(fields, "mechanism"), text(fields, "backend"));
     let name = |given: &Option<(Place, String)>| given.as_ref().map_or("", |(_, name)| name.as_str()).to_owned();
-    // They are written by EMQX and have no effect.
+    // EMQX writes them; they have no effect.
     for key in ["created_at", "last_modified_at", "description"] {
         fields.take(key);
     }
     match (name(&mechanism).as_str(), name(&backend).as_str()) {
         ("password_based", "http") => {
-            let mut source = service::emqx5(fields, sources, Kind::Authentication)?;
+            let mut source = service::emqx5(fields, sources, ServiceUse::Authentication)?;
             source.insert("source".to_owned(), Setting::new(place, Value::Text("http".to_owned())));
             Some(source)
         }
@@ -99,7 +115,7 @@ fn authenticator(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Tabl
     }
 }
 
-/// Tokens. A key in the file itself may be a PEM text or the name of a file.
+/// Tokens. `public_key` is a PEM text or the name of a file.
 fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
     let place = fields.place().clone();
     let report = fields.report();
@@ -111,20 +127,26 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
     if let Some((place, from)) = text(fields, "from") {
         put("from", &place, Value::Text(from));
     }
-    let jwks = fields
-        .take("use_jwks")
-        .and_then(|setting| report.check(switch(&setting)))
-        == Some(true);
+    let jwks = is_on(fields, "use_jwks") == Some(true);
     let algorithm = text(fields, "algorithm").map(|(_, name)| name);
     let secret = text(fields, "secret");
-    let is_base64 = fields
-        .take("secret_base64_encoded")
-        .and_then(|setting| report.check(switch(&setting)));
+    let is_base64 = is_on(fields, "secret_base64_encoded");
     let public_key = text(fields, "public_key");
     let endpoint = text(fields, "endpoint");
     let refresh = fields.take("refresh_interval");
+    let headers = fields.section_if_given("headers").map(|mut headers| headers.rest());
+    let headers = headers.unwrap_or_default();
     let ssl = fields.section_if_given("ssl");
     if jwks {
+        for (name, setting) in headers {
+            // EMQX writes it by itself.
+            if !name.eq_ignore_ascii_case("accept") {
+                report.problem(
+                    &setting.place,
+                    "is not supported: hookhost asks for keys without headers",
+                );
+            }
+        }
         if let Some((place, url)) = endpoint {
             let tls = ssl.map(|ssl| service::tls(ssl, &url, sources)).unwrap_or_default();
             put("jwks_url", &place, Value::Text(url));
@@ -142,7 +164,11 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
         }
     } else if algorithm.as_deref() == Some("public-key") {
         if let Some((place, key)) = public_key {
-            put("public_key", &place, Value::Text(service::expanded(&key, sources)));
+            let key = match key.contains("-----BEGIN") {
+                true => key,
+                false => service::resolved_path(&key, sources),
+            };
+            put("public_key", &place, Value::Text(key));
         }
     } else if let Some((place, secret)) = secret {
         put("secret", &place, Value::Text(secret));
@@ -164,13 +190,11 @@ fn jwt(fields: &mut Section<'_>, sources: &Sources<'_>) -> Option<Table> {
     {
         put("disconnect_after_expiry", &setting.place, Value::Boolean(disconnects));
     }
-    for key in ["pool_size", "headers"] {
-        fields.take(key);
-    }
+    fields.take("pool_size");
     Some(source)
 }
 
-/// Claims, as a table or as a list of tables with `name` and `value`.
+/// The expected claims, from a table. EMQX writes an empty list without claims; another list is a problem.
 fn claims(fields: &Section<'_>, setting: Setting) -> Option<Vec<(String, String)>> {
     let report = fields.report();
     match setting.value {
@@ -190,7 +214,7 @@ fn claims(fields: &Section<'_>, setting: Setting) -> Option<Vec<(String, String)
     }
 }
 
-/// A duration that a web service may take.
+/// The timeout of a web service. hookhost waits for at most one minute, also if the broker waits longer.
 pub(super) fn timeout(setting: &Setting) -> Result<String, hookhost_settings::Problem> {
     let wait = setting.milliseconds(MILLISECOND..=60 * MINUTE)?;
     Ok(format_duration(wait.min(MINUTE)))

@@ -2,10 +2,9 @@
 
 use hookhost_settings::{Place, Section, Setting, Table, Value};
 
-use super::service::{self, Kind};
+use super::service::{self, ServiceUse, is_on};
 use super::{Part, text};
 use crate::Sources;
-use crate::checks::switch;
 
 pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
     let Some(setting) = tree.remove("authorization") else {
@@ -13,9 +12,9 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
     };
     let place = setting.place.clone();
     let mut listed = None;
-    let head = part.item(setting, |fields| {
+    let common = part.item(setting, |fields| {
         listed = fields.take("sources");
-        head(fields)
+        common_settings(fields)
     });
     if let Some(setting) = listed {
         match setting.into_list() {
@@ -30,48 +29,46 @@ pub(super) fn emqx5(tree: &mut Table, part: &mut Part, sources: &Sources<'_>) {
             }),
         }
     }
-    let Some(head) = head else { return };
+    let Some(common) = common else { return };
     let has_rules = part.settings.contains_key("access");
-    let (default_place, default) = head.no_match.unwrap_or((place.clone(), "allow".to_owned()));
+    let (default_place, default) = common.no_match.unwrap_or((place.clone(), "allow".to_owned()));
     // The default of EMQX, which differs from hookhost's if there are rules.
     if has_rules || default != "allow" {
         part.set(&["access", "default"], &default_place, Value::Text(default));
     }
-    if let Some((place, action)) = head.deny_action {
+    if let Some((place, action)) = common.deny_action {
         part.set(&["access", "deny_action"], &place, Value::Text(action));
     }
-    if let Some((place, time)) = head.cache
+    if let Some((place, time)) = common.cache
         && hookhost_settings::find(&part.settings, &["access", "http"]).is_some()
     {
         part.set(&["access", "http", "cache"], &place, Value::Text(time));
     }
 }
 
-/// The settings for all sources.
-struct Head {
+/// The settings that apply to all sources.
+struct CommonSettings {
     no_match: Option<(Place, String)>,
     deny_action: Option<(Place, String)>,
-    /// How long answers are used again.
+    /// How long an answer of a web service is cached.
     cache: Option<(Place, String)>,
 }
 
-fn head(fields: &mut Section<'_>) -> Option<Head> {
-    let report = fields.report();
+fn common_settings(fields: &mut Section<'_>) -> Option<CommonSettings> {
     let (no_match, deny_action) = (text(fields, "no_match"), text(fields, "deny_action"));
     let cache = fields.section_if_given("cache").and_then(|mut cache| {
-        let enabled = cache.take("enable");
         let ttl = text(&mut cache, "ttl");
         for key in ["max_size", "excludes"] {
             cache.take(key);
         }
-        match enabled.and_then(|setting| Some((setting.place.clone(), report.check(switch(&setting))?))) {
-            Some((place, false)) => Some((place, "0s".to_owned())),
+        match is_on(&mut cache, "enable") {
+            Some(false) => Some((cache.place().clone(), "0s".to_owned())),
             _ => ttl,
         }
     });
-    // It caches what a data base answers.
+    // It caches the answers of a database.
     fields.section_if_given("node_cache").map(|mut cache| cache.rest());
-    Some(Head {
+    Some(CommonSettings {
         no_match,
         deny_action,
         cache,
@@ -95,12 +92,14 @@ fn source(part: &mut Part, setting: Setting, sources: &Sources<'_>) {
                     ));
                     return None;
                 };
-                fields.rest();
-                let path = Value::Text(service::rules_file(&path, sources));
+                for key in ["created_at", "last_modified_at", "description"] {
+                    fields.take(key);
+                }
+                let path = Value::Text(service::resolved_path(&path, sources));
                 Some(("file", Setting::new(place, path)))
             }
             "http" => {
-                let service = service::emqx5(fields, sources, Kind::Authorization)?;
+                let service = service::emqx5(fields, sources, ServiceUse::Authorization)?;
                 Some(("http", Setting::new(place.clone(), Value::Table(service))))
             }
             name => {
@@ -118,13 +117,6 @@ fn source(part: &mut Part, setting: Setting, sources: &Sources<'_>) {
             format!("is not supported: there is another source of the type `{name}`"),
         );
     }
-    let element = Setting::new(place.clone(), Value::Text(name.to_owned()));
-    match hookhost_settings::find_mut(&mut part.settings, &["access", "order"]) {
-        Some(Setting {
-            value: Value::List(order),
-            ..
-        }) => order.push(element),
-        _ => part.set(&["access", "order"], &place, Value::List(vec![element])),
-    }
+    part.push_at(&["access", "order"], &place, Value::Text(name.to_owned()));
     part.set(&["access", name], &setting.place.clone(), setting.value);
 }

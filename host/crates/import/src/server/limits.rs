@@ -4,11 +4,12 @@ use hookhost_settings::{Problem, Setting, Table, Value};
 
 use super::Part;
 use crate::checks::switch;
+use crate::summary;
 
 /// A limit: its name in the broker, its name below `mqtt` here, and how it is read.
 type Limit = (&'static str, &'static str, fn(&Setting) -> Result<Value, Problem>);
 
-const LIMITS: [Limit; 7] = [
+const LIMITS: [Limit; 8] = [
     ("max_packet_size", "max_packet_size", size),
     ("max_clientid_len", "max_clientid_len", |setting| {
         number(setting, 1, 65_535)
@@ -20,11 +21,12 @@ const LIMITS: [Limit; 7] = [
     ("max_mqueue_len", "max_mqueue_len", |setting| {
         number(setting, 1, 100_000_000)
     }),
+    ("max_inflight", "max_inflight", |setting| number(setting, 1, 65_535)),
     ("retain_available", "retain", boolean),
     ("shared_subscription", "shared_subscription", boolean),
 ];
 
-/// Takes the limits that are given. A value that hookhost cannot have, such as `infinity`, is a warning.
+/// Takes the limits. A value that hookhost does not support, such as `infinity`, is a warning.
 pub(super) fn read(tree: &mut Table, part: &mut Part) {
     let Some(Setting {
         value: Value::Table(mqtt),
@@ -43,9 +45,17 @@ pub(super) fn read(tree: &mut Table, part: &mut Part) {
             }),
         }
     }
-    if mqtt.is_empty() {
-        tree.remove("mqtt");
-    }
+}
+
+/// Takes all other keys of `mqtt`, with one warning.
+pub(super) fn rest(tree: &mut Table, part: &mut Part) {
+    let Some(setting) = tree.remove("mqtt") else { return };
+    let ignored = |setting: &Setting| setting.place.problem("hookhost does not have this limit");
+    let ignored: Vec<Problem> = match &setting.value {
+        Value::Table(mqtt) => mqtt.values().map(ignored).collect(),
+        _ => vec![ignored(&setting)],
+    };
+    part.warnings.extend(summary(&ignored));
 }
 
 fn size(setting: &Setting) -> Result<Value, Problem> {

@@ -1,33 +1,40 @@
-//! What a broker's configuration says about the server itself: who may connect, who may do what, and where clients connect.
+//! Access control, listeners and limits in a broker's configuration.
 //!
-//! Each broker's reader hands over the parts of its configuration that are not about webhooks, as one table. Variables are
-//! merged into it. The readers here take out of the table what hookhost can carry out, as settings of hookhost:
+//! Each broker's reader passes the parts of its configuration that are not about webhooks, as one table. The readers here
+//! merge variables into it and take out what hookhost supports, as settings of hookhost:
 //!
 //! | [`Part`] | settings |
 //! | --- | --- |
 //! | [`authentication`](ServerSettings::authentication) | `authentication`, `mqtt.allow_anonymous` |
 //! | [`rules`](ServerSettings::rules) | `access` |
 //! | [`listeners`](ServerSettings::listeners) | `listener`, `mqtt.max_connections` |
+//! | [`limits`](ServerSettings::limits) | keys of `mqtt`, such as `max_packet_size` |
 //!
-//! The host may replace each part as a whole by settings of its own. What restricts clients and cannot be carried out is in
-//! [`Part::lost`], so that no configuration becomes more open by being imported: an unknown key beside a restriction is lost
-//! as well, and what no reader has taken is searched for restrictions ([`restrictions`]).
+//! The host may replace each part by settings of its own. [`Part::lost`] lists unsupported restrictions of clients, unknown
+//! keys beside a restriction, and restrictions that no reader took ([`restrictions`]). So an import never permits more than
+//! the broker.
 
 mod authentication;
 mod authorization;
 mod limits;
 mod listeners;
+mod local;
 mod nanomq;
 mod plugins;
 mod restrictions;
+mod rmqtt;
 mod service;
 mod sources;
+#[cfg(test)]
+mod tests;
+mod web_service;
 
 use std::time::Duration;
 
 use hookhost_settings::{Place, Problem, Report, Section, Setting, Table, UnknownKeys, Value, insert};
 
-use super::{Broker, Sources};
+use super::{Broker, Sources, summary};
+use crate::checks::switch;
 use restrictions::Restrictions;
 pub(super) use sources::is_variable;
 use sources::{broker_of, line, variables_into};
@@ -35,14 +42,14 @@ use sources::{broker_of, line, variables_into};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Settings of hookhost that a broker's configuration gives, and what of it hookhost cannot carry out.
+/// A part of a broker's configuration: the settings of hookhost that it becomes, and what hookhost does not support.
 #[derive(Debug, Default)]
 pub struct Part {
     /// The settings, with their places in the broker's configuration.
     pub settings: Table,
-    /// What restricts clients and cannot be carried out. Clients would be allowed more than in the broker.
+    /// Restrictions of clients that hookhost does not support. Without them, hookhost permits more than the broker.
     pub lost: Vec<Problem>,
-    /// What is different here and does not allow clients more.
+    /// Differences from the broker that do not permit more.
     pub warnings: Vec<Problem>,
 }
 
@@ -61,11 +68,12 @@ impl Part {
 
     /// Adds an element to a list of settings, `authentication` or `listener`.
     fn push(&mut self, list: &str, place: &Place, element: Table) {
-        self.push_at(&[list], place, element);
+        self.push_at(&[list], place, Value::Table(element));
     }
 
-    fn push_at(&mut self, path: &[&str], place: &Place, element: Table) {
-        let element = Setting::new(place.clone(), Value::Table(element));
+    /// Adds an element to the list at a path, such as `access.order`.
+    fn push_at(&mut self, path: &[&str], place: &Place, element: Value) {
+        let element = Setting::new(place.clone(), element);
         match hookhost_settings::find_mut(&mut self.settings, path) {
             Some(Setting {
                 value: Value::List(list),
@@ -75,12 +83,18 @@ impl Part {
         }
     }
 
-    /// Reads one item, such as a source of users. `None` if anything in it cannot be carried out: an unknown key, too.
+    /// Reads a switch. A value that is neither on nor off is lost.
+    fn is_on(&mut self, setting: Option<Setting>) -> Option<bool> {
+        switch(&setting?).map_err(|problem| self.lost.push(problem)).ok()
+    }
+
+    /// Reads one item, such as a source of users. Returns `None` if hookhost does not support a key in it.
     fn item<T>(&mut self, setting: Setting, read: impl FnOnce(&mut Section<'_>) -> Option<T>) -> Option<T> {
         let report = Report::new(UnknownKeys::Problem);
         let value = Section::of(&report, setting).and_then(|mut fields| read(&mut fields));
         let findings = report.finish();
         self.warnings.extend(findings.warnings);
+        self.warnings.extend(summary(&findings.ignored));
         let is_good = findings.problems.is_empty();
         self.lost.extend(findings.problems);
         value.filter(|_| is_good)
@@ -112,7 +126,7 @@ impl ServerSettings {
     }
 }
 
-/// Takes out of a broker's configuration what is about the server. Returns the parts that are left.
+/// Takes the parts about the server out of a broker's configuration, into [`Sources::server`]. Returns the other parts.
 ///
 /// `parts` is a tree of settings, or has keys with dots: the lines of EMQX 4 and of older versions of NanoMQ.
 pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table {
@@ -129,9 +143,9 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
         }
         Broker::Emqx4 => plugins::emqx4(&mut tree, &mut server, sources),
         Broker::Nanomq => nanomq::read(&mut tree, &mut server),
-        Broker::Rmqtt => {}
+        Broker::Rmqtt => rmqtt::read(&mut server, sources),
     }
-    listeners::read(broker, &mut tree, &mut server);
+    listeners::read(broker, &mut tree, &mut server, sources);
     limits::read(&mut tree, &mut server.limits);
     let mut left = Restrictions::default();
     left.parts(&tree);
@@ -139,19 +153,20 @@ pub(super) fn take(broker: Broker, parts: Table, sources: &Sources<'_>) -> Table
         left.variable(&variable.name, &variable.value, &variable.place);
     }
     left.add_to(&mut server);
+    limits::rest(&mut tree, &mut server.limits);
     tree.retain(|name, part| !is_variable(broker, &part.place.key) && !is_handled(name));
     *sources.server.borrow_mut() = server;
     tree
 }
 
-/// What the variables of an environment say about the server if there is no webhook configuration of any broker.
+/// Reads the variables about the server if no broker has a webhook configuration.
 pub(super) fn of_environment(sources: &Sources<'_>) {
     if let Some(broker) = broker_of(sources.environment) {
         drop(take(broker, Table::new(), sources));
     }
 }
 
-/// Parts that are about access control alone: what is left of them is reported as a restriction, if it is one.
+/// Parts that are only about access control. [`Restrictions`] reports what is left of them.
 fn is_handled(name: &str) -> bool {
     matches!(
         name,

@@ -5,8 +5,9 @@
 use hookhost_settings::{Section, Setting, Table, Value};
 
 use super::authentication::anonymous;
-use super::plugins::{push_users, web_service};
+use super::plugins::{name_and_password, push_users};
 use super::service::is_enabled;
+use super::web_service::web_service;
 use super::{Part, ServerSettings, text};
 
 pub(super) fn read(tree: &mut Table, server: &mut ServerSettings) {
@@ -17,10 +18,8 @@ pub(super) fn read(tree: &mut Table, server: &mut ServerSettings) {
             .authentication
             .lose(&place, "is not supported: it should be a block");
     };
-    let is_off =
-        |setting: Option<Setting>| setting.is_some_and(|setting| matches!(crate::checks::switch(&setting), Ok(false)));
     let (users, lines) = (auth.remove("password"), auth.remove("users"));
-    if !is_off(auth.remove("enable")) {
+    if server.authentication.is_on(auth.remove("enable")) != Some(false) {
         passwords(users, lines, &mut server.authentication);
     }
     if let Some(http) = auth.remove("http_auth") {
@@ -69,9 +68,7 @@ fn passwords(table: Option<Setting>, lines: Option<Setting>, part: &mut Part) {
     }
     if let Some(setting) = lines {
         let read = part.item(setting, |fields| {
-            let user = |(_, mut user): (String, Section<'_>)| {
-                Some((text(&mut user, "login")?.1, text(&mut user, "password")?.1))
-            };
+            let user = |(_, mut user): (String, Section<'_>)| name_and_password(&mut user, "login");
             fields.sections().into_iter().map(user).collect::<Option<Vec<_>>>()
         });
         users.extend(read.unwrap_or_default());
@@ -93,7 +90,7 @@ fn rules(part: &mut Part, acl: Option<Setting>, no_match: Option<Setting>, deny_
                 for setting in list {
                     let place = setting.place.clone();
                     if let Some(rule) = part.item(setting, rule) {
-                        part.push_at(&["access", "rule"], &place, rule);
+                        part.push_at(&["access", "rule"], &place, Value::Table(rule));
                     }
                 }
             }

@@ -5,27 +5,37 @@
 
 use hookhost_settings::{Place, Section, Setting, Table, Value, find, remove};
 
-use super::authentication::{anonymous, timeout};
-use super::service::{percent_placeholders, request, rules_file};
+use super::authentication::anonymous;
+use super::service::{is_on, percent_placeholders, resolved_path};
+use super::web_service::web_service;
 use super::{Part, ServerSettings, text};
 use crate::Sources;
-use crate::checks::switch;
 
-/// `acl_deny_action` and others can be set for each zone of listeners.
+/// The zones of listeners. Each can have its own `allow_anonymous`, `acl_nomatch` and others.
 const ZONES: [&str; 2] = ["external", "internal"];
 
+/// The parts of `auth` that are imported, and the plugins that read them.
+const PLUGINS: [(&str, &[&str]); 3] = [
+    ("user", &["emqx_auth_mnesia", "emqx_auth_username"]),
+    ("jwt", &["emqx_auth_jwt"]),
+    ("http", &["emqx_auth_http"]),
+];
+
 pub(super) fn emqx4(tree: &mut Table, server: &mut ServerSettings, sources: &Sources<'_>) {
-    if let Some(setting) = tree.remove("auth") {
-        plugins(setting, server);
+    let auth = tree.remove("auth");
+    if let Some(setting) = tree.remove("loaded_plugins") {
+        loaded_plugins(&setting, auth.as_ref(), server);
     }
-    let is_strict = |setting: &Setting| {
-        matches!(
-            setting.as_text().map(str::trim),
-            Some("false" | "off" | "deny" | "disconnect")
-        )
-    };
-    // The strictest value of all zones counts, because hookhost has no zones.
-    let mut strictest = |key: &str| {
+    if let Some(setting) = auth {
+        plugins(setting, server, sources);
+    }
+    // hookhost has no zones, so the strictest value of all zones counts: the first one that does not permit more.
+    let mut strictest = |key: &str, permits_more: &[&str]| {
+        let is_strict = |setting: &Setting| {
+            !setting
+                .as_text()
+                .is_some_and(|text| permits_more.contains(&text.trim()))
+        };
         let mut all: Vec<Setting> = ZONES
             .iter()
             .filter_map(|zone| remove(tree, &["zone", zone, key]))
@@ -35,12 +45,12 @@ pub(super) fn emqx4(tree: &mut Table, server: &mut ServerSettings, sources: &Sou
         let last = all.len().checked_sub(1)?;
         Some(all.swap_remove(strict.unwrap_or(last)))
     };
-    if let Some(setting) = strictest("allow_anonymous") {
+    if let Some(setting) = strictest("allow_anonymous", &["true", "on"]) {
         anonymous(&mut server.authentication, &setting, "EMQX 4");
     }
-    let nomatch = strictest("acl_nomatch");
-    let deny_action = strictest("acl_deny_action");
-    let file = strictest("acl_file");
+    let nomatch = strictest("acl_nomatch", &["allow"]);
+    let deny_action = strictest("acl_deny_action", &["ignore"]);
+    let file = strictest("acl_file", &[]);
     for key in [
         "enable_acl",
         "bypass_auth_plugins",
@@ -48,10 +58,10 @@ pub(super) fn emqx4(tree: &mut Table, server: &mut ServerSettings, sources: &Sou
         "acl_cache_max_size",
         "acl_cache_ttl",
     ] {
-        strictest(key);
+        strictest(key, &[]);
     }
     let file = file.map(|setting| {
-        let path = setting.as_text().map(|path| rules_file(path, sources));
+        let path = setting.as_text().map(|path| resolved_path(path, sources));
         Setting::new(setting.place.clone(), path.map_or(setting.value, Value::Text))
     });
     rules(&mut server.rules, nomatch, deny_action, file);
@@ -83,8 +93,28 @@ fn rules(part: &mut Part, nomatch: Option<Setting>, deny_action: Option<Setting>
     }
 }
 
+/// `EMQX_LOADED_PLUGINS`: the settings of each plugin that checks clients must be in `auth`.
+fn loaded_plugins(setting: &Setting, auth: Option<&Setting>, server: &mut ServerSettings) {
+    let has = |key: &str| matches!(auth.map(|auth| &auth.value), Some(Value::Table(auth)) if auth.contains_key(key));
+    let is_imported = |plugin: &str| {
+        PLUGINS
+            .iter()
+            .any(|(key, plugins)| plugins.contains(&plugin) && has(key))
+    };
+    let listed = setting.as_text().unwrap_or_default();
+    let listed = listed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for plugin in listed.filter(|plugin| plugin.starts_with("emqx_auth_") && !is_imported(plugin)) {
+        let text = format!(
+            "lists {plugin}, but this configuration does not contain its users and rules; use an own \
+             [[authentication]] and [access]"
+        );
+        server.authentication.lose(&setting.place, &text);
+        server.rules.lose(&setting.place, text);
+    }
+}
+
 /// `auth.PLUGIN.…`
-fn plugins(setting: Setting, server: &mut ServerSettings) {
+fn plugins(setting: Setting, server: &mut ServerSettings, sources: &Sources<'_>) {
     let place = setting.place.clone();
     let Value::Table(mut plugins) = setting.value else {
         return server.authentication.lose(&place, "is not supported");
@@ -96,7 +126,7 @@ fn plugins(setting: Setting, server: &mut ServerSettings) {
         let place = jwt.place.clone();
         for source in server
             .authentication
-            .item(jwt, |fields| Some(tokens(fields)))
+            .item(jwt, |fields| Some(tokens(fields, sources)))
             .into_iter()
             .flatten()
         {
@@ -122,13 +152,24 @@ fn users_of_plugin(setting: Setting, part: &mut Part) {
         fields.take("password_hash");
         let mut users = Vec::new();
         for (_, mut user) in fields.sections() {
-            let (name, password) = (text(&mut user, "username"), text(&mut user, "password"));
-            users.push((name?.1, password?.1));
+            users.push(name_and_password(&mut user, "username")?);
         }
         Some(users)
     });
     if let Some(users) = users.filter(|users| !users.is_empty()) {
         push_users(part, &place, users);
+    }
+}
+
+/// The name below a key, and the password. Reports a user without one of them.
+pub(super) fn name_and_password(user: &mut Section<'_>, name_key: &str) -> Option<(String, String)> {
+    match (text(user, name_key), text(user, "password")) {
+        (Some((_, name)), Some((_, password))) => Some((name, password)),
+        _ => {
+            let text = format!("needs {name_key} and password");
+            user.problem(user.place().problem(text));
+            None
+        }
     }
 }
 
@@ -148,39 +189,25 @@ pub(super) fn push_users(part: &mut Part, place: &Place, users: Vec<(String, Str
 }
 
 /// `auth.jwt.…`: a source for each kind of key.
-fn tokens(fields: &mut Section<'_>) -> Vec<Table> {
+fn tokens(fields: &mut Section<'_>, sources: &Sources<'_>) -> Vec<Table> {
     let report = fields.report();
     let place = fields.place().clone();
     let from = text(fields, "from");
     let acl_claim = text(fields, "acl_claim_name");
     let keys = [("secret", "secret"), ("pubkey", "public_key"), ("jwks", "jwks_url")];
     let keys = keys.map(|(theirs, ours)| Some((ours, text(fields, theirs)?)));
+    if keys.iter().all(Option::is_none) {
+        report.problem(&place, "needs secret, pubkey or jwks: the key of the tokens");
+    }
     let refresh = text(fields, "jwks.refresh_interval");
     fields.take("signature_format");
-    let verifies = fields.take("verify_claims").and_then(|setting| match &setting.value {
-        Value::Table(_) => {
-            let table = Section::of(report, setting)?.rest();
-            Some(table.into_iter().collect::<Vec<_>>())
-        }
-        _ => report
-            .check(switch(&setting))
-            .filter(|verifies| !verifies)
-            .map(|_| Vec::new()),
-    });
-    // Claims are lines below `verify_claims`, which is a switch itself.
-    let others: Vec<(String, Setting)> = fields.rest().into_iter().collect();
-    let mut claims = Vec::new();
-    for (key, setting) in others {
-        match key.strip_prefix("verify_claims.") {
-            Some(name) => claims.push((name.to_owned(), setting)),
-            None => report.problem(&setting.place, "is not supported"),
-        }
+    let verifies = is_on(fields, "verify_claims") != Some(false);
+    // `verify_claims.NAME`
+    let claims = fields.section_if_given("claims").map(|mut claims| claims.rest());
+    for (_, setting) in fields.rest() {
+        report.problem(&setting.place, "is not supported");
     }
-    match verifies {
-        Some(list) if list.is_empty() => claims.clear(),
-        Some(list) => claims = list,
-        None => {}
-    }
+    let claims = claims.filter(|_| verifies).unwrap_or_default();
     let claim = |(name, setting): (String, Setting)| {
         let text = report.check(setting.written())?;
         Some((
@@ -195,6 +222,10 @@ fn tokens(fields: &mut Section<'_>) -> Vec<Table> {
             source.insert(key.to_owned(), Setting::new(place.clone(), value));
         };
         put("source", &place, Value::Text("jwt".to_owned()));
+        let key = match ours {
+            "public_key" => resolved_path(&key, sources),
+            _ => key,
+        };
         put(ours, &key_place, Value::Text(key));
         if let Some((place, from)) = &from {
             put("from", place, Value::Text(from.clone()));
@@ -211,91 +242,4 @@ fn tokens(fields: &mut Section<'_>) -> Vec<Table> {
         source
     };
     keys.into_iter().flatten().map(source).collect()
-}
-
-/// `auth.http.…` of EMQX 4, and `http_auth` of NanoMQ: a request for logins and one for topics. The status decides.
-///
-/// The request about superusers is not carried out: rules apply to them, too.
-pub(super) fn web_service(setting: Setting, server: &mut ServerSettings) {
-    let place = setting.place.clone();
-    let Value::Table(mut table) = setting.value else {
-        return server.authentication.lose(&place, "is not supported");
-    };
-    let is_off = table
-        .remove("enable")
-        .is_some_and(|setting| matches!(switch(&setting), Ok(false)));
-    if is_off {
-        return;
-    }
-    let (login, topics) = (table.remove("auth_req"), table.remove("acl_req"));
-    if let Some(superuser) = table.remove("super_req") {
-        server.rules.warn(
-            &superuser.place,
-            "is not used: access rules apply to all clients, also to superusers",
-        );
-    }
-    // The rest is for both requests.
-    let common = Setting::new(place.clone(), Value::Table(table));
-    let times = server.authentication.item(common, times).unwrap_or_default();
-    let service = |part: &mut Part, setting: Setting, on_error: &str| {
-        part.item(setting, |fields| {
-            let place = fields.place().clone();
-            let mut service = request(fields, "params", percent_placeholders)?;
-            service.extend(times.clone());
-            for (key, value) in [("answers", "status"), ("on_error", on_error)] {
-                service.insert(
-                    key.to_owned(),
-                    Setting::new(place.clone(), Value::Text(value.to_owned())),
-                );
-            }
-            // EMQX 4 and NanoMQ send forms.
-            let form = || Setting::new(place.clone(), Value::Text("form".to_owned()));
-            service.entry("encoding".to_owned()).or_insert_with(form);
-            Some(service)
-        })
-    };
-    if let Some(setting) = login {
-        let place = setting.place.clone();
-        if let Some(mut source) = service(&mut server.authentication, setting, "refuse") {
-            source.insert(
-                "source".to_owned(),
-                Setting::new(place.clone(), Value::Text("http".to_owned())),
-            );
-            server.authentication.push("authentication", &place, source);
-        }
-    }
-    if let Some(setting) = topics {
-        let place = setting.place.clone();
-        if let Some(service) = service(&mut server.rules, setting, "deny") {
-            server.rules.set(&["access", "http"], &place, Value::Table(service));
-        }
-    }
-}
-
-/// The times for both requests.
-fn times(fields: &mut Section<'_>) -> Option<Table> {
-    let report = fields.report();
-    let mut times = Table::new();
-    for (theirs, ours) in [
-        ("timeout", "timeout"),
-        ("request_timeout", "timeout"),
-        ("connect_timeout", "connect_timeout"),
-    ] {
-        if let Some(setting) = fields.take(theirs)
-            && let Some(time) = report.check(timeout(&setting))
-        {
-            times.insert(ours.to_owned(), Setting::new(setting.place, Value::Text(time)));
-        }
-    }
-    for key in [
-        "pool_size",
-        "enable_pipelining",
-        "request",
-        "retry_times",
-        "retry_interval",
-        "retry_backoff",
-    ] {
-        fields.take(key);
-    }
-    Some(times)
 }

@@ -1,7 +1,7 @@
-//! Restrictions of clients that no reader has taken.
+//! Restrictions of clients that no reader took.
 //!
-//! Some of what is left of a configuration may restrict clients: make them authenticate, or allow them some topics only.
-//! [`Restrictions::add_to`] makes one line of all of them, because a client that the broker refuses would be accepted here.
+//! The remaining keys may restrict clients: demand authentication, or permit some topics only. [`Restrictions::add_to`]
+//! reports all of them in one line, because hookhost would accept clients that the broker refuses.
 //!
 //! The names are those of EMQX 4 and 5, NanoMQ and RMQTT, in lower case and joined by dots.
 
@@ -30,14 +30,14 @@ pub(super) struct Restrictions {
 #[derive(Debug)]
 struct Restriction {
     name: String,
-    kind: Kind,
+    restricts: Restricts,
     /// Where it is; the key is what the line shows.
     place: Place,
 }
 
 /// What a setting restricts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Restricts {
     /// Which clients may connect.
     Clients,
     /// Which topics clients may use.
@@ -55,12 +55,12 @@ impl Restrictions {
             return;
         }
         if upper.starts_with("RMQTT_PLUGIN_RMQTT_AUTH") || upper.starts_with("RMQTT_PLUGIN_RMQTT_ACL") {
-            let kind = if upper.contains("_ACL") {
-                Kind::Topics
+            let restricts = if upper.contains("_ACL") {
+                Restricts::Topics
             } else {
-                Kind::Both
+                Restricts::Both
             };
-            self.restrict(upper.to_ascii_lowercase(), kind, place.clone());
+            self.restrict(upper.to_ascii_lowercase(), restricts, place.clone());
             return;
         }
         let known = PREFIXES.iter().find_map(|prefix| upper.strip_prefix(prefix));
@@ -78,9 +78,10 @@ impl Restrictions {
     /// Reads the parts that are left.
     pub(super) fn parts(&mut self, parts: &Table) {
         for (name, setting) in parts {
-            // The part is enough for the reader of the line; a variable is named as a whole.
+            // The line names a part, but whole variables, and whole keys of the parts that are not about access control.
             let is_variable = |place: &Place| PREFIXES.iter().any(|prefix| place.key.starts_with(prefix));
-            let shown = |place: &Place| match is_variable(place) {
+            let is_whole = matches!(name.as_str(), "mqtt" | "zone" | "zones");
+            let shown = |place: &Place| match is_whole || is_variable(place) {
                 true => place.clone(),
                 false => Place {
                     key: name.clone(),
@@ -116,13 +117,13 @@ impl Restrictions {
         let is_off = matches!(value, "false" | "off" | "no");
         if let Some(above) = name.strip_suffix(".enable").filter(|_| is_off) {
             self.disabled.insert(above.to_owned());
-        } else if let Some(kind) = restricts(name, value, is_off) {
-            self.restrict(name.to_owned(), kind, place);
+        } else if let Some(restricts) = restricts(name, value, is_off) {
+            self.restrict(name.to_owned(), restricts, place);
         }
     }
 
-    fn restrict(&mut self, name: String, kind: Kind, place: Place) {
-        self.restrictions.push(Restriction { name, kind, place });
+    fn restrict(&mut self, name: String, restricts: Restricts, place: Place) {
+        self.restrictions.push(Restriction { name, restricts, place });
     }
 
     /// Adds a line about these restrictions to the parts that they belong to.
@@ -138,8 +139,8 @@ impl Restrictions {
         }
     }
 
-    /// One line about all settings that restrict clients, and whether they are about logins and about topics; `None` if there
-    /// are none.
+    /// The line about all restrictions, and whether they are about logins and about topics. Returns `None` without
+    /// restrictions.
     fn problem(&self) -> Option<(Problem, bool, bool)> {
         let is_below = |name: &str, above: &str| name.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'));
         let is_enabled = |one: &&Restriction| !self.disabled.iter().any(|above| is_below(&one.name, above));
@@ -150,12 +151,12 @@ impl Restrictions {
         if names.len() > MAX_NAMES {
             shown.push_str(&format!(" and {} more", names.len() - MAX_NAMES));
         }
-        let has = |kind| {
+        let has = |restricts| {
             restrictions
                 .iter()
-                .any(|one| one.kind == kind || one.kind == Kind::Both)
+                .any(|one| one.restricts == restricts || one.restricts == Restricts::Both)
         };
-        let (clients, topics) = (has(Kind::Clients), has(Kind::Topics));
+        let (clients, topics) = (has(Restricts::Clients), has(Restricts::Topics));
         let open = match (clients, topics) {
             (true, true) => {
                 "accepts every client, with any password or none, and lets it publish and subscribe to every topic"
@@ -174,28 +175,33 @@ impl Restrictions {
 }
 
 /// What a setting with this name and value restricts.
-fn restricts(name: &str, value: &str, is_off: bool) -> Option<Kind> {
+fn restricts(name: &str, value: &str, is_off: bool) -> Option<Restricts> {
     let parts: Vec<&str> = name.split('.').collect();
     let last = *parts.last()?;
     let denies = value.eq_ignore_ascii_case("deny");
     match parts.as_slice() {
-        [.., "allow_anonymous"] => is_off.then_some(Kind::Clients),
-        [.., "acl_nomatch"] | ["auth" | "authorization", "no_match"] => denies.then_some(Kind::Topics),
-        ["acl_file"] => Some(Kind::Topics),
-        // Rules about user names would be about other clients.
-        [.., "peer_cert_as_username"] => (!is_off && value != "disabled" && value != "undefined").then_some(Kind::Both),
-        ["loaded_plugins"] => value.contains("emqx_auth").then_some(Kind::Both),
+        [.., "allow_anonymous"] => is_off.then_some(Restricts::Clients),
+        [.., "acl_nomatch"] | ["auth" | "authorization", "no_match"] => denies.then_some(Restricts::Topics),
+        ["acl_file"] => Some(Restricts::Topics),
+        // Rules about user names and client ids would be about other clients.
+        [
+            ..,
+            "peer_cert_as_username" | "peer_cert_as_clientid" | "use_username_as_clientid",
+        ] => (!is_off && !matches!(value, "" | "disabled" | "undefined")).then_some(Restricts::Both),
+        // Clients of other mount points would receive the messages.
+        ["zone", _, "mountpoint"] => (!value.is_empty()).then_some(Restricts::Topics),
+        ["loaded_plugins"] => value.contains("emqx_auth").then_some(Restricts::Both),
         // Rules with addresses that may connect.
         ["listener" | "listeners", .., "access" | "access_rules", _]
-        | ["listener" | "listeners", .., "access_rules"] => value.contains("deny").then_some(Kind::Clients),
-        ["authentication", ..] => Some(Kind::Clients),
-        ["listeners", ..] => parts.contains(&"authentication").then_some(Kind::Clients),
-        ["authorization", "sources", ..] => Some(Kind::Topics),
+        | ["listener" | "listeners", .., "access_rules"] => value.contains("deny").then_some(Restricts::Clients),
+        ["authentication", ..] => Some(Restricts::Clients),
+        ["listeners", ..] => parts.contains(&"authentication").then_some(Restricts::Clients),
+        ["authorization", "sources", ..] => Some(Restricts::Topics),
         ["authorization", ..] => None,
         // NanoMQ, and its older lines `acl.rule.1 = {"permit": …}`.
         ["auth", "acl", ..] | ["acl", ..] => {
             let permits = last == "permit" || value.contains("permit");
-            (permits && value.contains("deny")).then_some(Kind::Topics)
+            (permits && value.contains("deny")).then_some(Restricts::Topics)
         }
         ["auth", "cache" | "deny_action", ..]
         | [
@@ -203,131 +209,14 @@ fn restricts(name: &str, value: &str, is_off: bool) -> Option<Kind> {
             "http_auth" | "http",
             "timeout" | "connect_timeout" | "pool_size",
         ] => None,
-        ["auth", "password" | "user" | "client", ..] => Some(Kind::Clients),
+        ["auth", "password" | "user" | "client", ..] => Some(Restricts::Clients),
         // `auth.1.login`
-        ["auth", number, _] if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(Kind::Clients),
-        ["auth", _, ..] => Some(Kind::Both),
+        ["auth", number, _] if number.bytes().all(|byte| byte.is_ascii_digit()) => Some(Restricts::Clients),
+        ["auth", _, ..] => Some(Restricts::Both),
         _ => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    const CLIENTS: &str = "accepts every client, with any password or none";
-    const TOPICS: &str = "lets every client publish and subscribe to every topic";
-    const BOTH: &str =
-        "accepts every client, with any password or none, and lets it publish and subscribe to every topic";
-
-    /// The place and what is open of the line about some variables.
-    fn of_variables(variables: &[(&str, &str)]) -> Option<(String, String)> {
-        let mut access = Restrictions::default();
-        for (name, value) in variables {
-            access.variable(name, value, &Place::variable(*name));
-        }
-        shown(access)
-    }
-
-    fn shown(access: Restrictions) -> Option<(String, String)> {
-        let (problem, ..) = access.problem()?;
-        let open = problem.text.split("hookhost ").nth(1).unwrap();
-        Some((problem.place.to_string(), open.to_owned()))
-    }
-
-    #[test]
-    fn variables_that_restrict_clients() {
-        for (name, value, open) in [
-            ("EMQX_ALLOW_ANONYMOUS", "false", Some(CLIENTS)),
-            ("EMQX_ALLOW_ANONYMOUS", "true", None),
-            ("EMQX_ACL_NOMATCH", "deny", Some(TOPICS)),
-            ("EMQX_ACL_NOMATCH", "allow", None),
-            ("EMQX_LOADED_PLUGINS", "emqx_management,emqx_auth_http", Some(BOTH)),
-            ("EMQX_LOADED_PLUGINS", "emqx_management,emqx_web_hook", None),
-            ("EMQX_AUTH__USER__1__USERNAME", "alice", Some(CLIENTS)),
-            ("EMQX_AUTH__MYSQL__SERVER", "db:3306", Some(BOTH)),
-            ("EMQX_AUTHENTICATION__1__MECHANISM", "jwt", Some(CLIENTS)),
-            ("EMQX_AUTHENTICATION", "[{mechanism = jwt}]", Some(CLIENTS)),
-            ("EMQX_AUTHENTICATION", "[]", None),
-            ("EMQX_AUTHENTICATION", "[{mechanism = jwt, enable = false}]", None),
-            ("EMQX_AUTHORIZATION__NO_MATCH", "deny", Some(TOPICS)),
-            ("EMQX_AUTHORIZATION__NO_MATCH", "allow", None),
-            ("EMQX_AUTHORIZATION__CACHE__ENABLE", "true", None),
-            ("EMQX_AUTHORIZATION__SOURCES__2__URL", "http://h/", Some(TOPICS)),
-            (
-                "EMQX_LISTENERS__TCP__DEFAULT__ACCESS_RULES",
-                "[\"deny all\"]",
-                Some(CLIENTS),
-            ),
-            ("EMQX_LISTENERS__TCP__DEFAULT__ACCESS_RULES", "[\"allow all\"]", None),
-            ("EMQX_LISTENERS__TCP__DEFAULT__BIND", "1883", None),
-            ("NANOMQ_ALLOW_ANONYMOUS", "false", Some(CLIENTS)),
-            ("RMQTT_PLUGIN_RMQTT_ACL_RULES", "x", Some(TOPICS)),
-            ("RMQTT_PLUGIN_RMQTT_WEB_HOOK_URLS", "x", None),
-            ("ALLOW_ANONYMOUS", "false", None),
-        ] {
-            let expected = open.map(|open| (format!("environment: {name}"), open.to_owned()));
-            assert_eq!(of_variables(&[(name, value)]), expected, "{name}={value}");
-        }
-        assert_eq!(
-            of_variables(&[
-                ("EMQX_AUTHENTICATION__1__MECHANISM", "jwt"),
-                ("EMQX_AUTHENTICATION__1__ENABLE", "false")
-            ]),
-            None
-        );
-        let many = of_variables(&[("EMQX_ALLOW_ANONYMOUS", "false"), ("EMQX_ACL_NOMATCH", "deny")]);
-        let names = "environment: EMQX_ACL_NOMATCH, EMQX_ALLOW_ANONYMOUS".to_owned();
-        assert_eq!(many, Some((names, BOTH.to_owned())));
-    }
-
-    #[test]
-    fn parts_of_files_that_restrict_clients() {
-        for (text, expected) in [
-            (
-                "authentication = [{mechanism = jwt}]",
-                Some(("authentication", CLIENTS)),
-            ),
-            ("authentication = []", None),
-            ("authorization {no_match = allow, sources = []}", None),
-            ("authorization {no_match = deny}", Some(("authorization", TOPICS))),
-            (
-                "authorization.sources = [{type = file}]\nauthentication {mechanism = jwt}",
-                Some(("authentication, authorization", BOTH)),
-            ),
-            ("authorization.sources = [{type = file, enable = false}]", None),
-            (
-                "listeners.tcp.default.authentication = [{mechanism = jwt}]",
-                Some(("listeners", CLIENTS)),
-            ),
-            ("listeners.tcp.default.bind = 1883", None),
-            // NanoMQ
-            (
-                "auth {allow_anonymous = true, no_match = allow, deny_action = ignore}",
-                None,
-            ),
-            ("auth {allow_anonymous = false}", Some(("auth", CLIENTS))),
-            ("auth {password {admin = public}}", Some(("auth", CLIENTS))),
-            ("auth {acl {rules = [{permit = allow}]}}", None),
-            (
-                "auth {acl {rules = [{permit = deny, username = bob}]}}",
-                Some(("auth", TOPICS)),
-            ),
-            (
-                "auth {http_auth {auth_req {url = \"http://h/\"}}}",
-                Some(("auth", BOTH)),
-            ),
-        ] {
-            let place = Place::line(Path::new("f"), 1, "");
-            let Value::Table(parts) = hocon::read_value(&place, &format!("{{{text}}}")).unwrap().value else {
-                panic!("a table: {text}")
-            };
-            let mut access = Restrictions::default();
-            access.parts(&parts);
-            let expected = expected.map(|(key, open)| (format!("f:1: {key}"), open.to_owned()));
-            assert_eq!(shown(access), expected, "{text}");
-        }
-    }
-}
+#[path = "restrictions_tests.rs"]
+mod tests;

@@ -5,30 +5,32 @@ use hookhost_settings::{Place, Section, Setting, Table, Value, url};
 use super::authentication::timeout;
 use super::text;
 use crate::Sources;
-use crate::checks::switch;
+use crate::checks::{self, switch};
 use crate::emqx5::tls as emqx5_tls;
 
 /// What a service decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ServiceUse {
     /// Whether a client may connect.
     Authentication,
     /// Whether it may publish or subscribe.
     Authorization,
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+/// Takes a switch. Reports a value that is neither on nor off.
+pub(super) fn is_on(fields: &mut Section<'_>, key: &str) -> Option<bool> {
+    let setting = fields.take(key)?;
+    fields.report().check(switch(&setting))
+}
 
-/// `enable`, which is true if it is not given.
+/// Takes `enable`. The default is true.
 pub(super) fn is_enabled(fields: &mut Section<'_>) -> bool {
-    let report = fields.report();
-    let enabled = fields.take("enable").and_then(|setting| report.check(switch(&setting)));
-    enabled != Some(false)
+    is_on(fields, "enable") != Some(false)
 }
 
 /// The request of EMQX 5: `url`, `method`, `headers`, `body` and times. The service answers with a JSON object. If it fails,
 /// the next source decides, as in EMQX.
-pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, kind: Kind) -> Option<Table> {
+pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, service_use: ServiceUse) -> Option<Table> {
     let report = fields.report();
     let place = fields.place().clone();
     let mut service = request(fields, "body", |text| Ok(text.to_owned()))?;
@@ -61,7 +63,7 @@ pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, kind: Kind)
         "retry_interval",
         "request",
     ];
-    if kind == Kind::Authorization {
+    if service_use == ServiceUse::Authorization {
         keys.extend(["type", "created_at", "last_modified_at", "description"]);
     }
     for key in keys {
@@ -70,7 +72,8 @@ pub(super) fn emqx5(fields: &mut Section<'_>, sources: &Sources<'_>, kind: Kind)
     Some(service)
 }
 
-/// URL, method, headers and parameters. `parameters` is the name of their table; `template` translates placeholders.
+/// URL, method, headers and parameters. `parameters` is the name of their table; `template` translates placeholders in
+/// their values. EMQX 4 and NanoMQ have no placeholders in URLs.
 pub(super) fn request(
     fields: &mut Section<'_>,
     parameters: &str,
@@ -85,7 +88,7 @@ pub(super) fn request(
     };
     let address = report.check(url.parse(|text| {
         url::check(text.trim())?;
-        template(text.trim())
+        Ok(text.trim().to_owned())
     }))?;
     service.insert("url".to_owned(), Setting::new(url.place, Value::Text(address)));
     if let Some((place, method)) = text(fields, "method") {
@@ -94,23 +97,19 @@ pub(super) fn request(
             Setting::new(place, Value::Text(method.to_ascii_lowercase())),
         );
     }
-    let mut is_form = None;
-    if let Some(setting) = fields.take("content_type") {
-        let kind = report.check(setting.written())?;
-        is_form = Some((setting.place, kind.contains("x-www-form-urlencoded")));
-    }
+    let mut content_type = text(fields, "content_type");
     if let Some(headers) = fields.section_if_given("headers") {
         let mut headers = headers;
         let headers_place = headers.place().clone();
         let mut others = Vec::new();
         for (name, setting) in headers.rest() {
             let value = report.check(setting.written())?;
-            let name = name.to_ascii_lowercase().replace('_', "-");
-            match name.as_str() {
-                "content-type" => is_form = Some((setting.place, value.to_ascii_lowercase().starts_with(FORM))),
-                // The host sets them.
-                "connection" | "content-length" | "host" | "keep-alive" => {}
-                _ => others.push((name, value)),
+            match checks::header(report, &setting.place, &name.replace('_', "-"), &value) {
+                Some((name, value)) if name == "content-type" => content_type = Some((setting.place, value)),
+                Some((name, _)) if name == "keep-alive" => {
+                    report.ignored(&setting.place, "the host sets this header itself");
+                }
+                header => others.extend(header),
             }
         }
         if !others.is_empty() {
@@ -118,11 +117,18 @@ pub(super) fn request(
             service.insert("headers".to_owned(), Setting::new(headers_place, others));
         }
     }
-    if let Some((place, true)) = is_form {
-        service.insert(
-            "encoding".to_owned(),
-            Setting::new(place, Value::Text("form".to_owned())),
-        );
+    if let Some((place, content_type)) = content_type {
+        let encoding = match content_type.to_ascii_lowercase() {
+            kind if kind.contains("x-www-form-urlencoded") => "form",
+            kind if kind.contains("json") => "json",
+            _ => {
+                let text = "is not supported: hookhost sends application/json or application/x-www-form-urlencoded";
+                report.problem(&place, text);
+                return None;
+            }
+        };
+        let encoding = Setting::new(place, Value::Text(encoding.to_owned()));
+        service.insert("encoding".to_owned(), encoding);
     }
     let given = fields.take(parameters);
     let place = given.as_ref().map_or(place, |setting| setting.place.clone());
@@ -159,9 +165,10 @@ pub(super) fn request(
 /// `ssl` of a web service at this URL: its authorities, and whether its certificate is verified.
 pub(super) fn tls(ssl: Section<'_>, url: &str, sources: &Sources<'_>) -> Table {
     let report = ssl.report();
-    let read = emqx5_tls::read(ssl, url.starts_with("https:"), &|name| sources.environment(name));
+    let read = emqx5_tls::read(ssl, url.starts_with("https:"), &|name| variable(name, sources));
     let mut tls = Table::new();
     if let Some((place, ca)) = read.ca {
+        let ca = resolved_path(&ca, sources);
         tls.insert("ca".to_owned(), Setting::new(place, Value::Text(ca)));
     }
     if let Some((place, verify)) = read.verify {
@@ -173,22 +180,17 @@ pub(super) fn tls(ssl: Section<'_>, url: &str, sources: &Sources<'_>) -> Table {
     tls
 }
 
-/// `${EMQX_ETC_DIR}/acl.conf` with the folder that the variable names; without one, the folder of the configuration file.
-pub(super) fn expanded(path: &str, sources: &Sources<'_>) -> String {
-    let folder = sources.file.and_then(|(file, _)| file.parent());
-    emqx5_tls::expanded(path, &|name| {
-        sources.environment(name).or_else(|| {
-            (name == "EMQX_ETC_DIR")
-                .then(|| folder?.to_str().map(str::to_owned))
-                .flatten()
-        })
-    })
+/// A variable of the environment. Without a value, `EMQX_ETC_DIR` is the folder of the configuration file.
+fn variable(name: &str, sources: &Sources<'_>) -> Option<String> {
+    let folder = || sources.file?.0.parent()?.to_str().map(str::to_owned);
+    let value = sources.environment(name);
+    value.or_else(|| folder().filter(|_| name == "EMQX_ETC_DIR"))
 }
 
-/// The path of a file with rules. EMQX finds `etc/acl.conf` in its home folder; the configuration file is usually in this
-/// folder `etc`.
-pub(super) fn rules_file(path: &str, sources: &Sources<'_>) -> String {
-    let path = expanded(path.trim(), sources);
+/// The path of a file that the configuration names, such as `${EMQX_ETC_DIR}/acl.conf`. EMQX finds `etc/acl.conf` in its
+/// home folder; the configuration file is usually in this folder `etc`, so the file may be beside it.
+pub(super) fn resolved_path(path: &str, sources: &Sources<'_>) -> String {
+    let path = emqx5_tls::expanded(path.trim(), &|name| variable(name, sources));
     let beside = || {
         let folder = sources.file?.0.parent()?;
         let file = folder.join(path.strip_prefix("etc/")?);

@@ -34,7 +34,14 @@ const NANOMQ_LINES: [(&str, &str); 20] = [
 fn is_about_server(broker: Broker, root: &str) -> bool {
     match broker {
         Broker::Emqx5 if matches!(root, "authentication" | "authorization" | "listeners" | "mqtt") => true,
-        Broker::Emqx4 if matches!(root, "listener" | "mqtt" | "zone" | "auth" | "enable_acl_cache") => true,
+        Broker::Emqx4
+            if matches!(
+                root,
+                "listener" | "mqtt" | "zone" | "auth" | "enable_acl_cache" | "loaded_plugins"
+            ) =>
+        {
+            true
+        }
         // EMQX 5 does not know them, but they show that the operator wants to restrict clients.
         Broker::Emqx4 | Broker::Emqx5 => root == "allow_anonymous" || root.starts_with("acl_"),
         Broker::Nanomq => root == "allow_anonymous",
@@ -64,7 +71,7 @@ pub(crate) fn is_variable(broker: Broker, name: &str) -> bool {
     path_of(broker, name).is_some()
 }
 
-/// The broker of the variables that are about access control; `None` if there are none.
+/// The broker whose variables about access control the environment contains.
 pub(super) fn broker_of(environment: &Environment) -> Option<Broker> {
     let has = |test: &dyn Fn(&str) -> bool| environment.keys().any(|name| test(&name.to_ascii_uppercase()));
     if has(&|name| name.starts_with("EMQX_AUTHENTICATION") || name.starts_with("EMQX_AUTHORIZATION")) {
@@ -120,13 +127,22 @@ pub(super) fn variables_into(broker: Broker, tree: &mut Table, sources: &Sources
 
 /// Puts a line `key = value` into the tree, under the names that newer configurations have.
 pub(super) fn line(broker: Broker, tree: &mut Table, key: &str, setting: Setting) {
-    let key = key.to_ascii_lowercase();
+    let (written, key) = (key, key.to_ascii_lowercase());
     let parts: Vec<&str> = key.split('.').collect();
     let renamed = NANOMQ_LINES.iter().find(|(line, _)| *line == key);
     let path: Vec<&str> = match (broker, parts.as_slice()) {
         // The line of a listener has its address, and those below it have its settings.
         (Broker::Emqx4, ["listener", kind, name]) => vec!["listeners", kind, name, "bind"],
         (Broker::Emqx4, ["listener", rest @ ..]) => [&["listeners"], rest].concat(),
+        // Up to 4.1, the line of a request has its URL, and those below it have its settings.
+        (Broker::Emqx4, ["auth", "http", request @ ("auth_req" | "acl_req" | "super_req")]) => {
+            vec!["auth", "http", request, "url"]
+        }
+        // `verify_claims` itself is a switch. The names of claims are case-sensitive.
+        (Broker::Emqx4, ["auth", "jwt", "verify_claims", ..]) if parts.len() > 3 => {
+            let name = written.splitn(4, '.').last().unwrap_or_default();
+            vec!["auth", "jwt", "claims", name]
+        }
         (Broker::Nanomq, ["acl", "rule", number]) => {
             let rule = setting
                 .as_text()

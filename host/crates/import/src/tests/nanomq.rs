@@ -20,11 +20,15 @@ fn nanomq_in_its_forms() {
         "destinations.webhook": {"urls": ["http://127.0.0.1:8888/hook"], "headers": {"x-a": "b"}},
     });
     assert_eq!(block, expected);
+    let limits = import("f", NANOMQ, &[]).server.limits;
+    assert_eq!(
+        shown(&limits.warnings),
+        ["f:2: property_size: has no meaning in hookhost"]
+    );
     assert_eq!(
         warnings,
         [
             "f:19: webhook.colour: unknown key, ignored; known are events, rules, enable, url, headers, body, encode_payload, pool_size, cancel_timeout, ssl, tls",
-            "f:2: mqtt: is ignored: it is not about webhooks",
             "f:18: webhook.ssl: is ignored: it is disabled, or the URL is not https",
         ]
     );
@@ -52,11 +56,15 @@ fn nanomq_in_its_forms() {
         },
     });
     assert_eq!(old, expected);
+    let limits = import("f", NANOMQ_OLD, &[]).server.limits;
+    assert_eq!(
+        shown(&limits.warnings),
+        ["f:2: property_size: has no meaning in hookhost"]
+    );
     assert_eq!(
         warnings,
         [
             "f:12: web.hook.rule.message.acked.1: message_acked is sent here; NanoMQ itself never sends it",
-            "f:2: mqtt: is ignored: it is not about webhooks",
             "f:8: web.hook.ssl.cacertfile: is used here; NanoMQ itself ignores it and sends without TLS",
         ]
     );

@@ -109,9 +109,9 @@ impl Module {
     fn run(&mut self, bus: &Bus, release: Release, initial: InitialHealth) -> Result<(), LoadError> {
         let generation = Arc::clone(&release.generation);
         let interests = generation.interests.clone();
-        let common = Arc::clone(&self.common);
+        let context = Arc::clone(&self.context);
         // Must run before the first report about the generation, but only once its activation is certain.
-        let begin = || common.supervisor.begin(initial);
+        let begin = || context.supervisor.begin(initial);
         match &mut self.active {
             Some(active) if active.release.runs_like(&release) => {
                 let Active {
@@ -125,16 +125,16 @@ impl Module {
             }
             active => {
                 let current = Arc::new(ActiveGeneration::new(Arc::clone(&generation)));
-                let (attachment, inboxes) = bus.attach(&common.module, release.instances, release.queue);
-                let worker = |inbox| Worker::new(Arc::clone(&common), inbox, Arc::clone(&current));
+                let (attachment, inboxes) = bus.attach(&context.module, release.instances, release.queue);
+                let worker = |inbox| Worker::new(Arc::clone(&context), inbox, Arc::clone(&current));
                 let list = inboxes.into_iter().map(worker).collect();
                 let before = self
                     .draining
                     .iter()
                     .chain(active.as_ref().map(|active| &active.workers));
-                let workers = WorkerSet::start(&common.module, Arc::clone(&current), list, before);
+                let workers = WorkerSet::start(&context.module, Arc::clone(&current), list, before);
                 let workers = workers.map_err(|source| LoadError::Threads {
-                    module: Arc::clone(&common.module),
+                    module: Arc::clone(&context.module),
                     source,
                 })?;
 

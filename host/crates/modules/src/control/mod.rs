@@ -226,11 +226,11 @@ impl Controller {
     }
 
     fn module<'a>(&self, table: &'a mut ModuleTable, name: &ModuleName) -> &'a mut Module {
-        table.module(name, || self.common(name))
+        table.module(name, || self.context(name))
     }
 
     /// What the workers of a module share, made once for each name.
-    fn common(&self, name: &ModuleName) -> Arc<WorkerContext> {
+    fn context(&self, name: &ModuleName) -> Arc<WorkerContext> {
         let (controller, of) = (self.me.clone(), name.clone());
         let roll_back = move |generation, reason: String| {
             if let Some(controller) = controller.upgrade() {

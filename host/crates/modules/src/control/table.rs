@@ -21,7 +21,7 @@ pub(super) struct ModuleTable {
 
 /// The record of one name.
 pub(super) struct Module {
-    pub(super) common: Arc<WorkerContext>,
+    pub(super) context: Arc<WorkerContext>,
     /// Number of the last generation.
     pub(super) number: u32,
     pub(super) active: Option<Active>,
@@ -68,10 +68,10 @@ pub(super) struct ModuleFacts {
 }
 
 impl ModuleTable {
-    /// Returns the module of that name. `common` makes it if it is new.
-    pub(super) fn module(&mut self, name: &ModuleName, common: impl FnOnce() -> Arc<WorkerContext>) -> &mut Module {
+    /// Returns the module of that name. `context` makes it if it is new.
+    pub(super) fn module(&mut self, name: &ModuleName, context: impl FnOnce() -> Arc<WorkerContext>) -> &mut Module {
         let module = self.modules.entry(name.clone());
-        module.or_insert_with(|| Module::new(common()))
+        module.or_insert_with(|| Module::new(context()))
     }
 
     pub(super) fn active(&self, name: &str) -> Option<&Active> {
@@ -99,9 +99,9 @@ impl ModuleTable {
 }
 
 impl Module {
-    fn new(common: Arc<WorkerContext>) -> Module {
+    fn new(context: Arc<WorkerContext>) -> Module {
         Module {
-            common,
+            context,
             number: 0,
             active: None,
             draining: Vec::new(),
@@ -127,7 +127,7 @@ impl Module {
     /// previous one it is the active release, unless that backs off.
     pub(super) fn last_good_if_replaced(&self) -> Option<Release> {
         let active = self.active.as_ref().map(|active| &active.release);
-        let supervisor = &self.common.supervisor;
+        let supervisor = &self.context.supervisor;
         let good = active.filter(|_| supervisor.is_good());
         let untried = || active.filter(|_| supervisor.backing_off().is_none());
         good.or(self.last_good.as_ref()).or_else(untried).cloned()
@@ -140,8 +140,11 @@ impl Module {
     }
 
     fn state(&self, name: &ModuleName) -> ModuleState {
-        let common = &self.common;
-        let backing_off = common.supervisor.backing_off().or_else(|| common.record.backing_off());
+        let context = &self.context;
+        let backing_off = context
+            .supervisor
+            .backing_off()
+            .or_else(|| context.record.backing_off());
         let rolled_back = self.rolled_back.as_ref();
         let status = match &self.active {
             Some(_) if backing_off.is_some() => Status::BackingOff,
@@ -161,8 +164,9 @@ impl Module {
             problem: Some(problems.join("; ")).filter(|text| !text.is_empty()),
             generation: self.active.as_ref().map(|active| active.release.state()),
             queue: self.active.as_ref().map(|active| active.attachment.state()),
-            counts: common.record.counts(),
-            quarantined: common.quarantine.usage(&common.module),
+            counts: context.record.counts(),
+            durations: context.record.durations.counts(),
+            quarantined: context.quarantine.usage(&context.module),
         }
     }
 }

@@ -20,7 +20,7 @@ const MAX_LOGGED_CHARS: usize = 1000;
 
 /// The failed calls of one worker.
 pub(super) struct Failures {
-    common: Arc<WorkerContext>,
+    context: Arc<WorkerContext>,
     /// Why the call with the events failed that are now handled one by one, until the reason is logged.
     call: Option<String>,
     /// Quarantine numbers of the events on which the generation has failed since it last handled one. They may not be
@@ -29,9 +29,9 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub(super) fn new(common: Arc<WorkerContext>) -> Failures {
+    pub(super) fn new(context: Arc<WorkerContext>) -> Failures {
         Failures {
-            common,
+            context,
             call: None,
             doubtful: VecDeque::new(),
         }
@@ -63,9 +63,9 @@ impl Failures {
     /// Logs that a call failed, unless one of its events is in the quarantine: that has been logged.
     pub(super) fn report_call(&mut self, generation: u32) {
         if let Some(reason) = self.call.take()
-            && let Some(held_back) = self.common.record.call_lines.pass()
+            && let Some(held_back) = self.context.record.call_lines.pass()
         {
-            let module = &*self.common.module;
+            let module = &*self.context.module;
             warn!(
                 module,
                 generation,
@@ -84,7 +84,7 @@ impl Failures {
         ticket: Option<Ticket>,
         error: &CallError,
     ) {
-        let record = &self.common.record;
+        let record = &self.context.record;
         let (counter, fault) = if error.depends_on_time() {
             (&record.timed_out, Fault::TimedOut)
         } else {
@@ -97,7 +97,7 @@ impl Failures {
             self.doubtful.pop_front();
         }
         self.doubtful.push_back(id);
-        self.common.supervisor.failed(generation, event, cut(&reason));
+        self.context.supervisor.failed(generation, event, cut(&reason));
     }
 
     /// Puts an event into the quarantine; its ticket is complete when it is on disk there. Returns its number there.
@@ -114,8 +114,8 @@ impl Failures {
             record,
             quarantine,
             ..
-        } = &*self.common;
-        self.common.report_outcome(generation, event, fault.name(), 0, &text);
+        } = &*self.context;
+        self.context.report_outcome(generation, event, fault.name(), 0, &text);
         let line = record
             .quarantine_lines
             .pass()

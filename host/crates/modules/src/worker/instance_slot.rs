@@ -18,7 +18,7 @@ use hookhost_wasm::CallError;
 
 /// A followed generation with at most one instance.
 pub(super) struct InstanceSlot<T: Template> {
-    common: Arc<WorkerContext>,
+    context: Arc<WorkerContext>,
     current: Current<T>,
     instance: Option<T::Handler>,
     /// Most events of the next call. After a call that timed out this is below the limit of the generation.
@@ -30,9 +30,9 @@ pub(super) struct InstanceSlot<T: Template> {
 
 impl<T: Template> InstanceSlot<T> {
     /// Follows a generation; has no instance yet.
-    pub(super) fn new(common: Arc<WorkerContext>, current: Current<T>) -> InstanceSlot<T> {
+    pub(super) fn new(context: Arc<WorkerContext>, current: Current<T>) -> InstanceSlot<T> {
         InstanceSlot {
-            common,
+            context,
             instance: None,
             most: current.generation.batch,
             current,
@@ -70,7 +70,7 @@ impl<T: Template> InstanceSlot<T> {
         is_other
     }
 
-    /// Makes an instance if there is none.
+    /// Creates the instance, unless there is one already.
     pub(super) fn create(&mut self) -> Result<(), CreateError> {
         if self.instance.is_none() {
             self.instance = Some(self.current.generation.template.create()?);
@@ -85,10 +85,10 @@ impl<T: Template> InstanceSlot<T> {
         let generation = self.number();
         let time = self.backoff.fail(Instant::now());
         self.attempts += 1;
-        error!(module = %self.common.module, generation, reason, retry_in = ?time, "cannot create an instance of the module");
-        self.common.supervisor.unmade(generation, self.attempts, &reason);
+        error!(module = %self.context.module, generation, reason, retry_in = ?time, "cannot create an instance of the module");
+        self.context.supervisor.unmade(generation, self.attempts, &reason);
         if self.attempts == 1 {
-            self.common.record.back_off(reason);
+            self.context.record.back_off(reason);
         }
         time
     }
@@ -97,7 +97,7 @@ impl<T: Template> InstanceSlot<T> {
     pub(super) fn recover(&mut self) {
         if std::mem::take(&mut self.attempts) > 0 {
             self.backoff.recover(Instant::now());
-            self.common.record.recover();
+            self.context.record.recover();
         }
     }
 
@@ -116,7 +116,7 @@ impl<T: Template> InstanceSlot<T> {
         });
         match &called {
             Ok(_) => {
-                self.common.supervisor.handled(self.number());
+                self.context.supervisor.handled(self.number());
                 if events.len() == self.most {
                     self.most = (self.most + 1).min(self.current.generation.batch);
                 }
@@ -127,7 +127,7 @@ impl<T: Template> InstanceSlot<T> {
                 if error.depends_on_time() {
                     self.most = (events.len() / 2).max(1);
                 }
-                add(&self.common.record.failed_calls, 1);
+                add(&self.context.record.failed_calls, 1);
             }
         }
         called

@@ -26,6 +26,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::warn;
 
@@ -59,7 +60,7 @@ pub(super) struct WorkerContext {
 
 /// The parts of one thread.
 pub(super) struct Worker<T: Template> {
-    common: Arc<WorkerContext>,
+    context: Arc<WorkerContext>,
     inbox: Inbox,
     active: Arc<ActiveGeneration<T>>,
     slot: InstanceSlot<T>,
@@ -78,11 +79,11 @@ pub(super) struct Worker<T: Template> {
 struct Over;
 
 impl<T: Template> Worker<T> {
-    pub(super) fn new(common: Arc<WorkerContext>, inbox: Inbox, active: Arc<ActiveGeneration<T>>) -> Worker<T> {
+    pub(super) fn new(context: Arc<WorkerContext>, inbox: Inbox, active: Arc<ActiveGeneration<T>>) -> Worker<T> {
         Worker {
-            slot: InstanceSlot::new(Arc::clone(&common), active.latest()),
-            failures: Failures::new(Arc::clone(&common)),
-            common,
+            slot: InstanceSlot::new(Arc::clone(&context), active.latest()),
+            failures: Failures::new(Arc::clone(&context)),
+            context,
             inbox,
             active,
             pending: VecDeque::new(),
@@ -94,7 +95,7 @@ impl<T: Template> Worker<T> {
 
     /// Works until the queue has ended and is empty, or until the active generation says that it is over.
     pub(super) fn run(mut self) {
-        priority::lower(self.common.nice);
+        priority::lower(self.context.nice);
         let mut batch = Vec::new();
         loop {
             let more = self.inbox.next_batch(&mut batch, self.slot.most());
@@ -103,7 +104,7 @@ impl<T: Template> Worker<T> {
             if !more && !self.failures.has_doubtful() {
                 break;
             }
-            if self.pending.is_empty() && self.look_round(more).is_err() || self.work().is_err() {
+            if self.pending.is_empty() && self.follow_while_idle(more).is_err() || self.work().is_err() {
                 self.abandon();
                 break;
             }
@@ -122,12 +123,12 @@ impl<T: Template> Worker<T> {
         } else {
             self.pending.len() + self.inbox.waiting()
         };
-        add(&self.common.record.abandoned, waiting);
+        add(&self.context.record.abandoned, waiting);
     }
 
     /// Handles a possible new generation: makes its instance now. The first event does not wait for it, and the old
     /// instance frees its memory.
-    fn look_round(&mut self, more: bool) -> Result<(), Over> {
+    fn follow_while_idle(&mut self, more: bool) -> Result<(), Over> {
         self.follow()?;
         if more && let Err(error) = self.slot.create() {
             self.slot.back_off(&error);
@@ -147,7 +148,7 @@ impl<T: Template> Worker<T> {
             };
             match self.call(count) {
                 Ok(outcomes) => {
-                    add(&self.common.record.skipped, count - self.events.len());
+                    add(&self.context.record.skipped, count - self.events.len());
                     self.done(count);
                     self.settle(outcomes)?;
                 }
@@ -191,7 +192,7 @@ impl<T: Template> Worker<T> {
     fn ready(&mut self) -> Result<(), Over> {
         loop {
             self.follow()?;
-            let time = match self.common.supervisor.pause(self.slot.number()) {
+            let time = match self.context.supervisor.pause(self.slot.number()) {
                 Some(time) => time,
                 None => match self.slot.create() {
                     Ok(()) => return Ok(()),
@@ -222,8 +223,8 @@ impl<T: Template> Worker<T> {
     /// Puts events that are still in the quarantine before all others. They are retried in batches again.
     fn take_back(&mut self, doubtful: VecDeque<u64>) {
         for id in doubtful.into_iter().rev() {
-            if let Some(entry) = self.common.quarantine.take(id) {
-                add(&self.common.record.taken_back, 1);
+            if let Some(entry) = self.context.quarantine.take(id) {
+                add(&self.context.record.taken_back, 1);
                 self.alone = 0;
                 self.pending.push_front(Queued {
                     event: entry.event,
@@ -247,16 +248,22 @@ impl<T: Template> Worker<T> {
         if self.events.is_empty() {
             return Ok(Vec::new());
         }
+        let began = Instant::now();
         let outcomes = self.slot.call(&self.events);
+        let events = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
+        self.context
+            .record
+            .durations
+            .add(began.elapsed() / events, events.into());
         self.failures.called(&outcomes);
         outcomes
     }
 
     /// Carries out the outcomes of `self.events`.
     fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Over> {
-        let (generation, record) = (&self.slot.current().generation, &self.common.record);
-        let module = &self.common.module;
-        self.common.report_outcomes(generation.number, &self.events, &outcomes);
+        let (generation, record) = (&self.slot.current().generation, &self.context.record);
+        let module = &self.context.module;
+        self.context.report_outcomes(generation.number, &self.events, &outcomes);
         let mut prepared = Vec::new();
         let (mut ignored, mut answered) = (0, 0);
         let tickets = std::mem::take(&mut self.tickets);
@@ -292,7 +299,7 @@ impl<T: Template> Worker<T> {
         }
         let requests = prepared.len();
         add(&record.ignored, ignored);
-        if requests > 0 && self.common.outbox.append(prepared).is_err() {
+        if requests > 0 && self.context.outbox.append(prepared).is_err() {
             add(&record.abandoned, answered);
             return Err(Over);
         }

@@ -1,13 +1,16 @@
 //! Which properties the bytes of a CONNECT of MQTT 5 have.
 
+use super::FieldReader;
 use crate::properties::SentProperties;
 
 /// The properties that a CONNECT has; `body` is what follows the fixed header. Ends at the first property that cannot be
 /// read: the codec refuses such a packet.
 pub(super) fn sent_properties(body: &[u8]) -> SentProperties {
     let mut sent = SentProperties::default();
-    let mut rest = property_bytes(body).unwrap_or_default();
-    while let Some((id, after)) = next_property(rest) {
+    let Some(mut list) = property_list(body) else {
+        return sent;
+    };
+    while let Some((id, _)) = list.property() {
         match id {
             0x11 => sent.session_expiry_interval = true,
             0x17 => sent.request_problem_information = true,
@@ -15,46 +18,16 @@ pub(super) fn sent_properties(body: &[u8]) -> SentProperties {
             0x22 => sent.topic_alias_maximum = true,
             _ => {}
         }
-        rest = after;
     }
     sent
 }
 
-/// The bytes of all properties, without their length.
-fn property_bytes(body: &[u8]) -> Option<&[u8]> {
-    let after_name = after_text(body)?;
+fn property_list(body: &[u8]) -> Option<FieldReader<'_>> {
+    let mut fields = FieldReader::new(body);
+    fields.text()?;
     // Version, flags and keep alive.
-    let mut rest = after_name.get(4..)?;
-    let mut length = 0;
-    for shift in [0, 7, 14, 21] {
-        let (byte, after) = rest.split_first()?;
-        rest = after;
-        length |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return rest.get(..length);
-        }
-    }
-    None
-}
-
-/// The identifier of the first property, and the bytes after it.
-fn next_property(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (id, value) = bytes.split_first()?;
-    let after = match id {
-        0x17 | 0x19 => value.get(1..),
-        0x21 | 0x22 => value.get(2..),
-        0x11 | 0x27 => value.get(4..),
-        0x15 | 0x16 => after_text(value),
-        0x26 => after_text(value).and_then(after_text),
-        _ => None,
-    };
-    Some((*id, after?))
-}
-
-/// What follows a text, or other bytes with a length of two bytes.
-fn after_text(bytes: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    rest.get(usize::from(u16::from_be_bytes(*length))..)
+    fields.take(4)?;
+    fields.properties()
 }
 
 #[cfg(test)]

@@ -5,11 +5,10 @@ use bytestring::ByteString;
 use rmqtt_codec::{v3, v5};
 use tokio_util::codec::Decoder;
 
-use super::connect_properties::sent_properties;
-use super::{ConnackPacket, Connect, InvalidPacket, Packet, Password, Publish, RequestedFilter, Will, kind};
+use super::{InvalidPacket, Packet, Publish, QOS_NOT_SUPPORTED, RequestedFilter, has_invalid_qos, kind};
 use crate::decode_error;
 use crate::frame::{Frame, header};
-use crate::properties::{self, SentProperties};
+use crate::properties;
 use hookhost_event::Property;
 
 /// The packet in a buffer of its own, as the codec requires, with the room that the codec reserves after it.
@@ -40,132 +39,6 @@ pub fn decode_v5(first: u8, body: &[u8]) -> Result<v5::Packet, InvalidPacket> {
     }
 }
 
-/// Decodes CONNECT of any version.
-pub fn connect(body: &[u8]) -> Result<Connect, InvalidPacket> {
-    let first = kind::CONNECT << 4;
-    let name = usize::from(u16::from_be_bytes([
-        *body.first().ok_or(InvalidPacket(129))?,
-        *body.get(1).ok_or(InvalidPacket(129))?,
-    ]));
-    let level = *body.get(2 + name).ok_or(InvalidPacket(129))?;
-    // Bridges set the high bit, which the codec does not support.
-    let bridge = level & 0x80 != 0;
-    let mut masked = Vec::new();
-    let body = if bridge {
-        masked.extend_from_slice(body);
-        if let Some(level) = masked.get_mut(2 + name) {
-            *level &= 0x7f;
-        }
-        &masked[..]
-    } else {
-        body
-    };
-    if level & 0x7f == 5 {
-        match decode_v5(first, body)? {
-            v5::Packet::Connect(connect) => Ok(connect_v5(*connect, bridge, sent_properties(body))),
-            _ => Err(InvalidPacket(130)),
-        }
-    } else {
-        match decode_v3(first, body)? {
-            v3::Packet::Connect(connect) => Ok(connect_v3(*connect, bridge)),
-            _ => Err(InvalidPacket(130)),
-        }
-    }
-}
-
-fn connect_v3(connect: v3::Connect, bridge: bool) -> Connect {
-    Connect {
-        version: connect.protocol.level(),
-        bridge,
-        has_credentials: connect.username.is_some() || connect.password.is_some(),
-        authentication_method: false,
-        username: connect.username,
-        password: connect.password.map(Password),
-        client_id: connect.client_id,
-        clean_start: connect.clean_session,
-        keep_alive: connect.keep_alive,
-        session_expiry: if connect.clean_session { 0 } else { u32::MAX },
-        receive_maximum: u16::MAX,
-        topic_alias_maximum: 0,
-        will: connect.last_will.map(|will| Will {
-            topic: will.topic,
-            payload: will.message,
-            qos: will.qos.value(),
-            retain: will.retain,
-            delay: 0,
-            properties: None,
-        }),
-        properties: None,
-    }
-}
-
-fn connect_v5(connect: v5::Connect, bridge: bool, sent: SentProperties) -> Connect {
-    Connect {
-        version: 5,
-        bridge,
-        properties: properties::of_connect(&connect, sent),
-        has_credentials: connect.username.is_some() || connect.password.is_some() || connect.auth_method.is_some(),
-        authentication_method: connect.auth_method.is_some(),
-        username: connect.username,
-        password: connect.password.map(Password),
-        client_id: connect.client_id,
-        clean_start: connect.clean_start,
-        keep_alive: connect.keep_alive,
-        session_expiry: connect.session_expiry_interval_secs,
-        receive_maximum: connect.receive_max.map_or(u16::MAX, |maximum| maximum.get()),
-        topic_alias_maximum: connect.topic_alias_max,
-        will: connect.last_will.map(|will| Will {
-            delay: will.will_delay_interval_sec.unwrap_or(0),
-            properties: properties::of_will(&will),
-            topic: will.topic,
-            payload: will.message,
-            qos: will.qos.value(),
-            retain: will.retain,
-        }),
-    }
-}
-
-/// Decodes CONNACK.
-pub fn connack(version: u8, body: &[u8]) -> Result<ConnackPacket, InvalidPacket> {
-    let first = kind::CONNACK << 4;
-    if version == 5 {
-        return match decode_v5(first, body)? {
-            v5::Packet::ConnectAck(connack) => Ok(ConnackPacket {
-                properties: properties::of_connack(&connack),
-                code: connack.reason_code.into(),
-                session_present: connack.session_present,
-                assigned_client_id: connack.assigned_client_id,
-                session_expiry: connack.session_expiry_interval_secs,
-                keep_alive: connack.server_keepalive_sec,
-                topic_alias_maximum: connack.topic_alias_max,
-                maximum_packet_size: connack.max_packet_size,
-            }),
-            _ => Err(InvalidPacket(130)),
-        };
-    }
-    match decode_v3(first, body)? {
-        v3::Packet::ConnectAck(connack) => Ok(ConnackPacket {
-            code: code_of_v3(connack.return_code.into()),
-            session_present: connack.session_present,
-            ..ConnackPacket::default()
-        }),
-        _ => Err(InvalidPacket(130)),
-    }
-}
-
-/// The code of MQTT 5 for a return code of CONNACK in 3.x.
-fn code_of_v3(code: u8) -> u8 {
-    match code {
-        0 => 0,
-        1 => 132,
-        2 => 133,
-        3 => 136,
-        4 => 134,
-        5 => 135,
-        _ => 128,
-    }
-}
-
 /// Decodes a packet other than CONNECT, CONNACK and AUTH.
 pub fn decode(version: u8, frame: Frame<'_>) -> Result<Packet, InvalidPacket> {
     if let (kind::PUBACK..=kind::PUBCOMP, [high, low]) = (frame.kind(), frame.body) {
@@ -180,6 +53,9 @@ pub fn decode(version: u8, frame: Frame<'_>) -> Result<Packet, InvalidPacket> {
                 properties: None,
             })
         };
+    }
+    if has_invalid_qos(frame) {
+        return Err(InvalidPacket(QOS_NOT_SUPPORTED));
     }
     if version == 5 {
         read_v5(decode_v5(frame.first, frame.body)?)

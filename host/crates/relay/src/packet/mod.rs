@@ -5,17 +5,22 @@
 
 mod connect_properties;
 mod decode;
+mod decode_connect;
+mod publish;
+mod reader;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::frame::Frame;
 use hookhost_event::{Client, Connection, Properties};
 use hookhost_listener::Peer;
 
-pub use self::decode::{connack, connect, decode, decode_v3, decode_v5};
+pub use self::decode::{decode, decode_v3, decode_v5};
+pub use self::decode_connect::{connack, connect, with_clean_start};
+pub use self::publish::{QOS_BITS, QOS_NOT_SUPPORTED, has_invalid_qos, is_topic, payload, publish_id, topic};
+pub use self::reader::FieldReader;
 
 /// Packet types, by their names in the standard.
 #[allow(missing_docs, reason = "the names of the standard")]
@@ -236,30 +241,6 @@ pub enum Packet {
     Ping,
 }
 
-/// Whether MQTT allows to publish to this topic.
-pub fn is_topic(topic: &str) -> bool {
-    !topic.is_empty() && !topic.contains(['+', '#', '\0'])
-}
-
-/// The topic of a PUBLISH, read in place; `None` if it is missing or not UTF-8.
-pub fn topic(body: &[u8]) -> Option<&str> {
-    let (length, rest) = body.split_first_chunk::<2>()?;
-    let topic = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    std::str::from_utf8(topic).ok()
-}
-
-/// The packet identifier of a PUBLISH above QoS 0, read in place.
-pub fn publish_id(frame: Frame<'_>) -> Option<u16> {
-    if frame.first & 0b0110 == 0 {
-        return None;
-    }
-    let (length, rest) = frame.body.split_first_chunk::<2>()?;
-    let rest = rest.get(usize::from(u16::from_be_bytes(*length))..)?;
-    rest.first_chunk::<2>()
-        .map(|id| u16::from_be_bytes(*id))
-        .filter(|id| *id > 0)
-}
-
 /// A CONNACK that refuses, with a reason code of MQTT 5.
 pub fn refusal(version: u8, code: u8) -> Vec<u8> {
     if version == 5 {
@@ -278,7 +259,12 @@ pub fn refusal(version: u8, code: u8) -> Vec<u8> {
 /// A DISCONNECT of MQTT 5 in a client's name that ends its session and publishes its will.
 pub const DISCONNECT_END_SESSION: [u8; 9] = [kind::DISCONNECT << 4, 7, 4, 5, 0x11, 0, 0, 0, 0];
 
-/// A DISCONNECT of MQTT 5 from the broker's side.
+/// A DISCONNECT of MQTT 5 from the broker's side. For [`QOS_NOT_SUPPORTED`] it has the code of a malformed packet, as MQTT 5
+/// demands for QoS 3.
 pub fn disconnect(code: u8) -> [u8; 4] {
+    let code = match code {
+        QOS_NOT_SUPPORTED => 129,
+        code => code,
+    };
     [kind::DISCONNECT << 4, 2, code, 0]
 }

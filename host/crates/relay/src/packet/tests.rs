@@ -1,4 +1,5 @@
 use super::*;
+use crate::frame::Frame;
 
 fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&(text.len() as u16).to_be_bytes());
@@ -47,6 +48,19 @@ fn connects_of_all_versions() {
     ] {
         assert!(connect(body).is_err(), "{body:?}");
     }
+}
+
+#[test]
+fn a_client_of_mqtt_5_without_id_may_want_to_resume_a_session() {
+    let body = b"\0\x04MQTT\x05\0\0\x3c\x05\x11\0\0\0\x09\0\0";
+    let packet = connect(body).unwrap();
+    assert_eq!((packet.clean_start, &*packet.client_id), (false, ""));
+    assert_eq!(packet.session_expiry, 9);
+    let changed = connect(&with_clean_start(body).unwrap()).unwrap();
+    assert!(changed.clean_start);
+    assert_eq!(with_clean_start(b"\0\x04MQTT\x05"), None);
+    // MQTT 3.1.1 does not allow it.
+    assert_eq!(connect(b"\0\x04MQTT\x04\0\0\x3c\0\0"), Err(InvalidPacket(133)));
 }
 
 #[test]
@@ -106,4 +120,14 @@ fn short_and_long_confirmations() {
     );
     assert_eq!(read(5, b"\0\0"), Err(InvalidPacket(129)));
     assert_eq!(read(4, b"\0\x07\x10"), Err(InvalidPacket(129)));
+}
+
+#[test]
+fn a_publish_with_qos_3_has_a_code_of_its_own() {
+    for (version, body) in [(4, &b"\0\x01t\0\x07x"[..]), (5, b"\0\x01t\0\x07\0x")] {
+        let frame = Frame { first: 0x36, body };
+        assert_eq!(decode(version, frame), Err(InvalidPacket(155)));
+    }
+    assert_eq!(disconnect(155), [0xe0, 2, 129, 0]);
+    assert_eq!(disconnect(141), [0xe0, 2, 141, 0]);
 }

@@ -153,7 +153,7 @@ proptest! {
         }
     }
 
-    /// Subscriptions against a model: what is told to be in force is what was granted and not given up.
+    /// Subscriptions against a model: the active ones are those that were granted and not removed.
     #[test]
     fn subscriptions_against_a_model(steps in proptest::collection::vec((0u8..3, 0usize..4, 0u8..4), 0..40)) {
         let filters = ["a", "b", "a/+", "$share/g/a"];

@@ -75,16 +75,32 @@ async fn publishes() {
         };
         assert_eq!(check(&mut client, 0x62, &[0, 7], &recorder), completed);
         assert_eq!(check(&mut client, 0x62, &[0, 7], &recorder), Passage::Pass, "only once");
-        for (first, body) in [
-            (0x36, publish(b"a/b", b"\0\x07")),
-            (0x32, vec![0, 3, b'a']),
-            (0x32, publish(b"a/b", b"")),
-        ] {
+        assert_eq!(
+            check(&mut client, 0x36, &publish(b"a/b", b"\0\x07"), &recorder),
+            Passage::End(155)
+        );
+        for (first, body) in [(0x32, vec![0, 3, b'a']), (0x32, publish(b"a/b", b""))] {
             assert!(matches!(
                 check(&mut client, first, &body, &recorder),
                 Passage::End(129 | 130) | Passage::Answer(_)
             ));
         }
+    }
+}
+
+#[tokio::test]
+async fn the_rate_counts_topic_and_payload_only() {
+    // The second publish uses up the amount exactly; a packet identifier and properties would exceed it.
+    let settings = "[access]\npublish_bytes = \"8B/1h\"\n";
+    for (version, first, body) in [
+        (4, 0x32, &b"\0\x03a/b\0\x07x"[..]),
+        (5, 0x30, b"\0\x03a/b\x05\x02\0\0\0\x05x"),
+        (5, 0x30, b"\0\x03a/b\x02\x01\x01x"),
+    ] {
+        let recorder = Recorder::new();
+        let mut client = ruled(version, settings, &recorder).await;
+        let passages: Vec<Passage> = (0..3).map(|_| check(&mut client, first, body, &recorder)).collect();
+        assert_eq!(passages, [Passage::Pass, Passage::Pass, Passage::End(150)], "{body:?}");
     }
 }
 
@@ -121,10 +137,11 @@ async fn an_alias_of_a_denied_publish_reaches_the_upstream_when_it_is_used() {
 
 #[tokio::test]
 async fn subscriptions() {
-    for version in [4, 5] {
+    for (version, code, refusal) in [(4, 135, 128), (5, 135, 135), (5, 128, 128)] {
         let recorder = Recorder::new();
-        let mut client = ruled(version, RULES, &recorder).await;
-        let (properties, refusal): (&[u8], u8) = if version == 5 { (b"\0", 135) } else { (b"", 128) };
+        let rules = format!("[access]\ndenied_subscription_code = {code}\n{RULES}");
+        let mut client = ruled(version, &rules, &recorder).await;
+        let properties: &[u8] = if version == 5 { b"\0" } else { b"" };
         let filters = |list: &[&[u8]]| {
             let filter = |filter: &&[u8]| [&[0, filter.len() as u8], *filter, &[1]].concat();
             [

@@ -21,11 +21,11 @@ fn what_a_newer_generation_does_not_want_is_passed_over() {
         batch,
         template,
     }));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
     assert_eq!(outbox.numbers(), [0, 2]);
     assert_eq!(
-        (common.record.counts().skipped, common.record.counts().answered),
+        (context.record.counts().skipped, context.record.counts().answered),
         (2, 2)
     );
 }
@@ -44,10 +44,10 @@ fn a_swap_under_load_loses_nothing() {
         }
         stage.emit(testing::numbered("c", number));
     }
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     thread.join().unwrap();
     assert_eq!(outbox.numbers(), (0..EVENTS).collect::<Vec<_>>());
-    assert_eq!(common.record.counts().answered, u64::from(EVENTS));
+    assert_eq!(context.record.counts().answered, u64::from(EVENTS));
     let generations: Vec<u32> = lock(&outbox.requests)
         .iter()
         .map(|request| request.generation)
@@ -82,13 +82,13 @@ fn rolled_back(acts: &[Act], batch: usize, bad: &[u32]) {
     let (stage, worker) = Stage::with(active, Box::new(roll_back));
     stage.begin(2, true);
     (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    assert_eq!(quarantined(&common), bad);
+    assert_eq!(quarantined(&context), bad);
     let expected: Vec<u32> = (0..acts.len() as u32).filter(|number| !bad.contains(number)).collect();
     assert_eq!(outbox.numbers(), expected, "each once, and in order");
-    let counts = common.record.counts();
+    let counts = context.record.counts();
     assert_eq!(counts.answered, expected.len() as u64);
     assert_eq!(counts.trapped - counts.taken_back, bad.len() as u64);
     assert_eq!(counts.abandoned, 0);
@@ -122,8 +122,8 @@ fn a_generation_without_instances_is_rolled_back() {
     let (stage, worker) = Stage::with(active, Box::new(roll_back));
     stage.begin(2, true);
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
     assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
-    assert_eq!(common.record.backing_off(), None);
+    assert_eq!(context.record.backing_off(), None);
 }

@@ -195,7 +195,7 @@ struct Stage {
     attachment: Attachment,
     active: Arc<ActiveGeneration<Scripted>>,
     outbox: Arc<Kept>,
-    common: Arc<WorkerContext>,
+    context: Arc<WorkerContext>,
 }
 
 impl Stage {
@@ -217,7 +217,7 @@ impl Stage {
         };
         let (attachment, mut inboxes) = bus.attach("m", 1, limits);
         let outbox = Arc::new(Kept::default());
-        let common = Arc::new(WorkerContext {
+        let context = Arc::new(WorkerContext {
             module: "m".into(),
             outbox: Arc::clone(&outbox) as Arc<dyn Outbox>,
             record: ModuleRecord::new(),
@@ -226,13 +226,13 @@ impl Stage {
             nice: 0,
             activity: Default::default(),
         });
-        let worker = Worker::new(Arc::clone(&common), inboxes.remove(0), Arc::clone(&active));
+        let worker = Worker::new(Arc::clone(&context), inboxes.remove(0), Arc::clone(&active));
         let stage = Stage {
             bus,
             attachment,
             active,
             outbox,
-            common,
+            context,
         };
         stage.publish(stage.active.current().unwrap().generation);
         (stage, worker)
@@ -246,7 +246,7 @@ impl Stage {
     }
 
     fn begin(&self, generation: u32, predecessor: bool) {
-        self.common.supervisor.begin(InitialHealth {
+        self.context.supervisor.begin(InitialHealth {
             generation,
             proven: false,
             predecessor,
@@ -263,7 +263,7 @@ impl Stage {
     /// Detaches: the worker ends when its queue is empty.
     fn finish(self) -> (Arc<Kept>, Arc<WorkerContext>) {
         drop(self.attachment);
-        (self.outbox, self.common)
+        (self.outbox, self.context)
     }
 }
 
@@ -276,9 +276,9 @@ fn play(acts: &[Act], batch: usize, failures: usize) -> (Vec<u32>, Counts, Arc<S
     });
     let (stage, worker) = Stage::new(generation(1, &script, batch));
     (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
-    (outbox.numbers(), common.record.counts(), script)
+    (outbox.numbers(), context.record.counts(), script)
 }
 
 fn count(acts: &[Act], wanted: &[Act]) -> u64 {
@@ -337,8 +337,8 @@ fn a_slow_module_gets_fewer_events_at_a_time() {
 }
 
 /// Numbers of the events in the quarantine, oldest entry first.
-fn quarantined(common: &WorkerContext) -> Vec<u32> {
-    let entries = common.quarantine.list(None, None, usize::MAX);
+fn quarantined(context: &WorkerContext) -> Vec<u32> {
+    let entries = context.quarantine.list(None, None, usize::MAX);
     entries
         .iter()
         .rev()
@@ -355,10 +355,10 @@ fn what_is_quarantined_can_be_looked_at() {
     });
     let (stage, worker) = Stage::new(generation(7, &script, 8));
     (0..acts.len()).for_each(|number| stage.emit(testing::numbered("c", number as u32)));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
     assert_eq!(outbox.numbers(), [0, 4]);
-    let entries = common.quarantine.list(None, None, 10);
+    let entries = context.quarantine.list(None, None, 10);
     let told = entries.iter().rev().map(|entry| {
         let number = testing::number(&entry.event);
         (
@@ -428,9 +428,9 @@ proptest! {
                 }
             }
         }
-        let (outbox, common) = stage.finish();
+        let (outbox, context) = stage.finish();
         thread.join().unwrap();
-        let (counts, answered) = (common.record.counts(), outbox.numbers());
+        let (counts, answered) = (context.record.counts(), outbox.numbers());
         prop_assert!(answered.is_sorted());
         let once: BTreeSet<u32> = answered.iter().copied().collect();
         prop_assert_eq!(once.len(), answered.len());

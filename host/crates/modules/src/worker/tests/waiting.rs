@@ -16,14 +16,14 @@ fn a_new_generation_ends_the_wait() {
     let (stage, worker) = Stage::new(generation(1, &broken, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     let thread = std::thread::spawn(move || worker.run());
-    while stage.common.record.backing_off().is_none() {
+    while stage.context.record.backing_off().is_none() {
         std::thread::yield_now();
     }
     stage.publish(generation(2, &sound, 8));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     thread.join().unwrap();
     assert_eq!(outbox.numbers(), (0..20).collect::<Vec<_>>());
-    assert_eq!(common.record.backing_off(), None);
+    assert_eq!(context.record.backing_off(), None);
     assert!(lock(&outbox.requests).iter().all(|request| request.generation == 2));
 }
 
@@ -34,11 +34,11 @@ fn a_module_that_leaves_and_cannot_run_gives_up() {
     let (stage, worker) = Stage::new(generation(1, &script, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     stage.active.leave(Instant::now());
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
     assert!(outbox.numbers().is_empty());
     assert_eq!(
-        (common.record.counts().abandoned, common.record.backing_off()),
+        (context.record.counts().abandoned, context.record.backing_off()),
         (20, None)
     );
 }
@@ -48,10 +48,10 @@ fn a_host_that_stops_is_not_kept_waiting() {
     let (stage, worker) = Stage::new(generation(1, &Arc::new(Script::default()), 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     stage.active.stop(Instant::now());
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     worker.run();
     assert!(outbox.numbers().is_empty());
-    assert!(common.record.counts().abandoned >= 19, "{:?}", common.record.counts());
+    assert!(context.record.counts().abandoned >= 19, "{:?}", context.record.counts());
 }
 
 #[test]
@@ -72,9 +72,9 @@ fn nothing_is_called_once_delivery_has_stopped() {
     let (stage, worker) = Stage::new(generation(1, &script, 8));
     (0..20).for_each(|number| stage.emit(testing::numbered("c", number)));
     stage.outbox.closed.store(true, Ordering::Relaxed);
-    let (_, common) = stage.finish();
+    let (_, context) = stage.finish();
     worker.run();
-    assert_eq!(common.record.counts().abandoned, 20);
+    assert_eq!(context.record.counts().abandoned, 20);
     assert_eq!(lock(&script.calls).len(), 1);
 }
 
@@ -90,23 +90,23 @@ fn a_module_that_fails_on_everything_pauses_and_its_events_wait() {
     let (stage, worker) = Stage::new(generation(1, &broken, 8));
     (0..1000).for_each(|number| stage.emit(testing::numbered("c", number)));
     let thread = std::thread::spawn(move || worker.run());
-    while stage.common.supervisor.backing_off().is_none() {
+    while stage.context.supervisor.backing_off().is_none() {
         std::thread::yield_now();
     }
-    let reason = stage.common.supervisor.backing_off().unwrap();
+    let reason = stage.context.supervisor.backing_off().unwrap();
     assert!(
         reason.contains("5 events in a row") && reason.contains("trapped: script"),
         "{reason}"
     );
     // The pause is longer than this thread needs to get here. If not, a few more events were tried, a few at a time.
     stage.publish(generation(2, &sound, 8));
-    let (outbox, common) = stage.finish();
+    let (outbox, context) = stage.finish();
     thread.join().unwrap();
-    let aside = quarantined(&common);
+    let aside = quarantined(&context);
     assert!((EVENTS..100).contains(&aside.len()), "{aside:?}");
     assert_eq!(aside, (0..aside.len() as u32).collect::<Vec<_>>());
     assert_eq!(outbox.numbers(), (aside.len() as u32..1000).collect::<Vec<_>>());
-    assert_eq!(common.supervisor.backing_off(), None);
+    assert_eq!(context.supervisor.backing_off(), None);
 }
 
 #[test]

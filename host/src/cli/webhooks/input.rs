@@ -11,7 +11,7 @@ use crate::config::WEBHOOKS;
 
 /// Settings of a webhook on the command line.
 #[derive(Debug, Args)]
-pub(super) struct Given {
+pub(super) struct WebhookOptions {
     /// Where the requests go
     #[arg(long)]
     url: Option<String>,
@@ -30,20 +30,20 @@ pub(super) struct Given {
 }
 
 /// The settings of one webhook, or webhooks with their names.
-pub(super) enum Read {
+pub(super) enum WebhookInput {
     One(Map<String, Value>),
     Several(Vec<Value>),
 }
 
-impl Given {
+impl WebhookOptions {
     /// Reads the options and the file.
-    pub(super) fn read(&self) -> anyhow::Result<Read> {
+    pub(super) fn read(&self) -> anyhow::Result<WebhookInput> {
         let mut settings = match &self.file {
             None => Map::new(),
             Some(file) => match of_text(&read_file(file)?).with_context(|| file.display().to_string())? {
-                Read::One(settings) => settings,
+                WebhookInput::One(settings) => settings,
                 several if self.is_empty() => return Ok(several),
-                Read::Several(_) => bail!("the file has several webhooks; other options are for one"),
+                WebhookInput::Several(_) => bail!("the file has several webhooks; other options are for one"),
             },
         };
         for setting in &self.settings {
@@ -59,7 +59,7 @@ impl Given {
                 settings.insert(key.to_owned(), list.clone().into());
             }
         }
-        Ok(Read::One(settings))
+        Ok(WebhookInput::One(settings))
     }
 
     fn is_empty(&self) -> bool {
@@ -80,15 +80,17 @@ pub(super) fn read_file(file: &Path) -> anyhow::Result<String> {
 }
 
 /// JSON: an object or a list of objects with `name`. TOML: settings, or tables `[webhooks.NAME]`.
-fn of_text(text: &str) -> anyhow::Result<Read> {
-    let value = match text.trim_start().chars().next() {
-        Some('{' | '[') if serde_json::from_str::<Value>(text).is_ok() => serde_json::from_str(text)?,
-        _ => serde_json::to_value(text.parse::<toml::Table>()?)?,
+fn of_text(text: &str) -> anyhow::Result<WebhookInput> {
+    let value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        Err(error) if text.trim_start().starts_with('{') => return Err(error.into()),
+        // A table of TOML may begin like a list of JSON.
+        Err(_) => serde_json::to_value(text.parse::<toml::Table>()?)?,
     };
     match value {
-        Value::Array(list) => Ok(Read::Several(list)),
+        Value::Array(list) => Ok(WebhookInput::Several(list)),
         Value::Object(mut settings) => match settings.remove(WEBHOOKS) {
-            None => Ok(Read::One(settings)),
+            None => Ok(WebhookInput::One(settings)),
             Some(Value::Object(webhooks)) => {
                 let named = webhooks.into_iter().map(|(name, mut webhook)| {
                     if let Value::Object(webhook) = &mut webhook {
@@ -96,10 +98,44 @@ fn of_text(text: &str) -> anyhow::Result<Read> {
                     }
                     webhook
                 });
-                Ok(Read::Several(named.collect()))
+                Ok(WebhookInput::Several(named.collect()))
             }
             Some(_) => bail!("{WEBHOOKS} should be a table"),
         },
         _ => bail!("settings of a webhook are expected"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn files_are_json_or_toml() {
+        let input = |text: &str| match of_text(text) {
+            Ok(WebhookInput::One(settings)) => Ok(Value::Object(settings)),
+            Ok(WebhookInput::Several(list)) => Ok(Value::Array(list)),
+            Err(error) => Err(error.to_string()),
+        };
+        let (one, named) = (json!({"url": "u"}), json!({"name": "w", "url": "u"}));
+        for (text, expected) in [
+            ("url = \"u\"\n", &one),
+            ("{\"url\": \"u\"}", &one),
+            ("[webhooks.w]\nurl = \"u\"\n", &json!([named])),
+            (" [{\"name\": \"w\", \"url\": \"u\"}]", &json!([named])),
+            ("{\"webhooks\": {\"w\": {\"url\": \"u\"}}}", &json!([named])),
+        ] {
+            assert_eq!(input(text).as_ref(), Ok(expected), "{text}");
+        }
+        for (text, words) in [
+            ("{\"url\": }", "expected value at line 1"),
+            ("[webhooks.w\n", "TOML"),
+            ("5", "settings of a webhook are expected"),
+            ("webhooks = 5", "should be a table"),
+        ] {
+            let error = input(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Unchanged configurations of other brokers: the requests that the host sends with their files and variables.
 
+mod errors;
+
 use std::sync::Arc;
 
 use hookhost_tests::client::Client;
@@ -48,7 +50,7 @@ fn steady(request: &Received) -> Value {
     body
 }
 
-const COMPOSE: &str = include_str!("../host/crates/import/src/testdata/emqx4-compose.env");
+const COMPOSE: &str = include_str!("../../host/crates/import/src/testdata/emqx4-compose.env");
 
 const ACTIONS: [&str; 12] = [
     "client_connack",
@@ -231,11 +233,12 @@ async fn webhooks_of_emqx_5_with_one_url_keep_their_credentials_apart() {
     sent.sort();
     let expected = [("Bearer 1", "one"), ("Bearer 2", "two")];
     assert_eq!(sent, expected.map(|(token, body)| (token.to_owned(), body.to_owned())));
-    let (code, stderr) = ended(
+    let (code, stderr) = errors::with_arguments(
         "cluster.hocon",
         &emqx5_bridges(&sink),
         &["check", "--webhook-config", "cluster.hocon"],
-    );
+    )
+    .await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("rule_engine.rules.s.sql"), "{stderr}");
 }
@@ -285,7 +288,7 @@ async fn variables_of_emqx_5_without_any_file() {
 #[tokio::test]
 async fn a_file_of_nanomq_with_its_settings_in_the_list() {
     let sink = Sink::start().await;
-    let text = include_str!("../host/crates/import/src/testdata/nanomq-page.conf");
+    let text = include_str!("../../host/crates/import/src/testdata/nanomq-page.conf");
     let host = with_file("nanomq.conf", text).url(&sink.url("/nano")).start().await;
     life(host, "a/b/c", "hello").await;
     let publish = about(&sink, "action", "message_publish");
@@ -322,187 +325,6 @@ async fn the_configuration_file_may_name_the_brokers_file() {
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert_eq!(requests[0].json()["payload"], "aGVsbG8=");
     assert_eq!(requests[0].json()["from_clientid"], "c1");
-}
-
-/// Runs a command with a file. Returns exit code and standard error.
-fn ended(name: &str, text: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(name), text).unwrap();
-    let ended = command(dir.path()).args(arguments).output().unwrap();
-    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
-}
-
-#[test]
-fn a_wrong_file_starts_nothing_and_names_every_mistake() {
-    let cases = [
-        (
-            "emqx_web_hook.conf",
-            "web.hook.url = localhost:80\nweb.hook.pol_size = 3\nweb.hook.rule.message.publish.1 = {\"action\"\n",
-            &[
-                "emqx_web_hook.conf:1: web.hook.url",
-                "has no scheme",
-                "emqx_web_hook.conf:2",
-                "web.hook.pool_size",
-                ":3:",
-                "column",
-            ][..],
-        ),
-        (
-            "emqx_web_hook.conf",
-            "web.hook.url = https://localhost/\nweb.hook.ssl.cacertfile = nowhere.pem\n\
-             web.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}\n",
-            &["emqx_web_hook.conf:2: web.hook.ssl.cacertfile", "nowhere.pem"],
-        ),
-        (
-            "emqx.conf",
-            "connectors.http.c { url = \"http://h/\" }\nactions.http.a { connector = cc }\n\
-             rule_engine.rules.r { sql = \"SELECT * FROM \\\"a#\\\" WHERE\", actions = [\"http:a\"] }\n",
-            &[
-                "emqx.conf:2: actions.http.a.connector",
-                "nearest known one is c",
-                "emqx.conf:3: rule_engine.rules.r.sql",
-            ],
-        ),
-        (
-            "nanomq.conf",
-            "webhook {\n url = \"http://h/\"\n events = [ { event = on_message_publsh } ]\n",
-            &["nanomq.conf:1: this { is never closed"],
-        ),
-    ];
-    for (name, text, expected) in cases {
-        for command in ["check", "run"] {
-            let (code, stderr) = ended(name, text, &[command, "--webhook-config", name]);
-            assert_eq!(code, Some(2), "{stderr}");
-            for part in expected {
-                assert!(stderr.contains(part), "{part} in:\n{stderr}");
-            }
-        }
-    }
-}
-
-#[test]
-fn convert_refuses_what_run_refuses() {
-    let (code, stderr) = ended("x.conf", "web.hook.url = h\n", &["webhook", "convert", "x.conf"]);
-    assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("x.conf:1: web.hook.url"), "{stderr}");
-    let (code, stderr) = ended("x.conf", "", &["webhook", "convert", "missing.conf"]);
-    assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("missing.conf"), "{stderr}");
-    let (code, stderr) = ended("x.conf", "", &["webhook", "convert"]);
-    assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("no webhook settings"), "{stderr}");
-}
-
-/// Runs `check` for a host with these arguments and variables, and returns its exit code and standard error.
-async fn check(setup_dir: &std::path::Path, variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
-    let mut checked = command(setup_dir);
-    checked.arg("check").args(args).envs(variables.iter().copied());
-    let ended = hookhost_tests::host::ended(checked).await;
-    (ended.code, ended.stderr)
-}
-
-#[tokio::test]
-async fn what_a_broker_says_about_access_control_is_never_dropped_in_silence() {
-    let dir = tempfile::tempdir().unwrap();
-    let closed = [("EMQX_ALLOW_ANONYMOUS", "false")];
-    let line = "environment: EMQX_ALLOW_ANONYMOUS: demands credentials, but this configuration does not name the users";
-    let (code, text) = check(dir.path(), &closed, &[]).await;
-    assert_eq!(code, Some(2), "{text}");
-    assert!(text.starts_with(&format!("error: {line}")), "{text}");
-    // The second is the flag's former name.
-    for flag in ["--ignore-access-control", "--accept-open"] {
-        let (code, text) = check(dir.path(), &closed, &[flag]).await;
-        assert_eq!(code, Some(0), "{flag}: {text}");
-        assert!(text.starts_with(&format!("warning: {line}")), "{flag}: {text}");
-    }
-    std::fs::write(
-        dir.path().join("hookhost.toml"),
-        "[webhook]\nignore_access_control = true\n",
-    )
-    .unwrap();
-    assert_eq!(check(dir.path(), &closed, &[]).await.0, Some(0));
-    // The broker behind a gateway keeps its restrictions.
-    let gateway = "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://127.0.0.1:1\"\n";
-    std::fs::write(dir.path().join("hookhost.toml"), gateway).unwrap();
-    assert_eq!(check(dir.path(), &closed, &[]).await, (Some(0), String::new()));
-
-    std::fs::remove_file(dir.path().join("hookhost.toml")).unwrap();
-    let mut refused = command(dir.path());
-    refused
-        .args(["run", "--listen", "127.0.0.1:0"])
-        .env("EMQX_ALLOW_ANONYMOUS", "false");
-    let refused = hookhost_tests::host::ended(refused).await;
-    assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.starts_with(&format!("error: {line}")), "{refused:?}");
-
-    let setup = Setup::new().env("EMQX_ALLOW_ANONYMOUS", "false");
-    let mut host = setup.arg("--ignore-access-control").start().await;
-    host.stop().await;
-    let log = host.log().lines();
-    let warned = log.iter().filter(|text| text.contains("WARN") && text.contains(line));
-    assert_eq!(warned.count(), 1, "{log:?}");
-}
-
-const BAD_RULE: &str = "connectors.http.c { url = \"@URL@\" }\nactions.http.a { connector = c, colour = 1 }\n\
-    rule_engine.rules.good { sql = \"SELECT * FROM \\\"t\\\"\", actions = [\"http:a\"] }\n\
-    rule_engine.rules.bad { sql = \"SELECT FROM\", actions = [\"http:a\"] }\n";
-
-#[tokio::test]
-async fn a_rule_that_cannot_be_carried_out_is_left_out_unless_strict() {
-    let sink = Sink::start().await;
-    let text = BAD_RULE.replace("@URL@", &sink.url("/hook"));
-    let mut host = with_file("cluster.hocon", &text).start().await;
-    let log = host.log().lines();
-    let is_error = |line: &&String| line.contains("ERROR") && line.contains("rule_engine.rules.bad");
-    assert_eq!(log.iter().filter(is_error).count(), 1, "{log:?}");
-    let modules = host.ask(&["modules"]).await;
-    assert!(
-        modules.contains("left out: ") && modules.contains("rule_engine.rules.bad"),
-        "{modules}"
-    );
-    let mut client = Client::connect(host.address, V, "c1").await;
-    client.publish("t", 1, "x").await;
-    client.disconnect().await;
-    host.stop().await;
-    assert_eq!(sink.requests().len(), 1);
-
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("cluster.hocon"), text).unwrap();
-    let args = ["--webhook-config", "cluster.hocon"];
-    let (code, report) = check(dir.path(), &[], &args).await;
-    assert_eq!(code, Some(2), "{report}");
-    assert!(
-        report.contains("error: cluster.hocon:4: rule_engine.rules.bad"),
-        "{report}"
-    );
-    assert!(
-        report.contains("warning: cluster.hocon:2: actions.http.a.colour"),
-        "{report}"
-    );
-    let (code, report) = check(dir.path(), &[], &["--webhook-config", "cluster.hocon", "--strict"]).await;
-    assert_eq!(code, Some(2), "{report}");
-    assert!(
-        report.contains("error: cluster.hocon:2: actions.http.a.colour"),
-        "{report}"
-    );
-    let mut strict = command(dir.path());
-    strict.args([
-        "run",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "off",
-        "--strict",
-        "--webhook-config",
-        "cluster.hocon",
-    ]);
-    let ended = hookhost_tests::host::ended(strict).await;
-    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("error: cluster.hocon:4: rule_engine.rules.bad"),
-        "{}",
-        ended.stderr
-    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::given::read_file;
+use super::input::read_file;
 use super::path;
 use crate::admin::shape::{EventTrial, TestedRequest, WebhookTest};
 use crate::cli::admin::{AdminArguments, encoded, escaped, print, print_json};

@@ -1,0 +1,28 @@
+// The events of webhooks: names in settings, and titles for people. Messages come first.
+
+export const EVENTS = [
+  ["message_publish", "Message published"],
+  ["message_delivered", "Message delivered"],
+  ["message_acked", "Message acknowledged"],
+  ["message_dropped", "Message dropped: no subscriber"],
+  ["message_refused", "Message refused"],
+  ["offline_message", "Message queued for an offline client"],
+  ["delivery_dropped", "Delivery dropped"],
+  ["delivery_lost", "Deliveries lost"],
+  ["client_connect", "Connection requested"],
+  ["client_connack", "Connection acknowledged"],
+  ["client_connected", "Client connected"],
+  ["client_disconnected", "Client disconnected"],
+  ["client_authenticated", "Client authenticated"],
+  ["client_authorized", "Client authorized"],
+  ["client_subscribe", "Subscription requested"],
+  ["client_unsubscribe", "End of a subscription requested"],
+  ["session_subscribed", "Session subscribed"],
+  ["session_unsubscribed", "Session unsubscribed"],
+  ["session_created", "Session created"],
+  ["session_resumed", "Session resumed"],
+  ["session_taken_over", "Session taken over"],
+  ["session_discarded", "Session discarded"],
+  ["session_terminated", "Session ended"],
+  ["other", "Other event"],
+];
