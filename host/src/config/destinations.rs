@@ -22,7 +22,7 @@ use hookhost_settings::{Place, Section, Setting, Value};
 
 use super::name;
 use super::sections::terms;
-use sources::{bytes_of_file, secret, text_of_file, variable};
+use sources::variable;
 
 pub(super) use sources::{Sources, secret, text_of_file};
 
