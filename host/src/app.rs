@@ -6,6 +6,9 @@
 //! the next one ready. They stop in the order broker, modules, delivery, so pending events and requests still arrive.
 //! All parts share one grace period.
 
+mod check;
+mod settings;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +18,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::config::{Config, Loaded, Problem, Refused};
+pub use check::{check, complete};
+pub(crate) use settings::{engine_settings, trial_settings};
+use settings::{kept_limits, module_settings};
+
+use crate::config::{Config, Loaded};
 use crate::logging::LogControl;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Configuration, Origin, Reload};
@@ -23,16 +30,13 @@ use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
 use crate::{admin, engine, publisher};
 use hookhost_access::AccessControl;
-use hookhost_activity::ActivityLog;
-use hookhost_dead_letters::{Collection, Kind, Limits, Store as Kept};
-use hookhost_delivery::{Delivery, Storage, Sync, WhenFull};
+use hookhost_dead_letters::{Kind, Store as Kept};
+use hookhost_delivery::{Delivery, Storage};
 use hookhost_hooks::Bus;
 use hookhost_jetstream::SharedOutbox;
 use hookhost_kv::KvStores;
 use hookhost_listener::BindError;
-use hookhost_modules::{LoadError, Modules};
 use hookhost_outbox::Store;
-use hookhost_settings::{Place, error_line};
 use {hookhost_broker as broker, hookhost_modules as modules, hookhost_wasm as wasm};
 
 /// How long connections that outlast the grace period may delay the exit.
@@ -163,15 +167,6 @@ fn storage(config: &Config) -> anyhow::Result<Storage> {
     Ok(config.data.as_ref().map(open).transpose()?.into())
 }
 
-/// The limits of dead letters and of the quarantine.
-fn kept_limits(config: &Config) -> impl Fn(Kind) -> Limits {
-    let (requests, events) = (config.dead_letters, config.quarantine);
-    move |kind| match kind {
-        Kind::Requests => requests,
-        Kind::Events => events,
-    }
-}
-
 /// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then
 /// reports this at once and nothing else.
 fn try_addresses(config: &Config) -> anyhow::Result<()> {
@@ -290,122 +285,5 @@ fn raise_file_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         warn!(%error, "cannot raise the limit of open files");
-    }
-}
-
-/// Loads every module as [`run`] does and returns the errors; starts nothing.
-pub fn check(config: &Config) -> Vec<Problem> {
-    mistakes(config, true)
-}
-
-/// Adds the errors of modules to a configuration that has errors already, so that all are reported at once.
-pub fn complete(mut refused: Refused) -> Vec<Problem> {
-    refused.add(mistakes(refused.rest(), refused.has_rules()));
-    refused.problems
-}
-
-/// The errors in modules and in their configurations. Without `has_rules` the rules of the host are incomplete. The
-/// errors that the built-in module finds in them are then left out.
-fn mistakes(config: &Config, has_rules: bool) -> Vec<Problem> {
-    let engine = match wasm::Engine::new(&engine_settings(config)) {
-        Ok(engine) => engine,
-        Err(error) => return vec![problem("the engine", error_line(&error))],
-    };
-    let reports = Modules::check(trial_settings(config), engine);
-    let failed = reports
-        .into_iter()
-        .filter_map(|report| Some((report.module, report.result.err()?)));
-    let reported = failed.filter(|(_, error)| {
-        has_rules
-            || !matches!(
-                error,
-                LoadError::Refused {
-                    is_host_configuration: true,
-                    ..
-                }
-            )
-    });
-    let listeners = config.mqtt.listeners.iter();
-    let listeners = listeners.map(|listener| (format!("listener {}", listener.name), &listener.tls));
-    let admin = ("admin".to_owned(), &config.admin.tls);
-    let unusable = listeners.chain([admin]).filter_map(|(name, tls)| {
-        let error = tls.as_ref()?.check().err()?;
-        Some(Place::flag(name).problem(error.to_string()))
-    });
-    let mut problems: Vec<Problem> = unusable
-        .chain(reported.flat_map(|(module, error)| problems(&module, &error)))
-        .collect();
-    problems.sort();
-    problems
-}
-
-/// Invalid settings give a problem for each error. Any other error is one problem.
-fn problems(module: &str, error: &LoadError) -> Vec<Problem> {
-    match error.problems() {
-        [] => vec![problem(module, error_line(error))],
-        mistakes => mistakes.to_vec(),
-    }
-}
-
-fn problem(module: &str, text: String) -> Problem {
-    Place::module(module, "").problem(text)
-}
-
-/// The settings of the engine.
-pub(crate) fn engine_settings(config: &Config) -> wasm::EngineSettings {
-    wasm::EngineSettings {
-        cache_dir: config.wasm.cache_dir.clone(),
-        apart: true,
-    }
-}
-
-/// The settings of modules that do not run. What is on disk belongs to the running host.
-pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
-    let kept = Kept::in_memory(kept_limits(config));
-    module_settings(
-        config,
-        &KvStores::in_memory(),
-        kept.collection(Kind::Events),
-        ActivityLog::new(),
-    )
-}
-
-/// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
-fn not_durable(config: &Config) -> Option<&'static str> {
-    if config.shared_outbox.is_some() {
-        None
-    } else if config.data.is_none() {
-        Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
-    } else if config.delivery.disk.when_full != WhenFull::Wait {
-        Some("\"durable\" needs when_full = \"wait\" in [outbox]")
-    } else if config.delivery.disk.sync == Sync::Never {
-        Some("\"durable\" needs sync = \"always\" or \"interval\" in [outbox]")
-    } else {
-        None
-    }
-}
-
-/// The settings of modules.
-fn module_settings(
-    config: &Config,
-    stores: &KvStores,
-    quarantine: Collection,
-    activity: ActivityLog,
-) -> modules::Settings {
-    modules::Settings {
-        dir: config.modules.dir.clone(),
-        node: config.node.clone(),
-        reloadable: reload::reloadable(config),
-        queue: config.hooks.queue,
-        instances: config.wasm.instances,
-        limits: config.wasm.limits.clone(),
-        compile_time: config.wasm.compile_time,
-        module_size: config.wasm.module_size as u64,
-        stores: stores.clone(),
-        batch: config.hooks.batch,
-        quarantine,
-        nice: config.wasm.nice,
-        not_durable: not_durable(config),
-        activity,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, Path, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 
 use super::error::{Answer, Error, Named};
@@ -17,13 +17,12 @@ use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_modules::{Handle, ModuleState};
 
-/// The whole API.
-pub(super) fn router(running: Running, guard: Guard) -> Router {
+/// The whole API. `is_secure`: it uses TLS.
+pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router {
     let of_broker = Router::new()
         .route("/broker", get(broker))
-        .route("/clients/{id}", delete(kick))
         .with_state(running.clients.clone());
-    let sessions = session::routes(guard.sessions());
+    let sessions = session::routes(guard.sessions(), is_secure);
     let of_host = monitoring::routes(&running)
         .merge(activity::routes(running.activity.clone()))
         .merge(clients::routes(running.clients.clone()))
@@ -112,15 +111,6 @@ async fn rescan(reload: reload::Handle) -> Answer<shape::Rescan> {
 async fn broker(State(clients): State<EngineHandle>) -> Answer<shape::Broker> {
     match clients.state().await {
         Ok(state) => Ok(Json(state.into())),
-        Err(error @ NotRunning) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
-    }
-}
-
-async fn kick(State(clients): State<EngineHandle>, id: Named<String>) -> Answer<shape::Kicked> {
-    let Path(id) = id?;
-    match clients.disconnect(id.clone()).await {
-        Ok(true) => Ok(Json(shape::Kicked { kicked: id })),
-        Ok(false) => Err(Error::not_found(format!("there is no client {id:?}"))),
         Err(error @ NotRunning) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }

@@ -1,18 +1,21 @@
-//! The list of MQTT clients.
+//! The list of MQTT clients, and how to disconnect one.
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{delete, get};
 use axum::{Json, Router};
 use serde::Deserialize;
 
-use super::error::{Answer, Asked, Error, limit};
+use super::error::{Answer, Asked, Error, Named, limit};
 use super::shape;
 use hookhost_broker::{ClientState, EngineHandle};
 
 /// The routes below `/api/v1`.
 pub(super) fn routes(engine: EngineHandle) -> Router {
-    Router::new().route("/clients", get(list)).with_state(engine)
+    Router::new()
+        .route("/clients", get(list).delete(kick))
+        .route("/clients/{id}", delete(kick_by_path))
+        .with_state(engine)
 }
 
 /// Which clients to list.
@@ -30,6 +33,32 @@ async fn list(State(engine): State<EngineHandle>, asked: Asked<ClientQuery>) -> 
     let search = query.search.unwrap_or_default();
     match engine.clients().await {
         Ok(clients) => Ok(Json(found(clients, &search, limit))),
+        Err(error) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+    }
+}
+
+/// The client to disconnect.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientId {
+    id: String,
+}
+
+async fn kick(State(engine): State<EngineHandle>, asked: Asked<ClientId>) -> Answer<shape::Kicked> {
+    let Query(ClientId { id }) = asked?;
+    disconnect(engine, id).await
+}
+
+/// Clients with the ids `.` and `..` cannot be named so: browsers and HTTP libraries remove these segments from paths.
+async fn kick_by_path(State(engine): State<EngineHandle>, id: Named<String>) -> Answer<shape::Kicked> {
+    let Path(id) = id?;
+    disconnect(engine, id).await
+}
+
+async fn disconnect(engine: EngineHandle, id: String) -> Answer<shape::Kicked> {
+    match engine.disconnect(id.clone()).await {
+        Ok(true) => Ok(Json(shape::Kicked { kicked: id })),
+        Ok(false) => Err(Error::not_found(format!("there is no client {id:?}"))),
         Err(error) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }

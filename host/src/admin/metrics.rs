@@ -3,17 +3,19 @@
 //! All values are counters that the parts of the host keep anyway. A label has few values: names of modules, which the
 //! operator chooses, and words of this file. No label contains anything that a client chooses.
 
+mod families;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, prometheus_text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
 use prometheus_client::registry::{Registry, Unit};
+
+use families::Families;
 
 use crate::status::HostStatus;
 use crate::version;
-use hookhost_activity::{DURATION_BOUNDS, DurationCounts};
 use hookhost_event::Millis;
 use hookhost_event::json::hook_name;
 use hookhost_modules::{ModuleState, Status};
@@ -334,71 +336,4 @@ fn int(count: usize) -> i64 {
 
 fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
-}
-
-/// Names and values of labels.
-type Labels<'l> = &'l [(&'l str, &'l str)];
-
-/// Writes families of metrics.
-struct Families<'e>(DescriptorEncoder<'e>);
-
-/// Writes the samples of one family; each returns the error of writing its head.
-struct Samples<'s>(Result<MetricEncoder<'s>, fmt::Error>);
-
-/// Durations in seconds.
-struct Histogram<'d>(&'d DurationCounts);
-
-impl Families<'_> {
-    fn counter<'s>(&'s mut self, name: &'s str, help: &str) -> Samples<'s> {
-        Samples(self.0.encode_descriptor(name, help, None, MetricType::Counter))
-    }
-
-    fn histogram<'s>(&'s mut self, name: &'s str, help: &str) -> Samples<'s> {
-        let seconds = Some(&Unit::Seconds);
-        Samples(self.0.encode_descriptor(name, help, seconds, MetricType::Histogram))
-    }
-
-    fn gauge<'s>(&'s mut self, name: &'s str, help: &str, unit: Option<&'s Unit>) -> Samples<'s> {
-        Samples(self.0.encode_descriptor(name, help, unit, MetricType::Gauge))
-    }
-}
-
-impl EncodeMetric for Histogram<'_> {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let DurationCounts { counts, sum } = self.0;
-        let bounds = DURATION_BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
-        let ranges: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
-        encoder.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), counts.iter().sum(), &ranges, None)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
-    }
-}
-
-impl Samples<'_> {
-    fn count(&mut self, labels: Labels<'_>, value: u64) -> fmt::Result {
-        use prometheus_client::metrics::counter::ConstCounter;
-        self.write(labels, &ConstCounter::new(value))
-    }
-
-    fn int(&mut self, labels: Labels<'_>, value: i64) -> fmt::Result {
-        use prometheus_client::metrics::gauge::ConstGauge;
-        self.write(labels, &ConstGauge::new(value))
-    }
-
-    fn float(&mut self, labels: Labels<'_>, value: f64) -> fmt::Result {
-        use prometheus_client::metrics::gauge::ConstGauge;
-        self.write(labels, &ConstGauge::new(value))
-    }
-
-    fn durations(&mut self, labels: Labels<'_>, counts: &DurationCounts) -> fmt::Result {
-        self.write(labels, &Histogram(counts))
-    }
-
-    fn write(&mut self, labels: Labels<'_>, value: &impl EncodeMetric) -> fmt::Result {
-        let Samples(encoder) = self;
-        let encoder = encoder.as_mut().map_err(|error| *error)?;
-        value.encode(encoder.encode_family(&labels)?)
-    }
 }

@@ -143,7 +143,8 @@ pub fn start(settings: &Settings, running: Running) -> Result<Option<Server>, St
         .as_ref()
         .map(|tls| TlsFiles::open(&"admin".into(), tls, b"http/1.1"))
         .transpose()?;
-    match Server::start(address, tls, api::router(running, guard)) {
+    let router = api::router(running, guard, tls.is_some());
+    match Server::start(address, tls, router) {
         Ok(server) => Ok(Some(server)),
         Err(error) if !settings.chosen && error.is_in_use() => {
             tracing::warn!(

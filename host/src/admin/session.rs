@@ -112,28 +112,39 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-/// The routes below `/api/v1`. The guard has admitted every request that arrives here.
-pub(super) fn routes(sessions: Sessions) -> Router {
+/// The state of the routes.
+#[derive(Clone)]
+struct Cookies {
+    sessions: Sessions,
+    /// Whether browsers may send the cookie over `https:` only.
+    is_secure: bool,
+}
+
+/// The routes below `/api/v1`. The guard has admitted every request that arrives here. `is_secure`: the API uses TLS.
+pub(super) fn routes(sessions: Sessions, is_secure: bool) -> Router {
     Router::new()
         .route("/session", get(show).post(log_in).delete(log_out))
-        .with_state(sessions)
+        .with_state(Cookies { sessions, is_secure })
 }
 
 async fn show(
-    State(sessions): State<Sessions>,
+    State(cookies): State<Cookies>,
     Extension(admitted): Extension<Admitted>,
     headers: HeaderMap,
 ) -> Json<shape::Session> {
-    let csrf = sessions.of(&headers, Instant::now()).map(|session| session.csrf);
+    let csrf = cookies
+        .sessions
+        .of(&headers, Instant::now())
+        .map(|session| session.csrf);
     let role = admitted.role.name().to_owned();
     Json(shape::Session { csrf, role })
 }
 
-async fn log_in(State(sessions): State<Sessions>, Extension(admitted): Extension<Admitted>) -> Response {
+async fn log_in(State(cookies): State<Cookies>, Extension(admitted): Extension<Admitted>) -> Response {
     let role = admitted.role.name().to_owned();
-    match sessions.open(admitted.role, Instant::now()) {
+    match cookies.sessions.open(admitted.role, Instant::now()) {
         Some((id, Session { csrf, .. })) => {
-            let cookie = set_cookie(&id, LIFETIME);
+            let cookie = set_cookie(&id, LIFETIME, cookies.is_secure);
             (
                 [(header::SET_COOKIE, cookie)],
                 Json(shape::Session { csrf: Some(csrf), role }),
@@ -148,13 +159,13 @@ async fn log_in(State(sessions): State<Sessions>, Extension(admitted): Extension
 }
 
 async fn log_out(
-    State(sessions): State<Sessions>,
+    State(cookies): State<Cookies>,
     Extension(admitted): Extension<Admitted>,
     headers: HeaderMap,
 ) -> Response {
     let role = admitted.role.name().to_owned();
-    sessions.close(&headers, Instant::now());
-    let cookie = set_cookie("", Duration::ZERO);
+    cookies.sessions.close(&headers, Instant::now());
+    let cookie = set_cookie("", Duration::ZERO, cookies.is_secure);
     (
         [(header::SET_COOKIE, cookie)],
         Json(shape::Session { csrf: None, role }),
@@ -162,11 +173,10 @@ async fn log_out(
         .into_response()
 }
 
-fn set_cookie(id: &str, lifetime: Duration) -> String {
-    format!(
-        "{COOKIE}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict",
-        lifetime.as_secs()
-    )
+fn set_cookie(id: &str, lifetime: Duration, is_secure: bool) -> String {
+    let seconds = lifetime.as_secs();
+    let secure = if is_secure { "; Secure" } else { "" };
+    format!("{COOKIE}={id}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
 #[cfg(test)]
@@ -194,6 +204,14 @@ mod tests {
         for wrong in ["", "hookhost_session=", "hookhost_session", "x"] {
             assert!(sessions.of(&with("cookie", wrong), now).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_cookie_of_a_host_with_tls_needs_tls() {
+        let minute = Duration::from_secs(60);
+        let cookie = "hookhost_session=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict";
+        assert_eq!(set_cookie("x", minute, false), cookie);
+        assert_eq!(set_cookie("x", minute, true), format!("{cookie}; Secure"));
     }
 
     #[test]

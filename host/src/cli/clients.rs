@@ -88,9 +88,9 @@ fn kick(admin: &AdminArguments, id: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Path of a client in the API. In a path a blank is `%20`, not `+`.
+/// Path of a client in the API.
 fn path(id: &str) -> String {
-    format!("/clients/{}", encoded(id).replace('+', "%20"))
+    format!("/clients?id={}", encoded(id))
 }
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_in_paths() {
-        assert_eq!(path("a/b c+d?ü"), "/clients/a%2Fb%20c%2Bd%3F%C3%BC");
+    fn any_id_can_be_named() {
+        assert_eq!(path("a/b c+d?ü"), "/clients?id=a%2Fb+c%2Bd%3F%C3%BC");
     }
 }

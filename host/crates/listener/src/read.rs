@@ -53,7 +53,7 @@ fn read(mut at: Section<'_>, place: &Place) -> Option<ListenerSettings> {
     let name = name(&mut at, place, kind);
     let address = address(&mut at, place, kind);
     let tls = if kind.has_tls() {
-        tls(&mut at, place)
+        tls(&mut at, place, true)
     } else {
         for key in OF_TLS {
             if let Some(setting) = at.take(key) {
@@ -138,12 +138,14 @@ fn network(text: &str) -> Result<IpNet, String> {
 /// `client_crl` and `min_tls_version`. `None` without any of them. Mistakes are reported.
 pub fn read_tls(at: &mut Section<'_>) -> Option<TlsSettings> {
     let place = at.place().clone();
-    OF_TLS.iter().any(|key| at.is_given(key)).then(|| tls(at, &place))?
+    let is_given = OF_TLS.iter().any(|key| at.is_given(key));
+    tls(at, &place, is_given)
 }
 
-fn tls(at: &mut Section<'_>, place: &Place) -> Option<TlsSettings> {
+/// The TLS settings of a section; `is_needed`: it must have a certificate.
+fn tls(at: &mut Section<'_>, place: &Place, is_needed: bool) -> Option<TlsSettings> {
     let (certificates, keys) = (paths(at, "certificate"), paths(at, "key"));
-    if certificates.is_empty() || keys.is_empty() {
+    if is_needed && (certificates.is_empty() || keys.is_empty()) {
         at.problem(place.problem("needs `certificate` and `key`, PEM files, or a list of each"));
     } else if certificates.len() != keys.len() {
         at.problem(place.problem("needs one `key` for each `certificate`, in the same order"));

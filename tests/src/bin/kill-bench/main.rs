@@ -11,16 +11,17 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, ValueEnum};
+use hookhost_tests::PATIENCE;
 use hookhost_tests::flow::numbers;
 use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::publishers::{Plan, Publishers, Tally};
 use hookhost_tests::sink::{Answer, Sink};
-use hookhost_tests::{PATIENCE, body};
 use rustix::process::Signal;
+use serde_json::Value;
 
 /// Kills the host under load and counts messages.
 #[derive(Parser)]
@@ -96,21 +97,30 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     let published = publishers.stop().await;
-    let total: usize = published.iter().map(|client| client.count as usize).sum();
-    // Whatever is left is delivered or lost by then.
-    let done = sink.wait_until("every message", PATIENCE, |all| {
-        let accepted = all.iter().filter(|request| request.accepted());
-        let payloads = accepted.map(|request| body::payload(&request.json()));
-        all.len() >= total && payloads.collect::<std::collections::BTreeSet<_>>().len() >= total
-    });
-    let all = match tokio::time::timeout(PATIENCE / 4, done).await {
-        Ok(all) => all,
-        Err(_) => sink.requests(),
-    };
+    until_delivered(&host).await?;
+    let all = sink.requests();
     let tally = Tally::of(&published, &numbers(all.iter().filter(|request| request.accepted())));
     println!("{} kills in {:.0?}: {tally}", arguments.rounds, begin.elapsed());
     ensure!(tally.lost == 0 && tally.out_of_order == 0, "{tally}");
     Ok(())
+}
+
+/// Waits until no request waits. What has not arrived by then is lost.
+async fn until_delivered(host: &Host) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tick.tick().await;
+        let answer: Value = serde_json::from_str(&host.ask(&["destinations", "--json"]).await)?;
+        let waiting = answer["all"]["waiting"]["requests"].as_u64().context("a number")?;
+        if waiting == 0 {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "{waiting} requests still wait after {PATIENCE:?}"
+        );
+    }
 }
 
 async fn start(arguments: &Arguments, upstream: Option<&Host>, sink: &Sink, data: &Path) -> Host {

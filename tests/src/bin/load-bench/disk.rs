@@ -85,6 +85,7 @@ impl Bench {
             .add("backlog: publishes/s while the receiver is down", done.per_second());
         let waiting = until_waiting(&host, done.confirmed).await?;
         self.table.add("backlog: requests that wait", waiting as f64);
+        until_written(&host.process).await;
         self.table.add("backlog: memory, MB", megabytes(host.resident()));
         self.table
             .add("backlog: highest memory, MB", megabytes(host.process.memory("VmHWM")));
@@ -149,6 +150,19 @@ async fn until_waiting(host: &Host, wanted: u64) -> anyhow::Result<u64> {
             eprintln!("backlog: only {waiting} of {wanted} requests wait");
             return Ok(waiting);
         }
+    }
+}
+
+/// Waits until a process writes no more: the commit with the last requests has ended.
+async fn until_written(process: &Process) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let (mut last, mut same) = (0, 0);
+    while same < 10 && Instant::now() < deadline {
+        tick.tick().await;
+        let now = written(process);
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
     }
 }
 
