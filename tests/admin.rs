@@ -182,7 +182,7 @@ async fn a_viewer_may_read_and_change_nothing() {
     let log = host.log().lines().join("\n");
     for line in [
         "audit: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"viewer\" status=403",
-        "audit::refused: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"nobody\" role=\"none\" status=401",
+        "audit::refused: admin request method=POST path=\"/api/v1/modules/rescan\" by=\"unknown\" role=\"none\" status=401",
         "method=POST path=\"/api/v1/modules/rescan\" by=\"token\" role=\"admin\" status=200",
     ] {
         assert!(log.contains(line), "{line} is not in {log}");

@@ -216,6 +216,12 @@ impl Host {
         ended(command).await
     }
 
+    /// The number of requests that wait for delivery or are being sent.
+    pub async fn waiting_requests(&self) -> u64 {
+        let answer: Value = serde_json::from_str(&self.ask(&["destinations", "--json"]).await).expect("it is JSON");
+        answer["all"]["waiting"]["requests"].as_u64().expect("a number")
+    }
+
     /// The events of a hook that `wanted` accepts, once there are this many. The host has been [set up](Setup::recording)
     /// to record.
     pub async fn recorded(&self, hook: &str, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {

@@ -29,7 +29,7 @@ impl Metrics {
         Metrics(samples.collect())
     }
 
-    /// The sum of all samples whose name and labels begin so. Panics if there is none.
+    /// The sum of all samples whose name and labels begin with `begin`. Panics without such a sample.
     pub fn sum(&self, begin: &str) -> f64 {
         let mut samples = self.0.iter().filter(|(name, _)| name.starts_with(begin)).peekable();
         assert!(samples.peek().is_some(), "no {begin} in {:#?}", self.0.keys());

@@ -66,7 +66,7 @@ impl Audited {
                 tracing::info!(target: "audit", %method, path, by, role, status, "admin request");
             }
             None => {
-                let (by, role) = ("nobody", "none");
+                let (by, role) = ("unknown", "none");
                 tracing::info!(target: REFUSED_TARGET, %method, path, by, role, status, "admin request");
             }
         }

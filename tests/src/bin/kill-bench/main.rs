@@ -13,7 +13,7 @@ use std::hash::BuildHasher;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::{Parser, ValueEnum};
 use hookhost_tests::PATIENCE;
 use hookhost_tests::flow::numbers;
@@ -21,7 +21,6 @@ use hookhost_tests::host::{Host, Setup};
 use hookhost_tests::publishers::{Plan, Publishers, Tally};
 use hookhost_tests::sink::{Answer, Sink};
 use rustix::process::Signal;
-use serde_json::Value;
 
 /// Kills the host under load and counts messages.
 #[derive(Parser)]
@@ -111,8 +110,7 @@ async fn until_delivered(host: &Host) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
         tick.tick().await;
-        let answer: Value = serde_json::from_str(&host.ask(&["destinations", "--json"]).await)?;
-        let waiting = answer["all"]["waiting"]["requests"].as_u64().context("a number")?;
+        let waiting = host.waiting_requests().await;
         if waiting == 0 {
             return Ok(());
         }

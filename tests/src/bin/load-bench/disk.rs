@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use hookhost_tests::PATIENCE;
 use hookhost_tests::host::Host;
 use hookhost_tests::process::Process;
-use serde_json::Value;
 
 use crate::rounds::{Bench, ask, received_per_second};
 use crate::table::{megabytes, micros};
@@ -83,7 +82,7 @@ impl Bench {
         let done = publishing.publish_count(host.address, self.run, count).await?;
         self.table
             .add("backlog: publishes/s while the receiver is down", done.per_second());
-        let waiting = until_waiting(&host, done.confirmed).await?;
+        let waiting = until_waiting(&host, done.confirmed).await;
         self.table.add("backlog: requests that wait", waiting as f64);
         until_written(&host.process).await;
         self.table.add("backlog: memory, MB", megabytes(host.resident()));
@@ -136,19 +135,18 @@ impl Bench {
 
 /// Waits until this number of requests waits in a host. Returns how many do, also if there are fewer in the end: the
 /// table shows the number, and one missing request should not cost the rows of the other scenarios.
-async fn until_waiting(host: &Host, wanted: u64) -> anyhow::Result<u64> {
+async fn until_waiting(host: &Host, wanted: u64) -> u64 {
     let deadline = Instant::now() + PATIENCE;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
         tick.tick().await;
-        let answer: Value = serde_json::from_str(&host.ask(&["destinations", "--json"]).await)?;
-        let waiting = answer["all"]["waiting"]["requests"].as_u64().context("a number")?;
+        let waiting = host.waiting_requests().await;
         if waiting >= wanted {
-            return Ok(waiting);
+            return waiting;
         }
         if Instant::now() >= deadline {
             eprintln!("backlog: only {waiting} of {wanted} requests wait");
-            return Ok(waiting);
+            return waiting;
         }
     }
 }

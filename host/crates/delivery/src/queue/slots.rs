@@ -59,8 +59,8 @@ impl<T: Size> Queue<T> {
         self.open(id);
     }
 
-    /// Opens as many of the destinations that wait for these slots as there are free slots. A destination that cannot
-    /// open, because it is paused or its items were removed, leaves its slot to the next one.
+    /// Opens destinations that wait for these slots, until no slot is free. Passes over a destination that cannot open,
+    /// because it is paused or its items were removed.
     pub(super) fn open_blocked(&mut self, slots: &Slots) {
         let mut free = slots.limit.get().saturating_sub(slots.under_way.get());
         while free > 0 {

@@ -7,8 +7,8 @@ use hookhost_settings::{Setting, Value};
 use super::Part;
 
 impl Part {
-    /// Moves listeners that other machines could reach to the loopback address, with a warning for each. For listeners of a
-    /// configuration that authenticates nobody.
+    /// Moves listeners that other machines could reach to the loopback address, with a warning for each. For a
+    /// configuration without users and other authentication.
     pub fn keep_local(&mut self) {
         let Some(Setting {
             value: Value::List(listeners),
