@@ -33,7 +33,7 @@ use hookhost_access::AccessControl;
 use hookhost_dead_letters::{Kind, Store as Kept};
 use hookhost_delivery::{Delivery, Storage};
 use hookhost_hooks::Bus;
-use hookhost_jetstream::SharedOutbox;
+use hookhost_jetstream::{SharedOutbox, WhenUnreachable};
 use hookhost_kv::KvStores;
 use hookhost_listener::BindError;
 use hookhost_outbox::Store;
@@ -159,12 +159,21 @@ pub fn run(
 
 /// Where requests wait.
 fn storage(config: &Config) -> anyhow::Result<Storage> {
-    if let Some(settings) = &config.shared_outbox {
-        let outbox = SharedOutbox::start(settings, &config.node.name);
-        return Ok(Storage::Shared(outbox.context("cannot start the shared outbox")?));
-    }
     let open = |data: &hookhost_kv::DataSettings| Store::open(&data.dir, config.delivery.disk.sync.flush());
-    Ok(config.data.as_ref().map(open).transpose()?.into())
+    let store = config.data.as_ref().map(open).transpose()?;
+    let Some(settings) = &config.shared_outbox else {
+        return Ok(store.into());
+    };
+    // With a data folder, requests can wait there.
+    let when_unreachable = match store {
+        Some(_) => WhenUnreachable::Wait,
+        None => WhenUnreachable::Fail,
+    };
+    let outbox = SharedOutbox::start(settings, &config.node.name, when_unreachable);
+    Ok(Storage::Shared {
+        outbox: outbox.context("cannot start the shared outbox")?,
+        backlog: store,
+    })
 }
 
 /// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then

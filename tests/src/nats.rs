@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use crate::PATIENCE;
 use crate::binary::guests_dir;
@@ -71,6 +73,11 @@ impl Nats {
     /// Starts this number of servers, and waits until JetStream works. Returns `None`, with a visible message, if the
     /// program cannot be installed.
     pub async fn start(count: usize) -> Option<Nats> {
+        Nats::start_with(count, "").await
+    }
+
+    /// The same, with these lines in the configuration of each server.
+    pub async fn start_with(count: usize, more: &str) -> Option<Nats> {
         static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         if let Err(missing) = PROGRAM.get_or_init(program) {
             assert!(std::env::var_os("HOOKHOST_TEST_NATS").is_none(), "{missing}");
@@ -84,7 +91,7 @@ impl Nats {
         for _ in 0..ATTEMPTS {
             let dir = TempDir::with_prefix("hookhost-nats-").expect("a temporary directory");
             let mut nats = Nats {
-                servers: configure(dir.path(), count),
+                servers: configure(dir.path(), count, more),
                 _dir: dir,
             };
             let mut is_running = true;
@@ -103,6 +110,26 @@ impl Nats {
     pub fn url(&self) -> String {
         let addresses: Vec<String> = self.servers.iter().map(|server| server.address.to_string()).collect();
         format!("nats://{}", addresses.join(","))
+    }
+
+    /// Sends a request to the first server, and returns the answer.
+    pub async fn ask(&self, subject: &str, body: &str) -> String {
+        let stream = TcpStream::connect(self.servers[0].address).await.expect("it runs");
+        let (input, mut output) = stream.into_split();
+        let length = body.len();
+        let text =
+            format!("CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {length}\r\n{body}\r\n");
+        output.write_all(text.as_bytes()).await.expect("it reads");
+        let mut lines = BufReader::new(input).lines();
+        let answer = async {
+            while let Some(line) = lines.next_line().await.expect("it answers") {
+                if line.starts_with("MSG answer ") {
+                    return lines.next_line().await.expect("it answers").unwrap_or_default();
+                }
+            }
+            panic!("the server closed the connection")
+        };
+        tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time")
     }
 
     /// Kills a server.
@@ -156,13 +183,13 @@ impl Nats {
 }
 
 /// Writes the files of the servers, with free ports.
-fn configure(dir: &Path, count: usize) -> Vec<Server> {
+fn configure(dir: &Path, count: usize, more: &str) -> Vec<Server> {
     let ports: Vec<(SocketAddr, SocketAddr)> = (0..count).map(|_| (free(), free())).collect();
     let routes: Vec<String> = ports.iter().map(|(_, route)| format!("nats://{route}")).collect();
     let servers = ports.iter().enumerate().map(|(number, (address, route))| {
         let store = dir.join(format!("store-{number}"));
         let mut text = format!(
-            "server_name: n{number}\nlisten: \"{address}\"\njetstream {{ store_dir: {store:?}, max_file_store: 30G }}\n"
+            "server_name: n{number}\nlisten: \"{address}\"\njetstream {{ store_dir: {store:?}, max_file_store: 30G }}\n{more}"
         );
         if count > 1 {
             text += &format!(

@@ -268,7 +268,7 @@ fn read_sections(
         log: sections::log(root.section("log")),
         shutdown: Shutdown::read(root.section("shutdown")),
     };
-    config.delivery.disk = sections::outbox(root.section("outbox"));
+    config.delivery.disk = sections::outbox(root.section("outbox"), config.shared_outbox.is_some());
     let destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
     let own = root.section(WEBHOOKS).rest();
     config.webhooks = webhooks::read(own, kept_webhooks, &config.delivery.terms, sources, root.report());

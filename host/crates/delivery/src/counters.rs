@@ -16,7 +16,8 @@ const MAX_DESTINATIONS: usize = 1000;
 
 /// The values of the counters since the start.
 ///
-/// `accepted` = `delivered` + all of `dead` + all of `dropped` + `moved` + `queued_requests`, except for changes during the reading.
+/// `accepted` = `delivered` + all of `dead` + all of `dropped` + `moved` + `queued_requests`, except for changes during the
+/// reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests accepted by the outbox, those of the previous process, and dead letters sent again.

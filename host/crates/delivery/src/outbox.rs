@@ -21,6 +21,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::capacity::Capacity;
 use super::counters::Counts;
+use super::destination::Receivers;
 use super::journal::NewRecord;
 use super::on_disk::OnDisk;
 use super::request::OutboxRequest;
@@ -38,6 +39,10 @@ pub trait Outbox: Send + Sync {
     /// [`OutboxClosed`] if delivery has stopped or stops during the wait. The first of the requests may be accepted then, if
     /// there are several sender threads or the requests need more than half of the memory.
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed>;
+
+    /// Sets the receivers of requests that other hosts have accepted, after a reload. Without effect unless the outbox is
+    /// shared: requests of this host bring their receivers.
+    fn set_receivers(&self, _receivers: &Arc<Receivers>) {}
 }
 
 /// Delivery has stopped: the outbox accepts no more requests.
@@ -120,7 +125,8 @@ impl Inboxes {
         }
     }
 
-    /// Hands over requests of a previous process or of a shared outbox, with the numbers of their records. Blocks like [`Outbox::append`].
+    /// Hands over requests of a previous process or of a shared outbox, with the numbers of their records. Blocks like
+    /// [`Outbox::append`].
     pub(super) fn restore(&self, requests: Vec<(u64, OutboxRequest)>) -> Result<(), OutboxClosed> {
         let mut batches: Vec<Batch> = self.inboxes.iter().map(|_| Batch::default()).collect();
         for (record, request) in requests {

@@ -2,13 +2,13 @@
 //! ready.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant as Clock, SystemTime};
+use std::time::{Instant as Clock, SystemTime};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use super::batch::GatheredBatch;
-use super::breaker::{Admission, Change};
+use super::breaker::Admission;
 use super::end::End;
 use super::endpoint::Prepared;
 use super::excerpt::Excerpt;
@@ -19,7 +19,7 @@ use super::lagging::LaggingKey;
 use super::queue::Taken;
 use super::retry::{Decision, Outcome, Reason, Timing};
 use super::sender::SenderState;
-use super::target::{Route, Target};
+use super::target::Route;
 use hookhost_activity::AttemptResult;
 
 /// What a worker sends at once.
@@ -81,44 +81,6 @@ impl SenderState {
             };
             return Some(Work { what, admission });
         }
-    }
-
-    /// Asks the gate of a destination for an attempt. Destinations other than HTTP have none.
-    fn enter(&self, item: &Item) -> Entry {
-        let target = item.target();
-        if !target.is_http() {
-            return Entry::Open(Admission::Send);
-        }
-        let destination = &target.destination;
-        let entry = destination.gate.enter(target.terms(), Clock::now());
-        match entry {
-            Entry::Closed { is_down: true, .. } => destination.flow.set_down(),
-            Entry::Open(Admission::Send) => destination.flow.set_up(),
-            Entry::Open(_) | Entry::Closed { .. } => {}
-        }
-        entry
-    }
-
-    /// Tells the gate of a destination how an attempt has ended.
-    pub(super) fn leave(&self, target: &Target, admission: Admission, outcome: &Outcome, latency: Duration) {
-        if !target.is_http() {
-            return;
-        }
-        let destination = &target.destination;
-        let now = Clock::now();
-        match destination.gate.ended(target.terms(), admission, outcome, now) {
-            Some(Change::Opened(until)) => {
-                let pause = until.saturating_duration_since(now);
-                self.report.breaker_opened(&destination.label, pause, outcome);
-            }
-            Some(Change::Closed) => {
-                self.report.breaker_closed(&destination.label);
-                destination.flow.set_down();
-                destination.flow.set_up();
-            }
-            None => {}
-        }
-        destination.flow.ended(outcome, latency);
     }
 
     /// Runs a worker: sends this, then more while anything is ready.

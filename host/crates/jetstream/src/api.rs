@@ -23,8 +23,6 @@ pub(super) mod code {
     pub(in super::super) const NO_STREAM: u64 = 10_059;
     /// The last revision of the key is another one.
     pub(in super::super) const OTHER_REVISION: u64 = 10_071;
-    /// A work-queue stream has a consumer for this subject already.
-    pub(in super::super) const CONSUMER_NOT_UNIQUE: u64 = 10_100;
     /// A message of an atomic batch was stored before.
     pub(in super::super) const BATCH_IS_STORED: u64 = 10_201;
 }

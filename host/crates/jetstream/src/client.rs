@@ -8,35 +8,44 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::settings::{Credentials, Settings};
-use super::shared_outbox::StartError;
-
-/// How long the start waits for a connection.
-const CONNECT_WAIT: Duration = Duration::from_secs(10);
+use super::start::{StartError, WhenUnreachable};
 
 /// The wait before another attempt to connect.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Connects. `connections` counts the connections from then on.
+/// Connects. `connections` counts the connections from then on. If no server can be reached until `end`, the client connects
+/// later, or the function fails.
 ///
 /// # Errors
 ///
-/// [`StartError::Settings`] if an address or a secret is invalid, [`StartError::Connect`] after ten seconds.
-pub(super) async fn connect(settings: &Settings, connections: watch::Sender<u64>) -> Result<Client, StartError> {
+/// [`StartError::Settings`] if an address or a secret is invalid; [`StartError::Connect`].
+pub(super) async fn connect(
+    settings: &Settings,
+    connections: watch::Sender<u64>,
+    end: Instant,
+    when_unreachable: WhenUnreachable,
+) -> Result<Client, StartError> {
     let servers = settings.servers.iter().map(|server| {
         let address = server.parse::<ServerAddr>();
         address.map_err(|error| StartError::Settings(format!("{server} is no address of a NATS server: {error}")))
     });
     let servers: Vec<ServerAddr> = servers.collect::<Result<_, _>>()?;
     let connections = Arc::new(connections);
-    let end = Instant::now() + CONNECT_WAIT;
+    let mut is_later = false;
     loop {
         let options = options(settings, Arc::clone(&connections))?;
+        let options = if is_later {
+            options.retry_on_initial_connect()
+        } else {
+            options
+        };
         match options.connect(&servers[..]).await {
             Ok(client) => return Ok(client),
             Err(error) if Instant::now() < end => {
                 warn!(error = %error, "cannot connect to NATS; trying again");
                 tokio::time::sleep(RETRY).await;
             }
+            Err(_) if when_unreachable == WhenUnreachable::Wait && !is_later => is_later = true,
             Err(error) => return Err(StartError::Connect(error.to_string())),
         }
     }

@@ -1,8 +1,9 @@
-//! The consumer of one partition: reads its records from the first one on.
+//! The consumer of a host: reads the records of its partitions from the first one on.
 //!
 //! A session ends with its consumer, when a message is missing, or when the server is silent. The caller then opens a new
 //! one, which begins at the first record that is not acknowledged.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_nats::{Message, Subject, Subscriber};
@@ -11,6 +12,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 use super::api::{Api, ApiError, code};
+use super::shared_outbox::random_id;
 use super::stream::nanos;
 
 /// Records that are requested at once.
@@ -34,8 +36,12 @@ const INACTIVE: Duration = Duration::from_secs(300);
 /// Room for headers, in addition to the largest message.
 const HEADER_BYTES: usize = 64 << 10;
 
+/// Begins the names of consumers. The id of the host follows, and a number.
+const NAME_PREFIX: &str = "host-";
+
 /// A record from the stream.
 pub(super) struct ReadRecord {
+    pub(super) partition: u16,
     /// Its place in the stream.
     pub(super) sequence: u64,
     /// Where its acknowledgement goes.
@@ -57,22 +63,28 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Creates a consumer for a partition. `owner` makes its name unique. Deletes the consumers of previous owners.
+    /// Creates a consumer of a host for these partitions; `None`: for all. Other consumers must not have one of them.
     ///
     /// # Errors
     ///
     /// [`ApiError`].
-    pub(super) async fn open(api: &Api, stream: &str, partition: u16, owner: &str) -> Result<Session, ApiError> {
-        let prefix = format!("partition-{partition}-");
-        let name = format!("{prefix}{owner}");
-        let filter = format!("{stream}.{partition}");
-        let subject = format!("CONSUMER.CREATE.{stream}.{name}.{filter}");
+    pub(super) async fn open(
+        api: &Api,
+        stream: &str,
+        host: &str,
+        partitions: Option<&BTreeSet<u16>>,
+    ) -> Result<Session, ApiError> {
+        let name = format!("{NAME_PREFIX}{host}-{}", random_id());
+        let filters: Vec<String> = match partitions {
+            Some(partitions) => partitions.iter().map(|number| format!("{stream}.{number}")).collect(),
+            None => vec![format!("{stream}.*")],
+        };
         let body = json!({
             "stream_name": stream,
             "action": "create",
             "config": {
                 "name": name,
-                "filter_subject": filter,
+                "filter_subjects": filters,
                 "deliver_policy": "all",
                 "ack_policy": "explicit",
                 "ack_wait": nanos(ACK_WAIT),
@@ -85,15 +97,7 @@ impl Session {
         let inbox = api.client.new_inbox();
         let messages = api.client.subscribe(inbox.clone()).await;
         let messages = messages.map_err(|error| ApiError::NoAnswer(error.to_string()))?;
-        match api.ask(&subject, &body).await {
-            Err(error) if error.code() == Some(code::CONSUMER_NOT_UNIQUE) => {
-                delete_all(api, stream, &prefix).await?;
-                api.ask(&subject, &body).await?;
-            }
-            result => {
-                result?;
-            }
-        }
+        api.ask(&format!("CONSUMER.CREATE.{stream}.{name}"), &body).await?;
         Ok(Session {
             api: api.clone(),
             pull_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
@@ -161,6 +165,7 @@ impl Session {
                 _ => None,
             };
         }
+        let partition = message.subject.rsplit('.').next()?.parse().ok()?;
         let reply = message.reply?;
         let (sequence, number) = ack_numbers(&reply)?;
         if number != self.next {
@@ -169,6 +174,7 @@ impl Session {
         self.next += 1;
         self.requested = self.requested.saturating_sub(1);
         records.push(ReadRecord {
+            partition,
             sequence,
             reply,
             bytes: message.payload,
@@ -177,8 +183,12 @@ impl Session {
     }
 }
 
-/// Deletes the consumers whose names begin with `prefix`.
-async fn delete_all(api: &Api, stream: &str, prefix: &str) -> Result<(), ApiError> {
+/// Deletes the consumers of the hosts that `is_stale` accepts.
+///
+/// # Errors
+///
+/// [`ApiError`].
+pub(super) async fn delete_all(api: &Api, stream: &str, is_stale: impl Fn(&str) -> bool) -> Result<(), ApiError> {
     let mut names: Vec<Value> = Vec::new();
     loop {
         let question = json!({ "offset": names.len() });
@@ -189,13 +199,19 @@ async fn delete_all(api: &Api, stream: &str, prefix: &str) -> Result<(), ApiErro
         }
     }
     let names = names.iter().filter_map(Value::as_str);
-    for name in names.filter(|name| name.starts_with(prefix)) {
+    for name in names.filter(|name| host_of(name).is_some_and(&is_stale)) {
         match api.ask(&format!("CONSUMER.DELETE.{stream}.{name}"), &Value::Null).await {
             Err(error) if error.code() != Some(code::NO_CONSUMER) => return Err(error),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The id of the host of a consumer; `None` for consumers that hookhost has not created.
+fn host_of(name: &str) -> Option<&str> {
+    let (host, _) = name.strip_prefix(NAME_PREFIX)?.split_once('-')?;
+    Some(host)
 }
 
 /// The sequence of a message in the stream and its number in the consumer, from the subject of its acknowledgement:
@@ -214,6 +230,13 @@ fn ack_numbers(reply: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_host_of_a_consumer_is_a_part_of_its_name() {
+        for (name, host) in [("host-3f2a-01", Some("3f2a")), ("host-", None), ("mine", None)] {
+            assert_eq!(host_of(name), host, "{name}");
+        }
+    }
 
     #[test]
     fn the_numbers_of_both_forms_are_found() {

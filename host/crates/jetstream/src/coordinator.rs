@@ -1,20 +1,23 @@
-//! Renews the lease of this host, claims and gives up partitions, and runs their readers.
+//! Renews the lease of this host, claims and gives up partitions, and says which ones its reader reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use async_nats::connection::State;
 use futures::future::join_all;
 use tokio::sync::{oneshot, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::api::ApiError;
 use super::bucket::{Bucket, host_key, partition_key};
-use super::lease::Lease;
+use super::context::HostContext;
 use super::membership::{Membership, Snapshot, Step};
-use super::reader::{self, ReaderContext};
+use super::reader::{self, Assignment};
 use super::records::ACK_DOUBT;
-use super::shared_outbox::{OnLost, random_id};
+use super::start;
+use super::stream::StreamError;
 
 /// The wait between two turns while a partition is being given up.
 const QUICK: Duration = Duration::from_millis(20);
@@ -28,46 +31,37 @@ const MAX_CLOSING: Duration = Duration::from_secs(2);
 /// The work of one host.
 pub(super) struct Coordinator {
     bucket: Bucket,
-    context: Arc<ReaderContext>,
-    lease: Arc<Lease>,
-    lease_time: Duration,
-    on_lost: OnLost,
-    /// The name of this host, for people who look at the bucket.
-    node: String,
+    context: Arc<HostContext>,
     membership: Membership,
     /// The revision of the key of this host; 0: it is not written.
     revision: u64,
     /// The key of an id that is not used any longer.
     previous: Option<(String, u64)>,
-    /// The readers, by partition; dropping one stops it.
-    readers: BTreeMap<u16, watch::Sender<bool>>,
     /// Partitions that are given up when their attempts have ended.
     leaving: BTreeSet<u16>,
+    /// What the reader reads, and the partitions that its consumer has.
+    assignment: watch::Sender<Assignment>,
+    opened: watch::Receiver<BTreeSet<u16>>,
+    /// The host claims no partition before this time.
+    claims_from: Instant,
 }
 
 impl Coordinator {
-    /// A host without partitions.
-    pub(super) fn new(
-        bucket: Bucket,
-        context: Arc<ReaderContext>,
-        lease: Arc<Lease>,
-        lease_time: Duration,
-        node: String,
-        on_lost: OnLost,
-    ) -> Coordinator {
-        let partitions = context.records.count();
+    /// A host without partitions. Starts the task of the reader.
+    pub(super) fn new(bucket: Bucket, context: Arc<HostContext>) -> Coordinator {
+        let (assignment, assigned) = watch::channel(Assignment::default());
+        let (opening, opened) = watch::channel(BTreeSet::new());
+        tokio::spawn(reader::read(Arc::clone(&context), assigned, opening));
         Coordinator {
             bucket,
+            membership: context.new_membership(),
             context,
-            lease,
-            lease_time,
-            on_lost,
-            node,
-            membership: Membership::new(random_id(), partitions, lease_time),
             revision: 0,
             previous: None,
-            readers: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            assignment,
+            opened,
+            claims_from: Instant::now(),
         }
     }
 
@@ -77,9 +71,13 @@ impl Coordinator {
         loop {
             if let Err(error) = self.turn().await {
                 debug!(error = %error, "a turn of the coordinator has failed");
+                // Without a connection there is nothing to create, and the next turn is more urgent.
+                if self.context.api.client.connection_state() == State::Connected {
+                    self.prepare_again().await;
+                }
             }
             let wait = if self.leaving.is_empty() {
-                self.lease_time / 3
+                self.context.settings.lease / 3
             } else {
                 QUICK
             };
@@ -89,9 +87,10 @@ impl Coordinator {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.stop_readers();
+        self.stop_reader();
         let records = &self.context.records;
-        let is_idle = || (0..records.count()).all(|partition| records.is_idle(partition));
+        let is_idle =
+            || self.opened.borrow().is_empty() && (0..records.count()).all(|partition| records.is_idle(partition));
         let end = Instant::now() + MAX_CLOSING;
         while !is_idle() && Instant::now() < end {
             tokio::time::sleep(QUICK).await;
@@ -106,10 +105,16 @@ impl Coordinator {
             self.bucket.delete(&host_key(&id), revision).await?;
             self.previous = None;
         }
+        if self.context.is_stream_missing.swap(false, Relaxed) {
+            warn!("the stream of the outbox is missing; requests that were only there are lost");
+            self.prepare_again().await;
+        }
         if !self.renew().await? {
             return Ok(());
         }
-        self.context.records.forget_ended(Instant::now() - ACK_DOUBT);
+        if self.context.is_reading.load(Relaxed) {
+            self.context.records.forget_ended(Instant::now() - ACK_DOUBT);
+        }
         for _ in 0..MAX_FOLLOWING_TURNS {
             let snapshot = self.bucket.read().await?;
             if !self.follow(&snapshot).await? {
@@ -119,25 +124,38 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Creates stream and bucket if somebody has deleted them.
+    async fn prepare_again(&mut self) {
+        match start::prepare(&self.context.api, &self.context.settings).await {
+            Ok(bucket) => self.bucket = bucket,
+            Err(StreamError::Api(error)) => debug!(error = %error, "JetStream cannot be used"),
+            Err(error) => error!(error = %error, "JetStream cannot be used"),
+        }
+    }
+
     /// Renews the lease. Returns whether it is valid.
     async fn renew(&mut self) -> Result<bool, ApiError> {
         let key = host_key(self.membership.id());
         let sent = Instant::now();
-        match self.bucket.write(&key, self.revision, &self.node).await? {
+        match self.bucket.write(&key, self.revision, &self.context.node).await? {
             Some(revision) => self.revision = revision,
             None => {
                 // An earlier write was stored and its answer was lost, or other hosts think that this one has stopped.
                 let snapshot = self.bucket.read().await?;
                 match snapshot.hosts.get(self.membership.id()) {
                     Some(revision) => self.revision = *revision,
-                    None => self.lapse(),
+                    None => {
+                        self.lapse();
+                        // If the whole bucket was deleted, hosts that do not know it yet still deliver.
+                        self.claims_from = Instant::now() + self.context.settings.lease;
+                    }
                 }
                 return Ok(false);
             }
         }
         match self.membership.renewed(sent, Instant::now()) {
             Some(until) => {
-                self.lease.set(until);
+                self.context.lease.set(until);
                 Ok(true)
             }
             None => {
@@ -162,6 +180,7 @@ impl Coordinator {
                         removed = true;
                     }
                 }
+                Step::Claim { .. } if Instant::now() < self.claims_from => {}
                 Step::Claim { partition, revision } => claims.push((partition, revision)),
                 Step::GiveUp { partition } => {
                     self.leaving.insert(partition);
@@ -181,8 +200,8 @@ impl Coordinator {
                 Err(error) => failure = Some(error),
             }
         }
+        self.assign();
         self.give_up().await?;
-        self.run_readers();
         failure.map_or(Ok(removed), Err)
     }
 
@@ -190,9 +209,7 @@ impl Coordinator {
     async fn give_up(&mut self) -> Result<(), ApiError> {
         let records = &self.context.records;
         for partition in self.leaving.clone() {
-            self.readers.remove(&partition);
-            records.close(partition);
-            if !records.is_idle(partition) {
+            if !records.is_idle(partition) || self.opened.borrow().contains(&partition) {
                 continue;
             }
             self.leaving.remove(&partition);
@@ -202,73 +219,64 @@ impl Coordinator {
             if let Some(revision) = self.bucket.write(&partition_key(partition), revision, "").await? {
                 self.membership.set_owner(partition, revision, "");
             }
-            self.report_lost();
+            self.context.report_lost();
         }
         Ok(())
     }
 
-    /// Makes the readers those of the partitions that this host owns.
-    fn run_readers(&mut self) {
+    /// Makes the reader read the partitions that this host owns and does not give up.
+    fn assign(&mut self) {
         let owned = self.membership.owned();
+        self.leaving.retain(|partition| owned.contains_key(partition));
+        let kept = owned.into_keys().filter(|partition| !self.leaving.contains(partition));
+        let (partitions, living) = (kept.collect::<BTreeSet<u16>>(), self.membership.living());
         let records = &self.context.records;
-        self.readers.retain(|partition, _| {
-            let is_owned = owned.contains_key(partition);
-            if !is_owned {
-                records.close(*partition);
-            }
-            is_owned
-        });
-        let before = self.readers.len();
-        for partition in owned.into_keys().filter(|partition| !self.leaving.contains(partition)) {
-            self.readers.entry(partition).or_insert_with(|| {
-                records.open(partition);
-                let (stop, stopped) = watch::channel(false);
-                let id = self.membership.id().to_owned();
-                tokio::spawn(reader::read(Arc::clone(&self.context), partition, id, stopped));
-                stop
-            });
-        }
-        if self.readers.len() > before {
+        let before = self.assignment.borrow().partitions.clone();
+        before.difference(&partitions).for_each(|number| records.close(*number));
+        partitions.difference(&before).for_each(|number| records.open(*number));
+        let is_other = partitions != before;
+        if is_other {
             info!(
-                partitions = self.readers.len(),
-                "this host delivers more partitions of the outbox"
+                partitions = partitions.len(),
+                "this host delivers another part of the outbox"
             );
         }
+        self.assignment.send_modify(|assignment| {
+            assignment.host = self.membership.id().to_owned();
+            assignment.partitions = partitions;
+            assignment.changes += u64::from(is_other);
+            assignment.living = living;
+        });
     }
 
     /// The lease is over: gives up all partitions, and starts anew under another id.
     fn lapse(&mut self) {
-        self.lease.end();
-        self.stop_readers();
-        let id = std::mem::replace(
-            &mut self.membership,
-            Membership::new(random_id(), self.context.records.count(), self.lease_time),
-        );
+        self.context.lease.end();
+        self.stop_reader();
+        let membership = std::mem::replace(&mut self.membership, self.context.new_membership());
+        let host = membership.id();
         warn!(
-            host = id.id(),
+            host,
             "NATS did not confirm the lease of this host in time; other hosts deliver its partitions"
         );
-        self.previous = Some((id.id().to_owned(), self.revision));
+        self.previous = Some((host.to_owned(), self.revision));
         self.revision = 0;
-        self.report_lost();
+        self.context.report_lost();
     }
 
-    fn report_lost(&self) {
-        if let Some(on_lost) = self.on_lost.get() {
-            on_lost();
-        }
-    }
-
-    fn stop_readers(&mut self) {
-        self.readers.clear();
+    fn stop_reader(&mut self) {
         self.leaving.clear();
+        self.assignment.send_modify(|assignment| {
+            assignment.partitions.clear();
+            assignment.changes += 1;
+        });
         let records = &self.context.records;
         (0..records.count()).for_each(|partition| records.close(partition));
     }
 
     /// Gives up all partitions, and deletes the key of this host.
     pub(super) async fn give_up_all(self) {
-        self.lease.end();
+        self.context.lease.end();
         let owned = self.membership.owned();
         let writes = owned
             .iter()

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! append ──(one atomic batch)──> stream NAME, subject NAME.PARTITION
-//!                                    │ one consumer for each partition, of the host that owns it
-//! delivery <──(feed, in order)── reader of a partition      begin, rest, end ──> acknowledgement
+//!                                    │ one consumer for each host, with the partitions that it owns
+//! delivery <──(feed, in order)── reader                     begin, rest, end ──> acknowledgement
 //!                                    ▲
 //! coordinator: host keys (leases) and partition keys (owners) in the bucket NAME-hosts
 //! ```
@@ -21,15 +21,15 @@
 //!
 //! **Fence.** A host whose last confirmed renewal was *sent* more than five sixths of a lease ago, by its own monotonic
 //! clock, starts no attempt ([`SharedOutbox::begin`]) and gives up all its partitions. It then starts anew under another
-//! id. A new owner deletes the consumers of previous owners, and creates its own one, which reads from the first record. A
-//! work-queue stream accepts one consumer per subject, so the previous owner can read and acknowledge nothing anymore.
+//! id. A new owner deletes the consumers of hosts that have stopped, and creates its own one, which reads from the first
+//! record. A work-queue stream accepts one consumer per subject, so the previous owner can read nothing anymore.
 //! An attempt that is under way when a host is paused ends late; the new owner repeats its request.
 //!
 //! Pinned clients of priority groups are not used: a new pinned client gets new messages before the unacknowledged ones of
 //! the previous client, which breaks the order.
 //!
-//! **Losses of the connection.** The reader of a partition then creates its consumer anew, and skips records that it has
-//! handed over already (`records.rs`). Records that ended while their acknowledgement was lost are acknowledged again.
+//! **Losses of the connection.** The reader then creates its consumer anew, and skips records that it has handed over
+//! already (`records.rs`). Records that ended while their acknowledgement was lost are acknowledged again.
 //!
 //! **Own protocol code.** async-nats provides the connection. Its cargo feature `jetstream` is not used, because it enables
 //! the feature `test-util` of tokio for the whole host. `api.rs` makes the few requests that are needed.
@@ -38,6 +38,7 @@ mod api;
 mod bucket;
 mod client;
 mod consumer;
+mod context;
 mod coordinator;
 mod lease;
 mod membership;
@@ -47,9 +48,11 @@ mod reader;
 mod records;
 mod settings;
 mod shared_outbox;
+mod start;
 mod stream;
 
 pub use partition::partition;
 pub use settings::{Credentials, Settings, TlsSettings};
-pub use shared_outbox::{Closed, Fetched, NewRecord, ReadError, SharedOutbox, StartError};
+pub use shared_outbox::{AppendError, Closed, Fetched, NewRecord, ReadError, SharedOutbox};
+pub use start::{StartError, WhenUnreachable};
 pub use stream::DUPLICATE_WINDOW;

@@ -119,6 +119,11 @@ impl Membership {
         self.others.remove(host);
     }
 
+    /// Returns the ids of the hosts that live, with this one.
+    pub(super) fn living(&self) -> BTreeSet<String> {
+        self.others.keys().chain([&self.id]).cloned().collect()
+    }
+
     /// Returns the partitions of this host, with the revisions of their keys.
     pub(super) fn owned(&self) -> BTreeMap<u16, u64> {
         let owned = self.numbered().filter(|(_, (_, owner))| *owner == self.id);

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
+use async_nats::connection::State;
 use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::api::{Api, ApiError, code};
-use super::shared_outbox::{Closed, NewRecord};
+use super::shared_outbox::{AppendError, Closed, NewRecord};
 
 /// Records in one batch. The server accepts 1,000.
 const MAX_BATCH: usize = 500;
@@ -27,6 +28,8 @@ pub(super) struct StreamPublisher {
     /// Begins the ids of this process.
     pub(super) id: String,
     pub(super) next: AtomicU64,
+    /// Whether the stream has the form of the settings. Before, nothing is published.
+    pub(super) ready: watch::Receiver<bool>,
 }
 
 impl StreamPublisher {
@@ -48,14 +51,44 @@ impl StreamPublisher {
         Ok(())
     }
 
+    /// Stores records in their order. Ends at the first failure.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Unavailable`]. Those of the batch that has failed may be stored, too.
+    pub(super) async fn try_store(&self, records: &[NewRecord]) -> Result<(), AppendError> {
+        let mut stored = 0;
+        for batch in records.chunks(MAX_BATCH) {
+            let first = self.next.fetch_add(batch.len() as u64, Relaxed);
+            let sent = self.send(batch, first).await;
+            sent.map_err(|error| AppendError::Unavailable {
+                stored,
+                error: error.to_string(),
+            })?;
+            stored += batch.len();
+        }
+        Ok(())
+    }
+
+    /// Waits until records can be stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] if `closing` becomes true before.
+    pub(super) async fn wait_until_ready(&self, mut closing: watch::Receiver<bool>) -> Result<(), Closed> {
+        let mut ready = self.ready.clone();
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|is_closing| *is_closing) => Err(Closed),
+            ready = ready.wait_for(|is_ready| *is_ready) => ready.map(drop).map_err(|_| Closed),
+        }
+    }
+
     async fn store_batch(&self, batch: &[NewRecord], first: u64) {
         let (mut failures, mut report) = (0_u32, Instant::now());
         loop {
-            let result = self.send(batch, first).await;
-            match result {
+            match self.send(batch, first).await {
                 Ok(()) => break,
-                // An earlier attempt was stored, and its answer was lost.
-                Err(error) if error.code() == Some(code::BATCH_IS_STORED) => break,
                 Err(error) => {
                     failures += 1;
                     if Instant::now() >= report {
@@ -73,6 +106,21 @@ impl StreamPublisher {
 
     /// Sends a batch once. All of it is stored, or nothing.
     async fn send(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
+        if !*self.ready.borrow() {
+            return Err(ApiError::NoAnswer("the stream could not be checked yet".to_owned()));
+        }
+        // The client would keep the batch, and send it when it is connected again.
+        if self.api.client.connection_state() != State::Connected {
+            return Err(ApiError::NoAnswer("there is no connection".to_owned()));
+        }
+        match self.publish(batch, first).await {
+            // An earlier attempt was stored, and its answer was lost.
+            Err(error) if error.code() == Some(code::BATCH_IS_STORED) => Ok(()),
+            result => result,
+        }
+    }
+
+    async fn publish(&self, batch: &[NewRecord], first: u64) -> Result<(), ApiError> {
         let attempt = self.next.fetch_add(1, Relaxed);
         let batch_id = (batch.len() > 1).then(|| format!("{}-{attempt}", self.id));
         for (record, number) in batch.iter().zip(1_usize..) {

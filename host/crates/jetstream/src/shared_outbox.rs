@@ -1,42 +1,30 @@
 //! [`SharedOutbox`]: the handle of the outbox, and its thread.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_nats::Subject;
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, warn};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, watch};
+use tracing::error;
 
 use super::api::Api;
-use super::bucket::Bucket;
-use super::client;
-use super::coordinator::Coordinator;
+use super::context::HostContext;
 use super::lease::Lease;
 use super::publish::StreamPublisher;
-use super::reader::ReaderContext;
 use super::records::{self, Records};
 use super::settings::Settings;
-use super::stream::{self, StreamError};
+use super::start::{self, OutboxThread, StartError, WhenUnreachable};
+use super::stream;
 
 /// Batches of records that wait between readers and delivery.
 const FEED_BATCHES: usize = 16;
 
 /// Room for the headers of a record.
 const HEADER_BYTES: usize = 1024;
-
-/// How long the start waits for JetStream.
-const PREPARE_WAIT: Duration = Duration::from_secs(10);
-
-/// The wait before JetStream is asked again.
-const PREPARE_RETRY: Duration = Duration::from_millis(500);
-
-/// How long the last acknowledgements may take at the end.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A record to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,28 +46,26 @@ pub(super) type OnLost = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
 #[error("the shared outbox is closed")]
 pub struct Closed;
 
+/// Records could not be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// The outbox accepts no more records.
+    #[error("the shared outbox is closed")]
+    Closed,
+    /// NATS cannot be reached, or refuses them.
+    #[error("{error}")]
+    Unavailable {
+        /// This many of the records are stored, the first ones. Some of the others may be stored, too.
+        stored: usize,
+        /// Why the others are not.
+        error: String,
+    },
+}
+
 /// A record cannot be read now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct ReadError(String);
-
-/// The outbox cannot be used.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// No server can be reached.
-    #[error("cannot connect to NATS: {0}; check the addresses in `outbox` of [delivery]")]
-    Connect(String),
-    /// A setting is invalid.
-    #[error("{0}")]
-    Settings(String),
-    /// The stream has another form, or JetStream refuses a request.
-    #[error("cannot use JetStream: {0}")]
-    JetStream(String),
-    /// The thread or its runtime cannot be created.
-    #[error("cannot start the thread of the shared outbox")]
-    Thread(#[source] std::io::Error),
-}
 
 /// Requests that several hosts share. Clones are handles of the same outbox.
 #[derive(Clone)]
@@ -97,7 +83,7 @@ struct Inner {
     closing: watch::Sender<bool>,
     on_lost: OnLost,
     feed: Mutex<Option<mpsc::Receiver<Fetched>>>,
-    thread: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+    thread: Mutex<Option<OutboxThread>>,
 }
 
 impl SharedOutbox {
@@ -106,52 +92,46 @@ impl SharedOutbox {
     ///
     /// # Errors
     ///
-    /// [`StartError`].
-    pub fn start(settings: &Settings, node: &str) -> Result<SharedOutbox, StartError> {
+    /// [`StartError`]. If NATS cannot be reached, `when_unreachable` decides.
+    pub fn start(
+        settings: &Settings,
+        node: &str,
+        when_unreachable: WhenUnreachable,
+    ) -> Result<SharedOutbox, StartError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
         let (connected, connections) = watch::channel(0);
-        let prepared = runtime.block_on(async {
-            let api = Api {
-                client: client::connect(settings, connected).await?,
-            };
-            let bucket = prepare(&api, settings).await?;
-            Ok((api, bucket))
-        });
-        let (api, bucket) = prepared?;
+        let (api, bucket) = runtime.block_on(start::connect(settings, connected, when_unreachable))?;
         let records = Arc::new(Records::new(settings.partitions));
         let lease = Arc::new(Lease::new(Instant::now()));
         let (feed, fetched) = mpsc::channel(FEED_BATCHES);
         let (acks, to_acknowledge) = mpsc::unbounded_channel();
-        let context = Arc::new(ReaderContext {
-            api: api.clone(),
-            stream: settings.name.clone(),
-            records: Arc::clone(&records),
-            feed,
-            acks: acks.clone(),
-            connections,
-            sessions: AtomicU64::new(0),
-        });
+        let (ready, is_ready) = watch::channel(bucket.is_some());
         let on_lost = OnLost::default();
-        let coordinator = Coordinator::new(
-            bucket,
-            context,
-            Arc::clone(&lease),
-            settings.lease,
-            node.to_owned(),
-            Arc::clone(&on_lost),
-        );
         let publisher = StreamPublisher {
             api: api.clone(),
             stream: settings.name.clone(),
             id: random_id(),
             next: AtomicU64::new(0),
+            ready: is_ready,
+        };
+        let context = HostContext {
+            settings: settings.clone(),
+            node: node.to_owned(),
+            api: api.clone(),
+            records: Arc::clone(&records),
+            lease: Arc::clone(&lease),
+            feed,
+            acks: acks.clone(),
+            connections,
+            is_reading: AtomicBool::new(false),
+            is_stream_missing: AtomicBool::new(false),
+            on_lost: Arc::clone(&on_lost),
         };
         let handle = runtime.handle().clone();
-        let (close, closed) = oneshot::channel();
-        let thread = start_thread(runtime, api.clone(), coordinator, to_acknowledge, closed)?;
+        let thread = start::start_thread(runtime, context, bucket, ready, to_acknowledge)?;
         Ok(SharedOutbox(Arc::new(Inner {
             runtime: handle,
             api,
@@ -163,7 +143,7 @@ impl SharedOutbox {
             closing: watch::Sender::new(false),
             on_lost,
             feed: Mutex::new(Some(fetched)),
-            thread: Mutex::new(Some((close, thread))),
+            thread: Mutex::new(Some(thread)),
         })))
     }
 
@@ -172,7 +152,23 @@ impl SharedOutbox {
         self.0.partitions
     }
 
-    /// The largest record that the server accepts, in bytes.
+    /// Blocks the calling thread until the connection and the stream can be used. Returns at once if they could be used
+    /// at any time before. Never call it from an async task.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] after [`SharedOutbox::close_intake`].
+    pub fn wait_until_ready(&self) -> Result<(), Closed> {
+        let closing = self.0.closing.subscribe();
+        self.0.runtime.block_on(self.0.publisher.wait_until_ready(closing))
+    }
+
+    /// Returns whether [`SharedOutbox::wait_until_ready`] would return at once.
+    pub fn is_ready(&self) -> bool {
+        *self.0.publisher.ready.borrow()
+    }
+
+    /// The largest record that the server accepts, in bytes. A guess until the outbox is ready.
     pub fn max_record_bytes(&self) -> usize {
         self.0.api.client.max_payload().saturating_sub(HEADER_BYTES)
     }
@@ -187,6 +183,19 @@ impl SharedOutbox {
         self.0
             .runtime
             .block_on(self.0.publisher.store(records, self.0.closing.subscribe()))
+    }
+
+    /// Tries to store records in this order. Blocks the calling thread for a few seconds at most. Never call it from an
+    /// async task.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    pub fn try_append(&self, records: &[NewRecord]) -> Result<(), AppendError> {
+        if *self.0.closing.borrow() {
+            return Err(AppendError::Closed);
+        }
+        self.0.runtime.block_on(self.0.publisher.try_store(records))
     }
 
     /// The records that this host delivers. `Some` for the first call.
@@ -247,65 +256,10 @@ impl SharedOutbox {
     pub fn close(&self) {
         self.close_intake();
         let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((close, thread)) = thread {
-            // A thread that has ended needs no signal.
-            close.send(()).ok();
-            if thread.join().is_err() {
-                error!("the thread of the shared outbox has panicked");
-            }
+        if thread.is_some_and(|thread| thread.stop().is_err()) {
+            error!("the thread of the shared outbox has panicked");
         }
     }
-}
-
-/// Creates or checks stream and bucket. Waits for a cluster that is starting.
-async fn prepare(api: &Api, settings: &Settings) -> Result<Bucket, StartError> {
-    let end = Instant::now() + PREPARE_WAIT;
-    loop {
-        let prepared = async {
-            stream::prepare(api, settings).await?;
-            Ok(Bucket::prepare(api, settings).await?)
-        };
-        match prepared.await {
-            Ok(bucket) => return Ok(bucket),
-            Err(StreamError::Api(error)) if Instant::now() < end => {
-                warn!(error = %error, "JetStream cannot be used yet; trying again");
-                tokio::time::sleep(PREPARE_RETRY).await;
-            }
-            Err(error) => return Err(StartError::JetStream(error.to_string())),
-        }
-    }
-}
-
-fn start_thread(
-    runtime: Runtime,
-    api: Api,
-    mut coordinator: Coordinator,
-    mut acks: mpsc::UnboundedReceiver<Subject>,
-    closed: oneshot::Receiver<()>,
-) -> Result<JoinHandle<()>, StartError> {
-    let thread = thread::Builder::new().name("shared-outbox".to_owned());
-    let run = async move {
-        let client = api.client.clone();
-        let acknowledge = async {
-            while let Some(reply) = acks.recv().await {
-                // An acknowledgement that is lost is repeated when the record comes again.
-                client.publish(reply, Bytes::from_static(b"+ACK")).await.ok();
-            }
-        };
-        tokio::select! {
-            () = coordinator.run(closed) => {}
-            () = acknowledge => {}
-        }
-        let rest = async {
-            while let Ok(reply) = acks.try_recv() {
-                client.publish(reply, Bytes::from_static(b"+ACK")).await.ok();
-            }
-            client.flush().await.ok();
-        };
-        tokio::time::timeout(FLUSH_TIMEOUT, rest).await.ok();
-        coordinator.give_up_all().await;
-    };
-    thread.spawn(move || runtime.block_on(run)).map_err(StartError::Thread)
 }
 
 /// Sixteen random hex digits, as an id of a process.

@@ -1,10 +1,11 @@
 //! The stream of the outbox: created at the start, or compared with the settings. An existing one is never changed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tracing::info;
 
 use super::api::{Api, ApiError, code};
 use super::settings::Settings;
@@ -31,6 +32,14 @@ fn configuration(settings: &Settings) -> Value {
         "allow_direct": true,
         "metadata": { PARTITIONS: settings.partitions.to_string() },
     })
+}
+
+/// The sequence of the first record of a stream that is created at this time: above those of an earlier stream of this name.
+/// A record of the new stream is then never taken for one of the old stream. Limit: 64 records in each millisecond since
+/// 1970, which no stream exceeds.
+fn first_sequence(now: SystemTime) -> u64 {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(0) << 6
 }
 
 /// Returns what an existing stream has that the settings do not say, in one line; empty if it can be used.
@@ -70,8 +79,15 @@ pub(super) async fn prepare(api: &Api, settings: &Settings) -> Result<(), Stream
     let found = match api.ask(&format!("STREAM.INFO.{name}"), &Value::Null).await {
         Ok(info) => info,
         Err(error) if error.code() == Some(code::NO_STREAM) => {
-            match api.ask(&format!("STREAM.CREATE.{name}"), &wanted).await {
-                Ok(created) => created,
+            let mut new = wanted.clone();
+            if let Some(new) = new.as_object_mut() {
+                new.insert("first_seq".to_owned(), first_sequence(SystemTime::now()).into());
+            }
+            match api.ask(&format!("STREAM.CREATE.{name}"), &new).await {
+                Ok(created) => {
+                    info!(stream = name, "the stream of the outbox is created");
+                    created
+                }
                 // Another host was faster.
                 Err(error) if error.code() == Some(code::OTHER_STREAM) => {
                     api.ask(&format!("STREAM.INFO.{name}"), &Value::Null).await?
@@ -140,6 +156,19 @@ pub(super) fn nanos(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_that_is_created_later_begins_above_all_earlier_records() {
+        let day = Duration::from_secs(24 * 3600);
+        let (now, later) = (
+            SystemTime::UNIX_EPOCH + 20_000 * day,
+            SystemTime::UNIX_EPOCH + 20_001 * day,
+        );
+        let (first, second) = (first_sequence(now), first_sequence(later));
+        assert!(first + 50_000 * day.as_secs() < second, "{first} {second}");
+        // The number of a record has 48 bits for its sequence.
+        assert!(first_sequence(SystemTime::UNIX_EPOCH + 50_000 * day) < 1 << 48);
+    }
 
     #[test]
     fn every_property_that_differs_is_named() {

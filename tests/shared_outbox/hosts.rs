@@ -1,54 +1,14 @@
-//! An outbox on NATS JetStream that several hosts share, over kills, pauses and outages.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! Several hosts: they share the work, and take over from hosts that are killed or paused.
 
 use hookhost_tests::client::Client;
-use hookhost_tests::flow::{self, Flow, Sent};
-use hookhost_tests::host::{Host, Setup};
+use hookhost_tests::flow::Flow;
+use hookhost_tests::host::Setup;
 use hookhost_tests::nats::Nats;
-use hookhost_tests::sink::{Answer, Received, Sink};
-use hookhost_tests::{PATIENCE, Version, body};
+use hookhost_tests::sink::{Answer, Sink};
+use hookhost_tests::{PATIENCE, Version};
 use rustix::process::Signal;
 
-/// The configuration of a host that sends every publish to the sink and shares the outbox.
-fn config(nats: &Nats, sink: &Sink, more: &str) -> String {
-    format!(
-        "[delivery]\noutbox = {:?}\nretry_max_elapsed_time = \"1h\"\nretry_max_interval = \"1s\"\nbreaker = false\n\
-         [delivery.nats]\nlease = \"1s\"\n{more}\n\
-         [webhook]\nurls = [{:?}]\nacknowledge = \"durable\"\n[webhook.rule]\nmessage_publish = [{{ action = \"a\" }}]\n",
-        nats.url(),
-        sink.url("/hook")
-    )
-}
-
-async fn host(nats: &Nats, sink: &Sink, more: &str) -> Host {
-    Setup::new().config(&config(nats, sink, more)).start().await
-}
-
-fn payloads<'a>(requests: impl IntoIterator<Item = &'a Arc<Received>>) -> Vec<String> {
-    let payload = |request: &Arc<Received>| String::from_utf8(body::payload(&request.json())).unwrap();
-    requests.into_iter().map(payload).collect()
-}
-
-/// The numbers of each client in the order in which they first arrived with an accepting answer.
-fn first_arrivals(requests: &[Arc<Received>]) -> BTreeMap<String, Vec<u32>> {
-    let mut all = flow::numbers(requests.iter().filter(|request| request.accepted()));
-    for numbers in all.values_mut() {
-        let mut seen = std::collections::BTreeSet::new();
-        numbers.retain(|number| seen.insert(*number));
-    }
-    all
-}
-
-/// Waits until everything has arrived. Nothing may be lost, and a repetition is allowed, but no other order.
-async fn assert_all_in_order(sink: &Sink, sent: &[Sent]) {
-    let count = |all: &[Arc<Received>]| first_arrivals(all).values().map(Vec::len).sum::<usize>();
-    let all = sink
-        .wait_until("all of them", PATIENCE, |all| count(all) >= flow::total(sent))
-        .await;
-    flow::assert_once_in_order(sent, &first_arrivals(&all));
-}
+use super::{assert_all_in_order, config, host, payloads};
 
 #[tokio::test]
 async fn a_publish_reaches_its_receiver_once() {
@@ -178,49 +138,54 @@ async fn a_host_that_was_paused_does_not_send_what_another_one_has_taken_over() 
 }
 
 #[tokio::test]
-async fn nothing_is_lost_while_nats_is_away() {
-    let Some(mut nats) = Nats::start(1).await else { return };
+async fn all_hosts_are_restarted_one_after_another_under_load() {
+    let Some(nats) = Nats::start(1).await else { return };
     let sink = Sink::start().await;
-    let mut host = host(&nats, &sink, "").await;
-    let flow = Flow::start(host.address, "f", 10, 200, "t").await;
+    let (mut one, mut two) = (host(&nats, &sink, "").await, host(&nats, &sink, "").await);
+    let flow = Flow::before(&sink, two.address, "f", 10, 200, "t").await;
     flow.go_on(100).await;
-    nats.kill(0).await;
-    let lapses = |line: &str| line.contains("NATS did not confirm the lease");
-    host.log().wait("the end of the lease", PATIENCE, lapses).await;
-    nats.restart(0).await;
+    one.stop().await;
+    one = host(&nats, &sink, "").await;
+    flow.go_on(100).await;
+    let mut sent = flow.stop().await;
+    let flow = Flow::before(&sink, one.address, "g", 10, 200, "t").await;
+    flow.go_on(100).await;
+    two.stop().await;
+    two = host(&nats, &sink, "").await;
+    flow.go_on(100).await;
+    sent.extend(flow.stop().await);
+    assert_all_in_order(&sink, &sent).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_accepts_nothing_delivers_to_destinations_that_are_new_after_a_reload() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    let with_header = |value: &str| {
+        let destination = format!(
+            "[destinations.crm]\nurls = [{:?}]\nheaders = {{ x-from = {value:?} }}\n",
+            sink.url("/hook")
+        );
+        config(&nats, &sink, "") + &destination
+    };
+    let accepting = Setup::new().config(&with_header("old")).start().await;
+    let mut delivering = Setup::new().config(&with_header("old")).start().await;
+    let share = |line: &str| line.contains("partitions=32");
+    delivering.log().wait("its share", PATIENCE, share).await;
+    for host in [&accepting, &delivering] {
+        std::fs::write(host.dir().join("hookhost.toml"), with_header("new")).unwrap();
+        host.ask(&["modules", "rescan"]).await;
+    }
+    let flow = Flow::before(&sink, accepting.address, "f", 50, 200, "t").await;
     flow.go_on(200).await;
     let sent = flow.stop().await;
     assert_all_in_order(&sink, &sent).await;
-    host.stop().await;
-}
-
-#[tokio::test]
-async fn a_stream_of_another_form_is_refused_and_not_changed() {
-    let Some(nats) = Nats::start(1).await else { return };
-    let sink = Sink::start().await;
-    host(&nats, &sink, "").await.stop().await;
-    let setup = Setup::new().config(&config(&nats, &sink, "partitions = 8\nmax_bytes = \"1GiB\""));
-    let ended = setup.ended().await;
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    let expected = "the stream hookhost-outbox of NATS does not match the settings, and hookhost does not change it: \
-                    max_bytes is 10737418240, not 1073741824; hookhost-partitions is \"64\", not \"8\"";
-    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
-    host(&nats, &sink, "").await.stop().await;
-}
-
-#[tokio::test]
-async fn a_cluster_survives_the_loss_of_a_server() {
-    let Some(mut nats) = Nats::start(3).await else { return };
-    let sink = Sink::start().await;
-    let mut host = host(&nats, &sink, "replicas = 3").await;
-    let flow = Flow::start(host.address, "f", 10, 200, "t").await;
-    for number in 0..3 {
-        flow.go_on(100).await;
-        nats.kill(number).await;
-        flow.go_on(100).await;
-        nats.restart(number).await;
-    }
-    let sent = flow.stop().await;
-    assert_all_in_order(&sink, &sent).await;
-    host.stop().await;
+    let requests = sink.requests();
+    let old = requests
+        .iter()
+        .filter(|request| request.header("x-from") != Some("new"));
+    assert_eq!(old.count(), 0);
+    delivering.stop().await;
 }
