@@ -180,7 +180,7 @@ impl Delivery {
 
     /// Accepts no more requests, continues to send the accepted ones for at most `grace`, and joins the threads.
     ///
-    /// Does not wait for a retry that is due after `grace`. The requests left are counted as [`Dropped::closed`], or stay
+    /// Does not wait for a retry that is due after `grace`. The requests left are counted as [`Dropped::closed`](super::Dropped::closed), or stay
     /// on disk for the next start. Blocks the calling thread.
     pub fn stop(mut self, grace: Duration) -> Counters {
         /// Limit of `grace`, so that the clock cannot overflow.

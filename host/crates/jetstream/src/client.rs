@@ -74,7 +74,8 @@ fn options(settings: &Settings, connections: Arc<watch::Sender<u64>>) -> Result<
         Credentials::None => options,
         Credentials::Password { user, password } => options.user_and_password(user.clone(), password.clone()),
         Credentials::File(text) => options
-            .credentials(text)
+            // The parser needs the end of the last line, which the reader of secrets has removed.
+            .credentials(&format!("{}\n", text.trim_end()))
             .map_err(|error| StartError::Settings(format!("the credentials file of NATS is invalid: {error}")))?,
         Credentials::NKey(seed) => options.nkey(seed.clone()),
     };

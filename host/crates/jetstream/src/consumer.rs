@@ -56,6 +56,8 @@ pub(super) struct Session {
     pull_subject: String,
     inbox: String,
     messages: Subscriber,
+    /// Counts the requests for records. The answers to a request go to `INBOX.NUMBER`.
+    requests: u64,
     /// Records that the server may still send for the last request.
     requested: usize,
     /// The number that the next message of the consumer has.
@@ -95,7 +97,7 @@ impl Session {
             },
         });
         let inbox = api.client.new_inbox();
-        let messages = api.client.subscribe(inbox.clone()).await;
+        let messages = api.client.subscribe(format!("{inbox}.*")).await;
         let messages = messages.map_err(|error| ApiError::NoAnswer(error.to_string()))?;
         api.ask(&format!("CONSUMER.CREATE.{stream}.{name}"), &body).await?;
         Ok(Session {
@@ -103,6 +105,7 @@ impl Session {
             pull_subject: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"),
             inbox,
             messages,
+            requests: 0,
             requested: 0,
             next: 1,
         })
@@ -138,10 +141,12 @@ impl Session {
             "idle_heartbeat": nanos(HEARTBEAT),
         });
         let body = body.to_string().into();
+        self.requests += 1;
+        let reply = format!("{}.{}", self.inbox, self.requests);
         let sent = self
             .api
             .client
-            .publish_with_reply(self.pull_subject.clone(), self.inbox.clone(), body);
+            .publish_with_reply(self.pull_subject.clone(), reply, body);
         tokio::time::timeout(SILENCE, sent).await.ok()?.ok()?;
         self.requested = BATCH;
         Some(())
@@ -150,19 +155,20 @@ impl Session {
     fn take(&mut self, message: Message, records: &mut Vec<ReadRecord>) -> Option<()> {
         if let Some(status) = message.status.map(|status| status.as_u16()) {
             let text = message.description.unwrap_or_default();
-            return match status {
-                100 => Some(()),
-                // The request has expired, or there is nothing.
-                404 | 408 => {
-                    self.requested = 0;
+            let number = message
+                .subject
+                .rsplit('.')
+                .next()
+                .and_then(|number| number.parse().ok());
+            return match end_of_request(status, &text) {
+                RequestEnd::Continues => Some(()),
+                RequestEnd::Over => {
+                    if number == Some(self.requests) {
+                        self.requested = 0;
+                    }
                     Some(())
                 }
-                409 if text.to_ascii_lowercase().contains("maxbytes") => {
-                    self.requested = 0;
-                    Some(())
-                }
-                // The consumer or the stream is gone, or its leader has changed.
-                _ => None,
+                RequestEnd::ConsumerLost => None,
             };
         }
         let partition = message.subject.rsplit('.').next()?.parse().ok()?;
@@ -180,6 +186,28 @@ impl Session {
             bytes: message.payload,
         });
         Some(())
+    }
+}
+
+/// What a status says about a request for records.
+#[derive(Debug, PartialEq, Eq)]
+enum RequestEnd {
+    /// The server still has the request.
+    Continues,
+    /// It has expired, or the server has sent what it asked for.
+    Over,
+    /// The consumer or the stream is gone, or its leader has changed.
+    ConsumerLost,
+}
+
+/// Reads the status of a message without content (NATS ADR-13).
+fn end_of_request(status: u16, text: &str) -> RequestEnd {
+    let text = text.to_ascii_lowercase();
+    match status {
+        100 => RequestEnd::Continues,
+        404 | 408 => RequestEnd::Over,
+        409 if text.contains("maxbytes") || text.contains("batch completed") => RequestEnd::Over,
+        _ => RequestEnd::ConsumerLost,
     }
 }
 
@@ -230,6 +258,23 @@ fn ack_numbers(reply: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_some_statuses_end_the_session() {
+        use RequestEnd::{ConsumerLost, Continues, Over};
+        for (status, text, end) in [
+            (100, "Idle Heartbeat", Continues),
+            (404, "No Messages", Over),
+            (408, "Request Timeout", Over),
+            (409, "Message Size Exceeds MaxBytes", Over),
+            (409, "Batch Completed", Over),
+            (409, "Consumer Deleted", ConsumerLost),
+            (409, "Leadership Change", ConsumerLost),
+            (503, "", ConsumerLost),
+        ] {
+            assert_eq!(end_of_request(status, text), end, "{status} {text}");
+        }
+    }
 
     #[test]
     fn the_host_of_a_consumer_is_a_part_of_its_name() {

@@ -14,6 +14,10 @@ use super::shared_outbox::{AppendError, Closed, NewRecord};
 /// Records in one batch. The server accepts 1,000.
 const MAX_BATCH: usize = 500;
 
+/// Bytes of the records in one batch, unless it has one record. A batch must fit into the smallest stream, 1 MiB, while other
+/// records leave it one by one.
+const MAX_BATCH_BYTES: usize = 256 << 10;
+
 /// The wait before a batch is sent again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -39,7 +43,7 @@ impl StreamPublisher {
     ///
     /// [`Closed`] if `closing` becomes true before; a part of the records may be stored then.
     pub(super) async fn store(&self, records: &[NewRecord], mut closing: watch::Receiver<bool>) -> Result<(), Closed> {
-        for batch in records.chunks(MAX_BATCH) {
+        for batch in batches(records) {
             let first = self.next.fetch_add(batch.len() as u64, Relaxed);
             tokio::select! {
                 biased;
@@ -58,7 +62,7 @@ impl StreamPublisher {
     /// [`AppendError::Unavailable`]. Those of the batch that has failed may be stored, too.
     pub(super) async fn try_store(&self, records: &[NewRecord]) -> Result<(), AppendError> {
         let mut stored = 0;
-        for batch in records.chunks(MAX_BATCH) {
+        for batch in batches(records) {
             let first = self.next.fetch_add(batch.len() as u64, Relaxed);
             let sent = self.send(batch, first).await;
             sent.map_err(|error| AppendError::Unavailable {
@@ -147,5 +151,47 @@ impl StreamPublisher {
             }
         }
         Ok(())
+    }
+}
+
+/// Divides records into batches, in order.
+fn batches(mut records: &[NewRecord]) -> impl Iterator<Item = &[NewRecord]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |record: &&NewRecord| {
+            bytes += record.bytes.len();
+            bytes <= MAX_BATCH_BYTES
+        };
+        let count = records.iter().take(MAX_BATCH).take_while(fits).count().max(1);
+        let (batch, rest) = records.split_at_checked(count)?;
+        records = rest;
+        Some(batch)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_limited_in_number_and_bytes() {
+        let records = |sizes: &[usize]| -> Vec<NewRecord> {
+            let record = |size: &usize| NewRecord {
+                partition: 0,
+                bytes: vec![0; *size].into(),
+            };
+            sizes.iter().map(record).collect()
+        };
+        let half = MAX_BATCH_BYTES / 2;
+        for (sizes, expected) in [
+            (vec![], vec![]),
+            (vec![1; 1100], vec![500, 500, 100]),
+            (vec![half, half, 1], vec![2, 1]),
+            (vec![1, 3 * half, 1, 1], vec![1, 1, 2]),
+        ] {
+            let records = records(&sizes);
+            let lengths: Vec<usize> = batches(&records).map(<[_]>::len).collect();
+            assert_eq!(lengths, expected, "{sizes:?}");
+        }
     }
 }

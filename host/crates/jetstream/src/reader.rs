@@ -18,7 +18,7 @@ use super::context::HostContext;
 use super::records::Delivered;
 use super::shared_outbox::Fetched;
 
-/// The wait before a consumer that cannot be created is tried again.
+/// The wait before a consumer is created again.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// What the reader reads.
@@ -104,6 +104,7 @@ async fn read_sessions(
             }
         }
         debug!("the consumer of the outbox is created anew");
+        tokio::time::sleep(RETRY).await;
     }
 }
 
