@@ -129,3 +129,22 @@ async fn publishes_wait_while_the_stream_is_full() {
     assert_eq!(accepted(&all), (1..=count).collect::<Vec<_>>());
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_request_of_a_later_version_stays_in_the_stream() {
+    let Some(nats) = Nats::start(1).await else { return };
+    let sink = Sink::start().await;
+    let mut host = host(&nats, &sink, "").await;
+    // A record begins with the version of its form.
+    let stored = nats.ask("hookhost-outbox.5", "\u{7f} a record of the future").await;
+    assert!(stored.contains("\"seq\""), "{stored}");
+    let is_kept = |line: &str| line.contains("a request is kept for a later version of hookhost");
+    host.log().wait("the record", PATIENCE, is_kept).await;
+    let flow = Flow::start(host.address, "f", 10, 200, "t").await;
+    flow.go_on(50).await;
+    let sent = flow.stop().await;
+    assert_all_in_order(&sink, &sent).await;
+    host.stop().await;
+    let info = nats.ask("$JS.API.STREAM.INFO.hookhost-outbox", "").await;
+    assert!(info.contains("\"messages\":1,"), "{info}");
+}
