@@ -74,6 +74,7 @@ fn code(version: Version, code: u8) -> u8 {
         (Version::V5, code) => code,
         (_, 134) => 4,
         (_, 135) => 5,
+        (_, 136) => 3,
         (_, code) => code,
     }
 }

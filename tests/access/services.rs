@@ -82,8 +82,8 @@ fn answer(json: &Value) -> Answer {
     Answer::Bytes(format!("{head}{body}").into_bytes())
 }
 
-#[tokio::test]
-async fn web_services_decide_about_logins_and_operations() {
+/// Web services in the engine that `engine` selects. `unavailable`: the code for a login that the service does not answer.
+async fn web_services_decide(engine: &str, unavailable: u8) {
     let service = Sink::start().await;
     service.answer(|request, _| {
         let sent = request.json();
@@ -98,12 +98,14 @@ async fn web_services_decide_about_logins_and_operations() {
             ("/auth", _) => answer(&json!({"result": "deny"})),
             ("/acl", _) if sent["topic"].as_str().is_some_and(|topic| topic.starts_with("a/")) => Answer::Status(204),
             ("/acl", _) if sent["topic"] == "hang" => Answer::Hang,
+            ("/acl", _) if sent["topic"] == "nonsense" => Answer::Bytes(b"\x16\x03\x01 HTTP? 200\r\n".to_vec()),
+            ("/acl", _) if sent["topic"] == "endless" => Answer::Endless,
             _ => answer(&json!({"result": "deny"})),
         }
     });
     let settings = format!(
         "[[authentication]]\nsource = \"http\"\nurl = \"{}\"\ntimeout = \"500ms\"\n\
-         [access.http]\nurl = \"{}\"\ntimeout = \"500ms\"\n",
+         [access.http]\nurl = \"{}\"\ntimeout = \"500ms\"\n{engine}",
         service.url("/auth"),
         service.url("/acl")
     );
@@ -113,9 +115,9 @@ async fn web_services_decide_about_logins_and_operations() {
         for (name, password, expected) in [
             ("alice", "secret", 0),
             ("alice", "wrong", 134),
-            ("hang", "x", 135),
-            ("endless", "x", 135),
-            ("lies", "x", 135),
+            ("hang", "x", unavailable),
+            ("endless", "x", unavailable),
+            ("lies", "x", unavailable),
         ] {
             let connect = login(version, "c", Some((name, password)));
             assert_eq!(
@@ -129,6 +131,9 @@ async fn web_services_decide_about_logins_and_operations() {
             suback(&mut alice, version, &[("a/x", 1), ("b", 1), ("hang", 1)]).await,
             [1, denied, denied]
         );
+        for topic in ["nonsense", "endless"] {
+            assert_eq!(suback(&mut alice, version, &[(topic, 1)]).await, [denied], "{topic}");
+        }
         let before = service.count();
         for _ in 0..3 {
             alice.send(&packet::publish(version, "a/x", 0, 0, b"allowed")).await;
@@ -144,5 +149,61 @@ async fn web_services_decide_about_logins_and_operations() {
         );
         let mut root = connect(&host, version, "c3", "root", "x").await;
         assert_eq!(suback(&mut root, version, &[("#", 1)]).await, [1]);
+    }
+}
+
+#[tokio::test]
+async fn web_services_decide_for_the_built_in_broker() {
+    web_services_decide("", 135).await;
+}
+
+#[tokio::test]
+async fn web_services_decide_for_the_gateway() {
+    let (_upstream, engine) = open_broker().await;
+    web_services_decide(&engine, 136).await;
+}
+
+#[tokio::test]
+async fn a_web_service_that_hangs_delays_only_its_own_client_of_a_gateway() {
+    let (_upstream, engine) = open_broker().await;
+    for version in VERSIONS {
+        let mut service = Sink::start().await;
+        service.answer(|_, _| Answer::Hang);
+        // The service answers nothing before the test stops it.
+        let host = host(&format!(
+            "[access.http]\nurl = \"{}\"\ntimeout = \"1m\"\n\
+             [[access.rule]]\npermit = \"allow\"\ntopics = [\"a/#\"]\n{engine}",
+            service.url("/acl")
+        ))
+        .await;
+        let mut other = connect(&host, version, "other", "alice", "secret").await;
+        other.subscribe(version, "a/own", 0).await;
+        let mut client = connect(&host, version, "c", "bob", "hidden").await;
+        client.subscribe(version, "a/in", 0).await;
+        let publish = |topic: &str, id: u16| packet::publish(version, topic, 1, id, b"x");
+        let packets = [
+            publish("a/1", 1),
+            publish("asked", 2),
+            publish("a/own", 3),
+            packet::packet(kind::PINGREQ << 4, &[]),
+        ];
+        client.send(&packets.concat()).await;
+        assert_eq!(client.expect(kind::PUBACK).await.id(), 1);
+        service
+            .wait_until("a question", PATIENCE, |requests| !requests.is_empty())
+            .await;
+        // Meanwhile the other client works, and its messages reach the one that waits.
+        other.send(&packet::publish(version, "a/in", 1, 7, b"meanwhile")).await;
+        assert_eq!(other.expect(kind::PUBACK).await.id(), 7);
+        let delivered = client.expect(kind::PUBLISH).await;
+        assert!(delivered.body.ends_with(b"meanwhile"));
+        service.down().await;
+        // The publish is denied, and what came after it passes in its order.
+        for id in [2, 3] {
+            assert_eq!(client.expect(kind::PUBACK).await.id(), id);
+        }
+        client.expect(kind::PINGRESP).await;
+        other.expect(kind::PUBLISH).await;
+        assert_eq!(service.count(), 1);
     }
 }

@@ -240,7 +240,6 @@ fn read_sections(
         allow_anonymous: mqtt.allow_anonymous,
         listen,
         is_relayed: is_relayed(&engine),
-        is_gateway: matches!(engine, EngineSettings::Gateway(_)),
     };
     let authentication = root.take("authentication");
     let sources = Sources {

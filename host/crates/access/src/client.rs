@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::compiled::{CompiledRules, Local};
 use crate::control::Shared;
 use crate::rate::{RateLimit, TokenBucket};
-use crate::rules::{Operation, RuleSet};
+use crate::rules::{Operation, OwnedOperation, RuleSet};
 use crate::service::{Service, ServiceAnswer};
 use crate::{DenyAction, Identity, Login};
 
@@ -182,20 +182,36 @@ impl ClientAccess {
 
     /// Whether the client may do something. Waits for the web service of the settings, if no source before it decides.
     pub async fn authorize(&self, operation: &Operation<'_>) -> Decision {
+        self.authorize_after(&mut false, operation).await
+    }
+
+    /// As [`authorize`](ClientAccess::authorize). `has_failed`: whether the web service has failed; then it is not asked.
+    async fn authorize_after(&self, has_failed: &mut bool, operation: &Operation<'_>) -> Decision {
         let decision = match self.decide(operation, 0) {
             Local::Decided(decision) => decision,
-            Local::Ask { service, next } => self.ask(&service, next, operation).await,
+            Local::Ask { service, next } => self.ask(&service, next, operation, has_failed).await,
         };
         self.counted(decision, operation)
     }
 
-    /// As [`authorize`](ClientAccess::authorize), without waiting: what a web service has to decide is denied.
-    pub fn authorize_now(&self, operation: &Operation<'_>) -> Decision {
-        let decision = match self.decide(operation, 0) {
-            Local::Decided(decision) => decision,
-            Local::Ask { .. } => DENIED_BY_SERVICE,
-        };
-        self.counted(decision, operation)
+    /// As [`authorize`](ClientAccess::authorize), without waiting. `None`: the web service has to be asked.
+    pub fn authorize_now(&self, operation: &Operation<'_>) -> Option<Decision> {
+        match self.decide(operation, 0) {
+            Local::Decided(decision) => Some(self.counted(decision, operation)),
+            Local::Ask { .. } => None,
+        }
+    }
+
+    /// [`authorize`](ClientAccess::authorize) for several operations, one after the other. The decisions are in the order
+    /// of the operations. When the web service has failed, it is not asked about the rest, so that this takes no longer
+    /// than one failure.
+    pub async fn authorize_all(&self, operations: &[OwnedOperation]) -> Vec<Decision> {
+        let mut decisions = Vec::with_capacity(operations.len());
+        let mut has_failed = false;
+        for operation in operations {
+            decisions.push(self.authorize_after(&mut has_failed, &operation.borrowed()).await);
+        }
+        decisions
     }
 
     fn counted(&self, decision: Decision, operation: &Operation<'_>) -> Decision {
@@ -217,7 +233,7 @@ impl ClientAccess {
     }
 
     /// Asks the web service; the sources from `next` on decide if it does not.
-    async fn ask(&self, service: &Service, next: usize, operation: &Operation<'_>) -> Decision {
+    async fn ask(&self, service: &Service, next: usize, operation: &Operation<'_>, has_failed: &mut bool) -> Decision {
         let identity = self.0.compiled().identity.clone();
         let login = Login {
             client_id: &identity.client_id,
@@ -227,7 +243,12 @@ impl ClientAccess {
             certificate: None,
             will: None,
         };
-        let allowed = match service.ask(&login, Some(operation)).await {
+        let answer = match *has_failed {
+            true => ServiceAnswer::Failed,
+            false => service.ask(&login, Some(operation)).await,
+        };
+        *has_failed |= answer == ServiceAnswer::Failed;
+        let allowed = match answer {
             ServiceAnswer::Allow(_) => true,
             ServiceAnswer::Deny => false,
             ServiceAnswer::Failed if !service.continues_after_error => return DENIED_BY_SERVICE,

@@ -155,8 +155,6 @@ pub struct Surroundings {
     pub listen: Vec<(Place, SocketAddr)>,
     /// Whether another broker decides who may connect and who may do what.
     pub is_relayed: bool,
-    /// Whether the engine is a gateway.
-    pub is_gateway: bool,
 }
 
 impl Settings {

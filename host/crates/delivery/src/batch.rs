@@ -209,9 +209,15 @@ impl SenderState {
         let (outcome, answer) = timeout(terms.http_timeout, attempt)
             .await
             .unwrap_or((Outcome::TimedOut, None));
-        self.leave(&first.target, admission, &outcome, start.elapsed());
+        let duration = start.elapsed();
+        for lane in &batch.lanes {
+            if let Some(job) = lane.jobs.first() {
+                self.note_lag(&lane.taken, job, lane.jobs.len(), duration);
+            }
+        }
+        self.leave(&first.target, admission, &outcome, duration);
         if outcome != Outcome::Taken {
-            let (now, duration) = (SystemTime::now(), start.elapsed());
+            let now = SystemTime::now();
             first.target.destination.counts.failed(now, &outcome);
             let jobs = batch.lanes.iter_mut().flat_map(|lane| &mut lane.jobs);
             jobs.filter(|job| !expired(job))

@@ -111,6 +111,12 @@ impl Capacity {
         requests > self.limits.0 / 2 || bytes > self.limits.1 / 2
     }
 
+    /// Returns whether more than an eighth of the requests or bytes are taken.
+    pub(super) fn is_eighth_taken(&self) -> bool {
+        let (requests, bytes) = self.taken();
+        requests > self.limits.0 / 8 || bytes > self.limits.1 / 8
+    }
+
     /// Returns half of the requests, at least 1, and half of the bytes.
     pub(super) fn half(&self) -> (usize, usize) {
         ((self.limits.0 / 2).max(1), self.limits.1 / 2)

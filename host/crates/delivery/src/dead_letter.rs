@@ -49,7 +49,8 @@ pub struct DeadLetter {
     pub answer: Bytes,
     /// How many attempts were made since the start of the host.
     pub attempt_count: u32,
-    /// The last 50 of them, oldest first. While the outbox was half full, the host remembered only their number.
+    /// The last 50 of them, oldest first. While an eighth of the memory of the outbox was taken, the host remembered only
+    /// their number.
     pub attempts: Vec<Attempt>,
     /// The request. It may have credentials in its URL and headers.
     pub request: OutboxRequest,

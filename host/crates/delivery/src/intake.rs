@@ -82,7 +82,7 @@ impl SenderState {
         let gathering = group.as_ref().map(|group| group.gathering());
         let id = group.as_ref().map_or(destination.id, |group| group.id());
         let (key, item) = match record {
-            Some(record) if self.window.is_half_taken() => {
+            Some(record) if self.window.is_eighth_taken() => {
                 self.window.release(1, size);
                 let stored = Stored {
                     record,
@@ -91,9 +91,7 @@ impl SenderState {
                     body_bytes: request.body.len() + 1,
                     target,
                     group,
-                    halvings: 0,
-                    attempts: 0,
-                    first_attempt: None,
+                    tried: None,
                 };
                 (request.ordering_key, Item::Stored(stored))
             }

@@ -52,7 +52,7 @@ impl Item {
     pub(super) fn halvings(&self) -> u8 {
         match self {
             Item::Job(job) => job.halvings,
-            Item::Stored(stored) => stored.halvings,
+            Item::Stored(stored) => stored.tried.as_ref().map_or(0, |tried| tried.halvings),
         }
     }
 
@@ -100,7 +100,7 @@ impl Size for Item {
     }
 }
 
-/// The place of a request on disk.
+/// The place of a request on disk. Small, because a million of them may wait.
 pub(super) struct Stored {
     pub(super) record: u64,
     pub(super) size: usize,
@@ -109,9 +109,15 @@ pub(super) struct Stored {
     pub(super) body_bytes: usize,
     pub(super) target: Rc<Target>,
     pub(super) group: Option<Rc<BatchGroup>>,
-    pub(super) halvings: u8,
-    pub(super) attempts: u32,
-    pub(super) first_attempt: Option<Instant>,
+    /// What is known of its attempts; `None` before the first one.
+    pub(super) tried: Option<Box<Tried>>,
+}
+
+/// What a place on disk remembers of the attempts.
+pub(super) struct Tried {
+    count: u32,
+    first: Option<Instant>,
+    halvings: u8,
 }
 
 impl Job {
@@ -154,10 +160,12 @@ impl Job {
                 event_at: self.request.event.at,
                 body_bytes: self.body_bytes(),
                 group: self.group().cloned(),
-                halvings: self.halvings,
+                tried: Some(Box::new(Tried {
+                    count: self.attempts.count,
+                    first: self.attempts.first,
+                    halvings: self.halvings,
+                })),
                 target: self.target,
-                attempts: self.attempts.count,
-                first_attempt: self.attempts.first,
             }),
             None => Item::Job(self),
         }
@@ -199,8 +207,10 @@ impl Stored {
     /// Makes a job again.
     pub(super) fn into_job(self, route: Route, request: OutboxRequest) -> Box<Job> {
         let (_, mut job) = Job::new(self.target, route, request, Some(self.record));
-        (job.attempts.count, job.attempts.first) = (self.attempts, self.first_attempt);
-        job.halvings = self.halvings;
+        if let Some(tried) = self.tried {
+            (job.attempts.count, job.attempts.first) = (tried.count, tried.first);
+            job.halvings = tried.halvings;
+        }
         job
     }
 }
@@ -210,4 +220,14 @@ fn instant(at: SystemTime) -> Instant {
     const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
     let left = at.duration_since(SystemTime::now()).unwrap_or_default();
     Instant::now() + left.min(FAR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_waits_on_disk_needs_little_memory() {
+        assert!(size_of::<Item>() <= 56, "{}", size_of::<Item>());
+    }
 }

@@ -15,6 +15,7 @@
 //! If the disk fails, the changes stay pending and the thread tries again. Requests are still sent from memory, but their
 //! tickets wait. Above [`MAX_PENDING_BYTES`] `append` waits.
 
+mod chunks;
 mod commit;
 mod pending;
 
@@ -28,6 +29,7 @@ use hookhost_outbox::{Flush, Store, StoreError};
 use super::StartError;
 use super::capacity::Capacity;
 use super::outbox::OutboxClosed;
+use chunks::RecentChunks;
 use commit::Over;
 use pending::Pending;
 
@@ -72,6 +74,8 @@ pub(super) struct Journal {
     /// The requests that the store and the pending changes have.
     capacity: Arc<Capacity>,
     pending: Mutex<Pending>,
+    /// Requests that were read together with others: they are needed soon.
+    recent: Mutex<RecentChunks>,
     /// Wakes the thread that commits.
     work: Condvar,
     /// Wakes callers of `append` after a commit.
@@ -98,6 +102,7 @@ impl Journal {
             sync,
             capacity,
             pending: Mutex::new(pending),
+            recent: Mutex::default(),
             work: Condvar::new(),
             committed: Condvar::new(),
         });
@@ -175,7 +180,7 @@ impl Journal {
         }
     }
 
-    /// Returns a record, whether it is on disk already or not.
+    /// Returns a record that is not removed, whether it is on disk already or not.
     ///
     /// # Errors
     ///
@@ -190,8 +195,23 @@ impl Journal {
         drop(pending);
         match found {
             Some(record) => Ok(Some(record)),
-            None => self.store.get(number),
+            None => self.read(number),
         }
+    }
+
+    fn read(&self, number: u64) -> Result<Option<Bytes>, StoreError> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(record) = recent.get(number) {
+            return record.map(Some);
+        }
+        drop(recent);
+        let Some(chunk) = self.store.chunk(number)? else {
+            return Ok(None);
+        };
+        let record = chunk.get(number).transpose();
+        recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.add(chunk);
+        record
     }
 
     /// The store, to read what it had at the start.

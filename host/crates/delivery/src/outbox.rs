@@ -5,8 +5,8 @@
 //!
 //! Without a data folder, a request counts from acceptance until it is delivered or dropped. With a data folder
 //! ([`OnDisk`]) every request is also in the journal, and a second capacity limits what is there. A sender thread leaves
-//! the content of waiting requests on the disk when the memory is half full. The first capacity is then the window of
-//! requests in memory.
+//! the content of waiting requests on the disk when an eighth of the memory is taken. The first capacity is then the
+//! window of requests in memory.
 
 mod admission;
 

@@ -149,12 +149,13 @@ impl Report {
             let LaggingKey {
                 key,
                 waiting,
+                at_once,
                 answer_time,
             } = lagging;
             let (module, url) = (&*job.request.source, &job.target.shown);
             let what =
                 "requests of one key lag: they go out one after another; set `order` of the rule to send more at once";
-            warn!(module, url, key, waiting, ?answer_time, left_out, "{what}");
+            warn!(module, url, key, waiting, at_once, ?answer_time, left_out, "{what}");
         }
     }
 }

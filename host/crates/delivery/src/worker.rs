@@ -165,12 +165,7 @@ impl SenderState {
             }
         };
         let duration = start.elapsed();
-        if let (Some(key), waiting) = self.queue.borrow().behind(taken)
-            && let Some(lagging) = LaggingKey::of(key, waiting, duration)
-        {
-            self.report.lag(job, &lagging);
-            job.target.destination.counts.lags(lagging);
-        }
+        self.note_lag(taken, job, 1, duration);
         let (outcome, answer) = outcome.unwrap_or((Outcome::TimedOut, None));
         self.leave(&job.target, admission, &outcome, duration);
         if outcome != Outcome::Taken {
@@ -179,6 +174,16 @@ impl SenderState {
             job.target.destination.counts.failed(now, &outcome);
         }
         (outcome, answer)
+    }
+
+    /// Notes that the key of a job lags, if it does after an attempt with `at_once` of its requests.
+    pub(super) fn note_lag(&self, taken: &Taken, job: &Job, at_once: usize, duration: Duration) {
+        if let (Some(key), waiting) = self.queue.borrow().behind(taken)
+            && let Some(lagging) = LaggingKey::of(key, waiting, at_once, duration)
+        {
+            self.report.lag(job, &lagging);
+            job.target.destination.counts.lags(lagging);
+        }
     }
 
     /// Ends a job after an attempt, or says when it is sent again. The caller returns it to the queue.
@@ -206,7 +211,7 @@ impl SenderState {
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
                 self.rest(job.record);
                 let size = job.size;
-                let item = if self.window.is_half_taken() {
+                let item = if self.window.is_eighth_taken() {
                     job.store()
                 } else {
                     Item::Job(job)

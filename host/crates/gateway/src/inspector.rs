@@ -1,21 +1,23 @@
 //! What passes is split into packets, handed to the protocol core, and rewritten where publishes carry their publisher.
-//! With access rules, packets that are denied do not pass, and the gateway answers them itself.
+//! With access rules, packets that are denied do not pass, and the gateway answers them itself. While a web service
+//! decides about a packet, the client is not read; the other direction goes on.
 //! Acknowledgements that have to wait are taken out.
 
 mod publisher;
+mod rewrite;
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Poll};
 
-use hookhost_relay::frame::{Piece, parse};
-use hookhost_relay::packet::{self, InvalidPacket, kind};
+use hookhost_relay::frame::Piece;
+use hookhost_relay::packet::{self, kind};
 use hookhost_relay::{Direction, EndCause, Farewell, HeldAcks, Inspected, Inspector, Side};
 
 use super::emitter::Emitter;
-use super::protocol::{ClientSession, Passage};
+use super::protocol::ClientSession;
 use super::publisher_property;
 use super::shared::Shared;
-use publisher::{client_packet, remove_publisher};
+use rewrite::Waiting;
 
 /// Bytes that are read at a time if packets become longer on their way: at most some 700 messages, which become 750 kB.
 const MAX_REWRITTEN_PIECE: usize = 4 << 10;
@@ -38,6 +40,8 @@ pub(crate) struct SessionInspector {
     /// Answers of the gateway itself, for the client.
     replies: Vec<u8>,
     held_acks: HeldAcks,
+    /// Packets of the client that wait for the decisions of a web service.
+    waiting: Option<Waiting>,
     /// The client has sent what may not pass; code of MQTT 5.
     violation: Option<u8>,
 }
@@ -56,6 +60,7 @@ impl SessionInspector {
             emitter,
             rewrites,
             held_acks: HeldAcks::default(),
+            waiting: None,
             violation: None,
         }
     }
@@ -72,90 +77,6 @@ impl SessionInspector {
     }
 }
 
-impl SessionInspector {
-    /// Inspects a piece of a connection whose packets are written one by one.
-    fn rewrite(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
-        let mut has_ping = false;
-        let Some(session) = &mut self.session else {
-            return Inspected { passes: true, has_ping };
-        };
-        let mut step = self.shared.step();
-        let mut rewritten = Vec::new();
-        let mut input = piece;
-        loop {
-            if from == Side::Upstream {
-                rewritten.extend_from_slice(direction.framer.unseen(&mut input));
-            }
-            let Some(found) = direction.framer.next(&mut input) else {
-                break;
-            };
-            let is_packet = matches!(found, Piece::Packet(_));
-            let violation = match found {
-                Piece::Packet(frame) => {
-                    has_ping |= from == Side::Client && frame.kind() == kind::PINGREQ;
-                    match from {
-                        Side::Upstream if self.held_acks.hold(frame) => {
-                            session.packet(from, frame, &mut step);
-                            None
-                        }
-                        Side::Client => match session.check(frame, &mut step) {
-                            Passage::Pass => {
-                                client_packet(session, frame, self.adds_publishers, &mut step, &mut rewritten).err()
-                            }
-                            // The session knows it already.
-                            Passage::Replace(packet) if frame.kind() == kind::SUBSCRIBE => {
-                                rewritten.extend(packet);
-                                None
-                            }
-                            Passage::Replace(packet) => {
-                                let frame = parse(&packet).unwrap_or(frame);
-                                client_packet(session, frame, self.adds_publishers, &mut step, &mut rewritten).err()
-                            }
-                            Passage::Answer(packet) => {
-                                self.replies.extend(packet);
-                                None
-                            }
-                            Passage::End(code) => Some(InvalidPacket(code)),
-                        },
-                        Side::Upstream => {
-                            let completed = session.completed_suback(frame);
-                            let frame = completed.as_deref().and_then(parse).unwrap_or(frame);
-                            if self.adds_publishers {
-                                remove_publisher(session, frame, &mut step, &mut rewritten);
-                            } else {
-                                session.packet(Side::Upstream, frame, &mut step);
-                                frame.write(&mut rewritten);
-                            }
-                            None
-                        }
-                    }
-                }
-                Piece::TooLong => {
-                    session.too_long(from, &mut step);
-                    Some(InvalidPacket(149))
-                }
-                Piece::Broken => {
-                    session.broken(from, &mut step);
-                    Some(InvalidPacket(129))
-                }
-            };
-            self.emitter.apply(step.take());
-            if !is_packet && from == Side::Upstream {
-                rewritten.extend_from_slice(direction.framer.head());
-            } else if let Some(InvalidPacket(code)) = violation {
-                // What cannot be checked must not reach the upstream.
-                self.violation = Some(code);
-                break;
-            }
-        }
-        direction.out.extend(rewritten);
-        Inspected {
-            passes: false,
-            has_ping,
-        }
-    }
-}
-
 impl Inspector for SessionInspector {
     fn inspect(&mut self, from: Side, piece: &[u8], direction: &mut Direction) -> Inspected {
         for (id, completion) in self.emitter.expected_acks.drain(..) {
@@ -168,7 +89,10 @@ impl Inspector for SessionInspector {
             };
         };
         if self.rewrites {
-            return self.rewrite(from, piece, direction);
+            return match from {
+                Side::Client => self.client_piece(piece, direction),
+                Side::Upstream => self.upstream_piece(piece, direction),
+            };
         }
         let shared = Arc::clone(&self.shared);
         let mut step = shared.step();
@@ -206,8 +130,12 @@ impl Inspector for SessionInspector {
         }
     }
 
+    fn resume(&mut self, cx: &mut Context<'_>, from_client: &mut Direction) -> Poll<Inspected> {
+        self.resume_client(cx, from_client)
+    }
+
     fn is_congested(&self) -> bool {
-        self.replies.len() > MAX_REPLY_BYTES || self.held_acks.is_full()
+        self.waiting.is_some() || self.replies.len() > MAX_REPLY_BYTES || self.held_acks.is_full()
     }
 
     fn is_clear(&self) -> bool {

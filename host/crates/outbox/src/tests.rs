@@ -3,14 +3,13 @@
 use std::fs;
 
 use proptest::prelude::*;
-use redb::Database;
+use redb::{Database, TableHandle};
 
 use super::*;
 
 const FILE: &str = "outbox.redb";
 const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("hookhost");
-const CONTENT: (&str, &str) = ("content", "outbox, version 2");
-const PREVIOUS: &str = "outbox, version 1";
+const CONTENT: (&str, &str) = ("content", "outbox, version 3");
 
 fn record(number: u64) -> Bytes {
     format!("record {number}").into()
@@ -95,15 +94,15 @@ fn files_of_another_kind_or_version_are_refused_and_stay_as_they_are() {
         error.to_string()
     };
     refused(b"not a store at all, but long enough to look like one to a careless reader");
-    let error = opened_as(&file, "outbox, version 3").err().unwrap().to_string();
+    let error = opened_as(&file, "outbox, version 4", &[]).err().unwrap().to_string();
     assert!(
-        error.contains("outbox, version 3") && error.contains("outbox, version 2"),
+        error.contains("outbox, version 4") && error.contains("outbox, version 3"),
         "{error}"
     );
 }
 
-/// Opens a store whose file says that it has this format.
-fn opened_as(file: &Path, format: &str) -> Result<Store, StoreError> {
+/// Opens a store whose file says that it has this format, with these values in the table of earlier versions.
+fn opened_as(file: &Path, format: &str, values: &[(u64, Vec<u8>)]) -> Result<Store, StoreError> {
     if file.exists() {
         fs::remove_file(file).unwrap();
     }
@@ -114,19 +113,69 @@ fn opened_as(file: &Path, format: &str) -> Result<Store, StoreError> {
         .unwrap()
         .insert(CONTENT.0, format)
         .unwrap();
+    for (number, value) in values {
+        let mut records = transaction.open_table(upgrade::RECORDS).unwrap();
+        records.insert(number, &**value).unwrap();
+    }
     transaction.commit().unwrap();
     drop(database);
     Store::open(file.parent().unwrap(), Flush::Always)
 }
 
+/// A value of earlier versions: a record after its checksum.
+fn earlier(record: &[u8]) -> Vec<u8> {
+    [&crc32fast::hash(record).to_le_bytes()[..], record].concat()
+}
+
 #[test]
-fn a_file_of_the_previous_format_becomes_one_of_this() {
+fn files_of_earlier_formats_are_converted_with_their_records() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(FILE);
-    drop(opened_as(&file, PREVIOUS).unwrap());
+    let large = vec![9; 100_000];
+    for format in ["outbox, version 1", "outbox, version 2"] {
+        let mut values: Vec<(u64, Vec<u8>)> = (7..300).map(|number| (number, earlier(&record(number)))).collect();
+        values.extend((300..400).map(|number| (number, earlier(&large))));
+        values[2].1[0] ^= 1;
+        values.push((1000, vec![1, 2]));
+        let store = opened_as(&file, format, &values).unwrap();
+        assert_eq!(store.next_number(), 1001);
+        for (number, found) in store.range(0, usize::MAX).unwrap() {
+            match number {
+                9 | 1000 => assert!(found.unwrap_err().is_damage()),
+                7..300 => assert_eq!(found.unwrap(), record(number)),
+                _ => assert_eq!(found.unwrap(), large),
+            }
+        }
+        assert_eq!(store.range(0, usize::MAX).unwrap().len(), values.len());
+        store.write(&put(1001..1003), &[1000]).unwrap();
+        drop(store);
+        let database = Database::open(&file).unwrap();
+        let read = database.begin_read().unwrap();
+        let about = read.open_table(ABOUT).unwrap();
+        assert_eq!(about.get(CONTENT.0).unwrap().unwrap().value(), CONTENT.1);
+        assert!(
+            read.list_tables()
+                .unwrap()
+                .all(|table| table.name() != upgrade::RECORDS.name())
+        );
+    }
+}
+
+/// A crash between two transactions of a conversion leaves both tables.
+#[test]
+fn a_conversion_that_was_interrupted_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(FILE);
+    drop(opened_as(&file, "outbox, version 2", &[(3, earlier(&record(3)))]).unwrap());
     let database = Database::open(&file).unwrap();
-    let about = database.begin_read().unwrap().open_table(ABOUT).unwrap();
-    assert_eq!(about.get(CONTENT.0).unwrap().unwrap().value(), CONTENT.1);
+    let transaction = database.begin_write().unwrap();
+    let mut records = transaction.open_table(upgrade::RECORDS).unwrap();
+    records.insert(5, &*earlier(&record(5))).unwrap();
+    drop(records);
+    transaction.commit().unwrap();
+    drop(database);
+    let store = Store::open(dir.path(), Flush::Always).unwrap();
+    assert_eq!(all(&store), put([3, 5]));
 }
 
 #[test]
@@ -148,6 +197,48 @@ fn space_is_given_back_and_records_stay() {
     drop(store);
     let store = Store::open(dir.path(), Flush::Always).unwrap();
     assert_eq!(all(&store), put(1001..1020));
+}
+
+#[test]
+fn a_chunk_of_which_little_is_left_gives_its_space_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Flush::Never).unwrap();
+    let large = Bytes::from(vec![7; 1000]);
+    for first in (0..30_000).step_by(300) {
+        let records = (first..first + 300).map(|number| (number, large.clone()));
+        store.write(&records.collect(), &[]).unwrap();
+    }
+    let before = store.file_bytes();
+    let left = |number: &u64| number.is_multiple_of(30);
+    let removed: Vec<u64> = (0..30_000).filter(|number| !left(number)).collect();
+    removed
+        .chunks(500)
+        .for_each(|removed| store.write(&BTreeMap::new(), removed).unwrap());
+    assert!(store.compact().unwrap());
+    assert!(store.file_bytes() < before / 8, "{} of {before}", store.file_bytes());
+    let expected = (0..30_000).filter(left).map(|number| (number, large.clone())).collect();
+    assert_eq!(all(&store), expected);
+}
+
+/// A damaged set of the records that are left brings removed ones back, and loses none.
+#[test]
+fn a_damaged_set_of_records_loses_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Flush::Always).unwrap();
+    store.write(&put([0, 1, 2, 5]), &[1]).unwrap();
+    drop(store);
+    let database = Database::open(dir.path().join(FILE)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut live = transaction.open_table(LIVE).unwrap();
+    live.insert(0, &[0, 0, 0, 0, 1][..]).unwrap();
+    drop(live);
+    transaction.commit().unwrap();
+    drop(database);
+    let store = Store::open(dir.path(), Flush::Always).unwrap();
+    assert_eq!((all(&store), store.next_number()), (put([0, 1, 2, 5]), 6));
+    assert_eq!((store.get(1).unwrap(), store.get(3).unwrap()), (Some(record(1)), None));
+    store.write(&BTreeMap::new(), &[0, 1]).unwrap();
+    assert_eq!(all(&store), put([2, 5]));
 }
 
 /// A file that lost its end, or has a page of zeros or of noise: it is refused, or an operation fails, or a record is

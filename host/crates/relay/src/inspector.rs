@@ -1,7 +1,7 @@
 //! What an engine contributes to a relay.
 
 use std::future::Future;
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use super::direction::Direction;
 
@@ -77,8 +77,15 @@ pub trait Inspector: Send {
     /// when there is more. Called only between two packets.
     fn release(&mut self, _: &mut Context<'_>, _out: &mut Vec<u8>) {}
 
+    /// Goes on with packets of the client that had to wait, if they need not wait any longer; what has to be written is
+    /// added to the direction's `out`. Wakes the task when there is more. `Pending` if nothing waits. While something
+    /// waits, the inspector is [congested](Inspector::is_congested).
+    fn resume(&mut self, _: &mut Context<'_>, _from_client: &mut Direction) -> Poll<Inspected> {
+        Poll::Pending
+    }
+
     /// Whether the client is not to be read for now, because too many packets for it wait: those that
-    /// [`release`](Inspector::release) writes, or acknowledgements that are held back.
+    /// [`release`](Inspector::release) writes, or acknowledgements that are held back. Or because its own packets wait.
     fn is_congested(&self) -> bool {
         false
     }

@@ -15,7 +15,7 @@ use hookhost_listener::ClientStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::direction::{Direction, Fault};
-use super::inspector::{EndCause, Inspector, Side};
+use super::inspector::{EndCause, Inspected, Inspector, Side};
 use super::liveness::Liveness;
 use super::stream::UpstreamStream;
 
@@ -135,6 +135,12 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
             if self.from_upstream.framer.is_between() {
                 self.inspector.release(cx, &mut self.from_upstream.out);
             }
+            if self.resume(cx) {
+                moved = true;
+                if !self.inspector.is_clear() {
+                    return Poll::Ready(Stop::Flush);
+                }
+            }
             for side in [Side::Upstream, Side::Client] {
                 let wrote = self.write(side, cx);
                 // What came before the violation is written.
@@ -189,13 +195,32 @@ impl<I: Inspector, U: UpstreamStream> Relay<I, U> {
             Side::Upstream => &mut self.from_upstream,
         };
         let inspected = self.inspector.inspect(from, piece, direction);
+        self.note(inspected);
+        inspected.passes
+    }
+
+    /// Goes on with packets of the client that had to wait; whether there were any.
+    fn resume(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.from_client.is_clear() {
+            return false;
+        }
+        let Poll::Ready(inspected) = self.inspector.resume(cx, &mut self.from_client) else {
+            return false;
+        };
+        // The client was not read until now.
+        self.liveness.heard = Instant::now();
+        self.note(inspected);
+        true
+    }
+
+    /// Notes what the time limits depend on.
+    fn note(&mut self, inspected: Inspected) {
         if inspected.has_ping {
             self.liveness.pinged.get_or_insert_with(Instant::now);
         }
         if self.inspector.is_leaving() && self.liveness.closing.is_none() {
             self.liveness.closing = Some(Instant::now() + LINGER);
         }
-        inspected.passes
     }
 
     /// One side has closed.

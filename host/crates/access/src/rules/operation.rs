@@ -32,7 +32,7 @@ pub struct Operation<'a> {
     pub retain: bool,
 }
 
-/// An [`Operation`] that is kept, to find a decision about the same operation.
+/// An [`Operation`] that is kept: for a question that takes time, or to find a decision about the same operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedOperation {
     action: Action,
@@ -52,14 +52,20 @@ impl From<&Operation<'_>> for OwnedOperation {
     }
 }
 
+impl OwnedOperation {
+    /// The operation, without a copy.
+    pub fn borrowed(&self) -> Operation<'_> {
+        Operation {
+            action: self.action,
+            topic: &self.topic,
+            qos: self.qos,
+            retain: self.retain,
+        }
+    }
+}
+
 impl PartialEq<Operation<'_>> for OwnedOperation {
     fn eq(&self, other: &Operation<'_>) -> bool {
-        let OwnedOperation {
-            action,
-            topic,
-            qos,
-            retain,
-        } = self;
-        (*action, &**topic, *qos, *retain) == (other.action, other.topic, other.qos, other.retain)
+        self.borrowed() == *other
     }
 }

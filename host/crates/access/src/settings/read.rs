@@ -50,14 +50,6 @@ impl Settings {
             }
         }
         let has_service = access.is_given("http");
-        if let Some(place) = access.given("http").map(|setting| setting.place.clone())
-            && surroundings.is_gateway
-        {
-            report.problem(
-                &place,
-                "is not supported behind a gateway, which cannot wait for a web service",
-            );
-        }
         if let Some(at) = access.section_if_given("http") {
             settings.service = service(at, files, true).map(Box::new);
         }
@@ -243,32 +235,4 @@ fn order(at: &mut Section<'_>) -> Vec<RuleSource> {
     };
     at.list("order", known)
         .map_or_else(|| Settings::default().order, |(_, order)| order)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gateway_refuses_a_web_service_for_operations() {
-        let text = "[access.http]\nurl = \"http://127.0.0.1:1/\"\n";
-        let no_files = |_: &Path| panic!("no files");
-        let read = |is_gateway| {
-            let surroundings = Surroundings {
-                is_gateway,
-                ..Surroundings::default()
-            };
-            Settings::parse(text, &surroundings, &no_files)
-        };
-        assert!(read(false).is_ok());
-        let problems = read(true).unwrap_err();
-        let [problem] = &problems[..] else {
-            panic!("{problems:?}")
-        };
-        let shown = problem.to_string();
-        assert!(
-            shown.contains("access.http") && shown.contains("behind a gateway"),
-            "{shown}"
-        );
-    }
 }

@@ -301,3 +301,20 @@ fn many_keys_are_sent_at_once_and_in_order_each() {
     sent.sort_unstable();
     assert_eq!(sent, (0..60).collect::<Vec<_>>());
 }
+
+/// A receiver that takes 100 ms for each batch of five holds a key with 600 requests back for 12 s.
+#[test]
+fn a_key_lags_if_its_batches_take_too_long() {
+    let sink = Sink::start(|_| Reply::Gated);
+    let delivery = start(&settings(), None).unwrap();
+    let batch = (0..600).map(|n| event(&sink.url("/hook"), "k", n));
+    delivery.outbox().append(batch.collect()).unwrap();
+    sink.wait_for(1);
+    thread::sleep(Duration::from_millis(100));
+    sink.open_gate();
+    wait(&delivery, "all delivered", nothing_left);
+    let destinations = delivery.monitor().destinations();
+    let lagging = destinations[0].lagging.as_ref().unwrap();
+    assert_eq!((lagging.key.as_str(), lagging.at_once), ("k", 5));
+    assert!(lagging.backlog() > Duration::from_secs(10), "{lagging:?}");
+}

@@ -4,19 +4,23 @@
 //! pass, and the codes of the denied ones are put into the SUBACK of the upstream. With rules, a packet that cannot be
 //! decoded ends the connection, because it cannot be checked.
 
+mod packets;
+mod subscriptions;
+
 use std::collections::{HashMap, HashSet};
 
+use self::packets::{ack, with_topic};
 use super::aliases::{Aliases, Resolved};
 use super::connection_state::ConnectionState;
 use super::publishes;
 use super::step::Step;
-use super::subscriptions::group_and_filter;
-use crate::frame::{Frame, header};
+use crate::frame::Frame;
 use crate::packet::{
-    FieldReader, InvalidPacket, Packet, QOS_NOT_SUPPORTED, has_invalid_qos, kind, payload, publish_id, topic,
+    FieldReader, InvalidPacket, Packet, QOS_NOT_SUPPORTED, has_invalid_qos, kind, payload, publish_id,
+    topic as topic_of,
 };
-use hookhost_access::rules::{Action, Operation};
-use hookhost_access::{ClientAccess, DenyAction};
+use hookhost_access::rules::{Action, Operation, OwnedOperation};
+use hookhost_access::{ClientAccess, Decision, DenyAction};
 use hookhost_event::ByteString;
 
 /// The reason code "not authorized" of MQTT 5.
@@ -37,6 +41,9 @@ pub(crate) enum Passage {
     Answer(Vec<u8>),
     /// The connection ends, with this code of MQTT 5.
     End(u8),
+    /// A web service decides about these operations. The client's later packets have to wait until
+    /// [`decided`](super::ClientSession::decided).
+    Ask(Vec<OwnedOperation>),
 }
 
 /// What one filter of a SUBSCRIBE was denied by; `None` if it is allowed.
@@ -53,6 +60,22 @@ pub(super) struct Gate {
     /// SUBSCRIBEs of which some filters were denied, until the upstream answers, with the bytes that each takes of the
     /// budget.
     subscribing: HashMap<u16, (Vec<DeniedBy>, usize)>,
+    /// What is known of the packet that the web service has to decide about.
+    asked: Option<Asked>,
+}
+
+/// A packet that waits for the decisions of the web service.
+enum Asked {
+    /// A PUBLISH.
+    Publish(CheckedPublish),
+    /// A SUBSCRIBE; the decisions about its filters that are known already.
+    Subscribe(Vec<Option<Decision>>),
+}
+
+/// A PUBLISH that is well-formed and not too fast.
+struct CheckedPublish {
+    topic: ByteString,
+    alias: Option<u16>,
 }
 
 impl Gate {
@@ -64,6 +87,7 @@ impl Gate {
             unannounced: HashSet::new(),
             denied_publishes: HashSet::new(),
             subscribing: HashMap::new(),
+            asked: None,
         }
     }
 
@@ -78,13 +102,36 @@ impl Gate {
         checked.unwrap_or_else(|InvalidPacket(code)| Passage::End(code))
     }
 
+    /// As [`check`](Gate::check), for the packet that [`Passage::Ask`] was about: these are the decisions.
+    pub(super) fn decided(
+        &mut self,
+        state: &mut ConnectionState,
+        frame: Frame<'_>,
+        decisions: Vec<Decision>,
+        step: &mut Step<'_>,
+    ) -> Passage {
+        let mut decisions = decisions.into_iter();
+        let passage = match self.asked.take() {
+            Some(Asked::Publish(publish)) => match decisions.next() {
+                Some(decision) => self.decided_publish(state, frame, publish, decision, step),
+                None => Err(InvalidPacket(NOT_AUTHORIZED)),
+            },
+            Some(Asked::Subscribe(known)) => {
+                let all = known.into_iter().filter_map(|known| known.or_else(|| decisions.next()));
+                self.decided_subscribe(state, frame, &all.collect::<Vec<_>>())
+            }
+            None => Err(InvalidPacket(NOT_AUTHORIZED)),
+        };
+        passage.unwrap_or_else(|InvalidPacket(code)| Passage::End(code))
+    }
+
     fn publish(
         &mut self,
         state: &mut ConnectionState,
         frame: Frame<'_>,
         step: &mut Step<'_>,
     ) -> Result<Passage, InvalidPacket> {
-        let sent = topic(frame.body).ok_or(InvalidPacket(129))?;
+        let sent = topic_of(frame.body).ok_or(InvalidPacket(129))?;
         let qos = frame.first >> 1 & 3;
         if has_invalid_qos(frame) {
             return Err(InvalidPacket(QOS_NOT_SUPPORTED));
@@ -116,8 +163,25 @@ impl Gate {
             qos,
             retain: frame.first & 1 != 0,
         };
-        let decision = self.access.authorize_now(&operation);
-        let sets_alias = alias.filter(|_| !sent.is_empty());
+        let Some(decision) = self.access.authorize_now(&operation) else {
+            let operations = vec![OwnedOperation::from(&operation)];
+            self.asked = Some(Asked::Publish(CheckedPublish { topic, alias }));
+            return Ok(Passage::Ask(operations));
+        };
+        self.decided_publish(state, frame, CheckedPublish { topic, alias }, decision, step)
+    }
+
+    fn decided_publish(
+        &mut self,
+        state: &mut ConnectionState,
+        frame: Frame<'_>,
+        publish: CheckedPublish,
+        decision: Decision,
+        step: &mut Step<'_>,
+    ) -> Result<Passage, InvalidPacket> {
+        let CheckedPublish { topic, alias } = publish;
+        let has_topic = topic_of(frame.body).is_some_and(|sent| !sent.is_empty());
+        let sets_alias = alias.filter(|_| has_topic);
         if decision.allowed {
             if let Some(alias) = sets_alias {
                 self.unannounced.remove(&alias);
@@ -133,7 +197,7 @@ impl Gate {
         if self.access.deny_action() == DenyAction::Disconnect {
             return Ok(Passage::End(NOT_AUTHORIZED));
         }
-        let answer = match (qos, publish_id(frame)) {
+        let answer = match (frame.first >> 1 & 3, publish_id(frame)) {
             (1, Some(id)) => ack(kind::PUBACK, id, state.version()),
             (2, Some(id)) => {
                 if state.version() < 5 {
@@ -154,143 +218,4 @@ impl Gate {
             None => Passage::Pass,
         }
     }
-
-    fn subscribe(&mut self, state: &mut ConnectionState, frame: Frame<'_>) -> Result<Passage, InvalidPacket> {
-        let Packet::Subscribe { id, filters, .. } = state.decode(frame)? else {
-            return Err(InvalidPacket(130));
-        };
-        let denied_by = |sent: &ByteString, qos: u8| {
-            let (_, filter) = group_and_filter(sent);
-            let operation = Operation {
-                action: Action::Subscribe,
-                topic: &filter,
-                qos,
-                retain: false,
-            };
-            let decision = self.access.authorize_now(&operation);
-            (!decision.allowed).then_some(decision.source)
-        };
-        let denied: Vec<DeniedBy> = filters.iter().map(|one| denied_by(&one.filter, one.qos)).collect();
-        self.forget_subscribe(state, id);
-        if denied.iter().all(Option::is_none) {
-            return Ok(Passage::Pass);
-        }
-        let passing = without_filters(frame, state.version(), &denied).ok_or(InvalidPacket(129))?;
-        let bytes = size_of_val(denied.as_slice());
-        if !state.budget.take(bytes) {
-            return Err(InvalidPacket(151));
-        }
-        let is_any_allowed = denied.iter().any(Option::is_none);
-        self.subscribing.insert(id, (denied, bytes));
-        Ok(match is_any_allowed {
-            true => Passage::Replace(passing),
-            false => Passage::Answer(Vec::new()),
-        })
-    }
-
-    /// The SUBACK for a SUBSCRIBE of which no filter passes.
-    pub(super) fn suback_without_upstream(&mut self, state: &mut ConnectionState, id: u16) -> Option<Vec<u8>> {
-        let mut body = id.to_be_bytes().to_vec();
-        if state.version() == 5 {
-            body.push(0);
-        }
-        let first = kind::SUBACK << 4;
-        self.suback(state, Frame { first, body: &body })
-    }
-
-    /// The filters of this SUBSCRIBE that were denied, in their order; empty if none was.
-    pub(super) fn denied_filters(&self, id: u16) -> Vec<DeniedBy> {
-        self.subscribing
-            .get(&id)
-            .map(|(denied, _)| denied.clone())
-            .unwrap_or_default()
-    }
-
-    /// A packet of the upstream: the SUBACK that the client gets in its place, if some filters were denied.
-    pub(super) fn suback(&mut self, state: &mut ConnectionState, frame: Frame<'_>) -> Option<Vec<u8>> {
-        if frame.kind() != kind::SUBACK {
-            return None;
-        }
-        let mut fields = FieldReader::new(frame.body);
-        let id = fields.number()?;
-        let denied = self.denied_filters(id);
-        if denied.is_empty() {
-            return None;
-        }
-        self.forget_subscribe(state, id);
-        let before_codes = properties_end(frame.body, state.version())?;
-        let (head, codes) = frame.body.split_at_checked(before_codes)?;
-        let mut codes = codes.iter().copied();
-        let refusal = match state.version() {
-            5 => self.access.denied_subscription_code(),
-            _ => FAILURE,
-        };
-        let merged = denied.iter().map(|denied| match denied {
-            Some(_) => refusal,
-            None => codes.next().unwrap_or(FAILURE),
-        });
-        let mut body = head.to_vec();
-        body.extend(merged);
-        Some(packet(kind::SUBACK << 4, &body))
-    }
-
-    fn forget_subscribe(&mut self, state: &mut ConnectionState, id: u16) {
-        if let Some((_, bytes)) = self.subscribing.remove(&id) {
-            state.budget.give_back(bytes);
-        }
-    }
-}
-
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(5 + body.len());
-    header(&mut packet, first, body.len());
-    packet.extend_from_slice(body);
-    packet
-}
-
-/// An acknowledgement: before MQTT 5 it cannot say that the publish was denied.
-fn ack(kind: u8, id: u16, version: u8) -> Vec<u8> {
-    let mut body = id.to_be_bytes().to_vec();
-    if version == 5 {
-        body.push(NOT_AUTHORIZED);
-    }
-    packet(kind << 4, &body)
-}
-
-/// Where the properties of a SUBSCRIBE or SUBACK end, which come after its packet identifier.
-fn properties_end(body: &[u8], version: u8) -> Option<usize> {
-    let mut fields = FieldReader::new(body);
-    fields.number()?;
-    if version == 5 {
-        fields.properties()?;
-    }
-    Some(body.len() - fields.rest().len())
-}
-
-/// A PUBLISH that has only an alias, with the topic in it.
-fn with_topic(frame: Frame<'_>, topic: &str) -> Vec<u8> {
-    let rest = frame.body.get(2..).unwrap_or_default();
-    // A topic that came in a packet has at most 65,535 bytes.
-    let length = u16::try_from(topic.len()).unwrap_or(u16::MAX);
-    let mut body = length.to_be_bytes().to_vec();
-    body.extend_from_slice(topic.as_bytes());
-    body.extend_from_slice(rest);
-    packet(frame.first, &body)
-}
-
-/// A SUBSCRIBE without the filters that are denied; `None` if it is malformed.
-fn without_filters(frame: Frame<'_>, version: u8, denied: &[DeniedBy]) -> Option<Vec<u8>> {
-    let start = properties_end(frame.body, version)?;
-    let (head, mut filters) = frame.body.split_at_checked(start)?;
-    let mut body = head.to_vec();
-    for denied in denied {
-        let mut fields = FieldReader::new(filters);
-        let (_filter, _options) = (fields.text()?, fields.byte()?);
-        let (requested, rest) = filters.split_at_checked(filters.len() - fields.rest().len())?;
-        if denied.is_none() {
-            body.extend_from_slice(requested);
-        }
-        filters = rest;
-    }
-    Some(packet(frame.first, &body))
 }

@@ -1,23 +1,23 @@
 //! A connection after CONNACK: which part handles a packet, and how the connection ends.
 
+mod checks;
+mod ends;
+
 use std::sync::Arc;
 
 use super::connection_state::ConnectionState;
 use super::deliveries::Deliveries;
-use super::gate::{Gate, Passage};
+use super::gate::Gate;
 use super::publishes::Publishes;
-use super::step::{Action, Closing, Counter, Step};
+use super::step::{Counter, Step};
 use super::subscriptions::Subscriptions;
-use super::{end, ended};
-use crate::frame::{Frame, parse};
-use crate::packet::{ConnackPacket, Connect, InvalidPacket, Packet, kind};
+use crate::frame::Frame;
+use crate::packet::{ConnackPacket, Connect, InvalidPacket, kind};
 use crate::publisher_property::PublisherProperty;
 use crate::sessions::ConnectionHandle;
 use hookhost_access::ClientAccess;
-use hookhost_event::{
-    Detail, Disconnection, End, EndReason, Hook, Message, Millis, Origin, OtherEvent, Session, Termination,
-};
-use hookhost_relay::{EndCause, Side};
+use hookhost_event::{Detail, End, Hook, Message, Millis, Origin, OtherEvent};
+use hookhost_relay::Side;
 
 /// Where a connection is in its life.
 enum Phase {
@@ -116,53 +116,6 @@ impl ClientSession {
     /// What the host itself lets the client do; `None` if CONNACK has refused it.
     pub(crate) fn access(&self) -> Option<&ClientAccess> {
         self.access.as_ref()
-    }
-
-    /// Whether the host's own rules are checked: then packets have to be handed to [`check`](ClientSession::check) first.
-    pub(crate) fn has_rules(&self) -> bool {
-        self.gate.is_some()
-    }
-
-    /// What the host's own rules make of a packet of the client. Does not report a packet that passes.
-    pub(crate) fn check(&mut self, frame: Frame<'_>, step: &mut Step<'_>) -> Passage {
-        let Some(gate) = &mut self.gate else {
-            return Passage::Pass;
-        };
-        if !matches!(self.phase, Phase::Open) {
-            return Passage::Answer(Vec::new());
-        }
-        let passage = gate.check(&mut self.state, frame, step);
-        let id = frame.body.first_chunk().map(|id| u16::from_be_bytes(*id));
-        match (frame.kind(), id) {
-            (kind::SUBSCRIBE, Some(id)) => self.subscribe(id, passage, frame, step),
-            _ => passage,
-        }
-    }
-
-    /// Reports a SUBSCRIBE of which some filters do not pass, and its SUBACK if none passes.
-    fn subscribe(&mut self, id: u16, passage: Passage, frame: Frame<'_>, step: &mut Step<'_>) -> Passage {
-        let Some(gate) = self.gate.as_mut().filter(|_| passage != Passage::Pass) else {
-            return passage;
-        };
-        // The events of all filters come with SUBACK.
-        let denied = gate.denied_filters(id);
-        self.pass(Side::Client, frame, None, step);
-        self.subscriptions.note_denied(id, denied);
-        let Passage::Answer(_) = passage else { return passage };
-        let suback = self
-            .gate
-            .as_mut()
-            .and_then(|gate| gate.suback_without_upstream(&mut self.state, id));
-        let suback = suback.unwrap_or_default();
-        if let Some(frame) = parse(&suback) {
-            self.pass(Side::Upstream, frame, None, step);
-        }
-        Passage::Answer(suback)
-    }
-
-    /// The SUBACK that the client gets in place of this packet of the upstream; `None` if the packet passes as it is.
-    pub(crate) fn completed_suback(&mut self, frame: Frame<'_>) -> Option<Vec<u8>> {
-        self.gate.as_mut()?.suback(&mut self.state, frame)
     }
 
     /// Whether packets pass: CONNACK has accepted the connection and its end is not reported.
@@ -275,111 +228,6 @@ impl ClientSession {
                 data: "{}".into(),
             })
         });
-    }
-
-    /// The connection is over; later packets are ignored.
-    pub(crate) fn end(&mut self, cause: EndCause, step: &mut Step<'_>) {
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Over => {}
-            Phase::Leaving(leaving) => {
-                let (end, expiry) = *leaving;
-                self.over(end, false, false, Some(expiry), step);
-            }
-            Phase::Open => {
-                let by_upstream = cause == EndCause::UpstreamClosed;
-                let (end, has_will) = end::end_of(cause, self.state.fault);
-                self.over(end, by_upstream, has_will, None, step);
-            }
-        }
-    }
-
-    fn disconnect(&mut self, from: Side, frame: Frame<'_>, step: &mut Step<'_>) -> Result<(), InvalidPacket> {
-        let Packet::Disconnect {
-            code,
-            session_expiry,
-            text,
-            properties,
-        } = self.state.decode(frame)?
-        else {
-            return Err(InvalidPacket(130));
-        };
-        let by_upstream = from == Side::Upstream;
-        let end = End {
-            reason: if by_upstream {
-                end::reason_of(code)
-            } else {
-                EndReason::Disconnect
-            },
-            code: Some(code),
-            text,
-            properties,
-        };
-        let has_will = if by_upstream { code != 139 } else { code != 0 };
-        let connection = &self.state.connection;
-        let session_expiry = session_expiry.filter(|_| !by_upstream && connection.session_expiry > 0);
-        if !by_upstream && (!has_will || self.will.is_none()) {
-            // Reported when the upstream has acted on it, so that it comes after everything the client is still sent.
-            let expiry = session_expiry.unwrap_or(connection.session_expiry);
-            step.push(Action::Leave {
-                client_id: connection.client.id.clone(),
-                number: self.state.number,
-                end: end.clone(),
-                session_expiry: expiry,
-            });
-            self.phase = Phase::Leaving(Box::new((end, expiry)));
-            return Ok(());
-        }
-        self.over(end, by_upstream, has_will, session_expiry, step);
-        Ok(())
-    }
-
-    /// The connection has ended. `by_upstream`: a successor may report it. `has_will`: the upstream publishes the will.
-    fn over(&mut self, end: End, by_upstream: bool, has_will: bool, session_expiry: Option<u32>, step: &mut Step<'_>) {
-        self.phase = Phase::Over;
-        self.subscriptions = Subscriptions::default();
-        self.publishes = Publishes::default();
-        self.deliveries = Deliveries::default();
-        let connection = &self.state.connection;
-        let session_expiry = session_expiry.unwrap_or(connection.session_expiry);
-        let will = self.will.take().filter(|_| has_will);
-        let will_delay = self.will_delay.min(session_expiry);
-        let by_end = by_upstream.then(|| end.clone());
-        let now = step.now;
-        let actions = step.apart(|step| {
-            match (will, will_delay) {
-                (Some(will), 0) => ended::publish_will(&will, step),
-                // The session's end publishes it at the latest.
-                (Some(will), delay) => step.push(Action::PublishWillLater(will, delay)),
-                (None, _) => {}
-            }
-            step.emit(Hook::ClientDisconnected, None, || {
-                Detail::ClientDisconnected(Disconnection {
-                    connection: connection.clone(),
-                    end: end.clone(),
-                    connected_at: self.connected_at,
-                    disconnected_at: now,
-                })
-            });
-            if session_expiry == 0 {
-                let by_disconnect = end.reason == EndReason::Disconnect;
-                step.emit_session_end(Hook::SessionTerminated, connection.clean_start, by_disconnect, || {
-                    Detail::SessionTerminated(Termination {
-                        session: Session {
-                            client: connection.client.clone(),
-                            created_at: self.created_at,
-                        },
-                        end,
-                    })
-                });
-            }
-        });
-        step.push(Action::Close(Box::new(Closing {
-            client_id: connection.client.id.clone(),
-            number: self.state.number,
-            by_upstream: by_end,
-            session_expiry,
-            actions,
-        })));
     }
 
     /// Bytes that this connection and its session keep, as they count them.

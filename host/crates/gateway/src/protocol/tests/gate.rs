@@ -1,7 +1,7 @@
 //! What passes with access rules, packet by packet.
 
 use super::*;
-use hookhost_access::{AccessControl, Login, Settings, Surroundings, Verdict};
+use hookhost_access::{AccessControl, Decision, Login, Settings, Surroundings, Verdict};
 
 /// A client with these rules and nothing else allowed.
 async fn ruled(version: u8, rules: &str, recorder: &Recorder) -> TestClient {
@@ -222,4 +222,100 @@ async fn nothing_passes_after_the_end() {
         check(&mut client, 0x30, b"\0\x03a/bx", &recorder),
         Passage::Answer(Vec::new())
     );
+}
+
+/// Rules, and a web service that decides about the rest. No test asks it: the decisions come from the tests.
+const SERVICE: &str =
+    "[access.http]\nurl = \"http://127.0.0.1:9/\"\n[[access.rule]]\npermit = \"allow\"\ntopics = [\"a/#\"]\n";
+
+/// The topics that the web service is asked about.
+fn asked(passage: Passage) -> Vec<String> {
+    let Passage::Ask(operations) = passage else {
+        panic!("{passage:?}")
+    };
+    let topic = |operation: &hookhost_access::rules::OwnedOperation| operation.borrowed().topic.to_owned();
+    operations.iter().map(topic).collect()
+}
+
+/// What the web service decides.
+fn decisions(allowed: &[bool]) -> Vec<Decision> {
+    let source = "http";
+    allowed
+        .iter()
+        .map(|allowed| Decision {
+            allowed: *allowed,
+            source,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_publish_that_a_web_service_decides_about() {
+    for (allowed, hooks) in [
+        (true, vec![Hook::MessagePublish]),
+        (false, vec![Hook::ClientAuthorized, Hook::MessageRefused]),
+    ] {
+        let recorder = Recorder::new();
+        let mut client = ruled(5, SERVICE, &recorder).await;
+        // The alias that the publish sets is known to the upstream only if the publish passes.
+        let body = b"\0\x01b\0\x07\x03\x23\0\x02x";
+        assert_eq!(asked(check(&mut client, 0x32, body, &recorder)), ["b"]);
+        assert_eq!(recorder.hooks(), []);
+        let frame = Frame { first: 0x32, body };
+        let passage = recorder.run(|step| client.session().decided(frame, decisions(&[allowed]), step));
+        if passage == Passage::Pass {
+            client.packet(Side::Client, frame, &recorder);
+        }
+        assert_eq!(recorder.hooks(), hooks);
+        let expected = match allowed {
+            true => Passage::Pass,
+            false => Passage::Answer(vec![0x40, 3, 0, 7, 135]),
+        };
+        assert_eq!(passage, expected);
+        let uses = b"\0\0\0\x08\x03\x23\0\x02y";
+        assert_eq!(asked(check(&mut client, 0x32, uses, &recorder)), ["b"]);
+        let frame = Frame {
+            first: 0x32,
+            body: uses,
+        };
+        let passage = recorder.run(|step| client.session().decided(frame, decisions(&[true]), step));
+        let whole = b"\0\x01b\0\x08\x03\x23\0\x02y";
+        let expected = match allowed {
+            true => Passage::Pass,
+            false => Passage::Replace([&[0x32, whole.len() as u8], &whole[..]].concat()),
+        };
+        assert_eq!(passage, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_web_service_is_asked_about_the_filters_that_no_rule_decides() {
+    let recorder = Recorder::new();
+    let mut client = ruled(4, SERVICE, &recorder).await;
+    let body = b"\0\x09\0\x01b\x01\0\x03a/b\x01\0\x01c\x01";
+    assert_eq!(asked(check(&mut client, 0x82, body, &recorder)), ["b", "c"]);
+    let frame = Frame { first: 0x82, body };
+    let passage = recorder.run(|step| client.session().decided(frame, decisions(&[false, true]), step));
+    let passing = b"\x82\x0c\0\x09\0\x03a/b\x01\0\x01c\x01".to_vec();
+    assert_eq!(passage, Passage::Replace(passing));
+    let suback = Frame {
+        first: 0x90,
+        body: &[0, 9, 1, 0],
+    };
+    let merged = client.session().completed_suback(suback);
+    assert_eq!(merged, Some(vec![0x90, 5, 0, 9, 128, 1, 0]));
+}
+
+#[tokio::test]
+async fn a_decision_after_the_end_lets_nothing_pass() {
+    let recorder = Recorder::new();
+    let mut client = ruled(4, SERVICE, &recorder).await;
+    let frame = Frame {
+        first: 0x30,
+        body: b"\0\x01bx",
+    };
+    assert_eq!(asked(check(&mut client, frame.first, frame.body, &recorder)), ["b"]);
+    client.end(EndCause::UpstreamClosed, &recorder);
+    let passage = recorder.run(|step| client.session().decided(frame, decisions(&[true]), step));
+    assert_eq!(passage, Passage::Answer(Vec::new()));
 }
