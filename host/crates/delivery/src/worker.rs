@@ -2,7 +2,7 @@
 //! ready.
 
 use std::rc::Rc;
-use std::time::{Instant as Clock, SystemTime};
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
