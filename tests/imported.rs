@@ -83,6 +83,89 @@ async fn a_web_service_and_rules_of_emqx_5() {
     );
 }
 
+/// A host with `plugins/rmqtt-web-hook.toml`, and these files of RMQTT.
+async fn rmqtt(files: &[(&str, &str)]) -> Host {
+    let setup = Setup::new();
+    let folder = setup.dir().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    for (name, text) in files {
+        std::fs::write(setup.dir().join(name), text).unwrap();
+    }
+    let text = "urls = [\"http://127.0.0.1:1/\"]\nrule.client_connected = [{ action = \"client_connected\" }]\n";
+    setup.webhook_file("plugins/rmqtt-web-hook.toml", text).start().await
+}
+
+#[tokio::test]
+async fn users_and_rules_of_rmqtt() {
+    let acl = "rules = [\n[\"allow\", { user = \"alice\", password = \"public\" }, \"all\", [\"plant/%c/#\"]],\n\
+        [\"deny\", \"all\"]\n]\n";
+    let host = rmqtt(&[("plugins/rmqtt-acl.toml", acl)]).await;
+    assert_eq!(connack(&host, &login("a", "alice", "wrong")).await, 134);
+    assert_eq!(connack(&host, &login("a", "bob", "public")).await, 134);
+    assert_eq!(connack(&host, &Connect::new(Version::V5, "a")).await, 135);
+    assert_eq!(suback(&host, &login("a", "alice", "public"), "plant/a/#").await, 1);
+    assert_eq!(suback(&host, &login("a", "alice", "public"), "plant/b/#").await, 128);
+    // The rules that RMQTT has without a file. They permit this machine to subscribe to everything.
+    let host = rmqtt(&[("rmqtt.toml", "plugins.default_startups = [\"rmqtt-web-hook\"]\n")]).await;
+    assert_eq!(suback(&host, &login("a", "eve", "x"), "#").await, 1);
+    let acl = "rules = [[\"deny\", \"all\", \"subscribe\", [{ eq = \"#\" }]], [\"allow\", \"all\"]]\n";
+    let host = rmqtt(&[("plugins/rmqtt-acl.toml", acl)]).await;
+    assert_eq!(suback(&host, &login("a", "eve", "x"), "#").await, 128);
+    assert_eq!(suback(&host, &login("a", "eve", "x"), "a/#").await, 1);
+}
+
+#[tokio::test]
+async fn the_web_service_of_rmqtt_decides_by_its_text() {
+    let service = Sink::start().await;
+    service.answer(|request, _| {
+        let body = &request.body;
+        let answer = match (
+            request.path.as_str(),
+            body.contains("user=alice") || body.contains("topic=plant"),
+        ) {
+            ("/auth" | "/acl", true) => "allow",
+            ("/auth", _) => "deny",
+            _ => "ignore",
+        };
+        let length = answer.len();
+        Answer::Bytes(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{answer}").into_bytes())
+    });
+    let http = format!(
+        "http_headers.User-Agent = \"RMQTT/0.4.0\"\nhttp_headers.Connection = \"keep-alive\"\n\
+         http_auth_req = {{ url = \"{}\", method = \"post\", params = {{ user = \"%u\", id = \"%c\", password = \"%P\" }} }}\n\
+         http_acl_req = {{ url = \"{}\", method = \"put\", params = {{ access = \"%A\", topic = \"%t\" }} }}\n",
+        service.url("/auth"),
+        service.url("/acl"),
+    );
+    let acl = "rules = [[\"allow\", \"all\", \"subscribe\", [\"open/#\"]], [\"deny\", \"all\"]]\n";
+    let host = rmqtt(&[
+        ("rmqtt.toml", "plugins.default_startups = [\"rmqtt-auth-http\"]\n"),
+        ("plugins/rmqtt-auth-http.toml", &http),
+        ("plugins/rmqtt-acl.toml", acl),
+    ])
+    .await;
+    assert_eq!(connack(&host, &login("a", "eve", "x")).await, 134);
+    assert_eq!(connack(&host, &Connect::new(Version::V5, "a")).await, 135);
+    assert_eq!(suback(&host, &login("a", "alice", "x"), "plant/1").await, 1);
+    assert_eq!(suback(&host, &login("a", "alice", "x"), "open/1").await, 1);
+    assert_eq!(suback(&host, &login("a", "alice", "x"), "other").await, 135);
+    let asked = service.requests();
+    let is_of = |path: &str, method: &str| {
+        asked
+            .iter()
+            .filter(|one| one.path == path)
+            .all(|one| one.method == method)
+    };
+    assert!(is_of("/auth", "POST") && is_of("/acl", "PUT"), "{asked:?}");
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.header("user-agent") == Some("RMQTT/0.4.0")),
+        "{asked:?}"
+    );
+    assert_eq!(asked[0].body, "id=a&password=x&user=eve");
+}
+
 #[tokio::test]
 async fn check_lists_the_imported_settings() {
     let dir = tempfile::tempdir().unwrap();

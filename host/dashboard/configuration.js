@@ -18,6 +18,7 @@ export async function configuration(root) {
       { title: "Value", text: true, cell: shown },
       { title: "From", text: true, cell: (row) => row.source },
     ], settings, "No settings were given: all have their default."),
+    el("p", {}, "Programs can use the ", el("a", { href: "/openapi" }, "admin API"), "."),
     el("h3", {}, "Log"),
     el("div", { class: "filters" },
       el("div", {}, el("label", { for: "log-filter" }, "Level or filter, such as debug or info,rmqtt=debug"), input),

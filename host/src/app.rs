@@ -25,11 +25,10 @@ use settings::{kept_limits, module_settings};
 use crate::config::{Config, Loaded};
 use crate::logging::LogControl;
 use crate::record::{self, Recorder};
-use crate::reload::{self, Configuration, Origin, Reload};
+use crate::reload::{self, Configuration, Origin, Reload, ReloadedParts};
 use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
 use crate::{admin, engine, publisher};
-use hookhost_access::AccessControl;
 use hookhost_dead_letters::{Kind, Store as Kept};
 use hookhost_delivery::{Delivery, Storage};
 use hookhost_hooks::Bus;
@@ -82,7 +81,7 @@ pub fn run(
     let bus = Bus::new();
     let activity = delivery.monitor().activity();
     let settings = module_settings(&config, &stores, kept.collection(Kind::Events), activity.clone());
-    let access = AccessControl::new(config.access.clone());
+    let parts = ReloadedParts::new(&config);
     let outbox = delivery.outbox();
     let webhooks = WebhookStore::new(config.data.as_ref().map(|data| data.dir.as_path()));
     let webhooks = webhooks.context("cannot read the webhooks of the data folder")?;
@@ -93,7 +92,7 @@ pub fn run(
         engine,
         bus.clone(),
         outbox,
-        access.clone(),
+        parts.clone(),
     )?;
     let recorder = record.map(|settings| Recorder::start(settings, &bus)).transpose()?;
     let handle = modules.handle();
@@ -119,7 +118,7 @@ pub fn run(
     reload
         .handle()
         .add_tls_files(admin.as_ref().and_then(admin::Server::tls_files));
-    let served = runtime.block_on(serve(&config, bus, access, &place, &handle, reload.handle(), questions));
+    let served = runtime.block_on(serve(&config, bus, parts, &place, &handle, reload.handle(), questions));
 
     let end = *served.as_ref().unwrap_or(&(Instant::now() + config.shutdown.grace));
     let left = || end.saturating_duration_since(Instant::now());
@@ -202,7 +201,7 @@ fn try_addresses(config: &Config) -> anyhow::Result<()> {
 async fn serve(
     config: &Config,
     bus: Bus,
-    access: AccessControl,
+    parts: ReloadedParts,
     admin: &str,
     modules: &modules::Handle,
     reload: reload::Handle,
@@ -218,9 +217,9 @@ async fn serve(
         limits: config.mqtt.limits.clone(),
         conventions: config.mqtt.conventions,
         data: config.data.as_ref().map(|data| data.dir.clone()),
-        access,
+        access: parts.access,
     };
-    let broker = engine::start(&settings, &config.broker, Some(bus)).await?;
+    let broker = engine::start(&settings, &config.broker, &parts.upstreams, Some(bus)).await?;
     for listener in broker.listeners() {
         let (name, kind) = (&*listener.name, listener.kind.name());
         info!(name, kind, address = %listener.address, "listening");

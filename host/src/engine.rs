@@ -1,7 +1,7 @@
 //! The broker engine that the configuration names.
 
 use hookhost_broker::{BrokerSettings, Running, StartError};
-use hookhost_gateway::GatewaySettings;
+use hookhost_gateway::{GatewaySettings, UpstreamControl, UpstreamSettings};
 use hookhost_hooks::Bus;
 
 /// The engine to start.
@@ -14,7 +14,17 @@ pub enum EngineSettings {
     Gateway(GatewaySettings),
 }
 
-/// Starts the engine and listens. Events go to `bus` from the first connection on.
+impl EngineSettings {
+    /// What a reload changes of a gateway; `None` for other engines.
+    pub(crate) fn upstreams(&self) -> Option<UpstreamSettings> {
+        match self {
+            EngineSettings::Rmqtt => None,
+            EngineSettings::Gateway(gateway) => Some(gateway.into()),
+        }
+    }
+}
+
+/// Starts the engine and listens. Events go to `bus` from the first connection on. A gateway uses these `upstreams`.
 ///
 /// # Errors
 ///
@@ -22,10 +32,11 @@ pub enum EngineSettings {
 pub async fn start(
     settings: &BrokerSettings,
     engine: &EngineSettings,
+    upstreams: &UpstreamControl,
     bus: Option<Bus>,
 ) -> Result<Running, StartError> {
     match engine {
         EngineSettings::Rmqtt => hookhost_broker::start(settings, bus).await,
-        EngineSettings::Gateway(gateway) => hookhost_gateway::start(settings, gateway, bus).await,
+        EngineSettings::Gateway(gateway) => hookhost_gateway::start(settings, gateway, upstreams, bus).await,
     }
 }

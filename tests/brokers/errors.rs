@@ -80,6 +80,50 @@ async fn convert_refuses_what_run_refuses() {
     assert!(stderr.contains("no webhook settings"), "{stderr}");
 }
 
+#[tokio::test]
+async fn convert_loses_access_control_only_if_it_is_told_to() {
+    let sink = Sink::start().await;
+    let setup = Setup::new();
+    let text = format!(
+        "web.hook.url = {}\nweb.hook.rule.client.connected.1 = {{\"action\": \"on_client_connected\"}}\nallow_anonymous = false\n",
+        sink.url("/hook")
+    );
+    std::fs::write(setup.dir().join("emqx.conf"), text).unwrap();
+    let convert = |flags: &[&str]| {
+        let mut convert = command(setup.dir());
+        convert.args(["webhook", "convert", "emqx.conf"]).args(flags);
+        convert.output().unwrap()
+    };
+    let refused = convert(&[]);
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(
+        (refused.status.code(), refused.stdout),
+        (Some(2), Vec::new()),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("emqx.conf:3: allow_anonymous: demands credentials")
+            && stderr.contains("--ignore-access-control"),
+        "{stderr}"
+    );
+    let ended = convert(&["--ignore-access-control"]);
+    let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(0), "{stderr}");
+    let own = setup.dir().join("hookhost.toml");
+    std::fs::write(&own, &ended.stdout).unwrap();
+    std::fs::remove_file(setup.dir().join("emqx.conf")).unwrap();
+    // Everybody may connect.
+    let mut host = setup.arg("--config").arg(own).start().await;
+    Client::connect(host.address, V, "c1").await.disconnect().await;
+    host.stop().await;
+    let actions: Vec<_> = sink
+        .requests()
+        .iter()
+        .map(|request| request.json()["action"].clone())
+        .collect();
+    assert_eq!(actions, ["client_connected"]);
+}
+
 const BAD_RULE: &str = "connectors.http.c { url = \"@URL@\" }\nactions.http.a { connector = c, colour = 1 }\n\
     rule_engine.rules.good { sql = \"SELECT * FROM \\\"t\\\"\", actions = [\"http:a\"] }\n\
     rule_engine.rules.bad { sql = \"SELECT FROM\", actions = [\"http:a\"] }\n";

@@ -147,6 +147,19 @@ await run(async () => {
     await viewer.context().close();
   });
 
+  await step("the page of the API shows every operation without a token", async () => {
+    const reader = await open();
+    await reader.goto(`${url}/openapi`);
+    const operation = reader.locator("details").filter({ hasText: "/api/v1/webhooks/{name}/test" });
+    await operation.locator("summary").click();
+    await operation.getByRole("link", { name: "WebhookTest" }).click();
+    await reader.locator("#schema-WebhookTest").getByRole("cell", { name: "outcome" }).waitFor();
+    const { paths } = await (await fetch(`${url}/openapi.json`)).json();
+    const count = Object.values(paths).flatMap(Object.keys).length;
+    assert.equal(await reader.locator("details").count(), count);
+    await reader.context().close();
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       await step(`every page fits: ${size}, ${colorScheme}`, async () => {
@@ -156,6 +169,9 @@ await run(async () => {
           await visit(other, name);
           await shoot(other, `${name}-${size}-${colorScheme}`);
         }
+        await other.goto(`${url}/openapi`);
+        await other.locator("details summary").first().click();
+        await shoot(other, `openapi-${size}-${colorScheme}`);
         await other.context().close();
       });
     }

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use futures::stream;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::{Answer, Asked, Error, limit};
+use super::openapi::Fails;
 use super::shape;
 use crate::status::now;
 use hookhost_activity::{Activity, ActivityFilter, ActivityLog, AttemptQuery, Follower};
@@ -21,36 +24,58 @@ use hookhost_activity::{Activity, ActivityFilter, ActivityLog, AttemptQuery, Fol
 const MAX_FOLLOWERS: usize = 16;
 
 /// The routes below `/api/v1`.
-pub(super) fn routes(activity: ActivityLog) -> Router {
-    let places = Arc::new(Semaphore::new(MAX_FOLLOWERS));
-    let tap =
-        move |State(log): State<ActivityLog>, asked: Asked<Selection>| std::future::ready(tap(&log, asked, places));
-    Router::new()
-        .route("/deliveries", get(deliveries))
-        .route("/tap", get(tap))
+pub(super) fn routes(activity: ActivityLog) -> OpenApiRouter {
+    let taps = Taps {
+        log: activity.clone(),
+        places: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+    };
+    OpenApiRouter::default()
+        .routes(routes!(deliveries))
         .with_state(activity)
+        .merge(OpenApiRouter::default().routes(routes!(tap)).with_state(taps))
+}
+
+/// The state of the live streams.
+#[derive(Clone)]
+struct Taps {
+    log: ActivityLog,
+    places: Arc<Semaphore>,
 }
 
 /// Which events to follow.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Selection {
+    /// A client id.
     client: Option<String>,
+    /// A topic filter.
     topic: Option<String>,
+    /// A hook such as `message-publish`, or the id of an event.
     event: Option<String>,
 }
 
 /// Which deliveries to list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct DeliveryQuery {
+    /// A client id.
     client: Option<String>,
+    /// A topic filter.
     topic: Option<String>,
+    /// A hook such as `message-publish`, or the id of an event.
     event: Option<String>,
+    /// The HTTP status of the answer.
+    #[param(maximum = 65535)]
     status: Option<u16>,
+    /// Only attempts that failed.
     #[serde(default)]
     failed: bool,
+    /// Only attempts with smaller numbers.
     before: Option<u64>,
+    /// At most this many; 100 by default.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
@@ -71,6 +96,8 @@ impl Selection {
     }
 }
 
+/// Lists the last attempts to deliver requests, newest first.
+#[utoipa::path(get, path = "/deliveries", params(DeliveryQuery), responses((status = 200, body = shape::Deliveries), Fails<400>))]
 async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>) -> Answer<shape::Deliveries> {
     let Query(query) = asked?;
     let limit = limit(query.limit)?;
@@ -99,7 +126,9 @@ async fn deliveries(State(log): State<ActivityLog>, asked: Asked<DeliveryQuery>)
 }
 
 /// Outcomes and attempts from now on, one JSON object on each line, until the reader disconnects.
-fn tap(log: &ActivityLog, asked: Asked<Selection>, places: Arc<Semaphore>) -> Response {
+#[utoipa::path(get, path = "/tap", params(Selection),
+    responses((status = 200, body = shape::TapLine, content_type = "application/x-ndjson"), Fails<400>, Fails<503>))]
+async fn tap(State(Taps { log, places }): State<Taps>, asked: Asked<Selection>) -> Response {
     let filter = match asked
         .map_err(Error::from)
         .and_then(|Query(selection)| selection.filter())

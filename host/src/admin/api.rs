@@ -3,24 +3,26 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, Path, State};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::http::{StatusCode, header};
+use axum::routing::get;
 use axum::{Json, Router, middleware};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::error::{Answer, Error, Named};
+use super::error::{Answer, Error, Named, blocking};
 use super::guard::Guard;
+use super::openapi::{self, Fails};
 use super::{
     Running, activity, clients, configuration, dashboard, delivery, layer, monitoring, quarantine, session, shape,
     trials, webhooks,
 };
-use crate::reload;
 use hookhost_broker::{EngineHandle, NotRunning};
 use hookhost_modules::{Handle, ModuleState};
 
 /// The whole API. `is_secure`: it uses TLS.
 pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router {
-    let of_broker = Router::new()
-        .route("/broker", get(broker))
+    let of_broker = OpenApiRouter::default()
+        .routes(routes!(broker))
         .with_state(running.clients.clone());
     let sessions = session::routes(guard.sessions(), is_secure);
     let of_host = monitoring::routes(&running)
@@ -28,19 +30,11 @@ pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router 
         .merge(clients::routes(running.clients.clone()))
         .merge(configuration::routes(running.reload.clone()));
     let probes = monitoring::probes(&running);
-    let (reload, configuration) = (running.reload.clone(), running.reload.clone());
-    let api = Router::new()
-        .route("/health", get(health))
-        .route(
-            "/modules",
-            get(move |running| std::future::ready(list(running, &configuration))),
-        )
-        // A module may be called "rescan".
-        .route(
-            "/modules/rescan",
-            post(move || rescan(reload)).get(async |running| show(running, Ok(Path("rescan".to_owned()))).await),
-        )
-        .route("/modules/{name}", get(show))
+    let api = OpenApiRouter::default()
+        .routes(routes!(health))
+        .routes(routes!(list))
+        .routes(routes!(show_rescan, rescan))
+        .routes(routes!(show))
         .merge(quarantine::routes())
         .merge(delivery::router())
         .merge(webhooks::routes())
@@ -49,9 +43,13 @@ pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router 
         .merge(of_broker)
         .merge(of_host)
         .merge(sessions);
-    Router::new()
+    let (api, collected) = OpenApiRouter::default()
         .nest("/api/v1", api)
         .merge(probes)
+        .split_for_parts();
+    let document = openapi::document(&collected).to_string();
+    let document = async move || ([(header::CONTENT_TYPE, "application/json")], document);
+    api.route(openapi::PATH, get(document))
         .merge(dashboard::routes())
         .fallback(async || {
             Error::new(
@@ -68,6 +66,8 @@ pub(super) fn router(running: Running, guard: Guard, is_secure: bool) -> Router 
         .layer(middleware::from_fn_with_state(Arc::new(guard), layer::layer))
 }
 
+/// The version of the host, while it runs.
+#[utoipa::path(get, path = "/health", responses((status = 200, body = shape::Health)))]
 async fn health() -> Json<shape::Health> {
     Json(shape::Health {
         status: "ok".to_owned(),
@@ -75,11 +75,13 @@ async fn health() -> Json<shape::Health> {
     })
 }
 
-fn list(State(running): State<Running>, configuration: &reload::Handle) -> Json<shape::Modules> {
+/// The modules, by name.
+#[utoipa::path(get, path = "/modules", responses((status = 200, body = shape::Modules)))]
+async fn list(State(running): State<Running>) -> Json<shape::Modules> {
     let modules = running.modules.states().into_iter();
     Json(shape::Modules {
         modules: modules.map(|state| of_module(&running, state)).collect(),
-        left_out: configuration.left_out(),
+        left_out: running.reload.left_out(),
     })
 }
 
@@ -88,6 +90,15 @@ fn of_module(running: &Running, state: ModuleState) -> shape::Module {
     shape::Module::new(state, dead)
 }
 
+/// A module may be called "rescan".
+#[utoipa::path(get, path = "/modules/rescan", responses((status = 200, body = shape::Module), Fails<404>))]
+async fn show_rescan(running: State<Running>) -> Answer<shape::Module> {
+    show(running, Ok(Path("rescan".to_owned()))).await
+}
+
+/// The state of a module.
+#[utoipa::path(get, path = "/modules/{name}", params(("name" = String, Path, description = "The name of the module")),
+    responses((status = 200, body = shape::Module), Fails<400>, Fails<404>))]
 async fn show(State(running): State<Running>, name: Named<String>) -> Answer<shape::Module> {
     let Path(name) = name?;
     match running.modules.state(&name) {
@@ -96,18 +107,16 @@ async fn show(State(running): State<Running>, name: Named<String>) -> Answer<sha
     }
 }
 
-async fn rescan(reload: reload::Handle) -> Answer<shape::Rescan> {
+/// Reads the configuration and scans the modules folder now.
+#[utoipa::path(post, path = "/modules/rescan", responses((status = 200, body = shape::Rescan), Fails<500>))]
+async fn rescan(State(running): State<Running>) -> Answer<shape::Rescan> {
     // Compiling a module takes seconds.
-    let found = tokio::task::spawn_blocking(move || reload.rescan()).await;
-    match found {
-        Ok(found) => Ok(Json(found.into())),
-        Err(_) => Err(Error::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the rescan failed, or the host is stopping",
-        )),
-    }
+    let found = blocking(move || running.reload.rescan()).await?;
+    Ok(Json(found.into()))
 }
 
+/// The broker engine, its listeners and counters.
+#[utoipa::path(get, path = "/broker", responses((status = 200, body = shape::Broker), Fails<503>))]
 async fn broker(State(clients): State<EngineHandle>) -> Answer<shape::Broker> {
     match clients.state().await {
         Ok(state) => Ok(Json(state.into())),

@@ -1,32 +1,41 @@
 //! The list of MQTT clients, and how to disconnect one.
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::{Answer, Asked, Error, Named, limit};
+use super::openapi::Fails;
 use super::shape;
 use hookhost_broker::{ClientState, EngineHandle};
 
 /// The routes below `/api/v1`.
-pub(super) fn routes(engine: EngineHandle) -> Router {
-    Router::new()
-        .route("/clients", get(list).delete(kick))
-        .route("/clients/{id}", delete(kick_by_path))
+pub(super) fn routes(engine: EngineHandle) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(list, kick))
+        .routes(routes!(kick_by_path))
         .with_state(engine)
 }
 
 /// Which clients to list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ClientQuery {
     /// A part of the client id, user name or address, in any case.
     search: Option<String>,
+    /// At most this many; 100 by default.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
+/// Lists the sessions of MQTT clients, by client id.
+#[utoipa::path(get, path = "/clients", params(ClientQuery),
+    responses((status = 200, body = shape::Clients), Fails<400>, Fails<503>))]
 async fn list(State(engine): State<EngineHandle>, asked: Asked<ClientQuery>) -> Answer<shape::Clients> {
     let Query(query) = asked?;
     let limit = limit(query.limit)?;
@@ -38,18 +47,27 @@ async fn list(State(engine): State<EngineHandle>, asked: Asked<ClientQuery>) -> 
 }
 
 /// The client to disconnect.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ClientId {
+    /// The client id.
     id: String,
 }
 
+/// Ends the connection and the session of an MQTT client.
+#[utoipa::path(delete, path = "/clients", params(ClientId),
+    responses((status = 200, body = shape::Kicked), Fails<400>, Fails<404>, Fails<503>))]
 async fn kick(State(engine): State<EngineHandle>, asked: Asked<ClientId>) -> Answer<shape::Kicked> {
     let Query(ClientId { id }) = asked?;
     disconnect(engine, id).await
 }
 
+/// Ends the connection and the session of an MQTT client.
+///
 /// Clients with the ids `.` and `..` cannot be named so: browsers and HTTP libraries remove these segments from paths.
+#[utoipa::path(delete, path = "/clients/{id}", params(("id" = String, Path, description = "The client id")),
+    responses((status = 200, body = shape::Kicked), Fails<400>, Fails<404>, Fails<503>))]
 async fn kick_by_path(State(engine): State<EngineHandle>, id: Named<String>) -> Answer<shape::Kicked> {
     let Path(id) = id?;
     disconnect(engine, id).await

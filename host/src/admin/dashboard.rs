@@ -17,6 +17,8 @@ const FILES: &[(&str, &str, &str)] = &[
         "image/svg+xml",
         include_str!("../../dashboard/icon.svg"),
     ),
+    ("/openapi", HTML, include_str!("../../dashboard/openapi.html")),
+    ("/dashboard/openapi.js", JS, include_str!("../../dashboard/openapi.js")),
     ("/dashboard/main.js", JS, include_str!("../../dashboard/main.js")),
     ("/dashboard/api.js", JS, include_str!("../../dashboard/api.js")),
     ("/dashboard/dom.js", JS, include_str!("../../dashboard/dom.js")),

@@ -2,49 +2,69 @@
 
 use std::time::{Duration, SystemTime};
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use chrono::DateTime;
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Running;
-use super::error::{Answer, Asked, Error, Named, limit};
+use super::error::{Answer, Asked, Error, Named, blocking, limit};
+use super::openapi::Fails;
 use super::shape;
 use hookhost_delivery::{DeadLetterFilter, Reason, ResendError};
 use hookhost_settings::parse_duration;
 
 /// Which letters are meant, and how a list of them is returned.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 struct Letters {
+    /// The name or URL of a destination.
     destination: Option<String>,
+    /// A module.
     module: Option<String>,
+    /// A client id.
     client: Option<String>,
+    /// A topic filter.
     topic: Option<String>,
+    /// A hook such as `message-publish`, or the id of an event.
     event: Option<String>,
+    /// The HTTP status of the last answer.
+    #[param(maximum = 65535)]
     status: Option<u16>,
+    /// `refused`, `gave-up`, `expired`, `invalid` or `barred`.
     reason: Option<String>,
+    /// A time such as `2026-11-30T10:00:00Z`, or an age such as `2h`.
     since: Option<String>,
+    /// A time or an age.
     until: Option<String>,
+    /// All letters, instead of conditions.
     all: bool,
-    /// For lists only.
+    /// Only letters with smaller numbers; for lists.
     before: Option<u64>,
+    /// At most this many, 100 by default; for lists.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// With the content; for lists.
     whole: bool,
 }
 
 /// The routes of this file.
-pub(super) fn router() -> Router<Running> {
-    Router::new()
-        .route("/destinations", get(destinations))
-        .route("/dead-letters", get(list).delete(drop_all))
-        .route("/dead-letters/resend", post(resend_all))
-        .route("/dead-letters/{id}", get(show).delete(drop_one))
-        .route("/dead-letters/{id}/resend", post(resend_one))
+pub(super) fn router() -> OpenApiRouter<Running> {
+    OpenApiRouter::default()
+        .routes(routes!(destinations))
+        .routes(routes!(list, drop_all))
+        .routes(routes!(resend_all))
+        .routes(routes!(show, drop_one))
+        .routes(routes!(resend_one))
 }
 
+/// The receivers, with their state and counters.
+#[utoipa::path(get, path = "/destinations", responses((status = 200, body = shape::Destinations)))]
 async fn destinations(State(running): State<Running>) -> Json<shape::Destinations> {
     let now = SystemTime::now();
     let destinations = running.monitor.destinations().into_iter();
@@ -60,6 +80,9 @@ async fn destinations(State(running): State<Running>) -> Json<shape::Destination
     })
 }
 
+/// Lists the requests that hookhost has given up, newest first.
+#[utoipa::path(get, path = "/dead-letters", params(Letters),
+    responses((status = 200, body = shape::DeadLetters), Fails<400>, Fails<500>))]
 async fn list(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::DeadLetters> {
     let Query(letters) = asked?;
     let (limit, before) = (limit(letters.limit)?, letters.before);
@@ -77,12 +100,18 @@ async fn list(State(running): State<Running>, asked: Asked<Letters>) -> Answer<s
     }))
 }
 
+/// Shows a dead letter with its content.
+#[utoipa::path(get, path = "/dead-letters/{id}", params(("id" = u64, Path, description = "The number of the letter")),
+    responses((status = 200, body = shape::DeadLetter), Fails<400>, Fails<404>, Fails<500>))]
 async fn show(State(running): State<Running>, id: Named<u64>) -> Answer<shape::DeadLetter> {
     let Path(id) = id?;
     let letter = blocking(move || running.letters.get(id)).await??;
     Ok(Json(shape::DeadLetter::whole(&letter)))
 }
 
+/// Sends a dead letter again.
+#[utoipa::path(post, path = "/dead-letters/{id}/resend", params(("id" = u64, Path, description = "The number of the letter")),
+    responses((status = 200, body = shape::Resent), Fails<400>, Fails<404>, Fails<500>, Fails<503>))]
 async fn resend_one(State(running): State<Running>, id: Named<u64>) -> Answer<shape::Resent> {
     let Path(id) = id?;
     let results = resend(running, vec![id]).await?;
@@ -95,6 +124,9 @@ async fn resend_one(State(running): State<Running>, id: Named<u64>) -> Answer<sh
     }))
 }
 
+/// Sends the selected dead letters again, oldest first.
+#[utoipa::path(post, path = "/dead-letters/resend", params(Letters),
+    responses((status = 200, body = shape::Resent), Fails<400>, Fails<500>))]
 async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Resent> {
     let ids = selected(&running, asked).await?;
     let mut answer = shape::Resent {
@@ -115,6 +147,9 @@ async fn resend_all(State(running): State<Running>, asked: Asked<Letters>) -> An
     Ok(Json(answer))
 }
 
+/// Deletes a dead letter.
+#[utoipa::path(delete, path = "/dead-letters/{id}", params(("id" = u64, Path, description = "The number of the letter")),
+    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<404>))]
 async fn drop_one(State(running): State<Running>, id: Named<u64>) -> Answer<shape::Dropped> {
     let Path(id) = id?;
     if running.letters.remove(id) {
@@ -124,6 +159,9 @@ async fn drop_one(State(running): State<Running>, id: Named<u64>) -> Answer<shap
     }
 }
 
+/// Deletes the selected dead letters.
+#[utoipa::path(delete, path = "/dead-letters", params(Letters),
+    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<500>))]
 async fn drop_all(State(running): State<Running>, asked: Asked<Letters>) -> Answer<shape::Dropped> {
     let mut dropped = selected(&running, asked).await?;
     dropped.retain(|id| running.letters.remove(*id));
@@ -148,17 +186,6 @@ async fn selected(running: &Running, asked: Asked<Letters>) -> Result<Vec<u64>, 
     let filter = letters.filter(SystemTime::now())?;
     let letters = running.letters.clone();
     blocking(move || letters.ids(&filter)).await
-}
-
-/// Runs work that reads or waits for the disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| {
-        Error::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the request failed, or the host is stopping",
-        )
-    })
 }
 
 fn bad_request(text: impl Into<String>) -> Error {

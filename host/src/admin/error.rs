@@ -1,12 +1,14 @@
 //! Error answers, and what handlers share.
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::shape;
+use crate::webhooks::{ChangeError, TestError};
 use hookhost_hooks::OfferError;
 use hookhost_modules::ReplayError;
 
@@ -26,6 +28,20 @@ pub(super) struct Error {
 pub(super) type Answer<T> = Result<Json<T>, Error>;
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 pub(super) type Named<T> = Result<Path<T>, PathRejection>;
+pub(super) type Sent = Result<Bytes, BytesRejection>;
+
+/// Runs work that takes time, or waits for the disk, on another thread.
+///
+/// # Errors
+///
+/// An error answer if it panics, or if the host is stopping.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let failed = |_| {
+        let text = "the request failed, or the host is stopping";
+        Error::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(failed)
+}
 
 /// How many entries to return.
 ///
@@ -76,9 +92,43 @@ impl From<ReplayError> for Error {
     }
 }
 
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Error {
+        let status = match &error {
+            ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
+            ChangeError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ChangeError::Changed(_) => StatusCode::PRECONDITION_FAILED,
+            ChangeError::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ChangeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        let text = error.to_string();
+        let problems = match error {
+            ChangeError::Invalid(problems) => problems.into_iter().map(Into::into).collect(),
+            _ => Vec::new(),
+        };
+        Error::new(status, text).with_problems(problems)
+    }
+}
+
+impl From<TestError> for Error {
+    fn from(error: TestError) -> Error {
+        match error {
+            TestError::Invalid(problems) => ChangeError::Invalid(problems).into(),
+            error => Error::new(StatusCode::BAD_REQUEST, error.to_string()),
+        }
+    }
+}
+
 impl From<QueryRejection> for Error {
     fn from(rejection: QueryRejection) -> Error {
         Error::new(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Error {
+    fn from(rejection: BytesRejection) -> Error {
+        Error::new(rejection.status(), rejection.body_text())
     }
 }
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 
 use super::dashboard;
 use super::error::Error;
+use super::openapi;
 use super::session::Sessions;
 use super::token::{Role, Tokens};
 
@@ -54,8 +55,7 @@ impl Guard {
             let text = "requests of pages from elsewhere (Origin) may change nothing";
             return Err(Error::new(StatusCode::FORBIDDEN, text));
         }
-        let is_open = HEALTH_PATHS.contains(&path) || dashboard::is_file(path);
-        let Some(tokens) = self.tokens.as_ref().filter(|_| !is_open) else {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| !is_open(path)) else {
             return Ok(Admitted::new(Role::Admin, "none"));
         };
         if let Some(given) = text(header::AUTHORIZATION).and_then(bearer) {
@@ -72,6 +72,11 @@ impl Guard {
             ..Admitted::new(session.role, "session")
         })
     }
+}
+
+/// Whether a path needs no token.
+pub(super) fn is_open(path: &str) -> bool {
+    HEALTH_PATHS.contains(&path) || path == openapi::PATH || dashboard::is_file(path)
 }
 
 /// Whether requests with this method change nothing.

@@ -4,6 +4,7 @@
 //! operator chooses, and words of this file. No label contains anything that a client chooses.
 
 mod families;
+mod upstreams;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -95,6 +96,7 @@ fn broker(out: &mut Families<'_>, status: &HostStatus) -> fmt::Result {
                 samples.int(&[("counter", name)], i64::try_from(*count).unwrap_or(i64::MAX))?;
             }
         }
+        upstreams::upstreams(out, &engine.upstreams)?;
     }
     let mut samples = out.counter("events", "Events that at least one module wanted");
     for (hook, count) in &status.emitted {

@@ -12,12 +12,14 @@
 //! error.rs       error answers
 //! quarantine.rs  handlers of the quarantine
 //! webhooks.rs    handlers of webhooks
+//! webhook_body.rs  the bodies of requests about webhooks
 //! trials.rs      what webhooks would send for an event
 //! monitoring.rs  metrics, health, readiness, the overview and its live stream, the log filter
 //! metrics.rs     the metrics as text: pure
 //! delivery.rs    handlers for destinations and dead letters
 //! activity.rs    the last deliveries, and the live stream of `hookhost tap`
 //! dashboard.rs   the files of the dashboard
+//! openapi.rs     the document of all routes: pure
 //! shape.rs       the JSON of the answers, for server and client
 //! client.rs      the client, for the command line
 //! ```
@@ -39,12 +41,14 @@ mod guard;
 mod layer;
 mod metrics;
 mod monitoring;
+mod openapi;
 mod quarantine;
 mod server;
 mod session;
 pub mod shape;
 mod token;
 mod trials;
+mod webhook_body;
 mod webhooks;
 
 use std::net::{Ipv4Addr, SocketAddr};

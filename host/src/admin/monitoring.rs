@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use futures::stream;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::{Answer, Asked, Error};
+use super::openapi::Fails;
 use super::{Running, metrics, shape};
 use crate::logging::LogControl;
 use crate::status::StatusReader;
@@ -28,28 +31,46 @@ const STREAM_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_STREAM_TIME: Duration = Duration::from_secs(600);
 
 /// The routes below `/api/v1`.
-pub(super) fn routes(running: &Running) -> Router {
-    let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-    let follow = move |State(status): State<StatusReader>| follow(status, streams);
-    let of_status = Router::new()
-        .route("/overview", get(overview))
-        .route("/overview/stream", get(follow))
+pub(super) fn routes(running: &Running) -> OpenApiRouter {
+    let streams = Streams {
+        status: running.status.clone(),
+        places: Arc::new(Semaphore::new(MAX_STREAMS)),
+    };
+    let of_status = OpenApiRouter::default()
+        .routes(routes!(overview))
         .with_state(running.status.clone());
-    let of_log = Router::new()
-        .route("/log", get(log).put(set_log))
+    let of_streams = OpenApiRouter::default().routes(routes!(follow)).with_state(streams);
+    let of_log = OpenApiRouter::default()
+        .routes(routes!(log, set_log))
         .with_state(running.log.clone());
-    of_status.merge(of_log)
+    of_status.merge(of_streams).merge(of_log)
 }
 
 /// The routes that monitoring systems use by convention.
-pub(super) fn probes(running: &Running) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(scrape))
+pub(super) fn probes(running: &Running) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(alive))
+        .routes(routes!(ready))
+        .routes(routes!(scrape))
         .with_state(running.status.clone())
 }
 
+/// The state of the live streams.
+#[derive(Clone)]
+struct Streams {
+    status: StatusReader,
+    places: Arc<Semaphore>,
+}
+
+/// Answers while the process runs.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)))]
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The metrics, in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics",
+    responses((status = 200, body = String), Fails<500>))]
 async fn scrape(State(status): State<StatusReader>) -> Response {
     match metrics::text(status.read().await) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
@@ -57,6 +78,9 @@ async fn scrape(State(status): State<StatusReader>) -> Response {
     }
 }
 
+/// Whether broker, outbox and all modules work.
+#[utoipa::path(get, path = "/readyz",
+    responses((status = 200, body = shape::Ready), (status = 503, description = "Something does not work", body = shape::Ready)))]
 async fn ready(State(status): State<StatusReader>) -> (StatusCode, Json<shape::Ready>) {
     let problems = status.read().await.problems();
     let ready = problems.is_empty();
@@ -68,13 +92,17 @@ async fn ready(State(status): State<StatusReader>) -> (StatusCode, Json<shape::R
     (status, Json(shape::Ready { ready, problems }))
 }
 
+/// The state of the whole host.
+#[utoipa::path(get, path = "/overview", responses((status = 200, body = shape::Overview)))]
 async fn overview(State(status): State<StatusReader>) -> Json<shape::Overview> {
     Json(status.read().await.into())
 }
 
-/// Overviews as server-sent events, until the reader goes away or the time is over.
-async fn follow(status: StatusReader, streams: Arc<Semaphore>) -> Response {
-    let Ok(place) = streams.try_acquire_owned() else {
+/// Overviews every two seconds as server-sent events, for at most 10 minutes.
+#[utoipa::path(get, path = "/overview/stream",
+    responses((status = 200, body = String, content_type = "text/event-stream"), Fails<503>))]
+async fn follow(State(Streams { status, places }): State<Streams>) -> Response {
+    let Ok(place) = places.try_acquire_owned() else {
         let text = format!("at most {MAX_STREAMS} live streams at a time; close another page of the dashboard");
         return Error::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
@@ -115,16 +143,22 @@ impl OverviewStream {
 }
 
 /// The new filter of the log.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct NewFilter {
+    /// The directives; empty for the default.
     filter: String,
 }
 
+/// Shows which lines the host logs.
+#[utoipa::path(get, path = "/log", responses((status = 200, body = shape::Log)))]
 async fn log(State(log): State<LogControl>) -> Json<shape::Log> {
     Json(shape::Log { filter: log.filter() })
 }
 
+/// Selects which lines the host logs, until it restarts.
+#[utoipa::path(put, path = "/log", params(NewFilter), responses((status = 200, body = shape::Log), Fails<400>))]
 async fn set_log(State(log): State<LogControl>, asked: Asked<NewFilter>) -> Answer<shape::Log> {
     let Query(NewFilter { filter }) = asked?;
     match log.set_filter(&filter) {

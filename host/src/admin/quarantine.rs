@@ -1,42 +1,55 @@
 //! Handlers of the quarantine.
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::{Answer, Asked, Error, Named, limit};
+use super::openapi::Fails;
 use super::{Running, shape};
 use hookhost_modules::{Handle, ReplayError};
 
 /// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Running> {
-    Router::new()
-        .route("/quarantine", get(quarantine).delete(drop_all))
-        .route("/quarantine/replay", post(replay_all))
-        .route("/quarantine/{id}", get(entry).delete(drop_one))
-        .route("/quarantine/{id}/replay", post(replay_one))
+pub(super) fn routes() -> OpenApiRouter<Running> {
+    OpenApiRouter::default()
+        .routes(routes!(quarantine, drop_all))
+        .routes(routes!(replay_all))
+        .routes(routes!(entry, drop_one))
+        .routes(routes!(replay_one))
 }
 
 /// Which entries of the quarantine to list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Listing {
+    /// Only events of this module.
     module: Option<String>,
+    /// Only entries with smaller numbers.
     before: Option<u64>,
+    /// At most this many; 100 by default.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// Which entries of the quarantine to replay or drop: those of a module, or all.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Selection {
+    /// The events of this module.
     module: Option<String>,
+    /// The events of all modules.
     #[serde(default)]
     all: bool,
 }
 
+/// Lists events that modules could not handle, newest first.
+#[utoipa::path(get, path = "/quarantine", params(Listing), responses((status = 200, body = shape::Quarantine), Fails<400>))]
 async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Answer<shape::Quarantine> {
     let Query(Listing { module, before, limit }) = asked?;
     let limit = self::limit(limit)?;
@@ -49,6 +62,9 @@ async fn quarantine(State(modules): State<Handle>, asked: Asked<Listing>) -> Ans
     }))
 }
 
+/// Shows an event and why it was quarantined.
+#[utoipa::path(get, path = "/quarantine/{id}", params(("id" = u64, Path, description = "Its number in the quarantine")),
+    responses((status = 200, body = shape::Quarantined), Fails<400>, Fails<404>))]
 async fn entry(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Quarantined> {
     let Path(id) = id?;
     match modules.entry(id) {
@@ -57,6 +73,9 @@ async fn entry(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Q
     }
 }
 
+/// Passes an event to its module again.
+#[utoipa::path(post, path = "/quarantine/{id}/replay", params(("id" = u64, Path, description = "Its number in the quarantine")),
+    responses((status = 200, body = shape::Replayed), Fails<400>, Fails<404>, Fails<409>, Fails<503>))]
 async fn replay_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Replayed> {
     let Path(id) = id?;
     modules.replay(id)?;
@@ -66,6 +85,9 @@ async fn replay_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<sha
     }))
 }
 
+/// Passes the events of a module, or all, to their modules again, oldest first.
+#[utoipa::path(post, path = "/quarantine/replay", params(Selection),
+    responses((status = 200, body = shape::Replayed), Fails<400>))]
 async fn replay_all(State(modules): State<Handle>, selection: Asked<Selection>) -> Answer<shape::Replayed> {
     let ids = ids(&modules, selection)?;
     let mut answer = shape::Replayed {
@@ -86,6 +108,9 @@ async fn replay_all(State(modules): State<Handle>, selection: Asked<Selection>) 
     Ok(Json(answer))
 }
 
+/// Deletes an event.
+#[utoipa::path(delete, path = "/quarantine/{id}", params(("id" = u64, Path, description = "Its number in the quarantine")),
+    responses((status = 200, body = shape::Dropped), Fails<400>, Fails<404>))]
 async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape::Dropped> {
     let Path(id) = id?;
     if modules.discard(id) {
@@ -95,6 +120,8 @@ async fn drop_one(State(modules): State<Handle>, id: Named<u64>) -> Answer<shape
     }
 }
 
+/// Deletes the events of a module, or all.
+#[utoipa::path(delete, path = "/quarantine", params(Selection), responses((status = 200, body = shape::Dropped), Fails<400>))]
 async fn drop_all(State(modules): State<Handle>, selection: Asked<Selection>) -> Answer<shape::Dropped> {
     let mut dropped = ids(&modules, selection)?;
     dropped.retain(|id| modules.discard(*id));

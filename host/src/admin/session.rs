@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::Error;
 use super::guard::Admitted;
+use super::openapi::Fails;
 use super::shape;
 use super::token::{Role, Token};
 
@@ -121,12 +123,14 @@ struct Cookies {
 }
 
 /// The routes below `/api/v1`. The guard has admitted every request that arrives here. `is_secure`: the API uses TLS.
-pub(super) fn routes(sessions: Sessions, is_secure: bool) -> Router {
-    Router::new()
-        .route("/session", get(show).post(log_in).delete(log_out))
+pub(super) fn routes(sessions: Sessions, is_secure: bool) -> OpenApiRouter {
+    OpenApiRouter::default()
+        .routes(routes!(show, log_in, log_out))
         .with_state(Cookies { sessions, is_secure })
 }
 
+/// Returns the second secret of the session, and the role of the request.
+#[utoipa::path(get, path = "/session", responses((status = 200, body = shape::Session)))]
 async fn show(
     State(cookies): State<Cookies>,
     Extension(admitted): Extension<Admitted>,
@@ -140,6 +144,9 @@ async fn show(
     Json(shape::Session { csrf, role })
 }
 
+/// Opens a session for a browser.
+#[utoipa::path(post, path = "/session", responses(
+    (status = 200, body = shape::Session, headers(("set-cookie" = String, description = "The session"))), Fails<500>))]
 async fn log_in(State(cookies): State<Cookies>, Extension(admitted): Extension<Admitted>) -> Response {
     let role = admitted.role.name().to_owned();
     match cookies.sessions.open(admitted.role, Instant::now()) {
@@ -158,6 +165,9 @@ async fn log_in(State(cookies): State<Cookies>, Extension(admitted): Extension<A
     }
 }
 
+/// Ends the session of the request.
+#[utoipa::path(delete, path = "/session", responses(
+    (status = 200, body = shape::Session, headers(("set-cookie" = String, description = "An expired cookie")))))]
 async fn log_out(
     State(cookies): State<Cookies>,
     Extension(admitted): Extension<Admitted>,

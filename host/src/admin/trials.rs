@@ -1,17 +1,20 @@
 //! Handlers of trials: which webhooks would send what for an event. Nothing is sent.
 
-use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::error::{Answer, Asked, Error};
+use super::error::{Answer, Asked, Error, Sent, blocking};
 use super::guard::Admitted;
+use super::openapi::Fails;
 use super::token::Role;
-use super::webhooks::{blocking, draft, json};
+use super::webhook_body::{NamedWebhook, json};
+use super::webhooks::draft;
 use super::{Running, shape};
 use crate::webhooks::{self, ListedWebhook, TestError};
 use hookhost_event::{Event, Hook, Id, json as event_form};
@@ -23,20 +26,25 @@ use hookhost_shared::topic::TopicFilter;
 const MAX_TRIED: usize = 100;
 
 /// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Running> {
-    Router::new()
-        .route("/event-samples", get(sample))
-        .route("/event-trials", post(try_event))
+pub(super) fn routes() -> OpenApiRouter<Running> {
+    OpenApiRouter::default()
+        .routes(routes!(sample))
+        .routes(routes!(try_event))
 }
 
 /// What the sample is about.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// The event, such as `message_publish`.
     event: Option<String>,
+    /// A topic filter that the topic of the event should match.
     topic: Option<String>,
 }
 
+/// A sample event, in the form of `docs/events.md`.
+#[utoipa::path(get, path = "/event-samples", params(Wanted), responses((status = 200, body = Object), Fails<400>))]
 async fn sample(asked: Asked<Wanted>) -> Answer<Value> {
     let Query(Wanted { event, topic }) = asked?;
     let mut settings = Map::new();
@@ -54,22 +62,30 @@ async fn sample(asked: Asked<Wanted>) -> Answer<Value> {
 }
 
 /// The body of a trial: an event, and the webhook that a person is editing.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Trial {
+    /// The event, in the form of `docs/events.md`.
+    #[schema(value_type = Object)]
     event: Value,
+    /// A webhook that need not be saved.
+    #[schema(value_type = Option<NamedWebhook>)]
     webhook: Option<Value>,
 }
 
+/// Shows the requests that webhooks and rules would send for an event. Sends nothing.
+///
 /// A viewer may try saved webhooks only: the settings of a draft name files, and errors would tell which of them exist.
+#[utoipa::path(post, path = "/event-trials", request_body = Trial,
+    responses((status = 200, body = shape::EventTrial), Fails<400>, Fails<413>, Fails<500>))]
 async fn try_event(
     State(running): State<Running>,
     Extension(admitted): Extension<Admitted>,
-    body: Bytes,
+    body: Sent,
 ) -> Answer<shape::EventTrial> {
     let refused = |text: String| Error::new(StatusCode::BAD_REQUEST, text);
     let Trial { event, webhook } =
-        serde_json::from_value(json(&body)?).map_err(|error| refused(format!("the body is not a trial: {error}")))?;
+        serde_json::from_value(json(&body?)?).map_err(|error| refused(format!("the body is not a trial: {error}")))?;
     let event = event_form::read(&event.to_string(), Id(1));
     let event = event.map_err(|problem| refused(format!("event: {}: {}", problem.key, problem.text)))?;
     if webhook.is_some() && admitted.role == Role::Viewer {

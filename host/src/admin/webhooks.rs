@@ -5,46 +5,65 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
+use axum::Json;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::error::{Answer, Asked, Error, Named, limit};
+use super::error::{Answer, Asked, Error, Named, Sent, blocking, limit};
+use super::openapi::Fails;
+use super::webhook_body::{NamedWebhook, OneOrMany, json, named, object};
 use super::{Running, shape};
-use crate::webhooks::{self, Change, ChangeError, Edit, ListedWebhook, TestError, Tested};
+use crate::webhooks::{self, Change, ChangeError, Edit, ListedWebhook, Tested};
 use hookhost_delivery::shown;
 
 /// Limit of the body of a request: enough for ten thousand webhooks.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Running> {
-    Router::new()
-        .route("/webhooks", get(list).post(create))
-        .route("/webhooks/{name}", get(show).put(replace).delete(remove))
-        .route("/webhooks/{name}/enable", post(enable))
-        .route("/webhooks/{name}/disable", post(disable))
-        .route("/webhooks/{name}/test", post(test))
+pub(super) fn routes() -> OpenApiRouter<Running> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(show, replace, remove))
+        .routes(routes!(enable))
+        .routes(routes!(disable))
+        .routes(routes!(test))
         // A webhook that does not exist yet. Every path below `/webhooks` may be the name of one.
-        .route("/webhook-tests", post(test_draft))
+        .routes(routes!(test_draft))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 /// Which webhooks to list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Listing {
+    /// A part of the name or the URL.
     search: Option<String>,
-    /// Only those behind this one.
+    /// Only those after this one.
     after: Option<String>,
+    /// At most this many; 100 by default.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
+/// The header of a change that is based on settings that were read before.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes the header, which handlers read themselves")]
+struct IfMatch {
+    /// The tag of these settings, as `ETag` has it.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// Lists webhooks by name, then the rules of the configuration.
+#[utoipa::path(get, path = "/webhooks", params(Listing), responses((status = 200, body = shape::Webhooks), Fails<400>))]
 async fn list(State(running): State<Running>, asked: Asked<Listing>) -> Answer<shape::Webhooks> {
     let Query(Listing { search, after, limit }) = asked?;
     let limit = self::limit(limit)?;
@@ -76,6 +95,10 @@ async fn list(State(running): State<Running>, asked: Asked<Listing>) -> Answer<s
     }))
 }
 
+/// Shows the settings of a webhook.
+#[utoipa::path(get, path = "/webhooks/{name}", params(("name" = String, Path, description = "The name of the webhook")),
+    responses((status = 200, body = shape::Webhook, headers(("etag" = String, description = "The tag of the settings"))),
+        Fails<400>, Fails<404>))]
 async fn show(State(running): State<Running>, name: Named<String>) -> Result<Response, Error> {
     let Path(name) = name?;
     let webhook = shape::Webhook::from(&known(&running, &name)?);
@@ -87,8 +110,11 @@ async fn show(State(running): State<Running>, name: Named<String>) -> Result<Res
     Ok(response)
 }
 
-async fn create(State(running): State<Running>, body: Bytes) -> Answer<shape::ChangedWebhooks> {
-    let list = match json(&body)? {
+/// Creates a webhook, or all webhooks of a list.
+#[utoipa::path(post, path = "/webhooks", request_body = OneOrMany,
+    responses((status = 200, body = shape::ChangedWebhooks), Fails<400>, Fails<409>, Fails<413>, Fails<500>, Fails<503>))]
+async fn create(State(running): State<Running>, body: Sent) -> Answer<shape::ChangedWebhooks> {
+    let list = match json(&body?)? {
         Value::Array(list) => list,
         one => vec![one],
     };
@@ -104,16 +130,25 @@ async fn create(State(running): State<Running>, body: Bytes) -> Answer<shape::Ch
     changed(running, changes).await
 }
 
+/// Replaces all settings of a webhook; creates it if it does not exist.
+#[utoipa::path(put, path = "/webhooks/{name}", params(("name" = String, Path, description = "The name of the webhook"), IfMatch),
+    request_body(content = Object, description = "The settings", content_type = "application/json"),
+    responses((status = 200, body = shape::ChangedWebhooks), Fails<400>, Fails<404>,
+        Fails<409>, Fails<412>, Fails<413>, Fails<500>, Fails<503>))]
 async fn replace(
     State(running): State<Running>,
     name: Named<String>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Sent,
 ) -> Answer<shape::ChangedWebhooks> {
-    let settings = object(json(&body)?)?;
+    let settings = object(json(&body?)?)?;
     change(running, name, &headers, Edit::Replace(settings)).await
 }
 
+/// Removes a webhook.
+#[utoipa::path(delete, path = "/webhooks/{name}", params(("name" = String, Path, description = "The name of the webhook"), IfMatch),
+    responses((status = 200, body = shape::ChangedWebhooks), Fails<400>, Fails<404>,
+        Fails<409>, Fails<412>, Fails<500>, Fails<503>))]
 async fn remove(
     State(running): State<Running>,
     name: Named<String>,
@@ -122,6 +157,10 @@ async fn remove(
     change(running, name, &headers, Edit::Remove).await
 }
 
+/// Enables a webhook.
+#[utoipa::path(post, path = "/webhooks/{name}/enable", params(("name" = String, Path, description = "The name of the webhook"), IfMatch),
+    responses((status = 200, body = shape::ChangedWebhooks), Fails<400>, Fails<404>,
+        Fails<409>, Fails<412>, Fails<500>, Fails<503>))]
 async fn enable(
     State(running): State<Running>,
     name: Named<String>,
@@ -130,6 +169,10 @@ async fn enable(
     change(running, name, &headers, Edit::Enable(true)).await
 }
 
+/// Disables a webhook.
+#[utoipa::path(post, path = "/webhooks/{name}/disable", params(("name" = String, Path, description = "The name of the webhook"), IfMatch),
+    responses((status = 200, body = shape::ChangedWebhooks), Fails<400>, Fails<404>,
+        Fails<409>, Fails<412>, Fails<500>, Fails<503>))]
 async fn disable(
     State(running): State<Running>,
     name: Named<String>,
@@ -138,6 +181,9 @@ async fn disable(
     change(running, name, &headers, Edit::Enable(false)).await
 }
 
+/// Sends a request for a sample event now.
+#[utoipa::path(post, path = "/webhooks/{name}/test", params(("name" = String, Path, description = "The name of the webhook")),
+    responses((status = 200, body = shape::WebhookTest), Fails<400>, Fails<404>, Fails<409>, Fails<500>))]
 async fn test(State(running): State<Running>, name: Named<String>) -> Answer<shape::WebhookTest> {
     let Path(name) = name?;
     let webhook = known(&running, &name)?;
@@ -148,8 +194,11 @@ async fn test(State(running): State<Running>, name: Named<String>) -> Answer<sha
     tested(running, name, Value::clone(&webhook.settings)).await
 }
 
-async fn test_draft(State(running): State<Running>, body: Bytes) -> Answer<shape::WebhookTest> {
-    let (name, settings) = draft(&running, json(&body)?)?;
+/// Sends a request of a webhook that is not saved.
+#[utoipa::path(post, path = "/webhook-tests", request_body = NamedWebhook,
+    responses((status = 200, body = shape::WebhookTest), Fails<400>, Fails<413>, Fails<500>))]
+async fn test_draft(State(running): State<Running>, body: Sent) -> Answer<shape::WebhookTest> {
+    let (name, settings) = draft(&running, json(&body?)?)?;
     tested(running, name, settings).await
 }
 
@@ -222,69 +271,4 @@ fn known(running: &Running, name: &str) -> Result<ListedWebhook, Error> {
 
 fn file(running: &Running) -> Option<String> {
     running.reload.webhooks().file.map(|file| file.display().to_string())
-}
-
-/// Runs something that takes time, on another thread.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let failed = |_| Error::new(StatusCode::INTERNAL_SERVER_ERROR, "it failed, or the host is stopping");
-    tokio::task::spawn_blocking(work).await.map_err(failed)
-}
-
-/// The body of a request.
-pub(super) fn json(body: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        // The text of the error contains no values.
-        let text = format!("the body is not JSON: line {}, column {}", error.line(), error.column());
-        Error::new(StatusCode::BAD_REQUEST, text)
-    })
-}
-
-/// The name of a webhook, and its settings.
-fn named(body: Value) -> Result<(String, Map<String, Value>), Error> {
-    let mut settings = object(body)?;
-    match settings.remove("name") {
-        Some(Value::String(name)) => Ok((name, settings)),
-        _ => Err(Error::new(
-            StatusCode::BAD_REQUEST,
-            "name should be the name of the webhook",
-        )),
-    }
-}
-
-fn object(body: Value) -> Result<Map<String, Value>, Error> {
-    match body {
-        Value::Object(object) => Ok(object),
-        _ => Err(Error::new(
-            StatusCode::BAD_REQUEST,
-            "the body should be the settings of a webhook: an object",
-        )),
-    }
-}
-
-impl From<ChangeError> for Error {
-    fn from(error: ChangeError) -> Error {
-        let status = match &error {
-            ChangeError::Unknown(_) => StatusCode::NOT_FOUND,
-            ChangeError::Invalid(_) => StatusCode::BAD_REQUEST,
-            ChangeError::Changed(_) => StatusCode::PRECONDITION_FAILED,
-            ChangeError::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            ChangeError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::CONFLICT,
-        };
-        let text = error.to_string();
-        let problems = match error {
-            ChangeError::Invalid(problems) => problems.into_iter().map(Into::into).collect(),
-            _ => Vec::new(),
-        };
-        Error::new(status, text).with_problems(problems)
-    }
-}
-
-impl From<TestError> for Error {
-    fn from(error: TestError) -> Error {
-        match error {
-            TestError::Invalid(problems) => ChangeError::Invalid(problems).into(),
-            error => Error::new(StatusCode::BAD_REQUEST, error.to_string()),
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::engine::EngineSettings;
-use hookhost_gateway::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
+use hookhost_gateway::{Balance, GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
 use hookhost_settings::Section;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -14,8 +14,10 @@ enum Engine {
 }
 
 /// Keys that only a gateway has.
-const OF_GATEWAY: [&str; 10] = [
+const OF_GATEWAY: [&str; 12] = [
     "upstream",
+    "balance",
+    "drain_timeout",
     "connect_timeout",
     "response_timeout",
     "proxy_protocol",
@@ -75,11 +77,28 @@ fn gateway(at: &mut Section<'_>) -> GatewaySettings {
             } else if in_process.get() && given.get() > 1 {
                 at.problem(place.problem("should name rumqttd alone or other brokers alone"));
             }
-            list.into_iter().flatten().collect()
+            let list: Vec<Upstream> = list.into_iter().flatten().collect();
+            for (index, upstream) in list.iter().enumerate() {
+                if list.iter().take(index).any(|earlier| earlier == upstream) {
+                    at.problem(place.problem(format!("names {upstream} more than once")));
+                }
+            }
+            list
         }
         None => Vec::new(),
     };
     let settings = GatewaySettings {
+        balance: at.choice(
+            "balance",
+            d.balance,
+            &[
+                ("round-robin", Balance::RoundRobin),
+                ("least-connections", Balance::LeastConnections),
+                ("client-id", Balance::ClientId),
+                ("failover", Balance::Failover),
+            ],
+        ),
+        drain_timeout: at.duration("drain_timeout", d.drain_timeout, Duration::ZERO..=hour),
         connect_timeout: at.duration("connect_timeout", d.connect_timeout, Duration::from_millis(1)..=hour),
         response_timeout: at.duration("response_timeout", d.response_timeout, Duration::ZERO..=hour),
         proxy_protocol: at.boolean("proxy_protocol", d.proxy_protocol),

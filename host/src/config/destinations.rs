@@ -278,5 +278,4 @@ fn is_local(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-#[path = "destinations_tests.rs"]
 mod tests;

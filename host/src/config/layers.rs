@@ -91,6 +91,11 @@ pub(super) fn read(inputs: &Inputs, files: &Files<'_>, report: &Report) -> Merge
     if let Some(warning) = chosen.and_then(|chosen| import.fit_format(chosen)) {
         report.add_warning(warning);
     }
+    // So does the default of RMQTT, which follows redirects.
+    let redirects = ["follow_redirects", "retry"].map(|key| strongest(&["delivery", key]));
+    if redirects.iter().any(Option::is_some) {
+        remove(&mut import.settings, &["delivery", "follow_redirects"]);
+    }
     let is_chosen = chosen.is_some() || strongest(&["webhook", "format"]).is_some();
     for stronger in [import.settings, environment, flags] {
         put_over(&mut settings, stronger, report);

@@ -1,6 +1,7 @@
 //! The settings that need a restart.
 //!
-//! A reload changes rules and bodies, destinations, and the settings of delivery. All other settings, from listeners to
+//! A reload changes rules and bodies, destinations, the settings of delivery, users and access rules, and the brokers behind
+//! a gateway. All other settings, from listeners to
 //! the limits of queues, keep their values until the host ends. [`Fixed`] holds their given values, so that a reload
 //! can report the differences.
 
@@ -13,10 +14,13 @@ use serde_json::Value as Json;
 /// Sections that a reload changes.
 const SECTIONS: [&str; 5] = ["webhook", "webhooks", "destinations", "authentication", "access"];
 
-/// Keys in other sections that a reload changes: one about authentication, and those in
-/// [`Terms`](hookhost_delivery::Terms).
-const KEYS: [&str; 24] = [
+/// Keys in other sections that a reload changes: one about authentication, those about the brokers behind a gateway, and
+/// those in [`Terms`](hookhost_delivery::Terms).
+const KEYS: [&str; 27] = [
     "mqtt.allow_anonymous",
+    "broker.upstream",
+    "broker.balance",
+    "broker.drain_timeout",
     "delivery.concurrency_limit",
     "delivery.http_timeout",
     "delivery.connect_timeout",

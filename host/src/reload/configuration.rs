@@ -15,6 +15,7 @@ use super::facts::Facts;
 use crate::config::{self, Config, Environment, Fixed, Flags, Inputs, Loaded, Problem, Refused, TextFile};
 use crate::webhooks::{self, ListedWebhook};
 use hookhost_delivery::Receivers;
+use hookhost_gateway::UpstreamSettings;
 use hookhost_listener::TlsSettings;
 use hookhost_modules::ReloadableSettings;
 
@@ -97,6 +98,8 @@ pub(crate) struct ReadAgain {
 pub(crate) struct OwnSettings {
     /// Users and access rules.
     pub(crate) access: hookhost_access::Settings,
+    /// The brokers behind a gateway; `None` for other engines.
+    pub(crate) upstreams: Option<UpstreamSettings>,
     /// What people may ask about the configuration.
     pub(crate) facts: Arc<Facts>,
 }
@@ -239,6 +242,7 @@ impl Configuration {
         ReadAgain {
             settings: Ok(reloadable(&config)),
             own: Some(OwnSettings {
+                upstreams: config.broker.upstreams(),
                 access: config.access,
                 facts,
             }),

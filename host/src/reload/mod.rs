@@ -11,6 +11,7 @@ mod configuration;
 mod facts;
 mod handle;
 mod listener_files;
+mod parts;
 mod settle;
 mod watched;
 mod watcher;
@@ -24,12 +25,12 @@ use tracing::{error, info, warn};
 
 pub use configuration::Origin;
 pub(crate) use configuration::{Configuration, reloadable};
+pub(crate) use parts::ReloadedParts;
 
 use crate::config::Refused;
 use crate::webhooks::{ChangeQueue, WebhookStore};
 use configuration::{OwnSettings, ReadAgain};
 use facts::SharedFacts;
-use hookhost_access::AccessControl;
 use hookhost_delivery::Outbox;
 use hookhost_hooks::Bus;
 use hookhost_modules as modules;
@@ -106,7 +107,7 @@ impl Reload {
         engine: Engine,
         bus: Bus,
         outbox: Arc<dyn Outbox>,
-        access: AccessControl,
+        parts: ReloadedParts,
     ) -> Result<(Reload, Modules), StartError> {
         let facts = SharedFacts::new(configuration.facts());
         let tls = ListenerFiles::default();
@@ -121,7 +122,7 @@ impl Reload {
         let (modules, applied) = Modules::start(settings, engine, bus, outbox, folder.list()?)?;
         let mut reloader = Reloader {
             configuration,
-            access,
+            parts,
             facts: facts.clone(),
             tls: tls.clone(),
             webhooks,
@@ -160,7 +161,7 @@ impl Reload {
 /// The state that one reload passes to the next.
 struct Reloader {
     configuration: Configuration,
-    access: AccessControl,
+    parts: ReloadedParts,
     facts: SharedFacts,
     tls: ListenerFiles,
     webhooks: WebhookStore,
@@ -242,7 +243,7 @@ impl Reloader {
 
     /// Uses what the host itself needs of a configuration that the modules have accepted.
     fn activate_own(&mut self, own: OwnSettings) {
-        self.access.replace(own.access);
+        self.parts.replace(own.access, own.upstreams);
         self.facts.set(&own.facts);
         self.configuration.set_active(own.facts);
     }

@@ -59,8 +59,8 @@ pub(crate) enum TokenField {
 pub(crate) struct TokenRules {
     /// Where in CONNECT the token is.
     pub(crate) from: TokenField,
-    /// Claims with the values that they must have.
-    pub(crate) claims: Vec<(String, Template)>,
+    /// Claims, each with the values of which it must have one.
+    pub(crate) claims: Vec<(String, Vec<Template>)>,
     /// Name of the claim with the client's own access rules.
     pub(crate) acl_claim: String,
     /// Whether the connection ends when the token expires.
@@ -179,15 +179,21 @@ fn check_time(claims: &Map<String, Value>, now: u64) -> Result<Option<u64>, Toke
 }
 
 fn check_claims(claims: &Map<String, Value>, rules: &TokenRules, login: &Login<'_>) -> Result<(), TokenError> {
-    for (name, template) in &rules.claims {
-        let expected = template.fill_text(login).ok_or(TokenError::Claims)?;
-        let is_equal = match claims.get(name) {
-            Some(Value::String(text)) => *text == expected,
-            Some(Value::Number(number)) => number.to_string() == expected,
-            Some(Value::Bool(value)) => expected == if *value { "true" } else { "false" },
+    for (name, templates) in &rules.claims {
+        let expected = templates.iter().map(|template| template.fill_text(login));
+        let expected: Vec<String> = expected.collect::<Option<_>>().ok_or(TokenError::Claims)?;
+        let is_equal = |claim: &Value| match claim {
+            Value::String(text) => expected.contains(text),
+            Value::Number(number) => expected.contains(&number.to_string()),
+            Value::Bool(value) => expected.contains(&value.to_string()),
             _ => false,
         };
-        if !is_equal {
+        let has_value = match claims.get(name) {
+            // A token may be for several audiences (RFC 7519 §4.1.3).
+            Some(Value::Array(audiences)) if name == "aud" => audiences.iter().any(is_equal),
+            claim => claim.is_some_and(is_equal),
+        };
+        if !has_value {
             return Err(TokenError::Claims);
         }
     }

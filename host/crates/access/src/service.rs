@@ -1,11 +1,10 @@
 //! Web services that decide: whether a client may connect, or may do something.
 //!
-//! | `answers` | allowed | denied | the next source decides |
-//! | --- | --- | --- | --- |
-//! | `json`, as in EMQX 5 | 204; 200 with `{"result": "allow"}` | 200 with `{"result": "deny"}` | everything else |
-//! | `status`, as in EMQX 4 and NanoMQ | 200 | every other status | 200 with the body `ignore` |
+//! What their answers mean: [`answer`].
 //!
 //! A service that does not answer in time, or with more than 64 KiB, has failed; `on_error` says what happens then.
+
+mod answer;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,6 +16,9 @@ use hookhost_settings::error_line;
 use reqwest::{Client, Method};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
+
+use answer::meaning;
+pub(crate) use answer::{AnswerStyle, ServiceAnswer};
 
 use crate::Login;
 use crate::rules::Operation;
@@ -32,8 +34,7 @@ const MAX_CACHED_ANSWERS: usize = 10_000;
 /// A request with placeholders.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RequestTemplate {
-    /// Whether it is a GET, whose parameters are in the query.
-    pub(crate) is_get: bool,
+    pub(crate) method: RequestMethod,
     pub(crate) url: Template,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) parameters: Vec<(String, Template)>,
@@ -41,13 +42,13 @@ pub(crate) struct RequestTemplate {
     pub(crate) is_form: bool,
 }
 
-/// What the answers of a service mean.
+/// The method of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AnswerStyle {
-    /// A JSON object with a result.
-    Json,
-    /// The status.
-    Status,
+pub(crate) enum RequestMethod {
+    /// The parameters are in the query.
+    Get,
+    Post,
+    Put,
 }
 
 /// A web service.
@@ -63,19 +64,6 @@ pub(crate) struct Service {
     /// How long an answer is used again; zero: never.
     pub(crate) cache: Duration,
     pub(crate) state: ServiceState,
-}
-
-/// What a service answers.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ServiceAnswer {
-    /// Yes, with the JSON object of the answer; empty without one.
-    Allow(Map<String, Value>),
-    /// No.
-    Deny,
-    /// The next source decides.
-    Ignore,
-    /// The service has failed.
-    Failed,
 }
 
 /// What belongs to a running service. It is no part of the settings, so all are equal.
@@ -164,7 +152,7 @@ impl Service {
         let template = &self.request;
         let mut url = template.url.fill_with(login, operation, percent_encoded);
         let mut body = None;
-        if template.is_get {
+        if template.method == RequestMethod::Get {
             let query = form(&template.parameters, login, operation);
             if !query.is_empty() {
                 url.push(if url.contains(&b'?') { b'&' } else { b'?' });
@@ -179,7 +167,11 @@ impl Service {
             body = Some(("application/json", json(&template.parameters, login, operation)?));
         }
         let url = String::from_utf8(url).map_err(|_| "the URL is not UTF-8")?;
-        let method = if template.is_get { Method::GET } else { Method::POST };
+        let method = match template.method {
+            RequestMethod::Get => Method::GET,
+            RequestMethod::Post => Method::POST,
+            RequestMethod::Put => Method::PUT,
+        };
         let mut request = client.request(method, url);
         if let Some((content_type, body)) = body {
             if !template
@@ -196,6 +188,8 @@ impl Service {
         }
         let mut response = request.send().await.map_err(short)?;
         let status = response.status().as_u16();
+        let content_type = response.headers().get("content-type");
+        let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
         let mut answer = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(short)? {
             if answer.len() + piece.len() > MAX_ANSWER_BYTES {
@@ -203,7 +197,10 @@ impl Service {
             }
             answer.extend_from_slice(&piece);
         }
-        Ok(meaning(self.answers, status, &answer))
+        match meaning(self.answers, status, is_json, &answer) {
+            ServiceAnswer::Failed => Err("an answer in JSON without a result".to_owned()),
+            answer => Ok(answer),
+        }
     }
 
     /// Logs a failure, at most once a second.
@@ -214,25 +211,6 @@ impl Service {
             tracing::warn!(reason, "the web service for authentication or access rules has failed");
         }
         ServiceAnswer::Failed
-    }
-}
-
-/// What an answer means. Pure.
-pub(crate) fn meaning(style: AnswerStyle, status: u16, body: &[u8]) -> ServiceAnswer {
-    match (style, status) {
-        (AnswerStyle::Status, 200) if body.trim_ascii() == b"ignore" => ServiceAnswer::Ignore,
-        (AnswerStyle::Status, 200) => ServiceAnswer::Allow(Map::new()),
-        (AnswerStyle::Status, _) => ServiceAnswer::Deny,
-        (AnswerStyle::Json, 204) => ServiceAnswer::Allow(Map::new()),
-        (AnswerStyle::Json, 200) => match serde_json::from_slice::<Map<String, Value>>(body) {
-            Ok(answer) => match answer.get("result").and_then(Value::as_str) {
-                Some("allow") => ServiceAnswer::Allow(answer),
-                Some("deny") => ServiceAnswer::Deny,
-                _ => ServiceAnswer::Ignore,
-            },
-            Err(_) => ServiceAnswer::Ignore,
-        },
-        (AnswerStyle::Json, _) => ServiceAnswer::Ignore,
     }
 }
 
@@ -277,39 +255,6 @@ fn json(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers() {
-        use AnswerStyle::{Json, Status};
-        let allow = |text: &str| ServiceAnswer::Allow(serde_json::from_str(text).unwrap());
-        for (style, status, body, expected) in [
-            (Json, 204, "", allow("{}")),
-            (
-                Json,
-                200,
-                "{\"result\":\"allow\",\"is_superuser\":true}",
-                allow("{\"result\":\"allow\",\"is_superuser\":true}"),
-            ),
-            (Json, 200, "{\"result\":\"deny\"}", ServiceAnswer::Deny),
-            (Json, 200, "{\"result\":\"ignore\"}", ServiceAnswer::Ignore),
-            (Json, 200, "{\"result\":true}", ServiceAnswer::Ignore),
-            (Json, 200, "allow", ServiceAnswer::Ignore),
-            (Json, 200, "", ServiceAnswer::Ignore),
-            (Json, 403, "{\"result\":\"allow\"}", ServiceAnswer::Ignore),
-            (Json, 302, "", ServiceAnswer::Ignore),
-            (Status, 200, "", allow("{}")),
-            (Status, 200, "deny", allow("{}")),
-            (Status, 200, " ignore\n", ServiceAnswer::Ignore),
-            (Status, 204, "", ServiceAnswer::Deny),
-            (Status, 401, "ignore", ServiceAnswer::Deny),
-        ] {
-            assert_eq!(
-                meaning(style, status, body.as_bytes()),
-                expected,
-                "{style:?} {status} {body}"
-            );
-        }
-    }
 
     #[test]
     fn what_a_client_shows_cannot_leave_its_place() {

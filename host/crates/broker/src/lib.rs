@@ -8,6 +8,7 @@
 mod conventions;
 mod remote;
 mod rmqtt;
+mod state;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,13 +19,14 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use hookhost_access::{AccessControl, CertificateNames};
-use hookhost_event::{Client, Millis, Node, Origin, Properties, Property};
+use hookhost_event::{Node, Origin, Properties, Property};
 use hookhost_hooks::Bus;
 use hookhost_listener::{BindError, ListenerSettings, ListenerState, Peer, TlsFiles};
 
 pub use conventions::Conventions;
 pub use remote::{EngineHandle, EngineRequests, NotRunning, engine_handle};
 pub use rmqtt::{Limits, SharedStrategy};
+pub use state::{ClientState, EngineState, UpstreamState, UpstreamStatus};
 
 /// Settings of a broker engine.
 #[derive(Debug, Clone)]
@@ -156,44 +158,6 @@ impl HostMessage {
     }
 }
 
-/// A session in an engine, of a connected or disconnected client.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClientState {
-    /// Whose session; `peer` is where the last connection came from.
-    pub client: Client,
-    /// Whether the client is connected now.
-    pub connected: bool,
-    /// When the connection, or the last one, was accepted.
-    pub connected_at: Option<Millis>,
-    /// When the session was created.
-    pub created_at: Option<Millis>,
-    /// Keep alive in seconds that the client asked for.
-    pub keep_alive: u16,
-    /// Whether the client asked for a clean start.
-    pub clean_start: bool,
-    /// How many subscriptions the session holds.
-    pub subscriptions: usize,
-    /// How many messages wait to be sent.
-    pub queued: usize,
-    /// How many messages were sent and not acknowledged.
-    pub unconfirmed: usize,
-}
-
-/// The state of an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineState {
-    /// `rmqtt` or `gateway`.
-    pub engine: &'static str,
-    /// The listeners, in the order of their settings.
-    pub listeners: Vec<ListenerState>,
-    /// Sessions that the engine knows, of connected and disconnected clients.
-    pub sessions: usize,
-    /// How many of them are connected.
-    pub connected: usize,
-    /// Counters of the engine since its start, by name.
-    pub counters: Vec<(&'static str, u64)>,
-}
-
 /// A broker engine: the source of events. [`Running`] holds one that has been started.
 #[async_trait]
 pub trait Engine: Send + Sync {
@@ -212,6 +176,10 @@ pub trait Engine: Send + Sync {
     async fn clients(&self) -> Vec<ClientState>;
     /// Counters of the engine since its start, by name.
     fn counters(&self) -> Vec<(&'static str, u64)>;
+    /// See [`EngineState::upstreams`].
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        Vec::new()
+    }
     /// See [`Running::disconnect`].
     async fn disconnect(&self, client_id: &str) -> bool;
     /// See [`Running::publish`].
@@ -270,6 +238,7 @@ impl Running {
             sessions: clients.len(),
             connected: clients.iter().filter(|client| client.connected).count(),
             counters: self.0.counters(),
+            upstreams: self.0.upstreams(),
         }
     }
 

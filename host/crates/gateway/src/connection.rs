@@ -2,9 +2,10 @@
 //!
 //! CONNECT is read whole before an upstream is asked. The upstreams are tried one after the other, each within a time
 //! limit, until one answers CONNECT with CONNACK or AUTH. If none does, the gateway refuses the client with "server
-//! unavailable".
+//! unavailable", or with "unsupported protocol version" if that is the reason (`asking`).
 
-use std::io;
+mod asking;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,19 +15,20 @@ use hookhost_relay::{EndCause, ReadAhead, Relay, Timeouts, linger};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::asking::{MAX_ANSWER_BYTES, Unanswered, ask, is_answer};
 use super::client_locks::ClientLock;
 use super::emitter::Emitter;
 use super::frame;
 use super::inspector::SessionInspector;
 use super::lifecycle;
-use super::packet::{self, ConnackPacket, kind};
+use super::packet::{self, ConnackPacket};
 use super::protocol::{ClientSession, Counter, Opening, SocketInfo, UPSTREAM};
 use super::publisher_property;
 use super::sessions::ConnectionHandle;
 use super::shared::{ConnectionGuard, Shared};
 use super::stream::UpstreamStream;
-use super::wire::{self, NoPacket, read_packet};
+use super::upstream::UpstreamGuard;
+use super::wire::{self, NoPacket};
+use asking::Answered;
 use hookhost_access::{ClientAccess, Verdict};
 
 /// Bytes of the client that are held while it waits for CONNACK.
@@ -62,8 +64,14 @@ pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
     if !handshake.authenticate().await {
         return;
     }
-    if let Some(Relayed { relay, handle, access }) = handshake.finish(connect).await {
-        let stopping = shared.stopping.clone();
+    if let Some(relayed) = handshake.finish(connect).await {
+        let Relayed {
+            relay,
+            handle,
+            access,
+            upstream,
+        } = relayed;
+        let (stopping, number) = (shared.stopping.clone(), guard.number);
         let expired = async move {
             match access {
                 Some(access) => access.expired().await,
@@ -76,6 +84,7 @@ pub(super) async fn serve(guard: ConnectionGuard, handshaken: Handshaken) {
                     () = stopping.cancelled() => EndCause::Stopping,
                     () = handle.kick.notified() => EndCause::Kicked,
                     () = expired => EndCause::Expired,
+                    () = upstream.drained(number) => EndCause::Draining,
                 }
             })
             .await;
@@ -103,6 +112,8 @@ struct Relayed {
     handle: Arc<ConnectionHandle>,
     /// What the host itself lets the client do.
     access: Option<ClientAccess>,
+    /// Which upstream it is connected to.
+    upstream: UpstreamGuard,
 }
 
 /// A client that waits for CONNACK.
@@ -182,7 +193,7 @@ impl Handshake {
             lifecycle::announce(&self.shared.sessions, opening);
         }
         let stopping = self.shared.stopping.clone();
-        let (upstream, answer) = tokio::select! {
+        let answered = tokio::select! {
             asked = self.ask(&connect) => asked?,
             () = stopping.cancelled() => {
                 self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
@@ -190,7 +201,7 @@ impl Handshake {
             }
         };
         drop(connect);
-        self.answered(upstream, answer).await
+        self.answered(answered).await
     }
 
     /// Waits until no other connection of the same client is being opened.
@@ -200,114 +211,16 @@ impl Handshake {
         self.shared.connecting.wait(client_id, limit).await
     }
 
-    /// Asks the upstreams; returns the first one that answers, and the bytes of its answer.
-    async fn ask(&mut self, connect: &[u8]) -> Option<(Box<dyn UpstreamStream>, Vec<u8>)> {
-        let shared = Arc::clone(&self.shared);
-        for place in shared.upstreams.order() {
-            let asking = timeout(
-                shared.settings.connect_timeout,
-                ask(&shared, place, &self.peer, connect),
-            );
-            let asked = tokio::select! {
-                asked = asking => asked,
-                () = gone(&mut self.client, &mut self.early) => {
-                    self.give_up().await;
-                    return None;
-                }
-            };
-            let Unanswered { why, shun } = match asked {
-                Ok(Ok(answered)) => {
-                    shared.upstreams.worked(place);
-                    return Some(answered);
-                }
-                Ok(Err(unanswered)) => unanswered,
-                Err(_) => Unanswered {
-                    why: "no answer to CONNECT in time".to_owned(),
-                    shun: true,
-                },
-            };
-            if shun {
-                shared.upstreams.failed(place);
-            }
-            shared.report(&shared.upstreams.name(place), &why);
-        }
-        shared.counts.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
-        None
-    }
-
-    /// The upstream has answered: relays AUTH in turn until CONNACK comes.
-    async fn answered(mut self, mut upstream: Box<dyn UpstreamStream>, mut answer: Vec<u8>) -> Option<Relayed> {
-        let Some(version) = self.opening.as_ref().map(Opening::version) else {
-            return Some(self.relay(None, upstream, Vec::new(), answer));
-        };
-        loop {
-            let Ok(Some(length)) = frame::whole(&answer, MAX_ANSWER_BYTES) else {
-                self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
-                return None;
-            };
-            let after = answer.split_off(length);
-            if answer.first().is_some_and(|first| *first >> 4 == kind::CONNACK) {
-                let decoded = frame::parse(&answer).map(|frame| packet::connack(version, frame.body));
-                let Some(Ok(decoded)) = decoded else {
-                    self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
-                    return None;
-                };
-                let meaning = upstream.connack().unwrap_or(decoded);
-                let session = self.connack(&meaning);
-                self.emitter.flush().await;
-                return Some(self.relay(session, upstream, answer, after));
-            }
-            let asked = std::mem::replace(&mut answer, after);
-            let limit = self.shared.limits.handshake_timeout;
-            let exchange = self.exchange(&mut upstream, &asked);
-            if !matches!(timeout(limit, exchange).await, Ok(Ok(()))) {
-                self.give_up().await;
-                return None;
-            }
-            let reading = read_packet(&mut upstream, &mut answer, MAX_ANSWER_BYTES, is_answer);
-            if !matches!(timeout(self.shared.settings.connect_timeout, reading).await, Ok(Ok(_))) {
-                self.refuse(SERVER_UNAVAILABLE, UPSTREAM).await;
-                return None;
-            }
-        }
-    }
-
-    /// CONNACK passes.
-    fn connack(&mut self, meaning: &ConnackPacket) -> Option<ClientSession> {
-        let opening = self.opening.take()?;
-        if meaning.code == 0 {
-            return Some(self.emitter.accept(opening, meaning));
-        }
-        self.emitter.refuse(&opening, meaning, UPSTREAM);
-        Some(opening.into_refused())
-    }
-
-    /// Extended authentication: passes a packet of the upstream to the client, and one of the client to the upstream.
-    async fn exchange(&mut self, upstream: &mut Box<dyn UpstreamStream>, packet: &[u8]) -> Result<(), NoPacket> {
-        let closed = |_: io::Error| NoPacket::Closed;
-        self.client.write_all(packet).await.map_err(closed)?;
-        self.client.flush().await.map_err(closed)?;
-        let is_auth = |first: u8| matches!(first >> 4, kind::AUTH | kind::DISCONNECT);
-        let length = read_packet(&mut self.client, &mut self.early, MAX_ANSWER_BYTES, is_auth).await?;
-        let rest = self.early.split_off(length);
-        upstream.write_all(&self.early).await.map_err(closed)?;
-        upstream.flush().await.map_err(closed)?;
-        self.early = rest;
-        Ok(())
-    }
-
     fn relay(
         self,
         session: Option<ClientSession>,
-        upstream: Box<dyn UpstreamStream>,
-        connack: Vec<u8>,
-        ahead: Vec<u8>,
+        Answered { guard, stream, answer }: Answered,
+        upstream: Vec<u8>,
     ) -> Relayed {
         let ahead = ReadAhead {
-            connack,
+            connack: answer,
             client: self.early,
-            upstream: ahead,
+            upstream,
         };
         let handle = session.as_ref().map_or_else(Arc::default, ClientSession::handle);
         let timeouts = Timeouts {
@@ -319,8 +232,13 @@ impl Handshake {
         let access = session.as_ref().and_then(ClientSession::access).cloned();
         let inspector = SessionInspector::new(self.shared, session, self.emitter);
         let longest = inspector.longest();
-        let relay = Relay::new(inspector, self.client, upstream, ahead, timeouts, longest);
-        Relayed { relay, handle, access }
+        let relay = Relay::new(inspector, self.client, stream, ahead, timeouts, longest);
+        Relayed {
+            relay,
+            handle,
+            access,
+            upstream: guard,
+        }
     }
 
     /// The gateway itself refuses the client. `source`: what has decided.

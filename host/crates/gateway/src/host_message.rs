@@ -12,6 +12,7 @@ use super::packet::{self, kind};
 use super::protocol::{Lookup, announce_publish};
 use super::shared::Shared;
 use super::stream::UpstreamStream;
+use super::upstream::Target;
 use super::wire::{NoPacket, read_packet};
 use hookhost_broker::{HostMessage, PublishError};
 use hookhost_event::{Client, Message, Origin, Properties, Property};
@@ -44,10 +45,18 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
         5
     };
     let limit = shared.settings.connect_timeout;
-    for place in shared.upstreams.order() {
-        let Ok(Ok(mut upstream)) = timeout(limit, connect(shared, place, version)).await else {
-            shared.upstreams.failed(place);
-            continue;
+    for target in shared.upstreams.order("") {
+        let _guard = target.enter();
+        let connecting = timeout(limit, connect(shared, &target, version)).await;
+        let mut upstream = match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(upstream) => upstream,
+            Err(error) => {
+                // A refusal may be about this connection alone.
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    shared.upstreams.failed(&target, &error.to_string());
+                }
+                continue;
+            }
         };
         // Reported before the upstream has it, as every publish.
         let published = Message {
@@ -79,8 +88,8 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
 }
 
 /// Connects as a client with an id of its own. Version 4 is MQTT 3.1.1.
-async fn connect(shared: &Shared, place: usize, version: u8) -> io::Result<Box<dyn UpstreamStream>> {
-    let connecting = shared.upstreams.connect(place, None);
+async fn connect(shared: &Shared, target: &Target, version: u8) -> io::Result<Box<dyn UpstreamStream>> {
+    let connecting = shared.upstreams.connect(target, None);
     let mut upstream = connecting.await?;
     let mut body = b"\0\x04MQTT".to_vec();
     body.extend([version, 2, 0, 60]);
@@ -92,7 +101,7 @@ async fn connect(shared: &Shared, place: usize, version: u8) -> io::Result<Box<d
     send(&mut *upstream, kind::CONNECT << 4, &body).await?;
     match &answer(&mut *upstream, kind::CONNACK).await?[..] {
         [_, 0, ..] => Ok(upstream),
-        _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        _ => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 

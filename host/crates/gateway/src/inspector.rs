@@ -178,7 +178,7 @@ impl Inspector for SessionInspector {
             EndCause::KeepAlive => Some(141),
             EndCause::Kicked => Some(152),
             EndCause::Expired => Some(160),
-            EndCause::Stopping => Some(139),
+            EndCause::Draining | EndCause::Stopping => Some(139),
             EndCause::Protocol(code) => Some(code),
         };
         let ends_session = cause == EndCause::Kicked && may_disconnect;

@@ -13,7 +13,6 @@
 //! Gateways share nothing, so any number of them may serve one broker or one cluster. Whatever a client or an upstream
 //! does is bounded in memory per connection, and a panic ends the one connection that it happened in.
 
-mod asking;
 mod client_locks;
 mod connection;
 mod emitter;
@@ -39,6 +38,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -47,12 +47,15 @@ use self::protocol::{expired, kicked, terminated};
 use self::sessions::{Presence, SessionEntry};
 use self::shared::Shared;
 use self::upstream::Upstreams;
-use hookhost_broker::{BrokerSettings, ClientState, Engine, HostMessage, PublishError, Running, StartError};
+use hookhost_broker::{
+    BrokerSettings, ClientState, Engine, HostMessage, PublishError, Running, StartError, UpstreamState,
+};
 use hookhost_hooks::Bus;
 use hookhost_listener::{ListenerState, Listeners, Serving, TlsFiles};
 use hookhost_relay::{frame, packet, stream, wire};
 
 pub use self::settings::{GatewaySettings, HAS_RUMQTTD, Publishers, Upstream, UpstreamTls};
+pub use self::upstream::{Balance, UpstreamControl, UpstreamSettings};
 
 /// How often expired sessions are removed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -62,10 +65,12 @@ struct Broker {
     shared: Arc<Shared>,
     listeners: Serving,
     sweeping: JoinHandle<()>,
+    /// Uses the upstreams of each reload.
+    following: JoinHandle<()>,
 }
 
-/// Starts a gateway and listens; events go to `bus` from the first connection on. It connects to the upstream
-/// when a client connects.
+/// Starts a gateway and listens; events go to `bus` from the first connection on. It connects to an upstream when a client
+/// connects. The upstreams are those of `upstreams`, not those of `gateway`.
 ///
 /// # Errors
 ///
@@ -73,9 +78,10 @@ struct Broker {
 pub async fn start(
     settings: &BrokerSettings,
     gateway: &GatewaySettings,
+    upstreams: &UpstreamControl,
     bus: Option<Bus>,
 ) -> Result<Running, StartError> {
-    Ok(Running::new(Broker::start(settings, gateway, bus).await?))
+    Ok(Running::new(Broker::start(settings, gateway, upstreams, bus).await?))
 }
 
 impl Broker {
@@ -83,11 +89,24 @@ impl Broker {
     async fn start(
         settings: &BrokerSettings,
         gateway: &GatewaySettings,
+        control: &UpstreamControl,
         bus: Option<Bus>,
     ) -> Result<Broker, StartError> {
         if let Some((key, problem)) = settings.limits.check().into_iter().next() {
             return Err(StartError::Limit { key, problem });
         }
+        let mut wanted = control.subscribe();
+        let UpstreamSettings {
+            upstreams,
+            balance,
+            drain_timeout,
+        } = wanted.borrow_and_update().clone();
+        let gateway = &GatewaySettings {
+            upstreams,
+            balance,
+            drain_timeout,
+            ..gateway.clone()
+        };
         let upstreams = Upstreams::new(gateway, &settings.limits)
             .await
             .map_err(StartError::Engine)?;
@@ -107,6 +126,7 @@ impl Broker {
         Ok(Broker {
             listeners: listeners.serve(move |client| connection::serve(accepting.begin(), client)),
             sweeping: tokio::spawn(sweep(Arc::clone(&shared))),
+            following: tokio::spawn(follow(Arc::clone(&shared), wanted)),
             shared,
         })
     }
@@ -158,6 +178,7 @@ impl Engine for Broker {
         let deadline = Instant::now() + grace;
         self.listeners.close().await;
         self.sweeping.abort();
+        self.following.abort();
         self.shared.stopping.cancel();
         if timeout_at(deadline, self.shared.empty()).await.is_err() {
             tracing::warn!(?grace, "clients were still connected at the end of the grace period");
@@ -177,11 +198,16 @@ impl Engine for Broker {
         counters.extend(self.shared.access.counters().named());
         counters
     }
+
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.shared.upstreams.states()
+    }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
         self.sweeping.abort();
+        self.following.abort();
     }
 }
 
@@ -196,6 +222,14 @@ fn state(entry: &SessionEntry) -> ClientState {
         subscriptions: entry.handle.subscriptions.load(Ordering::Relaxed),
         queued: 0,
         unconfirmed: entry.handle.unacknowledged.load(Ordering::Relaxed),
+    }
+}
+
+/// Uses the upstreams of each reload.
+async fn follow(shared: Arc<Shared>, mut wanted: watch::Receiver<UpstreamSettings>) {
+    while wanted.changed().await.is_ok() {
+        let settings = wanted.borrow_and_update().clone();
+        shared.upstreams.replace(&settings);
     }
 }
 

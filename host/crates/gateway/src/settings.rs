@@ -5,14 +5,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::upstream::Balance;
+
 /// Whether this build has rumqttd: the feature `rumqttd` of this crate.
 pub const HAS_RUMQTTD: bool = cfg!(feature = "rumqttd");
 
 /// Settings of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
-    /// The upstream brokers, the preferred one first; empty if rumqttd in this process is the upstream.
+    /// The upstream brokers; empty if rumqttd in this process is the upstream.
     pub upstreams: Vec<Upstream>,
+    /// How clients are spread over them.
+    pub balance: Balance,
+    /// How long the connections of an upstream may stay open that a reload has removed. They are closed evenly over this
+    /// time. Default 30 s: as long as clients spread their reconnects anyway.
+    pub drain_timeout: Duration,
     /// How long one upstream may take to answer CONNECT, including connecting and TLS. Default 5 s: clients wait no
     /// longer.
     pub connect_timeout: Duration,
@@ -39,6 +46,8 @@ impl GatewaySettings {
     pub fn new(upstreams: Vec<Upstream>) -> GatewaySettings {
         GatewaySettings {
             upstreams,
+            balance: Balance::default(),
+            drain_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             proxy_protocol: false,

@@ -487,3 +487,30 @@ fn emitted_events_are_counted_once_by_hook() {
     let counted: Vec<_> = bus.emitted().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counted, [(Hook::MessagePublish, 3)]);
 }
+
+/// A client can end while its event waits for room: its task is cancelled, with the rest of the events that wait.
+#[test]
+fn an_event_whose_wait_is_cancelled_is_counted_as_dropped() {
+    let bus = Bus::new();
+    let modules = ["a", "b"].map(|name| {
+        let (module, inboxes) = bus.attach(name, 1, limits(1, WAIT));
+        module.set_interests(all_publishes());
+        (module, inboxes)
+    });
+    let full = || modules.each_ref().map(|(module, _)| module.state().dropped.full);
+    let event = || testing::publish("c", "t", b"");
+    let offer = || bus.offer(bus.interested(Hook::MessagePublish, Some("t")), event());
+    // The wake-up after the change of interests has taken the only place of each queue.
+    drop(offer().unwrap());
+    assert_eq!(full(), [1, 1]);
+    let mut waiting = Box::pin(offer().unwrap().finish());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    drop(waiting);
+    assert_eq!(full(), [2, 2]);
+}

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::counters::ModuleCounters;
 use super::interests::Interests;
 use super::queue::{Overflow, Sender};
 use super::recipients::Recipient;
-use super::target::{ModuleCounters, ModuleQueues};
+use super::target::ModuleQueues;
 use hookhost_event::Hook;
 
 /// Numbers the changes of interests on one bus: a later change has a greater version.

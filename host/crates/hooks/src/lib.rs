@@ -11,6 +11,7 @@
 mod attachment;
 mod bus;
 mod clock;
+mod counters;
 mod emitter;
 mod interest_table;
 mod interests;
@@ -22,11 +23,12 @@ mod weight;
 
 pub use attachment::Attachment;
 pub use bus::Bus;
+pub use counters::DropCounts;
 pub use emitter::Emitter;
 pub use interest_table::Version;
 pub use interests::{InterestCause, InterestError, Interests, has_topic};
 pub use queue::{Inbox, Overflow, QueueLimits, Queued};
 pub use recipients::{InterestedIn, PendingEvent, Recipients};
-pub use target::{DropCounts, OfferError, QueueState};
+pub use target::{OfferError, QueueState};
 pub use throttle::Throttle;
 pub use weight::weight;

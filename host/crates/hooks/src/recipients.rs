@@ -111,7 +111,8 @@ impl InterestedIn {
     }
 }
 
-/// An event for which some queues have no room yet.
+/// An event for which some queues have no room yet. A queue in which it does not get room counts it as dropped, also if this
+/// is dropped or no longer awaited.
 #[must_use = "modules without room do not get the event unless `finish` is awaited"]
 pub struct PendingEvent {
     waiting: SmallVec<[(Arc<ModuleQueues>, usize, Queued); 4]>,
@@ -128,10 +129,17 @@ impl PendingEvent {
     }
 
     /// Waits for room in each of them. The limits of [`Overflow::Wait`](super::Overflow::Wait) count from now.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
         let start = Instant::now();
-        for (target, shard, queued) in self.waiting {
+        while !self.waiting.is_empty() {
+            let (target, shard, queued) = self.waiting.remove(0);
             target.wait(shard, queued, self.weight, start).await;
         }
+    }
+}
+
+impl Drop for PendingEvent {
+    fn drop(&mut self) {
+        self.waiting.iter().for_each(|(target, ..)| target.give_up());
     }
 }

@@ -1,16 +1,13 @@
-//! The queues of one module on a bus, and counters of the events that they took and dropped.
-//!
-//! Counters belong to the name of a module and last as long as the process. A drop is logged at most once a second.
+//! The queues of one module on a bus.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
 
+use super::counters::{DropCounts, ModuleCounters};
 use super::interest_table::Version;
 use super::queue::{Overflow, Queued, Refused, Sender};
-use super::throttle::Throttle;
 use super::weight::{MIN_EVENT_BYTES, weight};
 use hookhost_event::{Event, Millis};
 
@@ -31,17 +28,6 @@ pub struct QueueState {
     pub accepted: u64,
     /// Events that no queue took, by reason.
     pub dropped: DropCounts,
-}
-
-/// Events that a module did not get since the process started, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DropCounts {
-    /// Its queue was full.
-    pub full: u64,
-    /// The event was larger than its queue.
-    pub oversized: u64,
-    /// The reader of its queue had ended.
-    pub closed: u64,
 }
 
 /// Why a queue did not take an event that was offered to it alone.
@@ -72,15 +58,6 @@ struct Shard {
     sender: Sender,
     /// A wait for room has timed out, and the queue has not been half empty since.
     is_stalled: AtomicBool,
-}
-
-/// Counts of one module, over all its attachments.
-pub(super) struct ModuleCounters {
-    accepted: AtomicU64,
-    full: AtomicU64,
-    oversized: AtomicU64,
-    closed: AtomicU64,
-    warning: Throttle,
 }
 
 impl ModuleQueues {
@@ -157,20 +134,22 @@ impl ModuleQueues {
                 Refused::Oversized => OfferError::Oversized,
                 Refused::Closed => OfferError::Closed,
             })?;
-        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        self.counters.count(&self.module, None);
         Ok(())
     }
 
-    /// Waits for room, and counts what became of the event. The time limit counts from `start`. An event with a ticket
-    /// has no time limit.
+    /// Waits for room, and counts what became of the event, also if the caller no longer waits. The time limit counts from
+    /// `start`. An event with a ticket has no time limit.
     pub(super) async fn wait(&self, shard: usize, queued: Queued, weight: usize, start: Instant) {
         let shard = self.shard(shard);
+        let mut waiting = Waiting(Some(self));
         let sending = match self.overflow {
             Overflow::Wait(limit) if queued.ticket.is_none() => {
                 timeout_at(start + limit, shard.sender.send(queued, weight)).await
             }
             _ => Ok(shard.sender.send(queued, weight).await),
         };
+        waiting.0 = None;
         match sending {
             Ok(sent) => self.counters.count(&self.module, sent.err()),
             Err(_) => {
@@ -178,6 +157,11 @@ impl ModuleQueues {
                 self.counters.count_full(&self.module);
             }
         }
+    }
+
+    /// Counts an event as dropped for which nobody waits for room any longer, such as that of a client that has gone.
+    pub(super) fn give_up(&self) {
+        self.counters.count_full(&self.module);
     }
 
     #[expect(
@@ -197,12 +181,19 @@ impl ModuleQueues {
             events,
             bytes,
             oldest: self.shards.iter().filter_map(|shard| shard.sender.oldest()).min(),
-            accepted: self.counters.accepted.load(Ordering::Relaxed),
-            dropped: DropCounts {
-                full: self.counters.full.load(Ordering::Relaxed),
-                oversized: self.counters.oversized.load(Ordering::Relaxed),
-                closed: self.counters.closed.load(Ordering::Relaxed),
-            },
+            accepted: self.counters.accepted(),
+            dropped: self.counters.dropped(),
+        }
+    }
+}
+
+/// An event that waits for room. Counted as dropped if the wait is cancelled.
+struct Waiting<'a>(Option<&'a ModuleQueues>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(queues) = self.0 {
+            queues.give_up();
         }
     }
 }
@@ -212,45 +203,6 @@ impl Shard {
         Shard {
             sender,
             is_stalled: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Default for ModuleCounters {
-    fn default() -> Self {
-        let zero = || AtomicU64::new(0);
-        ModuleCounters {
-            accepted: zero(),
-            full: zero(),
-            oversized: zero(),
-            closed: zero(),
-            warning: Throttle::new(),
-        }
-    }
-}
-
-impl ModuleCounters {
-    fn count(&self, module: &str, refused: Option<Refused>) {
-        let (counter, reason) = match refused {
-            None => {
-                self.accepted.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Some(Refused::Full(_)) => return self.count_full(module),
-            Some(Refused::Oversized) => (&self.oversized, "the event is larger than the queue"),
-            Some(Refused::Closed) => (&self.closed, "the module has ended"),
-        };
-        self.dropped(module, counter, reason);
-    }
-
-    fn count_full(&self, module: &str) {
-        self.dropped(module, &self.full, "the queue is full");
-    }
-
-    fn dropped(&self, module: &str, counter: &AtomicU64, reason: &str) {
-        let dropped = counter.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(suppressed) = self.warning.pass() {
-            warn!(module, reason, dropped, lines_suppressed = suppressed, "event dropped");
         }
     }
 }

@@ -100,6 +100,9 @@ pub(super) fn read(sources: &Sources<'_>, report: &Report) -> Settings {
     // The default, but with it the built-in broker follows RMQTT's conventions.
     let format = Value::Text("rmqtt".to_owned());
     put(&["webhook", "format"], Setting::new(sources.place(), format));
+    // RMQTT follows redirects with status 307 and 308.
+    let redirects = Setting::new(sources.place(), Value::Boolean(true));
+    put(&["delivery", "follow_redirects"], redirects);
     if let Some(setting) = urls {
         put(&["webhook", "urls"], setting);
     }

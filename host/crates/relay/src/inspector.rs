@@ -35,6 +35,8 @@ pub enum EndCause {
     Kicked,
     /// The client's credentials have expired.
     Expired,
+    /// The connection to the upstream has to end, because the settings do not list the upstream any more.
+    Draining,
     /// The host stops.
     Stopping,
 }

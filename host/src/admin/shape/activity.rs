@@ -1,6 +1,7 @@
 //! What became of events: `GET /deliveries` and `GET /tap`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use hookhost_activity::{AttemptEntry, OutcomeEntry};
 use hookhost_event::Millis;
@@ -8,7 +9,7 @@ use hookhost_event::Millis;
 use super::time;
 
 /// `GET /deliveries`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deliveries {
     /// Attempts, newest first.
     pub deliveries: Vec<Delivery>,
@@ -17,7 +18,7 @@ pub struct Deliveries {
 }
 
 /// An attempt to deliver a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
     /// Number of the attempt; a later one has a greater number.
     pub number: u64,
@@ -52,7 +53,7 @@ pub struct Delivery {
 }
 
 /// What a module did with an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
     /// When, in UTC.
     pub at: String,
@@ -77,7 +78,7 @@ pub struct Outcome {
 }
 
 /// A line of `GET /tap`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum TapLine {
     /// What a module did with an event.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::reload;
 use hookhost_event::json;
 use hookhost_modules::{ConfigurationOutcome, ModuleState, Origin};
 
 /// `GET /modules`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Modules {
     /// Sorted by name.
     pub modules: Vec<Module>,
@@ -19,7 +20,7 @@ pub struct Modules {
 }
 
 /// `GET /modules/{name}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Module {
     /// Name of the module.
     pub name: String,
@@ -40,7 +41,7 @@ pub struct Module {
 }
 
 /// An active generation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Generation {
     /// Number of the load; each load under the name of the module adds 1.
     pub number: u32,
@@ -55,7 +56,7 @@ pub struct Generation {
 }
 
 /// The queues of a module in total.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Queue {
     /// Waiting events.
     pub events: usize,
@@ -70,7 +71,7 @@ pub struct Queue {
 }
 
 /// Event counts by result, since the host started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Events {
     /// The module returned requests.
     pub answered: u64,
@@ -91,7 +92,7 @@ pub struct Events {
 }
 
 /// Request counts by result, since the host started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Requests {
     /// Passed to delivery.
     pub accepted: u64,
@@ -103,7 +104,7 @@ pub struct Requests {
 }
 
 /// Events of a module in the quarantine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantineCounts {
     /// Number of events.
     pub events: usize,
@@ -114,7 +115,7 @@ pub struct QuarantineCounts {
 }
 
 /// `POST /modules/rescan`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rescan {
     /// The modules folder.
     pub folder: Option<String>,
@@ -136,7 +137,7 @@ pub struct Rescan {
 }
 
 /// A reloaded configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reread {
     /// `unchanged`, `in force` or `refused`.
     pub state: String,
@@ -147,7 +148,7 @@ pub struct Reread {
 }
 
 /// A loaded module.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Loaded {
     /// Name of the module.
     pub name: String,
@@ -156,7 +157,7 @@ pub struct Loaded {
 }
 
 /// A module that did not load.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rejected {
     /// Name of the module.
     pub name: String,

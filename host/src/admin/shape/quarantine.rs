@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use hookhost_event::json;
 use hookhost_modules::QuarantinedEvent;
@@ -9,7 +10,7 @@ use hookhost_modules::QuarantinedEvent;
 use super::time;
 
 /// `GET /quarantine`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Quarantine {
     /// Newest first.
     pub entries: Vec<Quarantined>,
@@ -18,7 +19,7 @@ pub struct Quarantine {
 }
 
 /// An event in the quarantine; only `GET /quarantine/{id}` includes the event itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Quarantined {
     /// Number of the entry.
     pub id: u64,
@@ -46,7 +47,7 @@ pub struct Quarantined {
 }
 
 /// `POST /quarantine/{id}/replay` and `POST /quarantine/replay`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Replayed {
     /// Replayed events.
     pub replayed: Vec<u64>,
@@ -55,7 +56,7 @@ pub struct Replayed {
 }
 
 /// An event that could not be replayed, or a dead letter that could not be sent again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Left {
     /// Number of the entry.
     pub id: u64,
@@ -64,7 +65,7 @@ pub struct Left {
 }
 
 /// `DELETE /quarantine/{id}` and `DELETE /quarantine`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dropped {
     /// Dropped events.
     pub dropped: Vec<u64>,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::webhooks::{self, ListedWebhook};
 use hookhost_delivery::{Probe, shown};
@@ -9,7 +10,7 @@ use hookhost_event::{Event, json};
 use hookhost_modules::trial::{TrialRequest, TrialResult};
 
 /// `GET /webhooks`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Webhooks {
     /// Webhooks by name, then rules of the configuration.
     pub webhooks: Vec<Webhook>,
@@ -22,7 +23,7 @@ pub struct Webhooks {
 }
 
 /// A webhook, or a rule of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Webhook {
     /// The name; for a rule its key.
     pub name: String,
@@ -52,7 +53,7 @@ impl From<&ListedWebhook> for Webhook {
 }
 
 /// A change of webhooks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedWebhooks {
     /// The webhooks as they are now; a removed webhook is left out.
     pub webhooks: Vec<Webhook>,
@@ -63,7 +64,7 @@ pub struct ChangedWebhooks {
 }
 
 /// A mistake in the settings of a webhook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
     /// The webhook.
     pub webhook: String,
@@ -81,7 +82,7 @@ impl From<webhooks::FieldProblem> for FieldProblem {
 }
 
 /// `POST /webhooks/NAME/test`: what happened to a sample event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookTest {
     /// Whether there was at least one request, and the receiver accepted all of them.
     pub ok: bool,
@@ -96,7 +97,7 @@ pub struct WebhookTest {
 }
 
 /// A request of a webhook.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TriedRequest {
     /// The method.
     pub method: String,
@@ -113,7 +114,7 @@ pub struct TriedRequest {
 }
 
 /// A request that was sent, with its answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestedRequest {
     /// The request.
     #[serde(flatten)]
@@ -131,7 +132,7 @@ pub struct TestedRequest {
 }
 
 /// `POST /event-trials`: which webhooks would send what for an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventTrial {
     /// The event.
     pub event: Value,
@@ -142,7 +143,7 @@ pub struct EventTrial {
 }
 
 /// What one webhook would do with an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookTrial {
     /// The name of the webhook or rule.
     pub name: String,

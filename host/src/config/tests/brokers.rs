@@ -38,6 +38,10 @@ fn an_rmqtt_file_is_read_as_it_is() {
     let expected = delivery::Settings {
         terms: delivery::Terms {
             http_timeout: Duration::from_secs(8),
+            retry: delivery::RetryPolicy {
+                follow_redirects: true,
+                ..delivery::RetryPolicy::default()
+            },
             ..delivery::Terms::default()
         },
         queue_requests: 300_000,
@@ -221,4 +225,28 @@ fn formats_of_emqx_have_its_window() {
         ..Inputs::default()
     };
     assert_eq!(config(&imported).mqtt.limits.max_inflight, 32);
+}
+
+#[test]
+fn redirects_are_followed_as_in_rmqtt() {
+    let rmqtt = "urls = [\"http://a\"]\nrule.client_connect = [{ action = \"a\" }]";
+    let emqx4 = "web.hook.url = http://a/\nweb.hook.rule.client.connect.1 = {\"action\": \"on_client_connect\"}";
+    for (theirs, own, is_followed) in [
+        (rmqtt, "", true),
+        (rmqtt, "delivery.follow_redirects = false", false),
+        (rmqtt, "delivery.retry = \"standard\"", false),
+        (rmqtt, "delivery.retry = \"rmqtt\"", true),
+        (emqx4, "", false),
+    ] {
+        let inputs = Inputs {
+            file: file("f", own),
+            webhook_file: file("g", theirs),
+            ..Inputs::default()
+        };
+        let config = read(&inputs).unwrap().config;
+        assert_eq!(
+            config.delivery.terms.retry.follow_redirects, is_followed,
+            "{theirs} {own}"
+        );
+    }
 }

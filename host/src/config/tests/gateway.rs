@@ -5,10 +5,10 @@ use super::*;
 #[test]
 fn a_gateway() {
     use crate::engine::EngineSettings;
-    use hookhost_gateway::{GatewaySettings, Publishers};
+    use hookhost_gateway::{Balance, GatewaySettings, Publishers};
     assert_eq!(config(&Inputs::default()).broker, EngineSettings::Rmqtt);
-    let text =
-        "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://a mqtts://b:1\"\nca = \"ca.pem\"\nproxy_protocol = true";
+    let text = "[broker]\nengine = \"gateway\"\nupstream = \"mqtt://a mqtts://b:1\"\nca = \"ca.pem\"\nproxy_protocol = true\n\
+         balance = \"client-id\"\ndrain_timeout = \"5m\"";
     let EngineSettings::Gateway(gateway) = config(&inputs(text)).broker else {
         panic!("a gateway")
     };
@@ -16,6 +16,8 @@ fn a_gateway() {
     assert_eq!(upstreams, ["mqtt://a:1883", "mqtts://b:1"]);
     assert_eq!(gateway.tls.ca.as_deref(), Some(std::path::Path::new("ca.pem")));
     assert!(gateway.proxy_protocol && !gateway.sees_all_clients);
+    assert_eq!(gateway.balance, Balance::ClientId);
+    assert_eq!(gateway.drain_timeout, std::time::Duration::from_secs(300));
     assert_eq!(gateway.publishers, Publishers::Content);
     assert_eq!(
         config(&inputs("[broker]\nengine = \"gateway\"\nupstream = \"rumqttd\"")).broker,
@@ -71,6 +73,13 @@ fn mistakes_about_a_gateway() {
                 "f:3: broker.upstream[1]: should hold no user name: each client shows the upstream its own",
                 "f:3: broker.upstream[2]: should be a string, not an integer",
                 "f:4: broker.key: needs broker.certificate beside it",
+            ],
+        ),
+        (
+            "engine = \"gateway\"\nupstream = [\"mqtt://a\", \"mqtt://b\", \"mqtt://a:1883\"]\nbalance = \"random\"",
+            &[
+                "f:3: broker.upstream: names mqtt://a:1883 more than once",
+                "f:4: broker.balance: should be \"round-robin\", \"least-connections\", \"client-id\" or \"failover\"",
             ],
         ),
         (

@@ -192,12 +192,14 @@ const CONNECTION_SHUT: u8 = 0x8b;
 const MALFORMED_PACKET: u8 = 129;
 const PROTOCOL_ERROR: u8 = 130;
 const TOPIC_NAME_INVALID: u8 = 144;
+const QOS_NOT_SUPPORTED: u8 = 155;
 
 /// The reason code in NanoMQ's message about the end of a connection.
 fn code_of_end(version: u8, end: &End) -> u8 {
     match (end.reason, end.code) {
         // A number of its network library.
-        (EndReason::ProtocolError, Some(TOPIC_NAME_INVALID)) if version < 5 => 7,
+        (EndReason::ProtocolError, Some(MALFORMED_PACKET | TOPIC_NAME_INVALID)) if version < 5 => 7,
+        (EndReason::ProtocolError, Some(QOS_NOT_SUPPORTED)) if version < 5 => PROTOCOL_ERROR,
         (EndReason::ProtocolError, Some(PROTOCOL_ERROR)) if version < 5 => MALFORMED_PACKET,
         _ => code_of_reason(end),
     }

@@ -222,6 +222,25 @@ fn a_refused_connection_has_all_events_of_a_connection() {
 }
 
 #[test]
+fn the_code_of_an_error_is_that_of_nanomq() {
+    for (client, code, expected) in [
+        (c1(), 129, "7"),
+        (c1(), 130, "81"),
+        (c1(), 144, "7"),
+        (c1(), 155, "82"),
+        (c1(), 148, "94"),
+        (c2(), 129, "81"),
+        (c2(), 155, "9b"),
+    ] {
+        let mut disconnection = disconnection(client, EndReason::ProtocolError);
+        disconnection.end.code = Some(code);
+        let bodies = bodies(Detail::ClientDisconnected(disconnection), &[], false);
+        let reason = format!("\\\"reason_code\\\":\\\"{expected}\\\"");
+        assert!(bodies[1].contains(&reason), "{code}: {}", bodies[1]);
+    }
+}
+
+#[test]
 fn a_session_without_clean_start_has_one_end() {
     let ended = |reason, clean_start| {
         let mut disconnection = disconnection(c1(), reason);

@@ -19,11 +19,12 @@ fn key_pair() -> (EncodingKey, String) {
 }
 
 fn rules(claims: &[(&str, &str)]) -> TokenRules {
+    let expected = |texts: &str| texts.split('|').map(|text| text.parse().unwrap()).collect();
     TokenRules {
         from: TokenField::Password,
         claims: claims
             .iter()
-            .map(|(name, text)| ((*name).to_owned(), text.parse().unwrap()))
+            .map(|(name, texts)| ((*name).to_owned(), expected(texts)))
             .collect(),
         acl_claim: "acl".to_owned(),
         disconnects_after_expiry: true,
@@ -77,6 +78,23 @@ fn claims_and_times() {
     ] {
         let result = check(&signed(&claims(more.clone())), &rules).map(|granted| granted.expires_at);
         assert_eq!(result, expected, "{more}");
+    }
+}
+
+#[test]
+fn a_claim_has_one_of_its_expected_values() {
+    let rules = rules(&[("iss", "https://a|https://b"), ("aud", "app|${clientid}")]);
+    for (claims, is_accepted) in [
+        (json!({"iss": "https://a", "aud": "app"}), true),
+        (json!({"iss": "https://b", "aud": "c1"}), true),
+        (json!({"iss": "https://b", "aud": ["web", "app"]}), true),
+        (json!({"iss": "https://c", "aud": "app"}), false),
+        (json!({"iss": ["https://a"], "aud": "app"}), false),
+        (json!({"iss": "https://a", "aud": ["web"]}), false),
+        (json!({"iss": "https://a", "aud": []}), false),
+        (json!({"iss": "https://a"}), false),
+    ] {
+        assert_eq!(check(&signed(&claims), &rules).is_ok(), is_accepted, "{claims}");
     }
 }
 

@@ -12,7 +12,7 @@ use super::AuthenticationSource;
 use super::read::file;
 use crate::jwt::{TokenField, TokenRules};
 use crate::keys::{Keys, PublishedKeys, public_key, secret_key};
-use crate::service::{AnswerStyle, RequestTemplate, Service, ServiceState};
+use crate::service::{AnswerStyle, RequestMethod, RequestTemplate, Service, ServiceState};
 use crate::template::Template;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -29,7 +29,7 @@ pub(super) fn jwt(
     let fields = [("password", TokenField::Password), ("username", TokenField::Username)];
     let rules = TokenRules {
         from: at.choice("from", TokenField::Password, &fields),
-        claims: templates(at, "claims"),
+        claims: claims(at),
         acl_claim: at.text("acl_claim", "acl".to_owned(), |text| Ok(text.to_owned())),
         disconnects_after_expiry: at.boolean("disconnect_after_expiry", true),
     };
@@ -90,6 +90,31 @@ pub(super) fn jwt(
     Some(AuthenticationSource::Jwt(keys, rules))
 }
 
+/// A table of claims. Each has one expected text, or a list of them.
+fn claims(at: &mut Section<'_>) -> Vec<(String, Vec<Template>)> {
+    let Some(setting) = at.whole_table("claims").cloned() else {
+        return Vec::new();
+    };
+    at.take("claims");
+    let report = at.report();
+    let Value::Table(table) = setting.value else {
+        report.add_problem(setting.mismatch("a table of strings, or of lists of strings"));
+        return Vec::new();
+    };
+    let expected = |(name, setting): (String, Setting)| {
+        let list = match setting.value {
+            Value::List(list) => list,
+            value => vec![Setting::new(setting.place, value)],
+        };
+        let template = |setting: Setting| {
+            let text = report.check(setting.written())?;
+            report.check(text.parse().map_err(|problem: String| setting.place.problem(problem)))
+        };
+        (name, list.into_iter().filter_map(template).collect())
+    };
+    table.into_iter().map(expected).collect()
+}
+
 /// `source = "http"`, or `[access.http]` (`is_access`).
 pub(super) fn service(mut at: Section<'_>, files: &Files<'_>, is_access: bool) -> Option<Service> {
     let template = |text: &str| text.parse::<Template>();
@@ -100,9 +125,18 @@ pub(super) fn service(mut at: Section<'_>, files: &Files<'_>, is_access: bool) -
     if target.is_none() && !at.is_given("url") {
         at.problem(at.place().problem("needs url = \"http://…\""));
     }
-    let is_get = at.choice("method", false, &[("post", false), ("get", true)]);
+    let methods = [
+        ("post", RequestMethod::Post),
+        ("get", RequestMethod::Get),
+        ("put", RequestMethod::Put),
+    ];
+    let method = at.choice("method", RequestMethod::Post, &methods);
     let is_form = at.choice("encoding", false, &[("json", false), ("form", true)]);
-    let answers = [("json", AnswerStyle::Json), ("status", AnswerStyle::Status)];
+    let answers = [
+        ("json", AnswerStyle::Json),
+        ("status", AnswerStyle::Status),
+        ("body", AnswerStyle::Body),
+    ];
     let answers = at.choice("answers", AnswerStyle::Json, &answers);
     let (refuses, default_cache) = match is_access {
         true => ("deny", MINUTE),
@@ -127,7 +161,7 @@ pub(super) fn service(mut at: Section<'_>, files: &Files<'_>, is_access: bool) -
         cache: at.duration("cache", default_cache, Duration::ZERO..=DAY),
         state: ServiceState::default(),
         request: RequestTemplate {
-            is_get,
+            method,
             url: target?,
             headers,
             parameters,

@@ -234,7 +234,11 @@ impl Inspector for FrontInspector {
                 self.client.end_by_relay(violation_end(self.violation, code));
                 Some(code)
             }
-            EndCause::ClientClosed | EndCause::UpstreamSilent | EndCause::Kicked | EndCause::Stopping => None,
+            EndCause::ClientClosed
+            | EndCause::UpstreamSilent
+            | EndCause::Kicked
+            | EndCause::Draining
+            | EndCause::Stopping => None,
         };
         Farewell {
             code: code.filter(|_| self.version == 5 && !self.is_leaving),

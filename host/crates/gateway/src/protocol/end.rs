@@ -43,6 +43,10 @@ pub(super) fn end_of(cause: EndCause, fault: Option<u8>) -> (End, bool) {
         EndCause::TooSlow => (plain(E::TooSlow, None, None), true),
         EndCause::Expired => (plain(E::Expired, Some(160), None), true),
         EndCause::Kicked => (plain(E::Kicked, Some(152), None), true),
+        EndCause::Draining => (
+            plain(E::Shutdown, Some(139), Some("the upstream is being drained")),
+            true,
+        ),
         EndCause::Stopping => (plain(E::Shutdown, Some(139), Some("Server shutting down")), true),
     }
 }

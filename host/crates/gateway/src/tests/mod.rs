@@ -11,11 +11,13 @@ mod publisher_property;
 mod rumqttd;
 mod tls;
 mod trouble;
+mod versions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::settings::{GatewaySettings, Upstream};
+use super::upstream::UpstreamControl;
 use hookhost_broker::{Limits, Running, start};
 use hookhost_event::{Detail, Event, Hook};
 use hookhost_testing::client;
@@ -51,7 +53,7 @@ impl Pair {
 async fn through(limits: Limits, gateway: GatewaySettings) -> Host {
     let settings = settings(limits);
     Host::with(&Hook::ALL, async |bus| {
-        crate::start(&settings, &gateway, Some(bus)).await
+        crate::start(&settings, &gateway, &UpstreamControl::new(&gateway), Some(bus)).await
     })
     .await
 }

@@ -17,9 +17,16 @@ async fn host() -> Host {
 /// The gateway itself, where a test wants to look inside.
 async fn broker() -> Broker {
     let settings = settings(Limits::default());
-    Broker::start(&settings, &GatewaySettings::rumqttd(), None)
+    let gateway = GatewaySettings::rumqttd();
+    Broker::start(&settings, &gateway, &UpstreamControl::new(&gateway), None)
         .await
         .unwrap()
+}
+
+/// Where rumqttd listens, and its password.
+fn behind(broker: &Broker) -> (SocketAddr, String) {
+    let look = |rumqttd: &Rumqttd| (rumqttd.address(), rumqttd.password().to_owned());
+    broker.shared.upstreams.with_local(look).unwrap()
 }
 
 /// How often rumqttd has died.
@@ -373,13 +380,13 @@ async fn what_cannot_pass_ends_its_connection_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_it_dies_another_one_is_started() {
     let broker = broker().await;
-    let rumqttd = broker.shared.upstreams.local::<Rumqttd>().unwrap();
+    let (address, password) = behind(&broker);
     let mut old = clean(5, "old").join(broker.address()).await;
     old.subscribe("t", 0).await;
     // Past the gateway: a filter, and then a topic that it cannot bear.
-    let mut direct = TcpStream::connect(rumqttd.address()).await.unwrap();
+    let mut direct = TcpStream::connect(address).await.unwrap();
     let connect = crate::packet::connect(&clean(5, "direct").bytes()[2..]).unwrap();
-    let opened = ShieldedConnect::new(&connect, rumqttd.password(), || "direct".into())
+    let opened = ShieldedConnect::new(&connect, &password, || "direct".into())
         .ok()
         .unwrap();
     direct.write_all(&opened.connect).await.unwrap();
@@ -410,7 +417,7 @@ async fn when_it_dies_another_one_is_started() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_gets_in_past_the_gateway() {
     let broker = broker().await;
-    let rumqttd = broker.shared.upstreams.local::<Rumqttd>().unwrap();
+    let (address, _) = behind(&broker);
     for connect in [
         clean(5, "c"),
         Connect {
@@ -418,7 +425,7 @@ async fn nobody_gets_in_past_the_gateway() {
             ..clean(5, "c")
         },
     ] {
-        let mut c = Client::raw(rumqttd.address(), 5).await;
+        let mut c = Client::raw(address, 5).await;
         c.write(&connect.bytes()).await;
         assert_eq!(c.closed().await, Vec::<u8>::new());
     }

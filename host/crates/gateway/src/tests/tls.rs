@@ -190,7 +190,14 @@ async fn files_that_are_none_keep_the_host_from_starting() {
         gateway.tls.certificate = Some(file("client.pem"));
         gateway.tls.key = Some(file("client.key"));
         change(&mut gateway.tls);
-        match crate::start(&settings(Limits::default()), &gateway, None).await {
+        match crate::start(
+            &settings(Limits::default()),
+            &gateway,
+            &UpstreamControl::new(&gateway),
+            None,
+        )
+        .await
+        {
             Err(StartError::Engine(text)) => assert!(text.contains(word), "{text}"),
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("it starts without {word}"),

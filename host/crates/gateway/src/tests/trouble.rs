@@ -207,9 +207,14 @@ async fn a_panic_ends_one_connection_and_its_end_is_told() {
     attachment.set_interests(Interests::compile(&wanted).unwrap());
     let upstream = start(&settings(Limits::default()), None).await.unwrap();
     let gateway = GatewaySettings::new(vec![at(upstream.address())]);
-    let broker = Broker::start(&settings(Limits::default()), &gateway, Some(bus))
-        .await
-        .unwrap();
+    let broker = Broker::start(
+        &settings(Limits::default()),
+        &gateway,
+        &UpstreamControl::new(&gateway),
+        Some(bus),
+    )
+    .await
+    .unwrap();
     let mut bystander = clean(4, "by").join(broker.address()).await;
 
     let shared = Arc::clone(&broker.shared);

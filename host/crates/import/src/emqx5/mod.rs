@@ -92,7 +92,7 @@ fn path_of(name: &str) -> Option<Vec<String>> {
     let lower = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
     let path: Vec<String> = lower.split("__").map(str::to_owned).collect();
     let root = path.first()?;
-    (path.len() > 1 && ROOTS.contains(&root.as_str()) && path.iter().all(|part| !part.is_empty())).then_some(path)
+    (ROOTS.contains(&root.as_str()) && path.iter().all(|part| !part.is_empty())).then_some(path)
 }
 
 /// The settings of a variable: HOCON, or else the text as it is.

@@ -4,6 +4,7 @@
 //! rules of their own, too. One warning names all keys without a meaning in hookhost.
 
 mod address;
+mod rate;
 mod tls;
 
 use hookhost_settings::{Place, Problem, Report, Section, Setting, Table, UnknownKeys, Value};
@@ -49,6 +50,7 @@ pub(super) fn read(broker: Broker, tree: &mut Table, server: &mut ServerSettings
     };
     let mut left = Table::new();
     let mut connections = Some(0_i64);
+    let mut rates = Vec::new();
     let mut ignored = Vec::new();
     for (kind, setting) in kinds {
         let Value::Table(listeners) = setting.value else {
@@ -80,10 +82,13 @@ pub(super) fn read(broker: Broker, tree: &mut Table, server: &mut ServerSettings
                 name: &name,
                 sources,
             };
-            let Some(limit) = reader.listener(setting, &mut server.listeners, &mut ignored) else {
+            let Some(limits) = reader.listener(setting, &mut server.listeners, &mut ignored) else {
                 continue;
             };
-            connections = connections.zip(limit).and_then(|(sum, limit)| sum.checked_add(limit));
+            connections = connections
+                .zip(limits.connections)
+                .and_then(|(sum, limit)| sum.checked_add(limit));
+            rates.push(limits.rate);
         }
         if !restricted.is_empty() {
             left.insert(kind, Setting::new(setting.place, Value::Table(restricted)));
@@ -97,6 +102,7 @@ pub(super) fn read(broker: Broker, tree: &mut Table, server: &mut ServerSettings
             .listeners
             .set(&["mqtt", "max_connections"], &place, Value::Integer(sum));
     }
+    rate::set(rates, &mut server.listeners);
     if !left.is_empty() {
         tree.insert("listeners".to_owned(), Setting::new(place, Value::Table(left)));
     }
@@ -130,10 +136,17 @@ struct Reader<'a> {
     sources: &'a Sources<'a>,
 }
 
+/// The limits of one listener, if it has them.
+struct Limits {
+    connections: Option<i64>,
+    /// New connections in a second.
+    rate: Option<(Place, i64)>,
+}
+
 impl Reader<'_> {
-    /// Adds the listener to `part`, and the keys without a meaning to `ignored`. Returns its limit of connections, if it has
-    /// one; `None` if the listener is not opened.
-    fn listener(&self, setting: Setting, part: &mut Part, ignored: &mut Vec<Problem>) -> Option<Option<i64>> {
+    /// Adds the listener to `part`, and the keys without a meaning to `ignored`. Returns its limits; `None` if the listener
+    /// is not opened.
+    fn listener(&self, setting: Setting, part: &mut Part, ignored: &mut Vec<Problem>) -> Option<Limits> {
         let place = setting.place.clone();
         let report = Report::new(UnknownKeys::Listed);
         let read = Section::of(&report, setting).and_then(|mut fields| {
@@ -142,10 +155,13 @@ impl Reader<'_> {
                 fields.rest();
                 return None;
             }
-            let limit = fields
-                .take("max_connections")
-                .and_then(|setting| setting.integer(1..=100_000_000).ok());
-            Some((self.table(&mut fields)?, limit))
+            let limits = Limits {
+                connections: fields
+                    .take("max_connections")
+                    .and_then(|setting| setting.integer(1..=100_000_000).ok()),
+                rate: rate::take(&mut fields),
+            };
+            Some((self.table(&mut fields)?, limits))
         });
         let findings = report.finish();
         part.warnings.extend(findings.warnings);
@@ -158,9 +174,9 @@ impl Reader<'_> {
             );
             part.warn(&problem.place, text);
         }
-        let (listener, limit) = read.filter(|_| is_good)?;
+        let (listener, limits) = read.filter(|_| is_good)?;
         part.push("listener", &place, listener);
-        Some(limit)
+        Some(limits)
     }
 
     /// The settings of the listener. Reports why hookhost does not open it.

@@ -1,74 +1,218 @@
-//! RMQTT's plugins that check clients: `rmqtt-acl`, `rmqtt-auth-http` and `rmqtt-auth-jwt`. hookhost does not import them.
+//! RMQTT's plugins that check clients. RMQTT asks them in the order `rmqtt-auth-http`, `rmqtt-auth-jwt`, `rmqtt-acl`.
 //!
-//! `rmqtt.toml` lists the plugins that RMQTT loads. It is usually in the folder above that of `rmqtt-web-hook.toml`. A
-//! plugin in its list is lost. Without this file, hookhost cannot know which plugins RMQTT loads, and warns about their
-//! files beside `rmqtt-web-hook.toml`.
+//! | plugin | RMQTT loads it | in hookhost |
+//! | --- | --- | --- |
+//! | `rmqtt-auth-http` | if `plugins.default_startups` lists it | [`http`]: `[[authentication]]` and `[access.http]` |
+//! | `rmqtt-auth-jwt` | if `plugins.default_startups` lists it | [`jwt`]: `[[authentication]]` |
+//! | `rmqtt-acl` | unless `plugins.disabled_default_startups` lists it | [`acl`]: `[[access.rule]]`; without the other two also users |
+//!
+//! Each plugin has a file of its own beside `rmqtt-web-hook.toml`. The lists are in `rmqtt.toml`, usually in the folder
+//! above. Without `rmqtt.toml`, hookhost imports `rmqtt-acl.toml` if it is there, and warns about the other two files,
+//! because it cannot know whether RMQTT loads these plugins.
+//!
+//! RMQTT asks no plugin about a client without a user name if its listener has `allow_anonymous`.
+
+mod acl;
+mod http;
+mod jwt;
 
 use std::path::Path;
 
-use hookhost_settings::{Place, Setting, document, find};
+use hookhost_settings::{Place, Section, Setting, Table, Value, document, find};
 
-use super::ServerSettings;
+use super::authentication::ADD_USERS;
+use super::{Part, ServerSettings};
 use crate::Sources;
 
-/// A plugin, and whether it checks which clients may connect, and which topics they may use.
-const PLUGINS: [(&str, bool, bool); 3] = [
-    ("rmqtt-acl", false, true),
-    ("rmqtt-auth-http", true, true),
-    ("rmqtt-auth-jwt", true, true),
-];
+const ACL: &str = "rmqtt-acl";
+const HTTP: &str = "rmqtt-auth-http";
+const JWT: &str = "rmqtt-auth-jwt";
+
+/// What `rmqtt.toml` says.
+struct Main {
+    place: Place,
+    /// The plugins that it lists.
+    startups: Vec<String>,
+    /// The plugins that RMQTT loads by default and that this file turns off.
+    disabled: Vec<String>,
+    /// The strictest `allow_anonymous` of all listeners, with its place. RMQTT's default is false.
+    allow_anonymous: Option<(Place, bool)>,
+}
 
 pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
     let Some((file, _)) = sources.file else { return };
     let folder = file.parent().unwrap_or(Path::new(""));
-    let main = folder.join("../rmqtt.toml");
-    match (sources.files)(&main) {
-        Ok(bytes) => {
-            sources.included.borrow_mut().push(main.clone());
-            loaded_plugins(&main, &String::from_utf8_lossy(&bytes), server);
+    let path = folder.join("../rmqtt.toml");
+    let Ok(bytes) = (sources.files)(&path) else {
+        return without_main(folder, server, sources);
+    };
+    sources.included.borrow_mut().push(path.clone());
+    let main = main(&path, &String::from_utf8_lossy(&bytes), server);
+    let is_listed = |plugin: &str| main.startups.iter().any(|listed| listed == plugin);
+    let (has_http, has_jwt) = (is_listed(HTTP), is_listed(JWT));
+    let mut deny_actions = Vec::new();
+    if has_http && let Some(table) = plugin_file(folder, HTTP, server, sources, true) {
+        deny_actions.push(http::read(table, server));
+    }
+    if has_jwt && let Some(table) = plugin_file(folder, JWT, server, sources, true) {
+        deny_actions.push(jwt::read(table, &mut server.authentication));
+    }
+    let is_checked = has_http || has_jwt;
+    let has_acl = is_listed(ACL) || !main.disabled.iter().any(|plugin| plugin == ACL);
+    if has_acl {
+        // Without this file, RMQTT has rules of its own.
+        let file = plugin_file(folder, ACL, server, sources, false).unwrap_or_else(|| {
+            let place = Place::file(folder.join("rmqtt-acl.toml"));
+            Setting::new(place, Value::Table(Table::new()))
+        });
+        let anonymous = main.allow_anonymous.as_ref();
+        deny_actions.push(acl::read(file, server, is_checked, anonymous));
+    }
+    if is_checked || !has_acl {
+        anonymous(&main, is_checked, &mut server.authentication);
+    }
+    set_deny_action(deny_actions.into_iter().flatten().collect(), &mut server.rules);
+}
+
+fn without_main(folder: &Path, server: &mut ServerSettings, sources: &Sources<'_>) {
+    for plugin in [HTTP, JWT] {
+        let path = folder.join(format!("{plugin}.toml"));
+        if (sources.files)(&path).is_ok() {
+            let text = format!(
+                "is not imported, because rmqtt.toml is not in the folder above: if RMQTT loads {plugin}, put rmqtt.toml \
+                 there, or write its users and rules as [[authentication]] and [access]"
+            );
+            server.authentication.warn(&Place::file(path), text);
         }
-        Err(_) => {
-            for (plugin, checks_clients, _) in PLUGINS {
-                let path = folder.join(format!("{plugin}.toml"));
-                if (sources.files)(&path).is_err() {
-                    continue;
-                }
-                let part = match checks_clients {
-                    true => &mut server.authentication,
-                    false => &mut server.rules,
-                };
-                let text = format!(
-                    "is not imported: if RMQTT loads {plugin}, write its users and rules as [[authentication]] and [access]"
-                );
-                part.warn(&Place::file(path), text);
+    }
+    if let Some(file) = plugin_file(folder, ACL, server, sources, false) {
+        let deny_action = acl::read(file, server, false, None);
+        set_deny_action(deny_action.into_iter().collect(), &mut server.rules);
+    }
+}
+
+/// `rmqtt.toml`. Mistakes in it are lost restrictions, because it may list plugins.
+fn main(path: &Path, text: &str, server: &mut ServerSettings) -> Main {
+    let (table, errors) = document::parse(path, text);
+    server.rules.lost.extend(errors);
+    let mut names = |key: &str| {
+        let setting = find(&table, &["plugins", key])?;
+        let (names, problems) = setting.texts(true, |plugin| Ok(plugin.trim().to_owned()));
+        server.rules.lost.extend(problems);
+        Some((setting.place.clone(), names))
+    };
+    let (place, startups) = names("default_startups").unwrap_or((Place::file(path), Vec::new()));
+    let (_, disabled) = names("disabled_default_startups").unwrap_or((place.clone(), Vec::new()));
+    let mut allow_anonymous: Option<(Place, bool)> = None;
+    for listener in listeners(&table) {
+        let switch = listener.get("allow_anonymous").map(|setting| {
+            let allowed = server.authentication.is_on(Some(setting.clone()));
+            (setting.place.clone(), allowed.unwrap_or(false))
+        });
+        let (place, allowed) = switch.unwrap_or((place.clone(), false));
+        if allow_anonymous.as_ref().is_none_or(|(_, earlier)| *earlier && !allowed) {
+            allow_anonymous = Some((place, allowed));
+        }
+    }
+    Main {
+        place,
+        startups,
+        disabled,
+        allow_anonymous,
+    }
+}
+
+/// The listeners of `rmqtt.toml` that RMQTT opens for MQTT over TCP, TLS or WebSocket.
+fn listeners(table: &Table) -> Vec<&Table> {
+    let mut listeners = Vec::new();
+    let Some(Setting {
+        value: Value::Table(kinds),
+        ..
+    }) = table.get("listener")
+    else {
+        return listeners;
+    };
+    for kind in kinds.values() {
+        let Value::Table(named) = &kind.value else { continue };
+        for listener in named.values() {
+            if let Value::Table(listener) = &listener.value
+                && listener
+                    .get("enable")
+                    .is_none_or(|enable| enable.boolean() != Ok(false))
+            {
+                listeners.push(listener);
             }
         }
     }
+    listeners
 }
 
-/// `plugins.default_startups` of `rmqtt.toml`.
-fn loaded_plugins(path: &Path, text: &str, server: &mut ServerSettings) {
-    let (table, errors) = document::parse(path, text);
-    server.rules.lost.extend(errors);
-    let Some(setting) = find(&table, &["plugins", "default_startups"]) else {
-        return;
-    };
-    let (loaded, problems) = setting.texts(true, |plugin| Ok(plugin.trim().to_owned()));
-    server.rules.lost.extend(problems);
-    for (plugin, checks_clients, checks_topics) in PLUGINS {
-        if !loaded.iter().any(|loaded| loaded == plugin) {
-            continue;
+/// The file of a plugin. If it is required and missing, its restrictions are lost.
+fn plugin_file(
+    folder: &Path,
+    plugin: &str,
+    server: &mut ServerSettings,
+    sources: &Sources<'_>,
+    is_required: bool,
+) -> Option<Setting> {
+    let path = folder.join(format!("{plugin}.toml"));
+    sources.included.borrow_mut().push(path.clone());
+    let place = Place::file(path.clone());
+    match (sources.files)(&path) {
+        Ok(bytes) => {
+            let (table, errors) = document::parse(&path, &String::from_utf8_lossy(&bytes));
+            server.rules.lost.extend(errors);
+            Some(Setting::new(place, Value::Table(table)))
         }
-        lose(setting, plugin, checks_clients.then_some(&mut server.authentication));
-        lose(setting, plugin, checks_topics.then_some(&mut server.rules));
+        Err(error) => {
+            if is_required {
+                let text = format!("cannot be read: {error}; rmqtt.toml lists {plugin}");
+                server.authentication.lose(&place, text.clone());
+                server.rules.lose(&place, text);
+            }
+            None
+        }
     }
 }
 
-fn lose(setting: &Setting, plugin: &str, part: Option<&mut super::Part>) {
-    if let Some(part) = part {
+/// `mqtt.allow_anonymous`, if plugins check clients, or if nothing does.
+fn anonymous(main: &Main, is_checked: bool, part: &mut Part) {
+    let (place, is_allowed) = main.allow_anonymous.clone().unwrap_or((main.place.clone(), false));
+    if is_checked || is_allowed {
+        part.set(&["mqtt", "allow_anonymous"], &place, Value::Boolean(is_allowed));
+    } else {
         let text = format!(
-            "lists {plugin}, which hookhost does not import: write its users and rules as [[authentication]] and [access]"
+            "RMQTT refuses every client, because allow_anonymous is false and no plugin checks clients: {ADD_USERS}"
         );
-        part.lose(&setting.place, text);
+        part.lose(&place, text);
+    }
+}
+
+/// `disconnect_if_pub_rejected` of a plugin, whose default is true, with its place.
+fn deny_action(fields: &mut Section<'_>) -> (Place, bool) {
+    let place = fields.given("disconnect_if_pub_rejected");
+    let place = place.map_or_else(|| fields.place().clone(), |setting| setting.place.clone());
+    (place, fields.boolean("disconnect_if_pub_rejected", true))
+}
+
+/// hookhost has one setting for all plugins, so the strictest value counts.
+fn set_deny_action(actions: Vec<(Place, bool)>, part: &mut Part) {
+    let strictest = actions.iter().find(|(_, disconnects)| *disconnects).or(actions.first());
+    if let Some((place, disconnects)) = strictest
+        && part.settings.contains_key("access")
+    {
+        let action = if *disconnects { "disconnect" } else { "ignore" };
+        part.set(&["access", "deny_action"], place, Value::Text(action.to_owned()));
+    }
+}
+
+/// `priority`: the order in which RMQTT asks its plugins. Another order than the default one is a problem.
+fn priority(fields: &mut Section<'_>, default: i64) {
+    let Some(setting) = fields.take("priority") else { return };
+    if setting.value != Value::Integer(default) {
+        let text = format!(
+            "is not supported: hookhost asks RMQTT's plugins in their default order, with priority {default} here"
+        );
+        fields.problem(setting.place.problem(text));
     }
 }

@@ -12,7 +12,8 @@ const EMQX4: &str = "web.hook.url = http://h/\n";
 const EMQX5: &str = "connectors.http.c { url = \"http://h/\" }\n";
 const NANOMQ: &str = "webhook { url = \"http://h/\" }\n";
 
-/// The settings of `home/etc/f`, which begins with its webhooks in line 1. `home/etc/c.pem` is the only other file.
+/// The settings of `home/etc/f`, which begins with its webhooks in line 1. `etc/c.pem` and `etc/k.pem` do not exist, but those
+/// in `home/etc` and all other certificates do.
 fn server(webhooks: &str, text: &str, variables: &[(&str, &str)]) -> ServerSettings {
     let file = TextFile {
         path: "home/etc/f".into(),
@@ -22,9 +23,9 @@ fn server(webhooks: &str, text: &str, variables: &[(&str, &str)]) -> ServerSetti
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let environment: Environment = variables.collect();
-    let files = |path: &Path| match path == Path::new("home/etc/c.pem") {
-        true => Ok(Vec::new()),
-        false => Err(std::io::ErrorKind::NotFound.into()),
+    let files = |path: &Path| match path.to_str() {
+        Some("etc/c.pem" | "etc/k.pem" | "missing.pem") => Err(std::io::ErrorKind::NotFound.into()),
+        _ => Ok(Vec::new()),
     };
     let input = Input {
         file: Some(&file),
@@ -37,19 +38,17 @@ fn server(webhooks: &str, text: &str, variables: &[(&str, &str)]) -> ServerSetti
 }
 
 #[test]
-fn plugins_of_rmqtt_that_check_clients_are_lost_or_a_warning() {
-    let lines = |main: Option<&str>, beside: &str| {
+fn plugins_of_rmqtt() {
+    let import = |given: &[(&str, &str)]| {
         let file = TextFile {
             path: "plugins/rmqtt-web-hook.toml".into(),
             text: "urls = [\"http://h/\"]\n".to_owned(),
         };
         let files = |path: &Path| {
-            match path.to_str() {
-                Some("plugins/../rmqtt.toml") => main.map(|text| text.as_bytes().to_vec()),
-                Some(path) if path == beside => Some(Vec::new()),
-                _ => None,
-            }
-            .ok_or(std::io::ErrorKind::NotFound.into())
+            let found = given.iter().find(|(name, _)| Some(*name) == path.to_str());
+            found
+                .map(|(_, text)| text.as_bytes().to_vec())
+                .ok_or(std::io::ErrorKind::NotFound.into())
         };
         let input = Input {
             file: Some(&file),
@@ -58,40 +57,62 @@ fn plugins_of_rmqtt_that_check_clients_are_lost_or_a_warning() {
             urls: None,
             files: &files,
         };
-        let import = read(&input).expect("a configuration");
-        let ServerSettings {
-            authentication, rules, ..
-        } = import.server;
-        let [lost, others] = [authentication.lost, rules.lost].map(|problems| shown(&problems));
-        (lost, others, shown(&[authentication.warnings, rules.warnings].concat()))
+        read(&input).expect("a configuration").server
     };
-    let (none, acl) = (Vec::<String>::new(), "plugins/rmqtt-acl.toml");
-    assert_eq!(lines(None, ""), (none.clone(), none.clone(), none.clone()));
-    let (clients, topics, warnings) = lines(None, acl);
-    assert_eq!((clients, topics), (none.clone(), none.clone()));
+    let server = import(&[(
+        "plugins/rmqtt-acl.toml",
+        "rules = [[\"deny\", { user = \"u\", clientid = \"c\" }, \"publish\", [\"a/%c\", { eq = \"#\" }]], [\"allow\", \"all\"]]",
+    )]);
+    assert_eq!(json_of(server.authentication), json!({}));
     assert_eq!(
-        warnings,
+        json_of(server.rules),
+        json!({"access": {
+            "rule": [
+                {"permit": "deny", "action": "publish", "username": ["u"], "clientid": ["c"], "topics": ["a/%c"], "equal_topics": ["#"]},
+                {"permit": "allow", "action": "all"},
+            ],
+            "default": "deny", "deny_action": "disconnect", "denied_subscription_code": 128,
+        }})
+    );
+    let main = "plugins.default_startups = [\"rmqtt-auth-http\", \"rmqtt-auth-jwt\"]\n\
+        plugins.disabled_default_startups = [\"rmqtt-acl\"]\nlistener.tcp.e.allow_anonymous = true\n";
+    let http = "disconnect_if_pub_rejected = false\nhttp_timeout = \"2s\"\ndeny_if_error = false\n\
+        http_headers = { accept = \"*/*\", x-a = \"1\", Connection = \"keep-alive\" }\n\
+        [http_auth_req]\nurl = \"http://h/auth\"\nmethod = \"POST\"\nheaders = { X-A = \"2\", content-type = \"application/json\" }\n\
+        params = { user = \"%u\", who = \"%c@%a\" }\n\
+        [http_acl_req]\nurl = \"http://h/acl\"\nmethod = \"get\"\nparams = { a = \"%A\", t = \"%t\" }\n";
+    let jwt = "disconnect_if_pub_rejected = false\nhmac_secret = \"cw==\"\nhmac_base64 = true\n\
+        validate_claims = { exp = true, sub = \"${username}\", aud = [\"a\", \"b\"] }\n";
+    let server = import(&[
+        ("plugins/../rmqtt.toml", main),
+        ("plugins/rmqtt-auth-http.toml", http),
+        ("plugins/rmqtt-auth-jwt.toml", jwt),
+    ]);
+    let headers = json!({"accept": "*/*", "x-a": "2"});
+    assert_eq!(
+        json_of(server.authentication),
+        json!({"mqtt": {"allow_anonymous": true}, "authentication": [
+            {"source": "http", "url": "http://h/auth", "method": "post", "answers": "body", "on_error": "next", "encoding": "json",
+             "headers": headers, "parameters": {"user": "${username}", "who": "${clientid}@${peerhost}"}, "timeout": "2s"},
+            {"source": "jwt", "secret": "cw==", "secret_base64": true, "disconnect_after_expiry": false,
+             "claims": {"sub": ["${username}"], "aud": ["a", "b"]}},
+        ]})
+    );
+    assert_eq!(
+        json_of(server.rules),
+        json!({"access": {"default": "allow", "deny_action": "ignore", "order": ["http", "rules"], "http": {
+            "url": "http://h/acl", "method": "get", "answers": "body", "on_error": "next", "encoding": "form", "cache": "0s",
+            "headers": {"accept": "*/*", "x-a": "1"}, "parameters": {"a": "${access}", "t": "${topic}"}, "timeout": "2s",
+        }}})
+    );
+    let server = import(&[("plugins/rmqtt-auth-jwt.toml", "")]);
+    assert_eq!(
+        shown(&server.authentication.warnings),
         [
-            "plugins/rmqtt-acl.toml: is not imported: if RMQTT loads rmqtt-acl, write its users and rules as \
-             [[authentication]] and [access]"
+            "plugins/rmqtt-auth-jwt.toml: is not imported, because rmqtt.toml is not in the folder above: if RMQTT loads \
+             rmqtt-auth-jwt, put rmqtt.toml there, or write its users and rules as [[authentication]] and [access]"
         ]
     );
-    let startups = |list: &str| format!("node.id = 1\nplugins.dir = \"p\"\nplugins.default_startups = [{list}]\n");
-    let others = startups("\"rmqtt-web-hook\", \"rmqtt-retainer\"");
-    assert_eq!(lines(Some(&others), acl), (none.clone(), none.clone(), none.clone()));
-    let line = |plugin: &str| {
-        format!(
-            "plugins/../rmqtt.toml:3: plugins.default_startups: lists {plugin}, which hookhost does not import: write its \
-             users and rules as [[authentication]] and [access]"
-        )
-    };
-    let acl_only = lines(Some(&startups("\"rmqtt-acl\"")), "");
-    assert_eq!(acl_only, (none.clone(), vec![line("rmqtt-acl")], none.clone()));
-    let http = lines(Some(&startups("\"rmqtt-auth-http\", \"rmqtt-acl\"")), "");
-    let both = vec![line("rmqtt-acl"), line("rmqtt-auth-http")];
-    assert_eq!(http, (vec![line("rmqtt-auth-http")], both, none.clone()));
-    let (_, unreadable, _) = lines(Some("plugins = ["), "");
-    assert!(!unreadable.is_empty());
 }
 
 fn json_of(part: Part) -> Json {
@@ -230,6 +251,16 @@ fn a_listener_with_an_unreadable_or_unsupported_key_is_not_opened() {
             "listeners.ssl.verify_peer: should be true or false",
         ),
         (
+            EMQX5,
+            "listeners.ssl.a { bind = 1, ssl_options { certfile = missing.pem, keyfile = b } }",
+            "listeners.ssl.a.ssl_options.certfile: missing.pem cannot be read",
+        ),
+        (
+            NANOMQ,
+            "listeners.ssl { bind = \"0.0.0.0:1\", certfile = a, keyfile = b, cacertfile = missing.pem, verify_peer = true }",
+            "listeners.ssl.cacertfile: missing.pem cannot be read",
+        ),
+        (
             EMQX4,
             "listener.ssl.a = 1\nlistener.ssl.a.certfile = a\nlistener.ssl.a.keyfile = b\nlistener.ssl.a.peer_cert_as_clientid = cn",
             "listener.ssl.a.peer_cert_as_clientid: is not supported",
@@ -241,6 +272,41 @@ fn a_listener_with_an_unreadable_or_unsupported_key_is_not_opened() {
         let is_named = |line: &String| line.contains(expected) && line.ends_with("is not opened");
         assert!(warnings.iter().any(is_named), "{text}: {warnings:#?}");
     }
+}
+
+#[test]
+fn the_highest_rate_of_connections_counts() {
+    let rate = |webhooks: &str, text: &str| {
+        let part = server(webhooks, text, &[]).listeners;
+        let rate = hookhost_settings::find(&part.settings, &["mqtt", "max_connection_rate"]);
+        (rate.map(|rate| rate.value.clone()), shown(&part.warnings))
+    };
+    let two = |one: &str, other: &str| {
+        format!(
+            "listeners.tcp.a {{ bind = 1, max_conn_rate = {one} }}\nlisteners.ws.b {{ bind = 2, max_conn_rate = {other} }}"
+        )
+    };
+    let none = Vec::<String>::new;
+    let rows = [
+        (two("\"1000/s\"", "\"50/10s\""), Some(1_000), none()),
+        (two("\"1/h\"", "7"), Some(7), none()),
+        (two("infinity", "infinity"), None, none()),
+        (
+            "listeners.tcp.a { enable = false, bind = 1, max_conn_rate = 3 }".to_owned(),
+            None,
+            none(),
+        ),
+    ];
+    for (text, expected, warnings) in rows {
+        assert_eq!(rate(EMQX5, &text), (expected.map(Value::Integer), warnings), "{text}");
+    }
+    let (_, warnings) = rate(EMQX5, &two("fast", "fast"));
+    assert!(
+        warnings[0].contains("max_conn_rate: is ignored: \"fast\" is not a number"),
+        "{warnings:?}"
+    );
+    let text = "listener.tcp.external = 1\nlistener.tcp.external.max_conn_rate = 1000";
+    assert_eq!(rate(EMQX4, text), (Some(Value::Integer(1_000)), none()));
 }
 
 #[test]
@@ -261,7 +327,9 @@ fn nothing_is_dropped_silently() {
             vec![
                 "home/etc/f:4: listeners.tcp.c: has authentication or rules of its own; the listener is not opened"
                     .to_owned(),
-                "home/etc/f:3: depth, max_conn_rate, acceptors, enable_authn, tcp_options: have no meaning in hookhost"
+                "home/etc/f:3: depth, acceptors, enable_authn, tcp_options: have no meaning in hookhost".to_owned(),
+                "home/etc/f:3: listeners.ssl.b.max_conn_rate: is ignored, because another listener has no such rate; \
+                 max_connection_rate of [mqtt] is for all listeners"
                     .to_owned(),
             ],
             vec![

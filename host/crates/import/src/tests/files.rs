@@ -95,6 +95,27 @@ fn a_number_in_a_path_is_an_index() {
 }
 
 #[test]
+fn a_variable_can_be_a_whole_part() {
+    let variables = [
+        ("EMQX_CONNECTORS", "{http {h {url = \"http://h/\"}}}"),
+        ("EMQX_ACTIONS", "{http {h {connector = h}}}"),
+        (
+            "EMQX_RULE_ENGINE",
+            "{rules {r {sql = \"SELECT * FROM t\", actions = [\"http:h\"]}}}",
+        ),
+    ];
+    assert_eq!(senders("", &variables), ["h"]);
+    let file = format!(
+        "{CONNECTOR}connectors.http.a.url = \"http://a/\"\nactions.http.a.connector = a\n\
+         rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:h\"] }}"
+    );
+    let changed = [("EMQX_RULE_ENGINE", "{rules {r {actions = [\"http:a\"]}}}")];
+    assert_eq!(senders(&file, &changed), ["a"]);
+    let bridge = [("EMQX_BRIDGES", "{webhook {w {url = \"http://h/\", local_topic = t}}}")];
+    assert_eq!(senders("", &bridge), ["w"]);
+}
+
+#[test]
 fn republish_by_variables_is_one_action() {
     let text = format!("{CONNECTOR}rule_engine.rules.r {{ sql = \"SELECT * FROM t\", actions = [\"http:h\"] }}");
     let variables = [

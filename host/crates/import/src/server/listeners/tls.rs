@@ -14,9 +14,16 @@ pub(super) fn tls(
     put: &mut dyn FnMut(&str, &Place, Value),
 ) {
     let report = options.report();
+    let existing = |place: &Place, path: &str| {
+        let path = resolved_path(path, sources);
+        if let Err(error) = (sources.files)(path.as_ref()) {
+            report.problem(place, format!("{path} cannot be read: {error}"));
+        }
+        Value::Text(path)
+    };
     for (theirs, ours) in [("certfile", "certificate"), ("keyfile", "key")] {
         match text(options, theirs) {
-            Some((place, path)) => put(ours, &place, Value::Text(resolved_path(&path, sources))),
+            Some((place, path)) => put(ours, &place, existing(&place, &path)),
             None => report.problem(
                 listener,
                 format!("needs {theirs}: hookhost has no certificate of its own"),
@@ -38,7 +45,7 @@ pub(super) fn tls(
         let place = verify.map_or_else(|| options.place().clone(), |(place, _)| place);
         put("client_certificates", &place, Value::Text(demand.to_owned()));
         match ca {
-            Some((place, path)) => put("client_ca", &place, Value::Text(resolved_path(&path, sources))),
+            Some((place, path)) => put("client_ca", &place, existing(&place, &path)),
             None => report.problem(&place, "needs cacertfile: the authorities of clients' certificates"),
         }
     }

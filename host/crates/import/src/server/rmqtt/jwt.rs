@@ -1,0 +1,98 @@
+//! `rmqtt-auth-jwt.toml`, as `source = "jwt"`.
+//!
+//! hookhost always checks `exp` and `nbf`; RMQTT only if `validate_claims` says so.
+
+use hookhost_settings::{Place, Section, Setting, Table, Value};
+
+use super::super::{Part, text};
+use super::{deny_action, priority};
+
+/// Reads the file. Returns what happens after a denied publish.
+pub(super) fn read(file: Setting, part: &mut Part) -> Option<(Place, bool)> {
+    let place = file.place.clone();
+    let (action, source) = part.item(file, |fields| {
+        let action = deny_action(fields);
+        priority(fields, 50);
+        Some((action, source(fields)?))
+    })?;
+    part.push("authentication", &place, source);
+    Some(action)
+}
+
+fn source(fields: &mut Section<'_>) -> Option<Table> {
+    let place = fields.place().clone();
+    let mut source = Table::new();
+    let mut put = |key: &str, place: &Place, value: Value| {
+        source.insert(key.to_owned(), Setting::new(place.clone(), value));
+    };
+    put("source", &place, Value::Text("jwt".to_owned()));
+    if let Some((place, from)) = text(fields, "from") {
+        put("from", &place, Value::Text(from));
+    }
+    let encryption = text(fields, "encrypt");
+    let secret = fields.take("hmac_secret");
+    let is_base64 = fields.boolean("hmac_base64", false);
+    let public_key = text(fields, "public_key");
+    match encryption.as_ref().map(|(_, name)| name.as_str()) {
+        None | Some("hmac-based") => match secret {
+            Some(setting) if setting.as_text().is_some_and(|secret| !secret.is_empty()) => {
+                put("secret", &setting.place, setting.value);
+                put("secret_base64", &place, Value::Boolean(is_base64));
+            }
+            _ => fields.problem(place.problem("needs hmac_secret: the key of the tokens")),
+        },
+        Some("public-key") => match public_key {
+            Some((place, path)) => put("public_key", &place, Value::Text(path)),
+            None => fields.problem(place.problem("needs public_key: the key of the tokens")),
+        },
+        Some(_) => {
+            let place = encryption.map_or(place, |(place, _)| place);
+            fields.problem(place.problem("should be hmac-based or public-key"));
+        }
+    }
+    let disconnects = fields.boolean("disconnect_if_expiry", false);
+    put("disconnect_after_expiry", fields.place(), Value::Boolean(disconnects));
+    if let Some(claims) = fields.section_if_given("validate_claims") {
+        let place = claims.place().clone();
+        let claims = expected(claims);
+        if !claims.is_empty() {
+            put("claims", &place, Value::Table(claims));
+        }
+    }
+    Some(source)
+}
+
+/// The expected claims: a text, or a list of texts.
+fn expected(mut claims: Section<'_>) -> Table {
+    let report = claims.report();
+    for time in ["exp", "nbf"] {
+        claims.boolean(time, true);
+    }
+    let mut expected = Table::new();
+    for (name, setting) in claims.rest() {
+        let list = match setting.value {
+            Value::List(list) => list,
+            value => vec![Setting::new(setting.place.clone(), value)],
+        };
+        // RMQTT compares the subject with its first text only.
+        let count = if name == "sub" { 1 } else { usize::MAX };
+        let template = |setting: Setting| {
+            let text = match &setting.value {
+                Value::Text(text) => Ok(text.replace("${ipaddr}", "${peerhost}")),
+                _ => Err(setting.mismatch("a text, or a list of texts")),
+            };
+            report.check(text.and_then(|text| {
+                match text.contains("${protocol}") {
+                    true => Err(setting
+                        .place
+                        .problem("has the placeholder ${protocol}, which hookhost does not have")),
+                    false => Ok(text),
+                }
+            }))
+        };
+        let texts: Vec<String> = list.into_iter().take(count).filter_map(template).collect();
+        let list = Value::texts(&setting.place, texts);
+        expected.insert(name, Setting::new(setting.place, list));
+    }
+    expected
+}
