@@ -31,8 +31,9 @@ use crate::status::StatusReader;
 use crate::webhooks::WebhookStore;
 use crate::{admin, engine, publisher};
 use hookhost_dead_letters::{Kind, Store as Kept};
-use hookhost_delivery::Delivery;
+use hookhost_delivery::{Delivery, Storage};
 use hookhost_hooks::Bus;
+use hookhost_jetstream::{SharedOutbox, WhenUnreachable};
 use hookhost_kv::KvStores;
 use hookhost_listener::BindError;
 use hookhost_outbox::Store;
@@ -66,18 +67,14 @@ pub fn run(
     let engine = wasm::Engine::new(&engine_settings(&config)).context("cannot start the WebAssembly engine")?;
     let (clients, questions) = broker::engine_handle();
     let publisher: Arc<dyn hookhost_delivery::Publisher> = Arc::new(publisher::EnginePublisher::new(clients.clone()));
-    let store = config
-        .data
-        .as_ref()
-        .map(|data| Store::open(&data.dir, config.delivery.disk.sync.flush()));
-    let store = store.transpose()?;
+    let storage = storage(&config)?;
     let kept = match &config.data {
         Some(data) => Kept::open(&data.dir, kept_limits(&config))?,
         None => Kept::in_memory(kept_limits(&config)),
     };
     let delivery = Delivery::start(
         &config.delivery,
-        store,
+        storage,
         kept.collection(Kind::Requests),
         Some(publisher),
     );
@@ -159,6 +156,25 @@ pub fn run(
     );
     runtime.shutdown_timeout(CONNECTION_DRAIN);
     served.map(drop)
+}
+
+/// Where requests wait.
+fn storage(config: &Config) -> anyhow::Result<Storage> {
+    let open = |data: &hookhost_kv::DataSettings| Store::open(&data.dir, config.delivery.disk.sync.flush());
+    let store = config.data.as_ref().map(open).transpose()?;
+    let Some(settings) = &config.shared_outbox else {
+        return Ok(store.into());
+    };
+    // With a data folder, requests can wait there.
+    let when_unreachable = match store {
+        Some(_) => WhenUnreachable::Wait,
+        None => WhenUnreachable::Fail,
+    };
+    let outbox = SharedOutbox::start(settings, &config.node.name, when_unreachable);
+    Ok(Storage::Shared {
+        outbox: outbox.context("cannot start the shared outbox")?,
+        backlog: store,
+    })
 }
 
 /// Listens on the addresses for a moment, before modules are loaded. A start that is refused because of an address then

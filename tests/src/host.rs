@@ -117,6 +117,13 @@ impl Setup {
         self.arg("--record").arg("/dev/stdout")
     }
 
+    /// Runs the host to its end, for a start that is refused.
+    pub async fn ended(self) -> Ended {
+        let ended = ended(self.command).await;
+        drop(self.dir);
+        ended
+    }
+
     /// Starts the host and waits until it reports that it is ready.
     pub async fn start(self) -> Host {
         let process = Process::start(self.command);

@@ -22,6 +22,7 @@ pub mod http2;
 pub mod languages;
 pub mod metrics;
 pub mod mosquitto;
+pub mod nats;
 pub mod packet;
 pub mod process;
 pub mod publishers;

@@ -38,7 +38,9 @@ pub(crate) fn trial_settings(config: &Config) -> modules::Settings {
 
 /// Why requests are not kept on disk until they are delivered, as `acknowledge = "durable"` needs.
 fn not_durable(config: &Config) -> Option<&'static str> {
-    if config.data.is_none() {
+    if config.shared_outbox.is_some() {
+        None
+    } else if config.data.is_none() {
         Some("\"durable\" needs a data folder: set `dir` in [data] or --data DIR")
     } else if config.delivery.disk.when_full != WhenFull::Wait {
         Some("\"durable\" needs when_full = \"wait\" in [outbox]")

@@ -22,9 +22,9 @@ use hookhost_settings::{Place, Section, Setting, Value};
 
 use super::name;
 use super::sections::terms;
-use sources::{secret, text_of_file, variable};
+use sources::variable;
 
-pub(super) use sources::Sources;
+pub(super) use sources::{Sources, secret, text_of_file};
 
 /// All destinations. `defaults` are the settings of `[delivery]`.
 pub(super) fn read(mut at: Section<'_>, defaults: &Terms, sources: Sources<'_>) -> Destinations {

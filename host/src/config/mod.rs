@@ -27,6 +27,7 @@ mod refused;
 mod restart;
 mod sections;
 mod server;
+mod shared_outbox;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -89,6 +90,8 @@ pub struct Config {
     pub dead_letters: Limits,
     /// How requests are sent.
     pub delivery: delivery::Settings,
+    /// The outbox that several hosts share; `None`: requests are in memory or in the data folder.
+    pub shared_outbox: Option<hookhost_jetstream::Settings>,
     /// The store of the state of modules; `None` for in memory.
     pub data: Option<hookhost_kv::DataSettings>,
     /// The admin API.
@@ -239,6 +242,12 @@ fn read_sections(
         is_relayed: is_relayed(&engine),
     };
     let authentication = root.take("authentication");
+    let sources = Sources {
+        files,
+        environment: &inputs.environment,
+    };
+    let mut delivery = root.section("delivery");
+    let shared_outbox = shared_outbox::read(&mut delivery, sources);
     let mut config = Config {
         access: hookhost_access::Settings::read(authentication, root.section("access"), &surroundings, files),
         mqtt,
@@ -251,17 +260,14 @@ fn read_sections(
         wasm: Wasm::read(root.section("wasm"), user_cache(&inputs.environment)),
         quarantine: sections::quarantine(root.section("quarantine")),
         dead_letters: sections::dead_letters(root.section("dead_letters")),
-        delivery: sections::delivery(root.section("delivery")),
+        delivery: sections::delivery(delivery),
+        shared_outbox,
         data: sections::data(root.section("data")),
         admin: sections::admin(root.section("admin")),
         log: sections::log(root.section("log")),
         shutdown: Shutdown::read(root.section("shutdown")),
     };
-    let sources = Sources {
-        files,
-        environment: &inputs.environment,
-    };
-    config.delivery.disk = sections::outbox(root.section("outbox"));
+    config.delivery.disk = sections::outbox(root.section("outbox"), config.shared_outbox.is_some());
     let destinations = destinations::read(root.section("destinations"), &config.delivery.terms, sources);
     let own = root.section(WEBHOOKS).rest();
     config.webhooks = webhooks::read(own, kept_webhooks, &config.delivery.terms, sources, root.report());

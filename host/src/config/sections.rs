@@ -16,7 +16,7 @@ use hookhost_settings::{Section, parse_duration};
 use {hookhost_delivery as delivery, hookhost_wasm as wasm};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -341,13 +341,20 @@ pub(super) fn log(mut at: Section<'_>) -> logging::Settings {
 }
 
 /// `[outbox]`: the requests on disk. Without a data folder it has no effect.
-pub(super) fn outbox(mut at: Section<'_>) -> delivery::DiskSettings {
+pub(super) fn outbox(mut at: Section<'_>, is_shared: bool) -> delivery::DiskSettings {
     let d = delivery::DiskSettings::default();
-    delivery::DiskSettings {
+    let settings = delivery::DiskSettings {
         sync: at.choice("sync", d.sync, &delivery::Sync::NAMES),
         max_bytes: at.size("max_bytes", d.max_bytes, 1 << 20..=1 << 44),
         when_full: at.choice("when_full", d.when_full, &delivery::WhenFull::NAMES),
+    };
+    if is_shared && settings.when_full != delivery::WhenFull::Wait {
+        let problem = at
+            .place()
+            .problem("should have when_full = \"wait\", because [delivery] has a shared `outbox`");
+        at.problem(problem);
     }
+    settings
 }
 
 /// `[data]`: the folder of the state that survives a restart. Without it, no state survives.

@@ -20,6 +20,12 @@ use super::sender::SenderState;
 use super::signing::batch_id;
 use super::worker::Next;
 
+/// Requests that will be sent together. The contents of some may be on the disk or in the shared outbox.
+pub(super) struct GatheredBatch {
+    group: Rc<BatchGroup>,
+    lanes: Vec<TakenLane<Item>>,
+}
+
 /// Requests that are sent together.
 pub(super) struct EventBatch {
     group: Rc<BatchGroup>,
@@ -40,8 +46,8 @@ struct BatchLane {
 }
 
 impl SenderState {
-    /// Collects the requests that are sent together with the first one. Returns `None` if none of them can be read.
-    pub(super) fn gather(self: &Rc<Self>, first: (Taken, Item), group: &Rc<BatchGroup>) -> Option<EventBatch> {
+    /// Collects the requests that are sent together with the first one.
+    pub(super) fn gather(&self, first: (Taken, Item), group: &Rc<BatchGroup>) -> GatheredBatch {
         let batching = group.batching();
         let halvings = first.1.halvings();
         let most = (batching.max_events >> halvings.min(32)).max(1);
@@ -55,15 +61,25 @@ impl SenderState {
             }
             fits
         });
-        let lanes: Vec<BatchLane> = lanes.into_iter().map(|lane| self.load_lane(lane)).collect();
+        let items = lanes.iter().flat_map(|lane| &lane.items);
+        let stored: Vec<usize> = items.filter_map(Item::stored_size).collect();
+        self.window.add(stored.len(), stored.iter().sum());
+        let group = Rc::clone(group);
+        GatheredBatch { group, lanes }
+    }
+
+    /// Reads the requests of a batch. Returns `None` if none of them can be read.
+    pub(super) async fn load_batch(self: &Rc<Self>, gathered: GatheredBatch) -> Option<EventBatch> {
+        let GatheredBatch { group, lanes } = gathered;
+        let loaded = lanes.into_iter().map(|lane| self.load_lane(lane));
+        let lanes = futures::future::join_all(loaded).await;
         let (lanes, unreadable): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| !lane.jobs.is_empty());
         unreadable.into_iter().for_each(|lane| self.return_lane(lane, 0));
-        let group = Rc::clone(group);
         (!lanes.is_empty()).then_some(EventBatch { group, lanes })
     }
 
-    /// Reads the requests of a lane that are on the disk.
-    fn load_lane(self: &Rc<Self>, lane: TakenLane<Item>) -> BatchLane {
+    /// Reads the requests of a lane that are not in memory.
+    async fn load_lane(self: &Rc<Self>, lane: TakenLane<Item>) -> BatchLane {
         let mut loaded = BatchLane {
             taken: lane.taken,
             jobs: Vec::with_capacity(lane.items.len()),
@@ -74,19 +90,32 @@ impl SenderState {
         for item in lane.items {
             // What follows an unreadable request of its key waits for it.
             if !loaded.back.is_empty() {
+                if let Some(size) = item.stored_size() {
+                    self.window.release(1, size);
+                }
                 loaded.back.push(item);
                 continue;
             }
-            match item {
-                Item::Job(job) => loaded.jobs.push(job),
-                Item::Stored(stored) => match self.load(stored) {
-                    Ok(job) => loaded.jobs.push(job),
-                    Err(None) => loaded.dropped += 1,
+            let job = match item {
+                Item::Job(job) => job,
+                Item::Stored(stored) => match self.load(stored).await {
+                    Ok(job) => job,
+                    Err(None) => {
+                        loaded.dropped += 1;
+                        continue;
+                    }
                     Err(Some((stored, at))) => {
                         loaded.back.push(Item::Stored(stored));
                         loaded.at = Some(at);
+                        continue;
                     }
                 },
+            };
+            if self.begin(job.record) {
+                loaded.jobs.push(job);
+            } else {
+                self.drop_moved_item(&Item::Job(job));
+                loaded.dropped += 1;
             }
         }
         loaded
@@ -123,6 +152,7 @@ impl SenderState {
                     }
                     if is_final {
                         job.attempts.undo();
+                        self.rest(job.record);
                         back.push(Item::Job(job));
                         continue;
                     }

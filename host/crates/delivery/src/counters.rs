@@ -16,7 +16,8 @@ const MAX_DESTINATIONS: usize = 1000;
 
 /// The values of the counters since the start.
 ///
-/// `accepted` = `delivered` + all of `dead` + all of `dropped` + `queued_requests`, except for changes during the reading.
+/// `accepted` = `delivered` + all of `dead` + all of `dropped` + `moved` + `queued_requests`, except for changes during the
+/// reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests accepted by the outbox, those of the previous process, and dead letters sent again.
@@ -29,6 +30,8 @@ pub struct Counters {
     pub dead: Dead,
     /// Requests of which nothing is kept.
     pub dropped: Dropped,
+    /// Requests of a shared outbox that other hosts deliver, after this host had begun to.
+    pub moved: u64,
     /// Requests that wait or are being sent, in memory and on disk.
     pub queued_requests: usize,
     /// The size of these requests in bytes.
@@ -114,6 +117,7 @@ pub(super) struct Tally {
     full: AtomicU64,
     damaged: AtomicU64,
     closed: AtomicU64,
+    moved: AtomicU64,
 }
 
 impl Tally {
@@ -157,6 +161,10 @@ impl Tally {
         self.damaged.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn moved(&self) {
+        self.moved.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn closed(&self, requests: usize) {
         self.closed.fetch_add(requests as u64, Relaxed);
     }
@@ -179,6 +187,7 @@ impl Tally {
                 damaged: self.damaged.load(Relaxed),
                 closed: self.closed.load(Relaxed),
             },
+            moved: self.moved.load(Relaxed),
             queued_requests,
             queued_bytes,
         }

@@ -10,7 +10,8 @@ use super::dead_letter::{DEAD_LETTERS, DeadLetter};
 use super::dead_letter_filter::DeadLetterFilter;
 use super::destination::Receivers;
 use super::on_disk::OnDisk;
-use super::outbox::Inboxes;
+use super::outbox::{Inboxes, Outbox};
+use super::shared::SharedIntake;
 use hookhost_dead_letters::{Collection, Usage};
 use hookhost_settings::error_line;
 
@@ -26,6 +27,7 @@ pub struct DeadLetters {
     pub(super) collection: Collection,
     pub(super) outbox: Arc<Inboxes>,
     pub(super) on_disk: Option<Arc<OnDisk>>,
+    pub(super) shared: Option<Arc<SharedIntake>>,
     /// Locked while letters are sent again, so that each is sent once.
     pub(super) resending: Arc<Mutex<()>>,
 }
@@ -133,6 +135,9 @@ impl DeadLetters {
         let mut request = self.get(id)?.request;
         request.receivers = Some(Arc::clone(receivers));
         request.expires = None;
+        if let Some(shared) = &self.shared {
+            return shared.append(vec![request]).map_err(|_| ResendError::Closed);
+        }
         match self.outbox.append_now(vec![request]) {
             Ok(true) => Ok(()),
             Ok(false) => Err(ResendError::Full),

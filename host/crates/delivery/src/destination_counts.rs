@@ -152,6 +152,12 @@ impl DestinationCounts {
         self.ended(event_at, size);
     }
 
+    /// Counts a request of `size` bytes that was waiting and that another host delivers.
+    pub(super) fn moved(&self, event_at: u64, size: usize) {
+        self.tally.moved();
+        self.ended(event_at, size);
+    }
+
     /// Returns the requests that wait or are being sent, and their bytes.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let waiting = lock(&self.waiting);

@@ -143,6 +143,7 @@ impl SenderState {
             counts,
         } = dead;
         let (all, window, on_disk) = (Arc::clone(&self.counts), Arc::clone(&self.window), self.on_disk.clone());
+        let shared = self.shared.clone();
         let (event_at, reason) = (letter.request.event.at, letter.reason);
         let module = Arc::clone(&letter.request.source);
         let stored = move || {
@@ -152,14 +153,20 @@ impl SenderState {
             if let (Some(on_disk), Some(record)) = (on_disk, record) {
                 on_disk.remove(size, record);
             }
+            if let (Some(shared), Some(record)) = (shared, record) {
+                shared.end(record);
+            }
         };
         self.letters
             .put(DEAD_LETTERS, letter.at, &letter.encode(), Some(Box::new(stored)));
     }
 
-    /// Returns the capacity of a request that has ended, and removes it from the disk.
+    /// Returns the capacity of a request that has ended, and removes it from the disk or the shared outbox.
     pub(super) fn release(&self, size: usize, record: Option<u64>) {
         self.window.release(1, size);
+        if let (Some(shared), Some(record)) = (&self.shared, record) {
+            shared.end(record);
+        }
         if let (Some(on_disk), Some(record)) = (&self.on_disk, record) {
             on_disk.remove(size, record);
         }
@@ -172,7 +179,7 @@ impl SenderState {
     }
 }
 
-fn letter(
+pub(super) fn letter(
     destination: &str,
     request: OutboxRequest,
     attempts: Attempts,

@@ -32,6 +32,7 @@ impl SenderState {
                 }
             }
             Message::DropUpTo(number) => self.drop_up_to(number),
+            Message::DropMoved => self.drop_moved(),
         }
     }
 

@@ -70,6 +70,14 @@ impl Item {
         }
     }
 
+    /// Returns the bytes that it needs in memory when it is read; `None` if it is in memory.
+    pub(super) fn stored_size(&self) -> Option<usize> {
+        match self {
+            Item::Job(_) => None,
+            Item::Stored(stored) => Some(stored.size),
+        }
+    }
+
     /// Returns where it is sent.
     pub(super) fn target(&self) -> &Target {
         match self {

@@ -62,6 +62,7 @@ mod counters;
 mod dead_letter;
 mod dead_letter_filter;
 mod dead_letters;
+mod delivery;
 mod destination;
 mod destination_counts;
 mod direct;
@@ -99,7 +100,9 @@ mod retry;
 mod retry_on;
 mod secret;
 mod sender;
+mod sender_gate;
 mod settings;
+mod shared;
 mod signing;
 mod stdout;
 mod stored;
@@ -110,23 +113,6 @@ mod tls;
 mod token_bucket;
 mod worker;
 
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
-
-use hookhost_dead_letters::Collection;
-use hookhost_outbox::Store;
-use thiserror::Error;
-use tokio::time::Instant;
-use tracing::error;
-
-use capacity::Capacity;
-use counters::Counts;
-use journal::Journal;
-use on_disk::OnDisk;
-use outbox::Inboxes;
-use sender::Sender;
-
 pub use attempt::Attempt;
 pub use batching::{BatchFormat, Batching, BatchingError};
 pub use breaker::BreakerPolicy;
@@ -135,6 +121,7 @@ pub use counters::{Counters, Dead, Dropped};
 pub use dead_letter::DeadLetter;
 pub use dead_letter_filter::DeadLetterFilter;
 pub use dead_letters::{DeadLetters, ResendError};
+pub use delivery::{Delivery, StartError, Storage};
 pub use destination::{Destination, DestinationError, Destinations, Receivers, Terms, Via};
 pub use destination_counts::{DestinationState, LastError};
 pub use endpoint::{check_header, header_name};
@@ -159,169 +146,3 @@ pub use signing::{SigningKey, SigningKeyError};
 pub use stdout::StdoutFormat;
 pub use tls::{Certificates, Identity, PemError, PrivateKey, ServerName, Tls};
 pub use token_bucket::RateLimit;
-
-/// Delivery could not be started.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A sender thread or its runtime could not be created.
-    #[error("cannot start a sender thread")]
-    Thread(#[source] std::io::Error),
-}
-
-/// The running sender threads. Dropping it without [`Delivery::stop`] stops them without a grace period.
-pub struct Delivery {
-    outbox: Arc<Inboxes>,
-    window: Arc<Capacity>,
-    on_disk: Option<Arc<OnDisk>>,
-    counts: Arc<Counts>,
-    letters: Collection,
-    resending: Arc<Mutex<()>>,
-    senders: Vec<Sender>,
-    /// The threads of the journal: the one that restores requests, and the one that commits.
-    journal_threads: Vec<JoinHandle<()>>,
-}
-
-impl Delivery {
-    /// Starts the sender threads. With `store`, requests are kept on disk until they are delivered or dropped; those of
-    /// the previous process are sent first. Requests that the host has given up become records of `letters`.
-    ///
-    /// Requests to `mqtt:` URLs go to the publisher; they are invalid without one.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] if the system cannot create the threads; none is left running.
-    pub fn start(
-        settings: &Settings,
-        store: Option<Store>,
-        letters: Collection,
-        publisher: Option<Arc<dyn Publisher>>,
-    ) -> Result<Delivery, StartError> {
-        let window = Arc::new(Capacity::new(settings.queue_requests, settings.queue_bytes));
-        let counts = Arc::new(Counts::default());
-        let mut journal_threads = Vec::new();
-        let mut on_disk = None;
-        if let Some(store) = store {
-            let DiskSettings {
-                sync,
-                max_bytes,
-                when_full,
-            } = settings.disk;
-            let capacity = Arc::new(Capacity::new(usize::MAX, max_bytes));
-            let (journal, thread) = Journal::start(store, sync, Arc::clone(&capacity))?;
-            journal_threads.push(thread);
-            on_disk = Some(Arc::new(OnDisk::new(journal, capacity, when_full)));
-        }
-        let senders = (0..settings.threads.max(1))
-            .map(|number| {
-                Sender::start(
-                    number,
-                    settings,
-                    publisher.clone(),
-                    Arc::clone(&window),
-                    on_disk.clone(),
-                    letters.clone(),
-                    Arc::clone(&counts),
-                )
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let inboxes = senders.iter().map(|sender| sender.inbox.clone()).collect();
-        let outbox = Inboxes::new(Arc::clone(&window), on_disk.clone(), Arc::clone(&counts), inboxes);
-        let outbox = Arc::new(outbox);
-        if let Some(on_disk) = &on_disk {
-            journal_threads.push(restore::start(on_disk, &outbox, &counts)?);
-        }
-        Ok(Delivery {
-            outbox,
-            window,
-            on_disk,
-            counts,
-            letters,
-            resending: Arc::default(),
-            senders,
-            journal_threads,
-        })
-    }
-
-    /// Returns the outbox that feeds the sender threads.
-    pub fn outbox(&self) -> Arc<dyn Outbox> {
-        Arc::clone(&self.outbox) as Arc<dyn Outbox>
-    }
-
-    /// Returns the current values of the counters.
-    pub fn counters(&self) -> Counters {
-        self.monitor().counters()
-    }
-
-    /// Returns a view of the counters.
-    pub fn monitor(&self) -> Monitor {
-        Monitor {
-            window: Arc::clone(&self.window),
-            on_disk: self.on_disk.clone(),
-            counts: Arc::clone(&self.counts),
-        }
-    }
-
-    /// Returns the dead letters.
-    pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters {
-            collection: self.letters.clone(),
-            outbox: Arc::clone(&self.outbox),
-            on_disk: self.on_disk.clone(),
-            resending: Arc::clone(&self.resending),
-        }
-    }
-
-    /// Accepts no more requests, continues to send the accepted ones for at most `grace`, and joins the threads.
-    ///
-    /// Does not wait for a retry that is due after `grace`. The requests left are counted as [`Dropped::closed`], or stay
-    /// on disk for the next start. Blocks the calling thread.
-    pub fn stop(mut self, grace: Duration) -> Counters {
-        /// Limit of `grace`, so that the clock cannot overflow.
-        const MAX_GRACE: Duration = Duration::from_secs(24 * 3600);
-        /// Limit of the wait for the disk of the dead letters.
-        const MAX_LETTERS_FLUSH: Duration = Duration::from_secs(5);
-        self.close();
-        let deadline = Instant::now() + grace.min(MAX_GRACE);
-        let threads: Vec<_> = self.senders.drain(..).map(|sender| sender.stop(deadline)).collect();
-        for thread in threads {
-            if thread.join().is_err() {
-                error!("a sender thread has panicked");
-            }
-        }
-        // The last dead letters leave the outbox when they are on disk. Otherwise they are sent again after a restart.
-        if !self.letters.flush(MAX_LETTERS_FLUSH) {
-            error!("the last dead letters cannot be written");
-        }
-        if let Some(on_disk) = &self.on_disk {
-            on_disk.journal.close();
-        }
-        for thread in self.journal_threads.drain(..) {
-            if thread.join().is_err() {
-                error!("a thread of the outbox has panicked");
-            }
-        }
-        let mut counters = self.counters();
-        if self.on_disk.is_none() {
-            // The rest is counted as closed.
-            (counters.queued_requests, counters.queued_bytes) = (0, 0);
-        }
-        counters
-    }
-
-    fn close(&self) {
-        self.window.close();
-        if let Some(on_disk) = &self.on_disk {
-            on_disk.capacity.close();
-        }
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        self.close();
-        if let Some(on_disk) = &self.on_disk {
-            on_disk.journal.close();
-        }
-    }
-}

@@ -21,6 +21,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::capacity::Capacity;
 use super::counters::Counts;
+use super::destination::Receivers;
 use super::journal::NewRecord;
 use super::on_disk::OnDisk;
 use super::request::OutboxRequest;
@@ -38,6 +39,10 @@ pub trait Outbox: Send + Sync {
     /// [`OutboxClosed`] if delivery has stopped or stops during the wait. The first of the requests may be accepted then, if
     /// there are several sender threads or the requests need more than half of the memory.
     fn append(&self, requests: Vec<OutboxRequest>) -> Result<(), OutboxClosed>;
+
+    /// Sets the receivers of requests that other hosts have accepted, after a reload. Without effect unless the outbox is
+    /// shared: requests of this host bring their receivers.
+    fn set_receivers(&self, _receivers: &Arc<Receivers>) {}
 }
 
 /// Delivery has stopped: the outbox accepts no more requests.
@@ -54,6 +59,8 @@ pub(super) enum Message {
     FindOldest(mpsc::Sender<u64>),
     /// Drop the requests with numbers up to this one, except for those that are being sent.
     DropUpTo(u64),
+    /// Drop the requests that other hosts deliver from now on.
+    DropMoved,
 }
 
 /// The requests that a sender thread receives at once, in order.
@@ -110,7 +117,16 @@ impl Inboxes {
         number.checked_rem(self.inboxes.len()).unwrap_or(0)
     }
 
-    /// Hands over requests of a previous process, with their numbers in the journal. Blocks like [`Outbox::append`].
+    /// Makes the sender threads drop the requests that other hosts deliver.
+    pub(super) fn drop_moved(&self) {
+        for inbox in &self.inboxes {
+            // A thread that has ended has no requests.
+            inbox.send(Message::DropMoved).ok();
+        }
+    }
+
+    /// Hands over requests of a previous process or of a shared outbox, with the numbers of their records. Blocks like
+    /// [`Outbox::append`].
     pub(super) fn restore(&self, requests: Vec<(u64, OutboxRequest)>) -> Result<(), OutboxClosed> {
         let mut batches: Vec<Batch> = self.inboxes.iter().map(|_| Batch::default()).collect();
         for (record, request) in requests {

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use hookhost_outbox::StoreError;
-use hookhost_settings::error_line;
 use tracing::{info, warn};
 
 use super::job::Job;
@@ -97,10 +95,9 @@ impl Report {
         }
     }
 
-    /// The disk cannot be read now.
-    pub(super) fn unreadable(&self, error: &StoreError) {
+    /// The disk or the shared outbox cannot be read now.
+    pub(super) fn unreadable(&self, error: &str) {
         if let Some(left_out) = self.unreadable.due(Instant::now()) {
-            let error = error_line(error);
             tracing::error!(error, left_out, "the outbox cannot be read; trying again");
         }
     }
@@ -112,7 +109,7 @@ impl Report {
                 record,
                 error,
                 left_out,
-                "request dropped: its record on disk cannot be used"
+                "request dropped: its record in the outbox cannot be used"
             );
         }
     }

@@ -32,6 +32,7 @@ use super::target::Targets;
 use super::{Settings, StartError};
 use crate::priority;
 use hookhost_dead_letters::Collection;
+use hookhost_jetstream::SharedOutbox;
 
 /// Slow receivers may use up all slots of this many destinations before other destinations get fewer slots.
 const SLOW_DESTINATIONS: usize = 16;
@@ -51,7 +52,7 @@ impl Sender {
         settings: &Settings,
         publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
-        on_disk: Option<Arc<OnDisk>>,
+        kept: (Option<Arc<OnDisk>>, Option<SharedOutbox>),
         letters: Collection,
         counts: Arc<Counts>,
     ) -> Result<Sender, StartError> {
@@ -71,7 +72,7 @@ impl Sender {
                 priority::lower(settings.nice);
                 run(
                     runtime,
-                    SenderState::new(&settings, publisher, window, on_disk, letters, counts),
+                    SenderState::new(&settings, publisher, window, kept, letters, counts),
                     batches,
                     stopped,
                 );
@@ -122,6 +123,8 @@ pub(super) struct SenderState {
     /// The requests in memory.
     pub(super) window: Arc<Capacity>,
     pub(super) on_disk: Option<Arc<OnDisk>>,
+    /// The outbox that has the requests, if several hosts share it.
+    pub(super) shared: Option<SharedOutbox>,
     pub(super) counts: Arc<Counts>,
     pub(super) jitter: Jitter,
     /// Wakes the serving task, which then checks the queue again.
@@ -140,7 +143,7 @@ impl SenderState {
         settings: &Settings,
         publisher: Option<Arc<dyn Publisher>>,
         window: Arc<Capacity>,
-        on_disk: Option<Arc<OnDisk>>,
+        (on_disk, shared): (Option<Arc<OnDisk>>, Option<SharedOutbox>),
         letters: Collection,
         counts: Arc<Counts>,
     ) -> SenderState {
@@ -154,6 +157,7 @@ impl SenderState {
             threads,
             window,
             on_disk,
+            shared,
             counts,
             jitter: Jitter::new(),
             changed: Notify::new(),
@@ -199,7 +203,9 @@ impl SenderState {
             }
         }
         let left = self.queue.borrow().len() + self.unfinished.get();
-        if left > 0 && self.on_disk.is_some() {
+        if left > 0 && self.shared.is_some() {
+            info!(requests = left, "these requests wait in the shared outbox");
+        } else if left > 0 && self.on_disk.is_some() {
             info!(requests = left, "these requests wait on disk for the next start");
         } else if left > 0 {
             self.counts.all.closed(left);

@@ -1,8 +1,9 @@
-//! Reads waiting requests from the disk when their turn comes.
+//! Reads waiting requests from the disk or from the shared outbox when their turn comes.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock};
 
+use bytes::Bytes;
 use hookhost_settings::error_line;
 
 use super::job::{Job, Stored};
@@ -13,19 +14,17 @@ use super::sender::SenderState;
 const UNREADABLE_RETRY: Duration = Duration::from_secs(1);
 
 impl SenderState {
-    /// Reads a request from the disk.
+    /// Reads a request from the disk, which blocks, or from the shared outbox. The caller has taken its capacity in memory,
+    /// which is returned unless the request can be sent.
     ///
     /// # Errors
     ///
     /// `None` if the request cannot be used and is dropped, or its place and when to read it again.
-    pub(super) fn load(self: &Rc<Self>, stored: Stored) -> Result<Box<Job>, Option<(Stored, Clock)>> {
-        self.window.add(1, stored.size);
-        let Some(on_disk) = &self.on_disk else { return Err(None) };
-        let record = match on_disk.journal.get(stored.record) {
-            Ok(record) => record.ok_or_else(|| "it is missing".to_owned()),
-            Err(error) if error.is_damage() => Err(error_line(&error)),
+    pub(super) async fn load(self: &Rc<Self>, stored: Stored) -> Result<Box<Job>, Option<(Stored, Clock)>> {
+        let record = match self.record(stored.record).await {
+            Ok(record) => record,
             Err(error) => {
-                // The disk may work again.
+                // The disk or the connection may work again.
                 self.report.unreadable(&error);
                 self.window.release(1, stored.size);
                 return Err(Some((stored, Clock::now() + UNREADABLE_RETRY)));
@@ -54,6 +53,25 @@ impl SenderState {
                 self.release(stored.size, Some(stored.record));
                 Err(None)
             }
+        }
+    }
+
+    /// The content of a record, or why it cannot be used. The outer error may go away.
+    async fn record(&self, number: u64) -> Result<Result<Bytes, String>, String> {
+        let missing = || "it is missing".to_owned();
+        if let Some(shared) = &self.shared {
+            let read = shared.read(number).await;
+            return read
+                .map(|record| record.ok_or_else(missing))
+                .map_err(|error| error_line(&error));
+        }
+        let Some(on_disk) = &self.on_disk else {
+            return Ok(Err(missing()));
+        };
+        match on_disk.journal.get(number) {
+            Ok(record) => Ok(record.ok_or_else(missing)),
+            Err(error) if error.is_damage() => Ok(Err(error_line(&error))),
+            Err(error) => Err(error_line(&error)),
         }
     }
 }

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant as Clock, SystemTime};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use super::batch::EventBatch;
-use super::breaker::{Admission, Change};
+use super::batch::GatheredBatch;
+use super::breaker::Admission;
 use super::end::End;
 use super::endpoint::Prepared;
 use super::excerpt::Excerpt;
 use super::gate::Entry;
 use super::http::Sent;
-use super::job::{Item, Job};
+use super::job::{Item, Job, Stored};
 use super::lagging::LaggingKey;
 use super::queue::Taken;
 use super::retry::{Decision, Outcome, Reason, Timing};
 use super::sender::SenderState;
-use super::target::{Route, Target};
+use super::target::Route;
 use hookhost_activity::AttemptResult;
 
 /// What a worker sends at once.
@@ -32,8 +32,10 @@ pub(super) struct Work {
 enum What {
     /// One request.
     Job(Taken, Box<Job>),
-    /// Several requests in one.
-    Batch(EventBatch),
+    /// One request, whose content is read first.
+    Stored(Taken, Stored),
+    /// Several requests in one, whose contents are read first.
+    Batch(GatheredBatch),
 }
 
 /// What follows an attempt of a job.
@@ -49,6 +51,11 @@ impl SenderState {
     pub(super) fn next_work(self: &Rc<Self>) -> Option<Work> {
         loop {
             let (taken, item) = self.queue.borrow_mut().next()?;
+            if self.is_moved(&item) {
+                self.drop_moved_item(&item);
+                self.queue.borrow_mut().done(taken);
+                continue;
+            }
             let admission = match self.enter(&item) {
                 Entry::Open(admission) => admission,
                 Entry::Closed { until, .. } => {
@@ -61,68 +68,19 @@ impl SenderState {
                 }
             };
             if let Some(group) = item.group().cloned() {
-                if let Some(batch) = self.gather((taken, item), &group) {
-                    let what = What::Batch(batch);
-                    return Some(Work { what, admission });
+                let what = What::Batch(self.gather((taken, item), &group));
+                return Some(Work { what, admission });
+            }
+            let what = match item {
+                Item::Job(job) => What::Job(taken, job),
+                Item::Stored(stored) => {
+                    // Taken now: until the request is read, new ones must not use its memory.
+                    self.window.add(1, stored.size);
+                    What::Stored(taken, stored)
                 }
-                continue;
-            }
-            match item {
-                Item::Job(job) => {
-                    let what = What::Job(taken, job);
-                    return Some(Work { what, admission });
-                }
-                Item::Stored(stored) => match self.load(stored) {
-                    Ok(job) => {
-                        let what = What::Job(taken, job);
-                        return Some(Work { what, admission });
-                    }
-                    Err(None) => self.queue.borrow_mut().done(taken),
-                    Err(Some((stored, at))) => {
-                        self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
-                        self.wake_by(at);
-                    }
-                },
-            }
+            };
+            return Some(Work { what, admission });
         }
-    }
-
-    /// Asks the gate of a destination for an attempt. Destinations other than HTTP have none.
-    fn enter(&self, item: &Item) -> Entry {
-        let target = item.target();
-        if !target.is_http() {
-            return Entry::Open(Admission::Send);
-        }
-        let destination = &target.destination;
-        let entry = destination.gate.enter(target.terms(), Clock::now());
-        match entry {
-            Entry::Closed { is_down: true, .. } => destination.flow.set_down(),
-            Entry::Open(Admission::Send) => destination.flow.set_up(),
-            Entry::Open(_) | Entry::Closed { .. } => {}
-        }
-        entry
-    }
-
-    /// Tells the gate of a destination how an attempt has ended.
-    pub(super) fn leave(&self, target: &Target, admission: Admission, outcome: &Outcome, latency: Duration) {
-        if !target.is_http() {
-            return;
-        }
-        let destination = &target.destination;
-        let now = Clock::now();
-        match destination.gate.ended(target.terms(), admission, outcome, now) {
-            Some(Change::Opened(until)) => {
-                let pause = until.saturating_duration_since(now);
-                self.report.breaker_opened(&destination.label, pause, outcome);
-            }
-            Some(Change::Closed) => {
-                self.report.breaker_closed(&destination.label);
-                destination.flow.set_down();
-                destination.flow.set_up();
-            }
-            None => {}
-        }
-        destination.flow.ended(outcome, latency);
     }
 
     /// Runs a worker: sends this, then more while anything is ready.
@@ -130,6 +88,11 @@ impl SenderState {
         let mut next = Some(work);
         while let Some(Work { what, admission }) = next {
             match what {
+                What::Job(taken, job) if !self.begin(job.record) => {
+                    self.drop_moved_item(&Item::Job(job));
+                    self.queue.borrow_mut().done(taken);
+                    self.wake_if_stopping();
+                }
                 What::Job(taken, mut job) => {
                     let (outcome, answer) = self.attempt(&taken, &mut job, admission).await;
                     match self.conclude(&taken, job, &outcome, answer) {
@@ -141,7 +104,26 @@ impl SenderState {
                     }
                     self.wake_if_stopping();
                 }
-                What::Batch(batch) => self.send_batch(batch, admission).await,
+                What::Stored(taken, stored) => match self.load(stored).await {
+                    Ok(job) => {
+                        let what = What::Job(taken, job);
+                        next = Some(Work { what, admission });
+                        continue;
+                    }
+                    Err(None) => {
+                        self.queue.borrow_mut().done(taken);
+                        self.wake_if_stopping();
+                    }
+                    Err(Some((stored, at))) => {
+                        self.queue.borrow_mut().retry(taken, Item::Stored(stored), at);
+                        self.wake_by(at);
+                    }
+                },
+                What::Batch(gathered) => {
+                    if let Some(batch) = self.load_batch(gathered).await {
+                        self.send_batch(batch, admission).await;
+                    }
+                }
             }
             next = self.next_work();
         }
@@ -227,6 +209,7 @@ impl SenderState {
                 job.target.destination.counts.retried();
                 self.record_attempt(&job, outcome, AttemptResult::Retried);
                 self.report.retry(&job, outcome, at.saturating_duration_since(now));
+                self.rest(job.record);
                 let size = job.size;
                 let item = if self.window.is_eighth_taken() {
                     job.store()

@@ -15,7 +15,7 @@ pub(in super::super) struct Sources<'a> {
 }
 
 /// A secret by `KEY`, `KEY_file` or `KEY_env`, converted by `form`.
-pub(super) fn secret(
+pub(in super::super) fn secret(
     at: &mut Section<'_>,
     Sources { files, environment }: Sources<'_>,
     key: &str,
@@ -42,7 +42,7 @@ pub(super) fn secret(
 }
 
 /// The text of a file without surrounding blanks and line ends.
-pub(super) fn text_of_file(files: &Files<'_>, path: &str) -> Result<String, String> {
+pub(in super::super) fn text_of_file(files: &Files<'_>, path: &str) -> Result<String, String> {
     let text = String::from_utf8(bytes_of_file(files, path)?).map_err(|_| format!("cannot read {path}: not UTF-8"))?;
     match text.trim() {
         "" => Err(format!("names {path}, which is empty")),

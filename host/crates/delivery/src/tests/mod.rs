@@ -14,11 +14,12 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Instant as Clock, SystemTime};
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use super::*;
 use hookhost_contract::Method;
-use hookhost_dead_letters::{Kind, Limits};
+use hookhost_dead_letters::{Collection, Kind, Limits};
+use hookhost_outbox::Store;
 use sink::{Reply, Sink};
 
 /// Short waits, a long time for retries, and a long timeout of one attempt.

@@ -106,7 +106,10 @@ impl Controller {
         let facts = self.table().facts().remove(&webhook).unwrap_or_default();
         let action = reconcile::configure(&files.hashes(), &facts, retry);
         match self.carry_out(&webhook, &files, action, applied) {
-            Ok(()) => ConfigurationOutcome::Active,
+            Ok(()) => {
+                self.outbox.set_receivers(&self.loader.reloadable().receivers);
+                ConfigurationOutcome::Active
+            }
             Err(error) => {
                 self.loader.set_reloadable(before);
                 ConfigurationOutcome::Rejected(match error.problems() {

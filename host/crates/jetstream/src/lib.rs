@@ -1,0 +1,58 @@
+//! Requests that several hosts share, in a stream of NATS JetStream.
+//!
+//! ```text
+//! append ──(one atomic batch)──> stream NAME, subject NAME.PARTITION
+//!                                    │ one consumer for each host, with the partitions that it owns
+//! delivery <──(feed, in order)── reader                     begin, rest, end ──> acknowledgement
+//!                                    ▲
+//! coordinator: host keys (leases) and partition keys (owners) in the bucket NAME-hosts
+//! ```
+//!
+//! **Data.** The crate knows records: bytes in a partition. `hookhost-delivery` chooses the partition ([`partition`]) and
+//! encodes requests. A record counts as stored when JetStream has acknowledged its batch. A batch is stored as a whole or
+//! not at all, so a lost connection cannot change the order of a key. Each record has an id (`Nats-Msg-Id`), with which the
+//! server recognises a batch that is sent again within [`DUPLICATE_WINDOW`].
+//!
+//! **Who delivers a partition.** Each host writes its key `host.ID` every third of the lease ([`Settings::lease`]). A key
+//! that did not change for a whole lease, by the clock of the host that watches it, is deleted: the write names the last
+//! revision, so it fails if the owner has renewed the key meanwhile. The partitions of a host without a key are free. A host
+//! claims its share of the free ones with a write that names the last revision, too (`membership.rs`, pure). No clocks of
+//! two machines are compared.
+//!
+//! **Fence.** A host whose last confirmed renewal was *sent* more than five sixths of a lease ago, by its own monotonic
+//! clock, starts no attempt ([`SharedOutbox::begin`]) and gives up all its partitions. It then starts anew under another
+//! id. A new owner deletes the consumers of hosts that have stopped, and creates its own one, which reads from the first
+//! record. A work-queue stream accepts one consumer per subject, so the previous owner can read nothing anymore.
+//! An attempt that is under way when a host is paused ends late; the new owner repeats its request.
+//!
+//! Pinned clients of priority groups are not used: a new pinned client gets new messages before the unacknowledged ones of
+//! the previous client, which breaks the order.
+//!
+//! **Losses of the connection.** The reader then creates its consumer anew, and skips records that it has handed over
+//! already (`records.rs`). Records that ended while their acknowledgement was lost are acknowledged again.
+//!
+//! **Own protocol code.** async-nats provides the connection. Its cargo feature `jetstream` is not used, because it enables
+//! the feature `test-util` of tokio for the whole host. `api.rs` makes the few requests that are needed.
+
+mod api;
+mod bucket;
+mod client;
+mod consumer;
+mod context;
+mod coordinator;
+mod lease;
+mod membership;
+mod partition;
+mod publish;
+mod reader;
+mod records;
+mod settings;
+mod shared_outbox;
+mod start;
+mod stream;
+
+pub use partition::partition;
+pub use settings::{Credentials, Settings, TlsSettings};
+pub use shared_outbox::{AppendError, Closed, Fetched, NewRecord, ReadError, SharedOutbox};
+pub use start::{StartError, WhenUnreachable};
+pub use stream::DUPLICATE_WINDOW;

@@ -1,0 +1,274 @@
+//! [`SharedOutbox`]: the handle of the outbox, and its thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use async_nats::Subject;
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, watch};
+use tracing::error;
+
+use super::api::Api;
+use super::context::HostContext;
+use super::lease::Lease;
+use super::publish::StreamPublisher;
+use super::records::{self, Records};
+use super::settings::Settings;
+use super::start::{self, OutboxThread, StartError, WhenUnreachable};
+use super::stream;
+
+/// Batches of records that wait between readers and delivery.
+const FEED_BATCHES: usize = 16;
+
+/// Room for the headers of a record.
+const HEADER_BYTES: usize = 1024;
+
+/// A record to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Its partition: see [`partition`](super::partition).
+    pub partition: u16,
+    /// Its content, at most [`SharedOutbox::max_record_bytes`].
+    pub bytes: Bytes,
+}
+
+/// Records to deliver, with their numbers. Those of one partition come in the order of the stream.
+pub type Fetched = Vec<(u64, Bytes)>;
+
+/// What is called when this host has given up records.
+pub(super) type OnLost = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
+
+/// The outbox accepts no more records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the shared outbox is closed")]
+pub struct Closed;
+
+/// Records could not be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// The outbox accepts no more records.
+    #[error("the shared outbox is closed")]
+    Closed,
+    /// NATS cannot be reached, or refuses them.
+    #[error("{error}")]
+    Unavailable {
+        /// This many of the records are stored, the first ones. Some of the others may be stored, too.
+        stored: usize,
+        /// Why the others are not.
+        error: String,
+    },
+}
+
+/// A record cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ReadError(String);
+
+/// Requests that several hosts share. Clones are handles of the same outbox.
+#[derive(Clone)]
+pub struct SharedOutbox(Arc<Inner>);
+
+struct Inner {
+    runtime: Handle,
+    api: Api,
+    publisher: StreamPublisher,
+    partitions: u16,
+    records: Arc<Records>,
+    lease: Arc<Lease>,
+    acks: mpsc::UnboundedSender<Subject>,
+    /// True: `append` returns an error.
+    closing: watch::Sender<bool>,
+    on_lost: OnLost,
+    feed: Mutex<Option<mpsc::Receiver<Fetched>>>,
+    thread: Mutex<Option<OutboxThread>>,
+}
+
+impl SharedOutbox {
+    /// Connects, creates or checks the stream, and begins to read. `node` is the name of this host in the bucket. Blocks
+    /// the calling thread for at most about 20 s.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]. If NATS cannot be reached, `when_unreachable` decides.
+    pub fn start(
+        settings: &Settings,
+        node: &str,
+        when_unreachable: WhenUnreachable,
+    ) -> Result<SharedOutbox, StartError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let (connected, connections) = watch::channel(0);
+        let (api, bucket) = runtime.block_on(start::connect(settings, connected, when_unreachable))?;
+        let records = Arc::new(Records::new(settings.partitions));
+        let lease = Arc::new(Lease::new(Instant::now()));
+        let (feed, fetched) = mpsc::channel(FEED_BATCHES);
+        let (acks, to_acknowledge) = mpsc::unbounded_channel();
+        let (ready, is_ready) = watch::channel(bucket.is_some());
+        let on_lost = OnLost::default();
+        let publisher = StreamPublisher {
+            api: api.clone(),
+            stream: settings.name.clone(),
+            id: random_id(),
+            next: AtomicU64::new(0),
+            ready: is_ready,
+        };
+        let context = HostContext {
+            settings: settings.clone(),
+            node: node.to_owned(),
+            api: api.clone(),
+            records: Arc::clone(&records),
+            lease: Arc::clone(&lease),
+            feed,
+            acks: acks.clone(),
+            connections,
+            is_reading: AtomicBool::new(false),
+            is_stream_missing: AtomicBool::new(false),
+            on_lost: Arc::clone(&on_lost),
+        };
+        let handle = runtime.handle().clone();
+        let thread = start::start_thread(runtime, context, bucket, ready, to_acknowledge)?;
+        Ok(SharedOutbox(Arc::new(Inner {
+            runtime: handle,
+            api,
+            publisher,
+            partitions: settings.partitions,
+            records,
+            lease,
+            acks,
+            closing: watch::Sender::new(false),
+            on_lost,
+            feed: Mutex::new(Some(fetched)),
+            thread: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// The number of partitions.
+    pub fn partitions(&self) -> u16 {
+        self.0.partitions
+    }
+
+    /// Blocks the calling thread until the connection and the stream can be used. Returns at once if they could be used
+    /// at any time before. Never call it from an async task.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] after [`SharedOutbox::close_intake`].
+    pub fn wait_until_ready(&self) -> Result<(), Closed> {
+        let closing = self.0.closing.subscribe();
+        self.0.runtime.block_on(self.0.publisher.wait_until_ready(closing))
+    }
+
+    /// Returns whether [`SharedOutbox::wait_until_ready`] would return at once.
+    pub fn is_ready(&self) -> bool {
+        *self.0.publisher.ready.borrow()
+    }
+
+    /// The largest record that the server accepts, in bytes. A guess until the outbox is ready.
+    pub fn max_record_bytes(&self) -> usize {
+        self.0.api.client.max_payload().saturating_sub(HEADER_BYTES)
+    }
+
+    /// Stores records in this order. Blocks the calling thread until they are stored, also while NATS cannot be reached or
+    /// the stream is full. Never call it from an async task.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] after [`SharedOutbox::close_intake`]; a part of the records may be stored then.
+    pub fn append(&self, records: &[NewRecord]) -> Result<(), Closed> {
+        self.0
+            .runtime
+            .block_on(self.0.publisher.store(records, self.0.closing.subscribe()))
+    }
+
+    /// Tries to store records in this order. Blocks the calling thread for a few seconds at most. Never call it from an
+    /// async task.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`].
+    pub fn try_append(&self, records: &[NewRecord]) -> Result<(), AppendError> {
+        if *self.0.closing.borrow() {
+            return Err(AppendError::Closed);
+        }
+        self.0.runtime.block_on(self.0.publisher.try_store(records))
+    }
+
+    /// The records that this host delivers. `Some` for the first call.
+    pub fn feed(&self) -> Option<mpsc::Receiver<Fetched>> {
+        self.0.feed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Sets what is called when other hosts deliver records of this host from now on, so that [`SharedOutbox::holds`] is
+    /// false for them. It must not block. Only the first call has an effect.
+    pub fn set_on_lost(&self, on_lost: impl Fn() + Send + Sync + 'static) {
+        self.0.on_lost.set(Box::new(on_lost)).ok();
+    }
+
+    /// Asks whether an attempt may be made now, and marks the record. If it returns true, [`SharedOutbox::rest`] or
+    /// [`SharedOutbox::end`] has to follow.
+    pub fn begin(&self, number: u64) -> bool {
+        self.0.lease.is_valid(Instant::now()) && self.0.records.begin(number)
+    }
+
+    /// Returns whether this host still delivers a record.
+    pub fn holds(&self, number: u64) -> bool {
+        self.0.lease.is_valid(Instant::now()) && self.0.records.holds(number)
+    }
+
+    /// Reads a record again. Returns `None` if it is not in the stream. Works in every tokio runtime with timers.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if NATS does not answer.
+    pub async fn read(&self, number: u64) -> Result<Option<Bytes>, ReadError> {
+        let sequence = records::sequence(number);
+        stream::read(&self.0.api, &self.0.publisher.stream, sequence)
+            .await
+            .map_err(|error| ReadError(error.to_string()))
+    }
+
+    /// The attempt has failed and is followed by another one.
+    pub fn rest(&self, number: u64) {
+        self.0.records.rest(number);
+    }
+
+    /// The record has ended: acknowledges it, so that it leaves the stream. Without effect if another host delivers it.
+    pub fn end(&self, number: u64) {
+        if let Some(reply) = self.0.records.end(number, Instant::now()) {
+            // Without a receiver the outbox is closed; the record is delivered again then.
+            self.0.acks.send(reply).ok();
+        }
+    }
+
+    /// Ends the intake: `append` returns an error, and no attempt begins. Attempts that are under way may end.
+    pub fn close_intake(&self) {
+        self.0.closing.send_replace(true);
+        self.0.lease.end();
+        (0..self.0.partitions).for_each(|partition| self.0.records.close(partition));
+    }
+
+    /// Gives up all partitions and ends the thread. Blocks the calling thread for a few seconds at most.
+    pub fn close(&self) {
+        self.close_intake();
+        let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.stop().is_err()) {
+            error!("the thread of the shared outbox has panicked");
+        }
+    }
+}
+
+/// Sixteen random hex digits, as an id of a process.
+pub(super) fn random_id() -> String {
+    let mut bytes = [0; 8];
+    // Without randomness the time keeps processes apart.
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        bytes = (now.unwrap_or_default().as_nanos() as u64 ^ u64::from(std::process::id())).to_be_bytes();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
