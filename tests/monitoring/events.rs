@@ -84,7 +84,8 @@ async fn deliveries_are_listed_and_followed() {
 
 /// The id of the only event in a list, once there is one.
 async fn only_event(host: &Host, path: &str, key: &str, id: &str) -> String {
-    let answer = until_answer(host.admin.unwrap(), &format!("GET /api/v1/{path}"), |answer| {
+    let what = format!("GET /api/v1/{path}");
+    let answer = until_answer(host.admin.unwrap(), &what, |answer| {
         answer.json()[key].as_array().unwrap().len() == 1
     });
     answer.await.json()[key][0]
