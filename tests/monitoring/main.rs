@@ -16,7 +16,6 @@ use hookhost_tests::{PATIENCE, Version, binary};
 use serde_json::{Value, json};
 
 const V: Version = Version::V311;
-const TOKEN: &str = "a-token-that-is-long-enough";
 
 /// A host with the probe as its only module, which asks for publishes to `t/#`.
 async fn probe(sink: &Sink, tag: &str) -> Host {
