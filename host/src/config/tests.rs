@@ -491,6 +491,7 @@ fn the_example_file_holds_every_key_with_its_default() {
         "[authentication].",
         "[access.rule].",
         "access.http.",
+        "delivery.nats.",
     ];
     written.retain(|key| !own.iter().any(|own| key.starts_with(own)));
     written.extend(["webhook.rule", "listener", "authentication", "access.rule"].map(str::to_owned));

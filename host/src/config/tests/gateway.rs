@@ -79,7 +79,7 @@ fn mistakes_about_a_gateway() {
             "engine = \"gateway\"\nupstream = [\"mqtt://a\", \"mqtt://b\", \"mqtt://a:1883\"]\nbalance = \"random\"",
             &[
                 "f:3: broker.upstream: names mqtt://a:1883 more than once",
-                "f:4: broker.balance: should be \"round-robin\", \"least-connections\", \"client-id\" or \"failover\"",
+                "f:4: broker.balance: should be \"round-robin\" or \"least-connections\" or \"client-id\" or \"failover\"",
             ],
         ),
         (
