@@ -61,6 +61,7 @@ async fn the_broker_says_how_it_is_doing() {
                     "forgotten": 0, "deaths_of_rumqttd": 0,
                     "refused_logins": 0, "denied_publishes": 0, "denied_subscriptions": 0, "publish_rate_exceeded": 0,
                 },
+                "upstreams": [{"address": "rumqttd", "status": "up", "connections": 1, "failures": 0}],
             })
         )
     );

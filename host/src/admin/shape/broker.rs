@@ -24,8 +24,8 @@ pub struct Broker {
     pub connected: usize,
     /// Counters of the engine since its start.
     pub counters: BTreeMap<String, u64>,
-    /// The brokers behind a gateway; empty for other engines.
-    #[serde(default)]
+    /// The brokers behind a gateway; not there for other engines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<Upstream>,
 }
 
