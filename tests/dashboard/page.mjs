@@ -80,6 +80,8 @@ await run(async () => {
   });
 
   await step("the way of one event is shown", async () => {
+    // The filters of the step before are gone on a new page.
+    await visit(page, "overview");
     await visit(page, "deliveries");
     await page.getByLabel("Only failed").check();
     await page.waitForFunction(() => [...document.querySelectorAll("tbody .badge")].every((badge) => badge.textContent !== "delivered"));
