@@ -7,9 +7,6 @@ use super::int;
 use hookhost_broker::{UpstreamState, UpstreamStatus};
 
 pub(super) fn upstreams(out: &mut Families<'_>, upstreams: &[UpstreamState]) -> fmt::Result {
-    if upstreams.is_empty() {
-        return Ok(());
-    }
     let help = "1 if the gateway sends clients to this broker, else 0";
     let mut samples = out.gauge("broker_upstream_up", help, None);
     for upstream in upstreams {
