@@ -86,7 +86,7 @@ function view({ modules: all, left_out: leftOut, disabled }, enable) {
           ["Requests", `${count(requests.accepted)} accepted, ${count(requests.refused)} refused`],
           ["Quarantine", quarantine.events === 0 ? "empty" : el("a", { href: `#/quarantine?module=${encodeURIComponent(module.name)}` }, `${count(quarantine.events)} events, ${bytes(quarantine.bytes)}`)],
         ]),
-        generation?.origin === "file" && el("p", { class: "buttons" }, changeButton("Disable", () => enable(module.name, false), "danger")));
+        (!generation || generation.origin === "file") && el("p", { class: "buttons" }, changeButton("Disable", () => enable(module.name, false), "danger")));
     }),
     disabled.map((name) => el("section", { class: "panel", "aria-label": `Module ${name}` },
       el("h3", {}, name, " ", badge("disabled", "warn")),

@@ -149,6 +149,9 @@ await run(async () => {
     await page.getByRole("button", { name: "Upload" }).click();
     await page.getByText(/^page: /).first().waitFor();
     await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("region", { name: "Module page" }).getByRole("button", { name: "Disable" }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Disable" }).click();
+    await page.getByRole("region", { name: "Module page" }).getByRole("button", { name: "Enable" }).waitFor();
     await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Disable" }).click();
     await page.locator("#confirm").getByRole("button", { name: "Disable" }).click();
     await page.getByRole("region", { name: "Module probe" }).getByRole("button", { name: "Enable" }).click();
