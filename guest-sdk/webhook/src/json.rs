@@ -24,20 +24,15 @@ pub(crate) use hookhost_sql::json::{
 };
 
 /// Writes an object. `key` is the text before each value, made with [`first`] or [`next`].
-#[derive(Debug)]
-pub(crate) struct ObjectWriter(pub(crate) String, fn(&mut String, &str));
-
-/// Writes strings as serde_json does.
-impl Default for ObjectWriter {
-    fn default() -> ObjectWriter {
-        ObjectWriter(String::new(), push_string)
-    }
-}
+///
+/// The second field says whether it writes strings as EMQX does. The default writes them as serde_json does.
+#[derive(Debug, Default)]
+pub(crate) struct ObjectWriter(pub(crate) String, bool);
 
 impl ObjectWriter {
     /// Writes strings as EMQX does.
     pub(crate) fn of_emqx() -> ObjectWriter {
-        ObjectWriter(String::new(), push_emqx_string)
+        ObjectWriter(String::new(), true)
     }
 
     /// An integer.
@@ -69,7 +64,11 @@ impl ObjectWriter {
 
     /// A string without a key.
     pub(crate) fn string(&mut self, value: &str) {
-        self.1(&mut self.0, value);
+        if self.1 {
+            push_emqx_string(&mut self.0, value);
+        } else {
+            push_string(&mut self.0, value);
+        }
     }
 
     /// Text that is already JSON.

@@ -23,10 +23,10 @@ impl Content {
 
     /// A body of a content type.
     pub(crate) fn new(body: Body, content_type: &str) -> Content {
-        Content {
-            headers: vec![("content-type".to_owned(), content_type.to_owned())],
-            body,
-        }
+        // Most formats add one header.
+        let mut headers = Vec::with_capacity(2);
+        headers.push(("content-type".to_owned(), content_type.to_owned()));
+        Content { headers, body }
     }
 }
 
