@@ -207,5 +207,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-#[path = "bus_tests.rs"]
 mod tests;
