@@ -32,10 +32,18 @@ fn settings(upstreams: &[&Host], more: &str) -> String {
     format!("[broker]\nengine = \"gateway\"\nupstream = [{list}]\n{more}\n")
 }
 
-/// Address, status and connections of each upstream in `GET /broker`.
-async fn states(gateway: &Host) -> Vec<(String, String, u64)> {
-    let admin = gateway.admin.unwrap();
-    let answer = http::ask(admin, "GET /api/v1/broker", "").await.json();
+/// Waits until the upstreams have these states and connections.
+async fn states_are(gateway: &Host, expected: &[(&Host, &str, u64)]) {
+    let list = expected
+        .iter()
+        .map(|(host, status, connections)| (format!("mqtt://{}", host.address), (*status).to_owned(), *connections));
+    let expected: Vec<(String, String, u64)> = list.collect();
+    let is_expected = |answer: &http::Answer| states(&answer.json()) == expected;
+    http::ask_until(gateway.admin.unwrap(), "GET /api/v1/broker", is_expected).await;
+}
+
+/// Address, status and connections of each upstream in an answer.
+fn states(answer: &Value) -> Vec<(String, String, u64)> {
     let upstreams = answer["upstreams"].as_array().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     upstreams
@@ -48,22 +56,6 @@ async fn states(gateway: &Host) -> Vec<(String, String, u64)> {
             )
         })
         .collect()
-}
-
-/// Waits until the upstreams are in these states.
-async fn states_are(gateway: &Host, expected: &[(&Host, &str, u64)]) {
-    let expected: Vec<(String, String, u64)> = expected
-        .iter()
-        .map(|(host, status, connections)| (format!("mqtt://{}", host.address), (*status).to_owned(), *connections))
-        .collect();
-    let waiting = async {
-        while states(gateway).await != expected {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-        panic!("{:?} instead of {expected:?}", states(gateway).await);
-    }
 }
 
 /// The numbers that a subscriber gets, by client, until the last number of each client has come.

@@ -2,14 +2,14 @@
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{self, Host, Setup};
-use hookhost_tests::http::ask;
+use hookhost_tests::http::{ask, ask_until};
 use hookhost_tests::process::Process;
 use hookhost_tests::raw::Raw;
 use hookhost_tests::sink::{Answer as SinkAnswer, Sink};
 use hookhost_tests::{PATIENCE, Version, packet};
 use serde_json::{Value, json};
 
-use crate::{V, probe, until_answer};
+use crate::{V, probe};
 
 #[tokio::test]
 async fn deliveries_are_listed_and_followed() {
@@ -50,7 +50,7 @@ async fn deliveries_are_listed_and_followed() {
     assert!(attempts.clone().all(|line| line["result"] == "delivered"), "{lines:#?}");
 
     let admin = host.admin.unwrap();
-    let failed = until_answer(admin, "GET /api/v1/deliveries?failed=true", |answer| {
+    let failed = ask_until(admin, "GET /api/v1/deliveries?failed=true", |answer| {
         answer.json()["deliveries"].as_array().unwrap().len() == 1
     })
     .await;
@@ -70,7 +70,7 @@ async fn deliveries_are_listed_and_followed() {
         .json();
     assert_eq!(of_event["deliveries"], json!([failed]));
     // The client has published more than once.
-    until_answer(admin, "GET /api/v1/deliveries?client=c&limit=1", |answer| {
+    ask_until(admin, "GET /api/v1/deliveries?client=c&limit=1", |answer| {
         answer.json()["deliveries"].as_array().unwrap().len() == 1
     })
     .await;
@@ -85,7 +85,7 @@ async fn deliveries_are_listed_and_followed() {
 /// The id of the only event in a list, once there is one.
 async fn only_event(host: &Host, path: &str, key: &str, id: &str) -> String {
     let what = format!("GET /api/v1/{path}");
-    let answer = until_answer(host.admin.unwrap(), &what, |answer| {
+    let answer = ask_until(host.admin.unwrap(), &what, |answer| {
         answer.json()[key].as_array().unwrap().len() == 1
     });
     answer.await.json()[key][0]
@@ -110,7 +110,7 @@ async fn the_way_of_an_event_is_shown_from_the_client_to_the_answer() {
     client.publish("t/1", 1, "retried").await;
     let event = only_event(&host, "deliveries?failed=true", "deliveries", "/event").await;
     let path = format!("GET /api/v1/events/{event}");
-    let delivered = until_answer(admin, &path, |answer| answer.json()["state"] == "delivered").await;
+    let delivered = ask_until(admin, &path, |answer| answer.json()["state"] == "delivered").await;
     let way = delivered.json();
     assert_eq!(
         (&way["event"], &way["hook"]),

@@ -4,15 +4,14 @@ mod events;
 mod sessions;
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use hookhost_tests::client::Client;
 use hookhost_tests::host::{Host, Setup};
-use hookhost_tests::http::{Answer, ask};
+use hookhost_tests::http::{ask, ask_until};
 use hookhost_tests::metrics::{Metrics, until};
 use hookhost_tests::sink::{Answer as SinkAnswer, Sink};
-use hookhost_tests::{PATIENCE, Version, binary};
+use hookhost_tests::{Version, binary};
 use serde_json::{Value, json};
 
 const V: Version = Version::V311;
@@ -230,22 +229,11 @@ async fn a_host_is_ready_only_while_its_modules_work() {
     for _ in 0..6 {
         client.publish("t/1", 0, "x").await;
     }
-    let ready = until_answer(admin, "GET /readyz", |answer| answer.status == 503).await;
+    let ready = ask_until(admin, "GET /readyz", |answer| answer.status == 503).await;
     assert_eq!(ready.json()["problems"], json!(["module webhook: backing off"]));
     let health = ask(admin, "GET /healthz", "").await;
     assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
     let overview = ask(admin, "GET /api/v1/overview", "").await.json();
     assert_eq!(overview["problems"], json!(["module webhook: backing off"]));
     client.disconnect().await;
-}
-
-async fn until_answer(admin: SocketAddr, what: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let answer = ask(admin, what, "").await;
-        if wanted(&answer) {
-            return answer;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{what}: {answer:?}");
-    }
 }

@@ -73,3 +73,15 @@ pub async fn ask_with_bytes(address: SocketAddr, what: &str, headers: &str, body
     let head = format!("{what} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}{headers}");
     send_with(address, head, body).await
 }
+
+/// Asks until the answer is as wanted, and returns it. Panics with the last answer if that takes too long.
+pub async fn ask_until(address: SocketAddr, what: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let answer = ask(address, what, "").await;
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{what}: {answer:?}");
+    }
+}

@@ -82,7 +82,7 @@ fn without_a_token_local_requests_are_admitted() {
 }
 
 #[test]
-fn with_a_token_whoever_has_it_is_admitted() {
+fn requests_with_the_token_are_admitted() {
     let bearer = |text| (header::AUTHORIZATION, text);
     for address in ["127.0.0.1:1", "0.0.0.0:1"] {
         let tokens = Tokens {

@@ -159,7 +159,7 @@ impl ModuleQueues {
         }
     }
 
-    /// Counts an event as dropped for which nobody waits for room any longer, such as that of a client that has gone.
+    /// Counts an event as dropped, because its wait for room was cancelled: for example, its client has disconnected.
     pub(super) fn give_up(&self) {
         self.counters.count_full(&self.module);
     }

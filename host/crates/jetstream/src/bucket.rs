@@ -23,7 +23,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Creates the bucket if there is none.
+    /// Creates the bucket if it does not exist.
     ///
     /// # Errors
     ///

@@ -68,7 +68,7 @@ fn differences(wanted: &Value, found: &Value) -> String {
     texts.join("; ")
 }
 
-/// Creates the stream if there is none.
+/// Creates the stream if it does not exist.
 ///
 /// # Errors
 ///

@@ -35,7 +35,7 @@ impl LivePositions {
         value
     }
 
-    /// Returns the position after the last one; 0 if there is none.
+    /// Returns the position after the last one; 0 if the set is empty.
     pub(crate) fn end(&self) -> u64 {
         self.iter().next_back().map_or(0, |last| last as u64 + 1)
     }

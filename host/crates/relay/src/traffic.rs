@@ -192,7 +192,7 @@ mod tests {
                 (5, 1, 1),
                 "{cut}"
             );
-            assert_eq!(received.messages, [1, 2, 1], "a QoS of 3 is none; cut at {cut}");
+            assert_eq!(received.messages, [1, 2, 1], "QoS 3 is not counted; cut at {cut}");
             assert_eq!(received.bytes, bytes.len() as u64);
             assert_eq!(sent, DirectionCounts::default());
         }

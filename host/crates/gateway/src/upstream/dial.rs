@@ -79,7 +79,7 @@ impl Dialer {
                 connector: TlsConnector::from(Arc::new(tls::client(&self.tls_settings)?)),
                 name: name.map_err(|_| "server_name is neither a host name nor an IP address".to_owned())?,
             };
-            // Whoever was faster has read the same files.
+            // Another caller may have set it meanwhile; it has read the same files.
             drop(self.tls.set(tls));
         }
         Ok(())

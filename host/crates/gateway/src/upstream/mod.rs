@@ -82,7 +82,7 @@ impl Upstreams {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The upstreams in the order in which to try them for a client; an empty id is none.
+    /// The upstreams in the order in which to try them for a client. The id may be empty.
     pub(crate) fn order(&self, client_id: &str) -> SmallVec<[Arc<Target>; 4]> {
         let (balance, listed) = {
             let lists = self.lists();
