@@ -134,7 +134,7 @@ pub struct Loaded {
 /// assert_eq!(read(&inputs).unwrap().config.node.id, 7);
 /// ```
 pub fn read(inputs: &Inputs) -> Result<Loaded, Vec<Problem>> {
-    read_with(inputs, &|_| Err(io::ErrorKind::Unsupported.into())).map_err(|refused| refused.problems)
+    read_with(inputs, &|_| Err(io::ErrorKind::NotFound.into())).map_err(|refused| refused.problems)
 }
 
 /// As [`read`], with the files of secrets and certificates that the configuration names.

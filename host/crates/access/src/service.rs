@@ -189,7 +189,7 @@ impl Service {
         let mut response = request.send().await.map_err(short)?;
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type");
-        let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+        let is_json = content_type.is_some_and(|value| is_json(value.as_bytes()));
         let mut answer = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(short)? {
             if answer.len() + piece.len() > MAX_ANSWER_BYTES {
@@ -215,6 +215,14 @@ impl Service {
 }
 
 /// Everything but letters, digits and `-._~` as `%XX`.
+/// Whether a content type is JSON. RMQTT compares the beginning; media types have no case (RFC 9110, 8.3.1).
+fn is_json(content_type: &[u8]) -> bool {
+    const JSON: &[u8] = b"application/json";
+    content_type
+        .get(..JSON.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(JSON))
+}
+
 fn percent_encoded(bytes: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(bytes.len());
     for byte in bytes {
@@ -255,6 +263,21 @@ fn json(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_content_type_in_any_case_is_json() {
+        let types = [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "text/plain",
+            "application/js",
+            "",
+        ];
+        assert_eq!(
+            types.map(|text| is_json(text.as_bytes())),
+            [true, true, false, false, false]
+        );
+    }
 
     #[test]
     fn what_a_client_shows_cannot_leave_its_place() {

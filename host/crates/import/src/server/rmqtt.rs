@@ -16,6 +16,7 @@ mod acl;
 mod http;
 mod jwt;
 
+use std::io;
 use std::path::Path;
 
 use hookhost_settings::{Place, Section, Setting, Table, Value, document, find};
@@ -43,10 +44,12 @@ pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
     let Some((file, _)) = sources.file else { return };
     let folder = file.parent().unwrap_or(Path::new(""));
     let path = folder.join("../rmqtt.toml");
-    let Ok(bytes) = (sources.files)(&path) else {
-        return without_main(folder, server, sources);
-    };
     sources.included.borrow_mut().push(path.clone());
+    let bytes = match (sources.files)(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return without_main(folder, server, sources),
+        Err(error) => return lose(&Place::file(path.clone()), &format!("cannot be read: {error}"), server),
+    };
     let main = main(&path, &String::from_utf8_lossy(&bytes), server);
     let is_listed = |plugin: &str| main.startups.iter().any(|listed| listed == plugin);
     let (has_http, has_jwt) = (is_listed(HTTP), is_listed(JWT));
@@ -57,7 +60,9 @@ pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
     if has_jwt && let Some(table) = plugin_file(folder, JWT, server, sources, true) {
         deny_actions.push(jwt::read(table, &mut server.authentication));
     }
-    let is_checked = has_http || has_jwt;
+    // Without http_auth_req, rmqtt-auth-http leaves CONNECT to the other plugins.
+    let checks = &server.authentication;
+    let is_checked = has_jwt || checks.settings.contains_key("authentication") || !checks.lost.is_empty();
     let has_acl = is_listed(ACL) || !main.disabled.iter().any(|plugin| plugin == ACL);
     if has_acl {
         // Without this file, RMQTT has rules of its own.
@@ -77,6 +82,7 @@ pub(super) fn read(server: &mut ServerSettings, sources: &Sources<'_>) {
 fn without_main(folder: &Path, server: &mut ServerSettings, sources: &Sources<'_>) {
     for plugin in [HTTP, JWT] {
         let path = folder.join(format!("{plugin}.toml"));
+        sources.included.borrow_mut().push(path.clone());
         if (sources.files)(&path).is_ok() {
             let text = format!(
                 "is not imported, because rmqtt.toml is not in the folder above: if RMQTT loads {plugin}, put rmqtt.toml \
@@ -147,7 +153,13 @@ fn listeners(table: &Table) -> Vec<&Table> {
     listeners
 }
 
-/// The file of a plugin. If it is required and missing, its restrictions are lost.
+/// What a file says about users and rules is lost.
+fn lose(place: &Place, text: &str, server: &mut ServerSettings) {
+    server.authentication.lose(place, text.to_owned());
+    server.rules.lose(place, text.to_owned());
+}
+
+/// The file of a plugin. Its restrictions are lost if it cannot be read, or if it is required and missing.
 fn plugin_file(
     folder: &Path,
     plugin: &str,
@@ -165,10 +177,12 @@ fn plugin_file(
             Some(Setting::new(place, Value::Table(table)))
         }
         Err(error) => {
-            if is_required {
-                let text = format!("cannot be read: {error}; rmqtt.toml lists {plugin}");
-                server.authentication.lose(&place, text.clone());
-                server.rules.lose(&place, text);
+            if is_required || error.kind() != io::ErrorKind::NotFound {
+                lose(
+                    &place,
+                    &format!("cannot be read: {error}; RMQTT loads {plugin}"),
+                    server,
+                );
             }
             None
         }
@@ -198,9 +212,7 @@ fn deny_action(fields: &mut Section<'_>) -> (Place, bool) {
 /// hookhost has one setting for all plugins, so the strictest value counts.
 fn set_deny_action(actions: Vec<(Place, bool)>, part: &mut Part) {
     let strictest = actions.iter().find(|(_, disconnects)| *disconnects).or(actions.first());
-    if let Some((place, disconnects)) = strictest
-        && part.settings.contains_key("access")
-    {
+    if let Some((place, disconnects)) = strictest {
         let action = if *disconnects { "disconnect" } else { "ignore" };
         part.set(&["access", "deny_action"], place, Value::Text(action.to_owned()));
     }

@@ -239,6 +239,7 @@ async fn plugins_that_check_clients() {
     };
     let jwt = |more: &str| (JWT, format!("hmac_secret = \"x\"\nhmac_base64 = false\n{more}\n"));
     let default = || (ACL, DEFAULT.to_owned());
+    let acl_only = "http_acl_req.url = \"http://127.0.0.1:9/acl\"\nhttp_acl_req.method = \"put\"\n";
     let none = "plugins.disabled_default_startups = [\"rmqtt-acl\"]";
     let rows = [
         (
@@ -327,8 +328,40 @@ async fn plugins_that_check_clients() {
             vec![main("\"rmqtt-auth-http\"", "")],
             Refused("plugins/rmqtt-auth-http.toml: cannot be read"),
         ),
-        // Without rmqtt.toml, nobody knows whether these two are loaded.
+        // Without http_auth_req, the rules decide about CONNECT.
+        (
+            vec![main("\"rmqtt-auth-http\"", ""), (HTTP, acl_only.to_owned()), default()],
+            Says("every client is accepted; 4 access rules and a web service, other topics are denied"),
+        ),
+        (
+            vec![
+                main("\"rmqtt-auth-http\"", "listener.tcp.e.allow_anonymous = true"),
+                (HTTP, acl_only.to_owned()),
+                acl("[\"deny\", { user = \"bob\" }, \"connect\"], [\"allow\", \"all\"]"),
+            ],
+            Refused("rules[0]"),
+        ),
+        // hookhost cannot know whether RMQTT loads these two without rmqtt.toml.
         (vec![http, jwt("")], May(&["+-", "+bob sub #"])),
     ];
     check(rows).await;
+}
+
+/// RMQTT has rules of its own if a file is missing, but not if it cannot be read.
+#[test]
+fn a_file_that_cannot_be_read_is_not_a_missing_one() {
+    for unreadable in [MAIN, ACL] {
+        let files = |path: &Path| match path.to_str() {
+            Some(path) if path == unreadable => Err(io::ErrorKind::PermissionDenied.into()),
+            Some(MAIN) => Ok(b"plugins.default_startups = []\n".to_vec()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+        let inputs = Inputs {
+            webhook_file: file("plugins/rmqtt-web-hook.toml", RMQTT),
+            ..Inputs::default()
+        };
+        let problems = shown(&read_with(&inputs, &files).err().unwrap().problems);
+        let expected = format!("{unreadable}: cannot be read: permission denied");
+        assert!(problems[0].starts_with(&expected), "{problems:?}");
+    }
 }
