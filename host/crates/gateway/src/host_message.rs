@@ -45,14 +45,17 @@ pub(super) async fn publish(shared: &Arc<Shared>, message: HostMessage) -> Resul
         5
     };
     let limit = shared.settings.connect_timeout;
-    for target in shared.upstreams.order("") {
+    for target in shared.upstreams.order(None) {
         let _guard = target.enter();
         let connecting = timeout(limit, connect(shared, &target, version)).await;
         let mut upstream = match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(upstream) => upstream,
             Err(error) => {
-                // A refusal may be about this connection alone.
-                if error.kind() != io::ErrorKind::ConnectionAborted {
+                // A refusal, an end without an answer or another answer may be about this connection alone.
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) {
                     shared.upstreams.failed(&target, &error.to_string());
                 }
                 continue;

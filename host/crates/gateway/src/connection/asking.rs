@@ -62,8 +62,8 @@ impl Handshake {
         let client_id = self.opening.as_ref().map_or("", |opening| &**opening.client_id());
         let is_version_5 = self.opening.as_ref().is_some_and(|opening| opening.version() == 5);
         let limit = shared.settings.connect_timeout;
-        let mut refusal = SERVER_UNAVAILABLE;
-        for target in shared.upstreams.order(client_id) {
+        let (mut lacks_version, mut is_unavailable) = (false, false);
+        for target in shared.upstreams.order(Some(client_id)) {
             let asking = async {
                 match timeout(limit, ask(&shared, &target, &self.peer, connect)).await {
                     Ok(Err(Unanswered::Closed)) if is_version_5 => {
@@ -88,9 +88,8 @@ impl Handshake {
                 }
                 Err(unanswered) => unanswered,
             };
-            if supports_older {
-                refusal = UNSUPPORTED_VERSION;
-            }
+            lacks_version |= supports_older;
+            is_unavailable |= !supports_older;
             match unanswered {
                 Unanswered::Down(why) => shared.upstreams.failed(&target, &why),
                 Unanswered::Closed => shared.report(target.name(), "closed without an answer to CONNECT"),
@@ -98,6 +97,11 @@ impl Handshake {
             }
         }
         shared.counts.unanswered.fetch_add(1, Ordering::Relaxed);
+        // One that is down may support the version.
+        let refusal = match lacks_version && !is_unavailable {
+            true => UNSUPPORTED_VERSION,
+            false => SERVER_UNAVAILABLE,
+        };
         self.refuse(refusal, UPSTREAM).await;
         None
     }

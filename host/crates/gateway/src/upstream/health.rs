@@ -11,7 +11,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Health {
     is_down: bool,
-    /// Failures since a client's CONNECT was answered last.
+    /// How often it went down, or a probe failed, since a client's CONNECT was answered last.
     in_a_row: u32,
     /// All failures.
     failures: u64,
@@ -20,12 +20,21 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// It has failed. Returns true if it is down only now: then it has to be tried again after [`pause`](Health::pause).
+    /// The attempt of a client has failed. Returns true if it is down only now: then it has to be tried again after
+    /// [`pause`](Health::pause). Many clients may fail at once; together they count as one failure for the pause.
     pub(crate) fn failed(&mut self, why: &str) -> bool {
-        self.in_a_row = self.in_a_row.saturating_add(1);
+        let is_new = !std::mem::replace(&mut self.is_down, true);
+        self.in_a_row = self.in_a_row.saturating_add(u32::from(is_new));
         self.failures += 1;
         self.error = Some(why.to_owned());
-        !std::mem::replace(&mut self.is_down, true)
+        is_new
+    }
+
+    /// A probe has failed: the next pause is longer.
+    pub(crate) fn probe_failed(&mut self, why: &str) {
+        if !self.failed(why) {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+        }
     }
 
     /// A connection attempt has succeeded: clients may use it again. The next failure makes the pause longer all the same,
@@ -76,10 +85,13 @@ mod tests {
     fn pauses_double_until_a_connect_is_answered() {
         let mut health = Health::default();
         assert!(!health.is_down() && health.is_well() && health.error().is_none());
+        assert!(health.failed("refused"));
+        // Clients that were sent there before.
+        assert!((0..100).all(|_| !health.failed("refused")));
         for (number, seconds) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
-            assert_eq!(health.failed("refused"), number == 0, "{number}");
             assert_eq!(health.pause(), Duration::from_secs(seconds), "{number}");
             assert!(health.is_down());
+            health.probe_failed("refused");
         }
         // It accepts connections and answers no CONNECT.
         assert!(health.reached() && !health.reached() && !health.is_well());
@@ -87,7 +99,7 @@ mod tests {
         assert!(health.failed("no answer"));
         assert_eq!(health.pause(), Duration::from_secs(30));
         assert!(health.worked() && !health.worked() && health.is_well());
-        assert_eq!((health.failures(), health.error()), (8, None));
+        assert_eq!((health.failures(), health.error()), (109, None));
         assert!(health.failed("refused"));
         assert_eq!(health.pause(), Duration::from_secs(1));
     }

@@ -82,15 +82,17 @@ impl Upstreams {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The upstreams in the order in which to try them for a client. The id may be empty.
-    pub(crate) fn order(&self, client_id: &str) -> SmallVec<[Arc<Target>; 4]> {
+    /// The upstreams in the order in which to try them for a client, whose id may be empty, or for the host itself.
+    pub(crate) fn order(&self, client_id: Option<&str>) -> SmallVec<[Arc<Target>; 4]> {
         let (balance, listed) = {
             let lists = self.lists();
             (lists.balance, Arc::clone(&lists.listed))
         };
-        let client_id = Some(client_id).filter(|id| !id.is_empty() && balance == Balance::ClientId);
+        // Messages of the host take no turns of clients.
+        let turns = usize::from(client_id.is_some());
+        let turn = self.turn.fetch_add(turns, Ordering::Relaxed);
+        let client_id = client_id.filter(|id| !id.is_empty() && balance == Balance::ClientId);
         let candidates: SmallVec<[_; 4]> = listed.iter().map(|target| target.candidate(client_id)).collect();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let order = balance::order(balance, &candidates, turn).into_iter();
         order.filter_map(|place| listed.get(place).cloned()).collect()
     }
@@ -156,14 +158,17 @@ impl Upstreams {
     /// Uses this list from now on.
     pub(crate) fn replace(&self, settings: &UpstreamSettings) {
         let is_local = |target: &Arc<Target>| matches!(target.address, Address::Local(_));
+        // This reads files, and clients wait for the lock.
+        let prepared = self.dialer.prepare(&settings.upstreams);
         let mut lists = self.lists();
+        lists.draining.retain(|target| target.connections() > 0);
         if settings.upstreams.is_empty() || lists.listed.iter().any(is_local) {
             if !settings.upstreams.is_empty() || !lists.listed.iter().any(is_local) {
                 tracing::warn!("a change between rumqttd and other upstreams needs a restart");
             }
             return;
         }
-        if let Err(error) = self.dialer.prepare(&settings.upstreams) {
+        if let Err(error) = prepared {
             tracing::error!(error, "the upstreams are not changed");
             return;
         }
@@ -220,8 +225,8 @@ async fn probe(target: Arc<Target>, dialer: Arc<Dialer>, limit: Duration) {
                 state.is_probed = false;
                 return;
             }
-            Ok(Err(error)) => state.health.failed(&error.to_string()),
-            Err(_) => state.health.failed("no connection in time"),
+            Ok(Err(error)) => state.health.probe_failed(&error.to_string()),
+            Err(_) => state.health.probe_failed("no connection in time"),
         };
     }
 }

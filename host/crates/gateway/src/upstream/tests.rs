@@ -15,7 +15,7 @@ async fn upstreams(list: &[&str], change: impl FnOnce(&mut GatewaySettings)) -> 
 }
 
 fn names(upstreams: &Upstreams, client_id: &str) -> Vec<String> {
-    let order = upstreams.order(client_id);
+    let order = upstreams.order(Some(client_id));
     order.iter().map(|target| target.name().to_owned()).collect()
 }
 
@@ -29,7 +29,7 @@ async fn one_that_has_failed_is_tried_last_until_it_works() {
     let order = || names(&upstreams, "c");
     let target = |name: &str| {
         upstreams
-            .order("")
+            .order(None)
             .into_iter()
             .find(|target| target.name() == name)
             .unwrap()
@@ -61,7 +61,7 @@ async fn one_that_has_failed_is_tried_last_until_it_works() {
 #[tokio::test]
 async fn clients_are_counted_and_spread() {
     let upstreams = upstreams(&[A, B], |settings| settings.balance = Balance::LeastConnections).await;
-    let guards: Vec<UpstreamGuard> = (0..5).map(|_| upstreams.order("c")[0].enter()).collect();
+    let guards: Vec<UpstreamGuard> = (0..5).map(|_| upstreams.order(Some("c"))[0].enter()).collect();
     let counts = |upstreams: &Upstreams| {
         upstreams
             .states()
@@ -74,12 +74,23 @@ async fn clients_are_counted_and_spread() {
     assert_eq!(counts(&upstreams), [0, 0]);
 }
 
+/// A rule may publish a message for each client that connects.
+#[tokio::test]
+async fn messages_of_the_host_take_no_turn_of_a_client() {
+    let upstreams = upstreams(&[A, B], |_| {}).await;
+    let first = || {
+        upstreams.order(None);
+        names(&upstreams, "c").swap_remove(0)
+    };
+    assert_eq!([first(), first(), first(), first()], [A, B, A, B]);
+}
+
 #[tokio::test]
 async fn a_task_finds_out_that_an_upstream_is_back() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("mqtt://{}", listener.local_addr().unwrap());
     let upstreams = upstreams(&[&address, A], |settings| settings.balance = Balance::Failover).await;
-    upstreams.failed(&upstreams.order("")[0], "no answer to CONNECT in time");
+    upstreams.failed(&upstreams.order(None)[0], "no answer to CONNECT in time");
     assert_eq!(names(&upstreams, ""), [A, &*address]);
     // The connection attempt of the task arrives.
     listener.accept().await.unwrap();
@@ -97,7 +108,7 @@ async fn a_task_finds_out_that_an_upstream_is_back() {
 async fn a_reload_drains_what_it_removes() {
     let upstreams = upstreams(&[A, B], |_| {}).await;
     let guard = |name: &str| {
-        let order = upstreams.order("");
+        let order = upstreams.order(None);
         order.iter().find(|target| target.name() == name).unwrap().enter()
     };
     let (on_a, on_b) = (guard(A), guard(B));

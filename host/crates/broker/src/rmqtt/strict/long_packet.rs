@@ -4,7 +4,7 @@
 //! when it is complete, and the connection ends before its last byte passes.
 
 use hookhost_relay::frame::Frame;
-use hookhost_relay::packet::{FieldReader, QOS_BITS, QOS_NOT_SUPPORTED, has_invalid_qos, kind};
+use hookhost_relay::packet::{FieldReader, QOS_BITS, kind};
 
 use super::{filter_rule, property_rule};
 
@@ -40,8 +40,10 @@ impl LongPacket {
     /// if the first byte is forbidden.
     pub(in super::super) fn new(version: u8, max_alias: u16, first: u8) -> Result<LongPacket, u8> {
         let frame = Frame { first, body: &[] };
+        if let Some(code) = super::packet(version, max_alias, frame) {
+            return Err(code);
+        }
         let next = match frame.kind() {
-            kind::PUBLISH if has_invalid_qos(frame) => return Err(QOS_NOT_SUPPORTED),
             kind::PUBLISH if version == 5 => Part::Topic,
             kind::SUBSCRIBE => Part::PacketId,
             _ => Part::Rest,
@@ -131,6 +133,12 @@ mod tests {
 
     use super::super::packet;
     use super::*;
+
+    #[test]
+    fn reserved_bits_of_disconnect_are_malformed_at_any_length() {
+        assert_eq!(LongPacket::new(5, 5, 0xe1).err(), Some(129));
+        assert!(LongPacket::new(5, 5, 0xe0).is_ok());
+    }
 
     /// The code for a packet that comes in pieces of these lengths.
     fn checked(version: u8, first: u8, mut body: &[u8], cuts: &[usize]) -> Option<u8> {
