@@ -125,11 +125,10 @@ impl ModuleFiles {
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
         let (wasm, toml) = (self.path(name, "wasm")?, self.path(name, "toml")?);
         let renames = [wasm, toml].map(|path| {
-            let mut disabled = path.clone().into_os_string();
-            disabled.push(DISABLED);
+            let disabled = disabled_path(&path);
             match is_enabled {
-                true => (PathBuf::from(disabled), path),
-                false => (path, disabled.into()),
+                true => (disabled, path),
+                false => (path, disabled),
             }
         });
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -187,16 +186,24 @@ impl NewModule {
     ///
     /// # Errors
     ///
-    /// [`ModuleFileError`] if it is not WebAssembly or cannot be written. Then the folder is as before.
+    /// [`ModuleFileError`] if it is not WebAssembly, if a module with its name is disabled, or if it cannot be written. Then
+    /// the folder is as before.
     pub(crate) fn finish(self) -> Result<(), ModuleFileError> {
         if self.head != MAGIC {
             return Err(ModuleFileError::NotWasm);
         }
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        let disabled = disabled_path(&self.target);
+        if disabled.exists() {
+            let name = disabled.file_name().unwrap_or_default();
+            return Err(ModuleFileError::Exists(name.to_string_lossy().into_owned()));
+        }
+        let folder = self.target.parent().unwrap_or(Path::new("."));
         let done = self
             .file
             .sync_all()
-            .and_then(|()| fs::rename(&self.temporary, &self.target));
+            .and_then(|()| fs::rename(&self.temporary, &self.target))
+            .and_then(|()| File::open(folder)?.sync_all());
         done.map_err(|source| failed(&self.target, source))
     }
 }
@@ -206,6 +213,13 @@ impl Drop for NewModule {
         // It is gone already if the module is finished.
         fs::remove_file(&self.temporary).ok();
     }
+}
+
+/// The name of a file of a disabled module.
+fn disabled_path(path: &Path) -> PathBuf {
+    let mut disabled = path.as_os_str().to_owned();
+    disabled.push(DISABLED);
+    disabled.into()
 }
 
 fn failed(path: &Path, source: io::Error) -> ModuleFileError {
@@ -264,6 +278,9 @@ mod tests {
         assert_eq!(names(dir.path()), ["m.toml.disabled", "m.wasm.disabled"]);
         assert_eq!(files.disabled(), ["m"]);
         assert!(matches!(files.enable("m", false), Err(ModuleFileError::Missing(name)) if name == "m.wasm"));
+        let mut module = files.create("m").unwrap();
+        module.write(b"\0asm").unwrap();
+        assert!(matches!(module.finish(), Err(ModuleFileError::Exists(name)) if name == "m.wasm.disabled"));
         fs::write(dir.path().join("m.wasm"), "new").unwrap();
         assert!(matches!(files.enable("m", true), Err(ModuleFileError::Exists(name)) if name == "m.wasm"));
         fs::remove_file(dir.path().join("m.wasm")).unwrap();

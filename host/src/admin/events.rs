@@ -43,6 +43,13 @@ async fn trace(State(running): State<Running>, id: Named<String>) -> Answer<shap
 
 fn find(running: &Running, id: Id) -> Option<shape::EventTrace> {
     let event = id.to_string();
+    // Before the attempts: a request that ends meanwhile is among them.
+    let waiting = running
+        .monitor
+        .destinations()
+        .into_iter()
+        .filter_map(|state| state.oldest)
+        .min();
     let handled = running.activity.outcomes_of(id);
     let query = AttemptQuery {
         filter: ActivityFilter {
@@ -57,20 +64,15 @@ fn find(running: &Running, id: Id) -> Option<shape::EventTrace> {
         ..DeadLetterFilter::default()
     };
     let letters = running.letters.list(&filter, None, MAX_ENTRIES);
-    let quarantined = running.modules.quarantined(None, None, usize::MAX);
-    let quarantined = quarantined
-        .iter()
+    // One by one: all of them together may be large.
+    let entries = running.modules.entries_of(None).into_iter();
+    let quarantined: Vec<_> = entries
+        .filter_map(|number| running.modules.entry(number))
         .filter(|entry| entry.event.id == id)
-        .take(MAX_ENTRIES);
-    let quarantined: Vec<_> = quarantined.collect();
+        .take(MAX_ENTRIES)
+        .collect();
     let received = handled.first().map(|handled| handled.received);
     let received = received.or_else(|| quarantined.first().map(|entry| entry.event.at.0));
-    let waiting = running
-        .monitor
-        .destinations()
-        .into_iter()
-        .filter_map(|state| state.oldest)
-        .min();
     let at = |time: SystemTime| {
         time.duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
@@ -82,8 +84,8 @@ fn find(running: &Running, id: Id) -> Option<shape::EventTrace> {
         received.map(|at| shape::time(Millis(at))),
         handled.iter().map(shape::Handled::of).collect(),
         attempts.iter().rev().map(|entry| shape::Delivery::of(entry)).collect(),
-        quarantined.into_iter().map(shape::Quarantined::brief).collect(),
-        letters.iter().map(shape::DeadLetter::brief).collect(),
+        quarantined.iter().map(shape::Quarantined::brief).collect(),
+        letters.iter().rev().map(shape::DeadLetter::brief).collect(),
         may_wait,
     )
 }

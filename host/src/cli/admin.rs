@@ -112,7 +112,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 /// characters are escaped.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = std::iter::once(headings.map(str::to_owned))
-        .chain(rows.iter().map(|row| row.each_ref().map(|cell| one_line(cell))))
+        .chain(rows.iter().map(|row| row.each_ref().map(|text| cell(text))))
         .collect();
     let width = |column: usize| {
         rows.iter()
@@ -133,10 +133,15 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     text
 }
 
+/// A text without control characters and line feeds.
+pub(super) fn one_line(text: &str) -> String {
+    escaped(text).replace('\n', " ")
+}
+
 /// A text for one cell, cut to 100 characters.
-fn one_line(text: &str) -> String {
+fn cell(text: &str) -> String {
     const MAX_CHARS: usize = 100;
-    let text = escaped(text).replace('\n', " ");
+    let text = one_line(text);
     match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, Local};
 use clap::Args;
 
-use super::admin::{AdminArguments, encoded, escaped};
+use super::admin::{AdminArguments, encoded, one_line};
 use super::finish;
 use crate::admin::shape::{Delivery, Handled, Outcome, TapLine};
 
@@ -103,7 +103,7 @@ fn text(line: &TapLine) -> String {
         }
         TapLine::Lost { lines } => format!("({lines} lines left out: this command reads slower than the host writes)"),
     };
-    escaped(&text).replace('\n', " ") + "\n"
+    one_line(&text) + "\n"
 }
 
 /// What a module did with an event.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use hyper::Method;
 
-use super::admin::{AdminArguments, encoded, escaped, print, print_json};
+use super::admin::{AdminArguments, encoded, one_line, print, print_json};
 use super::finish;
 use super::tap::{local, result};
 use crate::admin::shape::{EventTrace, Handled};
@@ -53,7 +53,7 @@ fn text(trace: &EventTrace) -> String {
     let of = of
         .iter()
         .filter_map(|(name, value)| Some(format!("  {name} {}", value.as_ref()?)));
-    let mut text = format!("event {event}{}\n", of.collect::<String>());
+    let mut text = one_line(&format!("event {event}{}", of.collect::<String>())) + "\n";
     let mut lines: Vec<(&str, String)> = Vec::new();
     if let Some(received) = received {
         lines.push((received, "received and queued".to_owned()));
@@ -91,9 +91,10 @@ fn text(trace: &EventTrace) -> String {
     // All times have the same form.
     lines.sort_by(|one, other| one.0.cmp(other.0));
     for (at, line) in lines {
-        text.push_str(&format!("{}  {line}\n", local(at)));
+        // A client chooses some of it, and must not add lines.
+        text.push_str(&format!("{}  {}\n", local(at), one_line(&line)));
     }
-    escaped(&(text + &format!("state: {state}\n")))
+    text + &format!("state: {state}\n")
 }
 
 fn line(outcome: &Handled) -> String {
@@ -109,4 +110,30 @@ fn line(outcome: &Handled) -> String {
     format!(
         "{module} (generation {generation}): {result}; after {waited_ms} ms in the queue, in a call of {call_events} events that took {call_us} µs"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A client chooses its id and topic, and a receiver its answers.
+    #[test]
+    fn no_text_adds_a_line() {
+        let trace: EventTrace = serde_json::from_value(json!({
+            "event": "1", "hook": "message-publish", "client": "c\nstate: delivered", "topic": "t\u{1b}[2J",
+            "received": "2026-01-01T00:00:00.000Z", "state": "unknown", "outcomes": [], "attempts": [], "quarantine": [],
+            "dead_letters": [],
+        }))
+        .unwrap();
+        let text = text(&trace);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(
+            lines[0],
+            "event 1  hook message-publish  client c state: delivered  topic t\\u{1b}[2J"
+        );
+        assert_eq!(lines[2], "state: unknown");
+    }
 }

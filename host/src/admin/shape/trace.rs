@@ -20,7 +20,8 @@ pub struct EventTrace {
     pub topic: Option<String>,
     /// When it happened and was queued, in UTC.
     pub received: Option<String>,
-    /// `ignored`, `waiting`, `delivered`, `given up` or `quarantined`: the worst of what became of it.
+    /// `ignored`, `waiting`, `delivered`, `given up` or `quarantined`: the worst of what became of it. `unknown`: the host
+    /// does not know what became of a request.
     pub state: String,
     /// What modules did with it, oldest first.
     pub outcomes: Vec<Handled>,
@@ -84,21 +85,82 @@ fn state(
     }
     let returned: usize = outcomes.iter().map(|outcome| outcome.requests).sum();
     let is_any = |result: &str| last.values().any(|last| *last == result);
+    let is_open = returned > last.len() || is_any("retried");
     Some(if !quarantine.is_empty() {
         "quarantined"
     } else if !dead_letters.is_empty() || is_any("dropped") {
         "given up"
-    } else if is_any("retried") || returned > last.len() && may_wait {
+    } else if is_open && may_wait {
         "waiting"
-    } else if returned > 0 || !last.is_empty() {
+    } else if is_open {
+        // It was refused or dropped, another host sends it, or its attempts are no longer recorded.
+        "unknown"
+    } else if !last.is_empty() {
         "delivered"
+    } else if outcomes.last()?.outcome == "ignored" {
+        "ignored"
     } else {
         // A module that failed has put it into the quarantine, where it is not any more.
-        let outcome = outcomes.last()?;
-        if outcome.outcome == "ignored" {
-            "ignored"
-        } else {
-            "waiting"
-        }
+        "unknown"
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn outcome(outcome: &str, requests: usize) -> Handled {
+        serde_json::from_value(json!({
+            "at": "2026-01-01T00:00:00Z", "event": "0", "hook": "message-publish", "client": "c", "topic": "t",
+            "module": "m", "generation": 1, "outcome": outcome, "requests": requests, "text": "",
+            "waited_ms": 0, "call_us": 1, "call_events": 1,
+        }))
+        .unwrap()
+    }
+
+    fn attempt(request: u64, result: &str) -> Delivery {
+        serde_json::from_value(json!({
+            "number": request, "request": request, "at": "2026-01-01T00:00:00Z", "event": "0",
+            "hook": "message-publish", "client": "c", "topic": "t", "module": "m", "generation": 1, "url": "http://h/",
+            "destination": "http://h", "attempt": 1, "result": result, "status": null, "text": "", "took_ms": 1,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_event_is_delivered_only_if_all_its_requests_are_known_to_be() {
+        let answered = |requests| vec![outcome("answered", requests)];
+        for (outcomes, attempts, may_wait, expected) in [
+            (vec![], vec![], true, None),
+            (vec![outcome("ignored", 0)], vec![], true, Some("ignored")),
+            (answered(1), vec![attempt(1, "delivered")], true, Some("delivered")),
+            (answered(2), vec![attempt(1, "delivered")], true, Some("waiting")),
+            (answered(2), vec![attempt(1, "delivered")], false, Some("unknown")),
+            (answered(1), vec![], false, Some("unknown")),
+            (answered(1), vec![attempt(1, "retried")], true, Some("waiting")),
+            (answered(1), vec![attempt(1, "retried")], false, Some("unknown")),
+            (
+                answered(1),
+                vec![attempt(1, "retried"), attempt(1, "delivered")],
+                true,
+                Some("delivered"),
+            ),
+            (
+                answered(2),
+                vec![attempt(1, "delivered"), attempt(2, "dropped")],
+                true,
+                Some("given up"),
+            ),
+            (vec![outcome("failed", 0)], vec![], true, Some("unknown")),
+            (vec![], vec![attempt(1, "delivered")], false, Some("delivered")),
+        ] {
+            assert_eq!(
+                state(&outcomes, &attempts, &[], &[], may_wait),
+                expected,
+                "{outcomes:?} {attempts:?}"
+            );
+        }
+    }
 }
