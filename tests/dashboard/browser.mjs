@@ -17,8 +17,10 @@ export async function open(options = {}) {
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(`error in a script: ${error.message}`));
   page.on("console", (message) => {
-    // The browser reports every refusal as an error; mistakes are refused, and logging in begins with a refusal.
-    if (message.type() === "error" && !/status of 4(00|01|12) /.test(message.text())) problems.push(`console: ${message.text()}`);
+    // The browser reports every refusal as an error; mistakes are refused, and logging in begins with a refusal. A host that is
+    // not ready says so with status 503.
+    const isExpected = /status of 4(00|01|12) /.test(message.text()) || message.location().url === `${url}/readyz`;
+    if (message.type() === "error" && !isExpected) problems.push(`console: ${message.text()}`);
   });
   page.on("request", (request) => {
     if (!request.url().startsWith(url)) problems.push(`a request to another place: ${request.url()}`);

@@ -34,7 +34,7 @@ const ACK_WAIT: Duration = Duration::from_secs(24 * 3600);
 const INACTIVE: Duration = Duration::from_secs(300);
 
 /// Room for headers, in addition to the largest message.
-const HEADER_BYTES: usize = 64 << 10;
+const PULL_HEADER_BYTES: usize = 64 << 10;
 
 /// Begins the names of consumers. The id of the host follows, and a number.
 const NAME_PREFIX: &str = "host-";
@@ -62,6 +62,8 @@ pub(super) struct Session {
     requested: usize,
     /// The number that the next message of the consumer has.
     next: u64,
+    /// The consumer is lost, or a record is missing.
+    is_over: bool,
 }
 
 impl Session {
@@ -108,11 +110,15 @@ impl Session {
             requests: 0,
             requested: 0,
             next: 1,
+            is_over: false,
         })
     }
 
     /// Waits for records, and returns those that have arrived. `None`: the session is over.
     pub(super) async fn next(&mut self) -> Option<Vec<ReadRecord>> {
+        if self.is_over {
+            return None;
+        }
         let mut records = Vec::new();
         while records.is_empty() {
             if self.requested == 0 {
@@ -126,7 +132,7 @@ impl Session {
         {
             // What has arrived before the end of the session is used.
             if self.take(message, &mut records).is_none() {
-                self.next = 0;
+                self.is_over = true;
                 break;
             }
         }
@@ -136,7 +142,7 @@ impl Session {
     async fn pull(&mut self) -> Option<()> {
         let body = json!({
             "batch": BATCH,
-            "max_bytes": self.api.client.max_payload() + HEADER_BYTES,
+            "max_bytes": self.api.client.max_payload() + PULL_HEADER_BYTES,
             "expires": nanos(PULL_TIME),
             "idle_heartbeat": nanos(HEARTBEAT),
         });

@@ -212,11 +212,14 @@ impl Coordinator {
             if !records.is_idle(partition) || self.opened.borrow().contains(&partition) {
                 continue;
             }
-            self.leaving.remove(&partition);
             let Some(revision) = self.membership.owned().get(&partition).copied() else {
+                self.leaving.remove(&partition);
                 continue;
             };
-            if let Some(revision) = self.bucket.write(&partition_key(partition), revision, "").await? {
+            // Without an answer the partition is still leaving, and the next turn tries again.
+            let written = self.bucket.write(&partition_key(partition), revision, "").await?;
+            self.leaving.remove(&partition);
+            if let Some(revision) = written {
                 self.membership.set_owner(partition, revision, "");
             }
             self.context.report_lost();

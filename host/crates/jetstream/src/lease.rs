@@ -1,7 +1,9 @@
 //! Until when this host may deliver, by its own monotonic clock.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use super::stream::nanos;
 
 /// Shared by all threads of the host.
 pub(super) struct Lease {
@@ -36,12 +38,10 @@ impl Lease {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

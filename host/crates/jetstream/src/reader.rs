@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -135,7 +136,8 @@ fn take(context: &HostContext, records: Vec<ReadRecord>) -> Fetched {
             .records
             .delivered(record.partition, record.sequence, &record.reply)
         {
-            Delivered::New(number) => fetched.push((number, record.bytes)),
+            // A copy: a part of the buffer of the connection would keep all of it in memory.
+            Delivered::New(number) => fetched.push((number, Bytes::copy_from_slice(&record.bytes))),
             Delivered::Known => {}
             Delivered::Ended => {
                 // Without a receiver the outbox is closed.

@@ -24,7 +24,7 @@ use super::stream;
 const FEED_BATCHES: usize = 16;
 
 /// Room for the headers of a record.
-const HEADER_BYTES: usize = 1024;
+const MAX_RECORD_HEADER_BYTES: usize = 1024;
 
 /// A record to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +170,7 @@ impl SharedOutbox {
 
     /// The largest record that the server accepts, in bytes. A guess until the outbox is ready.
     pub fn max_record_bytes(&self) -> usize {
-        self.0.api.client.max_payload().saturating_sub(HEADER_BYTES)
+        self.0.api.client.max_payload().saturating_sub(MAX_RECORD_HEADER_BYTES)
     }
 
     /// Stores records in this order. Blocks the calling thread until they are stored, also while NATS cannot be reached or

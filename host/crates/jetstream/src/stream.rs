@@ -118,7 +118,7 @@ pub(super) async fn read(api: &Api, stream: &str, sequence: u64) -> Result<Optio
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
     let answer = api.exchange(subject, HeaderMap::new(), body.to_string().into()).await?;
     match answer.status.map(|status| status.as_u16()) {
-        None => Ok(Some(answer.payload)),
+        None => Ok(Some(Bytes::copy_from_slice(&answer.payload))),
         // Any server of a cluster may have answered. The leader of the stream knows.
         Some(404) => match api.ask(&format!("STREAM.MSG.GET.{stream}"), &body).await {
             Err(error) if error.code() == Some(code::NO_MESSAGE) => Ok(None),

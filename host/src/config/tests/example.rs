@@ -61,3 +61,18 @@ fn the_example_file_holds_every_key_with_its_default() {
     written.sort();
     assert_eq!(written, known);
 }
+
+#[test]
+fn the_settings_of_nats_in_the_example_file_are_the_defaults() {
+    let lines = EXAMPLE.lines().skip_while(|line| *line != "#[delivery.nats]").skip(1);
+    let lines = lines.take_while(|line| line.starts_with('#'));
+    let settings = lines.filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')));
+    // The others name files that do not exist.
+    let settings: Vec<&str> = settings.filter(|line| !line.contains("_file = ")).collect();
+    assert_eq!(settings.len(), 6, "{settings:?}");
+    let read = |settings: &str| {
+        let text = format!("[delivery]\noutbox = \"nats://a\"\n[delivery.nats]\n{settings}\n");
+        config(&inputs(&text)).shared_outbox.unwrap()
+    };
+    assert_eq!(read(&settings.join("\n")), read(""));
+}
