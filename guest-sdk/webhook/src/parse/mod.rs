@@ -1,6 +1,8 @@
 //! Reads rules from a configuration and reports all errors at once, each with its key.
 
 mod keys;
+mod shared;
+mod table;
 pub(crate) mod values;
 
 use serde_json::{Map, Value};
@@ -12,6 +14,7 @@ use crate::shape::Shape;
 use crate::sql::{Condition, Select, is_column};
 use hookhost_guest::module::Host;
 use hookhost_guest::problems::Problems;
+pub(crate) use table::{Found, RuleTable};
 use values::{is_empty, object, sql, text, topics, unknown};
 
 /// Settings that apply to all rules; a rule may override each of them.
@@ -84,56 +87,6 @@ impl Rules {
     /// The names of all settings that a rule may have.
     pub fn settings_of_a_rule() -> impl Iterator<Item = &'static str> {
         OWN.into_iter().chain(SHARED)
-    }
-}
-
-/// The settings of one rule, and those for all rules as defaults.
-pub(crate) struct RuleTable<'a> {
-    /// The place of the rule and its own settings; `None` for the settings of all rules alone.
-    rule: Option<(String, &'a Map<String, Value>)>,
-    shared: &'a Map<String, Value>,
-}
-
-/// A value and its place.
-pub(crate) struct Found<'a> {
-    pub(crate) at: String,
-    pub(crate) value: &'a Value,
-    /// Whether the rule itself has the value; false if it is the one for all rules.
-    pub(crate) is_own: bool,
-}
-
-impl<'a> RuleTable<'a> {
-    /// The value of a setting: the rule's own, or else the one for all rules. A rule with `null` has no value.
-    pub(crate) fn find(&self, name: &str) -> Option<Found<'a>> {
-        let own = self.rule.as_ref().and_then(|(_, table)| table.get(name));
-        if own.is_some_and(Value::is_null) {
-            return None;
-        }
-        self.own(name).or_else(|| {
-            Some(Found {
-                at: name.to_owned(),
-                value: self.shared.get(name)?,
-                is_own: false,
-            })
-        })
-    }
-
-    /// The value in the rule itself.
-    pub(crate) fn own(&self, name: &str) -> Option<Found<'a>> {
-        let (at, table) = self.rule.as_ref()?;
-        Some(Found {
-            at: format!("{at}.{name}"),
-            value: table.get(name).filter(|value| !value.is_null())?,
-            is_own: true,
-        })
-    }
-
-    /// The place of a setting of the rule, whether it is set or not.
-    pub(crate) fn place(&self, name: &str) -> String {
-        match &self.rule {
-            Some((at, _)) => format!("{at}.{name}"),
-            None => name.to_owned(),
-        }
     }
 }
 
@@ -325,65 +278,6 @@ impl<'a> Reader<'a> {
         let found = table.own("where")?;
         let text = text(&found.at, found.value, &mut self.problems)?;
         sql(&found.at, Condition::parse(text), &mut self.problems)
-    }
-
-    /// The settings for all rules alone.
-    fn shared(&self) -> RuleTable<'a> {
-        let shared = self.shared;
-        RuleTable { rule: None, shared }
-    }
-
-    /// Checks the settings for all rules that no rule has checked.
-    fn check_shared(&mut self) {
-        let format = match self.shared().find("format") {
-            Some(found) => self.format(&found),
-            None => Some(Format::default()),
-        };
-        let Some(format) = format else { return };
-        for name in FORMAT_SETTINGS.into_iter().filter(|name| SHARED.contains(name)) {
-            let Some(found) = self.shared().find(name) else {
-                continue;
-            };
-            if !format.supports(name) && !self.formats.iter().any(|format| format.supports(name)) {
-                self.problems.add(found.at, format.unsupported(name));
-            }
-        }
-        if self.formats.is_empty() {
-            self.check_unused(format);
-        }
-    }
-
-    /// Checks the values of the settings for all rules if there are no rules.
-    fn check_unused(&mut self, format: Format) {
-        let shared = self.shared();
-        if let Some(found) = shared.find("urls") {
-            self.urls(&found, format);
-        }
-        if let Some(found) = shared.find("as_documented") {
-            self.truth(&found);
-        }
-        if let Some(found) = shared.find("emqx_version").filter(|_| format.supports("emqx_version")) {
-            self.emqx_version(&found, format);
-        }
-        if let Some(found) = shared.find("payload_encoding") {
-            self.encoding(&found, format);
-        }
-        if let Some(found) = shared.find("method") {
-            self.method(&found);
-        }
-        if let Some(found) = shared.find("headers") {
-            self.headers(&found, format);
-        }
-        if let Some(found) = shared.find("body") {
-            self.body(&found, format);
-        }
-        if let Some(found) = shared.find("cloudevents_mode") {
-            self.mode(&found);
-        }
-        if let Some(found) = shared.find("cloudevents_extensions") {
-            self.cloudevents(CloudEventsMode::default(), Some(&found));
-        }
-        self.check_acknowledge(&shared, RuleKey::MessagePublish);
     }
 }
 

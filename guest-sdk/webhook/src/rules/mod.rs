@@ -4,25 +4,25 @@
 //! rule without a URL is not kept. For each event, a rule checks in this order: does the format report the event, does
 //! the topic match, is `where` true? If so, the rule builds its requests.
 
+mod interests;
 mod list;
 mod message;
-
-use std::collections::BTreeSet;
+mod requests;
 
 use crate::batch::Batch;
 use crate::columns::Row;
-use crate::fields::Fields;
 use crate::format::{Content, Format, MatchedEvent};
 use crate::key::RuleKey;
 use crate::order::Order;
 use crate::shape::Shape;
 use crate::sql::{Columns, Condition, Scope, Select, Selected, Value};
 use crate::system::EventSystem;
-use crate::template::{DotSegment, HeaderTemplate, SelectedRow, UrlTemplate};
-use hookhost_guest::event::{Event, Hook, Interest, Node};
+use crate::template::{SelectedRow, UrlTemplate};
+use hookhost_guest::event::{Event, Hook, Node};
 use hookhost_guest::request::{Body, Outcome, Request};
 use hookhost_guest::topic::TopicFilter;
 use list::RuleList;
+use requests::{Placeholders, push};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,14 +69,6 @@ impl Rule {
             true => &[],
             false => self.shape.format.implementation().further_hooks(key, &self.topics),
         }
-    }
-
-    /// Whether the rule needs all events of its hooks, with any topic.
-    fn needs_all(&self, key: RuleKey) -> bool {
-        let format = self.shape.format;
-        let covers_dollar =
-            |topic: &TopicFilter| format.implementation().wildcards_match_dollar() && begins_wild(topic);
-        !format.uses_topics(key) || self.topics.is_empty() || self.topics.iter().any(covers_dollar)
     }
 }
 
@@ -161,29 +153,6 @@ impl Rules {
 
     fn list(&self, key: RuleKey) -> Option<&RuleList> {
         self.by_key.get(key as usize)
-    }
-
-    /// The interests that cover every event that a rule matches, and as few other events as possible.
-    pub fn interests(&self) -> Vec<Interest> {
-        let mut wanted: Vec<Wanted<'_>> = Vec::new();
-        for key in RuleKey::ALL {
-            for rule in self.of(key) {
-                let all = rule.needs_all(key);
-                let own = rule.shape.format.hooks(key).iter().map(|hook| (hook, all));
-                let further = rule.further_hooks(key).iter().map(|hook| (hook, true));
-                for (hook, all) in own.chain(further) {
-                    let position = wanted.iter().position(|known| known.interest.hook == *hook);
-                    let position = position.unwrap_or_else(|| {
-                        wanted.push(Wanted::new(*hook));
-                        wanted.len() - 1
-                    });
-                    if let Some(wanted) = wanted.get_mut(position) {
-                        wanted.add(rule, all);
-                    }
-                }
-            }
-        }
-        wanted.into_iter().map(|wanted| wanted.interest).collect()
     }
 
     /// The rules whose format and topics match an event, each with its key, in the order of their requests. `where` is not
@@ -302,128 +271,6 @@ impl Rules {
                 Selected::Bodies(bodies) => bodies.into_iter().for_each(|selected| add(Some(selected))),
             }
         });
-    }
-}
-
-impl Rule {
-    /// Whether URLs and headers are the same for every event.
-    fn is_constant(&self) -> bool {
-        self.urls.iter().all(|url| url.template().is_constant())
-            && self
-                .shape
-                .headers
-                .iter()
-                .all(|(_, value)| value.template().is_constant())
-    }
-}
-
-/// Where the placeholders of URLs and headers are looked up.
-enum Placeholders<'a> {
-    /// The fields of the event.
-    Fields(&'a dyn Fields),
-    /// What the rule selects, as in EMQX 5.
-    Selected(&'a SelectedRow<'a>),
-}
-
-impl Placeholders<'_> {
-    fn header(&self, template: &HeaderTemplate) -> Option<String> {
-        match self {
-            Placeholders::Fields(fields) => template.render(*fields),
-            Placeholders::Selected(selected) => Some(template.render_emqx5(selected)),
-        }
-    }
-
-    fn url(&self, template: &UrlTemplate) -> Result<String, DotSegment> {
-        match self {
-            Placeholders::Fields(fields) => template.render(*fields),
-            Placeholders::Selected(selected) => template.render_emqx5(selected),
-        }
-    }
-}
-
-/// Appends the requests of a rule: one with the content for each of its URLs.
-fn push(
-    requests: &mut Vec<Request>,
-    rule: &Rule,
-    event: &Event,
-    ordering_key: Option<String>,
-    content: Content,
-    placeholders: &Placeholders<'_>,
-) {
-    let mut headers = content.headers;
-    for (name, template) in &rule.shape.headers {
-        headers.retain(|(known, _)| known != name);
-        headers.extend(placeholders.header(template).map(|value| (name.clone(), value)));
-    }
-    let mut request = Request::new(rule.shape.method, String::new());
-    if rule.shape.method.has_body() {
-        request.body = content.body;
-    } else if !rule.shape.format.implementation().keeps_content_type() {
-        headers.retain(|(name, _)| name != "content-type");
-    }
-    request.headers = headers;
-    request.destination = rule.destination.clone();
-    request.ordering_key = ordering_key;
-    if let Some(max_age) = &rule.max_age {
-        request.options.push(("max_age".to_owned(), max_age.clone()));
-    }
-    if let Some(batch) = &rule.batch {
-        batch.add_to(&mut request);
-    }
-    let urls = rule.urls.iter().filter(|url| !message::repeats(rule, url, event));
-    let mut urls = urls.filter_map(|url| match placeholders.url(url) {
-        Ok(text) if url.is_message() => Some(message::with_sender(text, rule)),
-        Ok(text) => Some(text),
-        Err(error) => {
-            hookhost_guest::warn!("rule '{}' sends nothing for this event: {error}", rule.action);
-            None
-        }
-    });
-    let Some(mut url) = urls.next() else { return };
-    let send = |requests: &mut Vec<Request>, request: Request| requests.push(message::fitting(request, rule));
-    // The last URL uses the request itself, the others use copies.
-    for next in urls {
-        let earlier = std::mem::replace(&mut url, next);
-        let request = request.clone();
-        send(
-            requests,
-            Request {
-                url: earlier,
-                ..request
-            },
-        );
-    }
-    send(requests, Request { url, ..request });
-}
-
-/// The interest of rules in one hook.
-struct Wanted<'r> {
-    interest: Interest,
-    /// Whether a rule needs all events; the interest then has no filters.
-    all: bool,
-    known: BTreeSet<&'r str>,
-}
-
-impl<'r> Wanted<'r> {
-    fn new(hook: Hook) -> Wanted<'r> {
-        Wanted {
-            interest: Interest::every(hook),
-            all: false,
-            known: BTreeSet::new(),
-        }
-    }
-
-    fn add(&mut self, rule: &'r Rule, needs_all: bool) {
-        self.all |= needs_all;
-        if self.all {
-            self.interest.filters.clear();
-            return;
-        }
-        for filter in rule.topics.iter().map(TopicFilter::as_str) {
-            if self.known.insert(filter) {
-                self.interest.filters.push(filter.to_owned());
-            }
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which rules an event matches, and what is asked of the host.
 
 use super::*;
-use hookhost_guest::event::{Detail, DropReason, Hook, Session, Subscription, Unsubscription};
+use hookhost_guest::event::{Detail, DropReason, Hook, Interest, Session, Subscription, Unsubscription};
 use hookhost_guest::testing;
 use serde_json::{Value, json};
 

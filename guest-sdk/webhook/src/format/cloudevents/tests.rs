@@ -1,3 +1,4 @@
+use super::encode::header_value;
 use super::*;
 use hookhost_guest::event::{EndReason, Event, Node, Properties};
 use hookhost_guest::testing;
