@@ -3,12 +3,13 @@
 //! This writes and renames files. The folder is scanned afterwards, as after any other change of its files. A disabled
 //! module keeps its files under names that end in `.disabled`, which a scan ignores.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::new_file::{NewFile, sync_folder};
 use hookhost_modules::ModulesFolder;
 
 /// The ending of the files of a disabled module.
@@ -64,8 +65,7 @@ pub(crate) struct ModuleFiles(Option<PathBuf>);
 /// A module that is being written to a temporary file. Dropping it before [`finish`](NewModule::finish) removes the file.
 #[derive(Debug)]
 pub(crate) struct NewModule {
-    file: File,
-    temporary: PathBuf,
+    file: NewFile,
     target: PathBuf,
     written: u64,
     /// The first bytes, until they are checked.
@@ -128,10 +128,9 @@ impl ModuleFiles {
         if let Some(dir) = &self.0 {
             fs::create_dir_all(dir).map_err(|source| failed(dir, source))?;
         }
-        let file = File::create_new(&temporary).map_err(|source| failed(&temporary, source))?;
+        let file = NewFile::create(temporary.clone(), 0o666).map_err(|source| failed(&temporary, source))?;
         Ok(NewModule {
             file,
-            temporary,
             target,
             written: 0,
             head: Vec::new(),
@@ -201,7 +200,7 @@ impl NewModule {
         }
         self.file
             .write_all(content)
-            .map_err(|source| failed(&self.temporary, source))
+            .map_err(|source| failed(self.file.path(), source))
     }
 
     /// Puts the module into the folder in one step, in place of one with its name.
@@ -220,20 +219,8 @@ impl NewModule {
             let name = disabled.file_name().unwrap_or_default();
             return Err(ModuleFileError::Exists(name.to_string_lossy().into_owned()));
         }
-        let folder = self.target.parent().unwrap_or(Path::new("."));
-        let done = self
-            .file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.temporary, &self.target))
-            .and_then(|()| File::open(folder)?.sync_all());
+        let done = self.file.replace(&self.target).and_then(|()| sync_folder(&self.target));
         done.map_err(|source| failed(&self.target, source))
-    }
-}
-
-impl Drop for NewModule {
-    fn drop(&mut self) {
-        // It is gone already if the module is finished.
-        fs::remove_file(&self.temporary).ok();
     }
 }
 

@@ -127,7 +127,10 @@ async fn the_number_of_uploads_at_a_time_is_limited() {
         assert!(tokio::time::Instant::now() < deadline, "the uploads do not end");
     }
     while files() != 1 {
-        assert!(tokio::time::Instant::now() < deadline, "a temporary file is left behind");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "a temporary file is left behind"
+        );
         tokio::task::yield_now().await;
     }
 }

@@ -152,7 +152,12 @@ async fn every_file_of_the_package_exists() {
 fn dpkg(root: &Path, arguments: &[&str]) -> Command {
     let mut dpkg = Command::new("dpkg");
     dpkg.arg(format!("--root={}", root.display()));
-    dpkg.args(["--log=/dev/null", "--force-depends", "--force-not-root", "--force-bad-path"]);
+    dpkg.args([
+        "--log=/dev/null",
+        "--force-depends",
+        "--force-not-root",
+        "--force-bad-path",
+    ]);
     dpkg.args(arguments);
     dpkg
 }
